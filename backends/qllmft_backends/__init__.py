@@ -1,0 +1,20 @@
+"""Backends: one interface over the project's own engine and the machines and simulators that Qiskit reaches.
+
+Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
+"""
+
+from qllmft_backends.errors import BackendError, MissingExtraError, UnknownBackendError, UnsupportedGateError
+from qllmft_backends.protocol import Backend, Capabilities, Expectations
+from qllmft_backends.registry import BACKENDS, create
+
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "BackendError",
+    "Capabilities",
+    "Expectations",
+    "MissingExtraError",
+    "UnknownBackendError",
+    "UnsupportedGateError",
+    "create",
+]

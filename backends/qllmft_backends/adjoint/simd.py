@@ -1,0 +1,118 @@
+"""Vectors of one 64-byte register as numba values: the few operations that the kernels need, written as LLVM IR.
+
+numba vectorises loops by itself only where it can prove that arrays do not overlap; the kernels' rows live in one
+array, so it cannot. With these values a kernel says which 16 floats (or 8 doubles) it means. LLVM splits them on
+machines with narrower registers.
+"""
+
+# numba's intrinsics are built by calling convention (typing context first, code generator returned): not for mypy
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,misc"
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, models, register_jitable, register_model
+
+REGISTER_BYTES = 64
+
+
+@register_jitable  # type: ignore[untyped-decorator]
+def lanes(itemsize: int) -> int:
+    """Numbers in one register: 16 of float32, 8 of float64."""
+    return REGISTER_BYTES // itemsize
+
+
+class VectorType(types.Type):  # type: ignore[misc]
+    """numba's type of one register of ``dtype``."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        self.lanes = lanes(dtype.bitwidth // 8)
+        super().__init__(name=f"Vector({dtype}, {self.lanes})")
+
+
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, dmm: Any, fe_type: VectorType) -> None:
+        element = ir.FloatType() if fe_type.dtype == types.float32 else ir.DoubleType()
+        super().__init__(dmm, fe_type, ir.VectorType(element, fe_type.lanes))
+
+
+def _pointer(context, builder, array_type, array, index, vector_type):
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), context.get_value_type(vector_type).as_pointer())
+
+
+@intrinsic
+def load(typingctx, array, index):
+    """The register at ``array[index:index + lanes]``; the array is one-dimensional and contiguous."""
+    vector = VectorType(array.dtype)
+
+    def codegen(context, builder, signature, args):
+        value = builder.load(_pointer(context, builder, signature.args[0], args[0], args[1], vector))
+        value.align = array.dtype.bitwidth // 8
+        return value
+
+    return vector(array, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx, array, index, value):
+    """Write a register to ``array[index:index + lanes]``."""
+
+    def codegen(context, builder, signature, args):
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], value)
+        builder.store(args[2], pointer).align = array.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
+
+
+def _binary(instruction):
+    @intrinsic
+    def operation(typingctx, a, b):
+        def codegen(context, builder, signature, args):
+            # "contract" alone: a product and a sum may become one fused multiply-add; nothing is reordered
+            return getattr(builder, instruction)(args[0], args[1], flags=("contract",))
+
+        return a(a, b), codegen
+
+    return operation
+
+
+add = _binary("fadd")
+sub = _binary("fsub")
+mul = _binary("fmul")
+
+
+@intrinsic
+def select_positive(typingctx, mask, a, b):
+    """Lane by lane: a where ``mask`` is positive, else b."""
+
+    def codegen(context, builder, signature, args):
+        zero = ir.Constant(args[0].type, None)
+        return builder.select(builder.fcmp_ordered(">", args[0], zero), args[1], args[2])
+
+    return a(mask, a, b), codegen
+
+
+def _exchange(distance):
+    @intrinsic
+    def operation(typingctx, a):
+        def codegen(context, builder, signature, args):
+            order = [i ^ distance if i ^ distance < a.lanes else i for i in range(a.lanes)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), a.lanes), order)
+            return builder.shuffle_vector(args[0], args[0], mask)
+
+        return a(a), codegen
+
+    return operation
+
+
+exchange_1 = _exchange(1)  # lanes i and i XOR 1 change places
+exchange_2 = _exchange(2)
+exchange_4 = _exchange(4)
+exchange_8 = _exchange(8)

@@ -1,0 +1,83 @@
+"""The backends by name: a dict to read. A backend's packages are imported when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from qllmft_backends.errors import MissingExtraError, UnknownBackendError
+from qllmft_backends.protocol import Backend
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a backend lives.
+
+    Attributes:
+        summary: one line for people.
+        module: dotted path of the module.
+        backend: name of the `Backend` class in it.
+        options: name of its pydantic options class.
+        extra: what to install for it: ``pip install qllmft[extra]``; None where it comes with the package.
+    """
+
+    summary: str
+    module: str
+    backend: str
+    options: str
+    extra: str | None = None
+
+
+BACKENDS: dict[str, Entry] = {
+    "adjoint": Entry(
+        summary="the project's own simulator: exact, batched, gradients in one reverse sweep (default)",
+        module="qllmft_backends.adjoint.backend",
+        backend="AdjointBackend",
+        options="AdjointOptions",
+    ),
+}
+
+
+def create(name: str, options: Mapping[str, Any] | None = None) -> Backend:
+    """Make a backend.
+
+    Args:
+        name: a key of `BACKENDS`.
+        options: its typed options; see the options class of the entry.
+
+    Raises:
+        UnknownBackendError: for a name or an option that does not exist, or a value that does not fit.
+        MissingExtraError: where its packages are not installed.
+    """
+    if name not in BACKENDS:
+        close = difflib.get_close_matches(name, BACKENDS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UnknownBackendError(f"there is no backend {name!r}; expected one of {', '.join(BACKENDS)}.{hint}")
+    entry = BACKENDS[name]
+    try:
+        module = import_module(entry.module)
+    except ModuleNotFoundError as error:
+        if entry.extra is None:
+            raise
+        raise MissingExtraError(
+            f"backend {name!r} needs the package {error.name!r}, which is not installed: "
+            f"pip install 'qllmft[{entry.extra}]'."
+        ) from error
+    options_class: type[BaseModel] = getattr(module, entry.options)
+    try:
+        typed = options_class.model_validate(dict(options or {}))
+    except ValidationError as error:
+        raise UnknownBackendError(_describe(name, options_class, error)) from None
+    backend: Backend = getattr(module, entry.backend)(typed)
+    return backend
+
+
+def _describe(name: str, options_class: type[BaseModel], error: ValidationError) -> str:
+    """One line a fault, and the options there are."""
+    faults = "; ".join(f"option {'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors())
+    return f"backend {name!r}: {faults}. Its options are: {', '.join(options_class.model_fields) or 'none'}."

@@ -1,0 +1,26 @@
+"""Circuit templates of the paper as Qiskit `QuantumCircuit` objects; this package knows Qiskit and nothing else.
+
+Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
+"""
+
+from qllmft_circuits.ansatz import AnsatzOptions, Block, append_ansatz_layer
+from qllmft_circuits.encoder import PAPER_ENCODER_LAYERS, encoder_circuit
+from qllmft_circuits.head import Readout, data_parameters, head_circuit, readout_observables, weight_parameters
+from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_text
+
+__all__ = [
+    "PAPER_ENCODER_LAYERS",
+    "AnsatzOptions",
+    "Block",
+    "CircuitCounts",
+    "Readout",
+    "append_ansatz_layer",
+    "count",
+    "data_parameters",
+    "draw_figure",
+    "draw_text",
+    "encoder_circuit",
+    "head_circuit",
+    "readout_observables",
+    "weight_parameters",
+]

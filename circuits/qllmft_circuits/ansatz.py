@@ -1,0 +1,70 @@
+"""The ansatz layer of figure 2: blocks U_i around a ring (or along a chain) of qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+Block = Literal["cx_ry", "ry_cx"]
+
+
+@dataclass(frozen=True)
+class AnsatzOptions:
+    """What the paper leaves open about one ansatz layer; the defaults fit every count that it prints.
+
+    Attributes:
+        connectivity: C of table I. One layer holds the distances 1..C.
+        ring: blocks wrap around from the last qubit to the first; an open chain otherwise.
+        block: order inside U_i. ``cx_ry``: CNOT, then R_Y on its target (figure 2); ``ry_cx``: R_Y first.
+    """
+
+    connectivity: int = 1  # C, Table I
+    ring: bool = True
+    block: Block = "cx_ry"
+
+    def __post_init__(self) -> None:
+        if self.connectivity < 1:
+            raise ValueError(f"connectivity is {self.connectivity}, expected 1 or more (C of table I).")
+        if self.block not in ("cx_ry", "ry_cx"):
+            raise ValueError(f"block is {self.block!r}, expected 'cx_ry' or 'ry_cx'.")
+
+    def pairs(self, n_qubits: int) -> Iterator[tuple[int, int]]:
+        """(control, target) of the blocks U_i of one layer, in the order of application."""
+        if n_qubits < 2:
+            raise ValueError(f"n_qubits is {n_qubits}, expected 2 or more: a block U_i acts on two qubits.")
+        if self.connectivity >= n_qubits:
+            raise ValueError(
+                f"connectivity is {self.connectivity} on {n_qubits} qubits, expected at most {n_qubits - 1}: "
+                "distance n_qubits would pair a qubit with itself."
+            )
+        for distance in range(1, self.connectivity + 1):
+            for control in range(n_qubits if self.ring else n_qubits - distance):
+                yield control, (control + distance) % n_qubits
+
+    def layer_size(self, n_qubits: int) -> int:
+        """Number of blocks, and so of parameters, of one layer: C·Q on a ring."""
+        return sum(1 for _ in self.pairs(n_qubits))
+
+
+def append_ansatz_layer(circuit: QuantumCircuit, theta: Sequence[Parameter], options: AnsatzOptions) -> None:
+    """Append one ansatz layer to ``circuit``, in place.
+
+    Args:
+        circuit: the circuit to extend; every one of its qubits takes part.
+        theta: one angle a block, ``options.layer_size(circuit.num_qubits)`` of them, in the order of application.
+        options: connectivity, ring or chain, block order.
+    """
+    pairs = list(options.pairs(circuit.num_qubits))
+    if len(theta) != len(pairs):
+        raise ValueError(f"got {len(theta)} angles for one layer, expected {len(pairs)}: one a block.")
+    for angle, (control, target) in zip(theta, pairs, strict=True):
+        if options.block == "cx_ry":
+            circuit.cx(control, target)
+            circuit.ry(angle, target)
+        else:
+            circuit.ry(angle, target)
+            circuit.cx(control, target)

@@ -1,0 +1,85 @@
+"""The re-uploading head (PQC) of figures 1 and 3, and what is measured on it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_circuits.ansatz import AnsatzOptions, append_ansatz_layer
+
+Readout = Literal["all", "first"]
+
+
+def head_circuit(
+    n_qubits: int,
+    reuploads: int = 4,
+    reupload_layers: int = 1,
+    main_layers: int = 2,
+    options: AnsatzOptions | None = None,
+) -> QuantumCircuit:
+    """The head's circuit: the latent vector encoded R times, N layers between two encodings, M layers at the end.
+
+    Args:
+        n_qubits: Q of table I; one latent value a qubit.
+        reuploads: R, how many times the latent vector is encoded by R_Y.
+        reupload_layers: N, ansatz layers between two encodings.
+        main_layers: M, ansatz layers of the main block.
+        options: ansatz options; the paper's by default.
+
+    Returns:
+        A circuit with two parameter vectors: ``x`` (Q data angles in radians) and ``theta``
+        (((R-1)·N + M)·C·Q weights on a ring, in the order of application). No measurements.
+
+    >>> circuit = head_circuit(10)
+    >>> len(data_parameters(circuit)), len(weight_parameters(circuit))
+    (10, 50)
+    """
+    options = options or AnsatzOptions()
+    if reuploads < 1:
+        raise ValueError(f"reuploads is {reuploads}, expected 1 or more: the head must see its data (R of table I).")
+    if reupload_layers < 0 or main_layers < 0:
+        raise ValueError(f"layers are N = {reupload_layers}, M = {main_layers}, expected 0 or more of each.")
+    size = options.layer_size(n_qubits)
+    x = ParameterVector("x", n_qubits)
+    theta = ParameterVector("theta", ((reuploads - 1) * reupload_layers + main_layers) * size)
+    circuit = QuantumCircuit(n_qubits, name=f"head_{n_qubits}q")
+    used = 0
+
+    def append_layers(count: int) -> None:
+        nonlocal used
+        for _ in range(count):
+            append_ansatz_layer(circuit, theta[used : used + size], options)
+            used += size
+
+    for upload in range(reuploads):
+        for qubit in range(n_qubits):
+            circuit.ry(x[qubit], qubit)
+        if upload < reuploads - 1:
+            append_layers(reupload_layers)
+    append_layers(main_layers)
+    return circuit
+
+
+def data_parameters(circuit: QuantumCircuit) -> list:  # type: ignore[type-arg]
+    """Parameters of the vector ``x``, by index."""
+    return [p for p in circuit.parameters if p.name.startswith("x[")]
+
+
+def weight_parameters(circuit: QuantumCircuit) -> list:  # type: ignore[type-arg]
+    """Parameters of the vector ``theta``, by index."""
+    return [p for p in circuit.parameters if p.name.startswith("theta[")]
+
+
+def readout_observables(n_qubits: int, readout: Readout = "all") -> list[SparsePauliOp]:
+    """The measured observables: Z of every qubit (``all``, fits every published count) or of qubit 0 (``first``).
+
+    Returns:
+        Operators on ``n_qubits`` qubits; operator q is Z on qubit q.
+    """
+    if readout not in ("all", "first"):
+        raise ValueError(f"readout is {readout!r}, expected 'all' or 'first'.")
+    qubits = range(n_qubits) if readout == "all" else range(1)
+    return [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], num_qubits=n_qubits) for q in qubits]
