@@ -1,1 +1,55 @@
-"""qllmft."""
+"""qllmft: quantum circuit heads on language models, trained fast, compared honestly, run on trapped ions.
+
+>>> import qllmft
+>>> config = qllmft.load_preset("single-10q").config({"train.epochs": 10})
+>>> config.model.n_qubits, config.train.epochs
+(10, 10)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qllmft.api import load, train
+    from qllmft.config import RunConfig
+    from qllmft.errors import UserError
+    from qllmft.heads import QuantumEncoder, QuantumHead, build_classifier
+    from qllmft.presets import load_preset, preset_names
+    from qllmft.run import Predictor, run_experiment
+
+_HOME = {
+    "Predictor": "qllmft.run",
+    "QuantumEncoder": "qllmft.heads",
+    "QuantumHead": "qllmft.heads",
+    "RunConfig": "qllmft.config",
+    "UserError": "qllmft.errors",
+    "build_classifier": "qllmft.heads",
+    "load": "qllmft.api",
+    "load_preset": "qllmft.presets",
+    "preset_names": "qllmft.presets",
+    "run_experiment": "qllmft.run",
+    "train": "qllmft.api",
+}
+
+__all__ = [
+    "Predictor",
+    "QuantumEncoder",
+    "QuantumHead",
+    "RunConfig",
+    "UserError",
+    "build_classifier",
+    "load",
+    "load_preset",
+    "preset_names",
+    "run_experiment",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch takes seconds, ``qllmft --help`` must not wait for it."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'qllmft' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

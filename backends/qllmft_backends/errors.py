@@ -1,4 +1,4 @@
-"""Errors of the backends. Each says what it got, what it expected and the remedy; the CLI turns them into exit code 2."""
+"""Errors of the backends: what was got, what was expected, the remedy. The CLI turns them into exit code 2."""
 
 
 class BackendError(ValueError):

@@ -14,8 +14,10 @@ from qllmft_backends.protocol import Backend
 
 
 class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
-    """Answers pubs with a backend. Pubs that share circuit and parameter values are answered by one call, so that
-    EstimatorQNN's pub an observable costs a paid backend one circuit a sample and not one an observable.
+    """Answers pubs with a backend.
+
+    Pubs that share circuit and parameter values are answered by one call, so that EstimatorQNN's pub an observable
+    costs a paid backend one circuit a sample and not one an observable.
 
     Args:
         backend: what computes the values. The number of shots is its option; ``precision`` only travels into the
@@ -41,8 +43,8 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             groups.setdefault((id(pub.circuit), rows[i].tobytes()), []).append(i)
         results: dict[int, PubResult] = {}
         for members in groups.values():
-            for i, result in zip(members, self._run_group([pubs[m] for m in members], rows[members[0]]), strict=True):
-                results[i] = result
+            answers = self._run_group([pubs[m] for m in members], rows[members[0]])
+            results.update(zip(members, answers, strict=True))
         return PrimitiveResult([results[i] for i in range(len(pubs))])
 
     def _run_group(self, pubs: list[EstimatorPub], rows: np.ndarray[Any, Any]) -> list[PubResult]:

@@ -69,7 +69,8 @@ class AdjointBackend(Backend):
 class AdjointGradient(BaseEstimatorGradient):  # type: ignore[misc]
     """Jacobians by one reverse sweep an observable, for `EstimatorQNN(gradient=...)`.
 
-    The interface asks for the whole Jacobian; `qllmft.heads.AdjointConnector` takes the vector-Jacobian product instead.
+    The interface asks for the whole Jacobian; `qllmft.heads.AdjointConnector` takes the vector-Jacobian
+    product instead.
     """
 
     def __init__(self, backend: AdjointBackend) -> None:

@@ -150,7 +150,7 @@ class AdjointEngine:
     def _samples_per_chunk(self, samples: int) -> int:
         """L: a power of two up to 8, and enough to fill one register."""
         wanted = min(SAMPLES_PER_CHUNK, 1 << max(0, samples - 1).bit_length())
-        return max(wanted, self._width >> self.program.n_qubits)
+        return int(max(wanted, self._width >> self.program.n_qubits))
 
     def _by_lane(self, values: Real, batch: int) -> Real:
         """(B, K) to (chunks, K·width): every number repeated on all lanes of its sample; zeros past the last sample."""
@@ -167,7 +167,7 @@ class AdjointEngine:
         return np.asarray(summed.transpose(0, 2, 1).reshape(chunks * batch, -1)[:samples])
 
     def _rotations(self, angles: Real, batch: int) -> Real:
-        """cos and sin of half the angles by lane: (1 or chunks, G·2·width)."""
+        """Cos and sin of half the angles by lane: (1 or chunks, G·2·width)."""
         half = 0.5 * np.atleast_2d(angles)
         pairs = np.stack([np.cos(half), np.sin(half)], axis=-1).reshape(half.shape[0], -1).astype(self.dtype)
         if angles.ndim == 1:

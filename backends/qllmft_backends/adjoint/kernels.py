@@ -130,7 +130,7 @@ def _cx_rot(s, control, step, cos, sin, signs):
                 _rotate_rows(s, run, run + step, step, cos, sin, True)
 
 
-# --- rotations backward: gradient, and the gate undone on the state s and the co-state c --------------------------------
+# --- rotations backward: gradient, and the gate undone on the state s and the co-state c ------------------------------
 
 
 @_jit
@@ -218,7 +218,7 @@ def _undo_cx_rot(s, c, control, step, cos, sin, signs, gradient):
     return gradient
 
 
-# --- gates without an angle: permutations and signs, each its own inverse ------------------------------------------------
+# --- gates without an angle: permutations and signs, each its own inverse ---------------------------------------------
 
 
 @_jit
@@ -230,7 +230,7 @@ def _fixed_gate(s, batch, kind, control, target):
         if i & step or (i & required) != required:
             continue
         low, high = i * batch, (i | step) * batch
-        if kind == X or kind == CX:
+        if kind in (X, CX):
             for k in range(batch):
                 s[low + k], s[high + k] = s[high + k], s[low + k]
         else:
@@ -238,7 +238,7 @@ def _fixed_gate(s, batch, kind, control, target):
                 s[high + k] = -s[high + k]
 
 
-# --- observables --------------------------------------------------------------------------------------------------------
+# --- observables ------------------------------------------------------------------------------------------------------
 
 
 @_jit
@@ -277,7 +277,7 @@ def _start_costate(s, c, row_masks, weights):
         store(c, k, add(x, x))
 
 
-# --- whole programs -----------------------------------------------------------------------------------------------------
+# --- whole programs ---------------------------------------------------------------------------------------------------
 
 
 @_jit
@@ -298,7 +298,7 @@ def _forward_chunk(s, batch, ops, rotations, signs):
     width = lanes(s.itemsize)
     for g in range(ops.shape[0]):
         kind, control, target, slot = ops[g, 0], ops[g, 1], ops[g, 2], ops[g, 3]
-        if kind == ROT or kind == CX_ROT:
+        if kind in (ROT, CX_ROT):
             cos, sin = load(rotations, 2 * slot * width), load(rotations, (2 * slot + 1) * width)
             if kind == ROT:
                 _rot(s, batch << target, cos, sin, signs)
@@ -313,7 +313,7 @@ def _backward_chunk(s, c, batch, ops, rotations, signs, gradients):
     width = lanes(s.itemsize)
     for g in range(ops.shape[0] - 1, -1, -1):
         kind, control, target, slot = ops[g, 0], ops[g, 1], ops[g, 2], ops[g, 3]
-        if kind == ROT or kind == CX_ROT:
+        if kind in (ROT, CX_ROT):
             cos, sin = load(rotations, 2 * slot * width), load(rotations, (2 * slot + 1) * width)
             zero = sub(cos, cos)
             if kind == ROT:
@@ -354,7 +354,11 @@ def backward(s, c, batch, ops, rotations, signs, row_masks, weights, gradients):
     Args:
         s: (2^Q · L) final states; holds the initial ones afterwards.
         c: the same shape, overwritten with the gradient of the initial amplitudes.
-        batch, ops, rotations, signs, row_masks: as in `forward`.
+        batch: L, samples in the chunk.
+        ops: as in `forward`.
+        rotations: as in `forward`.
+        signs: as in `forward`.
+        row_masks: as in `forward`.
         weights: (T·width) w_t by lane, with the signs of the bits inside a register.
         gradients: (G·width), overwritten with *twice* the gradient of each angle, by lane.
     """

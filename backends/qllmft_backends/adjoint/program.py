@@ -50,7 +50,7 @@ class Program:
     @property
     def n_angles(self) -> int:
         """G, the number of rotations."""
-        return self.angle_matrix.shape[0]
+        return int(self.angle_matrix.shape[0])
 
     @property
     def is_identity_map(self) -> bool:
@@ -139,7 +139,7 @@ def _affine(
                 "parameters (a·x + b). Compute the expression before the circuit and pass its value as a parameter."
             )
         coefficients[index_of[parameter]] = float(_real(slope))
-    return coefficients, float(_real(angle.bind({p: 0.0 for p in angle.parameters})))
+    return coefficients, float(_real(angle.bind(dict.fromkeys(angle.parameters, 0.0))))
 
 
 def _real(value: object) -> float:

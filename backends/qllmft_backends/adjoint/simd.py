@@ -6,7 +6,7 @@ machines with narrower registers.
 """
 
 # numba's intrinsics are built by calling convention (typing context first, code generator returned): not for mypy
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,misc"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,misc"
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from numba.extending import intrinsic, models, register_jitable, register_model
 REGISTER_BYTES = 64
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def lanes(itemsize: int) -> int:
     """Numbers in one register: 16 of float32, 8 of float64."""
     return REGISTER_BYTES // itemsize
 
 
-class VectorType(types.Type):  # type: ignore[misc]
+class VectorType(types.Type):
     """numba's type of one register of ``dtype``."""
 
     def __init__(self, dtype: Any) -> None:
@@ -35,7 +35,7 @@ class VectorType(types.Type):  # type: ignore[misc]
 
 
 @register_model(VectorType)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: VectorType) -> None:
         element = ir.FloatType() if fe_type.dtype == types.float32 else ir.DoubleType()
         super().__init__(dmm, fe_type, ir.VectorType(element, fe_type.lanes))

@@ -22,19 +22,22 @@ def thread_count() -> int:
     text = os.environ.get("QLLMFT_THREADS", "")
     if text:
         if not text.isdecimal() or int(text) < 1:
-            raise ValueError(f"QLLMFT_THREADS is {text!r}, expected a positive whole number; unset it to use all cores.")
+            raise ValueError(
+                f"QLLMFT_THREADS is {text!r}, expected a positive whole number; unset it to use all cores."
+            )
         return int(text)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
 def _pool(process: int, helpers: int) -> ThreadPoolExecutor:
-    """Helper threads of this process; a forked child makes its own."""
+    """Helper threads of ``process``: a forked child has none of its parent's threads and makes its own."""
+    del process
     return ThreadPoolExecutor(helpers, thread_name_prefix="qllmft")
 
 
 def for_each(count: int, work: Callable[[int], None]) -> None:
-    """Call ``work(i)`` for i in 0..count-1, on several threads; ``work`` must release the GIL and write disjoint places."""
+    """Call ``work(i)`` for i in 0..count-1 on several threads; it must release the GIL and write disjoint places."""
     helpers = min(thread_count(), count) - 1
     if helpers < 1:
         for i in range(count):

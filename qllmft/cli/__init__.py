@@ -1,0 +1,1 @@
+"""The command line: typer for arguments, rich for what a person sees."""

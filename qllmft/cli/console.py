@@ -1,0 +1,109 @@
+"""What a person sees of a run: progress bars while it works, a table when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from qllmft.run import Reporter
+from qllmft.train import EpochMetrics
+
+PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
+
+
+class ConsoleReporter(Reporter):
+    """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def message(self, text: str) -> None:
+        """One line."""
+        self._console.print(text, markup=False, highlight=False)
+
+    @contextmanager
+    def embedding(self, total: int, body: str) -> Iterator[Callable[[int], None]]:
+        """A bar over the texts."""
+        with self._bar() as progress:
+            task = progress.add_task(f"embedding {total:,} texts with {body}", total=total, fields="")
+            yield lambda n: progress.advance(task, n)
+        if not self._console.is_terminal:
+            self.message(f"embedded {total:,} texts with {body}")
+
+    @contextmanager
+    def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
+        """A bar over the epochs."""
+        if done:
+            self.message(f"continuing after epoch {done} of {epochs}")
+        with self._bar() as progress:
+            task = progress.add_task("training", total=epochs, completed=done, fields="")
+
+            def report(m: EpochMetrics) -> None:
+                numbers = f"loss {m.train_loss:.4f}  validation {100 * m.validation_accuracy:.1f} %"
+                progress.update(task, completed=m.epoch, fields=numbers)
+                if not self._console.is_terminal and m.epoch % max(1, epochs // PLAIN_LINES) == 0:
+                    self.message(f"epoch {m.epoch}/{epochs}  {numbers}")
+
+            yield report
+
+    @contextmanager
+    def fitting(self, name: str) -> Iterator[None]:
+        """A spinner."""
+        with self._console.status(f"fitting {name}"):
+            yield
+
+    def _bar(self) -> Progress:
+        return Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[fields]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+
+
+def result_table(result: dict[str, Any]) -> Table:
+    """The table at the end of a run: every head on the same embeddings and the same split."""
+    sizes = result["data"]["sizes"]
+    table = Table(
+        title=f"{result['data']['source']}: {sizes['train']} training, {sizes['validation']} validation, "
+        f"{sizes['test']:,} test texts\nbody {result['body']['model']}, D = {result['body']['dimension']}; "
+        f"seed {result['seed']}; epoch {result['selected_epoch']} selected",
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("model", no_wrap=True)
+    for column in ("parameters", "validation", "test [95 % interval]", "seconds"):
+        table.add_column(escape(column), justify="right", no_wrap=True)
+    for row in result["models"]:
+        low, high = row["test"]["interval95"]
+        table.add_row(
+            row["name"],
+            f"{row['parameters']:,}",
+            f"{100 * row['validation']['value']:.1f} %",
+            escape(f"{100 * row['test']['value']:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"),
+            f"{row['seconds']:.1f}",
+        )
+    return table

@@ -1,0 +1,91 @@
+"""`qllmft info`: what a preset or a run is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from qllmft.cli.options import Json
+
+PAPER_DIMENSION = 768
+
+
+def info(
+    what: Annotated[str | None, typer.Argument(help="A preset or a run's folder; none: list the presets.")] = None,
+    dimension: Annotated[
+        int | None, typer.Option(help="D, of the embedding.", show_default="768, or the run's own")
+    ] = None,
+    classes: Annotated[int | None, typer.Option(help="k, of labels.", show_default="2, or the run's own")] = None,
+    draw: Annotated[bool, typer.Option(help="Draw the head's circuit.")] = True,
+    json: Json = False,
+) -> None:
+    """Circuit drawing, and counts of parameters and gates."""
+    from json import dumps
+
+    console = Console()
+    if what is None:
+        _list_presets(console, json=json)
+        return
+    from qllmft.description import describe, head_template
+    from qllmft_circuits import draw_text
+
+    config, name, run_dimension, run_classes = _find(what)
+    dimension = dimension or run_dimension or PAPER_DIMENSION
+    classes = classes or run_classes or 2
+    description = describe(config, dimension, classes)
+    if json:
+        typer.echo(dumps({"name": name, **description}, indent=2, ensure_ascii=False))
+        return
+    console.print(name, markup=False, highlight=False, style="bold")
+    circuit = head_template(config)
+    if circuit is not None and draw:
+        console.print(draw_text(circuit, max_columns=console.width - 2), markup=False, highlight=False, no_wrap=True)
+    table = Table(title=f"D = {dimension}, k = {classes}", title_justify="left")
+    table.add_column("part")
+    for column in ("parameters", "qubits", "1Q gates", "2Q gates", "depth"):
+        table.add_column(column, justify="right")
+    for part in description["parts"]:
+        gates = part.get("circuit") or {}
+        numbers = [gates.get(key) for key in ("n_qubits", "one_qubit_gates", "two_qubit_gates", "depth")]
+        cells = ["" if n is None else f"{n:,}" for n in numbers]
+        table.add_row(part["name"], f"{part['parameters']:,}", *cells)
+    table.add_section()
+    table.add_row("all", f"{description['parameters']:,}")
+    console.print(table)
+
+
+def _find(what: str) -> tuple[Any, str, int | None, int | None]:
+    """Configuration, name, D and k of a preset or a run."""
+    from qllmft.presets import load_preset, preset_names
+
+    if what not in preset_names() and Path(what).is_dir():
+        from qllmft.run import RunFolder, load_model
+
+        config = RunFolder(Path(what)).read_config()
+        if not RunFolder(Path(what)).model_folder.is_dir():
+            return config.model, what, None, None
+        model = load_model(Path(what))
+        return config.model, what, model.dimension, len(model.label_names)
+    preset = load_preset(what)
+    return preset.config().model, f"{what}: {preset.title}", None, None
+
+
+def _list_presets(console: Console, *, json: bool) -> None:
+    from json import dumps
+
+    from qllmft.presets import load_preset, preset_names
+
+    titles = {name: load_preset(name).title for name in preset_names()}
+    if json:
+        typer.echo(dumps(titles, indent=2, ensure_ascii=False))
+        return
+    table = Table(title="presets; qllmft info NAME shows one, qllmft train --preset NAME runs it", title_justify="left")
+    table.add_column("name")
+    table.add_column("what it is")
+    for name, title in titles.items():
+        table.add_row(name, title)
+    console.print(table)

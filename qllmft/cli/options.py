@@ -1,0 +1,71 @@
+"""Options that several commands share, and how they become a configuration."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qllmft.config import RunConfig, parse_config
+from qllmft.errors import UserError
+from qllmft.presets import load_preset
+
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="A .tsv, .csv, .jsonl or .parquet file, a folder of splits (train, validation, test), a data set's "
+        "name on the hub, or 'reviews' (embedded).",
+        show_default="the preset's",
+    ),
+]
+TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column of the texts.", show_default="text")]
+LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column of the labels.", show_default="label")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any setting, as in config.toml: --set model.reuploads=6."),
+]
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` pairs as overrides; a value is TOML where it can be (numbers, true, lists), else text."""
+    overrides = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator or not name.strip():
+            raise UserError(f"--set got {pair!r}, expected NAME=VALUE, for instance --set train.lr=0.003.")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        overrides[name.strip()] = value
+    return overrides
+
+
+def read_config_file(path: Path) -> RunConfig:
+    """A configuration from a TOML file of differences from the defaults."""
+    try:
+        return parse_config(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    except OSError as error:
+        raise UserError(f"the configuration {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"the configuration {path} is not TOML: {error}.") from error
+
+
+def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> RunConfig:
+    """The configuration of a command: a preset, or a file in its place, then what was given on the command line."""
+    if file is None:
+        return load_preset(preset).config(overrides)
+    base = read_config_file(file).model_dump(mode="json", exclude_none=True)
+    for name, value in overrides.items():
+        branch = base
+        *sections, last = name.split(".")
+        for section in sections:
+            branch = branch.setdefault(section, {})
+            if not isinstance(branch, dict):
+                raise UserError(f"--set {name}: {section!r} is a value, not a section.")
+        branch[last] = value
+    return parse_config(base, str(file))

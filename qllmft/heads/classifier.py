@@ -1,0 +1,147 @@
+"""The whole trainable model on top of the body: encoder, head, readout."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from qllmft.config import BackendConfig, ModelConfig
+from qllmft.errors import UserError
+from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
+from qllmft.heads.mlp import linear, perceptron
+from qllmft.heads.quantum import QuantumHead
+from qllmft.randomness import torch_generator
+from qllmft_backends import Backend, create
+from qllmft_circuits import AnsatzOptions
+
+
+class Classifier(nn.Module):
+    """Embeddings (B, D) to logits (B, k).
+
+    Build it with `build_classifier`.
+
+    Args:
+        encoder: (B, D) to the latent vector (B, Q); None where the head reads the embedding itself.
+        head: (B, Q) to ⟨Z⟩ (B, Q_m), or to logits where it is a perceptron.
+        final: linear layer on the head's values, or None.
+        skip: the linear layer also sees the latent vector.
+        sign_readout: logits are (⟨Z⟩, -⟨Z⟩) of one qubit, so that the prediction is its sign (table IV, "No").
+    """
+
+    def __init__(
+        self, encoder: nn.Module | None, head: nn.Module, final: nn.Linear | None, *, skip: bool, sign_readout: bool
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.final = final
+        self.skip = skip
+        self.sign_readout = sign_readout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, k) of embeddings (B, D)."""
+        latent = x if self.encoder is None else self.encoder(x)
+        return self.read(latent, self.head(latent))
+
+    def read(self, latent: Tensor, values: Tensor) -> Tensor:
+        """Logits (B, k) from the latent vector (B, Q) and the head's values (B, Q_m), wherever these were measured."""
+        if self.sign_readout:
+            return torch.cat([values, -values], dim=1)
+        if self.final is None:
+            return values
+        logits: Tensor = self.final(torch.cat([latent, values], dim=1) if self.skip else values)
+        return logits
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable parameters."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def ansatz_options(config: ModelConfig) -> AnsatzOptions:
+    """The head's ansatz; encoders have connectivity 1 in every published count."""
+    return AnsatzOptions(config.connectivity, config.ring, config.block)
+
+
+def build_classifier(
+    config: ModelConfig,
+    dimension: int,
+    n_classes: int,
+    *,
+    seed: int = 0,
+    backend: Backend | BackendConfig | None = None,
+) -> Classifier:
+    """Build the model of ``config``.
+
+    Args:
+        config: structure.
+        dimension: D, of the embeddings.
+        n_classes: k.
+        seed: of the initial weights.
+        backend: what runs the head; the project's own engine by default.
+
+    Raises:
+        UserError: where embedding, classes and structure do not fit together.
+    """
+    if isinstance(backend, BackendConfig):
+        backend = create(backend.name, backend.options)
+    if config.head == "mlp":
+        head = perceptron(
+            dimension,
+            n_classes,
+            hidden_dim=config.hidden_dim,
+            batch_norm=config.batch_norm,
+            generator=torch_generator(seed, "weights", "head"),
+        )
+        return Classifier(None, head, None, skip=False, sign_readout=False)
+    if not config.final_linear and n_classes != 2:
+        raise UserError(
+            f"the data has {n_classes} labels; the sign of one qubit (final_linear = false) tells two apart. "
+            "Set model.final_linear to true."
+        )
+    quantum_head = QuantumHead(
+        config.n_qubits,
+        config.reuploads,
+        config.reupload_layers,
+        config.main_layers,
+        options=ansatz_options(config),
+        readout=config.measured,
+        backend=backend,
+        generator=torch_generator(seed, "weights", "head"),
+    )
+    final = None
+    if config.final_linear:
+        n_inputs = config.n_qubits + 1 if config.skip else len(quantum_head.observables)
+        final = linear(n_inputs, n_classes, torch_generator(seed, "weights", "final"), bias=not config.skip)
+    return Classifier(
+        _build_encoder(config, dimension, seed),
+        quantum_head,
+        final,
+        skip=config.skip,
+        sign_readout=not config.final_linear,
+    )
+
+
+def _build_encoder(config: ModelConfig, dimension: int, seed: int) -> nn.Module:
+    if config.encoder == "mlp":
+        return perceptron(
+            dimension,
+            config.n_qubits,
+            hidden_dim=config.hidden_dim,
+            batch_norm=config.batch_norm,
+            generator=torch_generator(seed, "weights", "encoder"),
+        )
+    options = AnsatzOptions(1, config.ring, config.block)
+    encoders = [
+        QuantumEncoder(
+            dimension,
+            config.latent_encoder_qubits,
+            config.n_qubits // config.n_encoders,
+            config.encoder_layers,
+            options=options,
+            pad=config.pad,
+            generator=torch_generator(seed, "weights", "encoder", index),
+        )
+        for index in range(config.n_encoders)
+    ]
+    return ParallelEncoders(encoders)

@@ -1,0 +1,101 @@
+"""Encoders: from an embedding (B, D) to a latent vector (B, Q) of angles."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qllmft.errors import UserError
+from qllmft.heads.layer import expectations
+from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_circuits import AnsatzOptions, encoder_circuit
+
+Pad = Literal["zeros", "bias"]
+
+
+def amplitudes(x: Tensor, pad: Pad) -> Tensor:
+    """Real amplitudes of norm 1, section III-C; the engine appends zeros up to 2^Q.
+
+    Args:
+        x: embeddings (B, D), none of them zero.
+        pad: ``zeros``: x alone; ⟨Z⟩ is then a quadratic form of x. ``bias``: one more amplitude as long as x, so that
+            ⟨Z⟩ has terms linear in x.
+
+    Returns:
+        (B, D) or, with ``bias``, (B, D + 1).
+    """
+    unit = torch.nn.functional.normalize(x, dim=1)
+    if pad == "zeros":
+        return unit
+    return torch.cat([unit, torch.ones_like(unit[:, :1])], dim=1) / math.sqrt(2.0)
+
+
+class QuantumEncoder(nn.Module):
+    """One simulated quantum encoder (sQE): amplitude loading, ansatz layers, exact ⟨Z⟩ times a trainable scale.
+
+    Args:
+        dimension: D, of the embeddings.
+        n_qubits: Q_e.
+        n_outputs: how many values it yields, ⟨Z⟩ of qubits 0..n_outputs-1.
+        layers: ansatz layers.
+        options: ansatz options; the paper's by default.
+        pad: what fills the amplitudes past the embedding; see `amplitudes`.
+        generator: source of the initial weights.
+
+    Raises:
+        UserError: where the embedding does not fit on 2^Q_e amplitudes.
+    """
+
+    def __init__(
+        self,
+        dimension: int,
+        n_qubits: int,
+        n_outputs: int,
+        layers: int,
+        *,
+        options: AnsatzOptions | None = None,
+        pad: Pad = "zeros",
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        needed = dimension + (pad == "bias")
+        if needed > 2**n_qubits:
+            what = f"{dimension} values" + (" and a constant (pad = 'bias')" if pad == "bias" else "")
+            raise UserError(
+                f"the body's embedding has {what}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
+                f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
+            )
+        self.pad: Pad = pad
+        program = lower(encoder_circuit(n_qubits, layers, options))
+        self._engine = AdjointEngine(program, np.array([1 << q for q in range(n_outputs)], dtype=np.int64))
+        self.theta = nn.Parameter(initial_angles(program.n_angles, generator))
+        self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Latent values (B, n_outputs), angles in radians, of embeddings (B, D)."""
+        latent: Tensor = self.scale * expectations(self._engine, self.theta, amplitudes(x, self.pad))
+        return latent
+
+
+class ParallelEncoders(nn.Module):
+    """E encoders side by side, section III-D: each sees the whole embedding and yields its share of the latent."""
+
+    def __init__(self, encoders: list[QuantumEncoder]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(encoders)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Latent vector (B, Q): the encoders' values one after the other."""
+        return torch.cat([encoder(x) for encoder in self.encoders], dim=1)
+
+
+INITIAL_SCALE = math.pi  # ⟨Z⟩ in [-1, 1] becomes an angle in [-π, π]
+
+
+def initial_angles(count: int, generator: torch.Generator) -> Tensor:
+    """Weights (count,), uniform on [-π, π): a rotation angle has no other natural range."""
+    return (2.0 * torch.rand(count, generator=generator) - 1.0) * math.pi

@@ -1,0 +1,42 @@
+"""The classical stand-ins of tables III, XIII and XIV: a perceptron as encoder, or as the whole head."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def perceptron(
+    dimension: int, n_outputs: int, *, hidden_dim: int = 0, batch_norm: bool = False, generator: torch.Generator
+) -> nn.Sequential:
+    """A perceptron with no hidden layer, or with one of ``hidden_dim``.
+
+    Args:
+        dimension: D, of the input (B, D).
+        n_outputs: of the output (B, n_outputs).
+        hidden_dim: 0: one linear layer.
+        batch_norm: normalise the hidden layer (the input, where there is none); 2 parameters a feature.
+        generator: source of the initial weights, uniform within ±1/sqrt(fan-in) as in torch.
+    """
+    layers: list[nn.Module] = []
+    if hidden_dim:
+        layers.append(linear(dimension, hidden_dim, generator))
+    if batch_norm:
+        layers.append(nn.BatchNorm1d(hidden_dim or dimension))
+    if hidden_dim:
+        layers.append(nn.ReLU())
+    layers.append(linear(hidden_dim or dimension, n_outputs, generator))
+    return nn.Sequential(*layers)
+
+
+def linear(n_inputs: int, n_outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
+    """A linear layer whose weights come from ``generator``, uniform within ±1/sqrt(fan-in)."""
+    layer = nn.Linear(n_inputs, n_outputs, bias=bias)
+    bound = 1.0 / math.sqrt(n_inputs)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            values: Tensor = (2.0 * torch.rand(parameter.shape, generator=generator) - 1.0) * bound
+            parameter.copy_(values)
+    return layer

@@ -1,0 +1,66 @@
+"""Presets: named experiments, each a TOML file of differences from the defaults of `RunConfig`."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from qllmft.config import RunConfig, parse_config
+from qllmft.errors import UserError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named experiment.
+
+    Attributes:
+        name: as on the command line.
+        title: one line for people, with the table of the paper that it comes from.
+        settings: differences from the defaults, nested as in TOML.
+    """
+
+    name: str
+    title: str
+    settings: dict[str, Any]
+
+    def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
+        """The preset's configuration with ``overrides``: dotted names, such as ``{"train.epochs": 10}``."""
+        tree = self.settings
+        for dotted, value in (overrides or {}).items():
+            tree = _with(tree, dotted.split("."), value, dotted)
+        return parse_config(tree, f"preset {self.name!r}")
+
+
+def preset_names() -> list[str]:
+    """Names of all presets, sorted."""
+    files = resources.files(__name__).iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+def load_preset(name: str) -> Preset:
+    """Read a preset.
+
+    Raises:
+        UserError: where there is none of that name; lists those there are.
+    """
+    names = preset_names()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UserError(f"there is no preset {name!r}.{hint} Presets: {', '.join(names)}.")
+    tree = tomllib.loads((resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
+    return Preset(name=name, title=tree.pop("title"), settings=tree)
+
+
+def _with(tree: dict[str, Any], path: list[str], value: Any, dotted: str) -> dict[str, Any]:
+    """A copy of ``tree`` with one setting changed."""
+    if len(path) == 1:
+        return {**tree, path[0]: value}
+    branch = tree.get(path[0], {})
+    if not isinstance(branch, dict):
+        raise UserError(f"setting {dotted!r}: {path[0]!r} is a value, not a section.")
+    return {**tree, path[0]: _with(branch, path[1:], value, dotted)}

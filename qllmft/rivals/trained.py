@@ -1,0 +1,81 @@
+"""Heads that the training loop trains: the quantum one, and a perceptron of comparable size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qllmft.config import ModelConfig, TrainConfig
+from qllmft.heads import Classifier, build_classifier
+from qllmft.train import Checkpoint, EpochMetrics, Examples, Selection, fit, logits_of
+
+
+class TrainedHead:
+    """A torch classifier as a contender.
+
+    Args:
+        name: as the table shows it.
+        model: embeddings (B, D) to logits (B, k).
+        config: how to train it.
+        seed: of shuffling and noise.
+        checkpoint, on_epoch: as in `qllmft.train.fit`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Classifier,
+        config: TrainConfig,
+        seed: int,
+        *,
+        checkpoint: Checkpoint | None = None,
+        on_epoch: Callable[[EpochMetrics], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.selection: Selection | None = None
+        self._fit_options: dict[str, Any] = {"checkpoint": checkpoint, "on_epoch": on_epoch}
+        self._config = config
+        self._seed = seed
+
+    def fit(self, train: Examples, validation: Examples) -> None:
+        """Train; keep the epoch that validation selects."""
+        self.selection = fit(self.model, train, validation, self._config, self._seed, **self._fit_options)
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Labels (N,) of embeddings (N, D)."""
+        return np.asarray(logits_of(self.model, torch.from_numpy(x)).argmax(dim=1).numpy(), np.int64)
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained parameters."""
+        return self.model.n_parameters
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The selected epoch."""
+        return {"epoch": self.selection.epoch} if self.selection else {}
+
+
+def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int) -> TrainedHead:
+    """A perceptron whose size is nearest to ``n_parameters``, trained by the same loop with the same settings.
+
+    Args:
+        n_parameters: of the head to rival.
+        dimension: D, of the embeddings.
+        n_classes: k.
+        config: of the head to rival.
+        seed: of weights, shuffling and noise.
+    """
+    hidden = max(0, round((n_parameters - n_classes) / (dimension + n_classes + 1)))
+    linear_size = (dimension + 1) * n_classes
+    hidden_size = hidden * (dimension + n_classes + 1) + n_classes
+    if hidden and abs(linear_size - n_parameters) <= abs(hidden_size - n_parameters):
+        hidden = 0
+    structure = ModelConfig(encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden)
+    model = build_classifier(structure, dimension, n_classes, seed=seed)
+    return TrainedHead(f"MLP, {hidden} hidden" if hidden else "MLP, no hidden layer", model, config, seed)

@@ -1,0 +1,105 @@
+"""A trained model against labelled texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qllmft.config import DataConfig
+from qllmft.data import Corpus, Table, read_corpus, split_corpus
+from qllmft.embed import embed
+from qllmft.errors import UserError
+from qllmft.run.folder import RunFolder
+from qllmft.run.predictor import Predictor
+from qllmft.run.reporter import Reporter
+from qllmft.run.statistics import Accuracy
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model did.
+
+    Attributes:
+        source: of the texts.
+        label_names: k names.
+        confusion: k rows (true label) of k counts (predicted label).
+    """
+
+    source: str
+    label_names: tuple[str, ...]
+    confusion: list[list[int]]
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Right answers, with their interval."""
+        counts = np.array(self.confusion)
+        return Accuracy(int(np.trace(counts)), int(counts.sum()))
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {
+            "source": self.source,
+            "accuracy": self.accuracy.as_dict(),
+            "labels": list(self.label_names),
+            "confusion": self.confusion,
+        }
+
+
+def evaluate_run(
+    run: Path, data: DataConfig | None = None, split: str | None = None, reporter: Reporter | None = None
+) -> Evaluation:
+    """Evaluate a run's model.
+
+    Args:
+        run: the run's folder.
+        data: labelled texts; the run's own test set where None.
+        split: which split of ``data``; its test split, or all of it, where None.
+        reporter: who watches.
+
+    Raises:
+        UserError: where model and data do not fit together.
+    """
+    reporter = reporter or Reporter()
+    predictor = Predictor.load(run)
+    if data is None:
+        config = RunFolder(run).read_config()
+        corpus = read_corpus(config.data)
+        table, source = split_corpus(corpus, config.data, config.seed).test, f"{corpus.source} (the run's test set)"
+    else:
+        corpus = read_corpus(data)
+        table, source = _chosen(corpus, split)
+    labels = _labels_of_model(corpus, table, predictor.model.label_names)
+    with reporter.embedding(len(table), predictor.model.body.model) as progress:
+        embeddings = embed(table.texts, predictor.model.body, progress=progress)
+    predictor.check_body(embeddings.identity)
+    predicted = predictor.probabilities(embeddings.vectors).argmax(axis=1)
+    k = len(predictor.model.label_names)
+    confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
+    return Evaluation(source, predictor.model.label_names, confusion.tolist())
+
+
+def _chosen(corpus: Corpus, split: str | None) -> tuple[Table, str]:
+    """One split of the corpus, or all of it."""
+    name = split or ("test" if "test" in corpus.splits else None)
+    if name is None:
+        return corpus.pooled(), corpus.source
+    if name not in corpus.splits:
+        raise UserError(
+            f"{corpus.source} has no split {name!r}; it has {', '.join(corpus.splits)}. Choose with --split."
+        )
+    return corpus.splits[name], f"{corpus.source}, split {name}"
+
+
+def _labels_of_model(
+    corpus: Corpus, table: Table, names: tuple[str, ...]
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The table's labels as indices into the model's label names."""
+    unknown = sorted(set(corpus.label_names) - set(names))
+    if unknown:
+        raise UserError(
+            f"{corpus.source} has the labels {', '.join(corpus.label_names)}; the model knows {', '.join(names)}. "
+            "Evaluate on texts with the labels that it was trained on."
+        )
+    return np.array([names.index(name) for name in corpus.label_names], dtype=np.int64)[table.labels]

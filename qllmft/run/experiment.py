@@ -1,0 +1,172 @@
+"""The main job: data, embeddings, the quantum head and its rivals, one reading of the test set, one record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qllmft.config import RunConfig
+from qllmft.data import Corpus, Splits, read_corpus, split_corpus
+from qllmft.embed import embed
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
+from qllmft.run.folder import RunFolder
+from qllmft.run.model_store import StoredModel, save_model
+from qllmft.run.reporter import Reporter
+from qllmft.run.statistics import Accuracy
+from qllmft.run.versions import versions
+from qllmft.train import EpochMetrics, Examples
+from qllmft_backends import create
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run ended with.
+
+    Attributes:
+        folder: the run's folder.
+        result: content of ``result.json``; None where training was interrupted.
+        epochs_done: epochs trained.
+    """
+
+    folder: RunFolder
+    result: dict[str, Any] | None
+    epochs_done: int
+
+
+def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporter | None = None) -> Outcome:
+    """Run ``config`` from data to record; an unfinished run of the same configuration is continued.
+
+    Args:
+        config: the whole run.
+        out: its folder; ``runs/<identity>`` where None.
+        reporter: who watches.
+
+    Raises:
+        UserError: for bad input, before any work.
+    """
+    reporter = reporter or Reporter()
+    folder = RunFolder(out or Path("runs") / config.identity)
+    corpus = read_corpus(config.data)
+    splits = split_corpus(corpus, config.data, config.seed)
+    finished = _finished(folder, config, corpus)
+    if finished:
+        reporter.message(f"This run is finished already; its record is {folder.result_file}.")
+        return Outcome(folder, finished, config.train.epochs)
+    backend = create(config.backend.name, config.backend.options)
+    train, validation, test, body_identity = _embedded(splits, config, reporter)
+    dimension = train.x.shape[1]
+    model = build_classifier(config.model, dimension, corpus.n_classes, seed=config.seed, backend=backend)
+
+    folder.open_for(config)
+    done = folder.checkpoint.epochs_done()
+    folder.keep_metrics_until(done)
+    with reporter.training(config.train.epochs, done) as report:
+
+        def on_epoch(metrics: EpochMetrics) -> None:
+            folder.write_metrics(metrics)
+            report(metrics)
+
+        name = "quantum head" if config.model.head == "quantum" else "classical head"
+        head = TrainedHead(name, model, config.train, config.seed, checkpoint=folder.checkpoint, on_epoch=on_epoch)
+        fitted = [_fit(head, train, validation)]
+    stored = StoredModel(model, config.model, config.body, body_identity, dimension, corpus.label_names)
+    save_model(folder.model_folder, stored, versions())
+    selection = head.selection
+    if selection is None or not selection.finished:
+        return Outcome(folder, None, selection.epochs_done if selection else 0)
+
+    for rival in _rivals(config, model.n_parameters, dimension, corpus.n_classes):
+        with reporter.fitting(rival.name):
+            fitted.append(_fit(rival, train, validation))
+    result = {
+        "identity": config.identity,
+        "seed": config.seed,
+        "data": {
+            "source": corpus.source,
+            "fingerprint": corpus.fingerprint,
+            "labels": list(corpus.label_names),
+            "sizes": splits.sizes,
+        },
+        "body": {"model": config.body.model, "identity": body_identity, "dimension": dimension},
+        "selected_epoch": selection.epoch,
+        "models": [_record(contender, test) for contender in fitted],
+        "versions": versions(),
+    }
+    folder.write_result(result)
+    return Outcome(folder, result, selection.epochs_done)
+
+
+def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus) -> dict[str, Any] | None:
+    """The record of this very run, where there is one."""
+    if not folder.path.exists():
+        return None
+    folder.check_holds(config)
+    result = folder.read_result()
+    if result and result["data"]["fingerprint"] != corpus.fingerprint:
+        raise UserError(
+            f"the folder {folder.path} holds a finished run on other texts: {corpus.source} has changed since. "
+            "Choose another folder with --out."
+        )
+    return result
+
+
+def _embedded(splits: Splits, config: RunConfig, reporter: Reporter) -> tuple[Examples, Examples, Examples, str]:
+    """Training, validation and test set as vectors, and the body's identity."""
+    tables = (splits.train, splits.validation, splits.test)
+    texts = [text for table in tables for text in table.texts]
+    with reporter.embedding(len(texts), config.body.model) as progress:
+        embeddings = embed(texts, config.body, progress=progress)
+    parts = np.split(embeddings.vectors, np.cumsum([len(table) for table in tables])[:-1])
+    train, validation, test = (Examples.from_arrays(v, t.labels) for v, t in zip(parts, tables, strict=True))
+    return train, validation, test, embeddings.identity
+
+
+def _rivals(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Contender]:
+    """The classical heads that ``config`` names."""
+    grid = config.rivals.grid
+    make: dict[str, Callable[[], Contender]] = {
+        "logistic_regression": lambda: logistic_regression(grid),
+        "svc": lambda: support_vectors(grid),
+        "mlp": lambda: perceptron_rival(n_parameters, dimension, n_classes, config.train, config.seed),
+    }
+    return [make[name]() for name in config.rivals.names]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A contender after training, not yet tested."""
+
+    contender: Contender
+    validation: Accuracy
+    seconds: float
+
+
+def _fit(contender: Contender, train: Examples, validation: Examples) -> _Fitted:
+    started = time.perf_counter()
+    contender.fit(train, validation)
+    seconds = time.perf_counter() - started
+    return _Fitted(contender, _score(contender, validation), seconds)
+
+
+def _score(contender: Contender, examples: Examples) -> Accuracy:
+    right = contender.predict(examples.x.numpy()) == examples.y.numpy()
+    return Accuracy(int(right.sum()), len(right))
+
+
+def _record(fitted: _Fitted, test: Examples) -> dict[str, Any]:
+    """One model's line of the result; the only place that reads the test set."""
+    return {
+        "name": fitted.contender.name,
+        "validation": fitted.validation.as_dict(),
+        "test": _score(fitted.contender, test).as_dict(),
+        "parameters": fitted.contender.n_parameters,
+        "seconds": fitted.seconds,
+        "settings": fitted.contender.settings,
+    }

@@ -1,0 +1,144 @@
+"""A run's folder: what is in it, and the rules of writing to it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from qllmft.config import RunConfig, parse_config
+from qllmft.errors import UserError
+from qllmft.files import write_text
+from qllmft.train import Checkpoint, EpochMetrics
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run.
+
+    ``config.toml`` what was asked for; ``metrics.jsonl`` one line an epoch; ``checkpoint/`` where training stands;
+    ``model/`` the selected model; ``result.json`` the outcome, written last.
+    """
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration, whole."""
+        return self.path / "config.toml"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object an epoch; see `EpochMetrics`."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def model_folder(self) -> Path:
+        """The selected model."""
+        return self.path / "model"
+
+    @property
+    def result_file(self) -> Path:
+        """The outcome; there only when the run is finished."""
+        return self.path / "result.json"
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where training stands."""
+        return Checkpoint(self.path / "checkpoint" / "state.safetensors")
+
+    def check_holds(self, config: RunConfig) -> None:
+        """Make sure that the folder, which exists, is empty or this configuration's.
+
+        Raises:
+            UserError: where it holds another run, or other files.
+        """
+        if self.config_file.exists():
+            held = self.read_config()
+            if held.identity != config.identity:
+                raise UserError(
+                    f"the folder {self.path} holds a run of another configuration; they differ in "
+                    f"{', '.join(_differences(held, config))}. Choose another folder with --out, or delete that one."
+                )
+        elif not self.path.is_dir() or any(self.path.iterdir()):
+            raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
+
+    def open_for(self, config: RunConfig) -> None:
+        """Make the folder with its ``config.toml``, or make sure that it is this configuration's.
+
+        Raises:
+            UserError: where it is not, or cannot be written.
+        """
+        if self.path.exists():
+            self.check_holds(config)
+        try:
+            write_text(self.config_file, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+        except OSError as error:
+            raise UserError(f"the run's folder {self.path} cannot be written: {error.strerror}.") from error
+
+    def read_config(self) -> RunConfig:
+        """The configuration of the run.
+
+        Raises:
+            UserError: where there is none, or it cannot be read.
+        """
+        try:
+            tree = tomllib.loads(self.config_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{self.path} is not a run: there is no config.toml in it.") from None
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(f"{self.config_file} cannot be read: {error}.") from error
+        return parse_config(tree, str(self.config_file))
+
+    def write_metrics(self, metrics: EpochMetrics) -> None:
+        """Append one epoch."""
+        with self.metrics_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(metrics)) + "\n")
+
+    def metrics(self) -> list[EpochMetrics]:
+        """All epochs so far; a line that a crash cut short is left out."""
+        return list(self._metrics_lines())
+
+    def keep_metrics_until(self, epoch: int) -> None:
+        """Drop what was written after the checkpoint; those epochs are trained again, to the same bits."""
+        kept = [json.dumps(asdict(m)) + "\n" for m in self._metrics_lines() if m.epoch <= epoch]
+        write_text(self.metrics_file, "".join(kept))
+
+    def _metrics_lines(self) -> Iterator[EpochMetrics]:
+        if not self.metrics_file.exists():
+            return
+        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+            try:
+                yield EpochMetrics(**json.loads(line))
+            except (json.JSONDecodeError, TypeError):
+                return
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Write the outcome."""
+        write_text(self.result_file, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+    def read_result(self) -> dict[str, Any] | None:
+        """The outcome; None where the run is not finished."""
+        if not self.result_file.exists():
+            return None
+        content: dict[str, Any] = json.loads(self.result_file.read_text(encoding="utf-8"))
+        return content
+
+
+def _differences(a: RunConfig, b: RunConfig) -> list[str]:
+    """Dotted names of the settings in which two configurations differ."""
+
+    def flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+        for key, value in tree.items():
+            if isinstance(value, dict) and value:
+                yield from flat(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}", value
+
+    left, right = dict(flat(a.model_dump(mode="json"))), dict(flat(b.model_dump(mode="json")))
+    return sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))

@@ -1,0 +1,98 @@
+"""A trained model on disk: weights in safetensors, everything else in JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from qllmft.config import BackendConfig, BodyConfig, ModelConfig
+from qllmft.errors import UserError
+from qllmft.files import write_bytes, write_text
+from qllmft.heads import Classifier, build_classifier
+from qllmft_backends import Backend
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A trained classifier and what is needed to use it.
+
+    Attributes:
+        classifier: embeddings (B, D) to logits (B, k).
+        config: its structure.
+        body: the language model that it was trained on.
+        body_identity: hash of that model's weights.
+        dimension: D.
+        label_names: k names.
+    """
+
+    classifier: Classifier
+    config: ModelConfig
+    body: BodyConfig
+    body_identity: str
+    dimension: int
+    label_names: tuple[str, ...]
+
+
+def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
+    """Write ``model.safetensors`` and ``model.json`` into ``folder``."""
+    weights = {name: tensor.contiguous().clone() for name, tensor in model.classifier.state_dict().items()}
+    write_bytes(folder / "model.safetensors", save(weights))
+    record = {
+        "format": FORMAT,
+        "model": model.config.model_dump(mode="json"),
+        "body": model.body.model_dump(mode="json"),
+        "body_identity": model.body_identity,
+        "dimension": model.dimension,
+        "label_names": list(model.label_names),
+        "n_parameters": model.classifier.n_parameters,
+        "versions": versions,
+    }
+    write_text(folder / "model.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def load_model(folder: Path, backend: Backend | BackendConfig | None = None) -> StoredModel:
+    """Read a model.
+
+    Args:
+        folder: a run's folder, or its ``model`` folder.
+        backend: what runs the head; the project's own engine by default.
+
+    Raises:
+        UserError: where there is none, or it is damaged or of a later format.
+    """
+    folder = folder / "model" if (folder / "model").is_dir() else folder
+    try:
+        record: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        weights = load_file(folder / "model.safetensors")
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename or "model.safetensors")).name
+        raise UserError(
+            f"there is no trained model in {folder} ({missing} is missing). "
+            "Give the folder of a finished run, as `qllmft train` prints it."
+        ) from None
+    except (json.JSONDecodeError, SafetensorError, OSError) as error:
+        raise UserError(f"the model in {folder} cannot be read: {error}.") from error
+    if record.get("format") != FORMAT:
+        raise UserError(
+            f"the model in {folder} has format {record.get('format')!r}; this version reads {FORMAT}. "
+            "Install the version of qllmft that wrote it, or train it again."
+        )
+    try:
+        config = ModelConfig.model_validate(record["model"])
+        body = BodyConfig.model_validate(record["body"])
+        classifier = build_classifier(config, record["dimension"], len(record["label_names"]), backend=backend)
+        classifier.load_state_dict(weights)
+    except (KeyError, ValidationError, RuntimeError) as error:
+        raise UserError(f"the model in {folder} does not fit its record: {error}.") from error
+    classifier.eval()
+    return StoredModel(
+        classifier, config, body, record["body_identity"], record["dimension"], tuple(record["label_names"])
+    )

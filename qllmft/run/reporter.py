@@ -1,0 +1,27 @@
+"""What a run tells whoever watches it; this one says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from qllmft.train import EpochMetrics
+
+
+class Reporter:
+    """Callbacks of a run. Override what is of interest."""
+
+    def message(self, text: str) -> None:
+        """One line about what happens next."""
+
+    def embedding(self, total: int, body: str) -> AbstractContextManager[Callable[[int], None]]:
+        """Around the embedding of ``total`` texts by ``body``; gives what is called with the number newly done."""
+        return nullcontext(lambda _: None)
+
+    def training(self, epochs: int, done: int) -> AbstractContextManager[Callable[[EpochMetrics], None]]:
+        """Around the training of ``epochs`` epochs, ``done`` of them earlier; gives what is called after each."""
+        return nullcontext(lambda _: None)
+
+    def fitting(self, name: str) -> AbstractContextManager[None]:
+        """Around the fitting of a rival."""
+        return nullcontext()

@@ -1,0 +1,116 @@
+"""Where training stands, in one safetensors file: a killed run continues from it to the same bits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from qllmft.errors import UserError
+from qllmft.files import write_bytes
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class State:
+    """How far training came, and the best weights so far.
+
+    Attributes:
+        epoch: epochs done.
+        best_epoch: the selected one; 0 before the first.
+        best_accuracy, best_loss: of validation, at the selected epoch.
+        best_weights: the model's state there.
+    """
+
+    epoch: int
+    best_epoch: int
+    best_accuracy: float
+    best_loss: float
+    best_weights: Weights
+
+    @classmethod
+    def initial(cls, model: nn.Module) -> State:
+        """Before the first epoch."""
+        return cls(0, 0, -1.0, float("inf"), _copy(model))
+
+    def after(self, epoch: int, accuracy: float, loss: float, model: nn.Module, *, select: str = "accuracy") -> State:
+        """The state after ``epoch``: higher validation accuracy wins, then lower validation loss, then the earlier.
+
+        With ``select`` = "last" the later epoch wins.
+        """
+        if select == "last" or (accuracy, -loss) > (self.best_accuracy, -self.best_loss):
+            return State(epoch, epoch, accuracy, loss, _copy(model))
+        return State(epoch, self.best_epoch, self.best_accuracy, self.best_loss, self.best_weights)
+
+
+def _copy(model: nn.Module) -> Weights:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file that holds a `State`, the model's current weights and Adam's moments; replaced in one step."""
+
+    path: Path
+
+    def save(self, state: State, model: nn.Module, optimizer: torch.optim.Adam) -> None:
+        """Write the file; whoever reads it meanwhile sees the old one or the new one."""
+        tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
+        tensors |= {f"best/{k}": v for k, v in state.best_weights.items()}
+        for index, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"adam/{index}/{k}": torch.as_tensor(v) for k, v in moments.items()}
+        progress = {
+            "epoch": state.epoch,
+            "best_epoch": state.best_epoch,
+            "best_accuracy": state.best_accuracy,
+            "best_loss": state.best_loss,
+        }
+        content = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+        write_bytes(self.path, save(content, {"progress": json.dumps(progress)}))
+
+    def epochs_done(self) -> int:
+        """Epochs that the file stands for; 0 where there is none."""
+        if not self.path.exists():
+            return 0
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                return int(json.loads(file.metadata()["progress"])["epoch"])
+        except (SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> UserError:
+        return UserError(
+            f"the checkpoint {self.path} cannot be continued: {error}. Delete the run's folder to start afresh."
+        )
+
+    def load(self, model: nn.Module, optimizer: torch.optim.Adam) -> State | None:
+        """Restore model and optimizer; None where there is no file.
+
+        Raises:
+            UserError: where the file is damaged or belongs to another model.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                progress = json.loads(file.metadata()["progress"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            model.load_state_dict(_under(tensors, "model/"))
+            moments: dict[int, Weights] = {}
+            for name, tensor in _under(tensors, "adam/").items():
+                index, key = name.split("/", 1)
+                moments.setdefault(int(index), {})[key] = tensor
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+        except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+            raise self._damaged(error) from error
+        return State(**progress, best_weights=_under(tensors, "best/"))
+
+
+def _under(tensors: Weights, prefix: str) -> Weights:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,162 @@
+"""The training loop: Adam on the cross-entropy, selection on validation accuracy. It never sees a test set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from qllmft.config import TrainConfig
+from qllmft.randomness import torch_generator
+from qllmft.train.checkpoint import Checkpoint, State
+from qllmft.train.examples import Examples
+
+EVALUATION_BATCH = 1024
+CHECKPOINT_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One epoch's line in ``metrics.jsonl``.
+
+    Attributes:
+        epoch: from 1.
+        train_loss: mean cross-entropy over the epoch's batches, in nats.
+        validation_loss: cross-entropy after the epoch, in nats.
+        validation_accuracy: share of right answers after the epoch, in [0, 1].
+        lr: learning rate of the epoch.
+        seconds: wall time of the epoch, validation included.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    lr: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The epoch that validation chose, and how far training came.
+
+    Attributes:
+        epoch: the chosen one, from 1.
+        validation_accuracy: of it, in [0, 1].
+        epochs_done: epochs trained in all.
+        finished: False where training was interrupted.
+    """
+
+    epoch: int
+    validation_accuracy: float
+    epochs_done: int
+    finished: bool
+
+
+def fit(
+    model: nn.Module,
+    train: Examples,
+    validation: Examples,
+    config: TrainConfig,
+    seed: int,
+    *,
+    checkpoint: Checkpoint | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+) -> Selection:
+    """Train ``model`` in place; it holds the weights of the selected epoch afterwards.
+
+    The selected epoch has the highest validation accuracy and, among equals, the lowest validation loss; or it is the
+    last one (``config.select``). Randomness is derived for every epoch from the seed, so a run continued from a
+    checkpoint ends in the same bits.
+
+    Args:
+        model: embeddings (B, D) to logits (B, k).
+        train: what it learns from.
+        validation: what the epoch is selected on.
+        config: epochs, batch size, rates, regularisation.
+        seed: of shuffling and noise.
+        checkpoint: where to continue from and to save to; nothing is saved where None.
+        on_epoch: called after every epoch.
+
+    Returns:
+        The selection. KeyboardInterrupt (Ctrl-C) ends training after the running step; the checkpoint is kept.
+    """
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    state = checkpoint.load(model, optimizer) if checkpoint else None
+    state = state or State.initial(model)
+    saved_at = time.monotonic()
+    finished = True
+    try:
+        for epoch in range(state.epoch + 1, config.epochs + 1):
+            started = time.perf_counter()
+            lr = learning_rate(config, epoch)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            train_loss = _train_epoch(model, optimizer, train, config, seed, epoch)
+            loss, accuracy = evaluate(model, validation)
+            state = state.after(epoch, accuracy, loss, model, select=config.select)
+            if on_epoch:
+                on_epoch(EpochMetrics(epoch, train_loss, loss, accuracy, lr, time.perf_counter() - started))
+            if checkpoint and (time.monotonic() - saved_at > CHECKPOINT_EVERY_S or epoch == config.epochs):
+                checkpoint.save(state, model, optimizer)
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        # the interrupted epoch is not finished and is not kept: a continued run starts from the last checkpoint
+        finished = False
+    model.load_state_dict(state.best_weights)
+    return Selection(state.best_epoch, state.best_accuracy, state.epoch, finished)
+
+
+def _train_epoch(
+    model: nn.Module, optimizer: torch.optim.Adam, train: Examples, config: TrainConfig, seed: int, epoch: int
+) -> float:
+    """One pass over the training set; returns the mean loss of its examples."""
+    model.train()
+    noise = torch_generator(seed, "embedding noise", epoch)
+    order = torch.randperm(len(train), generator=torch_generator(seed, "shuffle", epoch))
+    total = 0.0
+    for rows in _batches(order, config.batch_size):
+        x, y = train.x[rows], train.y[rows]  # (B, D), (B,)
+        if config.embedding_noise:
+            sigma = config.embedding_noise * x.norm(dim=1, keepdim=True)
+            x = x + sigma * torch.randn(x.shape, generator=noise)
+        loss = cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += float(loss.detach()) * len(rows)
+    return total / len(train)
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """Batches of ``size``; a last one of a single example joins the one before (batch norm needs two)."""
+    batches = list(torch.split(order, size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def learning_rate(config: TrainConfig, epoch: int) -> float:
+    """The learning rate of ``epoch`` (from 1): L·γ^(epoch-1), or a half cosine from L to 0."""
+    if config.schedule == "cosine":
+        turn = torch.tensor((epoch - 1) / config.epochs, dtype=torch.float64)
+        return config.lr * 0.5 * float(1.0 + torch.cos(torch.pi * turn))
+    return float(config.lr * config.lr_decay ** (epoch - 1))
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, x: Tensor) -> Tensor:
+    """Logits (N, k) of embeddings (N, D), in batches, with the model in evaluation mode."""
+    model.eval()
+    return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])
+
+
+def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
+    """Cross-entropy in nats, and accuracy in [0, 1]."""
+    logits = logits_of(model, examples.x)
+    accuracy = (logits.argmax(dim=1) == examples.y).double().mean()
+    return float(cross_entropy(logits, examples.y)), float(accuracy)
