@@ -1,0 +1,117 @@
+"""Time against qubits, one panel a workload. Redraw with ``python benchmarks/figure.py FOLDER``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from registry import PEERS, PROJECT
+
+TITLES = {"enc": "Encoder (28 layers)", "head": "Head (re-uploading)"}
+# Colours that differ for colour-blind readers too, and a marker each for print without colour.
+STYLES = dict(
+    zip(
+        PEERS,
+        [("#000000", "o"), ("#d55e00", "s"), ("#0072b2", "^"), ("#7b3294", "v"), ("#009e73", "D"), ("#cc79a7", "P"),
+         ("#8c6d1f", "X")],
+        strict=True,
+    )
+)  # fmt: skip
+LABEL_GAP = 0.052  # smallest distance of two labels, as a fraction of the axis' height
+
+Line = tuple[list[int], list[float]]
+
+
+def lines_of(cells: list[dict[str, Any]], workload: str) -> dict[str, Line]:
+    """Qubits and median ms of every peer that was measured."""
+    lines: dict[str, Line] = {}
+    for cell in sorted(cells, key=lambda c: int(c["n_qubits"])):
+        for row in cell["rows"] if cell["workload"] == workload else []:
+            if row["status"] == "ok":
+                qubits, times = lines.setdefault(row["name"], ([], []))
+                qubits.append(cell["n_qubits"])
+                times.append(row["ms"])
+    return lines
+
+
+def spread(heights: np.ndarray, gap: float) -> np.ndarray:
+    """Label heights in [0, 1], moved up as little as keeps them ``gap`` apart; down together if they leave the top."""
+    order = np.argsort(heights, kind="stable")
+    placed = heights[order].astype(float)
+    for i in range(1, len(placed)):
+        placed[i] = max(placed[i], placed[i - 1] + gap)
+    for i in range(len(placed) - 1, -1, -1):
+        ceiling = 1.0 if i == len(placed) - 1 else placed[i + 1] - gap
+        placed[i] = min(placed[i], ceiling)
+    result = np.empty_like(placed)
+    result[order] = placed
+    return result
+
+
+def panel(axes: Axes, lines: dict[str, Line], title: str) -> None:
+    """One workload: a line a peer, its name at the right, joined to its last point."""
+    for name, (qubits, times) in lines.items():
+        colour, marker = STYLES[name]
+        width = 2.4 if name == PROJECT else 1.4
+        axes.plot(qubits, times, color=colour, marker=marker, linewidth=width, markersize=5)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    sizes = sorted({q for qubits, _ in lines.values() for q in qubits})
+    axes.set_xticks(sizes)
+    axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel("qubits")
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    low, high = np.log(axes.get_ylim())
+    ends = np.array([(np.log(times[-1]) - low) / (high - low) for _, times in lines.values()])
+    for (name, (qubits, times)), height in zip(lines.items(), spread(ends, LABEL_GAP), strict=True):
+        axes.annotate(
+            PEERS[name].label,
+            xy=(qubits[-1], times[-1]),
+            xytext=(1.04, height),
+            textcoords="axes fraction",
+            color=STYLES[name][0],
+            fontsize=8.5,
+            fontweight="bold" if name == PROJECT else "normal",
+            va="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": STYLES[name][0],
+                "linewidth": 0.5,
+                "shrinkB": 4,
+                "relpos": (0, 0.5),
+            },
+            annotation_clip=False,
+        )
+
+
+def draw(results: dict[str, Any], folder: Path) -> None:
+    """Write results.png and results.svg; nothing when no peer was measured."""
+    found = {workload: lines_of(results["cells"], workload) for workload in TITLES}
+    found = {workload: lines for workload, lines in found.items() if lines}
+    if not found:
+        return
+    figure, grid = plt.subplots(1, len(found), figsize=(6.4 * len(found), 4.2), squeeze=False, layout="constrained")
+    for axes, (workload, lines) in zip(grid[0], found.items(), strict=True):
+        panel(axes, lines, TITLES[workload])
+    grid[0][0].set_ylabel("one step of 16 samples, ms")
+    for kind in ("png", "svg"):
+        figure.savefig(folder / f"results.{kind}", dpi=200)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "results"
+    draw(json.loads((target / "results.json").read_text()), target)

@@ -1,0 +1,56 @@
+"""What the machine is, and what else it is doing."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+
+BUSY_LOAD = 0.5
+BUSY_CORES = 0.25
+
+
+def load_average() -> float:
+    """Mean number of running processes over the last minute, of all users."""
+    return round(os.getloadavg()[0], 2)
+
+
+def cpu_model() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def one_cpu_per_core() -> list[int]:
+    """The usable CPUs, the first of every physical core before the second ones; empty where it cannot be known."""
+    if not hasattr(os, "sched_getaffinity"):
+        return []
+    first: list[int] = []
+    second: list[int] = []
+    seen: set[str] = set()
+    for cpu in sorted(os.sched_getaffinity(0)):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        core = siblings.read_text().strip() if siblings.exists() else str(cpu)
+        (second if core in seen else first).append(cpu)
+        seen.add(core)
+    return first + second
+
+
+def busy_seconds(pids: Iterable[int]) -> tuple[float, float] | None:
+    """CPU seconds since boot of the whole machine, and of the given live processes; None where /proc is not there."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    tick = os.sysconf("SC_CLK_TCK")
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, stat.read_text().split("\n", 1)[0].split()[1:])
+    ours = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        ours += int(fields[11]) + int(fields[12])  # utime and stime, counted from the field after the name
+    return (user + nice + system + irq + softirq) / tick, ours / tick

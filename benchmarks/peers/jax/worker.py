@@ -1,0 +1,111 @@
+"""JAX without a quantum library: this circuit written for it on real float32 states; jit, vmap and scan over layers.
+
+It writes the circuits down itself instead of using the shared gate list, so it is also a second reading of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from protocol import serve
+from workloads import ENCODER_LAYERS, REUPLOADS, Arrays
+
+
+def rotate(zero: jax.Array, one: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """R_Y(angle) on a pair of amplitude arrays; ``angle`` is () in radians."""
+    cos, sin = jnp.cos(angle / 2), jnp.sin(angle / 2)
+    return cos * zero - sin * one, sin * zero + cos * one
+
+
+def ry(state: jax.Array, qubit: int, angle: jax.Array) -> jax.Array:
+    """R_Y on one qubit of one state (2^Q,)."""
+    split = state.reshape(-1, 2, 2**qubit)
+    return jnp.stack(rotate(split[:, 0], split[:, 1], angle), axis=1).reshape(-1)
+
+
+def cx_ry(state: jax.Array, control: int, target: int, angle: jax.Array) -> jax.Array:
+    """CNOT and then R_Y on its target, in one pass over one state (2^Q,)."""
+    high, low = max(control, target), min(control, target)
+    split = state.reshape(-1, 2, 2 ** (high - low - 1), 2, 2**low)
+    control_axis, target_axis = (1, 3) if control == high else (3, 1)
+    off, on = (jnp.take(split, bit, axis=control_axis) for bit in (0, 1))
+    inner = target_axis if target_axis < control_axis else target_axis - 1
+    kept = rotate(jnp.take(off, 0, axis=inner), jnp.take(off, 1, axis=inner), angle)
+    flipped = rotate(jnp.take(on, 1, axis=inner), jnp.take(on, 0, axis=inner), angle)
+    halves = [jnp.stack(pair, axis=inner) for pair in (kept, flipped)]
+    return jnp.stack(halves, axis=control_axis).reshape(-1)
+
+
+def ring(state: jax.Array, layer_weights: jax.Array) -> jax.Array:
+    """One ansatz layer; ``layer_weights`` is (Q,)."""
+    n_qubits = layer_weights.shape[0]
+    for i in range(n_qubits):
+        state = cx_ry(state, i, (i + 1) % n_qubits, layer_weights[i])
+    return state
+
+
+def z_values(state: jax.Array, n_qubits: int) -> jax.Array:
+    """(Q,) expectation values <Z_q> of one state (2^Q,)."""
+    probabilities = state**2
+    halves = [probabilities.reshape(-1, 2, 2**q).sum((0, 2)) for q in range(n_qubits)]
+    return jnp.stack([pair[0] - pair[1] for pair in halves])
+
+
+def encoder(weights: jax.Array, vector: jax.Array, n_qubits: int) -> jax.Array:
+    """<Z> (Q,) of ENC(Q) for one vector (768,)."""
+    state = jnp.zeros(2**n_qubits, jnp.float32).at[: vector.shape[0]].set(vector)
+    layers = weights.reshape(ENCODER_LAYERS, n_qubits)
+    state, _ = jax.lax.scan(lambda s, w: (ring(s, w), None), state, layers)
+    return z_values(state, n_qubits)
+
+
+def head(weights: jax.Array, angles: jax.Array, n_qubits: int) -> jax.Array:
+    """<Z> (Q,) of HEAD(Q) for one sample's angles (Q,). Its four blocks are encoding and layer; one layer follows."""
+
+    def block(state: jax.Array, layer_weights: jax.Array) -> tuple[jax.Array, None]:
+        for q in range(n_qubits):
+            state = ry(state, q, angles[q])
+        return ring(state, layer_weights), None
+
+    layers = weights.reshape(REUPLOADS + 1, n_qubits)
+    state, _ = jax.lax.scan(block, jnp.zeros(2**n_qubits, jnp.float32).at[0].set(1.0), layers[:REUPLOADS])
+    return z_values(ring(state, layers[REUPLOADS]), n_qubits)
+
+
+class JaxTask:
+    """ENC or HEAD; little-endian like this project, so nothing is converted."""
+
+    def __init__(self, inputs: Arrays, _variant: str) -> None:
+        n_qubits = int(inputs["n_qubits"])
+        enc = str(inputs["workload"]) == "enc"
+        circuit: Callable[..., jax.Array] = encoder if enc else head
+        cotangent = jnp.asarray(inputs["cotangent"], jnp.float32)
+        self.weights = jnp.asarray(inputs["weights"], jnp.float32)
+        self.data = jnp.asarray(inputs["data"], jnp.float32)
+
+        def loss(weights: jax.Array, data: jax.Array) -> tuple[jax.Array, jax.Array]:
+            values = jax.vmap(lambda sample: circuit(weights, sample, n_qubits))(data)
+            return (values * cotangent).sum(), values
+
+        self.step = jax.jit(jax.grad(loss, argnums=(0,) if enc else (0, 1), has_aux=True))
+        self.result: tuple[tuple[jax.Array, ...], jax.Array] | None = None
+
+    def run(self) -> None:
+        """Forward and backward."""
+        self.result = jax.block_until_ready(self.step(self.weights, self.data))
+
+    def outputs(self) -> Arrays:
+        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        if self.result is None:
+            raise RuntimeError("outputs() before run()")
+        gradients, values = self.result
+        named = dict(zip(("grad_weights", "grad_data"), gradients, strict=False))
+        return {name: np.asarray(array) for name, array in {"values": values, **named}.items()}
+
+
+if __name__ == "__main__":
+    serve(JaxTask, "jax")

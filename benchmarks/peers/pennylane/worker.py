@@ -1,0 +1,61 @@
+"""PennyLane with its torch interface: ``default.qubit`` by backprop, ``lightning.qubit`` by its adjoint method.
+
+The variant names the device. Both take the batch by parameter broadcasting. Options are the faster ones of those tried:
+``device_vjp`` makes lightning slower on this work; ``batch_obs`` and complex64 states change little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pennylane as qml
+import torch
+
+from protocol import serve
+from workloads import CX, Arrays, gates_of
+
+METHODS = {"default.qubit": "backprop", "lightning.qubit": "adjoint"}
+
+
+class PennyLaneTask:
+    """ENC or HEAD. PennyLane's wire 0 is the most significant bit, so qubit q is wire Q-1-q."""
+
+    def __init__(self, inputs: Arrays, variant: str) -> None:
+        workload, n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
+        gates, wires = gates_of(workload, n_qubits), list(range(n_qubits))[::-1]
+        self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
+        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=workload == "head")
+        self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
+        self.values = torch.empty(0)
+
+        def circuit(data: torch.Tensor, weights: torch.Tensor) -> list[object]:
+            if workload == "enc":
+                qml.AmplitudeEmbedding(data, wires=range(n_qubits), pad_with=0.0, normalize=True)
+            for gate in gates:
+                if isinstance(gate, CX):
+                    qml.CNOT(wires=[wires[gate.control], wires[gate.target]])
+                else:
+                    qml.RY(data[:, gate.index] if gate.from_data else weights[gate.index], wires=wires[gate.qubit])
+            return [qml.expval(qml.PauliZ(wire)) for wire in wires]
+
+        device = qml.device(variant, wires=n_qubits)
+        self.circuit: Callable[..., list[torch.Tensor]] = qml.QNode(
+            circuit, device, interface="torch", diff_method=METHODS[variant]
+        )
+
+    def run(self) -> None:
+        """Forward and backward."""
+        self.weights.grad = self.data.grad = None
+        values = torch.stack(self.circuit(self.data, self.weights), dim=-1)
+        (values * self.cotangent).sum().backward()
+        self.values = values.detach()  # a kept graph would double the next step's memory
+
+    def outputs(self) -> Arrays:
+        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
+        return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}
+
+
+if __name__ == "__main__":
+    serve(PennyLaneTask, "pennylane")

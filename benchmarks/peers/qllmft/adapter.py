@@ -1,0 +1,57 @@
+"""The only place that knows the interface of this project's adjoint engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import ParameterVector, QuantumCircuit
+from qllmft_backends.adjoint import AdjointEngine, Tape, lower
+
+from workloads import CX, Gate
+
+Reals = NDArray[np.floating]
+
+
+class EngineCircuit:
+    """One circuit on the float32 engine: values and gradients of <Z_q> for all qubits; little-endian as everywhere."""
+
+    def __init__(self, gates: Sequence[Gate], n_qubits: int, n_weights: int, n_data: int) -> None:
+        theta, x = ParameterVector("theta", n_weights), ParameterVector("x", n_data)
+        circuit = QuantumCircuit(n_qubits)
+        for gate in gates:
+            if isinstance(gate, CX):
+                circuit.cx(gate.control, gate.target)
+            else:
+                circuit.ry((x if gate.from_data else theta)[gate.index], gate.qubit)
+        self.n_weights, self.n_data = n_weights, n_data
+        self.program = lower(circuit)
+        expected = [*theta, *x]
+        if list(self.program.parameters) != expected:
+            raise RuntimeError(f"expected the parameters theta, x in this order, got {self.program.parameters}")
+        self.engine = AdjointEngine(self.program, masks=1 << np.arange(n_qubits, dtype=np.int64))
+
+    def forward(self, weights: Reals, data: Reals, amplitudes: Reals | None) -> tuple[Reals, Tape]:
+        """Values (B, Q) and the tape for ``backward``.
+
+        Args:
+            weights: (P,) radians.
+            data: (B, D) radians; D = 0 for the encoder.
+            amplitudes: (B, 768) normalised, or None for |0…0>.
+        """
+        if self.n_data == 0:
+            angles = self.program.angles(weights[None].astype(np.float64))[0]
+        else:
+            shared = np.broadcast_to(weights, (data.shape[0], self.n_weights))
+            angles = self.program.angles(np.concatenate([shared, data], axis=1).astype(np.float64))
+        values, tape = self.engine.forward(angles, amplitudes)
+        return values, tape
+
+    def backward(self, tape: Tape, cotangent: Reals) -> tuple[Reals, Reals]:
+        """Gradients of sum(cotangent * values): weights (P,) and data (B, D)."""
+        by_angle, _ = self.engine.vjp(tape, cotangent)
+        by_parameter = by_angle @ self.program.angle_matrix
+        if self.n_data == 0:
+            return by_parameter, np.zeros((cotangent.shape[0], 0))
+        return by_parameter[:, : self.n_weights].sum(axis=0), by_parameter[:, self.n_weights :]

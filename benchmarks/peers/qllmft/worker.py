@@ -1,0 +1,42 @@
+"""This project: its adjoint engine on real float32 amplitudes, called from NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peers.qllmft.adapter import EngineCircuit
+from protocol import serve
+from workloads import Arrays, gates_of
+
+
+class EngineTask:
+    """ENC or HEAD; little-endian, so nothing is converted."""
+
+    def __init__(self, inputs: Arrays, _variant: str) -> None:
+        workload, n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
+        self.weights, data, self.cotangent = (
+            np.asarray(inputs[name], np.float32) for name in ("weights", "data", "cotangent")
+        )
+        self.is_head = workload == "head"
+        self.data = data if self.is_head else np.zeros((data.shape[0], 0), np.float32)
+        self.amplitudes = None if self.is_head else data
+        n_data = n_qubits if self.is_head else 0
+        self.circuit = EngineCircuit(gates_of(workload, n_qubits), n_qubits, len(self.weights), n_data)
+        self.results: dict[str, NDArray[np.generic]] = {}
+
+    def run(self) -> None:
+        """Forward and backward."""
+        values, tape = self.circuit.forward(self.weights, self.data, self.amplitudes)
+        grad_weights, grad_data = self.circuit.backward(tape, self.cotangent)
+        self.results = {"values": values, "grad_weights": grad_weights}
+        if self.is_head:
+            self.results["grad_data"] = grad_data
+
+    def outputs(self) -> Arrays:
+        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        return self.results
+
+
+if __name__ == "__main__":
+    serve(EngineTask, "qllmft")

@@ -1,0 +1,60 @@
+"""TorchQuantum: functional gates on a ``QuantumDevice`` of 16 states, torch autograd; complex64."""
+
+from __future__ import annotations
+
+import warnings
+
+from peers.torchquantum.stand_ins import install_torchvision
+
+install_torchvision()
+warnings.simplefilter("ignore")  # its old dependencies announce their own deprecations
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torchquantum as tq  # noqa: E402
+import torchquantum.functional as tqf  # noqa: E402
+
+from protocol import serve  # noqa: E402
+from workloads import CX, Arrays, gates_of  # noqa: E402
+
+
+class TorchQuantumTask:
+    """ENC or HEAD. TorchQuantum's wire 0 is the most significant bit, so qubit q is wire Q-1-q."""
+
+    def __init__(self, inputs: Arrays, _variant: str) -> None:
+        self.workload, self.n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
+        self.gates = gates_of(self.workload, self.n_qubits)
+        self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
+        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=self.workload == "head")
+        self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
+        self.load, self.measure = tq.AmplitudeEncoder(), tq.MeasureAll(tq.PauliZ)
+        self.values = torch.empty(0)
+
+    def wire(self, qubit: int) -> int:
+        """TorchQuantum's name of a qubit."""
+        return self.n_qubits - 1 - qubit
+
+    def run(self) -> None:
+        """Forward and backward."""
+        self.weights.grad = self.data.grad = None
+        device = tq.QuantumDevice(n_wires=self.n_qubits, bsz=self.data.shape[0])
+        if self.workload == "enc":
+            self.load(device, self.data)
+        for gate in self.gates:
+            if isinstance(gate, CX):
+                tqf.cnot(device, wires=[self.wire(gate.control), self.wire(gate.target)])
+            else:
+                angle = self.data[:, gate.index] if gate.from_data else self.weights[gate.index]
+                tqf.ry(device, wires=self.wire(gate.qubit), params=angle)
+        values = self.measure(device).flip(-1)
+        (values * self.cotangent).sum().backward()
+        self.values = values.detach()  # a kept graph would double the next step's memory
+
+    def outputs(self) -> Arrays:
+        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
+        return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}
+
+
+if __name__ == "__main__":
+    serve(TorchQuantumTask, "torchquantum")

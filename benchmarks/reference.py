@@ -1,0 +1,160 @@
+"""Expectation values and gradients in NumPy float64, by an adjoint sweep: what every peer is checked against.
+
+Written to be read, not to be fast. It shares only the gate lists of ``workloads`` with the peers.
+
+States are real, (B, 2^Q) float64, little-endian: bit q of the index is qubit q.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workloads import CX, RY, Arrays, Gate, gates_of
+
+Floats = NDArray[np.float64]
+CACHED_AMPLITUDES = 2**18  # amplitudes worked on at a time, so that a pass over them stays in cache
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Expectation values and the gradient of sum(cotangent * values)."""
+
+    values: Floats  # (B, Q), <Z_q>
+    weights: Floats  # (P,)
+    data: Floats  # (B, D); zero where no gate takes its angle from the data
+
+
+def halves(state: Floats, qubit: int) -> tuple[Floats, Floats]:
+    """Views of the amplitudes whose bit ``qubit`` is 0 and 1, each (B, 2^(Q-1-qubit), 2^qubit)."""
+    split = state.reshape(state.shape[0], -1, 2, 2**qubit)
+    return split[:, :, 0], split[:, :, 1]
+
+
+def apply_cx(state: Floats, control: int, target: int) -> None:
+    """CNOT in place; it is its own inverse."""
+    high, low = max(control, target), min(control, target)
+    split = state.reshape(state.shape[0], -1, 2, 2 ** (high - low - 1), 2, 2**low)
+    if control == high:
+        flipped = split[:, :, 1]
+        flipped[...] = flipped[:, :, :, ::-1].copy()
+    else:
+        flipped = split[:, :, :, :, 1]
+        flipped[...] = flipped[:, :, ::-1].copy()
+
+
+def apply_ry(state: Floats, qubit: int, angle: Floats) -> None:
+    """R_Y(angle) in place; ``angle`` is () or (B,), in radians."""
+    zero, one = halves(state, qubit)
+    cos, sin = (f(angle / 2).reshape(-1, 1, 1) for f in (np.cos, np.sin))
+    zero[...], one[...] = cos * zero - sin * one, sin * zero + cos * one
+
+
+def z_signs(n_qubits: int) -> Floats:
+    """(Q, 2^Q): the eigenvalue of Z_q on every basis state."""
+    index = np.arange(2**n_qubits)
+    return 1.0 - 2.0 * ((index >> np.arange(n_qubits)[:, None]) & 1).astype(np.float64)
+
+
+def expectation_and_gradients(
+    gates: Sequence[Gate], state: Floats, weights: Floats, data: Floats, cotangent: Floats
+) -> Gradients:
+    """One forward pass and one adjoint sweep over real gates.
+
+    Args:
+        gates: the circuit.
+        state: (B, 2^Q) start amplitudes; not changed.
+        weights: (P,) angles shared by the batch.
+        data: (B, D) angles of one sample each.
+        cotangent: (B, Q) factors of <Z_q> in the loss.
+    """
+    state = state.copy()
+    n_qubits = cotangent.shape[1]
+
+    def angle(gate: RY) -> Floats:
+        return data[:, gate.index] if gate.from_data else weights[gate.index]
+
+    for gate in gates:
+        if isinstance(gate, CX):
+            apply_cx(state, gate.control, gate.target)
+        else:
+            apply_ry(state, gate.qubit, angle(gate))
+
+    signs = z_signs(n_qubits)
+    values = state**2 @ signs.T
+    costate = state * (cotangent @ signs)
+
+    grad_weights, grad_data = np.zeros_like(weights), np.zeros_like(data)
+    for gate in reversed(gates):
+        if isinstance(gate, CX):
+            for array in (state, costate):
+                apply_cx(array, gate.control, gate.target)
+            continue
+        # d R_Y(t)/dt = R_Y(t) (-iY)/2, and the loss is quadratic in the state: the two factors of 2 cancel.
+        (zero, one), (co_zero, co_one) = halves(state, gate.qubit), halves(costate, gate.qubit)
+        slope = np.einsum("bij,bij->b", co_one, zero) - np.einsum("bij,bij->b", co_zero, one)
+        if gate.from_data:
+            grad_data[:, gate.index] += slope
+        else:
+            grad_weights[gate.index] += slope.sum()
+        for array in (state, costate):
+            apply_ry(array, gate.qubit, -angle(gate))
+    return Gradients(values, grad_weights, grad_data)
+
+
+def in_chunks(gates: Sequence[Gate], state: Floats, weights: Floats, data: Floats, cotangent: Floats) -> Gradients:
+    """``expectation_and_gradients`` on as many samples at a time as fit into cache."""
+    size = max(1, CACHED_AMPLITUDES // state.shape[1])
+    parts = [
+        expectation_and_gradients(gates, state[i : i + size], weights, data[i : i + size], cotangent[i : i + size])
+        for i in range(0, state.shape[0], size)
+    ]
+    return Gradients(
+        np.concatenate([part.values for part in parts]),
+        np.sum([part.weights for part in parts], axis=0),
+        np.concatenate([part.data for part in parts]),
+    )
+
+
+def load_amplitudes(vectors: Floats, n_qubits: int) -> Floats:
+    """(B, D) vectors -> (B, 2^Q) amplitudes: normalised, zero-padded."""
+    state = np.zeros((vectors.shape[0], 2**n_qubits))
+    state[:, : vectors.shape[1]] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return state
+
+
+def ground_state(batch: int, n_qubits: int) -> Floats:
+    """(B, 2^Q) amplitudes of |0…0>."""
+    state = np.zeros((batch, 2**n_qubits))
+    state[:, 0] = 1.0
+    return state
+
+
+def encode(vectors: Floats, weights: Floats, cotangent: Floats) -> Gradients:
+    """ENC(Q) of (B, 768) vectors, Q taken from ``cotangent`` (B, Q); there is no data gradient."""
+    n_qubits = cotangent.shape[1]
+    no_data = np.zeros((vectors.shape[0], 0))
+    return in_chunks(gates_of("enc", n_qubits), load_amplitudes(vectors, n_qubits), weights, no_data, cotangent)
+
+
+def head(angles: Floats, weights: Floats, cotangent: Floats) -> Gradients:
+    """HEAD(Q) of (B, Q) angles in radians."""
+    batch, n_qubits = angles.shape
+    return in_chunks(gates_of("head", n_qubits), ground_state(batch, n_qubits), weights, angles, cotangent)
+
+
+def expected_outputs(inputs: Arrays) -> dict[str, Floats]:
+    """What a worker must return for the inputs of ``workloads.make_inputs``.
+
+    Returns:
+        ``values`` (16, Q), ``grad_weights`` (P,), and for ``head`` also ``grad_data`` (16, Q).
+    """
+    weights, data, cotangent = (np.asarray(inputs[k], np.float64) for k in ("weights", "data", "cotangent"))
+    if str(inputs["workload"]) == "enc":
+        result = encode(data, weights, cotangent)
+        return {"values": result.values, "grad_weights": result.weights}
+    result = head(data, weights, cotangent)
+    return {"values": result.values, "grad_weights": result.weights, "grad_data": result.data}

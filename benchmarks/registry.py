@@ -1,0 +1,66 @@
+"""Who is measured: a plain table, one entry a row of the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FLOAT32_TOLERANCE = 1e-4
+FLOAT64_TOLERANCE = 1e-8
+PROJECT = "qllmft"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One way to do the work.
+
+    Attributes:
+        name: key on the command line and in the results.
+        label: name for people.
+        environment: folder under ``peers/`` with its requirements and workers, and name of its virtual environment.
+        variant: passed to the worker.
+        tolerance: largest absolute difference from the reference that still passes.
+        largest: most qubits a workload is run at by default, beyond which it takes minutes or tens of gigabytes; a
+            workload that is not named cannot be run by this peer.
+    """
+
+    name: str
+    label: str
+    environment: str
+    variant: str = "-"
+    tolerance: float = FLOAT32_TOLERANCE
+    largest: dict[str, int] = field(default_factory=lambda: {"enc": 14, "head": 14})
+
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer(PROJECT, "qllmft", PROJECT, largest={"enc": 18, "head": 18}),
+        Peer("torchquantum", "TorchQuantum", "torchquantum"),
+        Peer("pennylane-default", "PennyLane default.qubit, backprop", "pennylane", "default.qubit"),
+        Peer("pennylane-lightning", "PennyLane lightning.qubit, adjoint", "pennylane", "lightning.qubit"),
+        Peer("pyqtorch", "pyqtorch, AD", "pyqtorch"),
+        Peer("jax", "JAX, written for this circuit", "jax", largest={"enc": 16, "head": 16}),
+        Peer(
+            "qiskit",
+            "Qiskit EstimatorQNN, parameter shift",
+            "qiskit",
+            tolerance=FLOAT64_TOLERANCE,
+            largest={"head": 6},
+        ),
+    )
+}
+
+
+def choose(names: str | None) -> list[Peer]:
+    """The peers named in a comma-separated list (rows or environments), or all; this project always comes first.
+
+    Raises:
+        ValueError: for a name that is neither.
+    """
+    if names is None:
+        return list(PEERS.values())
+    wanted = {name.strip() for name in names.split(",") if name.strip()}
+    known = {peer.name for peer in PEERS.values()} | {peer.environment for peer in PEERS.values()}
+    if unknown := wanted - known:
+        raise ValueError(f"unknown peers: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+    return [peer for peer in PEERS.values() if {peer.name, peer.environment} & wanted]

@@ -1,0 +1,72 @@
+"""Results as JSON, as a Markdown table and, where matplotlib is installed, as a figure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+TITLES = {"enc": "ENC: 28 layers on loaded amplitudes", "head": "HEAD: re-uploading circuit"}
+
+
+def three_digits(number: float) -> str:
+    """A duration with three significant digits and no exponent."""
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
+
+
+def cell_text(row: dict[str, Any], notes: list[str]) -> str:
+    """One entry of the table; a reason goes to the notes below it."""
+    if row["status"] == "ok":
+        spread = f"{three_digits(row['ms_min'])}–{three_digits(row['ms_max'])}"
+        return f"**{three_digits(row['ms'])}** ({spread}; {row['peak_rss_mb']:,.0f} MB)"
+    note = f"{row['label']}: {row['status']}: {row['reason']}".replace("|", "\\|")
+    if note not in notes:
+        notes.append(note)
+    return f"{row['status']} [{notes.index(note) + 1}]"
+
+
+def table(workload: str, cells: list[dict[str, Any]]) -> str:
+    """Peers down, qubits across."""
+    cells = [cell for cell in cells if cell["workload"] == workload]
+    notes: list[str] = []
+    lines = [
+        f"## {TITLES[workload]}",
+        "",
+        "| ms | " + " | ".join(str(cell["n_qubits"]) for cell in cells) + " |",
+        "|---" * (len(cells) + 1) + "|",
+    ]
+    for position, row in enumerate(cells[0]["rows"]):
+        versions = {cell["rows"][position]["version"] for cell in cells} - {""}
+        name = " ".join([row["label"], *sorted(versions)])
+        entries = [cell_text(cell["rows"][position], notes) for cell in cells]
+        lines.append(f"| {name} | " + " | ".join(entries) + " |")
+    others = ["?" if c["cores_busy_with_other_work"] is None else str(c["cores_busy_with_other_work"]) for c in cells]
+    lines += [f"| *cores busy with other work* | {' | '.join(others)} |", ""]
+    lines += [f"[{number}] {note}" + "  " for number, note in enumerate(notes, start=1)]
+    return "\n".join(lines)
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The whole report."""
+    machine = results["machine"]
+    workloads = dict.fromkeys(cell["workload"] for cell in results["cells"])
+    head = (
+        f"# One step: forward, and the gradient of a loss on all <Z>, 16 samples\n\n"
+        f"{machine['cpu']}, {machine['threads']} threads, {machine['date']}, load average at start "
+        f"{machine['load_at_start']}. Median ms over rounds (fastest round – slowest round; peak memory of the "
+        f"process). Every number shown comes from a run whose values and gradients agreed with a float64 reference.\n"
+    )
+    return "\n".join([head, *(table(workload, results["cells"]) + "\n" for workload in workloads)])
+
+
+def write_report(results: dict[str, Any], folder: Path) -> None:
+    """Write results.json, results.md, results.png and results.svg."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "results.md").write_text(markdown(results))
+    try:
+        from figure import draw  # matplotlib is optional
+    except ImportError as missing:
+        print(f"no figure: {missing}; install matplotlib and run benchmarks/figure.py")
+        return
+    draw(results, folder)

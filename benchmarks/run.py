@@ -1,0 +1,175 @@
+"""Measure this project and its peers on the same circuits: ``python benchmarks/run.py --help``.
+
+Every peer is first checked against ``reference``; one that computes something else is not timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from environments import DEFAULT_CACHE, HERE, Environment, NotAvailableError, prepare
+from machine import BUSY_LOAD, cpu_model, load_average
+from reference import expected_outputs
+from registry import Peer, choose
+from report import write_report
+from sessions import Entrant, Worker, check, race
+from workloads import SMALLEST, make_inputs, save_arrays
+
+DEFAULT_QUBITS = {"enc": (10, 12, 14), "head": (6, 10, 12, 14)}
+
+
+def add_common_options(parser: argparse.ArgumentParser, repeats: int) -> None:
+    """Options that ``run.py`` and ``step.py`` share."""
+    parser.add_argument("--repeats", type=int, default=repeats, help="rounds (default %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="time for one peer in one cell (default %(default)s)"
+    )
+    parser.add_argument("--burst", type=float, default=0.3, help="seconds a peer repeats its step in one round")
+    parser.add_argument("--threads", type=int, default=2, help="threads, and cores, of a worker (default %(default)s)")
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds after which a silent worker is stopped")
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="where the environments are kept")
+    parser.add_argument("--python", default=sys.executable, help="interpreter that makes the environments")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line of ``run.py``."""
+    parser = argparse.ArgumentParser(description="Compare this project and its peers on the circuits ENC and HEAD.")
+    parser.add_argument("--workload", choices=["enc", "head", "all"], default="all")
+    parser.add_argument("--qubits", help="comma-separated; default 10,12,14 for enc and 6,10,12,14 for head")
+    parser.add_argument("--peers", help="comma-separated rows or environments; default all")
+    parser.add_argument("--all-sizes", action="store_true", help="also run peers at sizes that take minutes or 10 GB")
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for results.json, .md, .png, .svg")
+    add_common_options(parser, repeats=7)
+    return parser.parse_args(arguments)
+
+
+def machine_facts(threads: int) -> dict[str, Any]:
+    """What the numbers depend on; warns when the machine is busy. Call it before doing any work."""
+    load = load_average()
+    print(f"load average at start: {load}", flush=True)
+    if load > BUSY_LOAD:
+        print(f"WARNING: the load is above {BUSY_LOAD}: OpenMP peers beside a busy core can lose a factor of 40.")
+    return {
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "cpu": cpu_model(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "threads": threads,
+        "load_at_start": load,
+    }
+
+
+def prepare_all(names: set[str], options: argparse.Namespace) -> dict[str, Environment | str]:
+    """Environments by name, or the reason why one is not there."""
+    found: dict[str, Environment | str] = {}
+    for name in sorted(names):
+        try:
+            found[name] = prepare(name, options.cache, options.python)
+        except NotAvailableError as failure:
+            found[name] = str(failure)
+            print(f"{name}: {failure}", flush=True)
+    return found
+
+
+def enter(
+    peer: Peer,
+    workload: str,
+    n_qubits: int,
+    *,
+    environment: Environment | str,
+    inputs: Path,
+    options: argparse.Namespace,
+) -> Entrant:
+    """A peer's entry in one cell: with a started worker, or with the reason why there is none."""
+    entrant = Entrant(peer.name, peer.label, peer.tolerance)
+    if workload not in peer.largest:
+        entrant.drop("not run", f"it has no form of {workload}")
+    elif n_qubits > peer.largest[workload] and not options.all_sizes:
+        entrant.drop("not run", f"limited to {peer.largest[workload]} qubits without --all-sizes")
+    elif isinstance(environment, str):
+        entrant.drop("not installed", environment)
+    else:
+        module = f"peers.{peer.environment}.worker"
+        entrant.worker = Worker(
+            environment, module, inputs, variant=peer.variant, threads=options.threads, limit_s=options.limit
+        )
+    return entrant
+
+
+def measure_cell(
+    workload: str,
+    n_qubits: int,
+    peers: list[Peer],
+    environments: dict[str, Environment | str],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """Check and time all peers on one workload at one size."""
+    inputs = make_inputs(workload, n_qubits)
+    expected = expected_outputs(inputs)
+    entrants: list[Entrant] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "inputs.npz"
+        save_arrays(path, inputs)
+        try:
+            for peer in peers:
+                entrants.append(
+                    enter(
+                        peer,
+                        workload,
+                        n_qubits,
+                        environment=environments[peer.environment],
+                        inputs=path,
+                        options=options,
+                    )
+                )
+                if entrants[-1].worker is not None:
+                    check(entrants[-1], expected)
+            others = race(entrants, options.repeats, options.seconds, options.burst)
+        finally:
+            for entrant in entrants:
+                if entrant.worker is not None:
+                    entrant.worker.close()
+    for entrant in entrants:
+        row = entrant.record()
+        shown = f"{row['ms']:10.3f} ms" if entrant.status == "ok" else f"{entrant.status}: {entrant.reason}"
+        print(f"{workload}({n_qubits})  {entrant.label:40s} {shown}", flush=True)
+    return {
+        "workload": workload,
+        "n_qubits": n_qubits,
+        "cores_busy_with_other_work": others,
+        "rows": [entrant.record() for entrant in entrants],
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 0 when every row was measured or left out on purpose, else 1."""
+    options = parse(arguments)
+    facts = machine_facts(options.threads)
+    try:
+        peers = choose(options.peers)
+        qubits = None if options.qubits is None else [int(part) for part in options.qubits.split(",")]
+    except ValueError as wrong:
+        print(f"error: {wrong}", file=sys.stderr)
+        return 2
+    environments = prepare_all({peer.environment for peer in peers}, options)
+    facts["install_seconds"] = {k: e.install_seconds for k, e in environments.items() if isinstance(e, Environment)}
+    cells: list[dict[str, Any]] = []
+    for workload in ("enc", "head") if options.workload == "all" else (options.workload,):
+        for n_qubits in qubits or DEFAULT_QUBITS[workload]:
+            if n_qubits < SMALLEST[workload]:
+                print(f"{workload}({n_qubits}) left out: it needs at least {SMALLEST[workload]} qubits")
+                continue
+            cells.append(measure_cell(workload, n_qubits, peers, environments, options))
+            write_report({"machine": facts, "cells": cells}, options.out)  # a killed run keeps what it has
+    statuses = {row["status"] for cell in cells for row in cell["rows"]}
+    return 0 if cells and statuses <= {"ok", "not run"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

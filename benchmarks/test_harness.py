@@ -1,0 +1,143 @@
+"""The harness itself: its reference by a second route, and what it does with peers that lie, crash or are not there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import environments
+import sessions
+from environments import Environment, NotAvailableError
+from figure import spread
+from reference import Floats, expectation_and_gradients, expected_outputs
+from sessions import Entrant, Worker, check, differences
+from steps import PARAMETERS, Model, expected_step, make_step_inputs
+from workloads import CX, RY, Gate, count_weights, gates_of, make_inputs, save_arrays
+
+IDENTITY, FLIP, Z = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -1.0])
+OFF, ON = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
+
+
+def on_qubits(factors: dict[int, Floats], n_qubits: int) -> Floats:
+    """The dense matrix with the given factors; qubit 0 is the last one of the Kronecker product."""
+    matrix: Floats = np.ones((1, 1))
+    for qubit in reversed(range(n_qubits)):
+        matrix = np.kron(matrix, factors.get(qubit, IDENTITY)).astype(np.float64)
+    return matrix
+
+
+def dense_values(gates: list[Gate], state: Floats, angles: Floats) -> Floats:
+    """<Z> (Q,) of one state by matrices; ``angles`` has one entry a gate."""
+    n_qubits = state.size.bit_length() - 1
+    for gate, angle in zip(gates, angles, strict=True):
+        if isinstance(gate, CX):
+            matrix = on_qubits({gate.control: OFF}, n_qubits)
+            matrix = matrix + on_qubits({gate.control: ON, gate.target: FLIP}, n_qubits)
+        else:
+            cos, sin = np.cos(angle / 2), np.sin(angle / 2)
+            matrix = on_qubits({gate.qubit: np.array([[cos, -sin], [sin, cos]])}, n_qubits)
+        state = matrix @ state
+    return np.array([state @ on_qubits({q: Z}, n_qubits) @ state for q in range(n_qubits)])
+
+
+@pytest.mark.parametrize("workload", ["enc", "head"])
+def test_reference_agrees_with_dense_matrices_and_parameter_shift(workload: str) -> None:
+    n_qubits, batch = 3, 2
+    rng = np.random.default_rng(3)
+    gates = gates_of(workload, n_qubits)
+    weights = rng.uniform(-3, 3, count_weights(workload, n_qubits))
+    data, cotangent = rng.uniform(-3, 3, (batch, n_qubits)), rng.standard_normal((batch, n_qubits))
+    states = rng.standard_normal((batch, 2**n_qubits))
+    states /= np.linalg.norm(states, axis=1, keepdims=True)
+    result = expectation_and_gradients(gates, states, weights, data, cotangent)
+
+    grad_weights, grad_data = np.zeros_like(weights), np.zeros_like(data)
+    for b in range(batch):
+        angles = np.array([(data[b] if g.from_data else weights)[g.index] if isinstance(g, RY) else 0.0 for g in gates])
+        np.testing.assert_allclose(result.values[b], dense_values(gates, states[b], angles), atol=1e-12)
+        for k, gate in enumerate(gates):
+            if isinstance(gate, RY):
+                shift = np.pi / 2 * (np.arange(len(gates)) == k)
+                plus, minus = (dense_values(gates, states[b], angles + s * shift) for s in (1, -1))
+                (grad_data[b] if gate.from_data else grad_weights)[gate.index] += cotangent[b] @ (plus - minus) / 2
+    np.testing.assert_allclose(result.weights, grad_weights, atol=1e-12)
+    np.testing.assert_allclose(result.data, grad_data, atol=1e-12)
+
+
+def test_step_reference_agrees_with_finite_differences() -> None:
+    model, h = Model("small", 2, 10, 4), 1e-5
+    inputs = make_step_inputs(model)
+    expected = expected_step(model, inputs)
+    for name in PARAMETERS:
+        moved = []
+        for sign in (1, -1):
+            changed = np.array(inputs[name])
+            changed.flat[1] += sign * h
+            moved.append(float(expected_step(model, {**inputs, name: changed})["loss"]))
+        slope = (moved[0] - moved[1]) / (2 * h)
+        assert expected[f"grad_{name}"].flat[1] == pytest.approx(slope, abs=1e-8), name
+
+
+def test_missing_misshapen_and_nan_outputs_are_infinitely_wrong() -> None:
+    expected = {name: np.ones(3) for name in ("missing", "short", "nan", "close")}
+    got = {"short": np.ones(2), "nan": np.array([1, np.nan, 1]), "close": np.ones(3) + 1e-6}
+    errors = differences(got, expected)
+    assert [errors[name] for name in ("missing", "short", "nan")] == [np.inf] * 3
+    assert errors["close"] == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize(("error", "status"), [(0.0, "ok"), (1e-2, "refused")])
+def test_a_peer_that_computes_something_else_is_not_timed(tmp_path: Path, error: float, status: str) -> None:
+    expected = expected_outputs(make_inputs("head", 3))
+    path = tmp_path / "outputs.npz"
+    save_arrays(path, {**expected, "grad_data": expected["grad_data"] + error})
+    entrant = Entrant("liar", "Liar", tolerance=1e-4)
+    entrant.worker = SimpleNamespace(ask=lambda _: {"version": "1"}, outputs=path, close=lambda: None)  # type: ignore[assignment]
+    check(entrant, expected)
+    assert entrant.status == status
+    assert (entrant.worker is None) == (status == "refused")
+    assert ("grad_data differs" in entrant.reason) == (status == "refused")
+
+
+def test_a_crash_shows_the_tail_of_standard_error(tmp_path: Path) -> None:
+    worker = Worker(
+        Environment(Path(sys.executable), 0.0),
+        "no_such_module",
+        tmp_path / "i.npz",
+        variant="-",
+        threads=1,
+        limit_s=60.0,
+    )
+    with pytest.raises(NotAvailableError, match=r"ended at check with exit code 1: .*no_such_module"):
+        worker.ask("check")
+    worker.close()
+
+
+def test_a_silent_worker_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sleeper.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(sessions, "HERE", tmp_path)
+    worker = Worker(
+        Environment(Path(sys.executable), 0.0), "sleeper", tmp_path / "i.npz", variant="-", threads=1, limit_s=0.5
+    )
+    with pytest.raises(NotAvailableError, match="stopped: check took longer"):
+        worker.ask("check")
+    worker.close()
+
+
+def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "peers" / "ghost"
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").write_text(f"{tmp_path}/no-such-package.whl\n")
+    monkeypatch.setattr(environments, "HERE", tmp_path)
+    with pytest.raises(NotAvailableError, match=r"cannot be installed: .*no-such-package"):
+        environments.prepare("ghost", tmp_path / "cache", sys.executable)
+
+
+def test_labels_keep_their_distance_and_stay_inside() -> None:
+    placed = np.sort(spread(np.array([0.98, 0.5, 0.51, 0.99, 0.52]), 0.05))
+    assert np.diff(placed).min() >= 0.05 - 1e-12
+    assert placed.max() <= 1.0

@@ -1,0 +1,119 @@
+"""The measured circuits and their inputs, in one place, on NumPy alone.
+
+Qubit order is little-endian everywhere: bit q of an amplitude's index is qubit q. A peer that counts the other way
+round converts inside its own worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BATCH = 16
+EMBEDDING = 768
+ENCODER_LAYERS = 28
+REUPLOADS = 4
+MAIN_LAYERS = 2
+SMALLEST = {"enc": 10, "head": 2}  # 2^10 is the first power of two that holds 768 amplitudes
+SEED = 20240917
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class CX:
+    """A CNOT."""
+
+    control: int
+    target: int
+
+
+@dataclass(frozen=True)
+class RY:
+    """R_Y on one qubit. The angle is ``weights[index]``, or ``data[:, index]`` if ``from_data``."""
+
+    qubit: int
+    index: int
+    from_data: bool = False
+
+
+Gate = CX | RY
+
+
+def ring_layer(n_qubits: int, first_weight: int) -> list[Gate]:
+    """One ansatz layer: CNOT(i -> i+1) and then R_Y on i+1, around the ring; it uses ``n_qubits`` weights."""
+    gates: list[Gate] = []
+    for i in range(n_qubits):
+        target = (i + 1) % n_qubits
+        gates += [CX(i, target), RY(target, first_weight + i)]
+    return gates
+
+
+def encoder_gates(n_qubits: int) -> list[Gate]:
+    """ENC(Q) after its amplitudes are loaded: 28 layers, 28·Q weights."""
+    return [gate for layer in range(ENCODER_LAYERS) for gate in ring_layer(n_qubits, layer * n_qubits)]
+
+
+def head_gates(n_qubits: int) -> list[Gate]:
+    """HEAD(Q) from |0…0>: four encodings of x, one layer between two of them, two layers at the end; 5·Q weights."""
+    gates: list[Gate] = []
+    layers = 0
+    for encoding in range(REUPLOADS):
+        gates += [RY(q, q, from_data=True) for q in range(n_qubits)]
+        for _ in range(MAIN_LAYERS if encoding == REUPLOADS - 1 else 1):
+            gates += ring_layer(n_qubits, layers * n_qubits)
+            layers += 1
+    return gates
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an .npz file."""
+    np.savez(path, **arrays)
+
+
+def gates_of(workload: str, n_qubits: int) -> list[Gate]:
+    """The gates of ``enc`` or ``head``."""
+    return encoder_gates(n_qubits) if workload == "enc" else head_gates(n_qubits)
+
+
+def count_weights(workload: str, n_qubits: int) -> int:
+    """28·Q for ``enc``, 5·Q for ``head``."""
+    layers = ENCODER_LAYERS if workload == "enc" else REUPLOADS - 1 + MAIN_LAYERS
+    return layers * n_qubits
+
+
+def unit_vectors(rng: np.random.Generator) -> NDArray[np.float64]:
+    """(BATCH, 768) real vectors of length one, each entry exactly representable in float32."""
+    vectors = rng.standard_normal((BATCH, EMBEDDING))
+    return as_float32_values(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def as_float32_values(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round to float32 and return float64: every peer then starts from the same numbers, whatever its precision."""
+    return array.astype(np.float32).astype(np.float64)
+
+
+def make_inputs(workload: str, n_qubits: int) -> dict[str, NDArray[np.generic]]:
+    """Inputs of one workload, always the same ones for the same arguments.
+
+    Returns:
+        ``workload`` (string), ``n_qubits`` (integer), ``weights`` (P,) float64 in radians, ``data`` float64:
+        (16, 768) unit vectors for ``enc`` or (16, Q) angles in radians for ``head``, and ``cotangent`` (16, Q)
+        float64, the factors of the loss sum(cotangent * <Z>).
+    """
+    if n_qubits < SMALLEST[workload]:
+        raise ValueError(f"{workload} needs at least {SMALLEST[workload]} qubits, got {n_qubits}")
+    rng = np.random.default_rng([SEED, n_qubits, 0 if workload == "enc" else 1])
+    data = unit_vectors(rng) if workload == "enc" else as_float32_values(rng.uniform(-1.5, 1.5, (BATCH, n_qubits)))
+    return {
+        "workload": np.array(workload),
+        "n_qubits": np.array(n_qubits),
+        "weights": as_float32_values(rng.uniform(-np.pi, np.pi, count_weights(workload, n_qubits))),
+        "data": data,
+        "cotangent": as_float32_values(rng.standard_normal((BATCH, n_qubits))),
+    }
