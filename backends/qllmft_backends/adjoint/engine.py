@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint import kernels
+from qllmft_backends.adjoint.compiled import kernels
+from qllmft_backends.adjoint.compiled.simd import lanes
 from qllmft_backends.adjoint.program import Program
-from qllmft_backends.adjoint.simd import lanes
+from qllmft_backends.adjoint.schedule import Schedule, make_schedule
 from qllmft_backends.adjoint.workers import for_each
 from qllmft_backends.errors import BackendError
 
@@ -18,6 +19,10 @@ Real = NDArray[np.floating]
 SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
 EVALUATION_BYTES = 64 * 2**20  # states held at once where no gradient will be asked for
 _MAX_QUBITS = 30
+_PAGE = 4096
+# The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
+# co-state half a page apart take two sets; in one they would drive each other out.
+_COSTATE_SHIFT = 2048
 
 
 @dataclass
@@ -26,15 +31,21 @@ class Tape:
 
     Attributes:
         states: (chunks, 2^Q · L) final states, or None once consumed.
-        angles: (G,) or (B, G) gate angles of the pass, in radians.
+        shared: whether the angles came as (G,).
         amplitudes: (B, D) initial amplitudes; D = 0 for |0...0⟩.
-        rotations: cosines and sines of the half angles, by lane.
+        sin: (1 or B, G) of half the angles.
+        cos: (1 or B, G) of half the angles, none negative.
+        is_full: (chunks, G); see `rotations`.
+        product: (chunks, L) factors of the states; see `rotations`.
     """
 
     states: Real | None
-    angles: Real
+    shared: bool
     amplitudes: Real
-    rotations: Real
+    sin: Real
+    cos: Real
+    is_full: NDArray[np.bool_]
+    product: Real
 
 
 @dataclass
@@ -54,6 +65,7 @@ class AdjointEngine:
     masks: NDArray[np.int64]
     dtype: Literal["float32", "float64"] = "float32"
     _free: list[Real] = field(default_factory=list, repr=False)
+    _plans: dict[int, _Plan] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         n = self.program.n_qubits
@@ -61,12 +73,10 @@ class AdjointEngine:
             raise BackendError(f"the circuit has {n} qubits; the adjoint engine runs 1 to {_MAX_QUBITS}.")
         if self.masks.size and not 0 <= int(self.masks.min()) <= int(self.masks.max()) < 2**n:
             raise BackendError(f"observable masks {self.masks.tolist()} reach past the circuit's {n} qubits.")
-        itemsize = np.dtype(self.dtype).itemsize
-        self._width = lanes(itemsize)
+        self._itemsize = np.dtype(self.dtype).itemsize
+        self._width = lanes(self._itemsize)
         lane = np.arange(self._width)
         self._signs = np.concatenate([np.where(lane & d, 1, -1) for d in (1, 2, 4, 8)]).astype(self.dtype)
-
-    # --- public -----------------------------------------------------------------------------------------------------
 
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, Tape]:
         """Expectation values, and a tape for one backward sweep.
@@ -78,27 +88,22 @@ class AdjointEngine:
         Returns:
             ⟨Z-string⟩ (B, T) in the engine's dtype, and the tape.
         """
-        angles, amplitudes = self._checked(angles, amplitudes)
-        batch = self._samples_per_chunk(amplitudes.shape[0])
-        rotations = self._rotations(angles, batch)
-        states = self._take(-(-amplitudes.shape[0] // batch), batch)
-        values = self._run(states, batch, amplitudes, rotations)
-        return values, Tape(states, angles, amplitudes, rotations)
+        tape = self._tape(*self._checked(angles, amplitudes))
+        return self._run(tape), tape
 
     def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
         """Expectation values (B, T) of `forward`, without a tape and in bounded memory, for evaluation."""
         angles, amplitudes = self._checked(angles, amplitudes)
         samples = amplitudes.shape[0]
         batch = self._samples_per_chunk(samples)
-        state_bytes = (batch << self.program.n_qubits) * np.dtype(self.dtype).itemsize
-        step = batch * max(2, EVALUATION_BYTES // state_bytes)
+        step = batch * max(2, EVALUATION_BYTES // self._chunk_bytes(batch))
         out = np.empty((samples, self.masks.size), self.dtype)
         for start in range(0, samples, step):
-            part = amplitudes[start : start + step]
             part_angles = angles if angles.ndim == 1 else angles[start : start + step]
-            states = self._take(-(-part.shape[0] // batch), batch)
-            out[start : start + step] = self._run(states, batch, part, self._rotations(part_angles, batch))
-            self._give(states)
+            tape = self._tape(part_angles, amplitudes[start : start + step])
+            out[start : start + step] = self._run(tape)
+            if tape.states is not None:
+                self._give(tape.states)
         return out
 
     def vjp(self, tape: Tape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, Real | None]:
@@ -115,98 +120,89 @@ class AdjointEngine:
         samples, dimension = tape.amplitudes.shape
         if cotangent.shape != (samples, self.masks.size):
             raise BackendError(f"the cotangent is {cotangent.shape}, expected {(samples, self.masks.size)}: (B, T).")
-        batch = self._samples_per_chunk(samples)
         if tape.states is None:
-            tape.states = self._take(-(-samples // batch), batch)
-            self._run(tape.states, batch, tape.amplitudes, tape.rotations)
+            self._run(tape)
         states, tape.states = tape.states, None
-        chunks = states.shape[0]
-        costates = self._take(chunks, batch)
-        gradients = np.empty((chunks, self.program.n_angles * self._width), self.dtype)
-        row_masks, lane_signs = self._masks(batch)
-        weights = self._by_lane(cotangent, batch).reshape(chunks, -1, self._width) * lane_signs.reshape(-1, self._width)
-        weights = weights.reshape(chunks, -1)
-        rotations = np.broadcast_to(tape.rotations, (chunks, tape.rotations.shape[1]))
+        assert states is not None
+        plan = self._plan(self._samples_per_chunk(samples))
+        costates = self._take(len(states), plan.batch, shift=_COSTATE_SHIFT)
+        weights = np.ascontiguousarray(cotangent, self.dtype)
+        gradient = np.empty((samples, self.program.n_angles), self.dtype)
+        by_amplitude = np.empty((samples, dimension if amplitudes else 0), self.dtype)
 
         def undo(chunk: int) -> None:
             kernels.backward(
-                states[chunk], costates[chunk], batch, self.program.ops, rotations[chunk], self._signs, row_masks,
-                weights[chunk], gradients[chunk],
+                states[chunk], costates[chunk], plan.batch, chunk * plan.batch, self.program.ops, plan.backward,
+                tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
+                tape.is_full[chunk], tape.product[chunk], weights, gradient, by_amplitude,
             )  # fmt: skip
 
-        for_each(chunks, undo)
-        by_sample = 0.5 * self._by_sample(gradients, batch, samples)
-        angle_gradient = by_sample.sum(axis=0) if tape.angles.ndim == 1 else by_sample
-        amplitude_gradient = None
-        if amplitudes:
-            by_amplitude = costates.reshape(chunks, -1, batch)[:, :dimension]
-            amplitude_gradient = np.ascontiguousarray(by_amplitude.transpose(0, 2, 1)).reshape(-1, dimension)[:samples]
+        for_each(len(states), undo)
         self._give(states)
         self._give(costates)
-        return angle_gradient, amplitude_gradient
+        return gradient.sum(axis=0) if tape.shared else gradient, by_amplitude if amplitudes else None
 
-    # --- shapes: samples to lanes and back ---------------------------------------------------------------------------
+    # --- one pass ---------------------------------------------------------------------------------------------------
+
+    def _tape(self, angles: Real, amplitudes: Real) -> Tape:
+        """An empty tape with the half angles reduced to [−π/2, π/2]; see `rotations`."""
+        half = np.atleast_2d(angles) * 0.5
+        half -= np.pi * np.rint(half / np.pi)
+        half = half.astype(self.dtype, copy=False)
+        chunks = -(-len(amplitudes) // self._samples_per_chunk(len(amplitudes)))
+        return Tape(
+            states=None,
+            shared=angles.ndim == 1,
+            amplitudes=amplitudes,
+            sin=np.sin(half),
+            cos=np.abs(np.cos(half)),  # rounding may put ±π/2 just past the edge
+            is_full=np.empty((chunks, self.program.n_angles), np.bool_),
+            product=np.empty((chunks, self._samples_per_chunk(len(amplitudes))), self.dtype),
+        )
+
+    def _run(self, tape: Tape) -> Real:
+        """Run the program forward: fills the tape's states, returns the values (B, T)."""
+        samples = len(tape.amplitudes)
+        plan = self._plan(self._samples_per_chunk(samples))
+        states = self._take(-(-samples // plan.batch), plan.batch)
+        out = np.empty((samples, self.masks.size), self.dtype)
+
+        def run(chunk: int) -> None:
+            kernels.forward(
+                states[chunk], plan.batch, tape.amplitudes, chunk * plan.batch, self.program.ops, plan.forward,
+                tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
+                tape.is_full[chunk], tape.product[chunk], out,
+            )  # fmt: skip
+
+        for_each(len(states), run)
+        tape.states = states
+        return out
+
+    # --- plans and memory -------------------------------------------------------------------------------------------
 
     def _samples_per_chunk(self, samples: int) -> int:
         """L: a power of two up to 8, and enough to fill one register."""
         wanted = min(SAMPLES_PER_CHUNK, 1 << max(0, samples - 1).bit_length())
         return int(max(wanted, self._width >> self.program.n_qubits))
 
-    def _by_lane(self, values: Real, batch: int) -> Real:
-        """(B, K) to (chunks, K·width): every number repeated on all lanes of its sample; zeros past the last sample."""
-        samples, count = values.shape
-        padded = np.zeros((-(-samples // batch) * batch, count), self.dtype)
-        padded[:samples] = values
-        by_chunk = padded.reshape(-1, batch, count).transpose(0, 2, 1)
-        return np.tile(by_chunk, (1, 1, self._width // batch)).reshape(by_chunk.shape[0], -1)
+    def _plan(self, batch: int) -> _Plan:
+        """Everything that depends on L alone, made once."""
+        if batch not in self._plans:
+            self._plans[batch] = _Plan.make(self.program, self.masks, batch, self._width, self._itemsize)
+        return self._plans[batch]
 
-    def _by_sample(self, lanes_: Real, batch: int, samples: int) -> Real:
-        """(chunks, K·width) to (B, K): the sum over the lanes of a sample."""
-        chunks = lanes_.shape[0]
-        summed = lanes_.reshape(chunks, -1, self._width // batch, batch).sum(axis=2)
-        return np.asarray(summed.transpose(0, 2, 1).reshape(chunks * batch, -1)[:samples])
+    def _chunk_bytes(self, batch: int) -> int:
+        return (batch << self.program.n_qubits) * self._itemsize
 
-    def _rotations(self, angles: Real, batch: int) -> Real:
-        """Cos and sin of half the angles by lane: (1 or chunks, G·2·width)."""
-        half = 0.5 * np.atleast_2d(angles)
-        pairs = np.stack([np.cos(half), np.sin(half)], axis=-1).reshape(half.shape[0], -1).astype(self.dtype)
-        if angles.ndim == 1:
-            return np.repeat(pairs, self._width, axis=1)
-        return self._by_lane(pairs, batch)
-
-    def _masks(self, batch: int) -> tuple[NDArray[np.int64], Real]:
-        """Masks over registers, and the signs of the qubits that live inside a register."""
-        register_bits = (self._width // batch).bit_length() - 1
-        bits = np.arange(self._width) // batch
-        odd = np.array([[(int(m) & int(b)).bit_count() & 1 for b in bits] for m in self.masks]).reshape(-1)
-        return self.masks >> register_bits, np.where(odd, -1, 1).astype(self.dtype)
-
-    # --- states ------------------------------------------------------------------------------------------------------
-
-    def _run(self, states: Real, batch: int, amplitudes: Real, rotations: Real) -> Real:
-        row_masks, lane_signs = self._masks(batch)
-        out = np.zeros((states.shape[0], self.masks.size * self._width), self.dtype)
-        rotations = np.broadcast_to(rotations, (states.shape[0], rotations.shape[1]))
-
-        def run(chunk: int) -> None:
-            kernels.forward(
-                states[chunk], batch, amplitudes, chunk * batch, self.program.ops, rotations[chunk], self._signs,
-                row_masks, lane_signs, out[chunk],
-            )  # fmt: skip
-
-        for_each(states.shape[0], run)
-        return self._by_sample(out, batch, amplitudes.shape[0])
-
-    def _take(self, chunks: int, batch: int) -> Real:
-        """States for ``chunks``, from an earlier pass where they fit, aligned to a register."""
+    def _take(self, chunks: int, batch: int, shift: int = 0) -> Real:
+        """States for ``chunks``, from an earlier pass where they fit, ``shift`` bytes past a page's begin."""
         size = batch << self.program.n_qubits
         for i, states in enumerate(self._free):
-            if states.shape == (chunks, size):
+            if states.shape == (chunks, size) and states.ctypes.data % _PAGE == shift:
                 return self._free.pop(i)
-        itemsize = np.dtype(self.dtype).itemsize
-        raw = np.empty(chunks * size * itemsize + 64, np.uint8)
-        offset = -raw.ctypes.data % 64
-        return raw[offset : offset + chunks * size * itemsize].view(self.dtype).reshape(chunks, size)
+        raw = np.empty(chunks * self._chunk_bytes(batch) + 2 * _PAGE, np.uint8)
+        offset = -raw.ctypes.data % _PAGE + shift
+        return raw[offset : offset + chunks * self._chunk_bytes(batch)].view(self.dtype).reshape(chunks, size)
 
     def _give(self, states: Real) -> None:
         """Keep states for the next pass; two sets are enough for one forward and one backward."""
@@ -228,4 +224,35 @@ class AdjointEngine:
             )
         if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:
             raise BackendError(f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes.")
-        return np.asarray(angles, np.float64), np.ascontiguousarray(amplitudes, self.dtype)
+        return np.asarray(angles), np.ascontiguousarray(amplitudes, self.dtype)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What depends on the program and on L.
+
+    Attributes:
+        batch: L, samples in a chunk.
+        forward, backward: schedules.
+        row_masks: (T,) Z strings over registers.
+        lane_signs: (T·width) signs of the qubits that live inside registers.
+    """
+
+    batch: int
+    forward: Schedule
+    backward: Schedule
+    row_masks: NDArray[np.int64]
+    lane_signs: Real
+
+    @classmethod
+    def make(cls, program: Program, masks: NDArray[np.int64], batch: int, width: int, itemsize: int) -> _Plan:
+        register_bits = (width // batch).bit_length() - 1
+        inside = np.arange(width) // batch  # bits of the qubits inside a register, by lane
+        odd = np.array([[(int(m) & int(b)).bit_count() & 1 for b in inside] for m in masks], dtype=bool)
+        return cls(
+            batch=batch,
+            forward=make_schedule(program, batch, width, itemsize, backward=False),
+            backward=make_schedule(program, batch, width, itemsize, backward=True),
+            row_masks=masks >> register_bits,
+            lane_signs=np.where(odd.reshape(-1), -1, 1).astype(np.dtype(f"f{itemsize}")),
+        )

@@ -5,9 +5,6 @@ array, so it cannot. With these values a kernel says which 16 floats (or 8 doubl
 machines with narrower registers.
 """
 
-# numba's intrinsics are built by calling convention (typing context first, code generator returned): not for mypy
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,misc"
-
 from __future__ import annotations
 
 from typing import Any
@@ -41,9 +38,14 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, ir.VectorType(element, fe_type.lanes))
 
 
+def element_pointer(context, builder, array_type, array, index):
+    """Pointer to ``array[index]`` in generated code; ``index`` is an LLVM value."""
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
+
+
 def _pointer(context, builder, array_type, array, index, vector_type):
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), context.get_value_type(vector_type).as_pointer())
+    pointer = element_pointer(context, builder, array_type, array, index)
+    return builder.bitcast(pointer, context.get_value_type(vector_type).as_pointer())
 
 
 @intrinsic

@@ -1,0 +1,180 @@
+"""Several gates in one pass: 2^n registers are loaded, go through two or three gates, and are stored once.
+
+A group's gates act on n different qubits whose strides are whole registers, and in one shape on the qubit that lives in
+the upper and lower half of a register. Three shapes cover the paper's circuits:
+
+- a *chain*, CNOT(q0→q1)·R_Y(q1), CNOT(q1→q2)·R_Y(q2), ...: the staircase of an ansatz layer;
+- *rotations*, R_Y on different qubits: an encoding;
+- a *bridge*, CNOT(q0→h)·R_Y(h), CNOT(h→q1)·R_Y(q1) with h inside registers: where the ring closes.
+
+Rotations come as tangents of half the angle: (a, b) → (a − t·b, b + t·a) is R_Y up to the factor 1/cos, which is
+accounted for once a sample (see `rotations`). That is two fused multiply-adds where a rotation with cos and sin takes
+four operations. Everything here is generated as straight-line LLVM code: numba has no loop that stays in registers.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from qllmft_backends.adjoint.compiled.simd import VectorType, element_pointer
+
+HALF = -1  # the qubit inside registers, as control or target of a gate
+CONTRACT = ("contract",)
+
+
+def chain(length):
+    """(control, target) of a chain's gates; numbers are the group's qubits."""
+    return [(j, j + 1) for j in range(length)]
+
+
+def rotations(length):
+    """(control, target) of rotations side by side."""
+    return [(None, j) for j in range(length)]
+
+
+BRIDGE = [(0, HALF), (HALF, 1)]
+
+
+def _qubits(gates):
+    """n, the qubits of a group whose strides are whole registers."""
+    return 1 + max(q for gate in gates for q in gate if q is not None)
+
+
+class _Block:
+    """The 2^n registers of one place in an array; bit j of a register's number stands for the group's qubit j."""
+
+    def __init__(self, context, builder, array_type, array, base, strides, n_qubits):
+        self._builder = builder
+        self._align = array_type.dtype.bitwidth // 8
+        vector = context.get_value_type(VectorType(array_type.dtype))
+        self._lanes = vector.count
+        offsets = [base]
+        for j in range(n_qubits):
+            stride = builder.extract_value(strides, j)
+            offsets += [builder.add(offset, stride) for offset in offsets]
+        pointers = [element_pointer(context, builder, array_type, array, offset) for offset in offsets]
+        self._pointers = [builder.bitcast(pointer, vector.as_pointer()) for pointer in pointers]
+        self.values = [builder.load(pointer) for pointer in self._pointers]
+        for value in self.values:
+            value.align = self._align
+
+    def store(self):
+        for pointer, value in zip(self._pointers, self.values, strict=True):
+            self._builder.store(value, pointer).align = self._align
+
+    def halves_exchanged(self, x):
+        half = self._lanes // 2
+        order = [(i + half) % self._lanes for i in range(self._lanes)]
+        return self._builder.shuffle_vector(x, x, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order))
+
+    def lower_and_upper(self, x, y):
+        """The lower half of x, the upper half of y."""
+        order = [i if i < self._lanes // 2 else i + self._lanes for i in range(self._lanes)]
+        return self._builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order))
+
+    def crossed(self, low, high, control):
+        """The pair (low, high) after a CNOT; see `_pairs` for ``control``."""
+        if control == "half":
+            return self.lower_and_upper(low, high), self.lower_and_upper(high, low)
+        return (high, low) if control else (low, high)
+
+
+def _pairs(n_qubits, control, target):
+    """(number of the pair's bit-0 register, of its bit-1 register, control: False, True or "half")."""
+    for low in range(1 << n_qubits):
+        if not low >> target & 1:
+            is_set = "half" if control == HALF else control is not None and bool(low >> control & 1)
+            yield low, low | 1 << target, is_set
+
+
+def _multiply_add(builder, x, y, z):
+    """x·y + z, one instruction where the machine has it."""
+    return builder.fadd(builder.fmul(x, y, flags=CONTRACT), z, flags=CONTRACT)
+
+
+def _multiply_subtract(builder, x, y, z):
+    """Z − x·y."""
+    return builder.fsub(z, builder.fmul(x, y, flags=CONTRACT), flags=CONTRACT)
+
+
+def forward_group(gates):
+    """An intrinsic ``group(s, base, strides, tangents)``: the gates on the registers at ``base``.
+
+    ``strides`` are those of the group's qubits, ``tangents`` one register a gate; that of a gate whose target is inside
+    registers is negative on the lower half.
+    """
+    n_qubits = _qubits(gates)
+
+    @intrinsic
+    def group(typingctx, s, base, strides, tangents):
+        def codegen(context, builder, signature, args):
+            array, base_value, stride_values, tangent_values = args
+            block = _Block(context, builder, signature.args[0], array, base_value, stride_values, n_qubits)
+            x = block.values
+            for number, (control, target) in enumerate(gates):
+                t = builder.extract_value(tangent_values, number)
+                if target == HALF:
+                    for i in range(1 << n_qubits):
+                        a, b = block.crossed(x[i], block.halves_exchanged(x[i]), bool(i >> control & 1))
+                        x[i] = _multiply_add(builder, t, b, a)
+                    continue
+                for low, high, is_set in _pairs(n_qubits, control, target):
+                    a, b = block.crossed(x[low], x[high], is_set)
+                    x[low], x[high] = _multiply_subtract(builder, t, b, a), _multiply_add(builder, t, a, b)
+            block.store()
+            return context.get_dummy_value()
+
+        return types.void(s, types.intp, strides, tangents), codegen
+
+    return group
+
+
+def backward_group(gates):
+    """An intrinsic ``group(s, c, base, strides, tangents, sums)``: a group undone on both arrays, last gate first.
+
+    ``sums`` are two registers a gate, Σ λ_b·ψ_a and Σ λ_a·ψ_b, and the updated ones are returned. They are two because
+    one would make every addition wait for the one before. Of a gate whose target is inside registers the first is
+    Σ λ·ψ with ψ's halves exchanged, and the second is not used.
+    """
+    n_qubits = _qubits(gates)
+
+    @intrinsic
+    def group(typingctx, s, c, base, strides, tangents, sums):
+        def codegen(context, builder, signature, args):
+            state, costate, base_value, stride_values, tangent_values, sum_values = args
+            block = _Block(context, builder, signature.args[0], state, base_value, stride_values, n_qubits)
+            other = _Block(context, builder, signature.args[1], costate, base_value, stride_values, n_qubits)
+            x, y = block.values, other.values
+            totals = [builder.extract_value(sum_values, i) for i in range(2 * len(gates))]
+            for number in reversed(range(len(gates))):
+                control, target = gates[number]
+                t = builder.extract_value(tangent_values, number)
+                if target == HALF:
+                    for i in range(1 << n_qubits):
+                        exchanged = block.halves_exchanged(x[i])
+                        totals[2 * number] = _multiply_add(builder, y[i], exchanged, totals[2 * number])
+                        x[i] = _multiply_subtract(builder, t, exchanged, x[i])
+                        y[i] = _multiply_subtract(builder, t, block.halves_exchanged(y[i]), y[i])
+                        if i >> control & 1:
+                            x[i], y[i] = block.halves_exchanged(x[i]), block.halves_exchanged(y[i])
+                    continue
+                for low, high, is_set in _pairs(n_qubits, control, target):
+                    a, b, p, q = x[low], x[high], y[low], y[high]
+                    totals[2 * number] = _multiply_add(builder, q, a, totals[2 * number])
+                    totals[2 * number + 1] = _multiply_add(builder, p, b, totals[2 * number + 1])
+                    a, b = _multiply_add(builder, t, b, a), _multiply_subtract(builder, t, a, b)
+                    p, q = _multiply_add(builder, t, q, p), _multiply_subtract(builder, t, p, q)
+                    x[low], x[high] = block.crossed(a, b, is_set)
+                    y[low], y[high] = block.crossed(p, q, is_set)
+            block.store()
+            other.store()
+            result = ir.Constant(context.get_value_type(sums), ir.Undefined)
+            for i, total in enumerate(totals):
+                result = builder.insert_value(result, total, i)
+            return result
+
+        return sums(s, c, types.intp, strides, tangents, sums), codegen
+
+    return group

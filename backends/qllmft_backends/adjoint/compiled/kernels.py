@@ -1,0 +1,329 @@
+"""Whole programs on one chunk: forward with all expectation values, and backward with the adjoint method.
+
+Layout. A chunk holds the states of L samples; amplitude i of sample l is ``s[i * L + l]``, so the batch is innermost
+and every gate works on whole registers. Each chunk runs the whole program on one thread: no synchronisation, and
+results that do not depend on the number of threads.
+
+Gradient. With E = Σ_o w_o ⟨ψ|Z_o|ψ⟩ and λ = ∂E/∂ψ, going backward over a rotation of the pair (a, b) of target bit 0/1:
+∂E/∂θ = ½ Σ (λ_b ψ_a − λ_a ψ_b), both taken after the gate; then the gate is undone on ψ and λ alike. No tape.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from qllmft_backends.adjoint.compiled import fused
+from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot, undo_cx_rot, undo_rot
+from qllmft_backends.adjoint.compiled.observables import measure, start_costate
+from qllmft_backends.adjoint.compiled.rotations import backward_coefficients, forward_coefficients
+from qllmft_backends.adjoint.compiled.simd import lanes, load, mul, store, sub
+from qllmft_backends.adjoint.schedule import Shape
+
+SINGLE, CHAIN_2, CHAIN_3, ROTATIONS_2, ROTATIONS_3, BRIDGE = (int(shape) for shape in Shape)
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+_chain_2, _undo_chain_2 = fused.forward_group(fused.chain(2)), fused.backward_group(fused.chain(2))
+_chain_3 = fused.forward_group(fused.chain(3))
+_rotations_2, _undo_rotations_2 = fused.forward_group(fused.rotations(2)), fused.backward_group(fused.rotations(2))
+_rotations_3 = fused.forward_group(fused.rotations(3))
+_bridge, _undo_bridge = fused.forward_group(fused.BRIDGE), fused.backward_group(fused.BRIDGE)
+
+
+@_jit
+def _opened(k, strides):
+    """The k-th number whose bits at the (ascending) strides, powers of two, are zero."""
+    for stride in strides:
+        k += k & -stride
+    return k
+
+
+@_jit
+def _tangent(coefficients, slot, width):
+    return load(coefficients, (2 * slot + 1) * width)
+
+
+@_jit
+def _single(s, batch, op, coefficients, signs):
+    width = lanes(s.itemsize)
+    kind, control, target, slot = op[0], op[1], op[2], op[3]
+    if kind not in (ROT, CX_ROT):
+        fixed_gate(s, batch, kind, control, target)
+        return
+    cos, sin = load(coefficients, 2 * slot * width), load(coefficients, (2 * slot + 1) * width)
+    if kind == ROT:
+        rot(s, batch << target, cos, sin, signs)
+    else:
+        cx_rot(s, batch << control, batch << target, cos, sin, signs)
+
+
+@_jit
+def _step(s, batch, shape, ops, coefficients, signs):
+    """One group of gates on the array ``s``, whose length holds all their qubits."""
+    width = lanes(s.itemsize)
+    slot = ops[0, 3]
+    t0, t1 = _tangent(coefficients, slot, width), _tangent(coefficients, slot + 1, width)
+    if shape == CHAIN_3:
+        q = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2], batch << ops[2, 2])
+        t = (t0, t1, _tangent(coefficients, slot + 2, width))
+        p = _ascending_4(q)
+        for k in range(0, s.size >> 4, width):
+            _chain_3(s, _opened(k, p), q, t)
+    elif shape == CHAIN_2:
+        q3 = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2])
+        p3 = _ascending_3(q3)
+        for k in range(0, s.size >> 3, width):
+            _chain_2(s, _opened(k, p3), q3, (t0, t1))
+    elif shape == ROTATIONS_3:
+        q3 = (batch << ops[0, 2], batch << ops[1, 2], batch << ops[2, 2])
+        t = (t0, t1, _tangent(coefficients, slot + 2, width))
+        p3 = _ascending_3(q3)
+        for k in range(0, s.size >> 3, width):
+            _rotations_3(s, _opened(k, p3), q3, t)
+    elif shape == ROTATIONS_2:
+        q2 = (batch << ops[0, 2], batch << ops[1, 2])
+        p2 = (min(q2), max(q2))
+        for k in range(0, s.size >> 2, width):
+            _rotations_2(s, _opened(k, p2), q2, (t0, t1))
+    else:
+        q2 = (batch << ops[0, 1], batch << ops[1, 2])
+        p2 = (min(q2), max(q2))
+        t0 = mul(t0, bit_sign(signs, width // 2))
+        for k in range(0, s.size >> 2, width):
+            _bridge(s, _opened(k, p2), q2, (t0, t1))
+
+
+@_jit
+def _ascending_3(q):
+    a, b, c = q
+    low, high = min(a, b), max(a, b)
+    return min(low, c), max(low, min(high, c)), max(high, c)
+
+
+@_jit
+def _ascending_4(q):
+    a, b, c = _ascending_3((q[0], q[1], q[2]))
+    d = q[3]
+    return min(a, d), max(a, min(b, d)), max(b, min(c, d)), max(c, d)
+
+
+@_jit
+def _length(shape):
+    """Gates of a shape."""
+    if shape == SINGLE:
+        return 1
+    return 3 if shape in (CHAIN_3, ROTATIONS_3) else 2
+
+
+@_jit
+def _any_full(is_full, slot, count):
+    for g in range(slot, slot + count):
+        if is_full[g]:
+            return True
+    return False
+
+
+@_jit
+def _forward_steps(s, batch, ops, steps, coefficients, is_full, signs):
+    for i in range(steps.shape[0]):
+        shape, first = steps[i, 0], steps[i, 1]
+        count = _length(shape)
+        if shape == SINGLE or _any_full(is_full, ops[first, 3], count):
+            for g in range(first, first + count):
+                _single(s, batch, ops[g], coefficients, signs)
+        else:
+            _step(s, batch, shape, ops[first : first + count], coefficients, signs)
+
+
+@_jit
+def _run_forward(s, batch, ops, schedule, coefficients, is_full, signs):
+    steps, runs, outer = schedule
+    for o in range(outer.shape[0]):
+        large = batch << outer[o, 0]
+        for i in range(0, s.size, large):
+            for r in range(outer[o, 1], outer[o, 2]):
+                size = batch << runs[r, 0]
+                for k in range(i, i + large, size):
+                    _forward_steps(
+                        s[k : k + size], batch, ops, steps[runs[r, 1] : runs[r, 2]], coefficients, is_full, signs
+                    )
+
+
+# --- the way back ----------------------------------------------------------------------------------------------------
+
+
+@_jit
+def _undo_single(s, c, batch, op, coefficients, signs, gradients):
+    width = lanes(s.itemsize)
+    kind, control, target, slot = op[0], op[1], op[2], op[3]
+    if kind not in (ROT, CX_ROT):
+        fixed_gate(s, batch, kind, control, target)
+        fixed_gate(c, batch, kind, control, target)
+        return
+    cos, sin = load(coefficients, 2 * slot * width), load(coefficients, (2 * slot + 1) * width)
+    total = load(gradients, slot * width)
+    if kind == ROT:
+        total = undo_rot(s, c, batch << target, cos, sin, signs, total)
+    else:
+        total = undo_cx_rot(s, c, batch << control, batch << target, cos, sin, signs, total)
+    store(gradients, slot * width, total)
+
+
+@_jit
+def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
+    """One group of two gates undone."""
+    width = lanes(s.itemsize)
+    slot = ops[0, 3]
+    t0, t1 = _tangent(coefficients, slot, width), _tangent(coefficients, slot + 1, width)
+    zero = sub(t0, t0)
+    g0, g1 = load(gradients, slot * width), load(gradients, (slot + 1) * width)
+    sums = (g0, zero, g1, zero)
+    if shape == CHAIN_2:
+        q3 = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2])
+        p3 = _ascending_3(q3)
+        for k in range(0, s.size >> 3, width):
+            sums = _undo_chain_2(s, c, _opened(k, p3), q3, (t0, t1), sums)
+    elif shape == ROTATIONS_2:
+        q2 = (batch << ops[0, 2], batch << ops[1, 2])
+        p2 = (min(q2), max(q2))
+        for k in range(0, s.size >> 2, width):
+            sums = _undo_rotations_2(s, c, _opened(k, p2), q2, (t0, t1), sums)
+    else:
+        q2 = (batch << ops[0, 1], batch << ops[1, 2])
+        p2 = (min(q2), max(q2))
+        sign = bit_sign(signs, width // 2)
+        t0 = mul(t0, sign)
+        sums = (mul(g0, sign), zero, g1, zero)  # the sign of a lane comes out of the sum
+        for k in range(0, s.size >> 2, width):
+            sums = _undo_bridge(s, c, _opened(k, p2), q2, (t0, t1), sums)
+        sums = (mul(sums[0], sign), sums[1], sums[2], sums[3])
+    store(gradients, slot * width, sub(sums[0], sums[1]))
+    store(gradients, (slot + 1) * width, sub(sums[2], sums[3]))
+
+
+@_jit
+def _backward_steps(s, c, batch, ops, steps, coefficients, is_full, signs, gradients):
+    for i in range(steps.shape[0]):
+        shape, first = steps[i, 0], steps[i, 1]
+        count = _length(shape)
+        if shape == SINGLE or _any_full(is_full, ops[first, 3], count):
+            for g in range(first + count - 1, first - 1, -1):
+                _undo_single(s, c, batch, ops[g], coefficients, signs, gradients)
+        else:
+            _undo_step(s, c, batch, shape, ops[first : first + count], coefficients, signs, gradients)
+
+
+@_jit
+def _run_backward(s, c, batch, ops, schedule, coefficients, is_full, signs, gradients):
+    steps, runs, outer = schedule
+    for o in range(outer.shape[0]):
+        large = batch << outer[o, 0]
+        for i in range(0, s.size, large):
+            for r in range(outer[o, 1], outer[o, 2]):
+                size = batch << runs[r, 0]
+                part = steps[runs[r, 1] : runs[r, 2]]
+                for k in range(i, i + large, size):
+                    stop = k + size
+                    _backward_steps(s[k:stop], c[k:stop], batch, ops, part, coefficients, is_full, signs, gradients)
+
+
+# --- one chunk -------------------------------------------------------------------------------------------------------
+
+
+@_jit
+def _load_amplitudes(s, batch, amplitudes, start):
+    """Amplitudes (B, D) of samples start.. into one chunk; |0...0⟩ where D is 0; samples past the end stay zero."""
+    samples, dimension = amplitudes.shape
+    count = min(batch, samples - start)
+    s[max(dimension, 1) * batch :] = 0
+    if dimension == 0:
+        for lane in range(batch):
+            s[lane] = 1 if lane < count else 0
+    for i in range(dimension):
+        for lane in range(batch):
+            s[i * batch + lane] = amplitudes[start + lane, i] if lane < count else 0
+
+
+@_jit
+def forward(s, batch, amplitudes, start, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product, out):
+    """Run a program on one chunk and measure.
+
+    Args:
+        s: (2^Q · L), overwritten with the final states, each divided by its ``product``.
+        batch: L, samples in the chunk.
+        amplitudes: (B, D) initial amplitudes of all samples, D = 0 for |0...0⟩.
+        start: the chunk's first sample.
+        ops: `Program.ops`.
+        schedule: (steps, runs, outer) of the `Schedule` forward.
+        sin: (1 or B, G) of half the angles.
+        cos: (1 or B, G) of half the angles, none negative.
+        signs: (4·width) table of lane bits.
+        row_masks: (T,) Z strings, shifted past the qubits that live inside registers.
+        lane_signs: (T·width) signs of those.
+        is_full: (G,), overwritten; see `rotations`.
+        product: (L,), overwritten; see `rotations`.
+        out: (B, T): the chunk's rows are overwritten with ⟨Z-string⟩.
+    """
+    width = lanes(s.itemsize)
+    coefficients = np.empty(2 * width * sin.shape[1], s.dtype)
+    forward_coefficients(sin, cos, start, batch, width, coefficients, is_full, product)
+    _load_amplitudes(s, batch, amplitudes, start)
+    _run_forward(s, batch, ops, schedule, coefficients, is_full, signs)
+    by_lane = np.empty(row_masks.size * width, s.dtype)
+    measure(s, row_masks, by_lane)
+    for sample in range(min(batch, out.shape[0] - start)):
+        for t in range(row_masks.size):
+            total = 0.0
+            for lane in range(sample, width, batch):
+                total += by_lane[t * width + lane] * lane_signs[t * width + lane]
+            out[start + sample, t] = total * product[sample] * product[sample]
+
+
+@_jit
+def backward(
+    s, c, batch, start, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product, weights, gradient,
+    by_amplitude,
+):  # fmt: skip
+    """Undo a program on one chunk and collect the gradient of Σ_t w_t ⟨Z-string t⟩.
+
+    Args:
+        s: (2^Q · L) final states as `forward` left them; holds the initial ones, up to a factor, afterwards.
+        c: the same shape, overwritten.
+        batch: as in `forward`.
+        start: as in `forward`.
+        ops: as in `forward`.
+        schedule: (steps, runs, outer) of the `Schedule` backward.
+        sin: as in `forward`.
+        cos: as in `forward`.
+        signs: as in `forward`.
+        row_masks: as in `forward`.
+        lane_signs: as in `forward`.
+        is_full: of the forward pass.
+        product: of the forward pass; changed.
+        weights: (B, T) w_t.
+        gradient: (B, G): the chunk's rows are overwritten with the gradient of the angles.
+        by_amplitude: (B, D): the chunk's rows are overwritten with that of the amplitudes; D = 0: not wanted.
+    """
+    width = lanes(s.itemsize)
+    samples, count = gradient.shape
+    coefficients = np.empty(2 * width * count, s.dtype)
+    squares = np.empty(width * count, s.dtype)
+    backward_coefficients(sin, cos, start, batch, width, is_full, product, coefficients, squares)
+    twice = np.zeros(row_masks.size * width, s.dtype)
+    for t in range(row_masks.size):
+        for lane in range(width):
+            sample = start + lane % batch
+            if sample < samples:
+                twice[t * width + lane] = 2 * weights[sample, t] * lane_signs[t * width + lane]
+    start_costate(s, c, row_masks, twice)
+    by_lane = np.zeros(width * count, s.dtype)
+    _run_backward(s, c, batch, ops, schedule, coefficients, is_full, signs, by_lane)
+    for sample in range(min(batch, samples - start)):
+        for g in range(count):
+            total = 0.0
+            for lane in range(sample, width, batch):
+                total += by_lane[g * width + lane] * squares[g * width + lane]
+            gradient[start + sample, g] = 0.5 * total
+        for i in range(by_amplitude.shape[1]):
+            by_amplitude[start + sample, i] = c[i * batch + sample] * product[sample]
