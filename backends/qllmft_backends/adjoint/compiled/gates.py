@@ -1,7 +1,7 @@
 """One gate on one array of amplitudes, forward and undone, whatever its qubits.
 
-An array holds 2^b amplitudes of L samples; amplitude i of sample l is ``s[i * L + l]``. A qubit's *stride* is L·2^q; where
-it is shorter than a register the qubit lives inside registers, and a gate on it exchanges lanes.
+An array holds 2^b amplitudes of L samples; amplitude i of sample l is ``s[i * L + l]``. A qubit's *stride* is L·2^q;
+where it is shorter than a register the qubit lives inside registers, and a gate on it exchanges lanes.
 """
 
 from __future__ import annotations
