@@ -40,6 +40,20 @@ BACKENDS: dict[str, Entry] = {
         backend="AdjointBackend",
         options="AdjointOptions",
     ),
+    "ionq_simulator": Entry(
+        summary="IonQ's simulator in the cloud: free, ideal or with a machine's noise model",
+        module="qllmft_backends.ionq.backend",
+        backend="IonQSimulator",
+        options="IonQSimulatorOptions",
+        extra="ionq",
+    ),
+    "ionq_forte": Entry(
+        summary="IonQ's Forte machines, 36 trapped ions: paid, priced before it sends, resumable",
+        module="qllmft_backends.ionq.backend",
+        backend="IonQForte",
+        options="IonQForteOptions",
+        extra="ionq",
+    ),
 }
 
 
@@ -79,5 +93,13 @@ def create(name: str, options: Mapping[str, Any] | None = None) -> Backend:
 
 def _describe(name: str, options_class: type[BaseModel], error: ValidationError) -> str:
     """One line a fault, and the options there are."""
-    faults = "; ".join(f"option {'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors())
+    faults = "; ".join(_fault(e["loc"], e["input"], e["msg"]) for e in error.errors())
     return f"backend {name!r}: {faults}. Its options are: {', '.join(options_class.model_fields) or 'none'}."
+
+
+def _fault(place: tuple[int | str, ...], given: Any, message: str) -> str:
+    """What is wrong with one option. What may be a secret is not repeated: no option takes one."""
+    name = ".".join(map(str, place))
+    if any(word in name.lower() for word in ("token", "key", "secret", "password")):
+        given = "***"
+    return f"{f'option {name} = {given!r}: ' if name else ''}{message}"

@@ -1,0 +1,43 @@
+"""IonQ: simulators and trapped ions in the cloud, a ledger of what was paid, and a sandbox that speaks the same API.
+
+The backends themselves are in `qllmft_backends.ionq.backend`, which needs the extra ``ionq``; this part does not.
+"""
+
+from qllmft_backends.ionq.errors import (
+    CostRefusedError,
+    IonQAuthError,
+    IonQError,
+    IonQJobFailedError,
+    IonQQuotaError,
+    IonQRequestError,
+    IonQTimeoutError,
+    IonQTransientError,
+    LedgerError,
+    PaidTrainingError,
+)
+from qllmft_backends.ionq.jobs import Job, cancel, cancel_ledger, ledger_jobs, server_jobs, wait
+from qllmft_backends.ionq.ledger import Ledger
+from qllmft_backends.ionq.options import IonQConnection, IonQForteOptions, IonQSimulatorOptions
+
+__all__ = [
+    "CostRefusedError",
+    "IonQAuthError",
+    "IonQConnection",
+    "IonQError",
+    "IonQForteOptions",
+    "IonQJobFailedError",
+    "IonQQuotaError",
+    "IonQRequestError",
+    "IonQSimulatorOptions",
+    "IonQTimeoutError",
+    "IonQTransientError",
+    "Job",
+    "Ledger",
+    "LedgerError",
+    "PaidTrainingError",
+    "cancel",
+    "cancel_ledger",
+    "ledger_jobs",
+    "server_jobs",
+    "wait",
+]

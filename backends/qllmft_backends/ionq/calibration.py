@@ -1,0 +1,60 @@
+"""What a machine says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The latest characterization of a machine, as the server gives it; None: not given.
+
+    Attributes:
+        backend: the API's name.
+        date: of the measurement, ISO.
+        qubits: number.
+        one_qubit_fidelity, two_qubit_fidelity, spam_fidelity: medians. An average gate fidelity F is Aer's
+            ``depolarizing_error(r, n)`` with r = 2·(1 - F) for one qubit and r = 4/3·(1 - F) for two.
+        one_qubit_s, two_qubit_s, readout_s, reset_s, t1_s, t2_s: times in seconds.
+    """
+
+    backend: str
+    date: str
+    qubits: int
+    one_qubit_fidelity: float | None = None
+    two_qubit_fidelity: float | None = None
+    spam_fidelity: float | None = None
+    one_qubit_s: float | None = None
+    two_qubit_s: float | None = None
+    readout_s: float | None = None
+    reset_s: float | None = None
+    t1_s: float | None = None
+    t2_s: float | None = None
+
+
+def read_calibration(characterization: Any) -> Calibration | None:
+    """From qiskit-ionq's `Characterization`."""
+    if characterization is None:
+        return None
+    fidelity, timing = characterization.fidelity, characterization.timing
+    return Calibration(
+        backend=characterization.backend,
+        date=characterization.date.isoformat(),
+        qubits=characterization.qubits,
+        one_qubit_fidelity=_median(fidelity, "1q"),
+        two_qubit_fidelity=_median(fidelity, "2q"),
+        spam_fidelity=_median(fidelity, "spam"),
+        one_qubit_s=timing.get("1q"),
+        two_qubit_s=timing.get("2q"),
+        readout_s=timing.get("readout"),
+        reset_s=timing.get("reset"),
+        t1_s=timing.get("t1"),
+        t2_s=timing.get("t2"),
+    )
+
+
+def _median(fidelity: Mapping[str, Any], name: str) -> float | None:
+    value = (fidelity.get(name) or {}).get("median")
+    return None if value is None else float(value)

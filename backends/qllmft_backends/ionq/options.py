@@ -1,0 +1,187 @@
+"""Options of the IonQ backends: typed, and checked before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from qllmft_backends.ionq.errors import IonQRequestError
+
+IONQ_URL = "https://api.ionq.co/v0.4"
+URL_VARIABLES = ("QISKIT_IONQ_API_URL", "IONQ_API_URL")  # qiskit-ionq's order
+QPU_MAX_SHOTS = 10_000
+DEBIASING_MIN_SHOTS = 500  # IonQ's: below, debiasing cannot be turned on
+JOB_MAX_CIRCUITS = 5_000  # IonQ's limits of a multi-circuit job (API v0.4, POST /jobs)
+JOB_MAX_GATES = 150_000
+
+NoiseModel = Literal["ideal", "harmony", "harmony-1", "harmony-2", "aria-1", "aria-2", "forte-1", "forte-enterprise-1"]
+Target = Literal["forte-1", "forte-enterprise-1"]
+ErrorMitigation = Literal["none", "debiasing"]
+
+
+def default_ledger() -> Path:
+    """The folder of the ledger where none is named: one for each user."""
+    return platformdirs.user_state_path("qllmft") / "ionq"
+
+
+class IonQConnection(BaseModel):
+    """How to reach the server, and how patient to be.
+
+    Attributes:
+        url: address of the API, ending in its version. None: the first set of `URL_VARIABLES`, else IonQ's own.
+        token_file: file that holds the API key. None: the environment; see `load_token`.
+        request_timeout_s: seconds that one request may take.
+        retry_s: seconds for which a read is repeated while the server is busy or away.
+        deadline_s: seconds that jobs may take, queue included. At the deadline nothing is lost: collect later.
+        poll_interval_s: seconds between two looks at a job.
+        settle_s: seconds after a request without an answer until a job that is not among the server's jobs counts as
+            never accepted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    url: str | None = None
+    token_file: Path | None = None
+    request_timeout_s: float = Field(30.0, gt=0)
+    retry_s: float = Field(120.0, ge=0)
+    deadline_s: float = Field(3600.0, gt=0)
+    poll_interval_s: float = Field(5.0, gt=0)
+    settle_s: float = Field(60.0, ge=0)
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_safe(cls, url: str | None) -> str | None:
+        return None if url is None else check_url(url)
+
+    def address(self) -> str:
+        """The API's address, without a slash at its end."""
+        if self.url is not None:
+            return self.url
+        for variable in URL_VARIABLES:
+            if os.environ.get(variable):
+                try:
+                    return check_url(os.environ[variable])
+                except ValueError as error:
+                    raise IonQRequestError(f"the environment variable {variable}: {error}. Nothing was sent.") from None
+        return IONQ_URL
+
+
+def check_url(url: str) -> str:
+    """``url`` without a slash at its end.
+
+    Raises:
+        ValueError: where the key would travel in the clear, or the address does not end in a version.
+    """
+    url = url.rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise ValueError(
+            f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the sandbox: "
+            "elsewhere the API key would travel in the clear"
+        )
+    if parts.username or parts.password:
+        raise ValueError("url holds a user or a password; expected none: the API key comes from the environment")
+    if not re.search(r"/v\d+\.\d+$", url):
+        raise ValueError(f"url is {url!r}; expected it to end in the API's version, like {IONQ_URL}")
+    return url
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+class IonQOptions(IonQConnection):
+    """What both IonQ backends have in common.
+
+    Attributes:
+        ledger: folder of the ledger. What it holds is never paid again; see `Ledger`.
+        circuits_per_job: circuits of one job, at most.
+        repetition: another number means other measurements of the same circuits, paid anew.
+        retry_failed: send the circuits of failed jobs again.
+        max_cost: ceiling on the price of all that this backend object sends, in the unit of the server's estimate.
+        circuit_budget: ceiling on the number of circuits that this backend object sends.
+        yes: send without asking.
+        spsa_step_rad: perturbation of each angle in `gradient`, in radians; large enough to stand out of shot noise.
+        spsa_batch: perturbations averaged for one gradient; each costs two circuits.
+        seed: of the perturbations, and of the simulator's noise and shots.
+    """
+
+    paid: ClassVar[bool]
+    ledger: Path = Field(default_factory=default_ledger)
+    circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
+    repetition: int = Field(0, ge=0)
+    retry_failed: bool = False
+    max_cost: float | None = Field(None, ge=0)
+    circuit_budget: int | None = Field(None, ge=0)
+    yes: bool = False
+    spsa_step_rad: float = Field(0.2, gt=0)
+    spsa_batch: int = Field(1, ge=1)
+    seed: int = Field(0, ge=0, lt=2**31)  # the API's int32
+
+
+class IonQSimulatorOptions(IonQOptions):
+    """Options of the backend ``ionq_simulator``, IonQ's simulator in the cloud.
+
+    Attributes:
+        noise_model: the machine whose noise is simulated; ``ideal``: none.
+        shots: measurements of a circuit. None, with ``ideal`` only: the exact probabilities. An ideal simulation with
+            shots draws them here from the exact probabilities that the server gives.
+    """
+
+    paid: ClassVar[bool] = False
+    noise_model: NoiseModel = "ideal"
+    shots: int | None = Field(None, ge=1, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _noise_needs_shots(self) -> IonQSimulatorOptions:
+        if self.shots is None and self.noise_model != "ideal":
+            raise ValueError(
+                f"noise_model is {self.noise_model!r} without shots; expected shots, for example shots=1000"
+            )
+        return self
+
+
+class IonQForteOptions(IonQOptions):
+    """Options of the backend ``ionq_forte``, IonQ's trapped ions. It costs money.
+
+    Attributes:
+        target: the machine.
+        shots: measurements of a circuit.
+        error_mitigation: always sent, never left to the server, whose own default from 500 shots on is the dearer
+            debiasing.
+        allow_paid_training: let `gradient` work, by SPSA; needs ``circuit_budget``.
+    """
+
+    paid: ClassVar[bool] = True
+    target: Target = "forte-1"
+    shots: int = Field(1000, ge=1, le=QPU_MAX_SHOTS)
+    error_mitigation: ErrorMitigation = "none"
+    allow_paid_training: bool = False
+
+    @field_validator("error_mitigation")
+    @classmethod
+    def _debiasing_needs_shots(cls, value: ErrorMitigation, info: ValidationInfo) -> ErrorMitigation:
+        shots = info.data.get("shots")
+        if value == "debiasing" and shots is not None and shots < DEBIASING_MIN_SHOTS:
+            raise ValueError(f"debiasing with {shots} shots; expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'")
+        return value
+
+    @field_validator("allow_paid_training")
+    @classmethod
+    def _training_needs_a_budget(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("circuit_budget") is None:
+            raise ValueError(
+                "training on hardware without circuit_budget; expected a ceiling on the circuits it may send"
+            )
+        return value

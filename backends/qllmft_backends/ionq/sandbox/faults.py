@@ -1,0 +1,81 @@
+"""Faults that the sandbox injects on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+Kind = Literal[
+    "status",  # answer with `code`, and `retry_after` where it is given; the request has no effect
+    "status_after",  # the same, but the request has had its effect
+    "drop_before",  # close the connection; the request has no effect
+    "drop_after",  # do what was asked, then close the connection without an answer
+    "not_json",  # do what was asked, then answer with an HTML page
+    "slow",  # wait `seconds`, then answer
+    "reorder",  # results: the children in another order than they were sent
+    "job_failed",  # submit: the job fails
+    "job_half_failed",  # submit: the first half of its circuits runs, then the job fails
+    "never_ends",  # submit: the job stays `started`
+    "odd_state",  # poll: a status that the API does not have
+]
+Route = Literal["any", "backends", "estimate", "submit", "list", "poll", "results", "cancel"]
+
+
+@dataclass
+class Fault:
+    """A fault, armed.
+
+    Attributes:
+        kind: what happens.
+        on: to which requests.
+        times: how often; -1: for ever.
+        after: so many such requests pass unharmed first.
+        code, retry_after, seconds: see `Kind`.
+    """
+
+    kind: Kind
+    on: Route = "any"
+    times: int = 1
+    after: int = 0
+    code: int = 500
+    retry_after: str | None = None
+    seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind) or self.on not in get_args(Route):
+            raise ValueError(
+                f"fault {self.kind!r} on {self.on!r}; expected one of {', '.join(get_args(Kind))} "
+                f"on one of {', '.join(get_args(Route))}"
+            )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Fault:
+        """As posted to /sandbox/faults."""
+        return cls(**data)
+
+
+class Faults:
+    """The armed faults; the first that fits a request is used up by it."""
+
+    def __init__(self, faults: list[Fault] | None = None) -> None:
+        self._armed = list(faults or [])
+
+    def arm(self, fault: Fault) -> None:
+        """Add a fault."""
+        self._armed.append(fault)
+
+    def clear(self) -> None:
+        """Remove all."""
+        self._armed.clear()
+
+    def take(self, route: str) -> Fault | None:
+        """The fault that a request on ``route`` meets; None: none."""
+        for fault in self._armed:
+            if fault.on in ("any", route) and fault.times != 0:
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
+                fault.times -= fault.times > 0
+                return fault
+        return None

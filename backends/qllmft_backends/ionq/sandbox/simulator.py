@@ -1,0 +1,201 @@
+"""A small simulator of the circuits that the API takes: state vectors, and shot-by-shot trajectories for noise.
+
+Qubit q is bit q of a basis state's index, as in the API's results and in Qiskit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Gate = Mapping[str, Any]
+State = NDArray[np.complex64]  # (T, 2**n)
+
+# (r of one-qubit gates, r of two-qubit gates), r as in Aer's depolarizing_error(r, n): with probability r the qubits of
+# a gate become maximally mixed, so that each of the 4**n - 1 errors has probability r / 4**n. Forte-1's are those of
+# IonQ's own cloud noise model; the sandbox uses them for Forte Enterprise too, whose own it does not know.
+NOISE: dict[str, tuple[float, float]] = {
+    "ideal": (0.0, 0.0),
+    "forte-1": (2.667e-4, 4.949e-3),
+    "forte-enterprise-1": (2.667e-4, 4.949e-3),
+}
+MAX_QUBITS_IDEAL = 20
+MAX_QUBITS_NOISY = 14
+_BATCH = 256  # trajectories at a time
+
+_X = np.array([[0, 1], [1, 0]], np.complex64)
+_Y = np.array([[0, -1j], [1j, 0]], np.complex64)
+_Z = np.array([[1, 0], [0, -1]], np.complex64)
+_H = np.array([[1, 1], [1, -1]], np.complex64) / np.sqrt(2).astype(np.float32)
+_V = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]], np.complex64) / 2  # the square root of X
+_FIXED = {
+    "x": _X,
+    "not": _X,
+    "cnot": _X,
+    "y": _Y,
+    "z": _Z,
+    "h": _H,
+    "s": np.diag([1, 1j]),
+    "si": np.diag([1, -1j]),
+    "t": np.diag([1, np.exp(0.25j * np.pi)]),
+    "ti": np.diag([1, np.exp(-0.25j * np.pi)]),
+    "v": _V,
+    "vi": _V.conj().T,
+    "swap": np.eye(4)[[0, 2, 1, 3]],
+}
+_GENERATORS = {
+    "rx": _X,
+    "ry": _Y,
+    "rz": _Z,
+    "xx": np.kron(_X, _X),
+    "yy": np.kron(_Y, _Y),
+    "zz": np.kron(_Z, _Z),
+}
+_PAULIS = (np.eye(2, dtype=np.complex64), _X, _Y, _Z)
+
+
+class CircuitError(ValueError):
+    """A circuit that the sandbox cannot run."""
+
+
+def qubits_of(gate: Gate) -> tuple[list[int], list[int]]:
+    """(controls, targets) of a gate."""
+    controls = gate.get("controls", [gate["control"]] if "control" in gate else [])
+    targets = gate.get("targets", [gate["target"]] if "target" in gate else [])
+    return [int(q) for q in controls], [int(q) for q in targets]
+
+
+def _used(gate: Gate) -> list[int]:
+    controls, targets = qubits_of(gate)
+    return controls + targets
+
+
+def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
+    """Refuse what `probabilities` and `counts` cannot run.
+
+    Raises:
+        CircuitError: names the gate or the limit.
+    """
+    if noise not in NOISE:
+        raise CircuitError(f"the sandbox knows no noise model {noise!r}; it has {', '.join(NOISE)}")
+    limit = MAX_QUBITS_IDEAL if noise == "ideal" else MAX_QUBITS_NOISY
+    if not 1 <= n_qubits <= limit:
+        raise CircuitError(f"{n_qubits} qubits; the sandbox simulates up to {limit} with noise {noise!r}")
+    for position, gate in enumerate(circuit):
+        _, targets = qubits_of(gate)
+        used = _used(gate)
+        if _matrix(gate) is None:
+            raise CircuitError(f"gate {position} is {gate.get('gate')!r}, which the sandbox does not know")
+        if not targets or len(set(used)) != len(used) or not all(0 <= q < n_qubits for q in used):
+            raise CircuitError(
+                f"gate {position} ({gate.get('gate')!r}) acts on {used}, expected qubits below {n_qubits}"
+            )
+        if noise != "ideal" and len(used) > 2:
+            raise CircuitError(f"gate {position} acts on {len(used)} qubits; with noise the sandbox takes up to 2")
+
+
+def probabilities(circuit: Sequence[Gate], n_qubits: int) -> NDArray[np.float64]:
+    """Exact probabilities (2**n,) without noise."""
+    state = _zero(1, n_qubits)
+    for gate in circuit:
+        state = _run(state, gate, n_qubits)
+    return np.asarray(_normalized(state)[0])
+
+
+def counts(
+    circuit: Sequence[Gate], n_qubits: int, shots: int, noise: str, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Counts (2**n,) of ``shots`` runs, each with its own errors: exactly the distribution of the density matrix.
+
+    The errors of every run are drawn first. Runs without any share one state; each of the others branches off that
+    state at its first error, so that the common beginning is computed once.
+    """
+    widths = [len(_used(gate)) for gate in circuit]
+    error_rates = np.array([NOISE[noise][w - 1] * (1 - 4.0**-w) if noise != "ideal" else 0.0 for w in widths])
+    hit = rng.random((shots, len(circuit))) < error_rates  # (shots, gates)
+    first = np.where(hit.any(axis=1), hit.argmax(axis=1), len(circuit))
+    branching = np.argsort(first, kind="stable")
+    branching = branching[first[branching] < len(circuit)]
+    result = np.zeros(2**n_qubits, np.int64)
+    for start in range(0, max(1, len(branching)), _BATCH):
+        members = branching[start : start + _BATCH]  # runs, by their first error
+        states = _zero(1, n_qubits)  # row 0: no error so far; row j: member j - 1
+        joined = 0
+        for g, gate in enumerate(circuit):
+            states = _run(states, gate, n_qubits)
+            new = int((first[members] == g).sum())
+            states = np.concatenate([states, np.repeat(states[:1], new, axis=0)])
+            joined += new
+            for j in np.flatnonzero(hit[members[:joined], g]):
+                states[j + 1] = _error(states[j + 1 : j + 2], gate, n_qubits, rng)[0]
+        p = _normalized(states)
+        if start == 0:
+            result += rng.multinomial(shots - len(branching), p[0])
+        draws = rng.random((len(p) - 1, 1))
+        outcomes = np.minimum((np.cumsum(p[1:], axis=1) < draws).sum(axis=1), 2**n_qubits - 1)
+        np.add.at(result, outcomes, 1)
+    return result
+
+
+def _zero(rows: int, n_qubits: int) -> State:
+    state = np.zeros((rows, 2**n_qubits), np.complex64)
+    state[:, 0] = 1
+    return state
+
+
+def _normalized(state: State) -> NDArray[np.float64]:
+    p = np.abs(state.astype(np.complex128)) ** 2
+    return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+
+def _matrix(gate: Gate) -> NDArray[Any] | None:
+    """The matrix on the targets; index bit i is target i. None: unknown."""
+    name, angle = gate.get("gate"), gate.get("rotation")
+    if name in _GENERATORS and angle is not None:
+        generator = _GENERATORS[name]
+        return np.asarray(np.cos(angle / 2) * np.eye(len(generator)) - 1j * np.sin(angle / 2) * generator)
+    if name in _FIXED and angle is None:
+        return np.asarray(_FIXED[name])
+    return None
+
+
+def _run(state: State, gate: Gate, n_qubits: int) -> State:
+    controls, targets = qubits_of(gate)
+    matrix = _matrix(gate)
+    assert matrix is not None, gate  # `check` came first
+    return _apply(state, matrix, targets, n_qubits, controls)
+
+
+def _error(state: State, gate: Gate, n_qubits: int, rng: np.random.Generator) -> State:
+    """One of the 4**n - 1 Pauli errors on the gate's qubits, each as likely."""
+    qubits = _used(gate)
+    which = int(rng.integers(1, 4 ** len(qubits)))
+    for i, qubit in enumerate(qubits):
+        state = _apply(state, _PAULIS[which >> (2 * i) & 3], [qubit], n_qubits)
+    return state
+
+
+def _apply(
+    state: State, matrix: NDArray[Any], targets: list[int], n_qubits: int, controls: Sequence[int] = ()
+) -> State:
+    """``matrix`` on ``targets`` of each row of a new state, where all controls are 1."""
+    result = state.copy()
+    old, new = state.reshape(-1, *[2] * n_qubits), result.reshape(-1, *[2] * n_qubits)  # qubit q is axis n - q
+
+    def part(value: int) -> tuple[Any, ...]:
+        """The amplitudes with all controls 1 and ``value`` on the targets (bit i of it on target i)."""
+        index: list[Any] = [slice(None)] * (n_qubits + 1)
+        for control in controls:
+            index[n_qubits - control] = 1
+        for i, target in enumerate(targets):
+            index[n_qubits - target] = value >> i & 1
+        return tuple(index)
+
+    elements = matrix.astype(np.complex64)
+    for row in range(len(elements)):
+        columns = np.flatnonzero(elements[row])
+        new[part(row)] = sum(elements[row, column] * old[part(column)] for column in columns.tolist())
+    return result

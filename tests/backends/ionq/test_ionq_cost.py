@@ -1,0 +1,147 @@
+"""Money: known before, refused in time, never more than agreed; and gradients that were not asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+
+from ionq.helpers import ask, assert_paid_once, make_problem
+from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
+from qllmft_backends.ionq import CostRefusedError, PaidTrainingError
+from qllmft_backends.ionq.cost import training_circuits
+from qllmft_backends.ionq.gradient import SpsaGradient
+from qllmft_backends.ionq.sandbox import Fault
+
+# The sandbox's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit gates.
+EACH = 1000 * (12e-6 + 6e-5)
+
+
+def test_a_dry_run_counts_and_prices_and_sends_nothing(box, forte, problem):
+    estimate = forte(yes=False).estimate(problem.circuit, problem.values)
+    assert (estimate.circuits, estimate.known, estimate.jobs, estimate.shots) == (7, 0, 3, 1000)
+    assert (estimate.one_qubit_gates, estimate.two_qubit_gates) == (12, 6)
+    assert estimate.price == pytest.approx(7 * EACH)
+    assert estimate.unit == "sandbox-credit"
+    assert "7 circuits to send in 3 jobs" in str(estimate)
+    assert box.store.till()["requests"] == {"estimate": 1}
+    assert not forte().options.ledger.exists()
+
+
+def test_a_dry_run_without_key_or_server_still_counts(box, forte, problem, monkeypatch):
+    box.faults.arm(Fault("status", "estimate", code=503, times=-1))
+    estimate = forte(retry_s=0.1).estimate(problem.circuit, problem.values)
+    assert (estimate.circuits, estimate.price) == (7, None)
+    assert "503" in estimate.note
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    assert "no IonQ API key" in forte().estimate(problem.circuit, problem.values).note
+
+
+def test_the_estimate_leaves_out_what_is_paid_already(forte, problem):
+    first = make_problem(7)
+    first.values, first.exact = problem.values[:3], problem.exact[:3]
+    ask(forte(), first)
+    estimate = forte().estimate(problem.circuit, problem.values)
+    assert (estimate.circuits, estimate.known) == (4, 3)
+    assert estimate.price == pytest.approx(4 * EACH)
+
+
+def test_a_ceiling_refuses(box, forte, problem):
+    with pytest.raises(CostRefusedError, match=r"estimated price is 0\.50 sandbox-credit, above max_cost = 0\.4"):
+        ask(forte(max_cost=0.4), problem)
+    assert "submit" not in box.store.till()["requests"]
+    ask(forte(max_cost=0.51, yes=False), problem)  # a ceiling is an agreement
+    assert_paid_once(box, 7)
+
+
+def test_a_ceiling_counts_all_calls_of_a_backend(box, forte, problem):
+    backend = forte(max_cost=0.9)
+    ask(backend, problem)
+    problem.values += 0.1
+    with pytest.raises(CostRefusedError, match=r"on top of 0\.50"):
+        ask(backend, problem)
+    assert_paid_once(box, 7)
+
+
+def test_a_ceiling_without_a_price_refuses(box, forte, problem):
+    box.faults.arm(Fault("status", "estimate", code=404, times=-1))
+    with pytest.raises(CostRefusedError, match="the price is unknown"):
+        ask(forte(max_cost=1e9), problem)
+    assert "submit" not in box.store.till()["requests"]
+    ask(forte(), problem)  # yes, without a price
+    assert_paid_once(box, 7)
+
+
+def test_nobody_agreed(box, forte, problem):
+    with pytest.raises(CostRefusedError, match=r"nobody agreed to the price"):
+        ask(forte(yes=False), problem)
+    assert "submit" not in box.store.till()["requests"]
+
+
+def test_asking(box, forte, problem):
+    asked = []
+    backend = forte(yes=False)
+    backend.confirm = lambda estimate: bool(asked.append(estimate))
+    with pytest.raises(CostRefusedError, match="not confirmed"):
+        ask(backend, problem)
+    assert asked[0].price == pytest.approx(7 * EACH)
+    assert "submit" not in box.store.till()["requests"]
+    backend.confirm = lambda estimate: True
+    ask(backend, problem)
+    assert_paid_once(box, 7)
+    backend.confirm = None
+    ask(backend, problem)  # all known: nothing to agree to
+
+
+def test_a_budget_of_circuits(box, forte, problem):
+    with pytest.raises(CostRefusedError, match="7 more circuits make 7, above circuit_budget = 6"):
+        ask(forte(circuit_budget=6), problem)
+    assert "submit" not in box.store.till()["requests"]
+
+
+def test_the_simulator_is_free(box, simulator, problem):
+    ask(simulator(), problem)
+    assert "estimate" not in box.store.till()["requests"]
+    assert simulator().estimate(problem.circuit, problem.values + 1).price == 0
+
+
+def test_a_gradient_through_hardware_is_refused(box, forte):
+    with pytest.raises(PaidTrainingError, match=r"allow_paid_training and circuit_budget.*3,000 circuits"):
+        forte().gradient()
+    assert box.store.till()["requests"] == {}
+
+
+def test_paid_training_keeps_its_budget(box, forte):
+    problem = make_problem(2)
+    backend = forte(allow_paid_training=True, circuit_budget=10, circuits_per_job=50)
+    assert training_circuits(backend.options, samples=2) == 6
+    parameters = [list(problem.circuit.parameters)] * 6
+    jobs = ([problem.circuit] * 6, problem.observables * 2, [v for v in problem.values for _ in range(3)], parameters)
+    gradients = backend.gradient().run(*jobs).result().gradients
+    assert [g.shape for g in gradients] == [problem.values[0].shape] * 6
+    assert_paid_once(box, 4)  # 2 samples, 2 circuits each, whatever the number of observables
+    assert box.store.till()["jobs"] == 1  # and all in one job
+    gradient = backend.gradient()
+    gradient.run(*jobs).result()  # the same seed: all known
+    assert_paid_once(box, 4)
+    gradient.run(*jobs).result()  # other signs
+    assert box.store.till()["circuits_paid"] == 8
+    with pytest.raises(CostRefusedError, match="above circuit_budget = 10"):
+        gradient.run(*jobs).result()
+    assert box.store.till()["circuits_paid"] == 8
+
+
+def test_the_mean_of_spsa_is_the_gradient():
+    """Against the adjoint gradient; a deterministic backend, so that only the signs are random."""
+    problem = make_problem(1)
+    backend = AdjointBackend(AdjointOptions(dtype="float64"))
+    circuits, parameters = [problem.circuit] * 3, [problem.circuit.parameters[2:8]] * 3
+    point = [problem.values[0]] * 3
+    expected = np.array(backend.gradient().run(circuits, problem.observables, point, parameters).result().gradients)
+    spsa = SpsaGradient(backend, step_rad=1e-3, batch=3000, seed=0)
+    mean = np.array(spsa.run(circuits, problem.observables, point, parameters).result().gradients)
+    # One draw is g_i + s_i Σ_{j≠i} s_j g_j with independent signs s.
+    error = np.sqrt(((expected**2).sum(axis=1, keepdims=True) - expected**2) / 3000)
+    assert np.abs((mean - expected) / error).max() < 4
+    assert error.max() < 0.03

@@ -1,0 +1,189 @@
+"""The fault table: the real client against the sandbox. Each row ends in the right answer or in a clear error, with
+every circuit paid at most once; after an error, another backend object on the same ledger finishes the work."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+
+from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from qllmft_backends.ionq import (
+    IonQAuthError,
+    IonQConnection,
+    IonQJobFailedError,
+    IonQQuotaError,
+    IonQRequestError,
+    IonQTimeoutError,
+    IonQTransientError,
+    cancel_ledger,
+    ledger_jobs,
+    wait,
+)
+from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+
+
+def recovers(box, forte, problem):
+    """A later run, on the same ledger and without faults, ends well and pays for the rest only."""
+    box.faults.clear()
+    assert_right(ask(forte(), problem), problem)
+    assert_paid_once(box, len(problem.values))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", "submit", code=429, retry_after="0.1"),
+        Fault("status", "submit", code=429, after=1),
+        Fault("status", "poll", code=429, retry_after="0.05"),
+        Fault("status", "results", code=429, times=2),
+        Fault("status", "submit", code=500),
+        Fault("status_after", "submit", code=500),
+        Fault("status", "poll", code=500),
+        Fault("status", "submit", code=503, retry_after="0.05"),
+        Fault("status_after", "submit", code=503, after=1),
+        Fault("status", "results", code=503, times=2),
+        Fault("status_after", "submit", code=504),
+        Fault("drop_before", "submit"),
+        Fault("drop_after", "submit"),
+        Fault("drop_after", "submit", after=2),
+        Fault("drop_before", "poll", times=2),
+        Fault("drop_after", "results"),
+        Fault("drop_before", "estimate"),
+        Fault("drop_before", "backends"),
+        Fault("not_json", "submit"),
+        Fault("not_json", "poll", times=2),
+        Fault("not_json", "results"),
+        Fault("reorder", "results", times=-1),
+        Fault("odd_state", "poll", times=3),
+        Fault("slow", "poll", seconds=0.2),
+    ],
+    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-after{f.after}-x{f.times}",
+)
+def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
+    box.faults.arm(fault)
+    assert_right(ask(forte(), problem), problem)
+    assert fault.times <= 0, "the fault was not met"
+    assert_paid_once(box, 7)
+    assert box.store.till()["jobs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "match"),
+    [
+        (Fault("status", "any", code=401, times=-1), IonQAuthError, "API key was not accepted"),
+        (Fault("status", "submit", code=401, times=-1, after=1), IonQAuthError, r"Chunk 0002 \(3 circuits\) was not"),
+        (Fault("status", "submit", code=403, times=-1), IonQAuthError, "QISKIT_IONQ_API_TOKEN"),
+        (Fault("status", "submit", code=402, times=-1), IonQQuotaError, "No credit is left"),
+        (Fault("status", "submit", code=404, times=-1), IonQRequestError, "answered 404"),
+        (Fault("status", "poll", code=404, times=-1), IonQRequestError, "answered 404"),
+        (Fault("status", "submit", code=400, times=-1), IonQRequestError, "told to answer so"),
+        (Fault("status", "submit", code=429, times=-1), IonQQuotaError, "no more requests for now"),
+        (Fault("status", "poll", code=429, times=-1), IonQQuotaError, "run again"),
+        (Fault("status", "submit", code=429, times=-1, retry_after="3600"), IonQQuotaError, "not accepted and costs"),
+        (Fault("status", "submit", code=500, times=-1), IonQTransientError, "costs nothing"),
+        (Fault("status", "any", code=503, times=-1), IonQTransientError, "answered 503"),
+        (Fault("status", "poll", code=503, times=-1, after=1), IonQTransientError, "run again later"),
+        (Fault("drop_before", "submit", times=-1), IonQTransientError, "not accepted and costs nothing"),
+        (Fault("drop_before", "poll", times=-1), IonQTransientError, "got no answer"),
+        (Fault("drop_after", "results", times=-1), IonQTransientError, "got no answer"),
+        (Fault("not_json", "poll", times=-1), IonQTransientError, "not JSON.*please log in"),
+    ],
+    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-after{f.after}" if isinstance(f, Fault) else None,
+)
+def test_lasting_faults_end_in_a_clear_error(box, forte, problem, fault, error, match):
+    box.faults.arm(fault)
+    with pytest.raises(error, match=match):
+        ask(forte(retry_s=0.5), problem)
+    till = box.store.till()
+    assert max(till["times"].values(), default=0) <= 1
+    recovers(box, forte, problem)
+
+
+def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(box, forte, problem):
+    box.faults.arm(Fault("drop_after", "submit"))
+    box.faults.arm(Fault("drop_before", "list", times=-1))
+    with pytest.raises(IonQTransientError, match="may have been accepted before; it is not sent again"):
+        ask(forte(retry_s=0.3), problem)
+    assert [job.state for job in ledger_jobs(forte().options.ledger)] == ["sent"]
+    assert box.store.till()["jobs"] == 1
+    recovers(box, forte, problem)
+    assert box.store.till()["jobs"] == 3
+
+
+def test_a_server_slower_than_the_request_timeout_is_asked_before_anything_is_sent_again(box, forte, problem):
+    box.faults.arm(Fault("slow", "submit", seconds=0.8))
+    assert_right(ask(forte(request_timeout_s=0.3, settle_s=2.0, retry_s=5.0), problem), problem)
+    assert_paid_once(box, 7)
+    assert box.store.till()["jobs"] == 3
+
+
+def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem):
+    with Sandbox() as gone:
+        url = gone.url
+    with pytest.raises(IonQTransientError, match="The server was not reached"):
+        ask(forte(url=url, retry_s=0.2), problem)
+    recovers(box, forte, problem)
+
+
+def test_reordered_children_are_keyed_by_id_in_every_form_of_the_results(box, forte, problem):
+    box.faults.arm(Fault("reorder", "results", times=-1))
+    for repetition, style in enumerate(("url", "artifacts", "none")):
+        box.results_style = style
+        assert_right(ask(forte(repetition=repetition), problem), problem)
+
+
+def test_a_failed_job_is_told_and_sent_again_only_on_demand(box, forte, problem):
+    box.faults.arm(Fault("job_failed", "submit", after=1))
+    with pytest.raises(IonQJobFailedError, match=r"3 of 7 circuits have no result: chunk 0002.*SimulationError"):
+        ask(forte(), problem)
+    assert [job.state for job in ledger_jobs(forte().options.ledger)] == ["collected", "failed", "collected"]
+    with pytest.raises(IonQJobFailedError, match="retry_failed"):
+        ask(forte(), problem)
+    assert box.store.till()["jobs"] == 3
+    assert_right(ask(forte(retry_failed=True), problem), problem)
+    assert_paid_once(box, 7)
+    assert_right(ask(forte(), problem), problem)  # the failure is history
+    assert box.store.till()["jobs"] == 4
+
+
+def test_what_a_failed_job_measured_before_it_failed_is_kept(box, forte):
+    problem = make_problem(6)
+    box.faults.arm(Fault("job_half_failed", "submit"))
+    with pytest.raises(IonQJobFailedError, match="3 of 6 circuits have no result"):
+        ask(forte(circuits_per_job=6), problem)
+    assert_right(ask(forte(circuits_per_job=6, retry_failed=True), problem), problem)
+    assert_paid_once(box, 6)
+    assert box.store.till()["circuits_submitted"] == 9  # 6, and 3 again
+
+
+def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(box, forte, problem):
+    box.faults.arm(Fault("never_ends", "submit"))
+    with pytest.raises(IonQTimeoutError, match=r"after 0\.5 s 1 job\(s\) have not ended: .*\(started\)"):
+        ask(forte(deadline_s=0.5), problem)
+    folder, connection = forte().options.ledger, IonQConnection(url=box.url)
+    assert sorted(job.state for job in ledger_jobs(folder)) == ["collected", "collected", "submitted"]
+    assert [line.split(": ")[1] for line in cancel_ledger(folder, connection)] == ["canceled"]
+    assert sorted(job.state for job in wait(folder, connection)) == ["collected", "collected", "failed"]
+    with pytest.raises(IonQJobFailedError, match="canceled"):
+        ask(forte(), problem)
+    assert_right(ask(forte(retry_failed=True), problem), problem)
+    assert_paid_once(box, 7)
+
+
+def test_a_deadline_in_the_middle_loses_nothing(forte, problem, tmp_path):
+    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=0.15)) as box:
+        with pytest.raises(IonQTimeoutError):
+            ask(forte(url=box.url, deadline_s=0.2), problem)
+        assert_right(ask(forte(url=box.url), problem), problem)
+        assert_paid_once(box, 7)
+        assert box.store.till()["jobs"] == 3
+
+
+def test_a_result_that_is_no_distribution_is_not_taken(box, forte, problem, monkeypatch):
+    monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.25, "9": 0.75})
+    with pytest.raises(IonQJobFailedError, match=r"states outside of 0\.\.7"):
+        ask(forte(), problem)
+    monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.25, "1": 0.25})
+    with pytest.raises(IonQJobFailedError, match=r"sum to 0\.5, expected 1"):
+        ask(forte(repetition=1), problem)

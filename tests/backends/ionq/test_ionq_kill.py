@@ -1,0 +1,101 @@
+"""kill -9 at the worst moments, and a new process that goes on: every circuit is paid once, no answer is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+
+from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from qllmft_backends.ionq import ledger_jobs
+from qllmft_backends.ionq.sandbox import Sandbox, Store
+
+KILLED = Path(__file__).with_name("killed.py")
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9 and fork are POSIX")
+
+
+def start(*arguments):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "QLLMFT_THREADS": "1"}  # forks: no threads
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", str(KILLED), *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "moment", "n", "states", "jobs_before"),
+    [
+        ("sent", "after", 1, ["sent"], 0),  # before the POST
+        ("submitted", "before", 1, ["sent"], 1),  # between the POST and its record
+        ("submitted", "after", 1, ["submitted"], 1),  # between chunks
+        ("collected", "before", 2, ["submitted"] * 2 + ["collected"], 3),  # with results that nobody has
+    ],
+    ids=["before the POST", "between POST and record", "between chunks", "between result and record"],
+)
+def test_killed_and_resumed(box, forte, problem, event, moment, n, states, jobs_before):
+    folder = forte().options.ledger
+    process = start("one", box.url, folder, event, moment, n)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, errors
+    assert sorted(j.state for j in ledger_jobs(folder)) == sorted(states)
+    assert box.store.till()["jobs"] == jobs_before
+    assert_right(ask(forte(), problem), problem)  # this process is a new one
+    assert_paid_once(box, 7)
+    assert box.store.till()["jobs"] == 3
+    assert TOKEN not in errors
+
+
+def test_killed_while_waiting(forte, problem):
+    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=1.5)) as box:
+        process = start("one", box.url, forte().options.ledger, "never", "-", 0)
+        give_up = time.monotonic() + 60
+        while box.store.requests["poll"] < 2 and time.monotonic() < give_up:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate(timeout=60)
+        assert {j.state for j in ledger_jobs(forte().options.ledger)} == {"submitted"}
+        box.store._latency_s = 0.0
+        assert_right(ask(forte(url=box.url), problem), problem)
+        assert_paid_once(box, 7)
+        assert box.store.till()["jobs"] == 3
+
+
+def test_a_resumed_process_is_killed_too(box, forte, problem):
+    folder = forte().options.ledger
+    for event, moment in (("submitted", "before"), ("submitted", "before"), ("collected", "torn")):
+        process = start("one", box.url, folder, event, moment, 1)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, errors
+    assert_right(ask(forte(), problem), problem)
+    assert_paid_once(box, 7)
+
+
+def test_killed_at_every_event_of_the_ledger(box, tmp_path):
+    process = start("sweep", box.url, tmp_path / "sweep")
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    # two chunks: planned, sent, submitted twice, then collected twice: 8 events, 3 ways to die at each
+    assert output.split() == ["24"], output
+    assert max(box.store.till()["times"].values()) == 1
+
+
+def test_the_same_answer_comes_from_the_ledger_without_a_server(box, forte, problem, tmp_path):
+    first = ask(forte(), problem)
+    requests = dict(box.store.requests)
+    again = ask(forte(token_file=tmp_path / "no such file"), problem)  # not even a key is needed
+    assert (first.values == again.values).all()
+    assert (first.standard_errors == again.standard_errors).all()
+    assert dict(box.store.requests) == requests
+    half = make_problem(7)
+    half.values, half.exact = half.values[2:5], half.exact[2:5]
+    assert (ask(forte(), half).values == first.values[2:5]).all()

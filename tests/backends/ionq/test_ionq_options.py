@@ -1,0 +1,119 @@
+"""Options: typed, checked before anything is sent, with the remedy in the message."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+
+from ionq.helpers import ask
+from qllmft_backends import MissingExtraError, UnknownBackendError, create
+from qllmft_backends.ionq import IonQAuthError, IonQConnection, IonQRequestError, server_jobs
+from qllmft_backends.ionq.options import IONQ_URL
+from qllmft_backends.ionq.token import load_token
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "match"),
+    [
+        ("ionq_forte", {"shots": 10_001}, "less than or equal to 10000"),
+        ("ionq_forte", {"shots": 0}, "greater than or equal to 1"),
+        ("ionq_forte", {"target": "aria-1"}, "'forte-1' or 'forte-enterprise-1'"),
+        ("ionq_forte", {"error_mitigation": "sharpening"}, "'none' or 'debiasing'"),
+        ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, "500 shots or more"),
+        ("ionq_forte", {"allow_paid_training": True}, "without circuit_budget"),
+        ("ionq_forte", {"noise_model": "ideal"}, "Its options are: .*error_mitigation"),
+        ("ionq_simulator", {"noise_model": "forte-1"}, "for example shots=1000"),
+        ("ionq_simulator", {"noise_model": "forte-9", "shots": 5}, "noise_model = 'forte-9'"),
+        ("ionq_simulator", {"circuits_per_job": 5001}, "less than or equal to 5000"),
+        ("ionq_simulator", {"url": "http://api.ionq.co/v0.4"}, "travel in the clear"),
+        ("ionq_simulator", {"url": "https://api.ionq.co"}, "end in the API's version"),
+        ("ionq_simulator", {"url": "https://me:pw@api.ionq.co/v0.4"}, "holds a user or a password"),
+        ("ionq_simulator", {"deadline_s": 0}, "deadline_s"),
+    ],
+)
+def test_refused(name, options, match):
+    with pytest.raises(UnknownBackendError, match=match):
+        create(name, options)
+
+
+def test_a_key_given_as_an_option_is_not_repeated():
+    for option in ("token", "api_key"):
+        with pytest.raises(UnknownBackendError) as caught:
+            create("ionq_forte", {option: "very-secret-key"})
+        assert "very-secret-key" not in str(caught.value)
+
+
+def test_debiasing_is_checked_in_any_order_of_the_options():
+    with pytest.raises(UnknownBackendError, match="500 shots or more"):
+        create("ionq_forte", {"shots": 100, "error_mitigation": "debiasing"})
+
+
+def test_the_address(monkeypatch):
+    assert IonQConnection().address() == IONQ_URL
+    monkeypatch.setenv("IONQ_API_URL", "https://second.example/v0.4")
+    assert IonQConnection().address() == "https://second.example/v0.4"
+    monkeypatch.setenv("QISKIT_IONQ_API_URL", "http://127.0.0.1:1/v0.4/")
+    assert IonQConnection().address() == "http://127.0.0.1:1/v0.4"
+    assert IonQConnection(url="http://localhost:2/v0.4/").address() == "http://localhost:2/v0.4"
+    monkeypatch.setenv("QISKIT_IONQ_API_URL", "http://evil.example/v0.4")
+    with pytest.raises(IonQRequestError, match=r"QISKIT_IONQ_API_URL.*in the clear"):
+        IonQConnection().address()
+
+
+def test_the_key_comes_from_the_first_variable_or_the_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("IONQ_API_TOKEN", "third-key")
+    monkeypatch.setenv("IONQ_API_KEY", "second-key")
+    monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "first-key")
+    assert load_token().header() == "apiKey first-key"
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    assert load_token().header() == "apiKey second-key"
+    monkeypatch.delenv("IONQ_API_KEY")
+    assert load_token().header() == "apiKey third-key"
+    (tmp_path / "key").write_text("file-key\n")
+    assert load_token(tmp_path / "key").header() == "apiKey file-key"
+    monkeypatch.delenv("IONQ_API_TOKEN")
+    with pytest.raises(IonQAuthError, match=r"there is no IonQ API key.*ionq-sandbox"):
+        load_token()
+    with pytest.raises(IonQAuthError, match="cannot be read"):
+        load_token(tmp_path / "none")
+    (tmp_path / "key").write_text("two\nlines")
+    with pytest.raises(IonQAuthError, match="expected one line"):
+        load_token(tmp_path / "key")
+
+
+def test_a_stray_env_file_is_not_read(forte, problem, tmp_path, monkeypatch):
+    """qiskit-ionq's own resolution lets a .env win over the environment."""
+    (tmp_path / ".env").write_text("IONQ_API_KEY=from-a-stray-file\nIONQ_API_URL=https://stray.example/v0.4\n")
+    monkeypatch.chdir(tmp_path)
+    ask(forte(), problem)  # the sandbox takes the right key only
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(None, None), ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None)],
+)
+def test_retry_after(text, seconds):
+    from qllmft_backends.ionq.transport import _retry_after_s
+
+    assert _retry_after_s(text) == seconds
+
+
+def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    with pytest.raises(IonQAuthError, match="there is no IonQ API key"):
+        ask(forte(), problem)
+    assert box.store.till()["requests"] == {}
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch, box):
+    monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
+    for name in [n for n in sys.modules if n.startswith("qllmft_backends.ionq.")]:
+        if name.rpartition(".")[2] in ("backend", "client", "collector", "sender"):
+            monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install 'qllmft\[ionq\]'"):
+        create("ionq_forte")
+    with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install 'qllmft\[ionq\]'"):
+        server_jobs(IonQConnection(url=box.url))

@@ -1,0 +1,222 @@
+"""The sandbox by itself: its simulator against Qiskit's matrices, its HTTP, its till. Needs no IonQ package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import DensityMatrix, Kraus, Pauli, Statevector
+
+from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+from qllmft_backends.ionq.sandbox import simulator as sim
+
+# (a gate of the API, the same in Qiskit); qubits 0..2, none symmetric
+GATES = [
+    ({"gate": "h", "targets": [0]}, lambda c: c.h(0)),
+    ({"gate": "h", "target": 2}, lambda c: c.h(2)),
+    ({"gate": "ry", "targets": [1], "rotation": 0.7}, lambda c: c.ry(0.7, 1)),
+    ({"gate": "x", "controls": [0], "targets": [1]}, lambda c: c.cx(0, 1)),
+    ({"gate": "cnot", "control": 2, "target": 0}, lambda c: c.cx(2, 0)),
+    ({"gate": "t", "targets": [0]}, lambda c: c.t(0)),
+    ({"gate": "rx", "targets": [0], "rotation": -1.1}, lambda c: c.rx(-1.1, 0)),
+    ({"gate": "s", "targets": [1]}, lambda c: c.s(1)),
+    ({"gate": "v", "targets": [1]}, lambda c: c.sx(1)),
+    ({"gate": "xx", "targets": [2, 0], "rotation": 0.4}, lambda c: c.rxx(0.4, 2, 0)),
+    ({"gate": "yy", "targets": [0, 1], "rotation": 0.9}, lambda c: c.ryy(0.9, 0, 1)),
+    ({"gate": "zz", "targets": [1, 2], "rotation": 1.3}, lambda c: c.rzz(1.3, 1, 2)),
+    ({"gate": "ti", "targets": [2]}, lambda c: c.tdg(2)),
+    ({"gate": "vi", "targets": [2]}, lambda c: c.sxdg(2)),
+    ({"gate": "swap", "targets": [0, 2]}, lambda c: c.swap(0, 2)),
+    ({"gate": "y", "controls": [1], "targets": [0]}, lambda c: c.cy(1, 0)),
+    ({"gate": "z", "controls": [2], "targets": [1]}, lambda c: c.cz(2, 1)),
+    ({"gate": "ry", "controls": [0], "targets": [2], "rotation": 2.2}, lambda c: c.cry(2.2, 0, 2)),
+    ({"gate": "si", "targets": [1]}, lambda c: c.sdg(1)),
+    ({"gate": "rz", "targets": [1], "rotation": 0.3}, lambda c: c.rz(0.3, 1)),
+    ({"gate": "h", "targets": [1]}, lambda c: c.h(1)),
+    ({"gate": "not", "controls": [0, 1], "targets": [2]}, lambda c: c.ccx(0, 1, 2)),
+]
+TWO_AT_MOST = GATES[:-1]
+
+
+def test_every_gate_against_qiskit():
+    circuit = QuantumCircuit(3)
+    for n, (_, append) in enumerate(GATES, start=1):
+        append(circuit)
+        ours = sim.probabilities([gate for gate, _ in GATES[:n]], 3)
+        np.testing.assert_allclose(ours, Statevector(circuit).probabilities(), atol=3e-6, err_msg=str(GATES[n - 1][0]))
+
+
+def test_qubit_0_is_the_least_significant_bit():
+    assert sim.probabilities([{"gate": "x", "targets": [0]}, {"gate": "x", "targets": [1]}], 3)[0b011] == pytest.approx(
+        1
+    )
+
+
+def test_noisy_shots_against_the_density_matrix(monkeypatch):
+    """Depolarizing as in Aer's depolarizing_error(r, n): every Pauli error with r / 4**n. Large rates: it shows."""
+    rates = (0.08, 0.2)
+    monkeypatch.setitem(sim.NOISE, "strong", rates)
+    state, circuit = DensityMatrix.from_label("000"), QuantumCircuit(3)
+    for gate, append in TWO_AT_MOST:
+        step = QuantumCircuit(3)
+        append(step)
+        state = state.evolve(step)
+        controls, targets = sim.qubits_of(gate)
+        qubits = controls + targets
+        n = len(qubits)
+        r = rates[n - 1]
+        paulis = [Pauli((np.array(z), np.array(x))) for z in np.ndindex(*[2] * n) for x in np.ndindex(*[2] * n)]
+        weights = [1 - r + r / 4**n] + [r / 4**n] * (4**n - 1)
+        state = state.evolve(Kraus([np.sqrt(w) * p.to_matrix() for w, p in zip(weights, paulis, strict=True)]), qubits)
+        circuit.compose(step, inplace=True)
+    expected = state.probabilities()
+    assert np.abs(expected - Statevector(circuit).probabilities()).max() > 0.05  # the noise does something
+    shots = 10_000
+    counts = sim.counts([gate for gate, _ in TWO_AT_MOST], 3, shots, "strong", np.random.default_rng(5))
+    assert counts.sum() == shots
+    z = (counts / shots - expected) / np.sqrt(expected * (1 - expected) / shots)
+    assert np.abs(z).max() < 4
+
+
+def test_without_errors_shots_are_multinomial():
+    gates = [gate for gate, _ in TWO_AT_MOST]
+    counts = sim.counts(gates, 3, 20_000, "ideal", np.random.default_rng(1))
+    p = sim.probabilities(gates, 3)
+    assert np.abs((counts / 20_000 - p) / np.sqrt(p * (1 - p) / 20_000 + 1e-12)).max() < 4
+
+
+@pytest.mark.parametrize(
+    ("circuit", "n", "noise", "match"),
+    [
+        ([{"gate": "warp", "targets": [0]}], 2, "ideal", "gate 0 is 'warp'"),
+        ([{"gate": "ry", "targets": [0]}], 2, "ideal", "does not know"),
+        ([{"gate": "x", "targets": [2]}], 2, "ideal", r"acts on \[2\]"),
+        ([{"gate": "x", "controls": [1], "targets": [1]}], 2, "ideal", r"acts on \[1, 1\]"),
+        ([{"gate": "x", "controls": [0, 1], "targets": [2]}], 3, "forte-1", "3 qubits; with noise"),
+        ([], 21, "ideal", "up to 20"),
+        ([], 3, "aria-1", "no noise model 'aria-1'"),
+    ],
+)
+def test_what_cannot_run_is_refused(circuit, n, noise, match):
+    with pytest.raises(sim.CircuitError, match=match):
+        sim.check(circuit, n, noise)
+
+
+def call(url, method="GET", body=None, key="any"):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Authorization": f"apiKey {key}"}, method=method)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        assert "sandbox" in response.headers["X-QLLMFT-Sandbox"]
+        return json.loads(response.read())
+
+
+def payload(shots=100, backend="qpu.forte-1", **more):
+    circuit = [{"gate": "x", "targets": [1]}]
+    return {
+        "type": "ionq.circuit.v1",
+        "backend": backend,
+        "shots": shots,
+        "input": {"gateset": "qis", "qubits": 3, "circuit": circuit},
+        **more,
+    }
+
+
+def finished(box, job_id):
+    for _ in range(500):
+        job = call(f"{box.url}/jobs/{job_id}")
+        if job["status"] in ("completed", "failed"):
+            return job
+        time.sleep(0.01)
+    raise AssertionError(job)
+
+
+def test_a_job_from_submission_to_result():
+    with Sandbox(store=Store(qpu_noise="ideal")) as box:
+        job = call(f"{box.url}/jobs", "POST", payload(metadata={"a": "b"}))
+        assert job["sandbox"].startswith("local sandbox")
+        described = finished(box, job["id"])
+        assert described["metadata"] == {"a": "b"}
+        assert call(box.url.removesuffix("/v0.4") + described["results"]["probabilities"]["url"]) == {"2": 1.0}
+        assert [j["id"] for j in call(f"{box.url}/jobs")["jobs"]] == [job["id"]]
+        assert {b["backend"] for b in call(f"{box.url}/backends")} == {
+            "simulator",
+            "qpu.forte-1",
+            "qpu.forte-enterprise-1",
+        }
+        estimate = call(f"{box.url}/jobs/estimate?backend=qpu.forte-1&1q_gates=10&2q_gates=1&shots=1000")
+        assert estimate["estimated_cost"] == estimate["estimated_total_cost"] == pytest.approx(0.02)
+        assert estimate["cost_unit"] == "sandbox-credit"
+        state = call(box.url.removesuffix("/v0.4") + "/sandbox/state")
+        assert (state["jobs"], state["circuits_paid"], state["shots_paid"]) == (1, 1, 100)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (payload(shots=10_001), "TooManyShots"),
+        (payload(shots=0), "TooManyShots"),
+        (payload(backend="qpu.aria-1"), "unknown backend"),
+        (payload(type="ionq.qasm3.v1"), "not taken"),
+        (payload(input={"gateset": "qis", "qubits": 40, "circuit": []}), "NotEnoughQubits"),
+        (payload(input={"gateset": "native", "qubits": 4, "circuit": []}), "takes 'qis'"),
+        (payload(input={"gateset": "qis", "qubits": 4, "circuit": [{"gate": "warp", "targets": [0]}]}), "warp"),
+        ([1], "not a JSON object"),
+    ],
+)
+def test_bad_requests_are_answered_like_the_api(body, message):
+    with Sandbox() as box:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            call(f"{box.url}/jobs", "POST", body)
+        with caught.value as answer:
+            assert answer.code == 400
+            assert message in json.loads(answer.read())["message"]
+        assert box.store.till()["jobs"] == 0
+
+
+def test_a_wrong_key_and_faults_over_http():
+    with Sandbox(token="right-key") as box:
+        root = box.url.removesuffix("/v0.4")
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            call(f"{box.url}/jobs", key="wrong-key")
+        assert caught.value.code == 401
+        caught.value.close()
+        call(f"{root}/sandbox/faults", "POST", {"kind": "status", "on": "list", "code": 429, "retry_after": "7"})
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            call(f"{box.url}/jobs", key="right-key")
+        assert (caught.value.code, caught.value.headers["Retry-After"]) == (429, "7")
+        caught.value.close()
+        assert call(f"{box.url}/jobs", key="right-key")["jobs"] == []
+    with pytest.raises(ValueError, match="expected one of status"):
+        Fault("explode")  # type: ignore[arg-type]
+
+
+def test_jobs_last_across_restarts_when_a_file_is_named(tmp_path):
+    file = tmp_path / "state.json"
+    with Sandbox(store=Store(state_file=file, latency_s=30)) as box:
+        job_id = call(f"{box.url}/jobs", "POST", payload())["id"]
+    with Sandbox(store=Store(state_file=file)) as box:
+        assert finished(box, job_id)["status"] == "completed"
+        assert box.store.till()["circuits_paid"] == 1
+
+
+def test_the_command_prints_what_to_export():
+    command = [sys.executable, "-m", "qllmft_backends.ionq.sandbox", "--port", "0", "--fault", '{"kind": "slow"}']
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": ":".join(sys.path), "PATH": ""}
+    )
+    try:
+        lines = [process.stdout.readline().strip() for _ in range(6)]
+        assert lines[3] == "export QISKIT_IONQ_API_TOKEN=sandbox"
+        url = lines[2].removeprefix("export QISKIT_IONQ_API_URL=")
+        assert url.startswith("http://127.0.0.1:")
+        assert call(url.removesuffix("/v0.4") + "/sandbox/state")["jobs"] == 0
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,308 @@
+"""Right numbers: qubit order, estimator, standard errors, one circuit a sample; against the adjoint engine, against the
+library's own reading of the same jobs, and against Qiskit's density matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+
+from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from qllmft_backends import BACKENDS, UnsupportedGateError, create
+from qllmft_backends.adjoint.program import ZObservables
+from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError
+from qllmft_backends.ionq.measure import draw, expectations, read_probabilities
+from qllmft_backends.ionq.sandbox import Sandbox, Store
+
+
+def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
+    problem = make_problem(8, n_qubits=4)
+    answer = ask(forte(shots=4000), problem)
+    assert_right(answer, problem, shots=4000)
+    np.testing.assert_allclose(answer.standard_errors, np.sqrt((1 - answer.values**2) / 4000), atol=1e-12)
+    assert_paid_once(box, 8)  # one circuit a sample, not one an observable
+    assert box.store.till()["shots_paid"] == 8 * 4000
+
+
+def test_the_ideal_simulator_is_exact_and_draws_shots_on_demand(simulator, problem):
+    exact = ask(simulator(), problem)
+    np.testing.assert_allclose(exact.values, problem.exact, atol=2e-6)
+    assert not exact.standard_errors.any()
+    drawn = ask(simulator(shots=1000), problem)
+    assert_right(drawn, problem)
+    assert (drawn.standard_errors > 0).all()
+    assert (ask(simulator(shots=1000), problem).values == drawn.values).all()
+    assert (ask(simulator(shots=1000, seed=1), problem).values != drawn.values).any()
+
+
+def test_the_noise_model_of_the_simulator_shrinks_the_values(simulator):
+    problem = make_problem(6, n_qubits=4, seed=3)
+    problem.values[:] = 0  # ⟨Z⟩ = 1 but for the noise of 8 one-qubit and 8 two-qubit gates
+    answer = ask(simulator(noise_model="forte-1", shots=100_000), problem)
+    assert ((answer.values < 1 - 4 * answer.standard_errors) & (answer.values > 0.9)).all()
+
+
+@pytest.mark.parametrize("flipped", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)])
+def test_qubit_order_with_asymmetric_states(forte, flipped):
+    """X on some of three qubits: Z of exactly these is -1. No angles: also a circuit without parameters."""
+    circuit = QuantumCircuit(3)
+    for qubit in flipped:
+        circuit.x(qubit)
+    strings = [SparsePauliOp.from_sparse_list([("Z" * len(q), list(q), 1.0)], 3) for q in ((0,), (1,), (2,), (0, 2))]
+    expected = [-1.0 if q in flipped else 1.0 for q in range(3)]
+    expected.append(expected[0] * expected[2])
+    answer = forte(shots=10).expectations(circuit, np.empty((2, 0)), strings)
+    assert answer.values.tolist() == [expected, expected]
+    assert not answer.standard_errors.any()
+
+
+def test_the_library_reads_the_same_counts_from_the_same_jobs(box, forte, problem, monkeypatch):
+    """Two routes from one job: ours, and qiskit-ionq's retrieve_job in what could be another process."""
+    from qiskit_ionq import IonQProvider
+
+    from qllmft_backends.ionq import ledger_jobs
+
+    backend = forte(circuits_per_job=50)
+    answer = ask(backend, problem)
+    monkeypatch.setenv("QISKIT_IONQ_API_URL", box.url)  # what the library's get_n_qubits asks
+    with pytest.warns(UserWarning, match="optimization_level"):
+        theirs = IonQProvider(TOKEN, box.url).get_backend("qpu.forte-1")
+    assert theirs.num_qubits == 36
+    (job,) = ledger_jobs(backend.options.ledger)
+    for row, counts in zip(answer.values, theirs.retrieve_job(job.job_id).result().get_counts(), strict=True):
+        assert sum(counts.values()) == 1000
+        for qubit in range(3):
+            mean = sum(n * (-1) ** int(bits[2 - qubit]) for bits, n in counts.items()) / 1000
+            assert mean == pytest.approx(row[qubit], abs=1e-12)
+
+
+def test_why_results_are_not_left_to_the_library(box, forte, problem, monkeypatch):
+    """qiskit-ionq 1.1.1 pairs results with circuits by the payload order. Fails once an upgrade does better."""
+    from qiskit_ionq import IonQProvider
+
+    from qllmft_backends.ionq import ledger_jobs
+    from qllmft_backends.ionq.sandbox import Fault
+
+    box.faults.arm(Fault("reorder", "results", times=-1))
+    backend = forte(circuits_per_job=50)
+    answer = ask(backend, problem)
+    monkeypatch.setenv("QISKIT_IONQ_API_URL", box.url)
+    with pytest.warns(UserWarning, match="optimization_level"):
+        theirs = IonQProvider(TOKEN, box.url).get_backend("qpu.forte-1")
+    counts = theirs.retrieve_job(ledger_jobs(backend.options.ledger)[0].job_id).result().get_counts()
+    z0 = [sum(n * (-1) ** int(bits[-1]) for bits, n in c.items()) / 1000 for c in counts]
+    np.testing.assert_allclose(np.sort(z0), np.sort(answer.values[:, 0]), atol=1e-12)  # the same numbers ...
+    assert np.abs(np.array(z0) - answer.values[:, 0]).max() > 0.1  # ... at other samples
+    assert_right(answer, problem)
+
+
+def test_the_estimator_of_sums_by_two_routes():
+    """⟨O⟩ and its error of weighted sums of Z strings, against shots written out one by one."""
+    rng = np.random.default_rng(2)
+    shots = rng.choice(8, p=[0.3, 0.05, 0.2, 0.1, 0.05, 0.1, 0.15, 0.05], size=500)
+    result = {int(s): float((shots == s).mean()) for s in np.unique(shots)}
+    sums = [SparsePauliOp.from_list([("ZII", 0.5), ("IZZ", -1.5), ("III", 0.25)]), SparsePauliOp("IIZ")]
+    answer = expectations([result], 500, ZObservables.from_operators(sums, 3))
+    z = 1 - 2 * (shots[:, None] >> np.arange(3) & 1)
+    by_shot = np.stack([0.5 * z[:, 2] - 1.5 * z[:, 0] * z[:, 1] + 0.25, z[:, 0]])
+    np.testing.assert_allclose(answer.values[0], by_shot.mean(axis=1), atol=1e-12)
+    np.testing.assert_allclose(answer.standard_errors[0], by_shot.std(axis=1) / np.sqrt(500), atol=1e-12)
+    exact = expectations([result], None, ZObservables.from_operators(sums, 3))
+    assert not exact.standard_errors.any()
+
+
+def test_drawn_shots_are_multinomial():
+    p = {0: 0.7, 3: 0.2, 6: 0.1}
+    drawn = draw(p, 100_000, np.random.default_rng(0))
+    assert sum(drawn.values()) == pytest.approx(1)
+    for state, probability in p.items():
+        assert abs(drawn[state] - probability) < 4 * np.sqrt(probability * (1 - probability) / 100_000)
+
+
+@pytest.mark.parametrize(
+    ("payload", "match"),
+    [
+        ([1], "not a mapping"),
+        ({"a": 1.0}, "not a mapping"),
+        ({"8": 1.0}, r"0\.\.7"),
+        ({"0": 1.5, "1": -0.5}, r"outside of 0\.\.1"),
+        ({"0": 0.5}, "sum to 0.5"),
+        ({"0": float("nan")}, r"outside of 0\.\.1"),
+        ({}, "sum to 0"),
+    ],
+)
+def test_payloads_that_are_no_distribution(payload, match):
+    with pytest.raises(IonQJobFailedError, match=match):
+        read_probabilities(payload, 3, "job 1")
+
+
+def test_through_the_estimator_all_observables_cost_one_circuit_a_sample(box, forte, problem):
+    """EstimatorQNN asks one pub an observable; qiskit-ionq's own estimator sends a paid circuit for each."""
+    from qiskit_machine_learning.neural_networks import EstimatorQNN
+
+    circuit = problem.circuit
+    network = EstimatorQNN(
+        circuit=circuit,
+        observables=problem.observables,
+        input_params=circuit.parameters[:0],
+        weight_params=circuit.parameters,
+        estimator=forte().estimator(),
+        gradient=object(),  # no backward pass here
+    )
+    values = network.forward([], problem.values[0])
+    assert values.shape == (1, 3)
+    assert_paid_once(box, 1)
+
+
+def test_equal_samples_are_measured_each(box, forte, problem):
+    """Two equal sentences are two samples, with independent shots."""
+    problem.values[:], problem.exact[:] = problem.values[0], problem.exact[0]
+    answer = ask(forte(), problem)
+    assert_right(answer, problem)
+    assert box.store.till()["circuits_paid"] == 7
+    assert np.unique(answer.values[:, 0]).size > 1
+
+
+def test_angles_that_differ_by_a_rounding_are_the_same_circuit(box, forte, problem):
+    ask(forte(), problem)
+    problem.values += 1e-7
+    ask(forte(), problem)
+    assert_paid_once(box, 7)
+    problem.values += 1e-3
+    ask(forte(), problem)
+    assert box.store.till()["circuits_paid"] == 14
+
+
+def test_what_changes_the_meaning_of_a_result_is_measured_anew(box, forte, simulator, problem):
+    ask(forte(), problem)
+    for n, options in enumerate(
+        ({"shots": 500}, {"error_mitigation": "debiasing"}, {"target": "forte-enterprise-1"}, {"repetition": 1}),
+        start=2,
+    ):
+        ask(forte(**options), problem)
+        assert box.store.till()["circuits_paid"] == 7 * n
+    other = make_problem(7)
+    other.circuit.x(0)
+    ask(forte(), other)
+    assert box.store.till()["circuits_paid"] == 42
+
+
+def test_error_mitigation_and_noise_are_always_explicit(box, forte, simulator, problem):
+    ask(forte(), problem)
+    ask(forte(error_mitigation="debiasing"), problem)
+    ask(simulator(noise_model="forte-1", shots=10, seed=9), problem)
+    sent = {j.payload["backend"]: [] for j in box.store.jobs.values()}
+    for job in box.store.jobs.values():
+        sent[job.payload["backend"]].append((job.payload.get("settings"), job.payload.get("noise")))
+    forms = {str(s) for s in sent["qpu.forte-1"]}
+    assert forms == {f"({{'error_mitigation': {{'debiasing': {b}}}}}, None)" for b in (False, True)}
+    assert all(s == (None, {"model": "forte-1", "seed": 9}) for s in sent["simulator"])
+
+
+def test_submit_and_collect_from_two_objects(forte, problem):
+    submission = forte().submit(problem.circuit, problem.values)
+    assert len(submission.job_ids) == 3
+    assert submission.estimate.circuits == 7
+    again = forte().submit(problem.circuit, problem.values)
+    assert (again.job_ids, again.estimate.circuits, again.estimate.known) == (submission.job_ids, 0, 7)
+    assert_right(forte().collect(problem.circuit, problem.values, problem.observables), problem)
+
+
+def test_collecting_what_was_never_submitted(box, forte, problem):
+    with pytest.raises(IonQRequestError, match="7 of 7 samples are not in the ledger"):
+        forte().collect(problem.circuit, problem.values, problem.observables)
+    assert box.store.till()["jobs"] == 0
+
+
+def test_chunks_of_one_and_of_all(box, forte, problem):
+    assert_right(ask(forte(circuits_per_job=1), problem), problem)
+    assert {j.payload["type"] for j in box.store.jobs.values()} == {"ionq.circuit.v1"}
+    assert_right(ask(forte(circuits_per_job=50, repetition=1), problem), problem)
+    assert box.store.till()["jobs"] == 8
+
+
+def test_the_jobs_of_a_full_project_are_searched_page_by_page(box, forte, problem):
+    """More jobs than a page holds, and children among them."""
+    from qllmft_backends.ionq.sandbox import Fault
+
+    ask(forte(circuits_per_job=1), make_problem(30, seed=7))
+    box.faults.arm(Fault("drop_after", "submit"))
+    ask(forte(circuits_per_job=50), make_problem(30, seed=8))
+    assert box.store.till()["jobs"] == 31
+    assert_paid_once(box, 60)
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "match"),
+    [
+        (lambda c: c.ccx(0, 1, 2), UnsupportedGateError, "gate 0 .* is 'ccx'.*aer_statevector"),
+        (lambda c: c.p(0.1, 0), UnsupportedGateError, "is 'p'"),
+        (lambda c: c.measure_all(), IonQRequestError, "Remove the measurements"),
+    ],
+)
+def test_circuits_that_cannot_be_sent(box, forte, build, error, match):
+    circuit = QuantumCircuit(3)
+    build(circuit)
+    with pytest.raises(error, match=match):
+        forte().expectations(circuit, np.empty((1, 0)), [SparsePauliOp("ZII")])
+    assert box.store.till()["requests"] == {}
+
+
+def test_values_and_observables_that_do_not_fit(box, forte, problem):
+    with pytest.raises(IonQRequestError, match=r"values are \(7, 3\), expected \(B, "):
+        forte().expectations(problem.circuit, problem.values[:, :3], problem.observables)
+    problem.values[4, 2] = np.nan
+    with pytest.raises(IonQRequestError, match="row 4 of values"):
+        ask(forte(), problem)
+    with pytest.raises(UnsupportedGateError, match="expected strings of I and Z"):
+        forte().expectations(problem.circuit, problem.values, [SparsePauliOp("XII")])
+    assert box.store.till()["requests"] == {}
+
+
+def test_limits_are_checked_before_anything_is_sent(box, forte, simulator):
+    with pytest.raises(IonQRequestError, match="37 qubits and ionq_forte takes 36"):
+        forte().expectations(QuantumCircuit(37), np.empty((1, 0)), [])
+    with pytest.raises(IonQRequestError, match="30 qubits and ionq_simulator takes 29"):
+        simulator().expectations(QuantumCircuit(30), np.empty((1, 0)), [])
+    assert box.store.till()["requests"] == {}
+    assert forte().capabilities.max_shots == 10_000
+    assert forte().capabilities.paid
+    assert not simulator().capabilities.paid
+
+
+def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypatch):
+    from qllmft_backends.ionq.sandbox import server
+
+    monkeypatch.setitem(server.BACKENDS, "qpu.forte-1", 2)
+    with pytest.raises(IonQRequestError, match=r"3 qubits and qpu\.forte-1 has 2"):
+        ask(forte(), problem)
+    assert box.store.till()["jobs"] == 0
+
+
+def test_from_the_registry(box, tmp_path, problem):
+    assert {"ionq_simulator", "ionq_forte"} <= set(BACKENDS)
+    backend = create("ionq_simulator", {"url": box.url, "ledger": str(tmp_path / "l"), "poll_interval_s": 0.02})
+    np.testing.assert_allclose(ask(backend, problem).values, problem.exact, atol=2e-6)
+
+
+def test_calibration(forte):
+    calibration = forte().calibration()
+    assert calibration.qubits == 36
+    assert (calibration.one_qubit_s, calibration.two_qubit_s) == (130e-6, 970e-6)
+    assert 4 / 3 * (1 - calibration.two_qubit_fidelity) == pytest.approx(4.949e-3)
+
+
+def test_a_sandbox_says_so_in_the_ledger(forte, problem):
+    ask(forte(), problem)
+    assert '"sandbox": true' in (forte().options.ledger / "ledger.jsonl").read_text()
+
+
+def test_two_sandboxes_do_not_share_results(box, forte, problem):
+    """The address belongs to the identity: a sandbox's numbers never pass for IonQ's."""
+    ask(forte(), problem)
+    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal")) as other:
+        ask(forte(url=other.url), problem)
+        assert_paid_once(other, 7)
