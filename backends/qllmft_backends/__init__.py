@@ -4,6 +4,7 @@ Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a ba
 """
 
 from qllmft_backends.errors import BackendError, MissingExtraError, UnknownBackendError, UnsupportedGateError
+from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Backend, Capabilities, Expectations
 from qllmft_backends.registry import BACKENDS, create
 
@@ -13,6 +14,7 @@ __all__ = [
     "BackendError",
     "Capabilities",
     "Expectations",
+    "GateNoise",
     "MissingExtraError",
     "UnknownBackendError",
     "UnsupportedGateError",
