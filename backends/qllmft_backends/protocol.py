@@ -62,10 +62,28 @@ class Expectations:
             )
 
 
+@dataclass(frozen=True)
+class Availability:
+    """Whether a backend can work here, by its default options.
+
+    Attributes:
+        available: it can.
+        note: why not and the remedy; or what an option of it would find (a GPU).
+    """
+
+    available: bool
+    note: str = ""
+
+
 class Backend(ABC):
     """Base of every backend: implement `expectations` and `capabilities`; Qiskit's interfaces come with it."""
 
     name: ClassVar[str]
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Whether this backend can work here. Its packages are installed when this is asked; it sends nothing."""
+        return Availability(True)
 
     @property
     @abstractmethod
