@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.primitives import BaseEstimatorV2
 from qiskit.quantum_info import SparsePauliOp
-from qiskit_machine_learning.gradients import BaseEstimatorGradient, ParamShiftEstimatorGradient
+from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 
 @dataclass(frozen=True)
@@ -110,4 +110,6 @@ class Backend(ABC):
 
     def gradient(self) -> BaseEstimatorGradient:
         """Gradients for Qiskit's `EstimatorQNN`; by the parameter-shift rule unless a backend knows better."""
-        return ParamShiftEstimatorGradient(self.estimator())
+        from qllmft_backends.parameter_shift import BatchedParameterShift
+
+        return BatchedParameterShift(self)
