@@ -71,13 +71,13 @@ def check_request(
 
 
 def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.float64], **options: Any) -> Result:
-    """All parameter sets in one call, the parameters bound inside Aer.
+    """All parameter sets in one call.
 
     Sample b of the result belongs to row b of ``values`` (B, P), B ≥ 1, and has a seed of its own: Aer adds 2113·b to
     ``seed_simulator``.
 
     Args:
-        simulator: with its method, precision and device.
+        simulator: with its method, precision, device and parallelism.
         circuit: with its measurements or ``save`` instructions.
         values: (B, P) in the order of ``circuit.parameters``.
         options: run options of Aer.
@@ -91,7 +91,7 @@ def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.flo
     else:  # without parameters to bind, Aer would run one sample whatever the number of rows
         circuits, binds = [circuit.assign_parameters(row) for row in values], None
     try:
-        result = simulator.run(circuits, parameter_binds=binds, runtime_parameter_bind_enable=True, **options).result()
+        result = simulator.run(circuits, parameter_binds=binds, **options).result()
     except (AerError, RuntimeError, ValueError) as error:
         raise BackendError(f"Aer refused circuit {circuit.name!r}: {error}") from error
     if not result.success or len(result.results) != len(values):

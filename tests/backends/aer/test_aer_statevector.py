@@ -30,6 +30,12 @@ def test_it_equals_the_engine_on_the_head(n_qubits):
     assert not got.standard_errors.any()
 
 
+def test_it_equals_the_engine_above_14_qubits_where_the_batch_runs_in_another_way():
+    question = head(15, batch=3)
+    reference = create("adjoint", {"dtype": "float64"}).expectations(*question).values
+    np.testing.assert_allclose(create("aer_statevector").expectations(*question).values, reference, atol=1e-12)
+
+
 def test_single_precision_is_single():
     question = head(6, batch=3)
     single = create("aer_statevector", {"precision": "single"}).expectations(*question).values
