@@ -37,6 +37,12 @@ class DataConfig(_Section):
     n_per_label: Positive | None = None  # drawn for training and validation; None: see `drawn_per_label`
     train_fraction: Fraction = 0.85  # of the drawn; the rest is validation
 
+    @model_validator(mode="after")
+    def _two_columns(self) -> Self:
+        if self.text_column == self.label_column:
+            raise ValueError(f"text_column and label_column are both {self.text_column!r}; choose two")
+        return self
+
     @property
     def drawn_per_label(self) -> int | None:
         """n_per_label with its default: 256 by the paper's protocol (200 of the small embedded corpus); else all."""

@@ -108,6 +108,20 @@ class Backend(ABC):
 
         return BackendEstimator(self)
 
+    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
+        """What training through this backend would send, for a person to read first; "" where nothing is sent.
+
+        Args:
+            samples: that each epoch learns from.
+            epochs: in all.
+            evaluations: circuits beside, for validation and test.
+
+        Raises:
+            BackendError: where training was not allowed.
+        """
+        del samples, epochs, evaluations
+        return ""
+
     def gradient(self) -> BaseEstimatorGradient:
         """Gradients for Qiskit's `EstimatorQNN`; by the parameter-shift rule unless a backend knows better."""
         from qllmft_backends.parameter_shift import BatchedParameterShift

@@ -28,6 +28,7 @@ class Entry:
         noise: the noise that they see, with its convention.
         limits: what bounds a circuit.
         price: price class of a circuit.
+        keeps_ledger: what it sends is recorded in a folder, its option ``ledger``.
     """
 
     summary: str
@@ -39,6 +40,7 @@ class Entry:
     noise: str = "none"
     limits: str = ""
     price: Literal["free", "paid"] = "free"
+    keeps_ledger: bool = False
 
 
 BACKENDS: dict[str, Entry] = {
@@ -74,6 +76,10 @@ BACKENDS: dict[str, Entry] = {
         backend="IonQSimulator",
         options="IonQSimulatorOptions",
         extra="ionq",
+        device="IonQ's cloud",
+        noise="none, or IonQ's model of a machine (noise_model)",
+        limits="29 qubits",
+        keeps_ledger=True,
     ),
     "ionq_forte": Entry(
         summary="IonQ's Forte machines, 36 trapped ions: paid, priced before it sends, resumable",
@@ -81,6 +87,11 @@ BACKENDS: dict[str, Entry] = {
         backend="IonQForte",
         options="IonQForteOptions",
         extra="ionq",
+        device="IonQ Forte, trapped ions",
+        noise="the machine's own",
+        limits="36 qubits, 10,000 shots, 50 circuits a job",
+        price="paid",
+        keeps_ledger=True,
     ),
 }
 

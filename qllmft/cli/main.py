@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import typer
 from rich.console import Console
 
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.info import info
+from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.predict import predict
 from qllmft.cli.train import train
 from qllmft.errors import UserError
@@ -31,6 +32,9 @@ app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(info)
+app.command()(backends)
+app.command()(jobs)
+app.command("ionq-sandbox")(ionq_sandbox)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,17 +42,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         app(args=arguments, prog_name="qllmft")
-    except (UserError, BackendError) as error:
+    except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
+        # typer and rich catch the latter two themselves: they end silently, and with 1 where the reader has left
+        causes = set(_causes(end))
+        if KeyboardInterrupt in causes:
+            errors.print("interrupted")
+            sys.exit(INTERRUPTED)
+        if BrokenPipeError in causes:
+            # the reader (head, less) has left: not an error, and nothing may be flushed to it at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        raise
+    except (UserError, BackendError, OSError) as error:
+        # of OSError: a full disk, a folder without permission, a name too long; the system's words say it
         errors.print("[bold red]error:[/bold red]", end=" ")
         errors.print(str(error), markup=False)
         sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("interrupted")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # the reader (head, less) has left: not an error, and nothing may be flushed to it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+
+
+def _causes(error: BaseException | None) -> Iterator[type[BaseException]]:
+    """The kinds of an exception and of those that it came from."""
+    while error is not None:
+        yield type(error)
+        error = error.__cause__ or error.__context__
 
 
 if __name__ == "__main__":

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from qllmft.cli import backend as choice
 from qllmft.cli.options import Data, Json, LabelColumn, Settings, TextColumn, build_config, parse_settings
+
+
+def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, Any] | None:
+    """The backend's options as given; None where there are none."""
+    given = parse_settings(pairs or [], "--backend-option")
+    if device is not None:
+        given["device"] = device
+    return given or None
 
 
 def train(
@@ -41,6 +50,10 @@ def train(
         ),
     ] = None,
     backend: Annotated[str | None, typer.Option(help="What runs the head's circuit.", show_default="adjoint")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Of the backend: GPU for aer_statevector, cuda for adjoint.", show_default="CPU")
+    ] = None,
+    backend_option: choice.Options = None,
     epochs: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate L.", show_default="the preset's")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Batch size B.", show_default="16")] = None,
@@ -67,6 +80,7 @@ def train(
         "data.n_per_label": per_label,
         "body.model": body,
         "backend.name": backend,
+        "backend.options": _backend_options(device, backend_option),
         "train.epochs": epochs,
         "train.lr": lr,
         "train.batch_size": batch_size,

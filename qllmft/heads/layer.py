@@ -21,6 +21,10 @@ class _Expectations(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor | None, Tensor | None]:
+        if torch.is_grad_enabled():  # only then with create_graph; the second derivative would silently be zero
+            raise RuntimeError(
+                "create_graph is on, but a circuit's gradient cannot be differentiated again; leave it off."
+            )
         cotangent: Tensor = grad_outputs[0]
         by_angle, by_amplitude = ctx.engine.vjp(
             ctx.tape, cotangent.detach().cpu().numpy(), amplitudes=ctx.needs_input_grad[2]

@@ -66,16 +66,17 @@ class GridRival:
 
 def logistic_regression(grid: Grid) -> GridRival:
     """Logistic regression, table IX (whose rows "penalty" and "C" are printed swapped); lbfgs, l2 or no penalty."""
-    strengths = [0.1, 0.3, 1.0, 3.0, 10.0] if grid == "small" else [*np.arange(0.3, 9.901, 0.05).round(2), np.inf]
+    strengths = [0.1, 0.3, 1.0, 3.0, 10.0] if grid == "small" else [*np.arange(0.3, 9.901, 0.05).round(2), None]
     limits = [200] if grid == "small" else [50, 100, 200]
     weights = [None] if grid == "small" else [None, "balanced"]
     settings = (
-        {"C": float(c), "class_weight": weight, "max_iter": limit}
+        {"C": c if c is None else float(c), "class_weight": weight, "max_iter": limit}
         for c, weight, limit in itertools.product(strengths, weights, limits)
     )
     return GridRival(
         "logistic regression",
-        LogisticRegression,
+        # no penalty is C = None in the record: JSON has no infinity
+        lambda **s: LogisticRegression(**{**s, "C": np.inf if s["C"] is None else s["C"]}),
         settings,
         lambda fitted: int(fitted.coef_.size + fitted.intercept_.size),
     )

@@ -71,10 +71,10 @@ def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: 
         config: of the head to rival.
         seed: of weights, shuffling and noise.
     """
-    hidden = max(0, round((n_parameters - n_classes) / (dimension + n_classes + 1)))
+    hidden = max(1, round((n_parameters - n_classes) / (dimension + n_classes + 1)))
     linear_size = (dimension + 1) * n_classes
     hidden_size = hidden * (dimension + n_classes + 1) + n_classes
-    if hidden and abs(linear_size - n_parameters) <= abs(hidden_size - n_parameters):
+    if abs(linear_size - n_parameters) <= abs(hidden_size - n_parameters):
         hidden = 0
     structure = ModelConfig(encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden)
     model = build_classifier(structure, dimension, n_classes, seed=seed)

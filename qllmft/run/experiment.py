@@ -14,7 +14,7 @@ from qllmft.config import RunConfig
 from qllmft.data import Corpus, Splits, read_corpus, split_corpus
 from qllmft.embed import embed
 from qllmft.errors import UserError
-from qllmft.heads import build_classifier
+from qllmft.heads import Classifier, build_classifier
 from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
 from qllmft.run.folder import RunFolder
 from qllmft.run.model_store import StoredModel, save_model
@@ -22,7 +22,7 @@ from qllmft.run.reporter import Reporter
 from qllmft.run.statistics import Accuracy
 from qllmft.run.versions import versions
 from qllmft.train import EpochMetrics, Examples
-from qllmft_backends import create
+from qllmft_backends import Backend, create
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,14 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
         reporter.message(f"This run is finished already; its record is {folder.result_file}.")
         return Outcome(folder, finished, config.train.epochs)
     backend = create(config.backend.name, config.backend.options)
+    if config.model.head == "quantum":
+        _announce_sending(backend, splits, config, reporter)
     train, validation, test, body_identity = _embedded(splits, config, reporter)
     dimension = train.x.shape[1]
     model = build_classifier(config.model, dimension, corpus.n_classes, seed=config.seed, backend=backend)
 
+    if config.model.head == "quantum" and not (backend.capabilities.adjoint or backend.capabilities.remote):
+        _announce_time(backend, model, splits, config, reporter, train)
     folder.open_for(config)
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
@@ -85,6 +89,8 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
     for rival in _rivals(config, model.n_parameters, dimension, corpus.n_classes):
         with reporter.fitting(rival.name):
             fitted.append(_fit(rival, train, validation))
+        if isinstance(rival, TrainedHead) and rival.selection and not rival.selection.finished:
+            return Outcome(folder, None, selection.epochs_done)
     result = {
         "identity": config.identity,
         "seed": config.seed,
@@ -101,6 +107,38 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
     }
     folder.write_result(result)
     return Outcome(folder, result, selection.epochs_done)
+
+
+def _announce_sending(backend: Backend, splits: Splits, config: RunConfig, reporter: Reporter) -> None:
+    """Say beforehand what training through a backend will send.
+
+    Raises:
+        BackendError: where training through it was not allowed.
+    """
+    sizes, epochs = splits.sizes, config.train.epochs
+    evaluations = (epochs + 1) * sizes["validation"] + sizes["test"]
+    if note := backend.training_note(sizes["train"], epochs, evaluations):
+        reporter.message(note)
+
+
+def _announce_time(
+    backend: Backend, model: Classifier, splits: Splits, config: RunConfig, reporter: Reporter, train: Examples
+) -> None:
+    """Say beforehand how long training will take on a backend without adjoint gradients, from one batch."""
+    batch = train.x[: config.train.batch_size]
+    model.eval()
+    started = time.perf_counter()
+    values = model(batch)
+    forward = time.perf_counter() - started
+    values.sum().backward()
+    both = time.perf_counter() - started
+    model.zero_grad()
+    seconds = (both * splits.sizes["train"] + forward * splits.sizes["validation"]) / len(batch)
+    minutes = config.train.epochs * seconds / 60
+    reporter.message(
+        f"{backend.name}: an epoch will take about {seconds:.0f} s, {config.train.epochs} epochs {minutes:.0f} min. "
+        "The backend adjoint computes the same gradients faster; it knows no noise."
+    )
 
 
 def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus) -> dict[str, Any] | None:

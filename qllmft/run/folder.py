@@ -91,7 +91,7 @@ class RunFolder:
             tree = tomllib.loads(self.config_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(f"{self.path} is not a run: there is no config.toml in it.") from None
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:  # not TOML, or not UTF-8
             raise UserError(f"{self.config_file} cannot be read: {error}.") from error
         return parse_config(tree, str(self.config_file))
 
@@ -123,10 +123,19 @@ class RunFolder:
         write_text(self.result_file, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
     def read_result(self) -> dict[str, Any] | None:
-        """The outcome; None where the run is not finished."""
+        """The outcome; None where the run is not finished.
+
+        Raises:
+            UserError: where it cannot be read.
+        """
         if not self.result_file.exists():
             return None
-        content: dict[str, Any] = json.loads(self.result_file.read_text(encoding="utf-8"))
+        try:
+            content: dict[str, Any] = json.loads(self.result_file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(
+                f"{self.result_file} cannot be read: {error}. Delete it; the same command makes it again."
+            ) from error
         return content
 
 

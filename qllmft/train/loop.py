@@ -133,9 +133,9 @@ def _train_epoch(
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """Batches of ``size``; a last one of a single example joins the one before (batch norm needs two)."""
+    """Batches of ``size``; where that is above 1, a last one of 1 joins the one before (batch norm needs two)."""
     batches = list(torch.split(order, size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
 
