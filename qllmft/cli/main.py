@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import typer
 from rich.console import Console
 
+from qllmft.cli.bench import bench
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
@@ -32,6 +33,7 @@ app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(info)
+app.command()(bench)
 app.command()(backends)
 app.command()(jobs)
 app.command("ionq-sandbox")(ionq_sandbox)

@@ -2,9 +2,19 @@
 
 from qllmft.train.checkpoint import Checkpoint, State
 from qllmft.train.examples import Examples
-from qllmft.train.loop import EpochMetrics, Selection, evaluate, fit, learning_rate, logits_of
+from qllmft.train.loop import (
+    PAPER_STEPS,
+    EpochMetrics,
+    Selection,
+    evaluate,
+    fit,
+    learning_rate,
+    logits_of,
+    one_torch_thread,
+)
 
 __all__ = [
+    "PAPER_STEPS",
     "Checkpoint",
     "EpochMetrics",
     "Examples",
@@ -14,4 +24,5 @@ __all__ = [
     "fit",
     "learning_rate",
     "logits_of",
+    "one_torch_thread",
 ]
