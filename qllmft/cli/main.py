@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from qllmft.cli.evaluate import evaluate
+from qllmft.cli.export import export
 from qllmft.cli.info import info
 from qllmft.cli.predict import predict
 from qllmft.cli.train import train
@@ -31,6 +32,7 @@ app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(info)
+app.command()(export)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
