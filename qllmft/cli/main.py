@@ -11,6 +11,7 @@ from rich.console import Console
 
 from qllmft.cli.bench import bench
 from qllmft.cli.evaluate import evaluate
+from qllmft.cli.export import export
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.predict import predict
@@ -37,6 +38,7 @@ app.command()(bench)
 app.command()(backends)
 app.command()(jobs)
 app.command("ionq-sandbox")(ionq_sandbox)
+app.command()(export)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
