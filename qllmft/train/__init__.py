@@ -2,7 +2,7 @@
 
 from qllmft.train.checkpoint import Checkpoint, State
 from qllmft.train.examples import Examples
-from qllmft.train.loop import EpochMetrics, Selection, evaluate, fit, learning_rate, logits_of
+from qllmft.train.loop import EpochMetrics, Selection, evaluate, exact_accuracy, fit, learning_rate, logits_of
 
 __all__ = [
     "Checkpoint",
@@ -11,6 +11,7 @@ __all__ = [
     "Selection",
     "State",
     "evaluate",
+    "exact_accuracy",
     "fit",
     "learning_rate",
     "logits_of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +143,7 @@ def _by_counts(
         expectations_from_counts(
             dict(zip((places[i:j] & (1 << n_qubits) - 1).tolist(), counts[i:j].tolist(), strict=True)), sums
         )
-        for i, j in zip(bounds[:-1], bounds[1:], strict=True)
+        for i, j in pairwise(bounds.tolist())
     ]
     return np.array([mean for mean, _ in answers]), np.array([error for _, error in answers])
 

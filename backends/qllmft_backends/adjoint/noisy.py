@@ -125,7 +125,8 @@ class NoisyPass:
         if tape.engine is None:
             return np.zeros(tape.shape, self.engine.dtype), None
         weights = np.repeat(cotangent, self.noise.trajectories, axis=0) / self.noise.trajectories
-        weights = weights * readout_factors(self.noise.gates, self.engine.masks)
+        if self.noise.gates.readout_error:
+            weights = weights * readout_factors(self.noise.gates, self.engine.masks)
         if tape.runs is not None:
             weights[tape.runs.rows] *= tape.runs.string_signs(self.engine.masks)
         gradient, _ = self.engine.vjp(tape.engine, weights)
