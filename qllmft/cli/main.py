@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import typer
 from rich.console import Console
 
+from qllmft.cli.doctor import doctor
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
@@ -34,6 +35,7 @@ app.command()(evaluate)
 app.command()(info)
 app.command()(backends)
 app.command()(jobs)
+app.command()(doctor)
 app.command("ionq-sandbox")(ionq_sandbox)
 
 
