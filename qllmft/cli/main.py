@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from qllmft.cli.bench import bench
+from qllmft.cli.doctor import doctor
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.export import export
 from qllmft.cli.info import info
@@ -37,6 +38,7 @@ app.command()(info)
 app.command()(bench)
 app.command()(backends)
 app.command()(jobs)
+app.command()(doctor)
 app.command("ionq-sandbox")(ionq_sandbox)
 app.command()(export)
 
