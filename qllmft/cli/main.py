@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from qllmft.cli.bench import bench
+from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
@@ -34,6 +35,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(info)
 app.command()(bench)
+app.command()(energy)
 app.command()(backends)
 app.command()(jobs)
 app.command("ionq-sandbox")(ionq_sandbox)
