@@ -15,6 +15,7 @@ from qllmft.cli.evaluate import evaluate
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.predict import predict
+from qllmft.cli.report import report
 from qllmft.cli.train import train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(report)
 app.command()(info)
 app.command()(bench)
 app.command()(energy)
