@@ -4,7 +4,8 @@ Gate noise. After k rotations of qubit 0 by t and l CNOTs from it, depolarized w
 
     (1 - r₁)^k (1 - r₂)^l cos(k t):
 
-the channel after a gate multiplies every Pauli on the gate's qubits by 1 - r, and CNOT leaves Z of its control as it is.
+the channel after a gate multiplies every Pauli on the gate's qubits by 1 - r, and CNOT leaves Z of its control as it
+is.
 
 Shots. ⟨Z⟩ = z from S shots scatters with variance (1 - z²)/S.
 """

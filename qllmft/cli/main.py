@@ -11,11 +11,13 @@ from rich.console import Console
 
 from qllmft.cli.bench import bench
 from qllmft.cli.doctor import doctor
+from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.export import export
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.predict import predict
+from qllmft.cli.report import report
 from qllmft.cli.train import train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
@@ -34,8 +36,10 @@ app = typer.Typer(
 app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(report)
 app.command()(info)
 app.command()(bench)
+app.command()(energy)
 app.command()(backends)
 app.command()(jobs)
 app.command()(doctor)
