@@ -237,7 +237,7 @@ class RunConfig(_Section):
     def identity(self) -> str:
         """Hash of all that can change a result: 12 hexadecimal digits. Equal configurations name the same run."""
         content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}})
-        if self.noise.is_none:  # exact runs keep the names that they had before there was noise
+        if self.noise == NoiseConfig():  # exact runs keep the names that they had before there was noise
             del content["noise"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -4,8 +4,7 @@ Gate noise. After k rotations of qubit 0 by t and l CNOTs from it, depolarized w
 
     (1 - r₁)^k (1 - r₂)^l cos(k t):
 
-the channel after a gate multiplies every Pauli on the gate's qubits by 1 - r, and CNOT leaves Z of its control as it
-is.
+the channel after a gate multiplies every Pauli on its qubits by 1 - r, and CNOT leaves Z of its control as it is.
 
 Shots. ⟨Z⟩ = z from S shots scatters with variance (1 - z²)/S.
 """
@@ -65,7 +64,7 @@ Make = Callable[[str, dict[str, Any]], Backend]
 
 
 def check_noise(make: Make = create) -> list[NoiseCheck]:
-    """All checks, in a second or two; those of a backend whose packages are not installed carry a note.
+    """All checks, in a few seconds; those of a backend whose packages are not installed carry a note.
 
     Args:
         make: makes a backend from a name and options.
@@ -75,7 +74,7 @@ def check_noise(make: Make = create) -> list[NoiseCheck]:
     return [
         *(_decay(make, "adjoint", preset, {"trajectories": 20_000}) for preset in PRESETS),
         *(_decay(make, "aer_forte", preset, exact) for preset in PRESETS),
-        _decay(make, "aer_forte", "forte1", {"shots": 40_000, "method": "trajectories"}),
+        _decay(make, "aer_forte", "forte1", {"shots": 5000, "method": "trajectories"}),
         *(_scatter(make, "adjoint", model, {"shot_model": model}) for model in ("gaussian", "multinomial")),
         _scatter(make, "aer_forte", "shots", no_gates),
     ]

@@ -20,6 +20,7 @@ gates with a few bits in hand. Each gate carries its noise as the circuit has it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,12 @@ class FrameProgram:
     gates: NDArray[np.int32]
     n_angles: int
 
+    @cached_property
+    def _of_width(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The gates on one qubit, and those on two."""
+        two = self.gates[:, 2] >= 0
+        return np.flatnonzero(~two), np.flatnonzero(two)
+
     @classmethod
     def of(cls, circuit: QuantumCircuit) -> FrameProgram:
         """Read a circuit that `lower` has accepted."""
@@ -80,14 +87,17 @@ class FrameProgram:
     def draw(self, noise: GateNoise, count: int, rng: np.random.Generator) -> Trajectories:
         """Draw ``count`` runs: after each gate, with the noise's probability, one of the Paulis but the identity."""
         rows, places, paulis = [], [], []
-        for width in (1, 2):
-            of_width = np.flatnonzero((self.gates[:, 2] >= 0) == (width == 2))
+        for width, of_width in enumerate(self._of_width, start=1):
             sites = count * of_width.size
             hits = int(rng.binomial(sites, pauli_error_probability(noise.rate(width), width)))
-            site = rng.choice(sites, hits, replace=False, shuffle=False) if hits else np.empty(0, np.int64)
-            rows.append(site // max(1, of_width.size))
-            places.append(of_width[site % max(1, of_width.size)])
-            paulis.append(rng.integers(1, 4**width, hits))
+            if hits:
+                site = rng.choice(sites, hits, replace=False, shuffle=False)
+                rows.append(site // of_width.size)
+                places.append(of_width[site % of_width.size])
+                paulis.append(rng.integers(1, 4**width, hits))
+        if not rows:
+            none = np.empty(0, np.int64)
+            return Trajectories(count, none, np.empty((0, self.n_angles), np.int8), none)
         return self.push(count, np.concatenate(rows), np.concatenate(places), np.concatenate(paulis))
 
     def push(

@@ -124,7 +124,8 @@ class NoisyPass:
             raise BackendError("a noisy pass begins in |0...0⟩; it has no amplitudes to differentiate by.")
         if tape.engine is None:
             return np.zeros(tape.shape, self.engine.dtype), None
-        weights = np.repeat(cotangent, self.noise.trajectories, axis=0) / self.noise.trajectories
+        count = self.noise.trajectories
+        weights = cotangent.copy() if count == 1 else np.repeat(cotangent, count, axis=0) / count
         if self.noise.gates.readout_error:
             weights = weights * readout_factors(self.noise.gates, self.engine.masks)
         if tape.runs is not None:
@@ -132,7 +133,7 @@ class NoisyPass:
         gradient, _ = self.engine.vjp(tape.engine, weights)
         if tape.runs is not None:
             gradient[tape.runs.rows] *= tape.runs.signs
-        return gradient.reshape(tape.shape[0], self.noise.trajectories, -1).sum(axis=1), None
+        return gradient if count == 1 else gradient.reshape(tape.shape[0], count, -1).sum(axis=1), None
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -143,10 +144,14 @@ class NoisyPass:
                 "a noisy pass takes angles (B, G) and begins in |0...0⟩; loaded amplitudes belong to the encoder, and "
                 "that is noiseless."
             )
-        drawn = np.repeat(angles, self.noise.trajectories, axis=0)
+        count = self.noise.trajectories
+        drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
         if not self.noise.has_gate_noise:
             return drawn, None
         runs = self.frames.draw(self.noise.gates, len(drawn), stream(self.seed, 0))
+        if not runs.rows.size:
+            return drawn, None
+        drawn = np.array(drawn)
         drawn[runs.rows] *= runs.signs
         return drawn, runs
 
@@ -154,7 +159,7 @@ class NoisyPass:
         """Eq. 2's, or None."""
         if self.noise.shots is None or self.noise.shot_model != "gaussian":
             return None
-        return GaussianShots(self.noise.shots, int(stream(self.seed, 1).integers(2**63)))
+        return GaussianShots(self.noise.shots, self.seed)
 
     def _read(self, values: Real, runs: Trajectories | None) -> Real:
         """What is read of ⟨Z-string⟩ (B·N, T): the frames' signs, and the flips of the readout.

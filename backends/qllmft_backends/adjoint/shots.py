@@ -37,7 +37,7 @@ class GaussianShots:
 
     def fill(self, chunk: int, out: NDArray[np.floating]) -> None:
         """Overwrite ``out``, contiguous, with the ε of a chunk. It releases the GIL."""
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(self.first_chunk + chunk,))
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(1, self.first_chunk + chunk))  # (0,) and (2,): `noisy`
         np.random.Generator(np.random.SFC64(sequence)).standard_normal(dtype=out.dtype.type, out=out)
 
     def after(self, chunks: int) -> GaussianShots:
