@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qllmft_backends.adjoint import AdjointEngine
+from qllmft_backends.adjoint import Engine
 
 
 class _Expectations(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, engine: AdjointEngine, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
+    def forward(ctx: Any, engine: Engine, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
         loaded = None if amplitudes is None else amplitudes.detach().cpu().numpy()
         values, ctx.tape = engine.forward(angles.detach().cpu().numpy(), loaded)
         ctx.engine = engine
@@ -36,7 +36,7 @@ class _Expectations(torch.autograd.Function):
         )
 
 
-def expectations(engine: AdjointEngine, angles: Tensor, amplitudes: Tensor | None = None) -> Tensor:
+def expectations(engine: Engine, angles: Tensor, amplitudes: Tensor | None = None) -> Tensor:
     """Z expectation values of a batch, differentiable in the angles and in the loaded amplitudes.
 
     Args:

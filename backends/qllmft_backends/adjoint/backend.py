@@ -14,7 +14,9 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient, EstimatorGradientResult
 
 from qllmft_backends.adjoint.engine import AdjointEngine
-from qllmft_backends.adjoint.program import ZObservables, lower
+from qllmft_backends.adjoint.interface import Engine
+from qllmft_backends.adjoint.program import Program, ZObservables, lower
+from qllmft_backends.errors import BackendError
 from qllmft_backends.protocol import Backend, Capabilities, Expectations
 
 
@@ -23,35 +25,48 @@ class AdjointOptions(BaseModel):
 
     Attributes:
         dtype: ``float32``, or ``float64`` for reference values.
+        device: ``cpu``, or ``cuda`` for an NVIDIA GPU.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     dtype: Literal["float32", "float64"] = "float32"
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 class AdjointBackend(Backend):
-    """The project's own simulator: exact, batched, real amplitudes, adjoint gradients."""
+    """The project's own simulator: exact, batched, real amplitudes, adjoint gradients.
+
+    Raises:
+        BackendError: for ``device='cuda'`` without a GPU that it runs on; says what was found and what is needed.
+    """
 
     name: ClassVar[str] = "adjoint"
 
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
+        if self.options.device == "cuda":
+            _cuda().find_limits()
 
     @property
     def capabilities(self) -> Capabilities:
         """Exact and adjoint; up to 30 qubits of real gates."""
         return Capabilities(exact=True, adjoint=True, max_qubits=30)
 
-    def compile(
-        self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]
-    ) -> tuple[AdjointEngine, ZObservables]:
+    def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
+        """An engine on this backend's device for a lowered circuit and (T,) Z strings."""
+        if self.options.device == "cuda":
+            engine: Engine = _cuda().CudaAdjointEngine(program, masks, self.options.dtype)
+            return engine
+        return AdjointEngine(program, masks, self.options.dtype)
+
+    def compile(self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> tuple[Engine, ZObservables]:
         """An engine for ``circuit`` that measures the strings of ``observables``.
 
         Raises:
             UnsupportedGateError: where a gate, an angle or an observable is not of the engine's kind.
         """
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        return AdjointEngine(lower(circuit), sums.masks, self.options.dtype), sums
+        return self.engine(lower(circuit), sums.masks), sums
 
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
@@ -64,6 +79,17 @@ class AdjointBackend(Backend):
     def gradient(self) -> AdjointGradient:
         """Adjoint gradients for `EstimatorQNN`."""
         return AdjointGradient(self)
+
+
+def _cuda() -> Any:
+    """The package for GPUs, imported where one is asked for."""
+    try:
+        from qllmft_backends.adjoint import cuda
+    except ImportError as error:
+        raise BackendError(
+            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): pip install 'qllmft[gpu]'."
+        ) from error
+    return cuda
 
 
 class AdjointGradient(BaseEstimatorGradient):  # type: ignore[misc]
