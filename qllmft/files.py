@@ -1,9 +1,17 @@
-"""Files that are either whole or not there."""
+"""Paths as people write them, and files that are either whole or not there."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+def expanded(name: str) -> Path:
+    """``name`` with the user's home folder in place of ``~``; as it is where there is no such user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -4,17 +4,22 @@ Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a ba
 """
 
 from qllmft_backends.errors import BackendError, MissingExtraError, UnknownBackendError, UnsupportedGateError
-from qllmft_backends.protocol import Backend, Capabilities, Expectations
+from qllmft_backends.listing import describe
+from qllmft_backends.noise import GateNoise
+from qllmft_backends.protocol import Availability, Backend, Capabilities, Expectations
 from qllmft_backends.registry import BACKENDS, create
 
 __all__ = [
     "BACKENDS",
+    "Availability",
     "Backend",
     "BackendError",
     "Capabilities",
     "Expectations",
+    "GateNoise",
     "MissingExtraError",
     "UnknownBackendError",
     "UnsupportedGateError",
     "create",
+    "describe",
 ]

@@ -39,7 +39,7 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         rows = []  # (B, P) parameter values of each pub, its bindings flattened
         for i, pub in enumerate(pubs):
             bound = pub.parameter_values.as_array(pub.circuit.parameters)
-            rows.append(np.asarray(bound, np.float64).reshape(-1, pub.circuit.num_parameters))
+            rows.append(np.asarray(bound, np.float64).reshape(pub.parameter_values.size, pub.circuit.num_parameters))
             groups.setdefault((id(pub.circuit), rows[i].tobytes()), []).append(i)
         results: dict[int, PubResult] = {}
         for members in groups.values():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.primitives import BaseEstimatorV2
 from qiskit.quantum_info import SparsePauliOp
-from qiskit_machine_learning.gradients import BaseEstimatorGradient, ParamShiftEstimatorGradient
+from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,28 @@ class Expectations:
             )
 
 
+@dataclass(frozen=True)
+class Availability:
+    """Whether a backend can work here, by its default options.
+
+    Attributes:
+        available: it can.
+        note: why not and the remedy; or what an option of it would find (a GPU).
+    """
+
+    available: bool
+    note: str = ""
+
+
 class Backend(ABC):
     """Base of every backend: implement `expectations` and `capabilities`; Qiskit's interfaces come with it."""
 
     name: ClassVar[str]
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Whether this backend can work here. Its packages are installed when this is asked; it sends nothing."""
+        return Availability(True)
 
     @property
     @abstractmethod
@@ -90,6 +108,22 @@ class Backend(ABC):
 
         return BackendEstimator(self)
 
+    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
+        """What training through this backend would send, for a person to read first; "" where nothing is sent.
+
+        Args:
+            samples: that each epoch learns from.
+            epochs: in all.
+            evaluations: circuits beside, for validation and test.
+
+        Raises:
+            BackendError: where training was not allowed.
+        """
+        del samples, epochs, evaluations
+        return ""
+
     def gradient(self) -> BaseEstimatorGradient:
         """Gradients for Qiskit's `EstimatorQNN`; by the parameter-shift rule unless a backend knows better."""
-        return ParamShiftEstimatorGradient(self.estimator())
+        from qllmft_backends.parameter_shift import BatchedParameterShift
+
+        return BatchedParameterShift(self)

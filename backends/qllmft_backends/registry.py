@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,6 +24,11 @@ class Entry:
         backend: name of the `Backend` class in it.
         options: name of its pydantic options class.
         extra: what to install for it: ``pip install qllmft[extra]``; None where it comes with the package.
+        device: where circuits run.
+        noise: the noise that they see, with its convention.
+        limits: what bounds a circuit.
+        price: price class of a circuit.
+        keeps_ledger: what it sends is recorded in a folder, its option ``ledger``.
     """
 
     summary: str
@@ -31,6 +36,11 @@ class Entry:
     backend: str
     options: str
     extra: str | None = None
+    device: str = "CPU"
+    noise: str = "none"
+    limits: str = ""
+    price: Literal["free", "paid"] = "free"
+    keeps_ledger: bool = False
 
 
 BACKENDS: dict[str, Entry] = {
@@ -39,6 +49,28 @@ BACKENDS: dict[str, Entry] = {
         module="qllmft_backends.adjoint.backend",
         backend="AdjointBackend",
         options="AdjointOptions",
+        device="CPU or NVIDIA GPU",
+        noise="none; depolarizing_error(r, n) after every gate, readout error and shots as options",
+        limits="30 qubits; gates ry, cx, x, z, h, cz, swap",
+    ),
+    "aer_statevector": Entry(
+        summary="Qiskit Aer: exact or with shots, any unitary circuit, gradients by parameter shift",
+        module="qllmft_backends.aer.statevector",
+        backend="AerStatevectorBackend",
+        options="AerStatevectorOptions",
+        extra="aer",
+        device="CPU or NVIDIA GPU",
+        noise="none; shots as an option",
+        limits="memory: 16 bytes x 2^qubits",
+    ),
+    "aer_forte": Entry(
+        summary="Qiskit Aer with the gate noise of IonQ's Forte, and shots",
+        module="qllmft_backends.aer.noisy",
+        backend="AerForteBackend",
+        options="AerForteOptions",
+        extra="aer",
+        noise="depolarizing_error(r, n) after every gate: r(1Q) = 2.667e-4, r(2Q) = 4.949e-3; shots",
+        limits="gates on 1 and 2 qubits; memory: 16 bytes x 4^qubits, by trajectories x 2^qubits",
     ),
     "ionq_simulator": Entry(
         summary="IonQ's simulator in the cloud: free, ideal or with a machine's noise model",
@@ -46,6 +78,10 @@ BACKENDS: dict[str, Entry] = {
         backend="IonQSimulator",
         options="IonQSimulatorOptions",
         extra="ionq",
+        device="IonQ's cloud",
+        noise="none, or IonQ's model of a machine (noise_model)",
+        limits="29 qubits",
+        keeps_ledger=True,
     ),
     "ionq_forte": Entry(
         summary="IonQ's Forte machines, 36 trapped ions: paid, priced before it sends, resumable",
@@ -53,6 +89,11 @@ BACKENDS: dict[str, Entry] = {
         backend="IonQForte",
         options="IonQForteOptions",
         extra="ionq",
+        device="IonQ Forte, trapped ions",
+        noise="the machine's own",
+        limits="36 qubits, 10,000 shots, 50 circuits a job",
+        price="paid",
+        keeps_ledger=True,
     ),
 }
 

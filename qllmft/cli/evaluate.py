@@ -9,7 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from qllmft.cli import backend as choice
 from qllmft.cli.options import Data, Json, LabelColumn, TextColumn
+from qllmft.errors import UserError
 
 
 def evaluate(
@@ -20,23 +22,51 @@ def evaluate(
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    limit: choice.Limit = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only so many texts, drawn at random (--sample-seed).")
+    ] = None,
+    sample_seed: Annotated[int, typer.Option(min=0, help="Of --sample.")] = 0,
+    backend: choice.Name = None,
+    shots: choice.Shots = None,
+    backend_option: choice.Options = None,
+    max_cost: choice.MaxCost = None,
+    yes: choice.Yes = False,
+    resume: choice.Resume = False,
+    ledger: choice.LedgerFolder = None,
+    token_file: choice.TokenFile = None,
     json: Json = False,
 ) -> None:
     """Accuracy with its 95 % interval, and the confusion matrix, on labelled texts.
 
-    Without --data: on the test set of the run itself.
+    Without --data: on the test set of the run itself. With --backend the encoder runs here and the head's circuit
+    there, and the agreement with the exact model is reported.
     """
+    if limit and sample:
+        raise UserError("--limit takes the first texts, --sample draws some: give one of the two.")
+    if data is None and (split or text_column or label_column):
+        raise UserError(
+            "--split, --text-column and --label-column describe --data, which is not given. Without it the run's own "
+            "test set is read; give --data, or leave them out."
+        )
     from json import dumps
 
     from qllmft.cli.console import ConsoleReporter
     from qllmft.config import DataConfig
-    from qllmft.run.evaluation import evaluate_run
+    from qllmft.run.evaluation import Subset, evaluate_run
 
     console = Console(stderr=True) if json else Console()
     other = None
     if data is not None:
         other = DataConfig(source=data, text_column=text_column or "text", label_column=label_column or "label")
-    evaluation = evaluate_run(run, other, split, ConsoleReporter(console))
+    folder = choice.ledger_of(run, ledger)
+    machine = choice.make_backend(
+        backend, shots=shots, options=backend_option, ledger=folder, max_cost=max_cost, yes=yes, token_file=token_file
+    )
+    choice.check_flags(machine, folder, dry_run=False, resume=resume)
+    size = limit or sample
+    subset = Subset(size, sample_seed if sample else None) if size else None
+    evaluation = evaluate_run(run, other, split, ConsoleReporter(console), backend=machine, subset=subset)
     if json:
         typer.echo(dumps(evaluation.as_dict(), indent=2, ensure_ascii=False))
         return
@@ -47,7 +77,10 @@ def evaluate(
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %).",
         highlight=False,
     )
-    table = Table(title="confusion matrix: rows are the true label, columns the predicted", title_justify="left")
+    if evaluation.agreement is not None:
+        console.print(f"{evaluation.backend}: {evaluation.agreement}", soft_wrap=True, highlight=False, markup=False)
+    console.print("Confusion matrix: rows are the true label, columns the predicted.", soft_wrap=True)
+    table = Table()
     table.add_column("")
     for name in evaluation.label_names:
         table.add_column(name, justify="right")

@@ -17,9 +17,11 @@ PAPER_DIMENSION = 768
 def info(
     what: Annotated[str | None, typer.Argument(help="A preset or a run's folder; none: list the presets.")] = None,
     dimension: Annotated[
-        int | None, typer.Option(help="D, of the embedding.", show_default="768, or the run's own")
+        int | None, typer.Option(min=1, help="D, of the embedding.", show_default="768, or the run's own")
     ] = None,
-    classes: Annotated[int | None, typer.Option(help="k, of labels.", show_default="2, or the run's own")] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=2, help="k, of labels.", show_default="2, or the run's own")
+    ] = None,
     draw: Annotated[bool, typer.Option(help="Draw the head's circuit.")] = True,
     json: Json = False,
 ) -> None:

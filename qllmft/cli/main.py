@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import typer
 from rich.console import Console
 
+from qllmft.cli.bench import bench
+from qllmft.cli.doctor import doctor
+from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.export import export
 from qllmft.cli.info import info
+from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.predict import predict
+from qllmft.cli.report import report
 from qllmft.cli.train import train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
@@ -31,7 +36,14 @@ app = typer.Typer(
 app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(report)
 app.command()(info)
+app.command()(bench)
+app.command()(energy)
+app.command()(backends)
+app.command()(jobs)
+app.command()(doctor)
+app.command("ionq-sandbox")(ionq_sandbox)
 app.command()(export)
 
 
@@ -40,17 +52,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         app(args=arguments, prog_name="qllmft")
-    except (UserError, BackendError) as error:
+    except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
+        # typer and rich catch the latter two themselves: they end silently, and with 1 where the reader has left
+        causes = set(_causes(end))
+        if KeyboardInterrupt in causes:
+            errors.print("interrupted")
+            sys.exit(INTERRUPTED)
+        if BrokenPipeError in causes:
+            # the reader (head, less) has left: not an error, and nothing may be flushed to it at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        raise
+    except (UserError, BackendError, OSError) as error:
+        # of OSError: a full disk, a folder without permission, a name too long; the system's words say it
         errors.print("[bold red]error:[/bold red]", end=" ")
         errors.print(str(error), markup=False)
         sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("interrupted")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # the reader (head, less) has left: not an error, and nothing may be flushed to it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+
+
+def _causes(error: BaseException | None) -> Iterator[type[BaseException]]:
+    """The kinds of an exception and of those that it came from."""
+    while error is not None:
+        yield type(error)
+        error = error.__cause__ or error.__context__
 
 
 if __name__ == "__main__":

@@ -30,13 +30,16 @@ Settings = Annotated[
 ]
 
 
-def parse_settings(pairs: list[str]) -> dict[str, Any]:
+_INSTANCE = {"--set": "--set train.lr=0.003", "--backend-option": "--backend-option noise=forte1"}
+
+
+def parse_settings(pairs: list[str], option: str = "--set") -> dict[str, Any]:
     """``NAME=VALUE`` pairs as overrides; a value is TOML where it can be (numbers, true, lists), else text."""
     overrides = {}
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not separator or not name.strip():
-            raise UserError(f"--set got {pair!r}, expected NAME=VALUE, for instance --set train.lr=0.003.")
+            raise UserError(f"{option} got {pair!r}, expected NAME=VALUE, for instance {_INSTANCE[option]}.")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from qllmft.cli import backend as choice
 from qllmft.cli.options import Data, Json, LabelColumn, Settings, TextColumn, build_config, parse_settings
+
+
+def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, Any] | None:
+    """The backend's options as given; None where there are none."""
+    given = parse_settings(pairs or [], "--backend-option")
+    if device is not None:
+        given["device"] = device
+    return given or None
 
 
 def train(
@@ -41,6 +50,21 @@ def train(
         ),
     ] = None,
     backend: Annotated[str | None, typer.Option(help="What runs the head's circuit.", show_default="adjoint")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Of the backend: GPU for aer_statevector, cuda for adjoint.", show_default="CPU")
+    ] = None,
+    backend_option: choice.Options = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            help="Gate noise of the head's circuit, in training, validation and test: none, paper_low, paper_high, "
+            "forte1. --set noise.NAME=VALUE reaches the rest.",
+            show_default="the preset's",
+        ),
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(help="Measurements S of each circuit, drawn by eq. 2; 0: exact.", show_default="0")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate L.", show_default="the preset's")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Batch size B.", show_default="16")] = None,
@@ -67,6 +91,9 @@ def train(
         "data.n_per_label": per_label,
         "body.model": body,
         "backend.name": backend,
+        "backend.options": _backend_options(device, backend_option),
+        "noise.gates": noise,
+        "noise.shots": shots,
         "train.epochs": epochs,
         "train.lr": lr,
         "train.batch_size": batch_size,
@@ -89,8 +116,12 @@ def train(
             soft_wrap=True,
         )
         raise typer.Exit(130)
+    from qllmft.report import write_report
+
+    page = write_report(folder.path)
     if json:
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
         return
     console.print(result_table(outcome.result))
+    console.print(f"The report is {page}.", soft_wrap=True)
     console.print(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", soft_wrap=True)

@@ -12,6 +12,8 @@ from qllmft.data.corpus import Corpus, Table
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 
+MOST_LISTED = 10  # labels in an error
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -55,6 +57,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
             "Add the missing file, or use --protocol paper, which pools everything and draws."
         )
     train = corpus.splits["train"]
+    _check_every_label(train, corpus)
     if config.drawn_per_label is not None:
         train = train.take(_draw(train, corpus, config, random))
     if "validation" in corpus.splits:
@@ -70,15 +73,28 @@ def _draw(table: Table, corpus: Corpus, config: DataConfig, random: np.random.Ge
     for label, name in enumerate(corpus.label_names):
         of_label = np.flatnonzero(table.labels == label)
         if len(of_label) < wanted:
-            counts = {n: int((table.labels == i).sum()) for i, n in enumerate(corpus.label_names)}
-            fewer = max(1, int(0.7 * min(counts.values())))
+            counts = np.bincount(table.labels, minlength=corpus.n_classes).tolist()
+            fewer = max(1, int(0.7 * min(counts)))
+            listed = [f"{n}: {c}" for n, c in zip(corpus.label_names, counts, strict=True)]
+            if len(listed) > MOST_LISTED:
+                listed[MOST_LISTED:] = [f"and {len(listed) - MOST_LISTED} labels more"]
             raise UserError(
                 f"{corpus.source}: {wanted} texts a label are to be drawn, but only {len(of_label)} have the label "
-                f"{name!r} (there are {', '.join(f'{n}: {c}' for n, c in counts.items())}). "
+                f"{name!r} (there are {', '.join(listed)}). "
                 f"Draw fewer: --per-label {fewer}."
             )
         rows.append(random.choice(of_label, wanted, replace=False))
     return np.concatenate(rows)
+
+
+def _check_every_label(train: Table, corpus: Corpus) -> None:
+    """A label that only other splits have cannot be learned."""
+    unseen = [name for label, name in enumerate(corpus.label_names) if not (train.labels == label).any()]
+    if unseen:
+        raise UserError(
+            f"{corpus.source}: no text of the split 'train' has the label {', '.join(unseen)}. "
+            "Add such texts to it, or use --protocol paper, which pools everything and draws."
+        )
 
 
 def _cut(table: Table, config: DataConfig, random: np.random.Generator) -> tuple[Table, Table]:
@@ -92,6 +108,12 @@ def _cut(table: Table, config: DataConfig, random: np.random.Generator) -> tuple
             f"{len(table)} texts cut at {config.train_fraction:g} give {n_train} to train on and "
             f"{len(table) - n_train} to validate; each needs at least one of the {n_classes} labels. "
             "Take more texts with --per-label."
+        )
+    counts = np.bincount(table.labels)
+    if (counts == 1).any():
+        raise UserError(
+            "there is one text only of a label, and it cannot be in both halves when a validation set is cut off the "
+            "training set. Add texts of that label, or a validation file."
         )
     train, validation = train_test_split(
         np.arange(len(table)), train_size=n_train, stratify=table.labels, random_state=int(random.integers(2**31))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,7 @@ import pandas as pd
 from qllmft.config import EMBEDDED, DataConfig
 from qllmft.data.corpus import Corpus, Table
 from qllmft.errors import UserError
+from qllmft.files import expanded
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 _SPLIT_NAMES = {
@@ -34,7 +36,7 @@ def read_corpus(config: DataConfig) -> Corpus:
     if config.source == EMBEDDED:
         frames = {"all": _embedded()}
         names: list[str] | None = ["negative", "positive"]
-    elif (path := Path(config.source).expanduser()).exists():
+    elif (path := expanded(config.source)).exists():
         frames, names = {split: _read_file(file) for split, file in _files(path).items()}, None
     elif path.is_absolute() or config.source.startswith((".", "~")) or path.suffix in SUFFIXES:
         raise UserError(
@@ -52,7 +54,7 @@ def _embedded() -> pd.DataFrame:
 
 def _files(path: Path) -> dict[str, Path]:
     """Files by split; a single file is the split ``all``."""
-    if path.is_file():
+    if not path.is_dir():
         return {"all": path}
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
@@ -72,19 +74,24 @@ def _files(path: Path) -> dict[str, Path]:
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    """One file as a table of strings and numbers; the suffix says its format."""
+    """One file as a table, its rows numbered as a reader counts them; the suffix says its format."""
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
+            return _counted(pd.read_parquet(path))
         if path.suffix == ".jsonl":
             return _read_jsonl(path)
         if path.suffix in (".tsv", ".csv"):
             return _table_of(path, "\t" if path.suffix == ".tsv" else ",")
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = error.object[: error.start].count(b"\n") + 1
         raise UserError(
             f"{path}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8. "
             f"Convert the file first, for instance: iconv -f latin1 -t utf-8 {path.name}."
+        ) from None
+    except pd.errors.ParserWarning:
+        raise UserError(
+            f"{path}: its rows have more fields than its first line names. Name every column there"
+            f"{', and quote the texts that hold a comma' if path.suffix == '.csv' else ''}."
         ) from None
     except (ValueError, OSError, pd.errors.ParserError) as error:
         if isinstance(error, UserError):
@@ -100,8 +107,10 @@ def _table_of(path: Any, separator: str) -> pd.DataFrame:
     """
     content = path.read_bytes()
     content.decode("utf-8")  # the position of a broken byte, which pandas does not tell
-    with resources.as_file(path) as file:
-        return pd.read_csv(
+    with resources.as_file(path) as file, warnings.catch_warnings():
+        # by itself pandas takes the first field of too long rows for an index and shifts the columns
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        frame = pd.read_csv(
             file,
             sep=separator,
             quoting=csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL,
@@ -109,12 +118,19 @@ def _table_of(path: Any, separator: str) -> pd.DataFrame:
             keep_default_na=False,
             encoding="utf-8-sig",
             skip_blank_lines=False,
+            index_col=False,
         )
+    return _counted(frame, first=2)  # the first line names the columns
+
+
+def _counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
+    """The table with its rows numbered from ``first``, as errors name them."""
+    return frame.set_axis(range(first, first + len(frame)))
 
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
-    rows = []
-    for number, line in enumerate(path.read_bytes().decode("utf-8-sig").splitlines(), start=1):
+    rows = {}
+    for number, line in enumerate(path.read_bytes().decode("utf-8-sig").split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -123,8 +139,8 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
             raise UserError(f"{path}, line {number}: not JSON ({error.msg}). Expected one object a line.") from None
         if not isinstance(row, dict):
             raise UserError(f"{path}, line {number}: {type(row).__name__}, expected an object with one field a column.")
-        rows.append(row)
-    return pd.DataFrame(rows)
+        rows[number] = row
+    return pd.DataFrame(list(rows.values()), index=list(rows))
 
 
 def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
@@ -134,19 +150,21 @@ def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | 
     try:
         loaded = datasets.load_dataset(config.source, config.subset, revision=config.revision)
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
-            f"the data set {config.source!r} could not be loaded from the hub: {reason} "
+            f"the data set {config.source!r} could not be loaded from the hub: {reason}. "
             f"Check the name and the network, or give a local file or folder, or {EMBEDDED!r} (embedded)."
         ) from error
     splits = dict(loaded) if isinstance(loaded, dict) else {"all": loaded}
     feature = next(iter(splits.values())).features.get(config.label_column)
     names = list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
-    return {_SPLIT_NAMES.get(name, name): split.to_pandas() for name, split in splits.items()}, names
+    return {_SPLIT_NAMES.get(name, name): _counted(split.to_pandas()) for name, split in splits.items()}, names
 
 
 def _corpus(frames: dict[str, pd.DataFrame], names: list[str] | None, config: DataConfig) -> Corpus:
     for split, frame in frames.items():
+        if not len(frame):
+            raise UserError(f"{config.source}, split {split!r}: there is no row in it. Fill it in, or leave it out.")
         for column in (config.text_column, config.label_column):
             if column not in frame.columns:
                 raise UserError(
@@ -164,9 +182,13 @@ def _corpus(frames: dict[str, pd.DataFrame], names: list[str] | None, config: Da
     for split, frame in frames.items():
         texts = frame[config.text_column].tolist()
         labels = raw[split]
-        first_row = 2 if config.source != EMBEDDED else 1
-        for row, (text, label) in enumerate(zip(texts, labels, strict=True), start=first_row):
-            if not isinstance(text, str) or not text.strip():
+        for row, text, label in zip(frame.index.tolist(), texts, labels, strict=True):
+            if not isinstance(text, str) and not _missing(text):
+                raise UserError(
+                    f"{config.source}, split {split!r}, row {row}: the text is {text!r}, expected a string. "
+                    "Is --text-column right?"
+                )
+            if _missing(text) or not text.strip():
                 raise UserError(
                     f"{config.source}, split {split!r}, row {row}: the text is empty. Remove the row or fill it in."
                 )
@@ -178,7 +200,7 @@ def _corpus(frames: dict[str, pd.DataFrame], names: list[str] | None, config: Da
     corpus = Corpus(config.source, tuple(names), tables)
     present = sorted({int(y) for table in tables.values() for y in np.unique(table.labels)})
     if len(present) < 2:
-        only = corpus.label_names[present[0]] if present else "no label"
+        only = corpus.label_names[present[0]]
         raise UserError(
             f"{config.source}: every text has the label {only!r}; a classifier needs two labels or more. "
             "Is --label-column right?"
@@ -186,17 +208,22 @@ def _corpus(frames: dict[str, pd.DataFrame], names: list[str] | None, config: Da
     return corpus
 
 
+def _missing(value: Any) -> bool:
+    """Whether a cell is empty: None, or one of the two not-a-values of pandas."""
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+
+
 def _label(value: Any) -> str:
     """A label as text: 1, 1.0 and '1' are the same label; an empty one is an error later, with its row."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return "" if value is None or value != value else str(value).strip()
+    return "" if _missing(value) else str(value).strip()
 
 
 def _sorted_labels(labels: Iterable[str]) -> list[str]:
     """Numbers by value, words by alphabet; the empty label is none."""
     kept = [label for label in labels if label]
-    return sorted(kept, key=int) if all(label.lstrip("-").isdecimal() for label in kept) else sorted(kept)
+    return sorted(kept, key=int) if all(label.removeprefix("-").isdecimal() for label in kept) else sorted(kept)
 
 
 def _label_names(frames: dict[str, pd.DataFrame], raw: dict[str, list[str]], config: DataConfig) -> list[str]:

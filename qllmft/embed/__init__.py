@@ -65,9 +65,9 @@ def embed(
     try:
         found = cache.get(texts)
         hits = sum(text in found for text in texts)
-        if progress:
-            progress(hits)
         missing = list(dict.fromkeys(text for text in texts if text not in found))
+        if progress:
+            progress(len(texts) - len(missing))  # from the cache, or the same text again
         if missing:
             body = body or Body(config, location)
             for start in range(0, len(missing), _KEEP_EVERY):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.errors import UserError
+from qllmft.files import expanded
 
 Progress = Callable[[int], None]  # called with the number of texts done since the last call
 
@@ -44,7 +45,7 @@ def locate_body(config: BodyConfig) -> BodyLocation:
     """
     if config.model == "minilm":
         return _located_folder(_minilm_folder())
-    folder = Path(config.model).expanduser()
+    folder = expanded(config.model)
     if folder.is_dir():
         if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
             raise UserError(
@@ -81,11 +82,19 @@ def _located_folder(folder: Path) -> BodyLocation:
 def _cached_commit(config: BodyConfig) -> str:
     """The commit of a hub model that is already on this machine, "" where it is not."""
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    for repository in (config.model, f"sentence-transformers/{config.model}"):
-        found = try_to_load_from_cache(repository, "config.json", revision=config.revision or "main")
-        if isinstance(found, str):
-            return Path(found).parent.name
+    repositories = [config.model]
+    if "/" not in config.model:  # sentence-transformers looks for a name without an owner among its own models
+        repositories.append(f"sentence-transformers/{config.model}")
+    for repository in repositories:
+        for file in ("modules.json", "config.json"):
+            try:
+                found = try_to_load_from_cache(repository, file, revision=config.revision or "main")
+            except HFValidationError:
+                return ""  # the hub cannot have such a name; loading says so
+            if isinstance(found, str):
+                return Path(found).parent.name
     return ""
 
 
@@ -110,9 +119,9 @@ class Body:
                 self._model: Any = SentenceTransformer(location.path, revision=config.revision, device=config.device)
         except Exception as error:
             offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
-            reason = str(error).strip().splitlines() or [type(error).__name__]
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise UserError(
-                f"the body {config.model!r} could not be loaded{offline}: {reason[0]} "
+                f"the body {config.model!r} could not be loaded{offline}: {reason}. "
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
             ) from error
         self.location = BodyLocation(location.path, location.identity or _cached_commit(config))

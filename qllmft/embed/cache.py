@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +40,14 @@ class EmbeddingCache:
         self._identity = identity
         folder = folder or default_cache_folder()
         self.path = folder / f"embeddings-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.sqlite"
-        try:
+        with self._explained():
             folder.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=60.0)
-            self._connection.execute(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise UserError(
-                f"the cache of embeddings {self.path} cannot be used: {error}. "
-                "Set QLLMFT_CACHE to a folder that can be written, or delete the file."
-            ) from error
+            try:
+                self._connection.execute(_SCHEMA)
+            except sqlite3.Error:
+                self._connection.close()
+                raise
 
     def close(self) -> None:
         """Close the file."""
@@ -62,15 +62,27 @@ class EmbeddingCache:
             part = keys[start : start + _AT_ONCE]
             marks = ",".join("?" * len(part))
             query = f"SELECT key, vector FROM embeddings WHERE key IN ({marks})"  # noqa: S608 - question marks only
-            for key, vector in self._connection.execute(query, part):
-                found[key_to_text[key]] = np.frombuffer(vector, "<f4")
+            with self._explained():
+                for key, vector in self._connection.execute(query, part):
+                    found[key_to_text[key]] = np.frombuffer(vector, "<f4")
         return found
 
     def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Keep the embeddings (N, D) of N texts."""
         rows = [(self._key(t), v.astype("<f4").tobytes()) for t, v in zip(texts, vectors, strict=True)]
-        with self._connection:
+        with self._explained(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", rows)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What the file system or SQLite has to say, with the remedy."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f"the cache of embeddings {self.path} cannot be used: {error}. "
+                "Set QLLMFT_CACHE to a folder that can be written, or delete the file."
+            ) from error
 
     def _key(self, text: str) -> bytes:
         return hashlib.sha256(self._identity.encode() + b"\0" + text.encode("utf-8", "surrogatepass")).digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,13 @@ from qllmft.config import DataConfig
 from qllmft.data import Corpus, Table, read_corpus, split_corpus
 from qllmft.embed import embed
 from qllmft.errors import UserError
+from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
+from qllmft.run.measured import Agreement, compare, shots_of
 from qllmft.run.predictor import Predictor
 from qllmft.run.reporter import Reporter
 from qllmft.run.statistics import Accuracy
+from qllmft_backends import Backend
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,15 @@ class Evaluation:
         source: of the texts.
         label_names: k names.
         confusion: k rows (true label) of k counts (predicted label).
+        backend: what ran the head; None: it was computed here, exactly.
+        agreement: of the backend with the exact model; None where there is no backend.
     """
 
     source: str
     label_names: tuple[str, ...]
     confusion: list[list[int]]
+    backend: str | None = None
+    agreement: Agreement | None = None
 
     @property
     def accuracy(self) -> Accuracy:
@@ -44,11 +51,43 @@ class Evaluation:
             "accuracy": self.accuracy.as_dict(),
             "labels": list(self.label_names),
             "confusion": self.confusion,
+            "backend": self.backend,
+            "agreement": asdict(self.agreement) if self.agreement else None,
         }
 
 
+@dataclass(frozen=True)
+class Subset:
+    """Some of the texts, for a backend where each costs time or money.
+
+    Attributes:
+        size: how many.
+        seed: draws them at random; None: the first ones.
+    """
+
+    size: int
+    seed: int | None = None
+
+    def of(self, table: Table) -> Table:
+        """The subset of ``table``; all of it where it is not larger."""
+        size = min(self.size, len(table))
+        rows = np.arange(size)
+        if self.seed is not None:
+            rows = np.sort(numpy_generator(self.seed, "subset").choice(len(table), size, replace=False))
+        return table.take(rows)
+
+    def __str__(self) -> str:
+        return f"the first {self.size}" if self.seed is None else f"{self.size} drawn with seed {self.seed}"
+
+
 def evaluate_run(
-    run: Path, data: DataConfig | None = None, split: str | None = None, reporter: Reporter | None = None
+    run: Path,
+    data: DataConfig | None = None,
+    split: str | None = None,
+    reporter: Reporter | None = None,
+    *,
+    backend: Backend | None = None,
+    subset: Subset | None = None,
 ) -> Evaluation:
     """Evaluate a run's model.
 
@@ -57,27 +96,44 @@ def evaluate_run(
         data: labelled texts; the run's own test set where None.
         split: which split of ``data``; its test split, or all of it, where None.
         reporter: who watches.
+        backend: what runs the head; None: it is computed here, exactly.
+        subset: which of the texts; None: all.
 
     Raises:
         UserError: where model and data do not fit together.
     """
     reporter = reporter or Reporter()
-    predictor = Predictor.load(run)
+    predictor = Predictor.load(run, backend)
     if data is None:
         config = RunFolder(run).read_config()
         corpus = read_corpus(config.data)
+        result = RunFolder(run).read_result()
+        if result and result["data"]["fingerprint"] != corpus.fingerprint:  # texts that it learned from may be in it
+            raise UserError(
+                f"{corpus.source} has changed since the run, so the run's test set cannot be told from what it learned "
+                "from. Give the texts to evaluate on with --data."
+            )
         table, source = split_corpus(corpus, config.data, config.seed).test, f"{corpus.source} (the run's test set)"
     else:
         corpus = read_corpus(data)
         table, source = _chosen(corpus, split)
+    if subset is not None:
+        table, source = subset.of(table), f"{source}, {subset}"
     labels = _labels_of_model(corpus, table, predictor.model.label_names)
     with reporter.embedding(len(table), predictor.model.body.model) as progress:
         embeddings = embed(table.texts, predictor.model.body, progress=progress)
     predictor.check_body(embeddings.identity)
-    predicted = predictor.probabilities(embeddings.vectors).argmax(axis=1)
+    agreement = None
+    if backend is None:
+        predicted = predictor.probabilities(embeddings.vectors).argmax(axis=1)
+    else:
+        answers = predictor.measure(embeddings.vectors)
+        predicted = answers.probabilities.argmax(axis=1)
+        agreement = compare(answers, predictor.exact(embeddings.vectors), shots_of(backend))
     k = len(predictor.model.label_names)
     confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
-    return Evaluation(source, predictor.model.label_names, confusion.tolist())
+    name = backend.name if backend else None
+    return Evaluation(source, predictor.model.label_names, confusion.tolist(), name, agreement)
 
 
 def _chosen(corpus: Corpus, split: str | None) -> tuple[Table, str]:

@@ -11,11 +11,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from qllmft.config import BackendConfig, BodyConfig, ModelConfig
+from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_text
 from qllmft.heads import Classifier, build_classifier
-from qllmft_backends import Backend
 
 FORMAT = 1
 
@@ -58,19 +57,18 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     write_text(folder / "model.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
-def load_model(folder: Path, backend: Backend | BackendConfig | None = None) -> StoredModel:
+def load_model(folder: Path) -> StoredModel:
     """Read a model.
 
     Args:
         folder: a run's folder, or its ``model`` folder.
-        backend: what runs the head; the project's own engine by default.
 
     Raises:
         UserError: where there is none, or it is damaged or of a later format.
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     try:
-        record: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        record: Any = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "model.safetensors")
     except FileNotFoundError as error:
         missing = Path(str(error.filename or "model.safetensors")).name
@@ -78,21 +76,21 @@ def load_model(folder: Path, backend: Backend | BackendConfig | None = None) -> 
             f"there is no trained model in {folder} ({missing} is missing). "
             "Give the folder of a finished run, as `qllmft train` prints it."
         ) from None
-    except (json.JSONDecodeError, SafetensorError, OSError) as error:
+    except (ValueError, SafetensorError, OSError) as error:  # not JSON, or not UTF-8
         raise UserError(f"the model in {folder} cannot be read: {error}.") from error
-    if record.get("format") != FORMAT:
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != FORMAT:
         raise UserError(
-            f"the model in {folder} has format {record.get('format')!r}; this version reads {FORMAT}. "
+            f"the model in {folder} has format {found!r}; this version reads {FORMAT}. "
             "Install the version of qllmft that wrote it, or train it again."
         )
     try:
         config = ModelConfig.model_validate(record["model"])
         body = BodyConfig.model_validate(record["body"])
-        classifier = build_classifier(config, record["dimension"], len(record["label_names"]), backend=backend)
+        classifier = build_classifier(config, record["dimension"], len(record["label_names"]))
         classifier.load_state_dict(weights)
-    except (KeyError, ValidationError, RuntimeError) as error:
+        classifier.eval()
+        names = tuple(record["label_names"])
+        return StoredModel(classifier, config, body, record["body_identity"], record["dimension"], names)
+    except (KeyError, TypeError, ValidationError, RuntimeError) as error:
         raise UserError(f"the model in {folder} does not fit its record: {error}.") from error
-    classifier.eval()
-    return StoredModel(
-        classifier, config, body, record["body_identity"], record["dimension"], tuple(record["label_names"])
-    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import softmax
 
-from qllmft.config import BackendConfig
 from qllmft.embed import Body, body_identity
 from qllmft.errors import UserError
+from qllmft.run.measured import Answers, head_request, measure
 from qllmft.run.model_store import StoredModel, load_model
 from qllmft.train import logits_of
-from qllmft_backends import Backend
+from qllmft_backends import Backend, create
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,15 @@ class Prediction:
         text: what was asked.
         label: name of the most probable label.
         probabilities: by label name; softmax of the logits, not calibrated.
+        standard_error: of the label's probability, from the measurements; 0 where the head was computed exactly.
+        decided: False where the lead of the label is within its 95 % interval at this number of shots.
     """
 
     text: str
     label: str
     probabilities: dict[str, float]
+    standard_error: float = 0.0
+    decided: bool = True
 
 
 class Predictor:
@@ -40,16 +44,18 @@ class Predictor:
 
     Args:
         model: from `load_model`.
+        backend: what runs the head; None: it is computed here, exactly.
     """
 
-    def __init__(self, model: StoredModel) -> None:
+    def __init__(self, model: StoredModel, backend: Backend | None = None) -> None:
         self.model = model
+        self.backend = backend
         self._body: Body | None = None
 
     @classmethod
-    def load(cls, run: Path | str, backend: Backend | BackendConfig | None = None) -> Predictor:
+    def load(cls, run: Path | str, backend: Backend | None = None) -> Predictor:
         """The model of a run's folder."""
-        return cls(load_model(Path(run), backend))
+        return cls(load_model(Path(run)), backend)
 
     def predict(self, texts: Iterable[str]) -> list[Prediction]:
         """Predictions for ``texts``, in their order."""
@@ -64,15 +70,39 @@ class Predictor:
         """
         iterator = iter(texts)
         while batch := list(islice(iterator, batch_size or self.model.body.batch_size)):
-            for text, row in zip(batch, self.probabilities(self._embed(batch)), strict=True):
-                by_name = dict(zip(self.model.label_names, row.tolist(), strict=True))
-                yield Prediction(text, self.model.label_names[int(row.argmax())], by_name)
+            vectors = self.embed(batch)
+            if self.backend is None:
+                yield from self.predictions(batch, self.probabilities(vectors))
+            else:
+                yield from self.measured_predictions(batch, self.measure(vectors))
+
+    def predictions(self, texts: Sequence[str], probabilities: NDArray[np.floating]) -> Iterator[Prediction]:
+        """Predictions of ``texts`` from probabilities (N, k)."""
+        names = self.model.label_names
+        for text, row in zip(texts, probabilities, strict=True):
+            yield Prediction(text, names[int(row.argmax())], dict(zip(names, row.tolist(), strict=True)))
+
+    def measured_predictions(self, texts: Sequence[str], answers: Answers) -> Iterator[Prediction]:
+        """Predictions of ``texts`` from a backend's answers."""
+        for i, prediction in enumerate(self.predictions(texts, answers.probabilities)):
+            error = float(answers.standard_errors[i, answers.probabilities[i].argmax()])
+            yield replace(prediction, standard_error=error, decided=bool(answers.decided[i]))
+
+    def measure(self, vectors: NDArray[np.float32]) -> Answers:
+        """The backend's answers for embeddings (N, D); the exact ones where there is no backend."""
+        backend = self.backend or create("adjoint", {"dtype": "float64"})
+        return measure(self.model.classifier, head_request(self.model.classifier, vectors), backend)
+
+    def exact(self, vectors: NDArray[np.float32]) -> Answers:
+        """The exact answers for embeddings (N, D), to lay beside those of a backend."""
+        return Predictor(self.model).measure(vectors)
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Softmax of the logits (N, k) for embeddings (N, D)."""
         return np.asarray(softmax(logits_of(self.model.classifier, torch.from_numpy(vectors)), dim=1).numpy())
 
-    def _embed(self, texts: list[str]) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embeddings (N, D) of texts, none of them empty; loads the body with the first call."""
         for text in texts:
             if not text.strip():
                 raise UserError("a text is empty; there is nothing to classify in it.")

@@ -107,9 +107,9 @@ class Checkpoint:
                 index, key = name.split("/", 1)
                 moments.setdefault(int(index), {})[key] = tensor
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-        except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+            return State(**progress, best_weights=_under(tensors, "best/"))
+        except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
             raise self._damaged(error) from error
-        return State(**progress, best_weights=_under(tensors, "best/"))
 
 
 def _under(tensors: Weights, prefix: str) -> Weights:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,11 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qllmft.config import TrainConfig
-from qllmft.randomness import torch_generator
+from qllmft.heads.noise import noisy_connectors, reseed, without_noise
+from qllmft.randomness import derive_seed, torch_generator
 from qllmft.train.checkpoint import Checkpoint, State
 from qllmft.train.examples import Examples
 
 EVALUATION_BATCH = 1024
+PAPER_STEPS = 22_400  # 800 epochs of 28 batches
 CHECKPOINT_EVERY_S = 5.0
 
 
@@ -30,6 +33,7 @@ class EpochMetrics:
         validation_accuracy: share of right answers after the epoch, in [0, 1].
         lr: learning rate of the epoch.
         seconds: wall time of the epoch, validation included.
+        validation_accuracy_exact: without the noise of the head's circuit; None where it has none.
     """
 
     epoch: int
@@ -38,6 +42,7 @@ class EpochMetrics:
     validation_accuracy: float
     lr: float
     seconds: float
+    validation_accuracy_exact: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,14 +83,29 @@ def fit(
         train: what it learns from.
         validation: what the epoch is selected on.
         config: epochs, batch size, rates, regularisation.
-        seed: of shuffling and noise.
+        seed: of shuffling and noise: that of the embeddings, and that of the head's circuit where its backend has one.
+            Validation draws circuit noise too.
         checkpoint: where to continue from and to save to; nothing is saved where None.
         on_epoch: called after every epoch.
 
     Returns:
         The selection. KeyboardInterrupt (Ctrl-C) ends training after the running step; the checkpoint is kept.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    with one_torch_thread():
+        return _fit(model, train, validation, config, seed, checkpoint, on_epoch)
+
+
+def _fit(
+    model: nn.Module,
+    train: Examples,
+    validation: Examples,
+    config: TrainConfig,
+    seed: int,
+    checkpoint: Checkpoint | None,
+    on_epoch: Callable[[EpochMetrics], None] | None,
+) -> Selection:
+    """The loop itself; see `fit`."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
     state = checkpoint.load(model, optimizer) if checkpoint else None
     state = state or State.initial(model)
     saved_at = time.monotonic()
@@ -97,10 +117,13 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = lr
             train_loss = _train_epoch(model, optimizer, train, config, seed, epoch)
+            reseed(model, derive_seed(seed, "validation noise", epoch))
             loss, accuracy = evaluate(model, validation)
+            exact = exact_accuracy(model, validation)
             state = state.after(epoch, accuracy, loss, model, select=config.select)
             if on_epoch:
-                on_epoch(EpochMetrics(epoch, train_loss, loss, accuracy, lr, time.perf_counter() - started))
+                seconds = time.perf_counter() - started
+                on_epoch(EpochMetrics(epoch, train_loss, loss, accuracy, lr, seconds, exact))
             if checkpoint and (time.monotonic() - saved_at > CHECKPOINT_EVERY_S or epoch == config.epochs):
                 checkpoint.save(state, model, optimizer)
                 saved_at = time.monotonic()
@@ -111,11 +134,27 @@ def fit(
     return Selection(state.best_epoch, state.best_accuracy, state.epoch, finished)
 
 
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Keep torch from spreading these tensors over threads.
+
+    They have a few thousand numbers: a thread costs more than it gives, and beside a busy core torch's threads wait for
+    each other by spinning (measured: 15 times slower). The circuits' own threads are the engine's.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _train_epoch(
     model: nn.Module, optimizer: torch.optim.Adam, train: Examples, config: TrainConfig, seed: int, epoch: int
 ) -> float:
     """One pass over the training set; returns the mean loss of its examples."""
     model.train()
+    reseed(model, derive_seed(seed, "circuit noise", epoch))
     noise = torch_generator(seed, "embedding noise", epoch)
     order = torch.randperm(len(train), generator=torch_generator(seed, "shuffle", epoch))
     total = 0.0
@@ -133,9 +172,9 @@ def _train_epoch(
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """Batches of ``size``; a last one of a single example joins the one before (batch norm needs two)."""
+    """Batches of ``size``; where that is above 1, a last one of 1 joins the one before (batch norm needs two)."""
     batches = list(torch.split(order, size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
 
@@ -160,3 +199,11 @@ def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
     logits = logits_of(model, examples.x)
     accuracy = (logits.argmax(dim=1) == examples.y).double().mean()
     return float(cross_entropy(logits, examples.y)), float(accuracy)
+
+
+def exact_accuracy(model: nn.Module, examples: Examples) -> float | None:
+    """Accuracy in [0, 1] without the noise of the model's circuits; None where they have none."""
+    if not noisy_connectors(model):
+        return None
+    with without_noise(model):
+        return evaluate(model, examples)[1]

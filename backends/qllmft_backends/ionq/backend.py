@@ -19,8 +19,8 @@ from qllmft_backends.ionq.calibration import Calibration, read_calibration
 from qllmft_backends.ionq.client import Client, check_width
 from qllmft_backends.ionq.collector import Progress, collect
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
-from qllmft_backends.ionq.cost import Confirm, CostEstimate, Purse, check_training
-from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError
+from qllmft_backends.ionq.cost import Confirm, CostEstimate, Purse, check_training, training_circuits
+from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.gradient import SpsaGradient
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import draw, expectations
@@ -32,7 +32,8 @@ from qllmft_backends.ionq.options import (
     IonQSimulatorOptions,
 )
 from qllmft_backends.ionq.sender import send, settle
-from qllmft_backends.protocol import Backend, Capabilities, Expectations
+from qllmft_backends.ionq.token import load_token
+from qllmft_backends.protocol import Availability, Backend, Capabilities, Expectations
 
 FORTE_QUBITS = 36
 SIMULATOR_QUBITS = 29
@@ -66,6 +67,27 @@ class IonQBase(Backend):
     """
 
     paid: ClassVar[bool]
+
+    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
+        """The number of circuits that training by SPSA sends; see `Backend.training_note`.
+
+        Raises:
+            PaidTrainingError: where paid training was not allowed.
+        """
+        check_training(self.options)
+        circuits = training_circuits(self.options, samples, epochs) + evaluations
+        budget = self.options.circuit_budget
+        limit = f"; it stops at circuit_budget = {budget:,}" if budget is not None else ""
+        return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Whether there is an API key. Nothing is sent."""
+        try:
+            load_token()
+        except IonQAuthError as error:
+            return Availability(False, str(error))
+        return Availability(True, "an API key is set; whether it is valid shows at the first request")
 
     def __init__(self, options: IonQOptions, confirm: Confirm | None = None) -> None:
         self.options = options

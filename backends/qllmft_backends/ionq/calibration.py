@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qllmft_backends.noise import GateNoise
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -15,8 +17,7 @@ class Calibration:
         backend: the API's name.
         date: of the measurement, ISO.
         qubits: number.
-        one_qubit_fidelity, two_qubit_fidelity, spam_fidelity: medians. An average gate fidelity F is Aer's
-            ``depolarizing_error(r, n)`` with r = 2·(1 - F) for one qubit and r = 4/3·(1 - F) for two.
+        one_qubit_fidelity, two_qubit_fidelity, spam_fidelity: medians; see `noise` for how they are read.
         one_qubit_s, two_qubit_s, readout_s, reset_s, t1_s, t2_s: times in seconds.
     """
 
@@ -32,6 +33,16 @@ class Calibration:
     reset_s: float | None = None
     t1_s: float | None = None
     t2_s: float | None = None
+
+    def noise(self) -> GateNoise | None:
+        """The machine's gate noise; None where a fidelity is missing.
+
+        The fidelities are read as process fidelities (see `GateNoise.calibrated`): r = 4/3·(1 - F) for one qubit and
+        16/15·(1 - F) for two, in the convention of Aer's ``depolarizing_error(r, n)``.
+        """
+        if self.one_qubit_fidelity is None or self.two_qubit_fidelity is None:
+            return None
+        return GateNoise.calibrated(self.one_qubit_fidelity, self.two_qubit_fidelity, kind="process")
 
 
 def read_calibration(characterization: Any) -> Calibration | None:

@@ -292,7 +292,8 @@ def test_calibration(forte):
     calibration = forte().calibration()
     assert calibration.qubits == 36
     assert (calibration.one_qubit_s, calibration.two_qubit_s) == (130e-6, 970e-6)
-    assert 4 / 3 * (1 - calibration.two_qubit_fidelity) == pytest.approx(4.949e-3)
+    assert calibration.noise().two_qubit_rate == pytest.approx(4.949e-3)
+    assert calibration.noise().one_qubit_rate == pytest.approx(2.667e-4)
 
 
 def test_a_sandbox_says_so_in_the_ledger(forte, problem):

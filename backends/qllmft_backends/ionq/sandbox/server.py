@@ -340,7 +340,7 @@ def _characterization(name: str) -> dict[str, Any]:
         "date": _now(),
         "qubits": BACKENDS[name],
         "connectivity": [],
-        "fidelity": {"spam": {"median": 1.0}, "1q": {"median": 1 - one / 2}, "2q": {"median": 1 - 0.75 * two}},
+        "fidelity": {"spam": {"median": 1.0}, "1q": {"median": 1 - 0.75 * one}, "2q": {"median": 1 - 15 / 16 * two}},
         "timing": {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1},
         "sandbox": SAYS,
     }

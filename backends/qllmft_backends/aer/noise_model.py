@@ -1,0 +1,65 @@
+"""Gate noise as Aer's `NoiseModel`, and the proof that every gate of a circuit carries it."""
+
+from __future__ import annotations
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import CircuitInstruction
+from qiskit.exceptions import QiskitError
+from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
+
+from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.noise import GateNoise
+
+
+def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
+    """Depolarizing noise after every gate of ``circuit`` as it is written, and readout error on every qubit.
+
+    Raises:
+        BackendError: for a gate on more than two qubits, or where a label means another width to Aer.
+    """
+    model = NoiseModel()
+    for key, n_qubits in {_key(gate): len(gate.qubits) for gate in _gates(circuit)}.items():
+        error = depolarizing_error(noise.rate(n_qubits), n_qubits)
+        try:
+            model.add_all_qubit_quantum_error(error, [key])
+        except QiskitError as fault:
+            raise BackendError(f"Aer takes no noise on {n_qubits}-qubit gates {key!r}: {fault}") from fault
+    if noise.readout_error:
+        e = noise.readout_error
+        model.add_all_qubit_readout_error(ReadoutError([[1 - e, e], [e, 1 - e]]))
+    return model
+
+
+def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise) -> None:
+    """Refuse a circuit with a gate that ``model`` leaves without noise: Aer would run it ideal and say nothing.
+
+    Aer looks noise up by a gate's label where it has one, by its name otherwise. A circuit that a transpiler rewrote,
+    or a labelled gate, silently loses its noise that way.
+
+    Raises:
+        UnsupportedGateError: names the gate that is not covered and what is.
+    """
+    widths = {
+        key: len(error["instructions"][0][0]["qubits"])
+        for error in model.to_dict()["errors"]
+        if error["type"] == "qerror"
+        for key in error["operations"]
+    }
+    for position, gate in enumerate(circuit.data):
+        if gate.operation.name == "barrier" or noise.rate(len(gate.qubits)) == 0:
+            continue
+        if widths.get(_key(gate)) != len(gate.qubits):
+            covered = ", ".join(f"{key} ({n})" for key, n in sorted(widths.items())) or "no gate"
+            raise UnsupportedGateError(
+                f"gate {position} of circuit {circuit.name!r} is {_key(gate)!r} on {len(gate.qubits)} qubits and would "
+                f"run without noise; the noise model covers {covered}. Build the noise from the circuit that is run."
+            )
+
+
+def _gates(circuit: QuantumCircuit) -> list[CircuitInstruction]:
+    return [instruction for instruction in circuit.data if instruction.operation.name != "barrier"]
+
+
+def _key(gate: CircuitInstruction) -> str:
+    """What Aer looks a gate's noise up by."""
+    return str(getattr(gate.operation, "label", None) or gate.operation.name)

@@ -1,0 +1,169 @@
+"""What every run on Aer shares: checks before it, all parameter sets in one call, the seed, errors that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.circuit import Gate
+from qiskit.quantum_info import SparsePauliOp
+from qiskit.result import Result
+from qiskit_aer import AerError, AerSimulator
+
+from qllmft_backends.adjoint.program import ZObservables
+from qllmft_backends.counts import expectations_from_counts
+from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.protocol import Expectations
+
+
+def check_request(
+    circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp], max_qubits: int | None
+) -> NDArray[np.float64]:
+    """Refuse before any work what Aer would answer wrongly, late or with a traceback.
+
+    Returns:
+        ``values`` as (B, P) float64.
+
+    Raises:
+        BackendError: for values that do not fit the circuit or are not numbers, for observables on another number of
+            qubits or with complex coefficients, for a circuit wider than ``max_qubits``.
+        UnsupportedGateError: for an instruction that is not a unitary gate, which Aer would run at random.
+    """
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or values.shape[1] != circuit.num_parameters:
+        raise BackendError(
+            f"parameter values have shape {values.shape}, expected (B, {circuit.num_parameters}): "
+            f"one column a parameter of circuit {circuit.name!r}, in the order of circuit.parameters."
+        )
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise BackendError(
+            f"the value of parameter {circuit.parameters[int(column)].name!r} in row {row} is {values[row, column]}, "
+            "expected a finite angle in radians."
+        )
+    if max_qubits is not None and circuit.num_qubits > max_qubits:
+        raise BackendError(
+            f"circuit {circuit.name!r} has {circuit.num_qubits} qubits; this machine's memory holds {max_qubits} with "
+            "this method of Aer. Use fewer qubits, method='trajectories' where it is a density matrix, or a machine "
+            "with more memory."
+        )
+    for position, instruction in enumerate(circuit.data):
+        operation = instruction.operation
+        if not isinstance(operation, Gate) and operation.name != "barrier":
+            raise UnsupportedGateError(
+                f"instruction {position} of circuit {circuit.name!r} is {operation.name!r}; expected unitary gates and "
+                "barriers. Leave measurements and resets out (the backend measures), and prepare a state by the gate "
+                "StatePreparation."
+            )
+    for o, observable in enumerate(observables):
+        if observable.num_qubits != circuit.num_qubits:
+            raise BackendError(
+                f"observable {o} acts on {observable.num_qubits} qubits, expected {circuit.num_qubits}, the circuit's."
+            )
+        if np.abs(observable.coeffs.imag).max(initial=0.0) > 0:
+            raise BackendError(f"observable {o} has complex coefficients; expected real ones.")
+    return values
+
+
+def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.float64], **options: Any) -> Result:
+    """All parameter sets in one call.
+
+    Sample b of the result belongs to row b of ``values`` (B, P), B ≥ 1, and has a seed of its own: Aer adds 2113·b to
+    ``seed_simulator``.
+
+    Args:
+        simulator: with its method, precision, device and parallelism.
+        circuit: with its measurements or ``save`` instructions.
+        values: (B, P) in the order of ``circuit.parameters``.
+        options: run options of Aer.
+
+    Raises:
+        BackendError: with Aer's own words where it fails.
+    """
+    if circuit.num_parameters and not _hides_parameters(circuit):
+        columns = {p: values[:, k].tolist() for k, p in enumerate(circuit.parameters)}
+        circuits, binds = [circuit], [columns]
+    else:  # without parameters to bind, Aer would run one sample whatever the number of rows
+        circuits, binds = [circuit.assign_parameters(row) for row in values], None
+    try:
+        result = simulator.run(circuits, parameter_binds=binds, **options).result()
+    except (AerError, RuntimeError, ValueError) as error:
+        raise BackendError(f"Aer refused circuit {circuit.name!r}: {error}") from error
+    if not result.success or len(result.results) != len(values):
+        raise BackendError(
+            f"Aer did not finish circuit {circuit.name!r}: got {len(result.results)} of {len(values)} samples, "
+            f"status: {result.status}"
+        )
+    return result
+
+
+def _hides_parameters(circuit: QuantumCircuit) -> bool:
+    """Whether Aer would leave parameters unbound and run some other angle, in silence.
+
+    Aer binds the operations that say `is_parameterized`; Qiskit 2.6 answers no for its controlled rotations (cry, crx,
+    crz, cp) while the instruction that holds them answers yes.
+    """
+    return any(i.is_parameterized() and not i.operation.is_parameterized() for i in circuit.data)
+
+
+def derive_seed(seed: int, circuit: QuantumCircuit, values: NDArray[np.float64]) -> int:
+    """Aer's seed for one call, from the backend's seed and the call's content.
+
+    The same question gets the same bits, in a resumed run too. Another training step has other values, and so noise of
+    its own, where a constant seed would repeat the same noise in every step.
+    """
+    gates = [(i.operation.name, *(circuit.find_bit(q).index for q in i.qubits)) for i in circuit.data]
+    digest = blake2b(repr((seed, circuit.num_qubits, gates, values.shape)).encode(), digest_size=8)
+    digest.update(np.ascontiguousarray(values).tobytes())
+    return int.from_bytes(digest.digest(), "little") >> 2  # 62 bits: Aer adds to it in a signed 64-bit integer
+
+
+def sample(
+    simulator: AerSimulator,
+    circuit: QuantumCircuit,
+    values: NDArray[np.float64],
+    observables: ZObservables,
+    **options: Any,
+) -> Expectations:
+    """Measure every qubit of ``circuit``: all observables of a sample come from the same shots.
+
+    Args:
+        simulator: with its method, precision and device.
+        circuit: without measurements.
+        values: (B, P) in the order of ``circuit.parameters``, B ≥ 1.
+        observables: O sums of Z strings.
+        options: run options of Aer: ``shots``, ``seed_simulator``, ``noise_model``.
+    """
+    measured = circuit.copy()
+    measured.measure_all()
+    result = run(simulator, measured, values, **options)
+    answers = []
+    for b in range(len(values)):
+        counts = {int(outcome, 16): shots for outcome, shots in result.data(b)["counts"].items()}
+        answers.append(expectations_from_counts(counts, observables))
+    return Expectations(np.array([mean for mean, _ in answers]), np.array([error for _, error in answers]))
+
+
+def gpu_obstacle() -> str | None:
+    """Why Aer has no GPU here: what was found, what is needed, the remedy. None where it has one."""
+    devices = AerSimulator().available_devices()
+    if "GPU" in devices:
+        return None
+    found = [f"{name} {installed}" for name in ("qiskit-aer", "qiskit-aer-gpu") if (installed := _version(name))]
+    return (
+        f"Aer finds no GPU: its devices here are {', '.join(devices)} ({' and '.join(found) or 'no wheel'} installed). "
+        "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12, and Linux on x86-64. The two packages are "
+        "one Python module, so never both: pip uninstall qiskit-aer qiskit-aer-gpu, then pip install 'qllmft[gpu]'."
+    )
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

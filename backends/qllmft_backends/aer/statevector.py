@@ -1,0 +1,144 @@
+"""Aer's state vector simulator as a backend: exact or with shots, on CPU or GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_aer import AerSimulator
+
+from qllmft_backends.adjoint.program import ZObservables
+from qllmft_backends.aer.simulator import check_request, derive_seed, gpu_obstacle, run, sample
+from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.protocol import Availability, Backend, Capabilities, Expectations
+
+_THREADS_SHARE_A_SAMPLE_ABOVE = 14  # qubits; Aer's default statevector_parallel_threshold
+
+
+class AerStatevectorOptions(BaseModel):
+    """Options of the backend ``aer_statevector``.
+
+    Attributes:
+        device: ``CPU``, or ``GPU`` where Aer finds one; refused where it does not, never replaced.
+        precision: of the amplitudes; with ``single``, values are exact to about 1e-6.
+        max_parallel_threads: threads of Aer; 0: one a core. 1 where the cores are shared.
+        shots: measurements a sample; None: exact values.
+        seed: of the shots; the same seed and question give the same counts.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    device: Literal["CPU", "GPU"] = "CPU"
+    precision: Literal["single", "double"] = "double"
+    max_parallel_threads: int = Field(0, ge=0)
+    shots: int | None = Field(None, ge=2)
+    seed: int = Field(0, ge=0)
+
+
+class AerStatevectorBackend(Backend):
+    """Any unitary circuit without noise. Gradients by parameter shift: ``adjoint`` is faster wherever it can run.
+
+    Raises:
+        BackendError: for ``device="GPU"`` where Aer finds none, with the remedy.
+    """
+
+    name: ClassVar[str] = "aer_statevector"
+
+    def __init__(self, options: AerStatevectorOptions | None = None) -> None:
+        self.options = options or AerStatevectorOptions()
+        obstacle = gpu_obstacle() if self.options.device == "GPU" else None
+        if obstacle:
+            raise BackendError(f"device is 'GPU'. {obstacle} Or choose device='CPU'.")
+        self._simulator = AerSimulator(
+            method="statevector",
+            device=self.options.device,
+            precision=self.options.precision,
+            max_parallel_threads=self.options.max_parallel_threads,
+            max_parallel_experiments=0,  # as many as there are threads
+        )
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """On the CPU always; the note says whether there is a GPU."""
+        return Availability(True, gpu_obstacle() or "Aer finds a GPU: device='GPU' works.")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Exact, or with shots; as many qubits as fit the memory (on a GPU: not known beforehand)."""
+        on_cpu = self.options.device == "CPU"
+        return Capabilities(
+            exact=self.options.shots is None,
+            shots=self.options.shots is not None,
+            max_qubits=self._simulator.configuration().n_qubits if on_cpu else None,
+        )
+
+    def expectations(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+    ) -> Expectations:
+        """See `Backend.expectations`. Exact values take any real sum of Pauli strings; counts take I and Z."""
+        values = check_request(circuit, values, observables, self.capabilities.max_qubits)
+        if len(values) == 0:
+            return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
+        if self.options.shots is None:
+            return self._exact(circuit, values, observables)
+        return self._sampled(circuit, values, observables, self.options.shots)
+
+    def _exact(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+    ) -> Expectations:
+        measured = self._runnable(circuit)
+        for o, observable in enumerate(observables):
+            measured.save_expectation_value(observable, range(circuit.num_qubits), label=f"observable {o}")
+        result = run(self._simulator, measured, values, shots=1, **self._batching(circuit.num_qubits))
+        data = [result.data(b) for b in range(len(values))]
+        answers = np.array([[answer[f"observable {o}"] for o in range(len(observables))] for answer in data])
+        return Expectations(answers, np.zeros_like(answers))
+
+    def _sampled(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp], shots: int
+    ) -> Expectations:
+        for o, observable in enumerate(observables):
+            if observable.paulis.x.any():
+                raise UnsupportedGateError(
+                    f"observable {o} is {observable.paulis.to_labels()}; counts show I and Z only. Rotate the basis in "
+                    "the circuit (H for X), or leave shots out: exact values take every Pauli string."
+                )
+        sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        seed = derive_seed(self.options.seed, circuit, values)
+        options = {"shots": shots, "seed_simulator": seed} | self._batching(circuit.num_qubits)
+        return sample(self._simulator, self._runnable(circuit), values, sums, **options)
+
+    def _runnable(self, circuit: QuantumCircuit) -> QuantumCircuit:
+        """A copy in gates that Aer knows. Without noise, to open a gate up changes nothing that is measured."""
+        known = {*self._simulator.configuration().basis_gates, "barrier"}
+        runnable = circuit.copy()
+        while foreign := sorted(set(runnable.count_ops()) - known):
+            refusal = (
+                f"circuit {circuit.name!r} has gates that Aer does not know and that have no definition: "
+                f"{', '.join(foreign)}. Define them, or write them with standard gates."
+            )
+            try:
+                opened = runnable.decompose(gates_to_decompose=foreign)
+            except QiskitError as error:  # a definition that asks for numbers first
+                raise UnsupportedGateError(refusal) from error
+            if opened.count_ops() == runnable.count_ops():
+                raise UnsupportedGateError(refusal)
+            runnable = opened
+        return runnable
+
+    def _batching(self, n_qubits: int) -> dict[str, Any]:
+        """How a batch of parameter sets runs: the values are the same, the time is not.
+
+        On a GPU the sets are one batch; on several GPUs Aer mixes them up (qiskit-aer issue 2244), so it gets one. On a
+        CPU, parameters bound inside Aer cost the least up to 14 qubits. Above that Aer would put all its threads on one
+        sample after the other; one thread a sample takes half the time (16 qubits, 2 cores), and a seventh where
+        another process keeps the cores busy.
+        """
+        if self.options.device == "GPU":
+            return {"runtime_parameter_bind_enable": True, "batched_shots_gpu": True, "target_gpus": [0]}
+        return {"runtime_parameter_bind_enable": n_qubits <= _THREADS_SHARE_A_SAMPLE_ABOVE}

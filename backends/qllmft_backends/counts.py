@@ -1,0 +1,45 @@
+"""Expectation values, and how sure they are, from measured counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.program import ZObservables
+from qllmft_backends.errors import BackendError
+
+
+def expectations_from_counts(
+    counts: Mapping[int, int], observables: ZObservables
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Every observable of one circuit from the same shots.
+
+    Args:
+        counts: shots by outcome; bit q of an outcome is qubit q (Qiskit's order).
+        observables: O sums of Z strings.
+
+    Returns:
+        (O,) means over the shots, and (O,) standard errors sqrt(s²/S) with the sample variance s² (S - 1 below it). One
+        shot says nothing of its error: infinity. Where all shots agree the error is 0, and the true value may still
+        differ: with probability 0.95 another outcome is rarer than 3/S.
+
+    >>> from qiskit.quantum_info import SparsePauliOp
+    >>> z0 = ZObservables.from_operators([SparsePauliOp("IZ")], 2)
+    >>> values, errors = expectations_from_counts({0b00: 60, 0b11: 20, 0b10: 20}, z0)
+    >>> values, errors.round(4)
+    (array([0.6]), array([0.0804]))
+    """
+    shots = sum(counts.values())
+    if shots < 1:
+        raise BackendError("got counts of no shots, expected one or more.")
+    outcomes = np.fromiter(counts.keys(), np.int64, len(counts))
+    weights = np.fromiter(counts.values(), np.float64, len(counts)) / shots
+    ones = np.bitwise_count(outcomes[:, None] & observables.masks[None, :])  # (K, T) qubits in state 1 of each string
+    per_shot = (1.0 - 2.0 * (ones & 1)) @ observables.coefficients.T  # (K, O)
+    means = weights @ per_shot
+    if shots == 1:
+        return means, np.full_like(means, np.inf)
+    variances = weights @ (per_shot - means) ** 2 * shots / (shots - 1)
+    return means, np.sqrt(variances / shots)

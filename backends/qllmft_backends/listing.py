@@ -1,0 +1,65 @@
+"""What `qllmft backends` shows: every backend, and whether it can work here or why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal
+
+from qllmft_backends.protocol import Availability, Backend
+from qllmft_backends.registry import BACKENDS, Entry
+
+
+@dataclass(frozen=True)
+class Description:
+    """One row of the list.
+
+    Attributes:
+        name: what `qllmft_backends.create` takes.
+        summary: one line for people.
+        available: it can work here by its default options.
+        note: why not and the remedy; or what an option of it would find.
+        device, noise, limits, price: see `qllmft_backends.registry.Entry`.
+    """
+
+    name: str
+    summary: str
+    available: bool
+    note: str
+    device: str
+    noise: str
+    limits: str
+    price: Literal["free", "paid"]
+
+
+def describe() -> list[Description]:
+    """Every backend of the registry, in its order. Packages are imported where they are installed; nothing is sent."""
+    rows = []
+    for name, entry in BACKENDS.items():
+        state = _availability(entry)
+        rows.append(
+            Description(
+                name=name,
+                summary=entry.summary,
+                available=state.available,
+                note=state.note,
+                device=entry.device,
+                noise=entry.noise,
+                limits=entry.limits,
+                price=entry.price,
+            )
+        )
+    return rows
+
+
+def _availability(entry: Entry) -> Availability:
+    """Asks the backend where its packages are there; a broken package is a reason, not a traceback."""
+    try:
+        backend: type[Backend] = getattr(import_module(entry.module), entry.backend)
+    except ModuleNotFoundError as error:
+        if entry.extra is None:
+            raise
+        return Availability(False, f"{error.name!r} is not installed: pip install 'qllmft[{entry.extra}]'")
+    except ImportError as error:
+        return Availability(False, f"its packages are installed and do not load: {error}")
+    return backend.availability()

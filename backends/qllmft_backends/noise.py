@@ -1,0 +1,139 @@
+"""Gate noise as numbers whose convention is stated: one value for the engine, for Aer and for IonQ's cloud simulator.
+
+The convention, everywhere in this project, is the r of Aer's ``depolarizing_error(r, n)``, applied to the n qubits of a
+gate right after the ideal gate (d = 2^n):
+
+    E(ρ) = (1 - r) ρ + r Tr[ρ] I/d  =  (1 - r (4^n - 1)/4^n) ρ  +  Σ_{P ≠ I} (r/4^n) P ρ P
+
+It is also IonQ's (docs.ionq.com/guides/simulation-with-noise-models, Kraus weights r/4 and r/16). What the same channel
+is called elsewhere:
+
+    quantity                                                   n = 1      n = 2
+    a Pauli expectation on the gate's qubits is multiplied by  1 - r      1 - r
+    probability of a Pauli error, Σ_{P ≠ I} (also: process     3r/4       15r/16
+      infidelity; what direct randomized benchmarking gives)
+    average gate infidelity, r (d - 1)/d                       r/2        3r/4
+
+So the same "error of 0.5 %" is three different r: name the convention with the number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from qllmft_backends.errors import BackendError
+
+FidelityKind = Literal["process", "average"]
+
+
+def pauli_error_probability(rate: float, n_qubits: int) -> float:
+    """Probability that a Pauli other than the identity hits: r (4^n - 1)/4^n. It equals the process infidelity.
+
+    >>> pauli_error_probability(0.016, 1), pauli_error_probability(0.016, 2)
+    (0.012, 0.015)
+    """
+    return rate * (1 - 0.25**n_qubits)
+
+
+def average_gate_infidelity(rate: float, n_qubits: int) -> float:
+    """1 - average gate fidelity: r (2^n - 1)/2^n.
+
+    >>> average_gate_infidelity(0.004, 1), average_gate_infidelity(0.004, 2)
+    (0.002, 0.003)
+    """
+    return rate * (1 - 0.5**n_qubits)
+
+
+def rate_from_fidelity(fidelity: float, n_qubits: int, kind: FidelityKind) -> float:
+    """The r of ``depolarizing_error(r, n)`` whose channel has this fidelity.
+
+    Args:
+        fidelity: of the gate with its noise; 1 is perfect.
+        n_qubits: 1 or 2, the gate's qubits.
+        kind: ``process``: r = (1 - F) 4^n/(4^n - 1); ``average``: r = (1 - F) 2^n/(2^n - 1).
+
+    >>> round(rate_from_fidelity(0.9998, 1, "process"), 9), round(rate_from_fidelity(0.9998, 1, "average"), 9)
+    (0.000266667, 0.0004)
+    """
+    if kind not in ("process", "average"):
+        raise BackendError(f"fidelity kind is {kind!r}, expected 'process' or 'average'.")
+    if not 0 <= fidelity <= 1:
+        raise BackendError(f"fidelity is {fidelity}, expected a number from 0 to 1 (0.9998, not 99.98).")
+    base = 0.25 if kind == "process" else 0.5
+    return (1 - fidelity) / (1 - base**n_qubits)
+
+
+@dataclass(frozen=True)
+class GateNoise:
+    """Depolarizing noise after every gate, and flips at the readout.
+
+    Attributes:
+        one_qubit_rate: r of ``depolarizing_error(r, 1)`` after every one-qubit gate; from 0 to 4/3.
+        two_qubit_rate: r of ``depolarizing_error(r, 2)`` after every two-qubit gate; from 0 to 16/15.
+        readout_error: probability that a measured bit is read flipped, the same for 0 and 1 and for every qubit; from
+            0 to 1/2. Not part of any preset: neither the paper nor IonQ's noise model has one.
+    """
+
+    one_qubit_rate: float
+    two_qubit_rate: float
+    readout_error: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, n_qubits in (("one_qubit_rate", 1), ("two_qubit_rate", 2)):
+            rate, highest = getattr(self, name), 4**n_qubits / (4**n_qubits - 1)
+            if not 0 <= rate <= highest:
+                raise BackendError(
+                    f"{name} is {rate}, expected a number from 0 to {highest:.4g}: "
+                    f"the r of depolarizing_error(r, {n_qubits})."
+                )
+        if not 0 <= self.readout_error <= 0.5:
+            raise BackendError(f"readout_error is {self.readout_error}, expected the probability of a flip, 0 to 0.5.")
+
+    @classmethod
+    def calibrated(
+        cls,
+        one_qubit_fidelity: float,
+        two_qubit_fidelity: float,
+        *,
+        kind: FidelityKind,
+        spam_fidelity: float = 1.0,
+    ) -> GateNoise:
+        """Noise of a characterised machine.
+
+        Args:
+            one_qubit_fidelity: mean fidelity of a one-qubit gate, as a number up to 1.
+            two_qubit_fidelity: of a two-qubit gate.
+            kind: what those fidelities are. IonQ's characterisations come from direct randomized benchmarking and
+                convert as ``process``: Forte's published errors 2.0e-4 and 46.4e-4 (arXiv:2308.05071) give exactly
+                the rates of IonQ's own noise model ``forte-1`` that way.
+            spam_fidelity: of state preparation and measurement; all of its error is taken as readout error.
+        """
+        return cls(
+            rate_from_fidelity(one_qubit_fidelity, 1, kind),
+            rate_from_fidelity(two_qubit_fidelity, 2, kind),
+            1 - spam_fidelity,
+        )
+
+    def rate(self, n_qubits: int) -> float:
+        """The r of a gate on ``n_qubits`` qubits.
+
+        Raises:
+            BackendError: for a gate on neither one nor two qubits.
+        """
+        if n_qubits not in (1, 2):
+            raise BackendError(f"a gate acts on {n_qubits} qubits; noise is defined for gates on one and two qubits.")
+        return self.one_qubit_rate if n_qubits == 1 else self.two_qubit_rate
+
+    def readout_factor(self, weight: int) -> float:
+        """What the readout error multiplies the expectation of a string of ``weight`` Z by: (1 - 2e)^weight."""
+        return float((1 - 2 * self.readout_error) ** weight)
+
+
+PRESETS: dict[str, GateNoise] = {
+    # The paper prints "error rates" without a convention; they are read as r.
+    "paper_low": GateNoise(1e-4, 1e-3),
+    "paper_high": GateNoise(2e-4, 2e-3),
+    # IonQ's cloud noise model "forte-1": r = 2.667e-4 and 4.949e-3, from process infidelities 2.0e-4 and 46.4e-4.
+    "forte1": GateNoise(4 / 3 * 2.0e-4, 16 / 15 * 46.4e-4),
+}

@@ -1,0 +1,277 @@
+"""Aer's state vector backend against the engine and against Qiskit's `Statevector`; the GPU that is not there."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Gate, Parameter
+from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit_machine_learning.neural_networks import EstimatorQNN
+
+from qllmft_backends import BackendError, UnknownBackendError, UnsupportedGateError, create
+from qllmft_backends.aer.simulator import gpu_obstacle
+from qllmft_backends.aer.statevector import AerSimulator, AerStatevectorBackend
+from qllmft_circuits import data_parameters, head_circuit, readout_observables, weight_parameters
+
+
+def head(n_qubits: int, batch: int, seed: int = 0):
+    circuit = head_circuit(n_qubits)
+    values = np.random.default_rng(seed).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
+    return circuit, values, readout_observables(n_qubits)
+
+
+@pytest.mark.parametrize("n_qubits", [3, 5, 8])
+def test_it_equals_the_engine_on_the_head(n_qubits):
+    question = head(n_qubits, batch=4)
+    got = create("aer_statevector").expectations(*question)
+    np.testing.assert_allclose(got.values, create("adjoint").expectations(*question).values, atol=1e-6)
+    reference = create("adjoint", {"dtype": "float64"}).expectations(*question)
+    np.testing.assert_allclose(got.values, reference.values, atol=1e-12)
+    assert got.values.shape == (4, n_qubits)
+    assert not got.standard_errors.any()
+
+
+def test_it_equals_the_engine_above_14_qubits_where_the_batch_runs_in_another_way():
+    question = head(15, batch=3)
+    reference = create("adjoint", {"dtype": "float64"}).expectations(*question).values
+    np.testing.assert_allclose(create("aer_statevector").expectations(*question).values, reference, atol=1e-12)
+
+
+def test_single_precision_is_single():
+    question = head(6, batch=3)
+    single = create("aer_statevector", {"precision": "single"}).expectations(*question).values
+    double = create("aer_statevector").expectations(*question).values
+    np.testing.assert_allclose(single, double, atol=5e-6)
+    assert np.abs(single - double).max() > 1e-12
+
+
+def test_gates_that_aer_does_not_know_are_opened_up_and_any_pauli_is_measured():
+    a, b = Parameter("a"), Parameter("b")
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.iswap(0, 1)  # not among Aer's gates
+    circuit.barrier()
+    circuit.ry(2 * a + b * b, 1)
+    circuit.rzz(a, 1, 2)
+    circuit.cx(2, 0, ctrl_state=0)
+    circuit.rx(b, 2)
+    observables = [SparsePauliOp(["XYI", "ZIZ"], [0.5, -2.0]), SparsePauliOp("IIY"), SparsePauliOp("III")]
+    values = np.random.default_rng(1).normal(size=(5, 2))
+    states = [Statevector(circuit.assign_parameters(row)) for row in values]
+    expected = [[state.expectation_value(o).real for o in observables] for state in states]
+    got = create("aer_statevector").expectations(circuit, values, observables)
+    np.testing.assert_allclose(got.values, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["cry", "crx", "crz", "cp"])
+def test_controlled_rotations_get_their_angles_though_aer_would_not_bind_them(name):
+    a, b = Parameter("a"), Parameter("b")
+    circuit = QuantumCircuit(3)
+    circuit.h([0, 1, 2])
+    circuit.ry(a, 0)
+    getattr(circuit, name)(b, 2, 1)
+    circuit.h(1)
+    values = np.random.default_rng(4).normal(size=(3, 2))
+    observables = readout_observables(3)
+    states = [Statevector(circuit.assign_parameters(row)) for row in values]
+    expected = [[state.expectation_value(o).real for o in observables] for state in states]
+    got = create("aer_statevector").expectations(circuit, values, observables)
+    np.testing.assert_allclose(got.values, expected, atol=1e-12)
+
+
+def test_a_gate_is_opened_up_for_shots_too_and_where_it_holds_one_gate_only():
+    inner = QuantumCircuit(1, name="inner")
+    inner.x(0)
+    circuit = QuantumCircuit(3)
+    circuit.append(inner.to_gate(), [1])
+    for options in ({}, {"shots": 10}):
+        got = create("aer_statevector", options).expectations(circuit, np.empty((1, 0)), readout_observables(3))
+        np.testing.assert_allclose(got.values, [[1, -1, 1]], atol=1e-12)
+
+
+def test_a_circuit_without_parameters_gives_one_row_a_sample():
+    circuit = QuantumCircuit(3)
+    circuit.x(0)
+    circuit.cx(0, 2)
+    observables = readout_observables(3)
+    np.testing.assert_allclose(
+        create("aer_statevector").expectations(circuit, np.empty((4, 0)), observables).values, [[-1, 1, -1]] * 4
+    )
+    sampled = create("aer_statevector", {"shots": 16}).expectations(circuit, np.empty((4, 0)), observables)
+    np.testing.assert_array_equal(sampled.values, [[-1, 1, -1]] * 4)
+    pub = (circuit, observables[2])
+    assert create("aer_statevector").estimator().run([pub]).result()[0].data.evs == pytest.approx(-1)
+
+
+def test_no_samples_give_no_rows():
+    circuit, values, observables = head(3, batch=1)
+    for options in ({}, {"shots": 8}):
+        assert create("aer_statevector", options).expectations(circuit, values[:0], observables).values.shape == (0, 3)
+
+
+def test_shots_scatter_about_the_exact_values_as_their_standard_errors_say():
+    circuit, values, observables = head(3, batch=1)
+    observables = [*observables, SparsePauliOp(["ZZI", "IZZ"], [1.0, -0.5])]
+    exact = create("aer_statevector").expectations(circuit, values, observables).values
+    rows = np.repeat(values, 400, axis=0)
+    got = create("aer_statevector", {"shots": 500}).expectations(circuit, rows, observables)
+    scores = (got.values - exact) / got.standard_errors
+    assert np.abs(scores).max() < 5
+    assert np.abs(scores.mean(axis=0)).max() < 4 / np.sqrt(400)
+    np.testing.assert_allclose(scores.std(axis=0), 1, atol=0.15)  # 4 standard errors of a deviation of 400: 0.14
+
+
+def test_the_seed_decides_the_shots():
+    question = head(4, batch=2)
+    options = {"shots": 100, "seed": 3}
+    first = create("aer_statevector", options).expectations(*question).values
+    np.testing.assert_array_equal(create("aer_statevector", options).expectations(*question).values, first)
+    assert (create("aer_statevector", options | {"seed": 4}).expectations(*question).values != first).any()
+
+
+def test_it_stands_behind_estimator_qnn_forward_and_backward():
+    circuit, _, observables = head(4, batch=1)
+    rng = np.random.default_rng(2)
+    x, theta = rng.normal(size=(3, 4)), rng.normal(size=20)
+
+    def qnn(name: str, **options: object) -> EstimatorQNN:
+        backend = create(name, options)
+        return EstimatorQNN(
+            circuit=circuit,
+            observables=observables,
+            input_params=data_parameters(circuit),
+            weight_params=weight_parameters(circuit),
+            estimator=backend.estimator(),
+            gradient=backend.gradient(),
+            input_gradients=True,
+            default_precision=0.0,
+        )
+
+    aer, engine = qnn("aer_statevector"), qnn("adjoint", dtype="float64")
+    np.testing.assert_allclose(aer.forward(x, theta), engine.forward(x, theta), atol=1e-12)
+    for got, expected in zip(aer.backward(x, theta), engine.backward(x, theta), strict=True):
+        assert got.shape[:2] == (3, 4)
+        np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
+def measured() -> QuantumCircuit:
+    circuit = QuantumCircuit(3)
+    circuit.measure_all()
+    return circuit
+
+
+def reset() -> QuantumCircuit:
+    circuit = QuantumCircuit(3)
+    circuit.reset(1)
+    return circuit
+
+
+def undefined() -> QuantumCircuit:
+    circuit = QuantumCircuit(3)
+    circuit.append(Gate("mystery", 1, []), [0])
+    return circuit
+
+
+def rotation_about_a_vector() -> QuantumCircuit:
+    circuit = QuantumCircuit(3)
+    circuit.rv(Parameter("a"), 0.1, 0.2, 0)  # Qiskit defines it for numbers only
+    return circuit
+
+
+Z3 = SparsePauliOp("IIZ")
+
+
+@pytest.mark.parametrize(
+    ("circuit", "values", "observable", "message"),
+    [
+        (head_circuit(3), np.zeros((2, 17)), Z3, r"shape \(2, 17\), expected \(B, 18\)"),
+        (head_circuit(3), np.zeros(18), Z3, r"shape \(18,\), expected \(B, 18\)"),
+        (head_circuit(3), np.full((2, 18), np.nan), Z3, r"value of parameter 'theta\[0\]' in row 0 is nan"),
+        (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZ"), "observable 0 acts on 2 qubits, expected 3"),
+        (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZZ", 1j), "observable 0 has complex coefficients"),
+        (QuantumCircuit(60), np.zeros((1, 0)), SparsePauliOp("Z" * 60), "has 60 qubits; this machine's memory holds"),
+        (measured(), np.zeros((1, 0)), Z3, "'measure'; expected unitary gates .* Leave measurements and resets out"),
+        (reset(), np.zeros((1, 0)), Z3, "instruction 0 of circuit .* is 'reset'"),
+        (undefined(), np.zeros((1, 0)), Z3, "that have no definition: mystery"),
+        (rotation_about_a_vector(), np.zeros((1, 1)), Z3, "that have no definition: rv"),
+    ],
+)
+def test_a_question_that_does_not_fit_is_refused(circuit, values, observable, message):
+    with pytest.raises(BackendError, match=message):
+        create("aer_statevector").expectations(circuit, values, [observable])
+
+
+def test_samples_that_aer_loses_are_an_error(monkeypatch):
+    everything = AerSimulator.run
+
+    def first_only(self, circuits, parameter_binds, **options):
+        return everything(self, circuits, [{p: v[:1] for p, v in parameter_binds[0].items()}], **options)
+
+    monkeypatch.setattr(AerSimulator, "run", first_only)
+    with pytest.raises(BackendError, match="got 1 of 4 samples"):
+        create("aer_statevector").expectations(*head(3, batch=4))
+
+
+def test_counts_cannot_show_x():
+    question = QuantumCircuit(3), np.zeros((1, 0)), [SparsePauliOp("IXI")]
+    with pytest.raises(UnsupportedGateError, match=r"observable 0 is \['IXI'\].* leave shots out"):
+        create("aer_statevector", {"shots": 10}).expectations(*question)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "TPU"}, "option device = 'TPU'"),
+        ({"shots": 1}, "option shots = 1"),
+        ({"threads": 2}, "Its options are: device, precision, max_parallel_threads, shots, seed"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(UnknownBackendError, match=message):
+        create("aer_statevector", options)
+
+
+def test_capabilities_follow_the_options():
+    exact, sampled = create("aer_statevector").capabilities, create("aer_statevector", {"shots": 9}).capabilities
+    assert (exact.exact, exact.shots) == (True, False)
+    assert (sampled.exact, sampled.shots) == (False, True)
+    assert 20 < exact.max_qubits < 50
+    assert not any((exact.noisy, exact.paid, exact.remote))
+
+
+@pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
+def test_a_gpu_that_is_not_there_is_refused_with_the_remedy():
+    with pytest.raises(BackendError, match=r"its devices here are CPU \(qiskit-aer .* needs qiskit-aer-gpu") as error:
+        create("aer_statevector", {"device": "GPU"})
+    for words in ("NVIDIA GPU", "CUDA 12", "Linux", "pip uninstall qiskit-aer", "qllmft[gpu]", "device='CPU'"):
+        assert words in str(error.value)
+
+
+@pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
+def test_a_gpu_that_fails_later_is_an_error_and_not_the_cpu(monkeypatch):
+    monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
+    assert AerStatevectorBackend.availability().note == "Aer finds a GPU: device='GPU' works."
+    backend = create("aer_statevector", {"device": "GPU"})
+    assert backend.capabilities.max_qubits is None
+    with pytest.raises(BackendError, match=r"Aer refused circuit .*GPU"):
+        backend.expectations(*head(3, batch=2))
+
+
+def test_a_gpu_gets_its_parameter_sets_in_batches_and_one_device(monkeypatch):
+    monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
+    seen = {}
+    monkeypatch.setattr(AerSimulator, "run", lambda self, circuits, **options: seen.update(options) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        create("aer_statevector", {"device": "GPU"}).expectations(*head(3, batch=2))
+    assert seen["batched_shots_gpu"]
+    assert seen["runtime_parameter_bind_enable"]
+    assert seen["target_gpus"] == [0]
+    assert len(seen["parameter_binds"][0]) == 18
+
+
+@pytest.mark.skipif(gpu_obstacle() is not None, reason="Aer finds no GPU here")
+@pytest.mark.parametrize("options", [{}, {"shots": 20000}])
+def test_a_gpu_gives_what_the_cpu_gives(options):
+    question = head(6, batch=16)
+    got = create("aer_statevector", options | {"device": "GPU"}).expectations(*question)
+    exact = create("aer_statevector").expectations(*question)
+    assert (np.abs(got.values - exact.values) <= 5 * got.standard_errors + 1e-10).all()

@@ -1,0 +1,112 @@
+"""Aer drops noise in silence where a gate's key is not in the model; every run checks that none is dropped."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit.library import CXGate, RYGate, UnitaryGate
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_aer import AerSimulator
+
+from qllmft_backends import BackendError, GateNoise, UnsupportedGateError, create
+from qllmft_backends.aer import noisy
+from qllmft_backends.aer.noise_model import check_coverage, noise_model
+from qllmft_circuits import head_circuit, readout_observables
+
+NOISE = GateNoise(0.03, 0.08)
+EXACT = {
+    "noise": "explicit",
+    "one_qubit_rate": 0.03,
+    "two_qubit_rate": 0.08,
+    "shots": None,
+    "method": "density_matrix",
+}
+
+
+def only_ry() -> QuantumCircuit:
+    circuit = QuantumCircuit(3)
+    circuit.ry(0.1, 0)
+    return circuit
+
+
+def test_the_head_is_covered():
+    circuit = head_circuit(4)
+    model = noise_model(circuit, NOISE)
+    check_coverage(circuit, model, NOISE)
+    assert set(model.noise_instructions) == {"ry", "cx"}
+
+
+def test_a_gate_that_is_left_out_is_named():
+    circuit = head_circuit(3)
+    with pytest.raises(
+        UnsupportedGateError, match=r"gate 3 of circuit 'head_3q' is 'cx' on 2 qubits .* covers ry \(1\)"
+    ):
+        check_coverage(circuit, noise_model(only_ry(), NOISE), NOISE)
+
+
+def test_a_transpiled_circuit_has_lost_its_noise():
+    circuit = head_circuit(3)
+    rewritten = transpile(circuit, basis_gates=["u", "cx"], optimization_level=0)
+    with pytest.raises(UnsupportedGateError, match="is 'u' on 1 qubits and would run without noise"):
+        check_coverage(rewritten, noise_model(circuit, NOISE), NOISE)
+
+
+def test_a_label_hides_the_name():
+    labelled = QuantumCircuit(3)
+    labelled.append(RYGate(0.1, label="mine"), [0])
+    model = noise_model(only_ry(), NOISE)
+    with pytest.raises(UnsupportedGateError, match="is 'mine' on 1 qubits and would run without noise"):
+        check_coverage(labelled, model, NOISE)
+    # ... and Aer does run it ideal, which is why the check is there
+    labelled.save_expectation_value(SparsePauliOp("IIZ"), [0, 1, 2], label="z")
+    result = AerSimulator(method="density_matrix", noise_model=model).run(labelled, shots=1).result()
+    assert result.data(0)["z"] == pytest.approx(np.cos(0.1))
+
+
+def test_labelled_gates_keep_their_noise_in_the_backend():
+    circuit = QuantumCircuit(3)
+    circuit.append(RYGate(0.0, label="mine"), [0])
+    circuit.ry(0.0, 0)
+    circuit.append(CXGate(label="ms"), [1, 2])
+    circuit.append(UnitaryGate(np.eye(2), label="frame"), [0])
+    got = create("aer_forte", EXACT).expectations(circuit, np.empty((1, 0)), readout_observables(3))
+    np.testing.assert_allclose(got.values, [[0.97**3, 0.92, 0.92]], atol=1e-12)
+
+
+def test_one_label_on_gates_of_two_widths_is_refused():
+    circuit = QuantumCircuit(3)
+    circuit.append(RYGate(0.0, label="same"), [0])
+    circuit.append(CXGate(label="same"), [1, 2])
+    with pytest.raises(UnsupportedGateError, match="is 'same' on 1 qubits and would run without noise"):
+        create("aer_forte", EXACT).expectations(circuit, np.empty((1, 0)), readout_observables(3))
+
+
+def test_a_label_that_is_another_gate_s_name_is_refused():
+    circuit = QuantumCircuit(3)
+    circuit.append(RYGate(0.0, label="cx"), [0])
+    with pytest.raises(BackendError, match="Aer takes no noise on 1-qubit gates 'cx'"):
+        create("aer_forte", EXACT).expectations(circuit, np.empty((1, 0)), readout_observables(3))
+
+
+def test_a_gate_on_three_qubits_is_refused():
+    circuit = QuantumCircuit(3)
+    circuit.ccx(0, 1, 2)
+    with pytest.raises(BackendError, match="a gate acts on 3 qubits; noise is defined for gates on one and two"):
+        create("aer_forte", EXACT).expectations(circuit, np.empty((1, 0)), readout_observables(3))
+
+
+def test_every_run_is_checked(monkeypatch):
+    monkeypatch.setattr(noisy, "noise_model", lambda circuit, noise: noise_model(only_ry(), noise))
+    circuit = head_circuit(3)
+    for options in (EXACT, {"shots": 10}):
+        with pytest.raises(UnsupportedGateError, match="is 'cx' on 2 qubits and would run without noise"):
+            create("aer_forte", options).expectations(
+                circuit, np.zeros((1, circuit.num_parameters)), readout_observables(3)
+            )
+
+
+def test_a_rate_of_zero_needs_no_cover():
+    noise = GateNoise(0.0, 0.08)
+    circuit = head_circuit(3)
+    model = noise_model(circuit, noise)
+    assert set(model.noise_instructions) == {"cx"}
+    check_coverage(circuit, model, noise)

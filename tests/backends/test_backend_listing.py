@@ -1,0 +1,73 @@
+"""The list behind `qllmft backends`, and what it costs to ask for it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from qllmft_backends import BACKENDS, Availability, MissingExtraError, create, describe
+from qllmft_backends.aer.simulator import gpu_obstacle
+
+AER_MODULES = ("qllmft_backends.aer.statevector", "qllmft_backends.aer.noisy", "qllmft_backends.aer.simulator")
+
+
+def rows():
+    return {row.name: row for row in describe()}
+
+
+def test_every_backend_is_listed_with_its_facts():
+    listed = rows()
+    assert list(listed) == list(BACKENDS)
+    for name, row in listed.items():
+        assert all((row.summary, row.device, row.noise, row.limits)), name
+    assert listed["adjoint"].available
+    assert listed["aer_forte"].available
+    assert "2.667e-4" in listed["aer_forte"].noise
+    assert listed["aer_statevector"].available
+    assert "GPU" in listed["aer_statevector"].note
+    assert "NVIDIA GPU" in listed["aer_statevector"].device
+
+
+@pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
+def test_a_missing_gpu_is_said():
+    assert "Aer finds no GPU" in rows()["aer_statevector"].note
+
+
+def test_the_price_class_is_what_the_backends_say():
+    for name in ("adjoint", "aer_statevector", "aer_forte"):
+        assert (rows()[name].price == "paid") == create(name).capabilities.paid
+
+
+def test_a_missing_extra_is_a_reason_and_not_a_crash(monkeypatch):
+    monkeypatch.setitem(sys.modules, "qiskit_aer", None)
+    for module in AER_MODULES:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    listed = rows()
+    for name in ("aer_statevector", "aer_forte"):
+        assert not listed[name].available
+        assert listed[name].note == "'qiskit_aer' is not installed: pip install 'qllmft[aer]'"
+        with pytest.raises(MissingExtraError, match=r"pip install 'qllmft\[aer\]'"):
+            create(name)
+    assert listed["adjoint"].available
+
+
+def test_a_package_that_does_not_load_is_a_reason_too(monkeypatch):
+    def broken(name: str) -> None:
+        raise ImportError("libcustatevec.so.1: cannot open shared object file")
+
+    monkeypatch.setattr("qllmft_backends.listing.import_module", broken)
+    assert rows()["aer_forte"].note.endswith("do not load: libcustatevec.so.1: cannot open shared object file")
+
+
+def test_a_backend_s_own_reason_is_shown(monkeypatch):
+    from qllmft_backends.adjoint.backend import AdjointBackend
+
+    monkeypatch.setattr(AdjointBackend, "availability", classmethod(lambda cls: Availability(False, "no token")))
+    row = rows()["adjoint"]
+    assert (row.available, row.note) == (False, "no token")
+
+
+def test_nothing_heavy_is_imported_before_a_backend_is_asked_for():
+    code = "import sys, qllmft_backends; print([m for m in ('qiskit_aer', 'torch', 'numba') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "qiskit_aer" not in ran.stdout

@@ -1,0 +1,43 @@
+"""Counts to expectation values: against the shots written out one by one."""
+
+import numpy as np
+import pytest
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_backends import BackendError
+from qllmft_backends.adjoint.program import ZObservables
+from qllmft_backends.counts import expectations_from_counts
+
+OPERATORS = [
+    SparsePauliOp("IIIZ"),
+    SparsePauliOp("ZIII"),
+    SparsePauliOp("ZZIZ"),
+    SparsePauliOp(["IIII", "IZZI", "IIIZ"], [0.5, 2.0, -1.0]),
+]
+
+
+def test_every_observable_is_the_mean_over_the_same_shots():
+    rng = np.random.default_rng(0)
+    shots = rng.integers(0, 2, (300, 4))  # column q: bit of qubit q
+    outcomes = shots @ [1, 2, 4, 8]
+    counts = {int(o): int((outcomes == o).sum()) for o in np.unique(outcomes)}
+    s = 1 - 2 * shots
+    per_shot = np.stack([s[:, 0], s[:, 3], s[:, 3] * s[:, 2] * s[:, 0], 0.5 + 2 * s[:, 2] * s[:, 1] - s[:, 0]], axis=1)
+    values, errors = expectations_from_counts(counts, ZObservables.from_operators(OPERATORS, 4))
+    np.testing.assert_allclose(values, per_shot.mean(axis=0))
+    np.testing.assert_allclose(errors, per_shot.std(axis=0, ddof=1) / np.sqrt(300))
+
+
+def test_few_shots_say_what_they_can():
+    sums = ZObservables.from_operators(OPERATORS, 4)
+    values, errors = expectations_from_counts({0b1000: 1}, sums)
+    np.testing.assert_array_equal(values, [1, -1, -1, 1.5])
+    assert np.isinf(errors).all()  # one shot tells nothing about its error
+    assert not expectations_from_counts({0b1000: 50}, sums)[1].any()
+    with pytest.raises(BackendError, match="counts of no shots"):
+        expectations_from_counts({}, sums)
+
+
+def test_bits_above_the_32nd_count_too():
+    sums = ZObservables.from_operators([SparsePauliOp.from_sparse_list([("ZZ", [0, 35], 1.0)], 36)], 36)
+    assert expectations_from_counts({1 << 35: 3, (1 << 35) + 1: 1}, sums)[0] == pytest.approx([-0.5])
