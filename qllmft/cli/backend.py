@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.prompt import Confirm
+from rich.text import Text
 
 from qllmft.cli.options import parse_settings
 from qllmft.errors import UserError
@@ -98,7 +100,8 @@ def _attend(backend: Any) -> None:
 
     backend.progress = progress
     if sys.stdin.isatty():
-        backend.confirm = lambda estimate: typer.confirm(f"{estimate}. Send?", err=True)
+        # typer.confirm would write the last blank of its question to standard output, before the first answer
+        backend.confirm = lambda estimate: Confirm.ask(Text(f"{estimate}. Send?"), console=console, default=False)
 
 
 def show_estimate(backend: Any, circuit: Any, parameters: Any) -> None:

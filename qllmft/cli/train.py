@@ -116,8 +116,12 @@ def train(
             soft_wrap=True,
         )
         raise typer.Exit(130)
+    from qllmft.report import write_report
+
+    page = write_report(folder.path)
     if json:
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
         return
     console.print(result_table(outcome.result))
+    console.print(f"The report is {page}.", soft_wrap=True)
     console.print(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", soft_wrap=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from qllmft.train import Examples
 
@@ -45,7 +46,7 @@ class GridRival:
     def fit(self, train: Examples, validation: Examples) -> None:
         """Fit every setting on ``train``; keep the best on ``validation``."""
         best_accuracy = -1.0
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1):  # small fits: threads cost more than they give
             # the paper's grid holds iteration limits that are meant to stop early
             warnings.simplefilter("ignore", ConvergenceWarning)
             for settings in self._grid:

@@ -2,9 +2,20 @@
 
 from qllmft.train.checkpoint import Checkpoint, State
 from qllmft.train.examples import Examples
-from qllmft.train.loop import EpochMetrics, Selection, evaluate, exact_accuracy, fit, learning_rate, logits_of
+from qllmft.train.loop import (
+    PAPER_STEPS,
+    EpochMetrics,
+    Selection,
+    evaluate,
+    exact_accuracy,
+    fit,
+    learning_rate,
+    logits_of,
+    one_torch_thread,
+)
 
 __all__ = [
+    "PAPER_STEPS",
     "Checkpoint",
     "EpochMetrics",
     "Examples",
@@ -15,4 +26,5 @@ __all__ = [
     "fit",
     "learning_rate",
     "logits_of",
+    "one_torch_thread",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled import kernels
@@ -98,7 +99,7 @@ class AdjointEngine:
             ⟨Z-string⟩ (B, T) in the engine's dtype, and the tape.
         """
         tape = self._tape(*self._checked(angles, amplitudes), shots)
-        return self._run(tape), tape
+        return self._run(tape, for_gradient=True), tape
 
     def values(self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None) -> Real:
         """Expectation values (B, T) of `forward`, without a tape and in bounded memory, for evaluation."""
@@ -141,7 +142,7 @@ class AdjointEngine:
         if cotangent.shape != (samples, self.masks.size):
             raise BackendError(f"the cotangent is {cotangent.shape}, expected {(samples, self.masks.size)}: (B, T).")
         if tape.states is None:
-            self._run(tape)
+            self._run(tape, for_gradient=True)
         states, tape.states = tape.states, None
         assert states is not None
         plan = self._plan(self._samples_per_chunk(samples))
@@ -182,11 +183,11 @@ class AdjointEngine:
             shots=shots,
         )
 
-    def _run(self, tape: Tape) -> Real:
+    def _run(self, tape: Tape, *, for_gradient: bool = False) -> Real:
         """Run the program forward: fills the tape's states and marks, returns the values (B, T)."""
         samples = len(tape.amplitudes)
         plan = self._plan(self._samples_per_chunk(samples))
-        states = self._take(-(-samples // plan.batch), plan.batch)
+        states = self._take(-(-samples // plan.batch), plan.batch, for_gradient=for_gradient)
         shots = tape.shots
         self._with_shots |= shots is not None
         noise = self._take(len(states), plan.batch) if shots else self._none(len(states))
@@ -223,12 +224,25 @@ class AdjointEngine:
     def _chunk_bytes(self, batch: int) -> int:
         return (batch << self.program.n_qubits) * self._itemsize
 
-    def _take(self, chunks: int, batch: int, shift: int = 0) -> Real:
+    def _check_memory(self, chunks: int, batch: int, copies: int) -> None:
+        """Refuse what does not fit, before it is allocated."""
+        needed = copies * chunks * self._chunk_bytes(batch)
+        available = psutil.virtual_memory().available
+        if needed > available:
+            fit = available // (copies * (1 << self.program.n_qubits) * self._itemsize)
+            what = "state and co-state" if copies == 2 else "states"
+            raise BackendError(
+                f"{what} of {chunks * batch} samples on {self.program.n_qubits} qubits need {needed / 2**30:.1f} GiB, "
+                f"{available / 2**30:.1f} GiB are free: {fit} samples fit. Take a smaller batch, or fewer qubits."
+            )
+
+    def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
         """States for ``chunks``, from an earlier pass where they fit, ``shift`` bytes past a page's begin."""
         size = batch << self.program.n_qubits
         for i, states in enumerate(self._free):
             if states.shape == (chunks, size) and states.ctypes.data % _PAGE == shift:
                 return self._free.pop(i)
+        self._check_memory(chunks, batch, copies=2 if shift == 0 and for_gradient else 1)
         raw = np.empty(chunks * self._chunk_bytes(batch) + 2 * _PAGE, np.uint8)
         offset = -raw.ctypes.data % _PAGE + shift
         return raw[offset : offset + chunks * self._chunk_bytes(batch)].view(self.dtype).reshape(chunks, size)

@@ -1,0 +1,96 @@
+"""`qllmft bench`: milliseconds of a step on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from qllmft.cli.options import Json
+from qllmft.errors import UserError
+
+BUSY = 0.5  # processors busy with other work, above which a measurement is not worth quoting
+
+
+def bench(
+    preset: Annotated[
+        str | None, typer.Option(help="A whole training step of this preset.", show_default="single-10q, recommended")
+    ] = None,
+    workload: Annotated[
+        str | None, typer.Option(help="Instead: forward and gradient of one circuit, enc or head.")
+    ] = None,
+    qubits: Annotated[str, typer.Option(help="Of --workload: numbers of qubits.")] = "10,12,14",
+    dimension: Annotated[int, typer.Option(min=1, help="D, of the embeddings of a training step.")] = 768,
+    seconds: Annotated[float, typer.Option(min=0.1, help="To measure each for.")] = 2.0,
+    json: Json = False,
+) -> None:
+    """Time of a training step, memory, share of this machine's measured peak, and a whole run's projected time."""
+    import psutil
+
+    sizes = _sizes(qubits, workload)
+    from json import dumps
+
+    from qllmft.bench import measure_peaks, time_circuit, time_training
+    from qllmft.presets import load_preset
+
+    configs = {name: load_preset(name).config() for name in ([preset] if preset else ["single-10q", "recommended"])}
+    busy = psutil.cpu_percent(interval=0.5) / 100 * (psutil.cpu_count() or 1)
+    peaks = measure_peaks()
+    if workload in ("enc", "head"):
+        timings = [time_circuit("enc" if workload == "enc" else "head", n, peaks, seconds=seconds) for n in sizes]
+    else:
+        timings = [time_training(name, config, dimension, seconds) for name, config in configs.items()]
+    if json:
+        record = {"peaks": asdict(peaks), "processors_busy": busy, "timings": [asdict(t) for t in timings]}
+        typer.echo(dumps(record, indent=2))
+        return
+    console = Console()
+    console.print(
+        f"this machine: {peaks.multiply_add_gflops:.0f} Gflop/s in registers, {peaks.rotation_gflops:.0f} rotating in "
+        f"cache, {peaks.copy_gb_s:.0f} GB/s copied",
+        highlight=False,
+    )
+    if busy > BUSY:
+        console.print(f"{busy:.1f} processors were busy with other work: these numbers are not worth quoting.")
+    title = f"a step at B = {timings[0].batch_size}; the last column is the paper's 800 epochs"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("step", no_wrap=True)
+    for column in ("ms", "fastest", "slowest", "Gflop/s", "of peak", "MB", "22,400 steps"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for t in timings:
+        table.add_row(
+            t.name,
+            f"{t.milliseconds:.3f}",
+            f"{t.fastest:.3f}",
+            f"{t.slowest:.3f}",
+            "" if t.gflops is None else f"{t.gflops:.0f}",
+            "" if t.peak_share is None else f"{100 * t.peak_share:.0f} %",
+            f"{t.memory_mb:.0f}",
+            _duration(t.paper_run_s),
+        )
+    console.print(table)
+
+
+def _sizes(qubits: str, workload: str | None) -> list[int]:
+    """Numbers of qubits to measure."""
+    if workload not in (None, "enc", "head"):
+        raise UserError(f"--workload is {workload!r}, expected enc or head.")
+    try:
+        sizes = [int(n) for n in qubits.split(",")]
+    except ValueError:
+        raise UserError(f"--qubits is {qubits!r}, expected numbers with commas between them: 10,12,14.") from None
+    least = 10 if workload == "enc" else 2
+    if not all(least <= n <= 30 for n in sizes):
+        raise UserError(f"--qubits is {qubits!r}; expected numbers from {least} to 30.")
+    return sizes
+
+
+def _duration(seconds: float) -> str:
+    """For people."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
