@@ -10,7 +10,7 @@ from torch import Tensor
 from qllmft.heads.layer import expectations
 from qllmft.randomness import derive_seed
 from qllmft_backends import Backend
-from qllmft_backends.adjoint import AdjointEngine
+from qllmft_backends.adjoint import Engine
 from qllmft_backends.adjoint.backend import AdjointBackend
 from qllmft_backends.adjoint.noisy import NoisyPass
 
@@ -71,7 +71,7 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         values = expectations(self._next_pass(), angles)
         return values if self._coefficients is None else values @ self._coefficients.T
 
-    def _next_pass(self) -> AdjointEngine | NoisyPass:
+    def _next_pass(self) -> Engine | NoisyPass:
         """What the next pass goes through."""
         assert self._engine is not None
         if self._noisy_pass is None or not self.noise_on:

@@ -19,8 +19,9 @@ from qiskit_machine_learning.gradients import BaseEstimatorGradient, EstimatorGr
 from qllmft_backends.adjoint.answers import noisy_expectations
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
+from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, ShotModel
-from qllmft_backends.adjoint.program import ZObservables, lower
+from qllmft_backends.adjoint.program import Program, ZObservables, lower
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_backends.parameter_shift import BatchedParameterShift
@@ -34,6 +35,7 @@ class AdjointOptions(BaseModel):
 
     Attributes:
         dtype: ``float32``, or ``float64`` for reference values.
+        device: ``cpu``, or ``cuda`` for an NVIDIA GPU.
         noise: of the gates: ``none``, a preset, or ``explicit`` with the two rates.
         one_qubit_rate, two_qubit_rate: the r of ``depolarizing_error(r, n)``, for ``explicit``; see `noise.py`.
         readout_error: probability that a measured bit is read flipped.
@@ -47,6 +49,7 @@ class AdjointOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     dtype: Literal["float32", "float64"] = "float32"
+    device: Literal["cpu", "cuda"] = "cpu"
     noise: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
     one_qubit_rate: float | None = None
     two_qubit_rate: float | None = None
@@ -85,6 +88,9 @@ class AdjointBackend(Backend):
 
     Attributes:
         noise: the noise in force.
+
+    Raises:
+        BackendError: for ``device='cuda'`` without a GPU that it runs on; says what was found and what is needed.
     """
 
     name: ClassVar[str] = "adjoint"
@@ -92,6 +98,13 @@ class AdjointBackend(Backend):
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
         self.noise = self.options.circuit_noise()
+        if self.options.device == "cuda":
+            _cuda().find_limits()
+            if not self.noise.is_none:
+                raise BackendError(
+                    "device='cuda' with noise or shots: these are drawn on the CPU only. Leave them out, or set "
+                    "device='cpu'."
+                )
 
     @property
     def capabilities(self) -> Capabilities:
@@ -105,25 +118,33 @@ class AdjointBackend(Backend):
             max_qubits=30,
         )
 
-    def compile(
-        self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]
-    ) -> tuple[AdjointEngine, ZObservables]:
+    def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
+        """An engine on this backend's device for a lowered circuit and (T,) Z strings."""
+        if self.options.device == "cuda":
+            engine: Engine = _cuda().CudaAdjointEngine(program, masks, self.options.dtype)
+            return engine
+        return AdjointEngine(program, masks, self.options.dtype)
+
+    def compile(self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> tuple[Engine, ZObservables]:
         """An engine for ``circuit`` that measures the strings of ``observables``.
 
         Raises:
             UnsupportedGateError: where a gate, an angle or an observable is not of the engine's kind.
         """
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        return AdjointEngine(lower(circuit), sums.masks, self.options.dtype), sums
+        return self.engine(lower(circuit), sums.masks), sums
 
-    def noisy_pass(self, circuit: QuantumCircuit, engine: AdjointEngine) -> Callable[[int], NoisyPass] | None:
+    def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], NoisyPass] | None:
         """From a seed to a pass of training with this backend's noise; None where it has none.
 
         Args:
             circuit: what ``engine`` was compiled from.
             engine: from `compile`.
         """
-        return None if self.noise.is_none else partial(NoisyPass, engine, FrameProgram.of(circuit), self.noise)
+        if self.noise.is_none:
+            return None
+        assert isinstance(engine, AdjointEngine)
+        return partial(NoisyPass, engine, FrameProgram.of(circuit), self.noise)
 
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
@@ -131,6 +152,7 @@ class AdjointBackend(Backend):
         """Exact values, or noisy ones by `noisy_expectations`; see `Backend.expectations`."""
         engine, sums = self.compile(circuit, observables)
         if not self.noise.is_none:
+            assert isinstance(engine, AdjointEngine)  # a device with noise is refused when the backend is made
             noise = self.noise
             if noise.has_gate_noise and self.options.trajectories is None:
                 noise = replace(noise, trajectories=TRAJECTORIES)
@@ -151,6 +173,17 @@ def _seed(seed: int, frames: FrameProgram, angles: NDArray[np.float64]) -> int:
     digest.update(frames.gates.tobytes())
     digest.update(np.ascontiguousarray(angles).tobytes())
     return int.from_bytes(digest.digest(), "little")
+
+
+def _cuda() -> Any:
+    """The package for GPUs, imported where one is asked for."""
+    try:
+        from qllmft_backends.adjoint import cuda
+    except ImportError as error:
+        raise BackendError(
+            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): pip install 'qllmft[gpu]'."
+        ) from error
+    return cuda
 
 
 class AdjointGradient(BaseEstimatorGradient):  # type: ignore[misc]

