@@ -12,6 +12,7 @@ from qllmft_backends import create
 
 HERE = [  # backend, options, shots
     ("adjoint", {"dtype": "float64"}, None),
+    ("adjoint", {"noise": "paper_high", "seed": 2}, 400),
     ("aer_statevector", {"max_parallel_threads": 1}, None),
     ("aer_statevector", {"max_parallel_threads": 1}, 60),
     ("aer_forte", {"max_parallel_threads": 1, "noise": "paper_high"}, 400),
@@ -85,7 +86,7 @@ def test_the_options_of_a_backend_reach_it(run, cli):
 
 def test_json_lines_say_how_sure(run, cli):
     needs_aer("aer_statevector")
-    name, options, shots = HERE[2]
+    name, options, shots = HERE[3]
     predictions, _ = by_python(run, name, options, shots)
     output, _ = cli("predict", run.path, "--json", *TEXTS, *arguments_of(name, options, shots))
     for line, p in zip(output.splitlines(), predictions, strict=True):

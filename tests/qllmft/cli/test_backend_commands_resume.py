@@ -71,7 +71,7 @@ def test_ctrl_c_while_waiting(job, run, cli, monkeypatch, tmp_path):
     """All three jobs are accepted, and the first is not done."""
     store = job.box.store
     store._latency_s = 1.0
-    messages = interrupted(job, lambda: store.requests["poll"] >= 1)
+    messages = interrupted(job, lambda: store.requests["poll"] >= 2)
     assert messages.splitlines()[0].startswith("job ")
     assert job.till["jobs"] == 3
     assert job("jobs", "list", job.path)[0].count("submitted") == 3

@@ -152,11 +152,9 @@ def test_paid_training_says_first_what_it_sends(job, train, tmp_path):
     (line,) = metrics(tmp_path / "paid")
     train("exact")
     assert line["train_loss"] == pytest.approx(metrics(tmp_path / "exact")[0]["train_loss"], abs=0.1)
-    train("exact 2", "--epochs", 2)
-    start = load_file(tmp_path / "exact" / "model" / "model.safetensors")
-    end = load_file(tmp_path / "paid" / "model" / "model.safetensors")
-    moved = [float(np.abs(end[name] - start[name]).max()) for name in start]
-    assert max(moved) > 0.05, "SPSA takes other steps than the exact gradient"
+    exact, paid = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("exact", "paid"))
+    apart = [float(np.abs(exact[name] - paid[name]).max()) for name in exact]
+    assert 0.05 < max(apart) < 0.11, "Adam's first step has the length 0.05; SPSA turns some of its signs"
 
 
 def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, train, tmp_path):

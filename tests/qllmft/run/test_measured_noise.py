@@ -71,6 +71,11 @@ def test_aer_forte_is_within_its_errors_of_the_density_matrix(ask):
     assert 0.25 < np.mean(z**2) < 2.0
 
 
+def test_adjoint_with_noise_is_within_its_errors_of_the_density_matrix(ask):
+    noisy = ask("aer_forte", method="density_matrix", shots=None)
+    assert_shots_of(ask("adjoint", noise="forte1", shots=S), noisy, ask("adjoint"))
+
+
 def test_more_noise_of_aer_forte_is_seen_in_the_answers(ask):
     """Depolarizing noise pulls probabilities towards 1/2; the presets differ in how much."""
     exact = ask("adjoint")
