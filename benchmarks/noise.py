@@ -1,8 +1,8 @@
 """What noise costs: a training step of the paper's model with and without it, in turns: ``python benchmarks/noise.py``.
 
 A step is encoder, head, linear layer, cross-entropy, backward and Adam on 16 samples; ``--head`` leaves out the
-encoder, which is noiseless. Ratios in one run are what counts. The ratio of wall times is that of the fastest turns; that of
-processor times (of all threads) holds on a busy machine too.
+encoder, which is noiseless. Ratios in one run are what counts. The ratio of wall times is that of the fastest turns;
+that of processor times (of all threads) holds on a busy machine too.
 """
 
 from __future__ import annotations

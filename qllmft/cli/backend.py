@@ -127,7 +127,9 @@ def check_flags(backend: Backend | None, ledger: Path, *, dry_run: bool, resume:
     if backend is None or not backend.capabilities.remote:
         name = backend.name if backend else "no backend"
         raise UserError(f"{flag} is about circuits that are sent away, and {name} sends none. Leave it out.")
-    if resume and not ledger.is_dir():
+    from qllmft_backends.ionq import Ledger
+
+    if resume and not Ledger(ledger).path.exists():  # a call that sent nothing leaves a folder too
         raise UserError(
             f"there is nothing to resume: no ledger in {ledger}. Leave --resume out, or name the folder with --ledger."
         )

@@ -18,6 +18,7 @@ from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.predict import predict
 from qllmft.cli.report import report
+from qllmft.cli.study import study
 from qllmft.cli.train import train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
@@ -43,6 +44,7 @@ app.command()(energy)
 app.command()(backends)
 app.command()(jobs)
 app.command()(doctor)
+app.command()(study)
 app.command("ionq-sandbox")(ionq_sandbox)
 app.command()(export)
 

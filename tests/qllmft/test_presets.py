@@ -16,7 +16,8 @@ MULTI = {f"multi-{q}q": q for q in (10, 12, 14, 16, 18)}
 NN_ENCODER = {f"nn-encoder-{h}": h for h in (0, 48, 96, 144, 192)}
 NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
 OTHER = {"single-14q-no-linear", "recommended"}
-PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *OTHER} - {"recommended"})
+NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
+PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"recommended"})
 
 
 def test_the_presets_are_these():

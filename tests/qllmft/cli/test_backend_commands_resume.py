@@ -160,7 +160,11 @@ def test_nothing_to_resume(job, tmp_path):
         )
         _, messages = call("--resume", "--yes", "--ledger", tmp_path / "none", code=2)
         assert f"no ledger in {tmp_path}/none. " in messages
-    assert job.till["requests"] == {}
+        assert job.till["requests"] == {}
+        call("--limit", 2, code=2)  # nobody agrees to the price: nothing is sent
+        assert f"no ledger in {job.path}/ledger. " in call("--resume", "--yes", code=2)[1]
+        job.box.store.requests.clear()
+    assert job.till["jobs"] == 0
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])

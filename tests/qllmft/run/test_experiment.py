@@ -88,7 +88,8 @@ def test_the_record_of_a_run(corpus, out, body):
         assert (row["validation"]["total"], row["test"]["total"]) == (6, TEST_SIZE)
         assert row["test"] == Accuracy(row["test"]["right"], TEST_SIZE).as_dict()
         assert row["seconds"] > 0
-    assert {p.name for p in out.iterdir()} == {"config.toml", "metrics.jsonl", "checkpoint", "model", "result.json"}
+    kept = {"config.toml", "metrics.jsonl", "checkpoint", "model", "result.json", "predictions.json"}
+    assert {p.name for p in out.iterdir()} == kept
     assert outcome.folder.read_config() == asked
     assert [m.epoch for m in outcome.folder.metrics()] == [1, 2, 3, 4]
 

@@ -54,7 +54,9 @@ def assert_shots_of(answers: Answers, expected: Answers, other: Answers) -> None
     """Shots of ``expected`` and not of ``other``: no value far off, and their spread that of the shots."""
     z = deviations(answers, expected)
     assert np.abs(z).max() < 4
-    assert 0.5 < np.mean(z**2) < 1.6, "of 32 values, those of a sample correlated"
+    assert 0.25 < np.mean(z**2) < 2.0, (
+        "of 32 values, those of a sample correlated: 16 free ones leave this once in 1,000"
+    )
     assert np.mean(deviations(answers, other) ** 2) > 3, "the noise is seen"
     np.testing.assert_allclose(answers.value_errors, np.sqrt((1 - answers.values**2) / S), rtol=1e-3)
 
@@ -66,7 +68,7 @@ def test_aer_forte_is_within_its_errors_of_the_density_matrix(ask):
     few = ask("aer_forte", method="trajectories", shots=300)
     z = deviations(few, noisy, 300)
     assert np.abs(z).max() < 4
-    assert 0.5 < np.mean(z**2) < 1.6
+    assert 0.25 < np.mean(z**2) < 2.0
 
 
 def test_more_noise_of_aer_forte_is_seen_in_the_answers(ask):

@@ -11,6 +11,7 @@ from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits
 
 WHOLE = Limits(shared_bytes=48 * 1024, threads=4)
 GROUPED = Limits(shared_bytes=48 * 1024, threads=4, tile_qubits=4)
+WIDER = Limits(shared_bytes=48 * 1024, threads=4, tile_qubits=5)  # two threads a block
 TOLERANCE = {"float64": 1e-11, "float32": 1e-5}
 
 

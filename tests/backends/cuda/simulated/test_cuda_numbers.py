@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cuda_cases import GROUPED, WHOLE, Case, close, every_gate
+from cuda_cases import GROUPED, WHOLE, WIDER, Case, close, every_gate
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Pauli, Statevector
@@ -10,14 +10,19 @@ from qiskit.quantum_info import Pauli, Statevector
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits
 
-WIDTHS = [(1, WHOLE), (2, WHOLE), (3, WHOLE), (4, WHOLE), (5, WHOLE), (5, GROUPED), (6, WHOLE), (6, GROUPED)]
-STARTS = {"zero state": None, "fewer amplitudes": -1, "all amplitudes": 0}
+EVERY = ("zero state", "fewer amplitudes", "all amplitudes")
+CASES = [
+    *((n_qubits, WHOLE, start) for n_qubits in (1, 2, 3, 4, 5) for start in EVERY),
+    *((5, GROUPED, start) for start in EVERY),
+    (6, WHOLE, "all amplitudes"),
+    (6, WIDER, "fewer amplitudes"),
+    (6, GROUPED, "all amplitudes"),
+]
 
 
-@pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize(("n_qubits", "limits"), WIDTHS)
+@pytest.mark.parametrize(("n_qubits", "limits", "start"), CASES)
 def test_values_and_gradients_are_the_cpu_engines(n_qubits, limits, start):
-    dimension = None if STARTS[start] is None else 2**n_qubits + STARTS[start]
+    dimension = {"zero state": None, "fewer amplitudes": 2**n_qubits - 1, "all amplitudes": 2**n_qubits}[start]
     case = Case(n_qubits, 2, dimension=dimension)
     engine = case.engine(limits)
     values, tape = engine.forward(case.angles, case.amplitudes)
@@ -39,9 +44,9 @@ def test_shared_angles_have_one_gradient_for_the_batch(limits):
     close(by_angle, case.by_angle)
 
 
-@pytest.mark.parametrize("limits", [WHOLE, GROUPED], ids=["whole", "grouped"])
+@pytest.mark.parametrize("limits", [WHOLE, WIDER], ids=["whole", "grouped"])
 def test_single_precision_is_near(limits):
-    case = Case(5, 2, dimension=32)
+    case = Case(6, 2, dimension=64)
     engine = case.engine(limits, "float32")
     values, tape = engine.forward(case.angles, case.amplitudes)
     close(values, case.values, "float32")
