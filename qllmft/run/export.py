@@ -12,7 +12,6 @@ from qiskit import ClassicalRegister, QuantumCircuit
 from torch import Tensor
 
 from qllmft.description import encoder_template
-from qllmft.embed import Body, body_identity
 from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_text
 from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
@@ -178,10 +177,8 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
 
 
 def embedding(model: StoredModel, text: str) -> Tensor:
-    """The model's own embedding (1, D) of a text."""
-    body = Body(model.body)
-    Predictor(model).check_body(body_identity(model.body, body.location))
-    return torch.from_numpy(body.encode([text]))
+    """The embedding (1, D) of a text by the body that the model was trained on."""
+    return torch.from_numpy(Predictor(model).embed([text]))
 
 
 def latent_angles(model: StoredModel, vector: Tensor) -> Tensor:
