@@ -105,8 +105,9 @@ def test_the_gradient_is_the_derivative_along_the_trajectory(circuit, noise):
     assert not np.allclose(draw.engine.vjp(plain_tape, weights)[0], got, atol=1e-3)
 
 
-def test_a_single_z_decays_by_its_closed_formula():
-    """500 gates that leave |000⟩ as it is; four standard errors of 40,000 trajectories."""
+@pytest.mark.parametrize("shots", [{}, {"shots": 20, "shot_model": "multinomial"}], ids=["state", "true shots"])
+def test_a_single_z_decays_by_its_closed_formula(shots):
+    """60 gates that leave |000⟩ as it is; four standard errors of 40,000 trajectories."""
     from qiskit import QuantumCircuit
 
     circuit = QuantumCircuit(3)
@@ -115,7 +116,7 @@ def test_a_single_z_decays_by_its_closed_formula():
         circuit.swap(1, 2)
         circuit.ry(0.0, 0)
     noise = GateNoise(0.01, 0.03)
-    runs = noisy_pass(circuit, CircuitNoise(noise), 3).values(np.zeros((40_000, 20)))
+    runs = noisy_pass(circuit, CircuitNoise(noise, **shots), 3).values(np.zeros((40_000, 20)))
     means, errors = mean_and_error(runs[None])
     expected = [0.99**40, 0.97**20, 0.97**20]
     assert (np.abs(means[0] - expected) < 4 * errors[0]).all()

@@ -58,6 +58,21 @@ class Job:
         found: dict[str, Any] = self.box.store.till()
         return found
 
+    def hold(self, after: int = 0, times: int = -1) -> None:
+        """The next jobs are accepted and do not end until `release`; the first ``after`` of them do."""
+        from qllmft_backends.ionq.sandbox import Fault
+
+        self.box.faults.arm(Fault("never_ends", "submit", after=after, times=times))
+
+    def release(self) -> None:
+        """Let every job end that was held; back when they have ended."""
+        store = self.box.store
+        self.box.faults.clear()
+        held = [job for job in store.jobs.values() if job.fate == "never_ends" and not job.parent]
+        for job in held:
+            job.fate = ""
+            store._worker.submit(store._work, job).result()
+
     def assert_paid_once(self, circuits: int, jobs: int) -> None:
         till = self.till
         assert (till["circuits_paid"], till["circuits_submitted"], till["jobs"]) == (circuits, circuits, jobs)

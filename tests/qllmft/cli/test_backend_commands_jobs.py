@@ -12,7 +12,6 @@ import pytest
 from sandbox_job import VARIABLES, sandbox_job
 
 from qllmft_backends import BACKENDS, describe
-from qllmft_backends.ionq.sandbox import Fault
 
 PATIENCE_S = 120
 
@@ -26,7 +25,7 @@ def job(run, cli, monkeypatch, tmp_path):
 @pytest.fixture
 def under_way(job):
     """Three jobs at the sandbox that do not end, and a ledger that knows them; their ids."""
-    job.box.faults.arm(Fault("never_ends", "submit", times=-1))
+    job.hold()
     job.predict("--yes", "--backend-option", "deadline_s=0.05", code=2)
     job.box.faults.clear()
     return [j.id for j in job.box.store.jobs.values() if not j.parent]
@@ -66,10 +65,7 @@ def test_the_jobs_that_the_server_knows(job, under_way):
 
 
 def test_waiting_collects_what_has_ended(job, under_way):
-    for each in list(job.box.store.jobs.values()):
-        each.fate = ""
-        if not each.parent:
-            job.box.store._worker.submit(job.box.store._work, each).result()
+    job.release()
     sent = job.till["requests"]["submit"]
     table, _ = job("jobs", "wait", job.path)
     assert [row[:2] for row in rows(table)] == [[i, "collected"] for i in under_way]
@@ -98,9 +94,10 @@ def test_canceling_and_what_becomes_of_it(job, under_way):
 
 
 def test_a_job_that_has_ended_cannot_be_canceled(job, under_way):
-    first = job.box.store.jobs[under_way[0]]
-    first.fate = ""
-    job.box.store._worker.submit(job.box.store._work, first).result()
+    held = [job.box.store.jobs[i] for i in under_way[1:]]
+    for each in held:
+        each.fate = "held a little longer"
+    job.release()
     lines = job("jobs", "cancel", job.path)[0].splitlines()
     assert lines[0].startswith(f"{under_way[0]}: not canceled: ")
     assert "is completed and cannot be canceled" in lines[0]

@@ -159,7 +159,7 @@ def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
 def test_a_wrong_key_file(job, tmp_path, action, content, told):
     file = tmp_path / "none" if content is None else key_file(tmp_path, content)
     if action == "jobs wait":  # for something
-        job.box.faults.arm(Fault("never_ends", "submit", times=-1))
+        job.hold()
         job.predict("--yes", "--backend-option", "deadline_s=0.1", code=2)
     before = job.till["jobs"]
     if action in ("predict", "evaluate"):

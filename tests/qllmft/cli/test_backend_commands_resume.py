@@ -58,7 +58,6 @@ def interrupted(job, moment):
 
 
 def assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, folder):
-    job.box.store._latency_s = 0.0
     output, _ = job.predict("--resume", "--yes")
     job.assert_paid_once(7, jobs=3)
     assert job.till["requests"]["submit"] == 3
@@ -68,13 +67,13 @@ def assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, folder):
 
 
 def test_ctrl_c_while_waiting(job, run, cli, monkeypatch, tmp_path):
-    """All three jobs are accepted, and the first is not done."""
-    store = job.box.store
-    store._latency_s = 1.0
-    messages = interrupted(job, lambda: store.requests["poll"] >= 2)
+    """All three jobs are accepted, and none is done."""
+    job.hold()
+    messages = interrupted(job, lambda: job.box.store.requests["poll"] >= 2)
     assert messages.splitlines()[0].startswith("job ")
     assert job.till["jobs"] == 3
     assert job("jobs", "list", job.path)[0].count("submitted") == 3
+    job.release()
     assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, tmp_path / "straight")
 
 
@@ -104,7 +103,7 @@ def test_ctrl_c_while_sending(job, run, cli, monkeypatch, tmp_path):
 
 
 def test_resuming_twice_and_with_more_texts(job):
-    job.box.faults.arm(Fault("never_ends", "submit"))
+    job.hold(times=1)
     _, messages = job.predict("--yes", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2)
     assert "after 0.1 s 1 job(s) have not ended: " in messages
     assert "wait for them with `qllmft jobs wait`; nothing is paid twice" in messages
@@ -112,8 +111,7 @@ def test_resuming_twice_and_with_more_texts(job):
     _, messages = job.predict("--resume", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2)
     assert f"{stuck.id} (started)" in messages
     job.assert_paid_once(4, jobs=2)
-    stuck.fate = ""
-    job.box.store._worker.submit(job.box.store._work, stuck)
+    job.release()
     four, _ = job.predict("--resume", "--limit", 4)  # all is paid: nobody has to agree
     job.assert_paid_once(4, jobs=2)
     seven, messages = job.predict("--resume", code=2)
@@ -137,12 +135,10 @@ def test_a_failed_job_is_sent_again_only_where_it_is_asked_for(job):
 
 
 def test_an_evaluation_is_resumed_from_the_same_ledger(job):
-    job.box.faults.arm(Fault("never_ends", "submit", after=1))
+    job.hold(after=1)
     sample = ["--sample", 5, "--sample-seed", 3]
     job.evaluate("--yes", *sample, "--backend-option", "deadline_s=0.1", code=2)
-    (stuck,) = (j for j in job.box.store.jobs.values() if j.fate and not j.parent)
-    stuck.fate = ""
-    job.box.store._worker.submit(job.box.store._work, stuck)
+    job.release()
     output, _ = job.evaluate("--resume", *sample)
     assert "5 drawn with seed 3" in " ".join(output.split())
     assert "ionq_forte: agreement with the exact model over 5 texts: " in output
