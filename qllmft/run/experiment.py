@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Splits, read_corpus, split_corpus
@@ -16,6 +17,7 @@ from qllmft.embed import embed
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
 from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
+from qllmft.run.answers import TestAnswers
 from qllmft.run.folder import RunFolder
 from qllmft.run.model_store import StoredModel, save_model
 from qllmft.run.reporter import Reporter
@@ -59,7 +61,7 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
     if finished:
         reporter.message(f"This run is finished already; its record is {folder.result_file}.")
         return Outcome(folder, finished, config.train.epochs)
-    backend = create(config.backend.name, config.backend.options)
+    backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
     if config.model.head == "quantum":
         _announce_sending(backend, splits, config, reporter)
     train, validation, test, body_identity = _embedded(splits, config, reporter)
@@ -91,6 +93,9 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
             fitted.append(_fit(rival, train, validation))
         if isinstance(rival, TrainedHead) and rival.selection and not rival.selection.finished:
             return Outcome(folder, None, selection.epochs_done)
+    # the one reading of the test set
+    answers = {each.contender.name: each.contender.predict(test.x.numpy()) for each in fitted}
+    folder.write_predictions(TestAnswers.of(corpus.label_names, splits.test, answers))
     result = {
         "identity": config.identity,
         "seed": config.seed,
@@ -102,7 +107,8 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
         },
         "body": {"model": config.body.model, "identity": body_identity, "dimension": dimension},
         "selected_epoch": selection.epoch,
-        "models": [_record(contender, test) for contender in fitted],
+        **({} if config.noise.is_none else {"noise": config.noise.model_dump(mode="json", exclude_none=True)}),
+        "models": [_record(each, answers[each.contender.name], test) for each in fitted],
         "versions": versions(),
     }
     folder.write_result(result)
@@ -137,7 +143,7 @@ def _announce_time(
     minutes = config.train.epochs * seconds / 60
     reporter.message(
         f"{backend.name}: an epoch will take about {seconds:.0f} s, {config.train.epochs} epochs {minutes:.0f} min. "
-        "The backend adjoint computes the same gradients faster; it knows no noise."
+        "The backend adjoint computes the same gradients faster, with --noise and --shots too."
     )
 
 
@@ -184,27 +190,34 @@ class _Fitted:
     contender: Contender
     validation: Accuracy
     seconds: float
+    validation_exact: float | None = None  # without the noise of the head's circuit; None where it has none
 
 
 def _fit(contender: Contender, train: Examples, validation: Examples) -> _Fitted:
     started = time.perf_counter()
     contender.fit(train, validation)
     seconds = time.perf_counter() - started
-    return _Fitted(contender, _score(contender, validation), seconds)
+    exact = contender.exact_accuracy(validation) if isinstance(contender, TrainedHead) else None
+    return _Fitted(contender, _score(contender.predict(validation.x.numpy()), validation), seconds, exact)
 
 
-def _score(contender: Contender, examples: Examples) -> Accuracy:
-    right = contender.predict(examples.x.numpy()) == examples.y.numpy()
+def _score(answers: NDArray[np.int64], examples: Examples) -> Accuracy:
+    right = answers == examples.y.numpy()
     return Accuracy(int(right.sum()), len(right))
 
 
-def _record(fitted: _Fitted, test: Examples) -> dict[str, Any]:
-    """One model's line of the result; the only place that reads the test set."""
+def _record(fitted: _Fitted, answers: NDArray[np.int64], test: Examples) -> dict[str, Any]:
+    """One model's line of the result."""
+    contender = fitted.contender
+    exact = {}
+    if fitted.validation_exact is not None and isinstance(contender, TrainedHead):
+        exact = {"validation_exact": fitted.validation_exact, "test_exact": contender.exact_accuracy(test)}
     return {
         "name": fitted.contender.name,
         "validation": fitted.validation.as_dict(),
-        "test": _score(fitted.contender, test).as_dict(),
+        "test": _score(answers, test).as_dict(),
         "parameters": fitted.contender.n_parameters,
         "seconds": fitted.seconds,
         "settings": fitted.contender.settings,
+        **exact,
     }

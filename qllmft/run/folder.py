@@ -14,6 +14,7 @@ import tomli_w
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.files import write_text
+from qllmft.run.answers import TestAnswers
 from qllmft.train import Checkpoint, EpochMetrics
 
 
@@ -22,7 +23,8 @@ class RunFolder:
     """The folder of one run.
 
     ``config.toml`` what was asked for; ``metrics.jsonl`` one line an epoch; ``checkpoint/`` where training stands;
-    ``model/`` the selected model; ``result.json`` the outcome, written last.
+    ``model/`` the selected model; ``predictions.json`` all answers on the test set; ``result.json`` the outcome, which
+    makes the run finished; ``report.html`` all of it on one page.
     """
 
     path: Path
@@ -46,6 +48,16 @@ class RunFolder:
     def result_file(self) -> Path:
         """The outcome; there only when the run is finished."""
         return self.path / "result.json"
+
+    @property
+    def predictions_file(self) -> Path:
+        """What every head answered on the test set; see `TestAnswers`."""
+        return self.path / "predictions.json"
+
+    @property
+    def report_file(self) -> Path:
+        """The run on one page, for people."""
+        return self.path / "report.html"
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -117,6 +129,25 @@ class RunFolder:
                 yield EpochMetrics(**json.loads(line))
             except (json.JSONDecodeError, TypeError):
                 return
+
+    def write_predictions(self, answers: TestAnswers) -> None:
+        """Write the answers on the test set."""
+        write_text(self.predictions_file, json.dumps(answers.as_dict()) + "\n")
+
+    def read_predictions(self) -> TestAnswers | None:
+        """The answers on the test set; None where there are none, as in runs of earlier versions.
+
+        Raises:
+            UserError: where they cannot be read.
+        """
+        if not self.predictions_file.exists():
+            return None
+        try:
+            return TestAnswers.from_dict(json.loads(self.predictions_file.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."
+            ) from error
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write the outcome."""

@@ -1,0 +1,175 @@
+"""`qllmft energy`: what one inference costs in joules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qllmft.cli.options import Json, Settings, build_config, parse_settings
+from qllmft.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qllmft.config import RunConfig
+    from qllmft.energy import EnergyConstants, EnergyCurve, ModelName
+    from qllmft.energy.here import MachineEnergy
+
+MOST_QUBITS = 100
+ROWS = 16  # of the table; JSON has every width
+
+
+def energy(
+    preset: Annotated[str, typer.Option(help="Whose head; the range of qubits is --qubits.")] = "single-10q",
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings instead of a preset.")] = None,
+    qubits: Annotated[str, typer.Option(help="A number, or from-to.")] = "10-60",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="paper: table V as printed. measured: with Forte's real gate times, 130 µs and 970 µs. follow-up: "
+            "arXiv 2605.02798, relative to break-even."
+        ),
+    ] = "paper",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --model measured: a JSON file with one_qubit_s and two_qubit_s, or IonQ's characterization, for "
+            "gate times."
+        ),
+    ] = None,
+    here: Annotated[
+        bool, typer.Option("--here", help="Measure this machine instead, at the preset's qubits: RAPL and NVML.")
+    ] = False,
+    settings: Settings = None,
+    figure: Annotated[Path | None, typer.Option(help="Draw figure 5 into this .svg, .pdf or .png.")] = None,
+    json: Json = False,
+) -> None:
+    """Energy of one inference with the head, on a QPU and on a GPU by state vector, and where they cross."""
+    from json import dumps
+
+    from rich.console import Console
+
+    run_config = build_config(preset, config, parse_settings(settings or []))
+    if here:
+        if figure is not None or calibration is not None:
+            raise UserError("--here measures one width: it goes with neither --figure nor --calibration.")
+        from qllmft.energy.here import measure_here
+
+        measured = measure_here(run_config)
+        if json:
+            typer.echo(dumps(measured.as_dict(), indent=2))
+            return
+        _print_here(Console(), measured)
+        return
+    curve = _curve(run_config, qubits, model, calibration)
+    if figure is not None:
+        from qllmft.energy.figure import save_energy_figure
+
+        save_energy_figure(curve, figure)
+    if json:
+        typer.echo(dumps({"settings": run_config.model.model_dump(mode="json"), **curve.as_dict()}, indent=2))
+        return
+    console = Console()
+    _print_curve(console, run_config, curve)
+    if figure is not None:
+        console.print(f"The figure is in {figure}.", markup=False, highlight=False, soft_wrap=True)
+
+
+def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None) -> EnergyCurve:
+    from qllmft.energy import MODELS, energy_curve
+
+    name = next((known for known in MODELS if known == model), None)
+    if name is None:
+        raise UserError(f"--model is {model!r}, expected one of {', '.join(MODELS)}.")
+    return energy_curve(config.model, _widths(qubits), name, _constants(name, calibration))
+
+
+def _widths(qubits: str) -> list[int]:
+    """``10-60`` or ``12`` as numbers of qubits."""
+    first, separator, last = qubits.partition("-")
+    try:
+        widths = list(range(int(first), int(last if separator else first) + 1))
+    except ValueError:
+        widths = []
+    if not widths or widths[0] < 2 or widths[-1] > MOST_QUBITS:
+        raise UserError(f"--qubits is {qubits!r}, expected a number or a range from 2 to {MOST_QUBITS}, such as 10-60.")
+    return widths
+
+
+def _constants(model: ModelName, file: Path | None) -> EnergyConstants | None:
+    """Gate times of a machine from a file; None: the model's own."""
+    if file is None:
+        return None
+    if model != "measured":
+        raise UserError(f"--calibration gives real gate times: it goes with --model measured, not {model!r}.")
+    from json import loads
+    from types import SimpleNamespace
+
+    from qllmft.energy import FORTE, with_calibration
+
+    try:
+        record: Any = loads(file.read_text(encoding="utf-8"))
+        timing = record.get("timing", {})
+        times = [
+            None if value is None else float(value)
+            for value in (record.get("one_qubit_s", timing.get("1q")), record.get("two_qubit_s", timing.get("2q")))
+        ]
+    except OSError as error:
+        raise UserError(f"the calibration {file} cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"the calibration {file} is not a JSON object of gate times: {error}.") from error
+    return with_calibration(FORTE, SimpleNamespace(one_qubit_s=times[0], two_qubit_s=times[1]))
+
+
+def _print_curve(console: Console, config: RunConfig, curve: EnergyCurve) -> None:
+    from rich import box
+    from rich.table import Table
+
+    head = config.model
+    console.print(
+        f"one inference; R = {head.reuploads}, N = {head.reupload_layers}, M = {head.main_layers}, "
+        f"C = {head.connectivity}; model {curve.model}, unit: {curve.unit}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("qubits", "1Q gates", "2Q gates", "QPU", "GPU", "QPU / GPU"):
+        table.add_column(column, justify="right", no_wrap=True)
+    step = -(-len(curve.points) // ROWS)
+    for i, point in enumerate(curve.points):
+        counts = point.counts
+        if i % step and counts.n_qubits != curve.crossover_qubits and i + 1 < len(curve.points):
+            continue
+        table.add_row(
+            f"{counts.n_qubits}{' ←' if counts.n_qubits == curve.crossover_qubits else '  '}",
+            f"{counts.one_qubit_gates:,}",
+            f"{counts.two_qubit_gates:,}",
+            *(f"{value:.3g}" for value in (point.qpu, point.gpu, point.qpu / point.gpu)),
+        )
+    console.print(table)
+    at = curve.crossover_qubits
+    found = f"Crossover (←): from {at} qubits on, simulation on a GPU needs more energy than the QPU."
+    console.print(found if at else f"No crossover up to {MOST_QUBITS} qubits.", highlight=False, soft_wrap=True)
+    if curve.constants is not None:
+        c = curve.constants
+        console.print(
+            f"Gate times {1e6 * c.one_qubit_gate_s:g} µs (1Q) and {1e6 * c.two_qubit_gate_s:g} µs (2Q), "
+            f"{c.shots:,} shots, {c.qpu_power_w:g} W a qubit; GPU {c.gpu_power_w:g} W, {c.gpu_flops:g} FLOPS. "
+            "Gates as written, before any transpilation.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(curve.source, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_here(console: Console, measured: MachineEnergy) -> None:
+    counts = measured.counts
+    for line in (
+        f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint: "
+        f"{measured.samples:,} inferences in {measured.seconds:.1f} s at {measured.power_w:.1f} W",
+        f"one inference: {measured.energy_kj:.3g} kJ in all, {measured.net_energy_kj:.3g} kJ above idling",
+        *(f"  {c.name}: {c.energy_j:.1f} J; idle {c.idle_power_w:.1f} W" for c in measured.counters),
+    ):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

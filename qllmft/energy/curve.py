@@ -1,0 +1,156 @@
+"""Both energies over the number of qubits, and where they cross (figure 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+from qllmft.config import ModelConfig
+from qllmft.energy.circuits import LayerCounting, head_counts
+from qllmft.energy.formula import FORTE, PAPER, EnergyConstants, amplitude_flops, gpu_energy_kj, qpu_energy_kj
+from qllmft_circuits import CircuitCounts
+
+ModelName = Literal["paper", "measured", "follow-up"]
+MODELS: tuple[ModelName, ...] = get_args(ModelName)
+FOLLOW_UP_BREAK_EVEN = 34  # qubits; arXiv 2605.02798 (May 2026), abstract: "around 34"
+MOST_QUBITS = 100  # where the search for a crossover ends
+
+UNITS: dict[ModelName, str] = {
+    "paper": "kJ",
+    "measured": "kJ",
+    "follow-up": f"energy at {FOLLOW_UP_BREAK_EVEN} qubits",
+}
+SOURCES: dict[ModelName, str] = {
+    "paper": (
+        "Table V and section VII-B as printed (1Q 1e-4 s, 2Q 1e-5 s, 8,000 shots), but for E_gpu: its formula is "
+        "printed with P_qpu; P_gpu is used, since table V has no other use for it and with P_qpu the crossover would "
+        "not be the published 46."
+    ),
+    "measured": (
+        "Table V with a trapped-ion machine's real gate times in place of the printed ones; power (300 W a qubit) and "
+        "the GPU are the paper's."
+    ),
+    "follow-up": (
+        "From the abstract of arXiv 2605.02798 (May 2026, power measured on Forte Enterprise) two things are taken: "
+        "QPU energy about linear in qubits, break-even around 34 qubits. No watts are taken from it, so both curves "
+        "are in units of the energy at break-even, where they meet by construction; the GPU's shape is 2^Q times this "
+        "circuit's operations, as in the paper."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class EnergyPoint:
+    """One inference at one width.
+
+    Attributes:
+        counts: of the circuit, as written.
+        qpu, gpu: energies in the unit of the curve.
+    """
+
+    counts: CircuitCounts
+    qpu: float
+    gpu: float
+
+
+@dataclass(frozen=True)
+class EnergyCurve:
+    """Both energies over the number of qubits.
+
+    Attributes:
+        model: which one.
+        constants: what it was fed with; None for ``follow-up``, which has none.
+        points: in the order of qubits.
+        crossover_qubits: least number of qubits at which the GPU needs more than the QPU; None: none up to 100.
+    """
+
+    model: ModelName
+    constants: EnergyConstants | None
+    points: tuple[EnergyPoint, ...]
+    crossover_qubits: int | None
+
+    @property
+    def unit(self) -> str:
+        """Of all energies."""
+        return UNITS[self.model]
+
+    @property
+    def source(self) -> str:
+        """Where the numbers come from, one or two sentences."""
+        return SOURCES[self.model]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; energies are named by their unit."""
+        suffix = "energy_kj" if self.unit == "kJ" else "relative_energy"
+        return {
+            "model": self.model,
+            "source": self.source,
+            "unit": self.unit,
+            "constants": asdict(self.constants) if self.constants else None,
+            "crossover_qubits": self.crossover_qubits,
+            "points": [
+                {**point.counts.as_dict(), f"qpu_{suffix}": point.qpu, f"gpu_{suffix}": point.gpu}
+                for point in self.points
+            ],
+        }
+
+
+def energy_curve(
+    config: ModelConfig,
+    qubits: Sequence[int],
+    model: ModelName = "paper",
+    constants: EnergyConstants | None = None,
+    counting: LayerCounting = "between",
+) -> EnergyCurve:
+    """Energies of one inference with the head of ``config``, at each width in ``qubits``.
+
+    Args:
+        config: the head's structure; its own number of qubits does not matter.
+        qubits: widths Q, ascending.
+        model: ``paper``, ``measured`` (Forte's gate times) or ``follow-up``.
+        constants: instead of the model's own; ``follow-up`` takes none.
+        counting: of the layers, see `head_counts`.
+    """
+    used = None if model == "follow-up" else constants or (PAPER if model == "paper" else FORTE)
+    points = tuple(_point(config, q, used, counting) for q in qubits)
+    return EnergyCurve(model, used, points, crossover_qubits(config, used, counting))
+
+
+def crossover_qubits(
+    config: ModelConfig, constants: EnergyConstants | None = PAPER, counting: LayerCounting = "between"
+) -> int | None:
+    """Least number of qubits at which simulation needs more energy than the QPU; None: none up to 100.
+
+    Args:
+        config: the head's structure.
+        constants: None for the follow-up's relative energies.
+        counting: of the layers.
+    """
+    for q in range(max(2, config.connectivity + 1), MOST_QUBITS + 1):
+        point = _point(config, q, constants, counting)
+        if point.gpu >= point.qpu:
+            return q
+    return None
+
+
+def crossing(points: Sequence[EnergyPoint]) -> tuple[float, float] | None:
+    """Where the drawn curves meet, for a figure: (qubits, energy), by straight lines on a logarithmic axis."""
+    for a, b in pairwise(points):
+        before, after = math.log(a.gpu / a.qpu), math.log(b.gpu / b.qpu)
+        if before < 0 <= after:
+            share = before / (before - after)
+            at = a.counts.n_qubits + share * (b.counts.n_qubits - a.counts.n_qubits)
+            return at, a.qpu ** (1 - share) * b.qpu**share
+    return None
+
+
+def _point(config: ModelConfig, q: int, constants: EnergyConstants | None, counting: LayerCounting) -> EnergyPoint:
+    counts = head_counts(config, q, counting)
+    if constants is not None:
+        return EnergyPoint(counts, qpu_energy_kj(counts, constants), gpu_energy_kj(counts, constants))
+    flops = amplitude_flops(head_counts(config, FOLLOW_UP_BREAK_EVEN, counting))
+    gpu = 2.0 ** (q - FOLLOW_UP_BREAK_EVEN) * amplitude_flops(counts) / flops
+    return EnergyPoint(counts, q / FOLLOW_UP_BREAK_EVEN, gpu)

@@ -1,0 +1,96 @@
+"""The paper's energy of one inference (section VII-B, table V) as functions of gate counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from qllmft.errors import UserError
+from qllmft_circuits import CircuitCounts
+
+
+@dataclass(frozen=True)
+class EnergyConstants:
+    """What the two formulas are fed with; the defaults are table V to the letter.
+
+    Attributes:
+        qpu_power_w: P_qpu, of the QPU for each qubit, in watts.
+        one_qubit_gate_s, two_qubit_gate_s: T_sq and T_tq, in seconds. Table V prints 1e-4 s and 1e-5 s: a two-qubit
+            gate ten times faster than one on a single qubit, which no trapped-ion machine has. Exchanged, or as
+            printed, they put the crossover at the same 46 qubits.
+        shots: S, of one inference. Table V says 8,000; the training tables say 8,192.
+        gpu_power_w: P_gpu, of one GPU (NVIDIA H100 SXM), in watts.
+        gpu_flops: F_gpu, floating-point operations a second in FP64.
+    """
+
+    qpu_power_w: float = 300.0
+    one_qubit_gate_s: float = 1e-4
+    two_qubit_gate_s: float = 1e-5
+    shots: int = 8_000
+    gpu_power_w: float = 700.0
+    gpu_flops: float = 3.4e13
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise UserError(f"{name} is {value}, expected more than 0.")
+
+
+PAPER = EnergyConstants()
+FORTE = replace(PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6)  # IonQ Forte's own gate times
+
+
+class GateTimes(Protocol):
+    """What a characterization says of gate times; `qllmft_backends.ionq.calibration.Calibration` is one."""
+
+    @property
+    def one_qubit_s(self) -> float | None:
+        """Of a one-qubit gate."""
+
+    @property
+    def two_qubit_s(self) -> float | None:
+        """Of a two-qubit gate."""
+
+
+def with_calibration(constants: EnergyConstants, calibration: GateTimes) -> EnergyConstants:
+    """``constants`` with a machine's own gate times.
+
+    Raises:
+        UserError: where the characterization has none.
+    """
+    if calibration.one_qubit_s is None or calibration.two_qubit_s is None:
+        raise UserError(
+            f"the calibration has gate times of {calibration.one_qubit_s} s (1Q) and {calibration.two_qubit_s} s (2Q); "
+            "both are needed."
+        )
+    return replace(constants, one_qubit_gate_s=calibration.one_qubit_s, two_qubit_gate_s=calibration.two_qubit_s)
+
+
+def qpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> float:
+    """E_qpu = Q·(SQ·T_sq + TQ·T_tq)·S·P_qpu/1000: gates one after the other, every qubit powered all the while.
+
+    Returns:
+        Kilojoules of one inference (S shots).
+    """
+    circuit_s = (
+        counts.one_qubit_gates * constants.one_qubit_gate_s + counts.two_qubit_gates * constants.two_qubit_gate_s
+    )
+    return counts.n_qubits * circuit_s * constants.shots * constants.qpu_power_w / 1000
+
+
+def amplitude_flops(counts: CircuitCounts) -> int:
+    """Operations for each amplitude of the state, SQ·2² + TQ·2³: the paper's count of a gate's matrix product."""
+    return counts.one_qubit_gates * 2**2 + counts.two_qubit_gates * 2**3
+
+
+def gpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> float:
+    """E_gpu = 2^Q·(SQ·2² + TQ·2³)/F_gpu·P_gpu/1000: at the peak speed, with no communication between GPUs.
+
+    The paper prints P_qpu in this formula. P_gpu is used here: table V has no other use for it, and with P_qpu the
+    crossover would be at 48 qubits, where section III-E and figure 5 say 46.
+
+    Returns:
+        Kilojoules of one inference (one exact simulation; it needs no shots).
+    """
+    seconds = 2.0**counts.n_qubits * amplitude_flops(counts) / constants.gpu_flops
+    return seconds * constants.gpu_power_w / 1000

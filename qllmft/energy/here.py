@@ -1,0 +1,128 @@
+"""Energy of a real inference batch on this machine, by its own counters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from qllmft.config import RunConfig
+from qllmft.energy.circuits import head_counts
+from qllmft.energy.counters import EnergyCounter, find_counters
+from qllmft.errors import UserError
+from qllmft_backends import create
+from qllmft_circuits import AnsatzOptions, CircuitCounts, head_circuit, readout_observables
+
+
+@dataclass(frozen=True)
+class CounterReading:
+    """What one counter counted.
+
+    Attributes:
+        name: of the counter.
+        energy_j: while the batches ran, in joules.
+        idle_power_w: while nothing of ours ran, in watts.
+    """
+
+    name: str
+    energy_j: float
+    idle_power_w: float
+
+
+@dataclass(frozen=True)
+class MachineEnergy:
+    """Inference on this machine.
+
+    Attributes:
+        counts: of the head's circuit.
+        samples: inferences while the counters ran.
+        seconds: that they took.
+        counters: one reading a counter.
+    """
+
+    counts: CircuitCounts
+    samples: int
+    seconds: float
+    counters: tuple[CounterReading, ...]
+
+    @property
+    def energy_kj(self) -> float:
+        """Of one inference: all that the counters counted, the machine's idling included."""
+        return sum(c.energy_j for c in self.counters) / self.samples / 1000
+
+    @property
+    def net_energy_kj(self) -> float:
+        """Of one inference, less what the machine would have used idling; near 0 or below it where work was light."""
+        idle_j = sum(c.idle_power_w for c in self.counters) * self.seconds
+        return self.energy_kj - idle_j / self.samples / 1000
+
+    @property
+    def power_w(self) -> float:
+        """Mean power while the batches ran."""
+        return sum(c.energy_j for c in self.counters) / self.seconds
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            **asdict(self),
+            "energy_kj": self.energy_kj,
+            "net_energy_kj": self.net_energy_kj,
+            "power_w": self.power_w,
+        }
+
+
+def measure_here(
+    config: RunConfig, seconds: float = 5.0, idle_seconds: float = 2.0, counters: Sequence[EnergyCounter] | None = None
+) -> MachineEnergy:
+    """Run batches of inference with the head of ``config`` for a while, and read the counters before and after.
+
+    Args:
+        config: its head, at its own number of qubits, in batches of its batch size; on the backend ``adjoint``.
+        seconds: to run for, at least; less than one turn of a counter (RAPL's: minutes).
+        idle_seconds: to measure the machine at rest for, beforehand.
+        counters: to read; all that are found where None.
+
+    Raises:
+        UserError: where there are no counters, or the head does not run on the adjoint engine.
+    """
+    if config.backend.name != "adjoint":
+        raise UserError(f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only.")
+    counts = head_counts(config.model, config.model.n_qubits)
+    counters = find_counters() if counters is None else counters
+    backend = create(config.backend.name, config.backend.options)
+    model = config.model
+    options = AnsatzOptions(model.connectivity, model.ring, model.block)
+    circuit = head_circuit(model.n_qubits, model.reuploads, model.reupload_layers, model.main_layers, options)
+    observables = readout_observables(model.n_qubits, model.measured)
+    random = np.random.default_rng(config.seed)
+    values = random.uniform(-np.pi, np.pi, (config.train.batch_size, circuit.num_parameters))
+
+    backend.expectations(circuit, values, observables)  # compiles
+    idle_j, rested = _counted(counters, lambda: time.sleep(idle_seconds))
+    batches = 0
+
+    def work() -> None:
+        nonlocal batches
+        until = time.perf_counter() + seconds
+        while not batches or time.perf_counter() < until:
+            backend.expectations(circuit, values, observables)
+            batches += 1
+
+    energy_j, worked = _counted(counters, work)
+    readings = tuple(
+        CounterReading(counter.name, used, idle / rested)
+        for counter, used, idle in zip(counters, energy_j, idle_j, strict=True)
+    )
+    return MachineEnergy(counts, batches * len(values), worked, readings)
+
+
+def _counted(counters: Sequence[EnergyCounter], work: Callable[[], None]) -> tuple[list[float], float]:
+    """Joules by counter, and seconds, of ``work``."""
+    before_j = [counter.read_j() for counter in counters]
+    started = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - started
+    return [c.used_j(b, c.read_j()) for c, b in zip(counters, before_j, strict=True)], seconds

@@ -1,0 +1,103 @@
+"""Counters of energy: found, refused, wrapped around, and what is computed from them."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from qllmft.config import ModelConfig, RunConfig
+from qllmft.energy import EnergyCounter, find_counters
+from qllmft.energy.here import measure_here
+from qllmft.errors import UserError
+
+
+class NVMLError(Exception):
+    pass
+
+
+def no_gpu():
+    def init():
+        raise NVMLError("Driver Not Loaded")
+
+    return SimpleNamespace(nvmlInit=init, NVMLError=NVMLError)
+
+
+def one_gpu(millijoules):
+    return SimpleNamespace(
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda i: i,
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: millijoules,
+        NVMLError=NVMLError,
+    )
+
+
+def zone(root, name, kind, microjoules, span=1_000_000):
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "name").write_text(f"{kind}\n")
+    (folder / "energy_uj").write_text(f"{microjoules}\n")
+    (folder / "max_energy_range_uj").write_text(f"{span}\n")
+    return folder
+
+
+def test_packages_and_memory_are_counted_once(tmp_path):
+    zone(tmp_path, "intel-rapl:0", "package-0", 2_500_000)
+    zone(tmp_path, "intel-rapl:0:0", "core", 1_000_000)
+    zone(tmp_path, "intel-rapl:0:1", "dram", 700_000)
+    zone(tmp_path, "intel-rapl:1", "psys", 9_000_000)
+    counters = find_counters(tmp_path, no_gpu())
+    assert [c.name for c in counters] == ["RAPL package-0 (intel-rapl:0)", "RAPL dram (intel-rapl:0:1)"]
+    assert [c.read_j() for c in counters] == [2.5, 0.7]
+    assert counters[0].span_j == 1.0
+
+
+def test_a_counter_wraps_around():
+    counter = EnergyCounter("x", lambda: 0.0, span_j=100.0)
+    assert counter.used_j(90.0, 95.0) == 5.0
+    assert counter.used_j(95.0, 3.0) == 8.0
+
+
+def test_gpus_are_counted_in_joules(tmp_path):
+    (counter,) = find_counters(tmp_path, one_gpu(12_345))
+    assert (counter.name, counter.read_j()) == ("NVML GPU 0", 12.345)
+
+
+def test_no_counters_say_what_was_looked_for(tmp_path):
+    with pytest.raises(UserError, match=r"no zones intel-rapl.*NVML: Driver Not Loaded.*leave --here away"):
+        find_counters(tmp_path, no_gpu())
+
+
+def test_a_counter_for_root_only_is_named(tmp_path, monkeypatch):
+    file = zone(tmp_path, "intel-rapl:0", "package-0", 1) / "energy_uj"
+    original = type(file).read_text
+
+    def read_text(self, *args, **kwargs):
+        if self == file:
+            raise PermissionError
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(file), "read_text", read_text)
+    with pytest.raises(UserError, match=r"energy_uj is readable by root only \(sudo chmod a\+r it\)"):
+        find_counters(tmp_path, no_gpu())
+
+
+def test_a_batch_is_run_and_the_energy_divided(tmp_path):
+    """A pretended counter of 50 W at all times: gross power 50 W, nothing above idling."""
+    import time
+
+    counters = [EnergyCounter("fifty watts", lambda: 50.0 * time.perf_counter())]
+    config = RunConfig(model=ModelConfig(n_qubits=4))
+    measured = measure_here(config, seconds=0.3, idle_seconds=0.2, counters=counters)
+    assert measured.seconds >= 0.3
+    assert measured.samples % config.train.batch_size == 0
+    assert measured.counts.n_qubits == 4
+    assert measured.power_w == pytest.approx(50.0, rel=0.01)
+    assert measured.energy_kj * measured.samples == pytest.approx(50e-3 * measured.seconds, rel=0.01)
+    assert abs(measured.net_energy_kj) < 0.01 * measured.energy_kj
+    assert measured.as_dict()["energy_kj"] == measured.energy_kj
+
+
+def test_other_backends_are_refused():
+    config = RunConfig.model_validate({"backend": {"name": "aer_statevector"}})
+    with pytest.raises(UserError, match="'aer_statevector'; measured here is the backend 'adjoint' only"):
+        measure_here(config, counters=[])

@@ -1,0 +1,140 @@
+"""The paper's formulas and its crossover, by two routes."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from qllmft.config import ModelConfig
+from qllmft.energy import (
+    FORTE,
+    LAYER_COUNTINGS,
+    PAPER,
+    EnergyConstants,
+    crossover_qubits,
+    energy_curve,
+    gpu_energy_kj,
+    head_counts,
+    qpu_energy_kj,
+    with_calibration,
+)
+from qllmft.energy.curve import crossing
+from qllmft.errors import UserError
+from qllmft_backends.ionq.calibration import Calibration
+from qllmft_circuits import CircuitCounts
+
+HEAD = ModelConfig()  # R = 4, N = 1, M = 2
+LAYERS = {"between": 5, "after_each": 6, "every": 12}
+
+
+@pytest.mark.parametrize("counting", LAYER_COUNTINGS)
+@pytest.mark.parametrize("q", [3, 10, 17])
+def test_counts_come_from_the_circuit_and_agree_with_the_layers_by_hand(counting, q):
+    counts = head_counts(HEAD, q, counting)
+    layers = LAYERS[counting]
+    assert (counts.one_qubit_gates, counts.two_qubit_gates) == ((4 + layers) * q, layers * q)
+    assert counts.n_qubits == q
+
+
+def test_counting_between_is_the_trained_head():
+    from qllmft.description import head_template
+    from qllmft_circuits import count
+
+    config = ModelConfig(n_qubits=7, reuploads=3, reupload_layers=2, main_layers=1, connectivity=3, ring=False)
+    assert head_counts(config, 7) == count(head_template(config))
+
+
+@pytest.mark.parametrize("counting", LAYER_COUNTINGS)
+def test_the_papers_crossover_is_46_by_every_way_of_counting_layers(counting):
+    assert crossover_qubits(HEAD, PAPER, counting) == 46
+
+
+@pytest.mark.parametrize("counting", LAYER_COUNTINGS)
+def test_the_crossover_agrees_with_the_equation_solved_for_it(counting):
+    """E_qpu = E_gpu with SQ = a·Q, TQ = b·Q is Q - log2 Q = const: a fixed point, no circuit in it."""
+    layers = LAYERS[counting]
+    watts_seconds = ((4 + layers) * 1e-4 + layers * 1e-5) * 8000 * 300
+    const = math.log2(watts_seconds * 3.4e13 / (((4 + layers) * 4 + layers * 8) * 700))
+    q = 40.0
+    for _ in range(100):
+        q = const + math.log2(q)
+    assert math.ceil(q) == crossover_qubits(HEAD, PAPER, counting) == 46
+    at, _energy = crossing(energy_curve(HEAD, range(40, 50), counting=counting).points)
+    assert at == pytest.approx(q, abs=2e-3)  # straight lines between whole numbers of qubits
+
+
+def test_printed_p_qpu_in_e_gpu_would_not_give_the_published_46():
+    assert crossover_qubits(HEAD, replace(PAPER, gpu_power_w=300.0)) == 48
+
+
+def test_exchanged_gate_times_give_46_too():
+    assert crossover_qubits(HEAD, replace(PAPER, one_qubit_gate_s=1e-5, two_qubit_gate_s=1e-4)) == 46
+
+
+def test_fortes_gate_times_put_it_at_49():
+    assert crossover_qubits(HEAD, FORTE) == 49
+    assert (FORTE.one_qubit_gate_s, FORTE.two_qubit_gate_s) == (130e-6, 970e-6)
+
+
+def test_constants_are_table_v():
+    assert EnergyConstants() == EnergyConstants(300.0, 1e-4, 1e-5, 8000, 700.0, 3.4e13)
+
+
+def test_energies_by_hand_at_three_qubits():
+    counts = CircuitCounts(3, one_qubit_gates=20, two_qubit_gates=7, depth=9, weights=1, data_angles=1)
+    # 20 × 100 µs + 7 × 10 µs = 2.07 ms a shot; 8,000 shots 16.56 s at 900 W
+    assert qpu_energy_kj(counts) == pytest.approx(16.56 * 0.9)
+    # 8 amplitudes × 136 operations = 1,088 at 3.4e13 a second: 32 ps at 700 W
+    assert gpu_energy_kj(counts) == pytest.approx(32e-12 * 0.7)
+
+
+def test_gpu_operations_agree_with_those_of_matrix_products():
+    """A gate on n qubits is 2^(Q-n) products of a 2^n × 2^n matrix with a vector, 4^n products of numbers each."""
+    counts = head_counts(HEAD, 5)
+    multiplications = sum(
+        n_gates * 2 ** (5 - n) * np.ones((2**n, 2**n)).size
+        for n, n_gates in ((1, counts.one_qubit_gates), (2, counts.two_qubit_gates))
+    )
+    with_additions = 2 * multiplications  # the paper counts 2·4^n·2^(Q-n) = 2^(Q+n+1) of a gate
+    assert gpu_energy_kj(counts, replace(PAPER, gpu_flops=1.0, gpu_power_w=1000.0)) == with_additions
+
+
+def test_follow_up_is_linear_for_the_qpu_and_meets_at_34():
+    curve = energy_curve(HEAD, range(10, 61), "follow-up")
+    assert curve.crossover_qubits == 34
+    qpu = np.array([p.qpu for p in curve.points])
+    np.testing.assert_allclose(np.diff(qpu), 1 / 34)
+    np.testing.assert_allclose(qpu[0] / qpu[10], 10 / 20)
+    gpu = np.array([p.gpu for p in curve.points])
+    paper = np.array([p.gpu for p in energy_curve(HEAD, range(10, 61)).points])
+    np.testing.assert_allclose(gpu / gpu[0], paper / paper[0])  # the paper's shape
+    assert curve.points[24].qpu == curve.points[24].gpu == 1.0
+    assert "kJ" not in curve.unit
+    assert "No watts" in curve.source
+
+
+def test_calibration_gives_its_gate_times():
+    calibration = Calibration("qpu.forte-1", "2026-01-01", 36, one_qubit_s=110e-6, two_qubit_s=900e-6)
+    constants = with_calibration(PAPER, calibration)
+    assert (constants.one_qubit_gate_s, constants.two_qubit_gate_s) == (110e-6, 900e-6)
+    assert constants.qpu_power_w == 300.0
+    with pytest.raises(UserError, match=r"None s \(2Q\); both are needed"):
+        with_calibration(PAPER, SimpleNamespace(one_qubit_s=1e-4, two_qubit_s=None))
+
+
+def test_refusals():
+    with pytest.raises(UserError, match="the head is classical"):
+        head_counts(ModelConfig(head="mlp", encoder="none"), 10)
+    with pytest.raises(UserError, match="begin --qubits at 4 or more"):
+        head_counts(ModelConfig(connectivity=3), 3)
+    with pytest.raises(UserError, match="gpu_flops is 0, expected more than 0"):
+        replace(PAPER, gpu_flops=0)
+
+
+def test_json_names_carry_the_unit():
+    record = energy_curve(HEAD, [10, 46]).as_dict()
+    assert record["crossover_qubits"] == 46
+    assert record["points"][1]["gpu_energy_kj"] > record["points"][1]["qpu_energy_kj"]
+    assert "qpu_relative_energy" in energy_curve(HEAD, [10], "follow-up").as_dict()["points"][0]

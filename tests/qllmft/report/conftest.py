@@ -1,0 +1,66 @@
+"""A finished run's folder, made without training."""
+
+import numpy as np
+import pytest
+
+from qllmft.config import RunConfig
+from qllmft.data import Table
+from qllmft.presets import load_preset
+from qllmft.run import Accuracy, RunFolder
+from qllmft.run.answers import TestAnswers
+from qllmft.train import EpochMetrics
+
+HOSTILE = "<script>alert('owned')</script><img src=http://evil.example/x.png onerror=alert(1)> & \"good\" \ud800"
+LABELS = ("<b>bad</b>", "good & fine", "null")
+
+
+def model(name, right, total=60):
+    accuracy = Accuracy(right, total).as_dict()
+    return {
+        "name": name,
+        "validation": accuracy,
+        "test": accuracy,
+        "parameters": 1234,
+        "seconds": 2.5,
+        "settings": {"epoch": 3},
+    }
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """A function that writes a run of 60 test texts with three labels and gives its folder."""
+
+    def make(config=None, rivals=(("SVC", 50),), wrong=30, finished=True, texts=None):
+        config = config or load_preset("single-10q").config({"model.n_qubits": 4, "train.epochs": 5})
+        assert isinstance(config, RunConfig)
+        folder = RunFolder(tmp_path / "run")
+        folder.open_for(config)
+        for epoch in range(1, 6):
+            folder.write_metrics(EpochMetrics(epoch, 1 / epoch, 1.1 / epoch, 0.5 + 0.05 * epoch, 1e-3, 0.1))
+        if not finished:
+            return folder
+        labels = np.arange(60) % 3
+        answers = labels.copy()
+        answers[:wrong] = (labels[:wrong] + 1) % 3
+        table = Table(tuple(texts or [f"{HOSTILE} {i}" for i in range(60)]), labels)
+        others = {name: labels for name, _ in rivals}
+        folder.write_predictions(TestAnswers.of(LABELS, table, {"quantum head": answers, **others}))
+        folder.write_result(
+            {
+                "identity": config.identity,
+                "seed": config.seed,
+                "data": {
+                    "source": "<i>texts</i>.tsv",
+                    "fingerprint": "f00d",
+                    "labels": list(LABELS),
+                    "sizes": {"train": 40, "validation": 12, "test": 60},
+                },
+                "body": {"model": "a body", "identity": "abc", "dimension": 12},
+                "selected_epoch": 3,
+                "models": [model("quantum head", 60 - wrong), *(model(*rival) for rival in rivals)],
+                "versions": {"python": "3.12", "qllmft": "0.1.0"},
+            }
+        )
+        return folder
+
+    return make

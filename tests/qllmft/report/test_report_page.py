@@ -1,0 +1,222 @@
+"""What stands on the page, that nothing in it is trusted, and what the command refuses."""
+
+import json
+import shlex
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from qllmft.cli.main import main
+from qllmft.cli.options import build_config, parse_settings
+from qllmft.data import Table
+from qllmft.errors import UserError
+from qllmft.presets import load_preset, preset_names
+from qllmft.report import render_report, write_report
+from qllmft.report.settings import describe_settings
+from qllmft.run import RunFolder
+from qllmft.run.answers import TestAnswers
+
+REACHING = {
+    "src",
+    "srcset",
+    "href",
+    "xlink:href",
+    "action",
+    "formaction",
+    "poster",
+    "data",
+    "background",
+    "ping",
+    "cite",
+}
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Elements, attributes, ids and text of a page; counts what is left open."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.text, self.open = [], [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_everything_is_on_the_page(make_run):
+    folder = make_run()
+    html = write_report(folder.path).read_text(encoding="utf-8")
+    page = Page(html)
+    assert page.open == []
+    text = " ".join(" ".join(page.text).split())
+    result = folder.read_result()
+    for part in (
+        "In this one run the quantum head loses to the SVC",
+        "<i>texts</i>.tsv",
+        result["identity"],
+        "50.00 %",
+        "40 training, 12 validation, 60 test texts",
+        "selected: epoch 3",
+        "cross-entropy (nats)",
+        "20 of 30 test texts that the quantum head got wrong, evenly spaced",
+        "single-10q",
+        "model.n_qubits",
+        "Ry(theta[0])",
+        "qllmft train --config config.toml",
+        "n_qubits = 4",
+        "python 3.12",
+    ):
+        assert part in text, part
+    assert ("name", "viewport") in page.attributes
+    assert ("lang", "en") in page.attributes
+    identities = [value for name, value in page.attributes if name == "id"]
+    assert len(identities) == len(set(identities))
+    labelled = {value for name, value in page.attributes if name == "aria-labelledby"}
+    assert labelled <= set(identities)
+    assert page.tags.count("th") > 20
+
+
+def test_nothing_on_the_page_reaches_out_or_runs(make_run):
+    page = Page(render_report(make_run()))
+    assert not {"script", "img", "iframe", "link", "object", "embed", "form", "base"} & set(page.tags)
+    for name, value in page.attributes:
+        assert not name.startswith("on")
+        if name in REACHING:
+            assert value.startswith("#"), (name, value)
+        if name == "style":
+            assert "url(" not in value
+    assert "@import" not in "".join(page.text)
+
+
+def test_texts_and_names_are_escaped(make_run):
+    html = write_report(make_run().path).read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(&#39;owned&#39;)" in html
+    for piece in ("<script", "<img", "<b>bad", "<i>texts"):
+        assert piece not in html
+
+
+def test_the_matrix_and_the_mistakes_by_another_route(make_run):
+    folder = make_run(wrong=7)
+    answers = folder.read_predictions()
+    matrix = np.zeros((3, 3), int)
+    for label, answer in zip(answers.labels, answers.answers["quantum head"], strict=True):
+        matrix[label, answer] += 1
+    np.testing.assert_array_equal(answers.confusion("quantum head"), matrix)
+    assert [int(text.text.split()[-1]) for text in answers.mistakes] == list(range(7))
+    page = Page(render_report(folder))
+    text = " ".join(" ".join(page.text).split())
+    assert f"good & fine {matrix[1, 0]} 0 % {matrix[1, 1]} 90 % {matrix[1, 2]} 10 % {matrix[1].sum()}" in text
+    assert "7 of 7 test texts that the quantum head got wrong." in text
+
+
+def test_mistakes_are_bounded_and_spread():
+    labels = np.zeros(101, np.int64)
+    table = Table(tuple(f"{i} " + "x" * 5000 for i in range(101)), labels)
+    answers = TestAnswers.of(("a", "b"), table, {"head": np.ones(101, np.int64)})
+    shown = [int(mistake.text.split()[0]) for mistake in answers.mistakes]
+    assert len(shown) == len(set(shown)) == 20
+    assert (shown[0], shown[-1]) == (0, 100)
+    assert {len(mistake.text) for mistake in answers.mistakes} == {1000}
+    assert (answers.mistakes[0].label, answers.mistakes[0].answer) == ("a", "b")
+
+
+def test_no_mistakes(make_run):
+    assert "None: every test text was labelled right." in render_report(make_run(wrong=0))
+
+
+def test_a_classical_head_has_no_circuit(make_run):
+    html = render_report(make_run(load_preset("nn-head-48").config()))
+    assert "The head is classical: it has no circuit." in html
+
+
+def test_a_run_without_predictions_says_so(make_run):
+    folder = make_run()
+    folder.predictions_file.unlink()
+    html = render_report(folder)
+    assert "There is no predictions.json" in html
+    assert "Examples it got wrong" not in html
+
+
+def test_no_metrics_no_curves(make_run):
+    folder = make_run()
+    folder.metrics_file.unlink()
+    assert "there are no curves to draw" in render_report(folder)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_is_its_own_nearest(name):
+    configuration = describe_settings(load_preset(name).config())
+    assert (configuration.preset, configuration.differing) == (name, ())
+    assert configuration.command == f"qllmft train --preset {name}"
+
+
+def test_the_command_is_the_same_run():
+    overrides = {
+        "seed": 3,
+        "train.lr": 1e-3,
+        "body.model": "my body's",
+        "rivals.names": [],
+        "model.ring": False,
+        "data.text_column": "1",
+        "backend.options": {"dtype": "float64"},
+    }
+    config = load_preset("multi-14q").config(overrides)
+    configuration = describe_settings(config)
+    assert configuration.preset == "multi-14q"
+    differing = set(overrides) - {"backend.options"} | {"backend.options.dtype"}
+    assert {setting.name for setting in configuration.differing} == differing
+    assert {setting.name for setting in configuration.settings[: len(differing)]} == differing
+    words = shlex.split(configuration.command)
+    given = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    assert build_config(words[words.index("--preset") + 1], None, parse_settings(given)).identity == config.identity
+
+
+def test_a_setting_that_cannot_be_given_leaves_the_file_alone(make_run):
+    """TOML has no word for None: encoder_qubits of the preset cannot be taken back by --set."""
+    config = load_preset("recommended").config({"model.encoder_qubits": None})
+    assert [setting.name for setting in describe_settings(config).differing] == ["model.encoder_qubits"]
+    assert describe_settings(config).command is None
+    html = render_report(make_run(config))
+    assert "<td>not set</td>" in html
+    assert "qllmft train --preset" not in html
+
+
+def test_the_command_writes_the_file(make_run, capsys):
+    folder = make_run()
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(folder.path)])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.strip() == str(folder.report_file)
+    assert folder.report_file.stat().st_size > 20_000
+
+
+def test_refusals(make_run, tmp_path):
+    with pytest.raises(UserError, match=r"is not a run: there is no config\.toml"):
+        write_report(tmp_path / "nothing")
+    folder = make_run(finished=False)
+    with pytest.raises(UserError, match=r"is not finished: 5 of 5 epochs. Finish it: qllmft train --config"):
+        write_report(folder.path)
+    folder = make_run()
+    folder.predictions_file.write_text('{"labels": 3}')
+    with pytest.raises(UserError, match=r"predictions.json cannot be read: KeyError.*Delete it"):
+        write_report(folder.path)
+    folder.predictions_file.unlink()
+    folder.result_file.write_text(json.dumps({"models": []}))
+    with pytest.raises(UserError, match="is not of the form that this version writes"):
+        write_report(folder.path)
+    assert RunFolder(folder.path).report_file.exists() is False

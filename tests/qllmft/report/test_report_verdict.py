@@ -1,0 +1,64 @@
+"""The verdict says what the intervals imply, whoever wins."""
+
+import re
+
+import pytest
+from scipy.stats import norm
+
+from qllmft.report import verdict
+from qllmft.run import Accuracy
+
+
+def row(name, right, total=200):
+    return {"name": name, "test": Accuracy(right, total).as_dict()}
+
+
+def wilson(right, total):
+    """Wilson's interval from its formula, another route than SciPy's."""
+    z, p = norm.ppf(0.975), right / total
+    middle = (p + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total) * (p * (1 - p) / total + z * z / (4 * total * total)) ** 0.5
+    return middle - half, middle + half
+
+
+@pytest.mark.parametrize("other", range(100, 201, 5))
+def test_the_word_follows_from_the_intervals(other):
+    (low, high), (other_low, other_high) = wilson(150, 200), wilson(other, 200)
+    sentence = verdict([row("quantum head", 150), row("SVC", other)])
+    expected = "loses to the SVC" if other_low > high else "beats the SVC" if other_high < low else "Nothing can be"
+    assert expected in sentence
+    assert ("In this one run" in sentence) != ("Nothing can be concluded" in sentence)
+
+
+def test_overlap_concludes_nothing_and_names_no_winner():
+    assert verdict([row("quantum head", 165), row("SVC", 170), row("MLP", 168)]) == (
+        "Nothing can be concluded from this one run about which head is better: the quantum head got 82.5 % "
+        "[76.6, 87.1] of 200 test texts right, and its interval overlaps those of the SVC (85.0 %) and MLP (84.0 %)."
+    )
+
+
+def test_a_loss_is_said():
+    assert verdict([row("quantum head", 120), row("SVC", 180)]) == (
+        "In this one run the quantum head loses to the SVC (90.0 % [85.1, 93.4]): "
+        "it got 60.0 % [53.1, 66.5] of 200 test texts right."
+    )
+
+
+def test_all_three_at_once():
+    sentence = verdict([row("quantum head", 150), row("SVC", 190), row("MLP", 100), row("logistic regression", 152)])
+    assert re.search(r"loses to the SVC \(.*\) and beats the MLP \(.*\): it got 75\.0 %", sentence)
+    assert sentence.endswith(
+        "nothing can be concluded about the logistic regression (76.0 %), where intervals overlap."
+    )
+
+
+def test_intervals_that_touch_overlap():
+    a, b = row("quantum head", 100), row("SVC", 150)
+    b["test"]["interval95"][0] = a["test"]["interval95"][1]
+    assert verdict([a, b]).startswith("Nothing can be concluded")
+
+
+def test_no_rivals():
+    assert verdict([row("classical head", 150)]).endswith(
+        "of 200 test texts right; no rival was trained, so there is nothing to compare it with."
+    )
