@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -41,6 +42,15 @@ def test_the_command_line_ends_with_the_remedy_and_code_2(tmp_path, monkeypatch,
     assert end.value.code == 2
     assert "pip install 'qllmft[gpu]'" in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not no_gpu_here(), reason="there is a GPU here")
+def test_the_benchmark_ends_with_the_remedy_and_code_2():
+    command = [sys.executable, str(Path(__file__).parents[3] / "benchmarks" / "gpu.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "pip install 'qllmft[gpu]'" in done.stderr
 
 
 @pytest.fixture

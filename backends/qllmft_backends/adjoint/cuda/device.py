@@ -90,15 +90,13 @@ class Device:
         """Bytes that can still be had, arrays that wait for their next use included."""
         if self._memory_bytes is not None:
             return self._memory_bytes
-        free: float = cuda.current_context().get_memory_info().free  # infinite where simulated
+        context = cuda.current_context()
+        pending = getattr(getattr(context, "memory_manager", None), "deallocations", None)
+        if pending is not None:
+            pending.clear()  # numba keeps freed memory for a while
+        free: float = context.get_memory_info().free  # infinite where simulated
         kept: int = sum(array.nbytes for arrays in list(self._kept.values()) for array in arrays)
         return int(min(free, 2**62)) + kept
-
-    def forget(self) -> None:
-        """Return the arrays that wait for their next use to the driver."""
-        self._kept.clear()
-        if not SIMULATED:
-            cuda.current_context().deallocations.clear()
 
     def take(self, shape: tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
         """An array with unknown content, an earlier one where it fits: the driver's allocation may wait for kernels."""
@@ -135,7 +133,7 @@ class Device:
             except Exception as error:  # CudaAPIError, which the simulator's module does not have
                 if "OUT_OF_MEMORY" not in str(error):
                     raise
-                self.forget()
+                self._kept.clear()
                 return cuda.device_array(shape, dtype)
         except Exception as error:
             if "OUT_OF_MEMORY" not in str(error):

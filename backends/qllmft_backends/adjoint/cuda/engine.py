@@ -93,6 +93,11 @@ class CudaAdjointEngine:
         """Kernels launched so far."""
         return self._device.launches
 
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """Blocks a sample, forward and backward; 1 where one launch runs the whole program."""
+        return self._forward.tiles, self._backward.tiles
+
     def forward(
         self, angles: Real | DeviceArray, amplitudes: Real | DeviceArray | None = None
     ) -> tuple[Real | DeviceArray, CudaTape]:
@@ -205,7 +210,7 @@ class CudaAdjointEngine:
         threads = min(self._threads, _TURN_THREADS)
         device.launch(
             kernels.compute_turns, -(-turns.size // threads), threads, 0,
-            radians.reshape(rows, self._n_angles), self._tables[0], turns,
+            radians if radians.ndim == 2 else radians.reshape(1, self._n_angles), self._tables[0], turns,
         )  # fmt: skip
         if not kept:
             device.give(radians)

@@ -48,6 +48,7 @@ from qllmft_backends.adjoint.cuda.plan import (
     WINDOW,
 )
 
+_AT_ONCE = 8  # numbers that a thread asks the memory for at once
 # at 128 registers 512 threads fill a multiprocessor; the simulator's jit has no such option
 _kernel = cuda.jit(cache=True) if SIMULATED else cuda.jit(cache=True, max_registers=128)
 
@@ -135,6 +136,42 @@ def _index(i, table, high, row_bits):
 
 
 @device
+def _fetch(s, row, dimension, part, bits, table, high):
+    """A tile from the ``dimension`` numbers of ``row``; zeros past them.
+
+    A thread asks for several numbers before it waits for the first; past the tile's end it asks for the last again.
+    """
+    size, row_bits = 1 << bits, min(ROW_BITS, bits - WINDOW)
+    x = cuda.local.array(_AT_ONCE, s.dtype)
+    threads = cuda.blockDim.x & 0xFFFF
+    i = cuda.threadIdx.x & 0xFFFF
+    while i < size:
+        for k in range(_AT_ONCE):
+            index = part | _index(min(i + k * threads, size - 1), table, high, row_bits)
+            x[k] = row[index] if index < dimension else s.dtype.type(0)
+        for k in range(_AT_ONCE):
+            s[place(min(i + k * threads, size - 1))] = x[k]
+        i += _AT_ONCE * threads
+
+
+@device
+def _return(s, row, dimension, factor, part, bits, table, high):
+    """What `_fetch` fetched, times ``factor``, back to where it came from."""
+    size, row_bits = 1 << bits, min(ROW_BITS, bits - WINDOW)
+    x = cuda.local.array(_AT_ONCE, s.dtype)
+    threads = cuda.blockDim.x & 0xFFFF
+    i = cuda.threadIdx.x & 0xFFFF
+    while i < size:
+        for k in range(_AT_ONCE):
+            x[k] = factor * s[place(min(i + k * threads, size - 1))]
+        for k in range(_AT_ONCE):
+            index = part | _index(min(i + k * threads, size - 1), table, high, row_bits)
+            if index < dimension:
+                row[index] = x[k]
+        i += _AT_ONCE * threads
+
+
+@device
 def _transform(s, size, table, group, turns):
     """Walsh-Hadamard transform of a tile; every thread may use all of it afterwards."""
     number = read(table, group + TRANSFORM)
@@ -219,35 +256,32 @@ def forward(states, amplitudes, dimension, turns, table, group, keep, values):
     s = cuda.shared.array(0, states.dtype)
     thread, threads = cuda.threadIdx.x & 0xFFFF, cuda.blockDim.x & 0xFFFF
     bits, flags = read(table, group + TILE_BITS) & 31, read(table, group + FLAGS)
-    size, high, row_bits = 1 << bits, read(table, group + HIGH), min(ROW_BITS, bits - WINDOW)
+    size, whole = 1 << bits, 1 << (bits + (read(table, group + OUTER_BITS) & 31))
+    high = read(table, group + HIGH)
     sample, tile, part = _tile(table, group)
     mine = turns[min(sample, turns.shape[0] - 1)]
-    i = thread
-    while i < size:
-        index = part | _index(i, table, high, row_bits)
-        x = s.dtype.type(0)
-        if not flags & FIRST:
-            x = states[sample, index]
-        elif index < dimension:
-            x = amplitudes[sample, index]
-        elif dimension == 0 and index == 0:
-            x = s.dtype.type(1)
-        s[place(i)] = x
-        i += threads
+    if not flags & FIRST:
+        _fetch(s, states[sample], whole, part, bits, table, high)
+    elif dimension:
+        _fetch(s, amplitudes[sample], dimension, part, bits, table, high)
+    else:
+        _fetch(s, states[0], 0, part, bits, table, high)
+        if thread == 0 and part == 0:  # where it has put a zero itself
+            s[0] = s.dtype.type(1)
     number = read(table, group + PASSES)
     while number < read(table, group + PASSES_END):
         cuda.syncthreads()
         _run_pass(s, s, size, tile << bits, table, number, mine, s, 0, False)
         number += PASS_WIDTH
     cuda.syncthreads()
-    i = thread
-    while i < size:
-        x = s[place(i)]
-        if keep:
-            states[sample, part | _index(i, table, high, row_bits)] = x
-        s[place(i)] = x * x
-        i += threads
+    if keep:
+        _return(s, states[sample], whole, s.dtype.type(1), part, bits, table, high)
     if flags & LAST:
+        cuda.syncthreads()
+        i = thread
+        while i < size:
+            s[i] *= s[i]
+            i += threads
         _transform(s, size, table, group, mine)
         first = read(table, group + MASKS)
         t = thread
@@ -276,17 +310,19 @@ def backward(states, costates, weights, turns, table, group, gradients, amplitud
     s = cuda.shared.array(0, states.dtype)
     thread, threads = cuda.threadIdx.x & 0xFFFF, cuda.blockDim.x & 0xFFFF
     bits, flags = read(table, group + TILE_BITS) & 31, read(table, group + FLAGS)
-    size, high, row_bits = 1 << bits, read(table, group + HIGH), min(ROW_BITS, bits - WINDOW)
+    size, whole = 1 << bits, 1 << (bits + (read(table, group + OUTER_BITS) & 31))
+    high = read(table, group + HIGH)
     sample, tile, part = _tile(table, group)
     mine = turns[min(sample, turns.shape[0] - 1)]
     costate, sums = s[size:], s[2 * size :]
-    i = thread
-    while i < size:
-        index = part | _index(i, table, high, row_bits)
-        s[place(i)] = states[sample, index]
-        costate[place(i)] = s.dtype.type(0) if flags & LAST else costates[sample, index]
-        i += threads
-    if flags & LAST:
+    _fetch(s, states[sample], whole, part, bits, table, high)
+    if not flags & LAST:
+        _fetch(costate, costates[sample], whole, part, bits, table, high)
+    else:
+        i = thread
+        while i < size:
+            costate[i] = s.dtype.type(0)
+            i += threads
         cuda.syncthreads()
         if thread == 0:  # few numbers, and several masks may share a place
             first = read(table, group + MASKS)
@@ -298,7 +334,7 @@ def backward(states, costates, weights, turns, table, group, gradients, amplitud
         _transform(costate, size, table, group, mine)
         i = thread
         while i < size:
-            costate[place(i)] *= s[place(i)]
+            costate[i] *= s[i]
             i += threads
     run = read(table, group + RUNS_END)
     while run > read(table, group + RUNS):
@@ -311,15 +347,11 @@ def backward(states, costates, weights, turns, table, group, gradients, amplitud
         cuda.syncthreads()
         _add_rows(sums, read(table, run + 3) - first_slot, gradients[sample, tile], first_slot)
     cuda.syncthreads()
-    i = thread
-    while i < size:
-        index, x = part | _index(i, table, high, row_bits), costate[place(i)]
-        if not flags & FIRST:
-            states[sample, index] = s[place(i)]
-            costates[sample, index] = x
-        elif index < dimension:
-            amplitude_gradients[sample, index] = x + x
-        i += threads
+    if not flags & FIRST:
+        _return(s, states[sample], whole, s.dtype.type(1), part, bits, table, high)
+        _return(costate, costates[sample], whole, s.dtype.type(1), part, bits, table, high)
+    elif dimension:
+        _return(costate, amplitude_gradients[sample], dimension, s.dtype.type(2), part, bits, table, high)
 
 
 @_kernel

@@ -10,6 +10,8 @@ position in it is an index into it:
 - a group: the columns below. HIGH is where the state's index of each 2^ROW_BITS-th amplitude of tile 0 stands, OUTER
   the state's qubits that number the tiles, MASKS the Z strings in the group's order, TRANSFORM the passes of a
   Walsh-Hadamard transform.
+
+The kernels take the constants below as they are when they are compiled: touch ``kernels.py`` after a change.
 """
 
 from __future__ import annotations

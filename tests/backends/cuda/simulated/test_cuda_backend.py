@@ -1,5 +1,7 @@
 """The option device='cuda' of the backend `adjoint`, and the torch layer on top of it."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from cuda_cases import every_gate
@@ -9,8 +11,9 @@ from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
 from qllmft.heads.layer import expectations
 from qllmft_backends import create
-from qllmft_backends.adjoint.cuda import CudaAdjointEngine
+from qllmft_backends.adjoint.cuda import CudaAdjointEngine, find_limits
 
+BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
 OBSERVABLES = [SparsePauliOp(["IIZ", "ZZI"], [0.5, -2.0]), SparsePauliOp(["ZIZ"])]
 
 
@@ -58,3 +61,14 @@ def test_a_model_has_encoder_and_head_on_the_device():
     assert all(isinstance(engine, CudaAdjointEngine) and engine.launches for engine in engines)
     for got, expected in zip(*losses[::-1], strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_benchmark_measures_and_checks(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import gpu
+
+    row = gpu.measure("head", 2, find_limits(), seconds=0)
+    assert row.agrees
+    assert (row.launches, row.tiles) == (3, (1, 1))
+    assert min(row.host_ms, row.device_ms, row.cpu_ms) > 0
+    assert gpu.main([]) == 2  # a simulated GPU is not measured

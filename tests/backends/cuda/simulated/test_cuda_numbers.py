@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from cuda_cases import GROUPED, WHOLE, WIDER, Case, close, every_gate
+from numba import cuda
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Pauli, Statevector
 
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits
+from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits, kernels
 
 EVERY = ("zero state", "fewer amplitudes", "all amplitudes")
 CASES = [
@@ -64,6 +65,26 @@ def test_any_number_of_threads_and_rows_of_sums(threads):
     close(engine.vjp(tape, case.cotangent)[0], case.by_angle)
 
 
+@pytest.mark.parametrize("rotations", [1, 2, 3])
+@pytest.mark.parametrize("threads", [5, 8])
+def test_few_rotations_are_added_up_by_several_threads_each(rotations, threads):
+    circuit = QuantumCircuit(7)
+    for qubit, theta in enumerate(ParameterVector("t", rotations)):
+        circuit.ry(theta, 2 * qubit)
+        circuit.cx(2 * qubit, 2 * qubit + 1)
+    program = lower(circuit)
+    masks, angles, cotangent = np.array([1, 3, 64]), np.linspace(-2, 2, rotations)[np.newaxis], np.ones((1, 3))
+    amplitudes = np.random.default_rng(rotations).normal(size=(1, 128))
+    gradients = []
+    for engine in (
+        AdjointEngine(program, masks, "float64"),
+        CudaAdjointEngine(program, masks, "float64", Limits(48 * 1024, threads)),
+    ):
+        _, tape = engine.forward(angles, amplitudes)
+        gradients.append(engine.vjp(tape, cotangent)[0])
+    close(*gradients[::-1])
+
+
 def test_many_rotations_on_one_qubit_make_several_passes():
     circuit = QuantumCircuit(3)
     for theta in ParameterVector("t", 70):
@@ -80,6 +101,26 @@ def test_many_rotations_on_one_qubit_make_several_passes():
     expected, expected_tape = reference.forward(angles)
     close(values, expected)
     close(engine.vjp(tape, cotangent)[0], reference.vjp(expected_tape, cotangent)[0])
+
+
+def test_no_gates_on_several_threads():
+    program, masks = lower(QuantumCircuit(6)), np.array([1, 32])
+    amplitudes = np.random.default_rng(0).normal(size=(2, 64))
+    answers = []
+    for engine in (AdjointEngine(program, masks, "float64"), CudaAdjointEngine(program, masks, "float64", WHOLE)):
+        values, tape = engine.forward(np.zeros((2, 0)), amplitudes)
+        answers.append((values, *engine.vjp(tape, np.ones((2, 2)), amplitudes=True)))
+    for expected, got in zip(*answers, strict=True):
+        close(got, expected)
+
+
+@pytest.mark.parametrize(("columns", "depth"), [(2, 3), (4, 1), (1, 4)])
+def test_shares_are_added_up_by_rows_of_threads(columns, depth):
+    shares = np.random.default_rng(0).normal(size=(2 * 7, 5))
+    totals = cuda.device_array((2, 5), np.float64)
+    launch = kernels.add_up[(2, -(-5 // columns)), (columns, depth), 0, 8 * columns * depth]
+    launch(cuda.to_device(shares), totals)
+    close(totals.copy_to_host(), shares.reshape(2, 7, 5).sum(axis=1))
 
 
 def test_gradients_are_the_parameter_shifts_and_values_qiskits():

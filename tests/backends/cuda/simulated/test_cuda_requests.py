@@ -133,16 +133,55 @@ def test_state_and_costate_are_what_a_sample_takes():
     assert 2 * 2**26 < engine.bytes_per_sample(0, training=True) < 1.01 * 2 * 2**26
 
 
+def out_of_memory(*args):
+    raise RuntimeError("[CUresult.CUDA_ERROR_OUT_OF_MEMORY] Call to cuMemAlloc results in ...")
+
+
 def test_a_full_device_is_an_error_that_says_so(monkeypatch):
     case = Case(3, 2)
     engine = case.engine()
-
-    def refuse(*args):
-        raise RuntimeError("[CUresult.CUDA_ERROR_OUT_OF_MEMORY] Call to cuMemAlloc results in ...")
-
-    monkeypatch.setattr(cuda, "device_array", refuse)
+    monkeypatch.setattr(cuda, "device_array", out_of_memory)
     with pytest.raises(BackendError, match="the GPU had no 0 MiB left for an array of shape"):
         engine.forward(case.angles)
+
+
+def test_kept_arrays_are_given_up_before_that(monkeypatch):
+    case = Case(4, 3)
+    engine = case.engine()
+    engine.values(case.angles)
+    allocate = cuda.device_array
+    asked = []
+
+    def full_at_first(*args):
+        asked.append(args)
+        return out_of_memory() if len(asked) == 1 else allocate(*args)
+
+    monkeypatch.setattr(cuda, "device_array", full_at_first)
+    values, _ = engine.forward(case.angles)
+    close(values, case.values)
+    assert len(asked) > 1
+    assert asked[1] == asked[0]
+
+
+def test_other_faults_of_the_driver_are_not_hidden(monkeypatch):
+    case = Case(3, 2)
+    engine = case.engine()
+    monkeypatch.setattr(cuda, "device_array", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        engine.forward(case.angles)
+
+
+def test_many_shapes_are_not_kept_for_ever(monkeypatch):
+    monkeypatch.setattr(device_module, "_MOST_KEPT_SHAPES", 6)
+    monkeypatch.setattr(device_module, "_MOST_KEPT_OF_A_SHAPE", 1)
+    case = Case(1, 9)
+    engine = case.engine()
+    for samples in range(1, 10):
+        engine.values(case.angles[:samples])
+        tapes = [engine.forward(case.angles[:samples])[1] for _ in range(2)]
+        del tapes
+        assert len(engine._device._kept) <= 6
+        assert all(len(arrays) <= 1 for arrays in engine._device._kept.values())
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
