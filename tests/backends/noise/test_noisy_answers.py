@@ -54,6 +54,16 @@ def test_standard_errors_are_the_scatter_of_repeated_answers(way):
     assert len(np.unique(got.values, axis=0)) > 200
 
 
+def test_one_pass_of_equation_2_has_the_shots_standard_error():
+    circuit, values, observables = question(head_circuit(3), 2)
+    options = {"readout_error": 0.2, "dtype": "float64"}
+    z = create("adjoint", options).expectations(circuit, values, observables).values[:, :3]
+    got = create("adjoint", options | {"shots": 500, "shot_model": "gaussian"}).expectations(
+        circuit, values, observables
+    )
+    np.testing.assert_allclose(got.standard_errors[:, :3], np.sqrt((1 - z**2) / 500), atol=1e-12)
+
+
 def test_distinct_trajectories_are_simulated_once(monkeypatch):
     asked = question(head_circuit(4), 3)
     backend = create("adjoint", {"noise": "paper_high", "trajectories": 2000})

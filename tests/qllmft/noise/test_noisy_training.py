@@ -7,6 +7,7 @@ from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model
 from qllmft.config import NoiseConfig
 from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noise
 from qllmft.randomness import derive_seed
+from qllmft.rivals import TrainedHead
 from qllmft.train import Checkpoint, evaluate, exact_accuracy, fit, loop
 
 TRAIN, VALIDATION = examples(24), examples(15, seed=1)
@@ -119,6 +120,15 @@ def test_the_encoder_is_noiseless():
     with torch.no_grad():
         assert torch.equal(head.encoder(TRAIN.x), model(NoiseConfig()).encoder(TRAIN.x))
         assert not torch.allclose(head(TRAIN.x), model(NoiseConfig())(TRAIN.x), atol=0.01)
+
+
+def test_predictions_follow_the_seed():
+    x = examples(300).x.numpy()
+    noise = NoiseConfig(gates="explicit", one_qubit_rate=0.3, two_qubit_rate=0.3, shots=10)
+    first, second = (TrainedHead("noisy", model(noise), SETTINGS, seed) for seed in (1, 2))
+    labels = first.predict(x)
+    assert (first.predict(x) == labels).all()
+    assert (second.predict(x) != labels).any()
 
 
 def gradients(noise, seed=0):
