@@ -26,6 +26,16 @@ def ring(n_qubits, layers):
     return lower(circuit)
 
 
+def mostly_fixed(n_qubits, layers):
+    """The ring of CNOTs with an R_Y after the last of each layer: most passes have no rotation."""
+    circuit = QuantumCircuit(n_qubits)
+    for theta in ParameterVector("t", layers):
+        for i in range(n_qubits):
+            circuit.cx(i, (i + 1) % n_qubits)
+        circuit.ry(theta, 0)
+    return lower(circuit)
+
+
 def made(program, limits, backward, itemsize=4):
     masks = 1 << np.arange(program.n_qubits)
     return plan.make_plan(program, masks, itemsize, limits, backward=backward)
@@ -42,12 +52,13 @@ def test_threads_of_a_warp_meet_in_no_bank(n_qubits):
         assert len({place(i) % 32 for i in warp}) == 32, window
 
 
+@pytest.mark.parametrize("circuit", [ring, mostly_fixed])
 @pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize(
     ("n_qubits", "limits"), [(3, H100), (10, SMALL), (13, SMALL), (15, H100), (16, A100), (12, Limits(9000, 64))]
 )
-def test_every_gate_runs_once_and_in_order_on_tiles_that_cover_the_state(n_qubits, limits, backward):
-    program = ring(n_qubits, 2)
+def test_every_gate_runs_once_and_in_order_on_tiles_that_cover_the_state(n_qubits, limits, backward, circuit):
+    program = circuit(n_qubits, 3)
     made_plan = made(program, limits, backward)
     table = made_plan.table.tolist()
     width, bits = made_plan.n_qubits, made_plan.tile_bits
@@ -74,7 +85,10 @@ def test_every_gate_runs_once_and_in_order_on_tiles_that_cover_the_state(n_qubit
         passes = []
         for start in range(row[plan.RUNS], row[plan.RUNS_END], plan.RUN_WIDTH):
             first, end, low, high = table[start : start + plan.RUN_WIDTH]
-            passes += range(first, end, plan.PASS_WIDTH)
+            run = range(first, end, plan.PASS_WIDTH)
+            codes = [table[op + 1] for at in run for op in range(table[at], table[at + 1], plan.OP_WIDTH)]
+            assert [(code >> 9) - 1 for code in codes if code >> 9] == list(range(low, high))
+            passes += run
             slots_seen += range(low, high)
             assert (high - low) * 4 * (made_plan.threads + 1) + 2 * 4 * 2**bits <= made_plan.shared_bytes
         if backward:

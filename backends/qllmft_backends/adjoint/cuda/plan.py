@@ -233,15 +233,14 @@ def _below(window: Sequence[int]) -> list[int]:
 def _runs(ops: list[list[int]], passes: Sequence[tuple[int, int, list[int]]], at: int, sum_rows: int) -> list[int]:
     """Rows of the runs of a group whose passes stand at ``at``; slots are numbered in the order of the gates."""
     rows: list[list[int]] = []
+    slot = sum(op[3] >= 0 for op in ops[: passes[0][0]]) if passes else 0
     for i, (first, end, _) in enumerate(passes):
-        slots = [op[3] for op in ops[first:end] if op[3] >= 0]
-        here = at + PASS_WIDTH * i
-        if rows and rows[-1][3] - rows[-1][2] + len(slots) <= sum_rows:
-            rows[-1][1] = here + PASS_WIDTH
-            rows[-1][3] += len(slots)
+        here, start = at + PASS_WIDTH * i, slot
+        slot += sum(op[3] >= 0 for op in ops[first:end])
+        if rows and slot - rows[-1][2] <= sum_rows:
+            rows[-1][1], rows[-1][3] = here + PASS_WIDTH, slot
         else:
-            start = slots[0] if slots else rows[-1][3] if rows else 0
-            rows.append([here, here + PASS_WIDTH, start, start + len(slots)])
+            rows.append([here, here + PASS_WIDTH, start, slot])
     return list(chain.from_iterable(rows))
 
 

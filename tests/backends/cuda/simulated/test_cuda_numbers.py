@@ -103,6 +103,21 @@ def test_many_rotations_on_one_qubit_make_several_passes():
     close(engine.vjp(tape, cotangent)[0], reference.vjp(expected_tape, cotangent)[0])
 
 
+def test_launches_that_begin_with_passes_of_no_rotation():
+    circuit = QuantumCircuit(6)
+    for theta in ParameterVector("t", 3):
+        for qubit in range(6):
+            circuit.cx(qubit, (qubit + 1) % 6)
+        circuit.ry(theta, 0)
+    program, masks = lower(circuit), np.array([1, 8, 33])
+    angles, amplitudes = np.array([0.3, -1.0, 2.0]), np.random.default_rng(0).normal(size=(2, 64))
+    gradients = []
+    for engine in (AdjointEngine(program, masks, "float64"), CudaAdjointEngine(program, masks, "float64", GROUPED)):
+        _, tape = engine.forward(angles, amplitudes)
+        gradients.append(engine.vjp(tape, np.ones((2, 3)))[0])
+    close(*gradients[::-1])
+
+
 def test_no_gates_on_several_threads():
     program, masks = lower(QuantumCircuit(6)), np.array([1, 32])
     amplitudes = np.random.default_rng(0).normal(size=(2, 64))
