@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from qllmft.run import Reporter
-from qllmft.train import EpochMetrics
+from qllmft.training import EpochMetrics
 
 PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
 

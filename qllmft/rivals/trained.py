@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import Classifier, build_classifier, reseed
 from qllmft.randomness import derive_seed
-from qllmft.train import Checkpoint, EpochMetrics, Examples, Selection, exact_accuracy, fit, logits_of
+from qllmft.training import Checkpoint, EpochMetrics, Examples, Selection, exact_accuracy, fit, logits_of
 
 
 class TrainedHead:
@@ -23,7 +23,7 @@ class TrainedHead:
         model: embeddings (B, D) to logits (B, k).
         config: how to train it.
         seed: of shuffling and noise.
-        checkpoint, on_epoch: as in `qllmft.train.fit`.
+        checkpoint, on_epoch: as in `qllmft.training.fit`.
     """
 
     def __init__(

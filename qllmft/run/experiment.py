@@ -23,7 +23,7 @@ from qllmft.run.model_store import StoredModel, save_model
 from qllmft.run.reporter import Reporter
 from qllmft.run.statistics import Accuracy
 from qllmft.run.versions import versions
-from qllmft.train import EpochMetrics, Examples
+from qllmft.training import EpochMetrics, Examples
 from qllmft_backends import Backend, create
 
 

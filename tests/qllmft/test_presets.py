@@ -15,14 +15,13 @@ SINGLE = {f"single-{q}q": q for q in (10, 12, 14, 16, 18)}
 MULTI = {f"multi-{q}q": q for q in (10, 12, 14, 16, 18)}
 NN_ENCODER = {f"nn-encoder-{h}": h for h in (0, 48, 96, 144, 192)}
 NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
-NOISE = {f"noise-{word}-{q}q" for word in ("low", "high") for q in (10, 12, 14, 16, 18)}  # see qllmft/noise
 OTHER = {"single-14q-no-linear", "recommended"}
 NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
 PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"recommended"})
 
 
 def test_the_presets_are_these():
-    assert preset_names() == sorted([*PAPER, *NOISE, "recommended"])
+    assert preset_names() == sorted([*PAPER, "recommended"])
 
 
 @pytest.mark.parametrize("name", preset_names())

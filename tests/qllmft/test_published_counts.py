@@ -9,7 +9,7 @@ from qllmft.description import describe, encoder_template, head_template
 from qllmft.heads import build_classifier
 from qllmft.presets import load_preset
 from qllmft.rivals import logistic_regression
-from qllmft.train import Examples
+from qllmft.training import Examples
 
 D, K = 768, 2  # paraphrase-mpnet-base-v2 and SST-2
 

@@ -48,10 +48,7 @@ HOMES = {
 }  # fmt: skip
 
 
-HIDDEN = pytest.mark.xfail(strict=True, reason="the package qllmft.train hides the function once it is imported")
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=HIDDEN if name == "train" else ()) for name in HOMES])
+@pytest.mark.parametrize("name", HOMES)
 def test_a_public_name_is_what_its_module_defines(name):
     assert getattr(qllmft, name) is getattr(import_module(HOMES[name]), name)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-import qllmft.train.loop
+import qllmft.training.loop
 from qllmft.run import Predictor
 
 
@@ -19,7 +19,7 @@ def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
 
 
 def test_ctrl_c_while_a_rival_trains_leaves_no_result_and_the_run_goes_on(run, cli, tmp_path, monkeypatch):
-    original = qllmft.train.loop._train_epoch
+    original = qllmft.training.loop._train_epoch
 
     def stopped_at_the_perceptron(model, *arguments):
         if model.encoder is None:
@@ -28,7 +28,7 @@ def test_ctrl_c_while_a_rival_trains_leaves_no_result_and_the_run_goes_on(run, c
 
     arguments = run.arguments(tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(qllmft.train.loop, "_train_epoch", stopped_at_the_perceptron)
+        patch.setattr(qllmft.training.loop, "_train_epoch", stopped_at_the_perceptron)
         output, _ = cli(*arguments, code=130)
     assert "Interrupted after epoch 6 of 6." in output
     assert not (tmp_path / "out" / "result.json").exists()

@@ -73,12 +73,12 @@ def test_predict_streams_and_a_broken_line_ends_it_without_a_traceback(run):
 # Saves after every epoch instead of every few seconds, and waits after the third for the signal.
 STOPPED = """
 import signal, sys, time
-import qllmft.train.loop
+import qllmft.training.loop
 from qllmft.cli.main import main
 from qllmft.run import RunFolder
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without it
-qllmft.train.loop.CHECKPOINT_EVERY_S = -1.0
+qllmft.training.loop.CHECKPOINT_EVERY_S = -1.0
 write = RunFolder.write_metrics
 
 def write_and_wait(self, metrics):

@@ -9,7 +9,7 @@ import torch
 from qllmft.config import ModelConfig, NoiseConfig, TrainConfig
 from qllmft.embed import Embeddings
 from qllmft.heads import build_classifier
-from qllmft.train import Examples
+from qllmft.training import Examples
 from qllmft_backends import create
 
 D, SEED = 6, 5

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from qllmft.rivals import GridRival, logistic_regression, support_vectors
-from qllmft.train import Examples
+from qllmft.training import Examples
 
 
 class Threshold:

@@ -7,7 +7,7 @@ import torch
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
-from qllmft.train import Checkpoint, Examples, fit
+from qllmft.training import Checkpoint, Examples, fit
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05)
 

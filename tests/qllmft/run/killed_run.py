@@ -12,7 +12,7 @@ import torch
 from tiny_runs import HashBody, config
 
 from qllmft.run import Reporter, experiment, run_experiment
-from qllmft.train import loop
+from qllmft.training import loop
 
 
 class StandStill(Reporter):

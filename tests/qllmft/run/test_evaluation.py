@@ -11,7 +11,7 @@ from qllmft.config import DataConfig
 from qllmft.errors import UserError
 from qllmft.run import evaluation, load_model, run_experiment
 from qllmft.run.evaluation import Evaluation, evaluate_run
-from qllmft.train import logits_of
+from qllmft.training import logits_of
 
 
 @pytest.fixture(autouse=True)

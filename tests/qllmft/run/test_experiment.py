@@ -15,7 +15,7 @@ from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.rivals import GridRival, TrainedHead
 from qllmft.run import Accuracy, Reporter, load_model, run_experiment, versions
-from qllmft.train import logits_of
+from qllmft.training import logits_of
 from qllmft_backends import UnknownBackendError
 
 TEST_SIZE = 2 * 35 - 2 * PER_LABEL

@@ -1,6 +1,7 @@
 """A backend beside the exact model: the report, by hand and by simulation; a trained run on another backend."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,6 +121,17 @@ def test_a_prediction_from_shots_has_the_error_of_its_label(run):
         assert prediction.standard_error == error[p.argmax()] > 0
     exact = Predictor(model.model).exact(np.stack([vector(text) for text in TEXTS]))
     assert not exact.standard_errors.any(), "exact whatever the backend"
+
+
+def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one():
+    model = Predictor(SimpleNamespace(label_names=("a", "b", "c")))
+    p, errors = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]])
+    z = np.zeros((2, 3))
+    found = list(model.measured_predictions(["one", "two"], Answers(p, errors, np.array([False, True]), z, z)))
+    assert [(f.text, f.label, f.standard_error, f.decided) for f in found] == [
+        ("one", "b", 0.02, False),
+        ("two", "c", 0.06, True),
+    ]
 
 
 def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):

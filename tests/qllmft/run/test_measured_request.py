@@ -9,7 +9,7 @@ from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
 from qllmft.run.measured import Answers, HeadRequest, head_request, measure, shots_of
-from qllmft.train import logits_of
+from qllmft.training import logits_of
 from qllmft_backends import create
 
 D, N = 9, 5

@@ -12,7 +12,7 @@ from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.run import StoredModel, load_model, save_model, versions
-from qllmft.train import logits_of
+from qllmft.training import logits_of
 
 D = 8
 SMALL = {"n_qubits": 4, "encoder_qubits": 4, "encoder_layers": 2, "reuploads": 2}

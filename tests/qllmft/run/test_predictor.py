@@ -10,7 +10,7 @@ from tiny_runs import LABELS, config, vector
 from qllmft.embed import BodyLocation
 from qllmft.errors import UserError
 from qllmft.run import Predictor, predictor, run_experiment
-from qllmft.train import logits_of
+from qllmft.training import logits_of
 
 TEXTS = [f"{label} new text {i}" for i in range(5) for label in LABELS]
 

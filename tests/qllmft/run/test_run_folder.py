@@ -10,7 +10,7 @@ from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.presets import load_preset, preset_names
 from qllmft.run import RunFolder
-from qllmft.train import EpochMetrics
+from qllmft.training import EpochMetrics
 
 
 def epoch(number: int) -> EpochMetrics:

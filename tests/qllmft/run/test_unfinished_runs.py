@@ -11,7 +11,7 @@ import torch
 from tiny_runs import config, without_seconds
 
 from qllmft.run import Outcome, Reporter, RunFolder, load_model, run_experiment
-from qllmft.train import loop
+from qllmft.training import loop
 
 
 class Stop(Reporter):

@@ -11,7 +11,7 @@ from small_training import SETTINGS, examples, model, same_bits
 from torch import nn
 
 from qllmft.errors import UserError
-from qllmft.train import Checkpoint, evaluate, fit
+from qllmft.training import Checkpoint, evaluate, fit
 
 VALIDATION = examples(5, seed=1)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_training import SETTINGS, STRUCTURES, examples, model, same_bits
 
-from qllmft.train import Checkpoint, EpochMetrics, Selection, fit, loop
+from qllmft.training import Checkpoint, EpochMetrics, Selection, fit, loop
 
 TRAIN, VALIDATION, SEED = examples(21), examples(9, seed=1), 5
 EPOCHS = SETTINGS.epochs

@@ -7,7 +7,7 @@ import torch
 from small_training import Recorder, examples
 
 from qllmft.config import TrainConfig
-from qllmft.train import fit, learning_rate
+from qllmft.training import fit, learning_rate
 
 
 def by_torch(config: TrainConfig) -> list[float]:

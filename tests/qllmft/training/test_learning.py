@@ -6,7 +6,7 @@ import torch
 from small_training import STRUCTURES, D, Recorder, examples, model
 
 from qllmft.config import TrainConfig
-from qllmft.train import Examples, evaluate, fit, learning_rate, logits_of
+from qllmft.training import Examples, evaluate, fit, learning_rate, logits_of
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Train: the loop, its checkpoints and what it learns from."""
 
-from qllmft.train.checkpoint import Checkpoint, State
-from qllmft.train.examples import Examples
-from qllmft.train.loop import (
+from qllmft.training.checkpoint import Checkpoint, State
+from qllmft.training.examples import Examples
+from qllmft.training.loop import (
     PAPER_STEPS,
     EpochMetrics,
     Selection,

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from small_training import SETTINGS, examples, model
 
-from qllmft.train import Checkpoint, fit, loop
+from qllmft.training import Checkpoint, fit, loop
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

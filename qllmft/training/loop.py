@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy
 from qllmft.config import TrainConfig
 from qllmft.heads.noise import noisy_connectors, reseed, without_noise
 from qllmft.randomness import derive_seed, torch_generator
-from qllmft.train.checkpoint import Checkpoint, State
-from qllmft.train.examples import Examples
+from qllmft.training.checkpoint import Checkpoint, State
+from qllmft.training.examples import Examples
 
 EVALUATION_BATCH = 1024
 PAPER_STEPS = 22_400  # 800 epochs of 28 batches

@@ -6,7 +6,7 @@ from torch import nn
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
-from qllmft.train import Examples
+from qllmft.training import Examples
 
 D = 6
 STRUCTURES = {

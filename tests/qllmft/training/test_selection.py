@@ -7,7 +7,7 @@ import torch
 from small_training import Recorder, examples, same_bits
 
 from qllmft.config import TrainConfig
-from qllmft.train import EpochMetrics, Examples, Selection, State, fit, loop
+from qllmft.training import EpochMetrics, Examples, Selection, State, fit, loop
 
 # (loss, accuracy) of every epoch, and the epoch that wins
 SCRIPTS = [
