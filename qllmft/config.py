@@ -103,6 +103,10 @@ class ModelConfig(_Section):
             raise ValueError("hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension")
         if self.hidden_dim and not self.hidden_layers:
             raise ValueError(f"hidden_dim is {self.hidden_dim} and hidden_layers is 0; set hidden_layers to 1")
+        if self.encoder == "quantum" and (self.hidden_layers or self.batch_norm):
+            raise ValueError(
+                "hidden_layers and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
+            )
         if self.head == "mlp":
             return self
         if self.n_qubits < 2 or self.connectivity >= self.n_qubits:

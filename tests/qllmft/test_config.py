@@ -77,6 +77,8 @@ CONTRADICTIONS = [
         {"encoder": "mlp", "hidden_layers": 1},
         "hidden_layers is 1 and hidden_dim is 0; give the hidden layer a",
     ),
+    ("model", {"hidden_layers": 1, "hidden_dim": 8}, "hidden_layers and batch_norm belong to a classical encoder"),
+    ("model", {"batch_norm": True}, "hidden_layers and batch_norm belong to a classical encoder or head"),
     ("model", {"encoder": "mlp", "hidden_dim": 8}, "hidden_dim is 8 and hidden_layers is 0; set hidden_layers to 1"),
     ("model", {"n_qubits": 1}, "n_qubits is 1, connectivity 1; a head needs 2 qubits or more"),
     (

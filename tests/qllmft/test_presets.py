@@ -93,7 +93,7 @@ def test_the_recommended_preset():
 
 def test_settings_are_changed_by_dotted_names():
     preset = load_preset("multi-14q")
-    config = preset.config({"seed": 3, "train.epochs": 5, "model.reuploads": 6, "backend.options.dtype": "float64"})
+    config = preset.config({"model.reuploads": 6, "train.epochs": 5, "seed": 3, "backend.options.dtype": "float64"})
     assert (config.seed, config.train.epochs, config.model.reuploads) == (3, 5, 6)
     assert config.backend.options == {"dtype": "float64"}
     assert (config.model.n_qubits, config.model.n_encoders) == (14, 2), "the others stay"
