@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from qllmft.config import RunConfig
 from qllmft.heads import build_classifier
-from qllmft.train import PAPER_STEPS, one_torch_thread
+from qllmft.training import PAPER_STEPS, one_torch_thread
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.compiled.peak import multiply_add, rotate
 from qllmft_backends.adjoint.workers import for_each, thread_count

@@ -152,6 +152,50 @@ class BackendConfig(_Section):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class NoiseConfig(_Section):
+    """Noise of the head's circuit on the project's engine, in training, validation and test; the encoder has none.
+
+    The paper's are ``gates`` = paper_low or paper_high and 8192 shots. Rates are the r of ``depolarizing_error(r, n)``.
+    """
+
+    gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
+    one_qubit_rate: NonNegative | None = None  # of gates = "explicit"
+    two_qubit_rate: NonNegative | None = None
+    readout_error: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0  # probability that a measured bit is read flipped
+    shots: Count = 0  # S, measurements a sample; 0: exact values
+    shot_model: Literal["gaussian", "multinomial"] = (
+        "gaussian"  # eq. 2; multinomial: its gradient is blocked (figure 6)
+    )
+    trajectories: Positive = 1  # random runs a sample and pass, whose mean is taken; each with all shots
+
+    @property
+    def is_none(self) -> bool:
+        """Whether values are exact."""
+        return self.gates == "none" and not self.readout_error and not self.shots
+
+    @property
+    def backend_options(self) -> dict[str, Any]:
+        """Options of the backend ``adjoint`` that mean the same."""
+        if self.is_none:
+            return {}
+        options: dict[str, Any] = {"noise": self.gates, "readout_error": self.readout_error}
+        options |= {"trajectories": self.trajectories}
+        if self.gates == "explicit":
+            options |= {"one_qubit_rate": self.one_qubit_rate, "two_qubit_rate": self.two_qubit_rate}
+        return options | ({"shots": self.shots, "shot_model": self.shot_model} if self.shots else {})
+
+    @model_validator(mode="after")
+    def _rates_where_explicit(self) -> Self:
+        rates = (self.one_qubit_rate, self.two_qubit_rate)
+        if self.gates == "explicit" and None in rates:
+            raise ValueError("gates is 'explicit'; give one_qubit_rate and two_qubit_rate")
+        if self.gates != "explicit" and rates != (None, None):
+            raise ValueError(f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}")
+        if self.shots == 1:
+            raise ValueError("shots is 1; give 2 or more, or 0 for exact values")
+        return self
+
+
 class RivalsConfig(_Section):
     """Classical heads trained beside the quantum one on the same embeddings and split."""
 
@@ -168,12 +212,33 @@ class RunConfig(_Section):
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     backend: BackendConfig = BackendConfig()
+    noise: NoiseConfig = NoiseConfig()
     rivals: RivalsConfig = RivalsConfig()
+
+    @model_validator(mode="after")
+    def _noise_has_one_source(self) -> Self:
+        own = {"noise", "one_qubit_rate", "two_qubit_rate", "readout_error", "shots", "shot_model", "trajectories"}
+        if self.backend.name == "adjoint" and (given := sorted(own & self.backend.options.keys())):
+            raise ValueError(
+                f"training has its noise in the section noise; move {', '.join(given)} of the backend there"
+            )
+        if self.noise.is_none:
+            return self
+        if self.backend.name != "adjoint":
+            raise ValueError(
+                f"the section noise is about the backend 'adjoint', and {self.backend.name!r} has noise and shots of "
+                "its own; set them in backend.options, or choose the backend 'adjoint'"
+            )
+        if self.model.head != "quantum":
+            raise ValueError("noise acts on a quantum head, and the head is 'mlp'; leave it out")
+        return self
 
     @property
     def identity(self) -> str:
         """Hash of all that can change a result: 12 hexadecimal digits. Equal configurations name the same run."""
         content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}})
+        if self.noise == NoiseConfig():  # exact runs keep the names that they had before there was noise
+            del content["noise"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -49,6 +49,8 @@ BACKENDS: dict[str, Entry] = {
         module="qllmft_backends.adjoint.backend",
         backend="AdjointBackend",
         options="AdjointOptions",
+        device="CPU or NVIDIA GPU",
+        noise="none; depolarizing_error(r, n) after every gate, readout error and shots as options",
         limits="30 qubits; gates ry, cx, x, z, h, cz, swap",
     ),
     "aer_statevector": Entry(

@@ -6,7 +6,9 @@ Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a ba
 from qllmft_circuits.ansatz import AnsatzOptions, Block, append_ansatz_layer
 from qllmft_circuits.encoder import PAPER_ENCODER_LAYERS, encoder_circuit
 from qllmft_circuits.head import Readout, data_parameters, head_circuit, readout_observables, weight_parameters
-from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_text
+from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
+from qllmft_circuits.loading import loading_circuit
+from qllmft_circuits.qasm import from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
 
 __all__ = [
     "PAPER_ENCODER_LAYERS",
@@ -18,9 +20,16 @@ __all__ = [
     "count",
     "data_parameters",
     "draw_figure",
+    "draw_svg",
     "draw_text",
     "encoder_circuit",
+    "from_qasm3",
+    "from_qpy",
     "head_circuit",
+    "loading_circuit",
     "readout_observables",
+    "to_qasm2",
+    "to_qasm3",
+    "to_qpy",
     "weight_parameters",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,3 +77,16 @@ def draw_figure(circuit: QuantumCircuit, *, fold: int = 24) -> Any:
         fold: gates a line.
     """
     return circuit.draw("mpl", fold=fold, style="bw")
+
+
+def draw_svg(circuit: QuantumCircuit, *, fold: int = 24) -> str:
+    """`draw_figure` as the text of an SVG file; the same circuit gives the same text (needs ``qllmft[demo]``)."""
+    figure = draw_figure(circuit, fold=fold)
+    import matplotlib as mpl  # after draw_figure, whose error names what to install
+    from matplotlib import pyplot as plt
+
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "qllmft"}):
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    plt.close(figure)
+    return buffer.getvalue()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.prompt import Confirm
+from rich.text import Text
 
 from qllmft.cli.options import parse_settings
 from qllmft.errors import UserError
@@ -98,7 +100,8 @@ def _attend(backend: Any) -> None:
 
     backend.progress = progress
     if sys.stdin.isatty():
-        backend.confirm = lambda estimate: typer.confirm(f"{estimate}. Send?", err=True)
+        # typer.confirm would write the last blank of its question to standard output, before the first answer
+        backend.confirm = lambda estimate: Confirm.ask(Text(f"{estimate}. Send?"), console=console, default=False)
 
 
 def show_estimate(backend: Any, circuit: Any, parameters: Any) -> None:
@@ -124,7 +127,9 @@ def check_flags(backend: Backend | None, ledger: Path, *, dry_run: bool, resume:
     if backend is None or not backend.capabilities.remote:
         name = backend.name if backend else "no backend"
         raise UserError(f"{flag} is about circuits that are sent away, and {name} sends none. Leave it out.")
-    if resume and not ledger.is_dir():
+    from qllmft_backends.ionq import Ledger
+
+    if resume and not Ledger(ledger).path.exists():  # a call that sent nothing leaves a folder too
         raise UserError(
             f"there is nothing to resume: no ledger in {ledger}. Leave --resume out, or name the folder with --ledger."
         )

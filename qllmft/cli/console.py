@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from qllmft.run import Reporter
-from qllmft.train import EpochMetrics
+from qllmft.training import EpochMetrics
 
 PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
 
@@ -93,6 +93,7 @@ def result_table(result: dict[str, Any]) -> Table:
         title_style="",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 2, 0, 0),
     )
     table.add_column("model", no_wrap=True)
     for column in ("parameters", "validation", "test [95 % interval]", "seconds"):
@@ -106,4 +107,12 @@ def result_table(result: dict[str, Any]) -> Table:
             escape(f"{100 * row['test']['value']:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"),
             f"{row['seconds']:.1f}",
         )
+    exact = [row for row in result["models"] if "test_exact" in row]
+    if exact:
+        table.caption = "; ".join(
+            f"{row['name']} without its circuit's noise: validation {100 * row['validation_exact']:.1f} %, "
+            f"test {100 * row['test_exact']:.2f} %"
+            for row in exact
+        )
+        table.caption_justify = "left"
     return table

@@ -76,14 +76,16 @@ def jobs(
         typer.echo(dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("job", no_wrap=True)
-    for column in ("state", "machine", "circuits", "shots"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("note", overflow="fold")
+    for column in ("job", "state", "machine", "circuits", "shots"):
+        table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
-        cells = (row.job_id, row.state, row.backend, row.circuits, row.shots, row.note)
+        cells = (row.job_id, row.state, row.backend, row.circuits, row.shots)
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for row in rows:
+        if row.note:  # as long as a server's words are, and so no column
+            console.print(f"{row.job_id or row.chunk}: {row.note}", soft_wrap=True, highlight=False, markup=False)
 
 
 def ionq_sandbox(

@@ -10,12 +10,15 @@ import typer
 from rich.console import Console
 
 from qllmft.cli.bench import bench
+from qllmft.cli.doctor import doctor
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
+from qllmft.cli.export import export
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.predict import predict
 from qllmft.cli.report import report
+from qllmft.cli.study import study
 from qllmft.cli.train import train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
@@ -40,7 +43,10 @@ app.command()(bench)
 app.command()(energy)
 app.command()(backends)
 app.command()(jobs)
+app.command()(doctor)
+app.command()(study)
 app.command("ionq-sandbox")(ionq_sandbox)
+app.command()(export)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

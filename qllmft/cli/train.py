@@ -54,6 +54,17 @@ def train(
         str | None, typer.Option(help="Of the backend: GPU for aer_statevector, cuda for adjoint.", show_default="CPU")
     ] = None,
     backend_option: choice.Options = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            help="Gate noise of the head's circuit, in training, validation and test: none, paper_low, paper_high, "
+            "forte1. --set noise.NAME=VALUE reaches the rest.",
+            show_default="the preset's",
+        ),
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(help="Measurements S of each circuit, drawn by eq. 2; 0: exact.", show_default="0")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate L.", show_default="the preset's")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Batch size B.", show_default="16")] = None,
@@ -81,6 +92,8 @@ def train(
         "body.model": body,
         "backend.name": backend,
         "backend.options": _backend_options(device, backend_option),
+        "noise.gates": noise,
+        "noise.shots": shots,
         "train.epochs": epochs,
         "train.lr": lr,
         "train.batch_size": batch_size,

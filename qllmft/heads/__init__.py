@@ -3,6 +3,7 @@
 from qllmft.heads.classifier import Classifier, ansatz_options, build_classifier
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
+from qllmft.heads.noise import noisy_connectors, reseed, without_noise
 from qllmft.heads.quantum import QuantumHead
 
 __all__ = [
@@ -13,4 +14,7 @@ __all__ = [
     "QuantumHead",
     "ansatz_options",
     "build_classifier",
+    "noisy_connectors",
+    "reseed",
+    "without_noise",
 ]

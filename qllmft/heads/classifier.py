@@ -12,6 +12,7 @@ from qllmft.heads.mlp import linear, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.randomness import torch_generator
 from qllmft_backends import Backend, create
+from qllmft_backends.adjoint.backend import AdjointBackend
 from qllmft_circuits import AnsatzOptions
 
 
@@ -114,7 +115,7 @@ def build_classifier(
         n_inputs = config.n_qubits + 1 if config.skip else len(quantum_head.observables)
         final = linear(n_inputs, n_classes, torch_generator(seed, "weights", "final"), bias=not config.skip)
     return Classifier(
-        _build_encoder(config, dimension, seed),
+        _build_encoder(config, dimension, seed, backend),
         quantum_head,
         final,
         skip=config.skip,
@@ -122,7 +123,7 @@ def build_classifier(
     )
 
 
-def _build_encoder(config: ModelConfig, dimension: int, seed: int) -> nn.Module:
+def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Backend | None) -> nn.Module:
     if config.encoder == "mlp":
         return perceptron(
             dimension,
@@ -140,6 +141,7 @@ def _build_encoder(config: ModelConfig, dimension: int, seed: int) -> nn.Module:
             config.encoder_layers,
             options=options,
             pad=config.pad,
+            backend=backend if isinstance(backend, AdjointBackend) else None,
             generator=torch_generator(seed, "weights", "encoder", index),
         )
         for index in range(config.n_encoders)

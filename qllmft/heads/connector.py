@@ -8,8 +8,11 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
 from qllmft.heads.layer import expectations
+from qllmft.randomness import derive_seed
 from qllmft_backends import Backend
+from qllmft_backends.adjoint import Engine
 from qllmft_backends.adjoint.backend import AdjointBackend
+from qllmft_backends.adjoint.noisy import NoisyPass
 
 
 class AdjointConnector(TorchConnector):  # type: ignore[misc]
@@ -22,15 +25,22 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         network: the network; ``input_gradients`` must be on where something before it learns.
         backend: what the network's estimator runs on.
         initial_weights: (P,) weights in radians.
+
+    Attributes:
+        noise_on: whether passes draw the backend's noise, in training and in evaluation alike.
     """
 
     def __init__(self, network: EstimatorQNN, backend: Backend, initial_weights: Tensor) -> None:
         super().__init__(network, initial_weights=initial_weights.numpy())
         self._engine = None
+        self._noisy_pass = None
+        self.noise_on = True
         if not isinstance(backend, AdjointBackend):
             return
         circuit = network.circuit
         self._engine, sums = backend.compile(circuit, network.observables)
+        self._noisy_pass = backend.noisy_pass(circuit, self._engine)
+        self.reseed(backend.options.seed)
         program = self._engine.program
         order = [*network.input_params, *network.weight_params]
         columns = [program.parameters.index(p) for p in order]
@@ -38,6 +48,15 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         self.register_buffer("_angle_offset", torch.from_numpy(program.angle_offset).float(), persistent=False)
         coefficients = None if sums.is_plain else torch.from_numpy(sums.coefficients).float()
         self.register_buffer("_coefficients", coefficients, persistent=False)
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the adjoint backend was made with noise."""
+        return self._noisy_pass is not None
+
+    def reseed(self, seed: int) -> None:
+        """Let the noise of the next passes follow from ``seed``: pass after pass, each has a seed of its own."""
+        self._seed, self._passes = seed, 0
 
     def forward(self, input_data: Tensor | None = None) -> Tensor:
         """Expectation values (B, O) of data angles (B, Q) in radians."""
@@ -49,5 +68,13 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
             raise ValueError(f"data angles are {got}, expected (B, {self.neural_network.num_inputs}): one a qubit.")
         parameters = torch.cat([input_data, self.weight.expand(input_data.shape[0], -1)], dim=1)
         angles = torch.nn.functional.linear(parameters, self._angle_map, self._angle_offset)  # (B, G)
-        values = expectations(self._engine, angles)
+        values = expectations(self._next_pass(), angles)
         return values if self._coefficients is None else values @ self._coefficients.T
+
+    def _next_pass(self) -> Engine | NoisyPass:
+        """What the next pass goes through."""
+        assert self._engine is not None
+        if self._noisy_pass is None or not self.noise_on:
+            return self._engine
+        self._passes += 1
+        return self._noisy_pass(derive_seed(self._seed, "pass", self._passes))

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads.layer import expectations
-from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint import lower
+from qllmft_backends.adjoint.backend import AdjointBackend
 from qllmft_circuits import AnsatzOptions, encoder_circuit
 
 Pad = Literal["zeros", "bias"]
@@ -44,6 +45,7 @@ class QuantumEncoder(nn.Module):
         layers: ansatz layers.
         options: ansatz options; the paper's by default.
         pad: what fills the amplitudes past the embedding; see `amplitudes`.
+        backend: whose device simulates it; the CPU by default.
         generator: source of the initial weights.
 
     Raises:
@@ -59,6 +61,7 @@ class QuantumEncoder(nn.Module):
         *,
         options: AnsatzOptions | None = None,
         pad: Pad = "zeros",
+        backend: AdjointBackend | None = None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -71,7 +74,8 @@ class QuantumEncoder(nn.Module):
             )
         self.pad: Pad = pad
         program = lower(encoder_circuit(n_qubits, layers, options))
-        self._engine = AdjointEngine(program, np.array([1 << q for q in range(n_outputs)], dtype=np.int64))
+        masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
+        self._engine = (backend or AdjointBackend()).engine(program, masks)
         self.theta = nn.Parameter(initial_angles(program.n_angles, generator))
         self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
 

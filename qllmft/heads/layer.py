@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qllmft_backends.adjoint import AdjointEngine
+from qllmft_backends.adjoint import Engine
+from qllmft_backends.adjoint.noisy import NoisyPass
 
 
 class _Expectations(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, engine: AdjointEngine, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
+    def forward(ctx: Any, engine: Engine | NoisyPass, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
         loaded = None if amplitudes is None else amplitudes.detach().cpu().numpy()
         values, ctx.tape = engine.forward(angles.detach().cpu().numpy(), loaded)
         ctx.engine = engine
@@ -36,11 +37,11 @@ class _Expectations(torch.autograd.Function):
         )
 
 
-def expectations(engine: AdjointEngine, angles: Tensor, amplitudes: Tensor | None = None) -> Tensor:
+def expectations(engine: Engine | NoisyPass, angles: Tensor, amplitudes: Tensor | None = None) -> Tensor:
     """Z expectation values of a batch, differentiable in the angles and in the loaded amplitudes.
 
     Args:
-        engine: a compiled circuit.
+        engine: a compiled circuit, or a noisy pass through one.
         angles: gate angles in radians, (G,) shared by the batch or (B, G).
         amplitudes: (B, D) real initial amplitudes, D ≤ 2^Q, of norm 1; |0...0⟩ where None.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import initial_angles
-from qllmft_backends import Backend, create
+from qllmft_backends import Backend, BackendError, create
 from qllmft_circuits import (
     AnsatzOptions,
     Readout,
@@ -52,7 +55,7 @@ class QuantumHead(nn.Module):
         self.circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, options)
         self.observables = readout_observables(n_qubits, readout)
         weights = weight_parameters(self.circuit)
-        network = EstimatorQNN(
+        network = _Network(
             circuit=self.circuit,
             observables=self.observables,
             input_params=data_parameters(self.circuit),
@@ -69,3 +72,15 @@ class QuantumHead(nn.Module):
         """⟨Z⟩ (B, Q_m) of latent angles (B, Q) in radians."""
         values: Tensor = self.connector(latent)
         return values
+
+
+class _Network(EstimatorQNN):  # type: ignore[misc]
+    """An `EstimatorQNN` that lets a backend's own error through, where the library wraps every failed gradient."""
+
+    def _backward(self, input_data: Any, weights: Any) -> Any:
+        try:
+            return super()._backward(input_data, weights)
+        except QiskitMachineLearningError as error:
+            if isinstance(error.__cause__, BackendError):
+                raise error.__cause__ from None
+            raise

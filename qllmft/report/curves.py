@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from qllmft.train import EpochMetrics
+from qllmft.training import EpochMetrics
 
 TRAIN, VALIDATION, INK, GRID = "#0b5fa5", "#c2410c", "#1f2937", "#d1d5db"
 _STYLE: Any = {  # Any: matplotlib types each name of a setting

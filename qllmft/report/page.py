@@ -17,7 +17,7 @@ from qllmft.report.settings import describe_settings, shown
 from qllmft.report.verdict import percent, verdict
 from qllmft.run import RunFolder
 from qllmft.run.answers import TestAnswers
-from qllmft.train import EpochMetrics
+from qllmft.training import EpochMetrics
 from qllmft_circuits import draw_text
 
 

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from qllmft.train import Examples
+from qllmft.training import Examples
 
 Grid = Literal["small", "paper"]
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.train import Examples
+from qllmft.training import Examples
 
 
 class Contender(Protocol):

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.config import ModelConfig, TrainConfig
-from qllmft.heads import Classifier, build_classifier
-from qllmft.train import Checkpoint, EpochMetrics, Examples, Selection, fit, logits_of
+from qllmft.heads import Classifier, build_classifier, reseed
+from qllmft.randomness import derive_seed
+from qllmft.training import Checkpoint, EpochMetrics, Examples, Selection, exact_accuracy, fit, logits_of
 
 
 class TrainedHead:
@@ -22,7 +23,7 @@ class TrainedHead:
         model: embeddings (B, D) to logits (B, k).
         config: how to train it.
         seed: of shuffling and noise.
-        checkpoint, on_epoch: as in `qllmft.train.fit`.
+        checkpoint, on_epoch: as in `qllmft.training.fit`.
     """
 
     def __init__(
@@ -47,8 +48,13 @@ class TrainedHead:
         self.selection = fit(self.model, train, validation, self._config, self._seed, **self._fit_options)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Labels (N,) of embeddings (N, D)."""
+        """Labels (N,) of embeddings (N, D); with the noise of the head's circuit, where it has one."""
+        reseed(self.model, derive_seed(self._seed, "prediction noise"))
         return np.asarray(logits_of(self.model, torch.from_numpy(x)).argmax(dim=1).numpy(), np.int64)
+
+    def exact_accuracy(self, examples: Examples) -> float | None:
+        """Accuracy in [0, 1] without the noise of the head's circuit; None where it has none."""
+        return exact_accuracy(self.model, examples)
 
     @property
     def n_parameters(self) -> int:

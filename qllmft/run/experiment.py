@@ -23,7 +23,7 @@ from qllmft.run.model_store import StoredModel, save_model
 from qllmft.run.reporter import Reporter
 from qllmft.run.statistics import Accuracy
 from qllmft.run.versions import versions
-from qllmft.train import EpochMetrics, Examples
+from qllmft.training import EpochMetrics, Examples
 from qllmft_backends import Backend, create
 
 
@@ -61,7 +61,7 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
     if finished:
         reporter.message(f"This run is finished already; its record is {folder.result_file}.")
         return Outcome(folder, finished, config.train.epochs)
-    backend = create(config.backend.name, config.backend.options)
+    backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
     if config.model.head == "quantum":
         _announce_sending(backend, splits, config, reporter)
     train, validation, test, body_identity = _embedded(splits, config, reporter)
@@ -107,6 +107,7 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
         },
         "body": {"model": config.body.model, "identity": body_identity, "dimension": dimension},
         "selected_epoch": selection.epoch,
+        **({} if config.noise.is_none else {"noise": config.noise.model_dump(mode="json", exclude_none=True)}),
         "models": [_record(each, answers[each.contender.name], test) for each in fitted],
         "versions": versions(),
     }
@@ -142,7 +143,7 @@ def _announce_time(
     minutes = config.train.epochs * seconds / 60
     reporter.message(
         f"{backend.name}: an epoch will take about {seconds:.0f} s, {config.train.epochs} epochs {minutes:.0f} min. "
-        "The backend adjoint computes the same gradients faster; it knows no noise."
+        "The backend adjoint computes the same gradients faster, with --noise and --shots too."
     )
 
 
@@ -189,13 +190,15 @@ class _Fitted:
     contender: Contender
     validation: Accuracy
     seconds: float
+    validation_exact: float | None = None  # without the noise of the head's circuit; None where it has none
 
 
 def _fit(contender: Contender, train: Examples, validation: Examples) -> _Fitted:
     started = time.perf_counter()
     contender.fit(train, validation)
     seconds = time.perf_counter() - started
-    return _Fitted(contender, _score(contender.predict(validation.x.numpy()), validation), seconds)
+    exact = contender.exact_accuracy(validation) if isinstance(contender, TrainedHead) else None
+    return _Fitted(contender, _score(contender.predict(validation.x.numpy()), validation), seconds, exact)
 
 
 def _score(answers: NDArray[np.int64], examples: Examples) -> Accuracy:
@@ -205,6 +208,10 @@ def _score(answers: NDArray[np.int64], examples: Examples) -> Accuracy:
 
 def _record(fitted: _Fitted, answers: NDArray[np.int64], test: Examples) -> dict[str, Any]:
     """One model's line of the result."""
+    contender = fitted.contender
+    exact = {}
+    if fitted.validation_exact is not None and isinstance(contender, TrainedHead):
+        exact = {"validation_exact": fitted.validation_exact, "test_exact": contender.exact_accuracy(test)}
     return {
         "name": fitted.contender.name,
         "validation": fitted.validation.as_dict(),
@@ -212,4 +219,5 @@ def _record(fitted: _Fitted, answers: NDArray[np.int64], test: Examples) -> dict
         "parameters": fitted.contender.n_parameters,
         "seconds": fitted.seconds,
         "settings": fitted.contender.settings,
+        **exact,
     }

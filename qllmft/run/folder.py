@@ -15,7 +15,7 @@ from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.files import write_text
 from qllmft.run.answers import TestAnswers
-from qllmft.train import Checkpoint, EpochMetrics
+from qllmft.training import Checkpoint, EpochMetrics
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, QuantumHead
-from qllmft.train import logits_of
+from qllmft.training import logits_of
 from qllmft_backends import Backend
 
 Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviations with probability 0.95

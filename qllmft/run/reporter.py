@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from qllmft.train import EpochMetrics
+from qllmft.training import EpochMetrics
 
 
 class Reporter:

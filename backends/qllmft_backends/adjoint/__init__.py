@@ -1,6 +1,7 @@
 """The adjoint engine: real circuits on batches of real state vectors, with gradients in one reverse sweep."""
 
 from qllmft_backends.adjoint.engine import AdjointEngine, Tape
+from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.program import SUPPORTED_GATES, Program, ZObservables, lower
 
-__all__ = ["SUPPORTED_GATES", "AdjointEngine", "Program", "Tape", "ZObservables", "lower"]
+__all__ = ["SUPPORTED_GATES", "AdjointEngine", "Engine", "Program", "Tape", "ZObservables", "lower"]

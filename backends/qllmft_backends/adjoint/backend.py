@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from hashlib import blake2b
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient, EstimatorGradientResult
 
+from qllmft_backends.adjoint.answers import noisy_expectations
 from qllmft_backends.adjoint.engine import AdjointEngine
-from qllmft_backends.adjoint.program import ZObservables, lower
+from qllmft_backends.adjoint.frames import FrameProgram
+from qllmft_backends.adjoint.interface import Engine
+from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, ShotModel
+from qllmft_backends.adjoint.program import Program, ZObservables, lower
+from qllmft_backends.errors import BackendError
+from qllmft_backends.noise import PRESETS, GateNoise
+from qllmft_backends.parameter_shift import BatchedParameterShift
 from qllmft_backends.protocol import Backend, Capabilities, Expectations
+
+TRAJECTORIES = 1000  # of `expectations`, by default
 
 
 class AdjointOptions(BaseModel):
@@ -23,47 +35,155 @@ class AdjointOptions(BaseModel):
 
     Attributes:
         dtype: ``float32``, or ``float64`` for reference values.
+        device: ``cpu``, or ``cuda`` for an NVIDIA GPU.
+        noise: of the gates: ``none``, a preset, or ``explicit`` with the two rates.
+        one_qubit_rate, two_qubit_rate: the r of ``depolarizing_error(r, n)``, for ``explicit``; see `noise.py`.
+        readout_error: probability that a measured bit is read flipped.
+        shots: S, measurements a sample; None: none.
+        shot_model: ``multinomial``: true shots, each a trajectory of its own (the default with ``shots``);
+            ``gaussian``: eq. 2, which training can differentiate; ``exact``: none (the default without).
+        trajectories: random runs a sample whose mean is taken. None: 1 in training; 1000 where `expectations` is asked
+            for the values under gate noise.
+        seed: of all of it; the same seed and question give the same bits.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     dtype: Literal["float32", "float64"] = "float32"
+    device: Literal["cpu", "cuda"] = "cpu"
+    noise: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
+    one_qubit_rate: float | None = None
+    two_qubit_rate: float | None = None
+    readout_error: float = 0.0
+    shots: int | None = Field(None, ge=2)
+    shot_model: ShotModel | None = None
+    trajectories: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0)
+
+    def circuit_noise(self) -> CircuitNoise:
+        """The noise that these options ask for, with the trajectories of training.
+
+        Raises:
+            BackendError: where numbers are missing for it, or given and not used by it.
+        """
+        rates = (self.one_qubit_rate, self.two_qubit_rate)
+        if self.noise == "explicit":
+            if None in rates:
+                raise BackendError(f"noise is 'explicit', got the rates {rates}; it needs both.")
+            gates = GateNoise(float(rates[0] or 0), float(rates[1] or 0), self.readout_error)
+        else:
+            if rates != (None, None):
+                raise BackendError(
+                    f"the rates {rates} would not be used with noise={self.noise!r}; set noise='explicit', or leave "
+                    "them out."
+                )
+            gates = replace(PRESETS.get(self.noise, GateNoise(0, 0)), readout_error=self.readout_error)
+        model = self.shot_model or ("multinomial" if self.shots else "exact")
+        if (model == "exact") != (self.shots is None):
+            raise BackendError(f"shot_model is {model!r} with shots={self.shots}; give both, or neither.")
+        return CircuitNoise(gates, self.shots, model, self.trajectories or 1)
 
 
 class AdjointBackend(Backend):
-    """The project's own simulator: exact, batched, real amplitudes, adjoint gradients."""
+    """The project's own simulator: batched, real amplitudes, adjoint gradients; exact, or with noise.
+
+    Attributes:
+        noise: the noise in force.
+
+    Raises:
+        BackendError: for ``device='cuda'`` without a GPU that it runs on; says what was found and what is needed.
+    """
 
     name: ClassVar[str] = "adjoint"
 
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
+        self.noise = self.options.circuit_noise()
+        if self.options.device == "cuda":
+            _cuda().find_limits()
+            if not self.noise.is_none:
+                raise BackendError(
+                    "device='cuda' with noise or shots: these are drawn on the CPU only. Leave them out, or set "
+                    "device='cpu'."
+                )
 
     @property
     def capabilities(self) -> Capabilities:
-        """Exact and adjoint; up to 30 qubits of real gates."""
-        return Capabilities(exact=True, adjoint=True, max_qubits=30)
+        """Adjoint; exact without shots and gate noise (readout error has exact means); 30 qubits of real gates."""
+        shots, noisy = self.noise.shots is not None, self.noise.has_gate_noise
+        return Capabilities(
+            exact=not (shots or noisy),
+            shots=shots,
+            noisy=noisy or self.noise.gates.readout_error > 0,
+            adjoint=True,
+            max_qubits=30,
+        )
 
-    def compile(
-        self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]
-    ) -> tuple[AdjointEngine, ZObservables]:
+    def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
+        """An engine on this backend's device for a lowered circuit and (T,) Z strings."""
+        if self.options.device == "cuda":
+            engine: Engine = _cuda().CudaAdjointEngine(program, masks, self.options.dtype)
+            return engine
+        return AdjointEngine(program, masks, self.options.dtype)
+
+    def compile(self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> tuple[Engine, ZObservables]:
         """An engine for ``circuit`` that measures the strings of ``observables``.
 
         Raises:
             UnsupportedGateError: where a gate, an angle or an observable is not of the engine's kind.
         """
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        return AdjointEngine(lower(circuit), sums.masks, self.options.dtype), sums
+        return self.engine(lower(circuit), sums.masks), sums
+
+    def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], NoisyPass] | None:
+        """From a seed to a pass of training with this backend's noise; None where it has none.
+
+        Args:
+            circuit: what ``engine`` was compiled from.
+            engine: from `compile`.
+        """
+        if self.noise.is_none:
+            return None
+        assert isinstance(engine, AdjointEngine)
+        return partial(NoisyPass, engine, FrameProgram.of(circuit), self.noise)
 
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Exact values; see `Backend.expectations`."""
+        """Exact values, or noisy ones by `noisy_expectations`; see `Backend.expectations`."""
         engine, sums = self.compile(circuit, observables)
+        if not self.noise.is_none:
+            assert isinstance(engine, AdjointEngine)  # a device with noise is refused when the backend is made
+            noise = self.noise
+            if noise.has_gate_noise and self.options.trajectories is None:
+                noise = replace(noise, trajectories=TRAJECTORIES)
+            angles = engine.program.angles(np.asarray(values, np.float64))
+            frames = FrameProgram.of(circuit)
+            return noisy_expectations(engine, frames, noise, sums, angles, _seed(self.options.seed, frames, angles))
         answers = engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
         return Expectations(answers, np.zeros_like(answers))
 
-    def gradient(self) -> AdjointGradient:
-        """Adjoint gradients for `EstimatorQNN`."""
-        return AdjointGradient(self)
+    def gradient(self) -> BaseEstimatorGradient:
+        """Gradients for `EstimatorQNN`: by reverse sweeps, or of the noisy values by the parameter-shift rule."""
+        return AdjointGradient(self) if self.noise.is_none else BatchedParameterShift(self)
+
+
+def _seed(seed: int, frames: FrameProgram, angles: NDArray[np.float64]) -> int:
+    """A seed for one question, by its content: the same one gets the same bits, another one noise of its own."""
+    digest = blake2b(repr((seed, frames.gates.shape, angles.shape)).encode(), digest_size=8)
+    digest.update(frames.gates.tobytes())
+    digest.update(np.ascontiguousarray(angles).tobytes())
+    return int.from_bytes(digest.digest(), "little")
+
+
+def _cuda() -> Any:
+    """The package for GPUs, imported where one is asked for."""
+    try:
+        from qllmft_backends.adjoint import cuda
+    except ImportError as error:
+        raise BackendError(
+            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): pip install 'qllmft[gpu]'."
+        ) from error
+    return cuda
 
 
 class AdjointGradient(BaseEstimatorGradient):  # type: ignore[misc]

@@ -13,6 +13,7 @@ from qllmft_backends.adjoint.compiled import kernels
 from qllmft_backends.adjoint.compiled.simd import lanes
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.schedule import Schedule, make_schedule
+from qllmft_backends.adjoint.shots import GaussianShots
 from qllmft_backends.adjoint.workers import for_each
 from qllmft_backends.errors import BackendError
 
@@ -38,6 +39,8 @@ class Tape:
         cos: (1 or B, G) of half the angles, none negative.
         is_full: (chunks, G); see `rotations`.
         product: (chunks, L) factors of the states; see `rotations`.
+        shots: of the pass; None: exact values.
+        kept: (chunks, 2^Q · L) 1 where an outcome counted, 0 where it was rectified; None without shots.
     """
 
     states: Real | None
@@ -47,6 +50,8 @@ class Tape:
     cos: Real
     is_full: NDArray[np.bool_]
     product: Real
+    shots: GaussianShots | None = None
+    kept: Real | None = None
 
 
 @dataclass
@@ -67,6 +72,7 @@ class AdjointEngine:
     dtype: Literal["float32", "float64"] = "float32"
     _free: list[Real] = field(default_factory=list, repr=False)
     _plans: dict[int, _Plan] = field(default_factory=dict, repr=False)
+    _with_shots: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         n = self.program.n_qubits
@@ -79,20 +85,23 @@ class AdjointEngine:
         lane = np.arange(self._width)
         self._signs = np.concatenate([np.where(lane & d, 1, -1) for d in (1, 2, 4, 8)]).astype(self.dtype)
 
-    def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, Tape]:
+    def forward(
+        self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None
+    ) -> tuple[Real, Tape]:
         """Expectation values, and a tape for one backward sweep.
 
         Args:
             angles: gate angles in radians, (G,) where all samples share them, else (B, G).
             amplitudes: (B, D) real initial amplitudes, D ≤ 2^Q, normalised by the caller; |0...0⟩ where None.
+            shots: values from the frequencies of eq. 2; exact ones where None.
 
         Returns:
             ⟨Z-string⟩ (B, T) in the engine's dtype, and the tape.
         """
-        tape = self._tape(*self._checked(angles, amplitudes))
+        tape = self._tape(*self._checked(angles, amplitudes), shots)
         return self._run(tape, for_gradient=True), tape
 
-    def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
+    def values(self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None) -> Real:
         """Expectation values (B, T) of `forward`, without a tape and in bounded memory, for evaluation."""
         angles, amplitudes = self._checked(angles, amplitudes)
         samples = amplitudes.shape[0]
@@ -101,10 +110,21 @@ class AdjointEngine:
         out = np.empty((samples, self.masks.size), self.dtype)
         for start in range(0, samples, step):
             part_angles = angles if angles.ndim == 1 else angles[start : start + step]
-            tape = self._tape(part_angles, amplitudes[start : start + step])
+            part_shots = shots.after(start // batch) if shots else None
+            tape = self._tape(part_angles, amplitudes[start : start + step], part_shots)
             out[start : start + step] = self._run(tape)
-            if tape.states is not None:
-                self._give(tape.states)
+            self._release(tape)
+        return out
+
+    def probabilities(self, angles: Real, amplitudes: Real | None = None) -> Real:
+        """(B, 2^Q) of the outcomes; bit q of an outcome is qubit q. All of them are held at once."""
+        tape = self._tape(*self._checked(angles, amplitudes))
+        self._run(tape)
+        assert tape.states is not None
+        chunks, batch = tape.product.shape
+        amplitudes_ = tape.states.reshape(chunks, -1, batch) * tape.product[:, None, :]
+        out = (amplitudes_**2).transpose(0, 2, 1).reshape(chunks * batch, -1)[: len(tape.amplitudes)]
+        self._release(tape)
         return out
 
     def vjp(self, tape: Tape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, Real | None]:
@@ -127,6 +147,7 @@ class AdjointEngine:
         assert states is not None
         plan = self._plan(self._samples_per_chunk(samples))
         costates = self._take(len(states), plan.batch, shift=_COSTATE_SHIFT)
+        kept, tape.kept = self._none(len(states)) if tape.kept is None else tape.kept, None
         weights = np.ascontiguousarray(cotangent, self.dtype)
         gradient = np.empty((samples, self.program.n_angles), self.dtype)
         by_amplitude = np.empty((samples, dimension if amplitudes else 0), self.dtype)
@@ -135,17 +156,17 @@ class AdjointEngine:
             kernels.backward(
                 states[chunk], costates[chunk], plan.batch, chunk * plan.batch, self.program.ops, plan.backward,
                 tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
-                tape.is_full[chunk], tape.product[chunk], weights, gradient, by_amplitude,
+                tape.is_full[chunk], tape.product[chunk], kept[chunk], weights, gradient, by_amplitude,
             )  # fmt: skip
 
         for_each(len(states), undo)
-        self._give(states)
-        self._give(costates)
+        for array in (states, costates, *([kept] if kept.size else [])):
+            self._give(array)
         return gradient.sum(axis=0) if tape.shared else gradient, by_amplitude if amplitudes else None
 
     # --- one pass ---------------------------------------------------------------------------------------------------
 
-    def _tape(self, angles: Real, amplitudes: Real) -> Tape:
+    def _tape(self, angles: Real, amplitudes: Real, shots: GaussianShots | None = None) -> Tape:
         """An empty tape with the half angles reduced to [−π/2, π/2]; see `rotations`."""
         half = np.atleast_2d(angles) * 0.5
         half -= np.pi * np.rint(half / np.pi)
@@ -159,24 +180,32 @@ class AdjointEngine:
             cos=np.abs(np.cos(half)),  # rounding may put ±π/2 just past the edge
             is_full=np.empty((chunks, self.program.n_angles), np.bool_),
             product=np.empty((chunks, self._samples_per_chunk(len(amplitudes))), self.dtype),
+            shots=shots,
         )
 
     def _run(self, tape: Tape, *, for_gradient: bool = False) -> Real:
-        """Run the program forward: fills the tape's states, returns the values (B, T)."""
+        """Run the program forward: fills the tape's states and marks, returns the values (B, T)."""
         samples = len(tape.amplitudes)
         plan = self._plan(self._samples_per_chunk(samples))
         states = self._take(-(-samples // plan.batch), plan.batch, for_gradient=for_gradient)
+        shots = tape.shots
+        self._with_shots |= shots is not None
+        noise = self._take(len(states), plan.batch) if shots else self._none(len(states))
+        scale = states.dtype.type(shots.count**-0.5 if shots else 0)
         out = np.empty((samples, self.masks.size), self.dtype)
 
         def run(chunk: int) -> None:
+            if shots:
+                shots.fill(chunk, noise[chunk])
             kernels.forward(
                 states[chunk], plan.batch, tape.amplitudes, chunk * plan.batch, self.program.ops, plan.forward,
                 tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
-                tape.is_full[chunk], tape.product[chunk], out,
+                tape.is_full[chunk], tape.product[chunk], noise[chunk], scale, out,
             )  # fmt: skip
 
         for_each(len(states), run)
         tape.states = states
+        tape.kept = noise if shots else None
         return out
 
     # --- plans and memory -------------------------------------------------------------------------------------------
@@ -219,9 +248,20 @@ class AdjointEngine:
         return raw[offset : offset + chunks * self._chunk_bytes(batch)].view(self.dtype).reshape(chunks, size)
 
     def _give(self, states: Real) -> None:
-        """Keep states for the next pass; two sets are enough for one forward and one backward."""
+        """Keep states for the next pass; one forward and one backward need two sets, and a third for shots."""
         self._free.append(states)
-        del self._free[:-2]
+        del self._free[: -3 if self._with_shots else -2]
+
+    def _release(self, tape: Tape) -> None:
+        """Give back what a tape holds, where no backward sweep will come."""
+        for array in (tape.states, tape.kept):
+            if array is not None:
+                self._give(array)
+        tape.states = tape.kept = None
+
+    def _none(self, chunks: int) -> Real:
+        """No noise, for every chunk."""
+        return np.empty((chunks, 0), self.dtype)
 
     def _checked(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Real]:
         g = self.program.n_angles

@@ -8,7 +8,7 @@ from qllmft.data import Table
 from qllmft.presets import load_preset
 from qllmft.run import Accuracy, RunFolder
 from qllmft.run.answers import TestAnswers
-from qllmft.train import EpochMetrics
+from qllmft.training import EpochMetrics
 
 HOSTILE = "<script>alert('owned')</script><img src=http://evil.example/x.png onerror=alert(1)> & \"good\" \ud800"
 LABELS = ("<b>bad</b>", "good & fine", "null")

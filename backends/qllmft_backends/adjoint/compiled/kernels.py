@@ -15,7 +15,7 @@ from numba import njit
 
 from qllmft_backends.adjoint.compiled import fused
 from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot, undo_cx_rot, undo_rot
-from qllmft_backends.adjoint.compiled.observables import measure, start_costate
+from qllmft_backends.adjoint.compiled.observables import keep, measure, measure_shots, start_costate
 from qllmft_backends.adjoint.compiled.rotations import backward_coefficients, forward_coefficients
 from qllmft_backends.adjoint.compiled.simd import lanes, load, mul, store, sub
 from qllmft_backends.adjoint.schedule import Shape
@@ -246,7 +246,10 @@ def _load_amplitudes(s, batch, amplitudes, start):
 
 
 @_jit
-def forward(s, batch, amplitudes, start, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product, out):
+def forward(
+    s, batch, amplitudes, start, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product, noise, scale,
+    out,
+):  # fmt: skip
     """Run a program on one chunk and measure.
 
     Args:
@@ -263,6 +266,8 @@ def forward(s, batch, amplitudes, start, ops, schedule, sin, cos, signs, row_mas
         lane_signs: (T·width) signs of those.
         is_full: (G,), overwritten; see `rotations`.
         product: (L,), overwritten; see `rotations`.
+        noise: (2^Q · L) the ε of eq. 2, overwritten with what was not rectified; or (0,): exact values.
+        scale: 1/sqrt(n) of n shots.
         out: (B, T): the chunk's rows are overwritten with ⟨Z-string⟩.
     """
     width = lanes(s.itemsize)
@@ -271,19 +276,23 @@ def forward(s, batch, amplitudes, start, ops, schedule, sin, cos, signs, row_mas
     _load_amplitudes(s, batch, amplitudes, start)
     _run_forward(s, batch, ops, schedule, coefficients, is_full, signs)
     by_lane = np.empty(row_masks.size * width, s.dtype)
-    measure(s, row_masks, by_lane)
+    if noise.size:
+        measure_shots(s, noise, product, scale, row_masks, by_lane)
+    else:
+        measure(s, row_masks, by_lane)
     for sample in range(min(batch, out.shape[0] - start)):
+        square = 1.0 if noise.size else product[sample] * product[sample]
         for t in range(row_masks.size):
             total = 0.0
             for lane in range(sample, width, batch):
                 total += by_lane[t * width + lane] * lane_signs[t * width + lane]
-            out[start + sample, t] = total * product[sample] * product[sample]
+            out[start + sample, t] = total * square
 
 
 @_jit
 def backward(
-    s, c, batch, start, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product, weights, gradient,
-    by_amplitude,
+    s, c, batch, start, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product, kept, weights,
+    gradient, by_amplitude,
 ):  # fmt: skip
     """Undo a program on one chunk and collect the gradient of Σ_t w_t ⟨Z-string t⟩.
 
@@ -301,6 +310,7 @@ def backward(
         lane_signs: as in `forward`.
         is_full: of the forward pass.
         product: of the forward pass; changed.
+        kept: (2^Q · L) what ``noise`` became in the forward pass, or (0,).
         weights: (B, T) w_t.
         gradient: (B, G): the chunk's rows are overwritten with the gradient of the angles.
         by_amplitude: (B, D): the chunk's rows are overwritten with that of the amplitudes; D = 0: not wanted.
@@ -317,6 +327,8 @@ def backward(
             if sample < samples:
                 twice[t * width + lane] = 2 * weights[sample, t] * lane_signs[t * width + lane]
     start_costate(s, c, row_masks, twice)
+    if kept.size:
+        keep(c, kept)
     by_lane = np.zeros(width * count, s.dtype)
     _run_backward(s, c, batch, ops, schedule, coefficients, is_full, signs, by_lane)
     for sample in range(min(batch, samples - start)):

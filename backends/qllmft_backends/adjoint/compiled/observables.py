@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
+from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, select_positive, store, sub
 
 BLOCK_BITS = 5
 
@@ -56,11 +56,69 @@ def measure(s, row_masks, out):
         for i in range(count):
             x = load(s, (first + i) * width)
             store(block, i * width, mul(x, x))
-        _transform(block, count, width)
-        for t in range(row_masks.size):
-            part = load(block, (row_masks[t] & (count - 1)) * width)
-            total = load(out, t * width)
-            store(out, t * width, sub(total, part) if _odd(first & row_masks[t]) else add(total, part))
+        _add_strings(block, count, width, first, row_masks, out)
+
+
+@_jit
+def _add_strings(block, count, width, first, row_masks, out):
+    """Add what a block, which begins at register ``first``, gives to every string; the block is overwritten."""
+    _transform(block, count, width)
+    for t in range(row_masks.size):
+        part = load(block, (row_masks[t] & (count - 1)) * width)
+        total = load(out, t * width)
+        store(out, t * width, sub(total, part) if _odd(first & row_masks[t]) else add(total, part))
+
+
+@_jit
+def measure_shots(s, noise, product, scale, row_masks, out):
+    """Σ ±ŷ/n by lane, with the frequencies ŷ/n of eq. 2: ψ (ψ u + ε v), v = 1/sqrt(n), u = 1 - v Σ ψ ε; rectified.
+
+    Args:
+        s: (2^Q · L) amplitudes, ψ divided by ``product``.
+        noise: (2^Q · L) ε; overwritten with 1 where an outcome counts, 0 where it was rectified.
+        product: (L,) factors of the states.
+        scale: v.
+        row_masks: as in `measure`.
+        out: (T·width), overwritten.
+    """
+    width = lanes(s.itemsize)
+    batch = product.size
+    rows = s.size // width
+    count = min(rows, 1 << BLOCK_BITS)
+    block = np.zeros(count * width, s.dtype)
+    table = np.zeros(4 * width, s.dtype)  # registers: Σ ψ ε, then u; v; product; 1
+    zero = load(table, 0)
+    overlap = zero
+    for k in range(0, s.size, width):
+        overlap = add(overlap, mul(load(s, k), load(noise, k)))
+    store(table, 0, overlap)
+    for sample in range(batch):
+        total = 0.0
+        for lane in range(sample, width, batch):
+            total += table[lane]
+        for lane in range(sample, width, batch):
+            table[lane] = 1 - scale * total * product[sample]
+            table[width + lane] = scale
+            table[2 * width + lane] = product[sample]
+            table[3 * width + lane] = 1
+    u, v, factor, one = load(table, 0), load(table, width), load(table, 2 * width), load(table, 3 * width)
+    out[:] = 0
+    for first in range(0, rows, count):
+        for i in range(count):
+            k = (first + i) * width
+            psi = mul(load(s, k), factor)
+            frequency = mul(psi, add(mul(psi, u), mul(load(noise, k), v)))
+            store(block, i * width, select_positive(frequency, frequency, zero))
+            store(noise, k, select_positive(frequency, one, zero))
+        _add_strings(block, count, width, first, row_masks, out)
+
+
+@_jit
+def keep(c, kept):
+    """Multiply a co-state with the marks that `measure_shots` left."""
+    width = lanes(c.itemsize)
+    for k in range(0, c.size, width):
+        store(c, k, mul(load(c, k), load(kept, k)))
 
 
 @_jit

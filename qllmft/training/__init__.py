@@ -1,12 +1,13 @@
 """Train: the loop, its checkpoints and what it learns from."""
 
-from qllmft.train.checkpoint import Checkpoint, State
-from qllmft.train.examples import Examples
-from qllmft.train.loop import (
+from qllmft.training.checkpoint import Checkpoint, State
+from qllmft.training.examples import Examples
+from qllmft.training.loop import (
     PAPER_STEPS,
     EpochMetrics,
     Selection,
     evaluate,
+    exact_accuracy,
     fit,
     learning_rate,
     logits_of,
@@ -21,6 +22,7 @@ __all__ = [
     "Selection",
     "State",
     "evaluate",
+    "exact_accuracy",
     "fit",
     "learning_rate",
     "logits_of",

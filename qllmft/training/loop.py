@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qllmft.config import TrainConfig
-from qllmft.randomness import torch_generator
-from qllmft.train.checkpoint import Checkpoint, State
-from qllmft.train.examples import Examples
+from qllmft.heads.noise import noisy_connectors, reseed, without_noise
+from qllmft.randomness import derive_seed, torch_generator
+from qllmft.training.checkpoint import Checkpoint, State
+from qllmft.training.examples import Examples
 
 EVALUATION_BATCH = 1024
 PAPER_STEPS = 22_400  # 800 epochs of 28 batches
@@ -32,6 +33,7 @@ class EpochMetrics:
         validation_accuracy: share of right answers after the epoch, in [0, 1].
         lr: learning rate of the epoch.
         seconds: wall time of the epoch, validation included.
+        validation_accuracy_exact: without the noise of the head's circuit; None where it has none.
     """
 
     epoch: int
@@ -40,6 +42,7 @@ class EpochMetrics:
     validation_accuracy: float
     lr: float
     seconds: float
+    validation_accuracy_exact: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def fit(
         train: what it learns from.
         validation: what the epoch is selected on.
         config: epochs, batch size, rates, regularisation.
-        seed: of shuffling and noise.
+        seed: of shuffling and noise: that of the embeddings, and that of the head's circuit where its backend has one.
+            Validation draws circuit noise too.
         checkpoint: where to continue from and to save to; nothing is saved where None.
         on_epoch: called after every epoch.
 
@@ -113,10 +117,13 @@ def _fit(
             for group in optimizer.param_groups:
                 group["lr"] = lr
             train_loss = _train_epoch(model, optimizer, train, config, seed, epoch)
+            reseed(model, derive_seed(seed, "validation noise", epoch))
             loss, accuracy = evaluate(model, validation)
+            exact = exact_accuracy(model, validation)
             state = state.after(epoch, accuracy, loss, model, select=config.select)
             if on_epoch:
-                on_epoch(EpochMetrics(epoch, train_loss, loss, accuracy, lr, time.perf_counter() - started))
+                seconds = time.perf_counter() - started
+                on_epoch(EpochMetrics(epoch, train_loss, loss, accuracy, lr, seconds, exact))
             if checkpoint and (time.monotonic() - saved_at > CHECKPOINT_EVERY_S or epoch == config.epochs):
                 checkpoint.save(state, model, optimizer)
                 saved_at = time.monotonic()
@@ -147,6 +154,7 @@ def _train_epoch(
 ) -> float:
     """One pass over the training set; returns the mean loss of its examples."""
     model.train()
+    reseed(model, derive_seed(seed, "circuit noise", epoch))
     noise = torch_generator(seed, "embedding noise", epoch)
     order = torch.randperm(len(train), generator=torch_generator(seed, "shuffle", epoch))
     total = 0.0
@@ -191,3 +199,11 @@ def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
     logits = logits_of(model, examples.x)
     accuracy = (logits.argmax(dim=1) == examples.y).double().mean()
     return float(cross_entropy(logits, examples.y)), float(accuracy)
+
+
+def exact_accuracy(model: nn.Module, examples: Examples) -> float | None:
+    """Accuracy in [0, 1] without the noise of the model's circuits; None where they have none."""
+    if not noisy_connectors(model):
+        return None
+    with without_noise(model):
+        return evaluate(model, examples)[1]

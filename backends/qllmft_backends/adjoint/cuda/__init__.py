@@ -1,0 +1,7 @@
+"""The adjoint engine on NVIDIA GPUs, by numba-cuda: the extra ``gpu``."""
+
+from qllmft_backends.adjoint.cuda.device import find_limits
+from qllmft_backends.adjoint.cuda.engine import CudaAdjointEngine, CudaTape
+from qllmft_backends.adjoint.cuda.plan import Limits
+
+__all__ = ["CudaAdjointEngine", "CudaTape", "Limits", "find_limits"]

@@ -1,0 +1,120 @@
+"""Gate noise without a second simulator: Pauli errors become signs of angles and of outcomes.
+
+Depolarizing noise is a random Pauli after each gate (`noise.py`). Every gate of the engine is a Clifford gate C or R_Y:
+
+    C P = (C P C⁻¹) C,  and C P C⁻¹ is a Pauli up to a sign;
+    R_Y(θ) P = P R_Y(±θ),  minus for P = X, Z, plus for P = I, Y,
+
+the latter because R_Y(θ) = exp(-iθY/2), and X and Z anticommute with Y. So each error moves past all later gates to the
+end of the circuit. What moves is a *Pauli frame*: two bits x, z a qubit, for X^x Z^z up to a phase, which no
+expectation value sees. With F the frame at the end and θ' the angles with their signs, the noisy state is
+F |ψ(θ')⟩, and
+
+    ⟨Z-string m⟩ = (-1)^|x ∧ m| ⟨ψ(θ')| Z-string m |ψ(θ')⟩,   ∂/∂θ_g = ± ∂/∂θ'_g.
+
+A trajectory is thus the noiseless program on other angles: exact, real, differentiable, at the cost of a walk over the
+gates with a few bits in hand. Each gate carries its noise as the circuit has it written (an ``id`` too, as in Aer; a
+``barrier`` is no gate), not as the engine fuses it: the error after a CNOT comes before the R_Y that follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+
+from qllmft_backends.adjoint.compiled import frames as kernels
+from qllmft_backends.noise import GateNoise, pauli_error_probability
+
+_KINDS = {"ry": kernels.RY, "h": kernels.H, "cx": kernels.CX, "cz": kernels.CZ, "swap": kernels.SWAP}
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """N random runs of a circuit; only those with an error are written out.
+
+    Attributes:
+        count: N.
+        rows: (K,) int64, ascending: the runs with an error.
+        signs: (K, G) int8: ±1, the signs of their angles.
+        flips: (K,) int64: the qubits that their frames flip at the end; bit q is qubit q.
+    """
+
+    count: int
+    rows: NDArray[np.int64]
+    signs: NDArray[np.int8]
+    flips: NDArray[np.int64]
+
+    def string_signs(self, masks: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(K, T): ±1, what multiplies ⟨Z-string⟩ of ``masks`` (T,) in the runs with an error."""
+        return np.asarray(1.0 - 2.0 * (np.bitwise_count(self.flips[:, None] & masks) & 1))
+
+
+@dataclass(frozen=True)
+class FrameProgram:
+    """A circuit as frames see it.
+
+    Attributes:
+        gates: (N, 4) int32; see `compiled.frames.walk`. Rotation slots are those of `lower`.
+        n_angles: G.
+    """
+
+    gates: NDArray[np.int32]
+    n_angles: int
+
+    @cached_property
+    def _of_width(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The gates on one qubit, and those on two."""
+        two = self.gates[:, 2] >= 0
+        return np.flatnonzero(~two), np.flatnonzero(two)
+
+    @classmethod
+    def of(cls, circuit: QuantumCircuit) -> FrameProgram:
+        """Read a circuit that `lower` has accepted."""
+        gates, slots = [], 0
+        for instruction in circuit.data:
+            name = instruction.operation.name
+            if name == "barrier":
+                continue
+            qubits = [circuit.find_bit(q).index for q in instruction.qubits]
+            gates.append((_KINDS.get(name, kernels.PAULI), *qubits, *[-1] * (2 - len(qubits)), slots))
+            slots += name in ("ry", "h")  # H is Z, then R_Y(π/2), to the engine; a frame passes it as the Clifford gate
+        return cls(np.array(gates, np.int32).reshape(-1, 4), slots)
+
+    def draw(self, noise: GateNoise, count: int, rng: np.random.Generator) -> Trajectories:
+        """Draw ``count`` runs: after each gate, with the noise's probability, one of the Paulis but the identity."""
+        rows, places, paulis = [], [], []
+        for width, of_width in enumerate(self._of_width, start=1):
+            sites = count * of_width.size
+            hits = int(rng.binomial(sites, pauli_error_probability(noise.rate(width), width)))
+            if hits:
+                site = rng.choice(sites, hits, replace=False, shuffle=False)
+                rows.append(site // of_width.size)
+                places.append(of_width[site % of_width.size])
+                paulis.append(rng.integers(1, 4**width, hits))
+        if not rows:
+            none = np.empty(0, np.int64)
+            return Trajectories(count, none, np.empty((0, self.n_angles), np.int8), none)
+        return self.push(count, np.concatenate(rows), np.concatenate(places), np.concatenate(paulis))
+
+    def push(
+        self, count: int, rows: NDArray[np.int64], places: NDArray[np.int64], paulis: NDArray[np.int64]
+    ) -> Trajectories:
+        """Push given errors to the end of the circuit.
+
+        Args:
+            count: N runs.
+            rows: (E,) the run of each error.
+            places: (E,) the gate that it follows, an index of ``gates``; one error a run and gate at most.
+            paulis: (E,) 1..15: bits 0 and 1 are x and z on the gate's first qubit, bits 2 and 3 on its second.
+        """
+        order = np.lexsort((places, rows))
+        hit, starts = np.unique(rows[order], return_index=True)
+        signs = np.ones((hit.size, self.n_angles), np.int8)
+        flips = np.zeros(hit.size, np.int64)
+        bounds = np.append(starts, order.size).astype(np.int64)
+        kernels.walk(self.gates, bounds, places[order].astype(np.int64), paulis[order].astype(np.int64), signs, flips)
+        return Trajectories(count, hit.astype(np.int64), signs, flips)

@@ -1,0 +1,204 @@
+"""Noise in training: a pass through the engine with errors, shots and flips drawn from one seed, differentiable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.engine import EVALUATION_BYTES, AdjointEngine, Real, Tape
+from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
+from qllmft_backends.adjoint.shots import GaussianShots, draw_outcomes, flip_bits
+from qllmft_backends.errors import BackendError
+from qllmft_backends.noise import GateNoise
+
+ShotModel = Literal["exact", "gaussian", "multinomial"]
+
+
+@dataclass(frozen=True)
+class CircuitNoise:
+    """What happens to a circuit on the way to its expectation values.
+
+    Attributes:
+        gates: depolarizing noise after every gate, and flips at the readout.
+        shots: S, measurements; None: expectation values of the state itself.
+        shot_model: ``gaussian``: eq. 2, differentiable; ``multinomial``: true shots, whose gradient is blocked;
+            ``exact``: no shots.
+        trajectories: random runs a sample, whose mean is taken; each with ``shots`` measurements.
+    """
+
+    gates: GateNoise
+    shots: int | None = None
+    shot_model: ShotModel = "exact"
+    trajectories: int = 1
+
+    @property
+    def has_gate_noise(self) -> bool:
+        """Whether any gate carries noise."""
+        return self.gates.one_qubit_rate > 0 or self.gates.two_qubit_rate > 0
+
+    @property
+    def is_none(self) -> bool:
+        """Whether there is no noise of any kind."""
+        return not (self.has_gate_noise or self.gates.readout_error or self.shots)
+
+
+def stream(seed: int, *place: int) -> np.random.Generator:
+    """A generator of its own for one use of a seed."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
+
+
+def readout_factors(noise: GateNoise, masks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(T,) what readout error multiplies each Z string of ``masks`` with."""
+    return np.array([noise.readout_factor(int(mask).bit_count()) for mask in masks])
+
+
+@dataclass
+class NoisyTape:
+    """What `NoisyPass.vjp` needs of a forward pass.
+
+    Attributes:
+        engine: the engine's tape; None where the gradient is blocked.
+        runs: the trajectories; None without gate noise.
+        shape: (B, G) of the angles.
+    """
+
+    engine: Tape | None
+    runs: Trajectories | None
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NoisyPass:
+    """A noisy pass of an engine; it is asked as the engine itself is, for angles (B, G) and the state |0...0⟩.
+
+    All shots of a sample are measured on the same trajectory (or trajectories): noise injection, of which every step of
+    a training draws another. The gradient is that of the trajectory; with shots, that of the outcomes which eq. 2 did
+    not rectify; with ``multinomial`` it is zero.
+
+    Args:
+        engine: of the circuit.
+        frames: of the same circuit.
+        noise: what to draw.
+        seed: of this pass: the same one gives the same bits, on any number of threads.
+
+    Raises:
+        BackendError: where eq. 2 is to have readout error and strings overlap: their errors would be correlated.
+    """
+
+    engine: AdjointEngine
+    frames: FrameProgram
+    noise: CircuitNoise
+    seed: int
+
+    def __post_init__(self) -> None:
+        masks = self.engine.masks
+        overlap = int(np.bitwise_or.reduce(masks, initial=0)) != int(masks.sum())
+        if self.noise.gates.readout_error and self.noise.shot_model == "gaussian" and overlap:
+            raise BackendError(
+                "readout error with shot_model='gaussian' needs observables on qubits of their own, got strings that "
+                f"share some: {[bin(m) for m in masks.tolist()]}. Measure single qubits, or set "
+                "shot_model='multinomial'."
+            )
+
+    def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
+        """Noisy ⟨Z-string⟩ (B, T)."""
+        drawn, runs = self._drawn(angles, amplitudes)
+        if self.noise.shot_model == "multinomial":
+            return self._means(self._counted(drawn, runs))
+        return self._means(self._read(self.engine.values(drawn, shots=self._shots()), runs))
+
+    def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, NoisyTape]:
+        """Noisy ⟨Z-string⟩ (B, T), and a tape for one backward sweep."""
+        if self.noise.shot_model == "multinomial":
+            return self.values(angles, amplitudes), NoisyTape(None, None, angles.shape)
+        drawn, runs = self._drawn(angles, amplitudes)
+        values, tape = self.engine.forward(drawn, shots=self._shots())
+        return self._means(self._read(values, runs)), NoisyTape(tape, runs, angles.shape)
+
+    def vjp(self, tape: NoisyTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, Real | None]:
+        """Vector-Jacobian product with ``cotangent`` (B, T): gradient of the angles (B, G), and None."""
+        if amplitudes:
+            raise BackendError("a noisy pass begins in |0...0⟩; it has no amplitudes to differentiate by.")
+        if tape.engine is None:
+            return np.zeros(tape.shape, self.engine.dtype), None
+        count = self.noise.trajectories
+        weights = cotangent.copy() if count == 1 else np.repeat(cotangent, count, axis=0) / count
+        if self.noise.gates.readout_error:
+            weights = weights * readout_factors(self.noise.gates, self.engine.masks)
+        if tape.runs is not None:
+            weights[tape.runs.rows] *= tape.runs.string_signs(self.engine.masks)
+        gradient, _ = self.engine.vjp(tape.engine, weights)
+        if tape.runs is not None:
+            gradient[tape.runs.rows] *= tape.runs.signs
+        return gradient if count == 1 else gradient.reshape(tape.shape[0], count, -1).sum(axis=1), None
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _drawn(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Trajectories | None]:
+        """Angles (B·N, G) of N trajectories a sample, one sample after the other."""
+        if amplitudes is not None or angles.ndim != 2:
+            raise BackendError(
+                "a noisy pass takes angles (B, G) and begins in |0...0⟩; loaded amplitudes belong to the encoder, and "
+                "that is noiseless."
+            )
+        count = self.noise.trajectories
+        drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
+        if not self.noise.has_gate_noise:
+            return drawn, None
+        runs = self.frames.draw(self.noise.gates, len(drawn), stream(self.seed, 0))
+        if not runs.rows.size:
+            return drawn, None
+        drawn = np.array(drawn)
+        drawn[runs.rows] *= runs.signs
+        return drawn, runs
+
+    def _shots(self) -> GaussianShots | None:
+        """Eq. 2's, or None."""
+        if self.noise.shots is None or self.noise.shot_model != "gaussian":
+            return None
+        return GaussianShots(self.noise.shots, self.seed)
+
+    def _read(self, values: Real, runs: Trajectories | None) -> Real:
+        """What is read of ⟨Z-string⟩ (B·N, T): the frames' signs, and the flips of the readout.
+
+        Flips multiply the mean with f = (1 - 2e)^weight. Of shots they also raise the variance from f²(1 - z²)/S to
+        (1 - f²z²)/S, independently for strings on different qubits: by (1 - f²)/S.
+        """
+        if runs is not None:
+            values[runs.rows] *= runs.string_signs(self.engine.masks)
+        if not self.noise.gates.readout_error:
+            return values
+        factors = readout_factors(self.noise.gates, self.engine.masks)
+        values *= factors
+        if self.noise.shots is not None:
+            scatter = np.sqrt((1 - factors**2) / self.noise.shots)
+            values += scatter * stream(self.seed, 2).standard_normal(values.shape)
+        return values
+
+    def _counted(self, angles: Real, runs: Trajectories | None) -> Real:
+        """⟨Z-string⟩ (B·N, T) from true shots."""
+        shots = self.noise.shots or 0
+        n_qubits = self.engine.program.n_qubits
+        flips = np.zeros(len(angles), np.int64)
+        if runs is not None:
+            flips[runs.rows] = runs.flips
+        out = np.empty((len(angles), self.engine.masks.size), self.engine.dtype)
+        rng = stream(self.seed, 1)
+        step = max(1, min(EVALUATION_BYTES // 8 >> n_qubits, EVALUATION_BYTES // (8 * shots)))
+        for start in range(0, len(angles), step):
+            probabilities = self.engine.probabilities(angles[start : start + step])
+            outcomes = draw_outcomes(probabilities, np.full(len(probabilities), shots), rng)
+            read = flip_bits(outcomes, n_qubits, self.noise.gates.readout_error, rng).reshape(-1, shots)
+            read ^= flips[start : start + step, None]
+            for t, mask in enumerate(self.engine.masks):
+                out[start : start + step, t] = 1 - 2 * (np.bitwise_count(read & mask) & 1).mean(axis=1)
+        return out
+
+    def _means(self, values: Real) -> Real:
+        """(B, T) over the trajectories."""
+        if self.noise.trajectories == 1:
+            return values
+        return np.asarray(values.reshape(-1, self.noise.trajectories, values.shape[1]).mean(axis=1))

@@ -1,0 +1,80 @@
+"""Shots of one pass: the paper's differentiable ones (eq. 2), and true ones.
+
+Eq. 2. The multinomial counts of n shots have mean n·p and covariance n (diag p - p pᵀ). So has
+
+    ŷ = n·p + sqrt(n) (sqrt(p)∘ε - p (sqrt(p)ᵀε)),   ε ~ N(0, I),
+
+since diag(sqrt p) - p sqrt(p)ᵀ, times its transpose, is diag p - p pᵀ - p pᵀ + p pᵀ (Σp = 1). It costs O(2^Q).
+Negative counts are rectified to 0. The noise is outside the gradient's path: ŷ counts as n·p where it is positive, and
+as a constant where it was rectified. The engine writes ψ for sqrt(p): where ψ is negative, its sign goes into ε, which
+is as likely with the other sign.
+
+After rectification the frequencies ŷ/n add up to more than 1: little where n·p is large for the outcomes that matter,
+much where 2^Q is far above n. That is the paper's model; the true multinomial has no such bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class GaussianShots:
+    """Eq. 2 for one pass of the engine.
+
+    Attributes:
+        count: n, shots a sample.
+        seed: of this pass; each chunk of samples has a generator of its own, so the bits do not depend on threads.
+        first_chunk: number of the pass's first chunk.
+    """
+
+    count: int
+    seed: int
+    first_chunk: int = 0
+
+    def fill(self, chunk: int, out: NDArray[np.floating]) -> None:
+        """Overwrite ``out``, contiguous, with the ε of a chunk. It releases the GIL."""
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(1, self.first_chunk + chunk))  # (0,) and (2,): `noisy`
+        np.random.Generator(np.random.SFC64(sequence)).standard_normal(dtype=out.dtype.type, out=out)
+
+    def after(self, chunks: int) -> GaussianShots:
+        """The same, for the part of the pass that begins ``chunks`` later."""
+        return replace(self, first_chunk=self.first_chunk + chunks)
+
+
+def draw_outcomes(
+    probabilities: NDArray[np.floating], shots: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """True multinomial shots.
+
+    Args:
+        probabilities: (N, 2^Q) of the outcomes; bit q of an outcome is qubit q.
+        shots: (N,) how many to draw of each row.
+        rng: source of randomness.
+
+    Returns:
+        (Σ shots,) outcomes, row after row.
+    """
+    places = rng.random(int(shots.sum()))
+    ends = np.cumsum(shots)
+    out = np.empty(places.size, np.int64)
+    for row, end, number in zip(probabilities, ends, shots, strict=True):
+        steps = np.cumsum(row, dtype=np.float64)
+        part = slice(end - number, end)
+        out[part] = np.searchsorted(steps, places[part] * steps[-1], side="right")
+    out[out == probabilities.shape[1]] -= 1  # a rounding above the last step
+    return out
+
+
+def flip_bits(
+    outcomes: NDArray[np.int64], n_qubits: int, readout_error: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Outcomes with every bit read flipped with probability ``readout_error``."""
+    if readout_error == 0:
+        return outcomes
+    for qubit in range(n_qubits):
+        outcomes = outcomes ^ ((rng.random(outcomes.size) < readout_error).astype(np.int64) << qubit)
+    return outcomes

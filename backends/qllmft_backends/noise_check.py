@@ -1,0 +1,116 @@
+"""Was noise applied? Backends that say so, against closed formulas; a backend that drops it in silence is found out.
+
+Gate noise. After k rotations of qubit 0 by t and l CNOTs from it, depolarized with r₁ and r₂, ⟨Z₀⟩ is
+
+    (1 - r₁)^k (1 - r₂)^l cos(k t):
+
+the channel after a gate multiplies every Pauli on its qubits by 1 - r, and CNOT leaves Z of its control as it is.
+
+Shots. ⟨Z⟩ = z from S shots scatters with variance (1 - z²)/S.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_backends.errors import MissingExtraError
+from qllmft_backends.noise import PRESETS
+from qllmft_backends.protocol import Backend
+from qllmft_backends.registry import create
+
+ROTATIONS, CNOTS, ANGLE = 60, 40, 0.01  # k, l, t in radians
+REPEATS, SHOTS = 500, 256
+SIGMAS = 5.0  # a sound backend fails by chance once in two million checks
+_ROUNDING = 1e-6  # of float32
+
+
+@dataclass(frozen=True)
+class NoiseCheck:
+    """One check.
+
+    Attributes:
+        backend: name of it, with its options in short.
+        quantity: what was measured.
+        got: the measured value.
+        expected: by the formula.
+        without: what it would be had the noise been dropped.
+        tolerance: how far ``got`` may be from ``expected``.
+        note: why it could not be made; "" where it was.
+    """
+
+    backend: str
+    quantity: str
+    got: float
+    expected: float
+    without: float
+    tolerance: float
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """The value is the expected one, and not the one without noise."""
+        near = abs(self.got - self.expected) <= self.tolerance
+        return not self.note and near and abs(self.got - self.without) > self.tolerance
+
+
+Make = Callable[[str, dict[str, Any]], Backend]
+
+
+def check_noise(make: Make = create) -> list[NoiseCheck]:
+    """All checks, in a few seconds; those of a backend whose packages are not installed carry a note.
+
+    Args:
+        make: makes a backend from a name and options.
+    """
+    exact = {"shots": None, "method": "density_matrix"}
+    no_gates = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
+    return [
+        *(_decay(make, "adjoint", preset, {"trajectories": 20_000}) for preset in PRESETS),
+        *(_decay(make, "aer_forte", preset, exact) for preset in PRESETS),
+        _decay(make, "aer_forte", "forte1", {"shots": 5000, "method": "trajectories"}),
+        *(_scatter(make, "adjoint", model, {"shot_model": model}) for model in ("gaussian", "multinomial")),
+        _scatter(make, "aer_forte", "shots", no_gates),
+    ]
+
+
+def _decay(make: Make, name: str, preset: str, options: dict[str, Any]) -> NoiseCheck:
+    """⟨Z₀⟩ after many gates."""
+    t = Parameter("t")
+    circuit = QuantumCircuit(2)
+    for _ in range(ROTATIONS):
+        circuit.ry(t, 0)
+    for _ in range(CNOTS):
+        circuit.cx(0, 1)
+    noise, ideal = PRESETS[preset], float(np.cos(ROTATIONS * ANGLE))
+    expected = ideal * (1 - noise.one_qubit_rate) ** ROTATIONS * (1 - noise.two_qubit_rate) ** CNOTS
+    label, quantity = f"{name}, {preset}", f"⟨Z⟩ after {ROTATIONS} rotations and {CNOTS} CNOTs"
+    try:
+        backend = make(name, {"noise": preset, **options})
+    except MissingExtraError as error:
+        return NoiseCheck(label, quantity, float("nan"), expected, ideal, 0.0, str(error))
+    answer = backend.expectations(circuit, np.array([[ANGLE]]), [SparsePauliOp("IZ")])
+    tolerance = SIGMAS * float(answer.standard_errors[0, 0]) + _ROUNDING
+    return NoiseCheck(label, quantity, float(answer.values[0, 0]), expected, ideal, tolerance)
+
+
+def _scatter(make: Make, name: str, model: str, options: dict[str, Any]) -> NoiseCheck:
+    """Variance of ⟨Z⟩ over repeated questions, in units of (1 - z²)/S."""
+    circuit = QuantumCircuit(1)
+    circuit.ry(1.0, 0)
+    z = float(np.cos(1.0))
+    label, quantity = f"{name}, {model}", f"variance of ⟨Z⟩ from {SHOTS} shots, by (1 - z²)/S"
+    spread = (2 / (REPEATS - 1)) ** 0.5  # of a variance from so many normal numbers
+    try:
+        backend = make(name, {"shots": SHOTS, **options})
+    except MissingExtraError as error:
+        return NoiseCheck(label, quantity, float("nan"), 1.0, 0.0, 0.0, str(error))
+    values = backend.expectations(circuit, np.empty((REPEATS, 0)), [SparsePauliOp("Z")]).values[:, 0]
+    ratio = float(values.var(ddof=1)) * SHOTS / (1 - z**2)
+    return NoiseCheck(label, quantity, ratio, 1.0, 0.0, SIGMAS * spread)

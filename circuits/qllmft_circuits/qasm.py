@@ -1,0 +1,127 @@
+"""Circuits as OpenQASM text for people and other tools, and as QPY for Qiskit itself.
+
+Qubit 0 stays the least significant bit of an index; angles are radians. A trained model is stored in another form
+(weights and JSON): what is written here is a copy to read, draw or run elsewhere.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+
+from qiskit import QuantumCircuit, qasm2, qasm3, qpy
+from qiskit.circuit import Parameter, ParameterVector, ParameterVectorElement
+
+_ELEMENT = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")  # the name that Qiskit gives to an element of a vector
+
+
+def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
+    """The circuit as OpenQASM 3; free parameters become ``input float[64]``.
+
+    Angles are written to the last bit. (Qiskit's exporter left to itself writes one within 1e-9·π of p/q·π, p and q up
+    to 99, as that fraction, and one below 1e-9 as 0: up to 3.1e-9 rad away. Its constants are turned off here.)
+    A global phase inside a gate's definition is lost in any QASM; it cannot be measured.
+
+    Args:
+        circuit: parametric, bound or in between; with or without measurements.
+
+    Returns:
+        The text, and the identifier of every parameter: ``{"theta[3]": "theta_03", …}``. Indices are padded with zeros,
+        so that the order of the identifiers as text, which is how a reader binds by position, is that of the vectors.
+
+    >>> from qllmft_circuits import head_circuit
+    >>> text, names = to_qasm3(head_circuit(2, reuploads=1, main_layers=6))
+    >>> names["theta[11]"], "input float[64] theta_11;" in text
+    ('theta_11', True)
+    """
+    identifiers: dict[Parameter, str] = {}
+    for parameter in circuit.parameters:
+        wanted = _identifier(parameter)
+        while wanted in identifiers.values():
+            wanted += "_"
+        identifiers[parameter] = wanted
+    renamed = circuit.assign_parameters({parameter: Parameter(name) for parameter, name in identifiers.items()})
+    text: str = qasm3.dumps(renamed, disable_constants=True)
+    # the exporter changes a name that means something in QASM ("pi", "ry"); it declares them in the circuit's order
+    declared = re.findall(r"^input float\[64\] (\w+);$", text, flags=re.MULTILINE)
+    written = {parameter.name: name for parameter, name in zip(renamed.parameters, declared, strict=True)}
+    return text, {parameter.name: written[name] for parameter, name in identifiers.items()}
+
+
+def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
+    """Read OpenQASM 3 back, with the parameters' own names (needs ``pip install qiskit-qasm3-import``).
+
+    Args:
+        text: from `to_qasm3`.
+        names: identifier in the text of every parameter, as `to_qasm3` returned it; empty for a bound circuit.
+
+    Returns:
+        The circuit. Parameters named ``vector[index]`` are elements of vectors again, ordered by index.
+
+    Raises:
+        ValueError: where text and names do not belong together.
+    """
+    circuit = qasm3.loads(text)
+    inputs = {parameter.name: parameter for parameter in circuit.parameters}
+    if sorted(inputs) != sorted(names.values()):
+        raise ValueError(
+            f"the text's inputs are {_some(inputs)}; the identifiers in names are {_some(names.values())}. "
+            "They must be the same: give the map that was written with this text."
+        )
+    elements = {name: match for name in names if (match := _ELEMENT.fullmatch(name))}
+    sizes: dict[str, int] = {}
+    for match in elements.values():
+        sizes[match["vector"]] = max(sizes.get(match["vector"], 0), int(match["index"]) + 1)
+    vectors = {name: ParameterVector(name, size) for name, size in sizes.items()}
+    own = {}
+    for name, identifier in names.items():
+        element = elements.get(name)
+        own[inputs[identifier]] = vectors[element["vector"]][int(element["index"])] if element else Parameter(name)
+    return circuit.assign_parameters(own)
+
+
+def to_qasm2(circuit: QuantumCircuit) -> str:
+    """A bound circuit as OpenQASM 2.
+
+    Qiskit's exporter moves angles by at most 3.2e-12 rad: within 1e-12·π of p/q·π, p and q up to 99, it writes the
+    fraction, and below 1e-12 zero. A global phase is lost; it cannot be measured.
+
+    Raises:
+        ValueError: where parameters are free; QASM 2 has none.
+    """
+    if circuit.num_parameters:
+        raise ValueError(
+            f"the circuit has {circuit.num_parameters} free parameters ({_some(p.name for p in circuit.parameters)}), "
+            "and QASM 2 has no parameters. Bind them (circuit.assign_parameters), or write QASM 3 or QPY."
+        )
+    text: str = qasm2.dumps(circuit)
+    return text
+
+
+def to_qpy(circuit: QuantumCircuit) -> bytes:
+    """The circuit as QPY, Qiskit's own format: all of it, to the bit, for this version of Qiskit and later ones."""
+    buffer = io.BytesIO()
+    qpy.dump(circuit, buffer)
+    return buffer.getvalue()
+
+
+def from_qpy(content: bytes) -> QuantumCircuit:
+    """Read one circuit back from QPY."""
+    (circuit,) = qpy.load(io.BytesIO(content))
+    return circuit
+
+
+def _identifier(parameter: Parameter) -> str:
+    """``theta[3]`` of 50 as ``theta_03``."""
+    element = _ELEMENT.fullmatch(parameter.name)
+    if element is None:
+        return re.sub(r"\W", "_", parameter.name)
+    last = len(parameter.vector) - 1 if isinstance(parameter, ParameterVectorElement) else int(element["index"])
+    return re.sub(r"\W", "_", element["vector"]) + f"_{int(element['index']):0{len(str(last))}}"
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few of many names."""
+    listed = list(names)
+    return ", ".join([*listed[:4], "…"] if len(listed) > 4 else listed) or "none"

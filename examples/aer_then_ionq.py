@@ -1,0 +1,77 @@
+"""Train a quantum head on Aer, run it on IonQ's Forte, and write its circuit as OpenQASM 3.
+
+Forte is a sandbox on this machine, with the noise model of the real one: no account, no money. With an account, leave
+the sandbox and the options url and token_file out: the key is read from the environment.
+
+Run: python examples/aer_then_ionq.py
+"""
+
+import csv
+import tempfile
+from pathlib import Path
+
+from qiskit import qasm3
+
+from qllmft.api import train
+from qllmft.run import Predictor
+from qllmft.run.measured import compare, head_request
+from qllmft_backends import create
+from qllmft_backends.ionq.sandbox import Sandbox
+
+REVIEWS = [
+    ("I laughed until the very last scene.", "good"),
+    ("A warm, clever and beautifully acted film.", "good"),
+    ("The best evening I have had in a cinema.", "good"),
+    ("Every minute of it is a delight.", "good"),
+    ("Wonderful music and a story to remember.", "good"),
+    ("She has never been better than here.", "good"),
+    ("I fell asleep before the first hour was over.", "bad"),
+    ("A dull, noisy and badly acted film.", "bad"),
+    ("The worst evening I have had in a cinema.", "bad"),
+    ("Every minute of it is wasted.", "bad"),
+    ("Terrible music and a story to forget.", "bad"),
+    ("He has never been worse than here.", "bad"),
+]
+NEW = ["A delight from beginning to end.", "I want my money back.", "The music alone is wonderful.", "Dull and noisy."]
+SHOTS = 1000
+
+
+def main() -> None:
+    """Train, infer, compare, export."""
+    with tempfile.TemporaryDirectory() as folder, Sandbox() as forte:
+        table, run, key = (Path(folder) / name for name in ("reviews.csv", "run", "key"))
+        with table.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label"), *REVIEWS])
+        key.write_text("sandbox")  # it takes any
+
+        train(
+            table,
+            out=run,
+            backend__name="aer_statevector",  # gradients by parameter shift: for small heads
+            data__n_per_label=5,  # for training and validation; the rest is the test set
+            data__train_fraction=0.8,
+            model__n_qubits=4,
+            model__reuploads=2,
+            train__epochs=12,
+            train__batch_size=4,
+            train__lr=0.05,
+            rivals__names=[],
+        )
+
+        options = {"url": forte.url, "token_file": key, "ledger": run / "ledger", "yes": True, "poll_interval_s": 0.1}
+        machine = create("ionq_forte", {**options, "shots": SHOTS})
+        model = Predictor.load(run, machine)
+        vectors = model.embed(NEW)
+        answers = model.measure(vectors)  # the encoder runs here, the head's circuit there
+        for answer in model.measured_predictions(NEW, answers):
+            sure = f"{answer.probabilities[answer.label]:.2f} ± {answer.standard_error:.2f}"
+            print(f"{answer.label:5} {sure}  {answer.text}{'' if answer.decided else ' (undecided)'}")
+        print(compare(answers, model.exact(vectors), SHOTS))
+
+        request = head_request(model.model.classifier, vectors)
+        bound = request.head.circuit.assign_parameters(request.parameters[0])  # the head for the first text
+        print(f"\n{qasm3.dumps(bound)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""`qllmft export`: a trained model's circuits as QASM, QPY or a drawing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from qllmft.errors import UserError
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")],
+    form: Annotated[
+        Literal["qasm3", "qasm2", "qpy", "svg", "txt"],
+        typer.Option("--format", help="OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing."),
+    ] = "qasm3",
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="Bind the circuit to this text: the head to its latent angles, an encoder to its loaded embedding.",
+            show_default="x is free; an encoder loads nothing",
+        ),
+    ] = None,
+    part: Annotated[Literal["head", "encoder"], typer.Option(help="Which circuit.")] = "head",
+    encoder: Annotated[
+        int | None, typer.Option(help="Which encoder, from 0.", show_default="0 where it is the only one")
+    ] = None,
+    weights: Annotated[
+        Literal["bound", "free"], typer.Option(help="The trained weights, or theta as parameters.")
+    ] = "bound",
+    decompose: Annotated[
+        bool, typer.Option("--decompose", help="Spell out the loading of an embedding as gates of the circuit.")
+    ] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure the read qubits at the end.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file to write; the names of free parameters in QASM 3 go to FILE.names.json beside it.",
+            show_default="standard output",
+        ),
+    ] = None,
+) -> None:
+    """Write a trained model's circuit as QASM, QPY or a drawing.
+
+    Angles are radians; qubit 0 is the least significant bit.
+    """
+    if form == "qpy" and out is None:
+        raise UserError("QPY is binary and does not go to standard output. Name a file with --out.")
+    os.environ.setdefault("MPLBACKEND", "agg")  # a drawing into a file needs no display
+
+    from qllmft.run.export import ExportRequest, export_run
+
+    exported = export_run(run, ExportRequest(form, part, text, weights, encoder, decompose, measure))
+    if out is None:
+        sys.stdout.write(exported.content.decode())
+        return
+    written = exported.write(out)
+    circuit = exported.circuit
+    free = f", {circuit.num_parameters} free parameters" if circuit.num_parameters else ""
+    typer.echo(f"{' and '.join(map(str, written))}: {circuit.num_qubits} qubits, {circuit.size()} operations{free}.")

@@ -1,0 +1,1 @@
+"""Studies: experiments of several runs, their table and their figure."""

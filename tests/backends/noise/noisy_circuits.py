@@ -1,0 +1,53 @@
+"""Circuits for the tests of noise, and what draws on them."""
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint.frames import FrameProgram
+from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass
+from qllmft_backends.noise import GateNoise
+
+STRONG = GateNoise(0.03, 0.08)
+WIDTHS = {"ry": 1, "h": 1, "x": 1, "z": 1, "id": 1, "cx": 2, "cz": 2, "swap": 2}
+
+
+def random_gates(n_qubits: int, n_gates: int, seed: int) -> QuantumCircuit:
+    """Gates of every kind of the engine in random order, each kind on random qubits; every R_Y has its own angle."""
+    rng = np.random.default_rng([n_qubits, seed])
+    names = [list(WIDTHS)[i % len(WIDTHS)] for i in range(n_gates)]
+    theta = iter(ParameterVector("t", n_gates))
+    circuit = QuantumCircuit(n_qubits, name=f"random_{n_qubits}q")
+    for qubit in range(n_qubits):
+        circuit.ry(next(theta), qubit)
+    for name in rng.permutation(names):
+        qubits = rng.choice(n_qubits, WIDTHS[str(name)], replace=False).tolist()
+        if name == "ry":
+            circuit.ry(next(theta), *qubits)
+        else:
+            getattr(circuit, str(name))(*qubits)
+        if rng.random() < 0.1:
+            circuit.barrier()
+    return circuit
+
+
+def all_strings(n_qubits: int) -> np.ndarray:
+    """Every Z string, as masks; string 0 is the identity."""
+    return np.arange(2**n_qubits)
+
+
+def operator(mask: int, n_qubits: int) -> SparsePauliOp:
+    return SparsePauliOp("".join("Z" if mask >> q & 1 else "I" for q in reversed(range(n_qubits))))
+
+
+def random_angles(circuit: QuantumCircuit, batch: int, seed: int = 0) -> np.ndarray:
+    """(B, G) gate angles of random parameter values."""
+    values = np.random.default_rng(seed).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
+    return lower(circuit).angles(values)
+
+
+def noisy_pass(circuit: QuantumCircuit, noise: CircuitNoise, seed: int, masks=None, dtype="float64") -> NoisyPass:
+    masks = 1 << np.arange(circuit.num_qubits) if masks is None else np.asarray(masks)
+    return NoisyPass(AdjointEngine(lower(circuit), masks, dtype), FrameProgram.of(circuit), noise, seed)

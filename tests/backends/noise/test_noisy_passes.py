@@ -1,0 +1,193 @@
+"""Passes of training: trajectories against the density matrix, their gradients, seeds and threads."""
+
+import numpy as np
+import pytest
+from noisy_circuits import STRONG, noisy_pass, operator, random_angles, random_gates
+
+from qllmft_backends import BackendError, create
+from qllmft_backends.adjoint import engine as engine_module
+from qllmft_backends.adjoint import lower
+from qllmft_backends.adjoint import noisy as noisy_module
+from qllmft_backends.adjoint.noisy import CircuitNoise
+from qllmft_backends.noise import PRESETS, GateNoise
+from qllmft_circuits import head_circuit, readout_observables, weight_parameters
+
+RUNS = 1000
+NOISES = {**PRESETS, "strong": STRONG}
+SIZES = [4, 6, pytest.param(8, marks=pytest.mark.slow)]
+
+
+def density_matrix(circuit, values, observables, noise: GateNoise) -> np.ndarray:
+    """(B, O), exact, by Aer; `test_aer_forte` has it against Kraus operators in NumPy."""
+    options = {"one_qubit_rate": noise.one_qubit_rate, "two_qubit_rate": noise.two_qubit_rate}
+    options |= {"noise": "explicit", "readout_error": noise.readout_error, "shots": None, "method": "density_matrix"}
+    return create("aer_forte", options).expectations(circuit, values, observables).values
+
+
+def random_values(circuit, batch: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
+
+
+def mean_and_error(runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Over axis 1 of (B, RUNS, ...)."""
+    return runs.mean(axis=1), runs.std(axis=1, ddof=1) / np.sqrt(runs.shape[1])
+
+
+@pytest.mark.parametrize("name", NOISES)
+@pytest.mark.parametrize("n_qubits", SIZES)
+def test_a_thousand_trajectories_are_within_four_standard_errors_of_the_density_matrix(n_qubits, name):
+    circuit, batch = head_circuit(n_qubits), 3
+    values = random_values(circuit, batch)
+    expected = density_matrix(circuit, values, readout_observables(n_qubits), NOISES[name])
+    angles = lower(circuit).angles(values)
+    draw = noisy_pass(circuit, CircuitNoise(NOISES[name]), seed=8)
+    runs = draw.values(angles.repeat(RUNS, axis=0)).reshape(batch, RUNS, -1)
+    means, errors = mean_and_error(runs)
+    assert (np.abs(means - expected) < 4 * errors).all()
+    if name in ("forte1", "strong"):  # power: the noiseless values are found out
+        ideal = draw.engine.values(angles)
+        assert (np.abs(ideal - expected) / errors).max() > (4.5 if name == "forte1" else 10)
+    averaged = noisy_pass(circuit, CircuitNoise(NOISES[name], trajectories=RUNS), seed=8).values(angles)
+    np.testing.assert_allclose(averaged, means, atol=1e-12)  # the same draws
+
+
+@pytest.mark.parametrize("name", ["forte1", "strong"])
+@pytest.mark.parametrize("n_qubits", SIZES)
+def test_the_mean_gradient_is_that_of_the_density_matrix(n_qubits, name):
+    """Parameter shift is exact for any Pauli noise; every weight is the angle of one gate."""
+    circuit = head_circuit(n_qubits, reuploads=2)
+    noise = NOISES[name]
+    values = random_values(circuit, 1)
+    observable = [sum(((-1) ** q * o for q, o in enumerate(readout_observables(n_qubits))), 0 * operator(1, n_qubits))]
+    columns = [list(circuit.parameters).index(p) for p in weight_parameters(circuit)]
+    shifts = np.pi / 2 * np.eye(circuit.num_parameters)[columns]
+    both = density_matrix(circuit, np.concatenate([values + shifts, values - shifts]), observable, noise)[:, 0]
+    expected = (both[: len(columns)] - both[len(columns) :]) / 2
+    draw = noisy_pass(circuit, CircuitNoise(noise), seed=2)
+    angles = draw.engine.program.angles(values.repeat(RUNS, axis=0))
+    _, tape = draw.forward(angles)
+    by_angle, _ = draw.vjp(tape, np.tile((-1.0) ** np.arange(n_qubits), (RUNS, 1)))
+    by_weight = (by_angle @ draw.engine.program.angle_matrix)[:, columns]
+    means, errors = mean_and_error(by_weight[None])
+    assert (np.abs(means[0] - expected) < 4 * errors[0]).all()
+    if name == "strong":
+        _, tape = draw.engine.forward(angles[:1])
+        ideal = draw.engine.vjp(tape, (-1.0) ** np.arange(n_qubits)[None])[0] @ draw.engine.program.angle_matrix
+        assert (np.abs(ideal[0, columns] - expected) / errors[0]).max() > 8
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        CircuitNoise(STRONG),
+        CircuitNoise(STRONG, trajectories=3),
+        CircuitNoise(GateNoise(0.02, 0.2, 0.07), trajectories=2),
+        CircuitNoise(GateNoise(0, 0, 0.1)),
+    ],
+    ids=["one", "three", "readout", "readout alone"],
+)
+@pytest.mark.parametrize("circuit", [head_circuit(3), random_gates(4, 40, 1)], ids=lambda c: c.name)
+def test_the_gradient_is_the_derivative_along_the_trajectory(circuit, noise):
+    """The draws do not depend on the angles, so a seed's values are a function of them: by exact shifts of π/2."""
+    angles, batch = random_angles(circuit, 4), 4
+    masks = np.array([1, 2, 4, 7, 5])
+    draw = noisy_pass(circuit, noise, seed=6, masks=masks)
+    weights = np.random.default_rng(1).normal(size=(batch, masks.size))
+    values, tape = draw.forward(angles)
+    np.testing.assert_array_equal(values, draw.values(angles))
+    got, none = draw.vjp(tape, weights)
+    assert none is None
+    for g in range(angles.shape[1]):
+        shift = np.pi / 2 * np.eye(angles.shape[1])[g]
+        expected = (weights * (draw.values(angles + shift) - draw.values(angles - shift))).sum(axis=1) / 2
+        np.testing.assert_allclose(got[:, g], expected, atol=1e-12)
+    _, plain_tape = draw.engine.forward(angles)
+    assert not np.allclose(draw.engine.vjp(plain_tape, weights)[0], got, atol=1e-3)
+
+
+@pytest.mark.parametrize("shots", [{}, {"shots": 20, "shot_model": "multinomial"}], ids=["state", "true shots"])
+def test_a_single_z_decays_by_its_closed_formula(shots):
+    """60 gates that leave |000⟩ as it is; four standard errors of 40,000 trajectories."""
+    from qiskit import QuantumCircuit
+
+    circuit = QuantumCircuit(3)
+    for _ in range(20):
+        circuit.z(0)
+        circuit.swap(1, 2)
+        circuit.ry(0.0, 0)
+    noise = GateNoise(0.01, 0.03)
+    runs = noisy_pass(circuit, CircuitNoise(noise, **shots), 3).values(np.zeros((40_000, 20)))
+    means, errors = mean_and_error(runs[None])
+    expected = [0.99**40, 0.97**20, 0.97**20]
+    assert (np.abs(means[0] - expected) < 4 * errors[0]).all()
+    assert (errors < 0.005).all()
+
+
+SHOTS = [None, "gaussian", "multinomial"]
+
+
+def circuit_noise(model: str | None, **changes) -> CircuitNoise:
+    return CircuitNoise(
+        **({"gates": STRONG, "shots": 100 if model else None, "shot_model": model or "exact"} | changes)
+    )
+
+
+@pytest.mark.parametrize("model", SHOTS)
+def test_bits_follow_the_seed_and_not_the_threads_or_the_memory(model, monkeypatch):
+    circuit = head_circuit(5)
+    angles = random_angles(circuit, 45)
+    weights = np.random.default_rng(0).normal(size=(45, 5))
+
+    def bits(threads: str, seed: int = 4) -> list[np.ndarray]:
+        monkeypatch.setenv("QLLMFT_THREADS", threads)
+        draw = noisy_pass(circuit, circuit_noise(model), seed, dtype="float32")
+        values, tape = draw.forward(angles)
+        return [values, draw.vjp(tape, weights)[0]]
+
+    once = bits("1")
+    for threads in ("2", "5"):
+        for a, b in zip(once, bits(threads), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(once[0], bits("1", seed=5)[0])
+    small = 4 * 2**5 * 8 * 2  # two chunks at once
+    monkeypatch.setattr(engine_module, "EVALUATION_BYTES", small)
+    monkeypatch.setattr(noisy_module, "EVALUATION_BYTES", small)
+    np.testing.assert_array_equal(noisy_pass(circuit, circuit_noise(model), 4, dtype="float32").values(angles), once[0])
+
+
+@pytest.mark.parametrize("model", SHOTS)
+def test_samples_of_a_batch_share_no_noise(model):
+    circuit = head_circuit(4)
+    angles = random_angles(circuit, 1).repeat(40, axis=0)
+    values = noisy_pass(circuit, circuit_noise(model, gates=GateNoise(0.3, 0.3)), 1).values(angles)
+    assert len(np.unique(values, axis=0)) > 30
+
+
+def test_shots_of_a_trajectory_are_right_in_the_mean():
+    """Multinomial, with flips: 4 standard errors over 4000 runs from the density matrix; its gradient is blocked."""
+    circuit = head_circuit(3)
+    values, noise = random_values(circuit, 1), GateNoise(0.03, 0.08, 0.05)
+    expected = density_matrix(circuit, values, readout_observables(3), noise)
+    for model in ("multinomial", "gaussian"):
+        draw = noisy_pass(circuit, CircuitNoise(noise, 50_000, model), 1)
+        runs = draw.values(lower(circuit).angles(values).repeat(1500, axis=0))
+        means, errors = mean_and_error(runs[None])
+        assert (np.abs(means - expected) < 4 * errors).all()
+    draw = noisy_pass(circuit, CircuitNoise(noise, 50, "multinomial"), 1)
+    got, tape = draw.forward(random_angles(circuit, 2))
+    gradient, _ = draw.vjp(tape, np.ones_like(got))
+    assert gradient.shape == (2, draw.engine.program.n_angles)
+    assert not gradient.any()
+
+
+def test_what_a_pass_refuses():
+    circuit = head_circuit(3)
+    draw = noisy_pass(circuit, CircuitNoise(STRONG), 0)
+    with pytest.raises(BackendError, match=r"begins in .*the encoder, and that is noiseless"):
+        draw.forward(random_angles(circuit, 2), np.ones((2, 1)))
+    with pytest.raises(BackendError, match="takes angles"):
+        draw.values(random_angles(circuit, 1)[0])
+    with pytest.raises(BackendError, match="no amplitudes to differentiate by"):
+        draw.vjp(draw.forward(random_angles(circuit, 2))[1], np.ones((2, 3)), amplitudes=True)
+    with pytest.raises(BackendError, match=r"observables on qubits of their own, got strings that share some: \['0b1'"):
+        noisy_pass(circuit, CircuitNoise(GateNoise(0, 0, 0.1), 50, "gaussian"), 0, masks=[1, 3])

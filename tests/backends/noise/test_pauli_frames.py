@@ -1,0 +1,170 @@
+"""Every Pauli after every gate, pushed to the end as signs, against the circuit with the Pauli in it, by Qiskit."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from noisy_circuits import WIDTHS, all_strings, operator, random_gates
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import Statevector
+from scipy.stats import chi2
+
+from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint.frames import FrameProgram
+from qllmft_backends.noise import GateNoise
+from qllmft_circuits import head_circuit
+
+
+def with_errors(circuit: QuantumCircuit, errors: dict[int, int]) -> QuantumCircuit:
+    """``circuit`` with Pauli ``errors[g]`` after its g-th gate (barriers not counted), as X and Z gates."""
+    out, g = circuit.copy_empty_like(), 0
+    for instruction in circuit.data:
+        out.append(instruction)
+        if instruction.operation.name == "barrier":
+            continue
+        for position, qubit in enumerate(instruction.qubits):
+            bits = errors.get(g, 0) >> 2 * position
+            if bits & 1:
+                out.x(qubit)
+            if bits & 2:
+                out.z(qubit)
+        g += 1
+    return out
+
+
+def by_statevector(circuit: QuantumCircuit, values: np.ndarray) -> np.ndarray:
+    state = Statevector.from_instruction(circuit.assign_parameters(values))
+    n = circuit.num_qubits
+    signs = 1.0 - 2.0 * (np.bitwise_count(all_strings(n)[:, None] & np.arange(2**n)) & 1)
+    return signs @ np.abs(state.data) ** 2
+
+
+def by_frames(circuit: QuantumCircuit, values: np.ndarray, errors: list[dict[int, int]]) -> np.ndarray:
+    """(K, 2^n) values of all strings in trajectories with the given errors, each at least one."""
+    masks = all_strings(circuit.num_qubits)
+    frames, engine = FrameProgram.of(circuit), AdjointEngine(lower(circuit), masks, "float64")
+    flat = [(k, g, pauli) for k, of_run in enumerate(errors) for g, pauli in of_run.items()]
+    flat = [flat[i] for i in np.random.default_rng(0).permutation(len(flat))]  # any order will do
+    runs = frames.push(len(errors), *(np.array(column) for column in zip(*flat, strict=True)))
+    np.testing.assert_array_equal(runs.rows, np.arange(len(errors)))
+    assert set(np.unique(runs.signs)) <= {-1, 1}
+    return engine.values(engine.program.angles(values[None]) * runs.signs) * runs.string_signs(masks)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_pauli_after_any_gate(seed):
+    circuit = random_gates(3, 24, seed)
+    values = np.random.default_rng(seed).uniform(-np.pi, np.pi, circuit.num_parameters)
+    widths = [len(i.qubits) for i in circuit.data if i.operation.name != "barrier"]
+    errors = [{g: pauli} for g, width in enumerate(widths) for pauli in range(1, 4**width)]
+    expected = [by_statevector(with_errors(circuit, of_run), values) for of_run in errors]
+    np.testing.assert_allclose(by_frames(circuit, values, errors), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_qubits", [4, 5])
+def test_many_paulis_in_one_run(n_qubits):
+    circuit = random_gates(n_qubits, 40, 7)
+    rng = np.random.default_rng(1)
+    values = rng.uniform(-np.pi, np.pi, circuit.num_parameters)
+    widths = [len(i.qubits) for i in circuit.data if i.operation.name != "barrier"]
+    errors = [
+        {int(g): int(rng.integers(1, 4 ** widths[g])) for g in rng.choice(len(widths), count, replace=False)}
+        for count in rng.integers(1, len(widths), 30)
+    ]
+    expected = [by_statevector(with_errors(circuit, of_run), values) for of_run in errors]
+    np.testing.assert_allclose(by_frames(circuit, values, errors), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_the_rule_of_a_gate(name):
+    """P before the gate is C P C⁻¹ after it; before R_Y(θ) it is itself after R_Y(±θ). As matrices."""
+    width = WIDTHS[name]
+    x, z = np.array([[0, 1], [1, 0]]), np.diag([1, -1])
+    circuit = QuantumCircuit(3)
+    for qubit in (2, 1):  # where the errors are put: gates that leave everything as it is
+        circuit.id(qubit)
+    qubits = [2, 1][:width]
+    getattr(circuit, name)(*([0.7] if name == "ry" else []), *qubits)
+    frames = FrameProgram.of(circuit)
+    for bits in list(product((0, 1), repeat=2 * width))[1:]:
+        places = [position for position in range(width) if any(bits[2 * position : 2 * position + 2])]
+        paulis = [bits[2 * p] + 2 * bits[2 * p + 1] for p in places]
+        runs = frames.push(1, np.zeros(len(places), int), np.array(places), np.array(paulis))
+        # Qiskit's matrices have the first qubit of a gate in the last factor
+        before = np.eye(1)
+        for position in range(width):
+            pauli = np.linalg.matrix_power(x, bits[2 * position]) @ np.linalg.matrix_power(z, bits[2 * position + 1])
+            before = np.kron(pauli, before)
+        gate = circuit.data[-1].operation
+        sign = int(runs.signs[0, 0]) if name in ("ry", "h") else 1
+        changed = type(gate)(sign * 0.7).to_matrix() if name == "ry" else gate.to_matrix()
+        after = gate.to_matrix() @ before @ np.linalg.inv(changed)
+        # `after` must be a Pauli up to a sign; what of it the measurement sees are its bit flips
+        flips = sum((int(runs.flips[0]) >> qubit & 1) << position for position, qubit in enumerate(qubits))
+        permuted = np.abs(after)
+        np.testing.assert_allclose(permuted, np.eye(2**width)[np.arange(2**width) ^ flips], atol=1e-12)
+
+
+def test_gates_carry_noise_as_the_circuit_has_them_written():
+    circuit = head_circuit(4)
+    frames = FrameProgram.of(circuit)
+    assert len(frames.gates) == sum(i.operation.name != "barrier" for i in circuit.data)
+    assert frames.n_angles == lower(circuit).n_angles
+    fused = lower(circuit).ops
+    assert len(fused) < len(frames.gates)  # the engine has CNOT and R_Y in one; noise comes between them
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.id(1)
+    circuit.barrier()
+    circuit.swap(0, 2)
+    circuit.ry(0.3, 1)
+    frames = FrameProgram.of(circuit)
+    assert frames.gates[:, 3].tolist()[0] == 0
+    assert (len(frames.gates), frames.n_angles, lower(circuit).n_angles) == (4, 2, 2)
+    assert frames.gates[3, 3] == 1
+
+
+def captured(circuit, noise, count, seed=0):
+    """What `draw` draws, before it is pushed."""
+    caught = []
+
+    class Spy(FrameProgram):
+        def push(self, *arguments):
+            caught.append(arguments)
+            return super().push(*arguments)
+
+    frames = Spy.of(circuit)
+    frames.draw(noise, count, np.random.default_rng(seed))
+    return frames, *caught[0][1:]
+
+
+@pytest.mark.parametrize("rates", [(0.03, 0.08), (2e-4, 2e-3), (1.0, 0.5)])
+def test_errors_come_as_often_as_the_channel_says_and_no_pauli_is_preferred(rates):
+    """Numbers of hits within 4.5 standard deviations; Paulis and gates uniform by chi-squared at 1e-5."""
+    circuit, count = head_circuit(4), 30_000
+    frames, rows, places, paulis = captured(circuit, GateNoise(*rates), count)
+    two = frames.gates[places, 2] >= 0
+    for width, of_width in ((1, ~two), (2, two)):
+        gates = np.flatnonzero((frames.gates[:, 2] >= 0) == (width == 2))
+        probability = rates[width - 1] * (4**width - 1) / 4**width
+        sites = count * len(gates)
+        hits = int(of_width.sum())
+        assert abs(hits - sites * probability) < 4.5 * np.sqrt(sites * probability * (1 - probability))
+        assert paulis[of_width].min() == 1
+        for values, kinds in ((paulis[of_width], np.arange(1, 4**width)), (places[of_width], gates)):
+            seen = np.bincount(values, minlength=kinds.max() + 1)[kinds]
+            assert seen.sum() == hits
+            statistic = ((seen - hits / len(kinds)) ** 2).sum() / (hits / len(kinds))
+            assert chi2.sf(statistic, len(kinds) - 1) > 1e-5
+    assert len(np.unique(rows * len(frames.gates) + places)) == len(rows)  # one error a run and gate
+
+
+def test_the_extremes_of_the_rates():
+    frames, rows, _, _ = captured(head_circuit(3), GateNoise(4 / 3, 16 / 15), 50)
+    assert len(rows) == 50 * len(frames.gates)  # every gate is hit
+    runs = FrameProgram.of(head_circuit(3)).draw(GateNoise(0, 0), 50, np.random.default_rng(0))
+    assert (runs.count, len(runs.rows), runs.signs.shape) == (50, 0, (0, lower(head_circuit(3)).n_angles))
+
+
+def test_operators_are_the_masks():
+    assert operator(0b101, 3).paulis.to_labels() == ["ZIZ"]

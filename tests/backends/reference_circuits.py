@@ -1,0 +1,134 @@
+"""Random circuits of every gate of the engine, and their answers by Qiskit's `Statevector`, an independent route."""
+
+from collections.abc import Sequence
+from itertools import pairwise, permutations
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp, Statevector
+
+from qllmft_backends import Backend, Capabilities, Expectations
+
+
+def every_gate(n_qubits: int, seed: int = 0) -> QuantumCircuit:
+    """Every supported gate in random order, each R_Y with an angle of its own.
+
+    Every ordered pair of qubits has a CNOT followed by an R_Y on its target, every qubit an R_Y, a Z or X, and an H:
+    no branch of the kernels is left out, whatever qubits live inside a register.
+    """
+    rng = np.random.default_rng([n_qubits, seed])
+    pairs = list(permutations(range(n_qubits), 2))
+    blocks: list[tuple[str, tuple[int, ...]]] = [("cx_ry", pair) for pair in pairs]
+    blocks += [(name, (q,)) for q in range(n_qubits) for name in ("ry", "h", "xz"[(q + seed) % 2], "id")]
+    blocks += [(name, pairs[i]) for name in ("cx", "cz", "swap") for i in rng.choice(len(pairs), n_qubits)]
+    blocks += [("barrier", (0, 1))]
+    theta = iter(ParameterVector("t", n_qubits * n_qubits))
+    circuit = QuantumCircuit(n_qubits)
+    for i in rng.permutation(len(blocks)):
+        name, qubits = blocks[i]
+        if name == "cx_ry":
+            circuit.cx(*qubits)
+            circuit.ry(next(theta), qubits[1])
+        elif name == "ry":
+            circuit.ry(next(theta), *qubits)
+        else:
+            getattr(circuit, name)(*qubits)
+    return circuit
+
+
+def reuploading(n_qubits: int, uploads: int = 2) -> QuantumCircuit:
+    """Data ``x`` encoded several times, with a ring of trained rotations ``theta`` after each."""
+    x, theta = ParameterVector("x", n_qubits), ParameterVector("theta", uploads * n_qubits)
+    circuit = QuantumCircuit(n_qubits)
+    for upload in range(uploads):
+        for q in range(n_qubits):
+            circuit.ry(x[q], q)
+        for q in range(n_qubits):
+            circuit.cx(q, (q + 1) % n_qubits)
+            circuit.ry(theta[upload * n_qubits + q], (q + 1) % n_qubits)
+    return circuit
+
+
+def walks(n_qubits: int, seed: int = 0) -> QuantumCircuit:
+    """CNOT-R_Y blocks in which a target is the next control, and rows of rotations: what the engine groups.
+
+    Rings over all qubits, walks over the four highest in random order, and steps down to each low qubit and up again,
+    which is where a walk passes through the inside of a register.
+    """
+    rng = np.random.default_rng([n_qubits, seed])
+    high = rng.permutation(np.arange(max(0, n_qubits - 4), n_qubits)).tolist()
+    around = [*range(n_qubits), *range(n_qubits), 0]
+    there_and_back = [(n_qubits - 1, low, n_qubits - 2) for low in range(min(4, n_qubits - 2))]
+    angle = iter(ParameterVector("t", 4 * n_qubits + 16))
+    circuit = QuantumCircuit(n_qubits)
+    for path in (*there_and_back, [*high, *high, high[0]], around):
+        for q in rng.permutation(n_qubits if len(path) > 3 else 0).tolist():
+            circuit.ry(next(angle), q)
+        for control, target in pairwise(path):
+            circuit.cx(control, target)
+            circuit.ry(next(angle), target)
+    return circuit
+
+
+def z_string(mask: int, n_qubits: int) -> SparsePauliOp:
+    """The operator with Z on the qubits whose bit is set in ``mask``."""
+    qubits = [q for q in range(n_qubits) if mask >> q & 1]
+    return SparsePauliOp.from_sparse_list([("Z" * len(qubits), qubits, 1.0)], num_qubits=n_qubits)
+
+
+def masks_of_every_weight(n_qubits: int) -> np.ndarray:
+    """The identity, Z on each qubit, and strings of 2 up to all qubits, as masks."""
+    single = [1 << q for q in range(n_qubits)]
+    longer = [(1 << weight) - 1 << (n_qubits - weight) % 2 for weight in range(2, n_qubits + 1)]
+    return np.array([0, *single, *longer])
+
+
+def expectations_by_statevector(
+    circuit: QuantumCircuit,
+    values: np.ndarray,
+    operators: Sequence[SparsePauliOp],
+    amplitudes: np.ndarray | None = None,
+) -> np.ndarray:
+    """(B, O) values for (B, P) parameters, from (B, D) initial amplitudes padded with zeros, or from |0...0>."""
+    answers = np.empty((len(values), len(operators)))
+    for sample, row in enumerate(values):
+        start = np.zeros(2**circuit.num_qubits)
+        loaded = [1.0] if amplitudes is None else amplitudes[sample]
+        start[: len(loaded)] = loaded
+        state = Statevector(start).evolve(circuit.assign_parameters(row))
+        answers[sample] = [state.expectation_value(operator).real for operator in operators]
+    return answers
+
+
+def jacobian_by_shifts(
+    circuit: QuantumCircuit,
+    values: np.ndarray,
+    operators: Sequence[SparsePauliOp],
+    amplitudes: np.ndarray | None = None,
+) -> np.ndarray:
+    """(B, O, P) derivatives by the parameter-shift rule; every parameter must be the angle of a single R_Y."""
+    columns = []
+    for shift in np.pi / 2 * np.eye(values.shape[1]):
+        plus = expectations_by_statevector(circuit, values + shift, operators, amplitudes)
+        minus = expectations_by_statevector(circuit, values - shift, operators, amplitudes)
+        columns.append((plus - minus) / 2)
+    return np.stack(columns, axis=-1)
+
+
+class StatevectorBackend(Backend):
+    """The smallest backend there can be, on Qiskit's Statevector; it keeps the calls that it got."""
+
+    name = "statevector"
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[QuantumCircuit, np.ndarray, list[SparsePauliOp]]] = []
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(exact=True)
+
+    def expectations(self, circuit, values, observables) -> Expectations:
+        self.calls.append((circuit, values, list(observables)))
+        answers = expectations_by_statevector(circuit, values, observables)
+        return Expectations(answers, np.zeros_like(answers))

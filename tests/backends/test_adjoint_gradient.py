@@ -1,0 +1,122 @@
+"""AdjointGradient in Qiskit's interfaces, against the parameter-shift rule on Qiskit's own StatevectorEstimator."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.primitives import StatevectorEstimator
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
+from qiskit_machine_learning.neural_networks import EstimatorQNN
+from reference_circuits import StatevectorBackend, reuploading, z_string
+
+from qllmft_backends import UnsupportedGateError, create
+
+SUM = SparsePauliOp(["ZZI", "IIZ", "IZZ"], [0.5, -2.0, 1.25])
+
+
+@pytest.fixture
+def adjoint():
+    return create("adjoint", {"dtype": "float64"}).gradient()
+
+
+@pytest.fixture
+def shifts() -> ParamShiftEstimatorGradient:
+    return ParamShiftEstimatorGradient(StatevectorEstimator())
+
+
+def affine(n_qubits: int = 3) -> QuantumCircuit:
+    """Angles that mix parameters with slopes and offsets, in an order that is not Qiskit's."""
+    a, b = ParameterVector("a", 3), ParameterVector("b", 2)
+    circuit = QuantumCircuit(n_qubits)
+    for q, angle in enumerate([b[1] - 0.3, 2 * a[2] + 0.1, a[0] - b[0] / 2]):
+        circuit.ry(angle, q)
+    for q, angle in enumerate([a[2] + a[1] * 3, -b[1], a[0] + 0.7]):
+        circuit.cx(q, (q + 1) % 3)
+        circuit.h(q)
+        circuit.ry(angle, q)
+    return circuit
+
+
+def network(n_qubits: int, estimator, gradient, input_gradients: bool) -> EstimatorQNN:
+    circuit = reuploading(n_qubits)
+    return EstimatorQNN(
+        circuit=circuit,
+        estimator=estimator,
+        observables=[z_string(1 << q, n_qubits) for q in range(n_qubits)],
+        input_params=[p for p in circuit.parameters if p.name.startswith("x")],
+        weight_params=[p for p in circuit.parameters if p.name.startswith("theta")],
+        gradient=gradient,
+        input_gradients=input_gradients,
+        default_precision=0.0,  # no sampling noise in Qiskit's StatevectorEstimator
+    )
+
+
+@pytest.mark.parametrize("input_gradients", [False, True])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
+def test_a_network_of_five_qubits_agrees_with_qiskit_forward_and_backward(dtype, tolerance, input_gradients, shifts):
+    backend = create("adjoint", {"dtype": dtype})
+    rng = np.random.default_rng(8)
+    x, theta = rng.normal(size=(2, 5)), rng.normal(size=10)
+    ours = network(5, backend.estimator(), backend.gradient(), input_gradients)
+    qiskits = network(5, StatevectorEstimator(), shifts, input_gradients)
+    np.testing.assert_allclose(ours.forward(x, theta), qiskits.forward(x, theta), rtol=0, atol=tolerance)
+    for found, expected in zip(ours.backward(x, theta), qiskits.backward(x, theta), strict=True):
+        assert (found is None) == (expected is None)
+        if expected is not None:
+            assert found.shape == expected.shape
+            np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+
+
+def test_affine_angles_follow_the_chain_rule(adjoint, shifts):
+    circuit = affine()
+    values = np.random.default_rng(9).normal(size=(3, 5))
+    runs = [g.run([circuit] * 3, [SUM] * 3, values).result().gradients for g in (adjoint, shifts)]
+    np.testing.assert_allclose(*runs, atol=1e-10)
+
+
+def test_a_derivative_is_the_central_difference_of_the_estimator(adjoint):
+    circuit, values, step = affine(), np.random.default_rng(10).normal(size=5), 1e-5
+    estimator = create("adjoint", {"dtype": "float64"}).estimator()
+    around = np.stack([values + step * np.eye(5), values - step * np.eye(5)])
+    plus, minus = estimator.run([(circuit, SUM, around)]).result()[0].data.evs
+    [gradient] = adjoint.run([circuit], [SUM], [values]).result().gradients
+    np.testing.assert_allclose(gradient, (plus - minus) / (2 * step), atol=1e-8)
+
+
+def test_the_gradient_of_chosen_parameters_comes_in_their_order(adjoint, shifts):
+    circuit = affine()
+    a0, a1, a2, b0, b1 = circuit.parameters
+    chosen = [[b1, a0], None, [a2], [a1, b0, a2, b1]]
+    values = np.random.default_rng(11).normal(size=(4, 5))
+    runs = [g.run([circuit] * 4, [SUM] * 4, values, chosen).result() for g in (adjoint, shifts)]
+    assert [len(gradient) for gradient in runs[0].gradients] == [2, 5, 1, 4]
+    for i, (found, expected) in enumerate(zip(*(run.gradients for run in runs), strict=True)):
+        np.testing.assert_allclose(found, expected, atol=1e-10, err_msg=f"request {i}")
+    assert [m["parameters"] for m in runs[0].metadata] == [list(c or circuit.parameters) for c in chosen]
+
+
+def test_mixed_circuits_and_observables_come_back_in_their_order(adjoint, shifts):
+    first, second = affine(), reuploading(3)
+    circuits = [first, second, first, second, first]
+    z = z_string(0b101, 3)
+    observables = [SUM, z, z, SUM, SUM]
+    values = [np.random.default_rng(i).normal(size=c.num_parameters) for i, c in enumerate(circuits)]
+    runs = [g.run(circuits, observables, values).result().gradients for g in (adjoint, shifts)]
+    for i, (found, expected) in enumerate(zip(*runs, strict=True)):
+        np.testing.assert_allclose(found, expected, atol=1e-10, err_msg=f"request {i}")
+
+
+def test_a_backend_without_a_gradient_of_its_own_has_the_parameter_shift_rule(adjoint):
+    gradient = StatevectorBackend().gradient()
+    assert isinstance(gradient, ParamShiftEstimatorGradient)
+    circuit, values = affine(), np.random.default_rng(12).normal(size=(2, 5))
+    runs = [g.run([circuit] * 2, [SUM] * 2, values).result().gradients for g in (adjoint, gradient)]
+    np.testing.assert_allclose(*runs, atol=1e-10)
+
+
+def test_a_gate_that_the_engine_cannot_run_is_named(adjoint):
+    circuit = affine()
+    circuit.rz(circuit.parameters[0], 1)
+    with pytest.raises(UnsupportedGateError, match=r"is 'rz' on qubits \[1\]"):
+        adjoint.run([circuit], [SUM], [np.zeros(5)]).result()

@@ -1,0 +1,148 @@
+"""A backend as Qiskit's EstimatorV2: shapes of pubs, answers, and how few calls the backend gets."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.primitives import BaseEstimatorV2, StatevectorEstimator
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_machine_learning.neural_networks import EstimatorQNN
+from reference_circuits import StatevectorBackend, every_gate, reuploading, z_string
+
+from qllmft_backends import Backend, BackendError, Capabilities, Expectations, create
+
+CIRCUIT = every_gate(3)
+P = CIRCUIT.num_parameters
+COLUMN = [["IIZ"], ["ZIZ"], [SparsePauliOp(["ZZZ", "IZI"], [0.5, -2.0])]]
+
+
+@pytest.fixture
+def exact() -> BaseEstimatorV2:
+    return create("adjoint", {"dtype": "float64"}).estimator()
+
+
+@pytest.mark.parametrize(
+    ("observables", "shape", "expected_shape"),
+    [
+        ("ZIZ", (), ()),
+        ("ZIZ", (5,), (5,)),
+        (["IIZ", "ZII", "IZZ"], (), (3,)),
+        (["IIZ", "ZII", "IZZ"], (3,), (3,)),
+        (["IIZ", "ZII", "IZZ"], (4, 1), (4, 3)),
+        (COLUMN, (1, 4), (3, 4)),
+        (COLUMN, (4,), (3, 4)),
+        ([["IIZ", "ZII"], ["IZZ", "III"]], (3, 1, 1), (3, 2, 2)),
+        ([["IIZ", "IIZ"], ["IIZ", "ZII"]], (2, 2), (2, 2)),
+    ],
+)
+def test_a_pub_of_any_shape_has_the_statevector_estimators_answer(exact, observables, shape, expected_shape):
+    values = np.random.default_rng(len(shape)).uniform(-np.pi, np.pi, (*shape, P))
+    pub = (CIRCUIT, observables, values)
+    [found], [expected] = (e.run([pub]).result() for e in (exact, StatevectorEstimator()))
+    assert np.shape(found.data.evs) == expected_shape == expected.data.evs.shape
+    assert found.data.shape == expected.data.shape
+    np.testing.assert_allclose(found.data.evs, expected.data.evs, atol=1e-10)
+    np.testing.assert_array_equal(found.data.stds, np.zeros(expected_shape))
+
+
+def test_values_that_are_bound_by_name_reach_their_parameters(exact):
+    circuit = reuploading(3)
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    theta = np.random.default_rng(1).normal(size=(4, 6))
+    names = tuple(f"theta[{g}]" for g in range(6)), tuple(f"x[{q}]" for q in range(3))
+    pub = (circuit, "ZIZ", dict(zip(names, (theta, x), strict=True)))
+    [found], [expected] = (e.run([pub]).result() for e in (exact, StatevectorEstimator()))
+    np.testing.assert_allclose(found.data.evs, expected.data.evs, atol=1e-10)
+
+
+def test_a_circuit_without_parameters_is_one_row(exact):
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.cx(0, 2)
+    pub = (circuit, ["ZIZ", "IIZ", "IZI"])
+    [found], [expected] = (e.run([pub]).result() for e in (exact, StatevectorEstimator()))
+    np.testing.assert_allclose(found.data.evs, expected.data.evs, atol=1e-10)
+
+
+def test_several_pubs_come_back_in_their_order_and_one_call_serves_those_that_share_circuit_and_values():
+    backend = StatevectorBackend()
+    rng = np.random.default_rng(2)
+    first, second = rng.normal(size=(2, 4, P))
+    other = reuploading(3)
+    third = rng.normal(size=(4, other.num_parameters))
+    pubs = [
+        (CIRCUIT, "IIZ", first),
+        (other, "IIZ", third),
+        (CIRCUIT, "ZII", second),
+        (CIRCUIT, COLUMN, first.reshape(1, 4, P)),
+        (other, "ZZZ", third),
+        (CIRCUIT, "IIZ", first.copy()),
+    ]
+    found, expected = (e.run(pubs).result() for e in (backend.estimator(), StatevectorEstimator()))
+    for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+        np.testing.assert_allclose(a.data.evs, b.data.evs, atol=1e-10, err_msg=f"pub {i}")
+    # (CIRCUIT, first), (other, third), (CIRCUIT, second); an observable that comes twice is asked for once
+    assert [(circuit, len(observables)) for circuit, _, observables in backend.calls] == [
+        (CIRCUIT, 3),
+        (other, 2),
+        (CIRCUIT, 1),
+    ]
+    for (_, values, _), expected_values in zip(backend.calls, (first, third, second), strict=True):
+        np.testing.assert_array_equal(values, expected_values)
+
+
+def test_a_network_with_five_observables_makes_one_call_a_forward():
+    backend = StatevectorBackend()
+    circuit = reuploading(5)
+    network = EstimatorQNN(
+        circuit=circuit,
+        estimator=backend.estimator(),
+        observables=[z_string(1 << q, 5) for q in range(5)],
+        input_params=[p for p in circuit.parameters if p.name.startswith("x")],
+        weight_params=[p for p in circuit.parameters if p.name.startswith("theta")],
+        gradient=backend.gradient(),
+    )
+    rng = np.random.default_rng(4)
+    for calls in (1, 2):
+        assert network.forward(rng.normal(size=(3, 5)), rng.normal(size=10)).shape == (3, 5)
+        assert len(backend.calls) == calls
+    for _, values, observables in backend.calls:
+        assert values.shape == (3, 15)
+        assert len(observables) == 5
+
+
+class Labelled(Backend):
+    """Answers 10·row + column, with a hundredth of it as the standard error."""
+
+    name = "labelled"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(shots=True)
+
+    def expectations(self, circuit, values, observables) -> Expectations:
+        answers = 10.0 * np.arange(len(values))[:, np.newaxis] + np.arange(len(observables))
+        return Expectations(answers, answers / 100)
+
+
+def test_values_and_standard_errors_land_in_their_places():
+    pub = (CIRCUIT, [["IIZ"], ["ZII"], ["IIZ"]], np.zeros((2, 1, 2, P)))
+    [result] = Labelled().estimator().run([pub], precision=0.25).result()
+    one_set = [[[0.0, 10.0], [1.0, 11.0], [0.0, 10.0]], [[20.0, 30.0], [21.0, 31.0], [20.0, 30.0]]]
+    assert result.data.evs.tolist() == one_set
+    np.testing.assert_allclose(result.data.stds, np.array(one_set) / 100)
+    assert result.metadata == {"target_precision": 0.25, "backend": "labelled"}
+
+
+def test_a_pubs_own_precision_travels_into_its_metadata():
+    pubs = [(CIRCUIT, "IIZ", np.zeros(P), 0.5), (CIRCUIT, "IIZ", np.zeros(P))]
+    results = Labelled().estimator().run(pubs, precision=0.125).result()
+    assert [result.metadata["target_precision"] for result in results] == [0.5, 0.125]
+
+
+def test_no_pubs_are_no_results(exact):
+    assert len(exact.run([]).result()) == 0
+
+
+def test_an_observable_that_the_backend_cannot_measure_is_its_error(exact):
+    with pytest.raises(BackendError, match=r"observable 1 is \['IIX'\]"):
+        exact.run([(CIRCUIT, ["IIZ", "IIX"], np.zeros(P))]).result()

@@ -1,0 +1,79 @@
+"""The protocol: one question, and an answer of one shape."""
+
+import re
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from reference_circuits import StatevectorBackend, every_gate, expectations_by_statevector, z_string
+
+from qllmft_backends import Backend, BackendError, Capabilities, Expectations, create
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (4, 3), (1, 1)])
+def test_expectations_hold_values_and_errors_of_one_shape(shape):
+    values, errors = np.ones(shape), np.zeros(shape)
+    answer = Expectations(values, errors)
+    assert answer.values is values
+    assert answer.standard_errors is errors
+
+
+@pytest.mark.parametrize(
+    ("values", "errors"), [((4, 3), (4, 2)), ((4, 3), (3, 4)), ((4,), (4,)), ((2, 4, 3), (2, 4, 3))]
+)
+def test_expectations_of_another_shape_are_refused(values, errors):
+    message = f"values are {values}, standard errors {errors}; expected one shape (B, O) for both."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Expectations(np.ones(values), np.ones(errors))
+
+
+def test_a_backend_promises_nothing_unless_it_says_so():
+    assert not any(getattr(Capabilities(), field) for field in Capabilities.__dataclass_fields__)
+
+
+def test_a_backend_without_its_one_method_cannot_be_made():
+    class Mute(Backend):
+        name = "mute"
+
+        @property
+        def capabilities(self) -> Capabilities:
+            return Capabilities()
+
+    with pytest.raises(TypeError, match="expectations"):
+        Mute()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_adjoint_backend_answers_like_the_smallest_backend_there_can_be(dtype):
+    circuit = every_gate(4)
+    values = np.random.default_rng(6).uniform(-np.pi, np.pi, (5, circuit.num_parameters))
+    operators = [z_string(mask, 4) for mask in (1, 2, 9, 15)]
+    backends = create("adjoint", {"dtype": dtype}), StatevectorBackend()
+    answers = [backend.expectations(circuit, values, operators) for backend in backends]
+    np.testing.assert_allclose(answers[0].values, answers[1].values, atol=1e-5 if dtype == "float32" else 1e-10)
+    assert answers[0].values.dtype == answers[1].values.dtype == np.float64
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("gates", ["h cx ry", "x cx z"])
+def test_a_circuit_without_parameters_has_rows_of_no_values(gates, samples):
+    circuit = QuantumCircuit(3)
+    for name in gates.split():
+        getattr(circuit, name)(*{"cx": (0, 2), "ry": (0.4, 1)}.get(name, (0,)))
+    operators = [z_string(mask, 3) for mask in (1, 2, 5)]
+    answer = create("adjoint", {"dtype": "float64"}).expectations(circuit, np.empty((samples, 0)), operators)
+    expected = expectations_by_statevector(circuit, np.empty((samples, 0)), operators)
+    np.testing.assert_allclose(answer.values, expected, atol=1e-10)
+
+
+def test_no_samples_are_no_rows():
+    circuit = every_gate(3)
+    answer = create("adjoint").expectations(circuit, np.empty((0, circuit.num_parameters)), [z_string(1, 3)] * 2)
+    assert answer.values.shape == answer.standard_errors.shape == (0, 2)
+
+
+def test_the_adjoint_backend_stops_at_the_qubits_that_it_states():
+    limit = create("adjoint").capabilities.max_qubits
+    wide = QuantumCircuit(limit + 1)
+    with pytest.raises(BackendError, match=f"the circuit has {limit + 1} qubits; the adjoint engine runs 1 to {limit}"):
+        create("adjoint").compile(wide, [z_string(1, limit + 1)])  # runs nothing, so takes no memory either

@@ -1,0 +1,145 @@
+"""Backends by name: what the registry promises of each, and what it says to a wrong request."""
+
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from qiskit.primitives import BaseEstimatorV2
+
+from qllmft_backends import BACKENDS, Backend, BackendError, MissingExtraError, UnknownBackendError, create
+from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
+from qllmft_backends.registry import Entry
+
+ROOT = Path(__file__).parents[2]
+EVERY_BACKEND = pytest.mark.parametrize("name", BACKENDS)
+
+
+def module_of(name: str):
+    """The backend's module, or a skipped test where its extra is not installed."""
+    entry = BACKENDS[name]
+    try:
+        return import_module(entry.module)
+    except ModuleNotFoundError as error:
+        if entry.extra is None:
+            raise
+        pytest.skip(f"{name} needs {error.name}, of the extra {entry.extra}")
+
+
+@EVERY_BACKEND
+def test_an_entry_names_a_backend_and_its_options(name):
+    entry, module = BACKENDS[name], module_of(name)
+    backend, options = getattr(module, entry.backend), getattr(module, entry.options)
+    assert issubclass(backend, Backend)
+    assert backend.name == name
+    assert issubclass(options, BaseModel)
+    assert entry.summary == entry.summary.strip() != ""
+    assert "\n" not in entry.summary
+
+
+@EVERY_BACKEND
+def test_an_entrys_extra_is_one_that_the_project_declares(name):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert BACKENDS[name].extra is None or BACKENDS[name].extra in extras
+
+
+@EVERY_BACKEND
+def test_an_unknown_option_is_refused_with_the_list_of_the_known_ones(name):
+    options = getattr(module_of(name), BACKENDS[name].options)
+    with pytest.raises(UnknownBackendError) as caught:
+        create(name, {"no_such_option": 3})
+    message = str(caught.value)
+    assert message.startswith(f"backend {name!r}: ")
+    assert "option no_such_option = 3: " in message
+    assert message.endswith(f"Its options are: {', '.join(options.model_fields) or 'none'}.")
+
+
+def test_adjoint_is_there_without_any_extra_and_exact_by_default():
+    backend = create("adjoint")
+    assert isinstance(backend, AdjointBackend)
+    assert backend.options.dtype == "float32"
+    assert backend.capabilities.exact
+    assert backend.capabilities.adjoint
+    assert not backend.capabilities.paid
+    assert isinstance(backend.estimator(), BaseEstimatorV2)
+
+
+def test_options_reach_the_backend():
+    assert create("adjoint", {"dtype": "float64"}).options.dtype == "float64"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("adjont", "adjoint"), ("Adjoint", "adjoint")])
+def test_an_unknown_name_is_answered_with_the_nearest_one(name, meant):
+    with pytest.raises(UnknownBackendError) as caught:
+        create(name)
+    known = ", ".join(BACKENDS)
+    assert str(caught.value) == f"there is no backend {name!r}; expected one of {known}. Did you mean {meant!r}?"
+    assert isinstance(caught.value, BackendError)
+
+
+def test_a_name_like_no_other_gets_no_guess():
+    with pytest.raises(UnknownBackendError) as caught:
+        create("zzz")
+    assert str(caught.value) == f"there is no backend 'zzz'; expected one of {', '.join(BACKENDS)}."
+
+
+def test_a_value_that_does_not_fit_is_refused_with_what_would():
+    with pytest.raises(UnknownBackendError) as caught:
+        create("adjoint", {"dtype": "float16"})
+    message = str(caught.value)
+    assert "option dtype = 'float16'" in message
+    assert "'float32' or 'float64'" in message
+    assert message.endswith(f"Its options are: {', '.join(AdjointOptions.model_fields)}.")
+
+
+def test_every_fault_is_told_at_once():
+    with pytest.raises(UnknownBackendError, match=r"option dtype = 1: .*; option no_such = 5: .*\. Its options are"):
+        create("adjoint", {"dtype": 1, "no_such": 5})
+
+
+@pytest.fixture
+def phantom(tmp_path, monkeypatch):
+    """A function that registers a backend whose module imports a package that does not exist."""
+    (tmp_path / "phantom_backend.py").write_text("import no_such_package_anywhere\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def register(extra: str | None) -> None:
+        entry = Entry("a test's", "phantom_backend", "PhantomBackend", "PhantomOptions", extra)
+        monkeypatch.setitem(BACKENDS, "phantom", entry)
+
+    return register
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(phantom):
+    phantom("ghosts")
+    with pytest.raises(MissingExtraError) as caught:
+        create("phantom")
+    assert str(caught.value) == (
+        "backend 'phantom' needs the package 'no_such_package_anywhere', which is not installed: "
+        "pip install 'qllmft[ghosts]'."
+    )
+    assert isinstance(caught.value, BackendError)
+
+
+def test_a_package_that_should_have_come_along_is_an_error_of_its_own(phantom):
+    phantom(None)
+    with pytest.raises(ModuleNotFoundError, match="no_such_package_anywhere"):
+        create("phantom")
+
+
+def test_a_broken_backend_leaves_the_others_alone(phantom):
+    phantom("ghosts")
+    assert create("adjoint").name == "adjoint"
+
+
+def test_listing_the_backends_imports_none_of_them():
+    code = (
+        "import sys, qllmft_backends as b; "
+        "loaded = [e.module for e in b.BACKENDS.values() if e.module in sys.modules]; "
+        "sys.exit(f'{loaded}' if loaded else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,81 @@
+"""The gradient of the loaded amplitudes: E = xᵀ Uᵀ Z U x is a quadratic form, normalised or not."""
+
+import numpy as np
+import pytest
+from qiskit.quantum_info import Operator
+from reference_circuits import every_gate, masks_of_every_weight, z_string
+
+from qllmft_backends.adjoint import AdjointEngine, lower
+
+
+def problem(n_qubits: int, samples: int, dimension: int, shared: bool):
+    """Circuit, parameter values, amplitudes (B, D) of lengths around one, cotangent (B, T)."""
+    rng = np.random.default_rng([n_qubits, samples, dimension])
+    circuit = every_gate(n_qubits, seed=3)
+    values = rng.uniform(-np.pi, np.pi, (samples, circuit.num_parameters))
+    if shared:
+        values[:] = values[0]
+    amplitudes = rng.normal(size=(samples, dimension)) / np.sqrt(dimension)
+    cotangent = rng.normal(size=(samples, n_qubits * 2))
+    return circuit, values, amplitudes, cotangent / np.abs(cotangent).sum(axis=1, keepdims=True)
+
+
+def gradient_of(engine: AdjointEngine, values, amplitudes, cotangent, shared: bool) -> np.ndarray:
+    angles = engine.program.angles(values)
+    _, tape = engine.forward(angles[0] if shared else angles, amplitudes)
+    return engine.vjp(tape, cotangent, amplitudes=True)[1]
+
+
+CASES = [(3, 1, 8, False), (3, 3, 8, True), (3, 9, 5, False), (4, 2, 16, False), (6, 1, 40, True), (6, 9, 64, True)]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
+@pytest.mark.parametrize(("n_qubits", "samples", "dimension", "shared"), CASES)
+def test_the_gradient_is_twice_the_forms_matrix_times_the_amplitudes(
+    n_qubits, samples, dimension, shared, dtype, tolerance
+):
+    circuit, values, amplitudes, cotangent = problem(n_qubits, samples, dimension, shared)
+    masks = masks_of_every_weight(n_qubits)
+    engine = AdjointEngine(lower(circuit), masks, dtype)
+    gradient = gradient_of(engine, values, amplitudes, cotangent, shared)
+    assert gradient.shape == (samples, dimension)
+    assert gradient.dtype == np.dtype(dtype)
+    diagonals = np.array([np.diag(z_string(mask, n_qubits).to_matrix()).real for mask in masks])
+    for sample in range(samples):
+        unitary = Operator(circuit.assign_parameters(values[sample])).data.real[:, :dimension]
+        form = unitary.T @ np.diag(cotangent[sample] @ diagonals) @ unitary
+        np.testing.assert_allclose(gradient[sample], 2 * form @ amplitudes[sample], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(("n_qubits", "samples", "dimension", "shared"), CASES)
+def test_the_gradient_is_the_central_difference_which_is_exact_for_a_quadratic_form(
+    n_qubits, samples, dimension, shared
+):
+    circuit, values, amplitudes, cotangent = problem(n_qubits, samples, dimension, shared)
+    engine, other = (AdjointEngine(lower(circuit), masks_of_every_weight(n_qubits), "float64") for _ in range(2))
+    gradient = gradient_of(engine, values, amplitudes, cotangent, shared)
+    angles = other.program.angles(values)
+    angles = angles[0] if shared else angles
+    for i in range(dimension):
+        step = 0.5 * np.eye(dimension)[i]  # no truncation error, so a long step and its small rounding error
+        change = other.values(angles, amplitudes + step) - other.values(angles, amplitudes - step)
+        np.testing.assert_allclose(gradient[:, i], (cotangent * change).sum(axis=1), rtol=0, atol=1e-10)
+
+
+def test_the_gradient_of_the_norm_is_twice_the_amplitudes():
+    engine = AdjointEngine(lower(every_gate(5)), np.array([0]), "float64")
+    amplitudes = np.random.default_rng(0).normal(size=(3, 32))
+    _, tape = engine.forward(np.zeros(engine.program.n_angles), amplitudes)
+    by_angle, by_amplitude = engine.vjp(tape, np.ones((3, 1)), amplitudes=True)
+    np.testing.assert_allclose(by_amplitude, 2 * amplitudes, atol=1e-12)
+    np.testing.assert_allclose(by_angle, 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 9])
+def test_a_gradient_belongs_to_its_caller_and_outlives_the_next_pass(samples):
+    circuit, values, amplitudes, cotangent = problem(5, samples, 32, shared=False)
+    engine = AdjointEngine(lower(circuit), masks_of_every_weight(5))
+    gradient = gradient_of(engine, values, amplitudes, cotangent, shared=False)
+    before = gradient.copy()
+    gradient_of(engine, values + 1.0, 2 * amplitudes, cotangent, shared=False)
+    np.testing.assert_array_equal(gradient, before)

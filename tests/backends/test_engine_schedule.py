@@ -1,0 +1,143 @@
+"""In what order gates touch memory: every gate once and in order, runs on blocks that hold all their qubits."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qiskit import QuantumCircuit
+from reference_circuits import (
+    every_gate,
+    expectations_by_statevector,
+    jacobian_by_shifts,
+    masks_of_every_weight,
+    reuploading,
+    walks,
+    z_string,
+)
+
+from qllmft_backends.adjoint import AdjointEngine, Program, lower
+from qllmft_backends.adjoint import schedule as schedule_module
+from qllmft_backends.adjoint.program import Op
+from qllmft_backends.adjoint.schedule import Schedule, Shape, make_schedule
+
+LENGTHS = {
+    Shape.SINGLE: 1,
+    Shape.CHAIN_2: 2,
+    Shape.CHAIN_3: 3,
+    Shape.ROTATIONS_2: 2,
+    Shape.ROTATIONS_3: 3,
+    Shape.BRIDGE: 2,
+}
+SMALL_CACHES = [(256, 1024), (1024, 1024), (128, 4096)]  # bytes that runs on small and on large blocks may hold
+
+
+def gates_of(schedule: Schedule, backward: bool) -> list[list[int]]:
+    """The gates of each step, in the order in which they are done."""
+    steps = [list(range(first, first + LENGTHS[shape])) for shape, first in schedule.steps.tolist()]
+    return [step[::-1] for step in steps] if backward else steps
+
+
+def assert_sound(program: Program, schedule: Schedule, backward: bool) -> None:
+    steps = gates_of(schedule, backward)
+    in_order = list(range(len(program.ops)))
+    assert [g for step in steps for g in step] == (in_order[::-1] if backward else in_order)
+    place = 0
+    for bits, first_run, after in schedule.outer.tolist():
+        for run_bits, start, stop in schedule.runs[first_run:after].tolist():
+            assert start == place
+            place = stop
+            highest = max((program.ops[g, 1:3].max() for step in steps[start:stop] for g in step), default=-1)
+            assert highest < run_bits <= bits <= program.n_qubits
+    assert place == len(steps)
+    assert [row[1] for row in schedule.outer.tolist()] == [0, *schedule.outer[:-1, 2].tolist()]
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize(("small", "large"), [*SMALL_CACHES, (2**15, 2**19)])
+@pytest.mark.parametrize("circuit", [walks(8), every_gate(7), reuploading(9), QuantumCircuit(3)])
+def test_every_gate_is_done_once_and_in_order_on_blocks_that_hold_its_qubits(
+    circuit, small, large, backward, monkeypatch
+):
+    monkeypatch.setattr(schedule_module, "L1_BYTES", small)
+    monkeypatch.setattr(schedule_module, "L2_BYTES", large)
+    program = lower(circuit)
+    for batch in (1, 8):
+        assert_sound(program, make_schedule(program, batch, 16, 4, backward=backward), backward)
+
+
+BLOCKS = st.tuples(st.booleans(), st.permutations(range(6)))
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(blocks=st.lists(BLOCKS, max_size=20), batch=st.sampled_from([1, 2, 4, 8]), backward=st.booleans())
+def test_a_group_has_different_qubits_of_the_right_kind(blocks, batch, backward):
+    circuit = QuantumCircuit(6)
+    for controlled, (control, target, *_) in blocks:
+        if controlled:
+            circuit.cx(control, target)
+        circuit.ry(0.1, target)
+    program = lower(circuit)
+    schedule = make_schedule(program, batch, 16, 4, backward=backward)
+    assert_sound(program, schedule, backward)
+    inside = {1: 4, 2: 3, 4: 2, 8: 1}[batch]  # qubits that live inside a register of 16
+    for shape, first in schedule.steps.tolist():
+        if shape == Shape.SINGLE:
+            continue
+        ops = program.ops[first : first + LENGTHS[shape]].tolist()
+        rotations = shape in (Shape.ROTATIONS_2, Shape.ROTATIONS_3)
+        assert {op for op, *_ in ops} == {Op.ROT if rotations else Op.CX_ROT}
+        path = [] if rotations else [ops[0][1]]
+        path += [target for _, _, target, _ in ops]
+        assert len(set(path)) == len(path)
+        if not rotations:
+            assert [control for _, control, _, _ in ops] == path[:-1]
+        low = [q for q in path if q < inside]
+        assert low == ([inside - 1] if shape == Shape.BRIDGE else [])
+        assert shape != Shape.BRIDGE or path[1] == inside - 1
+
+
+def test_a_ring_is_chains_of_three_forward_and_of_two_on_the_way_back():
+    ring = QuantumCircuit(7)
+    for q in range(6):
+        ring.cx(q, q + 1)
+        ring.ry(0.1, q + 1)
+    forward, backward = (make_schedule(lower(ring), 8, 8, 8, backward=b) for b in (False, True))
+    assert [Shape(shape) for shape in forward.steps[:, 0]] == [Shape.CHAIN_3] * 2
+    assert [Shape(shape) for shape in backward.steps[:, 0]] == [Shape.CHAIN_2] * 3
+
+
+@pytest.mark.parametrize(("small", "large"), SMALL_CACHES)
+@pytest.mark.parametrize("samples", [1, 9])
+def test_small_blocks_change_no_value_and_no_gradient(samples, small, large, monkeypatch):
+    program = lower(walks(8, seed=1))
+    rng = np.random.default_rng(samples)
+    angles, cotangent = rng.normal(size=(samples, program.n_angles)), rng.normal(size=(samples, 16))
+    answers = []
+    for held in ((2**15, 2**19), (small, large)):
+        monkeypatch.setattr(schedule_module, "L1_BYTES", held[0])
+        monkeypatch.setattr(schedule_module, "L2_BYTES", held[1])
+        engine = AdjointEngine(program, masks_of_every_weight(8), "float64")
+        values, tape = engine.forward(angles)
+        answers.append((values, engine.vjp(tape, cotangent)[0]))
+    np.testing.assert_allclose(answers[1][0], answers[0][0], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(answers[1][1], answers[0][1], rtol=0, atol=1e-12)
+
+
+def test_sixteen_qubits_in_single_precision_run_on_both_sizes_of_block_and_keep_it():
+    """Sums over 2^16 amplitudes: added up one by one they would lose three digits."""
+    circuit = reuploading(16, uploads=1)
+    program = lower(circuit)
+    assert {row[0] for row in make_schedule(program, 8, 16, 4, backward=False).outer.tolist()} >= {14, 16}
+    values = np.random.default_rng(16).uniform(-np.pi, np.pi, (8, circuit.num_parameters))
+    masks = [0, 1, 1 << 15, 2**16 - 1]
+    operators = [z_string(mask, 16) for mask in masks]
+    engine = AdjointEngine(program, np.array(masks))
+    answer, tape = engine.forward(program.angles(values))
+    expected = expectations_by_statevector(circuit, values[:1], operators)
+    np.testing.assert_allclose(answer[:1], expected, rtol=0, atol=1e-5)
+    by_parameter = engine.vjp(tape, np.full((8, 4), 0.25))[0] @ program.angle_matrix
+    for p in (0, 15, 31):  # the first and the last angle of the ring, the last of the encoding
+        fixed = {q: values[0, i] for i, q in enumerate(circuit.parameters) if i != p}
+        alone = circuit.assign_parameters(fixed)
+        shifts = jacobian_by_shifts(alone, values[:1, p : p + 1], operators)
+        np.testing.assert_allclose(by_parameter[0, p], shifts.mean(), rtol=0, atol=1e-5, err_msg=f"parameter {p}")

@@ -1,0 +1,127 @@
+"""The engine's expectation values against Qiskit's Statevector: every gate, batch size, precision and way to start."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qiskit import QuantumCircuit
+from reference_circuits import every_gate, expectations_by_statevector, masks_of_every_weight, z_string
+
+from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint import engine as engine_module
+
+PRECISIONS = [("float32", 1e-5), ("float64", 1e-10)]
+BATCH_SIZES = (1, 2, 3, 5, 8, 9, 16, 17)
+STARTS = ("zero state", "fewer amplitudes", "all amplitudes", "fewer, shared angles", "all, shared angles")
+
+
+@cache
+def case(n_qubits: int, start: str) -> tuple[QuantumCircuit, np.ndarray, np.ndarray | None, np.ndarray]:
+    """Circuit, parameter values, amplitudes and the Statevector's answers for 17 samples."""
+    rng = np.random.default_rng([n_qubits, STARTS.index(start)])
+    circuit = every_gate(n_qubits, seed=STARTS.index(start))
+    values = rng.uniform(-np.pi, np.pi, (17, circuit.num_parameters))
+    if "shared" in start:
+        values[:] = values[0]
+    dimension = 2**n_qubits if "all" in start else 2**n_qubits - 3
+    amplitudes = None
+    if start != "zero state":
+        amplitudes = rng.normal(size=(17, dimension))
+        amplitudes /= np.linalg.norm(amplitudes, axis=1, keepdims=True)
+    operators = [z_string(mask, n_qubits) for mask in masks_of_every_weight(n_qubits)]
+    return circuit, values, amplitudes, expectations_by_statevector(circuit, values, operators, amplitudes)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("n_qubits", [3, 4, 5, 6, 7, 8])
+def test_values_are_the_statevectors_for_every_batch_size(n_qubits, start, dtype, tolerance):
+    circuit, values, amplitudes, expected = case(n_qubits, start)
+    engine = AdjointEngine(lower(circuit), masks_of_every_weight(n_qubits), dtype)
+    angles = engine.program.angles(values)
+    for samples in BATCH_SIZES:
+        given_angles = angles[0] if "shared" in start else angles[:samples]
+        loaded = None if amplitudes is None else amplitudes[:samples]
+        answer, _ = engine.forward(given_angles, loaded)
+        assert answer.dtype == np.dtype(dtype)
+        np.testing.assert_allclose(answer, expected[:samples], rtol=0, atol=tolerance, err_msg=f"B = {samples}")
+        np.testing.assert_array_equal(engine.values(given_angles, loaded), answer, err_msg=f"B = {samples}")
+
+
+def test_amplitudes_are_taken_as_they_are_and_not_normalised():
+    circuit, values, amplitudes, expected = case(4, "all amplitudes")
+    engine = AdjointEngine(lower(circuit), masks_of_every_weight(4), "float64")
+    lengths = np.linspace(0.5, 2.0, 17)[:, np.newaxis]
+    answer, _ = engine.forward(engine.program.angles(values), amplitudes * lengths)
+    np.testing.assert_allclose(answer, expected * lengths**2, atol=1e-10)
+    np.testing.assert_allclose(answer[:, 0], lengths[:, 0] ** 2)  # mask 0 is the identity
+
+
+@pytest.mark.parametrize("n_qubits", [1, 2])
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+def test_circuits_narrower_than_one_register_work_too(n_qubits, dtype, tolerance):
+    circuit = QuantumCircuit(n_qubits)
+    circuit.h(0)
+    circuit.ry(0.4, n_qubits - 1)
+    if n_qubits == 2:
+        circuit.cx(1, 0)
+        circuit.ry(-1.3, 0)
+    engine = AdjointEngine(lower(circuit), np.arange(2**n_qubits), dtype)
+    operators = [z_string(mask, n_qubits) for mask in range(2**n_qubits)]
+    amplitudes = np.random.default_rng(n_qubits).normal(size=(5, 2**n_qubits))
+    expected = expectations_by_statevector(circuit, np.empty((5, 0)), operators, amplitudes)
+    answer, _ = engine.forward(engine.program.angle_offset, amplitudes)
+    np.testing.assert_allclose(answer, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("samples", [17, 32, 37])
+@pytest.mark.parametrize("shared", [False, True])
+def test_values_in_small_blocks_are_forwards(samples, shared, monkeypatch):
+    circuit = every_gate(4)
+    engine = AdjointEngine(lower(circuit), masks_of_every_weight(4), "float64")
+    rng = np.random.default_rng(samples)
+    angles = rng.normal(size=engine.program.n_angles if shared else (samples, engine.program.n_angles))
+    amplitudes = rng.normal(size=(samples, 11))
+    expected, _ = engine.forward(angles, amplitudes)
+    chunks = []
+    for_each = engine_module.for_each
+    monkeypatch.setattr(engine_module, "EVALUATION_BYTES", 1)
+    monkeypatch.setattr(engine_module, "for_each", lambda n, work: chunks.append(n) or for_each(n, work))
+    np.testing.assert_allclose(engine.values(angles, amplitudes), expected, rtol=1e-13, atol=1e-13)
+    assert len(chunks) > 1
+    assert max(chunks) == 2
+    assert sum(chunks) == -(-samples // engine_module.SAMPLES_PER_CHUNK)
+
+
+def test_a_large_evaluation_is_one_block_where_it_fits(monkeypatch):
+    engine = AdjointEngine(lower(every_gate(3)), np.array([1]))
+    chunks = []
+    for_each = engine_module.for_each
+    monkeypatch.setattr(engine_module, "for_each", lambda n, work: chunks.append(n) or for_each(n, work))
+    engine.values(np.zeros((64, engine.program.n_angles)))
+    assert chunks == [8]
+
+
+GATES = st.sampled_from(["ry", "ry", "cx", "cx", "h", "x", "z", "cz", "swap"])
+
+
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(
+    gates=st.lists(st.tuples(GATES, st.permutations(range(4)), st.floats(-7, 7)), max_size=16),
+    samples=st.integers(1, 10),
+    dimension=st.integers(1, 16),
+    masks=st.lists(st.integers(0, 15), min_size=1, max_size=3),
+)
+def test_any_short_circuit_on_any_start_has_the_statevectors_values(gates, samples, dimension, masks):
+    circuit = QuantumCircuit(4)
+    for name, qubits, angle in gates:
+        wires = qubits[:2] if name in ("cx", "cz", "swap") else qubits[:1]
+        getattr(circuit, name)(*([angle] if name == "ry" else []), *wires)
+    amplitudes = np.random.default_rng(dimension).normal(size=(samples, dimension))
+    engine = AdjointEngine(lower(circuit), np.array(masks), "float64")
+    answer = engine.values(engine.program.angle_offset, amplitudes)
+    operators = [z_string(mask, 4) for mask in masks]
+    expected = expectations_by_statevector(circuit, np.empty((samples, 0)), operators, amplitudes)
+    np.testing.assert_allclose(answer, expected, atol=1e-10)

@@ -1,0 +1,95 @@
+"""Lowering of angles: a gate's angle is affine in the circuit's parameters, in Qiskit's order of them."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from reference_circuits import reuploading
+
+from qllmft_backends import UnsupportedGateError
+from qllmft_backends.adjoint import lower
+
+A, B = Parameter("a"), Parameter("b")
+
+
+def circuit_of(*angles) -> QuantumCircuit:
+    circuit = QuantumCircuit(3)
+    for i, angle in enumerate(angles):
+        circuit.ry(angle, i % 3)
+    return circuit
+
+
+@pytest.mark.parametrize(
+    ("angle", "slopes", "offset"),
+    [
+        (A, {"a": 1.0}, 0.0),
+        (-A, {"a": -1.0}, 0.0),
+        (2 * A - B + 0.3, {"a": 2.0, "b": -1.0}, 0.3),
+        (A + A - B / 4, {"a": 2.0, "b": -0.25}, 0.0),
+        (np.pi - 3 * B, {"b": -3.0}, np.pi),
+        ((A + B).bind({B: 0.5}), {"a": 1.0}, 0.5),
+        ((A * B).bind({B: -2.0}), {"a": -2.0}, 0.0),
+        (0.4, {}, 0.4),
+        (3, {}, 3.0),
+        (np.float64(-1.25), {}, -1.25),
+        (A.bind({A: 0.75}), {}, 0.75),
+    ],
+    ids=str,
+)
+def test_an_affine_angle_becomes_its_slopes_and_its_offset(angle, slopes, offset):
+    program = lower(circuit_of(angle))
+    found = dict(zip([p.name for p in program.parameters], program.angle_matrix[0], strict=True))
+    assert found == slopes
+    assert program.angle_offset == pytest.approx([offset])
+
+
+def test_angles_are_those_that_qiskit_binds():
+    angles = (2 * A - B + 0.3, -B, A, 0.25, B + A)
+    circuit = circuit_of(*angles)
+    values = np.random.default_rng(0).normal(size=(4, 2))
+    bound = [
+        [float(i.operation.params[0]) for i in circuit.assign_parameters({A: a, B: b}).data] for a, b in values
+    ]  # fmt: skip
+    assert list(lower(circuit).parameters) == [A, B]
+    np.testing.assert_allclose(lower(circuit).angles(values), bound, atol=1e-15)
+
+
+def test_a_parameter_encoded_twice_has_one_column_and_two_rows():
+    program = lower(reuploading(3, uploads=2))
+    x = [j for j, p in enumerate(program.parameters) if p.name.startswith("x[")]
+    assert program.angle_matrix.shape == (12, 9)
+    assert program.angle_matrix[:, x].sum(axis=0).tolist() == [2.0, 2.0, 2.0]
+
+
+def test_columns_follow_qiskits_order_also_beyond_ten_elements():
+    theta = ParameterVector("t", 12)
+    program = lower(circuit_of(*theta[:]))
+    assert [p.name for p in program.parameters] == [f"t[{g}]" for g in range(12)]
+    assert program.is_identity_map
+
+
+@pytest.mark.parametrize(
+    ("angles", "identity"),
+    [
+        ((A, B), True),
+        ((B, A), False),
+        ((A, 2 * B), False),
+        ((A, B + 0.1), False),
+        ((A, B, A), False),
+        ((A, B, 0.5), False),
+        ((A + B,), False),
+    ],
+    ids=str,
+)
+def test_the_map_is_the_identity_only_where_gate_g_takes_parameter_g_itself(angles, identity):
+    assert lower(circuit_of(*angles)).is_identity_map is identity
+
+
+@pytest.mark.parametrize("angle", [A * B, A**2, A.sin(), A / B, abs(A), A.exp() + B], ids=str)
+def test_an_angle_that_is_not_affine_is_refused_with_its_gate_and_the_remedy(angle):
+    with pytest.raises(UnsupportedGateError) as caught:
+        lower(circuit_of(0.1, angle))
+    message = str(caught.value)
+    assert f"the angle of gate 1 is {angle};" in message
+    assert "affine in the parameters (a·x + b)" in message
+    assert "pass its value as a parameter" in message

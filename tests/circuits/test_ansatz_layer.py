@@ -1,0 +1,126 @@
+"""The ansatz layer of figure 2: which qubits are paired, in which order, and what the layer does to a state."""
+
+import numpy as np
+import pytest
+from kron_products import layer
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import Operator
+
+from qllmft_circuits import AnsatzOptions, append_ansatz_layer
+
+# written out by hand on four qubits: the pairs that each distance adds
+RING = {
+    1: [(0, 1), (1, 2), (2, 3), (3, 0)],
+    2: [(0, 2), (1, 3), (2, 0), (3, 1)],
+    3: [(0, 3), (1, 0), (2, 1), (3, 2)],
+}
+CHAIN = {1: [(0, 1), (1, 2), (2, 3)], 2: [(0, 2), (1, 3)], 3: [(0, 3)]}
+
+
+def one_layer(n_qubits: int, options: AnsatzOptions) -> QuantumCircuit:
+    circuit = QuantumCircuit(n_qubits)
+    append_ansatz_layer(circuit, list(ParameterVector("t", options.layer_size(n_qubits))), options)
+    return circuit
+
+
+def gates(circuit: QuantumCircuit) -> list[tuple[str, list[int], list[str]]]:
+    return [
+        (i.operation.name, [circuit.find_bit(q).index for q in i.qubits], [str(p) for p in i.operation.params])
+        for i in circuit.data
+    ]
+
+
+@pytest.mark.parametrize("connectivity", [1, 2, 3])
+@pytest.mark.parametrize(("ring", "by_distance"), [(True, RING), (False, CHAIN)], ids=["ring", "chain"])
+def test_pairs_are_the_hand_written_ones_by_distance_and_then_by_control(ring, by_distance, connectivity):
+    options = AnsatzOptions(connectivity=connectivity, ring=ring)
+    expected = [pair for distance in range(1, connectivity + 1) for pair in by_distance[distance]]
+    assert list(options.pairs(4)) == expected
+    assert options.layer_size(4) == len(expected)
+
+
+@pytest.mark.parametrize(("n_qubits", "connectivity"), [(3, 1), (5, 2), (10, 1), (14, 3)])
+def test_a_ring_layer_has_c_times_q_blocks_and_a_chain_leaves_out_those_that_wrap_around(n_qubits, connectivity):
+    ring = AnsatzOptions(connectivity=connectivity)
+    chain = AnsatzOptions(connectivity=connectivity, ring=False)
+    assert ring.layer_size(n_qubits) == connectivity * n_qubits
+    wrapping = connectivity * (connectivity + 1) // 2  # distance d wraps around d times
+    assert chain.layer_size(n_qubits) == connectivity * n_qubits - wrapping
+    assert [pair for pair in ring.pairs(n_qubits) if pair[0] < pair[1]] == list(chain.pairs(n_qubits))
+
+
+def test_figure_2_has_the_cnot_first_and_then_the_rotation_of_its_target():
+    assert gates(one_layer(3, AnsatzOptions())) == [
+        ("cx", [0, 1], []),
+        ("ry", [1], ["t[0]"]),
+        ("cx", [1, 2], []),
+        ("ry", [2], ["t[1]"]),
+        ("cx", [2, 0], []),
+        ("ry", [0], ["t[2]"]),
+    ]
+
+
+def test_ry_cx_turns_the_target_before_the_cnot():
+    assert gates(one_layer(3, AnsatzOptions(block="ry_cx", ring=False, connectivity=2))) == [
+        ("ry", [1], ["t[0]"]),
+        ("cx", [0, 1], []),
+        ("ry", [2], ["t[1]"]),
+        ("cx", [1, 2], []),
+        ("ry", [2], ["t[2]"]),
+        ("cx", [0, 2], []),
+    ]
+
+
+def test_a_layer_extends_a_circuit_and_keeps_what_was_there():
+    circuit = QuantumCircuit(3)
+    circuit.x(1)
+    append_ansatz_layer(circuit, list(ParameterVector("t", 3)), AnsatzOptions())
+    assert [name for name, _, _ in gates(circuit)] == ["x"] + 3 * ["cx", "ry"]
+
+
+@pytest.mark.parametrize("n_qubits", [3, 4])
+@pytest.mark.parametrize("connectivity", [1, 2])
+@pytest.mark.parametrize("ring", [True, False])
+@pytest.mark.parametrize("block", ["cx_ry", "ry_cx"])
+def test_the_unitary_of_a_layer_is_the_kronecker_product_of_its_blocks(n_qubits, connectivity, ring, block):
+    options = AnsatzOptions(connectivity=connectivity, ring=ring, block=block)
+    pairs = [
+        (control, (control + distance) % n_qubits)
+        for distance in range(1, connectivity + 1)
+        for control in range(n_qubits)
+        if ring or control + distance < n_qubits
+    ]
+    angles = np.random.default_rng(n_qubits).uniform(-np.pi, np.pi, len(pairs))
+    unitary = Operator(one_layer(n_qubits, options).assign_parameters(angles)).data
+    np.testing.assert_allclose(unitary, layer(angles, pairs, n_qubits, block), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: AnsatzOptions(connectivity=0), r"connectivity is 0, expected 1 or more \(C of table I\)"),
+        (lambda: AnsatzOptions(connectivity=-2), r"connectivity is -2, expected 1 or more"),
+        (lambda: AnsatzOptions(block="rycx"), r"block is 'rycx', expected 'cx_ry' or 'ry_cx'"),
+        (lambda: list(AnsatzOptions().pairs(1)), r"n_qubits is 1, expected 2 or more: a block U_i acts on two qubits"),
+        (
+            lambda: AnsatzOptions(connectivity=4).layer_size(4),
+            r"connectivity is 4 on 4 qubits, expected at most 3: .*pair a qubit with itself",
+        ),
+        (
+            lambda: append_ansatz_layer(QuantumCircuit(4), list(ParameterVector("t", 5)), AnsatzOptions()),
+            r"got 5 angles for one layer, expected 4: one a block",
+        ),
+    ],
+    ids=["no connectivity", "negative connectivity", "block", "one qubit", "too far", "angles"],
+)
+def test_wrong_input_is_refused_with_what_was_got_and_what_was_expected(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        wrong()
+
+
+def test_a_layer_with_the_wrong_number_of_angles_leaves_the_circuit_as_it_was():
+    circuit = QuantumCircuit(4)
+    with pytest.raises(ValueError, match="got 3 angles"):
+        append_ansatz_layer(circuit, list(ParameterVector("t", 3)), AnsatzOptions())
+    assert len(circuit.data) == 0

@@ -1,0 +1,52 @@
+"""What every test may count on: no network, caches of the session's own, the real data where they are, a tiny body."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
+TINY_DIMENSION = 16
+
+
+def pytest_configure(config):
+    """Before any library that reads these is imported."""
+    folder = tempfile.mkdtemp(prefix="qllmft-tests-")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HOME"] = f"{folder}/hub"
+    os.environ["QLLMFT_CACHE"] = f"{folder}/cache"
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.fixture(scope="session")
+def sst2():
+    """The folder of SST-2's three files; it is there where QLLMFT_SST2 says so."""
+    folder = os.environ.get("QLLMFT_SST2")
+    if not folder:
+        pytest.skip("QLLMFT_SST2 does not name the folder with train.tsv, validation.tsv and test.tsv of SST-2")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_body(tmp_path_factory):
+    """The folder of a sentence-transformers model that loads in milliseconds: the mean of word vectors.
+
+    The first entry of a vector is higher for the words of GOOD and lower for those of BAD; the rest is random.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+    words = ["[UNK]", *GOOD, *BAD, "film", "plot", "cast", "score", "ending", "not", "very"]
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    vectors = torch.randn(len(words), TINY_DIMENSION, generator=torch.Generator().manual_seed(0))
+    vectors[:, 0] += torch.tensor([3.0 * ((word in GOOD) - (word in BAD)) for word in words])
+    folder = tmp_path_factory.mktemp("body") / "tiny"
+    module = StaticEmbedding(tokenizer, embedding_weights=vectors)
+    SentenceTransformer(modules=[module], device="cpu").save(str(folder), create_model_card=False)
+    return folder

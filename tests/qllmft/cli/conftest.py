@@ -1,0 +1,82 @@
+"""One trained run for all tests of the command line, and the command line as a function."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import small_job
+
+from qllmft.cli.main import main
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run and what it was made from."""
+
+    path: Path
+    data: Path
+    body: Path
+
+    @property
+    def result(self):
+        return json.loads((self.path / "result.json").read_text())
+
+    def arguments(self, out: Path | None = None) -> list[str]:
+        """Of `qllmft train`; the run's own where ``out`` is None."""
+        return small_job.arguments(self.data, self.body, out or self.path)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, tiny_body):
+    folder = tmp_path_factory.mktemp("cli")
+    made = Trained(folder / "run", small_job.write_reviews(folder / "reviews.tsv"), tiny_body)
+    with pytest.raises(SystemExit) as end:
+        main(made.arguments())
+    assert end.value.code == 0
+    return made
+
+
+@pytest.fixture
+def edited_run(run, tmp_path):
+    """A function that copies the run with some entries of its ``model.json`` changed."""
+
+    def edit(**body):
+        folder = shutil.copytree(run.path, tmp_path / "edited")
+        file = folder / "model" / "model.json"
+        record = json.loads(file.read_text())
+        record["body"] |= body
+        file.write_text(json.dumps(record))
+        return folder
+
+    return edit
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch):
+    """`qllmft` as a function: its output and its messages; anything but ``code`` at its end fails."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments, code=0):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        output, messages = capsys.readouterr()
+        assert (end.value.code or 0) == code, f"{output}\n{messages}"
+        return output, messages
+
+    return call
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Embedding and training are errors."""
+
+    def forbidden(*arguments, **options):
+        raise AssertionError("work was done")
+
+    monkeypatch.setattr("qllmft.rivals.trained.fit", forbidden)
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", forbidden)

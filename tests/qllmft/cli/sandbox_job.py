@@ -1,0 +1,115 @@
+"""A trained run, IonQ's API as a sandbox on this machine, and `qllmft` between the two."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOKEN = "key-7c1e9b52d0fa4683"
+TEXTS = ["a good and lovely film", "an awful dull plot", "the cast is great", "score", "not very bad", "dull", "a film"]
+FAST = ["poll_interval_s=0.02", "settle_s=0.15", "retry_s=2.0", "circuits_per_job=3"]
+VARIABLES = ("QISKIT_IONQ_API_URL", "IONQ_API_URL", "QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN")
+
+
+def option_arguments(*pairs: str) -> list[str]:
+    """As `--backend-option`; those that keep the tests fast come first."""
+    return [part for pair in (*FAST, *pairs) for part in ("--backend-option", pair)]
+
+
+@dataclass
+class Job:
+    """A copy of the trained run, so that its ledger is its own, and the sandbox that it is sent to.
+
+    Attributes:
+        path: the run's folder.
+        box: the `Sandbox`; its machines make no errors unless a test says so.
+        said: all that the commands printed.
+    """
+
+    path: Path
+    box: Any
+    cli: Callable[..., tuple[str, str]]
+    said: list[str] = field(default_factory=list)
+
+    def __call__(self, *arguments: Any, code: int = 0) -> tuple[str, str]:
+        """`qllmft` with these arguments: its output and its messages."""
+        told = self.cli(*arguments, code=code)
+        self.said += told
+        return told
+
+    def predict(
+        self, *arguments: Any, backend: str = "ionq_forte", texts: list[str] = TEXTS, code: int = 0
+    ) -> tuple[str, str]:
+        """`qllmft predict` through IonQ, in jobs of three circuits."""
+        return self("predict", self.path, *texts, "--backend", backend, *option_arguments(), *arguments, code=code)
+
+    def evaluate(self, *arguments: Any, backend: str = "ionq_forte", code: int = 0) -> tuple[str, str]:
+        """`qllmft evaluate` through IonQ."""
+        return self("evaluate", self.path, "--backend", backend, *option_arguments(), *arguments, code=code)
+
+    @property
+    def till(self) -> dict[str, Any]:
+        """What the sandbox was sent and paid."""
+        found: dict[str, Any] = self.box.store.till()
+        return found
+
+    def hold(self, after: int = 0, times: int = -1) -> None:
+        """The next jobs are accepted and do not end until `release`; the first ``after`` of them do."""
+        from qllmft_backends.ionq.sandbox import Fault
+
+        self.box.faults.arm(Fault("never_ends", "submit", after=after, times=times))
+
+    def release(self) -> None:
+        """Let every job end that was held; back when they have ended."""
+        store = self.box.store
+        self.box.faults.clear()
+        held = [job for job in store.jobs.values() if job.fate == "never_ends" and not job.parent]
+        for job in held:
+            job.fate = ""
+            store._worker.submit(store._work, job).result()
+
+    def assert_paid_once(self, circuits: int, jobs: int) -> None:
+        till = self.till
+        assert (till["circuits_paid"], till["circuits_submitted"], till["jobs"]) == (circuits, circuits, jobs)
+        assert set(till["times"].values()) == {1}
+
+
+@contextmanager
+def sandbox_job(
+    run: Any, cli: Callable[..., tuple[str, str]], monkeypatch: pytest.MonkeyPatch, folder: Path, **store: Any
+) -> Iterator[Job]:
+    """A `Job` in ``folder``; the environment names its sandbox and its key.
+
+    Args:
+        run: the trained run of `conftest.run`.
+        cli: `conftest.cli`.
+        monkeypatch: pytest's.
+        folder: an empty one.
+        store: of the sandbox's `Store`.
+    """
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+    from qllmft_backends.ionq.sandbox import Sandbox, Store
+
+    with Sandbox(token=TOKEN, store=Store(**({"qpu_noise": "ideal"} | store))) as box:
+        for name in VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("QISKIT_IONQ_API_URL", box.url)
+        monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", TOKEN)
+        monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))  # where the ledger lies that nobody named
+        yield Job(Path(shutil.copytree(run.path, folder / "run")), box, cli)
+
+
+def needs_aer(name: str) -> None:
+    """Skip where ``name`` is one of Aer's backends and Aer is not installed."""
+    if name.startswith("aer"):
+        pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
+
+
+def process_environment() -> dict[str, str]:
+    """Of a command in a process of its own: this one's, with output that is not held back."""
+    return os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": "80"}

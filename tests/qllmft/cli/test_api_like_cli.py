@@ -1,0 +1,59 @@
+"""The Python API: the same run and the same answers as the command line, in a few lines."""
+
+import json
+from importlib import import_module
+
+import pytest
+
+import qllmft
+from qllmft.api import load, train
+
+
+def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
+    settings = {
+        "data__n_per_label": 20, "body__model": str(run.body), "body__batch_size": 1, "model__n_qubits": 4,
+        "model__encoder_qubits": 5, "model__encoder_layers": 2, "train__embedding_noise": 0.01, "train__epochs": 6,
+        "train__lr": 0.05,
+    }  # fmt: skip
+    outcome = train(run.data, out=tmp_path / "run", **settings)
+    assert outcome.result["identity"] == run.result["identity"]
+    assert outcome.result["models"][0]["test"] == run.result["models"][0]["test"]
+    weights = "model/model.safetensors"
+    assert (tmp_path / "run" / weights).read_bytes() == (run.path / weights).read_bytes()
+    (answer,) = load(tmp_path / "run").predict(["a lovely film"])
+    told = json.loads(cli("predict", run.path, "a lovely film", "--json")[0])
+    assert answer.label == told["label"]
+    assert answer.probabilities == pytest.approx(told["probabilities"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: train(train__epoch=3), "train.epoch .got 3.: there is no such setting; expected one of epochs"),
+        (lambda: train(preset="x"), "there is no preset 'x'"),
+        (lambda: train("none.tsv"), "there is no file or folder none.tsv"),
+        (lambda: load("no-such-run"), "there is no trained model in no-such-run"),
+    ],
+)
+def test_bad_input_is_a_user_error(call, message):
+    with pytest.raises(qllmft.UserError, match=message):
+        call()
+
+
+HOMES = {
+    "load": "qllmft.api", "train": "qllmft.api", "RunConfig": "qllmft.config", "UserError": "qllmft.errors",
+    "QuantumEncoder": "qllmft.heads", "QuantumHead": "qllmft.heads", "build_classifier": "qllmft.heads",
+    "load_preset": "qllmft.presets", "preset_names": "qllmft.presets", "Predictor": "qllmft.run",
+    "run_experiment": "qllmft.run",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_a_public_name_is_what_its_module_defines(name):
+    assert getattr(qllmft, name) is getattr(import_module(HOMES[name]), name)
+
+
+def test_the_public_names_are_these():
+    assert sorted(qllmft.__all__) == sorted(HOMES)
+    with pytest.raises(AttributeError, match="module 'qllmft' has no attribute 'nonsense'"):
+        _ = qllmft.nonsense

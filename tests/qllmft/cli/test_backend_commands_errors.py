@@ -1,0 +1,135 @@
+"""Wrong input about backends: exit code 2, one line with what was got and the remedy; nothing is sent."""
+
+import re
+
+import pytest
+from sandbox_job import TEXTS, needs_aer, sandbox_job
+
+# RUN stands for the run's folder, TEXT for a text
+PREDICT = ["predict", "RUN", "TEXT"]
+FORTE = [*PREDICT, "--backend", "ionq_forte"]
+NONE_NAMED = ["describe a backend, and none is named. Add --backend; `qllmft backends` lists them."]
+WRONG = [
+    # options without a backend
+    ([*PREDICT, "--shots", "10"], ["--shots ", *NONE_NAMED]),
+    ([*PREDICT, "--yes", "--max-cost", "3"], ["--max-cost, --yes ", *NONE_NAMED]),
+    ([*PREDICT, "--token-file", "key"], ["--token-file ", *NONE_NAMED]),
+    ([*PREDICT, "--backend-option", "noise_model=ideal"], [*NONE_NAMED]),
+    (["evaluate", "RUN", "--shots", "10"], ["--shots ", *NONE_NAMED]),
+    ([*PREDICT, "--dry-run"], ["--dry-run is about circuits that are sent away, and no backend sends none."]),
+    ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Leave it out."]),
+    ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Leave it out."]),
+    # names
+    (
+        [*PREDICT, "--backend", "ionq_fort"],
+        ["there is no backend 'ionq_fort'; expected one of adjoint, aer_", "ionq_forte", "Did you mean 'ionq_forte'?"],
+    ),
+    (["evaluate", "RUN", "--backend", "gpu"], ["there is no backend 'gpu'; expected one of adjoint, aer_"]),
+    # options that a backend does not have
+    ([*PREDICT, "--backend", "adjoint", "--yes"], ["option yes = True", "Its options are: dtype, "]),
+    (
+        [*PREDICT, "--backend", "aer_forte", "--backend-option", "nosie=forte1"],
+        ["backend 'aer_forte': option nosie = 'forte1'", "Its options are: noise, one_qubit_rate, ", "trajectories"],
+    ),
+    (
+        [*FORTE, "--backend-option", "noise_model=forte-1"],
+        ["backend 'ionq_forte': option noise_model", "Its options are: url, ", "target, shots, error_mitigation"],
+    ),
+    ([*PREDICT, "--backend", "adjoint", "--token-file", "hush-hush"], ["option token_file = '***'", "Its options"]),
+    # values that an option does not take
+    ([*FORTE, "--backend-option", "target=aria-1"], ["option target = 'aria-1'", "'forte-1' or 'forte-enterprise-1'"]),
+    ([*FORTE, "--backend-option", "shots=many"], ["option shots = 'many'", "valid integer"]),
+    ([*FORTE, "--backend-option", "url=http://api.ionq.co/v0.4"], ["expected https://", "travel in the clear"]),
+    ([*FORTE, "--backend-option", "error_mitigation=debiasing", "--shots", "100"], ["expected 500 shots or more"]),
+    ([*PREDICT, "--backend", "ionq_simulator", "--backend-option", "noise_model=forte-1"], ["without shots"]),
+    ([*PREDICT, "--backend", "aer_forte", "--backend-option", "noise=explicit"], ["needs one_qubit_rate and two_"]),
+    ([*PREDICT, "--backend", "aer_statevector", "--shots", "1"], ["option shots = 1", "greater than or equal to 2"]),
+    ([*FORTE, "--backend-option", "shots"], ["--backend-option got 'shots', expected NAME=VALUE", "noise=forte1"]),
+    # evaluate
+    (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts, --sample draws some: gi"]),
+    # jobs
+    (["jobs", "list"], ["name a run's folder, or --ledger FOLDER, or --server."]),
+    (["jobs", "wait"], ["name a run's folder, or --ledger FOLDER, or --server."]),
+    (["jobs", "list", "RUN"], ["RUN/ledger holds no ledger (no ledger.jsonl in it). Name a run's ledger."]),
+    (["jobs", "cancel", "--ledger", "RUN"], ["RUN holds no ledger (no ledger.jsonl in it)."]),
+    (["jobs", "wait", "--server"], ["--server lists; to wait jobs name a run or a --ledger."]),
+    (["jobs", "cancel", "RUN", "--server"], ["--server lists; to cancel jobs name a run or a --ledger."]),
+    # the sandbox
+    (["ionq-sandbox", "--noise", "loud"], ["--noise is 'loud', expected one of ideal, forte-1"]),
+]  # fmt: skip
+
+
+@pytest.fixture
+def job(run, cli, monkeypatch, tmp_path):
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        yield job
+
+
+def assert_refused(job, tmp_path, command, parts):
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    named = [str(job.path) if a == "RUN" else TEXTS[0] if a == "TEXT" else a for a in command]
+    output, message = job(*named, code=2)
+    assert output == ""
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    places = [part.replace("RUN", str(job.path)) for part in parts]
+    assert re.search(".*".join(map(re.escape, places)), message), message
+    assert "hush-hush" not in message
+    assert job.till["requests"] == {}
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path: content for path, content in after.items() if path.name != "ledger.lock"} == before
+
+
+@pytest.mark.parametrize(("command", "parts"), WRONG, ids=[" ".join(command)[-60:] for command, _ in WRONG])
+def test_it_is_refused_before_anything_is_sent(job, tmp_path, command, parts):
+    needs_aer(next((a for a in command if a.startswith("aer")), ""))
+    assert_refused(job, tmp_path, command, parts)
+
+
+def test_an_address_in_the_environment_is_checked_too(job, tmp_path, monkeypatch):
+    monkeypatch.setenv("QISKIT_IONQ_API_URL", "http://api.ionq.co/v0.4")
+    assert_refused(job, tmp_path, [*FORTE, "--yes"], ["the environment variable QISKIT_IONQ_API_URL: url is 'http://"])
+
+
+def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
+    needs_aer("aer_statevector")
+    classical = ["--set", "model.head=mlp", "--set", "model.encoder=none", "--no-rivals", "--epochs", "1"]
+    structure = [part for name in ("n_qubits", "encoder_layers") for part in ("--set", f"model.{name}=4")]
+    cli(
+        "train", "--preset", "nn-head-0", "--data", run.data, "--body", run.body, "--per-label", "20",
+        "--out", tmp_path / "classical", *structure, *classical,
+    )  # fmt: skip
+    for command in (["predict", tmp_path / "classical", TEXTS[0]], ["evaluate", tmp_path / "classical"]):
+        for backend in ("adjoint", "aer_statevector", "ionq_forte"):
+            _, message = job(*command, "--backend", backend, code=2)
+            assert "head is classical; there is no circuit to run on a backend. Leave --backend out." in message
+    assert job.till["requests"] == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "x", "text", "--shots", "0"], "Invalid value for '--shots'"),
+        (["predict", "x", "text", "--max-cost", "-1"], "Invalid value for '--max-cost'"),
+        (["predict", "x", "text", "--limit", "0"], "Invalid value for '--limit'"),
+        (["evaluate", "x", "--sample", "0"], "Invalid value for '--sample'"),
+        (["evaluate", "x", "--dry-run"], "No such option"),
+        (["jobs", "stop"], "'stop' is not one of 'list', 'wait', 'cancel'"),
+        (["jobs"], "Missing argument 'action'"),
+        (["ionq-sandbox", "--port", "70000"], "Invalid value for '--port'"),
+        (["ionq-sandbox", "--latency", "-1"], "Invalid value for '--latency'"),
+    ],
+    ids=str,
+)
+def test_a_misspelt_command_is_answered_with_usage(cli, arguments, message):
+    output, messages = cli(*arguments, code=2)
+    assert output == ""
+    assert message in " ".join(messages.replace("│", " ").split()), messages
+    assert "Traceback" not in messages
+
+
+def test_a_port_that_is_taken(job, cli):
+    port = job.box.url.split(":")[2].split("/")[0]
+    output, messages = cli("ionq-sandbox", "--port", port, code=2)
+    assert output == ""
+    assert re.match(r"error: \[Errno \d+\] Address already in use\n$", messages)

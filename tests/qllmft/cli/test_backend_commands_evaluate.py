@@ -1,0 +1,105 @@
+"""`qllmft evaluate --backend`: accuracy through a backend, beside the exact model's answers."""
+
+import json
+
+import numpy as np
+import pytest
+from sandbox_job import needs_aer, sandbox_job
+
+from qllmft.run import Predictor
+from qllmft.run.evaluation import Subset, evaluate_run
+from qllmft_backends import create
+
+AER = ["--backend", "aer_statevector", "--backend-option", "max_parallel_threads=1"]
+
+
+@pytest.fixture
+def job(run, cli, monkeypatch, tmp_path):
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        yield job
+
+
+def test_an_exact_backend_has_the_accuracy_of_the_record(run, cli):
+    needs_aer("aer_statevector")
+    found = json.loads(cli("evaluate", run.path, "--json", *AER)[0])
+    assert found["accuracy"] == run.result["models"][0]["test"]
+    assert found["backend"] == "aer_statevector"
+    agreement = found["agreement"]
+    assert (agreement["samples"], agreement["flips"], agreement["undecided"]) == (40, 0, 0)
+    assert agreement["mean_abs_difference"] < 1e-6
+    assert agreement["expected_from_shots"] == 0
+    plain = json.loads(cli("evaluate", run.path, "--json")[0])
+    assert (plain["backend"], plain["agreement"]) == (None, None)
+    assert plain["confusion"] == found["confusion"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "subset", "told"),
+    [
+        ([], None, ""),
+        (["--limit", 11], Subset(11), ", the first 11"),
+        (["--sample", 11], Subset(11, 0), ", 11 drawn with seed 0"),
+        (["--sample", 11, "--sample-seed", 7], Subset(11, 7), ", 11 drawn with seed 7"),
+    ],
+    ids=str,
+)
+def test_with_shots_the_report_is_that_of_python(run, cli, arguments, subset, told):
+    needs_aer("aer_statevector")
+    given = [*AER, "--shots", 30, *arguments]
+    backend = create("aer_statevector", {"shots": 30, "max_parallel_threads": 1})
+    expected = evaluate_run(run.path, backend=backend, subset=subset)
+    found = json.loads(cli("evaluate", run.path, "--json", *given)[0])
+    assert found == json.loads(json.dumps(expected.as_dict()))
+    assert found["source"] == f"{run.data} (the run's test set){told}"
+    assert found["agreement"]["samples"] == sum(map(sum, found["confusion"])) == (11 if subset else 40)
+    assert found["agreement"]["undecided"] > 0
+    output, _ = cli("evaluate", run.path, *given)
+    assert f"aer_statevector: {expected.agreement}" in output.splitlines()
+    assert f"% of {found['accuracy']['total']} texts are right" in " ".join(output.split())
+
+
+def test_the_same_seed_draws_the_same_texts(run, cli, monkeypatch):
+    drawn = []
+    measure = Predictor.measure
+    monkeypatch.setattr(Predictor, "measure", lambda self, x: drawn.append(x) or measure(self, x))
+    for seed in (3, 3, 4):
+        cli("evaluate", run.path, "--backend", "adjoint", "--sample", 6, "--sample-seed", seed)
+    first, again, other = drawn[0], drawn[2], drawn[4]  # each is followed by that of the exact model
+    assert len(first) == 6
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_limit_and_a_sample_without_a_backend(run, cli):
+    assert json.loads(cli("evaluate", run.path, "--limit", 9, "--json")[0])["accuracy"]["total"] == 9
+    found = json.loads(cli("evaluate", run.path, "--sample", 9, "--json")[0])
+    assert (found["accuracy"]["total"], found["backend"]) == (9, None)
+
+
+def test_other_texts_through_aer_with_noise(run, cli, tmp_path):
+    needs_aer("aer_forte")
+    file = tmp_path / "other.csv"
+    texts = [("a good film", "positive"), ("a dull film", "negative"), ("an awful plot", "positive")]
+    file.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in texts))
+    found = json.loads(cli("evaluate", run.path, "--data", file, "--json", "--backend", "aer_forte")[0])
+    options = create("aer_forte")
+    predicted = [p.label for p in Predictor.load(run.path, options).predict([text for text, _ in texts])]
+    confusion = [[0, 0], [0, 0]]
+    for (_, label), name in zip(texts, predicted, strict=True):
+        confusion[found["labels"].index(label)][found["labels"].index(name)] += 1
+    assert found["confusion"] == confusion
+    assert found["source"] == str(file)
+
+
+def test_a_sample_through_ionq_is_what_it_costs(job):
+    output, messages = job.evaluate("--sample", 5, "--yes", "--json")
+    found = json.loads(output)
+    assert (found["backend"], found["agreement"]["samples"]) == ("ionq_forte", 5)
+    assert 0 < found["agreement"]["expected_from_shots"] < np.sqrt(2 / np.pi / 1000)
+    assert found["agreement"]["mean_abs_difference"] < 3 * found["agreement"]["expected_from_shots"]
+    assert messages.count(": completed") == 2
+    job.assert_paid_once(5, jobs=2)
+    assert (job.path / "ledger" / "ledger.jsonl").is_file()
+    output, _ = job.evaluate("--sample", 5)
+    assert f"ionq_forte: agreement with the exact model over 5 texts: {found['agreement']['flips']} labels" in output
+    job.assert_paid_once(5, jobs=2)

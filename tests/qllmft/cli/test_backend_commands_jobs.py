@@ -1,0 +1,176 @@
+"""`qllmft jobs`, `qllmft backends`, `qllmft ionq-sandbox`: what was sent, where circuits run, where to try it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from sandbox_job import VARIABLES, sandbox_job
+
+from qllmft_backends import BACKENDS, describe
+
+PATIENCE_S = 120
+
+
+@pytest.fixture
+def job(run, cli, monkeypatch, tmp_path):
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        yield job
+
+
+@pytest.fixture
+def under_way(job):
+    """Three jobs at the sandbox that do not end, and a ledger that knows them; their ids."""
+    job.hold()
+    job.predict("--yes", "--backend-option", "deadline_s=0.05", code=2)
+    job.box.faults.clear()
+    return [j.id for j in job.box.store.jobs.values() if not j.parent]
+
+
+def rows(table):
+    """Cells of the rows that begin with a job's id."""
+    return [line.split() for line in table.splitlines() if re.match(r" [0-9a-f-]{36} ", line)]
+
+
+def test_the_jobs_of_a_ledger(job, under_way):
+    table, _ = job("jobs", "list", job.path)
+    assert table.split()[:5] == ["job", "state", "machine", "circuits", "shots"]
+    sizes = ["3", "3", "1"]
+    assert rows(table) == [[i, "submitted", "qpu.forte-1", n, "1000"] for i, n in zip(under_way, sizes, strict=True)]
+    found = json.loads(job("jobs", "list", job.path, "--json")[0])
+    assert [(j["job_id"], j["circuits"], j["chunk"]) for j in found] == [
+        (i, int(n), f"000{c}") for c, (i, n) in enumerate(zip(under_way, sizes, strict=True), start=1)
+    ]
+    assert {j["url"] for j in found} == {job.box.url}
+    assert job("jobs", "list", "--ledger", job.path / "ledger")[0] == table
+    requests = job.till["requests"]
+    assert "list" not in requests, "from the disk alone"
+
+
+def test_the_jobs_that_the_server_knows(job, under_way):
+    job.predict(backend="ionq_simulator", texts=["a film"])
+    found = rows(job("jobs", "list", "--server")[0])
+    assert [row[0] for row in found[1:]] == under_way[::-1], "the last one first"
+    assert [row[1:3] for row in found] == [["completed", "simulator"], *[["started", "qpu.forte-1"]] * 3]
+    assert [row[0] for row in rows(job("jobs", "list", "--server", "--limit", 2)[0])] == [
+        found[0][0],
+        under_way[2],
+    ]
+    listed = json.loads(job("jobs", "list", "--server", "--json", "--url", job.box.url)[0])
+    assert [j["job_id"] for j in listed] == [row[0] for row in found]
+
+
+def test_waiting_collects_what_has_ended(job, under_way):
+    job.release()
+    sent = job.till["requests"]["submit"]
+    table, _ = job("jobs", "wait", job.path)
+    assert [row[:2] for row in rows(table)] == [[i, "collected"] for i in under_way]
+    requests = dict(job.till["requests"])
+    output, _ = job.predict("--resume")
+    assert len(output.splitlines()) == 7
+    assert job.till["requests"] == requests, "all of it was in the ledger"
+    assert requests["submit"] == sent
+    assert json.loads(job("jobs", "wait", job.path, "--json")[0])[2]["state"] == "collected", "nothing to wait for"
+
+
+def test_canceling_and_what_becomes_of_it(job, under_way):
+    output, _ = job("jobs", "cancel", job.path)
+    assert output.splitlines() == [f"{i}: canceled" for i in under_way]
+    assert set(job.till["statuses"].values()) == {"canceled"}
+    assert job.till["circuits_paid"] == 0
+    assert {row[1] for row in rows(job("jobs", "list", job.path)[0])} == {"submitted"}, "recorded by who waits"
+    table, _ = job("jobs", "wait", job.path)
+    assert [row[:2] for row in rows(table)] == [[i, "failed"] for i in under_way]
+    assert table.splitlines()[-3:] == [f"{i}: canceled" for i in under_way], "why, below the table"
+    assert job("jobs", "cancel", job.path) == ("", ""), "nothing is under way any more"
+    _, messages = job.predict("--resume", "--yes", code=2)
+    assert "7 of 7 circuits have no result" in messages
+    job.predict("--resume", "--yes", "--backend-option", "retry_failed=true")
+    assert job.till["circuits_paid"] == 7
+
+
+def test_a_job_that_has_ended_cannot_be_canceled(job, under_way):
+    held = [job.box.store.jobs[i] for i in under_way[1:]]
+    for each in held:
+        each.fate = "held a little longer"
+    job.release()
+    lines = job("jobs", "cancel", job.path)[0].splitlines()
+    assert lines[0].startswith(f"{under_way[0]}: not canceled: ")
+    assert "is completed and cannot be canceled" in lines[0]
+    assert lines[1:] == [f"{i}: canceled" for i in under_way[1:]]
+
+
+def test_jobs_of_another_server_are_left_alone(job, under_way, monkeypatch):
+    """The key goes to the server that the environment names, never to one that a file names."""
+    for action in ("wait", "cancel"):
+        _, messages = job("jobs", action, job.path, "--url", "http://127.0.0.1:9/v0.4", code=2)
+        assert f"was sent to {job.box.url}, and the options name http://127.0.0.1:9/v0.4." in messages
+    assert set(job.till["statuses"].values()) == {"started"}
+
+
+def test_every_backend_is_listed(job, monkeypatch):
+    output, _ = job("backends")
+    for name, entry in BACKENDS.items():
+        assert f"{name}  " in output
+        for part in (entry.summary, f"runs on: {entry.device}", f"noise: {entry.noise}", f"limits: {entry.limits}"):
+            assert part in output
+    assert re.search(r"^ionq_forte  (not )?available, paid$", output, re.M)
+    assert re.search(r"^adjoint  available, free$", output, re.M)
+    found = json.loads(job("backends", "--json")[0])
+    assert found == [vars(row) for row in describe()]
+    assert [row["name"] for row in found] == list(BACKENDS)
+    by_name = {row["name"]: row for row in found}
+    assert by_name["ionq_forte"]["available"]
+    assert by_name["ionq_forte"]["price"] == "paid"
+    for name in VARIABLES[2:]:
+        monkeypatch.delenv(name, raising=False)
+    output, _ = job("backends")
+    assert re.search(r"^ionq_forte  not available, paid$", output, re.M)
+    assert "there is no IonQ API key" in output
+    assert not {r["name"]: r for r in json.loads(job("backends", "--json")[0])}["ionq_forte"]["available"]
+    assert job.till["requests"] == {}, "nothing is sent"
+
+
+COMMAND = """
+import signal, sys
+from qllmft.cli.main import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without it
+main(sys.argv[1:])
+"""
+
+
+def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
+    """What it prints is enough to use it; Ctrl-C ends it without a word."""
+    process = subprocess.Popen(
+        [
+            sys.executable, "-W", "error", "-c", COMMAND, "ionq-sandbox", "--port", "0", "--latency", "0",
+            "--noise", "ideal", "--state-file", str(tmp_path / "jobs.json"),
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    with process:
+        told = [process.stdout.readline() for _ in range(6)]
+        assert (
+            told[0] == "A local sandbox of qllmft: no ions, no IonQ, no money. Stop it with Ctrl-C. In another shell:\n"
+        )
+        exports = dict(line.removeprefix("export ").rstrip().split("=") for line in told if line.startswith("export "))
+        assert list(exports) == ["QISKIT_IONQ_API_URL", "QISKIT_IONQ_API_TOKEN"]
+        for name, value in exports.items():
+            monkeypatch.setenv(name, value)
+        output, _ = job.predict("--yes", "--limit", 4)
+        assert len(output.splitlines()) == 4
+        state = told[5].removeprefix("What was submitted and paid: ").strip()
+        with urllib.request.urlopen(state) as answer:
+            till = json.load(answer)
+            assert "no ions" in answer.headers["X-QLLMFT-Sandbox"]
+        assert (till["circuits_paid"], till["jobs"]) == (4, 2)
+        assert job.till["requests"] == {}, "not this process's sandbox"
+        process.send_signal(signal.SIGINT)
+        rest, messages = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, rest, messages) == (0, "", "")
+    assert len(json.loads((tmp_path / "jobs.json").read_text())) == 5, "a job, its three circuits, and a job of one"

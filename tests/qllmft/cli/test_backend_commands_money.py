@@ -1,0 +1,201 @@
+"""What is asked and said before money is spent, and where the key may not turn up."""
+
+import io
+import sys
+
+import pytest
+from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments, sandbox_job
+
+from qllmft_backends.ionq.sandbox import Fault
+
+# The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one CNOT each).
+ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
+EACH = ONE_QUBIT_GATES * 1e-6 + TWO_QUBIT_GATES * 1e-5  # a shot, at the sandbox's prices
+
+
+@pytest.fixture
+def job(run, cli, monkeypatch, tmp_path):
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        yield job
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A person at a terminal who types ``answer``."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    def type_in(answer):
+        monkeypatch.setattr(sys, "stdin", Terminal(answer))
+
+    return type_in
+
+
+def announced(circuits, jobs, known=0, shots=1000):
+    return (
+        f"qpu.forte-1: {circuits} circuits to send in {jobs} jobs ({known} known to the ledger), {shots} shots each, "
+        f"{circuits * shots} in all; {ONE_QUBIT_GATES} one-qubit and {TWO_QUBIT_GATES} two-qubit gates a circuit; "
+        f"estimated price: {circuits * shots * EACH:.2f} sandbox-credit"
+    )
+
+
+def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
+    output, messages = job.predict("--dry-run")
+    assert output.splitlines() == [
+        announced(7, 3) + " (one circuit's estimate times their number; not binding)",
+        "dry run: nothing was sent",
+    ]
+    assert messages == ""
+    assert job.till["requests"] == {"estimate": 1}
+    assert not (job.path / "ledger").exists()
+    job.predict("--yes", "--limit", 3)
+    sent = job.till["requests"]["submit"]
+    assert announced(4, 2, known=3) in job.predict("--dry-run", "--yes")[0]
+    assert announced(0, 0, known=3) in job.predict("--dry-run", "--limit", 3)[0]
+    assert announced(7, 3, shots=50) in job.predict("--dry-run", "--shots", 50)[0]
+    assert job.till["requests"]["submit"] == sent == 1
+    assert job.till["circuits_paid"] == 3
+
+
+def test_a_dry_run_without_a_key_still_counts(job, monkeypatch):
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    output, _ = job.predict("--dry-run")
+    assert "7 circuits to send in 3 jobs" in output
+    assert "estimated price: unknown (no price: there is no IonQ API key. Nothing was sent. Set one of" in output
+    assert job.till["requests"] == {}
+
+
+def test_a_ceiling_refuses_before_anything_is_sent(job):
+    price = 7 * 1000 * EACH
+    _, messages = job.predict("--max-cost", price - 0.01, "--yes", code=2)
+    assert messages == (
+        f"error: the estimated price is {price:.2f} sandbox-credit, above max_cost = {price - 0.01:g}. Nothing of this "
+        "call was sent. Take fewer samples or shots, or raise max_cost.\n"
+    )
+    assert "submit" not in job.till["requests"]
+    assert job.till["jobs"] == 0
+    job.predict("--max-cost", price + 0.01)  # a ceiling is an agreement
+    job.assert_paid_once(7, jobs=3)
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_without_a_terminal_somebody_must_have_said_yes(job, command):
+    call = {"predict": job.predict, "evaluate": job.evaluate}[command]
+    _, messages = call("--limit", 4, code=2)
+    assert announced(4, 2) in messages
+    assert "Nothing was sent, because nobody agreed to the price: set max_cost or yes" in messages
+    assert job.till["requests"] == {"estimate": 1}
+    call("--limit", 4, "--yes")
+    job.assert_paid_once(4, jobs=2)
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n"], ids=["no", "nothing"])
+def test_at_a_terminal_no_sends_nothing(job, terminal, answer):
+    terminal(answer)
+    _, messages = job.predict(code=2)
+    assert "not confirmed: qpu.forte-1: 7 circuits to send" in messages
+    assert job.till["jobs"] == 0
+
+
+def test_at_a_terminal_yes_sends(job, terminal):
+    terminal("y\n")
+    output, messages = job.predict()
+    question = f"{announced(7, 3)} (one circuit's estimate times their number; not binding). Send? [y/n] (n): job"
+    assert question in " ".join(messages.split())
+    assert len(output.splitlines()) == 7
+    assert "Send?" not in output, "answers can be piped on"
+    job.assert_paid_once(7, jobs=3)
+    terminal("")
+    assert job.predict()[0] == output, "nothing to agree to: nobody is asked"
+
+
+def test_a_budget_of_circuits(job):
+    _, messages = job.predict("--yes", "--backend-option", "circuit_budget=6", code=2)
+    assert "error: 7 more circuits make 7, above circuit_budget = 6. Nothing of this call was sent." in messages
+    assert job.till["jobs"] == 0
+
+
+def test_ionqs_simulator_is_free(job):
+    job.predict(backend="ionq_simulator")
+    assert "estimate" not in job.till["requests"]
+    assert "estimated price: 0.00" in job.predict("--dry-run", "--shots", 10, backend="ionq_simulator")[0]
+
+
+def test_a_limit_of_the_machine_is_checked_here(job):
+    _, messages = job.predict("--yes", "--shots", 10_001, code=2)
+    assert "option shots = 10001: Input should be less than or equal to 10000" in messages
+    assert job.till["requests"] == {}
+
+
+def key_file(folder, content):
+    file = folder / "the key"
+    file.write_text(content)
+    return file
+
+
+def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
+    for name in VARIABLES[2:]:
+        monkeypatch.delenv(name, raising=False)
+    _, messages = job.predict("--yes", code=2)
+    assert "there is no IonQ API key. Nothing was sent. Set one of QISKIT_IONQ_API_TOKEN, IONQ_API_KEY" in messages
+    assert job.till["requests"] == {}
+    job.predict("--yes", "--token-file", key_file(tmp_path, f"{TOKEN}\n"))
+    job.assert_paid_once(7, jobs=3)
+
+
+@pytest.mark.parametrize("action", ["predict", "evaluate", "jobs list --server", "jobs wait"])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, ["the file that token_file names cannot be read (FileNotFoundError)", "not the key itself"]),
+        ("", ["the file that token_file names does not hold an API key", "expected one line of 4"]),
+        ("two words\n", ["does not hold an API key", "without spaces. Nothing was sent."]),
+        ("wrong-key-0bd9e2\n", ["answered 401: Invalid key provided", "Check the key"]),
+    ],
+    ids=["missing", "empty", "no key", "wrong"],
+)
+def test_a_wrong_key_file(job, tmp_path, action, content, told):
+    file = tmp_path / "none" if content is None else key_file(tmp_path, content)
+    if action == "jobs wait":  # for something
+        job.hold()
+        job.predict("--yes", "--backend-option", "deadline_s=0.1", code=2)
+    before = job.till["jobs"]
+    if action in ("predict", "evaluate"):
+        calls = {"predict": job.predict, "evaluate": job.evaluate}
+        _, messages = calls[action]("--yes", "--limit", 2, "--token-file", file, code=2)
+    else:
+        run = [] if "--server" in action else [job.path]
+        _, messages = job(*action.split(), *run, "--token-file", file, code=2)
+    for part in told:
+        assert part in messages
+    assert "wrong-key-0bd9e2" not in messages
+    assert job.till["jobs"] == before
+
+
+def test_the_key_is_in_no_file_and_in_no_output(job, tmp_path, monkeypatch):
+    job.predict("--yes", "--limit", 3)
+    job.predict("--yes", "--json")
+    job.evaluate("--yes", "--limit", 5)
+    job.predict("--dry-run", "--shots", 77)
+    for action in ("list", "wait", "cancel"):
+        job("jobs", action, job.path)
+    job("jobs", "list", "--server", "--json")
+    job("backends", "--json")
+    job.box.faults.arm(Fault("status", "submit", code=500))
+    job.predict("--yes", "--shots", 78, "--backend-option", "retry_s=0", code=2)
+    job.box.faults.arm(Fault("job_failed", "submit"))
+    job.predict("--yes", "--shots", 79, code=2)
+    job.predict("--token-file", TOKEN, "--yes", "--shots", 80, code=2)  # the key in place of the file's name
+    job.predict("--backend-option", f"token={TOKEN}", code=2)
+    job("train", "--data", "reviews", "--backend", "ionq_forte", *option_arguments(), code=2)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"ledger.jsonl", "config.toml", "model.json", "model.safetensors"} <= {path.name for path in files}
+    for path in files:
+        assert TOKEN.encode() not in path.read_bytes(), path
+        assert TOKEN not in path.name
+    assert len(job.said) == 28
+    for text in job.said:
+        assert TOKEN not in text
+    assert TEXTS[0] in "".join(job.said)

@@ -1,0 +1,167 @@
+"""`qllmft predict --backend`: the encoder here, the circuit there, and how sure each answer is."""
+
+import json
+
+import numpy as np
+import pytest
+from sandbox_job import TEXTS, needs_aer, sandbox_job
+
+from qllmft.run import Predictor
+from qllmft.run.measured import compare
+from qllmft_backends import create
+
+HERE = [  # backend, options, shots
+    ("adjoint", {"dtype": "float64"}, None),
+    ("adjoint", {"noise": "paper_high", "seed": 2}, 400),
+    ("aer_statevector", {"max_parallel_threads": 1}, None),
+    ("aer_statevector", {"max_parallel_threads": 1}, 60),
+    ("aer_forte", {"max_parallel_threads": 1, "noise": "paper_high"}, 400),
+    ("aer_forte", {"max_parallel_threads": 1, "seed": 5, "readout_error": 0.1}, 400),
+]
+
+
+@pytest.fixture
+def job(run, cli, monkeypatch, tmp_path):
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        yield job
+
+
+@pytest.fixture(scope="module")
+def exact(run):
+    """The model's own answers for TEXTS."""
+    return Predictor.load(run.path).predict(TEXTS)
+
+
+def by_python(run, name, options, shots):
+    """(predictions, the report of agreement) for TEXTS, without the command line."""
+    model = Predictor.load(run.path, create(name, options | ({"shots": shots} if shots else {})))
+    vectors = model.embed(TEXTS)
+    answers = model.measure(vectors)
+    return list(model.measured_predictions(TEXTS, answers)), compare(answers, model.exact(vectors), shots)
+
+
+def arguments_of(name, options, shots):
+    pairs = [part for key, value in options.items() for part in ("--backend-option", f"{key}={value}")]
+    return ["--backend", name, *pairs, *(["--shots", shots] if shots else [])]
+
+
+@pytest.mark.parametrize(("name", "options", "shots"), HERE, ids=str)
+def test_simulated_here(run, cli, exact, name, options, shots):
+    needs_aer(name)
+    predictions, agreement = by_python(run, name, options, shots)
+    output, messages = cli("predict", run.path, *TEXTS, *arguments_of(name, options, shots))
+    expected = [
+        f"{p.label}{'' if p.decided else '?'}\t{p.probabilities[p.label]:.4f}±{p.standard_error:.4f}\t{p.text}"
+        for p in predictions
+    ]
+    assert output.splitlines() == expected
+    assert messages == f"{name}: {agreement}\n"
+    assert agreement.samples == len(TEXTS)
+    for line, p in zip(output.splitlines(), exact, strict=True):
+        label, sure, text = line.split("\t")
+        probability, error = map(float, sure.split("±"))
+        assert text == p.text
+        if shots is None:
+            assert (label, error) == (p.label, 0.0)
+            assert probability == pytest.approx(p.probabilities[p.label], abs=1e-4)
+        else:
+            assert error > 0
+    assert ("exact)" in messages) == (shots is None)
+    if shots == 60:
+        assert {line.split("\t")[0].endswith("?") for line in output.splitlines()} == {True, False}
+        assert f"{sum('?' in line for line in output.splitlines())} undecided at this number of shots" in messages
+
+
+def test_the_options_of_a_backend_reach_it(run, cli):
+    """Each changes the answers; the same ones give the same answers."""
+    needs_aer("aer_forte")
+    said = {}
+    for given in (["noise=forte1"], ["noise=paper_low"], ["noise=forte1", "seed=1"], ["noise=forte1", "shots=300"]):
+        pairs = [part for pair in given for part in ("--backend-option", pair)]
+        call = ["predict", run.path, *TEXTS[:2], "--backend", "aer_forte", *pairs]
+        said[tuple(given)] = cli(*call)[0]
+        assert cli(*call)[0] == said[tuple(given)]
+    assert len(set(said.values())) == len(said)
+
+
+def test_json_lines_say_how_sure(run, cli):
+    needs_aer("aer_statevector")
+    name, options, shots = HERE[3]
+    predictions, _ = by_python(run, name, options, shots)
+    output, _ = cli("predict", run.path, "--json", *TEXTS, *arguments_of(name, options, shots))
+    for line, p in zip(output.splitlines(), predictions, strict=True):
+        record = json.loads(line)
+        assert list(record) == ["text", "label", "probabilities", "standard_error", "decided"]
+        assert (record["text"], record["label"], record["decided"]) == (p.text, p.label, p.decided)
+        assert record["probabilities"] == pytest.approx(p.probabilities, abs=1e-6)
+        assert record["standard_error"] == pytest.approx(p.standard_error, abs=1e-6)
+    assert {p.decided for p in predictions} == {True, False}
+    plain = json.loads(cli("predict", run.path, "--json", TEXTS[0])[0])
+    assert list(plain) == ["text", "label", "probabilities"]
+
+
+@pytest.mark.parametrize("backend", [[], ["--backend", "adjoint"]], ids=["here", "backend"])
+def test_a_limit_takes_the_first_and_reads_no_further(run, cli, tmp_path, backend):
+    file = tmp_path / "texts.txt"
+    file.write_bytes("\n\n".join(TEXTS[:3]).encode() + b"\n\xff not read\n")
+    for n in (1, 3):
+        output, _ = cli("predict", run.path, "--file", file, "--limit", n, *backend)
+        assert [line.split("\t")[2] for line in output.splitlines()] == TEXTS[:n]
+    cli("predict", run.path, "--file", file, "--limit", 4, *backend, code=2)
+    output, _ = cli("predict", run.path, *TEXTS, "--limit", 2, *backend)
+    assert [line.split("\t")[2] for line in output.splitlines()] == TEXTS[:2]
+
+
+def records(output):
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_ionq_forte_by_the_sandbox(job, exact):
+    output, messages = job.predict("--json", "--yes", "--shots", 2000)
+    found = records(output)
+    assert [r["text"] for r in found] == TEXTS
+    p = np.array([list(r["probabilities"].values()) for r in found])
+    q = np.array([list(e.probabilities.values()) for e in exact])
+    errors = np.array([r["standard_error"] for r in found])
+    assert (errors > 0).all()
+    assert (np.abs(p - q).max(axis=1) < 4 * errors + 1e-4).all()
+    assert np.abs(p - q).max() > 1e-4, "measured, not computed"
+    job.assert_paid_once(7, jobs=3)
+    assert job.till["shots_paid"] == 7 * 2000
+    ids = [line.removeprefix("job ").removesuffix(": completed") for line in messages.splitlines() if "compl" in line]
+    assert sorted(ids) == sorted(job.till["statuses"])
+    assert messages.splitlines()[-1].startswith("ionq_forte: agreement with the exact model over 7 texts: ")
+    assert "shot noise alone would give" in messages
+    assert (job.path / "ledger" / "ledger.jsonl").is_file()
+    lines = [f"{r['label']}{'' if r['decided'] else '?'}\t{r['probabilities'][r['label']]:.4f}±" for r in found]
+    again, _ = job.predict("--shots", 2000)  # nobody has to agree to what is paid
+    assert [line[: len(start)] for line, start in zip(again.splitlines(), lines, strict=True)] == lines
+    job.assert_paid_once(7, jobs=3)
+
+
+def test_ionqs_simulator_by_the_sandbox(job, exact):
+    output, messages = job.predict(backend="ionq_simulator")
+    assert output.splitlines() == [f"{p.label}\t{p.probabilities[p.label]:.4f}±0.0000\t{p.text}" for p in exact]
+    assert "0 labels differ, 0 undecided at this number of shots, mean |Δ⟨Z⟩| = 0.0000 (exact)" in messages
+    assert {j.payload["backend"] for j in job.box.store.jobs.values()} == {"simulator"}
+    noisy, _ = job.predict(
+        "--backend-option", "noise_model=forte-1", "--shots", 500, "--json", backend="ionq_simulator"
+    )
+    assert all(r["standard_error"] > 0 for r in records(noisy))
+    assert job.till["jobs"] == 6
+
+
+def test_the_machine_is_chosen_and_the_ledger_named(job, tmp_path):
+    folder = tmp_path / "other"
+    job.predict("--yes", "--limit", 2, "--ledger", folder, "--backend-option", "target=forte-enterprise-1")
+    assert {j.payload["backend"] for j in job.box.store.jobs.values()} == {"qpu.forte-enterprise-1"}
+    assert (folder / "ledger.jsonl").is_file()
+    assert not (job.path / "ledger").exists()
+    job.predict("--yes", "--limit", 2, "--backend-option", "target=forte-enterprise-1")
+    assert job.till["circuits_paid"] == 4, "another ledger knows nothing of the first"
+
+
+def test_without_texts_nothing_is_asked(job, tmp_path):
+    (tmp_path / "empty.txt").write_text("\n \n")
+    assert job.predict("--file", tmp_path / "empty.txt", texts=[]) == ("", "")
+    assert job.till["requests"] == {}

@@ -1,0 +1,171 @@
+"""Interrupted and resumed: every circuit is paid once, and the answers are those of a call that nobody stopped."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
+
+from qllmft_backends.ionq.sandbox import Fault
+
+PATIENCE_S = 120  # nothing takes so long; it only keeps a defect from hanging the tests
+COMMAND = """
+import signal, sys
+from qllmft.cli.main import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without it
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def job(run, cli, monkeypatch, tmp_path):
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        yield job
+
+
+def wait_until(true, process=None):
+    give_up = time.monotonic() + PATIENCE_S
+    while not true():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+
+
+def interrupted(job, moment):
+    """`qllmft predict` in a process of its own, and Ctrl-C when ``moment()`` has come; what it printed."""
+    arguments = ["predict", str(job.path), *TEXTS, "--backend", "ionq_forte", "--yes", *option_arguments()]
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-c", COMMAND, *arguments],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"COLUMNS": "80"},
+    )  # fmt: skip
+    with process:
+        wait_until(moment, process)
+        process.send_signal(signal.SIGINT)
+        output, messages = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130, messages
+    assert output == ""
+    assert messages.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in messages
+    assert TOKEN not in messages
+    return messages
+
+
+def assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, folder):
+    output, _ = job.predict("--resume", "--yes")
+    job.assert_paid_once(7, jobs=3)
+    assert job.till["requests"]["submit"] == 3
+    assert job("jobs", "list", job.path)[0].count("collected") == 3
+    with sandbox_job(run, cli, monkeypatch, folder) as other:
+        assert other.predict("--yes")[0] == output, "the same jobs in the same order: the same shots"
+
+
+def test_ctrl_c_while_waiting(job, run, cli, monkeypatch, tmp_path):
+    """All three jobs are accepted, and none is done."""
+    job.hold()
+    messages = interrupted(job, lambda: job.box.store.requests["poll"] >= 2)
+    assert messages.splitlines()[0].startswith("job ")
+    assert job.till["jobs"] == 3
+    assert job("jobs", "list", job.path)[0].count("submitted") == 3
+    job.release()
+    assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, tmp_path / "straight")
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_ctrl_c_while_sending(job, run, cli, monkeypatch, tmp_path):
+    """The second job is on its way: nobody knows whether it was accepted. It was; its client token tells."""
+    job.box.faults.arm(Fault("slow", "submit", after=1, seconds=1.0))
+
+    def interrupt():
+        wait_until(lambda: job.box.store.requests["submit"] >= 2)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    helper = threading.Thread(target=interrupt)
+    try:
+        helper.start()
+        _, messages = job.predict("--yes", code=130)
+    finally:
+        helper.join()
+        signal.signal(signal.SIGINT, before)
+    gc.collect()  # of the connection that was left
+    assert messages == "interrupted\n"
+    table, _ = job("jobs", "list", job.path)
+    assert (table.count("submitted"), table.count("sent")) == (1, 1)
+    wait_until(lambda: job.till["jobs"] == 2)
+    assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, tmp_path / "straight")
+
+
+def test_resuming_twice_and_with_more_texts(job):
+    job.hold(times=1)
+    _, messages = job.predict("--yes", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2)
+    assert "after 0.1 s 1 job(s) have not ended: " in messages
+    assert "wait for them with `qllmft jobs wait`; nothing is paid twice" in messages
+    (stuck,) = (j for j in job.box.store.jobs.values() if j.fate and not j.parent)
+    _, messages = job.predict("--resume", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2)
+    assert f"{stuck.id} (started)" in messages
+    job.assert_paid_once(4, jobs=2)
+    job.release()
+    four, _ = job.predict("--resume", "--limit", 4)  # all is paid: nobody has to agree
+    job.assert_paid_once(4, jobs=2)
+    seven, messages = job.predict("--resume", code=2)
+    assert "3 circuits to send in 1 jobs (4 known to the ledger)" in messages
+    seven, _ = job.predict("--resume", "--yes")
+    assert seven.splitlines()[:4] == four.splitlines()
+    job.assert_paid_once(7, jobs=3)
+
+
+def test_a_failed_job_is_sent_again_only_where_it_is_asked_for(job):
+    job.box.faults.arm(Fault("job_failed", "submit", after=1))
+    _, messages = job.predict("--yes", code=2)
+    assert "3 of 7 circuits have no result: chunk 0002 (job " in messages
+    assert "the sandbox was told to fail this job" in messages
+    assert "set retry_failed to send these circuits again" in messages
+    job.predict("--resume", "--yes", code=2)
+    assert job.till["jobs"] == 3
+    output, _ = job.predict("--resume", "--yes", "--backend-option", "retry_failed=true")
+    assert len(output.splitlines()) == 7
+    assert (job.till["jobs"], job.till["circuits_paid"]) == (4, 7)
+
+
+def test_an_evaluation_is_resumed_from_the_same_ledger(job):
+    job.hold(after=1)
+    sample = ["--sample", 5, "--sample-seed", 3]
+    job.evaluate("--yes", *sample, "--backend-option", "deadline_s=0.1", code=2)
+    job.release()
+    output, _ = job.evaluate("--resume", *sample)
+    assert "5 drawn with seed 3" in " ".join(output.split())
+    assert "ionq_forte: agreement with the exact model over 5 texts: " in output
+    job.assert_paid_once(5, jobs=2)
+    job.evaluate("--resume", "--sample", 5, "--sample-seed", 4, code=2)  # other texts: somebody has to agree
+    job.assert_paid_once(5, jobs=2)
+
+
+def test_nothing_to_resume(job, tmp_path):
+    for call in (job.predict, job.evaluate):
+        _, messages = call("--resume", "--yes", code=2)
+        assert messages == (
+            f"error: there is nothing to resume: no ledger in {job.path}/ledger. Leave --resume out, or name the "
+            "folder with --ledger.\n"
+        )
+        _, messages = call("--resume", "--yes", "--ledger", tmp_path / "none", code=2)
+        assert f"no ledger in {tmp_path}/none. " in messages
+        assert job.till["requests"] == {}
+        call("--limit", 2, code=2)  # nobody agrees to the price: nothing is sent
+        assert f"no ledger in {job.path}/ledger. " in call("--resume", "--yes", code=2)[1]
+        job.box.store.requests.clear()
+    assert job.till["jobs"] == 0
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize(("backend", "name"), [([], "no backend"), (["--backend", "adjoint"], "adjoint")])
+def test_resuming_what_was_never_sent_away(job, command, backend, name):
+    texts = TEXTS[:1] if command == "predict" else []
+    _, messages = job(command, job.path, *texts, "--resume", *backend, code=2)
+    assert messages == f"error: --resume is about circuits that are sent away, and {name} sends none. Leave it out.\n"

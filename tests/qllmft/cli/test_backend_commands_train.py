@@ -1,0 +1,202 @@
+"""`qllmft train --backend`: a small head on Aer, and on paid machines only where somebody asked for it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import small_job
+from safetensors.numpy import load_file
+from sandbox_job import needs_aer, option_arguments, sandbox_job
+
+from qllmft_backends.ionq.sandbox import Fault
+
+TRAIN, VALIDATION, TEST = 6, 2, 4  # texts: 4 of each label drawn, 75 % of these to train on
+SETTINGS = {
+    "data.train_fraction": 0.75,
+    "model.n_qubits": 3,
+    "model.n_encoders": 1,
+    "model.encoder_qubits": 5,
+    "model.encoder_layers": 1,
+    "model.reuploads": 2,
+    "model.main_layers": 1,
+    "train.embedding_noise": 0.01,
+}
+AER = ["--backend", "aer_statevector", "--backend-option", "max_parallel_threads=1"]
+ASKED_FOR = ["--backend", "ionq_forte", *option_arguments("allow_paid_training=true", "yes=true", "shots=200")]
+
+
+@pytest.fixture
+def job(run, cli, monkeypatch, tmp_path):
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        yield job
+
+
+@pytest.fixture
+def train(run, cli, tmp_path):
+    """`qllmft train` for one epoch of twelve texts and a head of three qubits, into the folder ``out``."""
+    data = small_job.write_reviews(tmp_path / "small.tsv", n_per_label=6)
+    pairs = [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
+
+    def call(out, *arguments, code=0):
+        return cli(
+            "train", "--data", data, "--body", run.body, "--out", tmp_path / out, "--per-label", 4, "--epochs", 1,
+            "--lr", 0.05, "--batch-size", TRAIN, "--no-rivals", *pairs, *arguments, code=code,
+        )  # fmt: skip
+
+    return call
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("batch_size", [TRAIN, 2])
+def test_aer_trains_what_adjoint_trains(train, tmp_path, batch_size):
+    """The same losses and weights, by parameter shift; in batches of 2 the loss is that of weights under training."""
+    needs_aer("aer_statevector")
+    size = ["--batch-size", batch_size]
+    train("adjoint", *size)
+    output, messages = train("aer", *AER, *size)
+    assert messages == ""
+    lines = output.splitlines()
+    announced = [i for i, line in enumerate(lines) if line.startswith("aer_statevector: an epoch will take about ")]
+    trained = [i for i, line in enumerate(lines) if line.startswith("epoch 1/1 ")]
+    assert len(announced) == len(trained) == 1
+    assert announced < trained, "said beforehand"
+    assert re.search(r"about \d+ s, 1 epochs \d+ min\. The backend adjoint .* faster", " ".join(output.split()))
+    assert "an epoch will take" not in train("adjoint again", *size)[0]
+    (ours,), (theirs,) = metrics(tmp_path / "adjoint"), metrics(tmp_path / "aer")
+    assert theirs["train_loss"] == pytest.approx(ours["train_loss"], abs=1e-6)
+    assert theirs["validation_loss"] == pytest.approx(ours["validation_loss"], abs=1e-5)
+    mine, other = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("adjoint", "aer"))
+    assert mine.keys() == other.keys()
+    for name, weights in mine.items():
+        np.testing.assert_allclose(other[name], weights, atol=1e-4, err_msg=name)
+    result = json.loads((tmp_path / "aer" / "result.json").read_text())
+    assert result["data"]["sizes"] == {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+    train("another", *size, "--seed", 1)
+    assert abs(metrics(tmp_path / "another")[0]["train_loss"] - ours["train_loss"]) > 1e-3
+
+
+def test_a_run_from_aer_is_used_like_any_other(train, cli, tmp_path):
+    needs_aer("aer_statevector")
+    output, messages = train("aer", *AER, "--json")
+    assert json.loads(output) == json.loads((tmp_path / "aer" / "result.json").read_text())
+    assert "aer_statevector: an epoch will take about " in messages
+    exact, _ = cli("predict", tmp_path / "aer", "a good film")
+    on_aer, _ = cli("predict", tmp_path / "aer", "a good film", *AER)
+    assert on_aer == exact.replace("\ta", "±0.0000\ta")
+    assert "finished already" in train("aer", *AER)[0]
+
+
+def test_aer_with_noise_trains_too(train, tmp_path):
+    needs_aer("aer_forte")
+    given = ["--backend", "aer_forte", "--backend-option", "max_parallel_threads=1", "--backend-option", "shots=300"]
+    output, _ = train("noisy", *given)
+    assert "aer_forte: an epoch will take about " in output
+    train("adjoint")
+    (noisy,), (exact,) = metrics(tmp_path / "noisy"), metrics(tmp_path / "adjoint")
+    assert 1e-6 < abs(noisy["train_loss"] - exact["train_loss"]) < 0.2
+
+
+def test_a_gpu_that_is_not_there(train, tmp_path, no_work, monkeypatch):
+    needs_aer("aer_statevector")
+    monkeypatch.setattr("qiskit_aer.AerSimulator.available_devices", lambda self: ("CPU",))
+    _, messages = train("gpu", *AER, "--device", "GPU", code=2)
+    assert re.match(r"error: device is 'GPU'\. Aer finds no GPU: its devices here are CPU \(.* installed\)", messages)
+    assert "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12" in messages
+    assert "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install 'qllmft[gpu]'" in messages
+    assert messages.endswith("Or choose device='CPU'.\n")
+    _, messages = train("gpu", *AER, "--device", "TPU", code=2)
+    assert "option device = 'TPU': Input should be 'CPU' or 'GPU'" in messages
+    assert not (tmp_path / "gpu").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--backend", "ionq_forte"], ["would send paid circuits at every step, and was not asked for", "Nothing was",
+         "Train on adjoint or aer_statevector and predict on ionq_forte; or set allow_paid_training and circuit_bu"]),
+        (["--backend", "ionq_forte", "--backend-option", "allow_paid_training=true"],
+         ["training on hardware without circuit_budget; expected a ceiling on the circuits it may send"]),
+        (["--backend", "ionq_forte", "--backend-option", "circuit_budget=99"], ["was not asked for"]),
+        (["--backend", "ionq_simulator", "--backend-option", "allow_paid_training=true"], ["Its options are: url"]),
+    ],
+    ids=["not asked for", "no ceiling", "a ceiling alone", "nothing paid"],
+)  # fmt: skip
+def test_paid_training_is_refused_before_any_work(job, train, tmp_path, no_work, arguments, parts):
+    output, messages = train("refused", *arguments, code=2)
+    assert output == ""
+    assert messages.startswith("error: ")
+    assert messages.count("\n") == 1
+    for part in parts:
+        assert part in messages
+    assert job.till["requests"] == {}
+    assert not (tmp_path / "refused").exists()
+
+
+EPOCH = 3 * TRAIN + VALIDATION  # SPSA: a forward pass and two perturbed ones
+
+
+def test_paid_training_says_first_what_it_sends(job, train, tmp_path):
+    output, _ = train("paid", *ASKED_FOR, "--backend-option", "circuit_budget=100")
+    up_to = 3 * TRAIN + 2 * VALIDATION + TEST
+    told = f"training by SPSA on ionq_forte sends up to {up_to} circuits; it stops at circuit_budget = 100 embedded 12 "
+    assert " ".join(output.split()).startswith(told)
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)  # of 3 circuits; that last validation is known
+    assert up_to == EPOCH + TEST + VALIDATION
+    assert (tmp_path / "state" / "qllmft" / "ionq" / "ledger.jsonl").is_file()
+    result = json.loads((tmp_path / "paid" / "result.json").read_text())
+    assert [row["name"] for row in result["models"]] == ["quantum head"]
+    (line,) = metrics(tmp_path / "paid")
+    train("exact")
+    assert line["train_loss"] == pytest.approx(metrics(tmp_path / "exact")[0]["train_loss"], abs=0.1)
+    exact, paid = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("exact", "paid"))
+    apart = [float(np.abs(exact[name] - paid[name]).max()) for name in exact]
+    assert 0.05 < max(apart) < 0.11, "Adam's first step has the length 0.05; SPSA turns some of its signs"
+
+
+def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, train, tmp_path):
+    """Every call has a budget of its own; what the ledger holds costs nothing."""
+    given = ["budget", *ASKED_FOR, "--backend-option", "circuit_budget=12"]
+    output, messages = train(*given, code=2)
+    assert "it stops at circuit_budget = 12" in " ".join(output.split())
+    told = "12 more circuits make 18, above circuit_budget = 12. Nothing of this call was sent. Raise the budget, or"
+    assert messages.startswith(f"error: {told}")
+    assert messages.count("\n") == 1, "and no traceback"
+    job.assert_paid_once(TRAIN, jobs=2)
+    assert not (tmp_path / "budget" / "result.json").exists()
+    _, messages = train(*given, code=2)
+    assert messages.startswith("error: 2 more circuits make 14, above circuit_budget = 12.")
+    job.assert_paid_once(3 * TRAIN, jobs=2 + 4)
+    output, _ = train(*given)
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
+    assert (tmp_path / "budget" / "result.json").exists()
+    straight = train("straight", *ASKED_FOR, "--backend-option", "circuit_budget=24")
+    assert straight[1] == "", "all is known"
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
+    once, twice = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("straight", "budget"))
+    assert [{**row, "seconds": 0} for row in once["models"]] == [{**row, "seconds": 0} for row in twice["models"]]
+
+
+def test_a_server_that_fails_while_a_gradient_is_measured(job, train):
+    """The library wraps whatever a gradient raises; the words of the backend are what is told."""
+    job.box.faults.arm(Fault("status", "submit", after=2, code=402, times=-1))
+    _, messages = train("broken", *ASKED_FOR, "--backend-option", "circuit_budget=100", code=2)
+    assert messages.startswith("error: POST http://127.0.0.1:")
+    assert "No credit is left" in messages
+    assert messages.count("\n") == 1
+    job.assert_paid_once(TRAIN, jobs=2)
+
+
+def test_ionqs_simulator_is_free_to_train_on(job, train, tmp_path):
+    output, _ = train("simulated", "--backend", "ionq_simulator", *option_arguments())
+    assert (
+        output.splitlines()[0] == f"training by SPSA on ionq_simulator sends up to {EPOCH + VALIDATION + TEST} circuits"
+    )
+    assert job.till["circuits_submitted"] == EPOCH + TEST
+    assert "estimate" not in job.till["requests"]
+    train("exact")
+    (simulated,), (exact,) = metrics(tmp_path / "simulated"), metrics(tmp_path / "exact")
+    assert simulated["train_loss"] == pytest.approx(exact["train_loss"], abs=1e-5), "before the first step"

@@ -1,0 +1,136 @@
+"""Bad input of every command: exit code 2, one message with what was got, what was expected and the remedy."""
+
+import re
+
+import pytest
+
+# RUN, DATA, BODY and TMP stand for a run's folder, its data, its body and an empty folder
+TRAIN = ["train", "--data", "DATA", "--body", "BODY", "--per-label", "9", "--out", "TMP/out"]
+# command, and what it is told
+WRONG = [
+    # data
+    ([*TRAIN, "--data", "TMP/none.tsv"], ["no file or folder", "none.tsv", "Give a .tsv, .csv, .jsonl, .parquet file"]),
+    ([*TRAIN, "--data", "TMP"], ["has no split", "expected files named train"]),
+    ([*TRAIN, "--data", "owner/name"], ["'owner/name' could not be loaded from the hub", "Check the name"]),
+    ([*TRAIN, "--text-column", "review"], ["no column 'review'", "its columns are label, text", "--text-column"]),
+    ([*TRAIN, "--label-column", "text"], ["text_column and label_column are both 'text'"]),
+    ([*TRAIN, "--per-label", "41"], ["41 texts a label", "only 40", "Draw fewer: --per-label 28"]),
+    ([*TRAIN, "--per-label", "0"], ["data.n_per_label (got 0)", "greater than or equal to 1"]),
+    ([*TRAIN, "--protocol", "given"], ["has the splits all", "needs train and test", "--protocol paper"]),
+    ([*TRAIN, "--protocol", "mine"], ["data.protocol (got 'mine')", "'paper' or 'given'"]),
+    # body
+    ([*TRAIN, "--body", "TMP"], ["holds no model", "modules.json", "Give a folder that sentence-transformers saved"]),
+    ([*TRAIN, "--body", "owner/name"], ["the body 'owner/name'", "HF_HUB_OFFLINE", "--body minilm"]),
+    # settings
+    ([*TRAIN, "--preset", "single-10"], ["no preset 'single-10'", "Did you mean 'single-10q'?", "Presets: multi-10q"]),
+    ([*TRAIN, "--epochs", "0"], ["preset 'recommended': train.epochs (got 0)", "greater than or equal to 1"]),
+    ([*TRAIN, "--lr", "nan"], ["train.lr (got nan)", "finite"]),
+    ([*TRAIN, "--seed", "-1"], ["seed (got -1)", "greater than or equal to 0"]),
+    ([*TRAIN, "--set", "train.lr"], ["--set got 'train.lr'", "expected NAME=VALUE", "--set train.lr=0.003"]),
+    ([*TRAIN, "--set", "=1"], ["--set got '=1'", "expected NAME=VALUE"]),
+    ([*TRAIN, "--set", "train.epoch=1"], ["train.epoch (got 1)", "no such setting", "expected one of epochs"]),
+    ([*TRAIN, "--set", "seed.x=1"], ["seed", "valid integer"]),
+    ([*TRAIN, "--set", "model.pad=ones"], ["model.pad (got 'ones')", "'zeros' or 'bias'"]),
+    ([*TRAIN, "--set", "model.n_qubits=3"], ["2 encoders cannot share 3 latent values"]),
+    ([*TRAIN, "--set", "model.n_qubits=40"], ["each encoder must yield 20 values, but has only 10 qubits"]),
+    ([*TRAIN, "--set", "model.encoder_qubits=2"], ["each encoder must yield 5 values, but has only 2 qubits"]),
+    ([*TRAIN, "--config", "TMP/none.toml"], ["none.toml cannot be read", "No such file"]),
+    ([*TRAIN, "--config", "DATA"], ["is not TOML", "line 1"]),
+    ([*TRAIN, "--config", "RUN/config.toml", "--set", "seed.x=1"], ["--set seed.x", "'seed' is a value, not a"]),
+    ([*TRAIN, "--backend", "none"], ["there is no backend 'none'", "expected one of adjoint"]),
+    ([*TRAIN, "--set", "backend.options.threads=1"], ["option threads = 1", "Its options are: dtype"]),
+    ([*TRAIN, "--set", "backend.options.shots=9"], ["training has its noise in the section noise; move shots"]),
+    # the run's folder
+    ([*TRAIN, "--out", "RUN"], ["holds a run of another configuration", "they differ in", "Choose another folder"]),
+    ([*TRAIN, "--out", "DATA"], ["exists and holds no run", "Choose another folder with --out"]),
+    ([*TRAIN, "--out", "BODY"], ["exists and holds no run", "Choose another folder with --out"]),
+    ([*TRAIN, "--out", "DATA/x"], ["the run's folder", "cannot be written", "Not a directory"]),
+    ([*TRAIN, "--out", "x" * 300], ["File name too long"]),
+    # the other commands
+    (["predict", "TMP", "a text"], ["no trained model", "model.json is missing", "Give the folder of a finished run"]),
+    (["predict", "RUN"], ["give texts as arguments, or --file", "one of the two"]),
+    (["predict", "RUN", "a text", "--file", "DATA"], ["give texts as arguments, or --file", "one of the two"]),
+    (["predict", "RUN", " "], ["a text is empty"]),
+    (["predict", "RUN", "--file", "TMP/none.txt"], ["the file", "none.txt cannot be read", "No such file"]),
+    (["predict", "RUN", "--file", "TMP"], ["cannot be read", "Is a directory"]),
+    (["predict", "a long text where the run should be " * 9, "more"], ["File name too long"]),
+    (["evaluate", "TMP"], ["no trained model", "model.json is missing"]),
+    (["evaluate", "RUN", "--data", "TMP/none.tsv"], ["no file or folder", "none.tsv"]),
+    (["evaluate", "RUN", "--data", "DATA", "--split", "dev"], ["no split 'dev'; it has all", "Choose with --split"]),
+    (["evaluate", "RUN", "--split", "test"], ["--split", "describe --data, which is not given", "leave them out"]),
+    (["evaluate", "RUN", "--label-column", "x"], ["--label-column describe --data", "give --data"]),
+    (["evaluate", "RUN", "--data", "reviews", "--text-column", "x"], ["no column 'x'", "its columns are label, text"]),
+    (["info", "single"], ["no preset 'single'", "Presets: multi-10q"]),
+    (["info", "TMP"], ["is not a run", "no config.toml"]),
+    (["info", "single-10q", "--dimension", "1025"], ["1025 values", "1024 amplitudes", "model.encoder_qubits to 11"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "parts"), WRONG, ids=[" ".join(command)[-60:] for command, _ in WRONG])
+def test_bad_input_ends_with_2_and_says_why(run, cli, tmp_path, command, parts):
+    places = {"RUN": run.path, "DATA": run.data, "BODY": run.body, "TMP": tmp_path}
+    before = sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*"))
+    named = [re.sub("^(RUN|DATA|BODY|TMP)(?=/|$)", lambda m: str(places[m[1]]), argument) for argument in command]
+    output, message = cli(*named, code=2)
+    assert output == "" or "embedded" in output
+    assert message.startswith("error: ")
+    assert message.endswith("\n")
+    assert message.count("\n") == 1
+    assert re.search(".*".join(map(re.escape, parts)), message), message
+    assert sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*")) == before, "nothing is written"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["predict"], "Missing argument 'run'"),
+        (["train", "extra"], "unexpected extra argument"),
+        (["train", "--epoch", "3"], "No such option: --epoch"),
+        (["train", "--epochs", "three"], "Invalid value for '--epochs'"),
+        (["train", "--lr"], "Option '--lr' requires an argument"),
+        (["info", "single-10q", "--dimension", "0"], "Invalid value for '--dimension'"),
+        (["info", "single-10q", "--classes", "1"], "Invalid value for '--classes'"),
+    ],
+    ids=" ".join,
+)
+def test_a_misspelt_command_is_answered_with_usage(cli, command, message):
+    output, messages = cli(*command, code=2)
+    assert output == ""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", messages)
+    assert message in " ".join(plain.replace("│", " ").split())
+    assert "Traceback" not in plain
+
+
+def test_without_a_command_it_shows_its_help(cli):
+    output, messages = cli(code=2)
+    for command in ("train", "predict", "evaluate", "info"):
+        assert command in output + messages
+
+
+@pytest.mark.parametrize("labels", [("good", "bad"), ("positive", "neutral"), ("0", "1")])
+def test_labels_that_the_model_does_not_know_are_refused(run, cli, tmp_path, labels):
+    (tmp_path / "other.tsv").write_text(f"text\tlabel\na\t{labels[0]}\nb\t{labels[1]}\n")
+    _, message = cli("evaluate", run.path, "--data", tmp_path / "other.tsv", code=2)
+    assert message == (
+        f"error: {tmp_path}/other.tsv has the labels {', '.join(sorted(labels))}; the model knows negative, positive. "
+        "Evaluate on texts with the labels that it was trained on.\n"
+    )
+
+
+def test_a_finished_run_on_texts_that_have_changed_is_refused(run, cli, tmp_path):
+    data = tmp_path / "reviews.tsv"
+    data.write_bytes(run.data.read_bytes())
+    arguments = run.arguments(tmp_path / "out")
+    arguments[arguments.index("--data") + 1] = str(data)
+    cli(*arguments, "--epochs", 1, "--no-rivals")
+    data.write_text(data.read_text().replace("film", "plot"))
+    _, message = cli(*arguments, "--epochs", 1, "--no-rivals", code=2)
+    assert "holds a finished run on other texts" in message
+    assert "has changed since. Choose another folder with --out." in message
+
+
+def test_a_message_with_brackets_is_printed_as_it_is(cli, tmp_path):
+    (tmp_path / "[red]x.tsv").write_text("text\tlabel\n")
+    _, message = cli("train", "--data", tmp_path / "[red]x.tsv", code=2)
+    assert f"error: {tmp_path}/[red]x.tsv, split 'all': there is no row" in message

@@ -1,0 +1,112 @@
+"""`qllmft export`: files and standard output, and how bad input ends."""
+
+import json
+
+import pytest
+
+from qllmft.cli.main import main
+from qllmft.run.export import ExportRequest, export_run
+from qllmft_circuits import from_qasm3, from_qpy
+
+TEXT = "a great film , not dull at all"
+
+
+@pytest.fixture
+def export(trained_run, capfd):
+    """`qllmft export` of the trained run: its output; anything but ``code`` at its end fails."""
+
+    def call(*arguments, code=0, run=trained_run):
+        with pytest.raises(SystemExit) as end:
+            main(["export", str(run), *map(str, arguments)])
+        output, messages = capfd.readouterr()
+        assert (end.value.code or 0) == code, messages
+        return messages if code else output
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("options", "request_"),
+    [
+        ([], ExportRequest()),
+        (["--text", TEXT], ExportRequest(text=TEXT)),
+        (["--format", "qasm2", "--text", TEXT, "--measure"], ExportRequest("qasm2", text=TEXT, measure=True)),
+        (["--weights", "free"], ExportRequest(weights="free")),
+        (["--format", "txt"], ExportRequest("txt")),
+        (["--part", "encoder", "--encoder", 1], ExportRequest(part="encoder", encoder=1)),
+        (
+            ["--part", "encoder", "--encoder", 0, "--text", TEXT, "--decompose", "--format", "qasm2"],
+            ExportRequest("qasm2", "encoder", TEXT, encoder=0, decompose=True),
+        ),
+    ],
+)
+def test_text_goes_to_standard_output_and_is_what_python_gives(trained_run, export, options, request_):
+    assert export(*options).encode() == export_run(trained_run, request_).content
+
+
+def test_a_file_and_its_names_read_back_as_the_circuit(trained_run, export, tmp_path):
+    file = tmp_path / "new" / "head.qasm"
+    said = export("--weights", "free", "--out", file)
+    assert said == f"{file} and {file}.names.json: 4 qubits, 44 operations, 20 free parameters.\n"
+    names = json.loads((tmp_path / "new" / "head.qasm.names.json").read_text(encoding="utf-8"))
+    circuit = from_qasm3(file.read_text(encoding="utf-8"), names)
+    assert [p.name for p in circuit.parameters] == [f"theta[{i}]" for i in range(16)] + [f"x[{i}]" for i in range(4)]
+    assert sorted(path.name for path in file.parent.iterdir()) == ["head.qasm", "head.qasm.names.json"]
+
+
+def test_a_bound_file_has_no_names_beside_it(export, tmp_path):
+    said = export("--text", TEXT, "--measure", "--out", tmp_path / "bound.qasm")
+    assert said == f"{tmp_path}/bound.qasm: 4 qubits, 48 operations.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["bound.qasm"]
+
+
+def test_qpy_into_a_file(trained_run, export, tmp_path):
+    assert "4 free parameters" in export("--format", "qpy", "--out", tmp_path / "head.qpy")
+    assert [path.name for path in tmp_path.iterdir()] == ["head.qpy"]
+    assert from_qpy((tmp_path / "head.qpy").read_bytes()).num_parameters == 4
+
+
+def test_drawings_hold_the_gates(export, tmp_path):
+    svg = export("--format", "svg")
+    assert svg.startswith("<?xml")
+    assert svg.count("<!-- $\\mathrm{R_Y}$ -->") == 28
+    assert svg.count("<!-- x[3] -->") == 3
+    export("--format", "svg", "--part", "encoder", "--encoder", 0, "--text", TEXT, "--out", tmp_path / "e.svg")
+    assert "<!-- load -->" in (tmp_path / "e.svg").read_text(encoding="utf-8")
+    drawing = export("--format", "txt")
+    assert drawing.count("Ry(x[3])") == 3
+    assert "q_3: " in drawing
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "qpy"], "QPY is binary and does not go to standard output. Name a file with --out."),
+        (["--format", "qasm2"], "Bind them with --text '...', or take --format qasm3 or qpy."),
+        (["--format", "qasm2", "--weights", "free", "--text", TEXT], "so --weights free needs --format qasm3 or qpy."),
+        (["--encoder", 0], "Add --part encoder."),
+        (["--decompose", "--text", TEXT], "Add --part encoder --text '...'."),
+        (["--text", " "], "--text is empty"),
+        (["--part", "encoder"], "this model has 2 encoders. Choose one: --encoder 0 to 1."),
+        (["--part", "encoder", "--encoder", 2], "--encoder is 2; this model's encoders are 0, 1."),
+        (["--format", "qasm4"], "qasm4"),
+        (["--part", "body"], "body"),
+    ],
+)
+def test_bad_input_ends_with_2_and_says_what_to_do(export, tmp_path, options, message):
+    said = export(*options, code=2)
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_a_folder_that_holds_no_model(export, tmp_path):
+    assert "there is no trained model in" in export(code=2, run=tmp_path)
+
+
+def test_an_output_that_cannot_be_written(export, tmp_path):
+    (tmp_path / "file").touch()
+    said = export("--out", tmp_path, code=2)
+    assert said == f"error: {tmp_path} is a folder. Give --out the name of a file.\n"
+    said = export("--out", tmp_path / "file" / "head.qasm", code=2)
+    assert f"the file {tmp_path}/file/head.qasm cannot be written: " in said
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

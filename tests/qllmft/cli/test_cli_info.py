@@ -1,0 +1,71 @@
+"""`qllmft info`: what a preset or a run is made of."""
+
+import json
+import shutil
+
+import pytest
+
+from qllmft.description import describe
+from qllmft.presets import load_preset, preset_names
+
+
+def test_without_a_name_it_lists_the_presets(cli):
+    output, _ = cli("info")
+    for name in preset_names():
+        assert any(line.startswith(f"│ {name} ") for line in output.splitlines())
+    listed = json.loads(cli("info", "--json")[0])
+    assert listed == {name: load_preset(name).title for name in preset_names()}
+
+
+@pytest.mark.parametrize("preset", ["single-10q", "multi-14q", "nn-head-48", "recommended"])
+def test_json_is_the_description(cli, preset):
+    found = json.loads(cli("info", preset, "--json")[0])
+    title = load_preset(preset).title
+    assert found == {"name": f"{preset}: {title}", **describe(load_preset(preset).config().model, 768, 2)}
+
+
+def test_the_table_counts_parameters_and_gates(cli):
+    output, _ = cli("info", "multi-14q")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.splitlines() if line.startswith("│")]
+    assert rows[-4:] == [
+        ["encoder (2 of them)", "786", "14", "392", "392", rows[-4][-1]],
+        ["head", "70", "14", "126", "70", rows[-3][-1]],
+        ["final linear", "30", "", "", "", ""],
+        ["all", "886", "", "", "", ""],
+    ]
+    assert "D = 768, k = 2" in output
+
+
+def test_the_drawing_names_every_parameter(cli):
+    output, _ = cli("info", "single-10q")
+    for name in [f"Ry(x[{i}])" for i in range(10)] + [f"Ry(theta[{i}])" for i in range(50)]:
+        assert name in output
+    assert output.count("Ry(x[3])") == 4, "every latent value is encoded R times"
+    assert output.count("Ry(theta[3])") == 1
+    assert max(map(len, output.splitlines())) <= 80
+
+
+def test_the_drawing_may_be_left_out(cli):
+    assert "Ry" not in cli("info", "single-10q", "--no-draw")[0]
+    assert "Ry" not in cli("info", "nn-head-48")[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "total"),
+    [([], 858), (["--dimension", 384], 858), (["--classes", 4], 858 + 2 * 11)],
+)
+def test_dimension_and_classes_by_option(cli, options, total):
+    assert json.loads(cli("info", "multi-10q", "--json", *options)[0])["parameters"] == total
+
+
+def test_of_a_run_it_takes_structure_dimension_and_classes(run, cli):
+    found = json.loads(cli("info", run.path, "--json")[0])
+    assert found["name"] == str(run.path)
+    assert found["settings"]["n_qubits"] == 4
+    assert found["parameters"] == run.result["models"][0]["parameters"]
+    assert "D = 16, k = 2" in cli("info", run.path)[0]
+
+
+def test_of_a_run_that_is_not_finished_it_takes_the_structure(run, cli, tmp_path):
+    shutil.copy(run.path / "config.toml", tmp_path)
+    assert "D = 16, k = 2" in cli("info", tmp_path, "--dimension", 16)[0]

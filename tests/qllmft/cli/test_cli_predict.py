@@ -1,0 +1,110 @@
+"""`qllmft predict`: texts by argument, file or standard input; answers as soon as there are any."""
+
+import io
+import json
+import shutil
+import sys
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from qllmft.run import Predictor
+
+TEXTS = ["a good and lovely film", "an awful , dull plot", "the cast is great"]
+
+
+@pytest.fixture(scope="module")
+def expected(run):
+    """Label and probabilities of TEXTS by way of Python."""
+    return Predictor.load(run.path).predict(TEXTS)
+
+
+@pytest.fixture
+def standard_input(monkeypatch):
+    def give(content: bytes):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))
+
+    return give
+
+
+def lines_of(expected):
+    return [f"{p.label}\t{p.probabilities[p.label]:.4f}\t{p.text}" for p in expected]
+
+
+def test_texts_by_argument(run, cli, expected):
+    output, messages = cli("predict", run.path, *TEXTS)
+    assert output.splitlines() == lines_of(expected)
+    assert messages == ""
+    assert [p.label for p in expected] == ["positive", "negative", "positive"]
+
+
+@pytest.mark.parametrize(
+    "content", ["\n".join(TEXTS), "\n\n  \r\n" + "\r\n".join(TEXTS) + "\n\n", "\ufeff" + "\n".join(TEXTS)]
+)
+@pytest.mark.parametrize("way", ["--file", "-f", "-"])
+def test_texts_by_file_and_standard_input_without_empty_lines(
+    run, cli, expected, tmp_path, standard_input, way, content
+):
+    if way == "-":
+        standard_input(content.encode())
+        output, _ = cli("predict", run.path, "--file", "-")
+    else:
+        (tmp_path / "texts.txt").write_bytes(content.encode())
+        output, _ = cli("predict", run.path, way, tmp_path / "texts.txt")
+    assert output.splitlines() == lines_of(expected)
+
+
+def test_a_file_without_texts_has_no_answers(run, cli, tmp_path):
+    (tmp_path / "texts.txt").write_bytes(b"\n \n\n")
+    assert cli("predict", run.path, "--file", tmp_path / "texts.txt") == ("", "")
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_the_batch_size_does_not_show(edited_run, cli, expected, batch_size):
+    output, _ = cli("predict", edited_run(batch_size=batch_size), *TEXTS)
+    assert output.splitlines() == lines_of(expected)
+
+
+def test_json_lines_hold_all_probabilities(run, cli, expected):
+    output, _ = cli("predict", run.path, "--json", *TEXTS, "naïve « 😀 »")
+    records = [json.loads(line) for line in output.splitlines()]
+    assert "naïve « 😀 »" in output
+    assert [record["text"] for record in records] == [*TEXTS, "naïve « 😀 »"]
+    for record, prediction in zip(records, expected, strict=False):
+        assert record["label"] == prediction.label
+        assert record["probabilities"] == pytest.approx(prediction.probabilities, abs=1e-6)
+    for record in records:
+        assert sum(record["probabilities"].values()) == pytest.approx(1.0, abs=2e-6)
+        assert list(record["probabilities"]) == ["negative", "positive"]
+
+
+def test_a_text_is_answered_before_the_next_is_read(run, cli, expected, monkeypatch, capsys):
+    answered = []
+
+    class Slow(io.BytesIO):
+        def __next__(self):
+            answered.append(len(capsys.readouterr().out.splitlines()))
+            return super().__next__()
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Slow("\n".join(TEXTS).encode())))
+    cli("predict", run.path, "--file", "-")
+    assert answered == [0, 1, 1, 1], "before each line and the end: what came since the line before"
+
+
+def test_a_broken_line_is_named_and_what_was_answered_stays(run, cli, expected, tmp_path):
+    (tmp_path / "texts.txt").write_bytes("\n".join(TEXTS[:2]).encode() + b"\n\ncaf\xe9\nfine\n")
+    output, messages = cli("predict", run.path, "--file", tmp_path / "texts.txt", code=2)
+    assert output.splitlines() == lines_of(expected[:2])
+    assert messages == (f"error: {tmp_path}/texts.txt, line 4: byte 0xe9 is not UTF-8. Convert the file first.\n")
+
+
+def test_the_body_must_be_the_one_of_the_training(run, edited_run, cli, tmp_path):
+    shutil.copytree(run.body, tmp_path / "other")
+    weights = load_file(tmp_path / "other" / "model.safetensors")
+    save_file({name: weight + 1.0 for name, weight in weights.items()}, tmp_path / "other" / "model.safetensors")
+    folder = edited_run(model=str(tmp_path / "other"))
+    for command in (["predict", folder, TEXTS[0]], ["evaluate", folder]):
+        output, messages = cli(*command, code=2)
+        assert output == "" or command[0] == "evaluate"
+        assert f"the body '{tmp_path}/other' is not the one that this model was trained on (got " in messages
+        assert f"expected {run.result['body']['identity']}). Train again, or install that version of it." in messages

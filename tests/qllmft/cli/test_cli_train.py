@@ -1,0 +1,161 @@
+"""`qllmft train`: from a table of texts to a run's folder and a table of results."""
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+import small_job
+
+from qllmft.cli.options import build_config, parse_settings
+from qllmft.config import parse_config
+from qllmft.data import read_corpus, split_corpus
+from qllmft.presets import load_preset
+
+
+def test_a_run_leaves_its_folder(run):
+    assert {path.name for path in run.path.iterdir()} >= {
+        "config.toml",
+        "metrics.jsonl",
+        "checkpoint",
+        "model",
+        "result.json",
+    }
+    assert {path.name for path in (run.path / "model").iterdir()} >= {"model.safetensors", "model.json"}
+    metrics = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in metrics] == list(range(1, small_job.EPOCHS + 1))
+    config = parse_config(tomllib.loads((run.path / "config.toml").read_text()), "config.toml")
+    assert (config.data.source, config.body.model) == (str(run.data), str(run.body))
+    assert (config.train.epochs, config.train.lr, config.data.n_per_label) == (small_job.EPOCHS, 0.05, 20)
+    assert (config.model.n_encoders, config.model.pad, config.model.n_qubits) == (2, "bias", 4)
+    assert config.identity == run.result["identity"]
+
+
+def test_the_result_holds_sizes_seed_versions_and_every_model(run):
+    result = run.result
+    assert result["seed"] == 0
+    assert result["data"]["sizes"] == small_job.SIZES
+    assert result["data"]["labels"] == ["negative", "positive"]
+    assert result["body"]["dimension"] == 16
+    assert {"python", "qllmft", "torch", "qiskit"} <= set(result["versions"])
+    names = [model["name"] for model in result["models"]]
+    assert names[:3] == ["quantum head", "logistic regression", "SVC"]
+    assert names[3].startswith("MLP")
+    assert result["models"][0]["parameters"] == 2 * (2 * 5 + 1) + 5 * 4 + 5 * 2
+    for model in result["models"]:
+        low, high = model["test"]["interval95"]
+        assert low <= model["test"]["value"] <= high
+        assert (model["validation"]["total"], model["test"]["total"]) == (6, 40)
+
+
+def test_the_heads_learn_what_the_texts_say(run):
+    assert min(model["test"]["value"] for model in run.result["models"]) > 0.7
+
+
+def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
+    output, messages = cli(*run.arguments(tmp_path / "again"))
+    assert messages == ""
+    assert "80 texts with" in output
+    assert f"epoch {small_job.EPOCHS}/{small_job.EPOCHS}  loss 0." in output
+    assert "34 training, 6 validation, 40 test texts" in " ".join(output.split())
+    for model in run.result["models"]:
+        (line,) = [line for line in output.splitlines() if line.strip().startswith(model["name"])]
+        assert f"{100 * model['test']['value']:.2f} % [" in line
+        assert f"{100 * model['validation']['value']:.1f} %" in line
+        assert f" {model['parameters']} " in line
+    assert f"The run is in {tmp_path / 'again'}. Use it: qllmft predict {tmp_path / 'again'} 'your text'" in output
+    for file in ("model/model.safetensors", "config.toml"):
+        assert (tmp_path / "again" / file).read_bytes() == (run.path / file).read_bytes(), "the same to the bit"
+
+
+def test_the_second_call_says_that_the_run_is_finished(run, cli, no_work):
+    output, _ = cli(*run.arguments())
+    assert f"This run is finished already; its record is {run.path}/result.json." in " ".join(output.split())
+    assert "quantum head" in output
+    assert "epoch 1/" not in output
+
+
+def test_json_is_all_that_stands_on_standard_output(run, cli, tmp_path):
+    output, messages = cli(*run.arguments(tmp_path / "new"), "--json", "--no-rivals")
+    result = json.loads(output)
+    assert [model["name"] for model in result["models"]] == ["quantum head"]
+    assert result == json.loads((tmp_path / "new" / "result.json").read_text())
+    assert "epoch 1/6" in messages
+
+
+def test_json_of_a_finished_run(run, cli, no_work):
+    output, messages = cli(*run.arguments(), "--json")
+    assert json.loads(output) == run.result
+    assert "finished already" in messages
+
+
+def test_a_runs_own_configuration_gives_the_same_run(run, cli, tmp_path):
+    output, _ = cli("train", "--config", run.path / "config.toml", "--out", tmp_path / "copy", "--json")
+    assert json.loads(output)["identity"] == run.result["identity"]
+    weights = "model/model.safetensors"
+    assert (tmp_path / "copy" / weights).read_bytes() == (run.path / weights).read_bytes()
+
+
+def test_the_folder_is_named_after_the_identity(run, cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = run.arguments()
+    at = arguments.index("--out")
+    output, _ = cli(*arguments[:at], *arguments[at + 2 :], "--epochs", 1, "--no-rivals", "--json")
+    result = json.loads(output)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [result["identity"]]
+
+
+def test_columns_protocol_and_seed_reach_the_run(run, cli, tmp_path):
+    for split, n in (("train", 15), ("test", 5)):
+        small_job.write_reviews(tmp_path / f"{split}.tsv", n)
+        text = (tmp_path / f"{split}.tsv").read_text()
+        (tmp_path / f"{split}.tsv").write_text(text.replace("label\ttext", "stars\treview"))
+    arguments = run.arguments(tmp_path / "out")
+    arguments[arguments.index("--per-label") + 1] = "14"
+    output, _ = cli(
+        *arguments, "--data", tmp_path, "--text-column", "review", "--label-column", "stars", "--protocol", "given",
+        "--seed", 3, "--batch-size", 8, "--epochs", 1, "--no-rivals", "--json",
+    )  # fmt: skip
+    result = json.loads(output)
+    assert result["data"]["sizes"] == {"train": 23, "validation": 5, "test": 10}
+    config = parse_config(tomllib.loads((tmp_path / "out" / "config.toml").read_text()), "config.toml")
+    assert (config.seed, config.train.batch_size, config.train.epochs) == (3, 8, 1)
+    splits = split_corpus(read_corpus(config.data), config.data, config.seed)
+    assert splits.sizes == result["data"]["sizes"]
+
+
+def test_the_main_job_without_options_is_the_recommended_preset():
+    assert build_config("recommended", None, {}) == load_preset("recommended").config()
+
+
+@pytest.mark.parametrize(
+    ("pair", "value"),
+    [
+        ("train.epochs=7", 7),
+        ("train.lr=3e-3", 0.003),
+        ("model.ring=false", False),
+        ("rivals.names=['svc']", ["svc"]),
+        ("data.source=my file.tsv", "my file.tsv"),
+        ("data.source=a=b", "a=b"),
+        ('data.text_column="7"', "7"),
+        ("data.source=", ""),
+    ],
+)
+def test_a_setting_is_toml_where_it_can_be_else_text(pair, value):
+    (found,) = parse_settings([pair]).items()
+    assert found == (pair.split("=")[0], value)
+
+
+def test_options_go_before_the_files_settings(tmp_path):
+    (tmp_path / "mine.toml").write_text("[train]\nepochs = 5\nlr = 0.5\n[backend.options]\na = 1\n")
+    config = build_config("recommended", tmp_path / "mine.toml", {"train.epochs": 9, "backend.options.b": 2, "seed": 4})
+    assert (config.train.epochs, config.train.lr, config.seed) == (9, 0.5, 4)
+    assert config.backend.options == {"a": 1, "b": 2}
+    assert config.train.schedule == "exponential", "a file stands in the preset's place"
+
+
+def test_the_embeddings_of_a_second_run_come_from_the_cache(run, cli, tmp_path, monkeypatch):
+    monkeypatch.delattr("sentence_transformers.SentenceTransformer")
+    output, _ = cli(*run.arguments(tmp_path / "other"), "--seed", 1, "--epochs", 1, "--no-rivals", "--json")
+    assert json.loads(output)["seed"] == 1
+    assert np.sum([*json.loads(output)["data"]["sizes"].values()]) == 80

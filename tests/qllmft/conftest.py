@@ -1,0 +1,75 @@
+"""Small models to export: one that was trained, and any structure with weights of its own."""
+
+import pytest
+
+WORDS = {"good": ("good", "great", "fine"), "bad": ("bad", "awful", "dull")}
+NEUTRAL = ("film", "plot", "cast", "very", "not")
+DIMENSION = 16
+
+
+@pytest.fixture(scope="session")
+def word_body(tmp_path_factory):
+    """The folder of a sentence-transformers model that loads in milliseconds: the mean of random word vectors."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = ["[UNK]", *WORDS["good"], *WORDS["bad"], *NEUTRAL]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    vectors = torch.randn(len(words), DIMENSION, generator=torch.Generator().manual_seed(5))
+    folder = tmp_path_factory.mktemp("words") / "body"
+    module = StaticEmbedding(tokenizer, embedding_weights=vectors)
+    SentenceTransformer(modules=[module], device="cpu").save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory, word_body):
+    """The folder of a run: two encoders with a constant among the amplitudes, a head of 4 qubits and 16 weights."""
+    from qllmft.config import parse_config
+    from qllmft.run import run_experiment
+
+    folder = tmp_path_factory.mktemp("export")
+    rows = [
+        f"{w} {a} {b} {w}\t{label}" for label, words in WORDS.items() for w in words for a in NEUTRAL for b in NEUTRAL
+    ]
+    (folder / "texts.tsv").write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    settings = {
+        "data": {"source": str(folder / "texts.tsv"), "n_per_label": 20},
+        "body": {"model": str(word_body)},
+        "model": {
+            "n_qubits": 4,
+            "n_encoders": 2,
+            "encoder_qubits": 5,
+            "encoder_layers": 3,
+            "pad": "bias",
+            "reuploads": 3,
+        },
+        "train": {"epochs": 4, "lr": 0.05},
+        "rivals": {"names": []},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QLLMFT_CACHE", str(folder / "cache"))
+        run_experiment(parse_config(settings, "the test"), folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture
+def model_of(tmp_path, word_body):
+    """A function from settings of `ModelConfig` to the folder of a model of that structure, not trained."""
+    from qllmft.config import BodyConfig, ModelConfig
+    from qllmft.embed import body_identity, locate_body
+    from qllmft.heads import build_classifier
+    from qllmft.run import StoredModel, save_model
+
+    def save(**settings):
+        config = ModelConfig(**({"n_qubits": 3, "encoder_qubits": 4, "encoder_layers": 3} | settings))
+        body = BodyConfig(model=str(word_body))
+        identity = body_identity(body, locate_body(body))
+        classifier = build_classifier(config, DIMENSION, 2, seed=11)
+        save_model(tmp_path / "model", StoredModel(classifier, config, body, identity, DIMENSION, ("bad", "good")), {})
+        return tmp_path
+
+    return save

@@ -1,0 +1,31 @@
+"""Tables of texts and labels as files of every format."""
+
+import csv
+import json
+from pathlib import Path
+
+import pandas as pd
+
+FORMATS = (".tsv", ".csv", ".jsonl", ".parquet")
+
+
+def write_table(path: Path, rows: list[dict]) -> Path:
+    """Write ``rows`` in the format that the suffix names, by another way than the package reads it."""
+    if path.suffix == ".parquet":
+        pd.DataFrame(rows).to_parquet(path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    elif path.suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        lines = [list(rows[0]), *(row.values() for row in rows)]
+        path.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def labelled(*pairs: tuple[str, object]) -> list[dict]:
+    """Rows of the usual two columns."""
+    return [{"text": text, "label": label} for text, label in pairs]

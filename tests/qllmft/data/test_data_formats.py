@@ -1,0 +1,149 @@
+"""Local data: every format gives the same corpus, from a file or a folder of splits."""
+
+import pytest
+from table_files import FORMATS, labelled, write_table
+
+from qllmft.config import DataConfig
+from qllmft.data import SUFFIXES, read_corpus
+
+EVERY_FORMAT = pytest.mark.parametrize("suffix", FORMATS)
+PAIRS = (
+    ("a fine film", 1),
+    ("a dull film", 0),
+    ("NA", 1),
+    ("null", 0),
+    ("nan", 1),
+    ("it 's \"good", 1),  # SST-2 has lone quotes
+    ("bad, bad, bad", 0),
+    ("crème brûlée 😀 ｆｕｌｌ", 1),
+    ("  spaces stay  ", 0),
+    ("007", 0),
+)
+
+
+def read(source, **settings):
+    return read_corpus(DataConfig(source=str(source), **settings))
+
+
+def test_the_formats_are_those_that_the_package_names():
+    assert FORMATS == SUFFIXES
+
+
+@EVERY_FORMAT
+def test_a_file_is_one_split_with_its_texts_as_they_are(tmp_path, suffix):
+    file = write_table(tmp_path / f"mine{suffix}", labelled(*PAIRS))
+    corpus = read(file)
+    assert corpus.source == str(file)
+    assert list(corpus.splits) == ["all"]
+    assert corpus.label_names == ("0", "1")
+    assert corpus.splits["all"].texts == [text for text, _ in PAIRS]
+    assert corpus.splits["all"].labels.tolist() == [label for _, label in PAIRS]
+
+
+@EVERY_FORMAT
+def test_the_columns_are_chosen_by_name_and_others_are_left_alone(tmp_path, suffix):
+    rows = [{"id": i, "review": text, "stars": label} for i, (text, label) in enumerate(PAIRS)]
+    corpus = read(write_table(tmp_path / f"mine{suffix}", rows), text_column="review", label_column="stars")
+    assert corpus.splits["all"].texts == [text for text, _ in PAIRS]
+    assert corpus.splits["all"].labels.tolist() == [label for _, label in PAIRS]
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train", "train"), ("Training", "train"),
+        ("validation", "validation"), ("valid", "validation"), ("val", "validation"), ("dev", "validation"),
+        ("TEST", "test"),
+    ],
+)  # fmt: skip
+def test_a_file_of_a_folder_is_the_split_that_its_name_means(tmp_path, suffix, name, split):
+    write_table(tmp_path / f"{name}{suffix}", labelled(*PAIRS))
+    corpus = read(tmp_path)
+    assert list(corpus.splits) == [split]
+    assert corpus.splits[split].texts == [text for text, _ in PAIRS]
+
+
+def test_a_folder_may_mix_formats_and_hold_other_files(tmp_path):
+    write_table(tmp_path / "train.csv", labelled(("a", "no"), ("b", "yes")))
+    write_table(tmp_path / "dev.jsonl", labelled(("c", "yes")))
+    write_table(tmp_path / "test.parquet", labelled(("d", "no")))
+    write_table(tmp_path / "notes.tsv", labelled(("e", "perhaps")))
+    (tmp_path / "train.md").write_text("about the data")
+    corpus = read(tmp_path)
+    assert {name: table.texts for name, table in corpus.splits.items()} == {
+        "train": ["a", "b"],
+        "validation": ["c"],
+        "test": ["d"],
+    }
+    assert corpus.label_names == ("no", "yes")
+    assert corpus.splits["test"].labels.tolist() == [0]
+    assert corpus.splits["validation"].labels.tolist() == [1]
+
+
+def test_pooled_puts_the_splits_one_behind_the_other(tmp_path):
+    write_table(tmp_path / "train.tsv", labelled(("a", 0), ("b", 1)))
+    write_table(tmp_path / "test.tsv", labelled(("c", 1), ("d", 0)))
+    pooled = read(tmp_path).pooled()
+    assert sorted(zip(pooled.texts, pooled.labels.tolist(), strict=True)) == [("a", 0), ("b", 1), ("c", 1), ("d", 0)]
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_digits_stay_the_text_that_they_are(tmp_path, suffix):
+    corpus = read(write_table(tmp_path / f"mine{suffix}", labelled(("007", "01"), ("1.50", "02"))))
+    assert corpus.splits["all"].texts == ["007", "1.50"]
+    assert corpus.label_names == ("01", "02")
+
+
+def test_csv_has_quoting(tmp_path):
+    (tmp_path / "mine.csv").write_text('text,label\n"one, two",0\n"she said ""no""",1\n"two\nlines",0\n')
+    assert read(tmp_path / "mine.csv").splits["all"].texts == ["one, two", 'she said "no"', "two\nlines"]
+
+
+def test_tsv_has_none(tmp_path):
+    (tmp_path / "mine.tsv").write_text('text\tlabel\n"open\t0\n"both"\t1\n')
+    assert read(tmp_path / "mine.tsv").splits["all"].texts == ['"open', '"both"']
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85"])
+def test_jsonl_ends_its_lines_at_newlines_only(tmp_path, character):
+    text = f"before{character}after"
+    (tmp_path / "mine.jsonl").write_text(
+        f'{{"text": "{text}", "label": 1}}\r\n\n{{"text": "b", "label": 0}}', encoding="utf-8"
+    )
+    assert read(tmp_path / "mine.jsonl").splits["all"].texts == [text, "b"]
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path, suffix):
+    file = write_table(tmp_path / f"mine{suffix}", labelled(("a", 0), ("b", 1)))
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert read(file).splits["all"].texts == ["a", "b"]
+
+
+def test_a_source_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_table(tmp_path / "mine.tsv", labelled(("a", 0), ("b", 1)))
+    assert read("~/mine.tsv").splits["all"].texts == ["a", "b"]
+
+
+def test_the_fingerprint_follows_texts_labels_and_splits(tmp_path):
+    rows = labelled(("a", 0), ("b", 1), ("c", 1))
+    tables = {
+        "as it is": {"train": rows},
+        "another text": {"train": labelled(("a", 0), ("b", 1), ("d", 1))},
+        "another label": {"train": labelled(("a", 0), ("b", 1), ("c", 0))},
+        "another split": {"test": rows},
+        "two splits": {"train": rows[:2], "test": rows[2:]},
+        "another name of a label": {"train": labelled(("a", "no"), ("b", "yes"), ("c", "yes"))},
+    }
+    fingerprints = {}
+    for title, splits in tables.items():
+        for suffix in (".tsv", ".jsonl"):
+            folder = tmp_path / f"{title}{suffix}"
+            folder.mkdir()
+            for split, table in splits.items():
+                write_table(folder / f"{split}{suffix}", table)
+            fingerprints.setdefault(title, set()).add(read(folder).fingerprint)
+    assert all(len(found) == 1 for found in fingerprints.values()), "the same in every format"
+    assert len(set().union(*fingerprints.values())) == len(tables)

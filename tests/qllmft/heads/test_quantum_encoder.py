@@ -1,0 +1,181 @@
+"""The simulated encoder against Statevector(amplitudes).evolve(circuit), and what its padding means."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from qiskit_reference import central_differences, quadratic_form, shift_jacobian, values, z
+
+from qllmft.errors import UserError
+from qllmft.heads import ParallelEncoders, QuantumEncoder
+from qllmft_backends.adjoint import AdjointEngine
+from qllmft_circuits import AnsatzOptions, encoder_circuit
+
+LAYERS = 3
+PRECISION = {"float32": 1e-5, "float64": 1e-10}
+# D, Q_e, values, pad, ansatz
+SHAPES = [
+    (16, 4, 4, "zeros", AnsatzOptions()),
+    (11, 4, 4, "zeros", AnsatzOptions(ring=False)),
+    (15, 4, 3, "bias", AnsatzOptions()),
+    (9, 4, 2, "bias", AnsatzOptions(ring=False, block="ry_cx")),
+    (5, 3, 3, "bias", AnsatzOptions(block="ry_cx")),
+    (3, 5, 1, "zeros", AnsatzOptions()),
+]
+
+
+def built(d, q, outputs, pad, options, seed=0, dtype="float32") -> QuantumEncoder:
+    generator = torch.Generator().manual_seed(seed)
+    encoder = QuantumEncoder(d, q, outputs, LAYERS, options=options, pad=pad, generator=generator)
+    if dtype == "float64":  # the engine in double precision: the prepared amplitudes are then tested to ten digits
+        encoder._engine = AdjointEngine(encoder._engine.program, encoder._engine.masks, "float64")
+    return encoder.to(getattr(torch, dtype))
+
+
+def embeddings(batch: int, d: int, dtype: str = "float32") -> torch.Tensor:
+    """Of several lengths: the encoder sees only their direction."""
+    rng = np.random.default_rng(5)
+    return torch.from_numpy(rng.normal(size=(batch, d)) * rng.uniform(0.1, 9, (batch, 1))).to(getattr(torch, dtype))
+
+
+def reference(shape, theta: np.ndarray, scale: float, x: np.ndarray) -> np.ndarray:
+    """Latent values by Qiskit; the constant of ``bias`` is as long as x, so both share the norm."""
+    _, q, outputs, pad, options = shape
+    state = x / np.linalg.norm(x, axis=1, keepdims=True)
+    if pad == "bias":
+        state = np.hstack([x, np.linalg.norm(x, axis=1, keepdims=True)])
+        state = state / np.linalg.norm(state, axis=1, keepdims=True)
+    circuit = encoder_circuit(q, LAYERS, options)
+    return scale * values(circuit, np.tile(theta, (len(x), 1)), [z(i, q) for i in range(outputs)], state)
+
+
+@pytest.mark.parametrize("dtype", PRECISION)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_values_are_scaled_expectations_of_the_loaded_state(shape, dtype):
+    encoder, x = built(*shape, dtype=dtype), embeddings(5, shape[0], dtype)
+    out = encoder(x)
+    assert out.shape == (5, shape[2])
+    assert out.dtype == x.dtype
+    theta = encoder.theta.detach().double().numpy()
+    expected = reference(shape, theta, float(encoder.scale.detach()), x.double().numpy())
+    np.testing.assert_allclose(out.detach(), expected, rtol=0, atol=10 * PRECISION[dtype])
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(x), out.detach(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", PRECISION)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_gradients_of_theta_scale_and_embedding(shape, dtype):
+    encoder, x = built(*shape, dtype=dtype), embeddings(3, shape[0], dtype).requires_grad_()
+    out = encoder(x)
+    cotangent = torch.from_numpy(np.random.default_rng(6).normal(size=out.shape)).to(x.dtype)
+    out.backward(cotangent)
+
+    theta, inputs, weighted = (t.detach().double().numpy() for t in (encoder.theta, x, cotangent))
+    scale, tolerance = float(encoder.scale.detach()), 10 * PRECISION[dtype]
+    unscaled = reference(shape, theta, 1.0, inputs)
+    np.testing.assert_allclose(encoder.scale.grad, (weighted * unscaled).sum(), rtol=0, atol=tolerance)
+
+    _, q, outputs, pad, options = shape
+    state = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
+    if pad == "bias":
+        state = np.hstack([state, np.ones((3, 1))]) / math.sqrt(2)
+    rows, operators = np.tile(theta, (3, 1)), [z(i, q) for i in range(outputs)]
+    jacobian = scale * shift_jacobian(encoder_circuit(q, LAYERS, options), rows, operators, state)
+    np.testing.assert_allclose(encoder.theta.grad, np.einsum("bo,bog->g", weighted, jacobian), rtol=0, atol=tolerance)
+
+    step = 3e-3 * np.linalg.norm(inputs, axis=1).min()
+
+    def loss(v: np.ndarray) -> float:
+        return float((reference(shape, theta, scale, v) * weighted).sum())
+
+    by_differences = central_differences(loss, inputs, step)
+    np.testing.assert_allclose(x.grad, by_differences, atol=max(10 * tolerance, 1e-8), rtol=max(tolerance, 1e-8))
+    assert np.abs(by_differences).max() > 1e-2
+
+
+@pytest.mark.parametrize("dtype", PRECISION)
+def test_the_gradient_has_no_part_along_the_embedding(dtype):
+    """Only the direction counts, so x.grad is orthogonal to x: the normalisation is inside the gradient."""
+    encoder, x = built(*SHAPES[1], dtype=dtype), embeddings(4, SHAPES[1][0], dtype).requires_grad_()
+    encoder(x).sum().backward()
+    assert x.grad.norm(dim=1).min() > 1e-3
+    np.testing.assert_allclose((x.grad * x.detach()).sum(dim=1), 0, rtol=0, atol=10 * PRECISION[dtype])
+    torch.testing.assert_close(encoder(7 * x), encoder(x), rtol=0, atol=10 * PRECISION[dtype])
+
+
+def test_with_zeros_the_sign_of_an_embedding_is_lost():
+    encoder, x = built(13, 4, 4, "zeros", None), embeddings(6, 13)
+    assert torch.equal(encoder(x), encoder(-x))
+
+
+def test_with_bias_it_is_not_for_there_are_terms_linear_in_the_embedding():
+    """f(x) - f(-x) is what is linear: twice the cross terms of x and the constant in the quadratic form."""
+    encoder, x = built(13, 4, 4, "bias", None, dtype="float64"), embeddings(6, 13, "float64")
+    odd = (encoder(x) - encoder(-x)).detach()
+    assert odd.abs().max() > 0.5
+    theta = encoder.theta.detach().numpy()
+    unit = x / x.norm(dim=1, keepdim=True)
+    for q in range(4):
+        cross = quadratic_form(encoder_circuit(4, LAYERS), theta, z(q, 4))[:13, 13]
+        linear = 2 * float(encoder.scale.detach()) * unit.numpy() @ cross  # amplitudes are x/√2 and 1/√2
+        np.testing.assert_allclose(odd[:, q], linear, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("d", "q", "pad", "needed"),
+    [
+        (17, 4, "zeros", 5),
+        (16, 4, "bias", 5),
+        (768, 9, "zeros", 10),
+        (1024, 10, "bias", 11),
+        (1024, 9, "zeros", 10),
+        (33, 3, "zeros", 6),
+    ],
+)
+def test_a_dimension_that_does_not_fit_names_the_qubits_that_it_needs(d, q, pad, needed):
+    constant = r" and a constant \(pad = 'bias'\)" if pad == "bias" else ""
+    message = (
+        rf"the body's embedding has {d} values{constant}; {q} encoder qubits hold {2**q} amplitudes\. "
+        rf"Set model.encoder_qubits to {needed} or more, or take a smaller body"
+    )
+    with pytest.raises(UserError, match=message):
+        built(d, q, 1, pad, None)
+    built(d, needed, 1, pad, None)  # and with those it is built
+
+
+def test_weights_are_uniform_angles_and_the_scale_begins_at_pi():
+    encoder = QuantumEncoder(8, 4, 4, 500, generator=torch.Generator().manual_seed(1))
+    theta = encoder.theta.detach()
+    assert theta.shape == (2000,)
+    assert theta.abs().max() <= torch.pi
+    assert abs(float(theta.mean())) < 0.2
+    np.testing.assert_allclose(theta.std(), 2 * math.pi / math.sqrt(12), rtol=0.05)
+    assert float(encoder.scale.detach()) == pytest.approx(math.pi)
+    assert {name for name, _ in encoder.named_parameters()} == {"theta", "scale"}
+
+
+@pytest.mark.parametrize(("n_encoders", "outputs"), [(1, 4), (2, 3), (3, 1)])
+def test_parallel_encoders_lay_their_first_values_side_by_side(n_encoders, outputs):
+    shapes = [(11, 4, outputs, "zeros", AnsatzOptions())] * n_encoders
+    encoders = [built(*shape, seed=index) for index, shape in enumerate(shapes)]
+    for index, encoder in enumerate(encoders):
+        torch.nn.init.constant_(encoder.scale, 1.0 + index)
+    x = embeddings(5, 11)
+    latent = ParallelEncoders(encoders)(x)
+    assert latent.shape == (5, n_encoders * outputs)
+    for index, encoder in enumerate(encoders):
+        theta = encoder.theta.detach().double().numpy()
+        share = latent[:, index * outputs : (index + 1) * outputs].detach()
+        np.testing.assert_allclose(
+            share, reference(shapes[index], theta, 1.0 + index, x.double().numpy()), rtol=0, atol=1e-4
+        )
+        assert torch.equal(share, encoder(x).detach())
+
+
+def test_every_parallel_encoder_learns():
+    encoders = ParallelEncoders([built(11, 4, 2, "bias", None, seed=i) for i in range(3)])
+    encoders(embeddings(4, 11)).square().sum().backward()
+    for parameter in encoders.parameters():
+        assert parameter.grad.abs().max() > 1e-3

@@ -1,0 +1,211 @@
+"""The quantum head against Qiskit alone: `TorchConnector` by parameter shift, and the Statevector in float64."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.primitives import StatevectorEstimator
+from qiskit_machine_learning.connectors import TorchConnector
+from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
+from qiskit_machine_learning.neural_networks import EstimatorQNN
+from qiskit_reference import StatevectorBackend, shift_jacobian, values, z
+
+from qllmft.heads import AdjointConnector, QuantumHead
+from qllmft_backends import create
+from qllmft_circuits import AnsatzOptions, data_parameters, head_circuit, weight_parameters
+
+# Q, R, N, M, connectivity, ring, block, readout: every value of every option
+STRUCTURES = [
+    (3, 1, 1, 1, 1, True, "cx_ry", "all"),
+    (3, 2, 2, 1, 2, True, "ry_cx", "all"),
+    (3, 3, 1, 0, 2, False, "cx_ry", "first"),
+    (3, 2, 0, 2, 1, False, "ry_cx", "first"),
+    (4, 2, 1, 1, 2, False, "cx_ry", "all"),
+    (4, 2, 1, 1, 1, True, "ry_cx", "first"),
+]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def latent(batch: int, n_qubits: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(7).uniform(-3, 3, (batch, n_qubits))).to(dtype)
+
+
+def built(structure, **options) -> QuantumHead:
+    q, r, n, m, connectivity, ring, block, readout = structure
+    return QuantumHead(
+        q, r, n, m, options=AnsatzOptions(connectivity, ring, block), readout=readout, generator=generator(), **options
+    )
+
+
+def template(structure) -> QuantumCircuit:
+    q, r, n, m, connectivity, ring, block, _ = structure
+    return head_circuit(q, r, n, m, AnsatzOptions(connectivity, ring, block))
+
+
+def swept(module: torch.nn.Module, x: torch.Tensor, weight: torch.Tensor) -> tuple[np.ndarray, ...]:
+    """Values, and the gradients of the input and of the weights for one random cotangent."""
+    x = x.clone().requires_grad_()
+    out = module(x)
+    cotangent = torch.from_numpy(np.random.default_rng(8).normal(size=out.shape)).to(out.dtype)
+    by_x, by_weight = torch.autograd.grad(out, (x, weight), cotangent)
+    return out.detach().numpy(), by_x.numpy(), by_weight.numpy(), cotangent.numpy()
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=str)
+def test_it_is_torch_connector_with_parameter_shift(structure):
+    head, circuit, estimator = built(structure), template(structure), StatevectorEstimator()
+    network = EstimatorQNN(
+        circuit=circuit,
+        observables=[z(q, structure[0]) for q in range(structure[0] if structure[-1] == "all" else 1)],
+        input_params=data_parameters(circuit),
+        weight_params=weight_parameters(circuit),
+        estimator=estimator,
+        gradient=ParamShiftEstimatorGradient(estimator),
+        input_gradients=True,
+        default_precision=0.0,
+    )
+    plain = TorchConnector(network, initial_weights=head.connector.weight.detach().numpy())
+    x = latent(2, structure[0])
+    ours, theirs = swept(head, x, head.connector.weight), swept(plain, x, plain.weight)
+    for got, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+    assert ours[0].shape == (2, structure[0] if structure[-1] == "all" else 1)
+
+
+@pytest.mark.parametrize(
+    ("connectivity", "ring", "block", "readout"),
+    list(itertools.product([1, 2], [True, False], ["cx_ry", "ry_cx"], ["all", "first"])),
+)
+def test_float64_agrees_with_the_statevector_to_ten_digits(connectivity, ring, block, readout):
+    structure = (3, 2, 1, 1, connectivity, ring, block, readout)
+    head = built(structure, backend=create("adjoint", {"dtype": "float64"})).double()
+    x = latent(3, 3, torch.float64)
+    out, by_x, by_weight, cotangent = swept(head, x, head.connector.weight)
+
+    circuit, operators = template(structure), [z(q, 3) for q in range(3 if readout == "all" else 1)]
+    names = [p.name for p in circuit.parameters]
+    columns = [names.index(p.name) for p in (*data_parameters(circuit), *weight_parameters(circuit))]
+    rows = np.empty((3, len(names)))
+    rows[:, columns] = np.hstack([x, np.tile(head.connector.weight.detach(), (3, 1))])
+    np.testing.assert_allclose(out, values(circuit, rows, operators), rtol=0, atol=1e-10)
+    jacobian = shift_jacobian(circuit, rows, operators)[:, :, columns]
+    product = np.einsum("bo,bop->bp", cotangent, jacobian)
+    np.testing.assert_allclose(by_x, product[:, :3], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(by_weight, product[:, 3:].sum(axis=0), rtol=0, atol=1e-10)
+    assert np.abs(by_x).max() > 1e-2
+
+
+@pytest.mark.parametrize("structure", STRUCTURES[:3], ids=str)
+def test_another_backend_makes_it_the_plain_torch_connector(structure):
+    """The same numbers by the slow way, and that way is really taken."""
+    backend = StatevectorBackend()
+    other, ours = built(structure, backend=backend), built(structure)
+    assert torch.equal(other.connector.weight, ours.connector.weight)
+    x = latent(2, structure[0])
+    expected = swept(ours, x, ours.connector.weight)
+    assert backend.calls == 0
+    got = swept(other, x, other.connector.weight)
+    assert backend.calls >= 2  # values, and shifts
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+    plain = TorchConnector(other.connector.neural_network, initial_weights=other.connector.weight.detach().numpy())
+    for a, b in zip(got, swept(plain, x, plain.weight), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_estimator_that_would_add_noise_is_asked_for_exact_values():
+    """EstimatorQNN's default precision of 1/64 is noise to Qiskit's own estimator."""
+
+    class QiskitBackend(StatevectorBackend):
+        def estimator(self):
+            return StatevectorEstimator(seed=1)
+
+    other, ours, x = built(STRUCTURES[0], backend=QiskitBackend()), built(STRUCTURES[0]), latent(4, 3)
+    torch.testing.assert_close(other(x), ours(x), rtol=0, atol=1e-5)
+
+
+def test_on_another_backend_one_sample_may_come_alone():
+    """TorchConnector's own extra; an engine's batch always has two axes."""
+    other = built(STRUCTURES[0], backend=StatevectorBackend())
+    x = latent(1, 3)
+    torch.testing.assert_close(other(x[0]), other(x)[0])
+
+
+def test_the_engine_of_our_own_backend_asks_for_no_jacobian(monkeypatch):
+    """One sweep: EstimatorQNN's forward and backward are never called."""
+    head = built(STRUCTURES[0])
+    network = head.connector.neural_network
+    for name in ("forward", "backward"):
+        monkeypatch.setattr(network, name, lambda *_: pytest.fail("the Jacobian was asked for"))
+    swept(head, latent(4, 3), head.connector.weight)
+
+
+def test_estimator_qnn_itself_gives_the_same_jacobian_on_our_backend():
+    head = built(STRUCTURES[1])
+    x, weight = latent(2, 3), head.connector.weight.detach()
+    network = head.connector.neural_network
+    np.testing.assert_allclose(network.forward(x.numpy(), weight.numpy()), head(x).detach(), rtol=0, atol=1e-5)
+    by_input, by_weight = network.backward(x.numpy(), weight.numpy())
+    _, by_x, by_w, cotangent = swept(head, x, head.connector.weight)
+    np.testing.assert_allclose(np.einsum("bo,bop->bp", cotangent, by_input), by_x, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.einsum("bo,bop->p", cotangent, by_weight), by_w, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "got"), [((3, 5), r"\(3, 5\)"), ((4,), r"\(4,\)"), ((2, 3, 4), r"\(2, 3, 4\)"), (None, "None")]
+)
+def test_wrong_shapes_are_refused(shape, got):
+    head = QuantumHead(4, generator=generator())
+    with pytest.raises(ValueError, match=f"data angles are {got}, expected \\(B, 4\\): one a qubit"):
+        head.connector(None if shape is None else torch.zeros(shape))
+
+
+def test_the_gradient_flows_to_whatever_comes_before():
+    before, head = torch.nn.Linear(6, 3), built(STRUCTURES[0])
+    head(before(latent(5, 6))).sum().backward()
+    for parameter in (*before.parameters(), *head.parameters()):
+        assert parameter.grad.abs().max() > 1e-3
+
+
+def test_a_frozen_input_costs_nothing_and_gives_the_same_weight_gradient():
+    head, x = built(STRUCTURES[0]), latent(5, 3)
+    _, _, expected, cotangent = swept(head, x, head.connector.weight)
+    head(x).backward(torch.from_numpy(cotangent))
+    np.testing.assert_allclose(head.connector.weight.grad, expected, rtol=0, atol=1e-6)
+
+
+def test_weights_are_angles_and_come_from_the_generator():
+    head = QuantumHead(4, generator=generator(3))
+    weights = head.connector.weight.detach()
+    assert weights.shape == (5 * 4,)
+    assert weights.min() < -1.5
+    assert weights.max() > 1.5
+    assert weights.abs().max() <= torch.pi
+    assert torch.equal(weights, QuantumHead(4, generator=generator(3)).connector.weight)
+    assert not torch.equal(weights, QuantumHead(4, generator=generator(4)).connector.weight)
+
+
+def test_the_default_generator_is_torchs():
+    torch.manual_seed(11)
+    first = QuantumHead(3).connector.weight
+    torch.manual_seed(11)
+    assert torch.equal(first, QuantumHead(3).connector.weight)
+    assert not torch.equal(first, QuantumHead(3).connector.weight)
+
+
+def test_its_state_is_its_weights_whatever_the_backend():
+    """What the engine needs is derived from the circuit; a stored model must not depend on it."""
+    ours, other = QuantumHead(3), QuantumHead(3, backend=StatevectorBackend())
+    assert ours.state_dict().keys() == other.state_dict().keys()
+    for head in (ours, other):
+        assert isinstance(head.connector, AdjointConnector)
+        (weights,) = head.parameters()
+        # TorchConnector registers its one tensor under two names
+        assert {t.data_ptr() for t in head.state_dict().values()} == {weights.data_ptr()}
+    other.load_state_dict(ours.state_dict())
+    assert torch.equal(other.connector.weight, ours.connector.weight)

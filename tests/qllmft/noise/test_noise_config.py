@@ -1,0 +1,122 @@
+"""The section noise of a configuration, its flags, its presets, and a whole noisy run."""
+
+import json
+
+import pytest
+from noisy_training import embed_by_hash, write_texts
+
+from qllmft.cli.main import main
+from qllmft.config import NoiseConfig, RunConfig, parse_config
+from qllmft.errors import UserError
+from qllmft.presets import load_preset
+from qllmft.run import RunFolder, experiment, run_experiment
+from qllmft_backends import create
+from qllmft_backends.noise import PRESETS, GateNoise
+
+
+def parsed(**noise) -> RunConfig:
+    return parse_config({"noise": noise}, "the test")
+
+
+def test_an_exact_run_keeps_its_name():
+    assert RunConfig().identity == "de732c42ce40"
+    assert parsed(gates="none").identity == RunConfig().identity
+    names = [parsed(**n).identity for n in ({"gates": "paper_low"}, {"shots": 100}, {"readout_error": 0.1})]
+    assert len({RunConfig().identity, *names}) == 4
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_section_becomes_options_of_the_engine(name):
+    section = NoiseConfig(gates=name, shots=8192)
+    noise = create("adjoint", section.backend_options).noise
+    assert noise.gates == PRESETS[name]
+    assert (noise.shots, noise.shot_model, noise.trajectories) == (8192, "gaussian", 1)
+    assert NoiseConfig().backend_options == {}
+    explicit = NoiseConfig(gates="explicit", one_qubit_rate=0.1, two_qubit_rate=0.2, readout_error=0.05, trajectories=4)
+    noise = create("adjoint", explicit.backend_options).noise
+    assert (noise.gates, noise.shots, noise.trajectories) == (GateNoise(0.1, 0.2, 0.05), None, 4)
+
+
+@pytest.mark.parametrize("word", ["low", "high"])
+@pytest.mark.parametrize("n_qubits", [10, 12, 14, 16, 18])
+def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
+    noisy = load_preset(f"noise-{word}-{n_qubits}q").config()
+    assert noisy.noise == NoiseConfig(gates=f"paper_{word}", shots=8192)
+    plain = load_preset(f"single-{n_qubits}q").config()
+    assert noisy.model_copy(update={"noise": NoiseConfig()}) == plain
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"noise": {"gates": "aria"}}, "noise.gates .got 'aria'."),
+        ({"noise": {"shots": 1}}, "shots is 1; give 2 or more"),
+        ({"noise": {"shots": -5}}, "noise.shots .got -5."),
+        ({"noise": {"gates": "explicit", "two_qubit_rate": 0.1}}, "give one_qubit_rate and two_qubit_rate"),
+        ({"noise": {"one_qubit_rate": 0.1}}, "with gates = 'explicit' only, and gates is 'none'"),
+        ({"noise": {"readout_error": 0.7}}, "noise.readout_error .got 0.7."),
+        ({"noise": {"shot_model": "exact"}}, "noise.shot_model .got 'exact'."),
+        (
+            {"noise": {"shots": 100}, "backend": {"name": "aer_forte"}},
+            "'aer_forte' has noise and shots of its own; set them in backend.options",
+        ),
+        (
+            {"backend": {"options": {"shots": 10, "noise": "forte1"}}},
+            "training has its noise in the section noise; move noise, shots of the backend there",
+        ),
+        ({"noise": {"shots": 10}, "model": {"head": "mlp", "encoder": "none"}}, "noise acts on a quantum head"),
+    ],
+)
+def test_what_does_not_fit_is_named(tree, message):
+    with pytest.raises(UserError, match=message):
+        parse_config(tree, "the test")
+
+
+@pytest.fixture
+def arguments(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "embed", embed_by_hash)
+    settings = ("data.n_per_label=20", "model.n_qubits=3", "model.encoder_layers=2", "model.reuploads=2")
+    texts = write_texts(tmp_path / "texts.tsv")
+    return [
+        *("train", "--preset", "noise-high-10q", "--data", str(texts), "--out", str(tmp_path / "run")),
+        *("--epochs", "3", "--no-rivals", *(word for s in settings for word in ("--set", s))),
+    ]
+
+
+def ended(arguments) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    return int(end.value.code or 0)
+
+
+def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):
+    assert ended([*arguments, "--noise", "paper_low", "--shots", "64", "--set", "noise.readout_error=0.01"]) == 0
+    assert "quantum head without its circuit's noise: validation" in " ".join(capsys.readouterr().out.split())
+    folder = RunFolder(tmp_path / "run")
+    noise = NoiseConfig(gates="paper_low", shots=64, readout_error=0.01)
+    assert folder.read_config().noise == noise
+    assert folder.read_result()["noise"] == noise.model_dump(mode="json", exclude_none=True)
+    (row,) = folder.read_result()["models"]
+    assert all(0 <= row[key] <= 1 for key in ("validation_exact", "test_exact"))
+    assert [m.epoch for m in folder.metrics()] == [1, 2, 3]
+    assert all(m.validation_accuracy_exact is not None for m in folder.metrics())
+
+
+def test_without_noise_nothing_of_it_is_recorded(arguments, tmp_path):
+    assert ended([*arguments, "--noise", "none", "--shots", "0"]) == 0
+    result = RunFolder(tmp_path / "run").read_result()
+    assert "noise" not in result
+    assert not {"validation_exact", "test_exact"} & result["models"][0].keys()
+    assert [m.validation_accuracy_exact for m in RunFolder(tmp_path / "run").metrics()] == [None] * 3
+
+
+def test_noise_with_another_backend_ends_with_two(arguments, capsys):
+    assert ended([*arguments, "--backend", "aer_forte"]) == 2
+    assert "'aer_forte' has noise and shots of its own" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_finished_noisy_run_is_found_again(arguments, tmp_path, monkeypatch):
+    assert ended(arguments) == 0
+    before = (tmp_path / "run" / "result.json").read_bytes()
+    config = RunFolder(tmp_path / "run").read_config()
+    assert run_experiment(config, tmp_path / "run").result == json.loads(before)

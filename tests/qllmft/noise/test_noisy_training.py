@@ -1,0 +1,165 @@
+"""Training with noise: where its bits come from, resuming, exact values beside it, and what it learns."""
+
+import pytest
+import torch
+from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model, same_bits
+
+from qllmft.config import NoiseConfig
+from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noise
+from qllmft.randomness import derive_seed
+from qllmft.rivals import TrainedHead
+from qllmft.training import Checkpoint, evaluate, exact_accuracy, fit, loop
+
+TRAIN, VALIDATION = examples(24), examples(15, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def trained(noise, file=None, stop_at=None, seed=SEED):
+    """Selection, weights and metrics (without seconds)."""
+    head, metrics = model(noise), []
+
+    def on_epoch(m):
+        metrics.append((m.epoch, m.train_loss, m.validation_loss, m.validation_accuracy, m.validation_accuracy_exact))
+        if m.epoch == stop_at:
+            raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(file) if file else None
+    selection = fit(head, TRAIN, VALIDATION, SETTINGS, seed, checkpoint=checkpoint, on_epoch=on_epoch)
+    return selection, head.state_dict(), metrics
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_a_resumed_training_ends_in_the_same_bits(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
+    selection, weights, metrics = trained(NOISES[name])
+    stopped = trained(NOISES[name], tmp_path / "state", stop_at=3)
+    assert (stopped[0].epochs_done, stopped[0].finished) == (3, False)
+    assert Checkpoint(tmp_path / "state").epochs_done() == 2
+    resumed = trained(NOISES[name], tmp_path / "state")
+    assert resumed[0] == selection
+    assert same_bits(resumed[1], weights)
+    assert resumed[2] == metrics[2:]
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_noise_follows_the_run_s_seed(name):
+    first, again, other = trained(NOISES[name]), trained(NOISES[name]), trained(NOISES[name], seed=6)
+    assert same_bits(first[1], again[1])
+    assert first[2] == again[2]
+    assert first[2][0][2] != other[2][0][2]
+    assert not same_bits(first[1], trained(NoiseConfig())[1])
+
+
+def test_every_pass_epoch_and_set_draws_its_own_noise():
+    head = model(NOISES["shots"])
+    head.eval()
+    with torch.no_grad():
+        reseed(head, 1)
+        a, b = head(VALIDATION.x), head(VALIDATION.x)
+        reseed(head, 1)
+        again = head(VALIDATION.x)
+        reseed(head, 2)
+        other = head(VALIDATION.x)
+    assert torch.equal(a, again)
+    assert not torch.allclose(a, b, atol=1e-3)
+    assert not torch.allclose(a, other, atol=1e-3)
+    seeds = {derive_seed(SEED, name, epoch) for name in ("circuit noise", "validation noise") for epoch in (1, 2)}
+    assert len(seeds) == 4
+
+
+def test_the_loop_seeds_training_and_validation_by_name_and_epoch(monkeypatch):
+    seen = []
+    monkeypatch.setattr(loop, "reseed", lambda _, seed: seen.append(seed))
+    trained(NOISES["gates"])
+    names = ("circuit noise", "validation noise")
+    assert seen == [derive_seed(SEED, name, epoch) for epoch in range(1, 6) for name in names]
+
+
+def test_validation_is_noisy_and_the_exact_value_stands_beside_it():
+    noise = NoiseConfig(gates="explicit", one_qubit_rate=1.3, two_qubit_rate=1.0)  # nothing is left of the state
+    noisy, exact = trained(noise)[2], trained(NoiseConfig())[2]
+    assert all(m[4] is None for m in exact)
+    assert all(0 <= m[4] <= 1 for m in noisy)
+    head = model(noise)
+    longer = SETTINGS.model_copy(update={"epochs": 30, "select": "last"})
+    fit(exact_head := model(NoiseConfig()), TRAIN, VALIDATION, longer, SEED)
+    head.load_state_dict(exact_head.state_dict())
+    with without_noise(head):
+        clean = evaluate(head, TRAIN)
+    assert clean[1] == exact_accuracy(head, TRAIN) > 0.8
+    assert evaluate(head, TRAIN)[1] < 0.75
+    plain = build_classifier(STRUCTURE, D, 2, seed=0)
+    plain.load_state_dict(head.state_dict())
+    assert evaluate(plain, TRAIN) == clean
+    assert exact_accuracy(plain, TRAIN) is None
+    assert noisy_connectors(plain) == []
+
+
+def test_leaving_noise_out_uses_none_of_it_up():
+    head = model(NOISES["shots"])
+    with torch.no_grad():
+        reseed(head, 3)
+        expected = [head(VALIDATION.x) for _ in range(2)]
+        reseed(head, 3)
+        got = [head(VALIDATION.x)]
+        with without_noise(head):
+            head(VALIDATION.x)
+        got.append(head(VALIDATION.x))
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
+
+
+def test_the_encoder_is_noiseless():
+    head = model(NoiseConfig(gates="explicit", one_qubit_rate=0.5, two_qubit_rate=0.5, shots=10))
+    with torch.no_grad():
+        assert torch.equal(head.encoder(TRAIN.x), model(NoiseConfig()).encoder(TRAIN.x))
+        assert not torch.allclose(head(TRAIN.x), model(NoiseConfig())(TRAIN.x), atol=0.01)
+
+
+def test_predictions_follow_the_seed():
+    x = examples(300).x.numpy()
+    noise = NoiseConfig(gates="explicit", one_qubit_rate=0.3, two_qubit_rate=0.3, shots=10)
+    first, second = (TrainedHead("noisy", model(noise), SETTINGS, seed) for seed in (1, 2))
+    labels = first.predict(x)
+    assert (first.predict(x) == labels).all()
+    assert (second.predict(x) != labels).any()
+
+
+def gradients(noise, seed=0):
+    head = model(noise)
+    reseed(head, seed)
+    head(TRAIN.x)[:, 0].sum().backward()
+    return {name: p.grad.clone() for name, p in head.named_parameters()}
+
+
+def test_the_gradient_reaches_the_encoder_through_gate_noise_and_through_equation_2_only():
+    """The mean over draws of eq. 2's gradient with many shots is the exact one; the naive sampler's is zero."""
+    exact = gradients(NoiseConfig())
+    circuit = [name for name in exact if not name.startswith("final")]
+    assert len(circuit) >= 3
+    for name, values in gradients(NoiseConfig(shots=10**9)).items():
+        torch.testing.assert_close(values, exact[name], rtol=2e-3, atol=2e-3)
+    naive = gradients(NOISES["naive"])
+    assert all(not naive[name].any() for name in circuit)
+    assert naive["final.weight"].any()
+    few = gradients(NoiseConfig(shots=10))
+    assert all(few[name].any() and not torch.allclose(few[name], exact[name], rtol=1e-3) for name in circuit)
+    drawn = [gradients(NOISES["gates"], seed) for seed in range(60)]
+    for name in circuit:
+        stacked = torch.stack([d[name] for d in drawn])
+        assert (stacked.std(dim=0) > 0).any()
+
+
+@pytest.mark.parametrize("name", ["gates", "shots", "both"])
+def test_it_learns_through_noise(name):
+    head = model(NOISES[name], seed=1)
+    data = examples(60, seed=4)
+    settings = SETTINGS.model_copy(update={"epochs": 30, "select": "last"})
+    fit(head, data, VALIDATION, settings, SEED)
+    assert exact_accuracy(head, data) > 0.85

@@ -1,0 +1,107 @@
+"""Heads that the training loop trains, as contenders; and the perceptron of comparable size."""
+
+import numpy as np
+import pytest
+import torch
+
+from qllmft.config import ModelConfig, TrainConfig
+from qllmft.heads import build_classifier
+from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
+from qllmft.training import Checkpoint, Examples, fit
+
+CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05)
+
+
+def examples(n: int = 20, seed: int = 0) -> Examples:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    return Examples.from_arrays((rng.normal(size=(n, 6)) + y[:, None]).astype(np.float32), y)
+
+
+def quantum() -> torch.nn.Module:
+    return build_classifier(ModelConfig(n_qubits=3, encoder_layers=2, reuploads=2), 6, 2)
+
+
+CONTENDERS = {
+    "quantum": lambda: TrainedHead("quantum head", quantum(), CONFIG, 0),
+    "logistic regression": lambda: logistic_regression("small"),
+    "SVC": lambda: support_vectors("small"),
+    "MLP": lambda: perceptron_rival(30, 6, 2, CONFIG, 0),
+}
+
+
+@pytest.mark.parametrize("kind", CONTENDERS)
+def test_every_contender_speaks_the_same_way(kind):
+    contender: Contender = CONTENDERS[kind]()
+    assert contender.settings == {}
+    contender.fit(examples(), examples(12, 1))
+    predicted = contender.predict(examples(7, 2).x.numpy())
+    assert predicted.shape == (7,)
+    assert predicted.dtype == np.int64
+    assert set(predicted.tolist()) <= {0, 1}
+    assert contender.n_parameters > 0
+    assert contender.settings
+    assert contender.name
+
+
+def test_a_trained_head_is_a_fit_and_an_argmax(tmp_path):
+    epochs = []
+    file = tmp_path / "state.safetensors"
+    head = TrainedHead("a name", quantum(), CONFIG, 7, checkpoint=Checkpoint(file), on_epoch=epochs.append)
+    assert head.selection is None
+    head.fit(examples(), examples(12, 1))
+
+    by_hand = quantum()
+    selection = fit(by_hand, examples(), examples(12, 1), CONFIG, 7)
+    x = examples(9, 2).x
+    assert head.selection == selection
+    assert head.settings == {"epoch": selection.epoch}
+    np.testing.assert_array_equal(head.predict(x.numpy()), by_hand(x).argmax(dim=1))
+    assert head.n_parameters == sum(p.numel() for p in by_hand.parameters())
+    assert [m.epoch for m in epochs] == [1, 2, 3]
+    assert Checkpoint(file).epochs_done() == 3
+
+
+def parameters_of(hidden: int, d: int, k: int) -> int:
+    return hidden * (d + 1) + k * (hidden + 1) if hidden else k * (d + 1)
+
+
+@pytest.mark.parametrize("target", [1, 353, 493, 634, 886, 1538, 1900, 10866, 37698, 150450])
+@pytest.mark.parametrize("d", [8, 384, 768])
+@pytest.mark.parametrize("k", [2, 3])
+def test_no_perceptron_is_nearer_in_size(target, d, k):
+    """Against every hidden size there is."""
+    rival = perceptron_rival(target, d, k, CONFIG, 0)
+    sizes = [parameters_of(hidden, d, k) for hidden in range(target // d + 3)]
+    nearest = min(abs(size - target) for size in sizes)
+    assert abs(rival.n_parameters - target) == nearest
+    assert rival.n_parameters == sum(p.numel() for p in rival.model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "size"),
+    [
+        (353, "MLP, 1 hidden", 773),  # single-10q beside a body of 768
+        (1538, "MLP, no hidden layer", 1538),
+        (37010, "MLP, 48 hidden", 37010),
+        (1900, "MLP, 2 hidden", 1544),
+        (1541, "MLP, no hidden layer", 1538),  # of equals the simpler
+    ],
+)
+def test_its_name_says_its_shape(target, name, size):
+    rival = perceptron_rival(target, 768, 2, CONFIG, 0)
+    assert (rival.name, rival.n_parameters) == (name, size)
+
+
+def test_its_weights_and_its_training_follow_the_seed():
+    def weights(rival: TrainedHead) -> torch.Tensor:
+        return torch.cat([p.detach().flatten().clone() for p in rival.model.parameters()])
+
+    first, second, other = (perceptron_rival(40, 6, 2, CONFIG, seed) for seed in (1, 1, 2))
+    assert torch.equal(weights(first), weights(second))
+    assert not torch.equal(weights(first), weights(other))
+    other.model.load_state_dict(first.model.state_dict())  # the same start, another order of the examples
+    for rival in (first, second, other):
+        rival.fit(examples(), examples(12, 1))
+    assert torch.equal(weights(first), weights(second))
+    assert not torch.equal(weights(first), weights(other))

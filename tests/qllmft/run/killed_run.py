@@ -1,0 +1,33 @@
+"""A run in a process of its own, for the test to kill within an epoch: python killed_run.py CORPUS OUT EPOCH.
+
+It stands still where a kill does most harm: the epoch's line is in the metrics, the checkpoint is of the one before.
+"""
+
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from tiny_runs import HashBody, config
+
+from qllmft.run import Reporter, experiment, run_experiment
+from qllmft.training import loop
+
+
+class StandStill(Reporter):
+    @contextmanager
+    def training(self, epochs, done):
+        def report(metrics):
+            if metrics.epoch == int(sys.argv[3]):
+                print("now", flush=True)  # noqa: T201 - the signal to kill
+                time.sleep(600)
+
+        yield report
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
+    experiment.embed = HashBody()
+    run_experiment(config(Path(sys.argv[1])), Path(sys.argv[2]), StandStill())

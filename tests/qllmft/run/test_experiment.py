@@ -1,0 +1,249 @@
+"""The whole job on a corpus of seconds: what is recorded, in what order, and how often the test set is read."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from sklearn.svm import SVC
+from tiny_runs import LABELS, PER_LABEL, D, HashBody, config, vector, without_seconds, write_corpus
+
+from qllmft.config import DataConfig
+from qllmft.data import read_corpus, split_corpus
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.rivals import GridRival, TrainedHead
+from qllmft.run import Accuracy, Reporter, load_model, run_experiment, versions
+from qllmft.training import logits_of
+from qllmft_backends import UnknownBackendError
+
+TEST_SIZE = 2 * 35 - 2 * PER_LABEL
+
+
+class Notes(Reporter):
+    """Everything that a reporter is told."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def message(self, text):
+        self.events.append(("message", text))
+
+    def training(self, epochs, done):
+        self.events.append(("training", epochs, done))
+        manager = super().training(epochs, done)
+        manager.enter_result = lambda metrics: self.events.append(("epoch", metrics.epoch))
+        return manager
+
+    def fitting(self, name):
+        self.events.append(("fitting", name))
+        return super().fitting(name)
+
+
+@pytest.fixture
+def predictions(monkeypatch) -> list[tuple[str, int]]:
+    """(event, number of examples) of every contender's fit and predict, in their order."""
+    events: list[tuple[str, int]] = []
+    for kind in (TrainedHead, GridRival):
+        for name in ("fit", "predict"):
+            real = getattr(kind, name)
+
+            def noted(self, first, *rest, _real=real, _name=name):
+                events.append((_name, len(first)))
+                return _real(self, first, *rest)
+
+            monkeypatch.setattr(kind, name, noted)
+    return events
+
+
+def splits_of(corpus):
+    settings = DataConfig(source=str(corpus), n_per_label=PER_LABEL)
+    return split_corpus(read_corpus(settings), settings, seed=3)
+
+
+def test_the_record_of_a_run(corpus, out, body):
+    asked = config(corpus)
+    outcome = run_experiment(asked, out)
+    result = json.loads((out / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert outcome.result == result == outcome.folder.read_result()
+    assert outcome.epochs_done == 4
+    assert {k: v for k, v in result.items() if k not in ("models", "selected_epoch", "data")} == {
+        "identity": asked.identity,
+        "seed": 3,
+        "body": {"model": "hash", "identity": body.identity, "dimension": D},
+        "versions": versions(),
+    }
+    assert result["data"] == {
+        "source": str(corpus),
+        "fingerprint": read_corpus(asked.data).fingerprint,
+        "labels": list(LABELS),
+        "sizes": {"train": 34, "validation": 6, "test": TEST_SIZE},
+    }
+    assert 1 <= result["selected_epoch"] <= 4
+    assert [row["name"] for row in result["models"]] == ["quantum head", "logistic regression", "SVC", "MLP, 2 hidden"]
+    assert result["models"][0]["parameters"] == result["models"][3]["parameters"] == 24  # a rival of the same size
+    for row in result["models"]:
+        assert set(row) == {"name", "validation", "test", "parameters", "seconds", "settings"}
+        assert (row["validation"]["total"], row["test"]["total"]) == (6, TEST_SIZE)
+        assert row["test"] == Accuracy(row["test"]["right"], TEST_SIZE).as_dict()
+        assert row["seconds"] > 0
+    kept = {"config.toml", "metrics.jsonl", "checkpoint", "model", "result.json", "predictions.json"}
+    assert {p.name for p in out.iterdir()} == kept
+    assert outcome.folder.read_config() == asked
+    assert [m.epoch for m in outcome.folder.metrics()] == [1, 2, 3, 4]
+
+
+def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, out):
+    """The quantum row from the stored model, the SVC row from scikit-learn, on splits and vectors made anew."""
+    result = run_experiment(config(corpus), out).result
+    splits = splits_of(corpus)
+    x = {name: np.stack([vector(t) for t in getattr(splits, name).texts]) for name in ("train", "validation", "test")}
+    head, _, svc, _ = result["models"]
+
+    model = load_model(out)
+    assert (model.label_names, model.dimension) == (LABELS, D)
+    assert head["parameters"] == sum(p.numel() for p in model.classifier.parameters()) == (2 * 3 + 1) + 3 * 3 + 4 * 2
+    for name in ("validation", "test"):
+        predicted = logits_of(model.classifier, torch.from_numpy(x[name])).argmax(dim=1).numpy()
+        assert head[name]["right"] == (predicted == getattr(splits, name).labels).sum()
+    by_hand = SVC(**svc["settings"]).fit(x["train"], splits.train.labels)
+    for name in ("validation", "test"):
+        assert svc[name]["right"] == (by_hand.predict(x[name]) == getattr(splits, name).labels).sum()
+    assert svc["parameters"] == by_hand.n_support_.sum()
+    assert head["settings"] == {"epoch": result["selected_epoch"]}
+
+
+def test_the_test_set_is_read_once_by_each_and_after_all_the_fitting(corpus, out, predictions, body):
+    run_experiment(config(corpus), out)
+    on_test = [i for i, event in enumerate(predictions) if event == ("predict", TEST_SIZE)]
+    assert len(on_test) == 4  # once a model
+    assert on_test == list(range(len(predictions) - 4, len(predictions)))  # the very last that happens
+    assert Counter(predictions) == {("fit", 34): 4, ("predict", 6): 4, ("predict", TEST_SIZE): 4}
+    assert len(body.calls) == 1  # texts are embedded once
+    splits = splits_of(corpus)
+    assert body.calls[0] == [*splits.train.texts, *splits.validation.texts, *splits.test.texts]
+
+
+def test_no_test_label_reaches_a_model_or_a_choice(corpus, out, tmp_path):
+    """Other labels on the test texts change the test accuracy and nothing else."""
+    first = run_experiment(config(corpus), out).result
+    labels = dict(line.split("\t") for line in corpus.read_text(encoding="utf-8").splitlines()[1:])
+    test = splits_of(corpus).test.texts
+    folder = tmp_path / "given"
+    folder.mkdir()
+    splits = splits_of(corpus)
+    for name, flip in (("train", False), ("validation", False), ("test", True)):
+        texts = getattr(splits, name).texts
+        rows = [f"{t}\t{labels[t] if not flip else LABELS[1 - LABELS.index(labels[t])]}" for t in texts]
+        (folder / f"{name}.tsv").write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    changed = run_experiment(
+        config(corpus, data={"source": str(folder), "protocol": "given"}), tmp_path / "other"
+    ).result  # fmt: skip
+    assert changed["selected_epoch"] == first["selected_epoch"]
+    for ours, theirs in zip(first["models"], changed["models"], strict=True):
+        for key in ("name", "validation", "parameters", "settings"):
+            assert ours[key] == theirs[key]
+        assert ours["test"]["right"] + theirs["test"]["right"] == len(test)
+    weights = [(f / "model" / "model.safetensors").read_bytes() for f in (out, tmp_path / "other")]
+    assert weights[0] == weights[1]
+
+
+def test_a_second_call_does_no_work(corpus, out, predictions, body):
+    first = run_experiment(config(corpus), out)
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
+    predictions.clear()
+    notes = Notes()
+    second = run_experiment(config(corpus), out, notes)
+    assert second.result == first.result
+    assert second.epochs_done == 4
+    assert predictions == []
+    assert len(body.calls) == 1
+    assert notes.events == [("message", f"This run is finished already; its record is {out / 'result.json'}.")]
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()} == before
+
+
+def test_the_same_configuration_elsewhere_gives_the_same_result(corpus, out, tmp_path):
+    first, second = (run_experiment(config(corpus), folder) for folder in (out, tmp_path / "again"))
+    assert without_seconds(first.result) == without_seconds(second.result)
+    other = run_experiment(config(corpus, seed=4), tmp_path / "other")
+    assert without_seconds(other.result)["models"] != without_seconds(first.result)["models"]
+
+
+def test_the_runs_seed_is_the_seed_of_the_weights(corpus, out):
+    """With a rate of next to nothing, the trained weights are the initial ones."""
+    asked = config(corpus, train__lr=1e-9, rivals__names=[])
+    run_experiment(asked, out)
+    initial = build_classifier(asked.model, D, 2, seed=3).state_dict()
+    for name, tensor in load_model(out).classifier.state_dict().items():
+        torch.testing.assert_close(tensor, initial[name], rtol=0, atol=1e-5)
+
+
+def test_a_run_without_a_place_is_named_by_its_configuration(corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = config(corpus, rivals__names=[])
+    assert run_experiment(asked).folder.path.resolve() == tmp_path / "runs" / asked.identity
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"rivals__names": []}, ["quantum head"]),
+        ({"rivals__names": ["svc", "mlp"]}, ["quantum head", "SVC", "MLP, 2 hidden"]),
+        ({"model": {"encoder": "none", "head": "mlp"}, "rivals__names": ["svc"]}, ["classical head", "SVC"]),
+    ],
+    ids=str,
+)
+def test_the_rivals_are_those_that_are_named(corpus, out, changes, names):
+    notes = Notes()
+    result = run_experiment(config(corpus, **changes), out, notes).result
+    assert [row["name"] for row in result["models"]] == names
+    assert notes.events == [
+        ("training", 4, 0), *(("epoch", e) for e in range(1, 5)), *(("fitting", name) for name in names[1:]),
+    ]  # fmt: skip
+
+
+def test_three_labels(tmp_path, out):
+    corpus = write_corpus(tmp_path / "three.tsv", labels=("a", "b", "c"))
+    result = run_experiment(config(corpus), out).result
+    assert result["data"]["labels"] == ["a", "b", "c"]
+    assert [row["parameters"] for row in result["models"][:2]] == [7 + 9 + 4 * 3, 3 * (D + 1)]
+    assert all(row["validation"]["total"] == 9 for row in result["models"])
+
+
+def test_texts_that_changed_since_make_it_another_run(corpus, out):
+    run_experiment(config(corpus), out)
+    write_corpus(corpus, per_label=36)
+    with pytest.raises(UserError, match=f"holds a finished run on other texts: {corpus} has changed since"):
+        run_experiment(config(corpus), out)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"backend__name": "adjoin"}, UnknownBackendError, "there is no backend 'adjoin'"),
+        ({"data__n_per_label": 400}, UserError, "400 texts a label are to be drawn, but only 35"),
+        ({"data__source": "/no/such.tsv"}, UserError, "there is no file or folder /no/such.tsv"),
+    ],
+    ids=str,
+)
+def test_bad_input_stops_before_any_work(corpus, out, body, changes, error, message):
+    with pytest.raises(error, match=message):
+        run_experiment(config(corpus, **changes), out)
+    assert body.calls == []
+    assert not out.exists()
+
+
+def test_an_encoder_too_small_for_the_body_leaves_no_folder(corpus, out):
+    with pytest.raises(UserError, match="embedding has 8 values; 2 encoder qubits hold 4 amplitudes"):
+        run_experiment(config(corpus, model__n_qubits=2), out)
+    assert not out.exists()
+
+
+def test_a_folder_of_another_run_is_refused_before_any_work(corpus, out, body: HashBody):
+    run_experiment(config(corpus), out)
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    with pytest.raises(UserError, match=r"they differ in train\.epochs\. Choose another folder"):
+        run_experiment(config(corpus, train__epochs=5), out)
+    assert len(body.calls) == 1
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before

@@ -1,0 +1,180 @@
+"""The folder of a run: whose it is, what is kept, what is refused."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+from tiny_runs import config
+
+from qllmft.config import RunConfig
+from qllmft.errors import UserError
+from qllmft.presets import load_preset, preset_names
+from qllmft.run import RunFolder
+from qllmft.training import EpochMetrics
+
+
+def epoch(number: int) -> EpochMetrics:
+    return EpochMetrics(number, 0.7 / number, 0.1 + 1e-17, 1 / 3, 2.5e-3, 0.01 * number)
+
+
+@pytest.fixture
+def folder(out) -> RunFolder:
+    return RunFolder(out)
+
+
+@pytest.fixture
+def settings(corpus) -> RunConfig:
+    return config(corpus)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_config_toml_holds_every_preset_whole(preset, folder):
+    asked = load_preset(preset).config()
+    folder.open_for(asked)
+    assert folder.read_config() == asked
+    assert folder.read_config().identity == asked.identity
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"backend.options": {"dtype": "float64"}},
+        {"data.source": 'a "quoted"\\path é\n', "data.n_per_label": 7, "data.subset": "s", "data.revision": "r"},
+        {"model.readout": "first", "model.encoder_qubits": 11, "model.skip": True},
+        {"train.lr": 1e-300, "train.weight_decay": 0.1 + 0.2, "seed": 2**63 - 1},
+        {"rivals.names": [], "body.device": "cpu"},
+    ],
+    ids=str,
+)
+def test_config_toml_holds_odd_values_too(overrides, folder):
+    asked = load_preset("single-10q").config(overrides)
+    folder.open_for(asked)
+    assert folder.read_config() == asked
+
+
+def test_an_empty_folder_may_become_a_run_and_is_opened_again(folder, settings):
+    folder.path.mkdir()
+    folder.open_for(settings)
+    folder.write_metrics(epoch(1))
+    folder.open_for(settings)  # an unfinished run goes on: nothing is lost
+    assert folder.metrics() == [epoch(1)]
+    assert {p.name for p in folder.path.iterdir()} == {"config.toml", "metrics.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"train__lr": 0.1}, "train.lr"),
+        ({"seed": 4}, "seed"),
+        ({"model__n_qubits": 4, "train__epochs": 9, "seed": 8}, "model.n_qubits, seed, train.epochs"),
+        ({"rivals__names": ["svc"]}, "rivals.names"),
+        ({"model__encoder_qubits": 3}, "model.encoder_qubits"),
+    ],
+)
+def test_a_run_of_another_configuration_is_refused_and_the_differences_named(changes, named, folder, corpus):
+    folder.open_for(config(corpus))
+    before = folder.config_file.read_bytes()
+    message = (
+        f"the folder {folder.path} holds a run of another configuration; they differ in {named}. "
+        "Choose another folder with --out, or delete that one."
+    )
+    for check in (folder.open_for, folder.check_holds):
+        with pytest.raises(UserError) as caught:
+            check(config(corpus, **changes))
+        assert str(caught.value) == message
+    assert folder.config_file.read_bytes() == before
+
+
+def test_what_cannot_change_a_result_makes_no_other_run(folder, corpus):
+    folder.open_for(config(corpus))
+    folder.open_for(config(corpus, body__batch_size=7, body__device="cpu"))
+    assert folder.read_config().body.batch_size == 7
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_place_that_holds_something_else_is_refused_and_left_alone(kind, folder, settings):
+    if kind == "folder":
+        folder.path.mkdir()
+        (folder.path / "thesis.tex").write_text("years of work")
+    else:
+        folder.path.write_text("years of work")
+    with pytest.raises(UserError, match=f"{folder.path} exists and holds no run. Choose another folder with --out"):
+        folder.open_for(settings)
+    assert (folder.path / "thesis.tex" if kind == "folder" else folder.path).read_text() == "years of work"
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path, settings):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"the run's folder .*/file/run cannot be written: Not a directory"):
+        RunFolder(tmp_path / "file" / "run").open_for(settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[train", r"config\.toml cannot be read: "),
+        (b"seed = '\xff'", r"config\.toml cannot be read: .*utf-8"),
+        (b"[train]\nlearning_rate = 1", r"config\.toml: train\.learning_rate \(got 1\): there is no such setting"),
+        (b"[train]\nepochs = 0", r"config\.toml: train\.epochs \(got 0\)"),
+    ],
+)
+def test_a_damaged_configuration_is_refused(content, message, folder, settings):
+    folder.open_for(settings)
+    folder.config_file.write_bytes(content)
+    for read in (folder.read_config, lambda: folder.open_for(settings)):
+        with pytest.raises(UserError, match=message):
+            read()
+
+
+def test_a_folder_without_configuration_is_no_run(folder):
+    folder.path.mkdir()
+    with pytest.raises(UserError, match=r"run is not a run: there is no config\.toml in it"):
+        folder.read_config()
+
+
+def test_metrics_come_back_to_the_last_digit(folder):
+    assert folder.metrics() == []
+    folder.path.mkdir()
+    for number in (1, 2, 3):
+        folder.write_metrics(epoch(number))
+    assert folder.metrics() == [epoch(1), epoch(2), epoch(3)]
+    lines = folder.metrics_file.read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [asdict(epoch(n)) for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("cut", [1, 20, -2, -1])
+def test_a_last_line_that_a_crash_cut_short_is_left_out(folder, cut):
+    folder.path.mkdir()
+    folder.write_metrics(epoch(1))
+    whole = json.dumps(asdict(epoch(2)))
+    with folder.metrics_file.open("a") as file:
+        file.write(whole[:cut])
+    assert folder.metrics() == [epoch(1)]
+    folder.keep_metrics_until(5)
+    folder.write_metrics(epoch(2))  # a continued run goes on below a whole line
+    assert folder.metrics() == [epoch(1), epoch(2)]
+
+
+@pytest.mark.parametrize("done", range(5))
+def test_epochs_after_the_checkpoint_are_dropped(folder, done):
+    folder.path.mkdir()
+    for number in (1, 2, 3, 4):
+        folder.write_metrics(epoch(number))
+    folder.keep_metrics_until(done)
+    assert folder.metrics() == [epoch(number) for number in range(1, done + 1)]
+
+
+def test_the_result_comes_back_and_is_there_only_when_it_is_written(folder):
+    folder.path.mkdir()
+    assert folder.read_result() is None
+    folder.write_result({"name": "⟨Z⟩", "value": 0.1 + 0.2})
+    assert folder.read_result() == {"name": "⟨Z⟩", "value": 0.1 + 0.2}
+    assert folder.result_file.read_text(encoding="utf-8").endswith("}\n")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"models": [', b"\xff\xfe"])
+def test_a_damaged_result_is_refused_with_the_remedy(folder, content):
+    folder.path.mkdir()
+    folder.result_file.write_bytes(content)
+    with pytest.raises(UserError, match=r"result\.json cannot be read: .*Delete it; the same command makes it again"):
+        folder.read_result()

@@ -1,0 +1,246 @@
+"""The configuration: defaults that depend on each other, faults found before any work, and the identity of a run."""
+
+import os
+import subprocess
+import sys
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from qllmft.config import BodyConfig, DataConfig, ModelConfig, RunConfig, TrainConfig, parse_config
+from qllmft.errors import UserError
+
+
+def refused(tree) -> str:
+    with pytest.raises(UserError) as caught:
+        parse_config(tree, "my.toml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tree", "where", "known"),
+    [
+        ({"sed": 1}, "sed (got 1)", RunConfig),
+        ({"trian": {"epochs": 1}}, "trian", RunConfig),
+        ({"train": {"epoch": 3}}, "train.epoch (got 3)", TrainConfig),
+        ({"model": {"qubits": 3}}, "model.qubits (got 3)", ModelConfig),
+        ({"body": {"name": "minilm"}}, "body.name (got 'minilm')", BodyConfig),
+        ({"data": {"": 1}}, "data. (got 1)", DataConfig),
+    ],
+)
+def test_an_unknown_setting_is_refused_with_the_list_of_the_known_ones(tree, where, known):
+    expected = f"my.toml: {where}: there is no such setting; expected one of {', '.join(known.model_fields)}."
+    assert refused(tree) == expected
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"seed": -1}, "seed (got -1): Input should be greater than or equal to 0"),
+        ({"seed": "x"}, "seed (got 'x'): Input should be a valid integer"),
+        ({"data": 5}, "data (got 5): Input should be a valid dictionary"),
+        ({"data": {"protocol": "mine"}}, "data.protocol (got 'mine'): Input should be 'paper' or 'given'"),
+        ({"data": {"n_per_label": 0}}, "data.n_per_label (got 0): Input should be greater than or equal to 1"),
+        ({"data": {"train_fraction": 0.0}}, "data.train_fraction (got 0.0): Input should be greater than 0"),
+        ({"data": {"train_fraction": 1.0}}, "data.train_fraction (got 1.0): Input should be less than 1"),
+        ({"body": {"batch_size": 0}}, "body.batch_size (got 0): Input should be greater than or equal to 1"),
+        ({"model": {"encoder": "svm"}}, "model.encoder (got 'svm'): Input should be 'quantum', 'mlp' or 'none'"),
+        ({"model": {"encoder_layers": -1}}, "model.encoder_layers (got -1): Input should be greater than or equal"),
+        ({"model": {"reuploads": 0}}, "model.reuploads (got 0): Input should be greater than or equal to 1"),
+        ({"model": {"hidden_layers": 2}}, "model.hidden_layers (got 2): Input should be less than or equal to 1"),
+        ({"train": {"epochs": 0}}, "train.epochs (got 0): Input should be greater than or equal to 1"),
+        ({"train": {"epochs": 1.5}}, "train.epochs (got 1.5): Input should be a valid integer"),
+        ({"train": {"lr": 0.0}}, "train.lr (got 0.0): Input should be greater than 0"),
+        ({"train": {"lr": float("nan")}}, "train.lr (got nan): Input should be a finite number"),
+        ({"train": {"lr": float("inf")}}, "train.lr (got inf): Input should be a finite number"),
+        ({"train": {"lr_decay": 1.1}}, "train.lr_decay (got 1.1): Input should be less than or equal to 1"),
+        ({"train": {"lr_decay": 0.0}}, "train.lr_decay (got 0.0): Input should be greater than 0"),
+        ({"train": {"embedding_noise": -0.1}}, "train.embedding_noise (got -0.1): Input should be greater than or"),
+        ({"train": {"weight_decay": float("inf")}}, "train.weight_decay (got inf): Input should be a finite number"),
+        ({"rivals": {"names": ["svc", "knn"]}}, "rivals.names.1 (got 'knn'): Input should be 'logistic_regression',"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_what_was_got(tree, message):
+    assert refused(tree).startswith(f"my.toml: {message}")
+
+
+# settings of one section that contradict each other
+CONTRADICTIONS = [
+    ("data", {"text_column": "label"}, "text_column and label_column are both 'label'; choose two"),
+    ("model", {"head": "mlp"}, "head 'mlp' reads the embedding itself: it goes with encoder 'none', and only with it"),
+    ("model", {"encoder": "none"}, "head 'mlp' reads the embedding itself: it goes with encoder 'none', and only"),
+    ("model", {"head": "mlp", "encoder": "mlp"}, "head 'mlp' reads the embedding itself: it goes with encoder 'none'"),
+    (
+        "model",
+        {"encoder": "mlp", "hidden_layers": 1},
+        "hidden_layers is 1 and hidden_dim is 0; give the hidden layer a",
+    ),
+    ("model", {"encoder": "mlp", "hidden_dim": 8}, "hidden_dim is 8 and hidden_layers is 0; set hidden_layers to 1"),
+    ("model", {"n_qubits": 1}, "n_qubits is 1, connectivity 1; a head needs 2 qubits or more"),
+    (
+        "model",
+        {"n_qubits": 4, "connectivity": 4},
+        "n_qubits is 4, connectivity 4; a head needs 2 qubits or more, and a",
+    ),
+    ("model", {"n_encoders": 3}, "3 encoders cannot share 10 latent values evenly"),
+    ("model", {"encoder": "mlp", "n_encoders": 2}, "a classical encoder stands alone: set n_encoders to 1"),
+    (
+        "model",
+        {"encoder_qubits": 9},
+        "each encoder must yield 10 values, but has only 9 qubits; raise encoder_qubits or",
+    ),
+    ("model", {"n_qubits": 30, "n_encoders": 2}, "each encoder must yield 15 values, but has only 14 qubits"),
+    ("model", {"final_linear": False, "readout": "all"}, "without a final linear layer one qubit is read: set readout"),
+    (
+        "model",
+        {"skip": True, "final_linear": False},
+        "skip feeds the latent vector and one measured qubit to the final",
+    ),
+    ("model", {"skip": True, "readout": "all"}, "skip feeds the latent vector and one measured qubit to the final"),
+    ("train", {"schedule": "cosine", "lr_decay": 0.9}, "lr_decay is 0.9 and schedule 'cosine'; choose one of the two"),
+]
+
+
+@pytest.mark.parametrize(("section", "settings", "message"), CONTRADICTIONS)
+def test_a_contradiction_is_refused_with_its_section(section, settings, message):
+    text = refused({section: settings})
+    assert text.startswith(f"my.toml: {section}: {message}")
+    assert "Value error" not in text
+
+
+@pytest.mark.parametrize(
+    ("section", "settings"),
+    [
+        ("data", {"text_column": "label", "label_column": "text"}),
+        ("model", {"head": "mlp", "encoder": "none"}),
+        ("model", {"head": "mlp", "encoder": "none", "n_qubits": 1}),
+        ("model", {"encoder": "mlp", "hidden_layers": 1, "hidden_dim": 8}),
+        ("model", {"n_qubits": 2}),
+        ("model", {"n_qubits": 4, "connectivity": 3}),
+        ("model", {"n_qubits": 28, "n_encoders": 2}),
+        ("model", {"encoder_qubits": 10}),
+        ("model", {"final_linear": False, "readout": "first"}),
+        ("model", {"skip": True, "readout": "first"}),
+        ("train", {"schedule": "cosine"}),
+    ],
+)
+def test_what_lies_just_beside_a_contradiction_is_accepted(section, settings):
+    chosen = getattr(parse_config({section: settings}, "my.toml"), section)
+    assert {name: getattr(chosen, name) for name in settings} == settings
+
+
+def test_every_fault_is_told_at_once():
+    message = refused({"seed": -1, "train": {"epochs": 0, "epoch": 1}, "model": {"n_qubits": 1}})
+    for part in ("seed (got -1)", "train.epochs (got 0)", "train.epoch (got 1)", "model: n_qubits is 1"):
+        assert part in message
+    assert message.count("my.toml") == 1
+
+
+def test_a_configuration_does_not_change():
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().seed = 1
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().train.epochs = 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "n"),
+    [
+        ({}, 256),
+        ({"source": "mine.tsv"}, 256),
+        ({"source": "reviews"}, 200),
+        ({"source": "reviews", "n_per_label": 50}, 50),
+        ({"protocol": "given"}, None),
+        ({"protocol": "given", "source": "reviews"}, None),
+        ({"protocol": "given", "n_per_label": 50}, 50),
+    ],
+)
+def test_texts_drawn_a_label(settings, n):
+    assert DataConfig(**settings).drawn_per_label == n
+
+
+@pytest.mark.parametrize(
+    ("settings", "qubits", "measured"),
+    [
+        ({}, 10, "all"),
+        ({"n_qubits": 18}, 18, "all"),
+        ({"n_qubits": 18, "n_encoders": 2}, 14, "all"),
+        ({"n_encoders": 2, "encoder_qubits": 9}, 9, "all"),
+        ({"readout": "first"}, 10, "first"),
+        ({"final_linear": False}, 10, "first"),
+        ({"skip": True}, 10, "first"),
+    ],
+)
+def test_qubits_of_an_encoder_and_the_readout(settings, qubits, measured):
+    config = ModelConfig(**settings)
+    assert config.latent_encoder_qubits == qubits
+    assert config.measured == measured
+
+
+def other_value(annotation: Any, value: Any) -> Any:
+    """Another value of the same kind."""
+    if isinstance(value, tuple):
+        return value[1:]
+    kinds = [annotation, *get_args(annotation)]
+    choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    if choices:
+        return next(choice for choice in choices if choice != value)
+    if value is None:
+        return "another" if str in kinds else 7
+    return {
+        bool: lambda: not value,
+        int: lambda: value + 1,
+        float: lambda: value + 0.01,
+        str: lambda: value + "x",
+        dict: lambda: {**value, "dtype": "float64"},
+    }[type(value)]()
+
+
+SETTINGS = [
+    (section, name)
+    for section, field in RunConfig.model_fields.items()
+    for name in (field.annotation.model_fields if issubclass(field.annotation, BaseModel) else [None])
+]
+
+
+def changed(section: str, name: str | None) -> RunConfig:
+    """The default configuration with one setting changed, whether that makes sense or not."""
+    config = RunConfig()
+    if name is None:
+        return config.model_copy(update={section: getattr(config, section) + 1})
+    part = getattr(config, section)
+    value = other_value(type(part).model_fields[name].annotation, getattr(part, name))
+    return config.model_copy(update={section: part.model_copy(update={name: value})})
+
+
+@pytest.mark.parametrize(("section", "name"), SETTINGS)
+def test_the_identity_follows_every_setting_that_can_change_a_result(section, name):
+    config = changed(section, name)
+    assert config != RunConfig()
+    same = (section, name) in {("body", "batch_size"), ("body", "device")}
+    assert (config.identity == RunConfig().identity) == same
+
+
+def test_no_two_settings_change_the_identity_alike():
+    identities = [changed(*setting).identity for setting in SETTINGS]
+    assert len(set(identities)) == len(SETTINGS) - 1, "batch size and device of the body count as none"
+
+
+def test_the_identity_is_the_same_in_another_process_and_order():
+    code = "from qllmft.config import RunConfig; print(RunConfig().identity)"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    identity = RunConfig().identity
+    assert found.stdout.strip() == identity
+    assert len(identity) == 12
+    assert int(identity, 16) >= 0
+    orders = ({"backend": {"options": {"a": 1, "b": 2}}}, {"backend": {"options": {"b": 2, "a": 1}}})
+    assert len({parse_config(tree, "my.toml").identity for tree in orders}) == 1
+
+
+def test_a_default_written_out_is_the_same_run():
+    tree = RunConfig().model_dump(mode="json", exclude_none=True)
+    assert parse_config(tree, "my.toml").identity == RunConfig().identity
+    assert "epochs = 800" in tomli_w.dumps(tree)

@@ -1,0 +1,93 @@
+"""What a model is made of: parts, parameters and gates."""
+
+import json
+
+import pytest
+
+from qllmft.config import ModelConfig
+from qllmft.description import describe, encoder_template, head_template
+from qllmft.errors import UserError
+from qllmft.presets import load_preset, preset_names
+
+
+def parts_of(preset, dimension=768, n_classes=2):
+    description = describe(load_preset(preset).config().model, dimension, n_classes)
+    return description, {part["name"]: part for part in description["parts"]}
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_the_parts_add_up_and_are_plain_data(preset):
+    description, parts = parts_of(preset)
+    assert sum(part["parameters"] for part in parts.values()) == description["parameters"]
+    assert json.loads(json.dumps(description)) == description
+    assert ModelConfig.model_validate(description["settings"]) == load_preset(preset).config().model
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters"),
+    [
+        ("single-10q", {"encoder": 281, "head": 50, "final linear": 22}),
+        ("multi-14q", {"encoder (2 of them)": 786, "head": 70, "final linear": 30}),
+        ("recommended", {"encoder (2 of them)": 562, "head": 50, "final linear": 22}),
+        ("nn-encoder-48", {"encoder": 37598, "head": 70, "final linear": 30}),
+        ("nn-head-48", {"head": 37010}),
+        ("single-14q-no-linear", {"encoder": 393, "head": 70}),
+    ],
+)
+def test_parameters_of_the_parts(preset, parameters):
+    _, parts = parts_of(preset)
+    assert {name: part["parameters"] for name, part in parts.items()} == parameters
+
+
+@pytest.mark.parametrize("q", [10, 14, 18])
+def test_gates_of_the_circuits(q):
+    _, parts = parts_of(f"single-{q}q")
+    encoder, head = parts["encoder"]["circuit"], parts["head"]["circuit"]
+    assert (encoder["n_qubits"], head["n_qubits"]) == (q, q)
+    assert (encoder["one_qubit_gates"], encoder["two_qubit_gates"]) == (28 * q, 28 * q)
+    assert (head["one_qubit_gates"], head["two_qubit_gates"]) == (4 * q + 5 * q, 5 * q)
+    assert (encoder["weights"], encoder["data_angles"]) == (28 * q, 0)
+    assert (head["weights"], head["data_angles"]) == (5 * q, q)
+    assert "circuit" not in parts["final linear"]
+
+
+def test_an_encoder_of_several_is_drawn_once():
+    _, parts = parts_of("multi-18q")
+    assert parts["encoder (2 of them)"]["circuit"]["n_qubits"] == 14
+    assert parts["head"]["circuit"]["n_qubits"] == 18
+
+
+def test_classical_parts_have_no_circuit():
+    assert not any("circuit" in part for part in parts_of("nn-head-96")[1].values())
+    assert "circuit" not in parts_of("nn-encoder-96")[1]["encoder"]
+    assert "circuit" in parts_of("nn-encoder-96")[1]["head"]
+    assert head_template(load_preset("nn-head-0").config().model) is None
+    assert encoder_template(load_preset("nn-encoder-0").config().model) is None
+
+
+def test_connectivity_is_the_heads_and_not_the_encoders():
+    config = load_preset("single-10q").config({"model.connectivity": 3}).model
+    parts = {part["name"]: part for part in describe(config, 768, 2)["parts"]}
+    assert parts["encoder"]["circuit"]["two_qubit_gates"] == 28 * 10
+    assert parts["head"]["circuit"]["two_qubit_gates"] == 3 * 5 * 10
+
+
+@pytest.mark.parametrize(("n_classes", "total"), [(2, 353), (5, 386)])
+def test_classes_count_in_the_final_layer(n_classes, total):
+    assert parts_of("single-10q", n_classes=n_classes)[0]["parameters"] == total
+
+
+@pytest.mark.parametrize(
+    ("preset", "dimension", "n_classes", "message"),
+    [
+        ("single-10q", 1025, 2, "the body's embedding has 1025 values; 10 encoder qubits hold 1024 amplitudes. Set "
+         "model.encoder_qubits to 11 or more"),
+        ("recommended", 1024, 2, "has 1024 values and a constant .*; 10 encoder qubits hold 1024 amplitudes. Set "
+         "model.encoder_qubits to 11 or more"),
+        ("single-14q-no-linear", 768, 3, "the data has 3 labels; the sign of one qubit .* tells two apart. Set "
+         "model.final_linear to true"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(preset, dimension, n_classes, message):
+    with pytest.raises(UserError, match=message):
+        describe(load_preset(preset).config().model, dimension, n_classes)

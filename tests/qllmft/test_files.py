@@ -1,0 +1,91 @@
+"""Files that are either whole or not there, whatever happens while they are written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qllmft import files
+from qllmft.files import write_bytes, write_text
+
+OLD, NEW = b"old and whole", b"new and longer, also whole"
+
+
+def test_bytes_come_back_as_they_are_and_folders_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "file.bin"
+    write_bytes(path, bytes(range(256)))
+    assert path.read_bytes() == bytes(range(256))
+    assert [p.name for p in path.parent.iterdir()] == ["file.bin"]
+
+
+def test_text_is_utf8_with_its_line_ends_untouched(tmp_path):
+    path = tmp_path / "text"
+    write_text(path, "⟨Z⟩ é\r\nend\n")
+    assert path.read_bytes() == b"\xe2\x9f\xa8Z\xe2\x9f\xa9 \xc3\xa9\r\nend\n"
+
+
+def test_a_file_is_replaced(tmp_path):
+    path = tmp_path / "file"
+    write_bytes(path, NEW)
+    write_bytes(path, OLD)
+    assert path.read_bytes() == OLD
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("broken", ["fsync", "getpid"])
+def test_a_failure_before_the_last_step_leaves_the_old_file(tmp_path, monkeypatch, broken):
+    path = tmp_path / "file"
+    write_bytes(path, OLD)
+
+    def fail(*args: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(files.os, broken, fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_bytes(path, NEW)
+    assert path.read_bytes() == OLD
+
+
+def test_the_content_is_on_the_disk_before_it_takes_the_name(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_bytes(path, OLD)
+    seen = []
+    real_fsync, real_replace = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        (beside,) = [p for p in tmp_path.iterdir() if p != path]
+        seen.append(("fsync", beside.read_bytes(), path.read_bytes()))
+        real_fsync(descriptor)
+
+    def replace(self: Path, target: Path) -> Path:
+        seen.append(("replace", self.read_bytes(), target.read_bytes()))
+        return real_replace(self, target)
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    write_bytes(path, NEW)
+    assert seen == [("fsync", NEW, OLD), ("replace", NEW, OLD)]
+    assert path.read_bytes() == NEW
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from qllmft import files
+files.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+files.write_bytes(Path(sys.argv[1]), b"new")
+"""
+
+
+@pytest.mark.parametrize("old", [None, OLD])
+def test_a_process_killed_while_it_writes_leaves_the_old_file_or_none(tmp_path, old):
+    path = tmp_path / "file"
+    if old is not None:
+        write_bytes(path, old)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -9
+    assert (path.read_bytes() if path.exists() else None) == old
+    write_bytes(path, NEW)  # and what it left behind is in nobody's way
+    assert path.read_bytes() == NEW

@@ -1,0 +1,148 @@
+"""Presets: the paper's experiments to the letter, the recommended one, and what may be changed in them."""
+
+import re
+import tomllib
+
+import pytest
+import tomli_w
+
+from qllmft.config import BackendConfig, BodyConfig, DataConfig, RivalsConfig, RunConfig, parse_config
+from qllmft.description import describe
+from qllmft.errors import UserError
+from qllmft.presets import load_preset, preset_names
+
+SINGLE = {f"single-{q}q": q for q in (10, 12, 14, 16, 18)}
+MULTI = {f"multi-{q}q": q for q in (10, 12, 14, 16, 18)}
+NN_ENCODER = {f"nn-encoder-{h}": h for h in (0, 48, 96, 144, 192)}
+NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
+OTHER = {"single-14q-no-linear", "recommended"}
+NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
+PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"recommended"})
+
+
+def test_the_presets_are_these():
+    assert preset_names() == sorted([*PAPER, "recommended"])
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_loads_and_says_what_it_is(name):
+    preset = load_preset(name)
+    assert preset.name == name
+    assert re.fullmatch(r"[a-z][^\n]{10,}", preset.title)
+    assert "title" not in preset.settings
+    config = preset.config()
+    assert parse_config(tomllib.loads(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))), name) == config
+
+
+def test_no_two_presets_are_the_same_run():
+    assert len({load_preset(name).config().identity for name in preset_names()}) == len(preset_names())
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_what_the_papers_experiments_share(name):
+    config = load_preset(name).config()
+    assert config.seed == 0
+    assert config.data == DataConfig(source="SetFit/sst2")
+    assert (config.data.protocol, config.data.drawn_per_label, config.data.train_fraction) == ("paper", 256, 0.85)
+    assert config.body == BodyConfig(model="sentence-transformers/paraphrase-mpnet-base-v2")
+    train = config.train
+    assert (train.epochs, train.batch_size, train.select) == (800, 16, "accuracy")
+    assert (train.schedule, train.embedding_noise) == ("exponential", 0.0)
+    assert config.rivals == RivalsConfig(names=("logistic_regression", "svc", "mlp"), grid="paper")
+    assert config.backend == BackendConfig(name="adjoint", options={})
+
+
+@pytest.mark.parametrize("name", [*SINGLE, *MULTI, *NN_ENCODER, "single-14q-no-linear"])
+def test_the_papers_quantum_head(name):
+    model = load_preset(name).config().model
+    assert model.head == "quantum"
+    assert (model.reuploads, model.reupload_layers, model.main_layers, model.connectivity) == (4, 1, 2, 1)
+    assert (model.ring, model.block, model.skip) == (True, "cx_ry", False)
+    assert model.final_linear == (name != "single-14q-no-linear")
+    assert model.measured == ("all" if model.final_linear else "first")
+
+
+@pytest.mark.parametrize("name", [*SINGLE, *MULTI, "single-14q-no-linear"])
+def test_the_papers_quantum_encoder(name):
+    model = load_preset(name).config().model
+    assert (model.encoder, model.encoder_layers, model.pad) == ("quantum", 28, "zeros")
+    q = int(re.search(r"-(\d+)q", name)[1])
+    assert model.n_qubits == q
+    assert (model.n_encoders, model.latent_encoder_qubits) == ((2, 14) if name in MULTI else (1, q))
+
+
+@pytest.mark.parametrize(("name", "hidden"), [*NN_ENCODER.items(), *NN_HEAD.items()])
+def test_the_papers_classical_parts(name, hidden):
+    model = load_preset(name).config().model
+    assert (model.encoder, model.head) == (("mlp", "quantum") if name in NN_ENCODER else ("none", "mlp"))
+    assert (model.hidden_layers, model.hidden_dim) == (int(hidden > 0), hidden)
+    if name in NN_ENCODER:
+        assert model.n_qubits == 14
+
+
+def test_the_recommended_preset():
+    config = load_preset("recommended").config()
+    assert (config.data.source, config.data.drawn_per_label, config.body.model) == ("reviews", 200, "minilm")
+    model = config.model
+    assert (model.n_encoders, model.encoder_qubits, model.n_qubits, model.pad) == (2, 10, 10, "bias")
+    train = config.train
+    assert (train.epochs, train.lr, train.schedule, train.embedding_noise) == (100, 3e-3, "cosine", 0.08)
+    assert config.rivals.grid == "small"
+    assert describe(model, dimension=384, n_classes=2)["parameters"] == 634
+
+
+def test_settings_are_changed_by_dotted_names():
+    preset = load_preset("multi-14q")
+    config = preset.config({"seed": 3, "train.epochs": 5, "model.reuploads": 6, "backend.options.dtype": "float64"})
+    assert (config.seed, config.train.epochs, config.model.reuploads) == (3, 5, 6)
+    assert config.backend.options == {"dtype": "float64"}
+    assert (config.model.n_qubits, config.model.n_encoders) == (14, 2), "the others stay"
+    assert preset.config() == load_preset("multi-14q").config(), "the preset itself stays"
+    assert preset.config({}) == preset.config()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("recomended", "Did you mean 'recommended'?"),
+        ("multi-14", "Did you mean 'multi-14q'?"),
+        ("nn_head_48", "Did you mean 'nn-head-48'?"),
+    ],
+)
+def test_a_near_miss_is_answered_with_the_nearest(name, hint):
+    with pytest.raises(UserError) as caught:
+        load_preset(name)
+    assert str(caught.value) == f"there is no preset {name!r}. {hint} Presets: {', '.join(preset_names())}."
+
+
+@pytest.mark.parametrize("name", ["", "x", "../config", "__init__"])
+def test_a_far_miss_is_answered_with_the_list(name):
+    with pytest.raises(UserError) as caught:
+        load_preset(name)
+    assert str(caught.value) == f"there is no preset {name!r}. Presets: {', '.join(preset_names())}."
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"train.epoch": 1},
+            "preset 'recommended': train.epoch (got 1): there is no such setting; expected one of epochs,",
+        ),
+        (
+            {"nothing": 1},
+            "preset 'recommended': nothing (got 1): there is no such setting; expected one of seed, data,",
+        ),
+        ({"model.n_qubits.x": 1}, "setting 'model.n_qubits.x': 'n_qubits' is a value, not a section."),
+        ({"train.lr_decay": 0.5}, "preset 'recommended': train: lr_decay is 0.5 and schedule 'cosine'; choose one"),
+        ({"model.n_encoders": 3}, "preset 'recommended': model: 3 encoders cannot share 10 latent values evenly"),
+    ],
+)
+def test_a_bad_change_is_refused_in_the_presets_name(overrides, message):
+    with pytest.raises(UserError) as caught:
+        load_preset("recommended").config(overrides)
+    assert str(caught.value).startswith(message)
+
+
+def test_the_defaults_are_the_first_experiment_of_the_paper():
+    assert load_preset("single-10q").config() == RunConfig()

@@ -1,0 +1,111 @@
+"""The checkpoint's file: what it holds, and the errors where it is damaged or another model's."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from small_training import SETTINGS, examples, model, same_bits
+from torch import nn
+
+from qllmft.errors import UserError
+from qllmft.training import Checkpoint, evaluate, fit
+
+VALIDATION = examples(5, seed=1)
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    path = tmp_path / "state.safetensors"
+    fit(model(), examples(12), VALIDATION, SETTINGS, 0, checkpoint=Checkpoint(path))
+    return path
+
+
+def loaded(path: Path, head: nn.Module | None = None):
+    head = head or model(seed=7)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.123, weight_decay=0.4)
+    return Checkpoint(path).load(head, optimizer), head, optimizer
+
+
+def metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="pt") as handle:
+        return handle.metadata()
+
+
+def test_no_file_is_no_training_yet(tmp_path):
+    state, head, _ = loaded(tmp_path / "none")
+    assert state is None
+    assert same_bits(head.state_dict(), model(seed=7).state_dict())
+    assert Checkpoint(tmp_path / "none").epochs_done() == 0
+
+
+def test_it_holds_the_model_the_best_and_adams_moments(file):
+    state, head, optimizer = loaded(file)
+    tensors, progress = load_file(file), json.loads(metadata(file)["progress"])
+    assert state.epoch == progress["epoch"] == SETTINGS.epochs == Checkpoint(file).epochs_done()
+    assert (state.best_epoch, state.best_accuracy, state.best_loss) == tuple(
+        progress[name] for name in ("best_epoch", "best_accuracy", "best_loss")
+    )
+    for name, tensor in head.state_dict().items():
+        assert torch.equal(tensor, tensors[f"model/{name}"])
+        assert torch.equal(state.best_weights[name], tensors[f"best/{name}"])
+    for index, moments in optimizer.state_dict()["state"].items():
+        assert set(moments) == {"step", "exp_avg", "exp_avg_sq"}
+        for key, tensor in moments.items():
+            assert torch.equal(tensor, tensors[f"adam/{index}/{key}"])
+    best = model()
+    best.load_state_dict(state.best_weights)
+    assert evaluate(best, VALIDATION) == (state.best_loss, state.best_accuracy)  # to the last digit
+    assert len(optimizer.state_dict()["state"]) == len(list(head.parameters()))
+
+
+def test_rates_are_the_configurations_and_not_the_files(file):
+    _, _, optimizer = loaded(file)
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (0.123, 0.4)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 8, 300, -1])
+def test_a_file_cut_short_is_refused_with_the_remedy(file, keep):
+    file.write_bytes(file.read_bytes()[:keep])
+    message = rf"the checkpoint {file} cannot be continued: .*\. Delete the run's folder to start afresh"
+    with pytest.raises(UserError, match=message):
+        loaded(file)
+    with pytest.raises(UserError, match=message):
+        Checkpoint(file).epochs_done()
+
+
+@pytest.mark.parametrize("content", [b"not a checkpoint at all", b"\x00" * 64, b"\xff" * 64])
+def test_any_other_file_is_refused(file, content):
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be continued"):
+        loaded(file)
+    with pytest.raises(UserError, match="cannot be continued"):
+        Checkpoint(file).epochs_done()
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [None, {}, {"progress": "{"}, {"progress": "{}"}, {"progress": "7"}, {"progress": '{"epoch": 3}'}],
+    ids=str,
+)
+def test_a_file_without_its_progress_is_refused(file, progress):
+    save_file(load_file(file), file, progress)
+    with pytest.raises(UserError, match="cannot be continued"):
+        loaded(file)
+
+
+@pytest.mark.parametrize("other", ["batch norm", "larger"])
+def test_another_models_checkpoint_is_refused(file, other):
+    head = model("batch norm") if other == "batch norm" else nn.Sequential(model(), nn.Linear(2, 2))
+    with pytest.raises(UserError, match=r"cannot be continued: Error.* in loading state_dict"):
+        loaded(file, head)
+
+
+def test_a_file_that_lacks_a_tensor_is_refused(file):
+    content = load_file(file)
+    del content["model/head.connector.weight"]
+    save_file(content, file, metadata(file))
+    with pytest.raises(UserError, match=r'cannot be continued: (.|\n)*Missing key\(s\) in state_dict: "head.connector'):
+        loaded(file)

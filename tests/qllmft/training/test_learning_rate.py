@@ -1,0 +1,65 @@
+"""The learning rate of every epoch: closed forms against torch's schedulers, and what Adam really gets."""
+
+import math
+
+import pytest
+import torch
+from small_training import Recorder, examples
+
+from qllmft.config import TrainConfig
+from qllmft.training import fit, learning_rate
+
+
+def by_torch(config: TrainConfig) -> list[float]:
+    """Rates of all epochs by a torch scheduler that is stepped after each."""
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=config.lr)
+    if config.schedule == "cosine":
+        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=config.epochs)
+    else:
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=config.lr_decay)
+    rates = []
+    for _ in range(config.epochs):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+CONFIGS = [
+    TrainConfig(epochs=30, lr=2.5e-3),
+    TrainConfig(epochs=30, lr=2.5e-3, lr_decay=0.93),
+    TrainConfig(epochs=30, lr=0.1, schedule="cosine"),
+    TrainConfig(epochs=1, lr=0.1, schedule="cosine"),
+    TrainConfig(epochs=7, lr=3e-3, schedule="cosine"),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.schedule}-{c.lr_decay}-{c.epochs}")
+def test_every_epoch_has_the_rate_of_torchs_scheduler(config):
+    ours = [learning_rate(config, epoch) for epoch in range(1, config.epochs + 1)]
+    assert ours == pytest.approx(by_torch(config), rel=1e-9)
+    assert ours[0] == config.lr
+
+
+def test_closed_forms():
+    assert learning_rate(TrainConfig(lr=0.5, lr_decay=0.5), 4) == pytest.approx(0.0625)
+    cosine = TrainConfig(lr=0.2, epochs=12, schedule="cosine")
+    for epoch in range(1, 13):
+        assert learning_rate(cosine, epoch) == pytest.approx(0.1 * (1 + math.cos(math.pi * (epoch - 1) / 12)))
+    assert learning_rate(cosine, 7) == pytest.approx(0.1)  # half way
+    assert learning_rate(cosine, 13) == pytest.approx(0.0, abs=1e-12)  # where it would end
+
+
+@pytest.mark.parametrize("config", CONFIGS[1:3], ids=["exponential", "cosine"])
+def test_adam_gets_the_rate_that_the_metrics_show(config, monkeypatch):
+    used, shown = [], []
+    real = torch.optim.Adam.step
+
+    def step(self, *args, **kwargs):
+        used.append(self.param_groups[0]["lr"])
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    fit(Recorder(), examples(10), examples(4), config, 0, on_epoch=lambda m: shown.append(m.lr))
+    assert used == shown  # one batch an epoch
+    assert shown == pytest.approx(by_torch(config), rel=1e-9)

@@ -1,0 +1,167 @@
+"""A training that was stopped, however it was stopped, ends in the bits of one that was not."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from small_training import SETTINGS, STRUCTURES, examples, model, same_bits
+
+from qllmft.training import Checkpoint, EpochMetrics, Selection, fit, loop
+
+TRAIN, VALIDATION, SEED = examples(21), examples(9, seed=1), 5
+EPOCHS = SETTINGS.epochs
+AT_ONCE, NEVER = -1.0, 1e9
+
+
+def trained(
+    structure: str, path: Path | None = None, *, stop_at: int | None = None, seed: int = 0, config=SETTINGS
+) -> tuple[Selection, dict[str, torch.Tensor], list[EpochMetrics]]:
+    """A fit that Ctrl-C stops after epoch ``stop_at``, before that epoch is saved; and its metrics without seconds."""
+    head, metrics = model(structure, seed), []
+
+    def on_epoch(line: EpochMetrics) -> None:
+        metrics.append(replace(line, seconds=0.0))
+        if line.epoch == stop_at:
+            raise KeyboardInterrupt
+
+    selection = fit(
+        head, TRAIN, VALIDATION, config, SEED, checkpoint=Checkpoint(path) if path else None, on_epoch=on_epoch
+    )
+    return selection, head.state_dict(), metrics
+
+
+@pytest.fixture(params=STRUCTURES)
+def structure(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    return tmp_path / "checkpoint" / "state.safetensors"
+
+
+@pytest.fixture
+def every_epoch(monkeypatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", AT_ONCE)
+
+
+@pytest.mark.usefixtures("every_epoch")
+@pytest.mark.parametrize("done", range(EPOCHS))
+def test_continued_from_any_epoch_it_ends_in_the_same_bits(structure, file, tmp_path, done):
+    whole = trained(structure, tmp_path / "whole")
+    stopped, _, before = trained(structure, file, stop_at=done + 1)
+    assert stopped.epochs_done == done + 1
+    assert Checkpoint(file).epochs_done() == done
+    # other initial weights: all that counts is in the file
+    selection, weights, after = trained(structure, file, seed=99 if done else 0)
+    assert [m.epoch for m in after] == list(range(done + 1, EPOCHS + 1))
+    assert (selection, [*before[:done], *after]) == (whole[0], whole[2])
+    assert same_bits(weights, whole[1])
+    assert file.read_bytes() == (tmp_path / "whole").read_bytes()  # Adam's moments too
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_stopped_again_and_again_it_ends_in_the_same_bits(structure, file):
+    whole = trained(structure)
+    for epoch in (1, 3, 4, 4, 6):
+        assert not trained(structure, file, stop_at=epoch)[0].finished
+    selection, weights, _ = trained(structure, file)
+    assert selection == whole[0]
+    assert same_bits(weights, whole[1])
+
+
+@pytest.mark.parametrize("stop_at", range(1, EPOCHS + 1))
+@pytest.mark.parametrize("select", ["accuracy", "last"])
+def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, stop_at, select):
+    config = SETTINGS.model_copy(update={"select": select})
+    all_metrics = trained(structure, config=config)[2]
+    selection, weights, metrics = trained(structure, stop_at=stop_at, config=config)
+    assert metrics == all_metrics[:stop_at]
+    if select == "last":
+        best = metrics[-1]
+    else:
+        best = min(metrics, key=lambda m: (-m.validation_accuracy, m.validation_loss, m.epoch))
+    assert selection == Selection(best.epoch, best.validation_accuracy, stop_at, finished=False)
+    # the weights are those with which that epoch was validated
+    head = model(structure, seed=3)
+    head.load_state_dict(weights)
+    assert loop.evaluate(head, VALIDATION) == (best.validation_loss, best.validation_accuracy)
+
+
+def test_ctrl_c_in_the_middle_of_an_epoch_drops_that_epoch(structure, file, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", AT_ONCE)
+    head, batches = model(structure), []
+
+    def stop(*_: object) -> None:
+        batches.append(head.training)
+        if sum(batches) == 3 * 2 + 2:  # in the third epoch, of three batches each
+            raise KeyboardInterrupt
+
+    handle = head.register_forward_pre_hook(stop)
+    selection = fit(head, TRAIN, VALIDATION, SETTINGS, SEED, checkpoint=Checkpoint(file))
+    handle.remove()
+    two = trained(structure, stop_at=2)
+    assert selection == two[0]
+    assert same_bits(head.state_dict(), two[1])
+    assert same_bits(trained(structure, file)[1], trained(structure)[1])
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_the_initial_weights(structure, file):
+    head = model(structure)
+    head.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    selection = fit(head, TRAIN, VALIDATION, SETTINGS, SEED, checkpoint=Checkpoint(file))
+    assert (selection.epoch, selection.epochs_done, selection.finished) == (0, 0, False)
+    assert same_bits(head.state_dict(), model(structure).state_dict())
+    assert not file.exists()
+
+
+def test_with_no_checkpoint_yet_it_begins_again_and_ends_in_the_same_bits(structure, file, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", NEVER)
+    trained(structure, file, stop_at=4)
+    assert not file.exists()
+    selection, weights, metrics = trained(structure, file)
+    assert metrics[0].epoch == 1
+    whole = trained(structure)
+    assert selection == whole[0]
+    assert same_bits(weights, whole[1])
+    assert Checkpoint(file).epochs_done() == EPOCHS  # the last epoch is saved always
+
+
+def test_a_finished_training_is_not_trained_again(structure, file):
+    whole = trained(structure, file)
+    before = file.read_bytes()
+    selection, weights, metrics = trained(structure, file, seed=4)
+    assert metrics == []
+    assert selection == whole[0]
+    assert same_bits(weights, whole[1])
+    assert file.read_bytes() == before
+
+
+def test_the_checkpoint_is_written_every_five_seconds_and_at_the_end(file, monkeypatch):
+    now, saved = [100.0], []
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Checkpoint, "save", lambda self, state, *_: saved.append(state.epoch))
+    config = SETTINGS.model_copy(update={"epochs": 11})
+
+    def two_seconds(_: EpochMetrics) -> None:
+        now[0] += 2.0
+
+    fit(model(), TRAIN, VALIDATION, config, SEED, checkpoint=Checkpoint(file), on_epoch=two_seconds)
+    assert saved == [3, 6, 9, 11]
+
+
+@pytest.mark.parametrize("last", [3])
+def test_killed_in_the_middle_of_an_epoch_it_ends_in_the_same_bits(file, tmp_path, last):
+    script = Path(__file__).with_name("killed_training.py")
+    done = subprocess.run([sys.executable, str(script), str(file), str(last)], capture_output=True, check=False)
+    assert done.returncode == -9, done.stderr.decode()
+    assert Checkpoint(file).epochs_done() == last
+    selection, weights, metrics = trained("quantum", file)
+    assert [m.epoch for m in metrics] == list(range(last + 1, EPOCHS + 1))
+    whole = trained("quantum", tmp_path / "whole")
+    assert selection == whole[0]
+    assert same_bits(weights, whole[1])
+    assert file.read_bytes() == (tmp_path / "whole").read_bytes()

@@ -1,0 +1,92 @@
+"""Which epoch a run keeps: validation accuracy, then lower validation loss, then the earlier; or the last."""
+
+import inspect
+
+import pytest
+import torch
+from small_training import Recorder, examples, same_bits
+
+from qllmft.config import TrainConfig
+from qllmft.training import EpochMetrics, Examples, Selection, State, fit, loop
+
+# (loss, accuracy) of every epoch, and the epoch that wins
+SCRIPTS = [
+    ([(0.7, 0.5), (0.6, 0.8), (0.5, 0.6)], 2),  # the highest accuracy, not the lowest loss
+    ([(0.7, 0.8), (0.6, 0.8), (0.5, 0.7)], 2),  # of equals the lower loss
+    ([(0.6, 0.8), (0.7, 0.8), (0.6, 0.8)], 1),  # of equals in both the earlier
+    ([(0.6, 0.8), (0.6, 0.8), (0.5, 0.8), (0.5, 0.8)], 3),
+    ([(9.0, 0.0), (8.0, 0.0)], 2),  # nothing right at all
+    ([(0.1, 0.9), (0.1, 0.8), (0.05, 0.1)], 1),
+    ([(float("nan"), 0.5), (0.6, 0.4)], 1),
+]
+
+
+Weights = dict[str, torch.Tensor]
+
+
+def run(script, monkeypatch, **settings) -> tuple[Selection, Recorder, list[Weights], list[EpochMetrics]]:
+    """A fit whose validation says what the script says; the weights after every epoch."""
+    answers = iter(script)
+    monkeypatch.setattr(loop, "evaluate", lambda *_: next(answers))
+    model, after, metrics = Recorder(), [], []
+
+    def on_epoch(line: EpochMetrics) -> None:
+        metrics.append(line)
+        after.append({k: v.clone() for k, v in model.state_dict().items()})
+
+    config = TrainConfig(epochs=len(script), **settings)
+    return fit(model, examples(12), examples(4), config, 0, on_epoch=on_epoch), model, after, metrics
+
+
+@pytest.mark.parametrize(("script", "winner"), SCRIPTS)
+def test_the_model_holds_the_weights_of_the_selected_epoch(script, winner, monkeypatch):
+    selection, model, after, metrics = run(script, monkeypatch)
+    assert selection == Selection(winner, script[winner - 1][1], len(script), finished=True)
+    assert same_bits(model.state_dict(), after[winner - 1])
+    assert not any(same_bits(after[i], after[winner - 1]) for i in range(len(after)) if i != winner - 1)
+    assert [m.epoch for m in metrics] == list(range(1, len(script) + 1))
+    assert [m.validation_accuracy for m in metrics] == [accuracy for _, accuracy in script]
+    assert [m.validation_loss for m in metrics] == pytest.approx([loss for loss, _ in script], nan_ok=True)
+
+
+@pytest.mark.parametrize(("script", "winner"), SCRIPTS)
+def test_or_the_last_epoch_wins_whatever_validation_says(script, winner, monkeypatch):
+    selection, model, after, _ = run(script, monkeypatch, select="last")
+    assert selection == Selection(len(script), script[-1][1], len(script), finished=True)
+    assert same_bits(model.state_dict(), after[-1])
+
+
+def test_before_the_first_epoch_any_epoch_is_better():
+    model = Recorder()
+    state = State.initial(model)
+    assert (state.epoch, state.best_epoch) == (0, 0)
+    assert state.after(1, 0.0, 1e9, model).best_epoch == 1
+
+
+def test_the_best_weights_are_a_copy_that_training_does_not_reach():
+    model = Recorder()
+    state = State.initial(model).after(1, 0.5, 1.0, model)
+    with torch.no_grad():
+        model.layer.weight.fill_(3.0)
+    assert float(state.best_weights["layer.weight"].abs().max()) == 0.0
+
+
+def test_the_test_set_cannot_be_reached_from_fit():
+    """Two sets of examples go in, and they are named: there is no door for a third."""
+    parameters = inspect.signature(fit).parameters
+    assert list(parameters) == ["model", "train", "validation", "config", "seed", "checkpoint", "on_epoch"]
+    taking_examples = [name for name, p in parameters.items() if "Examples" in str(p.annotation)]
+    assert taking_examples == ["train", "validation"]
+
+
+def test_no_validation_label_reaches_the_weights():
+    """With the last epoch kept, other validation labels change the metrics and not one bit of the model."""
+    train, validation = examples(20), examples(10, seed=1)
+    config = TrainConfig(epochs=3, select="last", lr=0.1)
+    results = []
+    for labels in (validation.y, 1 - validation.y):
+        model = Recorder()
+        selection = fit(model, train, Examples(validation.x, labels), config, 0)
+        results.append((model.state_dict(), selection.validation_accuracy))
+    assert same_bits(results[0][0], results[1][0])
+    assert results[0][1] + results[1][1] == pytest.approx(1.0)
