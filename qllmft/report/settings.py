@@ -11,8 +11,6 @@ from typing import Any
 from qllmft.config import RunConfig
 from qllmft.presets import load_preset, preset_names
 
-FAVOURITE = "recommended"  # among presets that are equally near
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -72,10 +70,10 @@ def describe_settings(config: RunConfig) -> Configuration:
     settings = dict(_flat(config.model_dump(mode="json")))
     presets = {name: dict(_flat(load_preset(name).config().model_dump(mode="json"))) for name in preset_names()}
 
-    def distance(name: str) -> tuple[int, bool, str]:
+    def distance(name: str) -> tuple[int, str]:
         theirs = presets[name]
         different = sum(settings.get(key) != theirs.get(key) for key in settings.keys() | theirs.keys())
-        return different, name != FAVOURITE, name
+        return different, name
 
     nearest = min(presets, key=distance)
     theirs = presets[nearest]

@@ -1,6 +1,7 @@
 """What stands on the page, that nothing in it is trusted, and what the command refuses."""
 
 import json
+import re
 import shlex
 from html.parser import HTMLParser
 
@@ -73,6 +74,8 @@ def test_everything_is_on_the_page(make_run):
         "40 training, 12 validation, 60 test texts",
         "selected: epoch 3",
         "cross-entropy (nats)",
+        "at the selected one training 0.333, validation 0.367",
+        "at the selected epoch 65.0 %",
         "20 of 30 test texts that the quantum head got wrong, evenly spaced",
         "single-10q",
         "model.n_qubits",
@@ -133,6 +136,18 @@ def test_mistakes_are_bounded_and_spread():
     assert (shown[0], shown[-1]) == (0, 100)
     assert {len(mistake.text) for mistake in answers.mistakes} == {1000}
     assert (answers.mistakes[0].label, answers.mistakes[0].answer) == ("a", "b")
+
+
+def test_bars_have_one_scale_for_all(make_run):
+    """What is drawn, turned back into shares, is the interval: from the lowest limit (4) to the highest (96)."""
+    folder = make_run(rivals=(("SVC", 50), ("MLP", 20)))
+    intervals = [row["test"]["interval95"] for row in folder.read_result()["models"]]
+    low, high = min(i[0] for i in intervals), max(i[1] for i in intervals)
+    drawn = re.findall(r'<line x1="([\d.]+)" x2="([\d.]+)"', render_report(folder))
+    assert len(drawn) == 3
+    for (left, right), interval in zip(drawn, intervals, strict=True):
+        back = [low + (float(x) - 4) / 92 * (high - low) for x in (left, right)]
+        assert back == pytest.approx(interval, abs=1e-3)
 
 
 def test_no_mistakes(make_run):
