@@ -234,10 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not job.children:
             return dict(job.results or {})
         jobs = self.server.sandbox.store.jobs
-        order = sorted(job.children, reverse=True) if reorder else job.children
-        if reorder and order == job.children:
-            order = order[::-1]
-        return {child: jobs[child].results for child in order}
+        return {child: jobs[child].results for child in (reversed(job.children) if reorder else job.children)}
 
     def _control(self, method: str, path: list[str], body: bytes) -> dict[str, Any]:
         """/sandbox: what no real server has."""
