@@ -93,7 +93,7 @@ def result_table(result: dict[str, Any]) -> Table:
         title_style="",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, 1, 0, 0),
     )
     table.add_column("model", no_wrap=True)
     for column in ("parameters", "validation", "test [95 % interval]", "seconds"):
