@@ -12,11 +12,13 @@ from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
+from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.aer.simulator import check_request, derive_seed, gpu_obstacle, run, sample
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Availability, Backend, Capabilities, Expectations
+from qllmft_backends.spsa import SpsaGradient
 
 _THREADS_SHARE_A_SAMPLE_ABOVE = 14  # qubits; Aer's default statevector_parallel_threshold
 
@@ -29,7 +31,11 @@ class AerStatevectorOptions(BaseModel):
         precision: of the amplitudes; with ``single``, values are exact to about 1e-6.
         max_parallel_threads: threads of Aer; 0: one a core. 1 where the cores are shared.
         shots: measurements a sample; None: exact values.
-        seed: of the shots; the same seed and question give the same counts.
+        seed: of the shots, and of SPSA's signs; the same seed and question give the same counts.
+        gradient_method: for training: ``parameter_shift``, two circuits an angle; or ``spsa``, two circuits a
+            perturbation whatever the number of angles, with a spread that grows with it.
+        spsa_step_rad: perturbation of each angle, in radians.
+        spsa_batch: perturbations averaged for one gradient.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,10 +44,13 @@ class AerStatevectorOptions(BaseModel):
     max_parallel_threads: int = Field(0, ge=0)
     shots: int | None = Field(None, ge=2)
     seed: int = Field(0, ge=0)
+    gradient_method: Literal["parameter_shift", "spsa"] = "parameter_shift"
+    spsa_step_rad: float = Field(0.2, gt=0)
+    spsa_batch: int = Field(1, ge=1)
 
 
 class AerStatevectorBackend(Backend):
-    """Any unitary circuit without noise. Gradients by parameter shift: ``adjoint`` is faster wherever it can run.
+    """Any unitary circuit without noise. Gradients by parameter shift or SPSA: ``adjoint`` is faster where it can run.
 
     Raises:
         BackendError: for ``device="GPU"`` where Aer finds none, with the remedy.
@@ -66,6 +75,12 @@ class AerStatevectorBackend(Backend):
     def availability(cls) -> Availability:
         """On the CPU always; the note says whether there is a GPU."""
         return Availability(True, gpu_obstacle() or "Aer finds a GPU: device='GPU' works.")
+
+    def gradient(self) -> BaseEstimatorGradient:
+        """Gradients for `EstimatorQNN` by the method of the options."""
+        if self.options.gradient_method == "spsa":
+            return SpsaGradient(self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed)
+        return super().gradient()
 
     @property
     def capabilities(self) -> Capabilities:

@@ -21,7 +21,6 @@ from qllmft_backends.ionq.collector import Progress, collect
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
 from qllmft_backends.ionq.cost import Confirm, CostEstimate, Purse, check_training, training_circuits
 from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQJobFailedError, IonQRequestError
-from qllmft_backends.ionq.gradient import SpsaGradient
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import draw, expectations
 from qllmft_backends.ionq.options import (
@@ -34,6 +33,7 @@ from qllmft_backends.ionq.options import (
 from qllmft_backends.ionq.sender import send, settle
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.protocol import Availability, Backend, Capabilities, Expectations
+from qllmft_backends.spsa import SpsaGradient
 
 FORTE_QUBITS = 36
 SIMULATOR_QUBITS = 29

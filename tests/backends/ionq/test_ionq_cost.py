@@ -11,8 +11,8 @@ from ionq.helpers import ask, assert_paid_once, make_problem
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_backends.ionq import CostRefusedError, PaidTrainingError
 from qllmft_backends.ionq.cost import training_circuits
-from qllmft_backends.ionq.gradient import SpsaGradient
 from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.spsa import SpsaGradient
 
 # The sandbox's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit gates.
 EACH = 1000 * (12e-6 + 6e-5)
