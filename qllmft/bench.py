@@ -117,6 +117,7 @@ def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: in
         angles = random.uniform(-np.pi, np.pi, program.n_angles)
     else:
         angles = program.angles(random.uniform(-np.pi, np.pi, (batch_size, len(program.parameters))))
+    angles = angles.astype(np.float32)  # as training has them
     cotangent = random.normal(size=(batch_size, n_qubits))
 
     def step() -> None:
