@@ -92,7 +92,7 @@ class ConsoleReporter(Reporter):
 
 
 def result_table(result: dict[str, Any]) -> Table:
-    """The table at the end of a run: every head on the same split, and on the same embeddings where the body is frozen."""
+    """The table at the end of a run: every head on the same split, and the same embeddings where the body is frozen."""
     sizes = result["data"]["sizes"]
     table = Table(
         title=f"{result['data']['source']}: {sizes['train']} training, {sizes['validation']} validation, "

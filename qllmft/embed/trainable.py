@@ -62,7 +62,7 @@ class TrainableBody(nn.Module):
         return embeddings[:, : self._body.dimension].cpu()
 
     def save(self, folder: Path) -> None:
-        """Write the body as sentence-transformers does (safetensors), in one step: all of the folder or the old one."""
+        """Write the body as sentence-transformers does (safetensors); a crash never leaves a part of it."""
         fresh = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     record = {
         "format": FORMAT,
         "model": model.config.model_dump(mode="json"),
-        "body": body.model_dump(mode="json"),
+        "body": body.model_dump(mode="json", exclude={"trainable", "contrastive"}),  # how it was made is the run's
         **({"own_body": True} if model.own_body else {}),
         "body_identity": model.body_identity,
         "dimension": model.dimension,

@@ -55,17 +55,19 @@ def draw_pairs(labels: NDArray[np.int64], iterations: int, seed: int) -> Pairs:
         seed: of the drawing.
     """
     random = numpy_generator(seed, "contrastive pairs")
-    rows = np.arange(len(labels))
-    first, second, same = [], [], []
-    for _ in range(iterations):
-        for row in rows:
-            alike = labels == labels[row]
-            for partners, value in ((rows[alike & (rows != row)], 1.0), (rows[~alike], 0.0)):
-                if len(partners):
-                    first.append(row)
-                    second.append(random.choice(partners))
-                    same.append(value)
-    return Pairs(np.array(first, np.int64), np.array(second, np.int64), np.array(same, np.float32))
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], float]] = []
+    for label in np.unique(labels):
+        alike, others = np.flatnonzero(labels == label), np.flatnonzero(labels != label)
+        for _ in range(iterations):
+            if len(alike) > 1:
+                place = random.integers(len(alike) - 1, size=len(alike))
+                place += place >= np.arange(len(alike))  # never itself
+                parts.append((alike, alike[place], 1.0))
+            if len(others):
+                parts.append((alike, random.choice(others, len(alike)), 0.0))
+    first, second = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
+    same = np.concatenate([np.full(len(part[0]), part[2], np.float32) for part in parts])
+    return Pairs(first, second, same)
 
 
 def fit_contrastive(
