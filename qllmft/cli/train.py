@@ -80,7 +80,8 @@ def train(
 ) -> None:
     """Train a quantum head and its classical rivals on labelled texts, and print how they compare.
 
-    The language model is frozen, unless body.trainable or body.contrastive says otherwise. The epoch is chosen on validation accuracy alone; the test set is read once.
+    The language model is frozen, unless body.trainable or body.contrastive says otherwise. The epoch is chosen on
+    validation accuracy alone; the test set is read once.
     """
     given: dict[str, Any] = {
         "data.source": data,

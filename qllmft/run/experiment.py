@@ -103,6 +103,8 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
         elif frozen:
             head.fit(frozen.train, frozen.validation)
         seconds = time.perf_counter() - started
+    if together:  # a long training may have been continued: all of its epochs, whenever they were made
+        seconds = sum(metrics.seconds for metrics in folder.metrics())
     trained = body
     if together:
         together.body.save(folder.model_body)

@@ -77,9 +77,9 @@ def similarities(vectors, labels):
 def test_held_out_texts_of_one_label_come_together_and_others_move_apart(tiny_bert):
     held_out, body = table(40, seed=9), trainable(tiny_bert)
     same, different = similarities(body.body.encode(held_out.texts), held_out.labels)
-    loss = fit_contrastive(body, table(60), ContrastiveConfig(iterations=4, lr=0.01, batch_size=16), 0)
+    loss = fit_contrastive(body, table(60), ContrastiveConfig(iterations=4, epochs=3, lr=0.01, batch_size=16), 0)
     same_after, different_after = similarities(body.body.encode(held_out.texts), held_out.labels)
-    assert loss < 0.22, "a quarter where nothing was learned: targets are 0 and 1"
+    assert loss < 0.2, "a quarter where nothing was learned: targets are 0 and 1"
     assert same_after - different_after > same - different + 0.25
     assert different_after < different
 
