@@ -106,6 +106,48 @@ def _fit(
 ) -> Selection:
     """The loop itself; see `fit`."""
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+    def train_epoch(epoch: int, lr: float) -> EpochNumbers:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        train_loss = _train_epoch(model, optimizer, train, config, seed, epoch)
+        reseed(model, derive_seed(seed, "validation noise", epoch))
+        loss, accuracy = evaluate(model, validation)
+        return EpochNumbers(train_loss, loss, accuracy, exact_accuracy(model, validation))
+
+    return run_epochs(model, optimizer, config, train_epoch, checkpoint, CHECKPOINT_EVERY_S, on_epoch)
+
+
+@dataclass(frozen=True)
+class EpochNumbers:
+    """What an epoch gave; see `EpochMetrics`."""
+
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_accuracy_exact: float | None
+
+
+def run_epochs(
+    model: nn.Module,
+    optimizer: torch.optim.Adam,
+    config: TrainConfig,
+    train_epoch: Callable[[int, float], EpochNumbers],
+    checkpoint: Checkpoint | None,
+    checkpoint_every_s: float,
+    on_epoch: Callable[[EpochMetrics], None] | None,
+) -> Selection:
+    """Schedule, selection and checkpoints around the epochs, whatever is trained in them.
+
+    Args:
+        model: holds the weights of the selected epoch afterwards.
+        optimizer: of the model's weights.
+        config: epochs, schedule, selection.
+        train_epoch: trains and validates one epoch: its number, from 1, and its learning rate.
+        checkpoint: where to continue from and to save to; nothing is saved where None.
+        checkpoint_every_s: seconds between two savings; the last epoch is saved always.
+        on_epoch: called after every epoch.
+    """
     state = checkpoint.load(model, optimizer) if checkpoint else None
     state = state or State.initial(model)
     saved_at = time.monotonic()
@@ -114,17 +156,13 @@ def _fit(
         for epoch in range(state.epoch + 1, config.epochs + 1):
             started = time.perf_counter()
             lr = learning_rate(config, epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            train_loss = _train_epoch(model, optimizer, train, config, seed, epoch)
-            reseed(model, derive_seed(seed, "validation noise", epoch))
-            loss, accuracy = evaluate(model, validation)
-            exact = exact_accuracy(model, validation)
+            numbers = train_epoch(epoch, lr)
+            loss, accuracy = numbers.validation_loss, numbers.validation_accuracy
             state = state.after(epoch, accuracy, loss, model, select=config.select)
             if on_epoch:
-                seconds = time.perf_counter() - started
-                on_epoch(EpochMetrics(epoch, train_loss, loss, accuracy, lr, seconds, exact))
-            if checkpoint and (time.monotonic() - saved_at > CHECKPOINT_EVERY_S or epoch == config.epochs):
+                seconds, exact = time.perf_counter() - started, numbers.validation_accuracy_exact
+                on_epoch(EpochMetrics(epoch, numbers.train_loss, loss, accuracy, lr, seconds, exact))
+            if checkpoint and (time.monotonic() - saved_at > checkpoint_every_s or epoch == config.epochs):
                 checkpoint.save(state, model, optimizer)
                 saved_at = time.monotonic()
     except KeyboardInterrupt:
