@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from rich.table import Table
 from qllmft.run import Reporter, body_name
 from qllmft.training import EpochMetrics
 
+EVERY_S = 0.25  # between two drawings of a bar: an epoch of a small circuit takes less time than a drawing
 PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
 
 
@@ -53,7 +55,13 @@ class ConsoleReporter(Reporter):
         with self._bar() as progress:
             task = progress.add_task("training", total=epochs, completed=done, fields="")
 
+            drawn_at = -EVERY_S
+
             def report(m: EpochMetrics) -> None:
+                nonlocal drawn_at
+                if self._console.is_terminal and m.epoch < epochs and time.monotonic() - drawn_at < EVERY_S:
+                    return
+                drawn_at = time.monotonic()
                 numbers = f"loss {m.train_loss:.4f}  validation {100 * m.validation_accuracy:.1f} %"
                 progress.update(task, completed=m.epoch, fields=numbers)
                 if not self._console.is_terminal and m.epoch % max(1, epochs // PLAIN_LINES) == 0:
@@ -88,6 +96,7 @@ class ConsoleReporter(Reporter):
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
+            refresh_per_second=1 / EVERY_S,
         )
 
 

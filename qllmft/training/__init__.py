@@ -15,6 +15,7 @@ from qllmft.training.loop import (
     logits_of,
     one_torch_thread,
 )
+from qllmft.training.step import Step, step_of
 
 __all__ = [
     "PAPER_STEPS",
@@ -24,6 +25,7 @@ __all__ = [
     "Examples",
     "Selection",
     "State",
+    "Step",
     "contrastive_steps",
     "evaluate",
     "exact_accuracy",
@@ -33,4 +35,5 @@ __all__ = [
     "learning_rate",
     "logits_of",
     "one_torch_thread",
+    "step_of",
 ]

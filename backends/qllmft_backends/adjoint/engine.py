@@ -21,6 +21,7 @@ from qllmft_backends.errors import BackendError
 Real = NDArray[np.floating]
 SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
 EVALUATION_BYTES = 64 * 2**20  # states held at once where no gradient will be asked for
+KEPT_BYTES = 16 * 2**20  # states of other batch sizes that are kept for their next pass
 _MAX_QUBITS = 30
 _PAGE = 4096
 # The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
@@ -258,9 +259,14 @@ class AdjointEngine:
         return raw[offset : offset + chunks * row].view(self.dtype).reshape(chunks, row // self._itemsize)
 
     def _give(self, states: Real) -> None:
-        """Keep states for the next pass; one forward and one backward need two sets, and a third for shots."""
+        """Keep states for the next pass.
+
+        One forward and one backward need two sets, and a third for shots; a training also has a smaller last batch and
+        a validation set, whose states are kept beside them where they are small.
+        """
         self._free.append(states)
-        del self._free[: -3 if self._with_shots else -2]
+        while len(self._free) > (3 if self._with_shots else 2) and sum(s.nbytes for s in self._free) > KEPT_BYTES:
+            del self._free[0]
 
     def _release(self, tape: Tape) -> None:
         """Give back what a tape holds, where no backward sweep will come."""
