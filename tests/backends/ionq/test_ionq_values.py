@@ -193,7 +193,7 @@ def test_what_changes_the_meaning_of_a_result_is_measured_anew(box, forte, simul
 def test_error_mitigation_and_noise_are_always_explicit(box, forte, simulator, problem):
     ask(forte(), problem)
     ask(forte(error_mitigation="debiasing"), problem)
-    ask(simulator(noise_model="forte-1", shots=10, seed=9), problem)
+    ask(simulator(noise="forte1", shots=10, seed=9), problem)
     sent = {j.payload["backend"]: [] for j in box.store.jobs.values()}
     for job in box.store.jobs.values():
         sent[job.payload["backend"]].append((job.payload.get("settings"), job.payload.get("noise")))
