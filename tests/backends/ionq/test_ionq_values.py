@@ -16,6 +16,7 @@ from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.measure import draw, expectations, read_probabilities
 from qllmft_backends.ionq.sandbox import Sandbox, Store
+from qllmft_backends.noise import PRESETS
 
 
 def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
@@ -292,8 +293,8 @@ def test_calibration(forte):
     calibration = forte().calibration()
     assert calibration.qubits == 36
     assert (calibration.one_qubit_s, calibration.two_qubit_s) == (130e-6, 970e-6)
-    assert calibration.noise().two_qubit_rate == pytest.approx(4.949e-3)
-    assert calibration.noise().one_qubit_rate == pytest.approx(2.667e-4)
+    assert calibration.noise().two_qubit_rate == pytest.approx(PRESETS["forte1"].two_qubit_rate)
+    assert calibration.noise().one_qubit_rate == pytest.approx(PRESETS["forte1"].one_qubit_rate)
 
 
 def test_a_sandbox_says_so_in_the_ledger(forte, problem):
