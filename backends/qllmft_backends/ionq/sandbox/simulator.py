@@ -21,10 +21,10 @@ State = NDArray[np.complex64]  # (T, 2**n)
 # r / 4**n. The sandbox uses Forte-1's noise for Forte Enterprise too, whose own it does not know.
 NOISE: dict[str, GateNoise] = {
     "ideal": CLOUD_NOISE["ideal"],
-    "aria-1": CLOUD_NOISE["aria-1"],
-    "aria-2": CLOUD_NOISE["aria-2"],
     "forte-1": CLOUD_NOISE["forte-1"],
     "forte-enterprise-1": CLOUD_NOISE["forte-1"],
+    "aria-1": CLOUD_NOISE["aria-1"],
+    "aria-2": CLOUD_NOISE["aria-2"],
 }
 MAX_QUBITS_IDEAL = 20
 MAX_QUBITS_NOISY = 14
