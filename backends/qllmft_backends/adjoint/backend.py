@@ -170,7 +170,7 @@ def _cuda() -> Any:
         from qllmft_backends.adjoint import cuda
     except ImportError as error:
         raise BackendError(
-            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): pip install 'qllmft[gpu]'."
+            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): pip install 'qllmft[cuda]'."
         ) from error
     return cuda
 
