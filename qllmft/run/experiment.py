@@ -16,6 +16,7 @@ from qllmft.data import Corpus, Splits, read_corpus, split_corpus
 from qllmft.embed import body_identity, embed, locate_body
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
+from qllmft.heads.classifier import check_classes
 from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
 from qllmft.run.answers import TestAnswers
 from qllmft.run.folder import RunFolder
@@ -63,7 +64,9 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
     """
     reporter = reporter or Reporter()
     folder = RunFolder(out or Path("runs") / config.identity)
+    folder.check_can_be_made()
     corpus = read_corpus(config.data)
+    check_classes(config.model, corpus.n_classes)
     splits = split_corpus(corpus, config.data, config.seed)
     finished = _finished(folder, config, corpus)
     if finished:
