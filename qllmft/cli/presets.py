@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -28,7 +29,7 @@ def presets(
     from qllmft.paper.counts import preset_parameters
     from qllmft.presets import load_preset, preset_names
 
-    listed = [load_preset(name) for name in preset_names()]
+    listed = [load_preset(name) for name in sorted(preset_names(), key=_natural)]
     sources = sorted({part for preset in listed for part in preset.source} | {OURS})
     if source is not None:
         by_fold = {known.casefold(): known for known in sources}
@@ -64,5 +65,11 @@ def presets(
     for preset in listed:
         parameters = preset_parameters(preset)
         shown = "training decides" if parameters is None else f"{parameters:,}"
-        table.add_row(preset.name, ", ".join(preset.source) or OURS, shown, preset.title)
+        title = preset.title.rpartition(" (")[0] if preset.source else preset.title  # its tables have a column
+        table.add_row(preset.name, ", ".join(preset.source) or OURS, shown, title)
     console.print(table, highlight=False)
+
+
+def _natural(name: str) -> list[str | int]:
+    """A key that puts 48 before 144."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

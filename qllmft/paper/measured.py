@@ -170,7 +170,7 @@ class Measured:
 def measure(experiment: Experiment, records: Iterable[Record]) -> list[Measured]:
     """The experiment's results, by circumstances: the longest training first, then the most seeds."""
     groups: dict[Circumstances, dict[tuple[Any, ...], Candidate]] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: record.config.seed):
         row = experiment.row_of(record)
         if row is None:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from string import ascii_lowercase
 from typing import Any
@@ -70,7 +71,7 @@ def render_page(records: Sequence[Record]) -> str:
     found = {preset: measured for preset in presets if (measured := measure(Experiment(preset), records))}
     letters = dict(zip(sorted({str(m[0].circumstances) for m in found.values()}), ascii_lowercase, strict=False))
     lines = [_line(value, found, letters) for value in paper.of("accuracy")]
-    counts = {name: preset_counts(load_preset(name)) for name in preset_names() if load_preset(name).source}
+    counts = _counts()
     return environment.get_template("page.md.j2").render(
         paper=paper,
         tables=[(table, [line for line in lines if line.published.where == table]) for table in RESULT_TABLES],
@@ -85,6 +86,12 @@ def render_page(records: Sequence[Record]) -> str:
         on_the_spot=[name for name, figure in FIGURES.items() if not figure.needs_runs],
         dash=NONE,
     )
+
+
+@cache
+def _counts() -> dict[str, PresetCounts]:
+    """Of the paper's presets, by name."""
+    return {name: preset_counts(load_preset(name)) for name in preset_names() if load_preset(name).source}
 
 
 def _line(value: Published, found: dict[str, list[Measured]], letters: dict[str, str]) -> Line:
