@@ -91,7 +91,15 @@ def draw_sampler(data: SamplerFigure) -> Any:
     left, right = figure.subplots(1, 2)
     color = style.BLUE if data.sampler == "gaussian" else style.ORANGE
     sigma = data.standard_deviation
-    left.hist(data.draws, bins=40, density=True, color=color, alpha=0.55, label=f"{len(data.draws):,} draws")
+    left.hist(
+        data.draws,
+        bins=40,
+        density=True,
+        histtype="stepfilled",
+        color=color,
+        alpha=0.55,
+        label=f"{len(data.draws):,} draws",
+    )
     x = np.linspace(data.exact - 4 * sigma, data.exact + 4 * sigma, 200)
     density = np.exp(-(((x - data.exact) / sigma) ** 2) / 2) / (sigma * np.sqrt(2 * np.pi))
     left.plot(x, density, color=style.INK, lw=1.2, label=r"normal, $\sqrt{(1-\langle Z\rangle^2)/S}$")
