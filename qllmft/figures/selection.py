@@ -40,10 +40,10 @@ def where(records: Iterable[Record], settings: Mapping[str, Any]) -> list[Record
     for name, value in settings.items():
         if name not in known:
             raise UserError(f"--where {name}: there is no such setting; expected one such as train.epochs=100.")
-        found = {settings_of(record.config)[name] for record in kept}
-        kept = [record for record in kept if settings_of(record.config)[name] == value]
+        found = [settings_of(record.config).get(name) for record in kept]
+        kept = [record for record, has in zip(kept, found, strict=True) if has == value]
         if not kept:
-            values = ", ".join(sorted(map(str, found)))
+            values = ", ".join(sorted({str(has) for has in found}))
             raise UserError(f"--where {name}={value}: no run has it; the runs have {values}.")
     return kept
 
@@ -72,8 +72,8 @@ def select(
     if len(by_circumstances) > 1:
         listed = "; ".join(f"{c} ({len(found)} points)" for c, found in by_circumstances.items())
         raise UserError(
-            f"figure {figure} would mix runs of different circumstances: {listed}. Choose with --where, for instance "
-            f"--where train.epochs={next(iter(by_circumstances)).training[1]}, or with another --runs."
+            f"figure {figure} would mix runs of different circumstances: {listed}. Choose with "
+            f"{_choice(by_circumstances)}."
         )
     ((circumstances, found),) = by_circumstances.items()
     missing = tuple(experiment for i, experiment in enumerate(experiments) if i not in found)
@@ -81,6 +81,22 @@ def select(
         example = next(iter(found.values())).chosen.records
         raise UserError(_missing_text(figure, missing, example, folder, "is incomplete"))
     return Selection(circumstances, tuple(found.get(i) for i in range(len(experiments))), missing)
+
+
+def _choice(circumstances: Iterable[Circumstances]) -> str:
+    """What tells two of the circumstances apart."""
+    first, second, *_ = (_settings(each) for each in circumstances)
+    name = next((name for name in first if first[name] != second[name]), None)
+    if name is None:  # other texts of the same name, or another body
+        return "another --runs"
+    value = second[name] if first[name] is None else first[name]
+    return f"--where {name}={value}, or with another --runs"
+
+
+def _settings(circumstances: Circumstances) -> dict[str, Any]:
+    drawn = {f"data.{name}": value for name, value in circumstances.drawn}
+    epochs, body = circumstances.training[1], circumstances.body
+    return {"train.epochs": epochs, "body.model": body, "data.source": circumstances.data, **drawn}
 
 
 def _missing_text(

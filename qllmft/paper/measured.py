@@ -88,7 +88,10 @@ class Circumstances:
     def __str__(self) -> str:
         key, value = self.training
         how = f"{value} epochs" if key == "epochs" else f"{value} grid"
-        return f"{self.data}, body {self.body} ({self.dimension}-d), {how}"
+        drawn = dict(self.drawn)
+        texts = "" if drawn["n_per_label"] is None else f" ({drawn['n_per_label']} drawn a label)"
+        given = ", its own splits" if drawn["protocol"] == "given" else ""
+        return f"{self.data}{texts}{given}, body {self.body} ({self.dimension}-d), {how}"
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,8 @@ class Summary:
     def of(cls, values: Sequence[float]) -> Summary:
         """Of one value a seed.
 
-        >>> Summary.of([0.7, 0.8, 0.9])
-        Summary(mean=0.8, half_width=0.248..., n=3)
+        >>> Summary.of([1.0, 2.0, 3.0])
+        Summary(mean=2.0, half_width=2.484..., n=3)
         """
         n = len(values)
         half = None if n < 2 else float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5)

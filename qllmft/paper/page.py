@@ -81,6 +81,7 @@ def render_page(records: Sequence[Record]) -> str:
         crossover=(paper.of("crossover")[0], crossover_qubits(ModelConfig())),
         times=paper.of("training_time"),
         circumstances=letters,
+        bodies=sorted({m[0].circumstances.body for m in found.values()}),
         n_runs=len(records),
         rates=sorted({candidate.swept[0] for m in found.values() for candidate in m[0].candidates if candidate.swept}),
         on_the_spot=[name for name, figure in FIGURES.items() if not figure.needs_runs],

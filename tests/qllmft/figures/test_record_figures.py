@@ -112,11 +112,20 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
         assert config == Experiment(experiment.preset, {**experiment.overrides, **settings}).config
 
 
-def test_runs_of_different_circumstances_are_not_mixed(made_run, figure):
+@pytest.mark.parametrize(
+    ("other", "choice"),
+    [
+        ({"train__epochs": 300}, "--where train.epochs=100"),
+        ({"train__epochs": 100, "data": "other"}, "--where data.source=sst2"),
+        ({"train__epochs": 100, "data__n_per_label": 64}, "--where data.n_per_label=64"),
+    ],
+)
+def test_runs_of_different_circumstances_are_not_mixed(made_run, figure, other, choice):
     made_run("multi-10q", train__epochs=100)
-    made_run("multi-12q", train__epochs=300)
-    with pytest.raises(UserError, match=r"would mix runs of different circumstances: .*Choose with --where"):
+    made_run("multi-12q", **other)
+    with pytest.raises(UserError, match=r"would mix runs of different circumstances: (.*) Choose with") as caught:
         figure("8b", partial=True)
+    assert f"Choose with {choice}, or with another --runs." in str(caught.value)
 
 
 def test_layers_over_re_uploads(made_run, figure):

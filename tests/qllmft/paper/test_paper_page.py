@@ -1,6 +1,7 @@
 """The page: every published number on it, ours beside them, and the committed one made from the committed records."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,17 @@ def test_ours_stand_beside_them_with_seeds_and_circumstances(made_run, tmp_path)
     assert page["Trained parameters", "SVC 296"][2] == "300 to 301"
     assert "- a: sst2, body minilm (384-d), 100 epochs" in text
     assert "- b: sst2, body minilm (384-d), paper grid" in text
+
+
+def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
+    made_run("single-10q")
+    (record,) = read_records([tmp_path])
+    assert "Ours are not that experiment" in render_page([record])
+    body = record.config.body.model_copy(update={"model": published().body})
+    same = replace(record, config=record.config.model_copy(update={"body": body}))
+    text = render_page([same])
+    assert "Ours are not that experiment" not in text
+    assert f"- a: sst2, body {published().body} (384-d), 800 epochs" in text
 
 
 def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, tmp_path):
