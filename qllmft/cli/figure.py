@@ -15,7 +15,10 @@ def figure(
     name: Annotated[str, typer.Argument(help="5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")],
     runs: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of run folders, at any depth, or a .json file of `qllmft paper`. May be repeated."),
+        typer.Option(
+            help="Folder of run folders, at any depth, or a .json file of `qllmft paper`. May be repeated.",
+            show_default="runs",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The drawing: .svg, .png or .pdf.", show_default="figure-NAME.svg")

@@ -147,4 +147,4 @@ def seeds_note(data: AccuracyFigure) -> str:
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     if counts[-1] == 1:
         return "one seed, so no intervals"
-    return f"{seeds} seeds, bars: 95 % interval of their mean"
+    return f"{seeds} seeds, bars: 95 % interval"

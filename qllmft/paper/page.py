@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -72,6 +72,8 @@ def render_page(records: Sequence[Record]) -> str:
     letters = dict(zip(sorted({str(m[0].circumstances) for m in found.values()}), ascii_lowercase, strict=False))
     lines = [_line(value, found, letters) for value in paper.of("accuracy")]
     counts = _counts()
+    used = _records_of(m[0] for m in found.values())
+    shorter = _records_of(measured for m in found.values() for measured in m[1:]) - used
     return environment.get_template("page.md.j2").render(
         paper=paper,
         tables=[(table, [line for line in lines if line.published.where == table]) for table in RESULT_TABLES],
@@ -82,11 +84,17 @@ def render_page(records: Sequence[Record]) -> str:
         times=paper.of("training_time"),
         circumstances=letters,
         bodies=sorted({m[0].circumstances.body for m in found.values()}),
-        n_runs=len(records),
+        n_used=len(used),
+        n_shorter=len(shorter),
         rates=sorted({candidate.swept[0] for m in found.values() for candidate in m[0].candidates if candidate.swept}),
         on_the_spot=[name for name, figure in FIGURES.items() if not figure.needs_runs],
         dash=NONE,
     )
+
+
+def _records_of(measured: Iterable[Measured]) -> set[int]:
+    """Which runs stand behind results, by their `id`."""
+    return {id(record) for m in measured for candidate in m.candidates for record in candidate.records.values()}
 
 
 @cache

@@ -87,6 +87,16 @@ def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
     assert f"- a: sst2, body {published().body} (384-d), 800 epochs" in text
 
 
+def test_the_longest_training_stands_on_the_page_and_the_rest_is_counted(made_run, tmp_path):
+    made_run("single-10q", 700, train__epochs=40)
+    made_run("single-10q", 690, train__epochs=100)
+    made_run("noise-low-10q", 690, train__epochs=100)  # of no row
+    text = render_page(read_records([tmp_path]))
+    assert rows(text)["Table II", "Single sQE 10Q"][1] == "69.00"
+    assert "The 1 run here was" in text
+    assert "1 other is left out" in text
+
+
 def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, tmp_path):
     made_run("multi-14q", 700, train__epochs=100, rivals=[])
     made_run("nn-head-192", 690, train__epochs=300)
