@@ -237,6 +237,7 @@ def _rivals(config: RunConfig, n_parameters: int, dimension: int, n_classes: int
     make: dict[str, Callable[[], Contender]] = {
         "logistic_regression": lambda: logistic_regression(grid),
         "svc": lambda: support_vectors(grid),
+        "svc_full": lambda: support_vectors(grid, most=True),
         "mlp": lambda: perceptron_rival(n_parameters, dimension, n_classes, config.train, config.seed),
     }
     return [make[name]() for name in config.rivals.names]
