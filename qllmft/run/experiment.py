@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
-from qllmft.data import Corpus, Splits, read_corpus, split_corpus
+from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
 from qllmft.embed import embed
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
@@ -26,6 +26,8 @@ from qllmft.run.versions import versions
 from qllmft.training import EpochMetrics, Examples
 from qllmft_backends import Backend, create
 
+TEST_VALUES = ("test", "test_exact")  # entries of a model's line that come from the test set
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -33,7 +35,8 @@ class Outcome:
 
     Attributes:
         folder: the run's folder.
-        result: content of ``result.json``; None where training was interrupted.
+        result: content of ``result.json``, or of ``validation.json`` where the test set was not to be read; None where
+            training was interrupted.
         epochs_done: epochs trained.
     """
 
@@ -42,13 +45,18 @@ class Outcome:
     epochs_done: int
 
 
-def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporter | None = None) -> Outcome:
+def run_experiment(
+    config: RunConfig, out: Path | None = None, reporter: Reporter | None = None, *, read_test: bool = True
+) -> Outcome:
     """Run ``config`` from data to record; an unfinished run of the same configuration is continued.
 
     Args:
         config: the whole run.
         out: its folder; ``runs/<identity>`` where None.
         reporter: who watches.
+        read_test: False: stop after validation. The test set is not even embedded, and neither the outcome nor a file
+            holds a value of it. The same call with True goes on from there: the head is not trained again; the rivals,
+            which are not kept, are.
 
     Raises:
         UserError: for bad input, before any work.
@@ -57,14 +65,15 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
     folder = RunFolder(out or Path("runs") / config.identity)
     corpus = read_corpus(config.data)
     splits = split_corpus(corpus, config.data, config.seed)
-    finished = _finished(folder, config, corpus)
+    finished = _finished(folder, config, corpus, read_test)
     if finished:
         reporter.message(f"This run is finished already; its record is {folder.result_file}.")
         return Outcome(folder, finished, config.train.epochs)
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
     if config.model.head == "quantum":
         _announce_sending(backend, splits, config, reporter)
-    train, validation, test, body_identity = _embedded(splits, config, reporter)
+    tables = [splits.train, splits.validation, *([splits.test] if read_test else [])]
+    (train, validation, *test), body_identity = _embedded(tables, config, reporter)
     dimension = train.x.shape[1]
     model = build_classifier(config.model, dimension, corpus.n_classes, seed=config.seed, backend=backend)
 
@@ -93,10 +102,8 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
             fitted.append(_fit(rival, train, validation))
         if isinstance(rival, TrainedHead) and rival.selection and not rival.selection.finished:
             return Outcome(folder, None, selection.epochs_done)
-    # the one reading of the test set
-    answers = {each.contender.name: each.contender.predict(test.x.numpy()) for each in fitted}
-    folder.write_predictions(TestAnswers.of(corpus.label_names, splits.test, answers))
-    result = {
+    fitted = _with_first_times(fitted, folder.read_validation())
+    record = {
         "identity": config.identity,
         "seed": config.seed,
         "data": {
@@ -108,9 +115,16 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
         "body": {"model": config.body.model, "identity": body_identity, "dimension": dimension},
         "selected_epoch": selection.epoch,
         **({} if config.noise.is_none else {"noise": config.noise.model_dump(mode="json", exclude_none=True)}),
-        "models": [_record(each, answers[each.contender.name], test) for each in fitted],
+        "models": [_validated(each) for each in fitted],
         "versions": versions(),
     }
+    if not test:
+        folder.write_validation(record)
+        return Outcome(folder, record, selection.epochs_done)
+    # the one reading of the test set
+    answers = {each.contender.name: each.contender.predict(test[0].x.numpy()) for each in fitted}
+    folder.write_predictions(TestAnswers.of(corpus.label_names, splits.test, answers))
+    result = record | {"models": [_tested(each, answers[each.contender.name], test[0]) for each in fitted]}
     folder.write_result(result)
     return Outcome(folder, result, selection.epochs_done)
 
@@ -147,29 +161,30 @@ def _announce_time(
     )
 
 
-def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus) -> dict[str, Any] | None:
-    """The record of this very run, where there is one."""
+def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus, read_test: bool) -> dict[str, Any] | None:
+    """The record of this very run, where there is one; without the test set's values where that is not to be read."""
     if not folder.path.exists():
         return None
     folder.check_holds(config)
-    result = folder.read_result()
-    if result and result["data"]["fingerprint"] != corpus.fingerprint:
-        raise UserError(
-            f"the folder {folder.path} holds a finished run on other texts: {corpus.source} has changed since. "
-            "Choose another folder with --out."
-        )
-    return result
+    result, validation = folder.read_result(), folder.read_validation()
+    for record in (result, validation):
+        if record and record["data"]["fingerprint"] != corpus.fingerprint:
+            raise UserError(
+                f"the folder {folder.path} holds a finished run on other texts: {corpus.source} has changed since. "
+                "Choose another folder with --out."
+            )
+    if read_test or result is None:
+        return result if read_test else validation
+    return result | {"models": [{k: v for k, v in row.items() if k not in TEST_VALUES} for row in result["models"]]}
 
 
-def _embedded(splits: Splits, config: RunConfig, reporter: Reporter) -> tuple[Examples, Examples, Examples, str]:
-    """Training, validation and test set as vectors, and the body's identity."""
-    tables = (splits.train, splits.validation, splits.test)
+def _embedded(tables: Sequence[Table], config: RunConfig, reporter: Reporter) -> tuple[list[Examples], str]:
+    """Parts of the data as vectors, and the body's identity."""
     texts = [text for table in tables for text in table.texts]
     with reporter.embedding(len(texts), config.body.model) as progress:
         embeddings = embed(texts, config.body, progress=progress)
     parts = np.split(embeddings.vectors, np.cumsum([len(table) for table in tables])[:-1])
-    train, validation, test = (Examples.from_arrays(v, t.labels) for v, t in zip(parts, tables, strict=True))
-    return train, validation, test, embeddings.identity
+    return [Examples.from_arrays(v, t.labels) for v, t in zip(parts, tables, strict=True)], embeddings.identity
 
 
 def _rivals(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Contender]:
@@ -206,18 +221,29 @@ def _score(answers: NDArray[np.int64], examples: Examples) -> Accuracy:
     return Accuracy(int(right.sum()), len(right))
 
 
-def _record(fitted: _Fitted, answers: NDArray[np.int64], test: Examples) -> dict[str, Any]:
-    """One model's line of the result."""
-    contender = fitted.contender
-    exact = {}
-    if fitted.validation_exact is not None and isinstance(contender, TrainedHead):
-        exact = {"validation_exact": fitted.validation_exact, "test_exact": contender.exact_accuracy(test)}
+def _with_first_times(fitted: list[_Fitted], earlier: dict[str, Any] | None) -> list[_Fitted]:
+    """With the seconds of the training itself, where a call before this one did it."""
+    seconds = {row["name"]: row["seconds"] for row in earlier["models"]} if earlier else {}
+    return [replace(each, seconds=seconds.get(each.contender.name, each.seconds)) for each in fitted]
+
+
+def _validated(fitted: _Fitted) -> dict[str, Any]:
+    """One model's line of the record, as far as it needs no test set."""
+    exact = {} if fitted.validation_exact is None else {"validation_exact": fitted.validation_exact}
     return {
         "name": fitted.contender.name,
         "validation": fitted.validation.as_dict(),
-        "test": _score(answers, test).as_dict(),
         "parameters": fitted.contender.n_parameters,
         "seconds": fitted.seconds,
         "settings": fitted.contender.settings,
         **exact,
     }
+
+
+def _tested(fitted: _Fitted, answers: NDArray[np.int64], test: Examples) -> dict[str, Any]:
+    """One model's line of the result."""
+    contender = fitted.contender
+    row = _validated(fitted) | {"test": _score(answers, test).as_dict()}
+    if fitted.validation_exact is not None and isinstance(contender, TrainedHead):
+        row["test_exact"] = contender.exact_accuracy(test)
+    return row
