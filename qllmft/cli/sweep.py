@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -111,16 +112,14 @@ def sweep(
     folder = out or Path("sweeps") / space.name
     book = _open(plan, folder, storage, study or f"{space.name}-{sampler}-{plan.fingerprint}")
     console.print(shown.headline(space, plan), highlight=False, soft_wrap=True)
-    if plan_only:
-        console.print(
-            f"The study is made: qllmft worker --storage {book.storage} --study {book.name}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        return
-    reporter = shown.ConsoleSweepReporter(console, plan)
-    _work(book, folder, ray, reporter)
-    _finish(book, folder, console, reporter)
+    with closing(book):
+        if plan_only:
+            command = f"qllmft worker --storage {book.storage} --study {book.name}"
+            console.print(f"The study is made: {command}", highlight=False, soft_wrap=True)
+            return
+        reporter = shown.ConsoleSweepReporter(console, plan)
+        _work(book, folder, ray, reporter)
+        _finish(book, folder, console, reporter)
 
 
 def worker(
@@ -147,12 +146,12 @@ def worker(
 
     if storage is None:
         raise UserError("a worker needs --storage, or QLLMFT_STORAGE, as `qllmft sweep --plan-only` had it.")
-    book = StudyBook.join(Storage(storage), study)
-    check_feasible(book.plan)
-    console = Console()
-    _work(book, out or Path("sweeps") / study, None, ConsoleSweepReporter(console, book.plan))
-    with book.storage.explained():
-        board = book.board()
+    with closing(StudyBook.join(Storage(storage), study)) as book:
+        check_feasible(book.plan)
+        console = Console()
+        _work(book, out or Path("sweeps") / study, None, ConsoleSweepReporter(console, book.plan))
+        with book.storage.explained():
+            board = book.board()
     console.print(f"The study is finished: {len(board.done)} configurations.", highlight=False)
     if board.failed:
         raise UserError(f"{len(board.failed)} configurations failed; `qllmft sweep` says why, and tries them again.")

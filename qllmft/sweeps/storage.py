@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
+
+from filelock import FileLock
 
 from qllmft.errors import UserError
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 REMEDY = "pip install 'qllmft[sweep]'"
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_SQLITE_WAITS_S = 60.0  # for another process's write
+_SQLITE_WAITS_S = 60.0  # for another process's transaction
+_SERVER_WAITS_S = 10  # for a connection
 
 
 class Storage:
@@ -63,20 +66,27 @@ class Storage:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        options: dict[str, object] = {"pool_pre_ping": True, "connect_args": {"connect_timeout": _SERVER_WAITS_S}}
+        alone: AbstractContextManager[object] = nullcontext()
         if self.is_local:
-            if self._url.database:
-                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-            options: dict[str, object] = {"connect_args": {"timeout": _SQLITE_WAITS_S}}
-        else:
-            options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
-        with self.explained(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats
-            return optuna.storages.RDBStorage(
+            options = {"connect_args": {"timeout": _SQLITE_WAITS_S}}
+            file = Path(str(self._url.database))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            alone = FileLock(f"{file}.lock")  # two processes that make the same tables
+        # for good, and not around each call: several threads work on a study, and warnings' contexts are not for threads
+        warnings.filterwarnings(
+            "ignore", ".*(heartbeat_interval|fail_stale_trials)", optuna.exceptions.ExperimentalWarning
+        )
+        with self.explained(), alone:
+            opened = optuna.storages.RDBStorage(
                 self._url.render_as_string(hide_password=False),
                 engine_kwargs=options,
                 heartbeat_interval=max(1, grace_s // 4),
                 grace_period=grace_s,
             )
+        if self.is_local:
+            _one_transaction_at_a_time(opened)
+        return opened
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -105,9 +115,26 @@ class Storage:
         secrets = [self._url.password, *(v for k, v in self._url.query.items() if "password" in k.lower())]
         for secret in secrets:
             if isinstance(secret, str) and secret:
-                for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+                for form in (secret, quote(secret, safe=""), quote(secret, safe=" +"), quote_plus(secret)):
                     text = text.replace(form, "***")
         return text
+
+
+def _one_transaction_at_a_time(opened: RDBStorage) -> None:
+    """Let an SQLite transaction lock the file from its first statement.
+
+    Optuna takes a trial by reading its state for update and writing another. SQLite knows no "for update": without the
+    lock two workers can both read "waiting", and both take the trial.
+    """
+    from sqlalchemy import event
+
+    opened.engine.dispose()  # connections that were made before
+
+    def manual(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # the driver begins no transaction of its own
+
+    event.listen(opened.engine, "connect", manual)
+    event.listen(opened.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
 
 
 def _installed() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -96,19 +95,24 @@ class StudyBook:
         """
         import optuna
 
-        opened = storage.open(plan.grace_s)
-        with storage.explained():
-            study = optuna.create_study(study_name=name, storage=opened, direction="maximize", load_if_exists=True)
-            held = study.user_attrs.get(PLAN)
-            if held is not None and _plan_of(held, name).fingerprint != plan.fingerprint:
-                raise UserError(
-                    f"the study {name!r} in {storage} searches something else. Choose another name with --study."
+        book = cls(storage, storage.open(plan.grace_s), name, plan)
+        try:
+            with storage.explained():
+                study = optuna.create_study(
+                    study_name=name, storage=book._opened, direction="maximize", load_if_exists=True
                 )
-            study.set_user_attr(PLAN, plan.model_dump(mode="json"))
-            book = cls(storage, opened, name, plan)
-            board = book.board()
-            book.queue(board.missing)
-            book.queue({identity: trial.user_attrs[POINT] for identity, trial in board.failed.items()})
+                held = study.user_attrs.get(PLAN)
+                if held is not None and _plan_of(held, name).fingerprint != plan.fingerprint:
+                    raise UserError(
+                        f"the study {name!r} in {storage} searches something else. Choose another name with --study."
+                    )
+                study.set_user_attr(PLAN, plan.model_dump(mode="json"))
+                board = book.board()
+                book.queue(board.missing)
+                book.queue({identity: trial.user_attrs[POINT] for identity, trial in board.failed.items()})
+        except BaseException:
+            book.close()
+            raise
         return book
 
     @classmethod
@@ -122,14 +126,21 @@ class StudyBook:
 
         with storage.explained():
             opened = storage.open(Plan.model_fields["grace_s"].default)
-            names = optuna.get_all_study_names(opened)
-            if name not in names:
-                raise UserError(
-                    f"there is no study {name!r} in {storage}; it has {', '.join(sorted(names)) or 'none'}. "
-                    "`qllmft sweep NAME --storage … --plan-only` makes one."
-                )
-            plan = _plan_of(optuna.load_study(study_name=name, storage=opened).user_attrs.get(PLAN), name)
+            try:
+                names = optuna.get_all_study_names(opened)
+                if name not in names:
+                    raise UserError(
+                        f"there is no study {name!r} in {storage}; it has {', '.join(sorted(names)) or 'none'}. "
+                        "`qllmft sweep NAME --storage … --plan-only` makes one."
+                    )
+                plan = _plan_of(optuna.load_study(study_name=name, storage=opened).user_attrs.get(PLAN), name)
+            finally:
+                _close(opened)
         return cls(storage, storage.open(plan.grace_s), name, plan)
+
+    def close(self) -> None:
+        """Close the connections."""
+        _close(self._opened)
 
     def study(self, seed: int = 0) -> Study:
         """The study as optuna's object, one for each thread, with the sampler that is due.
@@ -171,9 +182,7 @@ class StudyBook:
         """Mark the running trials whose worker was not heard of for the time of grace."""
         import optuna
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            optuna.storages.fail_stale_trials(self.study())
+        optuna.storages.fail_stale_trials(self.study())
         # a process that died between taking a trial and its first heartbeat: optuna's rule does not see it. Clocks of
         # other machines are not trusted: what counts is how long this process has seen it so
         nameless = {n for n, trial in self.board().running.items() if WORKER not in trial.user_attrs}
@@ -182,6 +191,11 @@ class StudyBook:
         for number, since in self._nameless_since.items():
             if now - since > self.plan.grace_s:
                 self.give_up(number)
+
+
+def _close(opened: RDBStorage) -> None:
+    opened.remove_session()
+    opened.engine.dispose()
 
 
 def _plan_of(content: Any, name: str) -> Plan:

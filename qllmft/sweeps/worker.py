@@ -178,14 +178,14 @@ class _Attempt:
             self._worker._recover()
             time.sleep(GLANCE_S)
         same = [t for t in trials if t.number != number and t.user_attrs.get(IDENTITY) == identity]
+        complete = sum(t.state == TrialState.COMPLETE for t in trials)
+        if not self._plan.is_list and complete + len(before) >= self._plan.size:
+            raise TrialPruned("there are trials enough")
         done = [t for t in same if t.state == TrialState.COMPLETE]
         if done:
             return done[0]
         if any(t in before for t in same):
             raise TrialPruned("another trial of this configuration is under way")
-        complete = sum(t.state == TrialState.COMPLETE for t in trials)
-        if not self._plan.is_list and complete + len(before) >= self._plan.size:
-            raise TrialPruned("there are trials enough")
         return None
 
 
