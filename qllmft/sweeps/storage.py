@@ -73,7 +73,7 @@ class Storage:
             file = Path(str(self._url.database))
             file.parent.mkdir(parents=True, exist_ok=True)
             alone = FileLock(f"{file}.lock")  # two processes that make the same tables
-        # for good, and not around each call: several threads work on a study, and warnings' contexts are not for threads
+        # for good, not around each call: several threads work on a study, and contexts of warnings are not for threads
         warnings.filterwarnings(
             "ignore", ".*(heartbeat_interval|fail_stale_trials)", optuna.exceptions.ExperimentalWarning
         )
