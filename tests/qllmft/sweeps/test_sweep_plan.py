@@ -1,5 +1,7 @@
 """Plans: which configurations, in which order, under which names."""
 
+import itertools
+
 import pytest
 from small_sweeps import settings
 
@@ -54,7 +56,7 @@ def test_quasi_monte_carlo_spreads_over_the_scale_and_the_levels():
     assert rates[0] > 0.5e-3
     assert rates[-1] < 5e-3
     eighths = [0.5e-3 * 10 ** (i / 8) for i in range(9)]
-    for low, high in zip(eighths, eighths[1:], strict=False):
+    for low, high in itertools.pairwise(eighths):
         assert sum(low <= rate < high for rate in rates) == 2  # a Sobol' sequence: two of sixteen in each eighth
     assert sum(point["model.final_linear"] for point in found.points.values()) == 8
 

@@ -80,7 +80,7 @@ def test_a_missing_extra_says_how_to_get_it(monkeypatch, package, url):
 
 
 def test_errors_of_others_pass():
-    with pytest.raises(UserError, match="^mine$"), Storage(URL).explained():
+    with pytest.raises(UserError, match=r"^mine$"), Storage(URL).explained():
         raise UserError("mine")
-    with pytest.raises(RuntimeError, match="^theirs$"), Storage(URL).explained():
+    with pytest.raises(RuntimeError, match=r"^theirs$"), Storage(URL).explained():
         raise RuntimeError("theirs")

@@ -267,13 +267,16 @@ def test_a_trial_that_others_gave_up_meanwhile_is_not_told_twice(tmp_path):
 
 
 def test_another_plan_under_the_same_name_is_refused(tmp_path):
-    with opened(tmp_path, plan_of(), Pretended()), pytest.raises(UserError, match="'study' in sqlite.* something else"):
+    with (
+        opened(tmp_path, plan_of(), Pretended()),
+        pytest.raises(UserError, match=r"'study' in sqlite.* something else"),
+    ):
         StudyBook.create(Storage.in_folder(tmp_path), "study", plan_of(**{"train.epochs": 9}))
 
 
 def test_a_study_that_is_not_there_lists_those_that_are(tmp_path):
     with (
         opened(tmp_path, plan_of(), Pretended()),
-        pytest.raises(UserError, match="no study 'other' in .*; it has study"),
+        pytest.raises(UserError, match=r"no study 'other' in .*; it has study"),
     ):
         StudyBook.join(Storage.in_folder(tmp_path), "other")
