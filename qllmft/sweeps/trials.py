@@ -57,7 +57,8 @@ def run_trial(
     reporter = reporter or Reporter()
     folder = RunFolder(runs / config.identity)
     with _alone(runs, config.identity, reporter):
-        before = folder.checkpoint.epochs_done()
+        trained = folder.validation_file.exists() or folder.result_file.exists()
+        before = config.train.epochs if trained else folder.checkpoint.epochs_done()
         outcome = run_experiment(config, folder.path, reporter, read_test=read_test)
     if outcome.result is None:
         raise KeyboardInterrupt
