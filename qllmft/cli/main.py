@@ -22,6 +22,7 @@ from qllmft.cli.predict import predict
 from qllmft.cli.presets import presets
 from qllmft.cli.report import report
 from qllmft.cli.study import study
+from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
@@ -51,6 +52,8 @@ app.command()(backends)
 app.command()(jobs)
 app.command()(doctor)
 app.command()(study)
+app.command()(sweep)
+app.command()(worker)
 app.command("ionq-sandbox")(ionq_sandbox)
 app.command()(export)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig, RunConfig
-from qllmft.data import Corpus, Splits, read_corpus, split_corpus
+from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
 from qllmft.embed import body_identity, embed, locate_body
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
@@ -35,6 +35,8 @@ from qllmft.run.versions import versions
 from qllmft.training import EpochMetrics, Examples
 from qllmft_backends import Backend, create
 
+TEST_VALUES = ("test", "test_exact")  # entries of a model's line that come from the test set
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -42,7 +44,8 @@ class Outcome:
 
     Attributes:
         folder: the run's folder.
-        result: content of ``result.json``; None where training was interrupted.
+        result: content of ``result.json``, or of ``validation.json`` where the test set was not to be read; None where
+            training was interrupted.
         epochs_done: epochs trained.
     """
 
@@ -51,13 +54,18 @@ class Outcome:
     epochs_done: int
 
 
-def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporter | None = None) -> Outcome:
+def run_experiment(
+    config: RunConfig, out: Path | None = None, reporter: Reporter | None = None, *, read_test: bool = True
+) -> Outcome:
     """Run ``config`` from data to record; an unfinished run of the same configuration is continued.
 
     Args:
         config: the whole run.
         out: its folder; ``runs/<identity>`` where None.
         reporter: who watches.
+        read_test: False: stop after validation. The test set is not even embedded, and neither the outcome nor a file
+            holds a value of it. The same call with True goes on from there: the head is not trained again; the rivals,
+            which are not kept, are.
 
     Raises:
         UserError: for bad input, before any work.
@@ -68,10 +76,11 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
     corpus = read_corpus(config.data)
     check_classes(config.model, corpus.n_classes)
     splits = split_corpus(corpus, config.data, config.seed)
-    finished = _finished(folder, config, corpus)
+    finished = _finished(folder, config, corpus, read_test)
     if finished:
         reporter.message(f"This run is finished already; its record is {folder.result_file}.")
         return Outcome(folder, finished, config.train.epochs)
+    parts = (splits.train, splits.validation, splits.test) if read_test else (splits.train, splits.validation)
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
     check_backend(config, backend)
     if config.model.head == "quantum":
@@ -84,7 +93,7 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
         announce_end_to_end(together, config, splits, folder.checkpoint.epochs_done(), reporter)
         model, dimension = together.classifier, together.body.body.dimension
     else:
-        frozen = _embedded(splits, config, body, folder, reporter)
+        frozen = _embedded(parts, config, body, folder, reporter)
         dimension = frozen.train.x.shape[1]
         model = build_classifier(config.model, dimension, corpus.n_classes, seed=config.seed, backend=backend)
         if config.model.head == "quantum" and not (backend.capabilities.adjoint or backend.capabilities.remote):
@@ -123,20 +132,18 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
     if selection is None or not selection.finished:
         return Outcome(folder, None, selection.epochs_done if selection else 0)
 
-    embedded = frozen or _embedded(splits, config, trained, folder, reporter)
+    embedded = frozen or _embedded(parts, config, trained, folder, reporter)
     fitted = [_Fitted.of(head, embedded, seconds)]
     if together and config.rivals.names:  # they show what training the body brings
-        frozen = _embedded(splits, config, body, folder, reporter)
+        frozen = _embedded(parts, config, body, folder, reporter)
     for rival in _rivals(config, model.n_parameters, dimension, corpus.n_classes):
         assert frozen is not None
         with reporter.fitting(rival.name):
             fitted.append(_fit(rival, frozen))
         if isinstance(rival, TrainedHead) and rival.selection and not rival.selection.finished:
             return Outcome(folder, None, selection.epochs_done)
-    # the one reading of the test set
-    answers = {each.contender.name: each.contender.predict(each.embedded.test.x.numpy()) for each in fitted}
-    folder.write_predictions(TestAnswers.of(corpus.label_names, splits.test, answers))
-    result = {
+    fitted = _with_first_times(fitted, folder.read_validation())
+    record = {
         "identity": config.identity,
         "seed": config.seed,
         "data": {
@@ -153,9 +160,16 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
         },
         "selected_epoch": selection.epoch,
         **({} if config.noise.is_none else {"noise": config.noise.model_dump(mode="json", exclude_none=True)}),
-        "models": [_record(each, answers[each.contender.name]) for each in fitted],
+        "models": [_validated(each) for each in fitted],
         "versions": versions(),
     }
+    if not read_test:
+        folder.write_validation(record)
+        return Outcome(folder, record, selection.epochs_done)
+    # the one reading of the test set
+    answers = {each.contender.name: each.contender.predict(each.embedded.tested.x.numpy()) for each in fitted}
+    folder.write_predictions(TestAnswers.of(corpus.label_names, splits.test, answers))
+    result = record | {"models": [_tested(each, answers[each.contender.name]) for each in fitted]}
     folder.write_result(result)
     if own:
         folder.drop_checkpoint()
@@ -194,41 +208,51 @@ def _announce_time(
     )
 
 
-def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus) -> dict[str, Any] | None:
-    """The record of this very run, where there is one."""
+def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus, read_test: bool) -> dict[str, Any] | None:
+    """The record of this very run, where there is one; without the test set's values where that is not to be read."""
     if not folder.path.exists():
         return None
     folder.check_holds(config)
-    result = folder.read_result()
-    if result and result["data"]["fingerprint"] != corpus.fingerprint:
-        raise UserError(
-            f"the folder {folder.path} holds a finished run on other texts: {corpus.source} has changed since. "
-            "Choose another folder with --out."
-        )
-    return result
+    result, validation = folder.read_result(), folder.read_validation()
+    for record in (result, validation):
+        if record and record["data"]["fingerprint"] != corpus.fingerprint:
+            raise UserError(
+                f"the folder {folder.path} holds a finished run on other texts: {corpus.source} has changed since. "
+                "Choose another folder with --out."
+            )
+    if read_test or result is None:
+        return result if read_test else validation
+    return result | {"models": [{k: v for k, v in row.items() if k not in TEST_VALUES} for row in result["models"]]}
 
 
 @dataclass(frozen=True)
 class _Embedded:
     """Training, validation and test set as vectors by one body."""
 
+    identity: str  # of the body
     train: Examples
     validation: Examples
-    test: Examples
-    identity: str  # of the body
+    test: Examples | None = None  # None where it is not to be read
+
+    @property
+    def tested(self) -> Examples:
+        """The test set, which was embedded because it is to be read."""
+        assert self.test is not None
+        return self.test
 
 
-def _embedded(splits: Splits, config: RunConfig, body: BodyConfig, folder: RunFolder, reporter: Reporter) -> _Embedded:
-    """All texts as ``body`` embeds them; what a body of the run's own gives is kept in the run's folder."""
-    tables = (splits.train, splits.validation, splits.test)
+def _embedded(
+    tables: Sequence[Table], config: RunConfig, body: BodyConfig, folder: RunFolder, reporter: Reporter
+) -> _Embedded:
+    """Texts as ``body`` embeds them; what a body of the run's own gives is kept in the run's folder."""
     texts = [text for table in tables for text in table.texts]
     shared = body.model == config.body.model
     name = body.model if shared else f"the trained {config.body.model}"
     with reporter.embedding(len(texts), name) as progress:
         embeddings = embed(texts, body, cache_folder=None if shared else folder.own_embeddings, progress=progress)
     parts = np.split(embeddings.vectors, np.cumsum([len(table) for table in tables])[:-1])
-    train, validation, test = (Examples.from_arrays(v, t.labels) for v, t in zip(parts, tables, strict=True))
-    return _Embedded(train, validation, test, embeddings.identity)
+    examples = (Examples.from_arrays(v, t.labels) for v, t in zip(parts, tables, strict=True))
+    return _Embedded(embeddings.identity, *examples)
 
 
 def _rivals(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Contender]:
@@ -273,18 +297,29 @@ def _score(answers: NDArray[np.int64], examples: Examples) -> Accuracy:
     return Accuracy(int(right.sum()), len(right))
 
 
-def _record(fitted: _Fitted, answers: NDArray[np.int64]) -> dict[str, Any]:
-    """One model's line of the result."""
-    contender, test = fitted.contender, fitted.embedded.test
-    exact = {}
-    if fitted.validation_exact is not None and isinstance(contender, TrainedHead):
-        exact = {"validation_exact": fitted.validation_exact, "test_exact": contender.exact_accuracy(test)}
+def _with_first_times(fitted: list[_Fitted], earlier: dict[str, Any] | None) -> list[_Fitted]:
+    """With the seconds of the training itself, where a call before this one did it."""
+    seconds = {row["name"]: row["seconds"] for row in earlier["models"]} if earlier else {}
+    return [replace(each, seconds=seconds.get(each.contender.name, each.seconds)) for each in fitted]
+
+
+def _validated(fitted: _Fitted) -> dict[str, Any]:
+    """One model's line of the record, as far as it needs no test set."""
+    exact = {} if fitted.validation_exact is None else {"validation_exact": fitted.validation_exact}
     return {
-        "name": contender.name,
+        "name": fitted.contender.name,
         "validation": fitted.validation.as_dict(),
-        "test": _score(answers, test).as_dict(),
-        "parameters": contender.n_parameters,
+        "parameters": fitted.contender.n_parameters,
         "seconds": fitted.seconds,
-        "settings": contender.settings,
+        "settings": fitted.contender.settings,
         **exact,
     }
+
+
+def _tested(fitted: _Fitted, answers: NDArray[np.int64]) -> dict[str, Any]:
+    """One model's line of the result."""
+    contender, test = fitted.contender, fitted.embedded.tested
+    row = _validated(fitted) | {"test": _score(answers, test).as_dict()}
+    if fitted.validation_exact is not None and isinstance(contender, TrainedHead):
+        row["test_exact"] = contender.exact_accuracy(test)
+    return row

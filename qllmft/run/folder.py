@@ -26,8 +26,9 @@ class RunFolder:
     """The folder of one run.
 
     ``config.toml`` what was asked for; ``metrics.jsonl`` one line an epoch; ``checkpoint/`` where training stands;
-    ``model/`` the selected model, with its body where that learned; ``predictions.json`` all answers on the test set;
-    ``result.json`` the outcome, which makes the run finished; ``report.html`` all of it on one page.
+    ``model/`` the selected model, with its body where that learned; ``validation.json`` the outcome without the test
+    set, where that was not to be read; ``predictions.json`` all answers on the test set; ``result.json`` the outcome,
+    which makes the run finished; ``report.html`` all of it on one page.
     """
 
     path: Path
@@ -51,6 +52,11 @@ class RunFolder:
     def result_file(self) -> Path:
         """The outcome; there only when the run is finished."""
         return self.path / "result.json"
+
+    @property
+    def validation_file(self) -> Path:
+        """The outcome as far as validation goes; written where the test set was not to be read."""
+        return self.path / "validation.json"
 
     @property
     def predictions_file(self) -> Path:
@@ -195,7 +201,7 @@ class RunFolder:
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write the outcome."""
-        write_text(self.result_file, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        _write_json(self.result_file, result)
 
     def read_result(self) -> dict[str, Any] | None:
         """The outcome; None where the run is not finished.
@@ -203,15 +209,33 @@ class RunFolder:
         Raises:
             UserError: where it cannot be read.
         """
-        if not self.result_file.exists():
-            return None
-        try:
-            content: dict[str, Any] = json.loads(self.result_file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(
-                f"{self.result_file} cannot be read: {error}. Delete it; the same command makes it again."
-            ) from error
-        return content
+        return _read_json(self.result_file)
+
+    def write_validation(self, record: dict[str, Any]) -> None:
+        """Write the outcome without the test set."""
+        _write_json(self.validation_file, record)
+
+    def read_validation(self) -> dict[str, Any] | None:
+        """The outcome without the test set; None where there is none.
+
+        Raises:
+            UserError: where it cannot be read.
+        """
+        return _read_json(self.validation_file)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read: {error}. Delete it; the same command makes it again.") from error
+    return content
 
 
 def _differences(a: RunConfig, b: RunConfig) -> list[str]:

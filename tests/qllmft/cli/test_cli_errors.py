@@ -44,7 +44,7 @@ WRONG = [
     ([*TRAIN, "--out", "RUN"], ["holds a run of another configuration", "they differ in", "Choose another folder"]),
     ([*TRAIN, "--out", "DATA"], ["exists and holds no run", "Choose another folder with --out"]),
     ([*TRAIN, "--out", "BODY"], ["exists and holds no run", "Choose another folder with --out"]),
-    ([*TRAIN, "--out", "DATA/x"], ["the run's folder", "cannot be written", "Not a directory"]),
+    ([*TRAIN, "--out", "DATA/x"], ["the run's folder", "cannot be written", "is not a directory"]),
     ([*TRAIN, "--out", "x" * 300], ["File name too long"]),
     # the other commands
     (["predict", "TMP", "a text"], ["no trained model", "model.json is missing", "Give the folder of a finished run"]),

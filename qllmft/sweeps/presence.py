@@ -1,0 +1,53 @@
+"""Who is alive: each process at work holds a lock that the system takes back when it dies, even by kill -9."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+
+class Presence:
+    """A process's sign of life for those that share its folder; for others there are heartbeats in the study.
+
+    Args:
+        folder: of the signs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._folder = folder
+        self._lock = FileLock(self._file(self.name))
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.lock"
+
+    def __enter__(self) -> Presence:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._lock.release()
+        self._file(self.name).unlink(missing_ok=True)
+
+    def dead(self, names: Iterable[str]) -> set[str]:
+        """Those of ``names`` that worked in this folder and are dead. Whoever worked elsewhere is not among them."""
+        found = set()
+        for name in set(names) - {self.name}:
+            file = self._file(name)
+            if not file.exists():
+                continue
+            lock = FileLock(file)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            lock.release()
+            found.add(name)
+        return found

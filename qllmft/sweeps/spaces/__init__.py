@@ -1,0 +1,1 @@
+"""Search spaces: one TOML file a sweep table of the paper."""

@@ -1,0 +1,157 @@
+"""`qllmft sweep` and `qllmft worker` as a person calls them: what they print, and what they refuse before any work."""
+
+import json
+
+import pytest
+
+SMALL = {
+    "data.n_per_label": 20,
+    "model.n_qubits": 4,
+    "model.encoder_layers": 2,
+    "noise.shots": 0,
+    "train.lr": 0.02,
+    "train.epochs": 2,
+    "model.main_layers": 2,
+}
+SETTINGS = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
+
+
+@pytest.fixture
+def sweep(cli, run, tmp_path):
+    """A small sweep over re-uploading layers; more arguments follow."""
+
+    def call(*more, code=0, name="table-11"):
+        given = ["--data", run.data, "--body", run.body, "--out", tmp_path / "sweep", *SETTINGS]
+        return cli("sweep", name, *given, *more, code=code)
+
+    return call
+
+
+def test_a_sweep_tells_of_each_trial_and_of_the_winner(sweep, tmp_path):
+    output, _ = sweep("--seeds", "2")
+    assert "table-11: table XI, re-uploading layers and main layers (figure 10); grid, 3 trials, 2 seeds each" in output
+    for n in (1, 2, 3):
+        assert f"\n{n}/3  reupload_layers " in output
+    assert output.count("left 0:00:") == 3
+    assert "the best 3 of 3 configurations, by validation" in output
+    record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    assert f"Its test accuracy: {100 * record['test']['mean']:.2f} % [95 % interval" in output
+    assert "mean of 2 seeds" in output
+    assert "the highest of 3 and so too high an estimate" in " ".join(output.split())
+    best = record["ranking"][0]
+    assert f"Winner by validation: model.reupload_layers = {best['point']['model.reupload_layers']}." in output
+    tested = {path.parent.name for path in tmp_path.glob("sweep/runs/*/result.json")}
+    assert len(tested) == 2  # the winner's two seeds
+    assert record["winner"] in tested
+    low, high = record["test"]["interval95"]
+    assert low <= record["test"]["mean"] <= high
+
+    again, _ = sweep("--seeds", "2")
+    assert "3 of 3 configurations are done already" in again
+    assert again[again.index("the best 3") :] == output[output.index("the best 3") :]
+
+
+def test_another_search_in_the_same_folder_shares_the_runs(sweep, tmp_path):
+    sweep()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")}
+    output, _ = sweep("--sampler", "tpe", "--trials", "4")
+    assert "tpe, 4 trials" in output
+    assert "trials repeated a configuration and took its value" in output
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")} == before
+
+
+def test_screening_prints_main_effects(cli, run, tmp_path):
+    settings = [part for part in SETTINGS if part not in ("--set", "model.main_layers=2")]
+    pairs = [part for setting in settings for part in ("--set", setting)]
+    output, _ = cli(
+        "sweep", "table-11", "--sampler", "screening", "--data", run.data, "--body", run.body, "--out", tmp_path, *pairs
+    )
+    effects = output[output.index("main effects") :]
+    assert "main_layers" in effects
+    assert "reupload_layers" in effects
+    assert "1 degrees of freedom" in " ".join(effects.split())
+    record = json.loads((tmp_path / "sweep.json").read_text())
+    values = {tuple(row["point"].values()): row["validation"][0] for row in record["ranking"]}
+    by_hand = (values[6, 1] + values[6, 4] - values[2, 1] - values[2, 4]) / 2
+    found = {effect["name"]: effect["effect"] for effect in record["screening"]["effects"]}
+    assert found["model.main_layers"] == pytest.approx(by_hand)
+
+
+def test_a_rivals_table_is_its_own_grid(cli, run):
+    output, _ = cli("sweep", "table-08", "--data", run.data, "--body", run.body, "--set", "data.n_per_label=20")
+    assert "the whole grid of table VIII" in output
+    assert "gamma = " in output
+
+
+def test_the_list_has_every_table(cli):
+    output, _ = cli("sweep", "--list")
+    for name, table in (("table-06", "VI"), ("table-13", "XIII"), ("table-15", "XV")):
+        assert any(line.split()[:2] == [name, table] for line in output.splitlines())
+
+
+def test_a_worker_joins_what_was_planned(sweep, cli, tmp_path):
+    output, _ = sweep("--plan-only", "--study", "ours")
+    assert f"qllmft worker --storage sqlite:///{tmp_path}/sweep/study.db --study ours" in output.replace("\n", "")
+    assert not (tmp_path / "sweep" / "runs").exists()
+    storage = f"sqlite:///{tmp_path}/sweep/study.db"
+    output, _ = cli("worker", "--storage", storage, "--study", "ours", "--out", tmp_path / "sweep")
+    assert "The study is finished: 3 configurations." in output
+    assert not list(tmp_path.glob("sweep/runs/*/result.json"))
+    output, _ = sweep("--study", "ours")
+    assert "3 of 3 configurations are done already" in output
+    assert "Its test accuracy" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "which sweep? `qllmft sweep --list` lists them"),
+        (["table-6"], "there is no sweep 'table-6'. Did you mean 'table-06'?"),
+        (["table-06", "--sampler", "best"], "--sampler got 'best', expected one of grid, tpe, qmc, screening."),
+        (["table-06", "--trials", "3"], "the sampler grid has a fixed number of points"),
+        (["table-06", "--sampler", "tpe", "--trials", "0"], "--trials got 0; expected 1 or more"),
+        (["table-06", "--seeds", "0"], "--seeds got 0"),
+        (["table-06", "--grace", "0"], "--grace_s: Input should be greater than or equal to 2 (got 0)"),
+        (["table-08", "--sampler", "tpe"], "table-08 is a grid of seconds"),
+        (["table-06", "--storage", "somewhere"], "--storage is no URL"),
+        (["table-06", "--data", "/no/such.tsv"], "there is no file or folder /no/such.tsv"),
+        (["table-06", "--set", "model.n_qubit=3"], "there is no such setting"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_work(cli, no_work, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("QLLMFT_STORAGE", raising=False)
+    _, errors = cli("sweep", *arguments, code=2)
+    assert message in errors
+    assert not list(tmp_path.glob("sweeps/*/runs"))
+
+
+def test_a_head_too_small_for_the_body_is_said_before_any_training(sweep, monkeypatch, tmp_path):
+    monkeypatch.setattr("qllmft.rivals.trained.fit", None)
+    _, errors = sweep("--set", "model.encoder_qubits=4", "--set", "model.pad=bias", code=2)
+    assert "sweep table-11, model.reupload_layers = 1: the body's embedding has 16 values and a constant" in errors
+    assert not (tmp_path / "sweep" / "study.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "a worker needs --storage, or QLLMFT_STORAGE"),
+        (["--storage", "sqlite:///{folder}/none.db"], "there is no study 'ours' in sqlite:///"),
+    ],
+)
+def test_a_worker_without_a_study_is_told_so(cli, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.delenv("QLLMFT_STORAGE", raising=False)
+    _, errors = cli("worker", "--study", "ours", *(a.format(folder=tmp_path) for a in arguments), code=2)
+    assert message in errors
+
+
+def test_a_cluster_that_is_not_there(sweep, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setattr("ray.init", unreachable)
+    _, errors = sweep("--ray", "127.0.0.1:1", code=2)
+    assert "--ray 127.0.0.1:1: the cluster cannot be reached (no answer)" in errors
+
+
+def unreachable(*arguments, **options):
+    raise ConnectionError("no answer\nmore of it")

@@ -1,0 +1,19 @@
+"""The data of small sweeps, and a study whose trainings are pretended."""
+
+import os
+
+import pytest
+from small_sweeps import write_texts
+
+collect_ignore = ["conftest.py", "sweep_process.py"]
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory):
+    return write_texts(tmp_path_factory.mktemp("sweeps") / "texts.tsv")
+
+
+@pytest.fixture
+def environment():
+    """Of processes that a test starts."""
+    return {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")}

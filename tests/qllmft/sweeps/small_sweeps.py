@@ -1,0 +1,81 @@
+"""Sweeps of seconds: a few dozen texts, the tiny body, nine configurations of four qubits."""
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
+EPOCHS = 4
+SIZE = 9  # table XI with one learning rate
+SCRIPT = Path(__file__).with_name("sweep_process.py")
+
+
+def write_texts(path: Path, per_label: int = 40) -> Path:
+    rng = random.Random(2)
+    rows = []
+    for i in range(per_label):
+        for label, words in (("positive", GOOD), ("negative", BAD)):
+            rest = rng.choices(["film", "plot", "cast", "score", "ending", "very"], k=3)
+            rows.append(f"{label}\t{' '.join([rng.choice(words), *rest])} {i}\n")
+    path.write_text("label\ttext\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+def settings(epochs: int = EPOCHS, **more) -> dict:
+    return {
+        "data.n_per_label": 20,
+        "model.n_qubits": 4,
+        "model.encoder_layers": 2,
+        "noise.shots": 0,
+        "train.lr": 0.02,
+        "train.epochs": epochs,
+    } | more
+
+
+def arguments(data: Path, body: Path, out: Path, *more: str, epochs: int = EPOCHS) -> list[str]:
+    """Of `qllmft sweep`."""
+    pairs = [part for name, value in settings(epochs).items() for part in ("--set", f"{name}={value}")]
+    return ["sweep", "table-11", "--data", str(data), "--body", str(body), "--out", str(out), *pairs, *more]
+
+
+def start(arguments: list[str], log: Path, environment: dict[str, str], stop: int = 0) -> subprocess.Popen:
+    """The command in a process of its own; at epoch number ``stop`` of those that it trains it waits for a file."""
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), *arguments],
+        env={**environment, "SWEEP_LOG": str(log), "SWEEP_STOP": str(stop), "SWEEP_GO": f"{log}.go", "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(process: subprocess.Popen, line: str) -> str:
+    """What it says until ``line``."""
+    said = []
+    for text in process.stdout:
+        if text.strip() == line:
+            return "".join(said)
+        said.append(text)
+    raise AssertionError("it ended before: " + "".join(said))
+
+
+def epochs_trained(log: Path) -> Counter:
+    """How often each epoch of each run was trained, by (identity, epoch)."""
+    return Counter(tuple(line.split()) for line in log.read_text().splitlines())
+
+
+def complete_trials(url: str) -> Counter:
+    """Finished trials that trained something, by identity."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = optuna.storages.RDBStorage(url)
+    (name,) = optuna.get_all_study_names(storage)
+    trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    storage.remove_session()
+    storage.engine.dispose()
+    done = [t for t in trials if t.state == optuna.trial.TrialState.COMPLETE and "reused" not in t.user_attrs]
+    assert not [t for t in trials if not t.state.is_finished()]
+    return Counter(t.user_attrs["identity"] for t in done)

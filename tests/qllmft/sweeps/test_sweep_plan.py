@@ -1,0 +1,93 @@
+"""Plans: which configurations, in which order, under which names."""
+
+import itertools
+
+import pytest
+from small_sweeps import settings
+
+from qllmft.errors import UserError
+from qllmft.sweeps.plan import Plan, make_plan
+from qllmft.sweeps.space import load_space
+
+
+def plan(sampler="grid", name="table-11", trials=None, seeds=1, **more):
+    return make_plan(load_space(name), sampler, settings(**more), trials=trials, seeds=seeds, grace_s=60)
+
+
+def test_a_setting_that_is_given_is_no_longer_varied():
+    found = plan()
+    assert [p.name for p in found.parameters] == ["model.main_layers", "model.reupload_layers"]
+    assert len(found.points) == 9
+    assert {config.train.lr for point in found.points.values() for config in found.configurations(point)} == {0.02}
+
+
+def test_points_are_named_by_their_configuration():
+    found = plan()
+    for identity, point in found.points.items():
+        (config,) = found.configurations(point)
+        assert config.identity == identity
+        assert (config.model.main_layers, config.model.reupload_layers) == tuple(point.values())
+
+
+def test_a_plan_survives_the_study_it_is_written_to():
+    found = plan("qmc", "table-13", trials=5, seeds=2)
+    again = Plan.model_validate_json(found.model_dump_json())
+    assert again == found
+    assert again.points == found.points
+
+
+def test_the_fingerprint_is_that_of_what_is_searched():
+    assert plan().fingerprint == plan().fingerprint
+    assert plan("tpe", trials=5).fingerprint == plan("tpe", trials=50).fingerprint
+    others = [plan(), plan("tpe"), plan(seeds=2), plan(**{"train.epochs": 5}), plan(name="table-10")]
+    assert len({each.fingerprint for each in others}) == len(others)
+
+
+def test_a_longer_quasi_monte_carlo_search_begins_with_the_shorter_one():
+    short, long = (plan("qmc", "table-13", trials=n, **{"train.lr_decay": 1.0}) for n in (8, 20))
+    assert len(short.points) == 8
+    assert list(long.points)[:8] == list(short.points)
+
+
+def test_quasi_monte_carlo_spreads_over_the_scale_and_the_levels():
+    overrides = {key: value for key, value in settings().items() if key != "train.lr"}
+    found = make_plan(load_space("table-12"), "qmc", overrides, trials=16, seeds=1, grace_s=60)
+    rates = sorted(point["train.lr"] for point in found.points.values())
+    assert rates[0] > 0.5e-3
+    assert rates[-1] < 5e-3
+    eighths = [0.5e-3 * 10 ** (i / 8) for i in range(9)]
+    for low, high in itertools.pairwise(eighths):
+        assert sum(low <= rate < high for rate in rates) == 2  # a Sobol' sequence: two of sixteen in each eighth
+    assert sum(point["model.final_linear"] for point in found.points.values()) == 8
+
+
+def test_few_levels_have_fewer_points_than_were_asked_for():
+    assert len(plan("qmc", trials=30).points) == 9
+    assert plan("qmc", trials=30).size == 9
+
+
+def test_screening_takes_the_ends():
+    found = plan("screening")
+    assert sorted(tuple(point.values()) for point in found.points.values()) == [(2, 1), (2, 4), (6, 1), (6, 4)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sampler": "grid", "trials": 3}, "--trials got 3, and the sampler grid has a fixed number of points"),
+        ({"model.main_layers": 2, "model.reupload_layers": 1}, "fixes every parameter of table-11"),
+        ({"name": "table-13", "model.hidden_dim": 48}, "go together: model.hidden_layers, model.hidden_dim"),
+        ({"model.n_qubit": 4}, "there is no such setting"),
+        ({"sampler": "screening", "model.main_layers": 2}, "takes 2 to 30 parameters, and this search has 1"),
+        ({"model.connectivity": 4}, "main_layers = 2.* connectivity below|connectivity 4"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(change, message):
+    with pytest.raises(UserError, match=message):
+        plan(**change)
+
+
+def test_a_fault_of_one_configuration_is_found_before_any_work():
+    """Only one corner of the grid is impossible: seven values from one encoder of six qubits."""
+    with pytest.raises(UserError, match=r"sweep table-07, model.n_qubits = 14, train.lr = 0.001.*must yield 7 values"):
+        make_plan(load_space("table-07"), "grid", {"model.encoder_qubits": 6}, trials=None, seeds=1, grace_s=60)

@@ -1,0 +1,152 @@
+"""Search spaces against the paper's tables, written here a second time; every configuration is a valid one."""
+
+import pytest
+
+from qllmft.errors import UserError
+from qllmft.sweeps.plan import make_plan
+from qllmft.sweeps.space import Parameter, load_space, read_space, space_names
+
+QUBITS = [10, 12, 14, 16, 18]
+DECAYS, PENALTIES = [1.0, 0.99, 0.95], [0.0, 1e-6, 1e-5, 1e-4, 1e-3]
+NETWORKS = ["0/0", "1/48", "1/96", "1/144", "1/192"]
+TEN_RATES = [0.1, 0.5, 1, 1.5, 2, 2.5, 3, 5, 10, 20]
+# values of the paper's rows with more than one; learning rates in thousandths
+TABLES = {
+    "table-06": ("VI", {"model.n_qubits": QUBITS, "train.lr": [1, 1.5, 2, 2.5, 3, 5]}),
+    "table-07": ("VII", {"model.n_qubits": QUBITS, "train.lr": [1, 1.5, 2.5, 3, 5]}),
+    "table-10": (
+        "X",
+        {"model.reuploads": [4, 6, 8], "model.main_layers": [2, 3, 4, 5, 6, 7, 8], "train.lr": [2, 2.5, 5]},
+    ),
+    "table-11": (
+        "XI",
+        {"model.main_layers": [2, 4, 6], "model.reupload_layers": [1, 2, 4], "train.lr": [2, 2.5, 5]},
+    ),
+    "table-12": ("XII", {"model.final_linear": [True, False], "train.lr": [0.5, 1, 1.5, 2, 2.5, 3, 5]}),
+    "table-13": (
+        "XIII",
+        {
+            "hidden layers/dim": NETWORKS,
+            "model.batch_norm": [False, True],
+            "train.lr": TEN_RATES,
+            "train.lr_decay": DECAYS,
+            "train.weight_decay": PENALTIES,
+        },
+    ),
+    "table-15": (
+        "XV",
+        {
+            "model.n_qubits": QUBITS,
+            "noise.gates": ["paper_low", "paper_high"],
+            "train.lr": [1, 1.5, 2, 2.5, 3, 5],
+        },
+    ),
+}
+TABLES["table-14"] = ("XIV", TABLES["table-13"][1])
+TABLES["table-16"] = ("XVI", TABLES["table-13"][1] | {"train.lr": [0.01, 0.02, 0.05, 0.1, 0.5, 1, 2, 5]})
+# rows with one value, where they differ from the paper's default
+FIXED = {
+    "table-06": {"n_encoders": 1},
+    "table-07": {"n_encoders": 2},
+    "table-10": {"n_qubits": 14, "reupload_layers": 1},
+    "table-11": {"n_qubits": 14, "reuploads": 4},
+    "table-12": {"n_qubits": 14},
+    "table-13": {"n_qubits": 14, "encoder": "mlp", "head": "quantum"},
+    "table-14": {"encoder": "none", "head": "mlp"},
+    "table-15": {"n_encoders": 1},
+    "table-16": {"encoder": "none", "head": "mlp"},
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_values_are_the_tables(name):
+    numeral, rows = TABLES[name]
+    space = load_space(name)
+    assert space.table == numeral
+    found = {parameter.name: list(parameter.labels) for parameter in space.parameters}
+    expected = {k: [v / 1000 for v in values] if k == "train.lr" else values for k, values in rows.items()}
+    assert found.keys() == expected.keys()
+    for parameter, values in expected.items():
+        assert found[parameter] == pytest.approx(values) if parameter == "train.lr" else found[parameter] == values
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_everything_else_is_the_tables_too(name):
+    space = load_space(name)
+    plan = make_plan(space, "grid", {}, trials=None, seeds=1, grace_s=60)
+    point = next(iter(space.grid()))
+    (config,) = plan.configurations(point)
+    assert (config.train.batch_size, config.model.connectivity) == (16, 1)
+    assert config.body.trainable == (name == "table-16")
+    assert config.train.epochs == (20 if name == "table-16" else 800)  # the paper gives no epochs for table XVI
+    assert config.rivals.names == ()
+    assert config.noise.shots == (0 if name in ("table-14", "table-16") else 8192)
+    for setting, value in FIXED[name].items():
+        assert getattr(config.model, setting) == value
+    if "train.lr_decay" not in point:
+        assert (config.train.lr_decay, config.train.weight_decay) == (1.0, 0.0)
+
+
+def test_there_is_a_space_for_each_table_and_one_for_screening():
+    tables = [load_space(name).table for name in space_names()]
+    assert sorted(tables) == sorted(["VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV", "XVI", "none"])
+    assert {name: load_space(name).rival for name in ("table-08", "table-09")} == {
+        "table-08": "svc",
+        "table-09": "logistic_regression",
+    }
+
+
+@pytest.mark.parametrize("name", [n for n in space_names() if load_space(n).rival is None])
+def test_the_small_version_varies_the_same_and_is_valid(name):
+    space = load_space(name)
+    assert space.quick is not None
+    assert [p.name for p in space.quick.parameters] == [p.name for p in space.parameters]
+    assert space.quick.size <= (72 if name != "screening" else 256)
+    if name != "table-16":  # a body takes its time
+        assert all(len(parameter.values) > 1 for parameter in space.quick.parameters)
+    plan = make_plan(space.quick, "grid", {}, trials=None, seeds=2, grace_s=60)
+    assert len(plan.points) == space.quick.size
+    for point in plan.points.values():
+        first, second = plan.configurations(point)
+        assert (first.seed, second.seed) == (0, 1)
+        assert first.train.epochs <= 60
+        assert 2**first.model.latent_encoder_qubits >= 384 or first.model.encoder != "quantum"  # the offline body
+
+
+def test_levels_of_several_settings_go_together():
+    (parameter,) = [p for p in load_space("table-13").parameters if p.name == "hidden layers/dim"]
+    assert parameter.settings_at("1/48") == {"model.hidden_layers": 1, "model.hidden_dim": 48}
+    with pytest.raises(ValueError, match=r"has the levels 0/0, 1/48, .* got '1/50'"):
+        parameter.settings_at("1/50")
+
+
+def test_true_is_no_number():
+    parameter = Parameter(name="a", settings=("x.a",), values=((True,), (1,), (0,), (False,)))
+    assert parameter.settings_at(1) == {"x.a": 1}
+    assert parameter.settings_at(True)["x.a"] is True
+    assert parameter.settings_at(False)["x.a"] is False
+
+
+def test_a_scale_is_drawn_between_its_ends():
+    parameter = Parameter(name="lr", settings=("train.lr",), values=((1e-4,), (1e-2,)), scale="log")
+    assert [parameter.at_fraction(f) for f in (0.0, 0.5)] == pytest.approx([1e-4, 1e-3])
+    assert parameter.settings_at(2e-3) == {"train.lr": 2e-3}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('values = [[1, 2], [3]]\nname = "a"\nsettings = ["x.a", "x.b"]', "each value needs 2 entries"),
+        ('setting = "x.a"\nvalues = [0.0, 1.0]\nscale = "log"', "positive numbers"),
+        ('setting = "x.a"\nvalues = [1]\nother = 2', "other"),
+        ('setting = "x.a"\nvalues = []', "at least 1"),
+    ],
+)
+def test_a_space_that_means_nothing_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        read_space("made-up", f'title = ""\ntable = "none"\npreset = "single-10q"\n[[parameters]]\n{text}\n')
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(UserError, match=r"no sweep 'table-6'. Did you mean 'table-06'\? Sweeps: screening, table-06"):
+        load_space("table-6")

@@ -1,0 +1,134 @@
+"""A trial for real: it trains up to validation, leaves the test set closed, and trains nothing when it is opened."""
+
+import json
+import threading
+
+import pytest
+from small_sweeps import settings
+
+from qllmft.config import RunConfig
+from qllmft.presets import load_preset
+from qllmft.run import Reporter, RunFolder, experiment, load_model, run_experiment
+from qllmft.sweeps.trials import run_trial
+
+
+@pytest.fixture
+def config(texts, tiny_body) -> RunConfig:
+    own = {"data.source": str(texts), "body.model": str(tiny_body), "rivals.names": []}
+    return load_preset("single-10q").config(settings() | own)
+
+
+@pytest.fixture
+def embedded(monkeypatch):
+    """How many texts each call of `embed` was given."""
+    calls = []
+    original = experiment.embed
+
+    def counted(texts, *arguments, **options):
+        calls.append(len(texts))
+        return original(texts, *arguments, **options)
+
+    monkeypatch.setattr(experiment, "embed", counted)
+    return calls
+
+
+def keys(content) -> set[str]:
+    """Of all objects in JSON."""
+    if isinstance(content, dict):
+        return content.keys() | set().union(*(keys(value) for value in content.values()))
+    return set().union(*(keys(value) for value in content)) if isinstance(content, list) else set()
+
+
+def test_nothing_of_the_test_set_is_read_or_written(config, tmp_path, embedded):
+    result = run_trial(config, tmp_path)
+    assert embedded == [40]  # training and validation; the other 40 are the test set
+    assert result.test is None
+    folder = RunFolder(tmp_path / config.identity)
+    assert folder.read_result() is None
+    assert folder.read_predictions() is None
+    record = json.loads(folder.validation_file.read_text())
+    assert not keys(record["models"]) & {"test", "test_exact"}
+    outcome = run_experiment(config, folder.path, read_test=False)
+    assert outcome.result == record
+    assert record["data"]["sizes"]["test"] == 40  # how large it is, no more
+
+
+def test_the_figures_are_those_of_the_selected_epoch(config, tmp_path):
+    result = run_trial(config, tmp_path)
+    metrics = RunFolder(tmp_path / config.identity).metrics()
+    best = max(metrics, key=lambda m: (m.validation_accuracy, -m.validation_loss, -m.epoch))
+    assert result.validation.value == pytest.approx(best.validation_accuracy)
+    assert result.validation_loss == best.validation_loss
+    assert result.parameters == load_model(tmp_path / config.identity).classifier.n_parameters
+    assert result.epochs_before == 0
+
+
+def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monkeypatch):
+    first = run_trial(config, tmp_path / "a")
+    folder = tmp_path / "a" / config.identity
+    weights = (folder / "model" / "model.safetensors").read_bytes()
+    metrics = (folder / "metrics.jsonl").read_bytes()
+
+    def forbidden(*arguments, **options):
+        raise AssertionError("an epoch was trained")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("qllmft.training.loop._train_epoch", forbidden)
+        tested = run_trial(config, tmp_path / "a", read_test=True)
+    assert tested.test is not None
+    assert tested.test.total == 40
+    assert (tested.validation, tested.validation_loss) == (first.validation, first.validation_loss)
+    assert tested.seconds == first.seconds
+    assert tested.epochs_before == config.train.epochs
+    assert (folder / "model" / "model.safetensors").read_bytes() == weights
+    assert (folder / "metrics.jsonl").read_bytes() == metrics
+
+    whole = run_experiment(config, tmp_path / "b").result["models"][0]  # the other route: all at once
+    assert tested.test.as_dict() == whole["test"]
+    assert tested.validation.as_dict() == whole["validation"]
+
+
+def test_a_run_that_was_tested_before_still_keeps_it_to_itself(config, tmp_path):
+    run_trial(config, tmp_path, read_test=True)
+    again = run_trial(config, tmp_path)
+    assert again.test is None
+    outcome = run_experiment(config, tmp_path / config.identity, read_test=False)
+    assert not keys(outcome.result["models"]) & {"test", "test_exact"}
+
+
+def test_two_that_want_the_same_run_wait_for_each_other(config, tmp_path):
+    said, results = [], []
+
+    class Slow(Reporter):
+        def message(self, text):
+            said.append(text)
+
+        def training(self, epochs, done):
+            started.set()
+            proceed.wait(20)
+            return super().training(epochs, done)
+
+    started, proceed = threading.Event(), threading.Event()
+    first = threading.Thread(target=lambda: results.append(run_trial(config, tmp_path, Slow())))
+    first.start()
+    assert started.wait(20)
+    second = threading.Thread(target=lambda: results.append(run_trial(config, tmp_path, Slow())))
+    second.start()
+    while not said:
+        second.join(0.05)
+    proceed.set()
+    first.join()
+    second.join()
+    assert said[0] == f"another process is training {config.identity}; waiting for it"
+    assert [result.epochs_before for result in results] == [0, config.train.epochs]
+    assert results[0].validation == results[1].validation
+
+
+def test_an_interrupted_training_is_an_interruption(config, tmp_path):
+    class Stop(Reporter):
+        def training(self, epochs, done):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(config, tmp_path, Stop())
+    assert run_trial(config, tmp_path).validation.total == 6
