@@ -127,10 +127,11 @@ def study_table(record: StudyRecord) -> Table:
     from qllmft.studies import table as cells
 
     sizes, n = record.data["sizes"], len(record.seeds)
+    over = f"{n} seeds, mean ± 95 % interval" if n > 1 else "1 seed, no interval"
     shown = Table(
         title=f"{cells.about(record)}\n{record.data['source']}: {sizes['train']} training, "
-        f"{sizes['validation']} validation, {sizes['test']:,} test texts\nbody {record.body['model']}, D = {record.body['dimension']}; "
-        f"{record.epochs} epochs; {n} seed{'s' if n > 1 else ''}, {'mean ± 95 % interval' if n > 1 else 'no interval'}",
+        f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
+        f"body {record.body['model']}, D = {record.body['dimension']}; {record.epochs} epochs; {over}",
         title_justify="left",
         title_style="",
         box=box.SIMPLE_HEAD,

@@ -102,7 +102,7 @@ STUDIES = {
             "ablations",
             "Ablations of section V-B: each part replaced or left out, and the classical rivals",
             "whole quantum model",
-            "ablation or rival",
+            "rival or ablation",
             (_single(14), _multi(14), *_nn_encoders(), _NO_LINEAR, *_nn_heads(), *_classical()),
         ),
         Study(

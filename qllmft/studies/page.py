@@ -18,6 +18,7 @@ from qllmft.report.settings import flat
 from qllmft.run import RunFolder
 from qllmft.studies import table
 from qllmft.studies.comparison import Comparison, compare, leading, limits
+from qllmft.studies.discordant import discordances
 from qllmft.studies.figures import curves_svg, differences_svg, dots_svg, rows_with_curves
 from qllmft.studies.record import RowResult, StudyRecord, read_record
 from qllmft.studies.statistics import MeanInterval
@@ -52,30 +53,29 @@ def render_study(folder: Path) -> str:
         UserError: where there is no finished study, or a run of it is missing.
     """
     record = read_record(folder)
-    comparisons = compare(record)
+    comparisons, leaders = compare(record), leading(record)
     configs = {row.label: _run(folder, row, 0).read_config() for row in record.rows}
     common, differing = _settings(record, configs)
-    return (
-        page_environment()
-        .get_template("study.html.j2")
-        .render(
-            record=record,
-            verdict=verdict(record, comparisons),
-            leaders=[row.label for row in leading(record)],
-            rows=[_row(row, record) for row in record.rows],
-            exact=any(row.test_exact for row in record.rows),
-            comparisons=[_comparison(c) for c in comparisons],
-            about=table.about(record),
-            limits=limits(record),
-            published_note=table.published_note(record),
-            selection_note=table.selection_note(record),
-            dots=Markup(dots_svg(record)),  # noqa: S704 -- our own SVG of numbers and labels
-            differences=_differences(comparisons),
-            curves=_curves(folder, record),
-            circuits=_circuits(record, configs),
-            common=common,
-            differing=differing,
-        )
+    environment = page_environment()
+    environment.filters["p_value"] = p_value
+    return environment.get_template("study.html.j2").render(
+        record=record,
+        verdict=verdict(record, comparisons),
+        leaders=[row.label for row in leaders],
+        within=discordances(folder, *leaders),
+        rows=[_row(row, record) for row in record.rows],
+        exact=any(row.test_exact for row in record.rows),
+        comparisons=[_comparison(c) for c in comparisons],
+        about=table.about(record),
+        limits=limits(record),
+        published_note=table.published_note(record),
+        selection_note=table.selection_note(record),
+        dots=Markup(dots_svg(record)),  # noqa: S704 -- our own SVG of numbers and labels
+        differences=_differences(comparisons),
+        curves=_curves(folder, record),
+        circuits=_circuits(record, configs),
+        common=common,
+        differing=differing,
     )
 
 
@@ -144,7 +144,7 @@ def _curves(folder: Path, record: StudyRecord) -> list[tuple[str, Markup]]:
             lines = {label: _mean(runs, value) for label, runs in metrics.items()}
             if all(lines.values()):
                 svg = curves_svg(f"{side}-{name.replace(' ', '-')}", unit, lines)
-                title = f"{name[0].upper()}{name[1:]}, {words}s, mean over the seeds"
+                title = f"{words[0].upper()}{words[1:]}: {name}, mean over the seeds"
                 figures.append((title, Markup(svg)))  # noqa: S704
     return figures
 

@@ -28,6 +28,7 @@ class RowResult:
         label: as the table shows it.
         side, group: as in the plan's `Row`.
         preset: where the configuration comes from.
+        model: its name in the runs' records.
         published: the paper's; None where it prints none.
         runs: identities, which are the names of the folders in ``runs/``.
         parameters: trained ones; support vectors of an SVC.
@@ -41,6 +42,7 @@ class RowResult:
     side: Side
     group: str
     preset: str
+    model: str
     published: Published | None
     runs: tuple[str, ...]
     parameters: tuple[int, ...]

@@ -188,6 +188,7 @@ def _row(study: Study, index: int, planned: Sequence[Job], results: Sequence[dic
         side=row.side,
         group=row.group,
         preset=row.preset,
+        model=models[0]["name"],
         published=row.published,
         runs=tuple(job.config.identity for job, _ in pairs),
         parameters=tuple(model["parameters"] for model in models),

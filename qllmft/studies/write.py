@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.files import write_text
-from qllmft.studies.comparison import compare
+from qllmft.studies.comparison import compare, leading
+from qllmft.studies.discordant import discordances
 from qllmft.studies.page import write_study_report
 from qllmft.studies.record import StudyRecord, write_record
 from qllmft.studies.table import markdown
@@ -26,6 +27,7 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
         "verdict": sentence,
         "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
         "comparisons": [{**asdict(c), "outcome": c.outcome} for c in comparisons],
+        "mcnemar": [{**asdict(d), "p": d.p} for d in discordances(folder, *leading(record))],
     }
     write_record(folder, record, derived)
     write_text(folder / "table.md", markdown(record, comparisons, sentence))
