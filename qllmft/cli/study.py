@@ -43,7 +43,7 @@ def study(
         typer.Option(help="Of noise: fig11-small (10 and 12 qubits, 300 epochs) or fig11.", show_default="fig11-small"),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="The same shape in minutes on two cores: 100 epochs, up to 14 qubits.")
+        bool, typer.Option("--quick", help="The same shape in minutes on two cores: 40 epochs, up to 14 qubits.")
     ] = False,
     data: Data = None,
     body: Annotated[
@@ -58,7 +58,7 @@ def study(
         int | None,
         typer.Option(help="How many; each draws its own split and initial weights.", show_default="5; 3 of noise"),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Of each run.", show_default="800; 100 with --quick")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of each run.", show_default="800 (fig11-small: 300); 40 with --quick")] = None,
     settings: Settings = None,
     out: Annotated[
         Path | None,

@@ -64,7 +64,7 @@ def test_the_quick_table_2():
         *("single-10q", "single-12q", "multi-10q", "multi-14q", "nn-head-0", "nn-head-0"),
         *(f"nn-head-{hidden}" for hidden in (0, 48, 96, 144, 192)),
     ]
-    assert (plan.seeds, plan.epochs) == (5, 100)
+    assert (plan.seeds, plan.epochs) == (5, 40)
     assert plan.reduced == "quick: without Single sQE 18Q, Multi sQE 18Q"
     made = jobs(plan, {})
     assert len(made) == len({job.config.identity for job in made}) == 9 * 5

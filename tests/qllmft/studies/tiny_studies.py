@@ -56,6 +56,7 @@ def row(label, side, test, *, validation=None, parameters=100, group="", publish
     """A measured row; by default validation prefers what the test set does."""
     n = len(test)
     validation = validation or (sum(test) / n,) * n
+    zeros = ("0" * 12,) * n
     return RowResult(
         label,
         side,
@@ -63,7 +64,7 @@ def row(label, side, test, *, validation=None, parameters=100, group="", publish
         "single-10q",
         "quantum head",
         published,
-        ("0" * 12,) * n,
+        zeros,
         (parameters,) * n,
         tuple(validation),
         tuple(test),
