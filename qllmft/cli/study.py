@@ -58,7 +58,9 @@ def study(
         int | None,
         typer.Option(help="How many; each draws its own split and initial weights.", show_default="5; 3 of noise"),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Of each run.", show_default="800 (fig11-small: 300); 40 with --quick")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of each run.", show_default="800 (fig11-small: 300); 40 with --quick")
+    ] = None,
     settings: Settings = None,
     out: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""Every subject against every rival of its group, on the same splits: the paired test and its correction."""
+"""Subjects against rivals on the same splits: which pairs, the paired test and its correction."""
 
 from __future__ import annotations
 
@@ -36,12 +36,16 @@ class Comparison:
 
 
 def compare(record: StudyRecord) -> list[Comparison]:
-    """All comparisons of a study, in the order of its rows."""
+    """All comparisons of a study, in the order of its rows.
+
+    Where rows have groups, each subject is compared with the rivals of its group. Where they have none, the subject
+    that validation prefers is compared with every rival: comparing the other subjects too would only blunt these.
+    """
+    subjects = record.rows_of("subject")
+    if not any(row.group for row in record.rows):
+        subjects = [preferred(subjects)]
     pairs = [
-        (subject, rival)
-        for subject in record.rows_of("subject")
-        for rival in record.rows_of("rival")
-        if subject.group == rival.group
+        (subject, rival) for subject in subjects for rival in record.rows_of("rival") if subject.group == rival.group
     ]
     differences = [PairedDifference.of(subject.test, rival.test) for subject, rival in pairs]
     corrected = holm([difference.p for difference in differences])
@@ -85,6 +89,11 @@ def limits(record: StudyRecord) -> list[str]:
         said.append(
             "The splits are given and do not depend on the seed: intervals are about initial weights alone, and a "
             "rival without any, such as an SVC, has none."
+        )
+    if len(record.rows) > 2:
+        said.append(
+            "Validation chose among the rows from the same runs, which favours a row that was lucky in both; the test "
+            "texts had no say in it."
         )
     said.append(
         "The interval of a difference is its own, 95 %; whether it counts is decided by p after Holm's correction, "

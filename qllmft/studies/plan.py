@@ -47,7 +47,7 @@ class Row:
         settings: differences from the preset, by dotted names.
         classical: the rival of the preset's run that the row is about; None: the head itself. Rows of the same preset
             and settings share their runs, so a rival is fitted once a seed.
-        group: subjects and rivals are compared where their groups are equal.
+        group: subjects and rivals are compared where their groups are equal; see `qllmft.studies.comparison`.
     """
 
     label: str

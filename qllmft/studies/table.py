@@ -92,7 +92,7 @@ def markdown(record: StudyRecord, comparisons: Sequence[Comparison], verdict: st
         cells += [published(row, record), f"{row.published.parameters:,}" if row.published else ""]
         lines.append(_line(cells))
     notes = [note for note in (published_note(record), selection_note(record)) if note]
-    lines += ["", *notes, "", f"## Each {record.subject} against each {record.rival}, paired by seed", ""]
+    lines += ["", *notes, "", "## Comparisons, paired by seed", ""]
     lines.append(_line([record.subject, record.rival, "difference, points", "95 % interval", "p (Holm)", "outcome"]))
     lines.append(_line(["---"] * 6))
     for c in comparisons:

@@ -77,6 +77,6 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
         return ""
     count = Counter(comparison.outcome for comparison in comparisons)
     return (
-        f"; of all {len(comparisons)} comparisons of a {record.subject} with a {record.rival} it wins "
-        f"{count['better']}, loses {count['worse']}, and {count['open']} are open"
+        f"; of all {len(comparisons)} comparisons with a {record.rival} it wins {count['better']}, loses "
+        f"{count['worse']}, and {count['open']} are open"
     )

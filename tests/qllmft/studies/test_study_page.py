@@ -26,8 +26,8 @@ def test_the_page_in_a_browser(finished, tmp_path):
     assert "CONSOLE" not in done.stderr, done.stderr  # no error, no refused request
     for piece in ("</html>", "○ 90.21", "qllmft study tiny --data &lt;texts&gt;", "scikit-learn", "1,538"):
         assert piece in done.stdout, piece
-    # rows with their intervals, two subjects' differences, loss and accuracy of both sides
-    assert done.stdout.count("<svg") == 1 + 2 + 4
+    # rows with their intervals, the subject's differences, loss and accuracy of both sides
+    assert done.stdout.count("<svg") == 1 + 1 + 4
     for seen in look(tmp_path, page):
         assert seen["scrollWidth"] <= seen["width"]  # only tables scroll, inside their boxes
         assert (seen["requests"], seen["scripts"], seen["empty"]) == ([], 0, 0)
@@ -44,7 +44,7 @@ def test_every_number_of_the_record_is_on_the_page(finished):
     for name, versions in found.versions.items():
         assert f'<th scope="row">{name}</th><td>{versions[0]}</td>' in html
     assert "paraphrase-mpnet-base-v2" in html  # hollow: it is said why
-    assert html.count('<td class="open">') + html.count('<td class="better">') + html.count('<td class="worse">') == 6
+    assert html.count('<td class="open">') + html.count('<td class="better">') + html.count('<td class="worse">') == 3
 
 
 def test_a_page_needs_its_runs(finished, tmp_path):
