@@ -13,7 +13,7 @@ from qllmft.embed import locate_body
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.run import Reporter, RunFolder, run_experiment
-from qllmft.studies.cost import epoch_cost, run_cost
+from qllmft.studies.cost import BEGINNING, epoch_cost, run_cost
 from qllmft.studies.plan import FITTED, Job, Study, jobs
 from qllmft.studies.record import RowResult, StudyRecord
 from qllmft.training import EpochMetrics
@@ -109,12 +109,13 @@ class _OneRun(Reporter):
     @contextmanager
     def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
         each = epoch_cost(self._config)
-        self._report(done * each, earlier=True)
+        self._report(BEGINNING)
+        self._report(BEGINNING + done * each, earlier=True)
         with self._watcher.training(epochs, done) as show:
 
             def report(metrics: EpochMetrics) -> None:
                 show(metrics)
-                self._report(metrics.epoch * each)
+                self._report(BEGINNING + metrics.epoch * each)
 
             yield report
 

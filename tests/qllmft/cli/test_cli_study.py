@@ -37,6 +37,12 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     output, _ = cli("study", "table4", "--quick", "--seeds", 2, *arguments)
     assert "4 runs, 4 of them finished already" in output
     assert "run 1 of" not in output
+    page = tmp_path / "study" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    output, _ = cli("report", tmp_path / "study")
+    assert output.strip() == str(page)
+    assert page.read_bytes() == before
     output, _ = cli("study", "table4", "--quick", "--seeds", 3, *arguments)  # one seed more is two runs more
     assert "6 runs, 4 of them finished already" in output
 
