@@ -8,7 +8,7 @@ from qllmft.report.svg import GRID, INK, TRAIN, VALIDATION, as_svg, drawing
 from qllmft.studies.record import RowResult, StudyRecord
 
 _SIDES = {"subject": TRAIN, "rival": "#4b5563"}
-_COLORS = ("#0b5fa5", "#c2410c", "#15803d", "#7c3aed", "#b45309", "#0e7490", "#be185d", "#4b5563")
+_COLORS = ("#0b5fa5", "#c2410c", "#15803d", "#7c3aed", "#0891b2", "#be185d", "#4b5563", "#a16207")
 _DASHES = ("-", "--", "-.", ":")
 
 
