@@ -29,7 +29,7 @@ class StudyReporter(Reporter):
         """Before the first run: how many there are, how many of them are finished, the relative cost of the others."""
 
     def run(self, label: str, seed: int) -> None:
-        """Before each run that is not finished."""
+        """Before each run that is not finished; ``label`` of the row that its head is."""
 
     def worked(self, cost: float, *, earlier: bool = False) -> None:
         """After each epoch and each run: the cost of what is done since; ``earlier`` by a call that was interrupted."""
@@ -134,7 +134,8 @@ def _result(study: Study, job: Job, folder: Path, reporter: StudyReporter, *, ne
         finished = run_experiment(job.config, path).result
         assert finished is not None
         return finished
-    reporter.run(study.rows[job.rows[0]].label, job.seed)
+    rows = [study.rows[index] for index in job.rows]
+    reporter.run(next((row for row in rows if not row.classical), rows[0]).label, job.seed)
     watcher = _OneRun(reporter, job.config)
     result = run_experiment(job.config, path, watcher).result
     if result is None:

@@ -94,7 +94,7 @@ def test_the_whole_cost_is_reported_as_done(texts, tmp_path):
     run(tmp_path / "study", texts, watcher)
     assert watcher.plan[:2] == (6, 0)
     assert watcher.done == pytest.approx(watcher.plan[2])
-    assert watcher.began == [(label, seed) for seed in (0, 1) for label in ("Single", "Short", "SVC")]
+    assert watcher.began == [(label, seed) for seed in (0, 1) for label in ("Single", "Short", "NN head")]
 
 
 @pytest.mark.parametrize(
@@ -153,13 +153,13 @@ def test_killed_twice_it_ends_in_the_same_bits(finished, tmp_path):
     kill(texts, out, "Short", 0, "2")  # within an epoch of the second run
     began = {path.name for path in (out / "runs").iterdir()}
     assert len(began) == 2
-    kill(texts, out, "SVC", 1, "logistic regression")  # a rival is being fitted in the last run
+    kill(texts, out, "NN head", 1, "logistic regression")  # a rival is being fitted in the last run
     times = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")}
     assert len(times) == 5
     watcher = Watcher()
     again = run(out, texts, watcher)
     finish_study(out, again)
-    assert watcher.began == [("SVC", 1)]  # the others were finished, and are not touched
+    assert watcher.began == [("NN head", 1)]  # the others were finished, and are not touched
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert again == record
     assert bits(out) == bits(whole)
