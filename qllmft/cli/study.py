@@ -133,7 +133,7 @@ def study_table(record: StudyRecord) -> Table:
     shown = Table(
         title=f"{cells.about(record)}\n{record.data['source']}: {sizes['train']} training, "
         f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
-        f"body {record.body['model']}, D = {record.body['dimension']}; {record.epochs} epochs; {over}",
+        f"body {record.body_name}, D = {record.body['dimension']}; {record.epochs} epochs; {over}",
         title_justify="left",
         title_style="",
         box=box.SIMPLE_HEAD,

@@ -101,6 +101,13 @@ class StudyConsole(StudyReporter):
         yield show
 
     @contextmanager
+    def contrastive(self, steps: int, done: int) -> Iterator[Callable[[int], None]]:
+        """The lower bar counts batches."""
+        self._progress.update(self._one, total=steps, completed=done, fields="contrastive step")
+        yield lambda step: self._progress.update(self._one, completed=step)
+        self._progress.update(self._one, fields="")
+
+    @contextmanager
     def fitting(self, name: str) -> Iterator[None]:
         """The lower bar names the rival."""
         self._progress.update(self._one, fields=f"fitting {name}")

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
 from qllmft.files import write_text
+from qllmft.run import body_name
 from qllmft.studies.plan import Published, Side
 from qllmft.studies.statistics import MeanInterval
 
@@ -101,7 +102,12 @@ class StudyRecord:
     @property
     def as_published(self) -> bool:
         """Whether body and texts are the paper's, so that its numbers can be held against these."""
-        return bool(self.body["model"] == PAPER_BODY and self.data["source"] == PAPER_DATA)
+        return bool(self.body_name == PAPER_BODY and self.data["source"] == PAPER_DATA)
+
+    @property
+    def body_name(self) -> str:
+        """The body as tables name it, with what it learned."""
+        return body_name(self.body)
 
     def rows_of(self, side: Side) -> list[RowResult]:
         """The rows of one side."""

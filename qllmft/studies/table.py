@@ -48,7 +48,7 @@ def published_note(record: StudyRecord) -> str:
     if record.as_published:
         return said
     return (
-        f"{said} ○: published with the body {PAPER_BODY} on {PAPER_DATA}, and ours are with {record.body['model']} on "
+        f"{said} ○: published with the body {PAPER_BODY} on {PAPER_DATA}, and ours are with {record.body_name} on "
         f"{record.data['source']}: the two columns are not to be held against each other."
     )
 
@@ -79,7 +79,7 @@ def markdown(record: StudyRecord, comparisons: Sequence[Comparison], verdict: st
         verdict,
         "",
         f"{about(record)}. {record.data['source']}: {sizes['train']:,} training, {sizes['validation']:,} validation, "
-        f"{sizes['test']:,} test texts; body {record.body['model']}, D = {record.body['dimension']}; "
+        f"{sizes['test']:,} test texts; body {record.body_name}, D = {record.body['dimension']}; "
         f"{record.epochs} epochs.",
         "",
         _line(head),

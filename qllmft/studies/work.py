@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,13 @@ class _OneRun(Reporter):
     def message(self, text: str) -> None:
         self._watcher.message(text)
 
-    def embedding(self, total: int, body: str) -> Any:
+    def embedding(self, total: int, body: str) -> AbstractContextManager[Callable[[int], None]]:
         return self._watcher.embedding(total, body)
 
-    def fitting(self, name: str) -> Any:
+    def contrastive(self, steps: int, done: int) -> AbstractContextManager[Callable[[int], None]]:
+        return self._watcher.contrastive(steps, done)
+
+    def fitting(self, name: str) -> AbstractContextManager[None]:
         return self._watcher.fitting(name)
 
     @contextmanager
