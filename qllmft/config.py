@@ -234,7 +234,8 @@ class NoiseConfig(_Section):
 class RivalsConfig(_Section):
     """Classical heads trained beside the quantum one on the same embeddings and split."""
 
-    names: tuple[Literal["logistic_regression", "svc", "mlp"], ...] = ("logistic_regression", "svc", "mlp")
+    # svc_full: of the same grid, the setting with the most support vectors (table II's SVC 435)
+    names: tuple[Literal["logistic_regression", "svc", "svc_full", "mlp"], ...] = ("logistic_regression", "svc", "mlp")
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
 
 

@@ -14,9 +14,12 @@ from qllmft.cli.doctor import doctor
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.export import export
+from qllmft.cli.figure import figure
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
+from qllmft.cli.paper import paper
 from qllmft.cli.predict import predict
+from qllmft.cli.presets import presets
 from qllmft.cli.report import report
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
@@ -40,8 +43,11 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(report)
 app.command()(info)
+app.command()(presets)
 app.command()(bench)
 app.command()(energy)
+app.command()(figure)
+app.command()(paper)
 app.command()(backends)
 app.command()(jobs)
 app.command()(doctor)

@@ -30,7 +30,11 @@ Settings = Annotated[
 ]
 
 
-_INSTANCE = {"--set": "--set train.lr=0.003", "--backend-option": "--backend-option noise=forte1"}
+_INSTANCE = {
+    "--set": "--set train.lr=0.003",
+    "--where": "--where train.epochs=100",
+    "--backend-option": "--backend-option noise=forte1",
+}
 
 
 def parse_settings(pairs: list[str], option: str = "--set") -> dict[str, Any]:

@@ -6,36 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.energy.curve import EnergyCurve, crossing
-from qllmft.errors import UserError
-
-FORMATS = (".svg", ".pdf", ".png")
-QPU_COLOR, GPU_COLOR, INK = "#0b5fa5", "#c2410c", "#1f2937"  # distinct in grey and to colour-blind readers
+from qllmft.figures.style import BLUE, INK, ORANGE, PUBLISHED, house_style, legend_above, new_figure, save_figure
 
 
-def draw_energy(curve: EnergyCurve) -> Any:
+def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
     """Both curves on a logarithmic axis, the crossover marked.
+
+    Args:
+        curve: what to draw.
+        published: the paper's crossover in qubits, a hollow marker on the axis.
 
     Returns:
         A matplotlib figure, one journal column wide.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.6, 3.3), layout="constrained")
+    figure = new_figure()
     axes = figure.subplots()
     qubits = [point.counts.n_qubits for point in curve.points]
     one = len(qubits) == 1  # a line needs two points
     style = {"lw": 1.8, "clip_on": False, "zorder": 3}
     gpu, qpu = [p.gpu for p in curve.points], [p.qpu for p in curve.points]
-    axes.semilogy(qubits, gpu, color=GPU_COLOR, ls="--", marker="s" if one else "", label="GPU, state vector", **style)
-    axes.semilogy(qubits, qpu, color=QPU_COLOR, marker="o" if one else "", label="QPU, trapped ions", **style)
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8.5)
+    axes.semilogy(qubits, gpu, color=ORANGE, ls="--", marker="s" if one else "", label="GPU, state vector", **style)
+    axes.semilogy(qubits, qpu, color=BLUE, marker="o" if one else "", label="QPU, trapped ions", **style)
     _mark_crossover(axes, curve)
-    axes.set_xlabel("qubits $Q$", fontsize=9)
+    if published is not None:
+        bottom = axes.get_ylim()[0]
+        axes.set_ylim(bottom=bottom)
+        axes.plot([published], [bottom], marker="D", label=f"paper: {published} qubits", clip_on=False, **PUBLISHED)
+    legend_above(figure, 3)
+    axes.set_xlabel("qubits $Q$")
     of_what = "energy of one inference"
-    axes.set_ylabel(f"{of_what} (kJ)" if curve.unit == "kJ" else f"{of_what} / {curve.unit}", fontsize=9)
-    axes.tick_params(labelsize=8)
-    axes.grid(True, which="major", color="#d1d5db", lw=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylabel(f"{of_what} (kJ)" if curve.unit == "kJ" else f"{of_what} / {curve.unit}")
     if not one:
         axes.set_xlim(qubits[0], qubits[-1])
     return figure
@@ -69,12 +69,6 @@ def save_energy_figure(curve: EnergyCurve, file: Path) -> None:
     Raises:
         UserError: where the ending is unknown or the file cannot be written.
     """
-    import matplotlib as mpl
-
-    if file.suffix.lower() not in FORMATS:
-        raise UserError(f"the figure is {file.name!r}; expected a name that ends in {', '.join(FORMATS)}.")
-    try:
-        with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "qllmft"}):
-            draw_energy(curve).savefig(file, dpi=300)
-    except OSError as error:
-        raise UserError(f"the figure {file} cannot be written: {error.strerror}.") from error
+    with house_style():
+        figure = draw_energy(curve)
+    save_figure(figure, file)

@@ -21,11 +21,15 @@ class Preset:
         name: as on the command line.
         title: one line for people, with the table of the paper that it comes from.
         settings: differences from the defaults, nested as in TOML.
+        source: where the paper has it, the table of its result first: ("Table II", "Table VI"); empty: ours.
+        row: name of the model in the run's record whose result it is; None: the head itself, the first one.
     """
 
     name: str
     title: str
     settings: dict[str, Any]
+    source: tuple[str, ...] = ()
+    row: str | None = None
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
         """The preset's configuration with ``overrides``: dotted names, such as ``{"train.epochs": 10}``."""
@@ -53,7 +57,8 @@ def load_preset(name: str) -> Preset:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise UserError(f"there is no preset {name!r}.{hint} Presets: {', '.join(names)}.")
     tree = tomllib.loads((resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
-    return Preset(name=name, title=tree.pop("title"), settings=tree)
+    title, source, row = tree.pop("title"), tuple(tree.pop("source", ())), tree.pop("row", None)
+    return Preset(name, title, tree, source, row)
 
 
 def _with(tree: dict[str, Any], path: list[str], value: Any, dotted: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
 from qllmft.embed import body_identity, embed, locate_body
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
+from qllmft.heads.classifier import check_classes
 from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
 from qllmft.run.answers import TestAnswers
 from qllmft.run.folder import RunFolder
@@ -71,7 +72,9 @@ def run_experiment(
     """
     reporter = reporter or Reporter()
     folder = RunFolder(out or Path("runs") / config.identity)
+    folder.check_can_be_made()
     corpus = read_corpus(config.data)
+    check_classes(config.model, corpus.n_classes)
     splits = split_corpus(corpus, config.data, config.seed)
     finished = _finished(folder, config, corpus, read_test)
     if finished:
@@ -258,6 +261,7 @@ def _rivals(config: RunConfig, n_parameters: int, dimension: int, n_classes: int
     make: dict[str, Callable[[], Contender]] = {
         "logistic_regression": lambda: logistic_regression(grid),
         "svc": lambda: support_vectors(grid),
+        "svc_full": lambda: support_vectors(grid, most=True),
         "mlp": lambda: perceptron_rival(n_parameters, dimension, n_classes, config.train, config.seed),
     }
     return [make[name]() for name in config.rivals.names]

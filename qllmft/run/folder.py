@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -111,6 +112,23 @@ class RunFolder:
                 )
         elif not self.path.is_dir() or any(self.path.iterdir()):
             raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
+
+    def check_can_be_made(self) -> None:
+        """Make sure, before any work, that the folder is there or can be made.
+
+        Raises:
+            UserError: names what is in the way.
+        """
+        try:
+            nearest = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        except OSError as error:
+            raise UserError(f"the run's folder {self.path} cannot be written: {error.strerror}.") from error
+        if nearest == self.path:
+            return
+        if not nearest.is_dir():
+            raise UserError(f"the run's folder {self.path} cannot be written: {nearest} is not a directory.")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise UserError(f"the run's folder {self.path} cannot be written: {nearest} is not writable.")
 
     def open_for(self, config: RunConfig) -> None:
         """Make the folder with its ``config.toml``, or make sure that it is this configuration's.

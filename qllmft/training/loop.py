@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qllmft.config import TrainConfig
+from qllmft.errors import UserError
 from qllmft.heads.noise import noisy_connectors, reseed, without_noise
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
@@ -218,6 +220,11 @@ def _train_epoch(
             step.move(optimizer)
             total += loss * len(y)
             start += len(y)
+    if not math.isfinite(total):
+        raise UserError(
+            f"epoch {epoch}: the training loss is {total}, expected a finite number; training has diverged. "
+            f"Lower train.lr (it is {config.lr:g})."
+        )
     return total / len(train)
 
 

@@ -73,3 +73,44 @@ def model_of(tmp_path, word_body):
         return tmp_path
 
     return save
+
+
+@pytest.fixture
+def made_run(tmp_path):
+    """A function that writes the folder of a finished run of a preset, with the accuracies it is told to have."""
+    import json
+
+    import tomli_w
+
+    from qllmft.paper import Experiment
+
+    def write(preset, test=800, validation=60, *, seed=0, folder="runs", rivals=(), curve=(), data="sst2", **settings):
+        given = {name.replace("__", "."): value for name, value in settings.items()}
+        given |= {"seed": seed, "body.model": "minilm", "data.source": f"/data/{data}"}
+        config = Experiment(preset, given).config
+        run = tmp_path / folder / f"{config.identity}-{data}"
+        run.mkdir(parents=True)
+        (run / "config.toml").write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+        rows = [("quantum head", 353, test, validation), *rivals]
+        result = {
+            "data": {"sizes": {"train": 435, "validation": 77, "test": 1000}, "fingerprint": data},
+            "body": {"dimension": 384},
+            "models": [
+                {
+                    "name": name,
+                    "parameters": parameters,
+                    "validation": {"right": right_validation, "total": 77},
+                    "test": {"right": right, "total": 1000},
+                }
+                for name, parameters, right, right_validation in rows
+            ],
+        }
+        (run / "result.json").write_text(json.dumps(result))
+        lines = [
+            {"epoch": i + 1, "train_loss": loss, "validation_loss": 0.5, "validation_accuracy": accuracy, "lr": 1e-3}
+            for i, (loss, accuracy) in enumerate(curve)
+        ]
+        (run / "metrics.jsonl").write_text("".join(json.dumps(line | {"seconds": 0.1}) + "\n" for line in lines))
+        return run
+
+    return write

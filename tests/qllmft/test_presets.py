@@ -10,6 +10,7 @@ from qllmft.config import BackendConfig, BodyConfig, DataConfig, RivalsConfig, R
 from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.presets import load_preset, preset_names
+from qllmft.rivals import logistic_regression, support_vectors
 
 SINGLE = {f"single-{q}q": q for q in (10, 12, 14, 16, 18)}
 MULTI = {f"multi-{q}q": q for q in (10, 12, 14, 16, 18)}
@@ -18,11 +19,12 @@ NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
 OTHER = {"single-14q-no-linear", "recommended"}
 NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
 LEARNING_BODY = {"upper-bound", "unfrozen-single-10q", "contrastive-single-10q"}
+RIVALS = {"svc": "svc", "svc-full": "svc_full", "logistic-regression": "logistic_regression"}
 PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"recommended"})
 
 
 def test_the_presets_are_these():
-    assert preset_names() == sorted([*PAPER, *LEARNING_BODY, "recommended"])
+    assert preset_names() == sorted([*PAPER, *RIVALS, *LEARNING_BODY, "recommended"])
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -30,7 +32,7 @@ def test_a_preset_loads_and_says_what_it_is(name):
     preset = load_preset(name)
     assert preset.name == name
     assert re.fullmatch(r"[a-z][^\n]{10,}", preset.title)
-    assert "title" not in preset.settings
+    assert not {"title", "source", "row"} & preset.settings.keys()
     config = preset.config()
     assert parse_config(tomllib.loads(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))), name) == config
 
@@ -100,6 +102,15 @@ def test_what_learning_adds_to_the_papers_single_encoder(name):
     assert config.body.contrastive.iterations == (20 if name == "contrastive-single-10q" else 0)
     assert config.body.learns
     assert not load_preset("single-10q").config().body.learns
+
+
+@pytest.mark.parametrize(("name", "rival"), RIVALS.items())
+def test_the_papers_rivals_stand_beside_the_smallest_head(name, rival):
+    preset = load_preset(name)
+    assert preset.config() == load_preset("nn-head-0").config({"rivals.names": [rival]})
+    assert preset.config().rivals.grid == "paper"
+    contenders = {"svc": support_vectors("paper"), "logistic-regression": logistic_regression("paper")}
+    assert preset.row == contenders.get(name, support_vectors("paper", most=True)).name
 
 
 def test_the_recommended_preset():

@@ -22,7 +22,7 @@ WRONG = [
     ([*TRAIN, "--body", "TMP"], ["holds no model", "modules.json", "Give a folder that sentence-transformers saved"]),
     ([*TRAIN, "--body", "owner/name"], ["the body 'owner/name'", "HF_HUB_OFFLINE", "--body minilm"]),
     # settings
-    ([*TRAIN, "--preset", "single-10"], ["no preset 'single-10'", "Did you mean 'single-10q'?", "Presets: multi-10q"]),
+    ([*TRAIN, "--preset", "single-10"], ["no preset 'single-10'", "Did you mean 'single-10q'?", "multi-10q"]),
     ([*TRAIN, "--epochs", "0"], ["preset 'recommended': train.epochs (got 0)", "greater than or equal to 1"]),
     ([*TRAIN, "--lr", "nan"], ["train.lr (got nan)", "finite"]),
     ([*TRAIN, "--seed", "-1"], ["seed (got -1)", "greater than or equal to 0"]),
@@ -44,7 +44,7 @@ WRONG = [
     ([*TRAIN, "--out", "RUN"], ["holds a run of another configuration", "they differ in", "Choose another folder"]),
     ([*TRAIN, "--out", "DATA"], ["exists and holds no run", "Choose another folder with --out"]),
     ([*TRAIN, "--out", "BODY"], ["exists and holds no run", "Choose another folder with --out"]),
-    ([*TRAIN, "--out", "DATA/x"], ["the run's folder", "cannot be written", "Not a directory"]),
+    ([*TRAIN, "--out", "DATA/x"], ["the run's folder", "cannot be written", "is not a directory"]),
     ([*TRAIN, "--out", "x" * 300], ["File name too long"]),
     # the other commands
     (["predict", "TMP", "a text"], ["no trained model", "model.json is missing", "Give the folder of a finished run"]),
@@ -60,7 +60,7 @@ WRONG = [
     (["evaluate", "RUN", "--split", "test"], ["--split", "describe --data, which is not given", "leave them out"]),
     (["evaluate", "RUN", "--label-column", "x"], ["--label-column describe --data", "give --data"]),
     (["evaluate", "RUN", "--data", "reviews", "--text-column", "x"], ["no column 'x'", "its columns are label, text"]),
-    (["info", "single"], ["no preset 'single'", "Presets: multi-10q"]),
+    (["info", "single"], ["no preset 'single'", "multi-10q"]),
     (["info", "TMP"], ["is not a run", "no config.toml"]),
     (["info", "single-10q", "--dimension", "1025"], ["1025 values", "1024 amplitudes", "model.encoder_qubits to 11"]),
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 from small_bodies import run_config, same_bits, trainable, weights, without_seconds, write_corpus
 
 from qllmft.embed import body_identity, locate_body
@@ -121,6 +122,23 @@ def test_the_same_run_twice_is_the_same_to_the_bit(corpus, tiny_bert, tmp_path, 
     assert results[0] == results[1]
     bodies = [weights(trainable(tmp_path / name / "model" / "body")) for name in "ab"]
     assert same_bits(*bodies)
+
+
+def test_a_body_of_the_hub_with_a_revision_learns_like_a_local_one(corpus, tiny_bert, tmp_path, kind):
+    name, commit = "qllmft-tests/tiny-bert", "c" * 40
+    folder = Path(constants.HF_HUB_CACHE) / "models--qllmft-tests--tiny-bert"
+    shutil.copytree(tiny_bert, folder / "snapshots" / commit)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "v2").write_text(commit)
+    try:
+        hub = outcome_of(corpus, name, tmp_path / "hub", kind, body__revision="v2").result
+    finally:
+        shutil.rmtree(folder)
+    local = outcome_of(corpus, tiny_bert, tmp_path / "local", kind).result
+    assert without_seconds(hub)["models"] == without_seconds(local)["models"]
+    assert hub["body"]["model"] == name
+    answer, same = (Predictor.load(tmp_path / where).predict(["a good film"]) for where in ("hub", "local"))
+    assert answer == same, "the hub's model is no longer needed"
 
 
 def test_a_body_learns_through_a_noisy_circuit_too(corpus, tiny_bert, tmp_path):

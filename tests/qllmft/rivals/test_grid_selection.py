@@ -143,3 +143,19 @@ def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
         assert contender.settings == settings
         strength = contender._best.C
         assert strength == (float("inf") if settings["C"] is None else settings["C"])
+
+
+def test_the_most_parameters_may_be_asked_for_first_and_validation_decides_among_equals():
+    sizes = {0.3: 2, 0.95: 5, 0.5: 5}  # 0.3 is the best on validation, 0.5 is next
+    grid = ({"at": at} for at in sizes)
+    contender = GridRival("threshold", Threshold, grid, lambda fitted: sizes[fitted.at], most=True)
+    contender.fit(TRAIN, VALIDATION)
+    assert contender.settings == {"at": 0.5}
+    assert contender.n_parameters == 5
+
+
+def test_the_full_svc_has_every_training_text_as_a_support_vector():
+    contender = support_vectors("paper", most=True)
+    contender.fit(TEST, VALIDATION)  # as many of either label
+    assert contender.n_parameters == len(TEST.y)
+    assert contender.name != support_vectors("paper").name

@@ -1,0 +1,72 @@
+"""`qllmft figure`: the paper's figures from records of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from qllmft.cli.options import Json, parse_settings
+
+
+def figure(
+    name: Annotated[str, typer.Argument(help="5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")],
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of run folders, at any depth, or a .json file of `qllmft paper`. May be repeated.",
+            show_default="runs",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The drawing: .svg, .png or .pdf.", show_default="figure-NAME.svg")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Only runs with this setting: --where train.epochs=100."),
+    ] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Draw what is there where runs are missing.")] = False,
+    preset: Annotated[
+        str | None, typer.Option(help="Figure 12: whose training.", show_default="multi-18q, the paper's")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Redraw a figure of the paper from runs: mean ± 95 % over seeds, the paper's printed numbers as hollow markers."""
+    from qllmft.errors import UserError
+    from qllmft.figures.catalogue import Request, find_figure, make_figure
+    from qllmft.figures.curves import PRESET
+    from qllmft.figures.selection import where as having
+    from qllmft.figures.style import check_format, save_figure
+    from qllmft.paper import read_records
+
+    chosen = find_figure(name)
+    file = out or Path(f"figure-{name}.svg")
+    check_format(file)
+    given = parse_settings(where or [], "--where")
+    if not chosen.needs_runs and (runs or given or partial):
+        raise UserError(f"figure {name} is computed on the spot: it takes neither --runs nor --where nor --partial.")
+    if preset is not None and name != "12":
+        raise UserError(f"--preset is for figure 12, which shows one training; figure {name} shows many.")
+    folders = runs or [Path("runs")]
+    records = having(read_records(folders), given) if chosen.needs_runs else []
+    data, drawing = make_figure(Request(name, records, folders[0], partial, preset or PRESET))
+    save_figure(drawing, file)
+    if json:
+        typer.echo(_as_json(data))
+        return
+    console = Console()
+    missing = getattr(data, "missing", ())
+    if missing:
+        listed = f"{missing} heads" if isinstance(missing, int) else ", ".join(missing)
+        console.print(f"Not in it, for there are no runs: {listed}.", soft_wrap=True, highlight=False)
+    console.print(f"Figure {name}, {chosen.title}: {file}", markup=False, soft_wrap=True, highlight=False)
+
+
+def _as_json(data: Any) -> str:
+    from dataclasses import asdict
+    from json import dumps
+
+    content = data.as_dict() if hasattr(data, "as_dict") else asdict(data)
+    return dumps(content, indent=2, default=lambda array: array.tolist())

@@ -1,0 +1,44 @@
+"""`qllmft paper`: every published number held against ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def paper(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of run folders, at any depth, or a .json file of --records. May be repeated."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page, Markdown; without it, it is printed.")] = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Also keep the runs in this small .json file, which --runs takes again.")
+    ] = None,
+) -> None:
+    """Hold every number that the paper prints against ours: accuracies from runs, the rest counted on the spot."""
+    from rich.console import Console
+
+    from qllmft.errors import UserError
+    from qllmft.files import write_text
+    from qllmft.paper import read_records, write_summary
+    from qllmft.paper.page import render_page
+    from qllmft.paper.summary import of_the_paper
+
+    if records is not None and records.suffix != ".json":
+        raise UserError(f"--records is {records.name!r}; expected a name that ends in .json.")
+    found, with_curves = of_the_paper(read_records(runs or []))
+    page = render_page(found)
+    if records is not None:
+        write_summary(found, records, with_curves)
+    if out is None:
+        typer.echo(page, nl=False)
+        return
+    try:
+        write_text(out, page)
+    except OSError as error:
+        raise UserError(f"the page {out} cannot be written: {error.strerror}.") from error
+    files = f"{out}, {records}" if records else f"{out}"
+    Console().print(f"{len(found)} runs: {files}", markup=False, highlight=False, soft_wrap=True)

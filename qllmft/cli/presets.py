@@ -1,0 +1,75 @@
+"""`qllmft presets`: the experiments that have names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from qllmft.cli.options import Json
+
+OURS = "ours"
+
+
+def presets(
+    source: Annotated[
+        str | None, typer.Option("--from", help='Only those of one table or figure: "Table II", "Figure 11", or ours.')
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Presets by name, with the table of the paper that each comes from and its trained parameters (D = 768, k = 2)."""
+    from json import dumps
+
+    from rich import box
+    from rich.table import Table
+
+    from qllmft.errors import UserError
+    from qllmft.paper.counts import preset_parameters
+    from qllmft.presets import load_preset, preset_names
+
+    listed = [load_preset(name) for name in sorted(preset_names(), key=_natural)]
+    sources = sorted({part for preset in listed for part in preset.source} | {OURS})
+    if source is not None:
+        by_fold = {known.casefold(): known for known in sources}
+        if source.casefold() not in by_fold:
+            raise UserError(f"no preset comes from {source!r}; expected one of {', '.join(sources)}.")
+        wanted = by_fold[source.casefold()]
+        listed = [preset for preset in listed if wanted in (preset.source or (OURS,))]
+    if json:
+        rows = [
+            {
+                "name": preset.name,
+                "title": preset.title,
+                "source": list(preset.source),
+                "parameters": preset_parameters(preset),
+            }
+            for preset in listed
+        ]
+        typer.echo(dumps(rows, indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    table = Table(
+        title="qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2",
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("name", no_wrap=True)
+    table.add_column("from")
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("what it is")
+    for preset in listed:
+        parameters = preset_parameters(preset)
+        shown = "training decides" if parameters is None else f"{parameters:,}"
+        title = preset.title.rpartition(" (")[0] if preset.source else preset.title  # its tables have a column
+        table.add_row(preset.name, ", ".join(preset.source) or OURS, shown, title)
+    console.print(table, highlight=False)
+
+
+def _natural(name: str) -> list[str | int]:
+    """A key that puts 48 before 144."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

@@ -1,0 +1,148 @@
+"""The page that holds every published number against ours: ``docs/paper-vs-here.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
+from string import ascii_lowercase
+from typing import Any
+
+from qllmft.config import ModelConfig
+from qllmft.energy import crossover_qubits
+from qllmft.figures.catalogue import FIGURES
+from qllmft.paper.counts import PresetCounts, preset_counts
+from qllmft.paper.measured import Experiment, Measured, Summary, measure
+from qllmft.paper.published import Published, published
+from qllmft.paper.records import Record
+from qllmft.presets import load_preset, preset_names
+
+NONE = "—"
+RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One published number and ours.
+
+    Attributes:
+        published: the paper's.
+        measured: ours; None where there are no runs.
+        letter: of the circumstances, in the page's list.
+    """
+
+    published: Published
+    measured: Measured | None
+    letter: str
+
+    @property
+    def here(self) -> str:
+        """``73.10 ± 1.20`` in percent."""
+        return NONE if self.measured is None else _percent(self.measured.chosen.test)
+
+    @property
+    def seeds(self) -> str:
+        """How many."""
+        return NONE if self.measured is None else str(self.measured.chosen.test.n)
+
+    @property
+    def command(self) -> str:
+        """What makes it on the paper's own body and data."""
+        return NONE if self.published.preset is None else f"`{Experiment(self.published.preset).command()}`"
+
+
+def render_page(records: Sequence[Record]) -> str:
+    """The page, as Markdown: every number of ``published.toml``, and ours where ``records`` have it.
+
+    Equal records give equal text.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(  # noqa: S701 -- Markdown, not HTML
+        loader=PackageLoader("qllmft.paper", ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    paper = published()
+    presets = sorted({value.preset for value in paper.of("accuracy") if value.preset is not None})
+    found = {preset: measured for preset in presets if (measured := measure(Experiment(preset), records))}
+    letters = dict(zip(sorted({str(m[0].circumstances) for m in found.values()}), ascii_lowercase, strict=False))
+    lines = [_line(value, found, letters) for value in paper.of("accuracy")]
+    counts = _counts()
+    used = _records_of(m[0] for m in found.values())
+    shorter = _records_of(measured for m in found.values() for measured in m[1:]) - used
+    return environment.get_template("page.md.j2").render(
+        paper=paper,
+        tables=[(table, [line for line in lines if line.published.where == table]) for table in RESULT_TABLES],
+        differences=[(value, _difference(value, found)) for value in paper.of("difference")],
+        parameters=[_parameters(value, counts, found) for value in paper.of("parameters")],
+        circuits=_circuits(counts),
+        crossover=(paper.of("crossover")[0], crossover_qubits(ModelConfig())),
+        times=paper.of("training_time"),
+        circumstances=letters,
+        bodies=sorted({m[0].circumstances.body for m in found.values()}),
+        n_used=len(used),
+        n_shorter=len(shorter),
+        rates=sorted({candidate.swept[0] for m in found.values() for candidate in m[0].candidates if candidate.swept}),
+        on_the_spot=[name for name, figure in FIGURES.items() if not figure.needs_runs],
+        dash=NONE,
+    )
+
+
+def _records_of(measured: Iterable[Measured]) -> set[int]:
+    """Which runs stand behind results, by their `id`."""
+    return {id(record) for m in measured for candidate in m.candidates for record in candidate.records.values()}
+
+
+@cache
+def _counts() -> dict[str, PresetCounts]:
+    """Of the paper's presets, by name."""
+    return {name: preset_counts(load_preset(name)) for name in preset_names() if load_preset(name).source}
+
+
+def _line(value: Published, found: dict[str, list[Measured]], letters: dict[str, str]) -> Line:
+    measured = next(iter(found.get(value.preset or "", [])), None)
+    return Line(value, measured, NONE if measured is None else letters[str(measured.circumstances)])
+
+
+def _percent(summary: Summary) -> str:
+    if summary.half_width is None:
+        return f"{100 * summary.mean:.2f}"
+    return f"{100 * summary.mean:.2f} ± {100 * summary.half_width:.2f}"
+
+
+def _difference(value: Published, found: dict[str, list[Measured]]) -> Summary | None:
+    """Ours in [0, 1]: paired by seed, same texts and (of trained heads) as many epochs; None without such pairs."""
+    for a, b in product(found.get(value.preset or "", []), found.get(value.than or "", [])):
+        training = {m.circumstances.training for m in (a, b) if m.circumstances.training[0] == "epochs"}
+        seeds = sorted(a.chosen.rows.keys() & b.chosen.rows.keys())
+        if a.circumstances.same_texts == b.circumstances.same_texts and len(training) < 2 and seeds:
+            return Summary.of([a.chosen.rows[s].test.value - b.chosen.rows[s].test.value for s in seeds])
+    return None
+
+
+def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[str, list[Measured]]) -> dict[str, Any]:
+    """A published count beside the one made here."""
+    assert value.preset is not None
+    counted = counts[value.preset].parameters
+    here = NONE if counted is None else f"{counted:,}"
+    if counted is None and value.preset in found:
+        vectors = [row.parameters for row in found[value.preset][0].chosen.rows.values()]
+        here = f"{min(vectors)} to {max(vectors)}" if len(set(vectors)) > 1 else str(vectors[0])
+    verdict = "training decides" if counted is None else "equal" if counted == value.value else "**differs**"
+    return {"value": value, "here": here, "verdict": verdict}
+
+
+def _circuits(counts: dict[str, PresetCounts]) -> list[tuple[list[str], PresetCounts]]:
+    """Presets with a quantum head, those of equal circuits together; by qubits of the head."""
+    groups: dict[PresetCounts, list[str]] = {}
+    for name, counted in counts.items():
+        if counted.head is not None:
+            groups.setdefault(replace(counted, parameters=None), []).append(name)
+    ordered = sorted(
+        groups.items(), key=lambda item: (item[1][0].split("-")[0], item[0].head.n_qubits if item[0].head else 0)
+    )
+    return [(names, counted) for counted, names in ordered]

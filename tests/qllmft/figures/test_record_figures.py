@@ -1,0 +1,187 @@
+"""Figures 8 to 12 by their data and by what is drawn: points, intervals, the paper's, and what is missing."""
+
+import numpy as np
+import pytest
+
+from qllmft.errors import UserError
+from qllmft.figures.accuracy import QUBITS, draw_accuracy
+from qllmft.figures.catalogue import Request, make_figure
+from qllmft.figures.depth import depth_experiments
+from qllmft.paper import read_records
+
+
+@pytest.fixture
+def figure(tmp_path):
+    def make(name, **options):
+        runs = tmp_path / "runs"
+        return make_figure(Request(name, read_records([runs]), runs, **options))
+
+    return make
+
+
+def hollow(axes):
+    """(x, y) of the paper's markers."""
+    (line,) = [line for line in axes.lines if line.get_marker() == "D"]
+    assert line.get_markerfacecolor() == "white"
+    return list(zip(line.get_xdata(), line.get_ydata(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "published"),
+    [
+        ("8a", "single", [(10, 90.21), (12, 90.99), (14, 91.45), (18, 91.75)]),
+        ("8b", "multi", [(10, 92.04), (14, 92.70), (18, 92.18)]),
+    ],
+)
+def test_accuracy_over_qubits(made_run, figure, name, preset, published):
+    for q in QUBITS:
+        for seed in (0, 1):
+            made_run(f"{preset}-{q}q", 700 + q + 10 * seed, 65, seed=seed, train__lr=2e-3)
+            made_run(f"{preset}-{q}q", 600 + q, 60, seed=seed, train__lr=1e-3)
+    data, drawing = figure(name)
+    (curve,) = data.curves
+    assert [(p.qubits, p.lr) for p in curve.points] == [(q, 2e-3) for q in QUBITS]
+    assert [p.accuracy.mean for p in curve.points] == pytest.approx([0.705 + q / 1000 for q in QUBITS])
+    np.testing.assert_allclose([p.others for p in curve.points], [[0.6 + q / 1000] for q in QUBITS])
+    assert list(data.parameters.values()) == (
+        [353, 423, 493, 563, 633] if preset == "single" else [858, 872, 886, 900, 914]
+    )
+    (axes,) = drawing.axes
+    assert hollow(axes) == published == list(curve.published)
+    (bars,) = axes.containers
+    np.testing.assert_allclose(np.asarray(bars.lines[0].get_ydata(), float), [70.5 + q / 10 for q in QUBITS])
+    segment = bars.lines[2][0].get_segments()[0]
+    assert segment[1][1] - segment[0][1] == pytest.approx(200 * curve.points[0].accuracy.half_width)
+    assert "%" in axes.get_ylabel()
+
+
+def test_noise_has_three_curves_of_the_same_circumstances(made_run, figure):
+    for i, preset in enumerate(("single", "noise-low", "noise-high")):
+        for q in QUBITS:
+            made_run(f"{preset}-{q}q", 800 - 10 * i)
+    data, drawing = figure("11")
+    assert [curve.points[0].accuracy.mean for curve in data.curves] == [0.8, 0.79, 0.78]
+    assert [bool(curve.published) for curve in data.curves] == [True, False, False]
+    assert [text.get_text() for text in drawing.legends[0].get_texts()][-1] == "paper, no gate noise"
+    assert "one seed" in drawing.get_supxlabel()
+
+
+def test_what_is_missing_is_named_with_its_commands(made_run, figure):
+    made_run("single-10q", train__epochs=100)
+    made_run("single-10q", seed=1, train__epochs=100)
+    with pytest.raises(UserError) as caught:
+        figure("8a")
+    text = str(caught.value)
+    assert text.startswith("figure 8a is incomplete under ")
+    assert "--seed 0 | 1. Or draw what there is: --partial." in text
+    lines = text.splitlines()[1:]
+    assert [line.split()[3] for line in lines] == [f"single-{q}q" for q in (12, 14, 16, 18)]
+    assert "single-12q --data /data/sst2 --body minilm --epochs 100 --no-rivals --out " in lines[0]
+    data, _ = figure("8a", partial=True)
+    assert data.missing == ("single-12q", "single-14q", "single-16q", "single-18q")
+    with pytest.raises(UserError, match=r"figure 8b has no run under [^\n]*\n  qllmft train --preset multi-10q "):
+        figure("8b", partial=True)
+
+
+def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monkeypatch):
+    """What the error tells one to type is taken by the command line, and is the run that is missing."""
+    import shlex
+
+    from typer.testing import CliRunner
+
+    from qllmft.cli.main import app
+    from qllmft.paper import Experiment
+
+    made_run("single-14q", train__epochs=7)
+    with pytest.raises(UserError) as caught:
+        figure("9")
+    asked = []
+
+    def run_experiment(config, out, reporter):
+        asked.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qllmft.run.run_experiment", run_experiment)
+    commands = [shlex.split(line) for line in str(caught.value).splitlines()[1:]]
+    assert len(commands) == 20
+    for command in commands[:3]:
+        CliRunner().invoke(app, command[1:])
+    wanted = [e for e in depth_experiments("9") if e.overrides][:3]
+    for config, experiment in zip(asked, wanted, strict=True):
+        settings = {"train.epochs": 7, "body.model": "minilm", "data.source": "/data/sst2", "rivals.names": []}
+        assert config == Experiment(experiment.preset, {**experiment.overrides, **settings}).config
+
+
+@pytest.mark.parametrize(
+    ("other", "choice"),
+    [
+        ({"train__epochs": 300}, "--where train.epochs=100"),
+        ({"train__epochs": 100, "data": "other"}, "--where data.source=sst2"),
+        ({"train__epochs": 100, "data__n_per_label": 64}, "--where data.n_per_label=64"),
+    ],
+)
+def test_runs_of_different_circumstances_are_not_mixed(made_run, figure, other, choice):
+    made_run("multi-10q", train__epochs=100)
+    made_run("multi-12q", **other)
+    with pytest.raises(UserError, match=r"would mix runs of different circumstances: (.*) Choose with") as caught:
+        figure("8b", partial=True)
+    assert f"Choose with {choice}, or with another --runs." in str(caught.value)
+
+
+def test_layers_over_re_uploads(made_run, figure):
+    grid = [(r, m) for r in (4, 6, 8) for m in range(2, 9)]
+    for r, m in grid:
+        for seed in (0, 1):
+            made_run("single-14q", 800 + r - m + seed, seed=seed, model__reuploads=r, model__main_layers=m)
+    data, drawing = figure("9")
+    assert {(r, p.x): p.accuracy.mean for r, points in data.curves.items() for p in points} == {
+        (r, m): pytest.approx((800.5 + r - m) / 1000) for r, m in grid
+    }
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["$R$ = 4", "$R$ = 6", "$R$ = 8"]
+    assert data.curves[4][0].runs == (0.802, 0.803)
+
+
+def test_re_uploading_layers_over_main_layers(made_run, figure):
+    for n in (1, 2, 4):
+        for m in (2, 4, 6):
+            made_run("single-14q", 800 - n + m, model__reupload_layers=n, model__main_layers=m)
+    data, _ = figure("10")
+    assert {m: [p.x for p in points] for m, points in data.curves.items()} == {m: [1, 2, 4] for m in (2, 4, 6)}
+    assert data.curves[6][2].accuracy.mean == 0.802
+
+
+def test_the_learning_curves_of_every_seed(made_run, figure):
+    for seed in (0, 1):
+        made_run("multi-18q", seed=seed, curve=[(0.7 - 0.1 * seed, 0.5), (0.5, 0.75)])
+    data, drawing = figure("12")
+    assert data.curves[1].train_loss == (0.6, 0.5)
+    loss, accuracy = drawing.axes
+    np.testing.assert_allclose(loss.lines[-1].get_ydata(), [0.65, 0.5])
+    np.testing.assert_allclose(accuracy.lines[-1].get_ydata(), [50, 75])
+    with pytest.raises(UserError, match="figure 12 has no run under"):
+        figure("12", preset="multi-14q")
+
+
+def test_a_run_without_its_curve_is_refused(made_run, figure):
+    made_run("multi-18q")
+    with pytest.raises(UserError, match="needs the curve of a run of multi-18q"):
+        figure("12")
+
+
+def test_figure_5_has_the_papers_crossover():
+    data, drawing = make_figure(Request("5"))
+    assert data.crossover_qubits == 46
+    assert [x for x, _ in hollow(drawing.axes[0])] == [46]
+
+
+def test_the_same_data_give_the_same_drawing(made_run, figure, tmp_path):
+    from qllmft.figures.style import save_figure
+
+    for q in QUBITS:
+        made_run(f"single-{q}q")
+    data, drawing = figure("8a")
+    files = [tmp_path / "1.svg", tmp_path / "2.svg"]
+    for file, each in zip(files, (drawing, draw_accuracy(data)), strict=True):
+        save_figure(each, file)
+    assert files[0].read_bytes()[:100] == files[1].read_bytes()[:100]
+    assert b"<svg" in files[0].read_bytes()

@@ -1,0 +1,99 @@
+"""Which runs belong to an experiment, which setting is chosen, and the interval over the seeds."""
+
+import numpy as np
+import pytest
+from scipy.stats import t
+
+from qllmft.paper import Experiment, Summary, measure, read_records
+
+
+@pytest.fixture
+def measured(tmp_path):
+    def ask(preset, **overrides):
+        settings = {name.replace("__", "."): value for name, value in overrides.items()}
+        return measure(Experiment(preset, settings), read_records([tmp_path]))
+
+    return ask
+
+
+def test_seeds_are_one_point(made_run, measured):
+    for seed, right in enumerate((800, 820, 870)):
+        made_run("single-10q", right, seed=seed)
+    (found,) = measured("single-10q")
+    summary = found.chosen.test
+    values = np.array([0.8, 0.82, 0.87])
+    low, high = t.interval(0.95, 2, values.mean(), values.std(ddof=1) / 3**0.5)
+    assert (summary.n, summary.mean) == (3, pytest.approx(0.83))
+    assert (summary.mean - summary.half_width, summary.mean + summary.half_width) == pytest.approx((low, high))
+
+
+def test_one_seed_has_no_interval():
+    assert Summary.of([0.8]) == Summary(0.8, None, 1)
+
+
+def test_validation_chooses_the_learning_rate_and_the_test_set_does_not(made_run, measured):
+    for seed in (0, 1):
+        made_run("single-10q", 800, 65, seed=seed, train__lr=1e-3)
+        made_run("single-10q", 900, 60, seed=seed, train__lr=5e-3)
+    (found,) = measured("single-10q")
+    assert len(found.candidates) == 2
+    assert (found.chosen.swept[0], found.chosen.test.mean) == (1e-3, 0.8)
+
+
+def test_other_heads_noise_and_training_do_not_belong(made_run, measured):
+    made_run("single-10q", 801)
+    made_run("single-12q", 802)
+    made_run("noise-low-10q", 803)
+    made_run("single-10q", 804, train__embedding_noise=0.08)
+    made_run("single-10q", 805, model__pad="bias")
+    (found,) = measured("single-10q")
+    assert [row.test.right for row in found.chosen.rows.values()] == [801]
+    (noisy,) = measured("noise-low-10q")
+    assert noisy.chosen.test.mean == 0.803
+    assert not measured("multi-10q")
+
+
+def test_settings_on_top_of_a_preset_are_an_experiment_of_their_own(made_run, measured):
+    made_run("single-14q", 811, model__main_layers=5)
+    made_run("single-14q", 812)
+    (found,) = measured("single-14q", model__main_layers=5)
+    assert found.chosen.test.mean == 0.811
+
+
+def test_epochs_data_and_body_are_circumstances_the_longest_training_first(made_run, measured):
+    made_run("single-10q", 801, train__epochs=100)
+    made_run("single-10q", 802, seed=1, train__epochs=100)
+    made_run("single-10q", 803, train__epochs=300)
+    made_run("single-10q", 804, train__epochs=100, data="other")
+    found = measured("single-10q")
+    assert [str(m.circumstances) for m in found] == [
+        "sst2, body minilm (384-d), 300 epochs",
+        "sst2, body minilm (384-d), 100 epochs",
+        "other, body minilm (384-d), 100 epochs",
+    ]
+    assert [m.chosen.test.n for m in found] == [1, 2, 1]
+
+
+def test_the_same_run_in_two_folders_counts_once(made_run, measured):
+    for folder in ("a", "b"):
+        made_run("single-10q", 801, folder=folder)
+    (found,) = measured("single-10q")
+    assert found.chosen.test.n == 1
+
+
+def test_a_rival_is_taken_from_any_head_s_run_of_the_same_grid(made_run, measured):
+    made_run("single-10q", rivals=[("SVC", 300, 850, 66), ("logistic regression", 385, 860, 66)])
+    made_run("multi-14q", seed=1, rivals=[("SVC", 340, 870, 66)])
+    made_run("multi-14q", seed=2, rivals=[("SVC", 340, 900, 66)], rivals__grid="small")
+    paper, small = measured("svc")
+    assert (paper.chosen.test.mean, paper.chosen.test.n, small.chosen.test.mean) == (pytest.approx(0.86), 2, 0.9)
+    assert paper.chosen.parameters.mean == 320
+    (lr,) = measured("logistic-regression")
+    assert lr.chosen.test.mean == 0.86
+
+
+def test_a_command_makes_the_experiment():
+    experiment = Experiment("single-14q", {"model.main_layers": 5, "model.final_linear": False})
+    assert experiment.command("--seed 1") == (
+        "qllmft train --preset single-14q --set model.main_layers=5 --set model.final_linear=false --seed 1"
+    )

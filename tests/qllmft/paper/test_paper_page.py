@@ -1,0 +1,133 @@
+"""The page: every published number on it, ours beside them, and the committed one made from the committed records."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qllmft.cli.main import main
+from qllmft.paper import published, read_records
+from qllmft.paper.page import render_page
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def rows(page):
+    """First cell to the others, by section."""
+    found = {}
+    section = ""
+    for line in page.splitlines():
+        if line.startswith("#"):
+            section = line.strip("# ")
+        elif line.startswith("|"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            found[section, cells[0]] = cells[1:]
+    return found
+
+
+def test_the_committed_page_is_what_the_generator_makes_of_the_committed_records():
+    page = render_page(read_records([DOCS / "records.json"]))
+    assert (DOCS / "paper-vs-here.md").read_text(encoding="utf-8") == page, (
+        "make it again: qllmft paper --runs docs/records.json --out docs/paper-vs-here.md"
+    )
+
+
+def test_every_published_number_is_on_the_page():
+    page = rows(render_page([]))
+    for value in published().of("accuracy"):
+        assert page[value.where, value.label][:3] == [f"{value.value:.2f}", "—", "—"]
+    for value in published().of("parameters"):
+        assert page["Trained parameters", value.label][1] == f"{value.value:,}"
+    for value in published().of("difference"):
+        assert page["Differences, percentage points", value.label][0] == f"+{value.value:.2f}"
+    for value in published().of("training_time"):
+        assert page["Training time, 800 epochs", value.label][0] == f"{value.value:g}"
+    assert "published 46 qubits (Figure 5, caption), here 46" in render_page([])
+
+
+def test_every_count_is_equal_or_left_to_training():
+    page = rows(render_page([]))
+    verdicts = {label: cells[-1] for (section, label), cells in page.items() if section == "Trained parameters"}
+    assert {label for label, verdict in verdicts.items() if verdict == "training decides"} == {"SVC 296", "SVC 435"}
+    assert {v for label, v in verdicts.items() if label not in ("row", "---")} == {"training decides", "equal"}
+
+
+def test_ours_stand_beside_them_with_seeds_and_circumstances(made_run, tmp_path):
+    for seed, (head, svc) in enumerate([(700, 760), (720, 770)]):
+        made_run("multi-14q", head, seed=seed, train__epochs=100, rivals=[("SVC", 300 + seed, svc, 66)])
+    made_run("single-10q", 690, train__epochs=100)
+    text = render_page(read_records([tmp_path]))
+    page = rows(text)
+    # Student's t of two values: 12.706 times half their distance
+    assert page["Table II", "Multi sQE 14Q"][:4] == ["92.70", "71.00 ± 12.71", "2", "a"]
+    assert page["Table III", "Encoder: Multi (2)"][1] == "71.00 ± 12.71"
+    assert page["Table II", "SVC 296"][1:4] == ["76.50 ± 6.35", "2", "b"]
+    assert page["Table II", "Single sQE 10Q"][1:3] == ["69.00", "1"]
+    assert page["Table II", "Single sQE 18Q"][1:3] == ["—", "—"]
+    assert page["Differences, percentage points", "Multi sQE 14Q over SVC 296"] == [
+        "+3.14",
+        "Table II, caption",
+        "-5.50 ± 6.35",
+        "2",
+    ]
+    assert page["Trained parameters", "SVC 296"][2] == "300 to 301"
+    assert "- a: sst2, body minilm (384-d), 100 epochs" in text
+    assert "- b: sst2, body minilm (384-d), paper grid" in text
+
+
+def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
+    made_run("single-10q")
+    (record,) = read_records([tmp_path])
+    assert "Ours are not that experiment" in render_page([record])
+    body = record.config.body.model_copy(update={"model": published().body})
+    same = replace(record, config=record.config.model_copy(update={"body": body}))
+    text = render_page([same])
+    assert "Ours are not that experiment" not in text
+    assert f"- a: sst2, body {published().body} (384-d), 800 epochs" in text
+
+
+def test_the_longest_training_stands_on_the_page_and_the_rest_is_counted(made_run, tmp_path):
+    made_run("single-10q", 700, train__epochs=40)
+    made_run("single-10q", 690, train__epochs=100)
+    made_run("noise-low-10q", 690, train__epochs=100)  # of no row
+    text = render_page(read_records([tmp_path]))
+    assert rows(text)["Table II", "Single sQE 10Q"][1] == "69.00"
+    assert "The 1 run here was" in text
+    assert "1 other is left out" in text
+
+
+def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, tmp_path):
+    made_run("multi-14q", 700, train__epochs=100, rivals=[])
+    made_run("nn-head-192", 690, train__epochs=300)
+    made_run("nn-encoder-144", 690, seed=1, train__epochs=100)
+    page = rows(render_page(read_records([tmp_path])))
+    for other in ("Neural Network (1/192)", "Encoder: NN 1/144"):
+        assert page["Differences, percentage points", f"Multi sQE 14Q over {other}"][2:] == ["—", "—"]
+
+
+def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_path, capsys):
+    made_run("single-10q", 690)
+    made_run("recommended", 690)
+    page, records = tmp_path / "page.md", tmp_path / "records.json"
+    for runs, out in ((tmp_path / "runs", page), (records, tmp_path / "again.md")):
+        with pytest.raises(SystemExit) as end:
+            main(["paper", "--runs", str(runs), "--out", str(out), "--records", str(records)])
+        assert not end.value.code
+        assert re.search(r"^1 runs?: ", capsys.readouterr().out)
+    assert page.read_text() == (tmp_path / "again.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--runs", "/nowhere"], "is neither a folder of runs"),
+        (["--records", "x.txt"], "expected a name that ends in .json"),
+        (["--out", "/proc/x.md"], "cannot be written"),
+    ],
+)
+def test_bad_input_ends_with_2(capsys, arguments, message):
+    with pytest.raises(SystemExit) as end:
+        main(["paper", *arguments])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err

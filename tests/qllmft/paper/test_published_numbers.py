@@ -1,0 +1,61 @@
+"""The paper's numbers: complete, consistent with each other, and each with a preset that comes from its table."""
+
+import pytest
+
+from qllmft.paper import published
+from qllmft.paper.counts import preset_parameters
+from qllmft.presets import load_preset, preset_names
+
+PAPER = published()
+
+
+def test_every_row_of_tables_ii_to_iv_is_there():
+    def rows(quantity):
+        tables = [value.where for value in PAPER.of(quantity)]
+        return {table: tables.count(table) for table in tables}
+
+    assert rows("accuracy") == {"Table II": 14, "Table III": 7, "Table IV": 2, "Table XVI": 1}
+    assert rows("parameters") == {"Table II": 14, "Table III": 7}
+    assert {value.unit for value in PAPER.of("accuracy")} == {"%"}
+    assert max(value.value for value in PAPER.of("accuracy")) == 93.62
+
+
+@pytest.mark.parametrize("value", [v for v in PAPER.values if v.where in ("Table II", "Table III", "Table IV")])
+def test_a_row_has_a_preset_that_names_its_table(value):
+    preset = load_preset(value.preset)
+    assert value.where in preset.source
+    if value.sweep not in (None, "Table XII"):  # table IV's "Yes" is the model of table VI with one more learning rate
+        assert value.sweep in preset.source
+
+
+def test_every_table_and_figure_of_a_preset_is_named_in_its_title():
+    for name in preset_names():
+        preset = load_preset(name)
+        for source in preset.source:
+            assert source.split()[1] in preset.title, (name, source)
+
+
+def test_printed_differences_are_those_of_the_printed_accuracies():
+    for difference in PAPER.of("difference"):
+        a, b = PAPER.accuracy(difference.preset), PAPER.accuracy(difference.than)
+        assert difference.value == pytest.approx(a.value - b.value)
+
+
+@pytest.mark.parametrize("value", PAPER.of("parameters"))
+def test_parameters_are_those_counted_here(value):
+    counted = preset_parameters(load_preset(value.preset))
+    assert counted == (None if value.label.startswith("SVC") else value.value)
+
+
+def test_a_model_printed_twice_is_printed_alike():
+    for values in (PAPER.of("accuracy"), PAPER.of("parameters")):
+        by_preset = {}
+        for value in values:
+            if value.preset is not None:
+                assert by_preset.setdefault(value.preset, value.value) == value.value
+
+
+def test_every_figure_says_what_of_it_is_printed():
+    from qllmft.figures.catalogue import FIGURES
+
+    assert list(PAPER.figures) == list(FIGURES)

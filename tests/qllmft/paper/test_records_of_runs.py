@@ -1,0 +1,85 @@
+"""Records from folders and from a summary say the same; nothing of this machine is in a summary."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from qllmft.errors import UserError
+from qllmft.paper import Curve, read_records, write_summary
+from qllmft.paper.summary import of_the_paper
+
+
+def test_a_summary_says_what_the_folders_say(made_run, tmp_path):
+    made_run("single-10q", 801, rivals=[("SVC", 300, 850, 66)], train__lr=1e-3, train__epochs=100)
+    made_run("multi-14q", 812, seed=2, curve=[(0.7, 0.5), (0.6, 0.61)])
+    records = read_records([tmp_path / "runs"])
+    file = tmp_path / "records.json"
+    write_summary(records, file, records[1:])
+    again = read_records([file])
+    for a, b in zip(records, again, strict=True):
+        kept = a.curve if a is records[1] else None
+        assert replace(a, source="", curve=kept) == replace(b, source="")
+    assert {r.data for r in records} == {"sst2"}
+    assert {r.source for r in records} == {"/data/sst2"}
+    assert "/data" not in file.read_text()
+    assert len(file.read_text().splitlines()) == 2 + 2, "a line a run"
+
+
+def test_a_summary_of_a_summary_is_the_same_file(made_run, tmp_path):
+    for seed in (1, 0):
+        made_run("multi-14q", 800 + seed, seed=seed, curve=[(0.71234567, 0.5)] * 7)
+    first, second = tmp_path / "1.json", tmp_path / "2.json"
+    for source, file in ((tmp_path / "runs", first), (first, second)):
+        kept, curved = of_the_paper(read_records([source]))
+        write_summary(kept, file, curved)
+    assert first.read_text() == second.read_text()
+    assert [record.config.seed for record in read_records([first])] == [0, 1]
+
+
+def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
+    made_run("single-10q", 801)
+    made_run("single-10q", 801, folder="copy")
+    made_run("recommended", 900)
+    made_run("single-10q", 870, model__reuploads=2)
+    made_run("single-14q", 805, model__main_layers=5)  # of figure 9
+    kept, curved = of_the_paper(read_records([tmp_path]))
+    assert sorted(record.rows[0].test.right for record in kept) == [801, 805]
+    assert not curved
+
+
+def test_a_curve_is_thinned_to_its_last_epoch():
+    epochs = tuple(range(1, 801))
+    curve = Curve(epochs, tuple(0.123456 for _ in epochs), tuple(0.5 for _ in epochs)).thinned()
+    assert len(curve.epochs) == len(curve.train_loss) == len(curve.validation_accuracy) == 200
+    assert (curve.epochs[-1], curve.train_loss[0]) == (800, 0.1235)
+    assert curve.epochs[1] - curve.epochs[0] == 4
+    assert Curve((), (), ()).thinned() == Curve((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is neither a folder of runs nor a .json file"),
+        ("{", "is not a summary that `qllmft paper` wrote"),
+        ('{"format": 9, "runs": []}', "has format 9, expected 1"),
+        ('{"format": 1, "runs": [{}]}', "is not a summary"),
+        ('{"format": 1, "runs": []}', "there is no finished run"),
+    ],
+)
+def test_what_is_no_summary_is_refused(tmp_path, content, message):
+    file = tmp_path / "records.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_records([file])
+
+
+def test_a_folder_without_runs_and_a_strange_record_are_refused(made_run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="there is no finished run under"):
+        read_records([tmp_path / "empty"])
+    run = made_run("single-10q")
+    (run / "result.json").write_text(json.dumps({"models": []}))
+    with pytest.raises(UserError, match="is not of the form that this version writes: KeyError"):
+        read_records([tmp_path / "runs"])
