@@ -106,7 +106,7 @@ def test_a_worker_joins_what_was_planned(sweep, cli, tmp_path):
     ("arguments", "message"),
     [
         ([], "which sweep? `qllmft sweep --list` lists them"),
-        (["table-6"], "there is no sweep 'table-6'. Did you mean 'table-06'?"),
+        (["table06"], "there is no sweep 'table06'. Did you mean 'table-06'?"),
         (["table-06", "--sampler", "best"], "--sampler got 'best', expected one of grid, tpe, qmc, screening."),
         (["table-06", "--trials", "3"], "the sampler grid has a fixed number of points"),
         (["table-06", "--sampler", "tpe", "--trials", "0"], "--trials got 0; expected 1 or more"),

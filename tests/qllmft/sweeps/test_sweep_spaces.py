@@ -148,5 +148,5 @@ def test_a_space_that_means_nothing_is_refused(text, message):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"no sweep 'table-6'. Did you mean 'table-06'\? Sweeps: screening, table-06"):
-        load_space("table-6")
+    with pytest.raises(UserError, match=r"no sweep 'table06'. Did you mean 'table-06'\? Sweeps: screening, table-06"):
+        load_space("table06")
