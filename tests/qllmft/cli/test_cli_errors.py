@@ -22,7 +22,7 @@ WRONG = [
     ([*TRAIN, "--body", "TMP"], ["holds no model", "modules.json", "Give a folder that sentence-transformers saved"]),
     ([*TRAIN, "--body", "owner/name"], ["the body 'owner/name'", "HF_HUB_OFFLINE", "--body minilm"]),
     # settings
-    ([*TRAIN, "--preset", "single-10"], ["no preset 'single-10'", "Did you mean 'single-10q'?", "Presets: ", "multi-10q"]),
+    ([*TRAIN, "--preset", "single-10"], ["no preset 'single-10'", "Did you mean 'single-10q'?", "multi-10q"]),
     ([*TRAIN, "--epochs", "0"], ["preset 'recommended': train.epochs (got 0)", "greater than or equal to 1"]),
     ([*TRAIN, "--lr", "nan"], ["train.lr (got nan)", "finite"]),
     ([*TRAIN, "--seed", "-1"], ["seed (got -1)", "greater than or equal to 0"]),
