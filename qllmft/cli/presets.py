@@ -69,7 +69,7 @@ def presets(
         table.add_row(preset.name, ", ".join(preset.source) or OURS, shown, title)
     console.print(table, highlight=False)
     console.print(
-        "qllmft sweep --list has the searches of tables VI to XVI, qllmft study --help the comparisons over several seeds.",
+        "Searches of tables VI to XVI: qllmft sweep --list; comparisons over several seeds: qllmft study --help.",
         highlight=False,
         soft_wrap=True,
     )
