@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from registry import PEERS, PROJECT
+from workloads import BATCH, RY, gates_of
 
 TITLES = {"enc": "Encoder (28 layers)", "head": "Head (re-uploading)"}
 # Colours that differ for colour-blind readers too, and a marker each for print without colour.
@@ -58,8 +59,14 @@ def spread(heights: np.ndarray, gap: float) -> np.ndarray:
     return result
 
 
-def panel(axes: Axes, lines: dict[str, Line], title: str) -> None:
-    """One workload: a line a peer, its name at the right, joined to its last point."""
+def limit_of(workload: str, qubits: list[int], peak_gflops: float) -> list[float]:
+    """Milliseconds of a step at the arithmetic peak: two flops an amplitude and rotation forward, six backward."""
+    rotations = [sum(isinstance(gate, RY) for gate in gates_of(workload, q)) for q in qubits]
+    return [8 * g * 2**q * BATCH / peak_gflops / 1e6 for g, q in zip(rotations, qubits, strict=True)]
+
+
+def panel(axes: Axes, lines: dict[str, Line], workload: str, peak_gflops: float | None) -> None:
+    """One workload: a line a peer, its name at the right, joined to its last point; below them the limit."""
     for name, (qubits, times) in lines.items():
         colour, marker = STYLES[name]
         width = 2.4 if name == PROJECT else 1.4
@@ -69,7 +76,12 @@ def panel(axes: Axes, lines: dict[str, Line], title: str) -> None:
     sizes = sorted({q for qubits, _ in lines.values() for q in qubits})
     axes.set_xticks(sizes)
     axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
-    axes.set_title(title, loc="left", fontsize=11)
+    if peak_gflops:
+        limit = limit_of(workload, sizes, peak_gflops)
+        axes.plot(sizes, limit, color="#777777", linestyle=(0, (4, 3)), linewidth=1.2)
+        where = {"xy": (sizes[-1], limit[-1]), "xytext": (-4, -12), "textcoords": "offset points"}
+        axes.annotate("arithmetic peak of this machine", **where, ha="right", va="top", color="#777777", fontsize=8)
+    axes.set_title(TITLES[workload], loc="left", fontsize=11)
     axes.set_xlabel("qubits")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -105,7 +117,7 @@ def draw(results: dict[str, Any], folder: Path) -> None:
         return
     figure, grid = plt.subplots(1, len(found), figsize=(6.4 * len(found), 4.2), squeeze=False, layout="constrained")
     for axes, (workload, lines) in zip(grid[0], found.items(), strict=True):
-        panel(axes, lines, TITLES[workload])
+        panel(axes, lines, workload, results["machine"].get("peak_gflops"))
     grid[0][0].set_ylabel("one step of 16 samples, ms")
     for kind in ("png", "svg"):
         figure.savefig(folder / f"results.{kind}", dpi=200)

@@ -1,33 +1,49 @@
-"""What noise costs: a training step of the paper's model with and without it, in turns: ``python benchmarks/noise.py``.
+"""What noise costs, here and in TorchQuantum: ``python benchmarks/noise.py`` writes ``benchmarks/noise.md``.
 
-A step is encoder, head, linear layer, cross-entropy, backward and Adam on 16 samples; ``--head`` leaves out the
-encoder, which is noiseless. Ratios in one run are what counts. The ratio of wall times is that of the fastest turns;
-that of processor times (of all threads) holds on a busy machine too.
+A step is encoder, head, linear layer, cross-entropy, backward and Adam on 16 samples; the encoder is noiseless.
+``--head`` takes the head alone, of this project only. Ratios in one run are what counts. The ratio of wall times is
+that of the fastest steps; that of processor times (of all threads) holds on a busy machine too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import torch
 from qllmft.config import ModelConfig, NoiseConfig
 from qllmft.heads import QuantumHead, build_classifier, reseed
 from qllmft_backends import create
+from qllmft_backends.noise import PRESETS
 
-BATCH, DIMENSION = 16, 768
+from environments import DEFAULT_CACHE, HERE, Environment, NotAvailableError, prepare
+from noise_rival import NAME, Rival, check, steps_of
+from noise_table import markdown
+from run import machine_facts
+from sessions import PAUSE_S
+
+BATCH, DIMENSION, SHOTS = 16, 768, 8192
 NOISES = {
     "none": NoiseConfig(),
     "paper_high": NoiseConfig(gates="paper_high"),
-    "8192 shots": NoiseConfig(shots=8192),
-    "paper_high, 8192 shots": NoiseConfig(gates="paper_high", shots=8192),
-    "forte1, 8192 shots": NoiseConfig(gates="forte1", shots=8192),
+    "8192 shots": NoiseConfig(shots=SHOTS),
+    "paper_high, 8192 shots": NoiseConfig(gates="paper_high", shots=SHOTS),
+    "forte1, 8192 shots": NoiseConfig(gates="forte1", shots=SHOTS),
 }
+THEIRS = {"none": "none", "gates": "paper_high", "gates and shots": "paper_high, 8192 shots"}  # kind: row of NOISES
+NOTES = (
+    "TorchQuantum's gate noise is its `NoiseModelTQ`: after each gate one Pauli error, or none, for the whole batch; "
+    "here every sample draws its own. It has no shots that a gradient passes: equation 2 was written in torch for it.",
+)
 
 
 def make_step(n_qubits: int, noise: NoiseConfig, *, head_only: bool) -> Callable[[], None]:
@@ -64,36 +80,93 @@ def milliseconds(step: Callable[[], None], seconds: float) -> tuple[float, float
     return 1e3 * min(wall), 1e3 * (time.process_time() - processor) / len(wall)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def measure(n_qubits: int, rival: Rival | None, options: argparse.Namespace) -> tuple[list[Any], list[Any]]:
+    """Rows of this project and of TorchQuantum, whose turns alternate."""
+    steps = {name: make_step(n_qubits, noise, head_only=options.head) for name, noise in NOISES.items()}
+    for step in steps.values():
+        step()
+    rounds = []
+    for _ in range(options.rounds):
+        rounds.append({name: milliseconds(step, options.burst) for name, step in steps.items()})
+        if rival:
+            rival.turn(len(THEIRS) * options.burst)
+            time.sleep(PAUSE_S)
+    ours, theirs = [], []
+    for name in NOISES:
+        wall = min(r[name][0] for r in rounds)
+        by_wall = wall / min(r["none"][0] for r in rounds)
+        by_processor = statistics.median(r[name][1] / r["none"][1] for r in rounds)
+        ours.append({"qubits": n_qubits, "noise": name, "ms": wall, "wall": by_wall, "processor": by_processor})
+        print(f"{n_qubits} qubits  {name:24s} {wall:9.3f} ms   {by_wall:.2f}   {by_processor:.2f}", flush=True)
+    if rival:
+        times = rival.outputs()
+        fastest = {kind: float(times[kind].min()) for kind in THEIRS}
+        for kind, name in THEIRS.items():
+            theirs.append({"qubits": n_qubits, "noise": name, "ms": fastest[kind], "steps": len(times[kind])})
+            ratio = fastest[kind] / fastest["none"]
+            print(f"{n_qubits} qubits  TorchQuantum, {name:24s} {fastest[kind]:9.1f} ms   {ratio:.2f}", flush=True)
+    return ours, theirs
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", default="10,12,14,16", help="comma-separated; default %(default)s")
+    parser.add_argument(
+        "--rival",
+        default="10,12,14",
+        help='qubits at which TorchQuantum takes part, "" for none; 16 takes 14 GB; default %(default)s',
+    )
     parser.add_argument("--rounds", type=int, default=9, help="default %(default)s")
-    parser.add_argument("--burst", type=float, default=0.3, help="seconds a turn; default %(default)s")
+    parser.add_argument("--burst", type=float, default=0.3, help="seconds a turn of one step; default %(default)s")
+    parser.add_argument("--threads", type=int, default=2, help="threads of both tools (default %(default)s)")
     parser.add_argument("--head", action="store_true", help="the head alone, with the gradient of its data angles")
-    parser.add_argument("--out", type=Path, help="folder for noise.json")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds after which a silent worker is stopped")
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="where the environments are kept")
+    parser.add_argument("--python", default=sys.executable, help="interpreter that makes the environments")
+    parser.add_argument(
+        "--out", type=Path, default=HERE / "noise.md", help="the table; numbers go to a .json beside it"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 1 where TorchQuantum was to take part and could not."""
+    options = parse(arguments)
+    facts = machine_facts(options.threads)
+    os.environ["QLLMFT_THREADS"] = str(options.threads)
     torch.set_num_threads(1)
-    rows = []
-    print(f"{'the head alone' if options.head else 'a whole step'}; ratios to no noise, by wall and by processor time")
-    for n_qubits in map(int, options.qubits.split(",")):
-        steps = {name: make_step(n_qubits, noise, head_only=options.head) for name, noise in NOISES.items()}
-        for step in steps.values():
-            step()
-        rounds = [
-            {name: milliseconds(step, options.burst) for name, step in steps.items()} for _ in range(options.rounds)
-        ]
-        for name in NOISES:
-            wall = min(r[name][0] for r in rounds)
-            by_wall = wall / min(r["none"][0] for r in rounds)
-            by_processor = statistics.median(r[name][1] / r["none"][1] for r in rounds)
-            rows.append({"qubits": n_qubits, "noise": name, "ms": wall, "wall": by_wall, "processor": by_processor})
-            print(f"{n_qubits} qubits  {name:24s} {wall:9.3f} ms   {by_wall:.2f}   {by_processor:.2f}")
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        name = "noise-head.json" if options.head else "noise.json"
-        (options.out / name).write_text(json.dumps(rows, indent=1) + "\n")
-    return 0
+    wanted = set() if options.head else {int(part) for part in options.rival.split(",") if part}
+    what = "The head alone" if options.head else "Encoder and head of equal width, linear layer, Adam"
+    result: dict[str, Any] = {"machine": facts, "what": what, "ours": [], "theirs": [], "notes": []}
+    failed = False
+    print(f"{what}; ratios to no noise, by wall and by processor time")
+    with tempfile.TemporaryDirectory() as name:
+        environment: Environment | None = None
+        try:
+            if wanted:
+                environment = prepare(NAME, options.cache, options.python)
+                result["notes"] = [*NOTES, f"{check(environment, Path(name), options).sentence}."]
+                print(result["notes"][-1], flush=True)
+        except NotAvailableError as failure:
+            environment, failed = None, True
+            result["notes"] = [f"TorchQuantum is left out: {failure}"]
+            print(result["notes"][-1], file=sys.stderr)
+        for n_qubits in map(int, options.qubits.split(",")):
+            if environment and n_qubits in wanted:
+                noise = PRESETS["paper_high"]
+                with closing(steps_of(environment, Path(name), n_qubits, noise, SHOTS, options)) as rival:
+                    rows = measure(n_qubits, rival, options)
+            else:
+                rows = measure(n_qubits, None, options)
+            result["ours"] += rows[0]
+            result["theirs"] += rows[1]
+    out = options.out.with_stem(f"{options.out.stem}-head") if options.head else options.out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(markdown(result))
+    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    print(f"The table is {out}.")
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,15 @@ States are real, (B, 2^Q) float64, little-endian: bit q of the index is qubit q.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+import workloads
 from workloads import CX, RY, Arrays, Gate, gates_of
 
 Floats = NDArray[np.float64]
@@ -158,3 +161,22 @@ def expected_outputs(inputs: Arrays) -> dict[str, Floats]:
         return {"values": result.values, "grad_weights": result.weights}
     result = head(data, weights, cotangent)
     return {"values": result.values, "grad_weights": result.weights, "grad_data": result.data}
+
+
+def remembered_outputs(inputs: Arrays, folder: Path) -> dict[str, Floats]:
+    """`expected_outputs`, kept in ``folder``: at 18 qubits they take minutes, at 20 a quarter of an hour."""
+    digest = hashlib.sha256()
+    for source in (Path(__file__), Path(workloads.__file__)):
+        digest.update(source.read_bytes())
+    for name in sorted(inputs):
+        digest.update(np.ascontiguousarray(inputs[name]).tobytes())
+    path = folder / f"{inputs['workload']}-{inputs['cotangent'].shape[1]}-{digest.hexdigest()[:12]}.npz"
+    if path.exists():
+        with np.load(path) as kept:
+            return {name: kept[name] for name in kept.files}
+    outputs = expected_outputs(inputs)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part.npz")
+    np.savez(partial, allow_pickle=False, **outputs)
+    partial.replace(path)
+    return outputs

@@ -34,10 +34,16 @@ class Peer:
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer(PROJECT, "qllmft", PROJECT, largest={"enc": 18, "head": 18}),
-        Peer("torchquantum", "TorchQuantum", "torchquantum"),
+        Peer(PROJECT, "qllmft", PROJECT, largest={"enc": 20, "head": 20}),
+        Peer("torchquantum", "TorchQuantum", "torchquantum", largest={"enc": 16, "head": 16}),
         Peer("pennylane-default", "PennyLane default.qubit, backprop", "pennylane", "default.qubit"),
-        Peer("pennylane-lightning", "PennyLane lightning.qubit, adjoint", "pennylane", "lightning.qubit"),
+        Peer(
+            "pennylane-lightning",
+            "PennyLane lightning.qubit, adjoint",
+            "pennylane",
+            "lightning.qubit",
+            largest={"enc": 16, "head": 16},
+        ),
         Peer("pyqtorch", "pyqtorch, AD", "pyqtorch"),
         Peer("jax", "JAX, written for this circuit", "jax", largest={"enc": 16, "head": 16}),
         Peer(
@@ -45,7 +51,7 @@ PEERS = {
             "Qiskit EstimatorQNN, parameter shift",
             "qiskit",
             tolerance=FLOAT64_TOLERANCE,
-            largest={"head": 6},
+            largest={"head": 8},
         ),
     )
 }

@@ -15,13 +15,13 @@ from typing import Any
 
 from environments import DEFAULT_CACHE, HERE, Environment, NotAvailableError, prepare
 from machine import BUSY_LOAD, cpu_model, load_average
-from reference import expected_outputs
+from reference import remembered_outputs
 from registry import Peer, choose
 from report import write_report
 from sessions import Entrant, Worker, check, race
 from workloads import SMALLEST, make_inputs, save_arrays
 
-DEFAULT_QUBITS = {"enc": (10, 12, 14), "head": (6, 10, 12, 14)}
+DEFAULT_QUBITS = {"enc": (10, 12, 14, 16, 18, 20), "head": (8, 10, 12, 14, 16, 18, 20)}
 
 
 def add_common_options(parser: argparse.ArgumentParser, repeats: int) -> None:
@@ -41,7 +41,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line of ``run.py``."""
     parser = argparse.ArgumentParser(description="Compare this project and its peers on the circuits ENC and HEAD.")
     parser.add_argument("--workload", choices=["enc", "head", "all"], default="all")
-    parser.add_argument("--qubits", help="comma-separated; default 10,12,14 for enc and 6,10,12,14 for head")
+    parser.add_argument("--qubits", help="comma-separated; default 8,10,...,20, enc from 10")
     parser.add_argument("--peers", help="comma-separated rows or environments; default all")
     parser.add_argument("--all-sizes", action="store_true", help="also run peers at sizes that take minutes or 10 GB")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for results.json, .md, .png, .svg")
@@ -63,6 +63,16 @@ def machine_facts(threads: int) -> dict[str, Any]:
         "threads": threads,
         "load_at_start": load,
     }
+
+
+def arithmetic_peak() -> float | None:
+    """Gflop/s of float32 multiply-adds in registers on all threads; None where this project is not installed here."""
+    try:
+        from qllmft.bench import measure_peaks
+    except ImportError as missing:
+        print(f"no limit in the figure: {missing}")
+        return None
+    return round(measure_peaks().multiply_add_gflops, 1)
 
 
 def prepare_all(names: set[str], options: argparse.Namespace) -> dict[str, Environment | str]:
@@ -111,7 +121,7 @@ def measure_cell(
 ) -> dict[str, Any]:
     """Check and time all peers on one workload at one size."""
     inputs = make_inputs(workload, n_qubits)
-    expected = expected_outputs(inputs)
+    expected = remembered_outputs(inputs, options.cache / "expected")
     entrants: list[Entrant] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "inputs.npz"
@@ -157,6 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as wrong:
         print(f"error: {wrong}", file=sys.stderr)
         return 2
+    facts["peak_gflops"] = arithmetic_peak()
     environments = prepare_all({peer.environment for peer in peers}, options)
     facts["install_seconds"] = {k: e.install_seconds for k, e in environments.items() if isinstance(e, Environment)}
     cells: list[dict[str, Any]] = []

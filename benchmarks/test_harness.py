@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import environments
+import noise_table
 import sessions
 from environments import Environment, NotAvailableError
 from figure import spread
@@ -141,3 +142,18 @@ def test_labels_keep_their_distance_and_stay_inside() -> None:
     placed = np.sort(spread(np.array([0.98, 0.5, 0.51, 0.99, 0.52]), 0.05))
     assert np.diff(placed).min() >= 0.05 - 1e-12
     assert placed.max() <= 1.0
+
+
+def test_the_table_of_noise_compares_like_with_like() -> None:
+    machine = {"cpu": "a processor", "threads": 2, "date": "today", "load_at_start": 0.1}
+    ours = [
+        {"qubits": 10, "noise": "none", "ms": 1.0, "wall": 1.0, "processor": 1.0},
+        {"qubits": 10, "noise": "paper_high", "ms": 1.2, "wall": 1.2, "processor": 1.3},
+    ]
+    theirs = [{"qubits": 10, "noise": "none", "ms": 100.0}, {"qubits": 10, "noise": "paper_high", "ms": 150.0}]
+    content = {"machine": machine, "what": "A step", "ours": ours, "notes": ["mind"]}
+    page = noise_table.markdown({**content, "theirs": theirs})
+    assert "| 10 | paper_high | 1.2 | 1.20 | 1.30 |" in page
+    assert "| 10 | paper_high | 1.2 (1.20) | 150 (1.50) | 125 |" in page
+    assert page.endswith("- mind\n")
+    assert "TorchQuantum" not in noise_table.markdown({**content, "theirs": []})

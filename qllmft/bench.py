@@ -11,11 +11,10 @@ from typing import Literal
 import numpy as np
 import psutil
 import torch
-from torch.nn.functional import cross_entropy
 
 from qllmft.config import RunConfig
 from qllmft.heads import build_classifier
-from qllmft.training import PAPER_STEPS, one_torch_thread
+from qllmft.training import PAPER_STEPS, one_torch_thread, step_of
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.compiled.peak import multiply_add, rotate
 from qllmft_backends.adjoint.workers import for_each, thread_count
@@ -117,6 +116,7 @@ def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: in
         angles = random.uniform(-np.pi, np.pi, program.n_angles)
     else:
         angles = program.angles(random.uniform(-np.pi, np.pi, (batch_size, len(program.parameters))))
+    angles = angles.astype(np.float32)  # as training has them
     cotangent = random.normal(size=(batch_size, n_qubits))
 
     def step() -> None:
@@ -131,18 +131,17 @@ def time_training(name: str, config: RunConfig, dimension: int = EMBEDDING, seco
     """A whole training step of a configuration: forward, loss, backward, Adam, on random embeddings."""
     batch_size = config.train.batch_size
     model = build_classifier(config.model, dimension, 2, seed=config.seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.train.lr, fused=True)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch_size, dimension, generator=generator)
     y = torch.arange(batch_size) % 2
+    with one_torch_thread(), step_of(model) as way:
+        optimizer = torch.optim.Adam(way.parameters(), lr=config.train.lr, fused=True)
+        inputs = way.inputs(x)
 
-    def step() -> None:
-        loss = cross_entropy(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        def step() -> None:
+            way.gradient(inputs, y)
+            way.move(optimizer)
 
-    with one_torch_thread():
         return _timing(name, step, batch_size, seconds)
 
 

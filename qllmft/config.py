@@ -51,13 +51,43 @@ class DataConfig(_Section):
         return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL
 
 
+class ContrastiveConfig(_Section):
+    """SetFit's first step (arXiv 2209.11055, section 3.1): the body alone learns which training texts share a label.
+
+    A pair's cosine similarity is drawn to 1 where the labels are the same, and to 0 where they differ.
+    """
+
+    iterations: Count = 0  # SetFit's R: pairs of the same label, and as many of different ones, a text; 0: no such step
+    epochs: Positive = 1
+    batch_size: Positive = 16  # pairs
+    lr: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 2e-5  # highest: it rises for a tenth of the steps
+
+    @model_validator(mode="after")
+    def _switched_on(self) -> Self:
+        given = [
+            name for name in type(self).model_fields if getattr(self, name) != type(self).model_fields[name].default
+        ]
+        if given and not self.iterations:
+            raise ValueError(
+                f"iterations is 0, so {', '.join(given)} would not be read; set iterations (SetFit's is 20)"
+            )
+        return self
+
+
 class BodyConfig(_Section):
-    """The frozen language model that turns a text into a vector."""
+    """The language model that turns a text into a vector; frozen unless it is told to learn."""
 
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"  # hub name, local folder, or "minilm" (offline)
     revision: str | None = None
     batch_size: Positive = 64
     device: str | None = None  # None: sentence-transformers chooses
+    trainable: bool = False  # its weights learn together with the head's
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+
+    @property
+    def learns(self) -> bool:
+        """Whether the run has a body of its own in the end."""
+        return self.trainable or self.contrastive.iterations > 0
 
 
 class ModelConfig(_Section):
@@ -141,6 +171,7 @@ class TrainConfig(_Section):
     weight_decay: NonNegative = 0.0  # ρ
     select: Literal["accuracy", "last"] = "accuracy"  # which epoch: best on validation (then lower loss), or the last
     embedding_noise: NonNegative = 0.0  # σ of Gaussian noise on each entry of the unit embedding, in training only
+    body_lr: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None  # of a trainable body; None: lr
 
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
@@ -238,12 +269,28 @@ class RunConfig(_Section):
             raise ValueError("noise acts on a quantum head, and the head is 'mlp'; leave it out")
         return self
 
+    @model_validator(mode="after")
+    def _body_lr_of_a_trainable_body(self) -> Self:
+        if self.train.body_lr is not None and not self.body.trainable:
+            raise ValueError(
+                f"train.body_lr is {self.train.body_lr:g} and the body is frozen; set body.trainable to true, "
+                "or leave it out (the contrastive step has body.contrastive.lr)"
+            )
+        return self
+
     @property
     def identity(self) -> str:
         """Hash of all that can change a result: 12 hexadecimal digits. Equal configurations name the same run."""
         content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}})
-        if self.noise == NoiseConfig():  # exact runs keep the names that they had before there was noise
+        # what came later is left out where it is not used: runs keep the names that they had before
+        if self.noise == NoiseConfig():
             del content["noise"]
+        if not self.body.trainable:
+            del content["body"]["trainable"]
+        if self.body.contrastive == ContrastiveConfig():
+            del content["body"]["contrastive"]
+        if self.train.body_lr is None:
+            del content["train"]["body_lr"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -19,12 +19,13 @@ So the same "error of 0.5 %" is three different r: name the convention with the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from qllmft_backends.errors import BackendError
 
 FidelityKind = Literal["process", "average"]
+NoiseName = Literal["none", "paper_low", "paper_high", "forte1", "explicit"]
 
 
 def pauli_error_probability(rate: float, n_qubits: int) -> float:
@@ -115,6 +116,16 @@ class GateNoise:
             1 - spam_fidelity,
         )
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """This noise as options of a backend, the same ones for ``adjoint``, ``aer_forte`` and ``ionq_simulator``."""
+        return {
+            "noise": "explicit",
+            "one_qubit_rate": self.one_qubit_rate,
+            "two_qubit_rate": self.two_qubit_rate,
+            "readout_error": self.readout_error,
+        }
+
     def rate(self, n_qubits: int) -> float:
         """The r of a gate on ``n_qubits`` qubits.
 
@@ -137,3 +148,29 @@ PRESETS: dict[str, GateNoise] = {
     # IonQ's cloud noise model "forte-1": r = 2.667e-4 and 4.949e-3, from process infidelities 2.0e-4 and 46.4e-4.
     "forte1": GateNoise(4 / 3 * 2.0e-4, 16 / 15 * 46.4e-4),
 }
+
+
+def noise_from_options(
+    name: NoiseName, one_qubit_rate: float | None, two_qubit_rate: float | None, readout_error: float
+) -> GateNoise:
+    """The noise that a backend's options name.
+
+    Args:
+        name: ``none``, a preset, or ``explicit`` with the two rates.
+        one_qubit_rate: the r of ``depolarizing_error(r, 1)``, for ``explicit`` only.
+        two_qubit_rate: the r of ``depolarizing_error(r, 2)``, for ``explicit`` only.
+        readout_error: probability of a flip.
+
+    Raises:
+        BackendError: where rates are missing for ``explicit``, or given and not used.
+    """
+    rates = (one_qubit_rate, two_qubit_rate)
+    if name == "explicit":
+        if one_qubit_rate is None or two_qubit_rate is None:
+            raise BackendError(f"noise is 'explicit', got the rates {rates}; it needs both.")
+        return GateNoise(one_qubit_rate, two_qubit_rate, readout_error)
+    if rates != (None, None):
+        raise BackendError(
+            f"the rates {rates} would not be used with noise={name!r}; set noise='explicit', or leave them out."
+        )
+    return replace(PRESETS.get(name, GateNoise(0, 0)), readout_error=readout_error)

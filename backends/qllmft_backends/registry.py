@@ -79,7 +79,7 @@ BACKENDS: dict[str, Entry] = {
         options="IonQSimulatorOptions",
         extra="ionq",
         device="IonQ's cloud",
-        noise="none, or IonQ's model of a machine (noise_model)",
+        noise="none; forte1, or IonQ's model of another machine (noise_model)",
         limits="29 qubits",
         keeps_ledger=True,
     ),

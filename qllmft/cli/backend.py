@@ -24,7 +24,7 @@ Name = Annotated[
 Shots = Annotated[int | None, typer.Option("--shots", min=1, help="Measurements of each circuit.")]
 Options = Annotated[
     list[str] | None,
-    typer.Option("--backend-option", metavar="NAME=VALUE", help="Any option of the backend: noise_model=forte-1."),
+    typer.Option("--backend-option", metavar="NAME=VALUE", help="Any option of the backend: noise=forte1."),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many texts.")]
 MaxCost = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,9 +21,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from qllmft.run import Reporter
+from qllmft.run import Reporter, body_name
 from qllmft.training import EpochMetrics
 
+EVERY_S = 0.25  # between two drawings of a bar: an epoch of a small circuit takes less time than a drawing
 PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
 
 
@@ -53,13 +55,28 @@ class ConsoleReporter(Reporter):
         with self._bar() as progress:
             task = progress.add_task("training", total=epochs, completed=done, fields="")
 
+            drawn_at = -EVERY_S
+
             def report(m: EpochMetrics) -> None:
+                nonlocal drawn_at
+                if self._console.is_terminal and m.epoch < epochs and time.monotonic() - drawn_at < EVERY_S:
+                    return
+                drawn_at = time.monotonic()
                 numbers = f"loss {m.train_loss:.4f}  validation {100 * m.validation_accuracy:.1f} %"
                 progress.update(task, completed=m.epoch, fields=numbers)
                 if not self._console.is_terminal and m.epoch % max(1, epochs // PLAIN_LINES) == 0:
                     self.message(f"epoch {m.epoch}/{epochs}  {numbers}")
 
             yield report
+
+    @contextmanager
+    def contrastive(self, steps: int, done: int) -> Iterator[Callable[[int], None]]:
+        """A bar over the steps."""
+        if done:
+            self.message(f"continuing the contrastive step after {done:,} of {steps:,} batches")
+        with self._bar() as progress:
+            task = progress.add_task("contrastive step", total=steps, completed=done, fields="")
+            yield lambda step: progress.update(task, completed=step)
 
     @contextmanager
     def fitting(self, name: str) -> Iterator[None]:
@@ -79,15 +96,16 @@ class ConsoleReporter(Reporter):
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
+            refresh_per_second=1 / EVERY_S,
         )
 
 
 def result_table(result: dict[str, Any]) -> Table:
-    """The table at the end of a run: every head on the same embeddings and the same split."""
+    """The table at the end of a run: every head on the same split, and the same embeddings where the body is frozen."""
     sizes = result["data"]["sizes"]
     table = Table(
         title=f"{result['data']['source']}: {sizes['train']} training, {sizes['validation']} validation, "
-        f"{sizes['test']:,} test texts\nbody {result['body']['model']}, D = {result['body']['dimension']}; "
+        f"{sizes['test']:,} test texts\nbody {body_name(result['body'])}, D = {result['body']['dimension']}; "
         f"seed {result['seed']}; epoch {result['selected_epoch']} selected",
         title_justify="left",
         title_style="",
@@ -107,12 +125,15 @@ def result_table(result: dict[str, Any]) -> Table:
             escape(f"{100 * row['test']['value']:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"),
             f"{row['seconds']:.1f}",
         )
-    exact = [row for row in result["models"] if "test_exact" in row]
-    if exact:
-        table.caption = "; ".join(
-            f"{row['name']} without its circuit's noise: validation {100 * row['validation_exact']:.1f} %, "
-            f"test {100 * row['test_exact']:.2f} %"
-            for row in exact
-        )
+    notes = [
+        f"{row['name']} without its circuit's noise: validation {100 * row['validation_exact']:.1f} %, "
+        f"test {100 * row['test_exact']:.2f} %"
+        for row in result["models"]
+        if "test_exact" in row
+    ]
+    if result["body"].get("learned", {}).get("with_head") and len(result["models"]) > 1:
+        notes.append("rivals read the body as it was before it learned with the head")
+    if notes:
+        table.caption = "; ".join(notes)
         table.caption_justify = "left"
     return table

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from qllmft.cli import backend as choice
-from qllmft.cli.options import Data, Json, LabelColumn, TextColumn
+from qllmft.cli.options import Data, Json
 from qllmft.errors import UserError
 
 
@@ -20,8 +20,12 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="Evaluate one split of --data.", show_default="test where there is one, else all")
     ] = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
+    text_column: Annotated[
+        str | None, typer.Option("--text-column", help="Column of the texts.", show_default="the run's")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option("--label-column", help="Column of the labels.", show_default="the run's")
+    ] = None,
     limit: choice.Limit = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Only so many texts, drawn at random (--sample-seed).")
@@ -52,13 +56,16 @@ def evaluate(
     from json import dumps
 
     from qllmft.cli.console import ConsoleReporter
-    from qllmft.config import DataConfig
+    from qllmft.config import EMBEDDED, DataConfig
     from qllmft.run.evaluation import Subset, evaluate_run
+    from qllmft.run.folder import RunFolder
 
     console = Console(stderr=True) if json else Console()
     other = None
     if data is not None:
-        other = DataConfig(source=data, text_column=text_column or "text", label_column=label_column or "label")
+        known = DataConfig() if data == EMBEDDED else RunFolder(run).read_config().data
+        columns = (text_column or known.text_column, label_column or known.label_column)
+        other = DataConfig(source=data, text_column=columns[0], label_column=columns[1])
     folder = choice.ledger_of(run, ledger)
     machine = choice.make_backend(
         backend, shots=shots, options=backend_option, ledger=folder, max_cost=max_cost, yes=yes, token_file=token_file

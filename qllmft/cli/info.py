@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from qllmft.cli.options import Json
+from qllmft.config import RunConfig
 
 PAPER_DIMENSION = 768
 
@@ -38,12 +39,12 @@ def info(
     config, name, run_dimension, run_classes = _find(what)
     dimension = dimension or run_dimension or PAPER_DIMENSION
     classes = classes or run_classes or 2
-    description = describe(config, dimension, classes)
+    description = describe(config.model, dimension, classes)
     if json:
         typer.echo(dumps({"name": name, **description}, indent=2, ensure_ascii=False))
         return
     console.print(name, markup=False, highlight=False, style="bold")
-    circuit = head_template(config)
+    circuit = head_template(config.model)
     if circuit is not None and draw:
         console.print(draw_text(circuit, max_columns=console.width - 2), markup=False, highlight=False, no_wrap=True)
     table = Table(title=f"D = {dimension}, k = {classes}", title_justify="left")
@@ -58,9 +59,11 @@ def info(
     table.add_section()
     table.add_row("all", f"{description['parameters']:,}")
     console.print(table)
+    if config.body.trainable:
+        console.print("The body's weights are trained too, and not counted here.")
 
 
-def _find(what: str) -> tuple[Any, str, int | None, int | None]:
+def _find(what: str) -> tuple[RunConfig, str, int | None, int | None]:
     """Configuration, name, D and k of a preset or a run."""
     from qllmft.presets import load_preset, preset_names
 
@@ -69,11 +72,11 @@ def _find(what: str) -> tuple[Any, str, int | None, int | None]:
 
         config = RunFolder(Path(what)).read_config()
         if not RunFolder(Path(what)).model_folder.is_dir():
-            return config.model, what, None, None
+            return config, what, None, None
         model = load_model(Path(what))
-        return config.model, what, model.dimension, len(model.label_names)
+        return config, what, model.dimension, len(model.label_names)
     preset = load_preset(what)
-    return preset.config().model, f"{what}: {preset.title}", None, None
+    return preset.config(), f"{what}: {preset.title}", None, None
 
 
 def _list_presets(console: Console, *, json: bool) -> None:

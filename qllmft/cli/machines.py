@@ -90,7 +90,7 @@ def jobs(
 
 def ionq_sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8765,
-    noise: Annotated[str, typer.Option(help="Noise of the pretended machines: ideal, forte-1.")] = "forte-1",
+    noise: Annotated[str, typer.Option(help="Of the pretended machines: ideal, forte-1, aria-1, aria-2.")] = "forte-1",
     seed: Annotated[int, typer.Option(min=0, help="Of the shots.")] = 0,
     latency: Annotated[float, typer.Option(min=0.0, help="Seconds that a job stays in each state.")] = 0.5,
     state_file: Annotated[Path | None, typer.Option(help="Keep the jobs across restarts.")] = None,

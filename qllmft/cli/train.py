@@ -44,8 +44,7 @@ def train(
     body: Annotated[
         str | None,
         typer.Option(
-            help="The frozen language model: a sentence-transformers name on the hub, a local folder, or 'minilm' "
-            "(offline).",
+            help="The language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline).",
             show_default="the preset's",
         ),
     ] = None,
@@ -81,7 +80,8 @@ def train(
 ) -> None:
     """Train a quantum head and its classical rivals on labelled texts, and print how they compare.
 
-    The language model is frozen. The epoch is chosen on validation accuracy alone; the test set is read once.
+    The language model is frozen, unless body.trainable or body.contrastive says otherwise. The epoch is chosen on
+    validation accuracy alone; the test set is read once.
     """
     given: dict[str, Any] = {
         "data.source": data,

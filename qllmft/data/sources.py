@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Iterable
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,13 @@ def _table_of(path: Any, separator: str) -> pd.DataFrame:
     """
     content = path.read_bytes()
     content.decode("utf-8")  # the position of a broken byte, which pandas does not tell
-    with resources.as_file(path) as file, warnings.catch_warnings():
+    kept = content.rstrip()
+    content = kept + content[len(kept) :].partition(b"\n")[0] + b"\n"  # blank lines at the end are no rows
+    with warnings.catch_warnings():
         # by itself pandas takes the first field of too long rows for an index and shifts the columns
         warnings.simplefilter("error", pd.errors.ParserWarning)
         frame = pd.read_csv(
-            file,
+            BytesIO(content),
             sep=separator,
             quoting=csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL,
             dtype=str,

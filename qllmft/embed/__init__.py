@@ -1,4 +1,4 @@
-"""Embed: texts to vectors (N, D) by a frozen sentence transformer, with a cache on disk."""
+"""Embed: texts to vectors (N, D) by a sentence transformer, frozen with a cache on disk, or learning."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, locate_body
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
+from qllmft.embed.trainable import TrainableBody
 
 __all__ = [
     "Body",
     "BodyLocation",
     "EmbeddingCache",
     "Embeddings",
+    "TrainableBody",
     "body_identity",
     "default_cache_folder",
     "embed",

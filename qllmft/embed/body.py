@@ -1,4 +1,4 @@
-"""The frozen body: which language model a name means, and what identifies its weights."""
+"""The body: which language model a name means, and what identifies its weights."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Body:
         self.config = config
         location = location or locate_body(config)
         try:
-            with _no_loading_bar():
+            with no_loading_bar():
                 self._model: Any = SentenceTransformer(location.path, revision=config.revision, device=config.device)
         except Exception as error:
             offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
@@ -127,6 +127,11 @@ class Body:
         self.location = BodyLocation(location.path, location.identity or _cached_commit(config))
         self._model.eval()
         self._model.requires_grad_(False)
+
+    @property
+    def transformer(self) -> Any:
+        """The `SentenceTransformer` itself."""
+        return self._model
 
     @property
     def dimension(self) -> int:
@@ -150,8 +155,8 @@ class Body:
 
 
 @contextmanager
-def _no_loading_bar() -> Iterator[None]:
-    """Keep transformers' own bar over the tensors of a file off the terminal."""
+def no_loading_bar() -> Iterator[None]:
+    """Keep transformers' own bars over the tensors of a file off the terminal."""
     from transformers.utils import logging as module
 
     logging: Any = module

@@ -64,6 +64,19 @@ def ansatz_options(config: ModelConfig) -> AnsatzOptions:
     return AnsatzOptions(config.connectivity, config.ring, config.block)
 
 
+def check_classes(config: ModelConfig, n_classes: int) -> None:
+    """Make sure that the readout can tell ``n_classes`` labels apart.
+
+    Raises:
+        UserError: where the sign of one qubit is to tell more or fewer than two.
+    """
+    if config.head == "quantum" and not config.final_linear and n_classes != 2:
+        raise UserError(
+            f"the data has {n_classes} labels; the sign of one qubit (final_linear = false) tells two apart. "
+            "Set model.final_linear to true."
+        )
+
+
 def build_classifier(
     config: ModelConfig,
     dimension: int,
@@ -95,11 +108,7 @@ def build_classifier(
             generator=torch_generator(seed, "weights", "head"),
         )
         return Classifier(None, head, None, skip=False, sign_readout=False)
-    if not config.final_linear and n_classes != 2:
-        raise UserError(
-            f"the data has {n_classes} labels; the sign of one qubit (final_linear = false) tells two apart. "
-            "Set model.final_linear to true."
-        )
+    check_classes(config, n_classes)
     quantum_head = QuantumHead(
         config.n_qubits,
         config.reuploads,

@@ -27,8 +27,13 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         initial_weights: (P,) weights in radians.
 
     Attributes:
+        angle_map: (G, Q + P) of the engine's angles by data and weights; adjoint only.
+        angle_offset: (G,) what is added to them; adjoint only.
         noise_on: whether passes draw the backend's noise, in training and in evaluation alike.
     """
+
+    angle_map: Tensor
+    angle_offset: Tensor
 
     def __init__(self, network: EstimatorQNN, backend: Backend, initial_weights: Tensor) -> None:
         super().__init__(network, initial_weights=initial_weights.numpy())
@@ -44,10 +49,20 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         program = self._engine.program
         order = [*network.input_params, *network.weight_params]
         columns = [program.parameters.index(p) for p in order]
-        self.register_buffer("_angle_map", torch.from_numpy(program.angle_matrix[:, columns]).float(), persistent=False)
-        self.register_buffer("_angle_offset", torch.from_numpy(program.angle_offset).float(), persistent=False)
+        self.register_buffer("angle_map", torch.from_numpy(program.angle_matrix[:, columns]).float(), persistent=False)
+        self.register_buffer("angle_offset", torch.from_numpy(program.angle_offset).float(), persistent=False)
         coefficients = None if sums.is_plain else torch.from_numpy(sums.coefficients).float()
         self.register_buffer("_coefficients", coefficients, persistent=False)
+
+    @property
+    def engine(self) -> Engine | None:
+        """The compiled circuit; None on a backend that is not adjoint."""
+        return self._engine
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the values are those of the engine's strings as they are."""
+        return self._engine is not None and self._coefficients is None
 
     @property
     def is_noisy(self) -> bool:
@@ -67,11 +82,11 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
             got = None if input_data is None else tuple(input_data.shape)
             raise ValueError(f"data angles are {got}, expected (B, {self.neural_network.num_inputs}): one a qubit.")
         parameters = torch.cat([input_data, self.weight.expand(input_data.shape[0], -1)], dim=1)
-        angles = torch.nn.functional.linear(parameters, self._angle_map, self._angle_offset)  # (B, G)
-        values = expectations(self._next_pass(), angles)
+        angles = torch.nn.functional.linear(parameters, self.angle_map, self.angle_offset)  # (B, G)
+        values = expectations(self.next_pass(), angles)
         return values if self._coefficients is None else values @ self._coefficients.T
 
-    def _next_pass(self) -> Engine | NoisyPass:
+    def next_pass(self) -> Engine | NoisyPass:
         """What the next pass goes through."""
         assert self._engine is not None
         if self._noisy_pass is None or not self.noise_on:

@@ -75,13 +75,13 @@ class QuantumEncoder(nn.Module):
         self.pad: Pad = pad
         program = lower(encoder_circuit(n_qubits, layers, options))
         masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
-        self._engine = (backend or AdjointBackend()).engine(program, masks)
+        self.engine = (backend or AdjointBackend()).engine(program, masks)
         self.theta = nn.Parameter(initial_angles(program.n_angles, generator))
         self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
         """Latent values (B, n_outputs), angles in radians, of embeddings (B, D)."""
-        latent: Tensor = self.scale * expectations(self._engine, self.theta, amplitudes(x, self.pad))
+        latent: Tensor = self.scale * expectations(self.engine, self.theta, amplitudes(x, self.pad))
         return latent
 
 

@@ -15,7 +15,7 @@ from qllmft.files import write_bytes
 from qllmft.report.curves import accuracy_svg, loss_svg
 from qllmft.report.settings import describe_settings, shown
 from qllmft.report.verdict import percent, verdict
-from qllmft.run import RunFolder
+from qllmft.run import RunFolder, body_name
 from qllmft.run.answers import TestAnswers
 from qllmft.training import EpochMetrics
 from qllmft_circuits import draw_text
@@ -79,6 +79,7 @@ def _page(folder: RunFolder, result: dict[str, Any], metrics: list[EpochMetrics]
     return environment.get_template("page.html.j2").render(
         verdict=verdict(models),
         result=result,
+        body=body_name(result["body"]),
         select=config.train.select,
         models=models,
         bars=_bars(models),

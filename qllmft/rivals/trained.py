@@ -10,9 +10,20 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.config import ModelConfig, TrainConfig
+from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
 from qllmft.randomness import derive_seed
-from qllmft.training import Checkpoint, EpochMetrics, Examples, Selection, exact_accuracy, fit, logits_of
+from qllmft.training import (
+    Checkpoint,
+    EndToEnd,
+    EpochMetrics,
+    Examples,
+    Selection,
+    exact_accuracy,
+    fit,
+    fit_end_to_end,
+    logits_of,
+)
 
 
 class TrainedHead:
@@ -39,6 +50,7 @@ class TrainedHead:
         self.name = name
         self.model = model
         self.selection: Selection | None = None
+        self._body_parameters = 0
         self._fit_options: dict[str, Any] = {"checkpoint": checkpoint, "on_epoch": on_epoch}
         self._config = config
         self._seed = seed
@@ -46,6 +58,17 @@ class TrainedHead:
     def fit(self, train: Examples, validation: Examples) -> None:
         """Train; keep the epoch that validation selects."""
         self.selection = fit(self.model, train, validation, self._config, self._seed, **self._fit_options)
+
+    def fit_with_body(self, model: EndToEnd, train: Table, validation: Table) -> None:
+        """Train together with the body below; `predict` then wants embeddings by that body as it is afterwards.
+
+        Args:
+            model: this head on its body.
+            train: texts that it learns from.
+            validation: texts that the epoch is selected on.
+        """
+        self._body_parameters = model.body.n_parameters
+        self.selection = fit_end_to_end(model, train, validation, self._config, self._seed, **self._fit_options)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         """Labels (N,) of embeddings (N, D); with the noise of the head's circuit, where it has one."""
@@ -58,8 +81,8 @@ class TrainedHead:
 
     @property
     def n_parameters(self) -> int:
-        """Trained parameters."""
-        return self.model.n_parameters
+        """Trained parameters, the body's too where it learned with the head."""
+        return self.model.n_parameters + self._body_parameters
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from qllmft.run.experiment import Outcome, run_experiment
 from qllmft.run.folder import RunFolder
+from qllmft.run.learned_body import body_name
 from qllmft.run.model_store import StoredModel, load_model, save_model
 from qllmft.run.predictor import Prediction, Predictor
 from qllmft.run.reporter import Reporter
@@ -16,6 +17,7 @@ __all__ = [
     "Reporter",
     "RunFolder",
     "StoredModel",
+    "body_name",
     "load_model",
     "run_experiment",
     "save_model",

@@ -11,14 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.config import RunConfig
+from qllmft.config import BodyConfig, RunConfig
 from qllmft.data import Corpus, Splits, read_corpus, split_corpus
-from qllmft.embed import embed
+from qllmft.embed import body_identity, embed, locate_body
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
+from qllmft.heads.classifier import check_classes
 from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
 from qllmft.run.answers import TestAnswers
 from qllmft.run.folder import RunFolder
+from qllmft.run.learned_body import (
+    announce_end_to_end,
+    check_backend,
+    contrastive_body,
+    head_on_body,
+    learning_record,
+    local_body,
+)
 from qllmft.run.model_store import StoredModel, save_model
 from qllmft.run.reporter import Reporter
 from qllmft.run.statistics import Accuracy
@@ -55,21 +64,31 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
     """
     reporter = reporter or Reporter()
     folder = RunFolder(out or Path("runs") / config.identity)
+    folder.check_can_be_made()
     corpus = read_corpus(config.data)
+    check_classes(config.model, corpus.n_classes)
     splits = split_corpus(corpus, config.data, config.seed)
     finished = _finished(folder, config, corpus)
     if finished:
         reporter.message(f"This run is finished already; its record is {folder.result_file}.")
         return Outcome(folder, finished, config.train.epochs)
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
+    check_backend(config, backend)
     if config.model.head == "quantum":
         _announce_sending(backend, splits, config, reporter)
-    train, validation, test, body_identity = _embedded(splits, config, reporter)
-    dimension = train.x.shape[1]
-    model = build_classifier(config.model, dimension, corpus.n_classes, seed=config.seed, backend=backend)
-
-    if config.model.head == "quantum" and not (backend.capabilities.adjoint or backend.capabilities.remote):
-        _announce_time(backend, model, splits, config, reporter, train)
+    body, together, frozen = config.body, None, None
+    if body.contrastive.iterations:
+        body = contrastive_body(config, splits, corpus.n_classes, backend, folder, reporter)
+    if config.body.trainable:
+        together = head_on_body(config, body, corpus.n_classes, backend)
+        announce_end_to_end(together, config, splits, folder.checkpoint.epochs_done(), reporter)
+        model, dimension = together.classifier, together.body.body.dimension
+    else:
+        frozen = _embedded(splits, config, body, folder, reporter)
+        dimension = frozen.train.x.shape[1]
+        model = build_classifier(config.model, dimension, corpus.n_classes, seed=config.seed, backend=backend)
+        if config.model.head == "quantum" and not (backend.capabilities.adjoint or backend.capabilities.remote):
+            _announce_time(backend, model, splits, config, reporter, frozen.train)
     folder.open_for(config)
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
@@ -79,22 +98,43 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
             folder.write_metrics(metrics)
             report(metrics)
 
-        name = "quantum head" if config.model.head == "quantum" else "classical head"
+        name = ("quantum head" if config.model.head == "quantum" else "classical head") + " and body" * bool(together)
         head = TrainedHead(name, model, config.train, config.seed, checkpoint=folder.checkpoint, on_epoch=on_epoch)
-        fitted = [_fit(head, train, validation)]
-    stored = StoredModel(model, config.model, config.body, body_identity, dimension, corpus.label_names)
-    save_model(folder.model_folder, stored, versions())
+        started = time.perf_counter()
+        if together:
+            head.fit_with_body(together, splits.train, splits.validation)
+        elif frozen:
+            head.fit(frozen.train, frozen.validation)
+        seconds = time.perf_counter() - started
+    if together:  # a long training may have been continued: all of its epochs, whenever they were made
+        seconds = sum(metrics.seconds for metrics in folder.metrics())
+    trained = body
+    if together:
+        together.body.save(folder.model_body)
+        trained = local_body(body, folder.model_body)
+    identity = frozen.identity if frozen else body_identity(trained, locate_body(trained))
+    own = config.body.learns
+    save_model(
+        folder.model_folder,
+        StoredModel(model, config.model, trained, identity, dimension, corpus.label_names, own),
+        versions(),
+    )
     selection = head.selection
     if selection is None or not selection.finished:
         return Outcome(folder, None, selection.epochs_done if selection else 0)
 
+    embedded = frozen or _embedded(splits, config, trained, folder, reporter)
+    fitted = [_Fitted.of(head, embedded, seconds)]
+    if together and config.rivals.names:  # they show what training the body brings
+        frozen = _embedded(splits, config, body, folder, reporter)
     for rival in _rivals(config, model.n_parameters, dimension, corpus.n_classes):
+        assert frozen is not None
         with reporter.fitting(rival.name):
-            fitted.append(_fit(rival, train, validation))
+            fitted.append(_fit(rival, frozen))
         if isinstance(rival, TrainedHead) and rival.selection and not rival.selection.finished:
             return Outcome(folder, None, selection.epochs_done)
     # the one reading of the test set
-    answers = {each.contender.name: each.contender.predict(test.x.numpy()) for each in fitted}
+    answers = {each.contender.name: each.contender.predict(each.embedded.test.x.numpy()) for each in fitted}
     folder.write_predictions(TestAnswers.of(corpus.label_names, splits.test, answers))
     result = {
         "identity": config.identity,
@@ -105,13 +145,20 @@ def run_experiment(config: RunConfig, out: Path | None = None, reporter: Reporte
             "labels": list(corpus.label_names),
             "sizes": splits.sizes,
         },
-        "body": {"model": config.body.model, "identity": body_identity, "dimension": dimension},
+        "body": {
+            "model": config.body.model,
+            "identity": identity,
+            "dimension": dimension,
+            **learning_record(config, splits, folder),
+        },
         "selected_epoch": selection.epoch,
         **({} if config.noise.is_none else {"noise": config.noise.model_dump(mode="json", exclude_none=True)}),
-        "models": [_record(each, answers[each.contender.name], test) for each in fitted],
+        "models": [_record(each, answers[each.contender.name]) for each in fitted],
         "versions": versions(),
     }
     folder.write_result(result)
+    if own:
+        folder.drop_checkpoint()
     return Outcome(folder, result, selection.epochs_done)
 
 
@@ -161,15 +208,27 @@ def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus) -> dict[str,
     return result
 
 
-def _embedded(splits: Splits, config: RunConfig, reporter: Reporter) -> tuple[Examples, Examples, Examples, str]:
-    """Training, validation and test set as vectors, and the body's identity."""
+@dataclass(frozen=True)
+class _Embedded:
+    """Training, validation and test set as vectors by one body."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    identity: str  # of the body
+
+
+def _embedded(splits: Splits, config: RunConfig, body: BodyConfig, folder: RunFolder, reporter: Reporter) -> _Embedded:
+    """All texts as ``body`` embeds them; what a body of the run's own gives is kept in the run's folder."""
     tables = (splits.train, splits.validation, splits.test)
     texts = [text for table in tables for text in table.texts]
-    with reporter.embedding(len(texts), config.body.model) as progress:
-        embeddings = embed(texts, config.body, progress=progress)
+    shared = body.model == config.body.model
+    name = body.model if shared else f"the trained {config.body.model}"
+    with reporter.embedding(len(texts), name) as progress:
+        embeddings = embed(texts, body, cache_folder=None if shared else folder.own_embeddings, progress=progress)
     parts = np.split(embeddings.vectors, np.cumsum([len(table) for table in tables])[:-1])
     train, validation, test = (Examples.from_arrays(v, t.labels) for v, t in zip(parts, tables, strict=True))
-    return train, validation, test, embeddings.identity
+    return _Embedded(train, validation, test, embeddings.identity)
 
 
 def _rivals(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Contender]:
@@ -189,17 +248,24 @@ class _Fitted:
     """A contender after training, not yet tested."""
 
     contender: Contender
+    embedded: _Embedded  # what it reads
     validation: Accuracy
     seconds: float
-    validation_exact: float | None = None  # without the noise of the head's circuit; None where it has none
+    validation_exact: float | None  # without the noise of the head's circuit; None where it has none
+
+    @classmethod
+    def of(cls, contender: Contender, embedded: _Embedded, seconds: float) -> _Fitted:
+        """A contender that was trained in ``seconds``."""
+        validation = embedded.validation
+        exact = contender.exact_accuracy(validation) if isinstance(contender, TrainedHead) else None
+        score = _score(contender.predict(validation.x.numpy()), validation)
+        return cls(contender, embedded, score, seconds, exact)
 
 
-def _fit(contender: Contender, train: Examples, validation: Examples) -> _Fitted:
+def _fit(contender: Contender, embedded: _Embedded) -> _Fitted:
     started = time.perf_counter()
-    contender.fit(train, validation)
-    seconds = time.perf_counter() - started
-    exact = contender.exact_accuracy(validation) if isinstance(contender, TrainedHead) else None
-    return _Fitted(contender, _score(contender.predict(validation.x.numpy()), validation), seconds, exact)
+    contender.fit(embedded.train, embedded.validation)
+    return _Fitted.of(contender, embedded, time.perf_counter() - started)
 
 
 def _score(answers: NDArray[np.int64], examples: Examples) -> Accuracy:
@@ -207,18 +273,18 @@ def _score(answers: NDArray[np.int64], examples: Examples) -> Accuracy:
     return Accuracy(int(right.sum()), len(right))
 
 
-def _record(fitted: _Fitted, answers: NDArray[np.int64], test: Examples) -> dict[str, Any]:
+def _record(fitted: _Fitted, answers: NDArray[np.int64]) -> dict[str, Any]:
     """One model's line of the result."""
-    contender = fitted.contender
+    contender, test = fitted.contender, fitted.embedded.test
     exact = {}
     if fitted.validation_exact is not None and isinstance(contender, TrainedHead):
         exact = {"validation_exact": fitted.validation_exact, "test_exact": contender.exact_accuracy(test)}
     return {
-        "name": fitted.contender.name,
+        "name": contender.name,
         "validation": fitted.validation.as_dict(),
         "test": _score(answers, test).as_dict(),
-        "parameters": fitted.contender.n_parameters,
+        "parameters": contender.n_parameters,
         "seconds": fitted.seconds,
-        "settings": fitted.contender.settings,
+        "settings": contender.settings,
         **exact,
     }

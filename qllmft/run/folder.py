@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,6 +17,7 @@ from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.files import write_text
 from qllmft.run.answers import TestAnswers
+from qllmft.run.model_store import OWN_BODY
 from qllmft.training import Checkpoint, EpochMetrics
 
 
@@ -23,8 +26,8 @@ class RunFolder:
     """The folder of one run.
 
     ``config.toml`` what was asked for; ``metrics.jsonl`` one line an epoch; ``checkpoint/`` where training stands;
-    ``model/`` the selected model; ``predictions.json`` all answers on the test set; ``result.json`` the outcome, which
-    makes the run finished; ``report.html`` all of it on one page.
+    ``model/`` the selected model, with its body where that learned; ``predictions.json`` all answers on the test set;
+    ``result.json`` the outcome, which makes the run finished; ``report.html`` all of it on one page.
     """
 
     path: Path
@@ -64,6 +67,30 @@ class RunFolder:
         """Where training stands."""
         return Checkpoint(self.path / "checkpoint" / "state.safetensors")
 
+    @property
+    def model_body(self) -> Path:
+        """The selected body, where the body learned."""
+        return self.model_folder / OWN_BODY
+
+    @property
+    def contrastive_body(self) -> Path:
+        """The body after the contrastive step; there only when that is finished."""
+        return self.path / "checkpoint" / "contrastive"
+
+    @property
+    def contrastive_checkpoint(self) -> Checkpoint:
+        """Where the contrastive step stands."""
+        return Checkpoint(self.path / "checkpoint" / "contrastive.safetensors")
+
+    @property
+    def own_embeddings(self) -> Path:
+        """The cache of embeddings by a body that only this run has."""
+        return self.path / "checkpoint"
+
+    def drop_checkpoint(self) -> None:
+        """Remove what only an unfinished run needs; for a body that learned it is several times the body's size."""
+        shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
+
     def check_holds(self, config: RunConfig) -> None:
         """Make sure that the folder, which exists, is empty or this configuration's.
 
@@ -79,6 +106,23 @@ class RunFolder:
                 )
         elif not self.path.is_dir() or any(self.path.iterdir()):
             raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
+
+    def check_can_be_made(self) -> None:
+        """Make sure, before any work, that the folder is there or can be made.
+
+        Raises:
+            UserError: names what is in the way.
+        """
+        try:
+            nearest = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        except OSError as error:
+            raise UserError(f"the run's folder {self.path} cannot be written: {error.strerror}.") from error
+        if nearest == self.path:
+            return
+        if not nearest.is_dir():
+            raise UserError(f"the run's folder {self.path} cannot be written: {nearest} is not a directory.")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise UserError(f"the run's folder {self.path} cannot be written: {nearest} is not writable.")
 
     def open_for(self, config: RunConfig) -> None:
         """Make the folder with its ``config.toml``, or make sure that it is this configuration's.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from qllmft.files import write_bytes, write_text
 from qllmft.heads import Classifier, build_classifier
 
 FORMAT = 1
+OWN_BODY = "body"  # folder beside the head, of a body that learned
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class StoredModel:
         body_identity: hash of that model's weights.
         dimension: D.
         label_names: k names.
+        own_body: the body learned, and lies in ``body`` beside the head.
     """
 
     classifier: Classifier
@@ -38,16 +41,24 @@ class StoredModel:
     body_identity: str
     dimension: int
     label_names: tuple[str, ...]
+    own_body: bool = False
 
 
 def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
-    """Write ``model.safetensors`` and ``model.json`` into ``folder``."""
+    """Write ``model.safetensors`` and ``model.json`` into ``folder``; a body that learned is copied there.
+
+    Of such a body the record has the place within the folder, so that the folder can be moved.
+    """
+    if model.own_body and Path(model.body.model) != folder / OWN_BODY:
+        shutil.copytree(model.body.model, folder / OWN_BODY, dirs_exist_ok=True)
+    body = model.body.model_copy(update={"model": OWN_BODY}) if model.own_body else model.body
     weights = {name: tensor.contiguous().clone() for name, tensor in model.classifier.state_dict().items()}
     write_bytes(folder / "model.safetensors", save(weights))
     record = {
         "format": FORMAT,
         "model": model.config.model_dump(mode="json"),
-        "body": model.body.model_dump(mode="json"),
+        "body": body.model_dump(mode="json", exclude={"trainable", "contrastive"}),  # how it was made is the run's
+        **({"own_body": True} if model.own_body else {}),
         "body_identity": model.body_identity,
         "dimension": model.dimension,
         "label_names": list(model.label_names),
@@ -87,10 +98,28 @@ def load_model(folder: Path) -> StoredModel:
     try:
         config = ModelConfig.model_validate(record["model"])
         body = BodyConfig.model_validate(record["body"])
+        own_body = bool(record.get("own_body"))
+        if own_body:
+            body = body.model_copy(update={"model": str(_own_body(folder))})
         classifier = build_classifier(config, record["dimension"], len(record["label_names"]))
         classifier.load_state_dict(weights)
         classifier.eval()
         names = tuple(record["label_names"])
-        return StoredModel(classifier, config, body, record["body_identity"], record["dimension"], names)
+        return StoredModel(classifier, config, body, record["body_identity"], record["dimension"], names, own_body)
     except (KeyError, TypeError, ValidationError, RuntimeError) as error:
         raise UserError(f"the model in {folder} does not fit its record: {error}.") from error
+
+
+def _own_body(folder: Path) -> Path:
+    """The body that lies beside the head.
+
+    Raises:
+        UserError: where it is missing.
+    """
+    path = (folder / OWN_BODY).absolute()
+    if not path.is_dir():
+        raise UserError(
+            f"the model in {folder} was trained together with its body, and the folder {OWN_BODY} is missing. "
+            "Copy the model folder whole, or train again."
+        )
+    return path

@@ -22,6 +22,10 @@ class Reporter:
         """Around the training of ``epochs`` epochs, ``done`` of them earlier; gives what is called after each."""
         return nullcontext(lambda _: None)
 
+    def contrastive(self, steps: int, done: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Around the contrastive step, ``done`` of its batches earlier; gives what is called after each batch."""
+        return nullcontext(lambda _: None)
+
     def fitting(self, name: str) -> AbstractContextManager[None]:
         """Around the fitting of a rival."""
         return nullcontext()

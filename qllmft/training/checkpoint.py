@@ -106,6 +106,9 @@ class Checkpoint:
             for name, tensor in _under(tensors, "adam/").items():
                 index, key = name.split("/", 1)
                 moments.setdefault(int(index), {})[key] = tensor
+            shapes = [tuple(p.shape) for group in optimizer.param_groups for p in group["params"]]
+            if any(index >= len(shapes) or m["exp_avg"].shape != shapes[index] for index, m in moments.items()):
+                raise ValueError("its moments belong to parameters of other shapes")
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
             return State(**progress, best_weights=_under(tensors, "best/"))
         except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,12 +13,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qllmft.config import TrainConfig
+from qllmft.errors import UserError
 from qllmft.heads.noise import noisy_connectors, reseed, without_noise
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
 from qllmft.training.examples import Examples
+from qllmft.training.step import Step, step_of
 
 EVALUATION_BATCH = 1024
+BATCHES_AT_ONCE = 64
 PAPER_STEPS = 22_400  # 800 epochs of 28 batches
 CHECKPOINT_EVERY_S = 5.0
 
@@ -105,7 +109,50 @@ def _fit(
     on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> Selection:
     """The loop itself; see `fit`."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    with step_of(model) as step:
+        optimizer = torch.optim.Adam(step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+        def train_epoch(epoch: int, lr: float) -> EpochNumbers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            train_loss = _train_epoch(model, step, optimizer, train, config, seed, epoch)
+            reseed(model, derive_seed(seed, "validation noise", epoch))
+            loss, accuracy = evaluate(model, validation)
+            return EpochNumbers(train_loss, loss, accuracy, exact_accuracy(model, validation))
+
+        return run_epochs(model, optimizer, config, train_epoch, checkpoint, CHECKPOINT_EVERY_S, on_epoch)
+
+
+@dataclass(frozen=True)
+class EpochNumbers:
+    """What an epoch gave; see `EpochMetrics`."""
+
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_accuracy_exact: float | None
+
+
+def run_epochs(
+    model: nn.Module,
+    optimizer: torch.optim.Adam,
+    config: TrainConfig,
+    train_epoch: Callable[[int, float], EpochNumbers],
+    checkpoint: Checkpoint | None,
+    checkpoint_every_s: float,
+    on_epoch: Callable[[EpochMetrics], None] | None,
+) -> Selection:
+    """Schedule, selection and checkpoints around the epochs, whatever is trained in them.
+
+    Args:
+        model: holds the weights of the selected epoch afterwards.
+        optimizer: of the model's weights.
+        config: epochs, schedule, selection.
+        train_epoch: trains and validates one epoch: its number, from 1, and its learning rate.
+        checkpoint: where to continue from and to save to; nothing is saved where None.
+        checkpoint_every_s: seconds between two savings; the last epoch is saved always.
+        on_epoch: called after every epoch.
+    """
     state = checkpoint.load(model, optimizer) if checkpoint else None
     state = state or State.initial(model)
     saved_at = time.monotonic()
@@ -114,17 +161,13 @@ def _fit(
         for epoch in range(state.epoch + 1, config.epochs + 1):
             started = time.perf_counter()
             lr = learning_rate(config, epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            train_loss = _train_epoch(model, optimizer, train, config, seed, epoch)
-            reseed(model, derive_seed(seed, "validation noise", epoch))
-            loss, accuracy = evaluate(model, validation)
-            exact = exact_accuracy(model, validation)
+            numbers = train_epoch(epoch, lr)
+            loss, accuracy = numbers.validation_loss, numbers.validation_accuracy
             state = state.after(epoch, accuracy, loss, model, select=config.select)
             if on_epoch:
-                seconds = time.perf_counter() - started
-                on_epoch(EpochMetrics(epoch, train_loss, loss, accuracy, lr, seconds, exact))
-            if checkpoint and (time.monotonic() - saved_at > CHECKPOINT_EVERY_S or epoch == config.epochs):
+                seconds, exact = time.perf_counter() - started, numbers.validation_accuracy_exact
+                on_epoch(EpochMetrics(epoch, numbers.train_loss, loss, accuracy, lr, seconds, exact))
+            if checkpoint and (time.monotonic() - saved_at > checkpoint_every_s or epoch == config.epochs):
                 checkpoint.save(state, model, optimizer)
                 saved_at = time.monotonic()
     except KeyboardInterrupt:
@@ -150,7 +193,13 @@ def one_torch_thread() -> Iterator[None]:
 
 
 def _train_epoch(
-    model: nn.Module, optimizer: torch.optim.Adam, train: Examples, config: TrainConfig, seed: int, epoch: int
+    model: nn.Module,
+    step: Step,
+    optimizer: torch.optim.Adam,
+    train: Examples,
+    config: TrainConfig,
+    seed: int,
+    epoch: int,
 ) -> float:
     """One pass over the training set; returns the mean loss of its examples."""
     model.train()
@@ -158,17 +207,31 @@ def _train_epoch(
     noise = torch_generator(seed, "embedding noise", epoch)
     order = torch.randperm(len(train), generator=torch_generator(seed, "shuffle", epoch))
     total = 0.0
-    for rows in _batches(order, config.batch_size):
-        x, y = train.x[rows], train.y[rows]  # (B, D), (B,)
+    for batches in _blocks(_batches(order, config.batch_size)):
+        sizes = [len(rows) for rows in batches]
+        block = torch.cat(batches)
+        x, labels = train.x[block], torch.split(train.y[block], sizes)  # (N, D), (B,) each
         if config.embedding_noise:
-            sigma = config.embedding_noise * x.norm(dim=1, keepdim=True)
-            x = x + sigma * torch.randn(x.shape, generator=noise)
-        loss = cross_entropy(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += float(loss.detach()) * len(rows)
+            drawn = torch.cat([torch.randn(size, x.shape[1], generator=noise) for size in sizes])
+            x = x + config.embedding_noise * x.norm(dim=1, keepdim=True) * drawn
+        inputs, start = step.inputs(x), 0
+        for y in labels:
+            loss = step.gradient(inputs[start : start + len(y)], y)
+            step.move(optimizer)
+            total += loss * len(y)
+            start += len(y)
+    if not math.isfinite(total):
+        raise UserError(
+            f"epoch {epoch}: the training loss is {total}, expected a finite number; training has diverged. "
+            f"Lower train.lr (it is {config.lr:g})."
+        )
     return total / len(train)
+
+
+def _blocks(batches: list[Tensor]) -> Iterator[list[Tensor]]:
+    """Batches that are gathered at once: what is done for many is not done for each."""
+    for start in range(0, len(batches), BATCHES_AT_ONCE):
+        yield batches[start : start + BATCHES_AT_ONCE]
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

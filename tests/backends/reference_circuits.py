@@ -54,13 +54,13 @@ def walks(n_qubits: int, seed: int = 0) -> QuantumCircuit:
     """CNOT-R_Y blocks in which a target is the next control, and rows of rotations: what the engine groups.
 
     Rings over all qubits, walks over the four highest in random order, and steps down to each low qubit and up again,
-    which is where a walk passes through the inside of a register.
+    which is where a walk passes through the inside of a register; then walks and rows that begin or end there.
     """
     rng = np.random.default_rng([n_qubits, seed])
     high = rng.permutation(np.arange(max(0, n_qubits - 4), n_qubits)).tolist()
     around = [*range(n_qubits), *range(n_qubits), 0]
     there_and_back = [(n_qubits - 1, low, n_qubits - 2) for low in range(min(4, n_qubits - 2))]
-    angle = iter(ParameterVector("t", 4 * n_qubits + 16))
+    angle = iter(ParameterVector("t", 4 * n_qubits + 56))
     circuit = QuantumCircuit(n_qubits)
     for path in (*there_and_back, [*high, *high, high[0]], around):
         for q in rng.permutation(n_qubits if len(path) > 3 else 0).tolist():
@@ -68,6 +68,18 @@ def walks(n_qubits: int, seed: int = 0) -> QuantumCircuit:
         for control, target in pairwise(path):
             circuit.cx(control, target)
             circuit.ry(next(angle), target)
+    first, second = n_qubits - 1, n_qubits - 2
+    for low in range(min(4, n_qubits - 2)):
+        for path, row in (
+            ([first, low], [first]),
+            ([low, second, first], [low, first]),
+            ([first, second], [low, first, second]),
+        ):
+            for control, target in pairwise(path):
+                circuit.cx(control, target)
+                circuit.ry(next(angle), target)
+            for q in row:
+                circuit.ry(next(angle), q)
     return circuit
 
 

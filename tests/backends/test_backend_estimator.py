@@ -90,6 +90,38 @@ def test_several_pubs_come_back_in_their_order_and_one_call_serves_those_that_sh
         np.testing.assert_array_equal(values, expected_values)
 
 
+def test_circuits_that_share_names_and_values_are_asked_for_separately():
+    """What tells two circuits apart is the circuit, not its name, its parameters or the values bound to them."""
+    backend = StatevectorBackend()
+    other = CIRCUIT.copy(name=CIRCUIT.name)
+    other.x(0)
+    other.cx(0, 1)
+    assert (other.name, list(other.parameters)) == (CIRCUIT.name, list(CIRCUIT.parameters))
+    values = np.random.default_rng(5).normal(size=(4, P))
+    pubs = [(CIRCUIT, "IIZ", values), (other, "IIZ", values), (CIRCUIT, "IZI", values), (other, "IZI", values)]
+    found, expected = (e.run(pubs).result() for e in (backend.estimator(), StatevectorEstimator()))
+    for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+        np.testing.assert_allclose(a.data.evs, b.data.evs, atol=1e-10, err_msg=f"pub {i}")
+    np.testing.assert_allclose(found[1].data.evs, -found[0].data.evs, atol=1e-10)
+    assert [circuit for circuit, _, _ in backend.calls] == [CIRCUIT, other]
+
+
+def test_pubs_that_differ_in_observable_or_precision_alone_have_their_own_answers():
+    backend = StatevectorBackend()
+    values = np.random.default_rng(6).normal(size=(2, P))
+    observables = ["IIZ", "ZII", ["IIZ", "ZZI"], SparsePauliOp(["IIZ", "ZII"], [2.0, -1.0]), "IIZ"]
+    precisions = [0.5, 0.25, 0.125, None, 0.0625]
+    shaped = [values, values, values[:, np.newaxis], values, values]
+    pubs = list(zip([CIRCUIT] * 5, observables, shaped, precisions, strict=True))
+    found = backend.estimator().run(pubs, precision=0.75).result()
+    exact = StatevectorEstimator().run([pub[:3] for pub in pubs]).result()
+    for i, (a, b) in enumerate(zip(found, exact, strict=True)):
+        np.testing.assert_allclose(a.data.evs, b.data.evs, atol=1e-10, err_msg=f"pub {i}")
+    np.testing.assert_allclose(found[3].data.evs, 2 * found[0].data.evs - found[1].data.evs, atol=1e-10)
+    assert [result.metadata["target_precision"] for result in found] == [0.5, 0.25, 0.125, 0.75, 0.0625]
+    assert [(len(values), len(observables)) for _, values, observables in backend.calls] == [(2, 4)]
+
+
 def test_a_network_with_five_observables_makes_one_call_a_forward():
     backend = StatevectorBackend()
     circuit = reuploading(5)

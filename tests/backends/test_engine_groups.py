@@ -47,7 +47,10 @@ def test_walks_have_the_values_and_the_gradients_of_the_statevector(n_qubits, dt
         np.testing.assert_allclose(by_parameter, gradient[:samples], rtol=0, atol=tolerance, err_msg=f"B = {samples}")
 
 
-@pytest.mark.parametrize(("backward", "missing"), [(False, set()), (True, {Shape.CHAIN_3, Shape.ROTATIONS_3})])
+TRIPLES = {Shape.CHAIN_3, Shape.ROTATIONS_3, Shape.HALF_CHAIN_3, Shape.HALF_ROTATIONS_3}
+
+
+@pytest.mark.parametrize(("backward", "missing"), [(False, set()), (True, TRIPLES)])
 def test_those_walks_reach_every_shape_for_every_length_of_a_chunk(backward, missing):
     program = lower(walks(8))
     for itemsize, width, batch in ((4, 16, 1), (4, 16, 2), (4, 16, 4), (4, 16, 8), (8, 8, 1), (8, 8, 4)):

@@ -43,7 +43,7 @@ def test_angles_at_and_beside_half_turns(circuit, aside, dtype, tolerance):
 @pytest.mark.parametrize("angle", [2.5, 3.0, -3.13])
 def test_many_rotations_that_each_nearly_turn_over_neither_overflow_nor_vanish(angle, dtype, tolerance):
     circuit = walks(4)
-    for _ in range(6):
+    for _ in range(3):
         circuit = circuit.compose(walks(4).assign_parameters(np.full(walks(4).num_parameters, angle)))
     values = np.full((2, circuit.num_parameters), angle)
     values[1] += 0.01

@@ -27,7 +27,21 @@ LENGTHS = {
     Shape.ROTATIONS_2: 2,
     Shape.ROTATIONS_3: 3,
     Shape.BRIDGE: 2,
+    Shape.HALF_CHAIN_2: 2,
+    Shape.HALF_CHAIN_3: 3,
+    Shape.HALF_ROTATIONS_2: 2,
+    Shape.HALF_ROTATIONS_3: 3,
+    Shape.TO_HALF: 1,
 }
+ROTATIONS = (Shape.ROTATIONS_2, Shape.ROTATIONS_3, Shape.HALF_ROTATIONS_2, Shape.HALF_ROTATIONS_3)
+HALF_AT = {
+    Shape.BRIDGE: 1,
+    Shape.TO_HALF: 1,
+    Shape.HALF_CHAIN_2: 0,
+    Shape.HALF_CHAIN_3: 0,
+    Shape.HALF_ROTATIONS_2: 0,
+    Shape.HALF_ROTATIONS_3: 0,
+}  # where the qubit inside registers stands on the path of a group
 SMALL_CACHES = [(256, 1024), (1024, 1024), (128, 4096)]  # bytes that runs on small and on large blocks may hold
 
 
@@ -84,7 +98,7 @@ def test_a_group_has_different_qubits_of_the_right_kind(blocks, batch, backward)
         if shape == Shape.SINGLE:
             continue
         ops = program.ops[first : first + LENGTHS[shape]].tolist()
-        rotations = shape in (Shape.ROTATIONS_2, Shape.ROTATIONS_3)
+        rotations = shape in ROTATIONS
         assert {op for op, *_ in ops} == {Op.ROT if rotations else Op.CX_ROT}
         path = [] if rotations else [ops[0][1]]
         path += [target for _, _, target, _ in ops]
@@ -92,8 +106,36 @@ def test_a_group_has_different_qubits_of_the_right_kind(blocks, batch, backward)
         if not rotations:
             assert [control for _, control, _, _ in ops] == path[:-1]
         low = [q for q in path if q < inside]
-        assert low == ([inside - 1] if shape == Shape.BRIDGE else [])
-        assert shape != Shape.BRIDGE or path[1] == inside - 1
+        assert low == ([inside - 1] if shape in HALF_AT else [])
+        assert shape not in HALF_AT or path[HALF_AT[shape]] == inside - 1
+
+
+def test_the_paper_s_head_is_groups_from_end_to_end():
+    """At L = 8 the first qubit lives inside registers: every layer begins and ends on it."""
+    program = lower(reuploading(6))
+    forward, backward = (make_schedule(program, 8, 16, 4, backward=b) for b in (False, True))
+    assert {Shape(shape) for shape in forward.steps[:, 0]} >= {
+        Shape.HALF_ROTATIONS_3,
+        Shape.HALF_CHAIN_3,
+        Shape.TO_HALF,
+    }
+    assert {Shape(shape) for shape in backward.steps[:, 0]} >= {
+        Shape.HALF_ROTATIONS_2,
+        Shape.HALF_CHAIN_2,
+        Shape.TO_HALF,
+    }
+
+
+def test_a_group_ends_where_its_block_ends():
+    """Three gates from below qubit 4 to above would have to be done on the whole array."""
+    chain = QuantumCircuit(8)
+    for q in range(1, 7):
+        chain.cx(q, q + 1)
+        chain.ry(0.1, q + 1)
+    program = lower(chain)
+    cut = schedule_module._groups(program.ops, register_bits=1, longest=3, border=4)
+    assert [length for _, _, length in cut] == [2, 3, 1]
+    assert [length for _, _, length in schedule_module._groups(program.ops, 1, 3, border=8)] == [3, 3]
 
 
 def test_a_ring_is_chains_of_three_forward_and_of_two_on_the_way_back():

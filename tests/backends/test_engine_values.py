@@ -86,9 +86,9 @@ def test_values_in_small_blocks_are_forwards(samples, shared, monkeypatch):
     amplitudes = rng.normal(size=(samples, 11))
     expected, _ = engine.forward(angles, amplitudes)
     chunks = []
-    for_each = engine_module.for_each
+    run_job = engine_module.run_job
     monkeypatch.setattr(engine_module, "EVALUATION_BYTES", 1)
-    monkeypatch.setattr(engine_module, "for_each", lambda n, work: chunks.append(n) or for_each(n, work))
+    monkeypatch.setattr(engine_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job))
     np.testing.assert_allclose(engine.values(angles, amplitudes), expected, rtol=1e-13, atol=1e-13)
     assert len(chunks) > 1
     assert max(chunks) == 2
@@ -98,8 +98,8 @@ def test_values_in_small_blocks_are_forwards(samples, shared, monkeypatch):
 def test_a_large_evaluation_is_one_block_where_it_fits(monkeypatch):
     engine = AdjointEngine(lower(every_gate(3)), np.array([1]))
     chunks = []
-    for_each = engine_module.for_each
-    monkeypatch.setattr(engine_module, "for_each", lambda n, work: chunks.append(n) or for_each(n, work))
+    run_job = engine_module.run_job
+    monkeypatch.setattr(engine_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job))
     engine.values(np.zeros((64, engine.program.n_angles)))
     assert chunks == [8]
 

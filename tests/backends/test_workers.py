@@ -13,6 +13,12 @@ from qllmft_backends.adjoint.workers import for_each, thread_count
 MEETING_S = 20  # how long two threads wait for each other before a test gives up
 
 
+@pytest.fixture(autouse=True)
+def asked_anew():
+    yield
+    workers._thread_count.cache_clear()
+
+
 @pytest.fixture
 def two_threads(monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", "2")
@@ -141,6 +147,7 @@ def test_the_environment_sets_the_number_of_threads(text, threads, monkeypatch):
 @pytest.mark.parametrize("text", [None, ""])
 def test_otherwise_it_is_the_processors_that_this_process_may_run_on(text, monkeypatch):
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda pid: {2, 5, 7}, raising=False)
+    workers._thread_count.cache_clear()
     monkeypatch.delenv("QLLMFT_THREADS", raising=False)
     if text is not None:
         monkeypatch.setenv("QLLMFT_THREADS", text)
@@ -151,8 +158,10 @@ def test_a_system_without_affinities_counts_all_its_processors(monkeypatch):
     monkeypatch.delenv("QLLMFT_THREADS", raising=False)
     monkeypatch.delattr(workers.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(workers.os, "cpu_count", lambda: 6)
+    workers._thread_count.cache_clear()
     assert thread_count() == 6
     monkeypatch.setattr(workers.os, "cpu_count", lambda: None)
+    workers._thread_count.cache_clear()
     assert thread_count() == 1
 
 

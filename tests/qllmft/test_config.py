@@ -9,7 +9,7 @@ import pytest
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from qllmft.config import BodyConfig, DataConfig, ModelConfig, RunConfig, TrainConfig, parse_config
+from qllmft.config import BodyConfig, ContrastiveConfig, DataConfig, ModelConfig, RunConfig, TrainConfig, parse_config
 from qllmft.errors import UserError
 
 
@@ -197,6 +197,7 @@ def other_value(annotation: Any, value: Any) -> Any:
         float: lambda: value + 0.01,
         str: lambda: value + "x",
         dict: lambda: {**value, "dtype": "float64"},
+        ContrastiveConfig: lambda: ContrastiveConfig(iterations=5),
     }[type(value)]()
 
 

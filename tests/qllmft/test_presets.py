@@ -18,12 +18,13 @@ NN_ENCODER = {f"nn-encoder-{h}": h for h in (0, 48, 96, 144, 192)}
 NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
 OTHER = {"single-14q-no-linear", "recommended"}
 NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
+LEARNING_BODY = {"upper-bound", "unfrozen-single-10q", "contrastive-single-10q"}
 RIVALS = {"svc": "svc", "svc-full": "svc_full", "logistic-regression": "logistic_regression"}
 PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"recommended"})
 
 
 def test_the_presets_are_these():
-    assert preset_names() == sorted([*PAPER, *RIVALS, "recommended"])
+    assert preset_names() == sorted([*PAPER, *RIVALS, *LEARNING_BODY, "recommended"])
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -80,6 +81,27 @@ def test_the_papers_classical_parts(name, hidden):
     assert (model.hidden_layers, model.hidden_dim) == (int(hidden > 0), hidden)
     if name in NN_ENCODER:
         assert model.n_qubits == 14
+
+
+def test_the_upper_bound_is_table_xvi():
+    config = load_preset("upper-bound").config()
+    assert config.body == BodyConfig(trainable=True)
+    assert (config.model.encoder, config.model.head, config.model.hidden_layers) == ("none", "mlp", 0)
+    assert describe(config.model, dimension=768, n_classes=2)["parameters"] == 1538
+    train = config.train
+    assert (train.batch_size, train.lr_decay, train.weight_decay) == (16, 1.0, 0.0)
+    assert train.lr in {x * 1e-3 for x in (0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0)}
+    assert train.body_lr is None, "the table has one rate for both"
+
+
+@pytest.mark.parametrize("name", ["unfrozen-single-10q", "contrastive-single-10q"])
+def test_what_learning_adds_to_the_papers_single_encoder(name):
+    config = load_preset(name).config()
+    assert config.model == load_preset("single-10q").config().model
+    assert config.body.trainable == (name == "unfrozen-single-10q")
+    assert config.body.contrastive.iterations == (20 if name == "contrastive-single-10q" else 0)
+    assert config.body.learns
+    assert not load_preset("single-10q").config().body.learns
 
 
 @pytest.mark.parametrize(("name", "rival"), RIVALS.items())

@@ -23,7 +23,7 @@ from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, ShotModel
 from qllmft_backends.adjoint.program import Program, ZObservables, lower
 from qllmft_backends.errors import BackendError
-from qllmft_backends.noise import PRESETS, GateNoise
+from qllmft_backends.noise import NoiseName, noise_from_options
 from qllmft_backends.parameter_shift import BatchedParameterShift
 from qllmft_backends.protocol import Backend, Capabilities, Expectations
 
@@ -50,7 +50,7 @@ class AdjointOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     dtype: Literal["float32", "float64"] = "float32"
     device: Literal["cpu", "cuda"] = "cpu"
-    noise: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
+    noise: NoiseName = "none"
     one_qubit_rate: float | None = None
     two_qubit_rate: float | None = None
     readout_error: float = 0.0
@@ -65,18 +65,7 @@ class AdjointOptions(BaseModel):
         Raises:
             BackendError: where numbers are missing for it, or given and not used by it.
         """
-        rates = (self.one_qubit_rate, self.two_qubit_rate)
-        if self.noise == "explicit":
-            if None in rates:
-                raise BackendError(f"noise is 'explicit', got the rates {rates}; it needs both.")
-            gates = GateNoise(float(rates[0] or 0), float(rates[1] or 0), self.readout_error)
-        else:
-            if rates != (None, None):
-                raise BackendError(
-                    f"the rates {rates} would not be used with noise={self.noise!r}; set noise='explicit', or leave "
-                    "them out."
-                )
-            gates = replace(PRESETS.get(self.noise, GateNoise(0, 0)), readout_error=self.readout_error)
+        gates = noise_from_options(self.noise, self.one_qubit_rate, self.two_qubit_rate, self.readout_error)
         model = self.shot_model or ("multinomial" if self.shots else "exact")
         if (model == "exact") != (self.shots is None):
             raise BackendError(f"shot_model is {model!r} with shots={self.shots}; give both, or neither.")
@@ -181,7 +170,7 @@ def _cuda() -> Any:
         from qllmft_backends.adjoint import cuda
     except ImportError as error:
         raise BackendError(
-            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): pip install 'qllmft[gpu]'."
+            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): pip install 'qllmft[cuda]'."
         ) from error
     return cuda
 

@@ -9,22 +9,27 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.compiled import kernels
+from qllmft_backends.adjoint.compiled import chunks as passes
 from qllmft_backends.adjoint.compiled.simd import lanes
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.schedule import Schedule, make_schedule
 from qllmft_backends.adjoint.shots import GaussianShots
+from qllmft_backends.adjoint.team import Board, run_job
 from qllmft_backends.adjoint.workers import for_each
 from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
 SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
 EVALUATION_BYTES = 64 * 2**20  # states held at once where no gradient will be asked for
+KEPT_BYTES = 16 * 2**20  # states of other batch sizes that are kept for their next pass
 _MAX_QUBITS = 30
 _PAGE = 4096
 # The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
 # co-state half a page apart take two sets; in one they would drive each other out.
 _COSTATE_SHIFT = 2048
+# A core that works on one chunk fetches the line behind it ahead of need. Were that the next chunk's first line, it
+# would be taken from the core that works on that one, at every gate.
+_GAP = _PAGE
 
 
 @dataclass
@@ -32,15 +37,15 @@ class Tape:
     """What `AdjointEngine.vjp` needs of a forward pass: the final states. One sweep consumes it.
 
     Attributes:
-        states: (chunks, 2^Q · L) final states, or None once consumed.
+        states: (chunks, 2^Q · L and a gap) final states, or None once consumed.
         shared: whether the angles came as (G,).
         amplitudes: (B, D) initial amplitudes; D = 0 for |0...0⟩.
         sin: (1 or B, G) of half the angles.
-        cos: (1 or B, G) of half the angles, none negative.
+        cos: (1 or B, G) of half the angles.
         is_full: (chunks, G); see `rotations`.
         product: (chunks, L) factors of the states; see `rotations`.
         shots: of the pass; None: exact values.
-        kept: (chunks, 2^Q · L) 1 where an outcome counted, 0 where it was rectified; None without shots.
+        kept: (chunks, 2^Q · L and a gap) 1 where an outcome counted, 0 where it was rectified; None without shots.
     """
 
     states: Real | None
@@ -80,6 +85,7 @@ class AdjointEngine:
             raise BackendError(f"the circuit has {n} qubits; the adjoint engine runs 1 to {_MAX_QUBITS}.")
         if self.masks.size and not 0 <= int(self.masks.min()) <= int(self.masks.max()) < 2**n:
             raise BackendError(f"observable masks {self.masks.tolist()} reach past the circuit's {n} qubits.")
+        self._functions = passes.chunk_functions(self.dtype)
         self._itemsize = np.dtype(self.dtype).itemsize
         self._width = lanes(self._itemsize)
         lane = np.arange(self._width)
@@ -106,7 +112,7 @@ class AdjointEngine:
         angles, amplitudes = self._checked(angles, amplitudes)
         samples = amplitudes.shape[0]
         batch = self._samples_per_chunk(samples)
-        step = batch * max(2, EVALUATION_BYTES // self._chunk_bytes(batch))
+        step = batch * max(2, EVALUATION_BYTES // (self._chunk_bytes(batch) + _GAP))
         out = np.empty((samples, self.masks.size), self.dtype)
         for start in range(0, samples, step):
             part_angles = angles if angles.ndim == 1 else angles[start : start + step]
@@ -122,7 +128,8 @@ class AdjointEngine:
         self._run(tape)
         assert tape.states is not None
         chunks, batch = tape.product.shape
-        amplitudes_ = tape.states.reshape(chunks, -1, batch) * tape.product[:, None, :]
+        states = tape.states[:, : batch << self.program.n_qubits]
+        amplitudes_ = states.reshape(chunks, -1, batch) * tape.product[:, None, :]
         out = (amplitudes_**2).transpose(0, 2, 1).reshape(chunks * batch, -1)[: len(tape.amplitudes)]
         self._release(tape)
         return out
@@ -146,20 +153,22 @@ class AdjointEngine:
         states, tape.states = tape.states, None
         assert states is not None
         plan = self._plan(self._samples_per_chunk(samples))
+        size = plan.batch << self.program.n_qubits
         costates = self._take(len(states), plan.batch, shift=_COSTATE_SHIFT)
         kept, tape.kept = self._none(len(states)) if tape.kept is None else tape.kept, None
         weights = np.ascontiguousarray(cotangent, self.dtype)
         gradient = np.empty((samples, self.program.n_angles), self.dtype)
         by_amplitude = np.empty((samples, dimension if amplitudes else 0), self.dtype)
 
-        def undo(chunk: int) -> None:
-            kernels.backward(
-                states[chunk], costates[chunk], plan.batch, chunk * plan.batch, self.program.ops, plan.backward,
+        def undo(board: Board, turns: int) -> bool:
+            done: bool = passes.backward(
+                board, turns, self._functions[1], states, costates, size, plan.batch, self.program.ops, plan.backward,
                 tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
-                tape.is_full[chunk], tape.product[chunk], kept[chunk], weights, gradient, by_amplitude,
+                tape.is_full, tape.product, kept, weights, gradient, by_amplitude,
             )  # fmt: skip
+            return done
 
-        for_each(len(states), undo)
+        run_job(len(states), undo)
         for array in (states, costates, *([kept] if kept.size else [])):
             self._give(array)
         return gradient.sum(axis=0) if tape.shared else gradient, by_amplitude if amplitudes else None
@@ -167,17 +176,17 @@ class AdjointEngine:
     # --- one pass ---------------------------------------------------------------------------------------------------
 
     def _tape(self, angles: Real, amplitudes: Real, shots: GaussianShots | None = None) -> Tape:
-        """An empty tape with the half angles reduced to [−π/2, π/2]; see `rotations`."""
+        """An empty tape for one pass."""
         half = np.atleast_2d(angles) * 0.5
-        half -= np.pi * np.rint(half / np.pi)
-        half = half.astype(self.dtype, copy=False)
+        if half.dtype != self.dtype:  # reduced before rounding, which would cost a large angle its digits
+            half = (half - 2 * np.pi * np.rint(half * (0.5 / np.pi))).astype(self.dtype)
         chunks = -(-len(amplitudes) // self._samples_per_chunk(len(amplitudes)))
         return Tape(
             states=None,
             shared=angles.ndim == 1,
             amplitudes=amplitudes,
             sin=np.sin(half),
-            cos=np.abs(np.cos(half)),  # rounding may put ±π/2 just past the edge
+            cos=np.cos(half),
             is_full=np.empty((chunks, self.program.n_angles), np.bool_),
             product=np.empty((chunks, self._samples_per_chunk(len(amplitudes))), self.dtype),
             shots=shots,
@@ -187,23 +196,25 @@ class AdjointEngine:
         """Run the program forward: fills the tape's states and marks, returns the values (B, T)."""
         samples = len(tape.amplitudes)
         plan = self._plan(self._samples_per_chunk(samples))
+        size = plan.batch << self.program.n_qubits
         states = self._take(-(-samples // plan.batch), plan.batch, for_gradient=for_gradient)
         shots = tape.shots
         self._with_shots |= shots is not None
         noise = self._take(len(states), plan.batch) if shots else self._none(len(states))
-        scale = states.dtype.type(shots.count**-0.5 if shots else 0)
+        scale = np.array([shots.count**-0.5 if shots else 0.0], self.dtype)
         out = np.empty((samples, self.masks.size), self.dtype)
+        if shots:
+            for_each(len(states), lambda chunk: shots.fill(chunk, noise[chunk, :size]))
 
-        def run(chunk: int) -> None:
-            if shots:
-                shots.fill(chunk, noise[chunk])
-            kernels.forward(
-                states[chunk], plan.batch, tape.amplitudes, chunk * plan.batch, self.program.ops, plan.forward,
-                tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
-                tape.is_full[chunk], tape.product[chunk], noise[chunk], scale, out,
+        def run(board: Board, turns: int) -> bool:
+            done: bool = passes.forward(
+                board, turns, self._functions[0], states, size, plan.batch, tape.amplitudes, self.program.ops,
+                plan.forward, tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
+                tape.is_full, tape.product, noise, scale, out,
             )  # fmt: skip
+            return done
 
-        for_each(len(states), run)
+        run_job(len(states), run)
         tape.states = states
         tape.kept = noise if shots else None
         return out
@@ -238,19 +249,24 @@ class AdjointEngine:
 
     def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
         """States for ``chunks``, from an earlier pass where they fit, ``shift`` bytes past a page's begin."""
-        size = batch << self.program.n_qubits
+        row = self._chunk_bytes(batch) + _GAP
         for i, states in enumerate(self._free):
-            if states.shape == (chunks, size) and states.ctypes.data % _PAGE == shift:
+            if states.shape == (chunks, row // self._itemsize) and states.ctypes.data % _PAGE == shift:
                 return self._free.pop(i)
         self._check_memory(chunks, batch, copies=2 if shift == 0 and for_gradient else 1)
-        raw = np.empty(chunks * self._chunk_bytes(batch) + 2 * _PAGE, np.uint8)
+        raw = np.empty(chunks * row + 2 * _PAGE, np.uint8)
         offset = -raw.ctypes.data % _PAGE + shift
-        return raw[offset : offset + chunks * self._chunk_bytes(batch)].view(self.dtype).reshape(chunks, size)
+        return raw[offset : offset + chunks * row].view(self.dtype).reshape(chunks, row // self._itemsize)
 
     def _give(self, states: Real) -> None:
-        """Keep states for the next pass; one forward and one backward need two sets, and a third for shots."""
+        """Keep states for the next pass.
+
+        One forward and one backward need two sets, and a third for shots; a training also has a smaller last batch and
+        a validation set, whose states are kept beside them where they are small.
+        """
         self._free.append(states)
-        del self._free[: -3 if self._with_shots else -2]
+        while len(self._free) > (3 if self._with_shots else 2) and sum(s.nbytes for s in self._free) > KEPT_BYTES:
+            del self._free[0]
 
     def _release(self, tape: Tape) -> None:
         """Give back what a tape holds, where no backward sweep will come."""

@@ -111,10 +111,14 @@ class FrameProgram:
             places: (E,) the gate that it follows, an index of ``gates``; one error a run and gate at most.
             paulis: (E,) 1..15: bits 0 and 1 are x and z on the gate's first qubit, bits 2 and 3 on its second.
         """
-        order = np.lexsort((places, rows))
-        hit, starts = np.unique(rows[order], return_index=True)
+        order = np.argsort(rows * len(self.gates) + places)  # half the time of lexsort and unique
+        rows = rows[order]
+        is_first = np.ones(rows.size, np.bool_)
+        np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
+        starts = np.flatnonzero(is_first)
+        hit = rows[starts]
         signs = np.ones((hit.size, self.n_angles), np.int8)
         flips = np.zeros(hit.size, np.int64)
-        bounds = np.append(starts, order.size).astype(np.int64)
+        bounds = np.append(starts, rows.size)
         kernels.walk(self.gates, bounds, places[order].astype(np.int64), paulis[order].astype(np.int64), signs, flips)
         return Trajectories(count, hit.astype(np.int64), signs, flips)

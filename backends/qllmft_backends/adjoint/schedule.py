@@ -31,6 +31,25 @@ class Shape(IntEnum):
     ROTATIONS_2 = 3
     ROTATIONS_3 = 4
     BRIDGE = 5
+    HALF_CHAIN_2 = 6
+    HALF_CHAIN_3 = 7
+    HALF_ROTATIONS_2 = 8
+    HALF_ROTATIONS_3 = 9
+    TO_HALF = 10
+
+
+_LENGTHS = {
+    Shape.CHAIN_3: 3,
+    Shape.ROTATIONS_3: 3,
+    Shape.HALF_CHAIN_3: 3,
+    Shape.HALF_ROTATIONS_3: 3,
+    Shape.BRIDGE: 2,
+    Shape.CHAIN_2: 2,
+    Shape.ROTATIONS_2: 2,
+    Shape.HALF_CHAIN_2: 2,
+    Shape.HALF_ROTATIONS_2: 2,
+    Shape.TO_HALF: 1,
+}  # gates of each group, the longest first
 
 
 class Schedule(NamedTuple):
@@ -58,11 +77,11 @@ def make_schedule(program: Program, batch: int, width: int, itemsize: int, *, ba
         backward: plan the way back, last gate first: two arrays are then in cache, and groups have two gates at most.
     """
     register_bits = (width // batch).bit_length() - 1
-    groups = _groups(program.ops, register_bits, longest=2 if backward else 3)
-    if backward:
-        groups.reverse()
     held = itemsize * batch * (2 if backward else 1)
     small, large = ((bytes_ // held).bit_length() - 1 for bytes_ in (L1_BYTES, L2_BYTES))
+    groups = _groups(program.ops, register_bits, longest=2 if backward else 3, border=small)
+    if backward:
+        groups.reverse()
     tops = [_top(program.ops[first : first + length]) for _, first, length in groups]
     runs: list[tuple[int, int, int]] = []
     outer: list[tuple[int, int, int]] = []
@@ -77,20 +96,19 @@ def _table(rows: Sequence[tuple[int, ...]], columns: int) -> NDArray[np.int64]:
     return np.array(rows, dtype=np.int64).reshape(-1, columns)
 
 
-def _groups(ops: NDArray[np.int32], register_bits: int, longest: int) -> list[tuple[Shape, int, int]]:
-    """(shape, first gate, number of gates), covering all gates in order."""
+def _groups(ops: NDArray[np.int32], register_bits: int, longest: int, border: int) -> list[tuple[Shape, int, int]]:
+    """(shape, first gate, number of gates), covering all gates in order.
+
+    A group of three gates does not begin below qubit ``border`` and end at it or above: no block would hold it.
+    """
     groups = []
     first = 0
     while first < len(ops):
         shape, length = Shape.SINGLE, 1
-        for candidate, candidate_length in (
-            (Shape.CHAIN_3, 3),
-            (Shape.ROTATIONS_3, 3),
-            (Shape.BRIDGE, 2),
-            (Shape.CHAIN_2, 2),
-            (Shape.ROTATIONS_2, 2),
-        ):
-            if candidate_length <= longest and _fits(candidate, ops[first : first + candidate_length], register_bits):
+        for candidate, candidate_length in _LENGTHS.items():
+            chosen = ops[first : first + candidate_length]
+            straddles = candidate_length == 3 and _top(chosen[:2]) < border <= _top(chosen)
+            if candidate_length <= longest and not straddles and _fits(candidate, chosen, register_bits):
                 shape, length = candidate, candidate_length
                 break
         groups.append((shape, first, length))
@@ -100,19 +118,25 @@ def _groups(ops: NDArray[np.int32], register_bits: int, longest: int) -> list[tu
 
 def _fits(shape: Shape, ops: NDArray[np.int32], register_bits: int) -> bool:
     """Whether gates are of a shape."""
-    if len(ops) < (3 if shape in (Shape.CHAIN_3, Shape.ROTATIONS_3) else 2):
+    if len(ops) < _LENGTHS[shape]:
         return False
     kinds, controls, targets = ops[:, 0], ops[:, 1].tolist(), ops[:, 2].tolist()
-    if shape in (Shape.ROTATIONS_2, Shape.ROTATIONS_3):
-        return bool((kinds == Op.ROT).all()) and len(set(targets)) == len(targets) and min(targets) >= register_bits
+    half = register_bits - 1  # the qubit whose bit tells the halves of a register apart; -1: none
+    if shape in (Shape.ROTATIONS_2, Shape.ROTATIONS_3, Shape.HALF_ROTATIONS_2, Shape.HALF_ROTATIONS_3):
+        if not (kinds == Op.ROT).all() or len(set(targets)) != len(targets):
+            return False
+        begins_inside = shape in (Shape.HALF_ROTATIONS_2, Shape.HALF_ROTATIONS_3)
+        outside = targets[1:] if begins_inside else targets
+        return bool((not begins_inside or targets[0] == half) and min(outside) >= register_bits)
     if not (kinds == Op.CX_ROT).all() or controls[1:] != targets[:-1]:
         return False
     qubits = [controls[0], *targets]
     if len(set(qubits)) != len(qubits):
         return False
-    if shape == Shape.BRIDGE:
-        half = register_bits - 1  # the qubit whose bit tells the halves of a register apart
-        return register_bits > 0 and targets[0] == half and min(controls[0], targets[1]) >= register_bits
+    if shape in (Shape.BRIDGE, Shape.TO_HALF):
+        return bool(half >= 0 and targets[0] == half and min([controls[0], *targets[1:]]) >= register_bits)
+    if shape in (Shape.HALF_CHAIN_2, Shape.HALF_CHAIN_3):
+        return bool(half >= 0 and controls[0] == half and min(targets) >= register_bits)
     return bool(min(qubits) >= register_bits)
 
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft_backends.adjoint.compiled.normals import fill_normal
+
 
 @dataclass(frozen=True)
 class GaussianShots:
@@ -27,7 +29,7 @@ class GaussianShots:
 
     Attributes:
         count: n, shots a sample.
-        seed: of this pass; each chunk of samples has a generator of its own, so the bits do not depend on threads.
+        seed: of this pass, 64 bits; each chunk of samples has numbers of its own, so the bits do not depend on threads.
         first_chunk: number of the pass's first chunk.
     """
 
@@ -37,8 +39,8 @@ class GaussianShots:
 
     def fill(self, chunk: int, out: NDArray[np.floating]) -> None:
         """Overwrite ``out``, contiguous, with the ε of a chunk. It releases the GIL."""
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(1, self.first_chunk + chunk))  # (0,) and (2,): `noisy`
-        np.random.Generator(np.random.SFC64(sequence)).standard_normal(dtype=out.dtype.type, out=out)
+        low, high = self.seed & 0xFFFFFFFF, self.seed >> 32 & 0xFFFFFFFF
+        fill_normal(np.uint32(low), np.uint32(high), np.uint32(self.first_chunk + chunk), out)
 
     def after(self, chunks: int) -> GaussianShots:
         """The same, for the part of the pass that begins ``chunks`` later."""

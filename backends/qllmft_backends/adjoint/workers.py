@@ -19,7 +19,12 @@ def thread_count() -> int:
     Raises:
         ValueError: where ``QLLMFT_THREADS`` is not a positive number.
     """
-    text = os.environ.get("QLLMFT_THREADS", "")
+    return _thread_count(os.environ.get("QLLMFT_THREADS", ""))
+
+
+@cache
+def _thread_count(text: str) -> int:
+    """The same, asked once: a pass over a small circuit takes less time than a few questions to the system."""
     if text:
         if not text.isdecimal() or int(text) < 1:
             raise ValueError(

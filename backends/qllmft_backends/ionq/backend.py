@@ -312,7 +312,7 @@ class IonQSimulator(IonQBase):
         return Capabilities(
             exact=self.options.shots is None,
             shots=self.options.shots is not None,
-            noisy=self.options.noise_model != "ideal",
+            noisy=self.options.cloud_model != "ideal",
             remote=True,
             resumable=True,
             max_qubits=SIMULATOR_QUBITS,
@@ -324,7 +324,7 @@ class IonQSimulator(IonQBase):
         return self.options.shots
 
     def _setup(self, template: Template) -> Setup:
-        ideal = self.options.noise_model == "ideal"
+        ideal = self.options.cloud_model == "ideal"
         return Setup(
             url=self.options.address(),
             backend="simulator",
@@ -332,14 +332,14 @@ class IonQSimulator(IonQBase):
             n_qubits=template.circuit.num_qubits,
             shots=_IDEAL_SHOTS if ideal or self.options.shots is None else self.options.shots,
             error_mitigation="none",
-            noise_model=self.options.noise_model,
+            noise_model=self.options.cloud_model,
             seed=self.options.seed,
             repetition=self.options.repetition,
         )
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         result = super()._result(chunk, index)
-        if result is None or self.options.noise_model != "ideal" or self.options.shots is None:
+        if result is None or self.options.cloud_model != "ideal" or self.options.shots is None:
             return result
         # The server's answer is exact; the same circuit of the same ledger always gives the same shots.
         rng = np.random.default_rng([self.options.seed, int(chunk.id), index, self.options.shots])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import torch
 from qllmft.heads import build_classifier
 from qllmft.presets import load_preset
+from qllmft.training import step_of
 from torch import Tensor
 
 from protocol import serve
@@ -36,23 +39,26 @@ class ProjectStep:
                 for tensor, value in zip(tensors, values if len(tensors) > 1 else [values], strict=True):
                     tensor.copy_(value.reshape(tensor.shape))
         self.model = model
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-        self.logits = self.loss = torch.empty(0)
+        self.step = ExitStack().enter_context(step_of(model))
+        self.optimizer = torch.optim.Adam(self.step.parameters(), lr=LEARNING_RATE, fused=True)
+        self.loss = 0.0
+        with torch.no_grad():
+            self.logits = model(self.vectors)
 
     def run(self) -> None:
-        """Forward, loss, backward, Adam."""
-        self.optimizer.zero_grad()
-        logits = self.model(self.vectors)
-        loss = torch.nn.functional.cross_entropy(logits, self.labels)
-        loss.backward()
-        self.optimizer.step()
-        self.logits, self.loss = logits.detach(), loss.detach()
+        """Amplitudes, forward, loss, backward, Adam."""
+        self.loss = self.step.gradient(self.step.inputs(self.vectors), self.labels)
+        self.step.move(self.optimizer)
 
     def outputs(self) -> Arrays:
-        """Logits, loss and gradients of the last step, as in ``steps.expected_step``."""
-        arrays = {"logits": self.logits.numpy(), "loss": self.loss.numpy()}
+        """Logits of the first step, loss and gradients of the last, as in ``steps.expected_step``."""
+        parts = [p.grad.reshape(-1) for p in self.step.parameters() if p.grad is not None]
+        shapes = [p.shape for p in self.model.parameters()]
+        split = torch.split(torch.cat(parts), [shape.numel() for shape in shapes])
+        by_parameter = {p: part.view(p.shape) for p, part in zip(self.model.parameters(), split, strict=True)}
+        arrays = {"logits": self.logits.numpy(), "loss": np.float32(self.loss)}
         for name, tensors in self.parameters.items():
-            gradients = [tensor.grad.numpy() for tensor in tensors if tensor.grad is not None]
+            gradients = [by_parameter[tensor].numpy() for tensor in tensors]
             stacked = len(tensors) > 1 or name in ("encoder_weights", "scale")
             arrays[f"grad_{name}"] = np.stack(gradients) if stacked else gradients[0]
         return arrays

@@ -1,4 +1,4 @@
-"""The kernels through numba-cuda's compiler, down to PTX, where the extra `gpu` is installed; it takes no GPU.
+"""The kernels through numba-cuda's compiler, down to PTX, where the extra `cuda` is installed; it takes no GPU.
 
 The simulator runs Python: it knows nothing of types, nor of registers.
 """
@@ -13,7 +13,7 @@ from numba.cuda.cudadrv import nvvm
 from qllmft_backends.adjoint.cuda import kernels
 
 pytestmark = pytest.mark.skipif(
-    not (find_spec("numba_cuda") and nvvm.is_available()), reason="numba-cuda and NVVM are not installed: extra gpu"
+    not (find_spec("numba_cuda") and nvvm.is_available()), reason="numba-cuda and NVVM are not installed: extra cuda"
 )
 CAPABILITY = (9, 0)
 

@@ -16,6 +16,7 @@ from qiskit.quantum_info import DensityMatrix, Kraus, Pauli, Statevector
 
 from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
 from qllmft_backends.ionq.sandbox import simulator as sim
+from qllmft_backends.noise import GateNoise
 
 # (a gate of the API, the same in Qiskit); qubits 0..2, none symmetric
 GATES = [
@@ -62,7 +63,7 @@ def test_qubit_0_is_the_least_significant_bit():
 def test_noisy_shots_against_the_density_matrix(monkeypatch):
     """Depolarizing as in Aer's depolarizing_error(r, n): every Pauli error with r / 4**n. Large rates: it shows."""
     rates = (0.08, 0.2)
-    monkeypatch.setitem(sim.NOISE, "strong", rates)
+    monkeypatch.setitem(sim.NOISE, "strong", GateNoise(*rates))
     state, circuit = DensityMatrix.from_label("000"), QuantumCircuit(3)
     for gate, append in TWO_AT_MOST:
         step = QuantumCircuit(3)
@@ -101,7 +102,7 @@ def test_without_errors_shots_are_multinomial():
         ([{"gate": "x", "controls": [1], "targets": [1]}], 2, "ideal", r"acts on \[1, 1\]"),
         ([{"gate": "x", "controls": [0, 1], "targets": [2]}], 3, "forte-1", "3 qubits; with noise"),
         ([], 21, "ideal", "up to 20"),
-        ([], 3, "aria-1", "no noise model 'aria-1'"),
+        ([], 3, "harmony", "no noise model 'harmony'"),
     ],
 )
 def test_what_cannot_run_is_refused(circuit, n, noise, match):

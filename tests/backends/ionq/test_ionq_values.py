@@ -16,6 +16,7 @@ from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.measure import draw, expectations, read_probabilities
 from qllmft_backends.ionq.sandbox import Sandbox, Store
+from qllmft_backends.noise import PRESETS
 
 
 def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
@@ -193,7 +194,7 @@ def test_what_changes_the_meaning_of_a_result_is_measured_anew(box, forte, simul
 def test_error_mitigation_and_noise_are_always_explicit(box, forte, simulator, problem):
     ask(forte(), problem)
     ask(forte(error_mitigation="debiasing"), problem)
-    ask(simulator(noise_model="forte-1", shots=10, seed=9), problem)
+    ask(simulator(noise="forte1", shots=10, seed=9), problem)
     sent = {j.payload["backend"]: [] for j in box.store.jobs.values()}
     for job in box.store.jobs.values():
         sent[job.payload["backend"]].append((job.payload.get("settings"), job.payload.get("noise")))
@@ -292,8 +293,8 @@ def test_calibration(forte):
     calibration = forte().calibration()
     assert calibration.qubits == 36
     assert (calibration.one_qubit_s, calibration.two_qubit_s) == (130e-6, 970e-6)
-    assert calibration.noise().two_qubit_rate == pytest.approx(4.949e-3)
-    assert calibration.noise().one_qubit_rate == pytest.approx(2.667e-4)
+    assert calibration.noise().two_qubit_rate == pytest.approx(PRESETS["forte1"].two_qubit_rate)
+    assert calibration.noise().one_qubit_rate == pytest.approx(PRESETS["forte1"].one_qubit_rate)
 
 
 def test_a_sandbox_says_so_in_the_ledger(forte, problem):

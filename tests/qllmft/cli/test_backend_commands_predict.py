@@ -144,9 +144,7 @@ def test_ionqs_simulator_by_the_sandbox(job, exact):
     assert output.splitlines() == [f"{p.label}\t{p.probabilities[p.label]:.4f}±0.0000\t{p.text}" for p in exact]
     assert "0 labels differ, 0 undecided at this number of shots, mean |Δ⟨Z⟩| = 0.0000 (exact)" in messages
     assert {j.payload["backend"] for j in job.box.store.jobs.values()} == {"simulator"}
-    noisy, _ = job.predict(
-        "--backend-option", "noise_model=forte-1", "--shots", 500, "--json", backend="ionq_simulator"
-    )
+    noisy, _ = job.predict("--backend-option", "noise=forte1", "--shots", 500, "--json", backend="ionq_simulator")
     assert all(r["standard_error"] > 0 for r in records(noisy))
     assert job.till["jobs"] == 6
 

@@ -1,12 +1,16 @@
 """`qllmft evaluate`: a trained model on labelled texts."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import small_job
+import tomli_w
 
+from qllmft.config import DataConfig
 from qllmft.run import Predictor
+from qllmft.run.folder import RunFolder
 
 WRONG_TWICE = [
     ("a good film", "positive"),
@@ -49,6 +53,21 @@ def test_the_table_says_the_same(run, cli):
 
 def test_embeddings_of_the_test_set_come_from_the_cache(run, cli, no_work):
     assert json.loads(cli("evaluate", run.path, "--json")[0])["accuracy"]["total"] == 40
+
+
+def test_other_texts_are_read_by_the_runs_columns(run, cli, tmp_path):
+    named = shutil.copytree(run.path, tmp_path / "named")
+    config = RunFolder(named).read_config()
+    columns = DataConfig(source=config.data.source, text_column="review", label_column="stars")
+    (named / "config.toml").write_text(
+        tomli_w.dumps(config.model_copy(update={"data": columns}).model_dump(mode="json", exclude_none=True))
+    )
+    file = tmp_path / "stars.csv"
+    file.write_text("text,label,review,stars\n" + "".join(f"x,y,{t},{label}\n" for t, label in WRONG_TWICE))
+    found = json.loads(cli("evaluate", named, "--data", file, "--json")[0])
+    assert found["confusion"] == [[1, 1], [1, 2]]
+    _, messages = cli("evaluate", named, "--data", file, "--text-column", "text", "--label-column", "label", code=2)
+    assert "label" in messages
 
 
 def test_on_other_texts_the_confusion_is_that_of_the_predictions(run, cli, other):

@@ -5,6 +5,7 @@ from table_files import FORMATS, labelled, write_table
 
 from qllmft.config import DataConfig
 from qllmft.data import SUFFIXES, read_corpus
+from qllmft.errors import UserError
 
 EVERY_FORMAT = pytest.mark.parametrize("suffix", FORMATS)
 PAIRS = (
@@ -46,6 +47,22 @@ def test_the_columns_are_chosen_by_name_and_others_are_left_alone(tmp_path, suff
     corpus = read(write_table(tmp_path / f"mine{suffix}", rows), text_column="review", label_column="stars")
     assert corpus.splits["all"].texts == [text for text, _ in PAIRS]
     assert corpus.splits["all"].labels.tolist() == [label for _, label in PAIRS]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\r\n\r\n", "\n \t\n\n"])
+@pytest.mark.parametrize("separator", ["\t", ","])
+def test_blank_lines_at_the_end_of_a_table_are_no_rows(tmp_path, separator, end):
+    file = tmp_path / f"mine{'.tsv' if separator == chr(9) else '.csv'}"
+    rows = [("text", "label"), ("a fine film", "1"), ("a dull film", "0")]
+    file.write_bytes("\n".join(separator.join(row) for row in rows).encode() + end.encode())
+    assert read(file).splits["all"].texts == ["a fine film", "a dull film"]
+
+
+def test_an_empty_cell_at_the_end_of_a_table_is_still_missed(tmp_path):
+    file = tmp_path / "mine.tsv"
+    file.write_text("text\tlabel\na fine film\t1\na dull film\t\n\n")
+    with pytest.raises(UserError, match=r"row 3: the label is ''"):
+        read(file)
 
 
 @EVERY_FORMAT

@@ -94,6 +94,24 @@ def test_the_record_of_a_run(corpus, out, body):
     assert [m.epoch for m in outcome.folder.metrics()] == [1, 2, 3, 4]
 
 
+def test_what_cannot_work_is_refused_before_the_texts_are_embedded(corpus, tmp_path, body):
+    three = write_corpus(tmp_path / "three.tsv", labels=("bad", "good", "fair"))
+    with pytest.raises(UserError, match=r"the data has 3 labels; the sign of one qubit .* Set model.final_linear"):
+        run_experiment(config(three, model__final_linear=False), tmp_path / "three")
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file" / "run", tmp_path / "file" / "deeper" / "run"):
+        with pytest.raises(UserError, match=r"cannot be written: .*file is not a directory"):
+            run_experiment(config(corpus), out)
+    assert body.calls == []
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before_the_texts_are_read(corpus, tmp_path, body, monkeypatch):
+    monkeypatch.setattr("qllmft.run.folder.os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(UserError, match=r"cannot be written: .* is not writable"):
+        run_experiment(config(corpus, data__source="no-such-file.tsv"), tmp_path / "deep" / "run")
+    assert body.calls == []
+
+
 def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, out):
     """The quantum row from the stored model, the SVC row from scikit-learn, on splits and vectors made anew."""
     result = run_experiment(config(corpus), out).result

@@ -106,5 +106,5 @@ def test_ionq_forte_without_noise_and_ionqs_simulator(ask, sandbox):
     assert not simulated.standard_errors.any()
     assert simulated.decided.all()
     noisy = ask("aer_forte", method="density_matrix", shots=None)
-    drawn = ask("ionq_simulator", noise_model="forte-1", shots=S, **sandbox("ideal"))
+    drawn = ask("ionq_simulator", noise="forte1", shots=S, **sandbox("ideal"))
     assert_shots_of(drawn, noisy, exact)

@@ -1,5 +1,8 @@
 """A training of seconds: a small quantum classifier, or any torch module, on random examples."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -7,6 +10,7 @@ from torch import nn
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.training import Examples
+from qllmft.training.step import AutogradStep, DirectStep
 
 D = 6
 STRUCTURES = {
@@ -44,6 +48,17 @@ class Recorder(nn.Module):
 
     def batches(self, *, training: bool) -> list[torch.Tensor]:
         return [x for mode, x in self.seen if mode == training]
+
+
+def before_every_batch(call: Callable[[], None], patch: Callable[[type, str, Any], None] = setattr) -> None:
+    """Call ``call`` before every batch that is trained on, whichever way its gradient goes."""
+    for kind in (DirectStep, AutogradStep):
+
+        def gradient(step: Any, *batch: Any, way: Any = kind.gradient) -> float:
+            call()
+            return way(step, *batch)
+
+        patch(kind, "gradient", gradient)
 
 
 def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

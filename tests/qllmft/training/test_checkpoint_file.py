@@ -12,6 +12,7 @@ from torch import nn
 
 from qllmft.errors import UserError
 from qllmft.training import Checkpoint, evaluate, fit
+from qllmft.training.step import step_of
 
 VALIDATION = examples(5, seed=1)
 
@@ -25,8 +26,9 @@ def file(tmp_path) -> Path:
 
 def loaded(path: Path, head: nn.Module | None = None):
     head = head or model(seed=7)
-    optimizer = torch.optim.Adam(head.parameters(), lr=0.123, weight_decay=0.4)
-    return Checkpoint(path).load(head, optimizer), head, optimizer
+    with step_of(head) as step:
+        optimizer = torch.optim.Adam(step.parameters(), lr=0.123, weight_decay=0.4)
+        return Checkpoint(path).load(head, optimizer), head, optimizer
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -58,7 +60,14 @@ def test_it_holds_the_model_the_best_and_adams_moments(file):
     best = model()
     best.load_state_dict(state.best_weights)
     assert evaluate(best, VALIDATION) == (state.best_loss, state.best_accuracy)  # to the last digit
-    assert len(optimizer.state_dict()["state"]) == len(list(head.parameters()))
+    moved = sum(moments["exp_avg"].numel() for moments in optimizer.state_dict()["state"].values())
+    assert moved == sum(p.numel() for p in head.parameters())
+
+
+def test_moments_of_other_parameters_are_refused(file):
+    head = model()
+    with pytest.raises(UserError, match="its moments belong to parameters of other shapes"):
+        Checkpoint(file).load(head, torch.optim.Adam(head.parameters()))
 
 
 def test_rates_are_the_configurations_and_not_the_files(file):

@@ -6,7 +6,8 @@ import torch
 from small_training import STRUCTURES, D, Recorder, examples, model
 
 from qllmft.config import TrainConfig
-from qllmft.training import Examples, evaluate, fit, learning_rate, logits_of
+from qllmft.errors import UserError
+from qllmft.training import Checkpoint, Examples, evaluate, fit, learning_rate, logits_of
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -103,3 +104,16 @@ def test_weight_decay_keeps_weights_small(structure):
         fit(head, examples(20), examples(6), config, 0)
         norms.append(float(torch.cat([p.detach().flatten() for p in head.parameters()]).norm()))
     assert norms[1] < 0.6 * norms[0]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_training(value, tmp_path):
+    """The state before stays; the weights that the broken step made are not saved."""
+    train = examples(16)
+    broken = Examples(train.x.clone(), train.y)
+    broken.x[3, 0] = value
+    checkpoint = Checkpoint(tmp_path / "state.safetensors")
+    match = r"epoch 1: the training loss is (nan|inf), expected a finite number; .* Lower train.lr \(it is 0.05\)"
+    with pytest.raises(UserError, match=match):
+        fit(Recorder(), broken, train, TrainConfig(epochs=2, lr=0.05), 0, checkpoint=checkpoint)
+    assert not checkpoint.path.exists()

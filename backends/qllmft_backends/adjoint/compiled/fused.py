@@ -1,11 +1,12 @@
 """Several gates in one pass: 2^n registers are loaded, go through two or three gates, and are stored once.
 
 A group's gates act on n different qubits whose strides are whole registers, and in one shape on the qubit that lives in
-the upper and lower half of a register. Three shapes cover the paper's circuits:
+the upper and lower half of a register. Few shapes cover the paper's circuits:
 
 - a *chain*, CNOT(q0→q1)·R_Y(q1), CNOT(q1→q2)·R_Y(q2), ...: the staircase of an ansatz layer;
 - *rotations*, R_Y on different qubits: an encoding;
-- a *bridge*, CNOT(q0→h)·R_Y(h), CNOT(h→q1)·R_Y(q1) with h inside registers: where the ring closes.
+- a *bridge*, CNOT(q0→h)·R_Y(h), CNOT(h→q1)·R_Y(q1) with h inside registers: where the ring closes;
+- chains and rotations that begin with h, and the bridge's first gate alone: the ends of a layer.
 
 Rotations come as tangents of half the angle: (a, b) → (a − t·b, b + t·a) is R_Y up to the factor 1/cos, which is
 accounted for once a sample (see `rotations`). That is two fused multiply-adds where a rotation with cos and sin takes
@@ -29,12 +30,23 @@ def chain(length):
     return [(j, j + 1) for j in range(length)]
 
 
+def half_chain(length):
+    """The same from the qubit inside registers."""
+    return [(HALF, 0), *chain(length - 1)]
+
+
 def rotations(length):
     """(control, target) of rotations side by side."""
     return [(None, j) for j in range(length)]
 
 
+def half_rotations(length):
+    """The same, the first on the qubit inside registers."""
+    return [(None, HALF), *rotations(length - 1)]
+
+
 BRIDGE = [(0, HALF), (HALF, 1)]
+TO_HALF = [(0, HALF)]
 
 
 def _qubits(gates):
@@ -117,7 +129,8 @@ def forward_group(gates):
                 t = builder.extract_value(tangent_values, number)
                 if target == HALF:
                     for i in range(1 << n_qubits):
-                        a, b = block.crossed(x[i], block.halves_exchanged(x[i]), bool(i >> control & 1))
+                        is_set = control is not None and bool(i >> control & 1)
+                        a, b = block.crossed(x[i], block.halves_exchanged(x[i]), is_set)
                         x[i] = _multiply_add(builder, t, b, a)
                     continue
                 for low, high, is_set in _pairs(n_qubits, control, target):
@@ -157,7 +170,7 @@ def backward_group(gates):
                         totals[2 * number] = _multiply_add(builder, y[i], exchanged, totals[2 * number])
                         x[i] = _multiply_subtract(builder, t, exchanged, x[i])
                         y[i] = _multiply_subtract(builder, t, block.halves_exchanged(y[i]), y[i])
-                        if i >> control & 1:
+                        if control is not None and i >> control & 1:
                             x[i], y[i] = block.halves_exchanged(x[i]), block.halves_exchanged(y[i])
                     continue
                 for low, high, is_set in _pairs(n_qubits, control, target):

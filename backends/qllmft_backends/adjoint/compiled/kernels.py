@@ -20,7 +20,10 @@ from qllmft_backends.adjoint.compiled.rotations import backward_coefficients, fo
 from qllmft_backends.adjoint.compiled.simd import lanes, load, mul, store, sub
 from qllmft_backends.adjoint.schedule import Shape
 
-SINGLE, CHAIN_2, CHAIN_3, ROTATIONS_2, ROTATIONS_3, BRIDGE = (int(shape) for shape in Shape)
+(
+    SINGLE, CHAIN_2, CHAIN_3, ROTATIONS_2, ROTATIONS_3, BRIDGE, HALF_CHAIN_2, HALF_CHAIN_3, HALF_ROTATIONS_2,
+    HALF_ROTATIONS_3, TO_HALF,
+) = (int(shape) for shape in Shape)  # fmt: skip
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -29,6 +32,14 @@ _chain_3 = fused.forward_group(fused.chain(3))
 _rotations_2, _undo_rotations_2 = fused.forward_group(fused.rotations(2)), fused.backward_group(fused.rotations(2))
 _rotations_3 = fused.forward_group(fused.rotations(3))
 _bridge, _undo_bridge = fused.forward_group(fused.BRIDGE), fused.backward_group(fused.BRIDGE)
+_to_half, _undo_to_half = fused.forward_group(fused.TO_HALF), fused.backward_group(fused.TO_HALF)
+_half_chain_3, _undo_half_chain_2 = fused.forward_group(fused.half_chain(3)), fused.backward_group(fused.half_chain(2))
+_half_rotations_3 = fused.forward_group(fused.half_rotations(3))
+_undo_half_rotations_2 = fused.backward_group(fused.half_rotations(2))
+_half_chain_2, _half_rotations_2 = (
+    fused.forward_group(fused.half_chain(2)),
+    fused.forward_group(fused.half_rotations(2)),
+)
 
 
 @_jit
@@ -63,35 +74,67 @@ def _step(s, batch, shape, ops, coefficients, signs):
     """One group of gates on the array ``s``, whose length holds all their qubits."""
     width = lanes(s.itemsize)
     slot = ops[0, 3]
-    t0, t1 = _tangent(coefficients, slot, width), _tangent(coefficients, slot + 1, width)
+    t0 = _tangent(coefficients, slot, width)
+    if shape == TO_HALF:
+        t0 = mul(t0, bit_sign(signs, width // 2))
+        for k in range(0, s.size >> 1, width):
+            _to_half(s, _opened(k, (batch << ops[0, 1],)), (batch << ops[0, 1],), (t0,))
+        return
+    t1 = _tangent(coefficients, slot + 1, width)
+    if shape in (BRIDGE, HALF_ROTATIONS_2, HALF_ROTATIONS_3):
+        t0 = mul(t0, bit_sign(signs, width // 2))
     if shape == CHAIN_3:
         q = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2], batch << ops[2, 2])
         t = (t0, t1, _tangent(coefficients, slot + 2, width))
         p = _ascending_4(q)
         for k in range(0, s.size >> 4, width):
             _chain_3(s, _opened(k, p), q, t)
-    elif shape == CHAIN_2:
-        q3 = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2])
+    elif shape in (CHAIN_2, HALF_CHAIN_3, ROTATIONS_3):
+        q3 = (batch << (ops[0, 1] if shape == CHAIN_2 else ops[0, 2]), batch << ops[0 if shape == CHAIN_2 else 1, 2], 0)
+        q3 = (q3[0], q3[1], batch << ops[1 if shape == CHAIN_2 else 2, 2])
         p3 = _ascending_3(q3)
-        for k in range(0, s.size >> 3, width):
-            _chain_2(s, _opened(k, p3), q3, (t0, t1))
-    elif shape == ROTATIONS_3:
-        q3 = (batch << ops[0, 2], batch << ops[1, 2], batch << ops[2, 2])
+        if shape == CHAIN_2:
+            for k in range(0, s.size >> 3, width):
+                _chain_2(s, _opened(k, p3), q3, (t0, t1))
+            return
         t = (t0, t1, _tangent(coefficients, slot + 2, width))
-        p3 = _ascending_3(q3)
-        for k in range(0, s.size >> 3, width):
-            _rotations_3(s, _opened(k, p3), q3, t)
-    elif shape == ROTATIONS_2:
-        q2 = (batch << ops[0, 2], batch << ops[1, 2])
-        p2 = (min(q2), max(q2))
-        for k in range(0, s.size >> 2, width):
-            _rotations_2(s, _opened(k, p2), q2, (t0, t1))
+        if shape == HALF_CHAIN_3:
+            for k in range(0, s.size >> 3, width):
+                _half_chain_3(s, _opened(k, p3), q3, t)
+        else:
+            for k in range(0, s.size >> 3, width):
+                _rotations_3(s, _opened(k, p3), q3, t)
+    elif shape == HALF_ROTATIONS_2:
+        for k in range(0, s.size >> 1, width):
+            _half_rotations_2(s, _opened(k, (batch << ops[1, 2],)), (batch << ops[1, 2],), (t0, t1))
     else:
+        _step_on_two(s, batch, shape, ops, coefficients, t0, t1)
+
+
+@_jit
+def _step_on_two(s, batch, shape, ops, coefficients, t0, t1):
+    """A group on two qubits outside registers."""
+    width = lanes(s.itemsize)
+    if shape == BRIDGE:
         q2 = (batch << ops[0, 1], batch << ops[1, 2])
-        p2 = (min(q2), max(q2))
-        t0 = mul(t0, bit_sign(signs, width // 2))
+    elif shape == HALF_ROTATIONS_3:
+        q2 = (batch << ops[1, 2], batch << ops[2, 2])
+    else:
+        q2 = (batch << ops[0, 2], batch << ops[1, 2])
+    p2 = (min(q2), max(q2))
+    if shape == BRIDGE:
         for k in range(0, s.size >> 2, width):
             _bridge(s, _opened(k, p2), q2, (t0, t1))
+    elif shape == HALF_ROTATIONS_3:
+        t = (t0, t1, _tangent(coefficients, ops[0, 3] + 2, width))
+        for k in range(0, s.size >> 2, width):
+            _half_rotations_3(s, _opened(k, p2), q2, t)
+    elif shape == HALF_CHAIN_2:
+        for k in range(0, s.size >> 2, width):
+            _half_chain_2(s, _opened(k, p2), q2, (t0, t1))
+    else:
+        for k in range(0, s.size >> 2, width):
+            _rotations_2(s, _opened(k, p2), q2, (t0, t1))
 
 
 @_jit
@@ -111,9 +154,9 @@ def _ascending_4(q):
 @_jit
 def _length(shape):
     """Gates of a shape."""
-    if shape == SINGLE:
+    if shape in (SINGLE, TO_HALF):
         return 1
-    return 3 if shape in (CHAIN_3, ROTATIONS_3) else 2
+    return 3 if shape in (CHAIN_3, ROTATIONS_3, HALF_CHAIN_3, HALF_ROTATIONS_3) else 2
 
 
 @_jit
@@ -172,31 +215,47 @@ def _undo_single(s, c, batch, op, coefficients, signs, gradients):
 
 @_jit
 def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
-    """One group of two gates undone."""
+    """One group of one or two gates undone."""
     width = lanes(s.itemsize)
     slot = ops[0, 3]
-    t0, t1 = _tangent(coefficients, slot, width), _tangent(coefficients, slot + 1, width)
+    t0, g0 = _tangent(coefficients, slot, width), load(gradients, slot * width)
     zero = sub(t0, t0)
-    g0, g1 = load(gradients, slot * width), load(gradients, (slot + 1) * width)
+    if shape == TO_HALF:
+        q1, sign = (batch << ops[0, 1],), bit_sign(signs, width // 2)
+        one = (mul(g0, sign), zero)  # the sign of a lane comes out of the sum
+        for k in range(0, s.size >> 1, width):
+            one = _undo_to_half(s, c, _opened(k, q1), q1, (mul(t0, sign),), one)
+        store(gradients, slot * width, mul(one[0], sign))
+        return
+    t1, g1 = _tangent(coefficients, slot + 1, width), load(gradients, (slot + 1) * width)
     sums = (g0, zero, g1, zero)
     if shape == CHAIN_2:
         q3 = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2])
         p3 = _ascending_3(q3)
         for k in range(0, s.size >> 3, width):
             sums = _undo_chain_2(s, c, _opened(k, p3), q3, (t0, t1), sums)
-    elif shape == ROTATIONS_2:
+    elif shape in (ROTATIONS_2, HALF_CHAIN_2):
         q2 = (batch << ops[0, 2], batch << ops[1, 2])
         p2 = (min(q2), max(q2))
-        for k in range(0, s.size >> 2, width):
-            sums = _undo_rotations_2(s, c, _opened(k, p2), q2, (t0, t1), sums)
+        if shape == ROTATIONS_2:
+            for k in range(0, s.size >> 2, width):
+                sums = _undo_rotations_2(s, c, _opened(k, p2), q2, (t0, t1), sums)
+        else:
+            for k in range(0, s.size >> 2, width):
+                sums = _undo_half_chain_2(s, c, _opened(k, p2), q2, (t0, t1), sums)
     else:
-        q2 = (batch << ops[0, 1], batch << ops[1, 2])
-        p2 = (min(q2), max(q2))
         sign = bit_sign(signs, width // 2)
         t0 = mul(t0, sign)
-        sums = (mul(g0, sign), zero, g1, zero)  # the sign of a lane comes out of the sum
-        for k in range(0, s.size >> 2, width):
-            sums = _undo_bridge(s, c, _opened(k, p2), q2, (t0, t1), sums)
+        sums = (mul(g0, sign), zero, g1, zero)
+        if shape == BRIDGE:
+            q2 = (batch << ops[0, 1], batch << ops[1, 2])
+            p2 = (min(q2), max(q2))
+            for k in range(0, s.size >> 2, width):
+                sums = _undo_bridge(s, c, _opened(k, p2), q2, (t0, t1), sums)
+        else:
+            q1 = (batch << ops[1, 2],)
+            for k in range(0, s.size >> 1, width):
+                sums = _undo_half_rotations_2(s, c, _opened(k, q1), q1, (t0, t1), sums)
         sums = (mul(sums[0], sign), sums[1], sums[2], sums[3])
     store(gradients, slot * width, sub(sums[0], sums[1]))
     store(gradients, (slot + 1) * width, sub(sums[2], sums[3]))
@@ -260,7 +319,7 @@ def forward(
         ops: `Program.ops`.
         schedule: (steps, runs, outer) of the `Schedule` forward.
         sin: (1 or B, G) of half the angles.
-        cos: (1 or B, G) of half the angles, none negative.
+        cos: (1 or B, G) of half the angles.
         signs: (4·width) table of lane bits.
         row_masks: (T,) Z strings, shifted past the qubits that live inside registers.
         lane_signs: (T·width) signs of those.
@@ -272,7 +331,7 @@ def forward(
     """
     width = lanes(s.itemsize)
     coefficients = np.empty(2 * width * sin.shape[1], s.dtype)
-    forward_coefficients(sin, cos, start, batch, width, coefficients, is_full, product)
+    forward_coefficients(sin, cos, start, coefficients, is_full, product)
     _load_amplitudes(s, batch, amplitudes, start)
     _run_forward(s, batch, ops, schedule, coefficients, is_full, signs)
     by_lane = np.empty(row_masks.size * width, s.dtype)
@@ -319,14 +378,14 @@ def backward(
     samples, count = gradient.shape
     coefficients = np.empty(2 * width * count, s.dtype)
     squares = np.empty(width * count, s.dtype)
-    backward_coefficients(sin, cos, start, batch, width, is_full, product, coefficients, squares)
     twice = np.zeros(row_masks.size * width, s.dtype)
     for t in range(row_masks.size):
         for lane in range(width):
             sample = start + lane % batch
             if sample < samples:
                 twice[t * width + lane] = 2 * weights[sample, t] * lane_signs[t * width + lane]
-    start_costate(s, c, row_masks, twice)
+    start_costate(s, c, product, row_masks, twice)
+    backward_coefficients(sin, cos, start, is_full, product, coefficients, squares)
     if kept.size:
         keep(c, kept)
     by_lane = np.zeros(width * count, s.dtype)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from qllmft_backends.adjoint.compiled.rotations import spread
 from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, select_positive, store, sub
 
 BLOCK_BITS = 5
@@ -122,12 +123,13 @@ def keep(c, kept):
 
 
 @_jit
-def start_costate(s, c, row_masks, weights):
-    """λ = 2 Σ_t w_t Z_t ψ.
+def start_costate(s, c, product, row_masks, weights):
+    """λ = 2 Σ_t w_t Z_t ψ, and the state multiplied with what its rotations left out.
 
     Args:
-        s: (2^Q · L) amplitudes.
+        s: (2^Q · L) amplitudes, ψ divided by ``product``; ψ afterwards.
         c: the same shape, overwritten.
+        product: (L,) factors of the states.
         row_masks: as in `measure`.
         weights: (T·width) 2·w_t by lane, with the signs of the qubits that live inside registers.
     """
@@ -135,6 +137,9 @@ def start_costate(s, c, row_masks, weights):
     rows = s.size // width
     count = min(rows, 1 << BLOCK_BITS)
     block = np.empty(count * width, s.dtype)
+    factors = np.empty(width, s.dtype)
+    spread(factors, 0, product, width)
+    factor = load(factors, 0)
     for first in range(0, rows, count):
         block[:] = 0
         for t in range(row_masks.size):
@@ -144,4 +149,6 @@ def start_costate(s, c, row_masks, weights):
         _transform(block, count, width)
         for i in range(count):
             k = (first + i) * width
-            store(c, k, mul(load(s, k), load(block, i * width)))
+            psi = mul(load(s, k), factor)
+            store(s, k, psi)
+            store(c, k, mul(psi, load(block, i * width)))

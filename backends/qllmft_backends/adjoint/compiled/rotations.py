@@ -5,8 +5,8 @@ true state divided by the product of the cosines so far, one number a sample; th
 the co-state. A *full* rotation, with cos and sin, folds that product in and starts it anew. It is taken where a tangent
 is too large, or where the product has become too small for float32.
 
-Half angles come reduced to [−π/2, π/2]: R_Y(θ + 2π) = −R_Y(θ), and a sign of the whole state changes neither an
-expectation value nor, being the same forward and backward, a gradient.
+A negative cos changes its sign, and sin with it: R_Y(θ + 2π) = −R_Y(θ), and a sign of the whole state changes neither
+an expectation value nor, being the same forward and backward, a gradient.
 """
 
 from __future__ import annotations
@@ -14,88 +14,114 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from qllmft_backends.adjoint.compiled.simd import any_below, div, lanes, load, mul, select_positive, store, sub
+
 LARGEST_TANGENT = 4096.0  # its square is far from float32's range, and its rounding error that of sin itself
-LARGEST_GROWTH = 2.0**20  # forward and backward growth squared, in a sum over amplitudes, stay under float32's 2^127
+# A sum over amplitudes of state times co-state, each grown by this at most, stays under float32's 2^127.
+LARGEST_GROWTH = 2.0**50
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_jit
-def _spread(row, offset, by_sample, batch, width):
+def spread(row, offset, by_sample, width):
     """One number a sample into one register: lane i belongs to sample i mod L."""
     for lane in range(width):
-        row[offset + lane] = by_sample[lane % batch]
+        row[offset + lane] = by_sample[lane % by_sample.size]
 
 
 @_jit
-def forward_coefficients(sin, cos, start, batch, width, coefficients, is_full, product):
+def _by_lane(row, offset, table, gate, start, batch, beyond):
+    """Column ``gate`` of a (1, G) or (B, G) table into one register; lanes of samples past B get ``beyond``."""
+    width = lanes(row.itemsize)
+    samples = table.shape[0]
+    if samples == 1:
+        for lane in range(width):
+            row[offset + lane] = table[0, gate]
+        return
+    inside = min(batch, samples - start)
+    for i in range(batch):
+        value = table[start + i, gate] if i < inside else beyond
+        for lane in range(i, width, batch):
+            row[offset + lane] = value
+
+
+@_jit
+def _positive(c, s):
+    """Registers (cos, sin), or both with the other sign: cos is never negative."""
+    zero = sub(c, c)
+    return select_positive(c, c, sub(zero, c)), select_positive(c, s, sub(zero, s))
+
+
+@_jit
+def forward_coefficients(sin, cos, start, coefficients, is_full, product):
     """Coefficients of a chunk's rotations, in forward order.
 
     Args:
         sin: (1, G) shared by all samples, or (B, G): of half the angles.
-        cos: the same shape, none negative.
-        start: the chunk's first sample.
-        batch: L, samples in the chunk; those past B do not rotate.
-        width: lanes of a register.
+        cos: the same shape.
+        start: the chunk's first sample; those past B do not rotate.
         coefficients: (G·2·width), overwritten: registers (1, tan) or, of full rotations, (cos, sin) times the product.
         is_full: (G,), overwritten.
         product: (L,), overwritten: what the stored final state is to be multiplied with.
     """
-    samples, count = sin.shape
-    first, second = np.ones(batch), np.zeros(batch)
-    product[:] = 1.0
-    growth = 1.0
-    for g in range(count):
-        smallest = 1.0
-        for i in range(batch):
-            sample = min(start + i, samples - 1) if samples > 1 else 0
-            inside = samples == 1 or start + i < samples
-            first[i] = cos[sample, g] if inside else 1.0
-            second[i] = sin[sample, g] if inside else 0.0
-            smallest = min(smallest, first[i])
-        is_full[g] = smallest * LARGEST_TANGENT < 1.0 or growth > LARGEST_GROWTH * smallest
-        for i in range(batch):
-            if is_full[g]:
-                first[i], second[i], product[i] = first[i] * product[i], second[i] * product[i], 1.0
-            else:
-                second[i] = second[i] / first[i]
-                product[i] *= first[i]
-                first[i] = 1.0
-        growth = 1.0 if is_full[g] else growth / smallest
-        _spread(coefficients, 2 * g * width, first, batch, width)
-        _spread(coefficients, (2 * g + 1) * width, second, batch, width)
+    width = lanes(sin.itemsize)
+    batch = product.size
+    one, zero = sin.dtype.type(1), sin.dtype.type(0)
+    smallest_cos, smallest_product = sin.dtype.type(1 / LARGEST_TANGENT), sin.dtype.type(1 / LARGEST_GROWTH)
+    ones = np.ones(width, sin.dtype)
+    total = ones.copy()
+    for g in range(sin.shape[1]):
+        at = 2 * g * width
+        _by_lane(coefficients, at, cos, g, start, batch, one)
+        _by_lane(coefficients, at + width, sin, g, start, batch, zero)
+        c, s = _positive(load(coefficients, at), load(coefficients, at + width))
+        before = load(total, 0)
+        after = mul(before, c)
+        is_full[g] = any_below(c, smallest_cos) or any_below(after, smallest_product)
+        if is_full[g]:
+            store(coefficients, at, after)
+            store(coefficients, at + width, mul(before, s))
+            store(total, 0, load(ones, 0))
+        else:
+            store(coefficients, at, load(ones, 0))
+            store(coefficients, at + width, div(s, c))
+            store(total, 0, after)
+    product[:] = total[:batch]
 
 
 @_jit
-def backward_coefficients(sin, cos, start, batch, width, is_full, product, coefficients, squares):
-    """Coefficients of a chunk's rotations for the way back.
+def backward_coefficients(sin, cos, start, is_full, product, coefficients, squares):
+    """Coefficients of a chunk's rotations for the way back, which begins with the true state.
 
     Args:
         sin: as in `forward_coefficients`.
         cos: as in `forward_coefficients`.
         start: as in `forward_coefficients`.
-        batch: as in `forward_coefficients`.
-        width: as in `forward_coefficients`.
         is_full: (G,) of the forward pass.
-        product: (L,) of the forward pass; what the stored *initial* state is to be multiplied with, afterwards.
+        product: (L,), overwritten: what the stored *initial* state is to be multiplied with.
         coefficients: (G·2·width), overwritten, as in `forward_coefficients`.
         squares: (G·width), overwritten: product squared before gate g is undone; λ·ψ is to be multiplied with it.
     """
-    samples, count = sin.shape
-    first, second, square = np.ones(batch), np.zeros(batch), np.ones(batch)
-    for g in range(count - 1, -1, -1):
-        for i in range(batch):
-            sample = min(start + i, samples - 1) if samples > 1 else 0
-            inside = samples == 1 or start + i < samples
-            first[i] = cos[sample, g] if inside else 1.0
-            second[i] = sin[sample, g] if inside else 0.0
-            square[i] = product[i] * product[i]
-            if is_full[g]:
-                first[i], second[i], product[i] = first[i] * product[i], second[i] * product[i], 1.0
-            else:
-                second[i] = second[i] / first[i]
-                product[i] *= first[i]
-                first[i] = 1.0
-        _spread(coefficients, 2 * g * width, first, batch, width)
-        _spread(coefficients, (2 * g + 1) * width, second, batch, width)
-        _spread(squares, g * width, square, batch, width)
+    width = lanes(sin.itemsize)
+    batch = product.size
+    one, zero = sin.dtype.type(1), sin.dtype.type(0)
+    ones = np.ones(width, sin.dtype)
+    total = ones.copy()
+    for g in range(sin.shape[1] - 1, -1, -1):
+        at = 2 * g * width
+        _by_lane(coefficients, at, cos, g, start, batch, one)
+        _by_lane(coefficients, at + width, sin, g, start, batch, zero)
+        c, s = _positive(load(coefficients, at), load(coefficients, at + width))
+        before = load(total, 0)
+        store(squares, g * width, mul(before, before))
+        after = mul(before, c)
+        if is_full[g]:
+            store(coefficients, at, after)
+            store(coefficients, at + width, mul(before, s))
+            store(total, 0, load(ones, 0))
+        else:
+            store(coefficients, at, load(ones, 0))
+            store(coefficients, at + width, div(s, c))
+            store(total, 0, after)
+    product[:] = total[:batch]

@@ -88,6 +88,22 @@ def _binary(instruction):
 add = _binary("fadd")
 sub = _binary("fsub")
 mul = _binary("fmul")
+div = _binary("fdiv")
+
+
+@intrinsic
+def any_below(typingctx, a, limit):
+    """Whether any lane of ``a`` is below ``limit``, a number."""
+
+    def codegen(context, builder, signature, args):
+        vector = args[0].type
+        limits = ir.Constant(vector, ir.Undefined)
+        for lane in range(vector.count):
+            limits = builder.insert_element(limits, args[1], ir.Constant(ir.IntType(32), lane))
+        below = builder.bitcast(builder.fcmp_ordered("<", args[0], limits), ir.IntType(vector.count))
+        return builder.icmp_unsigned("!=", below, ir.Constant(below.type, 0))
+
+    return types.boolean(a, a.dtype), codegen
 
 
 @intrinsic

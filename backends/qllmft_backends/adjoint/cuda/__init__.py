@@ -1,4 +1,4 @@
-"""The adjoint engine on NVIDIA GPUs, by numba-cuda: the extra ``gpu``."""
+"""The adjoint engine on NVIDIA GPUs, by numba-cuda: the extra ``cuda``."""
 
 from qllmft_backends.adjoint.cuda.device import find_limits
 from qllmft_backends.adjoint.cuda.engine import CudaAdjointEngine, CudaTape

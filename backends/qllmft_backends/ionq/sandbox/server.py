@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 from qllmft_backends.ionq.sandbox.faults import Fault, Faults
 from qllmft_backends.ionq.sandbox.simulator import NOISE
 from qllmft_backends.ionq.sandbox.store import BACKENDS, PRICE_UNIT, Refused, Store, StoredJob, price
+from qllmft_backends.noise import pauli_error_probability
 
 HEADER = "X-QLLMFT-Sandbox"
 SAYS = "local sandbox of qllmft: no ions, no IonQ, no money"
@@ -329,15 +330,16 @@ def _backend(name: str) -> dict[str, Any]:
 
 
 def _characterization(name: str) -> dict[str, Any]:
-    """Fidelities that fit the noise model (F = 1 - r/2 and 1 - 3r/4), Forte's real gate times in seconds."""
-    one, two = NOISE[name.removeprefix("qpu.")]
+    """Process fidelities that fit the noise model (F = 1 - 3r/4 and 1 - 15r/16), Forte's gate times in seconds."""
+    noise = NOISE[name.removeprefix("qpu.")]
+    one, two = (1 - pauli_error_probability(noise.rate(n), n) for n in (1, 2))
     return {
         "id": "00000000-0000-4000-8000-000000000001",
         "backend": name,
         "date": _now(),
         "qubits": BACKENDS[name],
         "connectivity": [],
-        "fidelity": {"spam": {"median": 1.0}, "1q": {"median": 1 - 0.75 * one}, "2q": {"median": 1 - 15 / 16 * two}},
+        "fidelity": {"spam": {"median": 1.0}, "1q": {"median": one}, "2q": {"median": two}},
         "timing": {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1},
         "sandbox": SAYS,
     }

@@ -11,16 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft_backends.ionq.noise import CLOUD_NOISE
+from qllmft_backends.noise import GateNoise, pauli_error_probability
+
 Gate = Mapping[str, Any]
 State = NDArray[np.complex64]  # (T, 2**n)
 
-# (r of one-qubit gates, r of two-qubit gates), r as in Aer's depolarizing_error(r, n): with probability r the qubits of
-# a gate become maximally mixed, so that each of the 4**n - 1 errors has probability r / 4**n. Forte-1's are those of
-# IonQ's own cloud noise model; the sandbox uses them for Forte Enterprise too, whose own it does not know.
-NOISE: dict[str, tuple[float, float]] = {
-    "ideal": (0.0, 0.0),
-    "forte-1": (2.667e-4, 4.949e-3),
-    "forte-enterprise-1": (2.667e-4, 4.949e-3),
+# With probability r the qubits of a gate become maximally mixed, so that each of the 4**n - 1 errors has probability
+# r / 4**n. The sandbox uses Forte-1's noise for Forte Enterprise too, whose own it does not know.
+NOISE: dict[str, GateNoise] = {
+    "ideal": CLOUD_NOISE["ideal"],
+    "forte-1": CLOUD_NOISE["forte-1"],
+    "forte-enterprise-1": CLOUD_NOISE["forte-1"],
+    "aria-1": CLOUD_NOISE["aria-1"],
+    "aria-2": CLOUD_NOISE["aria-2"],
 }
 MAX_QUBITS_IDEAL = 20
 MAX_QUBITS_NOISY = 14
@@ -113,8 +117,8 @@ def counts(
     The errors of every run are drawn first. Runs without any share one state; each of the others branches off that
     state at its first error, so that the common beginning is computed once.
     """
-    widths = [len(_used(gate)) for gate in circuit]
-    error_rates = np.array([NOISE[noise][w - 1] * (1 - 4.0**-w) if noise != "ideal" else 0.0 for w in widths])
+    model, widths = NOISE[noise], [len(_used(gate)) for gate in circuit]
+    error_rates = np.array([pauli_error_probability(model.rate(w), w) if noise != "ideal" else 0.0 for w in widths])
     hit = rng.random((shots, len(circuit))) < error_rates  # (shots, gates)
     first = np.where(hit.any(axis=1), hit.argmax(axis=1), len(circuit))
     branching = np.argsort(first, kind="stable")

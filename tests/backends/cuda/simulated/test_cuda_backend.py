@@ -56,7 +56,7 @@ def test_a_model_has_encoder_and_head_on_the_device():
         loss = model(x).square().sum()
         loss.backward()
         losses.append([loss, *(parameter.grad for parameter in model.parameters())])
-    engines = [module._engine for module in model.modules() if hasattr(module, "_engine")]
+    engines = [module.engine for module in model.modules() if hasattr(module, "engine")]
     assert len(engines) == 2
     assert all(isinstance(engine, CudaAdjointEngine) and engine.launches for engine in engines)
     for got, expected in zip(*losses[::-1], strict=True):

@@ -1,0 +1,155 @@
+"""What lies between the circuits of a quantum model, compiled: a few small products, their way back, and Adam.
+
+All arrays are float32 but the labels; B samples, Q latent values, G gate angles of the head, P weights, k classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Real = NDArray[np.float32]
+_jit: Any = njit(cache=True, error_model="numpy")
+
+
+@_jit
+def head_angles(latent: Real, weights: Real, by_latent: Real, by_weight: Real, offset: Real) -> Real:
+    """A_x z + A_θ θ + a.
+
+    Args:
+        latent: z (B, Q) in radians.
+        weights: θ (P,) in radians.
+        by_latent: A_x (G, Q).
+        by_weight: A_θ (G, P).
+        offset: a (G,).
+
+    Returns:
+        Angles (B, G).
+    """
+    batch, n_angles = len(latent), len(offset)
+    angles = np.empty((batch, n_angles), np.float32)
+    for g in range(n_angles):
+        shared = offset[g]
+        for p in range(len(weights)):
+            shared += by_weight[g, p] * weights[p]
+        for b in range(batch):
+            total = shared
+            for q in range(latent.shape[1]):
+                total += by_latent[g, q] * latent[b, q]
+            angles[b, g] = total
+    return angles
+
+
+@_jit
+def back_through_angles(by_angle: Real, by_latent: Real, by_weight: Real, weights_gradient: Real) -> Real:
+    """The gradient of `head_angles`.
+
+    Args:
+        by_angle: that of the angles (B, G).
+        by_latent: A_x (G, Q).
+        by_weight: A_θ (G, P).
+        weights_gradient: (P,), overwritten with that of θ.
+
+    Returns:
+        That of z (B, Q).
+    """
+    batch, n_angles = by_angle.shape
+    gradient = np.zeros((batch, by_latent.shape[1]), np.float32)
+    weights_gradient[:] = 0
+    for g in range(n_angles):
+        total = np.float32(0)
+        for b in range(batch):
+            total += by_angle[b, g]
+            for q in range(by_latent.shape[1]):
+                gradient[b, q] += by_angle[b, g] * by_latent[g, q]
+        for p in range(len(weights_gradient)):
+            weights_gradient[p] += total * by_weight[g, p]
+    return gradient
+
+
+@_jit
+def cross_entropy(logits: Real, y: NDArray[np.int64]) -> float:
+    """Mean cross-entropy in nats of logits (B, k) and labels (B,); the logits are overwritten with its gradient."""
+    batch, n_classes = logits.shape
+    loss = 0.0
+    for b in range(batch):
+        highest = logits[b].max()
+        right = logits[b, y[b]] - highest
+        total = 0.0
+        for c in range(n_classes):
+            logits[b, c] = np.exp(logits[b, c] - highest)
+            total += logits[b, c]
+        for c in range(n_classes):
+            logits[b, c] /= total * batch
+        logits[b, y[b]] -= 1 / batch
+        loss += np.log(total) - right
+    return loss / batch
+
+
+@_jit
+def linear(seen: Real, weight: Real, bias: Real) -> Real:
+    """Logits W v + b (B, k) of v (B, n), W (k, n) and b (k,) or, for none, (0,)."""
+    batch, n_classes = len(seen), len(weight)
+    logits = np.empty((batch, n_classes), np.float32)
+    for b in range(batch):
+        for c in range(n_classes):
+            total = bias[c] if len(bias) else np.float32(0)
+            for i in range(seen.shape[1]):
+                total += weight[c, i] * seen[b, i]
+            logits[b, c] = total
+    return logits
+
+
+@_jit
+def back_through_linear(by_logit: Real, seen: Real, weight: Real, by_weight: Real, by_bias: Real) -> Real:
+    """The gradient of `linear`: (B, n) of v is returned, (k, n) of W and (k,) of b are overwritten."""
+    gradient = np.zeros(seen.shape, np.float32)
+    by_weight[:] = 0
+    by_bias[:] = 0
+    for b in range(len(seen)):
+        for c in range(len(weight)):
+            share = by_logit[b, c]
+            for i in range(seen.shape[1]):
+                gradient[b, i] += share * weight[c, i]
+                by_weight[c, i] += share * seen[b, i]
+            if len(by_bias):
+                by_bias[c] += share
+    return gradient
+
+
+@_jit
+def adam(
+    weights: Real,
+    gradient: Real,
+    mean: Real,
+    square: Real,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+) -> None:
+    """One step of Adam (Kingma and Ba 2015, algorithm 1) with L2 regularisation, as `torch.optim.Adam` takes it.
+
+    Args:
+        weights: (P,), moved.
+        gradient: (P,).
+        mean: first moment (P,), updated.
+        square: second moment (P,), updated.
+        step: t, from 1.
+        lr: α.
+        beta1: decay of the first moment.
+        beta2: decay of the second moment.
+        eps: ε.
+        weight_decay: ρ.
+    """
+    size, root = lr / (1 - beta1**step), np.sqrt(1 - beta2**step)
+    for p in range(len(weights)):
+        slope = gradient[p] + weight_decay * weights[p]
+        mean[p] += (1 - beta1) * (slope - mean[p])
+        square[p] += (1 - beta2) * (slope * slope - square[p])
+        weights[p] -= size * mean[p] / (np.sqrt(square[p]) / root + eps)

@@ -1,0 +1,47 @@
+"""A body that learns, from the command line: said beforehand, shown in the table, used afterwards, refused early."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def learned(cli, run, tmp_path):
+    """The output of a run whose body is tuned and then trained with the head, and its folder."""
+    out = tmp_path / "learned"
+    settings = ["body.trainable=true", "train.body_lr=0.01", "body.contrastive.iterations=1"]
+    output, _ = cli(*run.arguments(out), *(word for setting in settings for word in ("--set", setting)))
+    return output, out
+
+
+def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
+    output, out = learned
+    words = " ".join(output.split())
+    assert "contrastive step on" in words
+    assert "weights learn too. An epoch will take about" in words
+    assert "(contrastive step, trained with the head), D = 16" in words
+    assert "rivals read the body as it was before it learned with the head" in words
+    assert "quantum head and body" in output
+    assert "…" not in output.split("selected")[1].split("rivals read")[0], "nothing in the table is cut off"
+    page = (out / "report.html").read_text()
+    assert "the rivals read the body as it was before it learned with the head" in page
+    assert "all but the body" in page
+
+
+def test_predict_and_evaluate_use_the_trained_body(cli, learned):
+    out = learned[1]
+    result = json.loads((out / "result.json").read_text())
+    evaluation = json.loads(cli("evaluate", str(out), "--json")[0])
+    assert evaluation["accuracy"] == result["models"][0]["test"]
+    assert cli("predict", str(out), "a great film")[0].count("\t") == 2
+
+
+def test_a_rate_for_a_frozen_body_is_refused(cli, run, tmp_path):
+    _, message = cli(*run.arguments(tmp_path / "out"), "--set", "train.body_lr=1e-5", code=2)
+    assert "train.body_lr is 1e-05 and the body is frozen" in " ".join(message.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_info_says_that_the_body_is_not_counted(cli):
+    assert "The body's weights are trained too" in cli("info", "upper-bound")[0]
+    assert "The body's weights" not in cli("info", "nn-head-0")[0]

@@ -1,0 +1,78 @@
+"""Texts that the tiny transformer can learn, a head on it, and runs of both."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from qllmft.config import BodyConfig, ModelConfig, RunConfig, TrainConfig, parse_config
+from qllmft.data import Table
+from qllmft.embed import Body, TrainableBody
+from qllmft.heads import build_classifier
+from qllmft.training import EndToEnd
+
+GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
+THINGS = ("film", "plot", "cast", "score", "ending", "scene")
+DIMENSION = 8
+HEADS = {
+    "quantum": ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=4, encoder_layers=2, reuploads=2, pad="bias"),
+    "classical": ModelConfig(encoder="none", head="mlp"),
+}
+TRAINING = TrainConfig(epochs=4, batch_size=8, lr=0.05, body_lr=0.01, weight_decay=1e-4, embedding_noise=0.05)
+
+
+def table(n: int, seed: int = 0) -> Table:
+    """N texts of five words, half of each label."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    texts = [
+        " ".join(["a", *rng.choice(THINGS, 2), rng.choice(GOOD if label else BAD), rng.choice(THINGS)])
+        for label in labels
+    ]
+    return Table(texts, labels.astype(np.int64))
+
+
+def trainable(folder: Path) -> TrainableBody:
+    return TrainableBody(Body(BodyConfig(model=str(folder), device="cpu")))
+
+
+def end_to_end(folder: Path, head: str = "quantum", seed: int = 0) -> EndToEnd:
+    return EndToEnd(trainable(folder), build_classifier(HEADS[head], DIMENSION, 2, seed=seed))
+
+
+def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def write_corpus(path: Path, n: int = 90) -> Path:
+    texts = table(n, seed=3)
+    rows = [
+        f"{t} {i}\t{('bad', 'good')[label]}" for i, (t, label) in enumerate(zip(texts.texts, texts.labels, strict=True))
+    ]
+    path.write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def run_config(corpus: Path, body: Path, **changes: Any) -> RunConfig:
+    """A run of a second, with changes such as ``body__trainable=True``."""
+    tree: dict[str, Any] = {
+        "seed": 2,
+        "data": {"source": str(corpus), "n_per_label": 20},
+        "body": {"model": str(body), "device": "cpu"},
+        "model": {"n_qubits": 3, "encoder_layers": 2, "reuploads": 2},
+        "train": {"epochs": 3, "lr": 0.05},
+        "rivals": {"names": ["logistic_regression"], "grid": "small"},
+    }
+    for name, value in changes.items():
+        section, key = name.split("__")
+        tree.setdefault(section, {})[key] = value
+    return parse_config(tree, "the test")
+
+
+def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
+    return result | {"models": [{k: v for k, v in row.items() if k != "seconds"} for row in result["models"]]}

@@ -1,0 +1,143 @@
+"""Body and head trained together: what moves, what does not, and a training that was stopped."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from small_bodies import DIMENSION, HEADS, TRAINING, end_to_end, same_bits, table, trainable, weights
+
+from qllmft.config import BodyConfig, TrainConfig
+from qllmft.embed import Body
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.training import Checkpoint, Selection, evaluate, fit, fit_end_to_end
+from qllmft.training import end_to_end as module
+
+TRAIN, VALIDATION, SEED = table(25), table(10, seed=1), 7
+
+
+def trained(folder, path=None, *, head="quantum", stop_at=None, seed=0, config=TRAINING):
+    """A training that Ctrl-C stops after epoch ``stop_at``, before that epoch is saved; and its metrics."""
+    model, metrics = end_to_end(folder, head, seed), []
+
+    def on_epoch(line):
+        metrics.append(replace(line, seconds=0.0))
+        if line.epoch == stop_at:
+            raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(path) if path else None
+    selection = fit_end_to_end(model, TRAIN, VALIDATION, config, SEED, checkpoint=checkpoint, on_epoch=on_epoch)
+    return selection, model, metrics
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_it_learns_and_every_weight_that_the_loss_sees_moves(tiny_bert, head):
+    before = weights(end_to_end(tiny_bert, head))
+    config = TRAINING.model_copy(update={"epochs": 12, "select": "last"})
+    selection, model, metrics = trained(tiny_bert, head=head, config=config)
+    after = weights(model)
+    unmoved = {name for name in before if torch.equal(before[name], after[name])}
+    # the pooler of BERT is not read, no text has token types of a second kind, and attention is blind to keys' biases
+    assert all("pooler" in name or name.startswith("classifier.head.connector._") for name in unmoved), unmoved
+    assert metrics[-1].train_loss < 0.7 * metrics[0].train_loss
+    assert selection.validation_accuracy > 0.8
+    assert evaluate(model.classifier, model.embedded(VALIDATION))[1] == selection.validation_accuracy
+
+
+def test_a_frozen_body_stays_as_it_was(tiny_bert):
+    body = Body(BodyConfig(model=str(tiny_bert), device="cpu"))
+    before = weights(body.transformer)
+    assert not any(p.requires_grad for p in body.transformer.parameters())
+    model = build_classifier(HEADS["quantum"], DIMENSION, 2)
+    examples = module.Examples.from_arrays(body.encode(TRAIN.texts), TRAIN.labels)
+    fit(model, examples, examples, TrainConfig(epochs=2, lr=0.05), SEED)
+    assert same_bits(weights(body.transformer), before)
+
+
+def test_the_body_has_a_learning_rate_of_its_own(tiny_bert):
+    """Adam's first step is the learning rate in every coordinate whose gradient is not tiny."""
+    moved = {}
+    for body_lr in (1e-4, 1e-2, None):
+        config = TrainConfig(epochs=1, batch_size=len(TRAIN), lr=1e-3, body_lr=body_lr, select="last")
+        before, model = weights(end_to_end(tiny_bert)), trained(tiny_bert, config=config)[1]
+        change = {name: (after - before[name]).abs().max().item() for name, after in weights(model).items()}
+        moved[body_lr] = max(value for name, value in change.items() if name.startswith("body."))
+        assert max(v for n, v in change.items() if n.startswith("classifier.")) == pytest.approx(1e-3, rel=1e-2)
+    assert moved == {1e-4: pytest.approx(1e-4, rel=1e-2), 1e-2: pytest.approx(1e-2, rel=1e-2), None: moved[None]}
+    assert moved[None] == pytest.approx(1e-3, rel=1e-2), "one rate for both, as in table XVI"
+
+
+def test_the_bodys_rate_falls_as_the_heads_does(tiny_bert, monkeypatch):
+    seen = []
+    step = torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self: (seen.append([g["lr"] for g in self.param_groups]), step(self))[1]
+    )
+    trained(tiny_bert, config=TrainConfig(epochs=3, batch_size=25, lr=0.1, body_lr=0.01, lr_decay=0.5))
+    np.testing.assert_allclose(seen, [[0.01, 0.1], [0.005, 0.05], [0.0025, 0.025]])
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+@pytest.mark.parametrize("head", HEADS)
+def test_continued_from_any_epoch_it_ends_in_the_same_bits(tiny_bert, tmp_path, monkeypatch, head, done):
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", -1.0)
+    whole = trained(tiny_bert, tmp_path / "whole", head=head)
+    file = tmp_path / "state.safetensors"
+    stopped, _, before = trained(tiny_bert, file, head=head, stop_at=done + 1)
+    assert not stopped.finished
+    assert Checkpoint(file).epochs_done() == done
+    torch.manual_seed(123)  # what torch's own generator did meanwhile has no part in it
+    selection, model, after = trained(tiny_bert, file, head=head, seed=99 if done else 0)
+    assert (selection, [*before[:done], *after]) == (whole[0], whole[2])
+    assert same_bits(weights(model), weights(whole[1]))
+    assert file.read_bytes() == (tmp_path / "whole").read_bytes()  # Adam's moments of the body too
+
+
+def test_dropout_is_on_in_training_and_leaves_torchs_generator_alone(tiny_bert):
+    usual, without = end_to_end(tiny_bert), end_to_end(tiny_bert)
+    silenced = [part for part in without.body.modules() if isinstance(part, torch.nn.Dropout)]
+    assert silenced
+    for part in silenced:
+        part.p = 0.0
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    losses = []
+    for model in (usual, without):
+        config = TRAINING.model_copy(update={"epochs": 1})
+        fit_end_to_end(model, TRAIN, VALIDATION, config, SEED, on_epoch=lambda line: losses.append(line.train_loss))
+    assert losses[0] != losses[1]
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_ctrl_c_keeps_the_best_so_far(tiny_bert):
+    selection, model, metrics = trained(tiny_bert, stop_at=2)
+    best = min(metrics, key=lambda m: (-m.validation_accuracy, m.validation_loss))
+    assert selection == Selection(best.epoch, best.validation_accuracy, 2, finished=False)
+    loss, accuracy = evaluate(model.classifier, model.embedded(VALIDATION))
+    assert (loss, accuracy) == (best.validation_loss, best.validation_accuracy)
+
+
+def test_a_body_without_weights_is_refused():
+    class Empty:
+        transformer = torch.nn.Identity()
+        config = BodyConfig(model="empty")
+
+    with pytest.raises(UserError, match=r"the body 'empty' has no weights to train\. Set body\.trainable to false\."):
+        module.TrainableBody(Empty())
+
+
+def test_saving_a_body_replaces_the_folder_whole(tiny_bert, tmp_path):
+    body = trainable(tiny_bert)
+    folder = tmp_path / "model" / "body"
+    body.save(folder)
+    (folder / "left over").write_text("")
+    with torch.no_grad():
+        next(body.parameters()).add_(1.0)
+    body.save(folder)
+    assert sorted(p.name for p in folder.parent.iterdir()) == ["body"]
+    assert not (folder / "left over").exists()
+    again = trainable(folder)
+    assert same_bits(weights(again), weights(body))
+    assert np.array_equal(again.body.encode(TRAIN.texts), body.body.encode(TRAIN.texts))

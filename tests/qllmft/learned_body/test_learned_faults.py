@@ -1,0 +1,110 @@
+"""Settings of a body that learns which contradict each other, or the machine: refused before any work."""
+
+import pytest
+from small_bodies import run_config, write_corpus
+
+from qllmft.config import BodyConfig, ContrastiveConfig, RunConfig, parse_config
+from qllmft.errors import UserError
+from qllmft.run import experiment, learned_body, run_experiment
+from qllmft_backends import Backend
+from qllmft_backends.protocol import Capabilities
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"train": {"body_lr": 1e-5}}, "train.body_lr is 1e-05 and the body is frozen; set body.trainable to true"),
+        ({"train": {"body_lr": 0}, "body": {"trainable": True}}, "train.body_lr (got 0): Input should be greater than"),
+        ({"body": {"contrastive": {"lr": 1e-3}}}, "body.contrastive: iterations is 0, so lr would not be read; set"),
+        ({"body": {"contrastive": {"epochs": 3, "batch_size": 4}}}, "iterations is 0, so epochs, batch_size would not"),
+        (
+            {"body": {"contrastive": {"iterations": -1}}},
+            "body.contrastive.iterations (got -1): Input should be greater",
+        ),
+        ({"body": {"contrastive": {"pairs": 3}}}, "expected one of iterations, epochs, batch_size, lr"),
+        ({"body": {"trainable": "maybe"}}, "body.trainable (got 'maybe'): Input should be a valid boolean"),
+    ],
+)
+def test_contradictions_are_refused(tree, message):
+    with pytest.raises(UserError) as caught:
+        parse_config(tree, "my.toml")
+    assert message in str(caught.value)
+
+
+# as they were before a body could learn
+IDENTITIES = {
+    "recommended": "239509c1312d",
+    "single-10q": "de732c42ce40",
+    "multi-14q": "5c993180ae23",
+    "noise-low-10q": "f570d5afda6f",
+    "nn-head-48": "3bf40ae0d8d0",
+}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_frozen_runs_keep_their_names(name):
+    from qllmft.presets import load_preset
+
+    assert load_preset(name).config().identity == IDENTITIES[name]
+
+
+def test_every_way_to_learn_is_a_run_of_its_own():
+    tuned = BodyConfig(contrastive=ContrastiveConfig(iterations=1))
+    configs = [
+        RunConfig(),
+        RunConfig(body=BodyConfig(trainable=True)),
+        RunConfig(body=tuned),
+        RunConfig(body=tuned.model_copy(update={"trainable": True})),
+        parse_config({"body": {"trainable": True}, "train": {"body_lr": 1e-5}}, "the test"),
+        parse_config({"body": {"contrastive": {"iterations": 1, "batch_size": 8}}}, "the test"),
+    ]
+    assert len({config.identity for config in configs}) == len(configs)
+
+
+class Sending(Backend):
+    """A backend that only says what it is."""
+
+    name = "far_away"
+
+    def __init__(self, **capabilities):
+        self._capabilities = Capabilities(**capabilities)
+
+    @property
+    def capabilities(self):
+        return self._capabilities
+
+    def expectations(self, circuit, values, observables):
+        raise AssertionError("nothing may be asked")
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write_corpus(tmp_path / "corpus.tsv")
+
+
+@pytest.mark.parametrize("capabilities", [{"remote": True}, {"remote": True, "paid": True}, {"paid": True}])
+def test_a_body_is_not_trained_through_circuits_that_are_sent_away(corpus, tmp_path, monkeypatch, capabilities):
+    monkeypatch.setattr(experiment, "create", lambda *_: Sending(**capabilities))
+    monkeypatch.setattr(learned_body, "Body", None)  # nothing may be loaded
+    config = run_config(corpus, tmp_path, body__trainable=True)
+    with pytest.raises(UserError) as caught:
+        run_experiment(config, tmp_path / "run")
+    assert "body.trainable is true and the backend is 'far_away', which sends circuits away" in str(caught.value)
+    assert "Train with the backend 'adjoint'" in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("learning", [{"body__trainable": True}, {"body__contrastive": {"iterations": 1}}])
+def test_a_head_that_does_not_fit_is_refused_before_the_body_learns(corpus, tiny_bert, tmp_path, learning):
+    config = run_config(corpus, tiny_bert, model__n_qubits=2, **learning)
+    with pytest.raises(UserError, match="the body's embedding has 8 values; 2 encoder qubits hold 4 amplitudes"):
+        run_experiment(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("learning", [{"body__trainable": True}, {"body__contrastive": {"iterations": 1}}])
+def test_a_body_that_is_not_there_is_refused(corpus, tmp_path, learning):
+    config = run_config(corpus, tmp_path / "nowhere", **learning)
+    with pytest.raises(UserError, match="there is no folder"):
+        run_experiment(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,166 @@
+"""The direct step against autograd's: loss, gradient and what Adam makes of it, for every structure that it covers."""
+
+import numpy as np
+import pytest
+import torch
+
+from qllmft.config import ModelConfig, TrainConfig
+from qllmft.heads import build_classifier
+from qllmft.heads.noise import reseed
+from qllmft.training import Examples, fit
+from qllmft.training.step import AutogradStep, DirectStep, can_step, step_of
+from qllmft_backends import create
+
+D = 12
+STRUCTURES = {
+    "single": {},
+    "two encoders": {"n_qubits": 4, "n_encoders": 2, "encoder_qubits": 5},
+    "skip": {"skip": True},
+    "sign of one qubit": {"final_linear": False},
+    "first qubit": {"readout": "first"},
+    "bias": {"pad": "bias"},
+    "connected": {"connectivity": 2, "ring": False, "block": "ry_cx", "reuploads": 2},
+}
+FOUR = {"n_qubits": 4, "encoder_layers": 2}
+
+
+def model_of(backend=None, **changes):
+    return build_classifier(ModelConfig(**{**FOUR, **changes}), D, 2, seed=3, backend=backend)
+
+
+def batch(size: int = 11) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    return torch.randn(size, D, generator=generator), torch.arange(size) % 2
+
+
+def by_autograd(model, x, y) -> tuple[float, dict[str, np.ndarray]]:
+    loss = AutogradStep(model).gradient(x, y)
+    return loss, {name: p.grad.numpy().copy() for name, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
+def test_loss_and_gradient_are_autograds(structure):
+    x, y = batch()
+    expected_loss, expected = by_autograd(model_of(**structure), x, y)
+    model = model_of(**structure)
+    with step_of(model) as step:
+        assert isinstance(step, DirectStep)
+        loss = step.gradient(step.inputs(x), y)
+        (vector,) = step.parameters()
+        parts = torch.split(vector.grad, [p.numel() for p in model.parameters()])
+        for (name, p), part in zip(model.named_parameters(), parts, strict=True):
+            assert np.abs(expected[name]).max() > 1e-4, name
+            np.testing.assert_allclose(part.view(p.shape).numpy(), expected[name], rtol=0, atol=1e-6, err_msg=name)
+    assert loss == pytest.approx(expected_loss, abs=1e-6)
+
+
+def test_the_gradient_is_the_loss_s_slope():
+    """The second route: finite differences of the forward pass in float64 along random directions."""
+    x, y = batch(5)
+    model = model_of()
+    with step_of(model) as step:
+        step.gradient(step.inputs(x), y)
+        gradient = step.parameters()[0].grad.double().clone()
+    exact = build_classifier(
+        ModelConfig(**FOUR), D, 2, seed=3, backend=create("adjoint", {"dtype": "float64"})
+    ).double()
+    vector = torch.nn.utils.parameters_to_vector(exact.parameters()).detach()
+    generator = torch.Generator().manual_seed(0)
+
+    def loss(at: torch.Tensor) -> float:
+        torch.nn.utils.vector_to_parameters(at, exact.parameters())
+        with torch.no_grad():
+            return float(torch.nn.functional.cross_entropy(exact(x.double()), y))
+
+    for _ in range(5):
+        direction = torch.randn(len(vector), generator=generator, dtype=torch.float64)
+        slope = (loss(vector + 1e-3 * direction) - loss(vector - 1e-3 * direction)) / 2e-3
+        assert float(gradient @ direction) == pytest.approx(slope, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    "options", [{"noise": "paper_high"}, {"noise": "forte1", "shots": 200, "shot_model": "gaussian"}]
+)
+def test_noise_is_drawn_as_by_autograd(options):
+    x, y = batch()
+    models = [model_of(create("adjoint", options | {"trajectories": 3})) for _ in range(2)]
+    for model in models:
+        reseed(model, 17)
+    expected_loss, expected = by_autograd(models[0], x, y)
+    with step_of(models[1]) as step:
+        assert isinstance(step, DirectStep)
+        assert step.gradient(step.inputs(x), y) == pytest.approx(expected_loss, abs=1e-6)
+        flat = np.concatenate([g.reshape(-1) for g in expected.values()])
+        np.testing.assert_allclose(step.parameters()[0].grad.numpy(), flat, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_adam_moves_as_torchs_own_step_does(weight_decay):
+    x, y = batch()
+    models = [model_of(), model_of()]
+    with step_of(models[0]) as step, step_of(models[1]) as other:
+        optimizers = [
+            torch.optim.Adam(s.parameters(), lr=0.01, weight_decay=weight_decay, fused=True) for s in (step, other)
+        ]
+        start = step.parameters()[0].detach().clone()
+        for epoch in range(30):
+            for optimizer in optimizers:
+                optimizer.param_groups[0]["lr"] = 0.01 / (1 + epoch % 3)
+            step.gradient(step.inputs(x), y)
+            step.move(optimizers[0])
+            other.gradient(other.inputs(x), y)
+            optimizers[1].step()
+        moved, expected = step.parameters()[0].detach(), other.parameters()[0].detach()
+        assert float((moved - start).abs().max()) > 0.1
+        np.testing.assert_allclose(moved, expected, rtol=0, atol=1e-5)
+        states = [optimizer.state_dict()["state"][0] for optimizer in optimizers]
+        assert states[0]["step"] == states[1]["step"] == 30
+        for name in ("exp_avg", "exp_avg_sq"):
+            np.testing.assert_allclose(states[0][name], states[1][name], rtol=1e-3, atol=1e-6)
+
+
+def test_parameters_share_one_vector_only_inside():
+    model = model_of()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    with step_of(model) as step:
+        (vector,) = step.parameters()
+        with torch.no_grad():
+            vector += 1
+        for name, p in model.named_parameters():
+            assert torch.equal(p, before[name] + 1), name
+    with torch.no_grad():
+        vector += 1
+    for name, p in model.named_parameters():
+        assert torch.equal(p, before[name] + 1), name
+
+
+def test_training_learns_as_by_autograd(monkeypatch):
+    x, _ = batch(40)
+    examples = Examples(x, (x[:, 0] > 0).long())
+    config = TrainConfig(epochs=5, batch_size=7, lr=0.02, embedding_noise=0.1)
+    direct, autograd = model_of(), model_of()
+    fit(direct, examples, examples, config, seed=1)
+    monkeypatch.setattr("qllmft.training.step.can_step", lambda model: False)
+    fit(autograd, examples, examples, config, seed=1)
+    moved, expected, start = (
+        torch.nn.utils.parameters_to_vector(model.parameters()).detach() for model in (direct, autograd, model_of())
+    )
+    assert float((moved - start).abs().max()) > 0.05
+    np.testing.assert_allclose(moved, expected, rtol=0, atol=1e-3)
+
+
+def test_what_it_does_not_cover_goes_by_autograd():
+    frozen = model_of()
+    frozen.final.weight.requires_grad_(False)
+    models = {
+        "classical head": build_classifier(ModelConfig(encoder="none", head="mlp"), D, 2),
+        "classical encoder": model_of(encoder="mlp"),
+        "float64": model_of(create("adjoint", {"dtype": "float64"})),
+        "another backend": model_of(create("aer_statevector")),
+        "a frozen layer": frozen,
+        "a layer alone": torch.nn.Linear(3, 2),
+    }
+    for name, model in models.items():
+        assert not can_step(model), name
+        with step_of(model) as step:
+            assert isinstance(step, AutogradStep), name
