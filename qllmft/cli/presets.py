@@ -68,6 +68,11 @@ def presets(
         title = preset.title.rpartition(" (")[0] if preset.source else preset.title  # its tables have a column
         table.add_row(preset.name, ", ".join(preset.source) or OURS, shown, title)
     console.print(table, highlight=False)
+    console.print(
+        "Searches of tables VI to XVI: qllmft sweep --list; comparisons over several seeds: qllmft study --help.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _natural(name: str) -> list[str | int]:

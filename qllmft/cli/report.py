@@ -1,4 +1,4 @@
-"""`qllmft report`: a run on one page."""
+"""`qllmft report`: a run, or a study, on one page."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import typer
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or of a finished study.")],
 ) -> None:
-    """Write report.html into a run's folder: one page without network, readable on a phone."""
+    """Write report.html into the folder of a run or a study: one page without network, readable on a phone."""
+    if (run / "study.json").exists():
+        from qllmft.studies import write_study_report
+
+        typer.echo(write_study_report(run))
+        return
     from qllmft.report import write_report
 
     typer.echo(write_report(run))

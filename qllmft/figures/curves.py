@@ -25,7 +25,6 @@ class CurvesFigure:
         circumstances: data, body and epochs of every run.
         lr: learning rate, chosen on validation.
         curves: by seed.
-        selected: by seed, the best epoch on validation.
     """
 
     preset: str

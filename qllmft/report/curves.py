@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
-from typing import Any
 
+from qllmft.report.svg import GRID, INK, TRAIN, VALIDATION, as_svg, drawing
 from qllmft.training import EpochMetrics
-
-TRAIN, VALIDATION, INK, GRID = "#0b5fa5", "#c2410c", "#1f2937", "#d1d5db"
-_STYLE: Any = {  # Any: matplotlib types each name of a setting
-    "svg.fonttype": "none",  # text stays text: searchable, and in the reader's own font
-    "svg.hashsalt": "qllmft",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 11,
-}
 
 
 def loss_svg(metrics: Sequence[EpochMetrics], selected: int) -> str:
@@ -41,11 +30,9 @@ def _svg(
     lines: dict[str, tuple[str, str, list[float]]],
     selected: int,
 ) -> str:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    with mpl.rc_context(_STYLE):
+    with drawing() as Figure:  # noqa: N806 - a class
         figure = Figure(figsize=(4.6, 3.0), layout="constrained")
         axes = figure.subplots()
         epochs = [m.epoch for m in metrics]
@@ -62,16 +49,4 @@ def _svg(
         axes.grid(True, color=GRID, lw=0.5)
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside upper center", ncols=len(lines) + 1, frameon=False, fontsize=10, handlelength=1.6)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _for_page(file.getvalue(), name)
-
-
-def _for_page(svg: str, name: str) -> str:
-    """The element alone, as wide as its place, with ids that no other figure of the page has."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(
-        r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1), count=1
-    )
-    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg).strip()
+        return as_svg(figure, name)

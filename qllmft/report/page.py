@@ -68,6 +68,34 @@ def _page(folder: RunFolder, result: dict[str, Any], metrics: list[EpochMetrics]
     configuration = describe_settings(config)
     selected = result["selected_epoch"]
     chosen = next((m for m in metrics if m.epoch == selected), None)
+    return (
+        page_environment()
+        .get_template("page.html.j2")
+        .render(
+            verdict=verdict(models),
+            result=result,
+            body=body_name(result["body"]),
+            select=config.train.select,
+            models=models,
+            bars=_bars(models),
+            sizes=sizes,
+            configuration=configuration,
+            parts=describe(config.model, result["body"]["dimension"], len(result["data"]["labels"])),
+            loss=Markup(loss_svg(metrics, selected)) if metrics else None,  # noqa: S704 -- our own SVG of numbers
+            accuracy=Markup(accuracy_svg(metrics, selected)) if metrics else None,  # noqa: S704
+            epochs=metrics[-1].epoch if metrics else 0,
+            chosen=chosen,
+            circuit=draw_text(circuit, fold=False) if circuit is not None else None,
+            answers=answers,
+            confusion=_confusion(answers, models[0]["name"]) if answers else None,
+            mistaken=int((answers.answers[models[0]["name"]] != answers.labels).sum()) if answers else 0,
+            config_toml=folder.config_file.read_text(encoding="utf-8"),
+        )
+    )
+
+
+def page_environment() -> Environment:
+    """Templates of this package, with the filters ``percent`` and ``shown``; what is put in is escaped."""
     environment = Environment(
         loader=PackageLoader("qllmft.report", ""),
         autoescape=True,
@@ -76,26 +104,7 @@ def _page(folder: RunFolder, result: dict[str, Any], metrics: list[EpochMetrics]
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "shown": shown}
-    return environment.get_template("page.html.j2").render(
-        verdict=verdict(models),
-        result=result,
-        body=body_name(result["body"]),
-        select=config.train.select,
-        models=models,
-        bars=_bars(models),
-        sizes=sizes,
-        configuration=configuration,
-        parts=describe(config.model, result["body"]["dimension"], len(result["data"]["labels"])),
-        loss=Markup(loss_svg(metrics, selected)) if metrics else None,  # noqa: S704 -- our own SVG of numbers
-        accuracy=Markup(accuracy_svg(metrics, selected)) if metrics else None,  # noqa: S704
-        epochs=metrics[-1].epoch if metrics else 0,
-        chosen=chosen,
-        circuit=draw_text(circuit, fold=False) if circuit is not None else None,
-        answers=answers,
-        confusion=_confusion(answers, models[0]["name"]) if answers else None,
-        mistaken=int((answers.answers[models[0]["name"]] != answers.labels).sum()) if answers else 0,
-        config_toml=folder.config_file.read_text(encoding="utf-8"),
-    )
+    return environment
 
 
 def _bars(models: list[dict[str, Any]]) -> list[dict[str, float]]:

@@ -67,8 +67,8 @@ def describe_settings(config: RunConfig) -> Configuration:
 
     A run's folder does not say which preset it began from: the nearest one has the fewest different settings.
     """
-    settings = dict(_flat(config.model_dump(mode="json")))
-    presets = {name: dict(_flat(load_preset(name).config().model_dump(mode="json"))) for name in preset_names()}
+    settings = dict(flat(config.model_dump(mode="json")))
+    presets = {name: dict(flat(load_preset(name).config().model_dump(mode="json"))) for name in preset_names()}
 
     def distance(name: str) -> tuple[int, str]:
         theirs = presets[name]
@@ -93,9 +93,10 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a tree of settings."""
     for key, value in tree.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

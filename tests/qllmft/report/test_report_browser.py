@@ -1,64 +1,11 @@
 """The page in a real browser: nothing missing, no error, no request, no sideways scroll on a phone."""
 
-import html as escaping
-import json
-import re
-import shutil
-import subprocess
-
 import pytest
+from browser import CHROMIUM, browse, look
 
 from qllmft.report import write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: the page is not seen in a browser")
-
-# the page stands in frames of a phone's and a desk's width, and is asked what it looks like
-LOOK = """<!DOCTYPE html><meta charset="utf-8"><body>%s<pre id="seen"></pre><script>
-addEventListener('load', () => {
-  const seen = [...document.querySelectorAll('iframe')].map(frame => {
-    const page = frame.contentDocument, root = page.documentElement;
-    const boxes = [...page.querySelectorAll('section, table, figure svg, pre')].filter(e => !e.closest('details'));
-    return {
-      width: frame.clientWidth,
-      scrollWidth: root.scrollWidth,
-      requests: frame.contentWindow.performance.getEntriesByType('resource').map(e => e.name),
-      empty: boxes.filter(e => { const b = e.getBoundingClientRect(); return b.width < 20 || b.height < 10; }).length,
-      boxes: boxes.length,
-      headings: [...page.querySelectorAll('h1, h2')].map(e => e.textContent),
-      scripts: page.scripts.length,
-      color: getComputedStyle(page.body).color,
-      background: getComputedStyle(page.body).backgroundColor,
-      label: getComputedStyle(page.querySelector('figure svg text')).fontSize,
-    };
-  });
-  document.getElementById('seen').textContent = JSON.stringify(seen);
-});
-</script></body>"""
-
-
-def browse(tmp_path, file, *more):
-    done = subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", *more, file.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def test_the_page_in_a_browser(make_run, tmp_path):
@@ -72,16 +19,7 @@ def test_the_page_in_a_browser(make_run, tmp_path):
     assert "<script" not in dom
     assert "<img" not in dom
 
-    content = escaping.escape(page.read_text(encoding="utf-8"), quote=True)
-    frames = "".join(
-        f'<iframe srcdoc="{content}" style="border:0;width:{w}px;height:900px"></iframe>' for w in (380, 1280)
-    )
-    look = tmp_path / "look.html"
-    look.write_text(LOOK % frames, encoding="utf-8")
-    dom = browse(tmp_path, look, "--dump-dom", "--window-size=1400,1000").stdout
-    found = re.search(r'<pre id="seen">(.*?)</pre>', dom, flags=re.DOTALL)
-    phone, desk = json.loads(escaping.unescape(found.group(1)))
-    assert (phone["width"], desk["width"]) == (380, 1280)
+    phone, desk = look(tmp_path, page)
     for seen in (phone, desk):
         assert seen["scrollWidth"] <= seen["width"]  # only tables and the circuit scroll, inside their boxes
         assert seen["requests"] == []

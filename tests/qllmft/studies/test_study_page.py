@@ -1,0 +1,97 @@
+"""The study's page: what it says, and how it looks in a real browser."""
+
+import re
+import shutil
+
+import pytest
+from browser import CHROMIUM, browse, look
+from tiny_studies import record, row
+
+from qllmft.config import BodyConfig, DataConfig
+from qllmft.errors import UserError
+from qllmft.studies import Published, write_study_report
+from qllmft.studies.figures import curves_svg, dots_svg
+from qllmft.studies.table import published, published_note, selection_note
+
+in_a_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium is not installed: the page is not seen in a browser"
+)
+HEADINGS = ["Results", "Comparisons", "Training", "Configuration", "Circuits", "Run it again"]
+
+
+@in_a_browser
+def test_the_page_in_a_browser(finished, tmp_path):
+    _, _, page = finished
+    done = browse(tmp_path, page, "--dump-dom")
+    assert "CONSOLE" not in done.stderr, done.stderr  # no error, no refused request
+    for piece in ("</html>", "○ 90.21", "qllmft study tiny --data &lt;texts&gt;", "scikit-learn", "1,538"):
+        assert piece in done.stdout, piece
+    # rows with their intervals, the subject's differences, loss and accuracy of both sides
+    assert done.stdout.count("<svg") == 1 + 1 + 4
+    for seen in look(tmp_path, page):
+        assert seen["scrollWidth"] <= seen["width"]  # only tables scroll, inside their boxes
+        assert (seen["requests"], seen["scripts"], seen["empty"]) == ([], 0, 0)
+        assert seen["headings"][1:] == HEADINGS
+
+
+def test_every_number_of_the_record_is_on_the_page(finished):
+    _, found, page = finished
+    html = page.read_text()
+    for measured in found.rows:
+        interval = measured.test_interval
+        assert f"{100 * interval.mean:.2f} ± {100 * interval.half_width:.2f}" in html
+        assert measured.label in html
+    for name, versions in found.versions.items():
+        assert f'<th scope="row">{name}</th><td>{versions[0]}</td>' in html
+    assert "paraphrase-mpnet-base-v2" in html  # hollow: it is said why
+    assert html.count('<td class="open">') + html.count('<td class="better">') + html.count('<td class="worse">') == 3
+
+
+def test_a_page_needs_its_runs(finished, tmp_path):
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    assert write_study_report(folder).read_bytes() == finished[2].read_bytes()
+    shutil.rmtree(folder / "runs" / finished[1].rows[0].runs[0])
+    with pytest.raises(UserError, match="row 'Single' is missing or not finished"):
+        write_study_report(folder)
+
+
+def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
+    single = row("Single", "subject", (0.7, 0.72), published=Published(90.21, 353, "II"))
+    other = record(single, row("SVC", "rival", (0.7, 0.75)))
+    assert published(single, other) == "○ 90.21"
+    assert "minilm on texts.tsv: the two columns are not to be held against each other" in published_note(other)
+    papers = {
+        "body": {"model": BodyConfig().model, "dimension": 768, "identity": ""},
+        "data": {**other.data, "source": DataConfig().source},
+    }
+    same = record(single, row("SVC", "rival", (0.7, 0.75)), **papers)
+    assert published(single, same) == "● 90.21"
+    assert "not to be held" not in published_note(same)
+    nothing = record(row("A", "subject", (0.7, 0.72)), row("B", "rival", (0.7, 0.75)))
+    assert published_note(nothing) == ""
+    assert "paper" not in dots_svg(nothing)
+    assert "paper" in dots_svg(other)
+
+
+def test_the_rule_of_selection_is_said():
+    rows = (row("A", "subject", (0.7, 0.72)), row("B", "rival", (0.7, 0.75)))
+    assert "highest validation accuracy" in selection_note(record(*rows))
+    assert "is the last one" in selection_note(record(*rows, select="last"))
+
+
+def test_markers_stand_where_the_numbers_are():
+    """The paper's marker and ours, read back from the SVG: a line through two known values gives the third."""
+    rows = [
+        row("A", "subject", (0.70, 0.72), published=Published(81.0, 1, "II")),
+        row("B", "rival", (0.60, 0.62), published=Published(91.0, 1, "II")),
+    ]
+    svg = dots_svg(record(*rows))
+    places = [float(x) for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*stroke: #c2410c', svg)]
+    assert len(places) >= 2
+    ours = [float(x) for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*fill: #0b5fa5', svg)]
+    scale = (places[1] - places[0]) / 10  # a point
+    assert any(abs(x - (places[0] - 10 * scale)) < 0.1 for x in ours)  # 71 is 10 points left of 81
+
+
+def test_a_curve_of_one_epoch_has_a_marker():
+    assert "<use" in curves_svg("one", "nats", {"a": [0.7]})

@@ -1,0 +1,127 @@
+"""The verdict on made-up tables of every outcome: it says what the tests imply, whoever wins."""
+
+import pytest
+from tiny_studies import record, row
+
+from qllmft.studies import compare, verdict
+from qllmft.studies.comparison import leading, limits
+from qllmft.studies.verdict import p_value, signed
+
+LOW = (0.700, 0.712, 0.705, 0.708, 0.698)
+HIGH = (0.760, 0.768, 0.766, 0.765, 0.757)
+BEST = (0.860, 0.869, 0.861, 0.867, 0.859)
+ODD = (0.790, 0.700, 0.760, 0.720, 0.780)
+
+
+def outcomes(found):
+    return [comparison.outcome for comparison in compare(found)]
+
+
+def test_a_win():
+    found = record(row("Multi", "subject", HIGH), row("SVC", "rival", LOW))
+    assert verdict(found) == (
+        "Multi beats SVC by 5.9 points [5.6, 6.1] on the test texts (5 seeds, paired t-test, p < 0.001)."
+    )
+
+
+def test_a_loss():
+    found = record(row("Multi", "subject", LOW), row("SVC", "rival", HIGH))
+    assert verdict(found) == (
+        "Multi loses to SVC by 5.9 points [5.6, 6.1] on the test texts (5 seeds, paired t-test, p < 0.001)."
+    )
+    assert outcomes(found) == ["worse"]
+
+
+def test_nothing_can_be_said():
+    sentence = verdict(record(row("Multi", "subject", ODD), row("SVC", "rival", HIGH)))
+    assert sentence.startswith("Nothing can be said about Multi against SVC: the difference is −1.3 points [−")
+    assert "p = 0." in sentence
+    assert "beats" not in sentence
+    assert "loses" not in sentence
+
+
+def test_validation_chooses_the_pair_and_the_test_set_does_not():
+    lucky = row("Lucky", "subject", HIGH, validation=(0.5,) * 5)
+    chosen = row("Chosen", "subject", LOW, validation=(0.9,) * 5)
+    rival, weak = row("SVC", "rival", HIGH, validation=(0.8,) * 5), row("NN", "rival", LOW, validation=(0.7,) * 5)
+    found = record(lucky, chosen, rival, weak)
+    assert [r.label for r in leading(found)] == ["Chosen", "SVC"]
+    assert verdict(found).startswith(
+        "Chosen (the quantum head that validation prefers) loses to SVC (the classical head that validation prefers) by"
+    )
+
+
+def test_of_equal_validation_the_smaller_one_is_taken():
+    same = (0.8,) * 5
+    large = row("Large", "subject", LOW, validation=same, parameters=900)
+    small = row("Small", "subject", LOW, validation=same, parameters=300)
+    assert leading(record(large, small, row("SVC", "rival", HIGH)))[0].label == "Small"
+
+
+def test_the_count_is_over_all_comparisons():
+    rivals = [row("SVC", "rival", ODD), row("NN", "rival", LOW), row("LR", "rival", HIGH), row("Best", "rival", BEST)]
+    found = record(row("A", "subject", HIGH), row("B", "subject", LOW), *rivals)
+    assert {comparison.subject for comparison in compare(found)} == {"A"}  # B is not what validation prefers
+    assert outcomes(found) == ["open", "better", "open", "worse"]  # A and LR are equal: the test is not defined
+    assert verdict(found).endswith("; of all 4 comparisons with a classical head it wins 1, loses 1, and 2 are open.")
+
+
+def test_the_correction_can_take_a_win_back():
+    """p = 0.02 alone is a win; beside two more comparisons it is not."""
+    near = tuple(a + d for a, d in zip(LOW, (0.004, 0.011, 0.016, 0.003, 0.012), strict=True))
+    alone = record(row("Q", "subject", near), row("SVC", "rival", LOW))
+    assert 0.01 < compare(alone)[0].p_holm < 0.05
+    assert "Q beats SVC" in verdict(alone)
+    others = [row(f"NN {i}", "rival", ODD, validation=(0.1,) * 5) for i in range(4)]
+    crowd = record(row("Q", "subject", near), row("SVC", "rival", LOW), *others)
+    assert "Nothing can be said about Q against SVC (the classical" in verdict(crowd)
+    low, _ = compare(crowd)[0].difference.interval
+    assert low > 0  # its own interval leaves out 0 all the same: that is said
+    assert any("may leave out 0 and the comparison still be open" in sentence for sentence in limits(crowd))
+
+
+def test_one_seed():
+    found = record(row("Multi", "subject", (0.9,)), row("SVC", "rival", (0.5,)))
+    assert verdict(found) == (
+        "Nothing can be said from one seed about Multi against SVC: the difference is +40.0 points on the test texts, "
+        "and there is no scatter to judge it by."
+    )
+    assert limits(found)[0].startswith("One seed")
+
+
+def test_no_scatter():
+    a = row("Multi", "subject", (0.9, 0.8, 0.85))
+    found = record(a, row("SVC", "rival", (0.8, 0.7, 0.75)))
+    assert verdict(found) == (
+        "Nothing can be said about Multi against SVC: the difference is +10.0 points with each of 3 seeds alike, "
+        "and the paired test is not defined."
+    )
+
+
+def test_groups_are_compared_within():
+    rows = [
+        row(f"{q} {s}", s, LOW if s == "rival" else HIGH, group=q) for q in ("10Q", "12Q") for s in ("subject", "rival")
+    ]
+    assert [(c.subject, c.rival) for c in compare(record(*rows))] == [
+        ("10Q subject", "10Q rival"),
+        ("12Q subject", "12Q rival"),
+    ]
+    assert "12Q rival" not in verdict(record(*rows))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "share nearly all test texts"),
+        ({"protocol": "given"}, "the test texts are the same"),
+        ({"protocol": "given", "redrawn": False}, "about initial weights alone"),
+    ],
+)
+def test_what_the_seeds_redraw_is_said(changes, words):
+    found = record(row("A", "subject", HIGH), row("B", "rival", LOW), **changes)
+    assert sum(words in sentence for sentence in limits(found)) == 1
+
+
+def test_numbers_in_words():
+    assert [signed(x) for x in (0.0123, -0.0123, -0.0001, 0.0)] == ["+1.2", "−1.2", "0.0", "0.0"]
+    assert [p_value(p) for p in (None, 0.0004, 0.0123, 0.321)] == ["no p", "p < 0.001", "p = 0.012", "p = 0.32"]
