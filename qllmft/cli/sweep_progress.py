@@ -57,6 +57,7 @@ class ConsoleSweepReporter(SweepReporter):
             TextColumn("{task.fields[fields]}"),
             console=self._console,
             disable=not self._console.is_terminal,
+            transient=True,
         ) as progress:
             self._progress = progress
             self._all = progress.add_task("sweep", total=1.0, fields="")
@@ -127,7 +128,8 @@ class ConsoleSweepReporter(SweepReporter):
         if done is not None:
             self._trials_done = done
         share = self._time_left.share(*(self._epochs or (None, 0.0)))
-        fields = f"{self._trials_done}/{self._plan.size}  best {100 * self._best:.2f} %{self._left()}"
+        best = f"  best {100 * self._best:.2f} %" if self._best else ""
+        fields = f"{self._trials_done}/{self._plan.size}{best}{self._left()}"
         self._progress.update(self._all, completed=share, fields=fields)
 
     _describe = ""

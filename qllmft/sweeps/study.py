@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
+QUEUE = 64  # waiting trials at a time
 PLAN = "plan"  # user attribute of the study
 # user attributes of a trial: identity of its configuration; who works on it; what came of it; what went wrong
 IDENTITY, POINT, WORKER, RESULT, ERROR = "identity", "point", "worker", "result", "error"
@@ -48,7 +50,7 @@ class Board:
 
     @property
     def missing(self) -> dict[str, Point]:
-        """Points by identity that are to be put in the queue (again)."""
+        """Points by identity that are to be put in the queue (again); all that are open, in their order."""
         if not self.plan.is_list:
             return {identity: trial.user_attrs[POINT] for identity, trial in self.lost.items()}
         there = {trial.user_attrs.get(IDENTITY) for trial in (*self.running.values(), *self.waiting.values())}
@@ -80,15 +82,18 @@ class StudyBook:
     """
 
     def __init__(self, storage: Storage, opened: RDBStorage, name: str, plan: Plan) -> None:
+        import optuna
+
         self.storage = storage
         self.name = name
         self.plan = plan
         self._opened = opened
+        self._cached = optuna.storages.get_storage(opened)  # finished trials are read once
         self._nameless_since: dict[int, float] = {}
 
     @classmethod
     def create(cls, storage: Storage, name: str, plan: Plan) -> StudyBook:
-        """Make the study, or take up the one that is there; its queue is complete afterwards.
+        """Make the study, or take up the one that is there, with its first trials in the queue.
 
         Raises:
             UserError: where the storage cannot be used, or holds another study of this name.
@@ -108,8 +113,8 @@ class StudyBook:
                     )
                 study.set_user_attr(PLAN, plan.model_dump(mode="json"))
                 board = book.board()
-                book.queue(board.missing)
                 book.queue({identity: trial.user_attrs[POINT] for identity, trial in board.failed.items()})
+                book.top_up(board)
         except BaseException:
             book.close()
             raise
@@ -156,7 +161,7 @@ class StudyBook:
             if self.plan.is_list
             else optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
         )
-        return optuna.load_study(study_name=self.name, storage=self._opened, sampler=sampler)
+        return optuna.load_study(study_name=self.name, storage=self._cached, sampler=sampler)
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, in the order of their numbers."""
@@ -167,6 +172,18 @@ class StudyBook:
         study = self.study()
         for identity, point in points.items():
             study.enqueue_trial(point, user_attrs={IDENTITY: identity, POINT: point})
+
+    def top_up(self, board: Board) -> bool:
+        """Put the next missing points in an empty queue; whether there were any.
+
+        A queue is read at every look at the study, so that it is kept short. Two workers may do this at the same time:
+        the later trials of a configuration are given up when they are taken.
+        """
+        missing = board.missing
+        if board.waiting or not missing:
+            return False
+        self.queue(dict(itertools.islice(missing.items(), QUEUE)))
+        return True
 
     def board(self) -> Board:
         """Where the study stands now."""

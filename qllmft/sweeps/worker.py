@@ -72,8 +72,7 @@ class Worker:
             while not self.halted():
                 self._recover()
                 board = self.book.board()
-                if board.missing:
-                    self.book.queue(board.missing)
+                if self.book.top_up(board):
                     continue
                 self.reporter.standing(board)
                 if board.finished:
@@ -144,6 +143,8 @@ class _Attempt:
             trial.set_user_attr(IDENTITY, identity)
         earlier = self._earlier(trial.number, identity)
         if earlier is not None and earlier.value is not None:
+            if self._plan.is_list:
+                raise TrialPruned("others have done it meanwhile")
             trial.set_user_attr(REUSED, earlier.number)
             return earlier.value
         try:

@@ -11,6 +11,7 @@ from small_sweeps import settings
 
 from qllmft.errors import UserError
 from qllmft.run import Accuracy
+from qllmft.sweeps import study as study_module
 from qllmft.sweeps import worker as loop
 from qllmft.sweeps.outcome import ranking
 from qllmft.sweeps.plan import make_plan
@@ -140,9 +141,10 @@ def test_an_error_stops_and_is_tried_again_by_the_next_sweep_only(tmp_path):
     assert set(execute.trained.values()) == {1}
 
 
-@pytest.mark.parametrize("sampler", ["grid", "tpe"])
-def test_many_workers_share_a_study(tmp_path, sampler):
-    """Four at a time, each with a connection and a presence of its own."""
+@pytest.mark.parametrize(("sampler", "queue"), [("grid", 64), ("grid", 2), ("tpe", 64)])
+def test_many_workers_share_a_study(tmp_path, monkeypatch, sampler, queue):
+    """Four at a time, each with a connection and a presence of its own; they may fill a short queue at the same time."""
+    monkeypatch.setattr(study_module, "QUEUE", queue)
     execute = Pretended(seconds=0.02)
     plan = plan_of(sampler, trials=12 if sampler == "tpe" else None)
     with opened(tmp_path, plan, execute) as (_, book):
