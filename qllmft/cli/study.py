@@ -146,7 +146,7 @@ def study_table(record: StudyRecord) -> Table:
     for column in ("parameters", "test, %", *(("paper, %", "paper's") if record.published else ())):
         shown.add_column(column, justify="right", no_wrap=True)
     for row in record.rows:
-        count = f"{row.published.parameters:,}" if row.published else ""
+        count = cells.published_parameters(row)
         test = cells.accuracy(row.test_interval)
         paper = (cells.published(row, record), count) if record.published else ()
         shown.add_row(row.label, cells.parameters(row), test, *paper)

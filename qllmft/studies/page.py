@@ -101,7 +101,7 @@ def _row(row: RowResult, record: StudyRecord) -> dict[str, Any]:
         "parameters": table.parameters(row),
         "n": len(row.test),
         "published": table.published(row, record),
-        "published_parameters": f"{row.published.parameters:,}" if row.published else "",
+        "published_parameters": table.published_parameters(row),
     }
 
 

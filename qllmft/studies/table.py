@@ -29,6 +29,12 @@ def parameters(row: RowResult) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
+def published_parameters(row: RowResult) -> str:
+    """The count that the paper prints; nothing where it prints none."""
+    count = row.published.parameters if row.published else None
+    return "" if count is None else f"{count:,}"
+
+
 def published(row: RowResult, record: StudyRecord) -> str:
     """``● 92.70``, or ``○ 92.70`` where body or texts are not the paper's; nothing where it prints none."""
     if row.published is None:
@@ -89,7 +95,7 @@ def markdown(record: StudyRecord, comparisons: Sequence[Comparison], verdict: st
         cells += [accuracy(row.test_interval)]
         cells += [accuracy(MeanInterval.of(row.test_exact)) if row.test_exact else ""] if exact else []
         if record.published:
-            cells += [published(row, record), f"{row.published.parameters:,}" if row.published else ""]
+            cells += [published(row, record), published_parameters(row)]
         lines.append(_line(cells))
     notes = [note for note in (published_note(record), selection_note(record)) if note]
     lines += ["", *notes, "", "## Comparisons, paired by seed", ""]
