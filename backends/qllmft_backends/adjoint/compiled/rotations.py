@@ -54,6 +54,20 @@ def _positive(c, s):
 
 
 @_jit
+def _place(coefficients, at, full, c, s, total, ones):
+    """Write the two registers of a rotation (cos c, sin s), and the product ``total`` after it."""
+    width, before, one = lanes(total.itemsize), load(total, 0), load(ones, 0)
+    if full:
+        store(coefficients, at, mul(before, c))
+        store(coefficients, at + width, mul(before, s))
+        store(total, 0, one)
+    else:
+        store(coefficients, at, one)
+        store(coefficients, at + width, div(s, c))
+        store(total, 0, mul(before, c))
+
+
+@_jit
 def forward_coefficients(sin, cos, start, coefficients, is_full, product):
     """Coefficients of a chunk's rotations, in forward order.
 
@@ -77,16 +91,8 @@ def forward_coefficients(sin, cos, start, coefficients, is_full, product):
         _by_lane(coefficients, at + width, sin, g, start, batch, zero)
         c, s = _positive(load(coefficients, at), load(coefficients, at + width))
         before = load(total, 0)
-        after = mul(before, c)
-        is_full[g] = any_below(c, smallest_cos) or any_below(after, smallest_product)
-        if is_full[g]:
-            store(coefficients, at, after)
-            store(coefficients, at + width, mul(before, s))
-            store(total, 0, load(ones, 0))
-        else:
-            store(coefficients, at, load(ones, 0))
-            store(coefficients, at + width, div(s, c))
-            store(total, 0, after)
+        is_full[g] = any_below(c, smallest_cos) or any_below(mul(before, c), smallest_product)
+        _place(coefficients, at, is_full[g], c, s, total, ones)
     product[:] = total[:batch]
 
 
@@ -115,13 +121,5 @@ def backward_coefficients(sin, cos, start, is_full, product, coefficients, squar
         c, s = _positive(load(coefficients, at), load(coefficients, at + width))
         before = load(total, 0)
         store(squares, g * width, mul(before, before))
-        after = mul(before, c)
-        if is_full[g]:
-            store(coefficients, at, after)
-            store(coefficients, at + width, mul(before, s))
-            store(total, 0, load(ones, 0))
-        else:
-            store(coefficients, at, load(ones, 0))
-            store(coefficients, at + width, div(s, c))
-            store(total, 0, after)
+        _place(coefficients, at, is_full[g], c, s, total, ones)
     product[:] = total[:batch]
