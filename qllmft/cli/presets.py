@@ -68,11 +68,8 @@ def presets(
         title = preset.title.rpartition(" (")[0] if preset.source else preset.title  # its tables have a column
         table.add_row(preset.name, ", ".join(preset.source) or OURS, shown, title)
     console.print(table, highlight=False)
-    console.print(
-        "Searches of tables VI to XVI: qllmft sweep --list; comparisons over several seeds: qllmft study --help.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print("Searches of tables VI to XVI: qllmft sweep --list.", highlight=False)
+    console.print("Comparisons over several seeds: qllmft study --help.", highlight=False)
 
 
 def _natural(name: str) -> list[str | int]:

@@ -143,10 +143,11 @@ def study_table(record: StudyRecord) -> Table:
         caption_justify="left",
     )
     shown.add_column("model", no_wrap=True)
-    for column in ("parameters", "test, %", "paper, %", "paper's"):
+    for column in ("parameters", "test, %", *(("paper, %", "paper's") if record.published else ())):
         shown.add_column(column, justify="right", no_wrap=True)
     for row in record.rows:
-        count = f"{row.published.parameters:,}" if row.published else ""
+        count = cells.published_parameters(row)
         test = cells.accuracy(row.test_interval)
-        shown.add_row(row.label, cells.parameters(row), test, cells.published(row, record), count)
+        paper = (cells.published(row, record), count) if record.published else ()
+        shown.add_row(row.label, cells.parameters(row), test, *paper)
     return shown

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from qllmft.paper import published
 from qllmft.studies.plan import Classical, Published, Row, Side, Study
 
 QUICK_EPOCHS = 40  # on 435 texts validation accuracy has passed its peak by then, at epochs 5 to 30
 
-_SINGLE = {10: ("II", 90.21, 353), 12: ("II", 90.99, 423), 14: ("III", 91.45, 493), 18: ("II", 91.75, 633)}
-_MULTI = {10: ("II", 92.04, 858), 14: ("II", 92.70, 886), 18: ("II", 92.18, 914)}
-_NN_HEAD = {0: (91.05, 1538), 48: (91.22, 37010), 96: (91.36, 74018), 144: (91.36, 111026), 192: (91.44, 148034)}
-_NN_ENCODER = {0: (91.92, 10866), 48: (92.08, 37698), 96: (91.46, 75282), 144: (92.13, 112866), 192: (91.93, 150450)}
-_CLASSICAL: dict[Classical, tuple[str, float, int]] = {
-    "svc": ("SVC", 89.56, 296),
-    "logistic_regression": ("Logistic regression", 89.06, 769),
+_CLASSICAL: dict[Classical, tuple[str, str]] = {
+    "svc": ("SVC", "svc"),
+    "logistic_regression": ("Logistic regression", "logistic-regression"),
 }
+_HIDDEN = (0, 48, 96, 144, 192)
+
+
+def _printed(preset: str) -> Published | None:
+    """What the paper prints of a preset's row; None where it has none."""
+    accuracy, parameters = published().accuracy(preset), published().parameters(preset)
+    if accuracy is None:
+        return None
+    count = None if parameters is None else int(parameters.value)
+    return Published(accuracy.value, count, accuracy.where.removeprefix("Table "))
+
+
+def _row(label: str, preset: str, side: Side) -> Row:
+    return Row(label, preset, side, _printed(preset))
 
 
 def _single(n_qubits: int, side: Side = "subject") -> Row:
-    found = _SINGLE.get(n_qubits)
-    published = Published(found[1], found[2], found[0]) if found else None
-    return Row(f"Single sQE {n_qubits}Q", f"single-{n_qubits}q", side, published)
+    return _row(f"Single sQE {n_qubits}Q", f"single-{n_qubits}q", side)
 
 
 def _multi(n_qubits: int) -> Row:
-    found = _MULTI.get(n_qubits)
-    published = Published(found[1], found[2], found[0]) if found else None
-    return Row(f"Multi sQE {n_qubits}Q", f"multi-{n_qubits}q", "subject", published)
+    return _row(f"Multi sQE {n_qubits}Q", f"multi-{n_qubits}q", "subject")
 
 
 def _layers(hidden: int) -> str:
@@ -35,24 +42,18 @@ def _layers(hidden: int) -> str:
 
 
 def _nn_heads() -> tuple[Row, ...]:
-    return tuple(
-        Row(f"NN head ({_layers(hidden)})", f"nn-head-{hidden}", "rival", Published(*found, "II"))
-        for hidden, found in _NN_HEAD.items()
-    )
+    return tuple(_row(f"NN head ({_layers(hidden)})", f"nn-head-{hidden}", "rival") for hidden in _HIDDEN)
 
 
 def _nn_encoders() -> tuple[Row, ...]:
-    return tuple(
-        Row(f"NN encoder ({_layers(hidden)})", f"nn-encoder-{hidden}", "rival", Published(*found, "III"))
-        for hidden, found in _NN_ENCODER.items()
-    )
+    return tuple(_row(f"NN encoder ({_layers(hidden)})", f"nn-encoder-{hidden}", "rival") for hidden in _HIDDEN)
 
 
 def _classical() -> tuple[Row, ...]:
     """SVC and logistic regression on the grids of tables VIII and IX, read from the runs of the smallest NN head."""
     return tuple(
-        Row(label, "nn-head-0", "rival", Published(accuracy, parameters, "II"), classical=name)
-        for name, (label, accuracy, parameters) in _CLASSICAL.items()
+        Row(label, "nn-head-0", "rival", _printed(preset), classical=name)
+        for name, (label, preset) in _CLASSICAL.items()
     )
 
 
@@ -65,7 +66,7 @@ def _noise(qubits: tuple[int, ...]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-_NO_LINEAR = Row("Single sQE 14Q, no final linear", "single-14q-no-linear", "rival", Published(91.70, 479, "IV"))
+_NO_LINEAR = _row("Single sQE 14Q, no final linear", "single-14q-no-linear", "rival")
 
 STUDIES = {
     study.name: study

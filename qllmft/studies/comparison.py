@@ -42,7 +42,7 @@ def compare(record: StudyRecord) -> list[Comparison]:
     that validation prefers is compared with every rival: comparing the other subjects too would only blunt these.
     """
     subjects = record.rows_of("subject")
-    if not any(row.group for row in record.rows):
+    if not record.grouped:
         subjects = [preferred(subjects)]
     pairs = [
         (subject, rival) for subject in subjects for rival in record.rows_of("rival") if subject.group == rival.group

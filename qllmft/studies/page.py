@@ -101,7 +101,7 @@ def _row(row: RowResult, record: StudyRecord) -> dict[str, Any]:
         "parameters": table.parameters(row),
         "n": len(row.test),
         "published": table.published(row, record),
-        "published_parameters": f"{row.published.parameters:,}" if row.published else "",
+        "published_parameters": table.published_parameters(row),
     }
 
 
@@ -120,8 +120,13 @@ def _comparison(comparison: Comparison) -> dict[str, str]:
 
 
 def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
-    """A figure for each subject; none where there is one seed."""
+    """A figure for each subject, or one where each has one rival; none where there is one seed."""
     figures: list[tuple[str, Markup]] = []
+    if len({c.subject for c in comparisons}) == len(comparisons) > 1:
+        if comparisons[0].difference.interval is None:
+            return []
+        values = [(c.difference.mean, c.difference.interval, c.outcome) for c in comparisons]
+        return [("Each", Markup(differences_svg([c.subject for c in comparisons], values, "differences")))]  # noqa: S704
     for subject in dict.fromkeys(c.subject for c in comparisons):
         own = [c for c in comparisons if c.subject == subject]
         if all(c.difference.interval is None for c in own):

@@ -26,12 +26,12 @@ class Published:
 
     Attributes:
         accuracy: the paper's "maximum accuracy" over its sweep, in percent.
-        parameters: as printed beside it.
+        parameters: as printed beside it; None where it is not.
         table: "II", "III" or "IV".
     """
 
     accuracy: float
-    parameters: int
+    parameters: int | None
     table: str
 
 

@@ -109,6 +109,16 @@ class StudyRecord:
         """The body as tables name it, with what it learned."""
         return body_name(self.body)
 
+    @property
+    def grouped(self) -> bool:
+        """Whether rows are compared within groups."""
+        return any(row.group for row in self.rows)
+
+    @property
+    def published(self) -> bool:
+        """Whether the paper prints a number for any row."""
+        return any(row.published for row in self.rows)
+
     def rows_of(self, side: Side) -> list[RowResult]:
         """The rows of one side."""
         return [row for row in self.rows if row.side == side]

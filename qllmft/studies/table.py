@@ -29,6 +29,12 @@ def parameters(row: RowResult) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
+def published_parameters(row: RowResult) -> str:
+    """The count that the paper prints; nothing where it prints none."""
+    count = row.published.parameters if row.published else None
+    return "" if count is None else f"{count:,}"
+
+
 def published(row: RowResult, record: StudyRecord) -> str:
     """``● 92.70``, or ``○ 92.70`` where body or texts are not the paper's; nothing where it prints none."""
     if row.published is None:
@@ -60,10 +66,9 @@ def selection_note(record: StudyRecord) -> str:
         "validation loss",
         "last": "The epoch of each run is the last one",
     }[record.select]
-    return (
-        f"{rule}; settings of SVC and logistic regression are chosen on the validation texts too. The test texts are "
-        "read once a run, for what was chosen."
-    )
+    fitted = [row.label for row in record.rows if not row.epochs]
+    rivals = f"; settings of {' and '.join(fitted)} are chosen on the validation texts too" if fitted else ""
+    return f"{rule}{rivals}. The test texts are read once a run, for what was chosen."
 
 
 def markdown(record: StudyRecord, comparisons: Sequence[Comparison], verdict: str) -> str:
@@ -72,7 +77,7 @@ def markdown(record: StudyRecord, comparisons: Sequence[Comparison], verdict: st
     sizes = record.data["sizes"]
     head = ["model", "parameters", "seeds", "validation, %", "test, % (± 95 % interval)"]
     head += ["test without noise, %"] if exact else []
-    head += ["paper, %", "paper's parameters"]
+    head += ["paper, %", "paper's parameters"] if record.published else []
     lines = [
         f"# Study {record.study}",
         "",
@@ -89,7 +94,8 @@ def markdown(record: StudyRecord, comparisons: Sequence[Comparison], verdict: st
         cells = [row.label, parameters(row), str(len(row.test)), accuracy(row.validation_interval, 1)]
         cells += [accuracy(row.test_interval)]
         cells += [accuracy(MeanInterval.of(row.test_exact)) if row.test_exact else ""] if exact else []
-        cells += [published(row, record), f"{row.published.parameters:,}" if row.published else ""]
+        if record.published:
+            cells += [published(row, record), published_parameters(row)]
         lines.append(_line(cells))
     notes = [note for note in (published_note(record), selection_note(record)) if note]
     lines += ["", *notes, "", "## Comparisons, paired by seed", ""]

@@ -76,7 +76,8 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) < 2:
         return ""
     count = Counter(comparison.outcome for comparison in comparisons)
+    whose = f"of a {record.subject} with a {record.rival}" if record.grouped else f"with a {record.rival}"
     return (
-        f"; of all {len(comparisons)} comparisons with a {record.rival} it wins {count['better']}, loses "
-        f"{count['worse']}, and {count['open']} are open"
+        f"; of all {len(comparisons)} comparisons {whose} it wins {count['better']}, loses {count['worse']}, and "
+        f"{count['open']} are open"
     )

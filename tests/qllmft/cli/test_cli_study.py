@@ -68,7 +68,10 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
         ("10Q, high noise", 2, 2),
     ]
     assert "<svg" in (tmp_path / "study" / "noise.svg").read_text()
-    assert "without noise, %" in (tmp_path / "study" / "report.html").read_text()
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert "without noise, %" in page
+    assert page.count("<svg") == 1 + 1 + 4  # both noises' differences in one figure
+    assert "paper, %" not in page + output + (tmp_path / "study" / "table.md").read_text()  # it prints no numbers
     assert "The figure is" in output
 
 

@@ -186,6 +186,17 @@ def test_killed_it_goes_on_to_the_same_bits(corpus, tiny_bert, tmp_path, monkeyp
     assert [m.epoch for m in ours.folder.metrics()] == [1, 2, 3]
 
 
+def test_without_the_test_set_first_it_ends_as_the_whole_run_does(corpus, tiny_bert, tmp_path, kind):
+    config, watcher = run_config(corpus, tiny_bert, **KINDS[kind]), Watcher()
+    first = run_experiment(config, tmp_path / "run", watcher, read_test=False)
+    assert {total for total, _ in watcher.embedded} == {40}, "training and validation texts alone"
+    assert not any("test" in row for row in first.result["models"])
+    again = run_experiment(config, tmp_path / "run")
+    whole = run_experiment(config, tmp_path / "whole")
+    assert without_seconds(again.result) == without_seconds(whole.result)
+    assert [m.epoch for m in again.folder.metrics()] == [1, 2, 3], "nothing is trained twice"
+
+
 def test_a_finished_contrastive_step_is_not_made_again(corpus, tiny_bert, tmp_path, monkeypatch):
     class Stop(Reporter):
         def embedding(self, total, body):

@@ -97,3 +97,12 @@ def test_a_command_makes_the_experiment():
     assert experiment.command("--seed 1") == (
         "qllmft train --preset single-14q --set model.main_layers=5 --set model.final_linear=false --seed 1"
     )
+
+
+def test_a_body_that_learns_is_an_experiment_of_its_own(made_run, measured):
+    made_run("upper-bound", 930)
+    made_run("nn-head-0", 900)
+    (bound,) = measured("upper-bound")
+    assert bound.chosen.test.mean == 0.93
+    (frozen,) = measured("nn-head-0")
+    assert frozen.chosen.test.mean == 0.9

@@ -74,7 +74,7 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
 
 
 def test_the_rule_of_selection_is_said():
-    rows = (row("A", "subject", (0.7, 0.72)), row("B", "rival", (0.7, 0.75)))
+    rows = (row("A", "subject", (0.7, 0.72)), row("SVC", "rival", (0.7, 0.75)))
     assert "highest validation accuracy" in selection_note(record(*rows))
     assert "is the last one" in selection_note(record(*rows, select="last"))
 

@@ -143,7 +143,7 @@ def test_an_error_stops_and_is_tried_again_by_the_next_sweep_only(tmp_path):
 
 @pytest.mark.parametrize(("sampler", "queue"), [("grid", 64), ("grid", 2), ("tpe", 64)])
 def test_many_workers_share_a_study(tmp_path, monkeypatch, sampler, queue):
-    """Four at a time, each with a connection and a presence of its own; a short queue they fill at the same time."""
+    """Four at a time, each with a connection and a presence of its own; they may fill a short queue at once."""
     monkeypatch.setattr(study_module, "QUEUE", queue)
     execute = Pretended(seconds=0.02)
     plan = plan_of(sampler, trials=12 if sampler == "tpe" else None)
