@@ -5,7 +5,7 @@ import os
 import pytest
 from small_sweeps import write_texts
 
-collect_ignore = ["conftest.py", "sweep_process.py"]
+collect_ignore = ["conftest.py", "sweep_process.py", "ray_process.py"]
 
 
 @pytest.fixture(scope="session")
