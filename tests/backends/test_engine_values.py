@@ -11,6 +11,7 @@ from reference_circuits import every_gate, expectations_by_statevector, masks_of
 
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint import engine as engine_module
+from qllmft_circuits import head_circuit
 
 PRECISIONS = [("float32", 1e-5), ("float64", 1e-10)]
 BATCH_SIZES = (1, 2, 3, 5, 8, 9, 16, 17)
@@ -125,3 +126,26 @@ def test_any_short_circuit_on_any_start_has_the_statevectors_values(gates, sampl
     operators = [z_string(mask, 4) for mask in masks]
     expected = expectations_by_statevector(circuit, np.empty((samples, 0)), operators, amplitudes)
     np.testing.assert_allclose(answer, expected, atol=1e-10)
+
+
+@pytest.mark.parametrize(("n_qubits", "together"), [(10, 8), (17, 8), (18, 4), (19, 2), (20, 1), (24, 1)])
+def test_large_states_go_through_in_small_chunks(n_qubits, together):
+    engine = AdjointEngine(lower(head_circuit(n_qubits)), np.array([1]))
+    assert engine._samples_per_chunk(16) == together
+    assert engine._samples_per_chunk(1) == 1
+
+
+@pytest.mark.parametrize("together", [1, 2, 4])
+def test_small_chunks_change_no_value_and_no_gradient(together, monkeypatch):
+    program = lower(head_circuit(6, 2))
+    angles = np.random.default_rng(1).uniform(-np.pi, np.pi, (7, program.n_angles))
+    cotangent = np.random.default_rng(2).normal(size=(7, 6))
+    answers = []
+    for size in (engine_module.CHUNK_BYTES, together * 4 << 6):
+        monkeypatch.setattr(engine_module, "CHUNK_BYTES", size)
+        engine = AdjointEngine(program, 1 << np.arange(6))
+        values, tape = engine.forward(angles)
+        assert len(tape.product) == -(-7 // (8 if not answers else together))
+        answers.append((values, engine.vjp(tape, cotangent)[0]))
+    np.testing.assert_allclose(answers[1][0], answers[0][0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(answers[1][1], answers[0][1], rtol=0, atol=1e-5)

@@ -20,6 +20,8 @@ from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
 SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
+# From 18 qubits on a chunk has fewer samples: state and co-state of two chunks then stay in a third-level cache.
+CHUNK_BYTES = 4 * 2**20
 EVALUATION_BYTES = 64 * 2**20  # states held at once where no gradient will be asked for
 KEPT_BYTES = 16 * 2**20  # states of other batch sizes that are kept for their next pass
 _MAX_QUBITS = 30
@@ -222,8 +224,9 @@ class AdjointEngine:
     # --- plans and memory -------------------------------------------------------------------------------------------
 
     def _samples_per_chunk(self, samples: int) -> int:
-        """L: a power of two up to 8, and enough to fill one register."""
-        wanted = min(SAMPLES_PER_CHUNK, 1 << max(0, samples - 1).bit_length())
+        """L: a power of two up to 8, few enough for the cache, and enough to fill one register."""
+        fitting = max(1, CHUNK_BYTES // self._itemsize >> self.program.n_qubits)
+        wanted = min(SAMPLES_PER_CHUNK, fitting, 1 << max(0, samples - 1).bit_length())
         return int(max(wanted, self._width >> self.program.n_qubits))
 
     def _plan(self, batch: int) -> _Plan:
