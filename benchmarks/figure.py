@@ -79,8 +79,9 @@ def panel(axes: Axes, lines: dict[str, Line], workload: str, peak_gflops: float 
     if peak_gflops:
         limit = limit_of(workload, sizes, peak_gflops)
         axes.plot(sizes, limit, color="#777777", linestyle=(0, (4, 3)), linewidth=1.2)
-        where = {"xy": (sizes[-1], limit[-1]), "xytext": (-4, -12), "textcoords": "offset points"}
-        axes.annotate("arithmetic peak of this machine", **where, ha="right", va="top", color="#777777", fontsize=8)
+        middle = len(sizes) // 2
+        where = {"xy": (sizes[middle], limit[middle]), "xytext": (8, -6), "textcoords": "offset points"}
+        axes.annotate("arithmetic peak of this machine", **where, ha="left", va="top", color="#777777", fontsize=8)
     axes.set_title(TITLES[workload], loc="left", fontsize=11)
     axes.set_xlabel("qubits")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)

@@ -15,13 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import torch
 from qllmft.config import ModelConfig, NoiseConfig
 from qllmft.heads import QuantumHead, build_classifier, reseed
+from qllmft.training import step_of
 from qllmft_backends import create
 from qllmft_backends.noise import PRESETS
 
@@ -51,20 +52,21 @@ def make_step(n_qubits: int, noise: NoiseConfig, *, head_only: bool) -> Callable
     backend = create("adjoint", noise.backend_options)
     generator = torch.Generator().manual_seed(0)
     if head_only:
-        model: torch.nn.Module = torch.nn.Sequential(QuantumHead(n_qubits, backend=backend, generator=generator))
+        head = QuantumHead(n_qubits, backend=backend, generator=generator)
+        model: torch.nn.Module = torch.nn.Sequential(head, torch.nn.Linear(n_qubits, 2))
         x = torch.randn(BATCH, n_qubits, generator=generator, requires_grad=True)
     else:
         model = build_classifier(ModelConfig(n_qubits=n_qubits), DIMENSION, 2, backend=backend)
         x = torch.randn(BATCH, DIMENSION, generator=generator)
     reseed(model, 0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     labels = torch.arange(BATCH) % 2
+    way = ExitStack().enter_context(step_of(model))
+    optimizer = torch.optim.Adam(way.parameters(), lr=1e-3, fused=True)
+    inputs = way.inputs(x)
 
     def step() -> None:
-        loss = torch.nn.functional.cross_entropy(model(x)[:, :2], labels)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        way.gradient(inputs, labels)
+        way.move(optimizer)
 
     return step
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +18,7 @@ from qllmft.heads import build_classifier
 from qllmft.training import PAPER_STEPS, one_torch_thread, step_of
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.compiled.peak import multiply_add, rotate
-from qllmft_backends.adjoint.workers import for_each, thread_count
+from qllmft_backends.adjoint.team import thread_count
 from qllmft_circuits import encoder_circuit, head_circuit
 
 Workload = Literal["enc", "head"]
@@ -71,20 +72,26 @@ class Timing:
 def measure_peaks() -> Peaks:
     """Measure the machine; about a second."""
     threads = thread_count()
+    with ThreadPoolExecutor(threads) as pool:
+        return _peaks(threads, lambda work: list(pool.map(work, range(threads))))
+
+
+def _peaks(threads: int, on_each: Callable[[Callable[[int], object]], object]) -> Peaks:
+    """The same; ``on_each`` calls its argument with 0, 1, ... on a thread each."""
     registers = np.full((threads, 14 * 16), 1.0, np.float32)
     repeats = 2_000_000
-    seconds = _best(lambda: for_each(threads, lambda i: multiply_add(registers[i], repeats)))
+    seconds = _best(lambda: on_each(lambda i: multiply_add(registers[i], repeats)))
     multiply_adds = threads * repeats * 24 * 16 / seconds / 1e9
     cached = np.full((threads, 4096), 1.0, np.float32)  # 16 KiB
-    seconds = _best(lambda: for_each(threads, lambda i: rotate(cached[i], 20_000)))
+    seconds = _best(lambda: on_each(lambda i: rotate(cached[i], 20_000)))
     rotations = threads * 20_000 * 4096 * 2 / seconds / 1e9
     source = np.ones((threads, 32 * 2**20), np.float32)
     target = np.empty_like(source)
-    seconds = _best(lambda: for_each(threads, lambda i: np.copyto(target[i], source[i])))
+    seconds = _best(lambda: on_each(lambda i: np.copyto(target[i], source[i])))
     return Peaks(multiply_adds, rotations, 2 * source.nbytes / seconds / 1e9)
 
 
-def _best(work: Callable[[], None], times: int = 4) -> float:
+def _best(work: Callable[[], object], times: int = 4) -> float:
     """Seconds of the fastest of some runs, the first not counted."""
     work()
     seconds = []

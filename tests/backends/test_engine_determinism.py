@@ -1,13 +1,10 @@
-"""The same bits on one thread or several, in whatever order the chunks are taken, and again when repeated."""
-
-from concurrent.futures import ThreadPoolExecutor
+"""The same bits on one thread or several, and again when repeated."""
 
 import numpy as np
 import pytest
 from reference_circuits import every_gate, masks_of_every_weight
 
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint import engine as engine_module
 
 SAMPLES = 67  # nine chunks, the last one padded
 
@@ -23,16 +20,6 @@ def answers(shared: bool) -> list[bytes]:
     return [array.tobytes() for array in (values, *gradients)]
 
 
-def backwards(count, work) -> None:
-    for i in reversed(range(count)):
-        work(i)
-
-
-def all_at_once(count, work) -> None:
-    with ThreadPoolExecutor(count) as pool:
-        list(pool.map(work, range(count)))
-
-
 @pytest.mark.parametrize("shared", [False, True])
 def test_the_number_of_threads_leaves_no_trace(shared, monkeypatch):
     found = []
@@ -40,11 +27,3 @@ def test_the_number_of_threads_leaves_no_trace(shared, monkeypatch):
         monkeypatch.setenv("QLLMFT_THREADS", threads)
         found.append(answers(shared))
     assert found.count(found[0]) == len(found)
-
-
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("schedule", [backwards, all_at_once])
-def test_the_order_of_the_chunks_leaves_no_trace(shared, schedule, monkeypatch):
-    expected = answers(shared)
-    monkeypatch.setattr(engine_module, "for_each", schedule)
-    assert answers(shared) == expected

@@ -47,6 +47,12 @@ def take_time(arguments, chunk):
         work[chunk] = 0
 
 
+@pytest.fixture(autouse=True)
+def asked_anew():
+    yield
+    team._thread_count.cache_clear()
+
+
 @pytest.fixture
 def two_threads(monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", "2")
@@ -198,3 +204,37 @@ def test_a_forked_child_has_a_team_of_its_own():
     environment = os.environ | {"QLLMFT_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", FORK], env=environment, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("text", "threads"), [("1", 1), ("3", 3), ("16", 16)])
+def test_the_environment_sets_the_number_of_threads(text, threads, monkeypatch):
+    monkeypatch.setenv("QLLMFT_THREADS", text)
+    assert team.thread_count() == threads
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_otherwise_it_is_the_processors_that_this_process_may_run_on(text, monkeypatch):
+    monkeypatch.setattr(team.os, "sched_getaffinity", lambda pid: {2, 5, 7}, raising=False)
+    team._thread_count.cache_clear()
+    monkeypatch.delenv("QLLMFT_THREADS", raising=False)
+    if text is not None:
+        monkeypatch.setenv("QLLMFT_THREADS", text)
+    assert team.thread_count() == 3
+
+
+def test_a_system_without_affinities_counts_all_its_processors(monkeypatch):
+    monkeypatch.delenv("QLLMFT_THREADS", raising=False)
+    monkeypatch.delattr(team.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(team.os, "cpu_count", lambda: 6)
+    team._thread_count.cache_clear()
+    assert team.thread_count() == 6
+    monkeypatch.setattr(team.os, "cpu_count", lambda: None)
+    team._thread_count.cache_clear()
+    assert team.thread_count() == 1
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²"])
+def test_a_bad_number_of_threads_is_refused_with_the_remedy(text, monkeypatch):
+    monkeypatch.setenv("QLLMFT_THREADS", text)
+    with pytest.raises(ValueError, match=f"QLLMFT_THREADS is '{text}', expected a positive whole number; unset it"):
+        team.run_job(2, lambda board, turns: True)

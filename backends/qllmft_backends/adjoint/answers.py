@@ -51,7 +51,7 @@ def noisy_expectations(
         if noise.shot_model == "gaussian":
             parts.append(_by_passes(engine, frames, noise, sums, part, int(stream(seed, number).integers(2**63))))
         else:
-            drawn = _draw(frames, noise, len(part) * runs, stream(seed, number, 0))
+            drawn = _draw(frames, noise, len(part) * runs, int(stream(seed, number, 0).integers(2**63)))
             answer = _by_counts if noise.shot_model == "multinomial" else _by_trajectories
             parts.append(answer(engine, noise, sums, part, drawn, runs, stream(seed, number, 1)))
     none = np.empty((0, len(sums.coefficients)))
@@ -59,9 +59,9 @@ def noisy_expectations(
     return Expectations(np.concatenate(means), np.concatenate(errors))
 
 
-def _draw(frames: FrameProgram, noise: CircuitNoise, count: int, rng: np.random.Generator) -> Trajectories:
+def _draw(frames: FrameProgram, noise: CircuitNoise, count: int, seed: int) -> Trajectories:
     if noise.has_gate_noise:
-        return frames.draw(noise.gates, count, rng)
+        return frames.draw(noise.gates, count, seed)
     none = np.empty(0, np.int64)
     return Trajectories(count, none, np.empty((0, frames.n_angles), np.int8), none)
 

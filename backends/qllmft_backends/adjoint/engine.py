@@ -15,7 +15,6 @@ from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.schedule import Schedule, make_schedule
 from qllmft_backends.adjoint.shots import GaussianShots
 from qllmft_backends.adjoint.team import Board, run_job
-from qllmft_backends.adjoint.workers import for_each
 from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
@@ -205,14 +204,13 @@ class AdjointEngine:
         noise = self._take(len(states), plan.batch) if shots else self._none(len(states))
         scale = np.array([shots.count**-0.5 if shots else 0.0], self.dtype)
         out = np.empty((samples, self.masks.size), self.dtype)
-        if shots:
-            for_each(len(states), lambda chunk: shots.fill(chunk, noise[chunk, :size]))
+        stream = np.array(shots.stream if shots else (), np.int64)
 
         def run(board: Board, turns: int) -> bool:
             done: bool = passes.forward(
                 board, turns, self._functions[0], states, size, plan.batch, tape.amplitudes, self.program.ops,
                 plan.forward, tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
-                tape.is_full, tape.product, noise, scale, out,
+                tape.is_full, tape.product, noise, scale, stream, out,
             )  # fmt: skip
             return done
 

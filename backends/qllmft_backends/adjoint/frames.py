@@ -52,6 +52,14 @@ class Trajectories:
         """(K, T): ±1, what multiplies ⟨Z-string⟩ of ``masks`` (T,) in the runs with an error."""
         return np.asarray(1.0 - 2.0 * (np.bitwise_count(self.flips[:, None] & masks) & 1))
 
+    def sign_strings(self, values: NDArray[np.floating], masks: NDArray[np.int64]) -> None:
+        """The same on (N, T) values of all runs, in place."""
+        kernels.sign_strings(values, self.rows, self.flips, masks)
+
+    def sign_angles(self, angles: NDArray[np.floating]) -> None:
+        """Multiply (N, G) angles, or a gradient by them, with the runs' signs, in place."""
+        kernels.sign_angles(angles, self.rows, self.signs)
+
 
 @dataclass(frozen=True)
 class FrameProgram:
@@ -66,10 +74,9 @@ class FrameProgram:
     n_angles: int
 
     @cached_property
-    def _of_width(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The gates on one qubit, and those on two."""
-        two = self.gates[:, 2] >= 0
-        return np.flatnonzero(~two), np.flatnonzero(two)
+    def _is_on_two(self) -> NDArray[np.int64]:
+        """(N,) 1 for gates on two qubits, else 0."""
+        return (self.gates[:, 2] >= 0).astype(np.int64)
 
     @classmethod
     def of(cls, circuit: QuantumCircuit) -> FrameProgram:
@@ -84,21 +91,28 @@ class FrameProgram:
             slots += name in ("ry", "h")  # H is Z, then R_Y(π/2), to the engine; a frame passes it as the Clifford gate
         return cls(np.array(gates, np.int32).reshape(-1, 4), slots)
 
-    def draw(self, noise: GateNoise, count: int, rng: np.random.Generator) -> Trajectories:
-        """Draw ``count`` runs: after each gate, with the noise's probability, one of the Paulis but the identity."""
-        rows, places, paulis = [], [], []
-        for width, of_width in enumerate(self._of_width, start=1):
-            sites = count * of_width.size
-            hits = int(rng.binomial(sites, pauli_error_probability(noise.rate(width), width)))
-            if hits:
-                site = rng.choice(sites, hits, replace=False, shuffle=False)
-                rows.append(site // of_width.size)
-                places.append(of_width[site % of_width.size])
-                paulis.append(rng.integers(1, 4**width, hits))
-        if not rows:
-            none = np.empty(0, np.int64)
-            return Trajectories(count, none, np.empty((0, self.n_angles), np.int8), none)
-        return self.push(count, np.concatenate(rows), np.concatenate(places), np.concatenate(paulis))
+    def errors(
+        self, noise: GateNoise, count: int, seed: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Errors of ``count`` runs: after each gate, with the noise's probability, a Pauli that is not the identity.
+
+        Args:
+            noise: the rates.
+            count: N.
+            seed: 64 bits; the same one gives the same errors.
+
+        Returns:
+            (E,) runs, gates and Paulis, as `push` takes them.
+        """
+        probabilities = [pauli_error_probability(noise.rate(width), width) for width in (1, 2)]
+        thresholds = np.rint(np.array(probabilities) * 2.0**32).astype(np.int64)[self._is_on_two]
+        low, high = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32 & 0xFFFFFFFF)
+        rows, places, paulis = kernels.draw_errors(self.gates, thresholds, count, low, high)
+        return rows, places, paulis
+
+    def draw(self, noise: GateNoise, count: int, seed: int) -> Trajectories:
+        """``count`` random runs; see `errors`."""
+        return Trajectories(count, *kernels.push(self.gates, self.n_angles, *self.errors(noise, count, seed)))
 
     def push(
         self, count: int, rows: NDArray[np.int64], places: NDArray[np.int64], paulis: NDArray[np.int64]
@@ -111,14 +125,6 @@ class FrameProgram:
             places: (E,) the gate that it follows, an index of ``gates``; one error a run and gate at most.
             paulis: (E,) 1..15: bits 0 and 1 are x and z on the gate's first qubit, bits 2 and 3 on its second.
         """
-        order = np.argsort(rows * len(self.gates) + places)  # half the time of lexsort and unique
-        rows = rows[order]
-        is_first = np.ones(rows.size, np.bool_)
-        np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
-        starts = np.flatnonzero(is_first)
-        hit = rows[starts]
-        signs = np.ones((hit.size, self.n_angles), np.int8)
-        flips = np.zeros(hit.size, np.int64)
-        bounds = np.append(starts, rows.size)
-        kernels.walk(self.gates, bounds, places[order].astype(np.int64), paulis[order].astype(np.int64), signs, flips)
-        return Trajectories(count, hit.astype(np.int64), signs, flips)
+        order = np.lexsort((places, rows))
+        ordered = (np.ascontiguousarray(column[order], np.int64) for column in (rows, places, paulis))
+        return Trajectories(count, *kernels.push(self.gates, self.n_angles, *ordered))

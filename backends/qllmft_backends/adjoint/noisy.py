@@ -130,10 +130,10 @@ class NoisyPass:
         if self.noise.gates.readout_error:
             weights = weights * readout_factors(self.noise.gates, self.engine.masks)
         if tape.runs is not None:
-            weights[tape.runs.rows] *= tape.runs.string_signs(self.engine.masks)
+            tape.runs.sign_strings(weights, self.engine.masks)
         gradient, _ = self.engine.vjp(tape.engine, weights)
         if tape.runs is not None:
-            gradient[tape.runs.rows] *= tape.runs.signs
+            tape.runs.sign_angles(gradient)
         return gradient if count == 1 else gradient.reshape(tape.shape[0], count, -1).sum(axis=1), None
 
     # --- parts --------------------------------------------------------------------------------------------------------
@@ -149,11 +149,11 @@ class NoisyPass:
         drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
         if not self.noise.has_gate_noise:
             return drawn, None
-        runs = self.frames.draw(self.noise.gates, len(drawn), stream(self.seed, 0))
+        runs = self.frames.draw(self.noise.gates, len(drawn), self.seed)
         if not runs.rows.size:
             return drawn, None
         drawn = np.array(drawn)
-        drawn[runs.rows] *= runs.signs
+        runs.sign_angles(drawn)
         return drawn, runs
 
     def _shots(self) -> GaussianShots | None:
@@ -169,7 +169,7 @@ class NoisyPass:
         (1 - f²z²)/S, independently for strings on different qubits: by (1 - f²)/S.
         """
         if runs is not None:
-            values[runs.rows] *= runs.string_signs(self.engine.masks)
+            runs.sign_strings(values, self.engine.masks)
         if not self.noise.gates.readout_error:
             return values
         factors = readout_factors(self.noise.gates, self.engine.masks)

@@ -20,8 +20,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.compiled.normals import fill_normal
-
 
 @dataclass(frozen=True)
 class GaussianShots:
@@ -37,10 +35,10 @@ class GaussianShots:
     seed: int
     first_chunk: int = 0
 
-    def fill(self, chunk: int, out: NDArray[np.floating]) -> None:
-        """Overwrite ``out``, contiguous, with the ε of a chunk. It releases the GIL."""
-        low, high = self.seed & 0xFFFFFFFF, self.seed >> 32 & 0xFFFFFFFF
-        fill_normal(np.uint32(low), np.uint32(high), np.uint32(self.first_chunk + chunk), out)
+    @property
+    def stream(self) -> tuple[int, int, int]:
+        """What `fill_normal` draws the ε of the pass's first chunk from: the words of its key, and the stream."""
+        return self.seed & 0xFFFFFFFF, self.seed >> 32 & 0xFFFFFFFF, self.first_chunk
 
     def after(self, chunks: int) -> GaussianShots:
         """The same, for the part of the pass that begins ``chunks`` later."""

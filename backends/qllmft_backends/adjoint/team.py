@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled.sharing import BOARD, all_done, job_number, serve
-from qllmft_backends.adjoint.workers import thread_count
 
 Board = NDArray[np.int64]
 AWAKE_S = 500e-6  # how long a helper waits awake; longer than what a training step does between two passes
@@ -26,6 +25,27 @@ ASLEEP_S = 0.1  # for how long a helper that shared its core sleeps after every 
 _OWN_SHARE = 0.8  # of the time, without which a core counts as shared
 _JOBS = 200  # after which a helper looks at that
 _POLL_S = 50e-6  # between two looks at a chunk that a helper has begun and not finished
+
+
+def thread_count() -> int:
+    """Threads that the engine uses: ``QLLMFT_THREADS``, else the processors that this process may run on.
+
+    Raises:
+        ValueError: where ``QLLMFT_THREADS`` is not a positive number.
+    """
+    return _thread_count(os.environ.get("QLLMFT_THREADS", ""))
+
+
+@cache
+def _thread_count(text: str) -> int:
+    """The same, asked once: a pass over a small circuit takes less time than a few questions to the system."""
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(
+                f"QLLMFT_THREADS is {text!r}, expected a positive whole number; unset it to use all cores."
+            )
+        return int(text)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Helper(threading.Thread):

@@ -7,6 +7,7 @@ from scipy.stats import chi2
 
 from qllmft_backends import create
 from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.engine import Tape
 from qllmft_backends.adjoint.noisy import CircuitNoise
 from qllmft_backends.adjoint.shots import GaussianShots, draw_outcomes, flip_bits
@@ -34,7 +35,8 @@ def epsilons(shots: GaussianShots, engine: AdjointEngine, batch: int) -> np.ndar
     parts = []
     for chunk in range(-(-batch // size)):
         drawn = np.empty(2**n * size, engine.dtype)
-        shots.fill(chunk, drawn)
+        low, high, first = shots.stream
+        fill_normal(np.uint32(low), np.uint32(high), np.uint32(first + chunk), drawn)
         parts.append(drawn.reshape(2**n, size).T)
     return np.concatenate(parts)[:batch]
 

@@ -77,7 +77,7 @@ def test_the_dtype_changes_nothing_but_the_dtype():
 def test_a_part_of_a_pass_has_the_numbers_of_the_whole():
     shots, size = GaussianShots(8, seed=2**40 + 7), 64
     whole, part = np.empty(size, np.float32), np.empty(size, np.float32)
-    shots.fill(3, whole)
-    shots.after(2).fill(1, part)
+    for out, (low, high, first), chunk in ((whole, shots.stream, 3), (part, shots.after(2).stream, 1)):
+        fill_normal(np.uint32(low), np.uint32(high), np.uint32(first + chunk), out)
     np.testing.assert_array_equal(whole, part)
     np.testing.assert_array_equal(whole, drawn(3, seed=2**40 + 7, size=size))

@@ -126,16 +126,8 @@ def test_gates_carry_noise_as_the_circuit_has_them_written():
 
 def captured(circuit, noise, count, seed=0):
     """What `draw` draws, before it is pushed."""
-    caught = []
-
-    class Spy(FrameProgram):
-        def push(self, *arguments):
-            caught.append(arguments)
-            return super().push(*arguments)
-
-    frames = Spy.of(circuit)
-    frames.draw(noise, count, np.random.default_rng(seed))
-    return frames, *caught[0][1:]
+    frames = FrameProgram.of(circuit)
+    return frames, *frames.errors(noise, count, seed)
 
 
 @pytest.mark.parametrize("rates", [(0.03, 0.08), (2e-4, 2e-3), (1.0, 0.5)])
@@ -162,7 +154,7 @@ def test_errors_come_as_often_as_the_channel_says_and_no_pauli_is_preferred(rate
 def test_the_extremes_of_the_rates():
     frames, rows, _, _ = captured(head_circuit(3), GateNoise(4 / 3, 16 / 15), 50)
     assert len(rows) == 50 * len(frames.gates)  # every gate is hit
-    runs = FrameProgram.of(head_circuit(3)).draw(GateNoise(0, 0), 50, np.random.default_rng(0))
+    runs = FrameProgram.of(head_circuit(3)).draw(GateNoise(0, 0), 50, seed=0)
     assert (runs.count, len(runs.rows), runs.signs.shape) == (50, 0, (0, lower(head_circuit(3)).n_angles))
 
 

@@ -10,6 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from qllmft_backends.adjoint.compiled import kernels
+from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.sharing import share
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -69,7 +70,7 @@ def _schedule(words):
 @_jit
 def forward(
     board, turns, function, states, size, batch, amplitudes, ops, schedule, sin, cos, signs, row_masks, lane_signs,
-    is_full, product, noise, scale, out,
+    is_full, product, noise, scale, stream, out,
 ):  # fmt: skip
     """`kernels.forward` on every chunk; returns whether all is done.
 
@@ -89,6 +90,7 @@ def forward(
     _put(words, 13, noise)
     _put(words, 14, scale)
     _put(words, 15, out)
+    _put(words, 16, stream)
     return share(board, function, words, states.shape[0], turns)
 
 
@@ -122,12 +124,14 @@ def chunk_functions(dtype: str) -> tuple[int, int]:
     def forward_chunk(arguments, chunk):
         words = carray(arguments, (_WORDS,), np.int64)
         batch, size = words[_BATCH], words[_SIZE]
+        noise, stream = _matrix(words, 13, real)[chunk, :size], _row(words, 16, np.int64)
+        if stream.size:
+            fill_normal(np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk), noise)
         kernels.forward(
             _matrix(words, 7, real)[chunk, :size], batch, _matrix(words, 8, real), chunk * batch,
             _matrix(words, 0, np.int32), _schedule(words), _matrix(words, 9, real), _matrix(words, 10, real),
             _row(words, 4, real), _row(words, 5, np.int64), _row(words, 6, real), _matrix(words, 11, np.bool_)[chunk],
-            _matrix(words, 12, real)[chunk], _matrix(words, 13, real)[chunk, :size], _row(words, 14, real)[0],
-            _matrix(words, 15, real),
+            _matrix(words, 12, real)[chunk], noise, _row(words, 14, real)[0], _matrix(words, 15, real),
         )  # fmt: skip
 
     def backward_chunk(arguments, chunk):

@@ -2,11 +2,90 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
+
+from qllmft_backends.adjoint.compiled.normals import threefry, u32
 
 RY, H, CX, CZ, SWAP, PAULI = 0, 1, 2, 3, 4, 5  # PAULI: X, Z and the identity, which leave every frame as it is
 
+STREAM = u32(0xFFFFFFFF)  # of a seed's random words; shots have those from 0 up
+
 _jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def draw_errors(gates, thresholds, count, key_0, key_1):
+    """Errors of ``count`` runs, in the order of runs and gates.
+
+    Args:
+        gates: as in `walk`.
+        thresholds: (N,) int64: 2^32 times the probability that a gate is followed by an error.
+        count: of runs.
+        key_0: uint32, a word of the seed.
+        key_1: uint32, the other one.
+
+    Returns:
+        (E,) int64 each: run, gate, and Pauli (1 to 3, after a gate on two qubits 1 to 15, all as likely).
+    """
+    n_gates = len(gates)
+    x, y = np.empty(count * n_gates, np.uint32), np.empty(count * n_gates, np.uint32)
+    for i in range(x.size):
+        x[i], y[i] = threefry(key_0, key_1, u32(i), STREAM)
+    hits = 0
+    for run in range(count):
+        for g in range(n_gates):
+            hits += np.int64(x[run * n_gates + g]) < thresholds[g]
+    rows, places, paulis = np.empty(hits, np.int64), np.empty(hits, np.int64), np.empty(hits, np.int64)
+    found = 0
+    for run in range(count):
+        for g in range(n_gates):
+            i = run * n_gates + g
+            if np.int64(x[i]) < thresholds[g]:
+                rows[found], places[found] = run, g
+                paulis[found] = 1 + np.int64(y[i]) % (15 if gates[g, 2] >= 0 else 3)
+                found += 1
+    return rows, places, paulis
+
+
+@_jit
+def push(gates, n_angles, rows, places, paulis):
+    """Push errors, in the order of runs and gates, to the end of the circuit.
+
+    Returns:
+        (K,) int64 the runs with an error, (K, G) int8 signs and (K,) int64 flips as in `walk`.
+    """
+    starts = np.empty(len(rows) + 1, np.int64)
+    hit = np.empty(len(rows), np.int64)
+    found = 0
+    for e in range(len(rows)):
+        if e == 0 or rows[e] != rows[e - 1]:
+            starts[found], hit[found] = e, rows[e]
+            found += 1
+    starts[found] = len(rows)
+    signs, flips = np.ones((found, n_angles), np.int8), np.zeros(found, np.int64)
+    walk(gates, starts[: found + 1], places, paulis, signs, flips)
+    return hit[:found].copy(), signs, flips
+
+
+@_jit
+def sign_angles(angles, rows, signs):
+    """Multiply rows of (B, G) with the signs (K, G) of theirs, in place."""
+    for k in range(len(rows)):
+        for g in range(angles.shape[1]):
+            angles[rows[k], g] *= signs[k, g]
+
+
+@_jit
+def sign_strings(values, rows, flips, masks):
+    """Change the sign of Z strings ``masks`` (T,) in rows of (B, T) whose frame flips them, in place."""
+    for k in range(len(rows)):
+        for t in range(len(masks)):
+            odd = flips[k] & masks[t]
+            for shift in (32, 16, 8, 4, 2, 1):
+                odd ^= odd >> shift
+            if odd & 1:
+                values[rows[k], t] = -values[rows[k], t]
 
 
 @_jit
