@@ -24,7 +24,7 @@ from rich.table import Table
 from qllmft.run import Reporter, body_name
 from qllmft.training import EpochMetrics
 
-EVERY_S = 0.25  # between two drawings of a bar: an epoch of a small circuit takes less time than a drawing
+EVERY_S = 1.0  # between two drawings of a bar, which take longer than an epoch of a small circuit
 PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
 
 
