@@ -94,7 +94,7 @@ def aer(name: str = "aer_statevector", **options: object):
 
 
 def test_a_trained_model_answers_the_same_on_every_exact_backend(run):
-    """Issue 3: the same ⟨Z⟩ to 1e-6; predictions with no backend, with `adjoint`, with Aer."""
+    """The same ⟨Z⟩ to 1e-6; predictions with no backend, with `adjoint`, with Aer."""
     x = np.stack([vector(text) for text in TEXTS])
     adjoint = Predictor.load(run, create("adjoint", {"dtype": "float64"}))
     statevector = Predictor.load(run, aer())
