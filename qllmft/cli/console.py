@@ -24,7 +24,7 @@ from rich.table import Table
 from qllmft.run import Reporter, body_name
 from qllmft.training import EpochMetrics
 
-EVERY_S = 1.0  # between two drawings of a bar, which take longer than an epoch of a small circuit
+DRAWN_EVERY_S = 1.0  # seconds between two drawings of a bar; one takes as long as an epoch of a small circuit
 PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
 
 
@@ -55,11 +55,11 @@ class ConsoleReporter(Reporter):
         with self._bar() as progress:
             task = progress.add_task("training", total=epochs, completed=done, fields="")
 
-            drawn_at = -EVERY_S
+            drawn_at = -DRAWN_EVERY_S
 
             def report(m: EpochMetrics) -> None:
                 nonlocal drawn_at
-                if self._console.is_terminal and m.epoch < epochs and time.monotonic() - drawn_at < EVERY_S:
+                if self._console.is_terminal and m.epoch < epochs and time.monotonic() - drawn_at < DRAWN_EVERY_S:
                     return
                 drawn_at = time.monotonic()
                 numbers = f"loss {m.train_loss:.4f}  validation {100 * m.validation_accuracy:.1f} %"
@@ -96,7 +96,7 @@ class ConsoleReporter(Reporter):
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
-            refresh_per_second=1 / EVERY_S,
+            refresh_per_second=1 / DRAWN_EVERY_S,
         )
 
 

@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from qllmft.cli.console import DRAWN_EVERY_S
 from qllmft.studies.work import StudyReporter
 from qllmft.training import EpochMetrics
 
@@ -38,6 +39,7 @@ class StudyConsole(StudyReporter):
             TimeElapsedColumn(),
             console=console,
             disable=not console.is_terminal,
+            refresh_per_second=1 / DRAWN_EVERY_S,
         )
         self._all = self._progress.add_task("starting", total=None, fields="")
         self._one = self._progress.add_task("", total=None, fields="", visible=False)

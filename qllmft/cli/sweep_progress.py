@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from qllmft.cli.console import DRAWN_EVERY_S
 from qllmft.config import RunConfig
 from qllmft.sweeps.outcome import Row, Tested
 from qllmft.sweeps.plan import Plan
@@ -57,6 +58,7 @@ class ConsoleSweepReporter(SweepReporter):
             TextColumn("{task.fields[fields]}"),
             console=self._console,
             disable=not self._console.is_terminal,
+            refresh_per_second=1 / DRAWN_EVERY_S,
             transient=True,
         ) as progress:
             self._progress = progress

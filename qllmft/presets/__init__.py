@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
+from qllmft.named import names_in, read_named
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,7 @@ class Preset:
 
 def preset_names() -> list[str]:
     """Names of all presets, sorted."""
-    files = resources.files(__name__).iterdir()
-    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+    return names_in(__name__)
 
 
 def load_preset(name: str) -> Preset:
@@ -51,12 +49,7 @@ def load_preset(name: str) -> Preset:
     Raises:
         UserError: where there is none of that name; lists those there are.
     """
-    names = preset_names()
-    if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"there is no preset {name!r}.{hint} Presets: {', '.join(names)}.")
-    tree = tomllib.loads((resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
+    tree = tomllib.loads(read_named(__name__, name, "preset"))
     title, source, row = tree.pop("title"), tuple(tree.pop("source", ())), tree.pop("row", None)
     return Preset(name, title, tree, source, row)
 

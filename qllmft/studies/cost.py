@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qllmft.config import ModelConfig, RunConfig
+from qllmft.config import RunConfig
+from qllmft.work import circuit_work
 
 # milliseconds of a training step of 16 on one core, fitted to single-10q, single-12q, multi-10q and multi-14q
 _STEP, _A_MILLION_AMPLITUDES, _CLASSICAL_STEP = 0.4, 2.2, 0.2
@@ -10,23 +11,11 @@ _TEST_SET = 7  # reading the test set of table II costs as much as this many epo
 BEGINNING, _RIVAL_GRID = 50.0, 70.0  # reading texts and embeddings; a grid of table VIII or IX; in epochs of cost 1
 
 
-def _amplitudes(model: ModelConfig) -> float:
-    """Amplitudes that the gates of one sample touch."""
-    touched = 0.0
-    if model.encoder == "quantum":
-        qubits = model.latent_encoder_qubits
-        touched += model.n_encoders * model.encoder_layers * qubits * 2.0**qubits
-    if model.head == "quantum":
-        layers = (model.reuploads - 1) * model.reupload_layers + model.main_layers
-        touched += (model.reuploads + layers * model.connectivity) * model.n_qubits * 2.0**model.n_qubits
-    return touched
-
-
 def epoch_cost(config: RunConfig) -> float:
     """Relative time of an epoch."""
     if config.model.head != "quantum":
         return _CLASSICAL_STEP
-    return _STEP + _A_MILLION_AMPLITUDES * _amplitudes(config.model) / 1e6
+    return _STEP + _A_MILLION_AMPLITUDES * circuit_work(config.model) / 1e6
 
 
 def run_cost(config: RunConfig) -> float:

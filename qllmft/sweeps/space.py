@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from qllmft.errors import UserError
+from qllmft.named import names_in, read_named
 from qllmft.sweeps import spaces
 
 Value = None | bool | int | float | str
@@ -128,8 +126,7 @@ class Space:
 
 def space_names() -> list[str]:
     """Names of all search spaces, sorted."""
-    files = resources.files(spaces).iterdir()
-    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+    return names_in(spaces.__name__)
 
 
 def load_space(name: str) -> Space:
@@ -138,12 +135,7 @@ def load_space(name: str) -> Space:
     Raises:
         UserError: where there is none of that name; lists those there are.
     """
-    names = space_names()
-    if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"there is no sweep {name!r}.{hint} Sweeps: {', '.join(names)}.")
-    return read_space(name, (resources.files(spaces) / f"{name}.toml").read_text(encoding="utf-8"))
+    return read_space(name, read_named(spaces.__name__, name, "sweep"))
 
 
 def read_space(name: str, text: str) -> Space:

@@ -8,21 +8,14 @@ from collections.abc import Callable
 from qllmft.config import RunConfig
 from qllmft.sweeps.plan import Plan
 from qllmft.sweeps.study import POINT, Board
+from qllmft.work import circuit_work
 
 _OVERHEAD = 2.0**16  # of a training step, in the unit of a gate on one amplitude
 
 
 def relative_cost(config: RunConfig) -> float:
     """Work of a training, in gates on one amplitude a sample: epochs times gates times 2^Q."""
-    model = config.model
-    work = _OVERHEAD
-    if model.encoder == "quantum":
-        qubits = model.latent_encoder_qubits
-        work += model.n_encoders * model.encoder_layers * qubits * 2.0**qubits
-    if model.head == "quantum":
-        layers = ((model.reuploads - 1) * model.reupload_layers + model.main_layers) * model.connectivity
-        work += (layers + model.reuploads) * model.n_qubits * 2.0**model.n_qubits
-    return work * config.train.epochs
+    return (_OVERHEAD + circuit_work(config.model)) * config.train.epochs
 
 
 class TimeLeft:

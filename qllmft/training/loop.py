@@ -152,6 +152,9 @@ def run_epochs(
         checkpoint: where to continue from and to save to; nothing is saved where None.
         checkpoint_every_s: seconds between two savings; the last epoch is saved always.
         on_epoch: called after every epoch.
+
+    Raises:
+        UserError: where an epoch's training loss is no finite number.
     """
     state = checkpoint.load(model, optimizer) if checkpoint else None
     state = state or State.initial(model)
@@ -162,6 +165,11 @@ def run_epochs(
             started = time.perf_counter()
             lr = learning_rate(config, epoch)
             numbers = train_epoch(epoch, lr)
+            if not math.isfinite(numbers.train_loss):
+                raise UserError(
+                    f"epoch {epoch}: the training loss is {numbers.train_loss}, expected a finite number; training has "
+                    f"diverged. Lower train.lr (it is {config.lr:g})."
+                )
             loss, accuracy = numbers.validation_loss, numbers.validation_accuracy
             state = state.after(epoch, accuracy, loss, model, select=config.select)
             if on_epoch:
@@ -220,11 +228,6 @@ def _train_epoch(
             step.move(optimizer)
             total += loss * len(y)
             start += len(y)
-    if not math.isfinite(total):
-        raise UserError(
-            f"epoch {epoch}: the training loss is {total}, expected a finite number; training has diverged. "
-            f"Lower train.lr (it is {config.lr:g})."
-        )
     return total / len(train)
 
 

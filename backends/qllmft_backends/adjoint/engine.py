@@ -181,7 +181,8 @@ class AdjointEngine:
         half = np.atleast_2d(angles) * 0.5
         if half.dtype != self.dtype:  # reduced before rounding, which would cost a large angle its digits
             half = (half - 2 * np.pi * np.rint(half * (0.5 / np.pi))).astype(self.dtype)
-        chunks = -(-len(amplitudes) // self._samples_per_chunk(len(amplitudes)))
+        batch = self._samples_per_chunk(len(amplitudes))
+        chunks = -(-len(amplitudes) // batch)
         return Tape(
             states=None,
             shared=angles.ndim == 1,
@@ -189,7 +190,7 @@ class AdjointEngine:
             sin=np.sin(half),
             cos=np.cos(half),
             is_full=np.empty((chunks, self.program.n_angles), np.bool_),
-            product=np.empty((chunks, self._samples_per_chunk(len(amplitudes))), self.dtype),
+            product=np.empty((chunks, batch), self.dtype),
             shots=shots,
         )
 

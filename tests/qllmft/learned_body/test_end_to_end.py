@@ -141,3 +141,13 @@ def test_saving_a_body_replaces_the_folder_whole(tiny_bert, tmp_path):
     again = trainable(folder)
     assert same_bits(weights(again), weights(body))
     assert np.array_equal(again.body.encode(TRAIN.texts), body.body.encode(TRAIN.texts))
+
+
+def test_a_loss_that_is_no_number_ends_training(tiny_bert, tmp_path):
+    model = end_to_end(tiny_bert, "quantum")
+    with torch.no_grad():
+        model.classifier.final.bias[0] = float("nan")
+    checkpoint = Checkpoint(tmp_path / "state.safetensors")
+    with pytest.raises(UserError, match="epoch 1: the training loss is nan, expected a finite number"):
+        fit_end_to_end(model, TRAIN, VALIDATION, TRAINING, SEED, checkpoint=checkpoint)
+    assert not checkpoint.path.exists()

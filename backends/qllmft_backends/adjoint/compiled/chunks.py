@@ -50,8 +50,10 @@ def _row(words, number, dtype):
 
 
 @_jit
-def _put_circuit(words, ops, schedule, signs, row_masks, lane_signs, batch):
-    """What both directions need of a circuit: arrays 0 to 6."""
+def _put_shared(
+    words, states, size, batch, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product
+):  # fmt: skip
+    """What both directions need: arrays 0 to 7 and 9 to 12, and sizes."""
     _put(words, 0, ops)
     _put(words, 1, schedule[0])
     _put(words, 2, schedule[1])
@@ -59,7 +61,12 @@ def _put_circuit(words, ops, schedule, signs, row_masks, lane_signs, batch):
     _put(words, 4, signs)
     _put(words, 5, row_masks)
     _put(words, 6, lane_signs)
-    words[_BATCH] = batch
+    _put(words, 7, states)
+    _put(words, 9, sin)
+    _put(words, 10, cos)
+    _put(words, 11, is_full)
+    _put(words, 12, product)
+    words[_BATCH], words[_SIZE] = batch, size
 
 
 @_jit
@@ -79,14 +86,10 @@ def forward(
     noise have a row a chunk.
     """
     words = np.empty(_WORDS, np.int64)
-    _put_circuit(words, ops, schedule, signs, row_masks, lane_signs, batch)
-    words[_SIZE] = size
-    _put(words, 7, states)
+    _put_shared(
+        words, states, size, batch, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product
+    )  # fmt: skip
     _put(words, 8, amplitudes)
-    _put(words, 9, sin)
-    _put(words, 10, cos)
-    _put(words, 11, is_full)
-    _put(words, 12, product)
     _put(words, 13, noise)
     _put(words, 14, scale)
     _put(words, 15, out)
@@ -101,14 +104,10 @@ def backward(
 ):  # fmt: skip
     """`kernels.backward` on every chunk; arguments as there and in `forward`."""
     words = np.empty(_WORDS, np.int64)
-    _put_circuit(words, ops, schedule, signs, row_masks, lane_signs, batch)
-    words[_SIZE] = size
-    _put(words, 7, states)
+    _put_shared(
+        words, states, size, batch, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product
+    )  # fmt: skip
     _put(words, 8, costates)
-    _put(words, 9, sin)
-    _put(words, 10, cos)
-    _put(words, 11, is_full)
-    _put(words, 12, product)
     _put(words, 13, kept)
     _put(words, 14, weights)
     _put(words, 15, gradient)
