@@ -27,6 +27,20 @@ DRAWN_EVERY_S = 1.0  # seconds between two drawings of a bar; one takes as long 
 PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
 
 
+def plain_table(title: str | None = None, caption: str | None = None) -> Table:
+    """An empty table with a rule under its head and no other lines, title and caption at the left."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        caption=caption,
+        caption_justify="left",
+    )
+
+
 class ConsoleReporter(Reporter):
     """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal."""
 

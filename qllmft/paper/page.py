@@ -12,11 +12,12 @@ from typing import Any
 from qllmft.config import ModelConfig
 from qllmft.energy import crossover_qubits
 from qllmft.experiments.records import FinishedRun
-from qllmft.paper.counts import PresetCounts, preset_counts
 from qllmft.paper.figures.catalogue import FIGURES
-from qllmft.paper.measured import Experiment, Measured, measure
+from qllmft.paper.results import Experiment, Measured, measure
+from qllmft.paper.results.counts import PresetCounts, preset_counts
 from qllmft.presets import load_preset, preset_names
 from qllmft.published import Published, published
+from qllmft.report.render import render
 from qllmft.statistics import MeanInterval
 
 NONE = "—"
@@ -53,29 +54,22 @@ class Line:
         return NONE if self.published.preset is None else f"`{Experiment(self.published.preset).command()}`"
 
 
-def render_page(records: Sequence[FinishedRun]) -> str:
-    """The page, as Markdown: every number of ``published.toml``, and ours where ``records`` have it.
+def render_page(runs: Sequence[FinishedRun]) -> str:
+    """The page, as Markdown: every number of ``published.toml``, and ours where ``runs`` have it.
 
-    Equal records give equal text.
+    Equal runs give equal text.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(  # noqa: S701 -- Markdown, not HTML
-        loader=PackageLoader("qllmft.paper", ""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     paper = published()
     presets = sorted({value.preset for value in paper.of("accuracy") if value.preset is not None})
-    found = {preset: measured for preset in presets if (measured := measure(Experiment(preset), records))}
+    found = {preset: measured for preset in presets if (measured := measure(Experiment(preset), runs))}
     letters = dict(zip(sorted({str(m[0].circumstances) for m in found.values()}), ascii_lowercase, strict=False))
     lines = [_line(value, found, letters) for value in paper.of("accuracy")]
     counts = _counts()
-    used = _records_of(m[0] for m in found.values())
-    shorter = _records_of(measured for m in found.values() for measured in m[1:]) - used
-    return environment.get_template("page.md.j2").render(
+    used = _runs_of(m[0] for m in found.values())
+    shorter = _runs_of(measured for m in found.values() for measured in m[1:]) - used
+    return render(
+        "qllmft.paper",
+        "page.md.j2",
         paper=paper,
         tables=[(table, [line for line in lines if line.published.where == table]) for table in RESULT_TABLES],
         differences=[(value, _difference(value, found)) for value in paper.of("difference")],
@@ -93,9 +87,9 @@ def render_page(records: Sequence[FinishedRun]) -> str:
     )
 
 
-def _records_of(measured: Iterable[Measured]) -> set[int]:
+def _runs_of(measured: Iterable[Measured]) -> set[int]:
     """Which runs stand behind results, by their `id`."""
-    return {id(record) for m in measured for candidate in m.candidates for record in candidate.runs.values()}
+    return {id(run) for m in measured for candidate in m.candidates for run in candidate.runs.values()}
 
 
 @cache
@@ -131,7 +125,7 @@ def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[s
     counted = counts[value.preset].parameters
     here = NONE if counted is None else f"{counted:,}"
     if counted is None and value.preset in found:
-        vectors = [row.parameters for row in found[value.preset][0].chosen.results.values()]
+        vectors = [model.parameters for model in found[value.preset][0].chosen.results.values()]
         here = f"{min(vectors)} to {max(vectors)}" if len(set(vectors)) > 1 else str(vectors[0])
     verdict = "training decides" if counted is None else "equal" if counted == value.value else "**differs**"
     return {"value": value, "here": here, "verdict": verdict}

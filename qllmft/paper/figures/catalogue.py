@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.errors import UserError
-from qllmft.paper import FinishedRun
+from qllmft.experiments.records import FinishedRun
 from qllmft.paper.figures.accuracy import accuracy_figure, draw_accuracy
 from qllmft.paper.figures.curves import PRESET, curves_figure, draw_curves
 from qllmft.paper.figures.depth import depth_figure, draw_depth
 from qllmft.paper.figures.samplers import draw_sampler, sampler_figure
-from qllmft.report import style
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,14 @@ class Request:
 
     Attributes:
         name: key of `FIGURES`.
-        records: of finished runs; empty for figures that need none.
+        runs: all finished ones; empty for figures that need none.
         folder: where they came from, for errors.
         partial: draw what is there where runs are missing.
         preset: of figure 12, whose training.
     """
 
     name: str
-    records: Sequence[FinishedRun] = ()
+    runs: Sequence[FinishedRun] = ()
     folder: Path = field(default_factory=lambda: Path("runs"))
     partial: bool = False
     preset: str = PRESET
@@ -42,9 +41,9 @@ class PaperFigure:
     Attributes:
         name: its number.
         title: what it shows.
-        needs_runs: whether it is drawn from records; the others are computed on the spot.
-        data: to what is drawn, a dataclass.
-        draw: from that to a matplotlib figure.
+        needs_runs: whether it is drawn from runs; the others are computed on the spot.
+        data: what is drawn, a dataclass, from a request.
+        draw: the matplotlib figure, from that dataclass.
     """
 
     name: str
@@ -62,8 +61,8 @@ def _energy(request: Request) -> Any:  # noqa: ARG001
 
 
 def _draw_energy(data: Any) -> Any:
-    from qllmft.paper import published
     from qllmft.paper.figures.energy import draw_energy
+    from qllmft.published import published
 
     (crossover,) = published().of("crossover")
     return draw_energy(data, published=int(crossover.value))
@@ -74,15 +73,15 @@ def _sampler(request: Request) -> Any:
 
 
 def _accuracy(request: Request) -> Any:
-    return accuracy_figure(request.name, request.records, request.folder, partial=request.partial)
+    return accuracy_figure(request.name, request.runs, request.folder, partial=request.partial)
 
 
 def _depth(request: Request) -> Any:
-    return depth_figure(request.name, request.records, request.folder, partial=request.partial)
+    return depth_figure(request.name, request.runs, request.folder, partial=request.partial)
 
 
 def _curves(request: Request) -> Any:
-    return curves_figure(request.records, request.folder, request.preset)
+    return curves_figure(request.runs, request.folder, request.preset)
 
 
 FIGURES = {
@@ -120,5 +119,4 @@ def make_figure(request: Request) -> tuple[Any, Any]:
     """
     figure = find_figure(request.name)
     data = figure.data(request)
-    with style.house_style():
-        return data, figure.draw(data)
+    return data, figure.draw(data)

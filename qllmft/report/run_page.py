@@ -1,4 +1,4 @@
-"""From a run's folder to `report.html`."""
+"""A run on one page: `report.html` in its folder, self-contained, for people."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from qllmft.description import describe, head_template
+from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.files import write_bytes
 from qllmft.report.curves import accuracy_svg, loss_svg
-from qllmft.report.settings import describe_settings, shown
-from qllmft.report.verdict import percent, verdict
+from qllmft.report.nearest_preset import describe_settings
+from qllmft.report.render import render
+from qllmft.report.verdict import verdict
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.predictions import TestPredictions
+from qllmft.templates import head_template
 from qllmft.training import EpochMetrics
 from qllmft_circuits import draw_text
 
@@ -69,43 +68,28 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
     configuration = describe_settings(config)
     selected = result.selected_epoch
     chosen = next((m for m in metrics if m.epoch == selected), None)
-    return (
-        page_environment()
-        .get_template("page.html.j2")
-        .render(
-            verdict=verdict(models),
-            result=result,
-            body=str(result.body),
-            select=config.train.select,
-            models=models,
-            bars=_bars(models),
-            sizes=sizes,
-            configuration=configuration,
-            parts=describe(config.model, result.body.dimension, len(result.data.labels)),
-            loss=Markup(loss_svg(metrics, selected)) if metrics else None,  # noqa: S704 -- our own SVG of numbers
-            accuracy=Markup(accuracy_svg(metrics, selected)) if metrics else None,  # noqa: S704
-            epochs=metrics[-1].epoch if metrics else 0,
-            chosen=chosen,
-            circuit=draw_text(circuit, fold=False) if circuit is not None else None,
-            answers=answers,
-            confusion=_confusion(answers, result.head.name) if answers else None,
-            mistaken=int((answers.answers[result.head.name] != answers.labels).sum()) if answers else 0,
-            config_toml=folder.config_file.read_text(encoding="utf-8"),
-        )
+    return render(
+        "qllmft.report",
+        "run.html.j2",
+        verdict=verdict(models),
+        result=result,
+        body=str(result.body),
+        select=config.train.select,
+        models=models,
+        bars=_bars(models),
+        sizes=sizes,
+        configuration=configuration,
+        parts=describe(config.model, result.body.dimension, len(result.data.labels)),
+        loss=loss_svg(metrics, selected) if metrics else None,
+        accuracy=accuracy_svg(metrics, selected) if metrics else None,
+        epochs=metrics[-1].epoch if metrics else 0,
+        chosen=chosen,
+        circuit=draw_text(circuit, fold=False) if circuit is not None else None,
+        answers=answers,
+        confusion=_confusion(answers, result.head.name) if answers else None,
+        mistaken=int((answers.answers[result.head.name] != answers.labels).sum()) if answers else 0,
+        config_toml=folder.config_file.read_text(encoding="utf-8"),
     )
-
-
-def page_environment() -> Environment:
-    """Templates of this package, with the filters ``percent`` and ``shown``; what is put in is escaped."""
-    environment = Environment(
-        loader=PackageLoader("qllmft.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "shown": shown}
-    return environment
 
 
 def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
