@@ -18,6 +18,7 @@ from qllmft.paper.results.counts import PresetCounts, preset_counts
 from qllmft.presets import load_preset, preset_names
 from qllmft.published import Published, published
 from qllmft.report.render import render
+from qllmft.report.study_table import accuracy
 from qllmft.statistics import MeanInterval
 
 NONE = "—"
@@ -41,7 +42,7 @@ class Line:
     @property
     def here(self) -> str:
         """``73.10 ± 1.20`` in percent."""
-        return NONE if self.measured is None else _percent(self.measured.chosen.test)
+        return NONE if self.measured is None else accuracy(self.measured.chosen.test)
 
     @property
     def seeds(self) -> str:
@@ -101,12 +102,6 @@ def _counts() -> dict[str, PresetCounts]:
 def _line(value: Published, found: dict[str, list[Measured]], letters: dict[str, str]) -> Line:
     measured = next(iter(found.get(value.preset or "", [])), None)
     return Line(value, measured, NONE if measured is None else letters[str(measured.circumstances)])
-
-
-def _percent(summary: MeanInterval) -> str:
-    if summary.half_width is None:
-        return f"{100 * summary.mean:.2f}"
-    return f"{100 * summary.mean:.2f} ± {100 * summary.half_width:.2f}"
 
 
 def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInterval | None:

@@ -94,21 +94,14 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
 
 def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
     """Each model's test accuracy and interval as places on a line of length 100, one scale for all."""
-    low = min(m.tested.interval[0] for m in models)
-    high = max(m.tested.interval[1] for m in models)
-    width = (high - low) or 1.0
+    least = min(m.tested.interval[0] for m in models)
+    width = (max(m.tested.interval[1] for m in models) - least) or 1.0
 
     def place(share: float) -> float:
-        return float(round(4 + 92 * (share - low) / width, 1))
+        return float(round(4 + 92 * (share - least) / width, 1))
 
-    return [
-        {
-            "low": place(m.tested.interval[0]),
-            "at": place(m.tested.value),
-            "high": place(m.tested.interval[1]),
-        }
-        for m in models
-    ]
+    ends = [(*m.tested.interval, m.tested.value) for m in models]
+    return [{"low": place(low), "at": place(value), "high": place(high)} for low, high, value in ends]
 
 
 def _confusion(answers: TestPredictions, model: str) -> list[dict[str, Any]]:

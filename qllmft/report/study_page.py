@@ -32,6 +32,7 @@ _CURVES = (
     ("training loss", "cross-entropy (nats)", lambda m: m.train_loss),
     ("validation accuracy", "right answers (%)", lambda m: 100 * m.validation_accuracy),
 )
+_WIDER = "; an interval that runs out of the figure is wider than shown"
 _OF_A_RUN = {"seed", "rivals.names"}  # settings that the study gives each run
 
 
@@ -74,7 +75,8 @@ def render_study(folder: Path) -> str:
         published_note=table.published_note(record),
         selection_note=table.selection_note(record),
         dots=accuracies_svg(record),
-        too_wide=style.runs_out([row.test_interval for row in record.rows]),
+        wider=_WIDER if style.runs_out([row.test_interval for row in record.rows]) else "",
+        wider_difference=_WIDER if style.runs_out([c.difference for c in comparisons]) else "",
         differences=_differences(comparisons),
         curves=_curves(folder, record),
         circuits=_circuits(record, configs),

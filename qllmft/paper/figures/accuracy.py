@@ -163,7 +163,8 @@ def _draw_curve(axes: Any, curve: AccuracyCurve, index: int, n_curves: int) -> N
         others = [100 * other for other in point.others]
         axes.plot([place] * len(others), others, ".", color=style.GREY, ms=4, zorder=2)
     label = curve.label if n_curves > 1 else "here"
-    style.draw_means(axes, places, [point.accuracy for point in curve.points], index, label)
+    if curve.points:
+        style.draw_means(axes, places, [point.accuracy for point in curve.points], index, label)
     if curve.published:
         label = "paper, no gate noise" if n_curves > 1 else "paper (768-d body, best of the sweep)"
         axes.plot(*zip(*curve.published, strict=True), marker="D", label=label, **style.PUBLISHED)

@@ -122,7 +122,8 @@ def draw_depth(data: DepthFigure) -> Any:
     points: list[DepthPoint] = []
     for i, (value, drawn) in enumerate(data.curves.items()):
         places = [point.x + DODGE * (i - 1) for point in drawn]
-        style.draw_means(axes, places, [point.accuracy for point in drawn], i, f"${curves.symbol}$ = {value}")
+        if drawn:
+            style.draw_means(axes, places, [point.accuracy for point in drawn], i, f"${curves.symbol}$ = {value}")
         points += drawn
     wide = style.keep_in_view(axes, "y", [p.accuracy for p in points], [100 * r for p in points for r in p.runs])
     axes.set_xticks(over.values)
