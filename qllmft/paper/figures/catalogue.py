@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from qllmft.config import ModelConfig
+from qllmft.energy import EnergyCurve, energy_curve
 from qllmft.errors import UserError
 from qllmft.experiments.records import FinishedRun
-from qllmft.paper.figures.accuracy import accuracy_figure, draw_accuracy
-from qllmft.paper.figures.curves import PRESET, curves_figure, draw_curves
-from qllmft.paper.figures.depth import depth_figure, draw_depth
-from qllmft.paper.figures.samplers import draw_sampler, sampler_figure
+from qllmft.paper.figures.accuracy import AccuracyFigure, accuracy_figure, draw_accuracy
+from qllmft.paper.figures.curves import PRESET, CurvesFigure, curves_figure, draw_curves
+from qllmft.paper.figures.depth import DepthFigure, depth_figure, draw_depth
+from qllmft.paper.figures.energy import draw_energy
+from qllmft.paper.figures.samplers import SamplerFigure, draw_sampler, sampler_figure
+from qllmft.published import published
 
 
 @dataclass(frozen=True)
@@ -53,35 +57,29 @@ class PaperFigure:
     draw: Callable[[Any], Any]
 
 
-def _energy(request: Request) -> Any:  # noqa: ARG001
-    from qllmft.config import ModelConfig
-    from qllmft.energy import energy_curve
-
-    return energy_curve(ModelConfig(), range(10, 61))
-
-
-def _draw_energy(data: Any) -> Any:
-    from qllmft.paper.figures.energy import draw_energy
-    from qllmft.published import published
-
+def _draw_energy(data: EnergyCurve) -> Any:
     (crossover,) = published().of("crossover")
     return draw_energy(data, published=int(crossover.value))
 
 
-def _sampler(request: Request) -> Any:
-    return sampler_figure(request.name)
-
-
-def _accuracy(request: Request) -> Any:
+def _accuracy(request: Request) -> AccuracyFigure:
     return accuracy_figure(request.name, request.runs, request.folder, partial=request.partial)
 
 
-def _depth(request: Request) -> Any:
+def _depth(request: Request) -> DepthFigure:
     return depth_figure(request.name, request.runs, request.folder, partial=request.partial)
 
 
-def _curves(request: Request) -> Any:
+def _curves(request: Request) -> CurvesFigure:
     return curves_figure(request.runs, request.folder, request.preset)
+
+
+def _sampler(request: Request) -> SamplerFigure:
+    return sampler_figure(request.name)
+
+
+def _energy(_: Request) -> EnergyCurve:
+    return energy_curve(ModelConfig(), range(10, 61))
 
 
 FIGURES = {
