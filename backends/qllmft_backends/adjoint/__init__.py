@@ -2,6 +2,7 @@
 
 from qllmft_backends.adjoint.engine import AdjointEngine, Tape
 from qllmft_backends.adjoint.interface import Engine
-from qllmft_backends.adjoint.program import SUPPORTED_GATES, Program, ZObservables, lower
+from qllmft_backends.adjoint.program import SUPPORTED_GATES, Program, lower
+from qllmft_backends.z_observables import ZObservables
 
 __all__ = ["SUPPORTED_GATES", "AdjointEngine", "Engine", "Program", "Tape", "ZObservables", "lower"]

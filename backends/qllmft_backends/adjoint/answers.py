@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from qllmft_backends.adjoint.engine import EVALUATION_BYTES, AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
 from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, readout_factors, stream
-from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.adjoint.shots import draw_outcomes, flip_bits
 from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.protocol import Expectations
+from qllmft_backends.z_observables import ZObservables
 
 Floats = NDArray[np.float64]
 _SITES = 4_000_000  # gates of all trajectories that errors are drawn on at once: bounds memory

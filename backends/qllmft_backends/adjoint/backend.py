@@ -21,11 +21,12 @@ from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, ShotModel
-from qllmft_backends.adjoint.program import Program, ZObservables, lower
+from qllmft_backends.adjoint.program import Program, lower
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import NoiseName, noise_from_options
 from qllmft_backends.parameter_shift import BatchedParameterShift
 from qllmft_backends.protocol import Backend, Capabilities, Expectations
+from qllmft_backends.z_observables import ZObservables
 
 TRAJECTORIES = 1000  # of `expectations`, by default
 

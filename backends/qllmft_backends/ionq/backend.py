@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.ionq.calibration import Calibration, read_calibration
 from qllmft_backends.ionq.client import Client, check_width
 from qllmft_backends.ionq.collector import Progress, collect
@@ -34,6 +33,7 @@ from qllmft_backends.ionq.sender import send, settle
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.protocol import Availability, Backend, Capabilities, Expectations
 from qllmft_backends.spsa import SpsaGradient
+from qllmft_backends.z_observables import ZObservables
 
 FORTE_QUBITS = 36
 SIMULATOR_QUBITS = 29

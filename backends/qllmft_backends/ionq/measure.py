@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.ionq.errors import IonQJobFailedError
 from qllmft_backends.ionq.ledger import Probabilities
 from qllmft_backends.protocol import Expectations
+from qllmft_backends.z_observables import ZObservables
 
 _SUM_TOLERANCE = 1e-3  # servers round probabilities
 

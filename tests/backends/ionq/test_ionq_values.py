@@ -12,11 +12,11 @@ pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip ins
 
 from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
 from qllmft_backends import BACKENDS, UnsupportedGateError, create
-from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.measure import draw, expectations, read_probabilities
 from qllmft_backends.ionq.sandbox import Sandbox, Store
 from qllmft_backends.noise import PRESETS
+from qllmft_backends.z_observables import ZObservables
 
 
 def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
