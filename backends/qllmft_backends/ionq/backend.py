@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
+from qllmft_backends.backend import Backend
 from qllmft_backends.ionq.calibration import Calibration, read_calibration
 from qllmft_backends.ionq.client import Client, check_width
 from qllmft_backends.ionq.collector import Progress, collect
@@ -31,7 +32,7 @@ from qllmft_backends.ionq.options import (
 )
 from qllmft_backends.ionq.sender import send, settle
 from qllmft_backends.ionq.token import load_token
-from qllmft_backends.protocol import Availability, Backend, Capabilities, Expectations
+from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
 
