@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qllmft_backends.adjoint.compiled.arguments import PlanArrays
 from qllmft_backends.adjoint.compiled.passes import plan_words
 from qllmft_backends.adjoint.program import Program
-from qllmft_backends.adjoint.schedule import make_schedule
+from qllmft_backends.adjoint.program.schedule import make_schedule
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numba import njit
 from qllmft_backends.adjoint.compiled import fused
 from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot, undo_cx_rot, undo_rot
 from qllmft_backends.adjoint.compiled.simd import lanes, load, mul, store, sub
-from qllmft_backends.adjoint.schedule import Shape
+from qllmft_backends.adjoint.program.schedule import Shape
 
 (
     SINGLE, CHAIN_2, CHAIN_3, ROTATIONS_2, ROTATIONS_3, BRIDGE, HALF_CHAIN_2, HALF_CHAIN_3, HALF_ROTATIONS_2,
