@@ -107,6 +107,7 @@ class IonQOptions(IonQConnection):
 
     Attributes:
         ledger: folder of the ledger. What it holds is never paid again; see `Ledger`.
+        shots: measurements of a circuit; None: exact probabilities, where the machine has them.
         circuits_per_job: circuits of one job, at most.
         repetition: another number means other measurements of the same circuits, paid anew.
         retry_failed: send the circuits of failed jobs again.
@@ -120,6 +121,7 @@ class IonQOptions(IonQConnection):
 
     paid: ClassVar[bool]
     ledger: Path = Field(default_factory=default_ledger)
+    shots: int | None = None
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
     repetition: int = Field(0, ge=0)
     retry_failed: bool = False

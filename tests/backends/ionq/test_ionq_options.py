@@ -111,7 +111,7 @@ def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
 def test_without_the_package_the_extra_is_named(monkeypatch, box):
     monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
     for name in [n for n in sys.modules if n.startswith("qllmft_backends.ionq.")]:
-        if name.rpartition(".")[2] in ("backend", "client", "collector", "sender"):
+        if name.rpartition(".")[2] in ("backend", "base", "client", "collector", "sender"):
             monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install 'qllmft\[ionq\]'"):
         create("ionq_forte")

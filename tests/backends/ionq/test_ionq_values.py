@@ -23,7 +23,7 @@ def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
     problem = make_problem(8, n_qubits=4)
     answer = ask(forte(shots=4000), problem)
     assert_right(answer, problem, shots=4000)
-    np.testing.assert_allclose(answer.standard_errors, np.sqrt((1 - answer.values**2) / 4000), atol=1e-12)
+    np.testing.assert_allclose(answer.standard_errors, np.sqrt((1 - answer.values**2) / 3999), atol=1e-12)
     assert_paid_once(box, 8)  # one circuit a sample, not one an observable
     assert box.store.till()["shots_paid"] == 8 * 4000
 
@@ -110,9 +110,15 @@ def test_the_estimator_of_sums_by_two_routes():
     z = 1 - 2 * (shots[:, None] >> np.arange(3) & 1)
     by_shot = np.stack([0.5 * z[:, 2] - 1.5 * z[:, 0] * z[:, 1] + 0.25, z[:, 0]])
     np.testing.assert_allclose(answer.values[0], by_shot.mean(axis=1), atol=1e-12)
-    np.testing.assert_allclose(answer.standard_errors[0], by_shot.std(axis=1) / np.sqrt(500), atol=1e-12)
+    np.testing.assert_allclose(answer.standard_errors[0], by_shot.std(axis=1, ddof=1) / np.sqrt(500), atol=1e-12)
     exact = expectations([result], None, ZObservables.from_operators(sums, 3))
     assert not exact.standard_errors.any()
+
+
+def test_one_shot_decides_nothing(forte, problem):
+    answer = ask(forte(shots=1), problem)
+    assert set(np.unique(answer.values)) <= {-1.0, 1.0}
+    assert np.isinf(answer.standard_errors).all()
 
 
 def test_drawn_shots_are_multinomial():
@@ -275,9 +281,9 @@ def test_limits_are_checked_before_anything_is_sent(box, forte, simulator):
 
 
 def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq.sandbox import server
+    from qllmft_backends.ionq.sandbox import store
 
-    monkeypatch.setitem(server.BACKENDS, "qpu.forte-1", 2)
+    monkeypatch.setitem(store.BACKENDS, "qpu.forte-1", 2)
     with pytest.raises(IonQRequestError, match=r"3 qubits and qpu\.forte-1 has 2"):
         ask(forte(), problem)
     assert box.store.till()["jobs"] == 0
