@@ -17,7 +17,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.ionq.client import Client, check_width
 from qllmft_backends.ionq.collector import Progress, collect
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
-from qllmft_backends.ionq.cost import Confirm, CostEstimate, Purse, check_training, training_circuits
+from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, training_circuits
 from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import expectations
@@ -91,12 +91,24 @@ class IonQBase(Backend):
 
     @property
     def confirm(self) -> Confirm | None:
-        """Asked with the estimate before paid circuits are sent, unless ``yes``; returning False stops the call."""
+        """Asked with the estimate before paid circuits are sent, unless ``yes``; only True lets them go.
+
+        None: nobody can be asked, and without ``yes`` nothing is sent.
+        """
         return self._purse.confirm
 
     @confirm.setter
     def confirm(self, confirm: Confirm | None) -> None:
         self._purse.confirm = confirm
+
+    @property
+    def announce(self) -> Announce | None:
+        """Told the estimate of every sending of paid circuits before its first job, with ``yes`` too; None: nobody."""
+        return self._purse.announce
+
+    @announce.setter
+    def announce(self, announce: Announce | None) -> None:
+        self._purse.announce = announce
 
     @abstractmethod
     def _machine(self) -> dict[str, Any]:

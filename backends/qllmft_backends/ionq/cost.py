@@ -48,6 +48,7 @@ class CostEstimate:
         )
 
 
+Announce = Callable[[CostEstimate], None]
 Confirm = Callable[[CostEstimate], bool]
 
 
@@ -55,15 +56,19 @@ Confirm = Callable[[CostEstimate], bool]
 class Purse:
     """What one backend object may send, and what it has sent.
 
+    Consent to paid circuits is the option ``yes``, or a person's yes at ``confirm``. A ceiling is no consent.
+
     Attributes:
         circuits: sent so far.
         price: of these, estimated.
-        confirm: asked before paid circuits are sent, unless ``yes``.
+        confirm: asked before paid circuits are sent, unless ``yes``; None: nobody can be asked.
+        announce: told of paid circuits that were consented to, before the first of them is sent; None: nobody.
     """
 
     circuits: int = 0
     price: float = 0.0
     confirm: Confirm | None = None
+    announce: Announce | None = None
 
     def authorize(self, estimate: CostEstimate, options: IonQOptions) -> None:
         """Let ``estimate`` pass.
@@ -92,15 +97,21 @@ class Purse:
                     f"{options.max_cost:g}. Nothing of this call was sent. "
                     "Take fewer samples or shots, or raise max_cost."
                 )
-        if options.paid and not options.yes:
-            if self.confirm is not None:
-                if not self.confirm(estimate):
-                    raise CostRefusedError(f"not confirmed: {estimate}. Nothing was sent.")
-            elif options.max_cost is None:
-                raise CostRefusedError(
-                    f"{estimate}. Nothing was sent, because nobody agreed to the price: set max_cost or yes, or give "
-                    "the backend a confirm function."
-                )
+        if options.paid:
+            self._consent(estimate, options)
+            if self.announce is not None:
+                self.announce(estimate)
+
+    def _consent(self, estimate: CostEstimate, options: IonQOptions) -> None:
+        if options.yes:
+            return
+        if self.confirm is None:
+            raise CostRefusedError(
+                f"{estimate}. Nothing was sent, because nobody agreed to the price: set yes, or give the backend a "
+                "confirm function that asks a person. max_cost is a ceiling, not an agreement."
+            )
+        if self.confirm(estimate) is not True:
+            raise CostRefusedError(f"not confirmed: {estimate}. Nothing was sent.")
 
     def spend(self, circuits: int, estimate: CostEstimate) -> None:
         """Note that ``circuits`` of ``estimate`` were accepted."""

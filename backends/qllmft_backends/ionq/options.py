@@ -113,7 +113,7 @@ class IonQOptions(IonQConnection):
         retry_failed: send the circuits of failed jobs again.
         max_cost: ceiling on the price of all that this backend object sends, in the unit of the server's estimate.
         circuit_budget: ceiling on the number of circuits that this backend object sends.
-        yes: send without asking.
+        yes: consent to send paid circuits without asking.
         spsa_step_rad: perturbation of each angle in `gradient`, in radians; large enough to stand out of shot noise.
         spsa_batch: perturbations averaged for one gradient; each costs two circuits.
         seed: of the perturbations, and of the simulator's noise and shots.

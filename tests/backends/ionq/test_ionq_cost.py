@@ -51,8 +51,61 @@ def test_a_ceiling_refuses(box, forte, problem):
     with pytest.raises(CostRefusedError, match=r"estimated price is 0\.50 sandbox-credit, above max_cost = 0\.4"):
         ask(forte(max_cost=0.4), problem)
     assert "submit" not in box.store.till()["requests"]
-    ask(forte(max_cost=0.51, yes=False), problem)  # a ceiling is an agreement
+    ask(forte(max_cost=0.51), problem)
     assert_paid_once(box, 7)
+
+
+def test_a_ceiling_is_no_agreement(box, forte, problem):
+    with pytest.raises(CostRefusedError, match=r"nobody agreed to the price: set yes.*a ceiling, not an agreement"):
+        ask(forte(max_cost=5, yes=False), problem)
+    with pytest.raises(CostRefusedError, match="nobody agreed"):
+        forte(max_cost=5, yes=False).estimator().run(
+            [(problem.circuit, problem.observables[0], problem.values)]
+        ).result()
+    assert "submit" not in box.store.till()["requests"]
+
+
+def test_only_true_is_a_yes(box, forte, problem):
+    backend = forte(yes=False)
+    for answer in (None, "no", 0):
+        backend.confirm = lambda estimate, answer=answer: answer
+        with pytest.raises(CostRefusedError, match="not confirmed"):
+            ask(backend, problem)
+    assert "submit" not in box.store.till()["requests"]
+
+
+def test_the_price_is_told_before_anything_is_sent(box, forte, simulator, problem):
+    told = []
+
+    def announce(estimate):
+        told.append((estimate.circuits, estimate.price, estimate.unit, box.store.till()["jobs"]))
+
+    backend = forte()
+    backend.announce = announce
+    ask(backend, problem)
+    assert told == [(7, pytest.approx(7 * EACH), "sandbox-credit", 0)]
+    ask(backend, problem)  # all known: nothing is sent
+    refused = forte(yes=False, repetition=1)
+    refused.announce = announce
+    with pytest.raises(CostRefusedError):
+        ask(refused, problem)
+    free = simulator()
+    free.announce = announce
+    ask(free, problem)
+    assert len(told) == 1
+    asked = forte(yes=False, repetition=2)
+    asked.announce, asked.confirm = announce, lambda estimate: True
+    ask(asked, problem)
+    assert len(told) == 2
+
+
+def test_training_asks_as_every_other_call(box, forte):
+    problem = make_problem(2)
+    backend = forte(yes=False, allow_paid_training=True, circuit_budget=10, max_cost=9)
+    job = ([problem.circuit], problem.observables[:1], problem.values[:1], [list(problem.circuit.parameters)])
+    with pytest.raises(CostRefusedError, match="nobody agreed"):
+        backend.gradient().run(*job).result()
+    assert box.store.till()["jobs"] == 0
 
 
 def test_a_ceiling_counts_all_calls_of_a_backend(box, forte, problem):

@@ -76,7 +76,10 @@ def test_a_ceiling_refuses_before_anything_is_sent(job):
     )
     assert "submit" not in job.till["requests"]
     assert job.till["jobs"] == 0
-    job.predict("--max-cost", price + 0.01)  # a ceiling is an agreement
+    _, messages = job.predict("--max-cost", price + 0.01, code=2)
+    assert "nobody agreed to the price" in messages, "a ceiling is no agreement"
+    assert job.till["jobs"] == 0
+    job.predict("--max-cost", price + 0.01, "--yes")
     job.assert_paid_once(7, jobs=3)
 
 
@@ -85,7 +88,7 @@ def test_without_a_terminal_somebody_must_have_said_yes(job, command):
     call = {"predict": job.predict, "evaluate": job.evaluate}[command]
     _, messages = call("--limit", 4, code=2)
     assert announced(4, 2) in messages
-    assert "Nothing was sent, because nobody agreed to the price: set max_cost or yes" in messages
+    assert "Nothing was sent, because nobody agreed to the price: set yes" in messages
     assert job.till["requests"] == {"estimate": 1}
     call("--limit", 4, "--yes")
     job.assert_paid_once(4, jobs=2)
