@@ -5,6 +5,7 @@ The backends themselves are in `qllmft_backends.ionq.backend`, which needs the e
 
 from qllmft_backends.ionq.errors import (
     CostRefusedError,
+    DuplicateJobWarning,
     IonQAuthError,
     IonQError,
     IonQJobFailedError,
@@ -21,6 +22,7 @@ from qllmft_backends.ionq.options import IonQConnection, IonQForteOptions, IonQS
 
 __all__ = [
     "CostRefusedError",
+    "DuplicateJobWarning",
     "IonQAuthError",
     "IonQConnection",
     "IonQError",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, ClassVar
 
@@ -18,12 +19,21 @@ from qllmft_backends.ionq.client import Client, check_width
 from qllmft_backends.ionq.collector import Progress, collect
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
 from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, training_circuits
-from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQJobFailedError, IonQRequestError
+from qllmft_backends.ionq.errors import (
+    DuplicateJobWarning,
+    IonQAuthError,
+    IonQError,
+    IonQJobFailedError,
+    IonQRequestError,
+)
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import expectations
 from qllmft_backends.ionq.options import JOB_MAX_GATES, IonQOptions
+from qllmft_backends.ionq.prices import Prices, dated_estimate
+from qllmft_backends.ionq.roster import Roster
 from qllmft_backends.ionq.sender import send, settle
 from qllmft_backends.ionq.token import load_token
+from qllmft_backends.ionq.transport import Deadline
 from qllmft_backends.protocol import Availability, Backend, Expectations
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
@@ -86,8 +96,9 @@ class IonQBase(Backend):
         self._ledger = Ledger(self.options.ledger)
         self._one_at_a_time = threading.Lock()  # Qiskit's primitives run in threads
         self._cached_client: Client | None = None
+        self._cached_roster: Roster | None = None
         self._width_checked = False
-        self._prices: dict[tuple[Setup, int, int], dict[str, Any]] = {}
+        self._prices = Prices(lambda: self._client)
 
     @property
     def confirm(self) -> Confirm | None:
@@ -123,19 +134,24 @@ class IonQBase(Backend):
             **self._machine(),
         )
 
-    def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> CostEstimate:
+    def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False) -> CostEstimate:
         """The dry run: compile, count, look into the ledger and ask for a price. Nothing is sent, nothing is written.
 
-        Without a key, or without a server, the price is None and ``note`` says why.
+        Args:
+            circuit: as for `expectations`.
+            values: as for `expectations`.
+            offline: do not ask the server; the price is a dated estimate, see `prices.PUBLISHED`.
+
+        Raises:
+            IonQError: where the server gives no price within a few seconds; says why.
         """
         with self._one_at_a_time:
             work = self._work(circuit, values)
             self._ledger.refresh()
-            places = self._find(work)
-            try:
-                return self._estimate(work, places)
-            except IonQError as error:
-                return replace(self._count(work, places), note=f"no price: {error}")
+            counted = self._count(work, self._find(work))
+            if offline:
+                return dated_estimate(counted, work.template, work.setup)
+            return self._prices.soon(counted, work.setup)
 
     def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
         """Send what the ledger does not know, and come back without waiting. See `expectations` for the arguments.
@@ -200,30 +216,68 @@ class IonQBase(Backend):
     def _submit(self, work: _Work) -> Submission:
         for chunk in _chunks(self._find(work)):
             if chunk.state == "sent":
-                settle(self._client, self._ledger, chunk, self.options)
+                settle(self._ledger, self._roster(work), chunk, self.options, self.options.settle_s)
         places = self._find(work)
-        missing = np.flatnonzero([place is None for place in places])
-        estimate = self._estimate(work, places) if missing.size and self.paid else self._count(work, places)
+        missing = any(place is None for place in places)
+        estimate = self._count(work, places)
+        if missing and self.paid:
+            estimate = self._prices.estimate(estimate, work.setup)
         self._purse.authorize(estimate, self.options)
-        if missing.size:
-            self._check_machine(work.setup)
-        size = self._circuits_per_job(work.template)
-        for start in range(0, len(missing), size):
-            rows = work.values[missing[start : start + size]]
-            chunk = self._ledger.plan(work.setup, rows, **self._facts(work.template, estimate))
-            send(self._client, self._ledger, chunk, work.template, self.options)
-            self._purse.spend(len(rows), estimate)
+        if missing:
+            with self._client.transport.until(Deadline(self.options.deadline_s)):
+                self._send_missing(work, estimate)
         return Submission(estimate, tuple(str(c.job_id) for c in _chunks(self._find(work)) if c.job_id))
+
+    def _send_missing(self, work: _Work, estimate: CostEstimate) -> None:
+        """Send what the ledger lacks, and the server too: what it holds with our client tokens is taken over."""
+        self._check_machine(work.setup)
+        roster = self._roster(work)
+        if not self._ledger.fresh:
+            roster.refresh()
+            roster.reconcile()
+        rows = work.values[[place is None for place in self._find(work)]]
+        size = self._circuits_per_job(work.template)
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        roster.check_orphans(self._ledger.tokens(work.setup, parts))
+        for part in parts:
+            chunk = self._ledger.plan(work.setup, part, **self._facts(work.template, estimate))
+            send(self._client, self._ledger, roster, chunk, work.template, self.options)
+            self._purse.spend(len(part), estimate)
+
+    def _roster(self, work: _Work) -> Roster:
+        """The server's list of jobs of this machine, as far as it was read; see `Roster`."""
+        now, sent = self._client.transport.server_time(), any(c.attempts for c in self._ledger.chunks.values())
+        if now is not None and not sent and self._ledger.identity.born is None:
+            self._ledger.identity.set_born(now)
+        if self._cached_roster is None:
+            self._cached_roster = Roster(self._client, self._ledger, work.setup.backend)
+        return self._cached_roster
 
     def _collect(self, work: _Work, sums: ZObservables) -> Expectations:
         places = self._find(work)
         chunks = _chunks(places)
         for chunk in chunks:
             if chunk.state == "sent":
-                settle(self._client, self._ledger, chunk, self.options)
+                settle(self._ledger, self._roster(work), chunk, self.options, self.options.settle_s)
         if any(chunk.state == "submitted" for chunk in chunks):
-            collect(self._client, self._ledger, chunks, self.options, self.progress)
-        places = self._find(work)
+            problems = collect(self._client, self._ledger, chunks, self.options, self.progress)
+            if problems:
+                raise next(iter(problems.values()))
+        if any(chunk.doubtful for chunk in chunks):
+            self._look_for_duplicates(work)
+        return self._answer(self._find(work), sums)
+
+    def _look_for_duplicates(self, work: _Work) -> None:
+        roster = self._roster(work)
+        try:
+            roster.refresh()
+        except IonQError as error:  # the answers are in the ledger all the same
+            warnings.warn(f"not looked for jobs that were accepted late: {error}", DuplicateJobWarning, stacklevel=4)
+        else:
+            roster.reconcile()
+
+    def _answer(self, places: Sequence[Place | None], sums: ZObservables) -> Expectations:
+        """Expectation values from the ledger's results."""
         lost = sum(place is None for place in places)
         if lost:
             raise IonQRequestError(
@@ -254,25 +308,6 @@ class IonQBase(Backend):
             shots=work.setup.shots,
             one_qubit_gates=work.template.one_qubit_gates,
             two_qubit_gates=work.template.two_qubit_gates,
-        )
-
-    def _estimate(self, work: _Work, places: Sequence[Place | None]) -> CostEstimate:
-        counted = self._count(work, places)
-        key = (work.setup, counted.one_qubit_gates, counted.two_qubit_gates)
-        if key not in self._prices:
-            try:
-                self._prices[key] = self._client.price(*key)
-            except IonQRequestError as error:  # a server without prices
-                return replace(counted, note=str(error))
-        price = self._prices[key]
-        if price["cost"] is None:
-            return replace(counted, queue_s=price["queue_s"], note="the server gives no price")
-        return replace(
-            counted,
-            price=float(price["cost"]) * counted.circuits,
-            unit=price["unit"],
-            queue_s=price["queue_s"],
-            note="one circuit's estimate times their number; not binding",
         )
 
     def _facts(self, template: Template, estimate: CostEstimate) -> dict[str, Any]:

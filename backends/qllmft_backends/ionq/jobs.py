@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from qllmft_backends.errors import MissingExtraError
 from qllmft_backends.ionq.errors import IonQError, IonQRequestError
 from qllmft_backends.ionq.ledger import Chunk, Ledger
 from qllmft_backends.ionq.options import IonQConnection
+from qllmft_backends.ionq.roster import duplicate_text
 
 if TYPE_CHECKING:
     from qllmft_backends.ionq.client import Client
@@ -52,7 +53,7 @@ def ledger_jobs(folder: Path) -> list[Job]:
         LedgerError: where the ledger cannot be read.
         IonQRequestError: where ``folder`` holds none.
     """
-    return [_from_chunk(chunk) for chunk in _open(folder).chunks.values()]
+    return _rows(_open(folder))
 
 
 def server_jobs(connection: IonQConnection, backend: str | None = None, limit: int = 25) -> list[Job]:
@@ -80,14 +81,16 @@ def wait(folder: Path, connection: IonQConnection, progress: Progress | None = N
         _check_server(chunks, connection)
         if chunks:
             from qllmft_backends.ionq.collector import collect
+            from qllmft_backends.ionq.roster import Roster
             from qllmft_backends.ionq.sender import settle
 
             client = _client(connection)
             for chunk in chunks:
                 if chunk.state == "sent":
-                    settle(client, ledger, chunk, connection)
+                    roster = Roster(client, ledger, chunk.setup.backend)
+                    settle(ledger, roster, chunk, connection, connection.settle_s)
             collect(client, ledger, chunks, connection, progress)
-        return [_from_chunk(chunk) for chunk in ledger.chunks.values()]
+        return _rows(ledger)
 
 
 def cancel(job_ids: Iterable[str], connection: IonQConnection) -> list[str]:
@@ -139,17 +142,25 @@ def _client(connection: IonQConnection) -> Client:
     return Client(connection)
 
 
-def _from_chunk(chunk: Chunk) -> Job:
-    return Job(
-        job_id=chunk.job_id,
-        state=chunk.state,
-        backend=chunk.setup.backend,
-        circuits=len(chunk.values),
-        shots=chunk.setup.shots,
-        chunk=chunk.id,
-        url=chunk.setup.url,
-        note=chunk.failure or "",
-    )
+def _rows(ledger: Ledger) -> list[Job]:
+    """A job a chunk, and one for each duplicate."""
+    rows = []
+    for chunk in ledger.chunks.values():
+        row = Job(
+            job_id=chunk.job_id,
+            state=chunk.state,
+            backend=chunk.setup.backend,
+            circuits=len(chunk.values),
+            shots=chunk.setup.shots,
+            chunk=chunk.id,
+            url=chunk.setup.url,
+            note=chunk.failure or "",
+        )
+        rows.append(row)
+        rows += [
+            replace(row, job_id=job, state="duplicate", note=duplicate_text(chunk, job)) for job in chunk.duplicates
+        ]
+    return rows
 
 
 def _from_server(job: dict[str, Any], url: str) -> Job:

@@ -9,38 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.counts import expectations_from_frequencies
+from qllmft_backends.ionq.chunks import Probabilities, parse_probabilities
 from qllmft_backends.ionq.errors import IonQJobFailedError
-from qllmft_backends.ionq.ledger import Probabilities
 from qllmft_backends.protocol import Expectations
 from qllmft_backends.z_observables import ZObservables
 
-_SUM_TOLERANCE = 1e-3  # servers round probabilities
-
 
 def read_probabilities(payload: Any, n_qubits: int, where: str) -> Probabilities:
-    """A payload of the API, ``{"5": 0.25, ...}``: decimal basis states, qubit 0 the least significant bit.
+    """A payload of the API; see `parse_probabilities`.
 
     Raises:
         IonQJobFailedError: where it is not a distribution on ``n_qubits`` qubits.
     """
-    problem = None
-    probabilities: Probabilities = {}
     try:
-        probabilities = {int(state): float(p) for state, p in payload.items()}
-    except (AttributeError, TypeError, ValueError):
-        problem = "it is not a mapping from decimal states to numbers"
-    if problem is None and not all(0 <= state < 2**n_qubits for state in probabilities):
-        problem = f"it names states outside of 0..{2**n_qubits - 1}"
-    if problem is None and not all(-_SUM_TOLERANCE <= p <= 1 + _SUM_TOLERANCE for p in probabilities.values()):
-        problem = "it holds numbers outside of 0..1"
-    if problem is None and not abs(sum(probabilities.values()) - 1) <= _SUM_TOLERANCE:
-        problem = f"its numbers sum to {sum(probabilities.values()):.6g}, expected 1"
-    if problem is not None:
+        return parse_probabilities(payload, n_qubits)
+    except ValueError as error:
         raise IonQJobFailedError(
-            f"the result of {where} cannot be read: {problem}. Nothing is lost: the job's id is in the ledger and its "
+            f"the result of {where} cannot be read: {error}. Nothing is lost: the job's id is in the ledger and its "
             "result stays at the server; run again to read it anew."
-        )
-    return probabilities
+        ) from None
 
 
 def expectations(results: Sequence[Mapping[int, float]], shots: int | None, observables: ZObservables) -> Expectations:

@@ -38,22 +38,24 @@ class IonQConnection(BaseModel):
     Attributes:
         url: address of the API, ending in its version. None: the first set of `URL_VARIABLES`, else IonQ's own.
         token_file: file that holds the API key. None: the environment; see `load_token`.
-        request_timeout_s: seconds that one request may take.
+        request_timeout_s: seconds that one request may take, its whole answer included.
         retry_s: seconds for which a read is repeated while the server is busy or away.
         deadline_s: seconds that jobs may take, queue included. At the deadline nothing is lost: collect later.
         poll_interval_s: seconds between two looks at a job.
         settle_s: seconds after a request without an answer until a job that is not among the server's jobs counts as
-            never accepted.
+            never accepted and may be sent again. Generous, because a request can hang on its way and be accepted later.
+        max_answer_bytes: of the body of one answer.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     url: str | None = None
     token_file: Path | None = None
     request_timeout_s: float = Field(30.0, gt=0)
     retry_s: float = Field(120.0, ge=0)
     deadline_s: float = Field(3600.0, gt=0)
     poll_interval_s: float = Field(5.0, gt=0)
-    settle_s: float = Field(60.0, ge=0)
+    settle_s: float = Field(300.0, ge=0)
+    max_answer_bytes: int = Field(64 << 20, gt=0)
 
     @field_validator("url")
     @classmethod
@@ -81,13 +83,13 @@ def check_url(url: str) -> str:
     """
     url = url.rstrip("/")
     parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ValueError("url holds a user or a password; expected none: the API key comes from the environment")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError(
             f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the sandbox: "
             "elsewhere the API key would travel in the clear"
         )
-    if parts.username or parts.password:
-        raise ValueError("url holds a user or a password; expected none: the API key comes from the environment")
     if not re.search(r"/v\d+\.\d+$", url):
         raise ValueError(f"url is {url!r}; expected it to end in the API's version, like {IONQ_URL}")
     return url

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
 
 pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
 
 from ionq.helpers import ask, assert_paid_once, make_problem
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
-from qllmft_backends.ionq import CostRefusedError, PaidTrainingError
+from qllmft_backends.ionq import (
+    CostRefusedError,
+    IonQAuthError,
+    IonQRequestError,
+    IonQTransientError,
+    PaidTrainingError,
+)
 from qllmft_backends.ionq.cost import training_circuits
-from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.ionq.sandbox import Fault, Sandbox
 from qllmft_backends.spsa import SpsaGradient
 
 # The sandbox's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit gates.
@@ -29,13 +38,57 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(box, forte, problem):
     assert not forte().options.ledger.exists()
 
 
-def test_a_dry_run_without_key_or_server_still_counts(box, forte, problem, monkeypatch):
-    box.faults.arm(Fault("status", "estimate", code=503, times=-1))
-    estimate = forte(retry_s=0.1).estimate(problem.circuit, problem.values)
-    assert (estimate.circuits, estimate.price) == (7, None)
-    assert "503" in estimate.note
+@pytest.mark.parametrize(
+    ("fault", "error", "match"),
+    [
+        (Fault("status", "estimate", code=503, times=-1), IonQTransientError, "no price: .*503.*offline=True"),
+        (Fault("status", "estimate", code=401), IonQAuthError, "no price: .*API key was not accepted"),
+        (Fault("status", "estimate", code=404), IonQRequestError, "no price: .*answered 404"),
+        (Fault("price", "estimate", value=None), IonQRequestError, "no price: the server gives no price"),
+        (Fault("drop_before", "estimate", times=-1), IonQTransientError, "no price: .*got no answer"),
+    ],
+)
+def test_a_dry_run_without_a_price_is_an_error_that_says_why(box, forte, problem, fault, error, match):
+    box.faults.arm(fault)
+    with pytest.raises(error, match=match):
+        forte(retry_s=0.1).estimate(problem.circuit, problem.values)
+    assert not forte().options.ledger.exists()
+
+
+def test_a_dry_run_without_a_key_is_an_error(box, forte, problem, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    assert "no IonQ API key" in forte().estimate(problem.circuit, problem.values).note
+    with pytest.raises(IonQAuthError, match="no IonQ API key"):
+        forte().estimate(problem.circuit, problem.values)
+
+
+def test_a_dry_run_does_not_wait_long_for_a_server_that_is_away(forte, problem):
+    with Sandbox() as gone:
+        url = gone.url
+    began = time.monotonic()
+    with pytest.raises(IonQTransientError, match=r"no price: .*The server was not reached"):
+        forte(url=url, retry_s=120.0).estimate(problem.circuit, problem.values)
+    assert time.monotonic() - began < 10
+
+
+def test_a_dated_estimate_needs_no_server(box, forte, simulator, monkeypatch):
+    """By hand: X is one pulse, R_Y two, R_Z none, CNOT two and a ZZ gate, swap six and three ZZ gates."""
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    circuit = QuantumCircuit(3)
+    circuit.x(0)
+    circuit.ry(0.3, 1)
+    circuit.rz(0.2, 2)
+    circuit.cx(0, 1)
+    circuit.swap(1, 2)
+    values = np.empty((2, 0))
+    estimate = forte(yes=False).estimate(circuit, values, offline=True)
+    assert (estimate.circuits, estimate.unit) == (2, "usd")
+    assert estimate.price == pytest.approx(2 * (12.4166 + 1000 * (0.000220 * 11 + 0.000975 * 4)))
+    for part in ("a dated estimate, not the server's price", "2024-12-05", "https://", "11 native one-qubit and 4 ZZ"):
+        assert part in str(estimate)
+    mitigated = forte(error_mitigation="debiasing").estimate(circuit, values, offline=True)
+    assert mitigated.price == pytest.approx(estimate.price + 2 * (97.50 - 12.4166))
+    assert simulator().estimate(circuit, values, offline=True).price == 0
+    assert box.store.till()["requests"] == {}
 
 
 def test_the_estimate_leaves_out_what_is_paid_already(forte, problem):

@@ -96,9 +96,9 @@ def test_a_stray_env_file_is_not_read(forte, problem, tmp_path, monkeypatch):
     [(None, None), ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None)],
 )
 def test_retry_after(text, seconds):
-    from qllmft_backends.ionq.transport import _retry_after_s
+    from qllmft_backends.ionq.refusal import retry_after_s
 
-    assert _retry_after_s(text) == seconds
+    assert retry_after_s(text) == seconds
 
 
 def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):

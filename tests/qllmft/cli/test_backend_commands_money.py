@@ -59,11 +59,10 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
     assert job.till["circuits_paid"] == 3
 
 
-def test_a_dry_run_without_a_key_still_counts(job, monkeypatch):
+def test_a_dry_run_without_a_key_says_why_there_is_no_price(job, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    output, _ = job.predict("--dry-run")
-    assert "7 circuits to send in 3 jobs" in output
-    assert "estimated price: unknown (no price: there is no IonQ API key. Nothing was sent. Set one of" in output
+    _, messages = job.predict("--dry-run", code=2)
+    assert "no price: there is no IonQ API key. Nothing was sent. Set one of" in messages
     assert job.till["requests"] == {}
 
 
