@@ -16,7 +16,17 @@ from qllmft_backends.ionq.errors import (
     LedgerError,
     PaidTrainingError,
 )
-from qllmft_backends.ionq.jobs import Job, cancel, cancel_ledger, ledger_jobs, server_jobs, wait
+from qllmft_backends.ionq.jobs import (
+    Job,
+    JobsInterrupt,
+    Total,
+    cancel,
+    cancel_ledger,
+    job_total,
+    ledger_jobs,
+    server_jobs,
+    wait,
+)
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQConnection, IonQForteOptions, IonQSimulatorOptions
 
@@ -34,11 +44,14 @@ __all__ = [
     "IonQTimeoutError",
     "IonQTransientError",
     "Job",
+    "JobsInterrupt",
     "Ledger",
     "LedgerError",
     "PaidTrainingError",
+    "Total",
     "cancel",
     "cancel_ledger",
+    "job_total",
     "ledger_jobs",
     "server_jobs",
     "wait",

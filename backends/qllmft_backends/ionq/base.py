@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.ionq.client import Client, check_width
 from qllmft_backends.ionq.collector import Progress, collect
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
-from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, training_circuits
+from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, spent, training_circuits
 from qllmft_backends.ionq.errors import (
     DuplicateJobWarning,
     IonQAuthError,
@@ -26,19 +26,19 @@ from qllmft_backends.ionq.errors import (
     IonQJobFailedError,
     IonQRequestError,
 )
+from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import expectations
-from qllmft_backends.ionq.options import JOB_MAX_GATES, IonQOptions
+from qllmft_backends.ionq.options import IonQOptions
 from qllmft_backends.ionq.prices import Prices, dated_estimate
 from qllmft_backends.ionq.roster import Roster
 from qllmft_backends.ionq.sender import send, settle
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Deadline
+from qllmft_backends.ionq.work import Place, Work, chunks_of
 from qllmft_backends.protocol import Availability, Backend, Expectations
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
-
-Place = tuple[Chunk, int]  # a circuit of the ledger: its chunk, and its index there
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class IonQBase(Backend):
         with self._one_at_a_time:
             work = self._work(circuit, values)
             self._ledger.refresh()
-            counted = self._count(work, self._find(work))
+            counted = work.counted(self._find(work), self.options)
             if offline:
                 return dated_estimate(counted, work.template, work.setup)
             return self._prices.soon(counted, work.setup)
@@ -160,7 +160,7 @@ class IonQBase(Backend):
             CostRefusedError: see `IonQOptions`; nothing was sent.
             IonQError: see `qllmft_backends.ionq.errors`; the ledger knows what was accepted.
         """
-        with self._one_at_a_time, self._ledger.lock():
+        with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
             return self._submit(self._work(circuit, values))
 
     def collect(
@@ -173,7 +173,7 @@ class IonQBase(Backend):
             IonQTimeoutError, IonQJobFailedError, IonQError: see `qllmft_backends.ionq.errors`.
         """
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        with self._one_at_a_time, self._ledger.lock():
+        with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
             return self._collect(self._work(circuit, values), sums)
 
     def expectations(
@@ -186,7 +186,7 @@ class IonQBase(Backend):
             CostRefusedError, IonQError: as `submit` and `collect`.
         """
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        with self._one_at_a_time, self._ledger.lock():
+        with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
             work = self._work(circuit, values)
             self._submit(work)
             return self._collect(work, sums)
@@ -200,7 +200,18 @@ class IonQBase(Backend):
         check_training(self.options)
         return SpsaGradient(self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed)
 
-    def _work(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> _Work:
+    @contextmanager
+    def _telling_of_jobs(self) -> Iterator[None]:
+        """Ctrl-C inside, while jobs are under way, becomes a `JobsInterrupt`, which says which."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            jobs = under_way(self._ledger)
+            if jobs:
+                raise JobsInterrupt(jobs, self._ledger.folder) from None
+            raise
+
+    def _work(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Work:
         limit = self.capabilities.max_qubits
         if limit is not None and circuit.num_qubits > limit:
             raise IonQRequestError(
@@ -208,27 +219,27 @@ class IonQBase(Backend):
                 "Use a smaller head."
             )
         template = compile_template(circuit)
-        return _Work(template, check_values(circuit, values), self._setup(template))
+        return Work(template, check_values(circuit, values), self._setup(template))
 
-    def _find(self, work: _Work) -> list[Place | None]:
+    def _find(self, work: Work) -> list[Place | None]:
         return self._ledger.find(work.setup, work.values, retry_failed=self.options.retry_failed)
 
-    def _submit(self, work: _Work) -> Submission:
-        for chunk in _chunks(self._find(work)):
+    def _submit(self, work: Work) -> Submission:
+        for chunk in chunks_of(self._find(work)):
             if chunk.state == "sent":
                 settle(self._ledger, self._roster(work), chunk, self.options, self.options.settle_s)
         places = self._find(work)
         missing = any(place is None for place in places)
-        estimate = self._count(work, places)
+        estimate = work.counted(places, self.options)
         if missing and self.paid:
             estimate = self._prices.estimate(estimate, work.setup)
-        self._purse.authorize(estimate, self.options)
+        self._purse.authorize(estimate, self.options, spent(self._ledger.chunks.values(), work.setup.url))
         if missing:
             with self._client.transport.until(Deadline(self.options.deadline_s)):
                 self._send_missing(work, estimate)
-        return Submission(estimate, tuple(str(c.job_id) for c in _chunks(self._find(work)) if c.job_id))
+        return Submission(estimate, tuple(str(c.job_id) for c in chunks_of(self._find(work)) if c.job_id))
 
-    def _send_missing(self, work: _Work, estimate: CostEstimate) -> None:
+    def _send_missing(self, work: Work, estimate: CostEstimate) -> None:
         """Send what the ledger lacks, and the server too: what it holds with our client tokens is taken over."""
         self._check_machine(work.setup)
         roster = self._roster(work)
@@ -236,15 +247,15 @@ class IonQBase(Backend):
             roster.refresh()
             roster.reconcile()
         rows = work.values[[place is None for place in self._find(work)]]
-        size = self._circuits_per_job(work.template)
+        size = work.circuits_per_job(self.options)
         parts = [rows[start : start + size] for start in range(0, len(rows), size)]
         roster.check_orphans(self._ledger.tokens(work.setup, parts))
         for part in parts:
-            chunk = self._ledger.plan(work.setup, part, **self._facts(work.template, estimate))
+            chunk = self._ledger.plan(work.setup, part, **work.facts(estimate))
             send(self._client, self._ledger, roster, chunk, work.template, self.options)
-            self._purse.spend(len(part), estimate)
+            self._purse.circuits += len(part)
 
-    def _roster(self, work: _Work) -> Roster:
+    def _roster(self, work: Work) -> Roster:
         """The server's list of jobs of this machine, as far as it was read; see `Roster`."""
         now, sent = self._client.transport.server_time(), any(c.attempts for c in self._ledger.chunks.values())
         if now is not None and not sent and self._ledger.identity.born is None:
@@ -253,9 +264,9 @@ class IonQBase(Backend):
             self._cached_roster = Roster(self._client, self._ledger, work.setup.backend)
         return self._cached_roster
 
-    def _collect(self, work: _Work, sums: ZObservables) -> Expectations:
+    def _collect(self, work: Work, sums: ZObservables) -> Expectations:
         places = self._find(work)
-        chunks = _chunks(places)
+        chunks = chunks_of(places)
         for chunk in chunks:
             if chunk.state == "sent":
                 settle(self._ledger, self._roster(work), chunk, self.options, self.options.settle_s)
@@ -267,7 +278,7 @@ class IonQBase(Backend):
             self._look_for_duplicates(work)
         return self._answer(self._find(work), sums)
 
-    def _look_for_duplicates(self, work: _Work) -> None:
+    def _look_for_duplicates(self, work: Work) -> None:
         roster = self._roster(work)
         try:
             roster.refresh()
@@ -285,7 +296,7 @@ class IonQBase(Backend):
                 "Submit them first; `expectations` does both."
             )
         results = [self._result(chunk, index) for chunk, index in places if chunk is not None]  # type: ignore[misc]
-        failed = [chunk for chunk in _chunks(places) if chunk.state == "failed"]
+        failed = [chunk for chunk in chunks_of(places) if chunk.state == "failed"]
         if any(result is None for result in results):
             raise IonQJobFailedError(
                 f"{sum(r is None for r in results)} of {len(results)} circuits have no result: "
@@ -298,33 +309,6 @@ class IonQBase(Backend):
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         return None if chunk.results is None else chunk.results[index]
 
-    def _count(self, work: _Work, places: Sequence[Place | None]) -> CostEstimate:
-        circuits = sum(place is None for place in places)
-        return CostEstimate(
-            backend=work.setup.backend,
-            circuits=circuits,
-            known=len(places) - circuits,
-            jobs=-(-circuits // self._circuits_per_job(work.template)),
-            shots=work.setup.shots,
-            one_qubit_gates=work.template.one_qubit_gates,
-            two_qubit_gates=work.template.two_qubit_gates,
-        )
-
-    def _facts(self, template: Template, estimate: CostEstimate) -> dict[str, Any]:
-        """What the ledger keeps beside a planned chunk, for people."""
-        return {
-            "circuit_name": template.circuit.name,
-            "one_qubit_gates": template.one_qubit_gates,
-            "two_qubit_gates": template.two_qubit_gates,
-            "price_each": None if estimate.price is None else estimate.price / estimate.circuits,
-            "price_unit": estimate.unit,
-            "versions": {name: version(name) for name in ("qiskit", "qiskit-ionq")},
-        }
-
-    def _circuits_per_job(self, template: Template) -> int:
-        gates = max(1, template.one_qubit_gates + template.two_qubit_gates)
-        return max(1, min(self.options.circuits_per_job, JOB_MAX_GATES // gates))
-
     def _check_machine(self, setup: Setup) -> None:
         if not self._width_checked:
             check_width(self._client, setup)
@@ -335,17 +319,3 @@ class IonQBase(Backend):
         if self._cached_client is None:
             self._cached_client = Client(self.options)
         return self._cached_client
-
-
-@dataclass(frozen=True)
-class _Work:
-    """A request, checked."""
-
-    template: Template
-    values: NDArray[np.float64]  # (B, P)
-    setup: Setup
-
-
-def _chunks(places: Iterable[Place | None]) -> list[Chunk]:
-    """The chunks of some places, each once, in their order."""
-    return list({place[0].id: place[0] for place in places if place is not None}.values())

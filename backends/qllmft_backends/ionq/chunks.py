@@ -170,13 +170,14 @@ def planned_chunk(record: Mapping[str, Any]) -> Chunk:
     setup = Setup(**record["setup"])
     if not (isinstance(setup.n_qubits, int) and isinstance(setup.shots, int) and 0 <= setup.n_qubits <= 64):
         raise ValueError(f"setup names {setup.n_qubits!r} qubits and {setup.shots!r} shots")
-    values = np.array(record["values"], np.float64).reshape(len(record["values"]), -1)
+    rows = record["values"]
+    values = np.array(rows, np.float64).reshape(len(rows), -1) if rows else np.empty((0, 0))
     if not len(values) or not np.isfinite(values).all():
         raise ValueError("values are empty, or not finite")
     if "values_sha256" in record and record["values_sha256"] != values_hash(values):
         raise ValueError("values_sha256 does not fit the values: they were changed")
     price = record.get("price_each")
-    if price is not None and not (isinstance(price, int | float) and math.isfinite(price) and price >= 0):
+    if price is not None and not is_amount(price):
         raise ValueError(f"price_each is {price!r}, expected a number of 0 or more")
     return Chunk(record["chunk"], setup, values, price_each=price, unit=record.get("price_unit"))
 
@@ -218,6 +219,11 @@ def parse_probabilities(payload: Any, n_qubits: int) -> Probabilities:
     if not abs(sum(probabilities.values()) - 1) <= _SUM_TOLERANCE:
         raise ValueError(f"its numbers sum to {sum(probabilities.values()):.6g}, expected 1")
     return probabilities
+
+
+def is_amount(value: Any) -> bool:
+    """A price: a finite number of 0 or more."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 def _json_hash(value: Any) -> str:

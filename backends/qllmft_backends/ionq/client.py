@@ -8,7 +8,6 @@ is away, and asks the address in the environment, without a key, for the number 
 from __future__ import annotations
 
 import json
-import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from qiskit_ionq.helpers import qiskit_to_ionq
 from qiskit_ionq.ionq_backend import IonQBackend
 from qiskit_ionq.ionq_client import IonQClient
 
+from qllmft_backends.ionq.chunks import is_amount
 from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError, IonQTransientError
 from qllmft_backends.ionq.ledger import Setup
 from qllmft_backends.ionq.options import IonQConnection
@@ -150,15 +150,16 @@ class Client(IonQClient):  # type: ignore[misc]
             "queue_s": float(queue_ms) / 1000 if isinstance(queue_ms, int | float) else None,
         }
 
-    def cost(self, job_id: str) -> float | None:
-        """What a job that has ended was charged; None: the server does not tell."""
+    def cost(self, job_id: str) -> dict[str, Any]:
+        """What a job that has ended was charged: ``cost`` and ``cost_unit``; empty where the server does not tell."""
         try:
             told = self.transport.once("GET", self.make_path("jobs", job_id, "cost"), headers=self.api_headers).json()
         except IonQError:
-            return None  # known to few servers; the results do not wait for it
-        charged = told.get("cost") if isinstance(told, dict) else None
-        value = charged.get("value") if isinstance(charged, dict) else None
-        return None if value is None else _amount(value, f"what job {job_id} was charged")
+            return {}  # known to few servers; the results do not wait for it
+        charged = _mapping(_mapping(told).get("cost"))
+        if not is_amount(charged.get("value")):
+            return {}
+        return {"cost": float(charged["value"]), "cost_unit": str(charged.get("unit") or "") or None}
 
     def probabilities(self, job: Mapping[str, Any], children: Sequence[str]) -> dict[str, Any]:
         """Raw probabilities of a completed job, keyed by the id of each child (of the job, where it has none).
@@ -282,7 +283,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _amount(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if not is_amount(value):
         raise IonQRequestError(
             f"{what} is {str(value)[:80]!r}, expected a finite number of 0 or more. Nothing was sent on it. Check that "
             "the option url names IonQ's API, or ask IonQ."

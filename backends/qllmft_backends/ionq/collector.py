@@ -66,7 +66,7 @@ def _look(client: Client, ledger: Ledger, chunk: Chunk, progress: Progress | Non
     if status == "completed":
         results = _results(client, chunk, job)
         free = chunk.setup.backend == "simulator"
-        ledger.collected(chunk, results, None if free else client.cost(str(chunk.job_id)))
+        ledger.collected(chunk, results, **({} if free else client.cost(str(chunk.job_id))))
     elif status in ("failed", "canceled"):
         ledger.failed(chunk, _reason(job), _salvage(client, chunk, job))
     return status  # submitted, ready, started, or a word that this version does not know: not at its end yet

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from qllmft_backends.ionq.chunks import Chunk
 from qllmft_backends.ionq.errors import CostRefusedError, PaidTrainingError
 from qllmft_backends.ionq.options import IonQForteOptions, IonQOptions
 
@@ -52,6 +53,36 @@ Announce = Callable[[CostEstimate], None]
 Confirm = Callable[[CostEstimate], bool]
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What the jobs of a ledger cost: as the server told it, else as estimated.
+
+    Attributes:
+        price: in ``unit``, of those whose price is known.
+        unit: None: no job has a price.
+        unknown: circuits without a price, or with one in another unit than ``unit``.
+    """
+
+    price: float = 0.0
+    unit: str | None = None
+    unknown: int = 0
+
+
+def spent(chunks: Iterable[Chunk], url: str) -> Spent:
+    """What the jobs at the server ``url`` cost. Jobs that were accepted twice cost twice; doubtful ones count too."""
+    price, unit, unknown = 0.0, None, 0
+    for chunk in chunks:
+        if chunk.setup.url != url or chunk.price == 0.0:
+            continue
+        jobs = 1 + len(chunk.duplicates)
+        unit = unit or chunk.unit
+        if chunk.price is None or chunk.unit != unit:
+            unknown += jobs * len(chunk.values)
+        else:
+            price += jobs * chunk.price
+    return Spent(price, unit, unknown)
+
+
 @dataclass
 class Purse:
     """What one backend object may send, and what it has sent.
@@ -60,18 +91,16 @@ class Purse:
 
     Attributes:
         circuits: sent so far.
-        price: of these, estimated.
         confirm: asked before paid circuits are sent, unless ``yes``; None: nobody can be asked.
         announce: told of paid circuits that were consented to, before the first of them is sent; None: nobody.
     """
 
     circuits: int = 0
-    price: float = 0.0
     confirm: Confirm | None = None
     announce: Announce | None = None
 
-    def authorize(self, estimate: CostEstimate, options: IonQOptions) -> None:
-        """Let ``estimate`` pass.
+    def authorize(self, estimate: CostEstimate, options: IonQOptions, before: Spent) -> None:
+        """Let ``estimate`` pass, on top of what the ledger's jobs cost ``before``.
 
         Raises:
             CostRefusedError: says which limit stopped it. Nothing was sent.
@@ -85,18 +114,7 @@ class Purse:
                 "Nothing of this call was sent. Raise the budget, or take fewer samples."
             )
         if options.max_cost is not None and options.paid:
-            if estimate.price is None:
-                raise CostRefusedError(
-                    f"the price is unknown ({estimate.note}), so max_cost = {options.max_cost:g} cannot be kept. "
-                    "Nothing was sent. Leave max_cost out and say yes to go on without a price."
-                )
-            if self.price + estimate.price > options.max_cost:
-                before = f" on top of {self.price:.2f}" if self.price else ""
-                raise CostRefusedError(
-                    f"the estimated price is {estimate.price:.2f} {estimate.unit or ''}{before}, above max_cost = "
-                    f"{options.max_cost:g}. Nothing of this call was sent. "
-                    "Take fewer samples or shots, or raise max_cost."
-                )
+            _keep_ceiling(estimate, options.max_cost, before)
         if options.paid:
             self._consent(estimate, options)
             if self.announce is not None:
@@ -113,11 +131,25 @@ class Purse:
         if self.confirm(estimate) is not True:
             raise CostRefusedError(f"not confirmed: {estimate}. Nothing was sent.")
 
-    def spend(self, circuits: int, estimate: CostEstimate) -> None:
-        """Note that ``circuits`` of ``estimate`` were accepted."""
-        self.circuits += circuits
-        if estimate.price is not None:
-            self.price += estimate.price * circuits / estimate.circuits
+
+def _keep_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> None:
+    unit, sent = estimate.unit or "", f" on top of {before.price:.2f} for what the ledger holds" if before.price else ""
+    if estimate.price is None:
+        raise CostRefusedError(
+            f"the price is unknown ({estimate.note}), so max_cost = {ceiling:g} cannot be kept. "
+            "Nothing was sent. Leave max_cost out and say yes to go on without a price."
+        )
+    if before.unknown or (before.price and before.unit != estimate.unit):
+        raise CostRefusedError(
+            f"{before.unknown or 'the'} circuits of the ledger have no price in {unit or 'the unit of the estimate'}, "
+            f"so max_cost = {ceiling:g}, a ceiling on all that the ledger holds, cannot be kept. Nothing was sent. "
+            "Leave max_cost out, or name another ledger."
+        )
+    if not before.price + estimate.price <= ceiling:
+        raise CostRefusedError(
+            f"the estimated price is {estimate.price:.2f} {unit}{sent}, above max_cost = {ceiling:g}. Nothing of this "
+            "call was sent. Take fewer samples or shots, or raise max_cost."
+        )
 
 
 def training_circuits(options: IonQOptions, samples: int, epochs: int = 1) -> int:

@@ -41,6 +41,7 @@ from qllmft_backends.ionq.chunks import (
     Probabilities,
     Setup,
     content_hash,
+    is_amount,
     planned_chunk,
     recorded_results,
     results_to_json,
@@ -173,14 +174,13 @@ class Ledger:
         self._append("submitted", chunk.id, job_id=job_id, **facts)
         self.identity.count(sum(c.job_id is not None for c in self.chunks.values()))
 
-    def duplicate(self, chunk: Chunk, job_id: str) -> None:
-        """The server holds job ``job_id`` for the chunk too."""
-        self._append("duplicate", chunk.id, job_id=job_id)
+    def duplicate(self, chunk: Chunk, job_id: str, *, charged: bool = True) -> None:
+        """The server holds job ``job_id`` for the chunk too; not ``charged``: it was canceled, or failed."""
+        self._append("duplicate", chunk.id, job_id=job_id, charged=charged)
 
-    def collected(self, chunk: Chunk, results: Sequence[Probabilities], cost: float | None = None) -> None:
-        """The probabilities of each circuit, in the order of ``chunk.values``; ``cost``: what the server charged."""
-        told = {} if cost is None else {"cost": cost}
-        self._append("collected", chunk.id, **results_to_json(results), **told)
+    def collected(self, chunk: Chunk, results: Sequence[Probabilities], **facts: Any) -> None:
+        """The probabilities of each circuit, in the order of ``chunk.values``; ``facts``: see `Client.cost`."""
+        self._append("collected", chunk.id, **results_to_json(results), **facts)
 
     def failed(self, chunk: Chunk, reason: str, results: Sequence[Probabilities | None]) -> None:
         """The job failed, or was canceled; ``results`` of those circuits that ended well, None for the others."""
@@ -256,16 +256,19 @@ class Ledger:
             for attempt in chunk.attempts:
                 attempt.refused |= attempt.client_token == record["client_token"]
         elif event in ("submitted", "duplicate"):
-            if not isinstance(record["job_id"], str) or not record["job_id"]:
-                raise ValueError(f"the job's id is {record['job_id']!r}")
+            job_id = record["job_id"]
+            if not isinstance(job_id, str) or not job_id:
+                raise ValueError(f"the job's id is {job_id!r}")
             if event == "submitted":
-                chunk.job_id = record["job_id"]
-            elif record["job_id"] not in chunk.duplicates:
-                chunk.duplicates.append(record["job_id"])
+                chunk.job_id = job_id
+            else:
+                others = [job for job in chunk.duplicates if job != job_id]
+                chunk.duplicates = [*others, job_id] if record.get("charged", True) else others
         elif event in ("collected", "failed"):
             chunk.results = recorded_results(record, chunk)
             chunk.failure = str(record["reason"]) if event == "failed" else None
-            chunk.cost = record.get("cost")
+            if is_amount(record.get("cost")):
+                chunk.cost, chunk.unit = float(record["cost"]), record.get("cost_unit") or chunk.unit
         else:
             raise ValueError(f"unknown event {event!r}")
 

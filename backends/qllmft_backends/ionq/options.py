@@ -113,7 +113,8 @@ class IonQOptions(IonQConnection):
         circuits_per_job: circuits of one job, at most.
         repetition: another number means other measurements of the same circuits, paid anew.
         retry_failed: send the circuits of failed jobs again.
-        max_cost: ceiling on the price of all that this backend object sends, in the unit of the server's estimate.
+        max_cost: ceiling on the price of all jobs of the ledger, those of earlier calls included, in the unit of the
+            server's estimate. It is no consent: see ``yes``.
         circuit_budget: ceiling on the number of circuits that this backend object sends.
         yes: consent to send paid circuits without asking.
         spsa_step_rad: perturbation of each angle in `gradient`, in radians; large enough to stand out of shot noise.

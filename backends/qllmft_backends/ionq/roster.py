@@ -86,6 +86,9 @@ class Roster:
             found = self.find(chunk.tokens, [k for k in known if k])
             if found and chunk.job_id is None:
                 self.adopt(chunk, found.pop(0))
+            for job in self.find(chunk.tokens):
+                if job.job_id in chunk.duplicates and job.status in ENDED_FREE:
+                    self._ledger.duplicate(chunk, job.job_id, charged=False)
             for job in found:
                 if job.status not in ENDED_FREE:
                     self._ledger.duplicate(chunk, job.job_id)

@@ -11,13 +11,17 @@ from qiskit import QuantumCircuit
 pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
 
 from ionq.helpers import ask, assert_paid_once, make_problem
+from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_backends.ionq import (
     CostRefusedError,
     IonQAuthError,
+    IonQJobFailedError,
     IonQRequestError,
     IonQTransientError,
     PaidTrainingError,
+    job_total,
+    ledger_jobs,
 )
 from qllmft_backends.ionq.cost import training_circuits
 from qllmft_backends.ionq.sandbox import Fault, Sandbox
@@ -161,13 +165,84 @@ def test_training_asks_as_every_other_call(box, forte):
     assert box.store.till()["jobs"] == 0
 
 
-def test_a_ceiling_counts_all_calls_of_a_backend(box, forte, problem):
+def test_a_ceiling_counts_all_calls_of_a_ledger(box, forte, problem):
     backend = forte(max_cost=0.9)
     ask(backend, problem)
     problem.values += 0.1
-    with pytest.raises(CostRefusedError, match=r"on top of 0\.50"):
-        ask(backend, problem)
+    for again in (backend, forte(max_cost=0.9)):  # the second: as in another process
+        with pytest.raises(CostRefusedError, match=r"0\.50 sandbox-credit on top of 0\.50 for what the ledger holds"):
+            ask(again, problem)
     assert_paid_once(box, 7)
+    ask(forte(max_cost=1.01), problem)
+    ask(forte(max_cost=0.51, ledger=forte().options.ledger.with_name("another"), repetition=1), problem)
+    assert box.store.till()["circuits_paid"] == 21
+
+
+def test_a_ceiling_counts_what_is_under_way_and_not_what_failed(box, forte, problem):
+    box.faults.arm(Fault("job_failed", "submit", times=3))
+    forte().submit(problem.circuit, problem.values)
+    other = make_problem(7, seed=9)
+    with pytest.raises(CostRefusedError, match=r"on top of 0\.50"):
+        ask(forte(max_cost=0.9), other)
+    with pytest.raises(IonQJobFailedError):
+        ask(forte(), problem)
+    ask(forte(max_cost=0.9), other)
+    assert_paid_once(box, 7)
+
+
+def test_a_ceiling_over_circuits_without_a_price(box, forte, simulator, problem):
+    ask(simulator(), problem)  # free ones have one
+    box.faults.arm(Fault("status", "estimate", code=404))
+    box.faults.arm(Fault("status", "cost", code=404, times=-1))
+    ask(forte(), problem)
+    problem.values += 0.1
+    with pytest.raises(CostRefusedError, match=r"7 circuits of the ledger have no price in sandbox-credit"):
+        ask(forte(max_cost=1e9), problem)
+    assert_paid_once(box, 14)
+
+
+def test_what_was_charged_is_in_the_ledger_beside_the_estimate(box, forte, problem, monkeypatch):
+    """The server charges less than it estimated; the ceiling goes by what it charged."""
+    from qllmft_backends.ionq.sandbox import api
+
+    monkeypatch.setattr(api, "cost", lambda job: {"cost": {"value": 0.01, "unit": "sandbox-credit"}})
+    ask(forte(), problem)
+    rows = ledger_jobs(forte().options.ledger)
+    assert [(row.price, row.cost, row.unit) for row in rows] == [
+        (pytest.approx(n * EACH), 0.01, "sandbox-credit") for n in (3, 3, 1)
+    ]
+    assert str(job_total(rows)) == "3 jobs, 7 circuits: 0.03 sandbox-credit charged"
+    problem.values += 0.1
+    ask(forte(max_cost=0.54), problem)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, [], {}, {"cost": None}, {"cost": 3}, {"cost": {"value": -1}}, {"cost": {"value": "x", "unit": 1}}],
+    ids=str,
+)
+def test_a_charge_that_is_none_is_left_out(box, forte, problem, told):
+    box.faults.arm(Fault("value", "cost", value=told, times=-1))
+    ask(forte(), problem)
+    assert {row.cost for row in ledger_jobs(forte().options.ledger)} == {None}
+
+
+@pytest.mark.parametrize("price", [-0.01, float("nan"), float("inf"), "12", True, [1], {"value": 1}], ids=str)
+def test_a_price_that_is_none_is_refused(box, forte, problem, price):
+    box.faults.arm(Fault("price", "estimate", value=price, times=-1))
+    match = r"the server's price of a circuit is .*, expected a finite number of 0 or more"
+    for options in ({}, {"max_cost": 1e9}):
+        with pytest.raises(IonQRequestError, match=match):
+            ask(forte(**options), problem)
+    with pytest.raises(IonQRequestError, match=f"no price: {match}"):
+        forte().estimate(problem.circuit, problem.values)
+    assert "submit" not in box.store.till()["requests"]
+
+
+@pytest.mark.parametrize("ceiling", [float("nan"), float("inf"), -1.0, "much"])
+def test_a_ceiling_that_is_none_is_refused(box, ceiling):
+    with pytest.raises(UnknownBackendError, match="max_cost"):
+        create("ionq_forte", {"max_cost": ceiling, "url": box.url})
 
 
 def test_a_ceiling_without_a_price_refuses(box, forte, problem):
