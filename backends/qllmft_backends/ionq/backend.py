@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from qllmft_backends.ionq.base import IonQBase
 from qllmft_backends.ionq.calibration import Calibration, read_calibration
+from qllmft_backends.ionq.collector import aggregate
 from qllmft_backends.ionq.ledger import Chunk, Probabilities
 from qllmft_backends.ionq.measure import draw
 from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
@@ -84,11 +86,23 @@ class IonQForte(IonQBase):
         """The machine's latest characterization; None: the server has none."""
         return read_calibration(self._client.get_latest_calibration(f"qpu.{self.options.target}"))
 
+    def _aggregate(self, chunks: Sequence[Chunk]) -> None:
+        name = self.options.aggregation
+        for chunk in chunks:
+            if name != "average" and chunk.state == "collected" and name not in chunk.aggregations:
+                aggregate(self._client, self._ledger, chunk, name)
+
+    def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
+        if self.options.aggregation != "average" and chunk.state == "collected":
+            return chunk.aggregations[self.options.aggregation][index]
+        return super()._result(chunk, index)
+
     def _machine(self) -> dict[str, Any]:
         return {
             "backend": f"qpu.{self.options.target}",
             "shots": self.options.shots,
             "error_mitigation": self.options.error_mitigation,
+            "symmetry_verification": self.options.symmetry_verification,
             "noise_model": None,
             "seed": None,
         }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.ionq.client import Client, check_width
+from qllmft_backends.ionq.client import Client, check_machine
 from qllmft_backends.ionq.collector import Progress, collect
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
 from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, spent, training_circuits
@@ -276,7 +276,11 @@ class IonQBase(Backend):
                 raise next(iter(problems.values()))
         if any(chunk.doubtful for chunk in chunks):
             self._look_for_duplicates(work)
+        self._aggregate(chunks)
         return self._answer(self._find(work), sums)
+
+    def _aggregate(self, chunks: Sequence[Chunk]) -> None:
+        """Have the results in the form that the options ask for; a machine without variants has one."""
 
     def _look_for_duplicates(self, work: Work) -> None:
         roster = self._roster(work)
@@ -311,7 +315,7 @@ class IonQBase(Backend):
 
     def _check_machine(self, setup: Setup) -> None:
         if not self._width_checked:
-            check_width(self._client, setup)
+            check_machine(self._client, setup)
             self._width_checked = True
 
     @property

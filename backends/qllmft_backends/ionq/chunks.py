@@ -81,6 +81,7 @@ class Chunk:
         price_each: the estimate of one circuit, in ``unit``; None: unknown.
         unit: of ``price_each`` and ``cost``.
         cost: of the whole job, as the server told after it ended; None: not told.
+        aggregations: by name, the results of a debiased job combined otherwise than ``results``.
         duplicates: ids of other jobs at the server that carry this chunk's client token: paid beside ``job_id``.
     """
 
@@ -94,6 +95,7 @@ class Chunk:
     price_each: float | None = None
     unit: str | None = None
     cost: float | None = None
+    aggregations: dict[str, list[Probabilities]] = field(default_factory=dict)
     duplicates: list[str] = field(default_factory=list)
 
     @property
@@ -193,7 +195,7 @@ def recorded_results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilit
         raise ValueError(f"{len(results)} results of {len(chunk.values)} circuits")
     if "results_sha256" in record and record["results_sha256"] != _json_hash(results):
         raise ValueError("results_sha256 does not fit the results: they were changed")
-    if record["event"] == "collected" and None in results:
+    if record["event"] != "failed" and None in results:
         raise ValueError("a circuit has no result")
     return [None if r is None else parse_probabilities(r, chunk.setup.n_qubits) for r in results]
 

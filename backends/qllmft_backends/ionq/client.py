@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import quote
 
 from qiskit import QuantumCircuit
-from qiskit_ionq import ErrorMitigation
 from qiskit_ionq.exceptions import IonQTranspileLevelWarning
 from qiskit_ionq.helpers import qiskit_to_ionq
 from qiskit_ionq.ionq_backend import IonQBackend
@@ -69,6 +68,8 @@ class Client(IonQClient):  # type: ignore[misc]
             IonQError: ``ambiguous`` where the job may have been accepted.
         """
         body = qiskit_to_ionq(job.circuit, job.backend(), job._passed_args, job.extra_query_params, job.extra_metadata)
+        circuits = job.circuit if isinstance(job.circuit, list | tuple) else [job.circuit]
+        _check_body(json.loads(body), circuits)
         url = self.make_path("jobs")
         answer = self.transport.once("POST", url, body=body, headers=self.api_headers).json()
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str) or not answer["id"]:
@@ -161,10 +162,17 @@ class Client(IonQClient):  # type: ignore[misc]
             return {}
         return {"cost": float(charged["value"]), "cost_unit": str(charged.get("unit") or "") or None}
 
-    def probabilities(self, job: Mapping[str, Any], children: Sequence[str]) -> dict[str, Any]:
+    def probabilities(
+        self, job: Mapping[str, Any], children: Sequence[str], aggregation: str | None = None
+    ) -> dict[str, Any]:
         """Raw probabilities of a completed job, keyed by the id of each child (of the job, where it has none).
 
         Read from the address that the job names, from its artifact, or child by child: v0.4 has had all three.
+
+        Args:
+            job: as the server describes it.
+            children: their ids; empty for a job of one circuit.
+            aggregation: how a debiased job's variants are combined; None: as the server does unasked.
 
         Raises:
             IonQJobFailedError: where they are no JSON object, or lie at another address.
@@ -179,7 +187,12 @@ class Client(IonQClient):  # type: ignore[misc]
                     f"job {job_id} names {url!r} as the address of its results; expected one below /{version}/. "
                     "Nothing was read. The result stays at the server and the job's id in the ledger."
                 )
-            payload = self._read(root + url)
+            payload = self._read(root + url, None if aggregation is None else {"aggregation": aggregation})
+        elif aggregation is not None:
+            raise IonQRequestError(
+                f"job {job_id} names no address of its results, and only there the server can be asked for the "
+                f"aggregation {aggregation!r}. Nothing is lost: aggregation='average' reads what the server gives."
+            )
         elif isinstance(artifact, str):
             payload = self._read(self.make_path("jobs", job_id, "artifacts", quote(artifact, safe="")))
         elif children:
@@ -248,8 +261,11 @@ def post(client: Client, circuits: Sequence[QuantumCircuit], setup: Setup, clien
         # Set here: as arguments of run() the library would draw the shots anew on this side.
         backend.set_options(noise_model=setup.noise_model, sampler_seed=setup.seed)
     else:
-        debias = setup.error_mitigation == "debiasing"
-        extra["error_mitigation"] = ErrorMitigation.DEBIASING if debias else ErrorMitigation.NO_DEBIASING
+        # As raw settings, which every version of the library passes on: 1.1.1 takes an enum, its successor keywords.
+        mitigation = {"debiasing": setup.error_mitigation == "debiasing"}
+        if setup.symmetry_verification:
+            mitigation["symmetry_verification"] = True
+        extra["job_settings"] = {"error_mitigation": mitigation}
     job = backend.run(
         list(circuits) if len(circuits) > 1 else circuits[0],
         shots=setup.shots,
@@ -260,13 +276,36 @@ def post(client: Client, circuits: Sequence[QuantumCircuit], setup: Setup, clien
     return str(job.job_id())
 
 
-def check_width(client: Client, setup: Setup) -> None:
-    """Stop before sending a circuit that is wider than the machine.
+def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> None:
+    """Make sure that what the library wrote for the API is as wide as the circuits, and holds all of them.
 
     Raises:
-        IonQRequestError: names both numbers.
+        IonQRequestError: names both; nothing was sent.
     """
-    qubits = client.backend_facts(setup.backend).get("qubits")
+    sent = (body["input"].get("qubits"), len(body["input"].get("circuits") or [None]))
+    expected = (max(circuit.num_qubits for circuit in circuits), len(circuits))
+    if sent != expected:
+        raise IonQRequestError(
+            f"qiskit-ionq wrote a job of {sent[1]} circuits on {sent[0]} qubits for {expected[1]} circuits on "
+            f"{expected[0]}. Nothing was sent. Install the version that is tested: pip install 'qllmft[ionq]'.",
+            unsent=True,
+        )
+
+
+def check_machine(client: Client, setup: Setup) -> None:
+    """Stop before sending what the machine cannot take: a wider circuit, or symmetry verification.
+
+    Raises:
+        IonQRequestError: names what it takes.
+    """
+    facts = client.backend_facts(setup.backend)
+    offered = facts.get("supported_error_mitigations")
+    if setup.symmetry_verification and isinstance(offered, list) and "symmetry_verification" not in offered:
+        raise IonQRequestError(
+            f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'nothing'}. Nothing "
+            "was sent. Leave symmetry_verification out, or name another machine."
+        )
+    qubits = facts.get("qubits")
     if isinstance(qubits, int) and setup.n_qubits > qubits:
         raise IonQRequestError(
             f"the circuit has {setup.n_qubits} qubits and {setup.backend} has {qubits}. Nothing was sent. "
@@ -291,4 +330,4 @@ def _amount(value: Any, what: str) -> float:
     return float(value)
 
 
-__all__ = ["Client", "Deadline", "check_width", "post"]
+__all__ = ["Client", "Deadline", "check_machine", "post"]

@@ -72,7 +72,19 @@ def _look(client: Client, ledger: Ledger, chunk: Chunk, progress: Progress | Non
     return status  # submitted, ready, started, or a word that this version does not know: not at its end yet
 
 
-def _results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Probabilities]:
+def aggregate(client: Client, ledger: Ledger, chunk: Chunk, name: str) -> None:
+    """Read the results of a collected, debiased chunk once more, its variants combined by ``name``; nothing is paid.
+
+    Raises:
+        IonQJobFailedError: where they cannot be read.
+        IonQError: where the server cannot be asked.
+    """
+    ledger.aggregated(chunk, name, _results(client, chunk, client.job(str(chunk.job_id)), name))
+
+
+def _results(
+    client: Client, chunk: Chunk, job: Mapping[str, Any], aggregation: str | None = None
+) -> list[Probabilities]:
     """Probabilities in the order of ``chunk.values``: that of the job's child ids, whatever the payload's order."""
     n = len(chunk.values)
     children = _children(job)
@@ -81,7 +93,7 @@ def _results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Proba
             f"{chunk.label} has {len(set(children))} children, expected {n}, one a circuit. Its result stays at the "
             "server and its id in the ledger; nothing is sent again."
         )
-    payload = client.probabilities(job, children if n > 1 else [])
+    payload = client.probabilities(job, children if n > 1 else [], aggregation)
     keys = children if n > 1 else [str(job["id"])]
     if set(payload) != set(keys):
         raise IonQJobFailedError(

@@ -9,6 +9,7 @@ The events of a chunk (the circuits of one job) are
     submitted  the job's id
     collected  the probabilities of each circuit
     failed     why, and the probabilities of those circuits that ended well
+    aggregated the probabilities again, the variants of a debiased job combined otherwise
 
     duplicate  another job at the server with the chunk's client token: accepted late, and paid beside the first
 
@@ -182,6 +183,10 @@ class Ledger:
         """The probabilities of each circuit, in the order of ``chunk.values``; ``facts``: see `Client.cost`."""
         self._append("collected", chunk.id, **results_to_json(results), **facts)
 
+    def aggregated(self, chunk: Chunk, aggregation: str, results: Sequence[Probabilities]) -> None:
+        """The results of a collected chunk, its debiased variants combined by ``aggregation``."""
+        self._append("aggregated", chunk.id, aggregation=aggregation, **results_to_json(results))
+
     def failed(self, chunk: Chunk, reason: str, results: Sequence[Probabilities | None]) -> None:
         """The job failed, or was canceled; ``results`` of those circuits that ended well, None for the others."""
         self._append("failed", chunk.id, reason=reason, **results_to_json(results))
@@ -269,6 +274,9 @@ class Ledger:
             chunk.failure = str(record["reason"]) if event == "failed" else None
             if is_amount(record.get("cost")):
                 chunk.cost, chunk.unit = float(record["cost"]), record.get("cost_unit") or chunk.unit
+        elif event == "aggregated":
+            results = recorded_results(record, chunk)
+            chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
         else:
             raise ValueError(f"unknown event {event!r}")
 

@@ -24,6 +24,7 @@ JOB_MAX_CIRCUITS = 5_000  # IonQ's limits of a multi-circuit job (API v0.4, POST
 JOB_MAX_GATES = 150_000
 
 Target = Literal["forte-1", "forte-enterprise-1"]
+Aggregation = Literal["average", "voting", "dnl"]
 ErrorMitigation = Literal["none", "debiasing"]
 
 
@@ -190,6 +191,9 @@ class IonQForteOptions(IonQOptions):
         shots: measurements of a circuit.
         error_mitigation: always sent, never left to the server, whose own default from 500 shots on is the dearer
             debiasing.
+        symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
+        aggregation: how the variants of a debiased job are combined. Chosen when results are read: the same paid job
+            gives each of them. ``voting`` and ``dnl`` sharpen the distribution, which biases expectation values.
         allow_paid_training: let `gradient` work, by SPSA; needs ``circuit_budget``.
     """
 
@@ -197,7 +201,16 @@ class IonQForteOptions(IonQOptions):
     target: Target = "forte-1"
     shots: int = Field(1000, ge=1, le=QPU_MAX_SHOTS)
     error_mitigation: ErrorMitigation = "none"
+    symmetry_verification: bool = False
+    aggregation: Aggregation = "average"
     allow_paid_training: bool = False
+
+    @field_validator("aggregation")
+    @classmethod
+    def _aggregation_needs_debiasing(cls, value: Aggregation, info: ValidationInfo) -> Aggregation:
+        if value != "average" and info.data.get("error_mitigation") == "none":
+            raise ValueError(f"aggregation {value!r} without variants; expected error_mitigation='debiasing' beside it")
+        return value
 
     @field_validator("error_mitigation")
     @classmethod

@@ -23,6 +23,7 @@ from qllmft_backends.ionq.token import load_token
         ("ionq_forte", {"target": "aria-1"}, "'forte-1' or 'forte-enterprise-1'"),
         ("ionq_forte", {"error_mitigation": "sharpening"}, "'none' or 'debiasing'"),
         ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, "500 shots or more"),
+        ("ionq_forte", {"aggregation": "voting"}, "expected error_mitigation='debiasing' beside it"),
         ("ionq_forte", {"allow_paid_training": True}, "without circuit_budget"),
         ("ionq_forte", {"noise_model": "ideal"}, "Its options are: .*error_mitigation"),
         ("ionq_simulator", {"noise_model": "forte-1"}, "for example shots=1000"),
@@ -109,6 +110,8 @@ def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch, box):
+    for name in [n for n in sys.modules if n.startswith("qiskit_ionq.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
     for name in [n for n in sys.modules if n.startswith("qllmft_backends.ionq.")]:
         if name.rpartition(".")[2] in ("backend", "base", "client", "collector", "sender"):

@@ -3,6 +3,8 @@ library's own reading of the same jobs, and against Qiskit's density matrix."""
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -207,6 +209,74 @@ def test_error_mitigation_and_noise_are_always_explicit(box, forte, simulator, p
     forms = {str(s) for s in sent["qpu.forte-1"]}
     assert forms == {f"({{'error_mitigation': {{'debiasing': {b}}}}}, None)" for b in (False, True)}
     assert all(s == (None, {"model": "forte-1", "seed": 9}) for s in sent["simulator"])
+
+
+def test_symmetry_verification_is_sent_by_name(box, forte, problem, monkeypatch):
+    assert_right(ask(forte(symmetry_verification=True), problem), problem)
+    sent = {str(j.payload["settings"]) for j in box.store.jobs.values()}
+    assert sent == {"{'error_mitigation': {'debiasing': False, 'symmetry_verification': True}}"}
+    ask(forte(), problem)
+    assert box.store.till()["circuits_paid"] == 14, "another measurement"
+    from qllmft_backends.ionq.sandbox import api
+
+    told = api.backend
+    monkeypatch.setattr(api, "backend", lambda name: told(name) | {"supported_error_mitigations": ["debiasing"]})
+    with pytest.raises(IonQRequestError, match=r"qpu\.forte-1 offers no symmetry_verification, but debiasing"):
+        ask(forte(symmetry_verification=True, repetition=1), problem)
+    assert box.store.till()["circuits_paid"] == 14
+
+
+def test_several_aggregations_of_one_paid_job(box, forte, problem):
+    """By hand: the sandbox's voting is the cube of each probability, normalized."""
+    options = {"error_mitigation": "debiasing"}
+    average = ask(forte(**options), problem)
+    voting = ask(forte(**options, aggregation="voting"), problem)
+    assert_paid_once(box, 7)
+    assert (np.abs(voting.values) >= np.abs(average.values) - 0.2).all()
+    (path,) = forte().options.ledger.glob("ledger.jsonl")
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    collected = {r["chunk"]: r["results"] for r in records if r["event"] == "collected"}
+    expected = []
+    for chunk in sorted(collected):
+        for result in collected[chunk]:
+            cubes = {int(s): p**3 for s, p in result.items()}
+            expected.append(
+                [sum(c * (-1) ** (s >> q & 1) for s, c in cubes.items()) / sum(cubes.values()) for q in range(3)]
+            )
+    np.testing.assert_allclose(voting.values, expected, atol=1e-9)
+    ask(forte(**options, aggregation="dnl"), problem)
+    requests = dict(box.store.requests)
+    assert (ask(forte(**options, aggregation="voting"), problem).values == voting.values).all()
+    assert (ask(forte(**options), problem).values == average.values).all()
+    assert dict(box.store.requests) == requests, "all of them are in the ledger"
+    assert_paid_once(box, 7)
+
+
+def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, problem):
+    box.results_style = "artifacts"
+    ask(forte(error_mitigation="debiasing"), problem)
+    with pytest.raises(IonQRequestError, match=r"for the aggregation 'dnl'. Nothing is lost"):
+        ask(forte(error_mitigation="debiasing", aggregation="dnl"), problem)
+    assert_paid_once(box, 7)
+
+
+def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monkeypatch):
+    from qllmft_backends.ionq import client
+
+    write = client.qiskit_to_ionq
+
+    def wider(*arguments):
+        body = json.loads(write(*arguments))
+        body["input"]["qubits"] = 36
+        return json.dumps(body)
+
+    monkeypatch.setattr(client, "qiskit_to_ionq", wider)
+    with pytest.raises(IonQRequestError, match=r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"):
+        ask(forte(), problem)
+    assert "submit" not in box.store.requests
+    monkeypatch.setattr(client, "qiskit_to_ionq", write)
+    assert_right(ask(forte(), problem), problem)
+    assert_paid_once(box, 7)
 
 
 def test_submit_and_collect_from_two_objects(forte, problem):

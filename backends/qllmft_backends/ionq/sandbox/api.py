@@ -90,7 +90,7 @@ class Api:
             case ("GET", "jobs", job_id, "cost"):
                 return 200, cost(store.get(job_id))
             case ("GET", "jobs", job_id, "results", "probabilities"):
-                return 200, self._results(store.get(job_id), request.kind)
+                return 200, self._results(store.get(job_id), request)
             case ("GET", "jobs", job_id, "results", "probabilities", "aggregated") | (
                 "GET",
                 "jobs",
@@ -98,7 +98,7 @@ class Api:
                 "artifacts",
                 "probabilities" | "probabilities-aggregate",
             ):
-                return 200, self._results(store.get(job_id), request.kind, aggregated=True)
+                return 200, self._results(store.get(job_id), request, aggregated=True)
             case ("PUT", "jobs", job_id, "status", "cancel"):
                 return 200, {"id": job_id, "status": store.cancel(job_id).status}
         raise Refused(404, f"no {request.method} /{'/'.join(request.path)}")
@@ -112,19 +112,34 @@ class Api:
         page = [job_description(j, self.results_style) for j in jobs[start : start + size]]
         return {"jobs": page, "next": following}
 
-    def _results(self, job: StoredJob, kind: str, aggregated: bool = False) -> dict[str, Any]:
+    def _results(self, job: StoredJob, request: Request, aggregated: bool = False) -> dict[str, Any]:
+        kind, how = request.kind, request.query.get("aggregation", "average")
         if job.status != "completed" or (job.children and not aggregated):
             raise Refused(404, f"job {job.id} has no such result (it is {job.status})")
         if not job.children:
-            return _spoiled(dict(job.results or {}), kind)
+            return _spoiled(_sharpened(job, how), kind)
         jobs = self._store.jobs
         children = list(reversed(job.children)) if kind == "reorder" else job.children
-        results: dict[str, Any] = {child: dict(jobs[child].results or {}) for child in children}
+        results: dict[str, Any] = {child: _sharpened(jobs[child], how) for child in children}
         if kind == "missing":
             del results[children[-1]]
         elif kind in ("empty", "not_a_number"):
             results[children[-1]] = _spoiled(results[children[-1]], kind)
         return results
+
+
+_SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0}  # powers; pretended
+
+
+def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
+    """A circuit's probabilities; with debiasing sharpened as ``how`` has it."""
+    results = dict(job.results or {})
+    if how not in _SHARPENING:
+        raise Refused(400, f"aggregation {how!r}")
+    if not job.payload.get("settings", {}).get("error_mitigation", {}).get("debiasing") or how == "average":
+        return results
+    powers = {state: p ** _SHARPENING[how] for state, p in results.items()}
+    return {state: p / sum(powers.values()) for state, p in powers.items()}
 
 
 def _spoiled(result: dict[str, float], kind: str) -> dict[str, float]:
