@@ -10,6 +10,7 @@ import numpy as np
 from qllmft_backends.ionq.base import IonQBase
 from qllmft_backends.ionq.calibration import Calibration, read_calibration
 from qllmft_backends.ionq.collector import aggregate
+from qllmft_backends.ionq.known_answer import DEFAULT_SHOTS
 from qllmft_backends.ionq.ledger import Chunk, Probabilities
 from qllmft_backends.ionq.measure import draw
 from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
@@ -85,6 +86,12 @@ class IonQForte(IonQBase):
     def calibration(self) -> Calibration | None:
         """The machine's latest characterization; None: the server has none."""
         return read_calibration(self._client.get_latest_calibration(f"qpu.{self.options.target}"))
+
+    @property
+    def _known_answer_shots(self) -> int:
+        if self.options.known_answer_shots is not None:
+            return self.options.known_answer_shots
+        return 0 if self._cached_client is not None and self._client.transport.sandbox else DEFAULT_SHOTS
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         name = self.options.aggregation

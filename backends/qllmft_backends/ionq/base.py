@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from qllmft_backends.ionq.errors import (
     IonQRequestError,
 )
 from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
+from qllmft_backends.ionq.known_answer import ask_known_answer, known_work
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import expectations
 from qllmft_backends.ionq.options import IonQOptions
@@ -35,23 +36,10 @@ from qllmft_backends.ionq.roster import Roster
 from qllmft_backends.ionq.sender import send, settle
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Deadline
-from qllmft_backends.ionq.work import Place, Work, chunks_of
+from qllmft_backends.ionq.work import Place, Submission, Work, chunks_of
 from qllmft_backends.protocol import Availability, Backend, Expectations
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What `submit` did.
-
-    Attributes:
-        estimate: what was to be sent.
-        job_ids: of all jobs that hold circuits of the request, sent now or before.
-    """
-
-    estimate: CostEstimate
-    job_ids: tuple[str, ...]
 
 
 class IonQBase(Backend):
@@ -148,10 +136,13 @@ class IonQBase(Backend):
         with self._one_at_a_time:
             work = self._work(circuit, values)
             self._ledger.refresh()
-            counted = work.counted(self._find(work), self.options)
             if offline:
-                return dated_estimate(counted, work.template, work.setup)
-            return self._prices.soon(counted, work.setup)
+                return self._priced(work, self._find(work), dated_estimate)
+            with self._prices.soon():
+                estimate = self._priced(work, self._find(work), self._prices.estimate)
+                if estimate.price is None:
+                    raise IonQRequestError(f"{estimate.note}.")
+                return estimate
 
     def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
         """Send what the ledger does not know, and come back without waiting. See `expectations` for the arguments.
@@ -232,12 +223,33 @@ class IonQBase(Backend):
         missing = any(place is None for place in places)
         estimate = work.counted(places, self.options)
         if missing and self.paid:
-            estimate = self._prices.estimate(estimate, work.setup)
+            estimate = self._priced(work, places, self._prices.estimate)
         self._purse.authorize(estimate, self.options, spent(self._ledger.chunks.values(), work.setup.url))
         if missing:
             with self._client.transport.until(Deadline(self.options.deadline_s)):
                 self._send_missing(work, estimate)
         return Submission(estimate, tuple(str(c.job_id) for c in chunks_of(self._find(work)) if c.job_id))
+
+    def _priced(
+        self, work: Work, places: Sequence[Place | None], price: Callable[[CostEstimate, Work], CostEstimate]
+    ) -> CostEstimate:
+        """What sending would cost by ``price``, the circuit with a known answer included."""
+        estimate = price(work.counted(places, self.options), work)
+        known = self._known_answer(work, places)
+        if known is None or self._find(known) != [None]:
+            return estimate
+        return estimate.before(price(known.counted([None], self.options), known))
+
+    def _known_answer(self, work: Work, places: Sequence[Place | None]) -> Work | None:
+        """The circuit with a known answer that goes before those at no place; None: none."""
+        shots = self._known_answer_shots
+        rows = work.values[[place is None for place in places]]
+        return known_work(replace(work, values=rows), shots) if shots and len(rows) else None
+
+    @property
+    def _known_answer_shots(self) -> int:
+        """Shots of the circuit with a known answer; 0: none."""
+        return 0
 
     def _send_missing(self, work: Work, estimate: CostEstimate) -> None:
         """Send what the ledger lacks, and the server too: what it holds with our client tokens is taken over."""
@@ -246,10 +258,16 @@ class IonQBase(Backend):
         if not self._ledger.fresh:
             roster.refresh()
             roster.reconcile()
-        rows = work.values[[place is None for place in self._find(work)]]
+        places = self._find(work)
+        rows = work.values[[place is None for place in places]]
         size = work.circuits_per_job(self.options)
         parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        roster.check_orphans(self._ledger.tokens(work.setup, parts))
+        known = self._known_answer(work, places)
+        tokens = self._ledger.tokens(work.setup, parts)
+        roster.check_orphans(tokens if known is None else [*tokens, *self._ledger.tokens(known.setup, [known.values])])
+        if known is not None:
+            facts = known.facts(estimate.first or estimate)
+            self._purse.circuits += ask_known_answer(self._client, self._ledger, roster, known, self.options, facts)
         for part in parts:
             chunk = self._ledger.plan(work.setup, part, **work.facts(estimate))
             send(self._client, self._ledger, roster, chunk, work.template, self.options)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from qiskit import QuantumCircuit
+from qiskit_ionq import __version__ as library_version
 from qiskit_ionq.exceptions import IonQTranspileLevelWarning
 from qiskit_ionq.helpers import qiskit_to_ionq
 from qiskit_ionq.ionq_backend import IonQBackend
@@ -286,8 +287,8 @@ def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> 
     expected = (max(circuit.num_qubits for circuit in circuits), len(circuits))
     if sent != expected:
         raise IonQRequestError(
-            f"qiskit-ionq wrote a job of {sent[1]} circuits on {sent[0]} qubits for {expected[1]} circuits on "
-            f"{expected[0]}. Nothing was sent. Install the version that is tested: pip install 'qllmft[ionq]'.",
+            f"qiskit-ionq {library_version} wrote a job of {sent[1]} circuits on {sent[0]} qubits for "
+            f"{expected[1]} circuits on {expected[0]}. Nothing was sent. Install the version that is tested: pip install 'qllmft[ionq]'.",
             unsent=True,
         )
 
@@ -302,7 +303,7 @@ def check_machine(client: Client, setup: Setup) -> None:
     offered = facts.get("supported_error_mitigations")
     if setup.symmetry_verification and isinstance(offered, list) and "symmetry_verification" not in offered:
         raise IonQRequestError(
-            f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'nothing'}. Nothing "
+            f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'none'}. Nothing "
             "was sent. Leave symmetry_verification out, or name another machine."
         )
     qubits = facts.get("qubits")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qllmft_backends.ionq.chunks import Chunk
 from qllmft_backends.ionq.errors import CostRefusedError, PaidTrainingError
@@ -25,6 +25,7 @@ class CostEstimate:
         unit: ``usd``, ``credit``, ...; None: unknown.
         queue_s: the server's guess of the wait before a job runs, in seconds; None: unknown.
         note: why the price is unknown, or what it leaves out.
+        first: the circuit with a known answer that goes before the others; ``price`` holds its price. None: none.
     """
 
     backend: str
@@ -38,6 +39,19 @@ class CostEstimate:
     unit: str | None = None
     queue_s: float | None = None
     note: str = ""
+    first: CostEstimate | None = None
+
+    @property
+    def price_each(self) -> float | None:
+        """Of one circuit, without the one that goes first."""
+        if self.price is None or not self.circuits:
+            return None
+        return (self.price - (self.first.price or 0.0 if self.first else 0.0)) / self.circuits
+
+    def before(self, first: CostEstimate) -> CostEstimate:
+        """This estimate with ``first`` before it."""
+        price = None if self.price is None or first.price is None else self.price + first.price
+        return replace(self, price=price, first=first)
 
     def __str__(self) -> str:
         price = f"{self.price:.2f} {self.unit or ''}".rstrip() if self.price is not None else "unknown"
@@ -45,7 +59,9 @@ class CostEstimate:
             f"{self.backend}: {self.circuits} circuits to send in {self.jobs} jobs ({self.known} known to the ledger), "
             f"{self.shots} shots each, {self.circuits * self.shots} in all; "
             f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates a circuit; estimated price: "
-            f"{price}" + (f" ({self.note})" if self.note else "")
+            f"{price}"
+            + (f", with a circuit of known answer first, {self.first.shots} shots" if self.first else "")
+            + (f" ({self.note})" if self.note else "")
         )
 
 
@@ -107,7 +123,7 @@ class Purse:
         """
         if estimate.circuits == 0:
             return
-        total = self.circuits + estimate.circuits
+        total = self.circuits + estimate.circuits + (estimate.first is not None)
         if options.circuit_budget is not None and total > options.circuit_budget:
             raise CostRefusedError(
                 f"{estimate.circuits} more circuits make {total}, above circuit_budget = {options.circuit_budget}. "

@@ -194,6 +194,8 @@ class IonQForteOptions(IonQOptions):
         symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
         aggregation: how the variants of a debiased job are combined. Chosen when results are read: the same paid job
             gives each of them. ``voting`` and ``dnl`` sharpen the distribution, which biases expectation values.
+        known_answer_shots: shots of a circuit with a known answer that is sent before paid ones, and waited for; a
+            wrong answer stops the sending. 0: none. None: 50, and none to the sandbox.
         allow_paid_training: let `gradient` work, by SPSA; needs ``circuit_budget``.
     """
 
@@ -203,6 +205,7 @@ class IonQForteOptions(IonQOptions):
     error_mitigation: ErrorMitigation = "none"
     symmetry_verification: bool = False
     aggregation: Aggregation = "average"
+    known_answer_shots: int | None = Field(None, ge=0, le=QPU_MAX_SHOTS)
     allow_paid_training: bool = False
 
     @field_validator("aggregation")

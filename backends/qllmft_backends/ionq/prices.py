@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from qllmft_backends.ionq.cost import CostEstimate
 from qllmft_backends.ionq.errors import IonQError, IonQRequestError
 from qllmft_backends.ionq.ledger import Setup
 from qllmft_backends.ionq.transport import Deadline
+from qllmft_backends.ionq.work import Work
 
 if TYPE_CHECKING:
     from qllmft_backends.ionq.client import Client
@@ -59,8 +61,9 @@ PUBLISHED = PublishedPrices(
 )
 
 
-def dated_estimate(counted: CostEstimate, template: Template, setup: Setup) -> CostEstimate:
-    """``counted`` with a price from `PUBLISHED`; the server is not asked."""
+def dated_estimate(counted: CostEstimate, work: Work) -> CostEstimate:
+    """``counted`` of ``work`` with a price from `PUBLISHED`; the server is not asked."""
+    template, setup = work.template, work.setup
     if setup.backend == "simulator":
         return replace(counted, price=0.0, note="IonQ's simulator is free; the server was not asked")
     return replace(
@@ -84,14 +87,14 @@ class Prices:
         self._client = client
         self._known: dict[tuple[Setup, int, int], dict[str, Any]] = {}
 
-    def estimate(self, counted: CostEstimate, setup: Setup) -> CostEstimate:
-        """``counted`` with the server's price; None, and why, where the server has no prices.
+    def estimate(self, counted: CostEstimate, work: Work) -> CostEstimate:
+        """``counted`` of ``work`` with the server's price; None, and why, where the server has no prices.
 
         Raises:
             IonQRequestError: where the price is no finite number of 0 or more.
             IonQError: where the server cannot be asked.
         """
-        key = (setup, counted.one_qubit_gates, counted.two_qubit_gates)
+        key = (work.setup, counted.one_qubit_gates, counted.two_qubit_gates)
         if key not in self._known:
             try:
                 self._known[key] = self._client().price(*key)
@@ -110,21 +113,19 @@ class Prices:
             note="one circuit's estimate times their number; not binding",
         )
 
-    def soon(self, counted: CostEstimate, setup: Setup) -> CostEstimate:
-        """As `estimate`, for a person who waits: a price within a few seconds, or an error.
+    @contextmanager
+    def soon(self) -> Iterator[None]:
+        """Inside, a person waits for a price: it comes within a few seconds, or there is an error.
 
         Raises:
             IonQError: says why there is no price, and how to have a dated one.
         """
         try:
             with self._client().transport.until(Deadline(_PATIENCE_S)):
-                priced = self.estimate(counted, setup)
-            if priced.price is None:
-                raise IonQRequestError(f"{priced.note}.")
+                yield
         except IonQError as error:
             raise type(error)(
                 f"no price: {error} Without the server, estimate(..., offline=True) gives a dated estimate from the "
                 f"prices of {PUBLISHED.date}.",
                 status=error.status,
             ) from None
-        return priced

@@ -56,10 +56,23 @@ class Work:
             "circuit_name": self.template.circuit.name,
             "one_qubit_gates": self.template.one_qubit_gates,
             "two_qubit_gates": self.template.two_qubit_gates,
-            "price_each": None if estimate.price is None else estimate.price / estimate.circuits,
+            "price_each": estimate.price_each,
             "price_unit": estimate.unit,
             "versions": {name: version(name) for name in ("qiskit", "qiskit-ionq")},
         }
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What `submit` did.
+
+    Attributes:
+        estimate: what was to be sent.
+        job_ids: of all jobs that hold circuits of the request, sent now or before.
+    """
+
+    estimate: CostEstimate
+    job_ids: tuple[str, ...]
 
 
 def chunks_of(places: Iterable[Place | None]) -> list[Chunk]:
