@@ -14,7 +14,7 @@ from qiskit import qasm3
 
 from qllmft.api import train
 from qllmft.run import Predictor
-from qllmft.run.measured import compare, head_request
+from qllmft.run.measurement import compare, head_request
 from qllmft_backends import create
 from qllmft_backends.ionq.sandbox import Sandbox
 

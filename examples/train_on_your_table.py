@@ -47,9 +47,9 @@ def main() -> None:
             train__batch_size=4,
             train__lr=0.01,
         )
-        assert outcome.result is not None
-        for row in outcome.result["models"]:
-            print(f"{row['name']:22} {row['parameters']:5} parameters, test accuracy {row['test']['value']:.2f}")
+        assert outcome.record is not None
+        for result in outcome.record.models:
+            print(f"{result.name:22} {result.parameters:5} parameters, test accuracy {result.tested.value:.2f}")
 
         model = qllmft.load(outcome.folder.path)
         for prediction in model.predict(["The amount on my bill is too high.", "The screen freezes after login."]):

@@ -27,7 +27,7 @@ def train(
         settings: differences from the preset, a double underscore for the dot: ``train__epochs=20``.
 
     Returns:
-        The outcome; its ``result["models"]`` are the rows of the table.
+        The outcome; its ``record.models`` are the rows of the table.
 
     Raises:
         UserError: for bad input; says what was got, what was expected and the remedy.

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.prompt import Confirm
 from rich.text import Text
 
-from qllmft.cli.options import parse_settings
 from qllmft.errors import UserError
+from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
     from qllmft_backends import Backend

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -21,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from qllmft.run import Reporter, body_name
+from qllmft.run import Reporter, RunRecord
 from qllmft.training import EpochMetrics
 
 DRAWN_EVERY_S = 1.0  # seconds between two drawings of a bar; one takes as long as an epoch of a small circuit
@@ -100,13 +99,13 @@ class ConsoleReporter(Reporter):
         )
 
 
-def result_table(result: dict[str, Any]) -> Table:
+def result_table(record: RunRecord) -> Table:
     """The table at the end of a run: every head on the same split, and the same embeddings where the body is frozen."""
-    sizes = result["data"]["sizes"]
+    sizes = record.data.sizes
     table = Table(
-        title=f"{result['data']['source']}: {sizes['train']} training, {sizes['validation']} validation, "
-        f"{sizes['test']:,} test texts\nbody {body_name(result['body'])}, D = {result['body']['dimension']}; "
-        f"seed {result['seed']}; epoch {result['selected_epoch']} selected",
+        title=f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
+        f"{sizes['test']:,} test texts\nbody {record.body}, D = {record.body.dimension}; "
+        f"seed {record.seed}; epoch {record.selected_epoch} selected",
         title_justify="left",
         title_style="",
         box=box.SIMPLE_HEAD,
@@ -116,22 +115,22 @@ def result_table(result: dict[str, Any]) -> Table:
     table.add_column("model", no_wrap=True)
     for column in ("parameters", "validation", "test [95 % interval]", "seconds"):
         table.add_column(escape(column), justify="right", no_wrap=True)
-    for row in result["models"]:
-        low, high = row["test"]["interval95"]
+    for model in record.models:
+        low, high = model.tested.interval
         table.add_row(
-            row["name"],
-            f"{row['parameters']:,}",
-            f"{100 * row['validation']['value']:.1f} %",
-            escape(f"{100 * row['test']['value']:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"),
-            f"{row['seconds']:.1f}",
+            model.name,
+            f"{model.parameters:,}",
+            f"{100 * model.validation.value:.1f} %",
+            escape(f"{100 * model.tested.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"),
+            f"{model.seconds:.1f}",
         )
     notes = [
-        f"{row['name']} without its circuit's noise: validation {100 * row['validation_exact']:.1f} %, "
-        f"test {100 * row['test_exact']:.2f} %"
-        for row in result["models"]
-        if "test_exact" in row
+        f"{model.name} without its circuit's noise: validation {100 * model.validation_exact:.1f} %, "
+        f"test {100 * model.test_exact:.2f} %"
+        for model in record.models
+        if model.validation_exact is not None and model.test_exact is not None
     ]
-    if result["body"].get("learned", {}).get("with_head") and len(result["models"]) > 1:
+    if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
         notes.append("rivals read the body as it was before it learned with the head")
     if notes:
         table.caption = "; ".join(notes)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.options import Json, Settings, build_config, parse_settings
+from qllmft.cli.options import Json, Settings, build_config
 from qllmft.errors import UserError
+from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +66,7 @@ def energy(
         return
     curve = _curve(run_config, qubits, model, calibration)
     if figure is not None:
-        from qllmft.energy.figure import save_energy_figure
+        from qllmft.paper.figures.energy import save_energy_figure
 
         save_energy_figure(curve, figure)
     if json:

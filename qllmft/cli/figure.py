@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from qllmft.cli.options import Json, parse_settings
+from qllmft.cli.options import Json
+from qllmft.settings import parse_settings
 
 
 def figure(
@@ -35,11 +36,11 @@ def figure(
 ) -> None:
     """Redraw a figure of the paper from runs: mean ± 95 % over seeds, the paper's printed numbers as hollow markers."""
     from qllmft.errors import UserError
-    from qllmft.figures.catalogue import Request, find_figure, make_figure
-    from qllmft.figures.curves import PRESET
-    from qllmft.figures.selection import where as having
-    from qllmft.figures.style import check_format, save_figure
     from qllmft.paper import read_records
+    from qllmft.paper.figures.catalogue import Request, find_figure, make_figure
+    from qllmft.paper.figures.curves import PRESET
+    from qllmft.paper.figures.selection import where as having
+    from qllmft.report.style import check_format, save_figure
 
     chosen = find_figure(name)
     file = out or Path(f"figure-{name}.svg")

@@ -11,6 +11,7 @@ import typer
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.presets import load_preset
+from qllmft.settings import with_settings
 
 Data = Annotated[
     str | None,
@@ -30,28 +31,6 @@ Settings = Annotated[
 ]
 
 
-_INSTANCE = {
-    "--set": "--set train.lr=0.003",
-    "--where": "--where train.epochs=100",
-    "--backend-option": "--backend-option noise=forte1",
-}
-
-
-def parse_settings(pairs: list[str], option: str = "--set") -> dict[str, Any]:
-    """``NAME=VALUE`` pairs as overrides; a value is TOML where it can be (numbers, true, lists), else text."""
-    overrides = {}
-    for pair in pairs:
-        name, separator, text = pair.partition("=")
-        if not separator or not name.strip():
-            raise UserError(f"{option} got {pair!r}, expected NAME=VALUE, for instance {_INSTANCE[option]}.")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
-        overrides[name.strip()] = value
-    return overrides
-
-
 def read_config_file(path: Path) -> RunConfig:
     """A configuration from a TOML file of differences from the defaults."""
     try:
@@ -67,12 +46,4 @@ def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> R
     if file is None:
         return load_preset(preset).config(overrides)
     base = read_config_file(file).model_dump(mode="json", exclude_none=True)
-    for name, value in overrides.items():
-        branch = base
-        *sections, last = name.split(".")
-        for section in sections:
-            branch = branch.setdefault(section, {})
-            if not isinstance(branch, dict):
-                raise UserError(f"--set {name}: {section!r} is a value, not a section.")
-        branch[last] = value
-    return parse_config(base, str(file))
+    return parse_config(with_settings(base, overrides), str(file))

@@ -66,7 +66,7 @@ def predict(
 
 def _measure(predictor: Predictor, texts: list[str], *, json: bool, dry_run: bool) -> None:
     """All texts through the backend in one request, so that a remote one fills its jobs; then how well it agrees."""
-    from qllmft.run.measured import compare, head_request, shots_of
+    from qllmft.run.measurement import compare, head_request, shots_of
 
     if not texts:
         return

@@ -13,7 +13,7 @@ def report(
 ) -> None:
     """Write report.html into the folder of a run or a study: one page without network, readable on a phone."""
     if (run / "study.json").exists():
-        from qllmft.studies import write_study_report
+        from qllmft.report import write_study_report
 
         typer.echo(write_study_report(run))
         return

@@ -12,11 +12,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from qllmft.cli.options import Data, Settings, parse_settings
+from qllmft.cli.options import Data, Settings
 from qllmft.errors import UserError
+from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
-    from qllmft.studies import Study, StudyRecord
+    from qllmft.experiments.compare import Study, StudyRecord
 
 
 class Kind(StrEnum):
@@ -72,7 +73,9 @@ def study(
     A call that was interrupted or killed goes on where it was: no finished run is done twice.
     """
     from qllmft.cli.study_progress import StudyConsole
-    from qllmft.studies import finish_study, noise, run_study, verdict
+    from qllmft.experiments.compare import run_study, verdict
+    from qllmft.report import finish_study
+    from qllmft.report import study_noise as noise
 
     plan = _plan(kind, preset, quick=quick, seeds=seeds)
     named = {"data.source": data, "body.model": body, "train.epochs": epochs}
@@ -109,8 +112,8 @@ def _plan(kind: Kind, preset: str | None, *, quick: bool, seeds: int | None) -> 
     """
     from dataclasses import replace
 
-    from qllmft.studies import STUDIES
-    from qllmft.studies import quick as reduced
+    from qllmft.experiments.compare import STUDIES
+    from qllmft.experiments.compare import quick as reduced
 
     if kind is Kind.NOISE:
         name = preset or "fig11-small"
@@ -126,14 +129,14 @@ def _plan(kind: Kind, preset: str | None, *, quick: bool, seeds: int | None) -> 
 
 def study_table(record: StudyRecord) -> Table:
     """The table at the end: means over the seeds, the paper's numbers beside them."""
-    from qllmft.studies import table as cells
+    from qllmft.report import study_table as cells
 
-    sizes, n = record.data["sizes"], len(record.seeds)
+    sizes, n = record.data.sizes, len(record.seeds)
     over = f"{n} seeds, mean ± 95 % interval" if n > 1 else "1 seed, no interval"
     shown = Table(
-        title=f"{cells.about(record)}\n{record.data['source']}: {sizes['train']} training, "
+        title=f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
         f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
-        f"body {record.body_name}, D = {record.body['dimension']}; {record.epochs} epochs; {over}",
+        f"body {record.body_name}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
         title_justify="left",
         title_style="",
         box=box.SIMPLE_HEAD,

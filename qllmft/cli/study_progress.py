@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from qllmft.cli.console import DRAWN_EVERY_S
-from qllmft.studies.work import StudyReporter
+from qllmft.experiments.compare.work import StudyReporter
 from qllmft.training import EpochMetrics
 
 

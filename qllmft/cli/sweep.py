@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 from rich.console import Console
 
-from qllmft.cli.options import Data, Settings, parse_settings
+from qllmft.cli.options import Data, Settings
 from qllmft.errors import UserError
 from qllmft.files import expanded
+from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
     from qllmft.cli.sweep_progress import ConsoleSweepReporter
-    from qllmft.sweeps.plan import Plan
-    from qllmft.sweeps.space import Space
-    from qllmft.sweeps.study import StudyBook
+    from qllmft.experiments.search.plan import Plan
+    from qllmft.experiments.search.space import Space
+    from qllmft.experiments.search.study import StudyBook
 
 StorageUrl = Annotated[
     str | None,
@@ -85,8 +86,8 @@ def sweep(
     works on it, and this command again, without `--plan-only`, works too, waits for the rest and prints the outcome.
     """
     from qllmft.cli import sweep_progress as shown
-    from qllmft.sweeps.plan import Sampler, make_plan
-    from qllmft.sweeps.space import load_space
+    from qllmft.experiments.search.plan import Sampler, make_plan
+    from qllmft.experiments.search.space import load_space
 
     console = Console()
     if list_all:
@@ -140,9 +141,9 @@ def worker(
     trial over.
     """
     from qllmft.cli.sweep_progress import ConsoleSweepReporter
-    from qllmft.sweeps.feasible import check_feasible
-    from qllmft.sweeps.storage import Storage
-    from qllmft.sweeps.study import StudyBook
+    from qllmft.experiments.search.feasible import check_feasible
+    from qllmft.experiments.search.storage import Storage
+    from qllmft.experiments.search.study import StudyBook
 
     if storage is None:
         raise UserError("a worker needs --storage, or QLLMFT_STORAGE, as `qllmft sweep --plan-only` had it.")
@@ -164,9 +165,9 @@ def _absolute(source: str) -> str:
 
 
 def _open(plan: Plan, folder: Path, storage: str | None, name: str) -> StudyBook:
-    from qllmft.sweeps.feasible import check_feasible
-    from qllmft.sweeps.storage import Storage
-    from qllmft.sweeps.study import StudyBook
+    from qllmft.experiments.search.feasible import check_feasible
+    from qllmft.experiments.search.storage import Storage
+    from qllmft.experiments.search.study import StudyBook
 
     kept = Storage(storage) if storage else Storage.in_folder(folder)
     check_feasible(plan)
@@ -175,13 +176,13 @@ def _open(plan: Plan, folder: Path, storage: str | None, name: str) -> StudyBook
 
 def _work(book: StudyBook, folder: Path, ray: str | None, reporter: ConsoleSweepReporter) -> None:
     """Work until the study is finished."""
-    from qllmft.sweeps.presence import Presence
-    from qllmft.sweeps.worker import Worker, local_execute
+    from qllmft.experiments.search.liveness import Presence
+    from qllmft.experiments.search.worker import Worker, local_execute
 
     runs = folder / "runs"
     with Presence(folder / ".workers") as presence, reporter.sweeping():
         if ray is not None:
-            from qllmft.sweeps.cluster import work_on_cluster
+            from qllmft.experiments.search.cluster import work_on_cluster
 
             work_on_cluster(book, presence, runs, ray, reporter)
         else:
@@ -190,7 +191,7 @@ def _work(book: StudyBook, folder: Path, ray: str | None, reporter: ConsoleSweep
 
 def _finish(book: StudyBook, folder: Path, console: Console, reporter: ConsoleSweepReporter) -> None:
     from qllmft.cli import sweep_progress as shown
-    from qllmft.sweeps.outcome import effects, finish, ranking
+    from qllmft.experiments.search.outcome import effects, finish, ranking
 
     with book.storage.explained():
         board = book.board()
@@ -210,8 +211,8 @@ def _finish(book: StudyBook, folder: Path, console: Console, reporter: ConsoleSw
 def _search_rival(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
     from qllmft.cli import sweep_progress as shown
     from qllmft.cli.console import ConsoleReporter
+    from qllmft.experiments.search.rival import search_rival
     from qllmft.presets import load_preset
-    from qllmft.sweeps.rival import search_rival
 
     first = load_preset("nn-head-0").config(overrides)
     configs = [first.model_copy(update={"seed": first.seed + i}) for i in range(seeds)]

@@ -15,14 +15,14 @@ from rich.table import Table
 
 from qllmft.cli.console import DRAWN_EVERY_S
 from qllmft.config import RunConfig
-from qllmft.sweeps.outcome import Row, Tested
-from qllmft.sweeps.plan import Plan
-from qllmft.sweeps.rival import RivalResult
-from qllmft.sweeps.screening import Screening
-from qllmft.sweeps.space import Point, Space, load_space, space_names
-from qllmft.sweeps.study import Board
-from qllmft.sweeps.time_left import TimeLeft
-from qllmft.sweeps.worker import SweepReporter
+from qllmft.experiments.search.outcome import Row, Tested
+from qllmft.experiments.search.plan import Plan
+from qllmft.experiments.search.rival import RivalResult
+from qllmft.experiments.search.screening import Screening
+from qllmft.experiments.search.space import Point, Space, load_space, space_names
+from qllmft.experiments.search.study import Board
+from qllmft.experiments.search.time_left import TimeLeft
+from qllmft.experiments.search.worker import SweepReporter
 from qllmft.training import EpochMetrics
 
 BEST_SHOWN = 10

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from qllmft.cli import backend as choice
-from qllmft.cli.options import Data, Json, LabelColumn, Settings, TextColumn, build_config, parse_settings
+from qllmft.cli.options import Data, Json, LabelColumn, Settings, TextColumn, build_config
+from qllmft.settings import parse_settings
 
 
 def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, Any] | None:
@@ -109,7 +110,7 @@ def train(
     console = Console(stderr=True) if json else Console()
     outcome = run_experiment(run_config, out, ConsoleReporter(console))
     folder = outcome.folder
-    if outcome.result is None:
+    if outcome.record is None:
         console.print(
             f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is in "
             f"{folder.model_folder}; the same command goes on from the last checkpoint.",
@@ -122,6 +123,6 @@ def train(
     if json:
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
         return
-    console.print(result_table(outcome.result))
+    console.print(result_table(outcome.record))
     console.print(f"The report is {page}.", soft_wrap=True)
     console.print(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", soft_wrap=True)

@@ -1,20 +1,18 @@
 """The paper's numbers as data, and ours beside them from the records of runs."""
 
-from qllmft.paper.measured import Candidate, Circumstances, Experiment, Measured, Summary, measure
-from qllmft.paper.published import Paper, Published, published
-from qllmft.paper.records import Curve, Record, Row, read_records, write_summary
+from qllmft.experiments.records import Curve, FinishedRun, read_records, write_summary
+from qllmft.paper.measured import Candidate, Circumstances, Experiment, Measured, measure
+from qllmft.published import Paper, Published, published
 
 __all__ = [
     "Candidate",
     "Circumstances",
     "Curve",
     "Experiment",
+    "FinishedRun",
     "Measured",
     "Paper",
     "Published",
-    "Record",
-    "Row",
-    "Summary",
     "measure",
     "published",
     "read_records",

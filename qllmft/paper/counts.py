@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from qllmft.description import describe, encoder_template, head_template
 from qllmft.energy import gpu_energy_kj, qpu_energy_kj
-from qllmft.paper.published import published
 from qllmft.presets import Preset
+from qllmft.published import published
 from qllmft_circuits import CircuitCounts, count
 
 CLASSES = 2

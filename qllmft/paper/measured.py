@@ -10,16 +10,18 @@ An experiment is a preset and perhaps settings on top. A run belongs to it where
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from qllmft.config import RunConfig
-from qllmft.paper.records import Record, Row, differing
+from qllmft.experiments.records import FinishedRun
 from qllmft.presets import load_preset
+from qllmft.run import ModelResult
+from qllmft.settings import differing, setting_text, settings_of
+from qllmft.statistics import MeanInterval
 
 SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
 _CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs")
@@ -50,16 +52,16 @@ class Experiment:
 
     def command(self, extra: str = "") -> str:
         """`qllmft train` that makes a run of it."""
-        sets = [f"--set {shlex.quote(f'{name}={_toml(value)}')}" for name, value in self.overrides.items()]
+        sets = [f"--set {shlex.quote(setting_text(name, value))}" for name, value in self.overrides.items()]
         return " ".join(["qllmft train --preset", self.preset, *sets, *([extra] if extra else [])])
 
-    def row_of(self, record: Record) -> Row | None:
-        """The record's row that is a result of the experiment; None where it has none."""
+    def result_of(self, run: FinishedRun) -> ModelResult | None:
+        """The model of a run that is a result of the experiment; None where it has none."""
         if self.row is not None:  # a rival: whatever head was trained beside it
-            return next((row for row in record.rows if row.name == self.row), None)
-        names = differing(record.config, self.config)
+            return run.record.model(self.row)
+        names = differing(run.config, self.config)
         prefixes = (*_CIRCUMSTANCES, *SWEPT, *_FREE)
-        return record.rows[0] if all(name.startswith(prefixes) for name in names) else None
+        return run.record.head if all(name.startswith(prefixes) for name in names) else None
 
 
 @dataclass(frozen=True)
@@ -95,59 +97,33 @@ class Circumstances:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """A mean over seeds.
-
-    Attributes:
-        mean: of the values.
-        half_width: of the 95 % interval of the mean by Student's t; None with one seed, which says nothing of it.
-        n: seeds.
-    """
-
-    mean: float
-    half_width: float | None
-    n: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Summary:
-        """Of one value a seed.
-
-        >>> Summary.of([1.0, 2.0, 3.0])
-        Summary(mean=2.0, half_width=2.484..., n=3)
-        """
-        n = len(values)
-        half = None if n < 2 else float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5)
-        return cls(float(np.mean(values)), half, n)
-
-
-@dataclass(frozen=True)
 class Candidate:
     """One setting of the sweep.
 
     Attributes:
         swept: values of `SWEPT`; empty for a rival, which sweeps inside one run.
-        rows: by seed.
-        records: by seed.
+        results: of the model that is meant, by seed.
+        runs: by seed.
     """
 
     swept: tuple[Any, ...]
-    rows: dict[int, Row]
-    records: dict[int, Record]
+    results: dict[int, ModelResult]
+    runs: dict[int, FinishedRun]
 
     @property
     def validation(self) -> float:
         """Mean accuracy on validation, in [0, 1]: what the choice is made on."""
-        return float(np.mean([row.validation.value for row in self.rows.values()]))
+        return float(np.mean([result.validation.value for result in self.results.values()]))
 
     @property
-    def test(self) -> Summary:
+    def test(self) -> MeanInterval:
         """Accuracy on the test set, in [0, 1]."""
-        return Summary.of([row.test.value for row in self.rows.values()])
+        return MeanInterval.of([result.tested.value for result in self.results.values()])
 
     @property
-    def parameters(self) -> Summary:
+    def parameters(self) -> MeanInterval:
         """Trained parameters; support vectors differ from seed to seed."""
-        return Summary.of([float(row.parameters) for row in self.rows.values()])
+        return MeanInterval.of([float(result.parameters) for result in self.results.values()])
 
 
 @dataclass(frozen=True)
@@ -170,18 +146,18 @@ class Measured:
         return max(self.candidates, key=lambda candidate: candidate.validation)
 
 
-def measure(experiment: Experiment, records: Iterable[Record]) -> list[Measured]:
+def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measured]:
     """The experiment's results, by circumstances: the longest training first, then the most seeds."""
     groups: dict[Circumstances, dict[tuple[Any, ...], Candidate]] = {}
-    for record in sorted(records, key=lambda record: record.config.seed):
-        row = experiment.row_of(record)
-        if row is None:
+    for run in sorted(runs, key=lambda run: run.config.seed):
+        result = experiment.result_of(run)
+        if result is None:
             continue
-        key = () if experiment.row is not None else _swept(record.config)
-        candidates = groups.setdefault(_circumstances(record, experiment), {})
+        key = () if experiment.row is not None else _swept(run.config)
+        candidates = groups.setdefault(_circumstances(run, experiment), {})
         candidate = candidates.setdefault(key, Candidate(key, {}, {}))
-        candidate.rows.setdefault(record.config.seed, row)  # the same run in two folders counts once
-        candidate.records.setdefault(record.config.seed, record)
+        candidate.results.setdefault(run.config.seed, result)  # the same run in two folders counts once
+        candidate.runs.setdefault(run.config.seed, run)
     found = [
         Measured(experiment, circumstances, tuple(candidates[key] for key in sorted(candidates)))
         for circumstances, candidates in groups.items()
@@ -195,24 +171,19 @@ def _preference(measured: Measured) -> tuple[Any, ...]:
     return effort, measured.chosen.test.n, measured.circumstances.fingerprint, measured.circumstances.body
 
 
-def _circumstances(record: Record, experiment: Experiment) -> Circumstances:
-    config = record.config
+def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
+    config = run.config
     drawn = config.data.model_dump(mode="json", include={"protocol", "n_per_label", "train_fraction"})
     return Circumstances(
-        data=record.data,
-        fingerprint=record.fingerprint,
+        data=run.data,
+        fingerprint=run.record.data.fingerprint,
         drawn=tuple(sorted(drawn.items())),
         body=config.body.model,
-        dimension=record.dimension,
+        dimension=run.record.body.dimension,
         training=("epochs", config.train.epochs) if experiment.row is None else ("grid", config.rivals.grid),
     )
 
 
 def _swept(config: RunConfig) -> tuple[Any, ...]:
-    tree = config.model_dump(mode="json")
-    sections = (name.split(".") for name in SWEPT)
-    return tuple(tree[section][name] for section, name in sections)
-
-
-def _toml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    settings = settings_of(config)
+    return tuple(settings[name] for name in SWEPT)

@@ -11,12 +11,13 @@ from typing import Any
 
 from qllmft.config import ModelConfig
 from qllmft.energy import crossover_qubits
-from qllmft.figures.catalogue import FIGURES
+from qllmft.experiments.records import FinishedRun
 from qllmft.paper.counts import PresetCounts, preset_counts
-from qllmft.paper.measured import Experiment, Measured, Summary, measure
-from qllmft.paper.published import Published, published
-from qllmft.paper.records import Record
+from qllmft.paper.figures.catalogue import FIGURES
+from qllmft.paper.measured import Experiment, Measured, measure
 from qllmft.presets import load_preset, preset_names
+from qllmft.published import Published, published
+from qllmft.statistics import MeanInterval
 
 NONE = "—"
 RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
@@ -52,7 +53,7 @@ class Line:
         return NONE if self.published.preset is None else f"`{Experiment(self.published.preset).command()}`"
 
 
-def render_page(records: Sequence[Record]) -> str:
+def render_page(records: Sequence[FinishedRun]) -> str:
     """The page, as Markdown: every number of ``published.toml``, and ours where ``records`` have it.
 
     Equal records give equal text.
@@ -94,7 +95,7 @@ def render_page(records: Sequence[Record]) -> str:
 
 def _records_of(measured: Iterable[Measured]) -> set[int]:
     """Which runs stand behind results, by their `id`."""
-    return {id(record) for m in measured for candidate in m.candidates for record in candidate.records.values()}
+    return {id(record) for m in measured for candidate in m.candidates for record in candidate.runs.values()}
 
 
 @cache
@@ -108,19 +109,19 @@ def _line(value: Published, found: dict[str, list[Measured]], letters: dict[str,
     return Line(value, measured, NONE if measured is None else letters[str(measured.circumstances)])
 
 
-def _percent(summary: Summary) -> str:
+def _percent(summary: MeanInterval) -> str:
     if summary.half_width is None:
         return f"{100 * summary.mean:.2f}"
     return f"{100 * summary.mean:.2f} ± {100 * summary.half_width:.2f}"
 
 
-def _difference(value: Published, found: dict[str, list[Measured]]) -> Summary | None:
+def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInterval | None:
     """Ours in [0, 1]: paired by seed, same texts and (of trained heads) as many epochs; None without such pairs."""
     for a, b in product(found.get(value.preset or "", []), found.get(value.than or "", [])):
         training = {m.circumstances.training for m in (a, b) if m.circumstances.training[0] == "epochs"}
-        seeds = sorted(a.chosen.rows.keys() & b.chosen.rows.keys())
+        seeds = sorted(a.chosen.results.keys() & b.chosen.results.keys())
         if a.circumstances.same_texts == b.circumstances.same_texts and len(training) < 2 and seeds:
-            return Summary.of([a.chosen.rows[s].test.value - b.chosen.rows[s].test.value for s in seeds])
+            return MeanInterval.of([a.chosen.results[s].tested.value - b.chosen.results[s].tested.value for s in seeds])
     return None
 
 
@@ -130,7 +131,7 @@ def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[s
     counted = counts[value.preset].parameters
     here = NONE if counted is None else f"{counted:,}"
     if counted is None and value.preset in found:
-        vectors = [row.parameters for row in found[value.preset][0].chosen.rows.values()]
+        vectors = [row.parameters for row in found[value.preset][0].chosen.results.values()]
         here = f"{min(vectors)} to {max(vectors)}" if len(set(vectors)) > 1 else str(vectors[0])
     verdict = "training decides" if counted is None else "equal" if counted == value.value else "**differs**"
     return {"value": value, "here": here, "verdict": verdict}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qllmft.config import RunConfig, parse_config
-from qllmft.errors import UserError
-from qllmft.named import names_in, read_named
+from qllmft.settings import with_settings
+from qllmft.toml_files import names_in, read_named
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,7 @@ class Preset:
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
         """The preset's configuration with ``overrides``: dotted names, such as ``{"train.epochs": 10}``."""
-        tree = self.settings
-        for dotted, value in (overrides or {}).items():
-            tree = _with(tree, dotted.split("."), value, dotted)
-        return parse_config(tree, f"preset {self.name!r}")
+        return parse_config(with_settings(self.settings, overrides or {}), f"preset {self.name!r}")
 
 
 def preset_names() -> list[str]:
@@ -52,13 +49,3 @@ def load_preset(name: str) -> Preset:
     tree = tomllib.loads(read_named(__name__, name, "preset"))
     title, source, row = tree.pop("title"), tuple(tree.pop("source", ())), tree.pop("row", None)
     return Preset(name, title, tree, source, row)
-
-
-def _with(tree: dict[str, Any], path: list[str], value: Any, dotted: str) -> dict[str, Any]:
-    """A copy of ``tree`` with one setting changed."""
-    if len(path) == 1:
-        return {**tree, path[0]: value}
-    branch = tree.get(path[0], {})
-    if not isinstance(branch, dict):
-        raise UserError(f"setting {dotted!r}: {path[0]!r} is a value, not a section.")
-    return {**tree, path[0]: _with(branch, path[1:], value, dotted)}

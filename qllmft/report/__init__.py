@@ -1,6 +1,8 @@
-"""A run on one page: `report.html`, self-contained, for people."""
+"""Pages for people: a run or a study on one page, self-contained."""
 
 from qllmft.report.page import render_report, write_report
+from qllmft.report.study_files import finish_study
+from qllmft.report.study_page import write_study_report
 from qllmft.report.verdict import verdict
 
-__all__ = ["render_report", "verdict", "write_report"]
+__all__ = ["finish_study", "render_report", "verdict", "write_report", "write_study_report"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from qllmft.files import write_bytes
 from qllmft.report.curves import accuracy_svg, loss_svg
 from qllmft.report.settings import describe_settings, shown
 from qllmft.report.verdict import percent, verdict
-from qllmft.run import RunFolder, body_name
-from qllmft.run.answers import TestAnswers
+from qllmft.run import ModelResult, RunFolder, RunRecord
+from qllmft.run.predictions import TestPredictions
 from qllmft.training import EpochMetrics
 from qllmft_circuits import draw_text
 
@@ -61,12 +62,12 @@ def render_report(folder: RunFolder) -> str:
         ) from error
 
 
-def _page(folder: RunFolder, result: dict[str, Any], metrics: list[EpochMetrics], answers: TestAnswers | None) -> str:
+def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], answers: TestPredictions | None) -> str:
     config = folder.read_config()
     circuit = head_template(config.model)
-    models, sizes = result["models"], result["data"]["sizes"]
+    models, sizes = result.models, result.data.sizes
     configuration = describe_settings(config)
-    selected = result["selected_epoch"]
+    selected = result.selected_epoch
     chosen = next((m for m in metrics if m.epoch == selected), None)
     return (
         page_environment()
@@ -74,21 +75,21 @@ def _page(folder: RunFolder, result: dict[str, Any], metrics: list[EpochMetrics]
         .render(
             verdict=verdict(models),
             result=result,
-            body=body_name(result["body"]),
+            body=str(result.body),
             select=config.train.select,
             models=models,
             bars=_bars(models),
             sizes=sizes,
             configuration=configuration,
-            parts=describe(config.model, result["body"]["dimension"], len(result["data"]["labels"])),
+            parts=describe(config.model, result.body.dimension, len(result.data.labels)),
             loss=Markup(loss_svg(metrics, selected)) if metrics else None,  # noqa: S704 -- our own SVG of numbers
             accuracy=Markup(accuracy_svg(metrics, selected)) if metrics else None,  # noqa: S704
             epochs=metrics[-1].epoch if metrics else 0,
             chosen=chosen,
             circuit=draw_text(circuit, fold=False) if circuit is not None else None,
             answers=answers,
-            confusion=_confusion(answers, models[0]["name"]) if answers else None,
-            mistaken=int((answers.answers[models[0]["name"]] != answers.labels).sum()) if answers else 0,
+            confusion=_confusion(answers, result.head.name) if answers else None,
+            mistaken=int((answers.answers[result.head.name] != answers.labels).sum()) if answers else 0,
             config_toml=folder.config_file.read_text(encoding="utf-8"),
         )
     )
@@ -107,10 +108,10 @@ def page_environment() -> Environment:
     return environment
 
 
-def _bars(models: list[dict[str, Any]]) -> list[dict[str, float]]:
+def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
     """Each model's test accuracy and interval as places on a line of length 100, one scale for all."""
-    low = min(m["test"]["interval95"][0] for m in models)
-    high = max(m["test"]["interval95"][1] for m in models)
+    low = min(m.tested.interval[0] for m in models)
+    high = max(m.tested.interval[1] for m in models)
     width = (high - low) or 1.0
 
     def place(share: float) -> float:
@@ -118,15 +119,15 @@ def _bars(models: list[dict[str, Any]]) -> list[dict[str, float]]:
 
     return [
         {
-            "low": place(m["test"]["interval95"][0]),
-            "at": place(m["test"]["value"]),
-            "high": place(m["test"]["interval95"][1]),
+            "low": place(m.tested.interval[0]),
+            "at": place(m.tested.value),
+            "high": place(m.tested.interval[1]),
         }
         for m in models
     ]
 
 
-def _confusion(answers: TestAnswers, model: str) -> list[dict[str, Any]]:
+def _confusion(answers: TestPredictions, model: str) -> list[dict[str, Any]]:
     """Rows of the matrix: the true label's name, and cells with their count and their share of the row."""
     rows = []
     for name, counts in zip(answers.label_names, answers.confusion(model).tolist(), strict=True):

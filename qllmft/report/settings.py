@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.presets import load_preset, preset_names
+from qllmft.settings import setting_text, settings_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Configuration:
         for setting in self.differing:
             if setting.value is None:
                 return None
-            words += ["--set", f"{setting.name}={_toml(setting.value)}"]
+            words += ["--set", setting_text(setting.name, setting.value)]
         return shlex.join(words)
 
 
@@ -67,8 +67,8 @@ def describe_settings(config: RunConfig) -> Configuration:
 
     A run's folder does not say which preset it began from: the nearest one has the fewest different settings.
     """
-    settings = dict(flat(config.model_dump(mode="json")))
-    presets = {name: dict(flat(load_preset(name).config().model_dump(mode="json"))) for name in preset_names()}
+    settings = settings_of(config)
+    presets = {name: settings_of(load_preset(name).config()) for name in preset_names()}
 
     def distance(name: str) -> tuple[int, str]:
         theirs = presets[name]
@@ -86,17 +86,3 @@ def describe_settings(config: RunConfig) -> Configuration:
 def shown(value: Any) -> str:
     """A value for people."""
     return "not set" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _toml(value: Any) -> str:
-    """A value as ``--set`` takes it: text that would be read as something else is quoted."""
-    return json.dumps(value, ensure_ascii=False)
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of a tree of settings."""
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

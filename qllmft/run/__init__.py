@@ -2,22 +2,21 @@
 
 from qllmft.run.experiment import Outcome, run_experiment
 from qllmft.run.folder import RunFolder
-from qllmft.run.learned_body import body_name
 from qllmft.run.model_store import StoredModel, load_model, save_model
 from qllmft.run.predictor import Prediction, Predictor
+from qllmft.run.record import ModelResult, RunRecord
 from qllmft.run.reporter import Reporter
-from qllmft.run.statistics import Accuracy
 from qllmft.run.versions import versions
 
 __all__ = [
-    "Accuracy",
+    "ModelResult",
     "Outcome",
     "Prediction",
     "Predictor",
     "Reporter",
     "RunFolder",
+    "RunRecord",
     "StoredModel",
-    "body_name",
     "load_model",
     "run_experiment",
     "save_model",

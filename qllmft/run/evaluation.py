@@ -13,10 +13,10 @@ from qllmft.embed import embed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
-from qllmft.run.measured import Agreement, compare, shots_of
+from qllmft.run.measurement import Agreement, compare, shots_of
 from qllmft.run.predictor import Predictor
 from qllmft.run.reporter import Reporter
-from qllmft.run.statistics import Accuracy
+from qllmft.statistics import Accuracy
 from qllmft_backends import Backend
 
 
@@ -108,7 +108,7 @@ def evaluate_run(
         config = RunFolder(run).read_config()
         corpus = read_corpus(config.data)
         result = RunFolder(run).read_result()
-        if result and result["data"]["fingerprint"] != corpus.fingerprint:  # texts that it learned from may be in it
+        if result and result.data.fingerprint != corpus.fingerprint:  # texts that it learned from may be in it
             raise UserError(
                 f"{corpus.source} has changed since the run, so the run's test set cannot be told from what it learned "
                 "from. Give the texts to evaluate on with --data."

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +17,24 @@ from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classifier import check_classes
 from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
-from qllmft.run.answers import TestAnswers
 from qllmft.run.folder import RunFolder
 from qllmft.run.learned_body import (
     announce_end_to_end,
     check_backend,
     contrastive_body,
     head_on_body,
-    learning_record,
+    learned_body,
     local_body,
 )
+from qllmft.run.lock import sole_use
 from qllmft.run.model_store import StoredModel, save_model
+from qllmft.run.predictions import TestPredictions
+from qllmft.run.record import BodyRecord, DataRecord, ModelResult, RunRecord
 from qllmft.run.reporter import Reporter
-from qllmft.run.statistics import Accuracy
 from qllmft.run.versions import versions
+from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics, Examples
 from qllmft_backends import Backend, create
-
-TEST_VALUES = ("test", "test_exact")  # entries of a model's line that come from the test set
 
 
 @dataclass(frozen=True)
@@ -44,18 +43,23 @@ class Outcome:
 
     Attributes:
         folder: the run's folder.
-        result: content of ``result.json``, or of ``validation.json`` where the test set was not to be read; None where
+        record: content of ``result.json``, or of ``validation.json`` where the test set was not to be read; None where
             training was interrupted.
         epochs_done: epochs trained.
     """
 
     folder: RunFolder
-    result: dict[str, Any] | None
+    record: RunRecord | None
     epochs_done: int
 
 
 def run_experiment(
-    config: RunConfig, out: Path | None = None, reporter: Reporter | None = None, *, read_test: bool = True
+    config: RunConfig,
+    out: Path | None = None,
+    reporter: Reporter | None = None,
+    *,
+    read_test: bool = True,
+    wait: bool = True,
 ) -> Outcome:
     """Run ``config`` from data to record; an unfinished run of the same configuration is continued.
 
@@ -66,9 +70,11 @@ def run_experiment(
         read_test: False: stop after validation. The test set is not even embedded, and neither the outcome nor a file
             holds a value of it. The same call with True goes on from there: the head is not trained again; the rivals,
             which are not kept, are.
+        wait: where another process works on the run, wait for it and take its outcome.
 
     Raises:
         UserError: for bad input, before any work.
+        RunBusyError: where another process works on the run, and ``wait`` is off.
     """
     reporter = reporter or Reporter()
     folder = RunFolder(out or Path("runs") / config.identity)
@@ -80,6 +86,17 @@ def run_experiment(
     if finished:
         reporter.message(f"This run is finished already; its record is {folder.result_file}.")
         return Outcome(folder, finished, config.train.epochs)
+    with sole_use(folder.path, reporter.message if wait else None):
+        finished = _finished(folder, config, corpus, read_test)  # by the process that this one waited for
+        if finished:
+            return Outcome(folder, finished, config.train.epochs)
+        return _work(config, folder, corpus, splits, reporter, read_test=read_test)
+
+
+def _work(
+    config: RunConfig, folder: RunFolder, corpus: Corpus, splits: Splits, reporter: Reporter, *, read_test: bool
+) -> Outcome:
+    """The run itself, from embeddings to record; see `run_experiment`."""
     parts = (splits.train, splits.validation, splits.test) if read_test else (splits.train, splits.validation)
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
     check_backend(config, backend)
@@ -143,33 +160,23 @@ def run_experiment(
         if isinstance(rival, TrainedHead) and rival.selection and not rival.selection.finished:
             return Outcome(folder, None, selection.epochs_done)
     fitted = _with_first_times(fitted, folder.read_validation())
-    record = {
-        "identity": config.identity,
-        "seed": config.seed,
-        "data": {
-            "source": corpus.source,
-            "fingerprint": corpus.fingerprint,
-            "labels": list(corpus.label_names),
-            "sizes": splits.sizes,
-        },
-        "body": {
-            "model": config.body.model,
-            "identity": identity,
-            "dimension": dimension,
-            **learning_record(config, splits, folder),
-        },
-        "selected_epoch": selection.epoch,
-        **({} if config.noise.is_none else {"noise": config.noise.model_dump(mode="json", exclude_none=True)}),
-        "models": [_validated(each) for each in fitted],
-        "versions": versions(),
-    }
+    record = RunRecord(
+        identity=config.identity,
+        seed=config.seed,
+        data=DataRecord(corpus.source, corpus.fingerprint, corpus.label_names, splits.sizes),
+        body=BodyRecord(config.body.model, identity, dimension, learned_body(config, splits, folder)),
+        selected_epoch=selection.epoch,
+        models=tuple(_validated(each) for each in fitted),
+        versions=versions(),
+        noise=None if config.noise.is_none else config.noise,
+    )
     if not read_test:
         folder.write_validation(record)
         return Outcome(folder, record, selection.epochs_done)
     # the one reading of the test set
     answers = {each.contender.name: each.contender.predict(each.embedded.tested.x.numpy()) for each in fitted}
-    folder.write_predictions(TestAnswers.of(corpus.label_names, splits.test, answers))
-    result = record | {"models": [_tested(each, answers[each.contender.name]) for each in fitted]}
+    folder.write_predictions(TestPredictions.of(corpus.label_names, splits.test, answers))
+    result = replace(record, models=tuple(_tested(each, answers[each.contender.name]) for each in fitted))
     folder.write_result(result)
     if own:
         folder.drop_checkpoint()
@@ -208,21 +215,21 @@ def _announce_time(
     )
 
 
-def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus, read_test: bool) -> dict[str, Any] | None:
+def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus, read_test: bool) -> RunRecord | None:
     """The record of this very run, where there is one; without the test set's values where that is not to be read."""
     if not folder.path.exists():
         return None
     folder.check_holds(config)
     result, validation = folder.read_result(), folder.read_validation()
     for record in (result, validation):
-        if record and record["data"]["fingerprint"] != corpus.fingerprint:
+        if record and record.data.fingerprint != corpus.fingerprint:
             raise UserError(
                 f"the folder {folder.path} holds a finished run on other texts: {corpus.source} has changed since. "
                 "Choose another folder with --out."
             )
     if read_test or result is None:
         return result if read_test else validation
-    return result | {"models": [{k: v for k, v in row.items() if k not in TEST_VALUES} for row in result["models"]]}
+    return result.without_test()
 
 
 @dataclass(frozen=True)
@@ -282,7 +289,7 @@ class _Fitted:
         """A contender that was trained in ``seconds``."""
         validation = embedded.validation
         exact = contender.exact_accuracy(validation) if isinstance(contender, TrainedHead) else None
-        score = _score(contender.predict(validation.x.numpy()), validation)
+        score = Accuracy.of(validation.y.numpy(), contender.predict(validation.x.numpy()))
         return cls(contender, embedded, score, seconds, exact)
 
 
@@ -292,34 +299,27 @@ def _fit(contender: Contender, embedded: _Embedded) -> _Fitted:
     return _Fitted.of(contender, embedded, time.perf_counter() - started)
 
 
-def _score(answers: NDArray[np.int64], examples: Examples) -> Accuracy:
-    right = answers == examples.y.numpy()
-    return Accuracy(int(right.sum()), len(right))
-
-
-def _with_first_times(fitted: list[_Fitted], earlier: dict[str, Any] | None) -> list[_Fitted]:
+def _with_first_times(fitted: list[_Fitted], earlier: RunRecord | None) -> list[_Fitted]:
     """With the seconds of the training itself, where a call before this one did it."""
-    seconds = {row["name"]: row["seconds"] for row in earlier["models"]} if earlier else {}
+    seconds = {model.name: model.seconds for model in earlier.models} if earlier else {}
     return [replace(each, seconds=seconds.get(each.contender.name, each.seconds)) for each in fitted]
 
 
-def _validated(fitted: _Fitted) -> dict[str, Any]:
-    """One model's line of the record, as far as it needs no test set."""
-    exact = {} if fitted.validation_exact is None else {"validation_exact": fitted.validation_exact}
-    return {
-        "name": fitted.contender.name,
-        "validation": fitted.validation.as_dict(),
-        "parameters": fitted.contender.n_parameters,
-        "seconds": fitted.seconds,
-        "settings": fitted.contender.settings,
-        **exact,
-    }
+def _validated(fitted: _Fitted) -> ModelResult:
+    """One model's result, as far as it needs no test set."""
+    return ModelResult(
+        name=fitted.contender.name,
+        validation=fitted.validation,
+        parameters=fitted.contender.n_parameters,
+        seconds=fitted.seconds,
+        settings=fitted.contender.settings,
+        validation_exact=fitted.validation_exact,
+    )
 
 
-def _tested(fitted: _Fitted, answers: NDArray[np.int64]) -> dict[str, Any]:
-    """One model's line of the result."""
+def _tested(fitted: _Fitted, answers: NDArray[np.int64]) -> ModelResult:
+    """One model's whole result."""
     contender, test = fitted.contender, fitted.embedded.tested
-    row = _validated(fitted) | {"test": _score(answers, test).as_dict()}
-    if fitted.validation_exact is not None and isinstance(contender, TrainedHead):
-        row["test_exact"] = contender.exact_accuracy(test)
-    return row
+    noisy = fitted.validation_exact is not None and isinstance(contender, TrainedHead)
+    exact = contender.exact_accuracy(test) if noisy else None  # type: ignore[attr-defined]
+    return replace(_validated(fitted), test=Accuracy.of(test.y.numpy(), answers), test_exact=exact)

@@ -9,15 +9,17 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.files import write_text
-from qllmft.run.answers import TestAnswers
+from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.model_store import OWN_BODY
+from qllmft.run.predictions import TestPredictions
+from qllmft.run.record import RunRecord
+from qllmft.settings import differing
 from qllmft.training import Checkpoint, EpochMetrics
 
 
@@ -60,7 +62,7 @@ class RunFolder:
 
     @property
     def predictions_file(self) -> Path:
-        """What every head answered on the test set; see `TestAnswers`."""
+        """What every head answered on the test set; see `TestPredictions`."""
         return self.path / "predictions.json"
 
     @property
@@ -108,9 +110,9 @@ class RunFolder:
             if held.identity != config.identity:
                 raise UserError(
                     f"the folder {self.path} holds a run of another configuration; they differ in "
-                    f"{', '.join(_differences(held, config))}. Choose another folder with --out, or delete that one."
+                    f"{', '.join(differing(held, config))}. Choose another folder with --out, or delete that one."
                 )
-        elif not self.path.is_dir() or any(self.path.iterdir()):
+        elif not self.path.is_dir() or {file.name for file in self.path.iterdir()} - {LOCK, HOLDER}:
             raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
 
     def check_can_be_made(self) -> None:
@@ -180,11 +182,11 @@ class RunFolder:
             except (json.JSONDecodeError, TypeError):
                 return
 
-    def write_predictions(self, answers: TestAnswers) -> None:
+    def write_predictions(self, answers: TestPredictions) -> None:
         """Write the answers on the test set."""
         write_text(self.predictions_file, json.dumps(answers.as_dict()) + "\n")
 
-    def read_predictions(self) -> TestAnswers | None:
+    def read_predictions(self) -> TestPredictions | None:
         """The answers on the test set; None where there are none, as in runs of earlier versions.
 
         Raises:
@@ -193,60 +195,46 @@ class RunFolder:
         if not self.predictions_file.exists():
             return None
         try:
-            return TestAnswers.from_dict(json.loads(self.predictions_file.read_text(encoding="utf-8")))
+            return TestPredictions.from_dict(json.loads(self.predictions_file.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."
             ) from error
 
-    def write_result(self, result: dict[str, Any]) -> None:
+    def write_result(self, record: RunRecord) -> None:
         """Write the outcome."""
-        _write_json(self.result_file, result)
+        _write_record(self.result_file, record)
 
-    def read_result(self) -> dict[str, Any] | None:
+    def read_result(self) -> RunRecord | None:
         """The outcome; None where the run is not finished.
 
         Raises:
             UserError: where it cannot be read.
         """
-        return _read_json(self.result_file)
+        return _read_record(self.result_file)
 
-    def write_validation(self, record: dict[str, Any]) -> None:
+    def write_validation(self, record: RunRecord) -> None:
         """Write the outcome without the test set."""
-        _write_json(self.validation_file, record)
+        _write_record(self.validation_file, record)
 
-    def read_validation(self) -> dict[str, Any] | None:
+    def read_validation(self) -> RunRecord | None:
         """The outcome without the test set; None where there is none.
 
         Raises:
             UserError: where it cannot be read.
         """
-        return _read_json(self.validation_file)
+        return _read_record(self.validation_file)
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+def _write_record(path: Path, record: RunRecord) -> None:
+    write_text(path, json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n")
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_record(path: Path) -> RunRecord | None:
     if not path.exists():
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} cannot be read: {error}. Delete it; the same command makes it again.") from error
-    return content
-
-
-def _differences(a: RunConfig, b: RunConfig) -> list[str]:
-    """Dotted names of the settings in which two configurations differ."""
-
-    def flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-        for key, value in tree.items():
-            if isinstance(value, dict) and value:
-                yield from flat(value, f"{prefix}{key}.")
-            else:
-                yield f"{prefix}{key}", value
-
-    left, right = dict(flat(a.model_dump(mode="json"))), dict(flat(b.model_dump(mode="json")))
-    return sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
+    return RunRecord.from_json(content, str(path))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from qllmft.embed import Body, TrainableBody
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.run.folder import RunFolder
+from qllmft.run.record import LearnedBody
 from qllmft.run.reporter import Reporter
 from qllmft.training import EndToEnd, contrastive_steps, fit_contrastive
 from qllmft_backends import Backend
@@ -131,24 +131,10 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def learning_record(config: RunConfig, splits: Splits, folder: RunFolder) -> dict[str, Any]:
-    """What ``result.json`` says about a body that learned; empty for a frozen one."""
+def learned_body(config: RunConfig, splits: Splits, folder: RunFolder) -> LearnedBody | None:
+    """How the run's body learned; None for a frozen one."""
     if not config.body.learns:
-        return {}
+        return None
     pairs = 2 * config.body.contrastive.iterations * len(splits.train)
     size = sum(file.stat().st_size for file in folder.model_body.rglob("*") if file.is_file())
-    return {"learned": {"contrastive_pairs": pairs, "with_head": config.body.trainable, "bytes": size}}
-
-
-def body_name(record: Mapping[str, Any]) -> str:
-    """The body of a result as a table names it.
-
-    >>> body_name({"model": "minilm"})
-    'minilm'
-    >>> body_name({"model": "minilm", "learned": {"contrastive_pairs": 40, "with_head": True}})
-    'minilm (contrastive step, trained with the head)'
-    """
-    learned = record.get("learned", {})
-    steps = ["contrastive step"] if learned.get("contrastive_pairs") else []
-    steps += ["trained with the head"] if learned.get("with_head") else []
-    return f"{record['model']} ({', '.join(steps)})" if steps else str(record["model"])
+    return LearnedBody(pairs, config.body.trainable, size)

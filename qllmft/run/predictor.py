@@ -14,7 +14,7 @@ from torch.nn.functional import softmax
 
 from qllmft.embed import Body, body_identity
 from qllmft.errors import UserError
-from qllmft.run.measured import Answers, head_request, measure
+from qllmft.run.measurement import Answers, head_request, measure
 from qllmft.run.model_store import StoredModel, load_model
 from qllmft.training import logits_of
 from qllmft_backends import Backend, create

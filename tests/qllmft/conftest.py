@@ -83,6 +83,8 @@ def made_run(tmp_path):
     import tomli_w
 
     from qllmft.paper import Experiment
+    from qllmft.run.record import BodyRecord, DataRecord, ModelResult, RunRecord
+    from qllmft.statistics import Accuracy
 
     def write(preset, test=800, validation=60, *, seed=0, folder="runs", rivals=(), curve=(), data="sst2", **settings):
         given = {name.replace("__", "."): value for name, value in settings.items()}
@@ -92,20 +94,18 @@ def made_run(tmp_path):
         run.mkdir(parents=True)
         (run / "config.toml").write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
         rows = [("quantum head", 353, test, validation), *rivals]
-        result = {
-            "data": {"sizes": {"train": 435, "validation": 77, "test": 1000}, "fingerprint": data},
-            "body": {"dimension": 384},
-            "models": [
-                {
-                    "name": name,
-                    "parameters": parameters,
-                    "validation": {"right": right_validation, "total": 77},
-                    "test": {"right": right, "total": 1000},
-                }
+        record = RunRecord(
+            identity=config.identity,
+            seed=seed,
+            data=DataRecord(data, data, ("negative", "positive"), {"train": 435, "validation": 77, "test": 1000}),
+            body=BodyRecord("minilm", "body", 384),
+            selected_epoch=1,
+            models=tuple(
+                ModelResult(name, Accuracy(right_validation, 77), parameters, test=Accuracy(right, 1000))
                 for name, parameters, right, right_validation in rows
-            ],
-        }
-        (run / "result.json").write_text(json.dumps(result))
+            ),
+        )
+        (run / "result.json").write_text(json.dumps(record.to_json()))
         lines = [
             {"epoch": i + 1, "train_loss": loss, "validation_loss": 0.5, "validation_accuracy": accuracy, "lr": 1e-3}
             for i, (loss, accuracy) in enumerate(curve)

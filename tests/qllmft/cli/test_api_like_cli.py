@@ -16,8 +16,8 @@ def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
         "train__lr": 0.05,
     }  # fmt: skip
     outcome = train(run.data, out=tmp_path / "run", **settings)
-    assert outcome.result["identity"] == run.result["identity"]
-    assert outcome.result["models"][0]["test"] == run.result["models"][0]["test"]
+    assert outcome.record.identity == run.result["identity"]
+    assert outcome.record.head.test.as_dict() == run.result["models"][0]["test"]
     weights = "model/model.safetensors"
     assert (tmp_path / "run" / weights).read_bytes() == (run.path / weights).read_bytes()
     (answer,) = load(tmp_path / "run").predict(["a lovely film"])

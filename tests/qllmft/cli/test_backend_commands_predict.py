@@ -7,7 +7,7 @@ import pytest
 from sandbox_job import TEXTS, needs_aer, sandbox_job
 
 from qllmft.run import Predictor
-from qllmft.run.measured import compare
+from qllmft.run.measurement import compare
 from qllmft_backends import create
 
 HERE = [  # backend, options, shots

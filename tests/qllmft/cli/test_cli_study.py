@@ -8,7 +8,7 @@ from small_job import write_reviews
 
 from qllmft.cli import study_progress
 from qllmft.cli.study_progress import StudyConsole, left
-from qllmft.studies import STUDIES, Study, quick
+from qllmft.experiments.compare import STUDIES, Study, quick
 
 SMALL = [
     part
@@ -76,7 +76,7 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
 
 
 def test_figure_11_in_small_is_the_papers_noises():
-    from qllmft.studies import jobs
+    from qllmft.experiments.compare import jobs
 
     made = jobs(STUDIES["fig11-small"], {})
     assert len(made) == len({job.config.identity for job in made}) == 18
@@ -111,7 +111,7 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.studies.work.run_experiment", interrupted)
+    monkeypatch.setattr("qllmft.experiments.compare.work.run_experiment", interrupted)
     output, _ = cli("study", "table4", *arguments, code=130)
     assert "The same command goes on" in output
 

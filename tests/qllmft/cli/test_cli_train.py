@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import small_job
 
-from qllmft.cli.options import build_config, parse_settings
+from qllmft.cli.options import build_config
 from qllmft.config import parse_config
 from qllmft.data import read_corpus, split_corpus
 from qllmft.presets import load_preset
+from qllmft.settings import parse_settings
 
 
 def test_a_run_leaves_its_folder(run):

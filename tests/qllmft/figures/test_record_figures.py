@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.figures.accuracy import QUBITS, draw_accuracy
-from qllmft.figures.catalogue import Request, make_figure
-from qllmft.figures.depth import depth_experiments
 from qllmft.paper import read_records
+from qllmft.paper.figures.accuracy import QUBITS, draw_accuracy
+from qllmft.paper.figures.catalogue import Request, make_figure
+from qllmft.paper.figures.depth import depth_experiments
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_figure_5_has_the_papers_crossover():
 
 
 def test_the_same_data_give_the_same_drawing(made_run, figure, tmp_path):
-    from qllmft.figures.style import save_figure
+    from qllmft.report.style import save_figure
 
     for q in QUBITS:
         made_run(f"single-{q}q")

@@ -55,7 +55,7 @@ def outcome_of(corpus, body, out, kind, watcher=None, **changes):
 
 def test_a_run_keeps_its_body_and_says_what_it_takes(corpus, tiny_bert, tmp_path, kind):
     watcher, out = Watcher(), tmp_path / "run"
-    result = outcome_of(corpus, tiny_bert, out, kind, watcher).result
+    result = outcome_of(corpus, tiny_bert, out, kind, watcher).record.to_json()
     assert {p.name for p in (out / "model").iterdir()} == {"model.safetensors", "model.json", "body"}
     assert not (out / "checkpoint").exists(), "it is several times the body's size"
     assert not same_bits(weights(trainable(out / "model" / "body")), weights(trainable(tiny_bert)))
@@ -81,7 +81,7 @@ def test_a_run_keeps_its_body_and_says_what_it_takes(corpus, tiny_bert, tmp_path
 
 def test_what_predicts_afterwards_is_what_was_tested(corpus, tiny_bert, tmp_path, kind):
     out = tmp_path / "run"
-    result = outcome_of(corpus, tiny_bert, out, kind).result
+    result = outcome_of(corpus, tiny_bert, out, kind).record.to_json()
     evaluation = evaluate_run(out)
     assert evaluation.accuracy.right == result["models"][0]["test"]["right"]
     answers = RunFolder(out).read_predictions().answers[result["models"][0]["name"]]
@@ -101,11 +101,11 @@ def test_what_predicts_afterwards_is_what_was_tested(corpus, tiny_bert, tmp_path
 
 def test_the_rivals_of_a_trained_body_read_the_one_that_it_began_from(corpus, tiny_bert, tmp_path):
     rivals = {
-        kind: outcome_of(corpus, tiny_bert, tmp_path / kind, kind).result["models"][1]
+        kind: outcome_of(corpus, tiny_bert, tmp_path / kind, kind).record.to_json()["models"][1]
         for kind in ("end to end", "both")
     }
-    frozen = run_experiment(run_config(corpus, tiny_bert), tmp_path / "frozen").result["models"][1]
-    tuned = outcome_of(corpus, tiny_bert, tmp_path / "contrastive", "contrastive").result["models"][1]
+    frozen = run_experiment(run_config(corpus, tiny_bert), tmp_path / "frozen").record.to_json()["models"][1]
+    tuned = outcome_of(corpus, tiny_bert, tmp_path / "contrastive", "contrastive").record.to_json()["models"][1]
     for one, other in ((rivals["end to end"], frozen), (rivals["both"], tuned)):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
 
@@ -118,7 +118,7 @@ def test_without_rivals_the_frozen_body_embeds_nothing(corpus, tiny_bert, tmp_pa
 
 
 def test_the_same_run_twice_is_the_same_to_the_bit(corpus, tiny_bert, tmp_path, kind):
-    results = [without_seconds(outcome_of(corpus, tiny_bert, tmp_path / name, kind).result) for name in "ab"]
+    results = [without_seconds(outcome_of(corpus, tiny_bert, tmp_path / name, kind).record.to_json()) for name in "ab"]
     assert results[0] == results[1]
     bodies = [weights(trainable(tmp_path / name / "model" / "body")) for name in "ab"]
     assert same_bits(*bodies)
@@ -131,10 +131,10 @@ def test_a_body_of_the_hub_with_a_revision_learns_like_a_local_one(corpus, tiny_
     (folder / "refs").mkdir()
     (folder / "refs" / "v2").write_text(commit)
     try:
-        hub = outcome_of(corpus, name, tmp_path / "hub", kind, body__revision="v2").result
+        hub = outcome_of(corpus, name, tmp_path / "hub", kind, body__revision="v2").record.to_json()
     finally:
         shutil.rmtree(folder)
-    local = outcome_of(corpus, tiny_bert, tmp_path / "local", kind).result
+    local = outcome_of(corpus, tiny_bert, tmp_path / "local", kind).record.to_json()
     assert without_seconds(hub)["models"] == without_seconds(local)["models"]
     assert hub["body"]["model"] == name
     answer, same = (Predictor.load(tmp_path / where).predict(["a good film"]) for where in ("hub", "local"))
@@ -145,14 +145,14 @@ def test_a_body_learns_through_a_noisy_circuit_too(corpus, tiny_bert, tmp_path):
     noise = {"gates": "paper_high", "shots": 64}
     config = run_config(corpus, tiny_bert, body__trainable=True, noise__gates="paper_high", noise__shots=64)
     assert {name: getattr(config.noise, name) for name in noise} == noise
-    results = [without_seconds(run_experiment(config, tmp_path / name).result) for name in "ab"]
+    results = [without_seconds(run_experiment(config, tmp_path / name).record.to_json()) for name in "ab"]
     assert results[0] == results[1]
     assert 0.0 <= results[0]["models"][0]["test_exact"] <= 1.0
 
 
 def test_a_frozen_run_keeps_its_record_and_its_checkpoint(corpus, tiny_bert, tmp_path):
     out = tmp_path / "run"
-    result = run_experiment(run_config(corpus, tiny_bert), out).result
+    result = run_experiment(run_config(corpus, tiny_bert), out).record.to_json()
     assert "learned" not in result["body"]
     assert {p.name for p in (out / "model").iterdir()} == {"model.safetensors", "model.json"}
     assert (out / "checkpoint" / "state.safetensors").exists()
@@ -177,7 +177,7 @@ def test_killed_it_goes_on_to_the_same_bits(corpus, tiny_bert, tmp_path, monkeyp
         assert RunFolder(out).checkpoint.epochs_done() == 1
     ours = run_experiment(run_config(corpus, tiny_bert, **changes), out)
     whole = run_experiment(run_config(corpus, tiny_bert, **changes), tmp_path / "whole")
-    assert without_seconds(ours.result) == without_seconds(whole.result)
+    assert without_seconds(ours.record.to_json()) == without_seconds(whole.record.to_json())
     folders = (ours.folder.model_folder, whole.folder.model_folder)
     files = [sorted(p.relative_to(f) for p in f.rglob("*") if p.is_file()) for f in folders]
     assert files[0] == files[1]
@@ -190,10 +190,10 @@ def test_without_the_test_set_first_it_ends_as_the_whole_run_does(corpus, tiny_b
     config, watcher = run_config(corpus, tiny_bert, **KINDS[kind]), Watcher()
     first = run_experiment(config, tmp_path / "run", watcher, read_test=False)
     assert {total for total, _ in watcher.embedded} == {40}, "training and validation texts alone"
-    assert not any("test" in row for row in first.result["models"])
+    assert not any("test" in row for row in first.record.to_json()["models"])
     again = run_experiment(config, tmp_path / "run")
     whole = run_experiment(config, tmp_path / "whole")
-    assert without_seconds(again.result) == without_seconds(whole.result)
+    assert without_seconds(again.record.to_json()) == without_seconds(whole.record.to_json())
     assert [m.epoch for m in again.folder.metrics()] == [1, 2, 3], "nothing is trained twice"
 
 
@@ -208,7 +208,7 @@ def test_a_finished_contrastive_step_is_not_made_again(corpus, tiny_bert, tmp_pa
     from qllmft.run import learned_body
 
     monkeypatch.setattr(learned_body, "fit_contrastive", None)
-    assert outcome_of(corpus, tiny_bert, out, "contrastive").result is not None
+    assert outcome_of(corpus, tiny_bert, out, "contrastive").record is not None
 
 
 def test_ctrl_c_leaves_a_model_with_its_body(corpus, tiny_bert, tmp_path):
@@ -225,7 +225,7 @@ def test_ctrl_c_leaves_a_model_with_its_body(corpus, tiny_bert, tmp_path):
 
     out = tmp_path / "run"
     outcome = outcome_of(corpus, tiny_bert, out, "end to end", Stop())
-    assert (outcome.result, outcome.epochs_done) == (None, 2)
+    assert (outcome.record, outcome.epochs_done) == (None, 2)
     assert Predictor.load(out).predict(["a good film"])[0].label in ("bad", "good")
 
 

@@ -95,8 +95,8 @@ def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):
     folder = RunFolder(tmp_path / "run")
     noise = NoiseConfig(gates="paper_low", shots=64, readout_error=0.01)
     assert folder.read_config().noise == noise
-    assert folder.read_result()["noise"] == noise.model_dump(mode="json", exclude_none=True)
-    (row,) = folder.read_result()["models"]
+    assert folder.read_result().noise == noise
+    (row,) = folder.read_result().to_json()["models"]
     assert all(0 <= row[key] <= 1 for key in ("validation_exact", "test_exact"))
     assert [m.epoch for m in folder.metrics()] == [1, 2, 3]
     assert all(m.validation_accuracy_exact is not None for m in folder.metrics())
@@ -104,7 +104,7 @@ def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):
 
 def test_without_noise_nothing_of_it_is_recorded(arguments, tmp_path):
     assert ended([*arguments, "--noise", "none", "--shots", "0"]) == 0
-    result = RunFolder(tmp_path / "run").read_result()
+    result = RunFolder(tmp_path / "run").read_result().to_json()
     assert "noise" not in result
     assert not {"validation_exact", "test_exact"} & result["models"][0].keys()
     assert [m.validation_accuracy_exact for m in RunFolder(tmp_path / "run").metrics()] == [None] * 3
@@ -119,4 +119,4 @@ def test_a_finished_noisy_run_is_found_again(arguments, tmp_path, monkeypatch):
     assert ended(arguments) == 0
     before = (tmp_path / "run" / "result.json").read_bytes()
     config = RunFolder(tmp_path / "run").read_config()
-    assert run_experiment(config, tmp_path / "run").result == json.loads(before)
+    assert run_experiment(config, tmp_path / "run").record.to_json() == json.loads(before)

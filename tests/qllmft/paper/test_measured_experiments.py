@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from qllmft.paper import Experiment, Summary, measure, read_records
+from qllmft.paper import Experiment, measure, read_records
+from qllmft.statistics import MeanInterval
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_seeds_are_one_point(made_run, measured):
 
 
 def test_one_seed_has_no_interval():
-    assert Summary.of([0.8]) == Summary(0.8, None, 1)
+    assert MeanInterval.of([0.8]) == MeanInterval(0.8, None, 1)
 
 
 def test_validation_chooses_the_learning_rate_and_the_test_set_does_not(made_run, measured):
@@ -47,7 +48,7 @@ def test_other_heads_noise_and_training_do_not_belong(made_run, measured):
     made_run("single-10q", 804, train__embedding_noise=0.08)
     made_run("single-10q", 805, model__pad="bias")
     (found,) = measured("single-10q")
-    assert [row.test.right for row in found.chosen.rows.values()] == [801]
+    assert [row.test.right for row in found.chosen.results.values()] == [801]
     (noisy,) = measured("noise-low-10q")
     assert noisy.chosen.test.mean == 0.803
     assert not measured("multi-10q")

@@ -56,6 +56,6 @@ def test_a_model_printed_twice_is_printed_alike():
 
 
 def test_every_figure_says_what_of_it_is_printed():
-    from qllmft.figures.catalogue import FIGURES
+    from qllmft.paper.figures.catalogue import FIGURES
 
     assert list(PAPER.figures) == list(FIGURES)

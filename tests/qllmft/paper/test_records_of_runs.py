@@ -19,7 +19,8 @@ def test_a_summary_says_what_the_folders_say(made_run, tmp_path):
     again = read_records([file])
     for a, b in zip(records, again, strict=True):
         kept = a.curve if a is records[1] else None
-        assert replace(a, source="", curve=kept) == replace(b, source="")
+        assert replace(a, source="", curve=kept, record=b.record) == replace(b, source="")
+        assert (a.record.models, a.record.data.sizes) == (b.record.models, b.record.data.sizes)
     assert {r.data for r in records} == {"sst2"}
     assert {r.source for r in records} == {"/data/sst2"}
     assert "/data" not in file.read_text()
@@ -44,7 +45,7 @@ def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
     made_run("single-10q", 870, model__reuploads=2)
     made_run("single-14q", 805, model__main_layers=5)  # of figure 9
     kept, curved = of_the_paper(read_records([tmp_path]))
-    assert sorted(record.rows[0].test.right for record in kept) == [801, 805]
+    assert sorted(record.record.head.test.right for record in kept) == [801, 805]
     assert not curved
 
 
@@ -81,5 +82,5 @@ def test_a_folder_without_runs_and_a_strange_record_are_refused(made_run, tmp_pa
         read_records([tmp_path / "empty"])
     run = made_run("single-10q")
     (run / "result.json").write_text(json.dumps({"models": []}))
-    with pytest.raises(UserError, match="is not of the form that this version writes: KeyError"):
+    with pytest.raises(UserError, match="is not a run's record of the form that this version writes: identity"):
         read_records([tmp_path / "runs"])

@@ -6,8 +6,10 @@ import pytest
 from qllmft.config import RunConfig
 from qllmft.data import Table
 from qllmft.presets import load_preset
-from qllmft.run import Accuracy, RunFolder
-from qllmft.run.answers import TestAnswers
+from qllmft.run import ModelResult, RunFolder, RunRecord
+from qllmft.run.predictions import TestPredictions
+from qllmft.run.record import BodyRecord, DataRecord
+from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics
 
 HOSTILE = "<script>alert('owned')</script><img src=http://evil.example/x.png onerror=alert(1)> & \"good\" \ud800"
@@ -15,15 +17,8 @@ LABELS = ("<b>bad</b>", "good & fine", "null")
 
 
 def model(name, right, total=60):
-    accuracy = Accuracy(right, total).as_dict()
-    return {
-        "name": name,
-        "validation": accuracy,
-        "test": accuracy,
-        "parameters": 1234,
-        "seconds": 2.5,
-        "settings": {"epoch": 3},
-    }
+    accuracy = Accuracy(right, total)
+    return ModelResult(name, accuracy, 1234, 2.5, {"epoch": 3}, test=accuracy)
 
 
 @pytest.fixture
@@ -44,22 +39,17 @@ def make_run(tmp_path):
         answers[:wrong] = (labels[:wrong] + 1) % 3
         table = Table(tuple(texts or [f"{HOSTILE} {i}" for i in range(60)]), labels)
         others = {name: labels for name, _ in rivals}
-        folder.write_predictions(TestAnswers.of(LABELS, table, {"quantum head": answers, **others}))
+        folder.write_predictions(TestPredictions.of(LABELS, table, {"quantum head": answers, **others}))
         folder.write_result(
-            {
-                "identity": config.identity,
-                "seed": config.seed,
-                "data": {
-                    "source": "<i>texts</i>.tsv",
-                    "fingerprint": "f00d",
-                    "labels": list(LABELS),
-                    "sizes": {"train": 40, "validation": 12, "test": 60},
-                },
-                "body": {"model": "a body", "identity": "abc", "dimension": 12},
-                "selected_epoch": 3,
-                "models": [model("quantum head", 60 - wrong), *(model(*rival) for rival in rivals)],
-                "versions": {"python": "3.12", "qllmft": "0.1.0"},
-            }
+            RunRecord(
+                identity=config.identity,
+                seed=config.seed,
+                data=DataRecord("<i>texts</i>.tsv", "f00d", LABELS, {"train": 40, "validation": 12, "test": 60}),
+                body=BodyRecord("a body", "abc", 12),
+                selected_epoch=3,
+                models=(model("quantum head", 60 - wrong), *(model(*rival) for rival in rivals)),
+                versions={"python": "3.12", "qllmft": "0.1.0"},
+            )
         )
         return folder
 

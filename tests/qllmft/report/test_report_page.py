@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from qllmft.cli.main import main
-from qllmft.cli.options import build_config, parse_settings
+from qllmft.cli.options import build_config
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.presets import load_preset, preset_names
 from qllmft.report import render_report, write_report
 from qllmft.report.settings import describe_settings
 from qllmft.run import RunFolder
-from qllmft.run.answers import TestAnswers
+from qllmft.run.predictions import TestPredictions
+from qllmft.settings import parse_settings
 
 REACHING = {
     "src",
@@ -65,7 +66,7 @@ def test_everything_is_on_the_page(make_run):
     page = Page(html)
     assert page.open == []
     text = " ".join(" ".join(page.text).split())
-    result = folder.read_result()
+    result = folder.read_result().to_json()
     for part in (
         "In this one run the quantum head loses to the SVC",
         "<i>texts</i>.tsv",
@@ -130,7 +131,7 @@ def test_the_matrix_and_the_mistakes_by_another_route(make_run):
 def test_mistakes_are_bounded_and_spread():
     labels = np.zeros(101, np.int64)
     table = Table(tuple(f"{i} " + "x" * 5000 for i in range(101)), labels)
-    answers = TestAnswers.of(("a", "b"), table, {"head": np.ones(101, np.int64)})
+    answers = TestPredictions.of(("a", "b"), table, {"head": np.ones(101, np.int64)})
     shown = [int(mistake.text.split()[0]) for mistake in answers.mistakes]
     assert len(shown) == len(set(shown)) == 20
     assert (shown[0], shown[-1]) == (0, 100)
@@ -141,7 +142,7 @@ def test_mistakes_are_bounded_and_spread():
 def test_bars_have_one_scale_for_all(make_run):
     """What is drawn, turned back into shares, is the interval: from the lowest limit (4) to the highest (96)."""
     folder = make_run(rivals=(("SVC", 50), ("MLP", 20)))
-    intervals = [row["test"]["interval95"] for row in folder.read_result()["models"]]
+    intervals = [list(model.test.interval) for model in folder.read_result().models]
     low, high = min(i[0] for i in intervals), max(i[1] for i in intervals)
     drawn = re.findall(r'<line x1="([\d.]+)" x2="([\d.]+)"', render_report(folder))
     assert len(drawn) == 3
@@ -232,6 +233,6 @@ def test_refusals(make_run, tmp_path):
         write_report(folder.path)
     folder.predictions_file.unlink()
     folder.result_file.write_text(json.dumps({"models": []}))
-    with pytest.raises(UserError, match="is not of the form that this version writes"):
+    with pytest.raises(UserError, match="is not a run's record of the form that this version writes"):
         write_report(folder.path)
     assert RunFolder(folder.path).report_file.exists() is False

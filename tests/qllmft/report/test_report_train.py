@@ -39,7 +39,7 @@ def test_train_ends_with_a_page_and_one_reading_of_the_test_set(small_texts, tmp
     folder = RunFolder(tmp_path / "run")
     assert f"The report is {folder.report_file}." in capsys.readouterr().out
     html = folder.report_file.read_text(encoding="utf-8")
-    result, answers = folder.read_result(), folder.read_predictions()
+    result, answers = folder.read_result().to_json(), folder.read_predictions()
     assert read.count(80) == 2  # the quantum head and the perceptron, once each
     for row in result["models"]:
         right = int((answers.answers[row["name"]] == answers.labels).sum())

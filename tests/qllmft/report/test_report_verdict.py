@@ -6,11 +6,13 @@ import pytest
 from scipy.stats import norm
 
 from qllmft.report import verdict
-from qllmft.run import Accuracy
+from qllmft.run import ModelResult
+from qllmft.statistics import Accuracy
 
 
 def row(name, right, total=200):
-    return {"name": name, "test": Accuracy(right, total).as_dict()}
+    accuracy = Accuracy(right, total)
+    return ModelResult(name, accuracy, 1, test=accuracy)
 
 
 def wilson(right, total):
@@ -53,8 +55,8 @@ def test_all_three_at_once():
 
 
 def test_intervals_that_touch_overlap():
-    a, b = row("quantum head", 100), row("SVC", 150)
-    b["test"]["interval95"][0] = a["test"]["interval95"][1]
+    a, b = row("quantum head", 100), row("SVC", 100)
+    assert a.tested.interval[1] >= b.tested.interval[0]
     assert verdict([a, b]).startswith("Nothing can be concluded")
 
 

@@ -4,7 +4,7 @@ from statistics import NormalDist
 
 import pytest
 
-from qllmft.run import Accuracy
+from qllmft.statistics import Accuracy
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:

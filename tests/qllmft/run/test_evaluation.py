@@ -42,7 +42,7 @@ def rows_of(path: Path) -> list[tuple[str, str]]:
 
 def test_the_runs_own_test_set_gives_the_records_figure_again(run):
     found = evaluate_run(run)
-    record = run_experiment(evaluation.RunFolder(run).read_config(), run).result["models"][0]["test"]
+    record = run_experiment(evaluation.RunFolder(run).read_config(), run).record.to_json()["models"][0]["test"]
     assert found.accuracy.as_dict() == record
     assert sum(map(sum, found.confusion)) == 30
     assert found.source.endswith("corpus.tsv (the run's test set)")

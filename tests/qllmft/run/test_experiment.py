@@ -14,7 +14,8 @@ from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.rivals import GridRival, TrainedHead
-from qllmft.run import Accuracy, Reporter, load_model, run_experiment, versions
+from qllmft.run import Reporter, load_model, run_experiment, versions
+from qllmft.statistics import Accuracy
 from qllmft.training import logits_of
 from qllmft_backends import UnknownBackendError
 
@@ -66,13 +67,14 @@ def test_the_record_of_a_run(corpus, out, body):
     asked = config(corpus)
     outcome = run_experiment(asked, out)
     result = json.loads((out / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
-    assert outcome.result == result == outcome.folder.read_result()
+    assert outcome.record.to_json() == result == outcome.folder.read_result().to_json()
     assert outcome.epochs_done == 4
     assert {k: v for k, v in result.items() if k not in ("models", "selected_epoch", "data")} == {
         "identity": asked.identity,
         "seed": 3,
         "body": {"model": "hash", "identity": body.identity, "dimension": D},
         "versions": versions(),
+        "format": 1,
     }
     assert result["data"] == {
         "source": str(corpus),
@@ -114,7 +116,7 @@ def test_a_folder_that_may_not_be_written_is_refused_before_the_texts_are_read(c
 
 def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, out):
     """The quantum row from the stored model, the SVC row from scikit-learn, on splits and vectors made anew."""
-    result = run_experiment(config(corpus), out).result
+    result = run_experiment(config(corpus), out).record.to_json()
     splits = splits_of(corpus)
     x = {name: np.stack([vector(t) for t in getattr(splits, name).texts]) for name in ("train", "validation", "test")}
     head, _, svc, _ = result["models"]
@@ -145,7 +147,7 @@ def test_the_test_set_is_read_once_by_each_and_after_all_the_fitting(corpus, out
 
 def test_no_test_label_reaches_a_model_or_a_choice(corpus, out, tmp_path):
     """Other labels on the test texts change the test accuracy and nothing else."""
-    first = run_experiment(config(corpus), out).result
+    first = run_experiment(config(corpus), out).record.to_json()
     labels = dict(line.split("\t") for line in corpus.read_text(encoding="utf-8").splitlines()[1:])
     test = splits_of(corpus).test.texts
     folder = tmp_path / "given"
@@ -157,7 +159,7 @@ def test_no_test_label_reaches_a_model_or_a_choice(corpus, out, tmp_path):
         (folder / f"{name}.tsv").write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
     changed = run_experiment(
         config(corpus, data={"source": str(folder), "protocol": "given"}), tmp_path / "other"
-    ).result  # fmt: skip
+    ).record.to_json()  # fmt: skip
     assert changed["selected_epoch"] == first["selected_epoch"]
     for ours, theirs in zip(first["models"], changed["models"], strict=True):
         for key in ("name", "validation", "parameters", "settings"):
@@ -173,7 +175,7 @@ def test_a_second_call_does_no_work(corpus, out, predictions, body):
     predictions.clear()
     notes = Notes()
     second = run_experiment(config(corpus), out, notes)
-    assert second.result == first.result
+    assert second.record.to_json() == first.record.to_json()
     assert second.epochs_done == 4
     assert predictions == []
     assert len(body.calls) == 1
@@ -183,9 +185,9 @@ def test_a_second_call_does_no_work(corpus, out, predictions, body):
 
 def test_the_same_configuration_elsewhere_gives_the_same_result(corpus, out, tmp_path):
     first, second = (run_experiment(config(corpus), folder) for folder in (out, tmp_path / "again"))
-    assert without_seconds(first.result) == without_seconds(second.result)
+    assert without_seconds(first.record.to_json()) == without_seconds(second.record.to_json())
     other = run_experiment(config(corpus, seed=4), tmp_path / "other")
-    assert without_seconds(other.result)["models"] != without_seconds(first.result)["models"]
+    assert without_seconds(other.record.to_json())["models"] != without_seconds(first.record.to_json())["models"]
 
 
 def test_the_runs_seed_is_the_seed_of_the_weights(corpus, out):
@@ -214,7 +216,7 @@ def test_a_run_without_a_place_is_named_by_its_configuration(corpus, tmp_path, m
 )
 def test_the_rivals_are_those_that_are_named(corpus, out, changes, names):
     notes = Notes()
-    result = run_experiment(config(corpus, **changes), out, notes).result
+    result = run_experiment(config(corpus, **changes), out, notes).record.to_json()
     assert [row["name"] for row in result["models"]] == names
     assert notes.events == [
         ("training", 4, 0), *(("epoch", e) for e in range(1, 5)), *(("fitting", name) for name in names[1:]),
@@ -223,7 +225,7 @@ def test_the_rivals_are_those_that_are_named(corpus, out, changes, names):
 
 def test_three_labels(tmp_path, out):
     corpus = write_corpus(tmp_path / "three.tsv", labels=("a", "b", "c"))
-    result = run_experiment(config(corpus), out).result
+    result = run_experiment(config(corpus), out).record.to_json()
     assert result["data"]["labels"] == ["a", "b", "c"]
     assert [row["parameters"] for row in result["models"][:2]] == [7 + 9 + 4 * 3, 3 * (D + 1)]
     assert all(row["validation"]["total"] == 9 for row in result["models"])

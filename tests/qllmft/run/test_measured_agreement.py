@@ -12,7 +12,7 @@ from qllmft.data import Table
 from qllmft.embed import BodyLocation
 from qllmft.run import Predictor, evaluation, predictor, run_experiment
 from qllmft.run.evaluation import Subset, evaluate_run
-from qllmft.run.measured import Agreement, Answers, compare
+from qllmft.run.measurement import Agreement, Answers, compare
 from qllmft_backends import create
 
 TEXTS = [f"{label} new text {i}" for i in range(6) for label in LABELS]

@@ -7,7 +7,7 @@ from qiskit.quantum_info import Statevector
 
 from qllmft.config import ModelConfig
 from qllmft.heads import Classifier, build_classifier
-from qllmft.run.measured import HeadRequest, measure
+from qllmft.run.measurement import HeadRequest, measure
 from qllmft_backends import Backend, Capabilities, create
 from qllmft_backends.protocol import Expectations
 

@@ -5,7 +5,7 @@ import pytest
 
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
-from qllmft.run.measured import Answers, compare, head_request, measure
+from qllmft.run.measurement import Answers, compare, head_request, measure
 from qllmft_backends import create
 
 pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")

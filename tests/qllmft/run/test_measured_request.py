@@ -8,7 +8,7 @@ from qiskit.quantum_info import Statevector
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
-from qllmft.run.measured import Answers, HeadRequest, head_request, measure, shots_of
+from qllmft.run.measurement import Answers, HeadRequest, head_request, measure, shots_of
 from qllmft.training import logits_of
 from qllmft_backends import create
 

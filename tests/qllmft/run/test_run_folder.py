@@ -9,7 +9,9 @@ from tiny_runs import config
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.presets import load_preset, preset_names
-from qllmft.run import RunFolder
+from qllmft.run import ModelResult, RunFolder, RunRecord
+from qllmft.run.record import BodyRecord, DataRecord
+from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics
 
 
@@ -167,8 +169,12 @@ def test_epochs_after_the_checkpoint_are_dropped(folder, done):
 def test_the_result_comes_back_and_is_there_only_when_it_is_written(folder):
     folder.path.mkdir()
     assert folder.read_result() is None
-    folder.write_result({"name": "⟨Z⟩", "value": 0.1 + 0.2})
-    assert folder.read_result() == {"name": "⟨Z⟩", "value": 0.1 + 0.2}
+    accuracy = Accuracy(1, 3)
+    head = ModelResult("⟨Z⟩", accuracy, 7, 0.1 + 0.2, {"C": None}, 0.5, accuracy, 0.25)
+    data = DataRecord("texts.tsv", "f00d", ("bad", "good"), {"train": 4, "validation": 2, "test": 3})
+    record = RunRecord("abc", 1, data, BodyRecord("minilm", "id", 384), 2, (head,), {"python": "3.12"})
+    folder.write_result(record)
+    assert folder.read_result() == record
     assert folder.result_file.read_text(encoding="utf-8").endswith("}\n")
 
 

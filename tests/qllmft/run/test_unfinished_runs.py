@@ -49,7 +49,7 @@ def whole(corpus, tmp_path) -> Outcome:
 
 def assert_same(ours: RunFolder, whole: Outcome) -> None:
     """Every bit of the model, every figure of the record, every line of the metrics; the seconds aside."""
-    assert without_seconds(ours.read_result()) == without_seconds(whole.result)
+    assert without_seconds(ours.read_result().to_json()) == without_seconds(whole.record.to_json())
     for file in ("model/model.safetensors", "model/model.json", "checkpoint/state.safetensors", "config.toml"):
         assert (ours.path / file).read_bytes() == (whole.folder.path / file).read_bytes()
     lines = [[replace(m, seconds=0.0) for m in folder.metrics()] for folder in (ours, whole.folder)]
@@ -60,7 +60,7 @@ def assert_same(ours: RunFolder, whole: Outcome) -> None:
 @pytest.mark.parametrize("epoch", [1, 2, 4])
 def test_ctrl_c_leaves_a_model_and_no_result(corpus, out, epoch):
     outcome = run_experiment(config(corpus), out, Stop(epoch))
-    assert outcome.result is None
+    assert outcome.record is None
     assert outcome.epochs_done == epoch
     assert not (out / "result.json").exists()
     assert load_model(out).classifier(torch.zeros(1, 8)).shape == (1, 2)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from tiny_studies import SETTINGS, STUDY, embed_by_hash, write_texts
 
+from qllmft.experiments.compare import run_study
+from qllmft.report import finish_study
 from qllmft.run import experiment
-from qllmft.studies import finish_study, run_study
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
 

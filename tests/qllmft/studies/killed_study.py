@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from tiny_studies import SETTINGS, STUDY, embed_by_hash
 
+from qllmft.experiments.compare import StudyReporter, run_study
 from qllmft.run import experiment
-from qllmft.studies import StudyReporter, run_study
 from qllmft.training import loop
 
 

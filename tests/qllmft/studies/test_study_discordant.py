@@ -4,9 +4,9 @@ from math import comb
 
 import pytest
 
+from qllmft.experiments.compare.comparison import leading
+from qllmft.experiments.compare.discordant import Discordance, discordances
 from qllmft.run import RunFolder
-from qllmft.studies.comparison import leading
-from qllmft.studies.discordant import Discordance, discordances
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(10, 2), (2, 10), (7, 8), (0, 5), (30, 30)])

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from browser import CHROMIUM, browse, look
@@ -9,9 +10,11 @@ from tiny_studies import record, row
 
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
-from qllmft.studies import Published, write_study_report
-from qllmft.studies.figures import curves_svg, dots_svg
-from qllmft.studies.table import published, published_note, selection_note
+from qllmft.experiments.compare import Published
+from qllmft.report import write_study_report
+from qllmft.report.study_figures import curves_svg, dots_svg
+from qllmft.report.study_table import published, published_note, selection_note
+from qllmft.run.record import BodyRecord
 
 in_a_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="chromium is not installed: the page is not seen in a browser"
@@ -61,8 +64,8 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     assert published(single, other) == "○ 90.21"
     assert "minilm on texts.tsv: the two columns are not to be held against each other" in published_note(other)
     papers = {
-        "body": {"model": BodyConfig().model, "dimension": 768, "identity": ""},
-        "data": {**other.data, "source": DataConfig().source},
+        "body": BodyRecord(BodyConfig().model, "", 768),
+        "data": replace(other.data, source=DataConfig().source),
     }
     same = record(single, row("SVC", "rival", (0.7, 0.75)), **papers)
     assert published(single, same) == "● 90.21"

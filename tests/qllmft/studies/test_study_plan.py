@@ -8,9 +8,9 @@ from tiny_studies import STUDY
 from qllmft.config import RunConfig
 from qllmft.description import describe
 from qllmft.errors import UserError
+from qllmft.experiments.compare import STUDIES, Row, Study, jobs, quick
+from qllmft.experiments.cost import epoch_cost, run_cost
 from qllmft.presets import load_preset
-from qllmft.studies import STUDIES, Row, Study, jobs, quick
-from qllmft.studies.cost import epoch_cost, run_cost
 
 PAPER_D = 768
 

@@ -11,9 +11,10 @@ import pytest
 from tiny_studies import SETTINGS, STUDY
 
 from qllmft.errors import UserError
+from qllmft.experiments.compare import StudyReporter, read_record, run_study
+from qllmft.experiments.compare import work as the_work
+from qllmft.report import finish_study
 from qllmft.run import RunFolder
-from qllmft.studies import StudyReporter, finish_study, read_record, run_study
-from qllmft.studies import work as the_work
 from qllmft_backends.errors import BackendError
 
 
@@ -44,7 +45,7 @@ def test_every_row_has_its_runs_values(finished):
     assert len(list((folder / "runs").iterdir())) == 3 * 2  # SVC, logistic regression and the NN head share runs
     for row in record.rows:
         for seed, identity in enumerate(row.runs):
-            result = RunFolder(folder / "runs" / identity).read_result()
+            result = RunFolder(folder / "runs" / identity).read_result().to_json()
             assert (result["identity"], result["seed"]) == (identity, seed)
             name = {"SVC": "SVC", "Logistic regression": "logistic regression"}.get(row.label)
             model = next(m for m in result["models"] if name is None or m["name"] == name)
@@ -114,7 +115,7 @@ def test_bad_input_stops_before_any_work(texts, tmp_path, monkeypatch, change, m
 
 
 def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, monkeypatch):
-    from qllmft.studies import STUDIES
+    from qllmft.experiments.compare import STUDIES
 
     three = tmp_path / "three.tsv"
     three.write_text("text\tlabel\n" + "".join(f"{k} text {i}\t{k}\n" for i in range(30) for k in "abc"))

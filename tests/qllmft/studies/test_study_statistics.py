@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qllmft.studies import MeanInterval, PairedDifference, holm
+from qllmft.statistics import MeanInterval, PairedDifference, holm
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 12])

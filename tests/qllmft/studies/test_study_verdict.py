@@ -3,9 +3,9 @@
 import pytest
 from tiny_studies import record, row
 
-from qllmft.studies import compare, verdict
-from qllmft.studies.comparison import leading, limits
-from qllmft.studies.verdict import p_value, signed
+from qllmft.experiments.compare import compare, verdict
+from qllmft.experiments.compare.comparison import leading, limits
+from qllmft.experiments.compare.verdict import p_value, signed
 
 LOW = (0.700, 0.712, 0.705, 0.708, 0.698)
 HIGH = (0.760, 0.768, 0.766, 0.765, 0.757)

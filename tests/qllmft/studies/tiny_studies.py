@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from qllmft.embed import Embeddings
-from qllmft.studies import Published, Row, RowResult, Study, StudyRecord
+from qllmft.experiments.compare import Published, Row, RowResult, Study, StudyRecord
+from qllmft.run.record import BodyRecord, DataRecord
 
 D = 8
 SETTINGS: dict[str, Any] = {
@@ -84,13 +85,8 @@ def record(*rows: RowResult, **changes: Any) -> StudyRecord:
         "select": "accuracy",
         "protocol": "paper",
         "redrawn": True,
-        "data": {
-            "source": "texts.tsv",
-            "fingerprint": "f",
-            "labels": ["a", "b"],
-            "sizes": {"train": 1, "validation": 1, "test": 1},
-        },
-        "body": {"model": "minilm", "identity": "i", "dimension": D},
+        "data": DataRecord("texts.tsv", "f", ("a", "b"), {"train": 1, "validation": 1, "test": 1}),
+        "body": BodyRecord("minilm", "i", D),
         "settings": {},
         "command": "qllmft study tiny",
         "rows": rows,

@@ -6,7 +6,7 @@ Each epoch waits, and each leaves a checkpoint. What a node runs is sent to it f
 import sys
 
 from qllmft.cli.main import main
-from qllmft.sweeps import cluster
+from qllmft.experiments.search import cluster
 
 EPOCH_S = 0.03
 train_on_node = cluster.train_on_node

@@ -6,8 +6,8 @@ import pytest
 from small_sweeps import settings
 
 from qllmft.errors import UserError
-from qllmft.sweeps.plan import Plan, make_plan
-from qllmft.sweeps.space import load_space
+from qllmft.experiments.search.plan import Plan, make_plan
+from qllmft.experiments.search.space import load_space
 
 
 def plan(sampler="grid", name="table-11", trials=None, seeds=1, **more):

@@ -5,7 +5,7 @@ import builtins
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.sweeps.storage import Storage
+from qllmft.experiments.search.storage import Storage
 
 SECRET = "s3cret/ &word@"
 URL = "postgresql://ann:s3cret%2F%20%26word%40@db.example:5432/sweeps"

@@ -10,17 +10,17 @@ import pytest
 from small_sweeps import settings
 
 from qllmft.errors import UserError
-from qllmft.run import Accuracy
-from qllmft.sweeps import study as study_module
-from qllmft.sweeps import worker as loop
-from qllmft.sweeps.outcome import ranking
-from qllmft.sweeps.plan import make_plan
-from qllmft.sweeps.presence import Presence
-from qllmft.sweeps.space import load_space
-from qllmft.sweeps.storage import Storage
-from qllmft.sweeps.study import StudyBook
-from qllmft.sweeps.trials import TrialResult
-from qllmft.sweeps.worker import SweepReporter, Worker
+from qllmft.experiments.search import study as study_module
+from qllmft.experiments.search import worker as loop
+from qllmft.experiments.search.liveness import Presence
+from qllmft.experiments.search.outcome import ranking
+from qllmft.experiments.search.plan import make_plan
+from qllmft.experiments.search.space import load_space
+from qllmft.experiments.search.storage import Storage
+from qllmft.experiments.search.study import StudyBook
+from qllmft.experiments.search.trials import TrialResult
+from qllmft.experiments.search.worker import SweepReporter, Worker
+from qllmft.statistics import Accuracy
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 from small_sweeps import settings
 
-from qllmft.sweeps.plan import make_plan
-from qllmft.sweeps.space import load_space
-from qllmft.sweeps.study import Board
-from qllmft.sweeps.time_left import TimeLeft, relative_cost
+from qllmft.experiments.search.plan import make_plan
+from qllmft.experiments.search.space import load_space
+from qllmft.experiments.search.study import Board
+from qllmft.experiments.search.time_left import TimeLeft, relative_cost
 
 
 class Clock:

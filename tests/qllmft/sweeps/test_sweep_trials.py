@@ -7,9 +7,9 @@ import pytest
 from small_sweeps import settings
 
 from qllmft.config import RunConfig
+from qllmft.experiments.search.trials import run_trial
 from qllmft.presets import load_preset
 from qllmft.run import Reporter, RunFolder, experiment, load_model, run_experiment
-from qllmft.sweeps.trials import run_trial
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_nothing_of_the_test_set_is_read_or_written(config, tmp_path, embedded):
     record = json.loads(folder.validation_file.read_text())
     assert not keys(record["models"]) & {"test", "test_exact"}
     outcome = run_experiment(config, folder.path, read_test=False)
-    assert outcome.result == record
+    assert outcome.record.to_json() == record
     assert record["data"]["sizes"]["test"] == 40  # how large it is, no more
 
 
@@ -83,7 +83,7 @@ def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monk
     assert (folder / "model" / "model.safetensors").read_bytes() == weights
     assert (folder / "metrics.jsonl").read_bytes() == metrics
 
-    whole = run_experiment(config, tmp_path / "b").result["models"][0]  # the other route: all at once
+    whole = run_experiment(config, tmp_path / "b").record.to_json()["models"][0]  # the other route: all at once
     assert tested.test.as_dict() == whole["test"]
     assert tested.validation.as_dict() == whole["validation"]
 
@@ -93,7 +93,7 @@ def test_a_run_that_was_tested_before_still_keeps_it_to_itself(config, tmp_path)
     again = run_trial(config, tmp_path)
     assert again.test is None
     outcome = run_experiment(config, tmp_path / config.identity, read_test=False)
-    assert not keys(outcome.result["models"]) & {"test", "test_exact"}
+    assert not keys(outcome.record.to_json()["models"]) & {"test", "test_exact"}
 
 
 def test_two_that_want_the_same_run_wait_for_each_other(config, tmp_path):

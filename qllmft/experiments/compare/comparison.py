@@ -1,0 +1,102 @@
+"""Subjects against rivals on the same splits: which pairs, the paired test and its correction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from qllmft.experiments.compare.record import RowResult, StudyRecord
+from qllmft.statistics import PairedDifference, holm
+
+ALPHA = 0.05
+Outcome = Literal["better", "worse", "open"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One subject against one rival.
+
+    Attributes:
+        subject, rival: labels of the rows.
+        difference: of test accuracies, subject less rival, paired by seed.
+        p_holm: p after Holm's correction over all comparisons of the study; None where the test is not defined.
+    """
+
+    subject: str
+    rival: str
+    difference: PairedDifference
+    p_holm: float | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """``better`` or ``worse``, of the subject, where the corrected p is below 5 %; else ``open``."""
+        if self.p_holm is None or self.p_holm >= ALPHA:
+            return "open"
+        return "better" if self.difference.mean > 0 else "worse"
+
+
+def compare(record: StudyRecord) -> list[Comparison]:
+    """All comparisons of a study, in the order of its rows.
+
+    Where rows have groups, each subject is compared with the rivals of its group. Where they have none, the subject
+    that validation prefers is compared with every rival: comparing the other subjects too would only blunt these.
+    """
+    subjects = record.rows_of("subject")
+    if not record.grouped:
+        subjects = [preferred(subjects)]
+    pairs = [
+        (subject, rival) for subject in subjects for rival in record.rows_of("rival") if subject.group == rival.group
+    ]
+    differences = [PairedDifference.of(subject.test, rival.test) for subject, rival in pairs]
+    corrected = holm([difference.p for difference in differences])
+    return [
+        Comparison(subject.label, rival.label, difference, p)
+        for (subject, rival), difference, p in zip(pairs, differences, corrected, strict=True)
+    ]
+
+
+def preferred(rows: list[RowResult]) -> RowResult:
+    """The row that validation prefers: highest mean validation accuracy, then fewer parameters, then the first.
+
+    The test set has no say in it.
+    """
+    return max(rows, key=lambda row: (row.validation_interval.mean, -sum(row.parameters)))
+
+
+def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
+    """The subject that validation prefers, and the rival of its group that validation prefers."""
+    subject = preferred(record.rows_of("subject"))
+    return subject, preferred([row for row in record.rows_of("rival") if row.group == subject.group])
+
+
+def limits(record: StudyRecord) -> list[str]:
+    """What the test does not say, each a sentence for the reader."""
+    n = len(record.seeds)
+    said = [
+        f"{n} seeds: a t-test on so few leans on differences that are about normal, and misses small ones."
+        if n > 1
+        else "One seed: there is no scatter to judge a difference by, so there are no intervals and no tests."
+    ]
+    if record.redrawn:
+        said.append(
+            "Each seed draws its own training and validation texts, but the seeds share nearly all test texts: the "
+            "intervals are about other draws from these texts and other initial weights, not about other texts."
+            if record.protocol == "paper"
+            else "Each seed draws its own training texts; the test texts are the same, and the intervals are not about "
+            "other ones."
+        )
+    else:
+        said.append(
+            "The splits are given and do not depend on the seed: intervals are about initial weights alone, and a "
+            "rival without any, such as an SVC, has none."
+        )
+    if len(record.rows) > 2:
+        said.append(
+            "Validation chose among the rows from the same runs, which favours a row that was lucky in both; the test "
+            "texts had no say in it."
+        )
+    said.append(
+        "The interval of a difference is its own, 95 %; whether it counts is decided by p after Holm's correction, "
+        "which is stricter: an interval may leave out 0 and the comparison still be open."
+    )
+    return said

@@ -1,0 +1,165 @@
+"""The outcome of a study, as ``study.json`` holds it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from qllmft.config import BodyConfig, DataConfig
+from qllmft.errors import UserError
+from qllmft.experiments.compare.plan import Published, Side
+from qllmft.files import write_text
+from qllmft.run.record import BodyRecord, DataRecord
+from qllmft.statistics import MeanInterval
+
+FORMAT = 1
+FILE = "study.json"
+PAPER_BODY, PAPER_DATA = BodyConfig().model, DataConfig().source
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """One row, measured. All tuples are by seed.
+
+    Attributes:
+        label: as the table shows it.
+        side, group: as in the plan's `Row`.
+        preset: where the configuration comes from.
+        model: its name in the runs' records.
+        published: the paper's; None where it prints none.
+        runs: identities, which are the names of the folders in ``runs/``.
+        parameters: trained ones; support vectors of an SVC.
+        validation: accuracy of what validation selected, in [0, 1].
+        test: accuracy of the same, in [0, 1].
+        test_exact: without the noise of the head's circuit; empty where it has none.
+        epochs: the selected ones; empty for SVC and logistic regression.
+    """
+
+    label: str
+    side: Side
+    group: str
+    preset: str
+    model: str
+    published: Published | None
+    runs: tuple[str, ...]
+    parameters: tuple[int, ...]
+    validation: tuple[float, ...]
+    test: tuple[float, ...]
+    test_exact: tuple[float, ...] = ()
+    epochs: tuple[int, ...] = ()
+
+    @property
+    def test_interval(self) -> MeanInterval:
+        """Of the test accuracy over the seeds."""
+        return MeanInterval.of(self.test)
+
+    @property
+    def validation_interval(self) -> MeanInterval:
+        """Of the validation accuracy over the seeds."""
+        return MeanInterval.of(self.validation)
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A finished study; what took how long is not in it, so that a study that was killed ends in the same bytes.
+
+    Attributes:
+        study, title, subject, rival, reduced: as in the plan.
+        seeds: one a run of each row.
+        epochs: of each run.
+        select: rule that chose each run's epoch, ``train.select``.
+        protocol: of the splits, ``data.protocol``.
+        redrawn: whether each seed draws other texts to learn from.
+        data: the texts, as in a run's record.
+        body: the language model, as in a run's record.
+        settings: what all rows were given, by dotted names.
+        command: that runs it again.
+        rows: in the table's order.
+        versions: by name; several where runs were made with several.
+    """
+
+    study: str
+    title: str
+    subject: str
+    rival: str
+    reduced: str
+    seeds: tuple[int, ...]
+    epochs: int
+    select: str
+    protocol: str
+    redrawn: bool
+    data: DataRecord
+    body: BodyRecord
+    settings: dict[str, Any]
+    command: str
+    rows: tuple[RowResult, ...]
+    versions: dict[str, list[str]]
+
+    @property
+    def as_published(self) -> bool:
+        """Whether body and texts are the paper's, so that its numbers can be held against these."""
+        return bool(self.body_name == PAPER_BODY and self.data.source == PAPER_DATA)
+
+    @property
+    def body_name(self) -> str:
+        """The body as tables name it, with what it learned."""
+        return str(self.body)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether rows are compared within groups."""
+        return any(row.group for row in self.rows)
+
+    @property
+    def published(self) -> bool:
+        """Whether the paper prints a number for any row."""
+        return any(row.published for row in self.rows)
+
+    def rows_of(self, side: Side) -> list[RowResult]:
+        """The rows of one side."""
+        return [row for row in self.rows if row.side == side]
+
+
+_ADAPTER = TypeAdapter(StudyRecord)
+
+
+def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
+    """Write ``study.json``.
+
+    Args:
+        folder: of the study.
+        record: what was measured.
+        derived: what follows from it (intervals, tests, the verdict), for readers of the file.
+
+    Returns:
+        The file.
+    """
+    content = {"format": FORMAT, **derived, **_ADAPTER.dump_python(record, mode="json")}
+    write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return folder / FILE
+
+
+def read_record(folder: Path) -> StudyRecord:
+    """Read ``study.json``.
+
+    Raises:
+        UserError: where there is none, or it is not of this version's form.
+    """
+    path = folder / FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("format") != FORMAT:
+            raise UserError(f"{path} has format {content.get('format')!r}; this version reads {FORMAT}.")
+        return _ADAPTER.validate_python(content)
+    except FileNotFoundError:
+        raise UserError(
+            f"there is no finished study in {folder} ({FILE} is missing). The study's own command goes on with it."
+        ) from None
+    except (ValidationError, ValueError, AttributeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} cannot be read: {error}. The study's own command makes it again.") from error

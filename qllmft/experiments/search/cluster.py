@@ -1,0 +1,113 @@
+"""Trials on a Ray cluster: this process keeps the study, the nodes train."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from qllmft.config import RunConfig
+from qllmft.errors import UserError
+from qllmft.experiments.search.liveness import Presence
+from qllmft.experiments.search.storage import REMEDY
+from qllmft.experiments.search.study import StudyBook
+from qllmft.experiments.search.trials import TrialResult, run_trial
+from qllmft.experiments.search.worker import POLL_S, SweepReporter, Worker
+
+NODES_MAY_DIE = 100  # times that a trial is begun again on another node
+
+
+def train_on_node(config: dict[str, Any], runs: str) -> TrialResult:
+    """What a node does: train a configuration with one thread, on the one processor that Ray gave it."""
+    os.environ["QLLMFT_THREADS"] = "1"
+    return run_trial(RunConfig.model_validate(config), Path(runs), read_test=False)
+
+
+@contextmanager
+def ray_cluster(address: str) -> Iterator[int]:
+    """While this process is connected to a cluster; gives the number of trials that it takes at a time.
+
+    Raises:
+        UserError: where Ray is not installed, or the cluster cannot be reached.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no figures about the use to anybody
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError(f"--ray needs Ray, which is not installed ({error.name}): {REMEDY}.") from None
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"--ray {address}: the cluster cannot be reached ({str(error).splitlines()[0]}). Start it with `ray start "
+            "--head`, join other machines with `ray start --address=…`, and give that address, or auto."
+        ) from None
+    try:
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        yield max(1, int(resources.get("CPU", 1)))
+    finally:
+        ray.shutdown()
+
+
+def remote_execute(runs: Path, halted: Callable[[], bool]) -> Callable[[RunConfig], TrialResult]:
+    """Train on some node, and on another one where it dies."""
+    import ray
+
+    # Ray begins a task again when its node or its process dies, never when it raises
+    task = ray.remote(num_cpus=1, max_retries=NODES_MAY_DIE)(train_on_node)
+
+    def execute(config: RunConfig) -> TrialResult:
+        reference = task.remote(config.model_dump(mode="json"), str(runs.resolve()))
+        while not ray.wait([reference], timeout=POLL_S)[0]:
+            if halted():
+                ray.cancel(reference, force=True)
+                raise KeyboardInterrupt
+        try:
+            result: TrialResult = ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, Exception):
+                raise error.cause from None
+            raise
+        return result
+
+    return execute
+
+
+def work_on_cluster(book: StudyBook, presence: Presence, runs: Path, address: str, reporter: SweepReporter) -> None:
+    """Work on a study with as many trials at a time as the cluster has processors.
+
+    Raises:
+        UserError: where the cluster cannot be reached or a configuration cannot be trained.
+        KeyboardInterrupt: by Ctrl-C; trials under way are given up, and their runs go on from their checkpoints.
+    """
+    halt = threading.Event()
+    errors: list[BaseException] = []
+
+    def keep_working(worker: Worker) -> None:
+        try:
+            worker.work()
+        except BaseException as error:  # raised again in the main thread
+            errors.append(error)
+            halt.set()
+
+    with ray_cluster(address) as slots:
+        execute = remote_execute(runs, halt.is_set)
+        worker = Worker(book, presence, execute, reporter, halt.is_set)
+        count = min(slots, book.plan.size)
+        threads = [threading.Thread(target=keep_working, args=(worker,), name=f"trial {i}") for i in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            halt.set()
+            for thread in threads:
+                thread.join()
+            raise
+    for error in sorted(errors, key=lambda error: isinstance(error, KeyboardInterrupt)):
+        raise error

@@ -1,0 +1,148 @@
+"""What a sweep ends with: its ranking by validation, and the winner's test accuracy."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qllmft.errors import UserError
+from qllmft.experiments.search.designs import screening_signs
+from qllmft.experiments.search.plan import Plan
+from qllmft.experiments.search.screening import Screening, main_effects
+from qllmft.experiments.search.space import Point
+from qllmft.experiments.search.study import POINT, RESULT, Board
+from qllmft.experiments.search.trials import run_trial
+from qllmft.files import write_text
+from qllmft.run import Reporter
+from qllmft.statistics import Accuracy, MeanInterval
+
+
+@dataclass(frozen=True)
+class Row:
+    """A configuration in the ranking.
+
+    Attributes:
+        identity: of its first seed.
+        point: what was chosen for each parameter.
+        validation: accuracy by seed, in [0, 1].
+        validation_loss: by seed, in nats.
+        parameters: trained ones.
+        seconds: of training, all seeds together.
+    """
+
+    identity: str
+    point: Point
+    validation: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    parameters: int
+    seconds: float
+
+    @property
+    def mean(self) -> float:
+        """Validation accuracy over the seeds."""
+        return math.fsum(self.validation) / len(self.validation)
+
+    @property
+    def mean_loss(self) -> float:
+        """Validation loss over the seeds."""
+        return math.fsum(self.validation_loss) / len(self.validation_loss)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The winner on the test set.
+
+    Attributes:
+        by_seed: accuracies.
+    """
+
+    by_seed: tuple[Accuracy, ...]
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds, in [0, 1]."""
+        return math.fsum(accuracy.value for accuracy in self.by_seed) / len(self.by_seed)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %: Wilson's for one seed (the test set's sampling alone), Student's over several (seeds' scatter)."""
+        if len(self.by_seed) == 1:
+            return self.by_seed[0].interval
+        interval = MeanInterval.of([accuracy.value for accuracy in self.by_seed]).interval
+        assert interval is not None  # there are several
+        return interval
+
+
+def ranking(board: Board) -> list[Row]:
+    """All finished configurations, the best first: by validation accuracy, then validation loss, then parameters."""
+    rows = []
+    for identity, trial in board.done.items():
+        result = trial.user_attrs[RESULT]
+        rows.append(
+            Row(
+                identity,
+                trial.user_attrs[POINT],
+                tuple(result["validation"]),
+                tuple(result["validation_loss"]),
+                result["parameters"],
+                math.fsum(result["seconds"]),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.mean, row.mean_loss, row.parameters))
+
+
+def effects(board: Board) -> Screening | None:
+    """Main effects of a finished screening; None for other searches."""
+    plan = board.plan
+    if plan.sampler != "screening":
+        return None
+    ends = [(parameter.labels[0], parameter.labels[-1]) for parameter in plan.parameters]
+    values = [board.done[identity].user_attrs[RESULT]["validation"] for identity in plan.points]
+    names = [parameter.name for parameter in plan.parameters]
+    return main_effects(names, ends, screening_signs(len(names)), np.array(values, np.float64))
+
+
+def finish(board: Board, rows: Sequence[Row], folder: Path, reporter: Reporter) -> Tested:
+    """Read the test set for the first of ``rows``, and for no other; write ``sweep.json``.
+
+    Args:
+        board: of the finished study.
+        rows: from `ranking`.
+        folder: of the sweep; its ``runs`` hold the winner. Where another machine trained it, it is trained there again.
+        reporter: who watches.
+
+    Raises:
+        UserError: where a configuration failed.
+    """
+    if board.failed:
+        identity, trial = next(iter(board.failed.items()))
+        raise UserError(
+            f"{len(board.failed)} of {board.plan.size} configurations failed, so there is no winner; the first, "
+            f"{identity}: {trial.user_attrs['error']} `qllmft sweep` tries them again."
+        )
+    winner = rows[0]
+    configurations = board.plan.configurations(winner.point)
+    found = [run_trial(config, folder / "runs", reporter, read_test=True).test for config in configurations]
+    tested = Tested(tuple(accuracy for accuracy in found if accuracy is not None))
+    write_text(folder / "sweep.json", json.dumps(_record(board.plan, rows, tested, effects(board)), indent=1) + "\n")
+    return tested
+
+
+def _record(plan: Plan, rows: Sequence[Row], tested: Tested, screening: Screening | None) -> dict[str, Any]:
+    return {
+        "plan": plan.model_dump(mode="json"),
+        "ranking": [asdict(row) for row in rows],
+        "winner": rows[0].identity,
+        "test": {
+            "mean": tested.mean,
+            "interval95": list(tested.interval),
+            "by_seed": [accuracy.as_dict() for accuracy in tested.by_seed],
+        },
+        **({} if screening is None else {"screening": asdict(screening)}),
+    }

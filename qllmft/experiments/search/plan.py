@@ -1,0 +1,166 @@
+"""What a study searches, whole: any worker reads it from the study and needs nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qllmft.config import RunConfig, parse_config
+from qllmft.errors import UserError
+from qllmft.experiments.search.designs import screening_points, sobol_points
+from qllmft.experiments.search.space import Parameter, Point, Space
+from qllmft.presets import load_preset
+from qllmft.settings import with_settings
+
+Sampler = Literal["grid", "tpe", "qmc", "screening"]
+DEFAULT_TRIALS = 32  # of tpe and qmc
+LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
+
+
+class Plan(BaseModel):
+    """A search: configurations, the order of trying them, and how each is judged.
+
+    Attributes:
+        space: name of the search space.
+        sampler: grid, qmc and screening are lists of points known beforehand; tpe proposes each from those before.
+        trials: of tpe and qmc; None: the whole list of the other two.
+        seeds: runs of each configuration, with the seeds s, s+1, … where s is that of ``base``; the objective is their
+            mean validation accuracy.
+        base: settings of all configurations, as a tree.
+        parameters: what is varied.
+        grace_s: a worker on another machine that was not heard of for so many seconds counts as dead.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    space: str
+    sampler: Sampler
+    trials: int | None = Field(default=None, ge=1)
+    seeds: int = Field(default=1, ge=1)
+    base: dict[str, Any]
+    parameters: tuple[Parameter, ...]
+    grace_s: int = Field(default=120, ge=2)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides about the configurations and their order; more trials are the same search."""
+        content = self.model_dump(mode="json", exclude={"trials", "grace_s"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def is_list(self) -> bool:
+        """Whether all points are known beforehand."""
+        return self.sampler != "tpe"
+
+    @property
+    def size(self) -> int:
+        """Trials in all."""
+        return len(self.points) if self.is_list else self.trials or DEFAULT_TRIALS
+
+    @cached_property
+    def points(self) -> dict[str, Point]:
+        """Points of a list by identity, in their order; none for tpe."""
+        found: dict[str, Point] = {}
+        for looked, point in enumerate(self._sequence()):
+            found.setdefault(self.identity(point), point)
+            if self.sampler == "qmc":
+                wanted = self.trials or DEFAULT_TRIALS
+                if len(found) == wanted or looked > LONGEST_SEQUENCE * wanted:  # few levels: there may be fewer points
+                    break
+        return found
+
+    def _sequence(self) -> Iterator[Point]:
+        space = Space(self.space, "", "", parameters=self.parameters)
+        if self.sampler == "grid":
+            yield from space.grid()
+        elif self.sampler == "qmc":
+            yield from sobol_points(self.parameters, int(self.base["seed"]))
+        elif self.sampler == "screening":
+            yield from screening_points(self.parameters)
+
+    def configurations(self, point: Point) -> list[RunConfig]:
+        """The configurations of a point, one a seed.
+
+        Raises:
+            UserError: where the settings do not fit together.
+        """
+        tree = self.base
+        for parameter in self.parameters:
+            tree = with_settings(tree, parameter.settings_at(point[parameter.name]))
+        first = int(tree["seed"])
+        where = ", ".join(f"{name} = {label}" for name, label in point.items())
+        return [parse_config(tree | {"seed": seed}, f"sweep {self.space}, {where}") for seed in self._seeds(first)]
+
+    def _seeds(self, first: int) -> range:
+        return range(first, first + self.seeds)
+
+    def identity(self, point: Point) -> str:
+        """The identity of a point: that of its configuration with the first seed."""
+        return self.configurations(point)[0].identity
+
+    def check(self) -> None:
+        """Make sure that every configuration of a list, and the corners of a search by tpe, are possible.
+
+        Raises:
+            UserError: the first that is not.
+        """
+        for point in () if self.is_list else Space(self.space, "", "", parameters=self.parameters).grid():
+            self.configurations(point)
+        if self.is_list and not self.points:
+            raise UserError(f"sweep {self.space} has no configuration.")
+
+
+def make_plan(
+    space: Space, sampler: Sampler, overrides: dict[str, Any], *, trials: int | None, seeds: int, grace_s: int
+) -> Plan:
+    """A plan from a search space and a command's options.
+
+    Args:
+        space: with parameters; not a rival's.
+        sampler: how to search.
+        overrides: settings by dotted names; one that is a parameter's fixes it.
+        trials: of tpe and qmc.
+        seeds: runs of each configuration.
+        grace_s: see `Plan`.
+
+    Raises:
+        UserError: for options that do not fit together.
+    """
+    if trials is not None and sampler in ("grid", "screening"):
+        raise UserError(
+            f"--trials got {trials}, and the sampler {sampler} has a fixed number of points. "
+            "Leave it out, or choose --sampler tpe or qmc."
+        )
+    parameters = tuple(p for p in space.parameters if not overrides.keys() & set(p.settings))
+    for parameter in space.parameters:
+        given = overrides.keys() & set(parameter.settings)
+        if given and len(given) < len(parameter.settings):
+            raise UserError(
+                f"--set {', '.join(sorted(given))} fixes a part of {parameter.name!r}, whose settings go together: "
+                f"{', '.join(parameter.settings)}. Give all of them, or none."
+            )
+    if not parameters:
+        raise UserError(f"--set fixes every parameter of {space.name}; nothing is left to search. Use `qllmft train`.")
+    base = load_preset(space.preset).config({"rivals.names": [], **space.settings, **overrides})
+    # unset settings are left out, so that a default that depends on others keeps depending on them
+    tree = base.model_dump(mode="json", exclude_none=True)
+    try:
+        plan = Plan(
+            space=space.name,
+            sampler=sampler,
+            trials=trials,
+            seeds=seeds,
+            base=tree,
+            parameters=parameters,
+            grace_s=grace_s,
+        )
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise UserError(f"--{fault['loc'][0]}: {fault['msg']} (got {fault['input']!r}).") from None
+    plan.check()
+    return plan

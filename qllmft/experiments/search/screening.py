@@ -1,0 +1,91 @@
+"""Main effects of a two-level screening design, with their standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from qllmft.experiments.search.space import Value
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a parameter does to validation accuracy on average over the design.
+
+    Attributes:
+        name: of the parameter.
+        low, high: its two levels.
+        effect: mean at ``high`` minus mean at ``low``, in [-1, 1].
+        standard_error: of the effect.
+        p_value: of no effect, two-sided, by Student's t; not corrected for the number of parameters.
+    """
+
+    name: str
+    low: Value
+    high: Value
+    effect: float
+    standard_error: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Screening:
+    """All main effects, the largest first.
+
+    Attributes:
+        effects: one a parameter.
+        degrees_of_freedom: of the standard errors.
+        error_from: what the standard errors were estimated from, in words.
+    """
+
+    effects: tuple[Effect, ...]
+    degrees_of_freedom: int
+    error_from: str
+
+
+def main_effects(
+    names: Sequence[str], levels: Sequence[tuple[Value, Value]], signs: NDArray[np.int64], values: NDArray[np.float64]
+) -> Screening:
+    """Main effects from an orthogonal design.
+
+    With several seeds the error is that of the seeds, each of which runs the whole design: the effect is computed in
+    each of them, so that what a seed does to all runs (its split of the data) cancels. With one seed it is the scatter
+    that main effects leave, interactions included.
+
+    Args:
+        names: k parameters.
+        levels: k pairs, low and high.
+        signs: (n, k) of -1 and 1.
+        values: (n, s), accuracy of run and seed, in [0, 1].
+    """
+    n, k = signs.shape
+    seeds = values.shape[1]
+    by_seed = 2.0 * signs.T @ values / n  # (k, s)
+    estimates = by_seed.mean(axis=1)
+    if seeds > 1:
+        # pooled over the parameters: their effects have one variance in an orthogonal design
+        freedom = k * (seeds - 1)
+        scatter = ((by_seed - estimates[:, None]) ** 2).sum() / freedom
+        error = float(np.sqrt(scatter / seeds))
+        source = f"the scatter of the effects over {seeds} seeds"
+    else:
+        freedom = n - 1 - k
+        means = values[:, 0]
+        residuals = means - means.mean() - signs @ estimates / 2.0
+        error = float(2.0 * np.sqrt((residuals**2).sum() / freedom / n))
+        source = f"what the main effects leave of {n} runs, interactions included; --seeds 2 or more would do better"
+    found = [
+        Effect(name, low, high, float(estimate), error, _p_value(float(estimate), error, freedom))
+        for name, (low, high), estimate in zip(names, levels, estimates, strict=True)
+    ]
+    return Screening(tuple(sorted(found, key=lambda effect: -abs(effect.effect))), freedom, source)
+
+
+def _p_value(effect: float, error: float, freedom: int) -> float:
+    if error == 0.0:
+        return 0.0 if effect else 1.0
+    return float(2.0 * student.sf(abs(effect) / error, freedom))

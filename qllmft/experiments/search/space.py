@@ -1,0 +1,160 @@
+"""Search spaces: settings of a configuration with the values to try, each in a TOML file that names its table."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from qllmft.experiments.search import spaces
+from qllmft.toml_files import names_in, read_named
+
+Value = None | bool | int | float | str
+Point = dict[str, Value]  # a parameter's name to the label of its level, or to a number between its levels
+
+
+class Parameter(BaseModel):
+    """What is varied: one setting, or several that go together.
+
+    Attributes:
+        name: for people and in the study; the setting's own where there is one.
+        settings: dotted names.
+        values: a row for each level, with a value for each of ``settings``; in the order of the table.
+        scale: "log": a quasi-Monte Carlo or TPE search draws log-uniformly between the smallest and the largest value;
+            None: it chooses among the values, as a grid does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    settings: tuple[str, ...] = Field(min_length=1)
+    values: tuple[tuple[Value, ...], ...] = Field(min_length=1)
+    scale: Literal["log"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, tree: Any) -> Any:
+        """``setting = "a.b"`` with plain values is short for one setting of that name."""
+        if isinstance(tree, dict) and "setting" in tree:
+            tree = {"name": tree["setting"], "settings": [tree["setting"]], **tree}
+            del tree["setting"]
+            tree["values"] = [[value] for value in tree["values"]]
+        return tree
+
+    @model_validator(mode="after")
+    def _one_value_a_setting(self) -> Parameter:
+        if any(len(row) != len(self.settings) for row in self.values):
+            raise ValueError(f"{self.name}: each value needs {len(self.settings)} entries, one a setting")
+        if self.scale == "log" and (len(self.settings) > 1 or not all(self._is_positive(v) for (v,) in self.values)):
+            raise ValueError(f"{self.name}: a logarithmic scale needs one setting with positive numbers")
+        return self
+
+    @staticmethod
+    def _is_positive(value: Value) -> bool:
+        return isinstance(value, int | float) and value > 0
+
+    @property
+    def labels(self) -> tuple[Value, ...]:
+        """Of the levels: the value itself, or the values with slashes between, as the paper writes 1/48."""
+        if len(self.settings) == 1:
+            return tuple(value for (value,) in self.values)
+        return tuple("/".join(str(value) for value in row) for row in self.values)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Smallest and largest value of a parameter with a scale."""
+        numbers = [float(value) for (value,) in self.values if isinstance(value, int | float)]
+        return min(numbers), max(numbers)
+
+    def settings_at(self, label: Value) -> dict[str, Value]:
+        """Overrides by dotted names at a level, or at a number between the levels."""
+        for known, row in zip(self.labels, self.values, strict=True):
+            if known == label and isinstance(known, bool) == isinstance(label, bool):
+                return dict(zip(self.settings, row, strict=True))
+        if self.scale == "log":
+            return {self.settings[0]: label}
+        raise ValueError(f"{self.name} has the levels {', '.join(map(str, self.labels))}, and got {label!r}.")
+
+    def at_fraction(self, fraction: float) -> Value:
+        """The level, or the number on the scale, at ``fraction`` in [0, 1) of the way from the first to the last."""
+        if self.scale == "log":
+            low, high = (math.log(limit) for limit in self.limits)
+            return math.exp(low + fraction * (high - low))
+        return self.labels[int(fraction * len(self.values))]
+
+
+@dataclass(frozen=True)
+class Space:
+    """One search.
+
+    Attributes:
+        name: as on the command line.
+        title: one line for people.
+        table: of the paper, in Roman numerals; "none" where it is not the paper's.
+        preset: where the settings come from.
+        settings: differences of all configurations from the preset, by dotted names.
+        parameters: what is varied.
+        rival: the classical rival whose own grid is the search; preset and parameters are empty then.
+        quick: the same search in small, for an hour on two cores; None where there is none.
+    """
+
+    name: str
+    title: str
+    table: str
+    preset: str = ""
+    settings: dict[str, Value] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    rival: Literal["svc", "logistic_regression"] | None = None
+    quick: Space | None = None
+
+    @property
+    def size(self) -> int:
+        """Points of the grid."""
+        return math.prod(len(parameter.values) for parameter in self.parameters)
+
+    def grid(self) -> Iterator[Point]:
+        """Every combination of levels; the last parameter changes fastest."""
+        names = [parameter.name for parameter in self.parameters]
+        for labels in itertools.product(*(parameter.labels for parameter in self.parameters)):
+            yield dict(zip(names, labels, strict=True))
+
+
+def space_names() -> list[str]:
+    """Names of all search spaces, sorted."""
+    return names_in(spaces.__name__)
+
+
+def load_space(name: str) -> Space:
+    """Read a search space.
+
+    Raises:
+        UserError: where there is none of that name; lists those there are.
+    """
+    return read_space(name, read_named(spaces.__name__, name, "sweep"))
+
+
+def read_space(name: str, text: str) -> Space:
+    """A search space from TOML."""
+    tree = tomllib.loads(text)
+    small = tree.pop("quick", None)
+    rows = tree.pop("parameters", [])
+    space = Space(name=name, parameters=tuple(Parameter.model_validate(row) for row in rows), **tree)
+    if small is None:
+        return space
+    fewer = small.get("values", {})
+    if unknown := fewer.keys() - {parameter.name for parameter in space.parameters}:
+        raise ValueError(f"{name}: quick values of {', '.join(sorted(unknown))}, which is no parameter")
+    parameters = tuple(_with_values(p, fewer[p.name]) if p.name in fewer else p for p in space.parameters)
+    title, settings = f"{space.title}, in small", space.settings | small.get("settings", {})
+    quick = Space(f"{name}-quick", title, space.table, space.preset, settings, parameters)
+    return Space(**{**vars(space), "quick": quick})
+
+
+def _with_values(parameter: Parameter, values: list[Any]) -> Parameter:
+    rows = values if len(parameter.settings) > 1 else [[value] for value in values]
+    return Parameter.model_validate({**parameter.model_dump(), "values": rows})

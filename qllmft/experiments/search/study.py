@@ -1,0 +1,260 @@
+"""The study's book: which configurations are done, at work, waiting, or lost with the process that worked on them."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from qllmft.errors import UserError
+from qllmft.experiments.search.plan import Plan
+from qllmft.experiments.search.space import Point
+from qllmft.experiments.search.storage import Storage
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
+
+QUEUE = 64  # waiting trials at a time
+PLAN = "plan"  # user attribute of the study
+# user attributes of a trial: identity of its configuration; who works on it; what came of it; what went wrong
+IDENTITY, POINT, WORKER, RESULT, ERROR = "identity", "point", "worker", "result", "error"
+REUSED = "reused"  # number of the trial whose value it has
+
+
+@dataclass(frozen=True)
+class Board:
+    """Where a study stands.
+
+    Attributes:
+        plan: what it searches.
+        done: the finished trial of each identity, in the order in which they were planned.
+        repeats: finished trials whose configuration was done before.
+        running, waiting: trials by their numbers.
+        lost: by identity, the last trial of configurations whose trials all ended with their process.
+        failed: by identity, the last trial of configurations that ended with an error.
+    """
+
+    plan: Plan
+    done: dict[str, FrozenTrial]
+    repeats: int
+    running: dict[int, FrozenTrial]
+    waiting: dict[int, FrozenTrial]
+    lost: dict[str, FrozenTrial] = field(default_factory=dict)
+    failed: dict[str, FrozenTrial] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> dict[str, Point]:
+        """Points by identity that are to be put in the queue (again); all that are open, in their order."""
+        if not self.plan.is_list:
+            return {identity: trial.user_attrs[POINT] for identity, trial in self.lost.items()}
+        there = {trial.user_attrs.get(IDENTITY) for trial in (*self.running.values(), *self.waiting.values())}
+        there |= self.done.keys() | self.failed.keys()
+        return {identity: point for identity, point in self.plan.points.items() if identity not in there}
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a trial to begin."""
+        if self.waiting:
+            return True
+        begun = len(self.done) + self.repeats + len(self.running) + len(self.lost) + len(self.failed)
+        return not self.plan.is_list and begun < self.plan.size
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do, by anyone."""
+        return not (self.available or self.running or self.missing)
+
+
+class StudyBook:
+    """A study in its storage, and its plan.
+
+    Args:
+        storage: where it is.
+        opened: the connection.
+        name: of the study.
+        plan: what it searches.
+    """
+
+    def __init__(self, storage: Storage, opened: RDBStorage, name: str, plan: Plan) -> None:
+        import optuna
+
+        self.storage = storage
+        self.name = name
+        self.plan = plan
+        self._opened = opened
+        self._cached = optuna.storages.get_storage(opened)  # finished trials are read once
+        self._nameless_since: dict[int, float] = {}
+
+    @classmethod
+    def create(cls, storage: Storage, name: str, plan: Plan) -> StudyBook:
+        """Make the study, or take up the one that is there, with its first trials in the queue.
+
+        Raises:
+            UserError: where the storage cannot be used, or holds another study of this name.
+        """
+        import optuna
+
+        book = cls(storage, storage.open(plan.grace_s), name, plan)
+        try:
+            with storage.explained():
+                study = optuna.create_study(
+                    study_name=name, storage=book._opened, direction="maximize", load_if_exists=True
+                )
+                held = study.user_attrs.get(PLAN)
+                if held is not None and _plan_of(held, name).fingerprint != plan.fingerprint:
+                    raise UserError(
+                        f"the study {name!r} in {storage} searches something else. Choose another name with --study."
+                    )
+                study.set_user_attr(PLAN, plan.model_dump(mode="json"))
+                board = book.board()
+                book.queue({identity: trial.user_attrs[POINT] for identity, trial in board.failed.items()})
+                book.top_up(board)
+        except BaseException:
+            book.close()
+            raise
+        return book
+
+    @classmethod
+    def join(cls, storage: Storage, name: str) -> StudyBook:
+        """A study that somebody made.
+
+        Raises:
+            UserError: where there is none of that name; lists those there are.
+        """
+        import optuna
+
+        with storage.explained():
+            opened = storage.open(Plan.model_fields["grace_s"].default)
+            try:
+                names = optuna.get_all_study_names(opened)
+                if name not in names:
+                    raise UserError(
+                        f"there is no study {name!r} in {storage}; it has {', '.join(sorted(names)) or 'none'}. "
+                        "`qllmft sweep NAME --storage … --plan-only` makes one."
+                    )
+                plan = _plan_of(optuna.load_study(study_name=name, storage=opened).user_attrs.get(PLAN), name)
+            finally:
+                _close(opened)
+        return cls(storage, storage.open(plan.grace_s), name, plan)
+
+    def close(self) -> None:
+        """Close the connections."""
+        _close(self._opened)
+
+    def study(self, seed: int = 0) -> Study:
+        """The study as optuna's object, one for each thread, with the sampler that is due.
+
+        Args:
+            seed: of the proposals.
+        """
+        import optuna
+
+        startup = max(4, min(10, self.plan.size // 4))  # trials at random before the first that is not
+        sampler = (
+            optuna.samplers.RandomSampler(seed=seed)  # never asked: all values of a list are fixed
+            if self.plan.is_list
+            else optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
+        )
+        return optuna.load_study(study_name=self.name, storage=self._cached, sampler=sampler)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, in the order of their numbers."""
+        return self.study().get_trials(deepcopy=False)
+
+    def queue(self, points: dict[str, Point]) -> None:
+        """Put points in the queue, first to last."""
+        study = self.study()
+        for identity, point in points.items():
+            study.enqueue_trial(point, user_attrs={IDENTITY: identity, POINT: point})
+
+    def top_up(self, board: Board) -> bool:
+        """Put the next missing points in an empty queue; whether there were any.
+
+        A queue is read at every look at the study, so that it is kept short. Two workers may do this at the same time:
+        the later trials of a configuration are given up when they are taken.
+        """
+        missing = board.missing
+        if board.waiting or not missing:
+            return False
+        self.queue(dict(itertools.islice(missing.items(), QUEUE)))
+        return True
+
+    def board(self) -> Board:
+        """Where the study stands now."""
+        return _board(self.plan, self.trials())
+
+    def give_up(self, number: int) -> None:
+        """Mark a running trial as ended with its process."""
+        from optuna.trial import TrialState
+
+        self.study().tell(number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def give_up_stale(self) -> None:
+        """Mark the running trials whose worker was not heard of for the time of grace."""
+        import optuna
+
+        optuna.storages.fail_stale_trials(self.study())
+        # a process that died between taking a trial and its first heartbeat: optuna's rule does not see it. Clocks of
+        # other machines are not trusted: what counts is how long this process has seen it so
+        nameless = {n for n, trial in self.board().running.items() if WORKER not in trial.user_attrs}
+        now = time.monotonic()
+        self._nameless_since = {number: self._nameless_since.get(number, now) for number in nameless}
+        for number, since in self._nameless_since.items():
+            if now - since > self.plan.grace_s:
+                self.give_up(number)
+
+
+def _close(opened: RDBStorage) -> None:
+    opened.remove_session()
+    opened.engine.dispose()
+
+
+def _plan_of(content: Any, name: str) -> Plan:
+    try:
+        return Plan.model_validate(content)
+    except ValidationError:
+        raise UserError(
+            f"the study {name!r} holds no plan that this version of qllmft can read. Use the version that made it, or "
+            "another name with --study."
+        ) from None
+
+
+def _board(plan: Plan, trials: Sequence[FrozenTrial]) -> Board:
+    from optuna.trial import TrialState
+
+    done: dict[str, FrozenTrial] = {}
+    ended: dict[str, FrozenTrial] = {}
+    repeats = 0
+    running: dict[int, FrozenTrial] = {}
+    waiting: dict[int, FrozenTrial] = {}
+    for trial in trials:
+        identity = trial.user_attrs.get(IDENTITY)
+        if trial.state == TrialState.RUNNING:
+            running[trial.number] = trial
+        elif trial.state == TrialState.WAITING:
+            waiting[trial.number] = trial
+        elif identity is not None and trial.state == TrialState.FAIL:
+            ended[identity] = trial
+        elif identity is not None and trial.state == TrialState.COMPLETE:
+            if REUSED in trial.user_attrs or identity in done:
+                repeats += 1
+            else:
+                done[identity] = trial
+    live = {trial.user_attrs.get(IDENTITY) for trial in (*running.values(), *waiting.values())} | done.keys()
+    gone = {identity: trial for identity, trial in ended.items() if identity not in live}
+    order = {identity: place for place, identity in enumerate(plan.points)}
+    return Board(
+        plan,
+        dict(sorted(done.items(), key=lambda item: (order.get(item[0], len(order)), item[1].number))),
+        repeats,
+        running,
+        waiting,
+        {identity: trial for identity, trial in gone.items() if ERROR not in trial.user_attrs},
+        {identity: trial for identity, trial in gone.items() if ERROR in trial.user_attrs},
+    )

@@ -1,0 +1,86 @@
+"""Figure 12: training loss and validation accuracy over the epochs of the head with two encoders, 18 qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qllmft.errors import UserError
+from qllmft.paper import Curve, Experiment, FinishedRun
+from qllmft.paper.figures.selection import select
+from qllmft.report import style
+
+PRESET = "multi-18q"
+KEPT = (PRESET, "multi-14q")  # presets whose curves a summary keeps: the figure's, and the paper's best head
+
+
+@dataclass(frozen=True)
+class CurvesFigure:
+    """What is drawn.
+
+    Attributes:
+        preset: whose training.
+        circumstances: data, body and epochs of every run.
+        lr: learning rate, chosen on validation.
+        curves: by seed.
+    """
+
+    preset: str
+    circumstances: str
+    lr: float
+    curves: dict[int, Curve]
+
+
+def curves_figure(records: Sequence[FinishedRun], folder: Path, preset: str = PRESET) -> CurvesFigure:
+    """The curves of every seed.
+
+    Args:
+        records: of finished runs.
+        folder: where they came from, for errors.
+        preset: whose training; the paper shows that of ``multi-18q``.
+
+    Raises:
+        UserError: where there is no run, or none with its curve.
+    """
+    selection = select("12", [Experiment(preset)], records, folder, partial=False)
+    (measured,) = selection.measured
+    assert measured is not None
+    chosen = measured.chosen
+    curves = {seed: r.curve for seed, r in sorted(chosen.runs.items()) if r.curve is not None and r.curve.epochs}
+    if not curves:
+        raise UserError(
+            f"figure 12 needs the curve of a run of {preset}, and {folder} has none: a summary keeps curves of "
+            f"{' and '.join(KEPT)}. Give the folder of the run itself."
+        )
+    return CurvesFigure(preset, str(selection.circumstances), float(chosen.swept[0]), curves)
+
+
+def draw_curves(data: CurvesFigure) -> Any:
+    """Loss above, accuracy below; the mean over the seeds, and each seed thin."""
+    import numpy as np
+
+    figure = style.new_figure(height=4.0)
+    above, below = figure.subplots(2, sharex=True)
+    panels = (
+        (above, style.BLUE, "training loss (nats)", [c.train_loss for c in data.curves.values()]),
+        (
+            below,
+            style.ORANGE,
+            "validation accuracy (%)",
+            [tuple(100 * a for a in c.validation_accuracy) for c in data.curves.values()],
+        ),
+    )
+    epochs = next(iter(data.curves.values())).epochs
+    for axes, color, label, curves in panels:
+        if len(curves) > 1:
+            for curve in curves:
+                axes.plot(epochs, curve, color=color, lw=0.7, alpha=0.4)
+        axes.plot(epochs, np.mean(curves, axis=0), color=color)
+        axes.set_ylabel(label)
+    below.set_xlabel("epoch")
+    below.set_xlim(0, epochs[-1])
+    seeds = "one seed" if len(data.curves) == 1 else f"{len(data.curves)} seeds (thin) and their mean"
+    style.note_below(figure, f"{data.preset}; {data.circumstances}, learning rate {data.lr:g}; {seeds}")
+    return figure

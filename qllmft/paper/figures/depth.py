@@ -1,0 +1,158 @@
+"""Figures 9 and 10: test accuracy over the layers of the head at 14 qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qllmft.paper import Experiment, FinishedRun
+from qllmft.paper.figures.selection import select
+from qllmft.report import style
+from qllmft.statistics import MeanInterval
+
+PRESET = "single-14q"
+DODGE = 0.16  # between curves, so that their bars do not cover each other
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One setting of the head.
+
+    Attributes:
+        setting: its dotted name.
+        symbol: of table I.
+        words: for people.
+        values: of the sweep.
+    """
+
+    setting: str
+    symbol: str
+    words: str
+    values: tuple[int, ...]
+
+
+GRIDS = {  # figure: (over, a curve each); tables X and XI
+    "9": (
+        Axis("model.main_layers", "M", "main block layers", (2, 3, 4, 5, 6, 7, 8)),
+        Axis("model.reuploads", "R", "re-upload number", (4, 6, 8)),
+    ),
+    "10": (
+        Axis("model.reupload_layers", "N", "re-uploading layers", (1, 2, 4)),
+        Axis("model.main_layers", "M", "main block layers", (2, 4, 6)),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class DepthPoint:
+    """One head.
+
+    Attributes:
+        x: value of the axis.
+        accuracy: of the learning rate that validation chose; in [0, 1].
+        runs: accuracies of all its runs, every learning rate and seed.
+    """
+
+    x: int
+    accuracy: MeanInterval
+    runs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DepthFigure:
+    """What is drawn.
+
+    Attributes:
+        name: ``9`` or ``10``.
+        circumstances: data, body and epochs of every run.
+        curves: points by the value of the second setting.
+        missing: how many heads have no run.
+    """
+
+    name: str
+    circumstances: str
+    curves: dict[int, tuple[DepthPoint, ...]]
+    missing: int
+
+
+def depth_experiments(name: str) -> list[Experiment]:
+    """The heads of a figure, curve after curve; settings that are the preset's own are left out."""
+    over, curves = GRIDS[name]
+    default = Experiment(PRESET).config.model
+    experiments = []
+    for curve in curves.values:
+        for x in over.values:
+            settings = {curves.setting: curve, over.setting: x}
+            changed = {n: v for n, v in settings.items() if getattr(default, n.split(".")[1]) != v}
+            experiments.append(Experiment(PRESET, changed))
+    return experiments
+
+
+def depth_figure(name: str, records: Sequence[FinishedRun], folder: Path, *, partial: bool = False) -> DepthFigure:
+    """The data of one figure.
+
+    Raises:
+        UserError: where runs are missing and ``partial`` is off, or would be mixed; see `select`.
+    """
+    over, curves = GRIDS[name]
+    selection = select(name, depth_experiments(name), records, folder, partial=partial)
+    measured = iter(selection.measured)
+    drawn: dict[int, tuple[DepthPoint, ...]] = {}
+    for curve in curves.values:
+        points = []
+        for x in over.values:
+            found = next(measured)
+            if found is not None:
+                runs = tuple(row.tested.value for c in found.candidates for row in c.results.values())
+                points.append(DepthPoint(x, found.chosen.test, runs))
+        drawn[curve] = tuple(points)
+    return DepthFigure(name, str(selection.circumstances), drawn, len(selection.missing))
+
+
+def draw_depth(data: DepthFigure) -> Any:
+    """Boxes over all runs of a place, and a curve for each value of the second setting."""
+    over, curves = GRIDS[data.name]
+    figure = style.new_figure()
+    axes = figure.subplots()
+    runs = {
+        x: [100 * r for points in data.curves.values() for p in points if p.x == x for r in p.runs] for x in over.values
+    }
+    places = [x for x in over.values if len(runs[x]) > 1]
+    axes.boxplot(
+        [runs[x] for x in places],
+        positions=places,
+        widths=0.55,
+        manage_ticks=False,
+        patch_artist=True,
+        boxprops={"facecolor": "#f3f4f6", "edgecolor": style.GREY},
+        medianprops={"color": style.GREY, "lw": 1.2},
+        whiskerprops={"color": style.GREY},
+        capprops={"color": style.GREY},
+        flierprops={"marker": ".", "markeredgecolor": style.GREY, "ms": 4},
+        zorder=1,
+    )
+    for i, (value, points) in enumerate(data.curves.items()):
+        color, marker, dashes = style.SERIES[i]
+        axes.errorbar(
+            [point.x + DODGE * (i - 1) for point in points],
+            [100 * point.accuracy.mean for point in points],
+            [100 * (point.accuracy.half_width or 0) for point in points],
+            color=color,
+            marker=marker,
+            ls=dashes,
+            label=f"${curves.symbol}$ = {value}",
+            zorder=3,
+            **style.BARS,
+        )
+    axes.set_xticks(over.values)
+    axes.set_xlim(over.values[0] - 0.5, over.values[-1] + 0.5)
+    axes.set_xlabel(f"{over.words} ${over.symbol}$")
+    axes.set_ylabel("test accuracy (%)")
+    style.legend_above(figure, 3)
+    style.note_below(
+        figure,
+        f"{data.circumstances}; {curves.words} ${curves.symbol}$; bars: 95 % interval over seeds; boxes: all runs",
+    )
+    return figure

@@ -1,0 +1,122 @@
+"""Figures 6 and 7: what the straightforward and the differentiable sampler draw, and what gradient each lets through.
+
+The paper draws them as diagrams without numbers. Here both are asked on the spot: the head's circuit in the noisy pass
+of the project's engine that training goes through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.report import style
+
+Sampler = Literal["multinomial", "gaussian"]
+SAMPLERS: dict[str, Sampler] = {"6": "multinomial", "7": "gaussian"}
+NAMES: dict[Sampler, str] = {"multinomial": "straightforward sampler", "gaussian": "differentiable sampler"}
+
+
+@dataclass(frozen=True)
+class SamplerFigure:
+    """What is drawn, of qubit 0.
+
+    Attributes:
+        name: ``6`` or ``7``.
+        sampler: ``multinomial`` (eq. 1) or ``gaussian`` (eq. 2).
+        n_qubits: Q.
+        shots: S.
+        exact: ⟨Z⟩ without shots.
+        draws: ⟨Z⟩ of S shots each.
+        gradient: d⟨Z⟩/dθ that reaches the weights, mean over the draws; a value a weight.
+        exact_gradient: without shots.
+    """
+
+    name: str
+    sampler: Sampler
+    n_qubits: int
+    shots: int
+    exact: float
+    draws: NDArray[np.float64]
+    gradient: NDArray[np.float64]
+    exact_gradient: NDArray[np.float64]
+
+    @property
+    def standard_deviation(self) -> float:
+        """Of ⟨Z⟩ from S shots, by theory: sqrt((1 - ⟨Z⟩²)/S)."""
+        return float(np.sqrt((1 - self.exact**2) / self.shots))
+
+
+def sampler_figure(name: str, n_qubits: int = 6, shots: int = 8192, draws: int = 4000, seed: int = 0) -> SamplerFigure:
+    """Draw again and again from one circuit with random angles.
+
+    Args:
+        name: ``6`` or ``7``.
+        n_qubits: Q.
+        shots: S of each draw.
+        draws: how many.
+        seed: of angles and draws.
+    """
+    import torch
+
+    from qllmft.heads import QuantumHead
+    from qllmft.randomness import torch_generator
+    from qllmft_backends import create
+
+    sampler = SAMPLERS[name]
+    generator = torch_generator(seed, "figure", "head")
+    backend = create("adjoint", {"shots": shots, "shot_model": sampler, "seed": seed, "dtype": "float64"})
+    head = QuantumHead(n_qubits, backend=backend, generator=generator)
+    weights = head.connector.weight
+    with torch.no_grad():
+        weights.uniform_(-1.5, 1.5, generator=generator)
+    latent = (torch.rand(1, n_qubits, generator=generator) * 2 - 1).expand(draws, -1)
+
+    def ask(noisy: bool, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        head.connector.noise_on = noisy
+        values = head(latent[:rows])[:, 0]
+        (gradient,) = torch.autograd.grad(values.mean(), weights)
+        return values.detach().double().numpy(), gradient.double().numpy().reshape(-1)
+
+    (exact,), exact_gradient = ask(False, 1)
+    drawn, gradient = ask(True, draws)
+    return SamplerFigure(name, sampler, n_qubits, shots, float(exact), drawn, gradient, exact_gradient)
+
+
+def draw_sampler(data: SamplerFigure) -> Any:
+    """Left the distribution of ⟨Z⟩ beside theory, right the gradient that passes beside the exact one."""
+    figure = style.new_figure(width=style.WIDE_INCHES, height=3.1)
+    left, right = figure.subplots(1, 2)
+    color = style.BLUE if data.sampler == "gaussian" else style.ORANGE
+    sigma = data.standard_deviation
+    left.hist(
+        data.draws,
+        bins=40,
+        density=True,
+        histtype="stepfilled",
+        color=color,
+        alpha=0.55,
+        label=f"{len(data.draws):,} draws",
+    )
+    x = np.linspace(data.exact - 4 * sigma, data.exact + 4 * sigma, 200)
+    density = np.exp(-(((x - data.exact) / sigma) ** 2) / 2) / (sigma * np.sqrt(2 * np.pi))
+    left.plot(x, density, color=style.INK, lw=1.2, label=r"normal, $\sqrt{(1-\langle Z\rangle^2)/S}$")
+    left.set_xlabel(r"$\langle Z_0\rangle$ of one draw")
+    left.set_ylabel("density")
+    left.set_title(f"what it draws, $S$ = {data.shots:,}")
+    left.set_ylim(0, 1.5 * density.max())
+    left.legend(loc="upper right")
+    order = np.argsort(data.exact_gradient)
+    place = np.arange(len(order))
+    right.plot(place, data.exact_gradient[order], marker="D", label="without shots", **{**style.PUBLISHED, "ms": 5})
+    right.plot(place, data.gradient[order], marker=".", ls="", color=color, ms=5, zorder=5, label="through the sampler")
+    right.set_xlabel("weight, in the order of its gradient")
+    right.set_ylabel(r"$\partial\langle Z_0\rangle/\partial\theta$ (1/rad)")
+    blocked = not data.gradient.any()
+    right.set_title("gradient at the weights" + (": blocked" if blocked else ""))
+    right.legend(loc="upper left")
+    equation = "eq. 1" if data.sampler == "multinomial" else "eq. 2"
+    style.note_below(figure, f"{NAMES[data.sampler]}, {equation}; the head's circuit on {data.n_qubits} qubits")
+    return figure

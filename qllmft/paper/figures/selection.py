@@ -1,0 +1,120 @@
+"""From records to the runs of one figure: those of equal circumstances, and what is missing among them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qllmft.config import RunConfig
+from qllmft.errors import UserError
+from qllmft.paper import Circumstances, Experiment, FinishedRun, Measured, measure
+from qllmft.settings import settings_of
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The results that a figure is drawn from.
+
+    Attributes:
+        circumstances: of every run.
+        measured: by the experiments' order; None where one has no run.
+        missing: experiments without a run.
+    """
+
+    circumstances: Circumstances
+    measured: tuple[Measured | None, ...]
+    missing: tuple[Experiment, ...]
+
+
+def where(records: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
+    """Those records whose configurations have the given settings, by dotted names.
+
+    Raises:
+        UserError: for a name that is no setting, or where none is left.
+    """
+    known = settings_of(RunConfig()).keys()
+    kept = list(records)
+    for name, value in settings.items():
+        if name not in known:
+            raise UserError(f"--where {name}: there is no such setting; expected one such as train.epochs=100.")
+        found = [settings_of(record.config).get(name) for record in kept]
+        kept = [record for record, has in zip(kept, found, strict=True) if has == value]
+        if not kept:
+            values = ", ".join(sorted({str(has) for has in found}))
+            raise UserError(f"--where {name}={value}: no run has it; the runs have {values}.")
+    return kept
+
+
+def select(
+    figure: str, experiments: Sequence[Experiment], records: Sequence[FinishedRun], folder: Path, *, partial: bool
+) -> Selection:
+    """The results of ``experiments``.
+
+    Args:
+        figure: its name, for errors.
+        experiments: what the figure shows.
+        records: of all runs.
+        folder: where missing runs belong, for the commands in errors.
+        partial: draw what is there.
+
+    Raises:
+        UserError: where runs of different circumstances would be mixed, or runs are missing and ``partial`` is off.
+    """
+    by_circumstances: dict[Circumstances, dict[int, Measured]] = {}
+    for i, experiment in enumerate(experiments):
+        for measured in measure(experiment, records):
+            by_circumstances.setdefault(measured.circumstances, {})[i] = measured
+    if not by_circumstances:
+        raise UserError(_missing_text(figure, experiments, None, folder, "has no run"))
+    if len(by_circumstances) > 1:
+        listed = "; ".join(f"{c} ({len(found)} points)" for c, found in by_circumstances.items())
+        raise UserError(
+            f"figure {figure} would mix runs of different circumstances: {listed}. Choose with "
+            f"{_choice(by_circumstances)}."
+        )
+    ((circumstances, found),) = by_circumstances.items()
+    missing = tuple(experiment for i, experiment in enumerate(experiments) if i not in found)
+    if missing and not partial:
+        example = next(iter(found.values())).chosen.runs
+        raise UserError(_missing_text(figure, missing, example, folder, "is incomplete"))
+    return Selection(circumstances, tuple(found.get(i) for i in range(len(experiments))), missing)
+
+
+def _choice(circumstances: Iterable[Circumstances]) -> str:
+    """What tells two of the circumstances apart."""
+    first, second, *_ = (_settings(each) for each in circumstances)
+    name = next((name for name in first if first[name] != second[name]), None)
+    if name is None:  # other texts of the same name, or another body
+        return "another --runs"
+    value = second[name] if first[name] is None else first[name]
+    return f"--where {name}={value}, or with another --runs"
+
+
+def _settings(circumstances: Circumstances) -> dict[str, Any]:
+    drawn = {f"data.{name}": value for name, value in circumstances.drawn}
+    epochs, body = circumstances.training[1], circumstances.body
+    return {"train.epochs": epochs, "body.model": body, "data.source": circumstances.data, **drawn}
+
+
+def _missing_text(
+    figure: str, missing: Sequence[Experiment], example: Mapping[int, FinishedRun] | None, folder: Path, what: str
+) -> str:
+    """The error: which runs are missing, and commands that make them in the circumstances of ``example``."""
+    extra, seeds = "", ""
+    if example:
+        record = next(iter(example.values()))
+        config = record.config
+        words = ["--data", record.source, "--body", config.body.model, "--epochs", str(config.train.epochs)]
+        extra = shlex.join(words)
+        if len(example) > 1:
+            seeds = f" Give each the seeds of the others too: --seed {' | '.join(map(str, sorted(example)))}."
+    out = folder if folder.suffix != ".json" else Path("runs")
+    lines = []
+    for experiment in missing:
+        name = "-".join([experiment.preset, *(f"{n.split('.')[-1]}{v}" for n, v in experiment.overrides.items())])
+        lines.append(f"  {experiment.command(extra)} --no-rivals --out {shlex.quote(str(out / name))}")
+    rest = "" if example is None else " Or draw what there is: --partial."
+    return f"figure {figure} {what} under {folder}; these make the missing runs.{seeds}{rest}\n" + "\n".join(lines)

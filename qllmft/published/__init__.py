@@ -1,0 +1,78 @@
+"""What the paper prints, as data: ``published.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Literal, get_args
+
+Quantity = Literal["accuracy", "parameters", "difference", "crossover", "training_time"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """One number of the paper.
+
+    Attributes:
+        quantity: what it is.
+        label: the row, as the paper has it.
+        value: the number.
+        unit: of the value: ``%``, ``parameters``, ``percentage points``, ``qubits`` or ``h``.
+        where: table, caption or section.
+        preset: makes the same experiment here; None where no preset does.
+        than: of a difference, the preset that is subtracted.
+        sweep: the table of the sweep that the value is the best of.
+    """
+
+    quantity: Quantity
+    label: str
+    value: float
+    unit: str
+    where: str
+    preset: str | None = None
+    than: str | None = None
+    sweep: str | None = None
+
+
+@dataclass(frozen=True)
+class Paper:
+    """All that is published.
+
+    Attributes:
+        body, dimension, data: what the paper's numbers were measured with.
+        values: in the order of the paper.
+        figures: by figure, which of its numbers are printed.
+    """
+
+    body: str
+    dimension: int
+    data: str
+    values: tuple[Published, ...]
+    figures: dict[str, str]
+
+    def of(self, quantity: Quantity) -> list[Published]:
+        """The values of one quantity."""
+        return [value for value in self.values if value.quantity == quantity]
+
+    def accuracy(self, preset: str) -> Published | None:
+        """The published accuracy of a preset; None where there is none."""
+        return next((value for value in self.of("accuracy") if value.preset == preset), None)
+
+    def parameters(self, preset: str) -> Published | None:
+        """The published number of parameters of a preset; None where there is none."""
+        return next((value for value in self.of("parameters") if value.preset == preset), None)
+
+
+@cache
+def published() -> Paper:
+    """Read ``published.toml``."""
+    tree = tomllib.loads((resources.files(__name__) / "published.toml").read_text(encoding="utf-8"))
+    quantities: tuple[Quantity, ...] = get_args(Quantity)
+    values = tuple(
+        Published(quantity=quantity, unit=tree[quantity]["unit"], **entry)
+        for quantity in quantities
+        for entry in tree[quantity]["entries"]
+    )
+    return Paper(tree["body"], tree["dimension"], tree["data"], values, dict(tree["figures"]))

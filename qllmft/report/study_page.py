@@ -1,0 +1,185 @@
+"""A study on one page: `report.html` in its folder, self-contained, for people."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from qllmft.config import RunConfig
+from qllmft.description import describe
+from qllmft.errors import UserError
+from qllmft.experiments.compare.comparison import Comparison, compare, leading, limits
+from qllmft.experiments.compare.discordant import discordances
+from qllmft.experiments.compare.record import RowResult, StudyRecord, read_record
+from qllmft.experiments.compare.verdict import p_value, signed, verdict
+from qllmft.files import write_bytes
+from qllmft.report import study_table as table
+from qllmft.report.page import page_environment
+from qllmft.report.study_figures import curves_svg, differences_svg, dots_svg, rows_with_curves
+from qllmft.run import RunFolder
+from qllmft.settings import settings_of
+from qllmft.statistics import MeanInterval
+from qllmft.training import EpochMetrics
+
+_CURVES = (
+    ("training loss", "cross-entropy (nats)", lambda m: m.train_loss),
+    ("validation accuracy", "right answers (%)", lambda m: 100 * m.validation_accuracy),
+)
+_OF_A_RUN = {"seed", "rivals.names"}  # settings that the study gives each run
+
+
+def write_study_report(folder: Path) -> Path:
+    """Write ``report.html`` from ``study.json`` and the runs beside it; nothing is trained for it.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: where there is no finished study, or a run of it is missing.
+    """
+    page = render_study(folder)
+    write_bytes(folder / "report.html", page.encode("utf-8", "replace"))
+    return folder / "report.html"
+
+
+def render_study(folder: Path) -> str:
+    """The page, as HTML that asks nothing of the network.
+
+    Raises:
+        UserError: where there is no finished study, or a run of it is missing.
+    """
+    record = read_record(folder)
+    comparisons, leaders = compare(record), leading(record)
+    configs = {row.label: _run(folder, row, 0).read_config() for row in record.rows}
+    common, differing = _settings(record, configs)
+    environment = page_environment()
+    environment.filters["p_value"] = p_value
+    return environment.get_template("study.html.j2").render(
+        record=record,
+        verdict=verdict(record, comparisons),
+        leaders=[row.label for row in leaders],
+        within=discordances(folder, *leaders),
+        rows=[_row(row, record) for row in record.rows],
+        exact=any(row.test_exact for row in record.rows),
+        comparisons=[_comparison(c) for c in comparisons],
+        about=table.about(record),
+        limits=limits(record),
+        published_note=table.published_note(record),
+        selection_note=table.selection_note(record),
+        dots=Markup(dots_svg(record)),  # noqa: S704 -- our own SVG of numbers and labels
+        differences=_differences(comparisons),
+        curves=_curves(folder, record),
+        circuits=_circuits(record, configs),
+        common=common,
+        differing=differing,
+    )
+
+
+def _run(folder: Path, row: RowResult, seed: int) -> RunFolder:
+    found = RunFolder(folder / "runs" / row.runs[seed])
+    if not found.result_file.exists():
+        raise UserError(
+            f"the run {found.path} of row {row.label!r} is missing or not finished. "
+            "The study's own command makes it again."
+        )
+    return found
+
+
+def _row(row: RowResult, record: StudyRecord) -> dict[str, Any]:
+    """Cells of the table of results."""
+    exact = MeanInterval.of(row.test_exact) if row.test_exact else None
+    return {
+        "label": row.label,
+        "side": row.side,
+        "test": table.accuracy(row.test_interval),
+        "validation": table.accuracy(row.validation_interval, 1),
+        "exact": table.accuracy(exact) if exact else "",
+        "parameters": table.parameters(row),
+        "n": len(row.test),
+        "published": table.published(row, record),
+        "published_parameters": table.published_parameters(row),
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, str]:
+    """Cells of the table of comparisons."""
+    return {
+        "subject": comparison.subject,
+        "rival": comparison.rival,
+        "difference": signed(comparison.difference.mean),
+        "interval": table.interval(comparison),
+        "p": p_value(comparison.difference.p),
+        "p_holm": p_value(comparison.p_holm),
+        "outcome": comparison.outcome,
+        "word": table.OUTCOMES[comparison.outcome],
+    }
+
+
+def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
+    """A figure for each subject, or one where each has one rival; none where there is one seed."""
+    figures: list[tuple[str, Markup]] = []
+    if len({c.subject for c in comparisons}) == len(comparisons) > 1:
+        if comparisons[0].difference.interval is None:
+            return []
+        values = [(c.difference.mean, c.difference.interval, c.outcome) for c in comparisons]
+        return [("Each", Markup(differences_svg([c.subject for c in comparisons], values, "differences")))]  # noqa: S704
+    for subject in dict.fromkeys(c.subject for c in comparisons):
+        own = [c for c in comparisons if c.subject == subject]
+        if all(c.difference.interval is None for c in own):
+            continue
+        values = [(c.difference.mean, c.difference.interval, c.outcome) for c in own]
+        svg = differences_svg([c.rival for c in own], values, f"differences-{len(figures)}")
+        figures.append((subject, Markup(svg)))  # noqa: S704
+    return figures
+
+
+def _curves(folder: Path, record: StudyRecord) -> list[tuple[str, Markup]]:
+    """Means over the seeds: loss and validation accuracy, of the subjects and of the rivals."""
+    figures = []
+    for side, words in (("subject", record.subject), ("rival", record.rival)):
+        rows = rows_with_curves([row for row in record.rows if row.side == side])
+        if not rows:
+            continue
+        metrics = {row.label: [_run(folder, row, seed).metrics() for seed in range(len(row.runs))] for row in rows}
+        for name, unit, value in _CURVES:
+            lines = {label: _mean(runs, value) for label, runs in metrics.items()}
+            if all(lines.values()):
+                svg = curves_svg(f"{side}-{name.replace(' ', '-')}", unit, lines)
+                title = f"{words[0].upper()}{words[1:]}: {name}, mean over the seeds"
+                figures.append((title, Markup(svg)))  # noqa: S704
+    return figures
+
+
+def _mean(runs: Sequence[Sequence[EpochMetrics]], value: Any) -> list[float]:
+    """Epoch by epoch, over the runs."""
+    return [statistics.fmean(map(value, of_epoch)) for of_epoch in zip(*runs, strict=False)]
+
+
+def _circuits(record: StudyRecord, configs: dict[str, RunConfig]) -> list[dict[str, Any]]:
+    """Parts and circuit counts of each row that has a circuit."""
+    found: list[dict[str, Any]] = []
+    for row in record.rows:
+        described = describe(configs[row.label].model, record.body.dimension, len(record.data.labels))
+        found += [{"row": row.label, **part} for part in described["parts"] if "circuit" in part]
+    return found
+
+
+def _settings(
+    record: StudyRecord, configs: dict[str, RunConfig]
+) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
+    """What all rows have in common, and (row, preset, its own settings) for each."""
+    trees = {label: settings_of(config) for label, config in configs.items()}
+    names = [name for name in dict.fromkeys(name for tree in trees.values() for name in tree) if name not in _OF_A_RUN]
+    first = next(iter(trees.values()))
+    same = {
+        name: first.get(name) for name in names if all(tree.get(name) == first.get(name) for tree in trees.values())
+    }
+    own = [
+        (row.label, row.preset, {name: trees[row.label].get(name) for name in names if name not in same})
+        for row in record.rows
+    ]
+    return same, own

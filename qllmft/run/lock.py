@@ -1,0 +1,84 @@
+"""One process at a time works on a run: a lock that the system takes back when its holder dies, even by kill -9."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from qllmft.files import write_text
+
+LOCK, HOLDER = ".lock", ".lock-holder"  # files of a run's folder
+
+
+class RunBusyError(Exception):
+    """Another process works on the run. The message names the run and the process."""
+
+
+@contextmanager
+def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[None]:
+    """While no other process works on the run in ``folder``, which is made where it is missing.
+
+    Args:
+        folder: of the run.
+        on_wait: called with a sentence before this process waits for another one; None: it does not wait.
+
+    Raises:
+        RunBusyError: where another process has the run and this one does not wait.
+    """
+    lock = _acquired(folder, on_wait)
+    try:
+        since = datetime.now().astimezone().isoformat(timespec="seconds")
+        write_text(folder / HOLDER, f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
+        yield
+    finally:
+        with suppress(OSError):  # a system that does not let go of open files keeps an empty one
+            (folder / HOLDER).unlink()
+            (folder / LOCK).unlink()
+            folder.rmdir()  # only where nothing was begun: it is empty
+        lock.release()
+
+
+def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
+    """The lock, on a file that is still there: a holder takes its file away before it lets go of it."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # the folder itself was taken away meanwhile, where nothing was begun
+            (folder / LOCK).touch()
+            before = (folder / LOCK).stat().st_ino
+            lock = _taken(folder, on_wait)
+            if _inode(folder / LOCK) == before:
+                return lock
+            lock.release()
+
+
+def _taken(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        busy = f"the run {folder} is worked on by {_holder(folder)}"
+        if on_wait is None:
+            raise RunBusyError(busy) from None
+        on_wait(f"{busy}; waiting for it")
+        lock.acquire()
+    return lock
+
+
+def _inode(file: Path) -> int | None:
+    try:
+        return file.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return (folder / HOLDER).read_text(encoding="utf-8").strip()
+    except OSError:  # it was just given back, or just taken
+        return "another process"

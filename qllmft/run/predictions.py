@@ -1,0 +1,88 @@
+"""What every head answered on the test set, kept from the one reading of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.data import Table
+
+MOST_MISTAKES = 20
+LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test text that the head got wrong.
+
+    Attributes:
+        text: its first 1,000 characters.
+        label: the true one's name.
+        answer: the predicted one's name.
+    """
+
+    text: str
+    label: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class TestPredictions:
+    """The content of ``predictions.json``.
+
+    Attributes:
+        label_names: k names.
+        labels: (N,) true labels, in the order of the test set.
+        answers: (N,) predicted labels by the model's name.
+        mistakes: of the first model, up to 20, evenly spaced over all that it made.
+    """
+
+    __test__ = False  # pytest: not a test, for all its name
+
+    label_names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    answers: Mapping[str, NDArray[np.int64]]
+    mistakes: tuple[Mistake, ...]
+
+    @classmethod
+    def of(cls, label_names: tuple[str, ...], test: Table, answers: Mapping[str, NDArray[np.int64]]) -> TestPredictions:
+        """From the test set and the answers on it; the first model is the run's head."""
+        head = next(iter(answers.values()))
+        wrong = np.flatnonzero(head != test.labels)
+        shown = wrong[np.linspace(0, len(wrong) - 1, min(MOST_MISTAKES, len(wrong))).round().astype(np.int64)]
+        mistakes = tuple(
+            Mistake(test.texts[i][:LONGEST_TEXT], label_names[test.labels[i]], label_names[head[i]]) for i in shown
+        )
+        return cls(label_names, np.asarray(test.labels, np.int64), answers, mistakes)
+
+    def confusion(self, model: str) -> NDArray[np.int64]:
+        """(k, k) counts of a model: true label by predicted label."""
+        k = len(self.label_names)
+        return np.bincount(self.labels * k + self.answers[model], minlength=k * k).reshape(k, k)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "label_names": list(self.label_names),
+            "labels": self.labels.tolist(),
+            "answers": {name: answers.tolist() for name, answers in self.answers.items()},
+            "mistakes": [asdict(mistake) for mistake in self.mistakes],
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> TestPredictions:
+        """From JSON.
+
+        Raises:
+            ValueError, KeyError, TypeError: where the record is not of `as_dict`'s form.
+        """
+        return cls(
+            tuple(record["label_names"]),
+            np.array(record["labels"], np.int64),
+            {name: np.array(answers, np.int64) for name, answers in record["answers"].items()},
+            tuple(Mistake(**mistake) for mistake in record["mistakes"]),
+        )

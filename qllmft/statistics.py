@@ -1,0 +1,136 @@
+"""Accuracies, means over seeds and paired comparisons, each with its uncertainty. Accuracies are in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+LEVEL = 0.95
+NO_SCATTER = 1e-12  # differences that agree to this many are equal: accuracies are multiples of 1/N, N below 1e9
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Right answers out of N, with Wilson's 95 % interval (Wilson 1927).
+
+    >>> Accuracy(right=90, total=100).interval
+    (0.8256..., 0.9447...)
+    """
+
+    right: int
+    total: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.right <= self.total or not self.total:
+            raise ValueError(f"{self.right} right of {self.total}; expected 0 ≤ right ≤ total, total at least 1.")
+
+    @classmethod
+    def of(cls, labels: NDArray[np.int64], answers: NDArray[np.int64]) -> Accuracy:
+        """Answers (N,) against the true labels (N,)."""
+        return cls(int((answers == labels).sum()), len(labels))
+
+    @property
+    def value(self) -> float:
+        """Share of right answers, in [0, 1]."""
+        return self.right / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper limit of the 95 % interval, in [0, 1]. It covers the test set's sampling, nothing else."""
+        interval = stats.binomtest(self.right, self.total).proportion_ci(LEVEL, method="wilson")
+        return float(interval.low), float(interval.high)
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {"right": self.right, "total": self.total, "value": self.value, "interval95": list(self.interval)}
+
+
+@dataclass(frozen=True)
+class MeanInterval:
+    """A mean over seeds.
+
+    Attributes:
+        mean: of the values.
+        half_width: of its 95 % interval by Student's t; None with one value, which says nothing of scatter.
+        n: number of values.
+    """
+
+    mean: float
+    half_width: float | None
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> MeanInterval:
+        """From the values.
+
+        >>> MeanInterval.of([0.7, 0.8, 0.9]).half_width
+        0.248...
+        """
+        n = len(values)
+        mean = math.fsum(values) / n
+        if n < 2:
+            return cls(mean, None, n)
+        return cls(mean, float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(values)), n)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Lower and upper limit of the 95 % interval; None with one value."""
+        return None if self.half_width is None else (self.mean - self.half_width, self.mean + self.half_width)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The mean of a_s - b_s over seeds s.
+
+    Attributes:
+        mean: of the differences.
+        interval: its own 95 % interval by Student's t, not corrected for other comparisons; None with one seed.
+        p: two-sided, of the paired t-test; None with one seed, or where all differences are equal and the test is not
+            defined.
+    """
+
+    mean: float
+    interval: tuple[float, float] | None
+    p: float | None
+
+    @classmethod
+    def of(cls, a: Sequence[float], b: Sequence[float]) -> PairedDifference:
+        """From the values of both sides, seed by seed.
+
+        Raises:
+            ValueError: where they are not of the same seeds' number.
+        """
+        differences = np.subtract(a, b) if len(a) == len(b) else np.empty(0)
+        if not len(differences):
+            raise ValueError(f"{len(a)} values against {len(b)}; expected as many, and one at least.")
+        mean = math.fsum(differences) / len(differences)
+        if len(differences) < 2:
+            return cls(mean, None, None)
+        if np.ptp(differences) < NO_SCATTER:
+            return cls(mean, (mean, mean), None)
+        test = stats.ttest_rel(a, b)
+        interval = test.confidence_interval(LEVEL)
+        return cls(mean, (float(interval.low), float(interval.high)), float(test.pvalue))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjustment (Holm 1979): the i-th smallest of m is multiplied by m - i + 1, kept in order.
+
+    A test that is not defined (None) stays so, and counts among the m.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    m = len(p_values)
+    adjusted: list[float | None] = [None] * m
+    largest = 0.0
+    defined = [(p, index) for index, p in enumerate(p_values) if p is not None]
+    for rank, (p, index) in enumerate(sorted(defined)):
+        largest = max(largest, min(1.0, (m - rank) * p))
+        adjusted[index] = largest
+    return adjusted

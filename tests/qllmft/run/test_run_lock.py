@@ -1,0 +1,80 @@
+"""One process at a time works on a run; others wait, or are told who has it."""
+
+import multiprocessing
+import os
+import threading
+import time
+
+import pytest
+from filelock import FileLock
+
+from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
+
+
+def test_a_second_one_is_told_who_has_the_run(tmp_path):
+    folder = tmp_path / "run"
+    busy = pytest.raises(RunBusyError, match=rf"run is worked on by process {os.getpid()} on .* since 20")
+    with sole_use(folder, None), busy, sole_use(folder, None):
+        pytest.fail("both have the run")
+    with sole_use(folder, None):
+        pass
+
+
+def test_a_folder_in_which_nothing_was_begun_is_taken_away(tmp_path):
+    folder = tmp_path / "a" / "run"
+    with pytest.raises(KeyError), sole_use(folder, None):
+        raise KeyError
+    assert not folder.exists()
+    with sole_use(folder, None):
+        (folder / "config.toml").write_text("seed = 1")
+    assert [file.name for file in folder.iterdir()] == ["config.toml"]
+
+
+def test_those_who_wait_take_turns(tmp_path):
+    """Many at once: never two inside, and everybody gets in, though each holder takes the lock's file away."""
+    folder, inside, most, done = tmp_path / "run", [], [], []
+
+    def work(name):
+        with sole_use(folder, lambda _: None):
+            inside.append(name)
+            most.append(len(inside))
+            time.sleep(0.01)
+            inside.remove(name)
+        done.append(name)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (max(most), sorted(done)) == (1, list(range(12)))
+    assert not folder.exists()
+
+
+def hold(folder, ready):
+    with sole_use(folder, None):
+        ready.set()
+        time.sleep(60)
+
+
+def test_the_system_takes_the_lock_back_from_the_dead(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=hold, args=(tmp_path / "run", ready))
+    process.start()
+    assert ready.wait(30)
+    waited = []
+    thread = threading.Timer(0.3, process.kill)
+    thread.start()
+    with sole_use(tmp_path / "run", waited.append):
+        assert (tmp_path / "run" / HOLDER).exists()
+    process.join()
+    assert waited == [f"{waited[0].partition('; ')[0]}; waiting for it"]
+    assert f"process {process.pid} on" in waited[0]
+
+
+def test_it_is_a_lock_of_the_system(tmp_path):
+    with sole_use(tmp_path, None):
+        assert not FileLock(tmp_path / LOCK).is_locked  # another object does not hold it
+        with pytest.raises(TimeoutError):
+            FileLock(tmp_path / LOCK).acquire(timeout=0)
