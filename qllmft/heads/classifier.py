@@ -13,7 +13,7 @@ from qllmft.heads.quantum import QuantumHead
 from qllmft.randomness import torch_generator
 from qllmft.templates import encoder_options, head_options
 from qllmft_backends import Backend, create
-from qllmft_backends.adjoint.backend import AdjointBackend
+from qllmft_backends.adjoint import adjoint_or_none
 
 
 class Classifier(nn.Module):
@@ -144,7 +144,7 @@ def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Back
             config.encoder_layers,
             options=encoder_options(config),
             pad=config.pad,
-            backend=backend if isinstance(backend, AdjointBackend) else None,
+            backend=adjoint_or_none(backend) if backend else None,
             generator=torch_generator(seed, "weights", "encoder", index),
         )
         for index in range(config.n_encoders)
