@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from qllmft_backends.backend import Backend
 from qllmft_backends.errors import MissingExtraError, UnknownBackendError
-from qllmft_backends.protocol import Backend
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from qllmft.heads.mlp import linear, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.randomness import torch_generator
 from qllmft_backends import Backend, create
-from qllmft_backends.adjoint.backend import AdjointBackend
+from qllmft_backends.adjoint import adjoint_or_none
 from qllmft_circuits import AnsatzOptions
 
 
@@ -150,7 +150,7 @@ def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Back
             config.encoder_layers,
             options=options,
             pad=config.pad,
-            backend=backend if isinstance(backend, AdjointBackend) else None,
+            backend=adjoint_or_none(backend) if backend else None,
             generator=torch_generator(seed, "weights", "encoder", index),
         )
         for index in range(config.n_encoders)

@@ -9,13 +9,13 @@ import numpy as np
 
 from qllmft.config import DataConfig
 from qllmft.data import Corpus, Table, read_corpus, split_corpus
-from qllmft.embed import embed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
 from qllmft.run.measurement import Agreement, compare, shots_of
 from qllmft.run.predictor import Predictor
 from qllmft.run.reporter import Reporter
+from qllmft.run.vectors import embed_tables
 from qllmft.statistics import Accuracy
 from qllmft_backends import Backend
 
@@ -120,16 +120,16 @@ def evaluate_run(
     if subset is not None:
         table, source = subset.of(table), f"{source}, {subset}"
     labels = _labels_of_model(corpus, table, predictor.model.label_names)
-    with reporter.embedding(len(table), predictor.model.body.model) as progress:
-        embeddings = embed(table.texts, predictor.model.body, progress=progress)
-    predictor.check_body(embeddings.identity)
+    identity, (examples,) = embed_tables({"": table}, predictor.model.body, reporter)
+    vectors = examples.x.numpy()
+    predictor.check_body(identity)
     agreement = None
     if backend is None:
-        predicted = predictor.probabilities(embeddings.vectors).argmax(axis=1)
+        predicted = predictor.probabilities(vectors).argmax(axis=1)
     else:
-        answers = predictor.measure(embeddings.vectors)
-        predicted = answers.probabilities.argmax(axis=1)
-        agreement = compare(answers, predictor.exact(embeddings.vectors), shots_of(backend))
+        measured = predictor.measure(vectors)
+        predicted = measured.probabilities.argmax(axis=1)
+        agreement = compare(measured, predictor.exact(vectors), shots_of(backend))
     k = len(predictor.model.label_names)
     confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
     name = backend.name if backend else None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
+from qllmft_backends.backend import Backend
 from qllmft_backends.ionq.client import Client, check_machine
 from qllmft_backends.ionq.collector import Progress, collect
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
@@ -37,7 +38,7 @@ from qllmft_backends.ionq.sender import send, settle
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Deadline
 from qllmft_backends.ionq.work import Place, Submission, Work, chunks_of
-from qllmft_backends.protocol import Availability, Backend, Expectations
+from qllmft_backends.protocol import Availability, Expectations
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
 
