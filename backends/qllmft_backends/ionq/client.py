@@ -287,9 +287,8 @@ def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> 
     expected = (max(circuit.num_qubits for circuit in circuits), len(circuits))
     if sent != expected:
         raise IonQRequestError(
-            f"qiskit-ionq {library_version} wrote a job of {sent[1]} circuits on {sent[0]} qubits for "
-            f"{expected[1]} circuits on {expected[0]}. Nothing was sent. Install the version that is tested: "
-            "pip install 'qllmft[ionq]'.",
+            f"qiskit-ionq {library_version} wrote a job of {sent[1]} circuits on {sent[0]} qubits for {expected[1]} "
+            f"circuits on {expected[0]}. Nothing was sent. Install the tested version: pip install 'qllmft[ionq]'.",
             unsent=True,
         )
 

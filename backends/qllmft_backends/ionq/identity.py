@@ -21,28 +21,37 @@ class Identity:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "ledger.id"
         self.count_path = folder / "ledger.count"
+        self._unsaved: dict[str, Any] | None = None
 
     def ensure(self) -> bool:
-        """Make the name where there is none; whether it was made."""
-        if self.path.exists():
-            return False
-        self._write(self.path, {"id": uuid.uuid4().hex, "born": None})
-        return True
+        """Choose a name where there is none; whether one was chosen. `save` writes it."""
+        self._unsaved = None if self.path.exists() else {"id": uuid.uuid4().hex, "born": None}
+        return self._unsaved is not None
+
+    def save(self) -> None:
+        """Write a name that was chosen: before anything is sent under it."""
+        if self._unsaved is not None:
+            self._write(self.path, self._unsaved)
+            self._unsaved = None
 
     @property
     def id(self) -> str:
         """The ledger's name."""
-        return str(self._read(self.path, "id", str))
+        return str(self._value("id", str))
 
     @property
     def born(self) -> float | None:
         """The server's clock before the ledger's first job, in seconds since 1970; None: not known."""
-        born = self._read(self.path, "born", (int, float, type(None)))
+        born = self._value("born", (int, float, type(None)))
         return None if born is None else float(born)
 
     def set_born(self, server_time: float) -> None:
         """Note the time before the first job."""
-        self._write(self.path, {"id": self.id, "born": server_time})
+        content = {"id": self.id, "born": server_time}
+        if self._unsaved is not None:
+            self._unsaved = content
+        else:
+            self._write(self.path, content)
 
     def jobs(self) -> int:
         """The number of accepted jobs that the ledger has held; 0 where none was counted."""
@@ -52,6 +61,9 @@ class Identity:
         """Note the number of accepted jobs."""
         if jobs > self.jobs():
             self._write(self.count_path, {"jobs": jobs})
+
+    def _value(self, key: str, kind: Any) -> Any:
+        return self._read(self.path, key, kind) if self._unsaved is None else self._unsaved[key]
 
     def _read(self, path: Path, key: str, kind: Any) -> Any:
         try:

@@ -226,6 +226,7 @@ class Ledger:
         line = json.dumps(record, allow_nan=False).encode() + b"\n"
         if not self._lock.is_locked:
             raise LedgerError(f"the ledger {self.folder} is written to only inside lock().")
+        self.identity.save()
         try:
             new = not self.path.exists()
             with self.path.open("ab") as file:

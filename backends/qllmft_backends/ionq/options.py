@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -110,7 +110,6 @@ class IonQOptions(IonQConnection):
 
     Attributes:
         ledger: folder of the ledger. What it holds is never paid again; see `Ledger`.
-        shots: measurements of a circuit; None: exact probabilities, where the machine has them.
         circuits_per_job: circuits of one job, at most.
         repetition: another number means other measurements of the same circuits, paid anew.
         retry_failed: send the circuits of failed jobs again.
@@ -124,8 +123,9 @@ class IonQOptions(IonQConnection):
     """
 
     paid: ClassVar[bool]
+    if TYPE_CHECKING:  # each backend's options have it, with limits of their own
+        shots: int | None = None
     ledger: Path = Field(default_factory=default_ledger)
-    shots: int | None = None
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
     repetition: int = Field(0, ge=0)
     retry_failed: bool = False

@@ -226,6 +226,24 @@ def test_symmetry_verification_is_sent_by_name(box, forte, problem, monkeypatch)
     assert box.store.till()["circuits_paid"] == 14
 
 
+def test_the_settings_do_not_hang_on_the_version_of_the_library(box, forte, problem, monkeypatch):
+    """A stand-in for its successor, which takes keywords and is done with the enum."""
+    from qiskit_ionq import helpers
+
+    def keywords(passed, backend):
+        assert passed.get("error_mitigation") is None, "deprecated there"
+        settings = dict(passed.get("job_settings") or {})
+        given = {n: passed[n] for n in ("debiasing", "symmetry_verification") if passed.get(n) is not None}
+        return settings | ({"error_mitigation": settings.get("error_mitigation", {}) | given} if given else {})
+
+    options = {"error_mitigation": "debiasing", "symmetry_verification": True}
+    ask(forte(**options), problem)
+    monkeypatch.setattr(helpers, "_build_settings", keywords)
+    ask(forte(**options, repetition=1), problem)
+    sent = [job.payload["settings"] for job in box.store.jobs.values()]
+    assert all(s == {"error_mitigation": {"debiasing": True, "symmetry_verification": True}} for s in sent)
+
+
 def test_several_aggregations_of_one_paid_job(box, forte, problem):
     """By hand: the sandbox's voting is the cube of each probability, normalized."""
     options = {"error_mitigation": "debiasing"}
