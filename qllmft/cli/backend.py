@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.prompt import Confirm
 from rich.text import Text
 
+from qllmft.cli.console import PlainConsole, printable, say
 from qllmft.errors import UserError
 from qllmft.settings import parse_settings
 
@@ -90,18 +90,20 @@ def make_backend(
 
 def _attend(backend: Any) -> None:
     """Show the jobs' states, and ask a person before paid circuits are sent."""
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     shown: dict[str, str] = {}
 
     def progress(chunk: Any, status: str) -> None:
         if shown.get(chunk.id) != status:
             shown[chunk.id] = status
-            console.print(f"job {chunk.job_id}: {status}", highlight=False, markup=False)
+            say(f"job {chunk.job_id}: {status}", console)
 
     backend.progress = progress
     if sys.stdin.isatty():
         # typer.confirm would write the last blank of its question to standard output, before the first answer
-        backend.confirm = lambda estimate: Confirm.ask(Text(f"{estimate}. Send?"), console=console, default=False)
+        backend.confirm = lambda estimate: Confirm.ask(
+            Text(printable(f"{estimate}. Send?")), console=console, default=False
+        )
 
 
 def show_estimate(backend: Any, circuit: Any, parameters: Any) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from qllmft.cli import backend as choice
+from qllmft.cli.console import PlainConsole, plain_table, say
 from qllmft.cli.options import Data, Json
 from qllmft.errors import UserError
 
@@ -55,12 +54,12 @@ def evaluate(
         )
     from json import dumps
 
-    from qllmft.cli.console import ConsoleReporter
+    from qllmft.cli.run_progress import ConsoleReporter
     from qllmft.config import EMBEDDED, DataConfig
     from qllmft.run.evaluation import Subset, evaluate_run
     from qllmft.run.folder import RunFolder
 
-    console = Console(stderr=True) if json else Console()
+    console = PlainConsole(stderr=json)
     other = None
     if data is not None:
         known = DataConfig() if data == EMBEDDED else RunFolder(run).read_config().data
@@ -79,15 +78,15 @@ def evaluate(
         return
     accuracy = evaluation.accuracy
     low, high = accuracy.interval
-    console.print(
+    say(
         f"{evaluation.source}: {100 * accuracy.value:.2f} % of {accuracy.total:,} texts are right "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %).",
-        highlight=False,
+        console,
     )
     if evaluation.agreement is not None:
-        console.print(f"{evaluation.backend}: {evaluation.agreement}", soft_wrap=True, highlight=False, markup=False)
-    console.print("Confusion matrix: rows are the true label, columns the predicted.", soft_wrap=True)
-    table = Table()
+        say(f"{evaluation.backend}: {evaluation.agreement}", console)
+    say("Confusion matrix: rows are the true label, columns the predicted.", console)
+    table = plain_table()
     table.add_column("")
     for name in evaluation.label_names:
         table.add_column(name, justify="right")

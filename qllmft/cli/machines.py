@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from qllmft.cli.console import PlainConsole, plain_table, say
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -26,13 +25,13 @@ def backends(json: Json = False) -> None:
     if json:
         typer.echo(dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = PlainConsole()
     for row in rows:
         state = "available" if row.available else "not available"
-        console.print(f"[bold]{row.name}[/bold]  {state}, {row.price}", highlight=False)
+        console.print(Text.assemble((row.name, "bold"), f"  {state}, {row.price}"))
         for line in (row.summary, f"runs on: {row.device}", f"noise: {row.noise}", f"limits: {row.limits}", row.note):
             if line:
-                console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+                say(f"  {line}", console)
 
 
 class Action(StrEnum):
@@ -75,17 +74,17 @@ def jobs(
     if json:
         typer.echo(dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = plain_table()
     for column in ("job", "state", "machine", "circuits", "shots"):
         table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
         cells = (row.job_id, row.state, row.backend, row.circuits, row.shots)
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     for row in rows:
         if row.note:  # as long as a server's words are, and so no column
-            console.print(f"{row.job_id or row.chunk}: {row.note}", soft_wrap=True, highlight=False, markup=False)
+            say(f"{row.job_id or row.chunk}: {row.note}", console)
 
 
 def ionq_sandbox(

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from qllmft.cli import backend as choice
+from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import Data, Json, LabelColumn, Settings, TextColumn, build_config
 from qllmft.settings import parse_settings
 
@@ -104,17 +104,17 @@ def train(
     overrides = {name: value for name, value in given.items() if value is not None} | parse_settings(settings or [])
     run_config = build_config(preset, config, overrides)
 
-    from qllmft.cli.console import ConsoleReporter, result_table
+    from qllmft.cli.run_progress import ConsoleReporter, result_table
     from qllmft.run import run_experiment
 
-    console = Console(stderr=True) if json else Console()
+    console = PlainConsole(stderr=json)
     outcome = run_experiment(run_config, out, ConsoleReporter(console))
     folder = outcome.folder
     if outcome.record is None:
-        console.print(
+        say(
             f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is in "
             f"{folder.model_folder}; the same command goes on from the last checkpoint.",
-            soft_wrap=True,
+            console,
         )
         raise typer.Exit(130)
     from qllmft.report import write_report
@@ -124,5 +124,5 @@ def train(
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
         return
     console.print(result_table(outcome.record))
-    console.print(f"The report is {page}.", soft_wrap=True)
-    console.print(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", soft_wrap=True)
+    say(f"The report is {page}.", console)
+    say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)

@@ -48,7 +48,7 @@ def test_the_table_says_the_same(run, cli):
     assert f"(95 % interval {low:.1f} to {high:.1f} %)" in text
     assert "Confusion matrix: rows are the true label, columns the predicted." in text
     for name, row in zip(found["labels"], found["confusion"], strict=True):
-        assert f"│ {name} │ {row[0]:>8} │ {row[1]:>8} │" in output
+        assert f"{name} {row[0]} {row[1]}" in text
 
 
 def test_embeddings_of_the_test_set_come_from_the_cache(run, cli, no_work):
