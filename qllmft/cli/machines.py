@@ -43,16 +43,18 @@ class Action(StrEnum):
 
 
 def jobs(
-    action: Annotated[Action, typer.Argument(help="list, wait for all that are under way, or cancel them.")],
-    run: Annotated[Path | None, typer.Argument(help="A run's folder, whose ledger is meant.")] = None,
+    action: Annotated[
+        Action, typer.Argument(help="What to do: list the jobs, wait for all that are under way, or cancel them.")
+    ],
+    run: Annotated[Path | None, typer.Argument(help="Folder of the run whose jobs are meant.")] = None,
     ledger: Annotated[Path | None, typer.Option(help="Folder of the ledger, instead of a run.")] = None,
     server: Annotated[bool, typer.Option("--server", help="List the jobs that the server knows.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Of --server: at most so many.")] = 25,
+    limit: Annotated[int, typer.Option(min=1, help="Most jobs that --server lists.")] = 25,
     token_file: Annotated[Path | None, typer.Option(help="File that holds the API key.")] = None,
     url: Annotated[str | None, typer.Option(help="Address of the API.", show_default="the environment's")] = None,
     json: Json = False,
 ) -> None:
-    """Paid jobs, from the ledger of a run: list them, wait for them, cancel them."""
+    """List paid jobs from the ledger of a run, wait for them, or cancel them."""
     from json import dumps
 
     from qllmft_backends.ionq import IonQConnection, cancel_ledger, ledger_jobs, server_jobs, wait
@@ -88,13 +90,15 @@ def jobs(
 
 
 def ionq_sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8765,
-    noise: Annotated[str, typer.Option(help="Of the pretended machines: ideal, forte-1, aria-1, aria-2.")] = "forte-1",
-    seed: Annotated[int, typer.Option(min=0, help="Of the shots.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the service; 0: any free one.")] = 8765,
+    noise: Annotated[
+        str, typer.Option(help="Noise of the pretended machines: ideal, forte-1, aria-1, aria-2.")
+    ] = "forte-1",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random shots.")] = 0,
     latency: Annotated[float, typer.Option(min=0.0, help="Seconds that a job stays in each state.")] = 0.5,
-    state_file: Annotated[Path | None, typer.Option(help="Keep the jobs across restarts.")] = None,
+    state_file: Annotated[Path | None, typer.Option(help="File that keeps the jobs across restarts.")] = None,
 ) -> None:
-    """A pretended IonQ service on this machine, to try everything with no account; it says so in every answer."""
+    """Serve a pretended IonQ service on this machine, to try everything with no account; every answer says so."""
     from qllmft_backends.ionq.sandbox.command import serve
     from qllmft_backends.ionq.sandbox.simulator import NOISE
 
