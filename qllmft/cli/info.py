@@ -10,10 +10,11 @@ from rich.console import Console
 
 from qllmft.cli.console import plain_table
 from qllmft.cli.options import Json
-from qllmft.config import ModelConfig, RunConfig
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from qllmft.config import ModelConfig, RunConfig
 
 PAPER_DIMENSION = 768
 

@@ -210,7 +210,7 @@ def _finish(book: StudyBook, folder: Path, console: Console, reporter: ConsoleSw
 
 def _search_rival(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
     from qllmft.cli import sweep_progress as shown
-    from qllmft.cli.console import ConsoleReporter
+    from qllmft.cli.run_progress import ConsoleReporter
     from qllmft.experiments.search.rival import search_rival
     from qllmft.presets import load_preset
 

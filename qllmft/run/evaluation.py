@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qllmft.config import DataConfig
+from qllmft.config import EMBEDDED, DataConfig
 from qllmft.data import Corpus, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
+from qllmft.files import found_beside
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
 from qllmft.run.measurement import Agreement, compare, shots_of
@@ -102,12 +104,61 @@ def evaluate_run(
     Raises:
         UserError: where model and data do not fit together.
     """
-    reporter = reporter or Reporter()
     predictor = Predictor.load(run, backend)
+    question = _read(run, predictor, data, split, subset)
+    vectors = _embed(predictor, question, reporter)
+    agreement = None
+    if backend is None:
+        predicted = predictor.probabilities(vectors).argmax(axis=1)
+    else:
+        measured = predictor.measure(vectors)
+        predicted = measured.probabilities.argmax(axis=1)
+        agreement = compare(measured, predictor.exact(vectors), shots_of(backend))
+    k = len(predictor.model.label_names)
+    confusion = np.bincount(question.labels * k + predicted, minlength=k * k).reshape(k, k)
+    name = backend.name if backend else None
+    return Evaluation(question.source, predictor.model.label_names, confusion.tolist(), name, agreement)
+
+
+def estimate_run(
+    run: Path,
+    data: DataConfig | None = None,
+    split: str | None = None,
+    reporter: Reporter | None = None,
+    *,
+    backend: Backend,
+    subset: Subset | None = None,
+) -> object:
+    """What `evaluate_run` would send to ``backend``, and its price; nothing is sent.
+
+    Raises:
+        UserError: where model and data do not fit together.
+    """
+    predictor = Predictor.load(run, backend)
+    return predictor.estimate(_embed(predictor, _read(run, predictor, data, split, subset), reporter))
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Texts to evaluate on; their labels are indices into the model's label names."""
+
+    source: str
+    table: Table
+    labels: NDArray[np.int64]
+
+
+def _read(
+    run: Path, predictor: Predictor, data: DataConfig | None, split: str | None, subset: Subset | None
+) -> _Question:
+    """The texts that `evaluate_run` is asked for."""
     if data is None:
-        config = RunFolder(run).read_config()
-        corpus = read_corpus(config.data)
-        result = RunFolder(run).read_result()
+        folder = RunFolder(run)
+        config = folder.read_config()
+        given = config.data
+        if given.source != EMBEDDED:
+            given = given.model_copy(update={"source": found_beside(given.source, run)})
+        corpus = read_corpus(given)
+        result = folder.read_result()
         if result and result.data.fingerprint != corpus.fingerprint:  # texts that it learned from may be in it
             raise UserError(
                 f"{corpus.source} has changed since the run, so the run's test set cannot be told from what it learned "
@@ -119,21 +170,14 @@ def evaluate_run(
         table, source = _chosen(corpus, split)
     if subset is not None:
         table, source = subset.of(table), f"{source}, {subset}"
-    labels = _labels_of_model(corpus, table, predictor.model.label_names)
-    identity, (examples,) = embed_tables({"": table}, predictor.model.body, reporter)
-    vectors = examples.x.numpy()
+    return _Question(source, table, _labels_of_model(corpus, table, predictor.model.label_names))
+
+
+def _embed(predictor: Predictor, question: _Question, reporter: Reporter | None) -> NDArray[np.float32]:
+    """Embeddings (N, D) of the texts by the model's body."""
+    identity, (examples,) = embed_tables({"": question.table}, predictor.model.body, reporter or Reporter())
     predictor.check_body(identity)
-    agreement = None
-    if backend is None:
-        predicted = predictor.probabilities(vectors).argmax(axis=1)
-    else:
-        measured = predictor.measure(vectors)
-        predicted = measured.probabilities.argmax(axis=1)
-        agreement = compare(measured, predictor.exact(vectors), shots_of(backend))
-    k = len(predictor.model.label_names)
-    confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
-    name = backend.name if backend else None
-    return Evaluation(source, predictor.model.label_names, confusion.tolist(), name, agreement)
+    return examples.x.numpy()
 
 
 def _chosen(corpus: Corpus, split: str | None) -> tuple[Table, str]:
@@ -148,9 +192,7 @@ def _chosen(corpus: Corpus, split: str | None) -> tuple[Table, str]:
     return corpus.splits[name], f"{corpus.source}, split {name}"
 
 
-def _labels_of_model(
-    corpus: Corpus, table: Table, names: tuple[str, ...]
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _labels_of_model(corpus: Corpus, table: Table, names: tuple[str, ...]) -> NDArray[np.int64]:
     """The table's labels as indices into the model's label names."""
     unknown = sorted(set(corpus.label_names) - set(names))
     if unknown:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import small_job
 import tomli_w
+from small_texts import write_reviews
 
 from qllmft.config import DataConfig
 from qllmft.run import Predictor
@@ -48,7 +49,7 @@ def test_the_table_says_the_same(run, cli):
     assert f"(95 % interval {low:.1f} to {high:.1f} %)" in text
     assert "Confusion matrix: rows are the true label, columns the predicted." in text
     for name, row in zip(found["labels"], found["confusion"], strict=True):
-        assert f"│ {name} │ {row[0]:>8} │ {row[1]:>8} │" in output
+        assert f"{name} {row[0]} {row[1]}" in text
 
 
 def test_embeddings_of_the_test_set_come_from_the_cache(run, cli, no_work):
@@ -91,7 +92,7 @@ def test_columns_of_other_texts_are_chosen_by_name(run, cli, other):
 @pytest.mark.parametrize(("split", "total"), [(None, 6), ("test", 6), ("train", 4), ("validation", 2)])
 def test_a_split_of_a_folder_is_chosen_by_name(run, cli, tmp_path, split, total):
     for name, n in (("train", 2), ("dev", 1), ("test", 3)):
-        small_job.write_reviews(tmp_path / f"{name}.tsv", n)
+        write_reviews(tmp_path / f"{name}.tsv", n)
     options = ["--split", split] if split else []
     found = json.loads(cli("evaluate", run.path, "--data", tmp_path, *options, "--json")[0])
     assert found["accuracy"]["total"] == total
@@ -106,3 +107,20 @@ def test_labels_in_another_order_are_told_apart_by_name(run, cli, tmp_path):
     found = json.loads(cli("evaluate", run.path, "--data", file, "--json")[0])
     assert found["labels"] == ["negative", "positive"]
     assert found["confusion"] == [[1, 0], [0, 1]]
+
+
+def test_a_run_on_relative_paths_is_evaluated_from_any_folder(run, cli, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    work.mkdir()
+    shutil.copytree(run.body, work / "body")
+    shutil.copyfile(run.data, work / "reviews.tsv")
+    monkeypatch.chdir(work)
+    cli(*small_job.arguments("reviews.tsv", "body", "runs/mine"), "--epochs", 1, "--no-rivals")
+    here = json.loads(cli("evaluate", "runs/mine", "--json")[0])
+    monkeypatch.chdir(work / "runs")
+    assert json.loads(cli("evaluate", "mine", "--json")[0])["confusion"] == here["confusion"]
+    monkeypatch.chdir(tmp_path)
+    there = json.loads(cli("evaluate", work / "runs" / "mine", "--json")[0])
+    assert there["confusion"] == here["confusion"]
+    assert there["source"] == f"{work / 'reviews.tsv'} (the run's test set)"
+    assert cli("predict", work / "runs" / "mine", "a good film")[0]
