@@ -8,7 +8,7 @@ from tiny_studies import SETTINGS, STUDY, embed_by_hash, write_texts
 
 from qllmft.experiments.compare import run_study
 from qllmft.report import finish_study
-from qllmft.run import experiment
+from qllmft.run import vectors
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
 
@@ -23,7 +23,7 @@ def one_torch_thread():
 
 @pytest.fixture(autouse=True)
 def body(monkeypatch):
-    monkeypatch.setattr(experiment, "embed", embed_by_hash)
+    monkeypatch.setattr(vectors, "embed", embed_by_hash)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def finished(tmp_path_factory):
     """(folder, record, page) of the tiny study."""
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "embed", embed_by_hash)
+        patch.setattr(vectors, "embed", embed_by_hash)
         settings = {**SETTINGS, "data.source": str(write_texts(folder / "texts.tsv"))}
         record = run_study(STUDY, folder, settings, "qllmft study tiny --data <texts>")
         return folder, record, finish_study(folder, record)

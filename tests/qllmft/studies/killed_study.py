@@ -13,7 +13,7 @@ import torch
 from tiny_studies import SETTINGS, STUDY, embed_by_hash
 
 from qllmft.experiments.compare import StudyReporter, run_study
-from qllmft.run import experiment
+from qllmft.run import vectors
 from qllmft.training import loop
 
 
@@ -46,6 +46,6 @@ if __name__ == "__main__":
     texts, out, *where = sys.argv[1:]
     torch.set_num_threads(1)
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
-    experiment.embed = embed_by_hash
+    vectors.embed = embed_by_hash
     command = "qllmft study tiny --data <texts>"
     run_study(STUDY, Path(out), {**SETTINGS, "data.source": texts}, command, StandStill(*where))

@@ -9,7 +9,7 @@ from small_sweeps import settings
 from qllmft.config import RunConfig
 from qllmft.experiments.search.trials import run_trial
 from qllmft.presets import load_preset
-from qllmft.run import Reporter, RunFolder, experiment, load_model, run_experiment
+from qllmft.run import Reporter, RunFolder, load_model, run_experiment, vectors
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def config(texts, tiny_body) -> RunConfig:
 def embedded(monkeypatch):
     """How many texts each call of `embed` was given."""
     calls = []
-    original = experiment.embed
+    original = vectors.embed
 
     def counted(texts, *arguments, **options):
         calls.append(len(texts))
         return original(texts, *arguments, **options)
 
-    monkeypatch.setattr(experiment, "embed", counted)
+    monkeypatch.setattr(vectors, "embed", counted)
     return calls
 
 
@@ -73,7 +73,7 @@ def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monk
         raise AssertionError("an epoch was trained")
 
     with monkeypatch.context() as patch:
-        patch.setattr("qllmft.training.loop._train_epoch", forbidden)
+        patch.setattr("qllmft.training.loop.Training.epoch", forbidden)
         tested = run_trial(config, tmp_path / "a", read_test=True)
     assert tested.test is not None
     assert tested.test.total == 40
