@@ -75,7 +75,6 @@ def study(
     from qllmft.cli.study_progress import StudyConsole
     from qllmft.experiments.compare import run_study, verdict
     from qllmft.report import finish_study
-    from qllmft.report import study_noise as noise
 
     plan = _plan(kind, preset, quick=quick, seeds=seeds)
     named = {"data.source": data, "body.model": body, "train.epochs": epochs}
@@ -96,7 +95,10 @@ def study(
         raise typer.Exit(130) from None
     page = finish_study(folder, record)
     if kind is Kind.NOISE:
-        noise.draw(record, folder / "noise.svg")
+        from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
+        from qllmft.report.style import save_figure
+
+        save_figure(draw_accuracy(noise_figure(record)), folder / "noise.svg")
     console.print(study_table(record))
     console.print(verdict(record), markup=False, highlight=False)
     console.print(f"\nThe report is {page}; every comparison is in {folder / 'table.md'}.", soft_wrap=True)

@@ -11,13 +11,13 @@ import torch
 from qiskit import ClassicalRegister, QuantumCircuit
 from torch import Tensor
 
-from qllmft.description import encoder_template
 from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_json
 from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
 from qllmft.run.model_store import StoredModel, load_model
 from qllmft.run.predictor import Predictor
+from qllmft.templates import encoder_template
 from qllmft_circuits import (
     data_parameters,
     draw_svg,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qllmft.experiments.compare.plan import Classical, Published, Row, Side, Study
-from qllmft.paper import published
+from qllmft.published import published
 
 QUICK_EPOCHS = 40  # on 435 texts validation accuracy has passed its peak by then, at epochs 5 to 30
 

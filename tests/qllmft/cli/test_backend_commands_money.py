@@ -70,20 +70,15 @@ def test_a_dry_run_of_an_evaluation_too(job):
 
 
 def test_with_yes_the_price_is_said_before_anything_is_sent(job):
-    from qllmft_backends.ionq.backend import IonQForte
-
-    if not hasattr(IonQForte, "announce"):
-        pytest.skip("the backends of this version announce no price")
     _, messages = job.predict("--yes", "--limit", 4)
     assert messages.index(announced(4, 2)) < messages.index("job ")
     assert announced(4, 2) not in job.predict("--yes", "--limit", 4)[1], "nothing is sent again"
 
 
-def test_a_dry_run_without_a_key_still_counts(job, monkeypatch):
+def test_a_dry_run_without_a_key_says_why_there_is_no_price(job, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    output, _ = job.predict("--dry-run")
-    assert "7 circuits to send in 3 jobs" in output
-    assert "estimated price: unknown (no price: there is no IonQ API key. Nothing was sent. Set one of" in output
+    _, messages = job.predict("--dry-run", code=2)
+    assert "no price: there is no IonQ API key. Nothing was sent. Set one of" in messages
     assert job.till["requests"] == {}
 
 

@@ -1,4 +1,4 @@
-"""Every run of these tests: a body that loads nothing, one thread for torch, whose threads would only wait."""
+"""Every run of these tests: a body that loads nothing."""
 
 from pathlib import Path
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qllmft.description import describe, encoder_template, head_template
+from qllmft.description import describe
 from qllmft.energy import gpu_energy_kj, qpu_energy_kj
 from qllmft.presets import Preset
 from qllmft.published import published
+from qllmft.templates import encoder_template, head_template
 from qllmft_circuits import CircuitCounts, count
 
 CLASSES = 2
@@ -41,16 +42,16 @@ def preset_parameters(preset: Preset, dimension: int | None = None) -> int | Non
         dimension: D; the paper's 768 where None.
     """
     dimension = dimension or published().dimension
-    if preset.row is None:
+    if preset.rival is None:
         return int(describe(preset.config().model, dimension, CLASSES)["parameters"])
-    return dimension + 1 if preset.row == LOGISTIC_REGRESSION else None
+    return dimension + 1 if preset.rival == LOGISTIC_REGRESSION else None
 
 
 def preset_counts(preset: Preset, dimension: int | None = None) -> PresetCounts:
     """All counts of a preset."""
     model = preset.config().model
     parameters = preset_parameters(preset, dimension)
-    if preset.row is not None:  # the head beside it is not what is meant
+    if preset.rival is not None:  # the head beside it is not what is meant
         return PresetCounts(parameters, None, None, 0, None, None)
     head, encoder = head_template(model), encoder_template(model)
     gates = None if head is None else count(head)

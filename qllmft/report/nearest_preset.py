@@ -1,8 +1,7 @@
-"""A run's settings for people: what is unusual about them first, and the command that runs them again."""
+"""A run's settings beside those of the preset nearest to it, and the command that runs them again."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from typing import Any
@@ -78,11 +77,6 @@ def describe_settings(config: RunConfig) -> Configuration:
     nearest = min(presets, key=distance)
     theirs = presets[nearest]
     names = [*settings, *(name for name in theirs if name not in settings)]
-    rows = [Setting(name, settings.get(name), theirs.get(name)) for name in names]
-    rows.sort(key=lambda row: not row.differs)  # stable: the configuration's order within both groups
-    return Configuration(nearest, load_preset(nearest).title, tuple(rows))
-
-
-def shown(value: Any) -> str:
-    """A value for people."""
-    return "not set" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    listed = [Setting(name, settings.get(name), theirs.get(name)) for name in names]
+    listed.sort(key=lambda setting: not setting.differs)  # stable: the configuration's order within both groups
+    return Configuration(nearest, load_preset(nearest).title, tuple(listed))

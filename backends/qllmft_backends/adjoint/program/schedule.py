@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.program import Op, Program
+from qllmft_backends.adjoint.program.lowering import Op, Program
 
 L1_BYTES = 32 * 2**10  # what a run on small blocks may hold; two thirds of a usual first-level cache
 L2_BYTES = 512 * 2**10  # the same for the second level

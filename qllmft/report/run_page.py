@@ -1,4 +1,4 @@
-"""From a run's folder to `report.html`."""
+"""A run on one page: `report.html` in its folder, self-contained, for people."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from qllmft.description import describe, head_template
+from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.files import write_bytes
 from qllmft.report.curves import accuracy_svg, loss_svg
-from qllmft.report.settings import describe_settings, shown
-from qllmft.report.verdict import percent, verdict
+from qllmft.report.nearest_preset import describe_settings
+from qllmft.report.render import render
+from qllmft.report.verdict import verdict
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.predictions import TestPredictions
+from qllmft.templates import head_template
 from qllmft.training import EpochMetrics
 from qllmft_circuits import draw_text
 
@@ -69,62 +68,40 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
     configuration = describe_settings(config)
     selected = result.selected_epoch
     chosen = next((m for m in metrics if m.epoch == selected), None)
-    return (
-        page_environment()
-        .get_template("page.html.j2")
-        .render(
-            verdict=verdict(models),
-            result=result,
-            body=str(result.body),
-            select=config.train.select,
-            models=models,
-            bars=_bars(models),
-            sizes=sizes,
-            configuration=configuration,
-            parts=describe(config.model, result.body.dimension, len(result.data.labels)),
-            loss=Markup(loss_svg(metrics, selected)) if metrics else None,  # noqa: S704 -- our own SVG of numbers
-            accuracy=Markup(accuracy_svg(metrics, selected)) if metrics else None,  # noqa: S704
-            epochs=metrics[-1].epoch if metrics else 0,
-            chosen=chosen,
-            circuit=draw_text(circuit, fold=False) if circuit is not None else None,
-            answers=answers,
-            confusion=_confusion(answers, result.head.name) if answers else None,
-            mistaken=int((answers.answers[result.head.name] != answers.labels).sum()) if answers else 0,
-            config_toml=folder.config_file.read_text(encoding="utf-8"),
-        )
+    return render(
+        "qllmft.report",
+        "run.html.j2",
+        verdict=verdict(models),
+        result=result,
+        body=str(result.body),
+        select=config.train.select,
+        models=models,
+        bars=_bars(models),
+        sizes=sizes,
+        configuration=configuration,
+        parts=describe(config.model, result.body.dimension, len(result.data.labels)),
+        loss=loss_svg(metrics, selected) if metrics else None,
+        accuracy=accuracy_svg(metrics, selected) if metrics else None,
+        epochs=metrics[-1].epoch if metrics else 0,
+        chosen=chosen,
+        circuit=draw_text(circuit, fold=False) if circuit is not None else None,
+        answers=answers,
+        confusion=_confusion(answers, result.head.name) if answers else None,
+        mistaken=int((answers.answers[result.head.name] != answers.labels).sum()) if answers else 0,
+        config_toml=folder.config_file.read_text(encoding="utf-8"),
     )
-
-
-def page_environment() -> Environment:
-    """Templates of this package, with the filters ``percent`` and ``shown``; what is put in is escaped."""
-    environment = Environment(
-        loader=PackageLoader("qllmft.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "shown": shown}
-    return environment
 
 
 def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
     """Each model's test accuracy and interval as places on a line of length 100, one scale for all."""
-    low = min(m.tested.interval[0] for m in models)
-    high = max(m.tested.interval[1] for m in models)
-    width = (high - low) or 1.0
+    least = min(m.tested.interval[0] for m in models)
+    width = (max(m.tested.interval[1] for m in models) - least) or 1.0
 
     def place(share: float) -> float:
-        return float(round(4 + 92 * (share - low) / width, 1))
+        return float(round(4 + 92 * (share - least) / width, 1))
 
-    return [
-        {
-            "low": place(m.tested.interval[0]),
-            "at": place(m.tested.value),
-            "high": place(m.tested.interval[1]),
-        }
-        for m in models
-    ]
+    ends = [(*m.tested.interval, m.tested.value) for m in models]
+    return [{"low": place(low), "at": place(value), "high": place(high)} for low, high, value in ends]
 
 
 def _confusion(answers: TestPredictions, model: str) -> list[dict[str, Any]]:

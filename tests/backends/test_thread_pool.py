@@ -1,4 +1,4 @@
-"""Compiled jobs over threads: every chunk once, nobody waited for who has not begun, helpers that sleep and wake."""
+"""Compiled jobs over threads: every chunk once, nobody waited for who has not begun, workers that sleep and wake."""
 
 import os
 import subprocess
@@ -11,10 +11,19 @@ import pytest
 from numba import carray, cfunc, njit, types
 from reference_circuits import reuploading
 
-from qllmft_backends.adjoint import AdjointEngine, lower, team
-from qllmft_backends.adjoint.compiled.sharing import BOARD, COUNT, DONE, WORD, all_done, job_number, serve, share
-
-TURNS = 1000
+from qllmft_backends.adjoint import AdjointEngine, lower, thread_pool
+from qllmft_backends.adjoint.compiled import work_queue
+from qllmft_backends.adjoint.compiled.work_queue import (
+    ARGUMENTS,
+    CLAIMS,
+    COUNT,
+    DONE,
+    FUNCTION,
+    QUEUE_WORDS,
+    all_done,
+    job_number,
+    serve,
+)
 
 
 @cfunc(types.void(types.voidptr, types.int64))
@@ -47,10 +56,14 @@ def take_time(arguments, chunk):
         work[chunk] = 0
 
 
+def run(function, arguments, count, queue, spins):
+    return work_queue.run(queue, function.address, arguments, count, spins)
+
+
 @pytest.fixture(autouse=True)
 def asked_anew():
     yield
-    team._thread_count.cache_clear()
+    thread_pool._thread_count.cache_clear()
 
 
 @pytest.fixture
@@ -64,7 +77,9 @@ def test_every_chunk_is_done_once(count, threads, monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", threads)
     visits = np.zeros(100, np.int64)
     for _ in range(50):
-        team.run_job(count, lambda board, turns: share(board, count_visits.address, visits, count, turns))
+        thread_pool.run_job(
+            count, lambda queue, spins: work_queue.run(queue, count_visits.address, visits, count, spins)
+        )
     assert visits[:count].tolist() == [50] * count
     assert not visits[count:].any()
 
@@ -72,49 +87,49 @@ def test_every_chunk_is_done_once(count, threads, monkeypatch):
 def test_the_caller_works_from_below_and_a_helper_from_above():
     order = np.full(100, -1, np.int64)
     order[99] = 0
-    board = np.zeros(BOARD, np.int64)
-    assert share(board, note_order.address, order, 5, 0)
+    queue = np.zeros(QUEUE_WORDS, np.int64)
+    assert work_queue.run(queue, note_order.address, order, 5, 0)
     assert order[:5].tolist() == [0, 1, 2, 3, 4]
     order[99] = 0
-    board[WORD], board[DONE] = (job_number(board) + 1) << 44 | 5, 0  # a job put there, on which no caller works
-    serve(board, 0, job_number(board) - 1, 1, 1)
+    queue[CLAIMS], queue[DONE] = (job_number(queue) + 1) << 44 | 5, 0  # a job put there, on which no caller works
+    serve(queue, 0, job_number(queue) - 1, 1, 1)
     assert order[:5].tolist() == [4, 3, 2, 1, 0]
-    assert all_done(board, 5)
+    assert all_done(queue, 5)
 
 
 def test_a_late_helper_takes_nothing_of_a_job_that_is_over():
     visits = np.zeros(100, np.int64)
-    board = np.zeros(BOARD, np.int64)
-    assert share(board, count_visits.address, visits, 3, 0)
-    assert serve(board, 0, 0, 5, 10) == job_number(board)
+    queue = np.zeros(QUEUE_WORDS, np.int64)
+    assert work_queue.run(queue, count_visits.address, visits, 3, 0)
+    assert serve(queue, 0, 0, 5, 10) == job_number(queue)
     assert visits.sum() == 3
 
 
 def test_a_helper_leaves_a_job_alone_that_has_no_chunk_for_it():
     visits = np.zeros(100, np.int64)
-    board = np.zeros(BOARD, np.int64)
-    board[16], board[17], board[COUNT] = count_visits.address, visits.ctypes.data, 2
-    board[WORD] = 1 << 44 | 2
-    serve(board, 1, 0, 1, 1)
+    queue = np.zeros(QUEUE_WORDS, np.int64)
+    queue[FUNCTION], queue[ARGUMENTS], queue[COUNT] = count_visits.address, visits.ctypes.data, 2
+    queue[CLAIMS] = 1 << 44 | 2
+    serve(queue, 1, 0, 1, 1)
     assert visits.sum() == 0
-    serve(board, 0, 0, 1, 1)
+    serve(queue, 0, 0, 1, 1)
     assert visits.sum() == 2
 
 
-def test_a_caller_whose_team_is_busy_does_its_job_alone(two_threads):
+def test_a_caller_whose_pool_is_busy_does_its_job_alone(two_threads):
     visits = np.zeros(100, np.int64)
-    boards = []
+    queues = []
 
-    def job(board, turns):
-        boards.append(board)
-        return share(board, count_visits.address, visits, 4, turns)
+    def job(queue, spins):
+        queues.append(queue)
+        return work_queue.run(queue, count_visits.address, visits, 4, spins)
 
-    busy = team._team(os.getpid(), 1)
+    busy = thread_pool._pool(os.getpid(), 1)
     with busy.lock:
-        team.run_job(4, job)
-    team.run_job(4, job)
-    assert boards[0] is not busy.board
-    assert boards[1] is busy.board
+        thread_pool.run_job(4, job)
+    thread_pool.run_job(4, job)
+    assert queues[0] is not busy.queue
+    assert queues[1] is busy.queue
     assert visits[:4].tolist() == [2, 2, 2, 2]
 
 
@@ -122,22 +137,24 @@ def test_two_threads_take_part_and_a_sleeping_helper_wakes(two_threads):
     """A long chunk each: with one thread working they would take twice as much of its own time."""
     work = np.zeros(100, np.int64)
 
-    def job(board, turns):
-        return share(board, take_time.address, work, 2, turns)
+    def job(queue, spins):
+        return work_queue.run(queue, take_time.address, work, 2, spins)
 
     work[:2] = 1000
-    team.run_job(2, job)
+    thread_pool.run_job(2, job)
     helped = 0
     for _ in range(20):
-        time.sleep(0.01)  # longer than a helper stays awake
-        assert all(helper._asleep for helper in team._team(os.getpid(), 1).helpers)
+        until = time.monotonic() + 10
+        while not all(worker._asleep for worker in thread_pool._pool(os.getpid(), 1).workers):
+            assert time.monotonic() < until, "workers still spin, long after a worker may"
+            time.sleep(0.01)
         work[:2] = 3_000_000
         before = time.thread_time()
-        team.run_job(2, job)
+        thread_pool.run_job(2, job)
         both = time.thread_time() - before
         work[:1] = 3_000_000
         before = time.thread_time()
-        share(np.zeros(BOARD, np.int64), take_time.address, work, 1, 0)
+        work_queue.run(np.zeros(QUEUE_WORDS, np.int64), take_time.address, work, 1, 0)
         one = time.thread_time() - before
         assert not work.any()
         helped += both < 1.6 * one
@@ -147,18 +164,18 @@ def test_two_threads_take_part_and_a_sleeping_helper_wakes(two_threads):
 def test_an_interrupt_waits_for_chunks_that_helpers_have_begun(two_threads, monkeypatch):
     answers = iter([False, False, True])
     asked, interrupts = [], [KeyboardInterrupt]
-    monkeypatch.setattr(team, "all_done", lambda board, count: asked.append(count) or next(answers))
+    monkeypatch.setattr(thread_pool, "all_done", lambda queue, count: asked.append(count) or next(answers))
 
     def interrupted(seconds):
         if asked and interrupts:
             raise interrupts.pop()
 
-    monkeypatch.setattr(team.time, "sleep", interrupted)
+    monkeypatch.setattr(thread_pool.time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        team.run_job(2, lambda board, turns: False)
+        thread_pool.run_job(2, lambda queue, spins: False)
     assert len(asked) == 3
-    assert team._team(os.getpid(), 1).lock.acquire(blocking=False)
-    team._team(os.getpid(), 1).lock.release()
+    assert thread_pool._pool(os.getpid(), 1).lock.acquire(blocking=False)
+    thread_pool._pool(os.getpid(), 1).lock.release()
 
 
 def test_many_threads_may_call_at_once(two_threads):
@@ -200,7 +217,7 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_has_a_team_of_its_own():
+def test_a_forked_child_has_a_pool_of_its_own():
     environment = os.environ | {"QLLMFT_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", FORK], env=environment, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
@@ -209,32 +226,32 @@ def test_a_forked_child_has_a_team_of_its_own():
 @pytest.mark.parametrize(("text", "threads"), [("1", 1), ("3", 3), ("16", 16)])
 def test_the_environment_sets_the_number_of_threads(text, threads, monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", text)
-    assert team.thread_count() == threads
+    assert thread_pool.thread_count() == threads
 
 
 @pytest.mark.parametrize("text", [None, ""])
 def test_otherwise_it_is_the_processors_that_this_process_may_run_on(text, monkeypatch):
-    monkeypatch.setattr(team.os, "sched_getaffinity", lambda pid: {2, 5, 7}, raising=False)
-    team._thread_count.cache_clear()
+    monkeypatch.setattr(thread_pool.os, "sched_getaffinity", lambda pid: {2, 5, 7}, raising=False)
+    thread_pool._thread_count.cache_clear()
     monkeypatch.delenv("QLLMFT_THREADS", raising=False)
     if text is not None:
         monkeypatch.setenv("QLLMFT_THREADS", text)
-    assert team.thread_count() == 3
+    assert thread_pool.thread_count() == 3
 
 
 def test_a_system_without_affinities_counts_all_its_processors(monkeypatch):
     monkeypatch.delenv("QLLMFT_THREADS", raising=False)
-    monkeypatch.delattr(team.os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(team.os, "cpu_count", lambda: 6)
-    team._thread_count.cache_clear()
-    assert team.thread_count() == 6
-    monkeypatch.setattr(team.os, "cpu_count", lambda: None)
-    team._thread_count.cache_clear()
-    assert team.thread_count() == 1
+    monkeypatch.delattr(thread_pool.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(thread_pool.os, "cpu_count", lambda: 6)
+    thread_pool._thread_count.cache_clear()
+    assert thread_pool.thread_count() == 6
+    monkeypatch.setattr(thread_pool.os, "cpu_count", lambda: None)
+    thread_pool._thread_count.cache_clear()
+    assert thread_pool.thread_count() == 1
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²"])
 def test_a_bad_number_of_threads_is_refused_with_the_remedy(text, monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", text)
     with pytest.raises(ValueError, match=f"QLLMFT_THREADS is '{text}', expected a positive whole number; unset it"):
-        team.run_job(2, lambda board, turns: True)
+        thread_pool.run_job(2, lambda queue, spins: True)

@@ -1,4 +1,4 @@
-"""Which records belong to an experiment of the paper, and what they say: mean and 95 % interval over the seeds.
+"""Which runs belong to an experiment of the paper, and what they say: mean and 95 % interval over the seeds.
 
 An experiment is a preset and perhaps settings on top. A run belongs to it where it differs in nothing but
 
@@ -46,9 +46,9 @@ class Experiment:
         return load_preset(self.preset).config(self.overrides)
 
     @property
-    def row(self) -> str | None:
-        """The model of a run's table that is meant; None: the head."""
-        return load_preset(self.preset).row
+    def rival(self) -> str | None:
+        """The rival of a run that is meant; None: the head."""
+        return load_preset(self.preset).rival
 
     def command(self, extra: str = "") -> str:
         """`qllmft train` that makes a run of it."""
@@ -57,8 +57,8 @@ class Experiment:
 
     def result_of(self, run: FinishedRun) -> ModelResult | None:
         """The model of a run that is a result of the experiment; None where it has none."""
-        if self.row is not None:  # a rival: whatever head was trained beside it
-            return run.record.model(self.row)
+        if self.rival is not None:  # whatever head was trained beside it
+            return run.record.model(self.rival)
         names = differing(run.config, self.config)
         prefixes = (*_CIRCUMSTANCES, *SWEPT, *_FREE)
         return run.record.head if all(name.startswith(prefixes) for name in names) else None
@@ -128,7 +128,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """What records say of one experiment under one set of circumstances.
+    """What runs say of one experiment under one set of circumstances.
 
     Attributes:
         experiment: which.
@@ -153,7 +153,7 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
         result = experiment.result_of(run)
         if result is None:
             continue
-        key = () if experiment.row is not None else _swept(run.config)
+        key = () if experiment.rival is not None else _swept(run.config)
         candidates = groups.setdefault(_circumstances(run, experiment), {})
         candidate = candidates.setdefault(key, Candidate(key, {}, {}))
         candidate.results.setdefault(run.config.seed, result)  # the same run in two folders counts once
@@ -180,7 +180,7 @@ def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
         drawn=tuple(sorted(drawn.items())),
         body=config.body.model,
         dimension=run.record.body.dimension,
-        training=("epochs", config.train.epochs) if experiment.row is None else ("grid", config.rivals.grid),
+        training=("epochs", config.train.epochs) if experiment.rival is None else ("grid", config.rivals.grid),
     )
 
 
