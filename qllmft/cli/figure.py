@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from qllmft.cli.console import PlainConsole
 from qllmft.cli.options import Json
 from qllmft.settings import parse_settings
 
@@ -67,7 +67,7 @@ def figure(
     if json:
         typer.echo(_as_json(data))
         return
-    console = Console()
+    console = PlainConsole()
     missing = getattr(data, "missing", ())
     if missing:
         listed = f"{missing} heads" if isinstance(missing, int) else ", ".join(missing)
