@@ -24,6 +24,18 @@ Data = Annotated[
 ]
 TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column of the texts.", show_default="text")]
 LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column of the labels.", show_default="label")]
+Protocol = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        help="paper: pool all texts, draw --per-label of each label (85 % training, 15 % validation), test on the "
+        "rest. given: the splits as they are.",
+        show_default="paper",
+    ),
+]
+PerLabel = Annotated[
+    int | None, typer.Option("--per-label", help="Texts drawn of each label.", show_default="256; 200 of 'reviews'")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Settings = Annotated[
     list[str] | None,

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from qllmft.cli import backend as choice
-from qllmft.cli.options import Data, Json, LabelColumn, Settings, TextColumn, build_config
+from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Settings, TextColumn, build_config
 from qllmft.settings import parse_settings
 
 
@@ -31,17 +31,8 @@ def train(
     data: Data = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="paper: pool all texts, draw --per-label of each label (85 % training, 15 % validation), test on the "
-            "rest. given: the splits as they are.",
-            show_default="paper",
-        ),
-    ] = None,
-    per_label: Annotated[
-        int | None, typer.Option(help="Texts drawn of each label.", show_default="256; 200 of 'reviews'")
-    ] = None,
+    protocol: Protocol = None,
+    per_label: PerLabel = None,
     body: Annotated[
         str | None,
         typer.Option(

@@ -1,6 +1,6 @@
 """The paper's numbers as data, and ours beside them from the records of runs."""
 
-from qllmft.experiments.records import Curve, FinishedRun, read_records, write_summary
+from qllmft.experiments.records import Curve, FinishedRun, read_finished_runs, write_finished_runs
 from qllmft.paper.measured import Candidate, Circumstances, Experiment, Measured, measure
 from qllmft.published import Paper, Published, published
 
@@ -15,6 +15,6 @@ __all__ = [
     "Published",
     "measure",
     "published",
-    "read_records",
-    "write_summary",
+    "read_finished_runs",
+    "write_finished_runs",
 ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from qllmft.paper import Experiment, measure, read_records
+from qllmft.paper import Experiment, measure, read_finished_runs
 from qllmft.statistics import MeanInterval
 
 
@@ -12,7 +12,7 @@ from qllmft.statistics import MeanInterval
 def measured(tmp_path):
     def ask(preset, **overrides):
         settings = {name.replace("__", "."): value for name, value in overrides.items()}
-        return measure(Experiment(preset, settings), read_records([tmp_path]))
+        return measure(Experiment(preset, settings), read_finished_runs([tmp_path]))
 
     return ask
 

@@ -1,33 +1,39 @@
-"""What a person sees of a study: one bar over all runs with the time left, one over the epochs of the running one."""
+"""What a person sees of many runs: one bar over all of them with the time left, one over the run at work."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from qllmft.cli.console import DRAWN_EVERY_S
-from qllmft.experiments.compare.work import StudyReporter
+from qllmft.experiments.queue import QueueReporter, Standing
 from qllmft.training import EpochMetrics
 
 
-def left(elapsed_s: float, done: float, total: float) -> str:
-    """Time left, in words, from the cost done in ``elapsed_s`` seconds; "" before anything is done."""
-    if done <= 0:
+def left_text(seconds: float | None) -> str:
+    """Time left in words; "" where it is not known."""
+    if seconds is None:
         return ""
-    minutes = elapsed_s * max(0.0, total - done) / done / 60
+    minutes = seconds / 60
     if minutes < 1:
         return "under a minute left"
     return f"about {minutes:.0f} min left" if minutes < 90 else f"about {minutes / 60:.1f} h left"
 
 
-class StudyConsole(StudyReporter):
-    """Two bars; a line a run where output is not a terminal. A context manager around the whole study."""
+class QueueConsole(QueueReporter):
+    """Two bars; a line at the beginning and at the end of each run where output is not a terminal.
+
+    A context manager around all runs. Several threads may report.
+
+    Args:
+        console: where to.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -43,9 +49,7 @@ class StudyConsole(StudyReporter):
         )
         self._all = self._progress.add_task("starting", total=None, fields="")
         self._one = self._progress.add_task("", total=None, fields="", visible=False)
-        self._runs = self._number = 0
-        self._done = self._skipped = self._cost = 0.0
-        self._started = time.monotonic()
+        self._standing: Standing | None = None
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -56,31 +60,40 @@ class StudyConsole(StudyReporter):
 
     def message(self, text: str) -> None:
         """One line."""
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def runs(self, total: int, finished: int, cost: float) -> None:
-        """The whole bar begins."""
-        self._runs, self._number, self._cost = total, finished, cost
-        self.message(f"{total} runs" + (f", {finished} of them finished already" if finished else ""))
-        self._started = time.monotonic()
+    def stands(self, standing: Standing) -> None:
+        """The upper bar moves; the first time a line says how many runs there are."""
+        if self._standing is None:
+            done = f", {standing.finished} of them finished already" if standing.finished else ""
+            self.message(f"{standing.runs} runs{done}")
+        self._standing = standing
+        self._progress.update(
+            self._all,
+            description=f"{standing.finished} of {standing.runs} runs",
+            total=1.0,
+            completed=standing.share,
+            fields=self._words(),
+        )
 
-    def run(self, label: str, seed: int) -> None:
-        """The next run."""
-        self._number += 1
-        self._progress.update(self._all, description=f"run {self._number} of {self._runs}")
-        self._progress.reset(self._one, description=f"{label}, seed {seed}", fields="", visible=True)
+    def run_begins(self, label: str) -> None:
+        """The lower bar begins again."""
+        self._progress.reset(self._one, description=escape(label), fields="", visible=True)
+        if not self._console.is_terminal and self._standing:
+            number = f"run {self._standing.finished + 1} of {self._standing.runs}: {label}"
+            self.message("; ".join(filter(None, [number, self._words()])))
+
+    def run_ends(self, label: str, validation: float) -> None:
+        """A line where output is not a terminal."""
         if not self._console.is_terminal:
-            words = [f"run {self._number} of {self._runs}: {label}, seed {seed}", self._time_left()]
-            self.message("; ".join(filter(None, words)))
+            self.message(f"{label}: validation {100 * validation:.2f} %")
 
-    def worked(self, cost: float, *, earlier: bool = False) -> None:
-        """The whole bar moves; what an earlier call did tells nothing of this one's speed."""
-        self._done += cost
-        self._skipped += cost if earlier else 0.0
-        self._progress.update(self._all, total=self._cost, completed=self._done, fields=self._time_left())
-
-    def _time_left(self) -> str:
-        return left(time.monotonic() - self._started, self._done - self._skipped, self._cost - self._skipped)
+    def _words(self) -> str:
+        if self._standing is None:
+            return ""
+        best = self._standing.best
+        words = [left_text(self._standing.seconds_left), "" if best is None else f"best {100 * best:.2f} %"]
+        return ", ".join(filter(None, words))
 
     @contextmanager
     def embedding(self, total: int, body: str) -> Iterator[Callable[[int], None]]:
@@ -92,7 +105,7 @@ class StudyConsole(StudyReporter):
     @contextmanager
     def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
         """The lower bar counts epochs."""
-        if done:
+        if 0 < done < epochs:
             self.message(f"continuing after epoch {done} of {epochs}")
         self._progress.update(self._one, total=epochs, completed=done)
 
