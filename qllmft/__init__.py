@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from qllmft.presets import load_preset, preset_names
     from qllmft.run import Predictor, run_experiment
 
+    __version__: str
+
 _HOME = {
     "Predictor": "qllmft.run",
     "QuantumEncoder": "qllmft.heads",
@@ -50,6 +52,13 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: torch takes seconds, ``qllmft --help`` must not wait for it."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("qllmft")
     if name not in _HOME:
         raise AttributeError(f"module 'qllmft' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, and the version."""
+    return ["__version__", *__all__]

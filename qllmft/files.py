@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tomllib
 from pathlib import Path
+from typing import Any
 
 
 def expanded(name: str) -> Path:
@@ -12,6 +15,47 @@ def expanded(name: str) -> Path:
         return Path(name).expanduser()
     except RuntimeError:
         return Path(name)
+
+
+def found_beside(name: str, folder: Path) -> str:
+    """A path that was given relative to a working directory, as it is found from this one.
+
+    Args:
+        name: the path, or what is no path, such as a name on the hub.
+        folder: what was written then, such as a run's folder.
+
+    Returns:
+        ``name`` where it is there, else the path of that name in the nearest folder around ``folder`` that has one;
+        ``name`` where none has.
+    """
+    path = expanded(name)
+    if path.is_absolute() or path.exists():
+        return name
+    return next((str(parent / path) for parent in folder.absolute().parents if (parent / path).exists()), name)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """A tree from TOML.
+
+    Raises:
+        ValueError: where it is not TOML, is nested too deeply, or holds an integer of thousands of digits.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def parse_json(text: str) -> Any:
+    """A value from JSON.
+
+    Raises:
+        ValueError: where it is not JSON, is nested too deeply, or holds an integer of thousands of digits.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qllmft.config import RunConfig
 from qllmft.errors import UserError
+from qllmft.files import parse_toml
+
+if TYPE_CHECKING:
+    from qllmft.config import RunConfig
 
 Tree = dict[str, Any]  # sections and values as in TOML
+
+MOST_SECTIONS = 8  # of a setting's name; the deepest of a configuration has three
+
+# options of backends that say where circuits are sent, whose key pays, and who agreed to how much
+COMMAND_LINE_ONLY = ("url", "token_file", "yes", "max_cost", "circuit_budget", "allow_paid_training")
 
 _EXAMPLES = {
     "--set": "--set train.lr=0.003",
@@ -43,9 +51,11 @@ def with_settings(tree: Tree, settings: Mapping[str, Any]) -> Tree:
     {'train': {'lr': 0.2, 'epochs': 5}, 'seed': 1}
 
     Raises:
-        UserError: where a name goes through a value as if it were a section.
+        UserError: where a name goes through a value as if it were a section, or has too many sections.
     """
     for name, value in settings.items():
+        if name.count(".") > MOST_SECTIONS:
+            raise UserError(f"setting {name[:40]!r}...: a name has {MOST_SECTIONS} sections at most.")
         tree = _with(tree, name.split("."), value, name)
     return tree
 
@@ -77,7 +87,7 @@ def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
     {'train.lr': 0.1, 'body.model': 'minilm', 'rivals.names': []}
 
     Raises:
-        UserError: for a pair without a name or an equals sign.
+        UserError: for a pair without a name or an equals sign, or a value that no configuration can hold.
     """
     settings = {}
     for pair in pairs:
@@ -85,10 +95,34 @@ def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
         if not separator or not name.strip():
             raise UserError(f"{option} got {pair!r}, expected NAME=VALUE, for instance {_EXAMPLES[option]}.")
         try:
-            settings[name.strip()] = tomllib.loads(f"value = {text}")["value"]
+            tree = parse_toml(f"value = {text}")
         except tomllib.TOMLDecodeError:
-            settings[name.strip()] = text
+            tree = {}
+        except ValueError as error:
+            raise UserError(f"{option} {name.strip()}: the value cannot be read: {error}.") from None
+        settings[name.strip()] = tree["value"] if tree.keys() == {"value"} else text
     return settings
+
+
+def check_no_consent(tree: Mapping[str, Any], origin: str) -> None:
+    """Make sure that a configuration, preset or plan neither sends circuits to an address nor agrees to a price.
+
+    Args:
+        tree: nested settings, as read from TOML.
+        origin: where they come from, for the error.
+
+    Raises:
+        UserError: names the options that are given on the command line or in the environment only.
+    """
+    section = tree.get("backend")
+    options = section.get("options") if isinstance(section, Mapping) else None
+    given = [name for name in COMMAND_LINE_ONLY if isinstance(options, Mapping) and name in options]
+    if given:
+        raise UserError(
+            f"{origin}: backend.options holds {', '.join(given)}. An address, a key, an agreement to a price and its "
+            "limits are not read from files: give them on the command line with --backend-option, or the address and "
+            "the key in the environment (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)."
+        )
 
 
 def setting_text(name: str, value: Any) -> str:

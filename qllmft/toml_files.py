@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from qllmft.errors import UserError
-from qllmft.files import expanded
-from qllmft.settings import flat
+from qllmft.files import expanded, parse_toml
+from qllmft.settings import check_no_consent, flat, with_settings
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -51,14 +51,20 @@ def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, An
         UserError: where there is no such file, or it is not TOML.
     """
     if not choice.endswith(".toml"):
-        return choice, tomllib.loads(read_named(package, choice, kind))
+        return choice, parse_toml(read_named(package, choice, kind))
     path = expanded(choice)
     try:
-        return path.stem, tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.stem, parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"the {kind} {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"the {kind} {path} is not TOML: {error}.") from error
+
+
+def check_settings(settings: Iterable[Mapping[str, Any]], origin: str) -> None:
+    """Make sure that settings of a file, by dotted names, agree to no price; see `check_no_consent`."""
+    for each in settings:
+        check_no_consent(with_settings({}, each), origin)
 
 
 def validated(model: type[Model], tree: dict[str, Any], origin: str) -> Model:

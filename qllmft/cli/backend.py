@@ -1,135 +1,169 @@
-"""Options about the backend, how they become one, and what is asked before money is spent."""
+"""The options about a backend that commands share, how they become one, and what is asked before money is spent."""
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.prompt import Confirm
-from rich.text import Text
 
+from qllmft.cli.console import PlainConsole, printable, say
 from qllmft.errors import UserError
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
     from qllmft_backends import Backend
 
-Name = Annotated[
-    str | None,
-    typer.Option("--backend", help="What runs the head's circuit; `qllmft backends` lists them.", show_default="exact"),
-]
-Shots = Annotated[int | None, typer.Option("--shots", min=1, help="Measurements of each circuit.")]
 Options = Annotated[
     list[str] | None,
     typer.Option("--backend-option", metavar="NAME=VALUE", help="Any option of the backend: noise=forte1."),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many texts.")]
-MaxCost = Annotated[
-    float | None, typer.Option("--max-cost", min=0.0, help="Refuse to send what would cost more, in the server's unit.")
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Send paid circuits without asking.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Compile, count and price; send nothing.")]
-Resume = Annotated[
-    bool,
-    typer.Option(
-        "--resume", help="Go on with an interrupted call: what its ledger holds is collected, never paid again."
-    ),
-]
-LedgerFolder = Annotated[
-    Path | None,
-    typer.Option("--ledger", help="Folder of the record of paid jobs.", show_default="ledger, in the run's folder"),
-]
-TokenFile = Annotated[
-    Path | None, typer.Option("--token-file", help="File that holds the API key.", show_default="the environment's key")
-]
 
 
-def make_backend(
-    name: str | None,
-    *,
-    shots: int | None = None,
-    options: list[str] | None = None,
-    ledger: Path | None = None,
-    max_cost: float | None = None,
-    yes: bool = False,
-    token_file: Path | None = None,
-) -> Backend | None:
-    """The backend of a command; None where none was named.
+@dataclass(frozen=True)
+class BackendOptions:
+    """The options of `qllmft predict` and `qllmft evaluate` about the backend that runs the head's circuit."""
 
-    Raises:
-        UserError: for options of a backend where none was named.
-        BackendError: for a name or an option that does not exist; lists those that do.
-    """
-    given: dict[str, Any] = {
-        "shots": shots,
-        "max_cost": max_cost,
-        "yes": yes or None,
-        "token_file": token_file,
-        **parse_settings(options or [], "--backend-option"),
-    }
-    given = {key: value for key, value in given.items() if value is not None}
-    if name is None:
-        if given:
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend", help="What runs the head's circuit; `qllmft backends` lists them.", show_default="exact"
+        ),
+    ] = None
+    shots: Annotated[int | None, typer.Option("--shots", min=1, help="Measurements of each circuit.")] = None
+    backend_option: Options = None
+    max_cost: Annotated[
+        float | None,
+        typer.Option("--max-cost", min=0.0, help="Refuse to send what would cost more, in the server's unit."),
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", help="Send paid circuits without asking.")] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compile the circuits, count and price them; send nothing.")
+    ] = False
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with an interrupted call: what its ledger holds is collected, never paid again."
+        ),
+    ] = False
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", help="Folder of the record of paid jobs.", show_default="ledger, in the run's folder"),
+    ] = None
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="File that holds the API key.", show_default="the environment's key"),
+    ] = None
+
+    def make(self, run: Path) -> Backend | None:
+        """The backend for a run; None where none was named.
+
+        Args:
+            run: the run's folder, which holds the record of paid jobs unless another folder was named.
+
+        Raises:
+            UserError: for options of a backend where none was named; for ``--dry-run`` and ``--resume`` where there is
+                nothing to send, or to resume.
+            BackendError: for a name or an option that does not exist; lists those that do.
+        """
+        ledger = self.ledger or run / "ledger"
+        backend = self._named(ledger)
+        self._check_flags(backend, ledger)
+        if backend is not None and backend.capabilities.remote:
+            _attend(backend)
+        return backend
+
+    def _named(self, ledger: Path) -> Backend | None:
+        """The backend by its name and options."""
+        given: dict[str, Any] = {
+            "shots": self.shots,
+            "max_cost": self.max_cost,
+            "yes": self.yes or None,
+            "token_file": self.token_file,
+            **parse_settings(self.backend_option or [], "--backend-option"),
+        }
+        given = {key: value for key, value in given.items() if value is not None}
+        if self.backend is None:
+            if given:
+                raise UserError(
+                    f"{', '.join('--' + key.replace('_', '-') for key in given)} describe a backend, and none is "
+                    "named. Add --backend; `qllmft backends` lists them."
+                )
+            return None
+        from qllmft_backends import BACKENDS, create
+
+        if self.backend in BACKENDS and BACKENDS[self.backend].keeps_ledger:
+            given["ledger"] = ledger
+        return create(self.backend, given)
+
+    def _check_flags(self, backend: Backend | None, ledger: Path) -> None:
+        """Make sure that ``--dry-run`` and ``--resume`` have something to work on."""
+        if not self.dry_run and not self.resume:
+            return
+        flag = "--dry-run" if self.dry_run else "--resume"
+        if backend is None or not backend.capabilities.remote:
+            name = backend.name if backend else "no backend"
+            raise UserError(f"{flag} is about circuits that are sent away, and {name} sends none. Leave it out.")
+        from qllmft_backends.ionq import Ledger
+
+        if self.resume and not Ledger(ledger).path.exists():  # a call that sent nothing leaves a folder too
             raise UserError(
-                f"{', '.join('--' + key.replace('_', '-') for key in given)} describe a backend, and none is named. "
-                "Add --backend; `qllmft backends` lists them."
+                f"there is nothing to resume: no ledger in {ledger}. Leave --resume out, or name the folder with "
+                "--ledger."
             )
-        return None
-    from qllmft_backends import BACKENDS, create
 
-    if ledger is not None and name in BACKENDS and BACKENDS[name].keeps_ledger:
-        given["ledger"] = ledger
-    backend = create(name, given)
-    if backend.capabilities.remote:
-        _attend(backend)
-    return backend
+
+def with_backend_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `BackendOptions`, each an option of the command line, in place of ``choice``."""
+    own = inspect.signature(command, eval_str=True)
+    shared = inspect.signature(BackendOptions, eval_str=True).parameters
+    names = [field.name for field in fields(BackendOptions)]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(choice=BackendOptions(**{name: given.pop(name) for name in names}), **given)
+
+    kept = [parameter for parameter in own.parameters.values() if parameter.name != "choice"]
+    added = [shared[name].replace(kind=inspect.Parameter.KEYWORD_ONLY) for name in names]
+    kept = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept]
+    run.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
+    return run
 
 
 def _attend(backend: Any) -> None:
-    """Show the jobs' states, and ask a person before paid circuits are sent."""
-    console = Console(stderr=True)
+    """Show the jobs' states and the price, and ask a person before paid circuits are sent."""
+    from rich.prompt import Confirm
+    from rich.text import Text
+
+    console = PlainConsole(stderr=True)
     shown: dict[str, str] = {}
 
     def progress(chunk: Any, status: str) -> None:
         if shown.get(chunk.id) != status:
             shown[chunk.id] = status
-            console.print(f"job {chunk.job_id}: {status}", highlight=False, markup=False)
+            say(f"job {chunk.job_id}: {status}", console)
+
+    def ask(estimate: Any) -> bool:
+        if not sys.stdin.isatty():
+            raise UserError(
+                f"{estimate}. Nothing was sent, because nobody can be asked: standard input is no terminal. "
+                "Add --yes to send paid circuits without asking."
+            )
+        # typer.confirm would write the last blank of its question to standard output, before the first answer
+        return Confirm.ask(Text(printable(f"{estimate}. Send?")), console=console, default=False)
 
     backend.progress = progress
-    if sys.stdin.isatty():
-        # typer.confirm would write the last blank of its question to standard output, before the first answer
-        backend.confirm = lambda estimate: Confirm.ask(Text(f"{estimate}. Send?"), console=console, default=False)
+    backend.confirm = ask
+    if backend.options.yes:  # else the question says the price
+        backend.announce = lambda estimate: say(str(estimate), console)
 
 
-def show_estimate(backend: Any, circuit: Any, parameters: Any) -> None:
+def show_estimate(estimate: object) -> None:
     """Print what a call would send, for ``--dry-run``."""
-    typer.echo(str(backend.estimate(circuit, parameters)))
-    typer.echo("dry run: nothing was sent")
-
-
-def ledger_of(run: Path, ledger: Path | None) -> Path:
-    """The folder of the record of paid jobs: one a run, unless another was named."""
-    return ledger or run / "ledger"
-
-
-def check_flags(backend: Backend | None, ledger: Path, *, dry_run: bool, resume: bool) -> None:
-    """Make sure that ``--dry-run`` and ``--resume`` have something to work on.
-
-    Raises:
-        UserError: where they do not.
-    """
-    if not dry_run and not resume:
-        return
-    flag = "--dry-run" if dry_run else "--resume"
-    if backend is None or not backend.capabilities.remote:
-        name = backend.name if backend else "no backend"
-        raise UserError(f"{flag} is about circuits that are sent away, and {name} sends none. Leave it out.")
-    from qllmft_backends.ionq import Ledger
-
-    if resume and not Ledger(ledger).path.exists():  # a call that sent nothing leaves a folder too
-        raise UserError(
-            f"there is nothing to resume: no ledger in {ledger}. Leave --resume out, or name the folder with --ledger."
-        )
+    say(str(estimate))
+    say("dry run: nothing was sent")

@@ -1,138 +1,118 @@
-"""What a person sees of a run: progress bars while it works, a table when it is done."""
+"""How the command line prints: text as it is, plain tables, progress bars; no character acts on the terminal."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
-from qllmft.run import Reporter, RunRecord
-from qllmft.training import EpochMetrics
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 DRAWN_EVERY_S = 1.0  # seconds between two drawings of a bar; one takes as long as an epoch of a small circuit
-PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
+
+# C0 and C1 controls, line and paragraph separators, changes of writing direction, bytes that were not UTF-8
+_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-class ConsoleReporter(Reporter):
-    """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal."""
+def printable(text: str) -> str:
+    r"""``text`` in one line that no terminal obeys: each control character is written as its escape.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def message(self, text: str) -> None:
-        """One line."""
-        self._console.print(text, markup=False, highlight=False)
-
-    @contextmanager
-    def embedding(self, total: int, body: str) -> Iterator[Callable[[int], None]]:
-        """A bar over the texts."""
-        with self._bar() as progress:
-            task = progress.add_task(f"embedding {total:,} texts with {body}", total=total, fields="")
-            yield lambda n: progress.advance(task, n)
-        if not self._console.is_terminal:
-            self.message(f"embedded {total:,} texts with {body}")
-
-    @contextmanager
-    def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
-        """A bar over the epochs."""
-        if done:
-            self.message(f"continuing after epoch {done} of {epochs}")
-        with self._bar() as progress:
-            task = progress.add_task("training", total=epochs, completed=done, fields="")
-
-            drawn_at = -DRAWN_EVERY_S
-
-            def report(m: EpochMetrics) -> None:
-                nonlocal drawn_at
-                if self._console.is_terminal and m.epoch < epochs and time.monotonic() - drawn_at < DRAWN_EVERY_S:
-                    return
-                drawn_at = time.monotonic()
-                numbers = f"loss {m.train_loss:.4f}  validation {100 * m.validation_accuracy:.1f} %"
-                progress.update(task, completed=m.epoch, fields=numbers)
-                if not self._console.is_terminal and m.epoch % max(1, epochs // PLAIN_LINES) == 0:
-                    self.message(f"epoch {m.epoch}/{epochs}  {numbers}")
-
-            yield report
-
-    @contextmanager
-    def contrastive(self, steps: int, done: int) -> Iterator[Callable[[int], None]]:
-        """A bar over the steps."""
-        if done:
-            self.message(f"continuing the contrastive step after {done:,} of {steps:,} batches")
-        with self._bar() as progress:
-            task = progress.add_task("contrastive step", total=steps, completed=done, fields="")
-            yield lambda step: progress.update(task, completed=step)
-
-    @contextmanager
-    def fitting(self, name: str) -> Iterator[None]:
-        """A spinner."""
-        with self._console.status(f"fitting {name}"):
-            yield
-
-    def _bar(self) -> Progress:
-        return Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[fields]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            refresh_per_second=1 / DRAWN_EVERY_S,
-        )
+    >>> printable("red\x1b[31m\tnext\n")
+    'red\\x1b[31m\\tnext\\n'
+    """
+    return _ACTING.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
-def result_table(record: RunRecord) -> Table:
-    """The table at the end of a run: every head on the same split, and the same embeddings where the body is frozen."""
-    sizes = record.data.sizes
-    table = Table(
-        title=f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
-        f"{sizes['test']:,} test texts\nbody {record.body}, D = {record.body.dimension}; "
-        f"seed {record.seed}; epoch {record.selected_epoch} selected",
+class PlainConsole(Console):
+    """A console that prints every string as it is, in messages and in tables: no markup, no emoji, no highlighting.
+
+    Control characters are printed as their escapes; a newline ends a line.
+
+    Args:
+        stderr: whether it writes to standard error instead of standard output.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Every string that is printed comes through here, those in the cells of a table too."""
+        return super().render_str("\n".join(map(printable, text.split("\n"))), **options)
+
+
+def say(text: str, console: Console | None = None) -> None:
+    """Print one line, however long: a terminal wraps it, a file keeps it whole.
+
+    Args:
+        text: the line; what it holds of newlines and other control characters is printed as escapes.
+        console: where to; standard output where None.
+    """
+    (console or PlainConsole()).print(Text(printable(text)), soft_wrap=True)
+
+
+def plain_table(title: str | None = None, caption: str | None = None) -> Table:
+    """An empty table with a rule under its head and no other lines, title and caption at the left."""
+    return Table(
+        title=title,
         title_justify="left",
         title_style="",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
+        caption=caption,
+        caption_justify="left",
     )
-    table.add_column("model", no_wrap=True)
-    for column in ("parameters", "validation", "test [95 % interval]", "seconds"):
-        table.add_column(escape(column), justify="right", no_wrap=True)
-    for model in record.models:
-        low, high = model.tested.interval
-        table.add_row(
-            model.name,
-            f"{model.parameters:,}",
-            f"{100 * model.validation.value:.1f} %",
-            escape(f"{100 * model.tested.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"),
-            f"{model.seconds:.1f}",
-        )
-    notes = [
-        f"{model.name} without its circuit's noise: validation {100 * model.validation_exact:.1f} %, "
-        f"test {100 * model.test_exact:.2f} %"
-        for model in record.models
-        if model.validation_exact is not None and model.test_exact is not None
+
+
+def progress_bars(console: Console, *, counted: bool = True, transient: bool = False) -> Progress:
+    """Progress bars, drawn once a second where ``console`` is a terminal, and nothing elsewhere.
+
+    A task has a description, and words beside its bar in the field ``fields``: ``add_task("training", fields="")``. A
+    narrow terminal has fewer columns, and wraps the words.
+
+    Args:
+        console: where they are drawn.
+        counted: whether the steps done, the time since the start and the time left stand beside the bar.
+        transient: whether the bars are wiped away at their end.
+    """
+    from rich import progress
+
+    class Words(progress.ProgressColumn):
+        """A text of the task, as it is."""
+
+        def __init__(self, of: str) -> None:
+            super().__init__(Column())
+            self._of = of
+
+        def render(self, task: progress.Task) -> Text:
+            text: str = task.description if self._of == "description" else task.fields["fields"]
+            return Text(printable(text))
+
+    class Bars(progress.Progress):
+        """Bars with the columns that fit into the terminal."""
+
+        def make_tasks_table(self, tasks: Iterable[progress.Task]) -> Table:
+            self.columns = tuple(column for column, least in columns if console.width >= least)
+            return super().make_tasks_table(tasks)
+
+    columns: list[tuple[progress.ProgressColumn, int]] = [  # and the narrowest terminal that has them, in characters
+        (progress.SpinnerColumn(), 60),
+        (Words("description"), 0),
+        (progress.BarColumn(bar_width=24), 90),
+        *([(progress.MofNCompleteColumn(), 0)] if counted else []),
+        (Words("fields"), 0),
+        *([(progress.TimeElapsedColumn(), 100)] if counted else []),
+        *([(progress.TextColumn("left"), 60), (progress.TimeRemainingColumn(), 30)] if counted else []),
     ]
-    if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
-        notes.append("rivals read the body as it was before it learned with the head")
-    if notes:
-        table.caption = "; ".join(notes)
-        table.caption_justify = "left"
-    return table
+    return Bars(
+        console=console,
+        disable=not console.is_terminal,
+        refresh_per_second=1 / DRAWN_EVERY_S,
+        transient=transient,
+    )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qllmft.cli.console import say
 from qllmft.cli.options import Json
-from qllmft.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qllmft.installation import Finding
+    from qllmft_backends.noise_check import NoiseCheck
 
 
 def doctor(
@@ -17,23 +23,44 @@ def doctor(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Examine this installation. The exit code is 1 where something is not as it says."""
+    """Examine this installation: versions, optional extras, GPU, cache. The exit code is 1 where something is wrong."""
     from json import dumps
 
-    from qllmft_backends.noise_check import check_noise
+    if noise:
+        from qllmft_backends.noise_check import check_noise
 
-    if not noise:
-        raise UserError("say what to examine: qllmft doctor --noise.")
-    checks = check_noise()
-    failed = [check for check in checks if not check.passed and not check.note]
-    if json:
-        rows = [{**asdict(check), "got": None if check.note else check.got, "passed": check.passed} for check in checks]
-        typer.echo(dumps(rows, indent=2, ensure_ascii=False))
+        checks = check_noise()
+        if json:
+            rows = [
+                {**asdict(check), "got": None if check.note else check.got, "passed": check.passed} for check in checks
+            ]
+            typer.echo(dumps(rows, indent=2, ensure_ascii=False))
+        else:
+            _print_checks(checks)
+        failed = any(not check.passed and not check.note for check in checks)
     else:
-        for check in checks:
-            verdict = "not checked" if check.note else "ok" if check.passed else "WRONG"
-            typer.echo(f"{verdict:11}  {check.backend}: {check.quantity}")
-            numbers = f"got {check.got:.5f}, expected {check.expected:.5f} ± {check.tolerance:.5f}"
-            typer.echo(f"             {check.note or f'{numbers}, without noise {check.without:.5f}'}")
+        from qllmft.installation import examine
+
+        findings = examine()
+        if json:
+            typer.echo(dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+        else:
+            _print_findings(findings)
+        failed = any(finding.wrong for finding in findings)
     if failed:
         raise typer.Exit(1)
+
+
+def _print_checks(checks: Sequence[NoiseCheck]) -> None:
+    for check in checks:
+        verdict = "not checked" if check.note else "ok" if check.passed else "WRONG"
+        say(f"{verdict:11}  {check.backend}: {check.quantity}")
+        numbers = f"got {check.got:.5f}, expected {check.expected:.5f} ± {check.tolerance:.5f}"
+        say(f"             {check.note or f'{numbers}, without noise {check.without:.5f}'}")
+
+
+def _print_findings(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        say(f"{'WRONG' if finding.wrong else '':5}  {finding.what}: {finding.found}")
+    wrong = sum(finding.wrong for finding in findings)
+    say(f"{wrong or 'nothing'} wrong. qllmft doctor --noise proves that noise and shots are applied.")

@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from qllmft.cli import backend as choice
-from qllmft.cli.options import Data, Json
+from qllmft.cli.backend import BackendOptions, show_estimate, with_backend_options
+from qllmft.cli.console import PlainConsole, plain_table, say
+from qllmft.cli.options import Data, Json, Limit, RunFolderArgument, RunsLabelColumn, RunsTextColumn
 from qllmft.errors import UserError
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
+    from qllmft.config import DataConfig
+    from qllmft.run.evaluation import Evaluation
+
+
+@with_backend_options
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")],
+    run: RunFolderArgument,
+    choice: BackendOptions,
     data: Data = None,
     split: Annotated[
         str | None, typer.Option(help="Evaluate one split of --data.", show_default="test where there is one, else all")
     ] = None,
-    text_column: Annotated[
-        str | None, typer.Option("--text-column", help="Column of the texts.", show_default="the run's")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option("--label-column", help="Column of the labels.", show_default="the run's")
-    ] = None,
-    limit: choice.Limit = None,
+    text_column: RunsTextColumn = None,
+    label_column: RunsLabelColumn = None,
+    limit: Limit = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Only so many texts, drawn at random (--sample-seed).")
+        int | None, typer.Option(min=1, help="Evaluate only so many texts, drawn at random with --sample-seed.")
     ] = None,
-    sample_seed: Annotated[int, typer.Option(min=0, help="Of --sample.")] = 0,
-    backend: choice.Name = None,
-    shots: choice.Shots = None,
-    backend_option: choice.Options = None,
-    max_cost: choice.MaxCost = None,
-    yes: choice.Yes = False,
-    resume: choice.Resume = False,
-    ledger: choice.LedgerFolder = None,
-    token_file: choice.TokenFile = None,
+    sample_seed: Annotated[int, typer.Option(min=0, help="Seed of the draw of --sample.")] = 0,
     json: Json = False,
 ) -> None:
-    """Accuracy with its 95 % interval, and the confusion matrix, on labelled texts.
+    """Print accuracy with its 95 % interval, and the confusion matrix, on labelled texts.
 
     Without --data: on the test set of the run itself. With --backend the encoder runs here and the head's circuit
     there, and the agreement with the exact model is reported.
@@ -55,39 +50,47 @@ def evaluate(
         )
     from json import dumps
 
-    from qllmft.cli.console import ConsoleReporter
-    from qllmft.config import EMBEDDED, DataConfig
-    from qllmft.run.evaluation import Subset, evaluate_run
-    from qllmft.run.folder import RunFolder
+    from qllmft.cli.run_progress import ConsoleReporter
+    from qllmft.run.evaluation import Subset, estimate_run, evaluate_run
 
-    console = Console(stderr=True) if json else Console()
-    other = None
-    if data is not None:
-        known = DataConfig() if data == EMBEDDED else RunFolder(run).read_config().data
-        columns = (text_column or known.text_column, label_column or known.label_column)
-        other = DataConfig(source=data, text_column=columns[0], label_column=columns[1])
-    folder = choice.ledger_of(run, ledger)
-    machine = choice.make_backend(
-        backend, shots=shots, options=backend_option, ledger=folder, max_cost=max_cost, yes=yes, token_file=token_file
-    )
-    choice.check_flags(machine, folder, dry_run=False, resume=resume)
+    console = PlainConsole(stderr=json)
+    other = None if data is None else _data(run, data, text_column, label_column)
+    machine = choice.make(run)
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
-    evaluation = evaluate_run(run, other, split, ConsoleReporter(console), backend=machine, subset=subset)
+    reporter = ConsoleReporter(console)
+    if choice.dry_run and machine is not None:
+        show_estimate(estimate_run(run, other, split, reporter, backend=machine, subset=subset))
+        return
+    evaluation = evaluate_run(run, other, split, reporter, backend=machine, subset=subset)
     if json:
         typer.echo(dumps(evaluation.as_dict(), indent=2, ensure_ascii=False))
-        return
+    else:
+        _print(evaluation, console)
+
+
+def _data(run: Path, source: str, text_column: str | None, label_column: str | None) -> DataConfig:
+    """The texts to evaluate on; their columns are called as the run's unless other names are given."""
+    from qllmft.config import EMBEDDED, DataConfig
+    from qllmft.run import RunFolder
+
+    known = DataConfig() if source == EMBEDDED else RunFolder(run).read_config().data
+    columns = (text_column or known.text_column, label_column or known.label_column)
+    return DataConfig(source=source, text_column=columns[0], label_column=columns[1])
+
+
+def _print(evaluation: Evaluation, console: Console) -> None:
     accuracy = evaluation.accuracy
     low, high = accuracy.interval
-    console.print(
+    say(
         f"{evaluation.source}: {100 * accuracy.value:.2f} % of {accuracy.total:,} texts are right "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %).",
-        highlight=False,
+        console,
     )
     if evaluation.agreement is not None:
-        console.print(f"{evaluation.backend}: {evaluation.agreement}", soft_wrap=True, highlight=False, markup=False)
-    console.print("Confusion matrix: rows are the true label, columns the predicted.", soft_wrap=True)
-    table = Table()
+        say(f"{evaluation.backend}: {evaluation.agreement}", console)
+    say("Confusion matrix: rows are the true label, columns the predicted.", console)
+    table = plain_table()
     table.add_column("")
     for name in evaluation.label_names:
         table.add_column(name, justify="right")

@@ -16,7 +16,7 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")],
     form: Annotated[
         Literal["qasm3", "qasm2", "qpy", "svg", "txt"],
-        typer.Option("--format", help="OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing."),
+        typer.Option("--format", help="Format of the file: OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing."),
     ] = "qasm3",
     text: Annotated[
         str | None,
@@ -25,12 +25,12 @@ def export(
             show_default="x is free; an encoder loads nothing",
         ),
     ] = None,
-    part: Annotated[Literal["head", "encoder"], typer.Option(help="Which circuit.")] = "head",
+    part: Annotated[Literal["head", "encoder"], typer.Option(help="Which circuit of the model to write.")] = "head",
     encoder: Annotated[
-        int | None, typer.Option(help="Which encoder, from 0.", show_default="0 where it is the only one")
+        int | None, typer.Option(help="Number of the encoder, from 0.", show_default="0 where it is the only one")
     ] = None,
     weights: Annotated[
-        Literal["bound", "free"], typer.Option(help="The trained weights, or theta as parameters.")
+        Literal["bound", "free"], typer.Option(help="bound: the trained weights as numbers. free: theta as parameters.")
     ] = "bound",
     decompose: Annotated[
         bool, typer.Option("--decompose", help="Spell out the loading of an embedding as gates of the circuit.")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from qllmft.cli.options import Json
-from qllmft.config import RunConfig
+
+if TYPE_CHECKING:
+    from qllmft.config import RunConfig
 
 PAPER_DIMENSION = 768
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from qllmft.cli.console import PlainConsole, plain_table, say
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -26,13 +25,13 @@ def backends(json: Json = False) -> None:
     if json:
         typer.echo(dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = PlainConsole()
     for row in rows:
         state = "available" if row.available else "not available"
-        console.print(f"[bold]{row.name}[/bold]  {state}, {row.price}", highlight=False)
+        console.print(Text.assemble((row.name, "bold"), f"  {state}, {row.price}"))
         for line in (row.summary, f"runs on: {row.device}", f"noise: {row.noise}", f"limits: {row.limits}", row.note):
             if line:
-                console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+                say(f"  {line}", console)
 
 
 class Action(StrEnum):
@@ -44,16 +43,18 @@ class Action(StrEnum):
 
 
 def jobs(
-    action: Annotated[Action, typer.Argument(help="list, wait for all that are under way, or cancel them.")],
-    run: Annotated[Path | None, typer.Argument(help="A run's folder, whose ledger is meant.")] = None,
+    action: Annotated[
+        Action, typer.Argument(help="What to do: list the jobs, wait for all that are under way, or cancel them.")
+    ],
+    run: Annotated[Path | None, typer.Argument(help="Folder of the run whose jobs are meant.")] = None,
     ledger: Annotated[Path | None, typer.Option(help="Folder of the ledger, instead of a run.")] = None,
     server: Annotated[bool, typer.Option("--server", help="List the jobs that the server knows.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Of --server: at most so many.")] = 25,
+    limit: Annotated[int, typer.Option(min=1, help="Most jobs that --server lists.")] = 25,
     token_file: Annotated[Path | None, typer.Option(help="File that holds the API key.")] = None,
     url: Annotated[str | None, typer.Option(help="Address of the API.", show_default="the environment's")] = None,
     json: Json = False,
 ) -> None:
-    """Paid jobs, from the ledger of a run: list them, wait for them, cancel them."""
+    """List paid jobs from the ledger of a run, wait for them, or cancel them."""
     from json import dumps
 
     from qllmft_backends.ionq import IonQConnection, cancel_ledger, ledger_jobs, server_jobs, wait
@@ -75,27 +76,29 @@ def jobs(
     if json:
         typer.echo(dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = plain_table()
     for column in ("job", "state", "machine", "circuits", "shots"):
         table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
         cells = (row.job_id, row.state, row.backend, row.circuits, row.shots)
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     for row in rows:
         if row.note:  # as long as a server's words are, and so no column
-            console.print(f"{row.job_id or row.chunk}: {row.note}", soft_wrap=True, highlight=False, markup=False)
+            say(f"{row.job_id or row.chunk}: {row.note}", console)
 
 
 def ionq_sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8765,
-    noise: Annotated[str, typer.Option(help="Of the pretended machines: ideal, forte-1, aria-1, aria-2.")] = "forte-1",
-    seed: Annotated[int, typer.Option(min=0, help="Of the shots.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the service; 0: any free one.")] = 8765,
+    noise: Annotated[
+        str, typer.Option(help="Noise of the pretended machines: ideal, forte-1, aria-1, aria-2.")
+    ] = "forte-1",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random shots.")] = 0,
     latency: Annotated[float, typer.Option(min=0.0, help="Seconds that a job stays in each state.")] = 0.5,
-    state_file: Annotated[Path | None, typer.Option(help="Keep the jobs across restarts.")] = None,
+    state_file: Annotated[Path | None, typer.Option(help="File that keeps the jobs across restarts.")] = None,
 ) -> None:
-    """A pretended IonQ service on this machine, to try everything with no account; it says so in every answer."""
+    """Serve a pretended IonQ service on this machine, to try everything with no account; every answer says so."""
     from qllmft_backends.ionq.sandbox.command import serve
     from qllmft_backends.ionq.sandbox.simulator import NOISE
 

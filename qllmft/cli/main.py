@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from qllmft.cli.bench import bench
+from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.doctor import doctor
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
@@ -25,7 +26,6 @@ from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
 from qllmft.errors import UserError
-from qllmft_backends.errors import BackendError
 
 INTERRUPTED = 130
 
@@ -33,7 +33,6 @@ app = typer.Typer(
     name="qllmft",
     help="Put a quantum circuit on top of a language model: train it, compare it with classical heads, use it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -58,27 +57,73 @@ app.command("ionq-sandbox")(ionq_sandbox)
 app.command()(export)
 
 
+def _print_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        from qllmft import __version__
+
+        say(f"qllmft {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Put a quantum circuit on top of a language model: train it, compare it with classical heads, use it."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; bad input ends with exit code 2, Ctrl-C with 130."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    errors = PlainConsole(stderr=True)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=arguments, prog_name="qllmft")
+        _check_utf8(given)
+        app(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
         # typer and rich catch the latter two themselves: they end silently, and with 1 where the reader has left
         causes = set(_causes(end))
         if KeyboardInterrupt in causes:
-            errors.print("interrupted")
+            say("interrupted", errors)
             sys.exit(INTERRUPTED)
         if BrokenPipeError in causes:
             # the reader (head, less) has left: not an error, and nothing may be flushed to it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         raise
-    except (UserError, BackendError, OSError) as error:
-        # of OSError: a full disk, a folder without permission, a name too long; the system's words say it
-        errors.print("[bold red]error:[/bold red]", end=" ")
-        errors.print(str(error), markup=False)
+    except Exception as error:
+        if not _is_bad_input(error):
+            raise
+        errors.print("error:", style="bold red", end=" ")
+        errors.print(str(error), soft_wrap=True)
         sys.exit(2)
+
+
+def _check_utf8(arguments: Sequence[str]) -> None:
+    """Make sure that every argument is text.
+
+    Raises:
+        UserError: names the first that is not.
+    """
+    for number, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, and rename a file of such a name."
+            ) from None
+
+
+def _is_bad_input(error: Exception) -> bool:
+    """Whether an error is the user's, and its text says what to do."""
+    # of OSError: a full disk, a folder without permission, a name too long; the system's words say it
+    if isinstance(error, UserError | OSError):
+        return True
+    from qllmft_backends.errors import BackendError  # imports Qiskit, which takes a second
+
+    return isinstance(error, BackendError)
 
 
 def _causes(error: BaseException | None) -> Iterator[type[BaseException]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
-from qllmft.presets import load_preset
-from qllmft.settings import with_settings
+from qllmft.files import parse_toml
+from qllmft.settings import check_no_consent, with_settings
+
+if TYPE_CHECKING:
+    from qllmft.config import RunConfig
 
 Data = Annotated[
     str | None,
@@ -41,21 +42,39 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Any setting, as in config.toml: --set model.reuploads=6."),
 ]
+RunFolderArgument = Annotated[Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")]
+RunsTextColumn = Annotated[
+    str | None, typer.Option("--text-column", help="Column of the texts.", show_default="the run's")
+]
+RunsLabelColumn = Annotated[
+    str | None, typer.Option("--label-column", help="Column of the labels.", show_default="the run's")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Read only the first so many texts.")]
 
 
-def read_config_file(path: Path) -> RunConfig:
-    """A configuration from a TOML file of differences from the defaults."""
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The settings of a TOML file of differences from the defaults, checked.
+
+    Raises:
+        UserError: where it cannot be read, holds a setting that there is not, or agrees to paid circuits.
+    """
+    from qllmft.config import parse_config
+
     try:
-        return parse_config(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        tree = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"the configuration {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"the configuration {path} is not TOML: {error}.") from error
+    check_no_consent(tree, str(path))
+    return parse_config(tree, str(path)).model_dump(mode="json", exclude_none=True)
 
 
 def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> RunConfig:
     """The configuration of a command: a preset, or a file in its place, then what was given on the command line."""
+    from qllmft.config import parse_config
+    from qllmft.presets import load_preset
+
     if file is None:
         return load_preset(preset).config(overrides)
-    base = read_config_file(file).model_dump(mode="json", exclude_none=True)
-    return parse_config(with_settings(base, overrides), str(file))
+    return parse_config(with_settings(read_config_file(file), overrides), str(file))

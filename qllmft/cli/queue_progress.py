@@ -8,10 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from qllmft.cli.console import DRAWN_EVERY_S
+from qllmft.cli.console import progress_bars, say
 from qllmft.experiments.queue import QueueReporter, Standing
 from qllmft.training import EpochMetrics
 
@@ -37,16 +35,7 @@ class QueueConsole(QueueReporter):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[fields]}"),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            refresh_per_second=1 / DRAWN_EVERY_S,
-        )
+        self._progress = progress_bars(console, counted=False)
         self._all = self._progress.add_task("starting", total=None, fields="")
         self._one = self._progress.add_task("", total=None, fields="", visible=False)
         self._standing: Standing | None = None
@@ -60,7 +49,7 @@ class QueueConsole(QueueReporter):
 
     def message(self, text: str) -> None:
         """One line."""
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(text, self._progress.console)
 
     def stands(self, standing: Standing) -> None:
         """The upper bar moves; the first time a line says how many runs there are."""
@@ -78,7 +67,7 @@ class QueueConsole(QueueReporter):
 
     def run_begins(self, label: str) -> None:
         """The lower bar begins again."""
-        self._progress.reset(self._one, description=escape(label), fields="", visible=True)
+        self._progress.reset(self._one, description=label, fields="", visible=True)
         if not self._console.is_terminal and self._standing:
             number = f"run {self._standing.finished + 1} of {self._standing.runs}: {label}"
             self.message("; ".join(filter(None, [number, self._words()])))

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from qllmft.cli.console import PlainConsole, plain_table, say
 from qllmft.cli.options import Data, LabelColumn, PerLabel, Protocol, Settings, TextColumn
 from qllmft.errors import UserError
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from qllmft.experiments.compare import Study, StudyRecord
 
 NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")  # what `qllmft study noise` stands for; the first by default
@@ -84,7 +85,7 @@ def study(
     A call that was interrupted or killed goes on where it was: no finished run is done twice. The same command in
     several processes or on several machines that share --out divides the runs among them.
     """
-    console = Console()
+    console = PlainConsole()
     if list_all:
         console.print(studies_table())
         return
@@ -144,22 +145,22 @@ def _run(plan: Study, folder: Path, settings: Mapping[str, object], command: str
         with QueueConsole(console) as watcher:
             record = run_study(plan, folder, settings, command, watcher)
     except KeyboardInterrupt:
-        console.print(f"Interrupted. The same command goes on; the runs are in {folder / 'runs'}.", soft_wrap=True)
+        say(f"Interrupted. The same command goes on; the runs are in {folder / 'runs'}.", console)
         raise typer.Exit(130) from None
     page = finish_study(folder, record)
     console.print(study_table(record))
-    console.print(verdict(record), markup=False, highlight=False)
-    console.print(f"\nThe report is {page}; every comparison is in {folder / 'table.md'}.", soft_wrap=True)
+    console.print(f"{verdict(record)}\n")
+    say(f"The report is {page}; every comparison is in {folder / 'table.md'}.", console)
     if plan.name in NOISE_STUDIES:
         noise.draw(record, folder / "noise.svg")
-        console.print(f"The figure is {folder / 'noise.svg'}.", soft_wrap=True)
+        say(f"The figure is {folder / 'noise.svg'}.", console)
 
 
 def studies_table() -> Table:
     """All studies of the package."""
     from qllmft.experiments.compare import load_study, study_names
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = plain_table(caption=f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset.")
     table.add_column("study", no_wrap=True)
     for column in ("rows", "--quick"):
         table.add_column(column, justify="right")
@@ -167,8 +168,6 @@ def studies_table() -> Table:
     for name in study_names():
         found = load_study(name)
         table.add_row(name, str(len(found.rows)), str(len(found.in_small().rows)), found.title)
-    table.caption = f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset."
-    table.caption_justify = "left"
     return table
 
 
@@ -178,17 +177,11 @@ def study_table(record: StudyRecord) -> Table:
 
     sizes, n = record.data.sizes, len(record.seeds)
     over = f"{n} seeds, mean ± 95 % interval" if n > 1 else "1 seed, no interval"
-    shown = Table(
-        title=f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
+    shown = plain_table(
+        f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
         f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
         f"body {record.body_name}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
-        title_justify="left",
-        title_style="",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        caption=cells.published_note(record) or None,
-        caption_justify="left",
+        cells.published_note(record) or None,
     )
     shown.add_column("model", no_wrap=True)
     for column in ("parameters", "test, %", *(("paper, %", "paper's") if record.published else ())):

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
-from rich.console import Console
 
+from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import Data, LabelColumn, PerLabel, Protocol, Settings, TextColumn
 from qllmft.errors import UserError
 from qllmft.files import expanded
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from qllmft.cli.queue_progress import QueueConsole
     from qllmft.experiments.search.plan import SearchPlan
     from qllmft.experiments.search.space import Space
@@ -115,7 +117,7 @@ def sweep(
     from qllmft.experiments.search.plan import Sampler, make_plan
     from qllmft.experiments.search.space import load_space
 
-    console = Console()
+    console = PlainConsole()
     if list_all:
         console.print(shown.spaces_table())
         return
@@ -146,11 +148,10 @@ def sweep(
     plan = make_plan(space, sampler, overrides, trials=trials, seeds=seeds, grace_s=grace)  # type: ignore[arg-type]
     folder = out or Path("sweeps") / space.name
     store = _open(plan, folder, storage, search or f"{space.name}-{sampler}-{plan.fingerprint}")
-    console.print(shown.headline(space, plan), highlight=False, soft_wrap=True)
+    say(shown.headline(space, plan), console)
     with closing(store):
         if plan_only:
-            command = f"qllmft worker --storage {store.storage} --search {store.name}"
-            console.print(f"The search is made: {command}", highlight=False, soft_wrap=True)
+            say(f"The search is made: qllmft worker --storage {store.storage} --search {store.name}", console)
             return
         with _console(console) as watcher:
             _work(store, folder, ray, watcher)
@@ -187,14 +188,14 @@ def worker(
 
     if storage is None:
         raise UserError("a worker needs --storage, or QLLMFT_STORAGE, as `qllmft sweep --plan-only` had it.")
-    console = Console()
+    console = PlainConsole()
     with closing(SearchStore.join(Storage(storage), search)) as store:
         check_feasible(store.plan.each_head())
         with _console(console) as watcher:
             _work(store, out or Path("sweeps") / search, None, watcher)
         with store.storage.explained():
             state = store.state()
-    console.print(f"The search is finished: {len(state.done)} configurations.", highlight=False)
+    say(f"The search is finished: {len(state.done)} configurations.", console)
     if state.failed:
         raise UserError(f"{len(state.failed)} configurations failed; `qllmft sweep` says why, and tries them again.")
 
@@ -253,14 +254,14 @@ def _finish(store: SearchStore, folder: Path, console: Console) -> None:
     if screening is not None:
         console.print(shown.effects_table(screening))
     for line in shown.verdict(state, rows, tested):
-        console.print(line, highlight=False, soft_wrap=True)
+        say(line, console)
     winner = folder / "runs" / rows[0].identity
-    console.print(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", soft_wrap=True)
+    say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
 
 
 def _search_rival(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
     from qllmft.cli import sweep_tables as shown
-    from qllmft.cli.console import ConsoleReporter
+    from qllmft.cli.run_progress import ConsoleReporter
     from qllmft.experiments.search.rival import search_rival
     from qllmft.presets import load_preset
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
-from rich.markup import escape
 from rich.table import Table
 
+from qllmft.cli.console import plain_table
 from qllmft.experiments.search.outcome import RankedConfiguration, TestedWinner
 from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
 from qllmft.experiments.search.rival import RivalResult
@@ -26,15 +25,9 @@ def headline(space: Space, plan: SearchPlan) -> str:
     return f"{space.name}: {table}{space.title}; {plan.sampler}, {plan.size} trials{seeds}"
 
 
-def _plain_table(title: str | None = None) -> Table:
-    return Table(
-        title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-
-
 def spaces_table() -> Table:
     """All searches."""
-    table = _plain_table()
+    table = plain_table()
     table.add_column("sweep", no_wrap=True)
     table.add_column("table")
     for column in ("grid", "--quick"):
@@ -45,14 +38,14 @@ def spaces_table() -> Table:
         rival = space.rival is not None
         small = space.in_small()
         sizes = ("its own", "") if rival else (f"{space.size:,}", f"{small.size:,}" if small else "")
-        table.add_row(name, "" if space.table == "none" else space.table, *sizes, escape(space.title))
+        table.add_row(name, "" if space.table == "none" else space.table, *sizes, space.title)
     return table
 
 
 def ranking_table(plan: SearchPlan, rows: Sequence[RankedConfiguration]) -> Table:
     """The best configurations by validation; no test set in it."""
     shown = rows[:BEST_SHOWN]
-    table = _plain_table(f"the best {len(shown)} of {len(rows)} configurations, by validation")
+    table = plain_table(f"the best {len(shown)} of {len(rows)} configurations, by validation")
     for column in ("validation", "loss", "parameters", "seconds"):
         table.add_column(column, justify="right", no_wrap=True)
     few = len(plan.parameters) <= COLUMNS
@@ -67,7 +60,7 @@ def ranking_table(plan: SearchPlan, rows: Sequence[RankedConfiguration]) -> Tabl
 
 def effects_table(screening: Screening) -> Table:
     """Main effects, in points of validation accuracy."""
-    table = _plain_table("main effects on validation accuracy, in percentage points: high level minus low level")
+    table = plain_table("main effects on validation accuracy, in percentage points: high level minus low level")
     table.add_column("setting", no_wrap=True)
     for column in ("low", "high", "effect ± standard error", "p"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -94,7 +87,7 @@ def verdict(state: SearchState, rows: Sequence[RankedConfiguration], tested: Tes
     low, high = tested.interval
     over = "" if len(tested.by_seed) == 1 else f", mean of {len(tested.by_seed)} seeds"
     yield f"Winner by validation: {settings}."
-    yield escape(
+    yield (
         f"Its test accuracy: {100 * tested.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}]{over}; "
         f"validation {100 * winner.mean:.2f} %, the highest of {len(rows)} and so too high an estimate."
     )
@@ -104,17 +97,17 @@ def verdict(state: SearchState, rows: Sequence[RankedConfiguration], tested: Tes
 
 def rival_table(space: Space, results: Sequence[RivalResult]) -> Table:
     """A classical rival's choice on each split."""
-    table = _plain_table(f"{space.title}, the whole grid of table {space.table}, chosen on validation")
+    table = plain_table(f"{space.title}, the whole grid of table {space.table}, chosen on validation")
     for column in ("seed", "validation", "test [95 % interval]", "parameters"):
-        table.add_column(escape(column), justify="right", no_wrap=True)
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("chosen")
     for result in results:
         low, high = result.test.interval
         table.add_row(
             str(result.seed),
             f"{100 * result.validation.value:.2f} %",
-            escape(f"{100 * result.test.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"),
+            f"{100 * result.test.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]",
             f"{result.parameters:,}",
-            escape(", ".join(f"{name} = {value}" for name, value in result.settings.items())),
+            ", ".join(f"{name} = {value}" for name, value in result.settings.items()),
         )
     return table

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from qllmft.cli import backend as choice
+from qllmft.cli.backend import Options
+from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Settings, TextColumn, build_config
 from qllmft.settings import parse_settings
 
@@ -22,7 +22,7 @@ def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, A
 
 
 def train(
-    preset: Annotated[str, typer.Option(help="Where the settings come from; `qllmft info` lists the presets.")] = (
+    preset: Annotated[str, typer.Option(help="Named settings to start from; `qllmft info` lists the presets.")] = (
         "recommended"
     ),
     config: Annotated[
@@ -42,9 +42,10 @@ def train(
     ] = None,
     backend: Annotated[str | None, typer.Option(help="What runs the head's circuit.", show_default="adjoint")] = None,
     device: Annotated[
-        str | None, typer.Option(help="Of the backend: GPU for aer_statevector, cuda for adjoint.", show_default="CPU")
+        str | None,
+        typer.Option(help="Device of the backend: GPU for aer_statevector, cuda for adjoint.", show_default="CPU"),
     ] = None,
-    backend_option: choice.Options = None,
+    backend_option: Options = None,
     noise: Annotated[
         str | None,
         typer.Option(
@@ -54,19 +55,28 @@ def train(
         ),
     ] = None,
     shots: Annotated[
-        int | None, typer.Option(help="Measurements S of each circuit, drawn by eq. 2; 0: exact.", show_default="0")
+        int | None,
+        typer.Option(
+            help="Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values.", show_default="0"
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate L.", show_default="the preset's")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Batch size B.", show_default="16")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Number of passes over the training set.", show_default="the preset's")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate of Adam, L in the paper.", show_default="the preset's")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts in a batch, B in the paper.", show_default="16")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of the split, the weights, the shuffling and the noise.", show_default="0")
+        int | None, typer.Option(help="Seed of the split, the weights, the shuffling and the noise.", show_default="0")
     ] = None,
     rivals: Annotated[bool, typer.Option(help="Train classical heads on the same split beside it.")] = True,
     settings: Settings = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The run's folder. Training that was interrupted goes on.", show_default="runs/<identity>"),
+        typer.Option(
+            help="Folder of the run; training that was interrupted goes on in it.", show_default="runs/<identity>"
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -95,17 +105,17 @@ def train(
     overrides = {name: value for name, value in given.items() if value is not None} | parse_settings(settings or [])
     run_config = build_config(preset, config, overrides)
 
-    from qllmft.cli.console import ConsoleReporter, result_table
+    from qllmft.cli.run_progress import ConsoleReporter, result_table
     from qllmft.run import run_experiment
 
-    console = Console(stderr=True) if json else Console()
+    console = PlainConsole(stderr=json)
     outcome = run_experiment(run_config, out, ConsoleReporter(console))
     folder = outcome.folder
     if outcome.record is None:
-        console.print(
+        say(
             f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is in "
             f"{folder.model_folder}; the same command goes on from the last checkpoint.",
-            soft_wrap=True,
+            console,
         )
         raise typer.Exit(130)
     from qllmft.report import write_report
@@ -115,5 +125,5 @@ def train(
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
         return
     console.print(result_table(outcome.record))
-    console.print(f"The report is {page}.", soft_wrap=True)
-    console.print(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", soft_wrap=True)
+    say(f"The report is {page}.", console)
+    say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)

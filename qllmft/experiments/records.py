@@ -10,7 +10,7 @@ from typing import Any
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
-from qllmft.files import write_text
+from qllmft.files import parse_json, write_text
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.settings import differing, with_settings
@@ -157,13 +157,13 @@ def _as_dict(run: FinishedRun) -> dict[str, Any]:
 
 def _from_summary(file: Path) -> list[FinishedRun]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise UserError(f"{file} has format {content['format']}, expected {FORMAT}; write it again.")
         return [_from_dict(entry, f"{file}, run {i + 1}") for i, entry in enumerate(content["runs"])]
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UserError(f"{file} is not a summary that `qllmft paper` wrote: {error!r}.") from error
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qllmft.config import DataConfig
+from qllmft.config import EMBEDDED, DataConfig
 from qllmft.data import Corpus, Table, read_corpus, split_corpus
 from qllmft.embed import embed
 from qllmft.errors import UserError
+from qllmft.files import found_beside
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
 from qllmft.run.measurement import Agreement, compare, shots_of
@@ -102,12 +105,61 @@ def evaluate_run(
     Raises:
         UserError: where model and data do not fit together.
     """
-    reporter = reporter or Reporter()
     predictor = Predictor.load(run, backend)
+    question = _read(run, predictor, data, split, subset)
+    vectors = _embed(predictor, question, reporter)
+    agreement = None
+    if backend is None:
+        predicted = predictor.probabilities(vectors).argmax(axis=1)
+    else:
+        answers = predictor.measure(vectors)
+        predicted = answers.probabilities.argmax(axis=1)
+        agreement = compare(answers, predictor.exact(vectors), shots_of(backend))
+    k = len(predictor.model.label_names)
+    confusion = np.bincount(question.labels * k + predicted, minlength=k * k).reshape(k, k)
+    name = backend.name if backend else None
+    return Evaluation(question.source, predictor.model.label_names, confusion.tolist(), name, agreement)
+
+
+def estimate_run(
+    run: Path,
+    data: DataConfig | None = None,
+    split: str | None = None,
+    reporter: Reporter | None = None,
+    *,
+    backend: Backend,
+    subset: Subset | None = None,
+) -> object:
+    """What `evaluate_run` would send to ``backend``, and its price; nothing is sent.
+
+    Raises:
+        UserError: where model and data do not fit together.
+    """
+    predictor = Predictor.load(run, backend)
+    return predictor.estimate(_embed(predictor, _read(run, predictor, data, split, subset), reporter))
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Texts to evaluate on; their labels are indices into the model's label names."""
+
+    source: str
+    texts: Sequence[str]
+    labels: NDArray[np.int64]
+
+
+def _read(
+    run: Path, predictor: Predictor, data: DataConfig | None, split: str | None, subset: Subset | None
+) -> _Question:
+    """The texts that `evaluate_run` is asked for."""
     if data is None:
-        config = RunFolder(run).read_config()
-        corpus = read_corpus(config.data)
-        result = RunFolder(run).read_result()
+        folder = RunFolder(run)
+        config = folder.read_config()
+        given = config.data
+        if given.source != EMBEDDED:
+            given = given.model_copy(update={"source": found_beside(given.source, run)})
+        corpus = read_corpus(given)
+        result = folder.read_result()
         if result and result.data.fingerprint != corpus.fingerprint:  # texts that it learned from may be in it
             raise UserError(
                 f"{corpus.source} has changed since the run, so the run's test set cannot be told from what it learned "
@@ -119,21 +171,15 @@ def evaluate_run(
         table, source = _chosen(corpus, split)
     if subset is not None:
         table, source = subset.of(table), f"{source}, {subset}"
-    labels = _labels_of_model(corpus, table, predictor.model.label_names)
-    with reporter.embedding(len(table), predictor.model.body.model) as progress:
-        embeddings = embed(table.texts, predictor.model.body, progress=progress)
+    return _Question(source, table.texts, _labels_of_model(corpus, table, predictor.model.label_names))
+
+
+def _embed(predictor: Predictor, question: _Question, reporter: Reporter | None) -> NDArray[np.float32]:
+    """Embeddings (N, D) of the texts by the model's body."""
+    with (reporter or Reporter()).embedding(len(question.texts), predictor.model.body.model) as progress:
+        embeddings = embed(question.texts, predictor.model.body, progress=progress)
     predictor.check_body(embeddings.identity)
-    agreement = None
-    if backend is None:
-        predicted = predictor.probabilities(embeddings.vectors).argmax(axis=1)
-    else:
-        answers = predictor.measure(embeddings.vectors)
-        predicted = answers.probabilities.argmax(axis=1)
-        agreement = compare(answers, predictor.exact(embeddings.vectors), shots_of(backend))
-    k = len(predictor.model.label_names)
-    confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
-    name = backend.name if backend else None
-    return Evaluation(source, predictor.model.label_names, confusion.tolist(), name, agreement)
+    return embeddings.vectors
 
 
 def _chosen(corpus: Corpus, split: str | None) -> tuple[Table, str]:
@@ -148,9 +194,7 @@ def _chosen(corpus: Corpus, split: str | None) -> tuple[Table, str]:
     return corpus.splits[name], f"{corpus.source}, split {name}"
 
 
-def _labels_of_model(
-    corpus: Corpus, table: Table, names: tuple[str, ...]
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _labels_of_model(corpus: Corpus, table: Table, names: tuple[str, ...]) -> NDArray[np.int64]:
     """The table's labels as indices into the model's label names."""
     unknown = sorted(set(corpus.label_names) - set(names))
     if unknown:

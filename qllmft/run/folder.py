@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import tomli_w
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
-from qllmft.files import write_text
+from qllmft.files import parse_json, parse_toml, write_text
 from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.model_store import OWN_BODY
 from qllmft.run.predictions import TestPredictions
@@ -152,7 +151,7 @@ class RunFolder:
             UserError: where there is none, or it cannot be read.
         """
         try:
-            tree = tomllib.loads(self.config_file.read_text(encoding="utf-8"))
+            tree = parse_toml(self.config_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(f"{self.path} is not a run: there is no config.toml in it.") from None
         except ValueError as error:  # not TOML, or not UTF-8
@@ -176,10 +175,10 @@ class RunFolder:
     def _metrics_lines(self) -> Iterator[EpochMetrics]:
         if not self.metrics_file.exists():
             return
-        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics_file.read_bytes().splitlines():
             try:
-                yield EpochMetrics(**json.loads(line))
-            except (json.JSONDecodeError, TypeError):
+                yield EpochMetrics(**parse_json(line.decode("utf-8")))
+            except (ValueError, TypeError):
                 return
 
     def write_predictions(self, answers: TestPredictions) -> None:
@@ -195,7 +194,7 @@ class RunFolder:
         if not self.predictions_file.exists():
             return None
         try:
-            return TestPredictions.from_dict(json.loads(self.predictions_file.read_text(encoding="utf-8")))
+            return TestPredictions.from_dict(parse_json(self.predictions_file.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."
@@ -234,7 +233,7 @@ def _read_record(path: Path) -> RunRecord | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} cannot be read: {error}. Delete it; the same command makes it again.") from error
     return RunRecord.from_json(content, str(path))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
-from qllmft.files import write_bytes, write_text
+from qllmft.files import found_beside, parse_json, write_bytes, write_text
 from qllmft.heads import Classifier, build_classifier
 
 FORMAT = 1
@@ -79,7 +79,7 @@ def load_model(folder: Path) -> StoredModel:
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     try:
-        record: Any = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        record: Any = parse_json((folder / "model.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "model.safetensors")
     except FileNotFoundError as error:
         missing = Path(str(error.filename or "model.safetensors")).name
@@ -101,6 +101,8 @@ def load_model(folder: Path) -> StoredModel:
         own_body = bool(record.get("own_body"))
         if own_body:
             body = body.model_copy(update={"model": str(_own_body(folder))})
+        elif body.model != "minilm":
+            body = body.model_copy(update={"model": found_beside(body.model, folder)})
         classifier = build_classifier(config, record["dimension"], len(record["label_names"]))
         classifier.load_state_dict(weights)
         classifier.eval()

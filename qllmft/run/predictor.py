@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,18 +59,18 @@ class Predictor:
         return cls(load_model(Path(run)), backend)
 
     def predict(self, texts: Iterable[str]) -> list[Prediction]:
-        """Predictions for ``texts``, in their order."""
+        """Predictions for ``texts``, in their order; a string is one text."""
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str], batch_size: int | None = None) -> Iterator[Prediction]:
         """Predictions one after the other, in constant memory however many texts there are.
 
         Args:
-            texts: read as they are needed.
+            texts: read as they are needed; a string is one text. An error of the reading is raised when the texts
+                before it are answered.
             batch_size: texts embedded at once; the body's own by default.
         """
-        iterator = iter(texts)
-        while batch := list(islice(iterator, batch_size or self.model.body.batch_size)):
+        for batch in _batches([texts] if isinstance(texts, str) else texts, batch_size or self.model.body.batch_size):
             vectors = self.embed(batch)
             if self.backend is None:
                 yield from self.predictions(batch, self.probabilities(vectors))
@@ -93,6 +94,12 @@ class Predictor:
         backend = self.backend or create("adjoint", {"dtype": "float64"})
         return measure(self.model.classifier, head_request(self.model.classifier, vectors), backend)
 
+    def estimate(self, vectors: NDArray[np.float32]) -> object:
+        """What the backend, one that circuits are sent to, would be sent for embeddings (N, D), and its price."""
+        request = head_request(self.model.classifier, vectors)
+        remote: Any = self.backend
+        return remote.estimate(request.head.circuit, request.parameters)
+
     def exact(self, vectors: NDArray[np.float32]) -> Answers:
         """The exact answers for embeddings (N, D), to lay beside those of a backend."""
         return Predictor(self.model).measure(vectors)
@@ -106,6 +113,8 @@ class Predictor:
         for text in texts:
             if not text.strip():
                 raise UserError("a text is empty; there is nothing to classify in it.")
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise UserError(f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8.")
         if self._body is None:
             body = Body(self.model.body)
             self.check_body(body_identity(self.model.body, body.location))
@@ -123,3 +132,19 @@ class Predictor:
                 f"the body {self.model.body.model!r} is not the one that this model was trained on "
                 f"(got {identity}, expected {self.model.body_identity}). Train again, or install that version of it."
             )
+
+
+def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Lists of ``size`` texts; where the reading fails, first the texts before, then the error."""
+    iterator = iter(texts)
+    while True:
+        batch: list[str] = []
+        try:
+            batch.extend(islice(iterator, size))
+        except Exception:
+            if batch:
+                yield batch
+            raise
+        if not batch:
+            return
+        yield batch

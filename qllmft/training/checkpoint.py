@@ -110,7 +110,10 @@ class Checkpoint:
             if any(index >= len(shapes) or m["exp_avg"].shape != shapes[index] for index, m in moments.items()):
                 raise ValueError("its moments belong to parameters of other shapes")
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-            return State(**progress, best_weights=_under(tensors, "best/"))
+            best = _under(tensors, "best/")
+            if best.keys() != model.state_dict().keys():
+                raise ValueError("it does not hold the weights of the best epoch")
+            return State(**progress, best_weights=best)
         except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
             raise self._damaged(error) from error
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import small_job
+from small_texts import write_reviews
 
 from qllmft.cli.main import main
 
@@ -31,7 +32,7 @@ class Trained:
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, tiny_body):
     folder = tmp_path_factory.mktemp("cli")
-    made = Trained(folder / "run", small_job.write_reviews(folder / "reviews.tsv"), tiny_body)
+    made = Trained(folder / "run", write_reviews(folder / "reviews.tsv"), tiny_body)
     with pytest.raises(SystemExit) as end:
         main(made.arguments())
     assert end.value.code == 0

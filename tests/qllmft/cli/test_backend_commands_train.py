@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
-import small_job
 from safetensors.numpy import load_file
 from sandbox_job import needs_aer, option_arguments, sandbox_job
+from small_texts import write_reviews
 
 from qllmft_backends.ionq.sandbox import Fault
 
@@ -35,7 +35,7 @@ def job(run, cli, monkeypatch, tmp_path):
 @pytest.fixture
 def train(run, cli, tmp_path):
     """`qllmft train` for one epoch of twelve texts and a head of three qubits, into the folder ``out``."""
-    data = small_job.write_reviews(tmp_path / "small.tsv", n_per_label=6)
+    data = write_reviews(tmp_path / "small.tsv", per_label=6)
     pairs = [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
 
     def call(out, *arguments, code=0):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from rich.console import Console
-from small_job import write_reviews
+from small_texts import write_reviews
 
 from qllmft.cli import study_progress
 from qllmft.cli.study_progress import StudyConsole, left

@@ -6,6 +6,7 @@ import tomllib
 import numpy as np
 import pytest
 import small_job
+from small_texts import write_reviews
 
 from qllmft.cli.options import build_config
 from qllmft.config import parse_config
@@ -108,7 +109,7 @@ def test_the_folder_is_named_after_the_identity(run, cli, tmp_path, monkeypatch)
 
 def test_columns_protocol_and_seed_reach_the_run(run, cli, tmp_path):
     for split, n in (("train", 15), ("test", 5)):
-        small_job.write_reviews(tmp_path / f"{split}.tsv", n)
+        write_reviews(tmp_path / f"{split}.tsv", n)
         text = (tmp_path / f"{split}.tsv").read_text()
         (tmp_path / f"{split}.tsv").write_text(text.replace("label\ttext", "stars\treview"))
     arguments = run.arguments(tmp_path / "out")

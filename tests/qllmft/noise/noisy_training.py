@@ -1,13 +1,9 @@
-"""A training of a second with every kind of noise, and a run whose body loads nothing."""
-
-import hashlib
-from pathlib import Path
+"""A training of a second with every kind of noise."""
 
 import numpy as np
 import torch
 
 from qllmft.config import ModelConfig, NoiseConfig, TrainConfig
-from qllmft.embed import Embeddings
 from qllmft.heads import build_classifier
 from qllmft.training import Examples
 from qllmft_backends import create
@@ -35,20 +31,3 @@ def examples(n: int, seed: int = 0) -> Examples:
 
 def same_bits(a, b) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def write_texts(path: Path) -> Path:
-    rows = [f"{label} text number {i}\t{label}" for i in range(30) for label in ("bad", "good")]
-    path.write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return path
-
-
-def embed_by_hash(texts, config, *, cache_folder=None, progress=None) -> Embeddings:
-    """In the place of `qllmft.embed.embed`: a noisy direction of its own for every label."""
-
-    def vector(text: str) -> np.ndarray:
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
-        sign = 1 if text.startswith("good") else -1
-        return (sign * np.linspace(0.2, 1, D) + np.random.default_rng(seed).normal(size=D)).astype(np.float32)
-
-    return Embeddings(np.stack([vector(text) for text in texts]), "a hash", 0)

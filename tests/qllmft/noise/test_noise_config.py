@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from noisy_training import embed_by_hash, write_texts
+from small_texts import embed_by_hash, write_corpus
 
 from qllmft.cli.main import main
 from qllmft.config import NoiseConfig, RunConfig, parse_config
@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_named(tree, message):
 def arguments(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "embed", embed_by_hash)
     settings = ("data.n_per_label=20", "model.n_qubits=3", "model.encoder_layers=2", "model.reuploads=2")
-    texts = write_texts(tmp_path / "texts.tsv")
+    texts = write_corpus(tmp_path / "texts.tsv")
     return [
         *("train", "--preset", "noise-high-10q", "--data", str(texts), "--out", str(tmp_path / "run")),
         *("--epochs", "3", "--no-rivals", *(word for s in settings for word in ("--set", s))),

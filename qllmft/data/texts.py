@@ -1,0 +1,132 @@
+"""Texts without labels, one after the other, from a file or a stream of any length."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from qllmft.data.sources import SUFFIXES
+from qllmft.errors import UserError
+from qllmft.files import parse_json
+
+LONGEST_LINE = 1_000_000  # bytes
+ROWS_AT_ONCE = 1_000  # of a parquet file
+
+
+def read_texts(path: Path, column: str) -> Iterator[str]:
+    """Texts of a file, read as they are needed, in memory that grows with neither their number nor their length.
+
+    A ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file has a column of texts; every other file has one text a line.
+    Empty texts are left out.
+
+    Args:
+        path: the file; ``-`` is standard input, one text a line.
+        column: name of the column of texts.
+
+    Raises:
+        UserError: where the file cannot be read, or holds a line that is no text; names the line.
+    """
+    try:
+        if path.suffix == ".parquet":
+            texts = _of_parquet(path, column)
+        elif path.suffix in SUFFIXES:
+            texts = _of_table(path, column)
+        else:
+            texts = (line for _, line in _lines(path))
+        yield from (text.strip() for text in texts if text.strip())
+    except OSError as error:
+        raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbers and content of the lines of a file or of standard input, ends of lines included."""
+    with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
+        yield from enumerate(_decoded(path, file), start=1)
+
+
+def _decoded(path: Path, file: BinaryIO) -> Iterator[str]:
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise UserError(
+                f"{path}, line {number}: it has more than {LONGEST_LINE:,} bytes. Expected one text a line; break it."
+            )
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8. Convert the file first."
+            ) from None
+
+
+def _of_table(path: Path, column: str) -> Iterator[str]:
+    """The column of a text file with a row a line; in ``.csv`` a quoted text may hold ends of lines."""
+    if path.suffix == ".jsonl":
+        for number, line in _lines(path):
+            if line.strip():
+                yield _of_object(line, column, f"{path}, line {number}")
+        return
+    lines = (line for _, line in _lines(path))
+    tabs = path.suffix == ".tsv"
+    rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.reader(lines)
+    try:
+        names = next(rows, [])
+        index = _index(names, column, path)
+        for row in rows:
+            if row:
+                if len(row) <= index:
+                    raise UserError(
+                        f"{path}, line {rows.line_num}: it has {len(row)} fields, and {column!r} is number {index + 1}."
+                    )
+                yield row[index]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {rows.line_num}: it cannot be read: {error}.") from None
+
+
+def _of_object(line: str, column: str, where: str) -> str:
+    try:
+        row = parse_json(line)
+    except ValueError as error:
+        raise UserError(f"{where}: not JSON ({error}). Expected one object a line.") from None
+    if not isinstance(row, dict) or column not in row:
+        found = f"the fields {', '.join(map(str, row))}" if isinstance(row, dict) else type(row).__name__
+        raise UserError(f"{where}: {found}, expected an object with the field {column!r}. Choose with --text-column.")
+    return _text(row[column], where)
+
+
+def _of_parquet(path: Path, column: str) -> Iterator[str]:
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            _index(file.schema_arrow.names, column, path)
+            rows = 0
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[column]):
+                for value in batch.column(0).to_pylist():
+                    rows += 1
+                    yield _text(value, f"{path}, row {rows}")
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path} cannot be read as parquet: {error}") from error
+
+
+def _index(names: list[str], column: str, path: Path) -> int:
+    if column not in names:
+        raise UserError(
+            f"{path}: there is no column {column!r}; its columns are {', '.join(names)}. Choose with --text-column, or "
+            "give a .txt file with one text a line."
+        )
+    return names.index(column)
+
+
+def _text(value: Any, where: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UserError(f"{where}: the text is {value!r}, expected a string. Choose the column with --text-column.")
+    return value

@@ -1,0 +1,119 @@
+"""What is installed here, and whether it works: packages, optional extras, GPU, cache folder."""
+
+from __future__ import annotations
+
+import platform
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, requires, version
+
+_REQUIREMENT = re.compile(r"""^(?P<name>[\w.-]+)[^;]*(;.*extra\s*==\s*['"](?P<extra>[\w-]+)['"])?""")
+_FOR_DEVELOPERS = "dev"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: its name.
+        found: what was found, in words.
+        wrong: whether qllmft does not work with it.
+    """
+
+    what: str
+    found: str
+    wrong: bool = False
+
+
+def examine() -> list[Finding]:
+    """Look at Python, the packages that qllmft needs, its optional extras, the GPU and the cache folder."""
+    return [
+        Finding("python", f"{platform.python_version()} on {platform.system()}, {platform.machine()}"),
+        Finding("qllmft", _version("qllmft") or "not installed as a package"),
+        *_packages(),
+        _imports(),
+        *_backends(),
+        *_gpus(),
+        _cache(),
+    ]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _packages() -> Iterator[Finding]:
+    """What the package itself says that it needs, then its extras; a missing extra is not wrong."""
+    extras: dict[str, list[str]] = {}
+    for line in requires("qllmft") or [] if _version("qllmft") else []:
+        found = _REQUIREMENT.match(line)
+        if found is None:
+            continue
+        name, extra = found["name"], found["extra"]
+        if extra is None:
+            yield Finding(name, _version(name) or "not installed: pip install qllmft", wrong=_version(name) is None)
+        elif extra != _FOR_DEVELOPERS:
+            extras.setdefault(extra, []).append(name)
+    for extra, names in extras.items():
+        missing = [name for name in names if _version(name) is None]
+        found_in_it = ", ".join(f"{name} {_version(name)}" for name in names)
+        text = f"not installed ({', '.join(missing)}): pip install 'qllmft[{extra}]'" if missing else found_in_it
+        yield Finding(f"extra {extra}", text)
+
+
+def _imports() -> Finding:
+    """Whether the packages load together."""
+    try:
+        import_module("qllmft.run")
+    except Exception as error:  # whatever a broken package raises while it loads
+        return Finding("import", f"qllmft does not load: {type(error).__name__}: {error}", wrong=True)
+    return Finding("import", "qllmft and what it needs load")
+
+
+def _backends() -> Iterator[Finding]:
+    from qllmft_backends.listing import describe
+
+    for row in describe():
+        state = "available" if row.available else "not available"
+        yield Finding(f"backend {row.name}", f"{state}; {row.note}" if row.note else state)
+
+
+def _gpus() -> Iterator[Finding]:
+    """The GPU that language models run on, and the one that the backend adjoint can run circuits on."""
+    try:
+        import torch
+
+        found = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; they run on the CPU"
+    except Exception as error:  # a broken driver, or a broken torch, which `_imports` reports
+        found = f"none: {error}"
+    yield Finding("GPU for language models", found)
+    try:
+        from qllmft_backends.adjoint.cuda.device import find_limits
+
+        find_limits()
+        found = "usable: --backend adjoint --device cuda"
+    except Exception as error:
+        found = f"none; they run on the CPU: {error}"
+    yield Finding("GPU for circuits", found)
+
+
+def _cache() -> Finding:
+    """Whether embeddings can be kept."""
+    from qllmft.embed.cache import default_cache_folder
+
+    folder = default_cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        remedy = "Choose another with QLLMFT_CACHE"
+        return Finding("cache", f"{folder} cannot be written: {error.strerror}. {remedy}.", wrong=True)
+    return Finding("cache", f"{folder} can be written")
