@@ -97,7 +97,7 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequenc
         group=row.group,
         preset=row.preset,
         model=models[0].name,
-        published=_published(row) if study.published else None,
+        published=paper_result(row) if study.published else None,
         runs=tuple(result.identity for _, result in pairs),
         parameters=tuple(model.parameters for model in models),
         validation=tuple(model.validation.value for model in models),
@@ -107,7 +107,7 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequenc
     )
 
 
-def _published(row: Row) -> PaperResult | None:
+def paper_result(row: Row) -> PaperResult | None:
     """What the paper prints of a row: of its preset, or of the preset that is named like its classical rival."""
     if row.settings:
         return None

@@ -110,7 +110,7 @@ class SearchStore:
                 held = study.user_attrs.get(PLAN)
                 if held is not None and _plan_of(held, name).fingerprint != plan.fingerprint:
                     raise UserError(
-                        f"the search {name!r} in {storage} is over something else. Choose another name with --search."
+                        f"the search {name!r} in {storage} searches something else. Choose another name with --search."
                     )
                 study.set_user_attr(PLAN, plan.model_dump(mode="json"))
                 state = store.state()

@@ -35,7 +35,7 @@ class TrialResult:
         validation_loss: of that epoch, in nats.
         parameters: trained ones.
         seconds: of the training.
-        epochs_before: epochs that an earlier call had done; all of them where nothing was trained now.
+        epochs_before: epochs that were done before this call.
     """
 
     identity: str
