@@ -18,7 +18,7 @@ from qllmft.heads import build_classifier
 from qllmft.training import PAPER_STEPS, one_torch_thread, step_of
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.compiled.peak import multiply_add, rotate
-from qllmft_backends.adjoint.team import thread_count
+from qllmft_backends.adjoint.thread_pool import thread_count
 from qllmft_circuits import encoder_circuit, head_circuit
 
 Workload = Literal["enc", "head"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -88,6 +89,10 @@ class BodyConfig(_Section):
     def learns(self) -> bool:
         """Whether the run has a body of its own in the end."""
         return self.trainable or self.contrastive.iterations > 0
+
+    def saved_in(self, folder: Path) -> BodyConfig:
+        """A frozen body that was saved in ``folder``, run on the same device in batches of the same size."""
+        return BodyConfig(model=str(folder), batch_size=self.batch_size, device=self.device)
 
 
 class ModelConfig(_Section):
@@ -234,8 +239,7 @@ class NoiseConfig(_Section):
 class RivalsConfig(_Section):
     """Classical heads trained beside the quantum one on the same embeddings and split."""
 
-    # svc_full: of the same grid, the setting with the most support vectors (table II's SVC 435)
-    names: tuple[Literal["logistic_regression", "svc", "svc_full", "mlp"], ...] = ("logistic_regression", "svc", "mlp")
+    names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")  # of `qllmft.rivals.RIVALS`, which checks them
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
 
 

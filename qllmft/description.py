@@ -4,29 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from qiskit import QuantumCircuit
-
 from qllmft.config import ModelConfig
-from qllmft.heads import ansatz_options, build_classifier
-from qllmft_circuits import AnsatzOptions, count, encoder_circuit, head_circuit
-
-
-def head_template(config: ModelConfig) -> QuantumCircuit | None:
-    """The head's circuit; None where the head is classical."""
-    if config.head != "quantum":
-        return None
-    return head_circuit(
-        config.n_qubits, config.reuploads, config.reupload_layers, config.main_layers, ansatz_options(config)
-    )
-
-
-def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
-    """One encoder's circuit; None where the encoder is classical."""
-    if config.encoder != "quantum":
-        return None
-    return encoder_circuit(
-        config.latent_encoder_qubits, config.encoder_layers, AnsatzOptions(1, config.ring, config.block)
-    )
+from qllmft.heads import build_classifier
+from qllmft.templates import encoder_template, head_template
+from qllmft_circuits import count
 
 
 def describe(config: ModelConfig, dimension: int, n_classes: int) -> dict[str, Any]:
@@ -41,21 +22,15 @@ def describe(config: ModelConfig, dimension: int, n_classes: int) -> dict[str, A
         ``parameters`` in all, and ``parts``: each a name, its parameters and, for a quantum one, its circuit's counts.
     """
     model = build_classifier(config, dimension, n_classes)
-    parts: list[dict[str, Any]] = []
-    for name, module, template in (
-        (
-            f"encoder ({config.n_encoders} of them)" if config.n_encoders > 1 else "encoder",
-            model.encoder,
-            encoder_template,
-        ),
-        ("head", model.head, head_template),
+    encoder = "encoder" if config.n_encoders == 1 else f"encoder ({config.n_encoders} of them)"
+    modules = (
+        (encoder, model.encoder, encoder_template(config)),
+        ("head", model.head, head_template(config)),
         ("final linear", model.final, None),
-    ):
-        if module is None:
-            continue
-        circuit = template(config) if template else None
-        part: dict[str, Any] = {"name": name, "parameters": sum(p.numel() for p in module.parameters())}
-        if circuit is not None:
-            part["circuit"] = count(circuit).as_dict()
-        parts.append(part)
+    )
+    parts: list[dict[str, Any]] = []
+    for name, module, circuit in modules:
+        if module is not None:
+            counts = {} if circuit is None else {"circuit": count(circuit).as_dict()}
+            parts.append({"name": name, "parameters": sum(p.numel() for p in module.parameters()), **counts})
     return {"parameters": model.n_parameters, "settings": config.model_dump(mode="json"), "parts": parts}

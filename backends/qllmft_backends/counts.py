@@ -1,4 +1,4 @@
-"""Expectation values, and how sure they are, from measured counts."""
+"""Expectation values and their standard errors from measured counts or frequencies."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.errors import BackendError
+from qllmft_backends.z_observables import ZObservables
 
 
 def expectations_from_counts(
     counts: Mapping[int, int], observables: ZObservables
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Every observable of one circuit from the same shots.
+    """Expectation values of one circuit, all from the same shots.
 
     Args:
-        counts: shots by outcome; bit q of an outcome is qubit q (Qiskit's order).
+        counts: number of shots by outcome; bit q of an outcome is qubit q (Qiskit's order).
         observables: O sums of Z strings.
 
     Returns:
-        (O,) means over the shots, and (O,) standard errors sqrt(s²/S) with the sample variance s² (S - 1 below it). One
-        shot says nothing of its error: infinity. Where all shots agree the error is 0, and the true value may still
-        differ: with probability 0.95 another outcome is rarer than 3/S.
+        (O,) means and (O,) standard errors; see `expectations_from_frequencies`.
+
+    Raises:
+        BackendError: where there are no shots.
 
     >>> from qiskit.quantum_info import SparsePauliOp
     >>> z0 = ZObservables.from_operators([SparsePauliOp("IZ")], 2)
@@ -32,10 +33,31 @@ def expectations_from_counts(
     (array([0.6]), array([0.0804]))
     """
     shots = sum(counts.values())
+    return expectations_from_frequencies({o: n / max(shots, 1) for o, n in counts.items()}, shots, observables)
+
+
+def expectations_from_frequencies(
+    probabilities: Mapping[int, float], shots: int, observables: ZObservables
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Expectation values of one circuit from the relative frequencies of its outcomes.
+
+    Args:
+        probabilities: relative frequency by outcome, not negative, with sum 1; bit q of an outcome is qubit q.
+        shots: S, the number of measurements behind them.
+        observables: O sums of Z strings.
+
+    Returns:
+        (O,) means over the shots, and (O,) standard errors sqrt(s²/S) with the sample variance s² (S - 1 below it). One
+        shot says nothing of its error: infinity. Where all shots agree the error is 0, and the true value may still
+        differ: with probability 0.95 another outcome is rarer than 3/S.
+
+    Raises:
+        BackendError: where there are no shots.
+    """
     if shots < 1:
         raise BackendError("got counts of no shots, expected one or more.")
-    outcomes = np.fromiter(counts.keys(), np.int64, len(counts))
-    weights = np.fromiter(counts.values(), np.float64, len(counts)) / shots
+    outcomes = np.fromiter(probabilities.keys(), np.int64, len(probabilities))
+    weights = np.fromiter(probabilities.values(), np.float64, len(probabilities))
     ones = np.bitwise_count(outcomes[:, None] & observables.masks[None, :])  # (K, T) qubits in state 1 of each string
     per_shot = (1.0 - 2.0 * (ones & 1)) @ observables.coefficients.T  # (K, O)
     means = weights @ per_shot

@@ -10,7 +10,7 @@ from qiskit.primitives import BaseEstimatorV2, DataBin, PrimitiveJob, PrimitiveR
 from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPubLike
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.protocol import Backend
+from qllmft_backends.protocol import Evaluator
 
 
 class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
@@ -24,7 +24,7 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             result's metadata.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Evaluator) -> None:
         self._backend = backend
 
     def run(self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None) -> PrimitiveJob[Any]:

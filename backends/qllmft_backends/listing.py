@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
-from qllmft_backends.protocol import Availability, Backend
+from qllmft_backends.backend import Backend
+from qllmft_backends.protocol import Availability
 from qllmft_backends.registry import BACKENDS, Entry
 
 

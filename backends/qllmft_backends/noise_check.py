@@ -20,9 +20,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
+from qllmft_backends.backend import Backend
 from qllmft_backends.errors import MissingExtraError
 from qllmft_backends.noise import PRESETS
-from qllmft_backends.protocol import Backend
 from qllmft_backends.registry import create
 
 ROTATIONS, CNOTS, ANGLE = 60, 40, 0.01  # k, l, t in radians

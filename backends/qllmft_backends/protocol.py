@@ -1,18 +1,16 @@
-"""What a backend is: one question, circuit and values in, expectation values and standard errors out."""
+"""The question that every backend answers: circuit and values in, expectation values and standard errors out."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
-from qiskit.primitives import BaseEstimatorV2
 from qiskit.quantum_info import SparsePauliOp
-from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Capabilities:
         exact: expectation values carry no statistical error.
         shots: values come from a number of measurements.
         noisy: gates carry noise.
-        adjoint: vector-Jacobian products in one sweep (an `AdjointEngine` stands behind it).
+        adjoint: vector-Jacobian products in one reverse sweep; the backend is then an `adjoint.AdjointCapable`.
         remote: circuits leave this machine.
         paid: circuits cost money.
         resumable: an interrupted job can be collected later.
@@ -75,15 +73,10 @@ class Availability:
     note: str = ""
 
 
-class Backend(ABC):
-    """Base of every backend: implement `expectations` and `capabilities`; Qiskit's interfaces come with it."""
+class Evaluator(Protocol):
+    """What computes expectation values; `Backend` is its base class, with Qiskit's interfaces on top."""
 
     name: ClassVar[str]
-
-    @classmethod
-    def availability(cls) -> Availability:
-        """Whether this backend can work here. Its packages are installed when this is asked; it sends nothing."""
-        return Availability(True)
 
     @property
     @abstractmethod
@@ -101,29 +94,3 @@ class Backend(ABC):
             values: (B, P) parameter values in the order of ``circuit.parameters``; angles in radians.
             observables: O sums of strings of I and Z on the circuit's qubits.
         """
-
-    def estimator(self) -> BaseEstimatorV2:
-        """This backend as a Qiskit V2 primitive. Pubs that share circuit and values become one call."""
-        from qllmft_backends.estimator import BackendEstimator
-
-        return BackendEstimator(self)
-
-    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
-        """What training through this backend would send, for a person to read first; "" where nothing is sent.
-
-        Args:
-            samples: that each epoch learns from.
-            epochs: in all.
-            evaluations: circuits beside, for validation and test.
-
-        Raises:
-            BackendError: where training was not allowed.
-        """
-        del samples, epochs, evaluations
-        return ""
-
-    def gradient(self) -> BaseEstimatorGradient:
-        """Gradients for Qiskit's `EstimatorQNN`; by the parameter-shift rule unless a backend knows better."""
-        from qllmft_backends.parameter_shift import BatchedParameterShift
-
-        return BatchedParameterShift(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from qllmft_backends.backend import Backend
 from qllmft_backends.errors import MissingExtraError, UnknownBackendError
-from qllmft_backends.protocol import Backend
 
 
 @dataclass(frozen=True)
@@ -143,4 +144,5 @@ def _fault(place: tuple[int | str, ...], given: Any, message: str) -> str:
     name = ".".join(map(str, place))
     if any(word in name.lower() for word in ("token", "key", "secret", "password")):
         given = "***"
+    given = re.sub("://[^/@]*@", "://***@", given) if isinstance(given, str) else given
     return f"{f'option {name} = {given!r}: ' if name else ''}{message}"

@@ -6,10 +6,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from qllmft.cli.console import plain_table
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -18,14 +17,15 @@ BUSY = 0.5  # processors busy with other work, above which a measurement is not 
 
 def bench(
     preset: Annotated[
-        str | None, typer.Option(help="A whole training step of this preset.", show_default="single-10q, recommended")
+        str | None,
+        typer.Option(help="The preset whose whole training step is measured.", show_default="single-10q, recommended"),
     ] = None,
     workload: Annotated[
-        str | None, typer.Option(help="Instead: forward and gradient of one circuit, enc or head.")
+        str | None, typer.Option(help="Measure forward pass and gradient of one circuit instead: enc or head.")
     ] = None,
-    qubits: Annotated[str, typer.Option(help="Of --workload: numbers of qubits.")] = "10,12,14",
-    dimension: Annotated[int, typer.Option(min=1, help="D, of the embeddings of a training step.")] = 768,
-    seconds: Annotated[float, typer.Option(min=0.1, help="To measure each for.")] = 2.0,
+    qubits: Annotated[str, typer.Option(help="The numbers of qubits that --workload is measured at.")] = "10,12,14",
+    dimension: Annotated[int, typer.Option(min=1, help="D, the dimension of the embeddings in a training step.")] = 768,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each step is measured, in seconds.")] = 2.0,
     json: Json = False,
 ) -> None:
     """Time of a training step, memory, share of this machine's measured peak, and a whole run's projected time."""
@@ -56,8 +56,7 @@ def bench(
     )
     if busy > BUSY:
         console.print(f"{busy:.1f} processors were busy with other work: these numbers are not worth quoting.")
-    title = f"a step at B = {timings[0].batch_size}; the last column is the paper's 800 epochs"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = plain_table(f"a step at B = {timings[0].batch_size}; the last column is the paper's 800 epochs")
     table.add_column("step", no_wrap=True)
     for column in ("ms", "fastest", "slowest", "Gflop/s", "of peak", "MB", "22,400 steps"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qllmft.config import RunConfig
-    from qllmft.energy import EnergyConstants, EnergyCurve, ModelName
+    from qllmft.energy import EnergyCurve
     from qllmft.energy.here import MachineEnergy
 
 MOST_QUBITS = 100
@@ -23,28 +23,30 @@ ROWS = 16  # of the table; JSON has every width
 
 
 def energy(
-    preset: Annotated[str, typer.Option(help="Whose head; the range of qubits is --qubits.")] = "single-10q",
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings instead of a preset.")] = None,
-    qubits: Annotated[str, typer.Option(help="A number, or from-to.")] = "10-60",
+    preset: Annotated[
+        str, typer.Option(help="The preset whose head is meant; --qubits gives its numbers of qubits.")
+    ] = "single-10q",
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings, instead of a preset.")] = None,
+    qubits: Annotated[str, typer.Option(help="A number of qubits, or a range such as 10-60.")] = "10-60",
     model: Annotated[
         str,
         typer.Option(
-            help="paper: table V as printed. measured: with Forte's real gate times, 130 µs and 970 µs. follow-up: "
-            "arXiv 2605.02798, relative to break-even."
+            help="The model of energy. paper: table V as printed. measured: with Forte's real gate times, 130 µs and "
+            "970 µs. follow-up: arXiv 2605.02798, relative to break-even."
         ),
     ] = "paper",
     calibration: Annotated[
         Path | None,
         typer.Option(
-            help="With --model measured: a JSON file with one_qubit_s and two_qubit_s, or IonQ's characterization, for "
-            "gate times."
+            help="With --model measured: the JSON file of a machine's gate times, with one_qubit_s and two_qubit_s, or "
+            "IonQ's characterization."
         ),
     ] = None,
     here: Annotated[
-        bool, typer.Option("--here", help="Measure this machine instead, at the preset's qubits: RAPL and NVML.")
+        bool, typer.Option("--here", help="Measure this machine with RAPL and NVML instead, at the preset's qubits.")
     ] = False,
     settings: Settings = None,
-    figure: Annotated[Path | None, typer.Option(help="Draw figure 5 into this .svg, .pdf or .png.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Draw figure 5 into this .svg, .pdf or .png file.")] = None,
     json: Json = False,
 ) -> None:
     """Energy of one inference with the head, on a QPU and on a GPU by state vector, and where they cross."""
@@ -66,9 +68,10 @@ def energy(
         return
     curve = _curve(run_config, qubits, model, calibration)
     if figure is not None:
-        from qllmft.paper.figures.energy import save_energy_figure
+        from qllmft.paper.figures.energy import draw_energy
+        from qllmft.report.style import save_figure
 
-        save_energy_figure(curve, figure)
+        save_figure(draw_energy(curve), figure)
     if json:
         typer.echo(dumps({"settings": run_config.model.model_dump(mode="json"), **curve.as_dict()}, indent=2))
         return
@@ -79,12 +82,15 @@ def energy(
 
 
 def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None) -> EnergyCurve:
-    from qllmft.energy import MODELS, energy_curve
+    from qllmft.energy import MODELS, energy_curve, read_gate_times
 
     name = next((known for known in MODELS if known == model), None)
     if name is None:
         raise UserError(f"--model is {model!r}, expected one of {', '.join(MODELS)}.")
-    return energy_curve(config.model, _widths(qubits), name, _constants(name, calibration))
+    if calibration is not None and name != "measured":
+        raise UserError(f"--calibration gives real gate times: it goes with --model measured, not {model!r}.")
+    constants = None if calibration is None else read_gate_times(calibration)
+    return energy_curve(config.model, _widths(qubits), name, constants)
 
 
 def _widths(qubits: str) -> list[int]:
@@ -99,34 +105,8 @@ def _widths(qubits: str) -> list[int]:
     return widths
 
 
-def _constants(model: ModelName, file: Path | None) -> EnergyConstants | None:
-    """Gate times of a machine from a file; None: the model's own."""
-    if file is None:
-        return None
-    if model != "measured":
-        raise UserError(f"--calibration gives real gate times: it goes with --model measured, not {model!r}.")
-    from json import loads
-    from types import SimpleNamespace
-
-    from qllmft.energy import FORTE, with_calibration
-
-    try:
-        record: Any = loads(file.read_text(encoding="utf-8"))
-        timing = record.get("timing", {})
-        times = [
-            None if value is None else float(value)
-            for value in (record.get("one_qubit_s", timing.get("1q")), record.get("two_qubit_s", timing.get("2q")))
-        ]
-    except OSError as error:
-        raise UserError(f"the calibration {file} cannot be read: {error.strerror}.") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"the calibration {file} is not a JSON object of gate times: {error}.") from error
-    return with_calibration(FORTE, SimpleNamespace(one_qubit_s=times[0], two_qubit_s=times[1]))
-
-
 def _print_curve(console: Console, config: RunConfig, curve: EnergyCurve) -> None:
-    from rich import box
-    from rich.table import Table
+    from qllmft.cli.console import plain_table
 
     head = config.model
     console.print(
@@ -135,7 +115,7 @@ def _print_curve(console: Console, config: RunConfig, curve: EnergyCurve) -> Non
         highlight=False,
         soft_wrap=True,
     )
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = plain_table()
     for column in ("qubits", "1Q gates", "2Q gates", "QPU", "GPU", "QPU / GPU"):
         table.add_column(column, justify="right", no_wrap=True)
     step = -(-len(curve.points) // ROWS)

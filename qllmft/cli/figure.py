@@ -13,30 +13,40 @@ from qllmft.settings import parse_settings
 
 
 def figure(
-    name: Annotated[str, typer.Argument(help="5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")],
+    name: Annotated[str, typer.Argument(help="The figure's number: 5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")],
     runs: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of run folders, at any depth, or a .json file of `qllmft paper`. May be repeated.",
+            help="The folder that holds the runs, at any depth, or a .json file that `qllmft paper --records` wrote. "
+            "May be repeated.",
             show_default="runs",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The drawing: .svg, .png or .pdf.", show_default="figure-NAME.svg")
+        Path | None,
+        typer.Option(
+            help="The file to draw into; its name ends in .svg, .png or .pdf.", show_default="figure-NAME.svg"
+        ),
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Only runs with this setting: --where train.epochs=100."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Take only the runs with this setting: --where train.epochs=100. May be repeated.",
+        ),
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Draw what is there where runs are missing.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Where runs are missing, draw the points of those that there are.")
+    ] = False,
     preset: Annotated[
-        str | None, typer.Option(help="Figure 12: whose training.", show_default="multi-18q, the paper's")
+        str | None,
+        typer.Option(help="The preset whose training figure 12 shows.", show_default="multi-18q, the paper's"),
     ] = None,
     json: Json = False,
 ) -> None:
     """Redraw a figure of the paper from runs: mean ± 95 % over seeds, the paper's printed numbers as hollow markers."""
     from qllmft.errors import UserError
-    from qllmft.paper import read_finished_runs
+    from qllmft.experiments.records import read_finished_runs
     from qllmft.paper.figures.catalogue import Request, find_figure, make_figure
     from qllmft.paper.figures.curves import PRESET
     from qllmft.paper.figures.selection import where as having
@@ -51,8 +61,8 @@ def figure(
     if preset is not None and name != "12":
         raise UserError(f"--preset is for figure 12, which shows one training; figure {name} shows many.")
     folders = runs or [Path("runs")]
-    records = having(read_finished_runs(folders), given) if chosen.needs_runs else []
-    data, drawing = make_figure(Request(name, records, folders[0], partial, preset or PRESET))
+    found = having(read_finished_runs(folders), given) if chosen.needs_runs else []
+    data, drawing = make_figure(Request(name, found, folders[0], partial, preset or PRESET))
     save_figure(drawing, file)
     if json:
         typer.echo(_as_json(data))

@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from qllmft.cli.console import plain_table
 from qllmft.cli.options import Json
 
 if TYPE_CHECKING:
-    from qllmft.config import RunConfig
+    from rich.table import Table
+
+    from qllmft.config import ModelConfig, RunConfig
 
 PAPER_DIMENSION = 768
 
 
 def info(
-    what: Annotated[str | None, typer.Argument(help="A preset or a run's folder; none: list the presets.")] = None,
+    what: Annotated[
+        str | None, typer.Argument(help="A preset or a run's folder; without it the presets are listed.")
+    ] = None,
     dimension: Annotated[
-        int | None, typer.Option(min=1, help="D, of the embedding.", show_default="768, or the run's own")
+        int | None,
+        typer.Option(min=1, help="D, the dimension of the embeddings.", show_default="768, or the run's own"),
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(min=2, help="k, of labels.", show_default="2, or the run's own")
+        int | None, typer.Option(min=2, help="k, the number of labels.", show_default="2, or the run's own")
     ] = None,
-    draw: Annotated[bool, typer.Option(help="Draw the head's circuit.")] = True,
+    draw: Annotated[
+        bool | None, typer.Option(help="Draw the head's circuit.", show_default="where it fits the screen")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Circuit drawing, and counts of parameters and gates."""
+    """Counts of a model's parameters and gates, and a drawing of its head's circuit."""
     from json import dumps
 
     console = Console()
     if what is None:
         _list_presets(console, json=json)
         return
-    from qllmft.description import describe, head_template
-    from qllmft_circuits import draw_text
+    from qllmft.description import describe
 
     config, name, run_dimension, run_classes = _find(what)
     dimension = dimension or run_dimension or PAPER_DIMENSION
@@ -46,10 +52,15 @@ def info(
         typer.echo(dumps({"name": name, **description}, indent=2, ensure_ascii=False))
         return
     console.print(name, markup=False, highlight=False, style="bold")
-    circuit = head_template(config.model)
-    if circuit is not None and draw:
-        console.print(draw_text(circuit, max_columns=console.width - 2), markup=False, highlight=False, no_wrap=True)
-    table = Table(title=f"D = {dimension}, k = {classes}", title_justify="left")
+    console.print(_parts_table(description, f"D = {dimension}, k = {classes}"))
+    if config.body.trainable:
+        console.print("The body's weights are trained too, and not counted here.")
+    if draw is not False:
+        _draw(console, config.model, always=draw is True)
+
+
+def _parts_table(description: dict[str, Any], title: str) -> Table:
+    table = plain_table(title)
     table.add_column("part")
     for column in ("parameters", "qubits", "1Q gates", "2Q gates", "depth"):
         table.add_column(column, justify="right")
@@ -60,9 +71,23 @@ def info(
         table.add_row(part["name"], f"{part['parameters']:,}", *cells)
     table.add_section()
     table.add_row("all", f"{description['parameters']:,}")
-    console.print(table)
-    if config.body.trainable:
-        console.print("The body's weights are trained too, and not counted here.")
+    return table
+
+
+def _draw(console: Console, model: ModelConfig, *, always: bool) -> None:
+    """Draw the head's circuit as text; where it is longer than the screen only if ``always``."""
+    from qllmft.templates import head_template
+    from qllmft_circuits import draw_text
+
+    circuit = head_template(model)
+    if circuit is None:
+        return
+    drawing = draw_text(circuit, max_columns=console.width - 2)
+    lines = drawing.count("\n") + 1
+    if always or lines <= console.height:
+        console.print(drawing, markup=False, highlight=False, no_wrap=True)
+    else:
+        console.print(f"The drawing of the head's circuit has {lines} lines: --draw prints it.", highlight=False)
 
 
 def _find(what: str) -> tuple[RunConfig, str, int | None, int | None]:
@@ -90,8 +115,8 @@ def _list_presets(console: Console, *, json: bool) -> None:
     if json:
         typer.echo(dumps(titles, indent=2, ensure_ascii=False))
         return
-    table = Table(title="presets; qllmft info NAME shows one, qllmft train --preset NAME runs it", title_justify="left")
-    table.add_column("name")
+    table = plain_table("presets; qllmft info NAME shows one, qllmft train --preset NAME runs it")
+    table.add_column("name", no_wrap=True)
     table.add_column("what it is")
     for name, title in titles.items():
         table.add_row(name, title)

@@ -31,7 +31,6 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="qllmft",
-    help="Put a quantum circuit on top of a language model: train it, compare it with classical heads, use it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

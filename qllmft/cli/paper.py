@@ -11,19 +11,23 @@ import typer
 def paper(
     runs: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of run folders, at any depth, or a .json file of --records. May be repeated."),
+        typer.Option(
+            help="The folder that holds the runs, at any depth, or a .json file that --records wrote. May be repeated."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The page, Markdown; without it, it is printed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The Markdown file to write the page into; without it the page is printed.")
+    ] = None,
     records: Annotated[
-        Path | None, typer.Option(help="Also keep the runs in this small .json file, which --runs takes again.")
+        Path | None, typer.Option(help="A small .json file to keep the runs in; --runs reads it again.")
     ] = None,
 ) -> None:
     """Hold every number that the paper prints against ours: accuracies from runs, the rest counted on the spot."""
     from rich.console import Console
 
     from qllmft.errors import UserError
+    from qllmft.experiments.records import read_finished_runs, write_finished_runs
     from qllmft.files import write_text
-    from qllmft.paper import read_finished_runs, write_finished_runs
     from qllmft.paper.page import render_page
     from qllmft.paper.summary import of_the_paper
 

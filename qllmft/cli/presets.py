@@ -15,18 +15,20 @@ OURS = "ours"
 
 def presets(
     source: Annotated[
-        str | None, typer.Option("--from", help='Only those of one table or figure: "Table II", "Figure 11", or ours.')
+        str | None,
+        typer.Option(
+            "--from",
+            help='List only the presets of one table or figure of the paper, "Table II" or "Figure 11", or ours.',
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Presets by name, with the table of the paper that each comes from and its trained parameters (D = 768, k = 2)."""
     from json import dumps
 
-    from rich import box
-    from rich.table import Table
-
+    from qllmft.cli.console import plain_table
     from qllmft.errors import UserError
-    from qllmft.paper.counts import preset_parameters
+    from qllmft.paper.results.counts import preset_parameters
     from qllmft.presets import load_preset, preset_names
 
     listed = [load_preset(name) for name in sorted(preset_names(), key=_natural)]
@@ -38,26 +40,14 @@ def presets(
         wanted = by_fold[source.casefold()]
         listed = [preset for preset in listed if wanted in (preset.source or (OURS,))]
     if json:
-        rows = [
-            {
-                "name": preset.name,
-                "title": preset.title,
-                "source": list(preset.source),
-                "parameters": preset_parameters(preset),
-            }
-            for preset in listed
+        content = [
+            {"name": p.name, "title": p.title, "source": list(p.source), "parameters": preset_parameters(p)}
+            for p in listed
         ]
-        typer.echo(dumps(rows, indent=2, ensure_ascii=False))
+        typer.echo(dumps(content, indent=2, ensure_ascii=False))
         return
     console = Console()
-    table = Table(
-        title="qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2",
-        title_justify="left",
-        title_style="",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    table = plain_table("qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2")
     table.add_column("name", no_wrap=True)
     table.add_column("from")
     table.add_column("parameters", justify="right", no_wrap=True)

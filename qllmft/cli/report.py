@@ -9,14 +9,10 @@ import typer
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or of a finished study.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run or of a finished study.")],
 ) -> None:
     """Write report.html into the folder of a run or a study: one page without network, readable on a phone."""
-    if (run / "study.json").exists():
-        from qllmft.report import write_study_report
+    from qllmft.report import write_report, write_study_report
 
-        typer.echo(write_study_report(run))
-        return
-    from qllmft.report import write_report
-
-    typer.echo(write_report(run))
+    write = write_study_report if (run / "study.json").exists() else write_report
+    typer.echo(write(run))

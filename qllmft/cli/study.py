@@ -139,7 +139,6 @@ def _run(plan: Study, folder: Path, settings: Mapping[str, object], command: str
     from qllmft.cli.queue_progress import QueueConsole
     from qllmft.experiments.compare import run_study, verdict
     from qllmft.report import finish_study
-    from qllmft.report import study_noise as noise
 
     try:
         with QueueConsole(console) as watcher:
@@ -152,7 +151,10 @@ def _run(plan: Study, folder: Path, settings: Mapping[str, object], command: str
     console.print(f"{verdict(record)}\n")
     say(f"The report is {page}; every comparison is in {folder / 'table.md'}.", console)
     if plan.name in NOISE_STUDIES:
-        noise.draw(record, folder / "noise.svg")
+        from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
+        from qllmft.report.style import save_figure
+
+        save_figure(draw_accuracy(noise_figure(record)), folder / "noise.svg")
         say(f"The figure is {folder / 'noise.svg'}.", console)
 
 

@@ -266,7 +266,9 @@ def _search_rival(space: Space, overrides: dict[str, Any], seeds: int, console: 
     from qllmft.presets import load_preset
 
     first = load_preset("nn-head-0").config(overrides)
-    configs = [first.model_copy(update={"seed": first.seed + i}) for i in range(seeds)]
     assert space.rival is not None
-    results = [search_rival(space.rival, config, ConsoleReporter(console)) for config in configs]
+    results = {}
+    for seed in range(first.seed, first.seed + seeds):
+        config = first.model_copy(update={"seed": seed})
+        results[seed] = search_rival(space.rival, config, ConsoleReporter(console))
     console.print(shown.rival_table(space, results))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
 from qllmft.cli.console import plain_table
 from qllmft.experiments.search.outcome import RankedConfiguration, TestedWinner
 from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
-from qllmft.experiments.search.rival import RivalResult
 from qllmft.experiments.search.screening import Screening
 from qllmft.experiments.search.space import Space, load_space, space_names
 from qllmft.experiments.search.store import SearchState
+from qllmft.run import ModelResult
 
 BEST_SHOWN = 10
 COLUMNS = 4  # parameters that have columns of their own; more of them share one
@@ -95,18 +95,18 @@ def verdict(state: SearchState, rows: Sequence[RankedConfiguration], tested: Tes
         yield f"{state.repeats} trials repeated a configuration and took its value."
 
 
-def rival_table(space: Space, results: Sequence[RivalResult]) -> Table:
-    """A classical rival's choice on each split."""
+def rival_table(space: Space, results: Mapping[int, ModelResult]) -> Table:
+    """A classical rival's choice on each split, by seed."""
     table = plain_table(f"{space.title}, the whole grid of table {space.table}, chosen on validation")
     for column in ("seed", "validation", "test [95 % interval]", "parameters"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("chosen")
-    for result in results:
-        low, high = result.test.interval
+    for seed, result in results.items():
+        low, high = result.tested.interval
         table.add_row(
-            str(result.seed),
+            str(seed),
             f"{100 * result.validation.value:.2f} %",
-            f"{100 * result.test.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]",
+            f"{100 * result.tested.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]",
             f"{result.parameters:,}",
             ", ".join(f"{name} = {value}" for name, value in result.settings.items()),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,7 +118,7 @@ def train(
             f"{folder.model_folder}; the same command goes on from the last checkpoint.",
             console,
         )
-        raise typer.Exit(130)
+        raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
     from qllmft.report import write_report
 
     page = write_report(folder.path)

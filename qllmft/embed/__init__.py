@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, locate_body
+from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, check_finite, locate_body
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
 from qllmft.embed.trainable import TrainableBody
 
@@ -21,6 +21,7 @@ __all__ = [
     "Embeddings",
     "TrainableBody",
     "body_identity",
+    "check_finite",
     "default_cache_folder",
     "embed",
     "locate_body",
@@ -58,6 +59,9 @@ def embed(
         config: the body.
         cache_folder: see `default_cache_folder`.
         progress: called with the number of texts done since the last call.
+
+    Raises:
+        UserError: where the body cannot be loaded, or the cache cannot be used.
     """
     location = locate_body(config)
     body = None if location.identity else Body(config, location)  # a hub model's commit is known once it is here
@@ -75,6 +79,7 @@ def embed(
             for start in range(0, len(missing), _KEEP_EVERY):
                 part = missing[start : start + _KEEP_EVERY]
                 vectors = body.encode(part, progress)
+                cache.check_length(found, vectors.shape[1])
                 cache.put(part, vectors)
                 found.update(zip(part, vectors, strict=True))
     finally:

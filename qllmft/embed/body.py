@@ -174,3 +174,25 @@ def body_identity(config: BodyConfig, location: BodyLocation) -> str:
     """What names a body in the cache and in a model's record: name, revision and weights."""
     name = "" if Path(location.path).is_dir() else config.model
     return json.dumps([name, config.revision or "", location.identity])
+
+
+def check_finite(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
+    """Make sure that embeddings (N, D) are finite numbers.
+
+    Args:
+        vectors: the embeddings.
+        body: what gave them, for the error.
+        kind: of the texts, for the error: "training".
+
+    Raises:
+        UserError: names the first text that has none, by its number from 1.
+    """
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        row = int(finite.argmin())
+        texts = f"{kind} text" if kind else "text"
+        raise UserError(
+            f"the embedding of {texts} {row + 1} of {len(vectors)} by the body {body.model!r} holds "
+            f"{vectors[row][~np.isfinite(vectors[row])][0]}, expected finite numbers. Delete the cache of embeddings "
+            "(the folder that QLLMFT_CACHE names, or the user's own), or choose another body with --body."
+        )

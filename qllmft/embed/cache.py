@@ -54,7 +54,11 @@ class EmbeddingCache:
         self._connection.close()
 
     def get(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The embeddings (D,) that are there, by text."""
+        """The embeddings (D,) that are there, by text.
+
+        Raises:
+            UserError: where they are not as long as each other, or cannot be read.
+        """
         key_to_text = {self._key(text): text for text in texts}
         keys = list(key_to_text)
         found: dict[str, NDArray[np.float32]] = {}
@@ -64,11 +68,33 @@ class EmbeddingCache:
             query = f"SELECT key, vector FROM embeddings WHERE key IN ({marks})"  # noqa: S608 - question marks only
             with self._explained():
                 for key, vector in self._connection.execute(query, part):
-                    found[key_to_text[key]] = np.frombuffer(vector, "<f4")
+                    found[key_to_text[key]] = self._vector(vector)
+        lengths = sorted({len(vector) for vector in found.values()})
+        if len(lengths) > 1:
+            raise self._fault(f"it holds embeddings of {' and '.join(map(str, lengths))} numbers by one body")
         return found
 
+    def check_length(self, found: dict[str, NDArray[np.float32]], dimension: int) -> None:
+        """Make sure that embeddings which `get` found have the body's D values.
+
+        Raises:
+            UserError: where they have not.
+        """
+        for vector in found.values():
+            if len(vector) != dimension:
+                raise self._fault(f"it holds an embedding of {len(vector)} numbers, and the body's have {dimension}")
+
+    def _vector(self, stored: bytes) -> NDArray[np.float32]:
+        if not stored or len(stored) % 4:
+            raise self._fault(f"it holds an embedding of {len(stored)} bytes, expected 4 a number")
+        return np.frombuffer(stored, "<f4")
+
     def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Keep the embeddings (N, D) of N texts."""
+        """Keep the embeddings (N, D) of N texts.
+
+        Raises:
+            UserError: where the file cannot be written.
+        """
         rows = [(self._key(t), v.astype("<f4").tobytes()) for t, v in zip(texts, vectors, strict=True)]
         with self._explained(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", rows)
@@ -79,10 +105,13 @@ class EmbeddingCache:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise UserError(
-                f"the cache of embeddings {self.path} cannot be used: {error}. "
-                "Set QLLMFT_CACHE to a folder that can be written, or delete the file."
-            ) from error
+            raise self._fault(error) from error
+
+    def _fault(self, reason: object) -> UserError:
+        return UserError(
+            f"the cache of embeddings {self.path} cannot be used: {reason}. "
+            "Set QLLMFT_CACHE to a folder that can be written, or delete the file."
+        )
 
     def _key(self, text: str) -> bytes:
         return hashlib.sha256(self._identity.encode() + b"\0" + text.encode("utf-8", "surrogatepass")).digest()

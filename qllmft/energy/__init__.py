@@ -10,7 +10,7 @@ from qllmft.energy.formula import (
     amplitude_flops,
     gpu_energy_kj,
     qpu_energy_kj,
-    with_calibration,
+    read_gate_times,
 )
 
 __all__ = [
@@ -32,5 +32,5 @@ __all__ = [
     "gpu_energy_kj",
     "head_counts",
     "qpu_energy_kj",
-    "with_calibration",
+    "read_gate_times",
 ]

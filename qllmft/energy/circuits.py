@@ -7,7 +7,8 @@ from typing import Literal, get_args
 
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
-from qllmft_circuits import AnsatzOptions, CircuitCounts, count, head_circuit
+from qllmft.templates import head_template
+from qllmft_circuits import CircuitCounts, count
 
 LayerCounting = Literal["between", "after_each", "every"]
 LAYER_COUNTINGS: tuple[LayerCounting, ...] = get_args(LayerCounting)
@@ -40,10 +41,12 @@ def head_counts(config: ModelConfig, n_qubits: int, counting: LayerCounting = "b
         last = between + last
     elif counting == "every":
         between = last = between + last
-    options = AnsatzOptions(config.connectivity, config.ring, config.block)
-    return _counts(n_qubits, config.reuploads, between, last, options)
+    layers = {"reupload_layers": between, "main_layers": last}
+    return _counts(config.model_copy(update={"n_qubits": n_qubits, **layers}))
 
 
 @lru_cache(maxsize=1024)
-def _counts(n_qubits: int, reuploads: int, between: int, last: int, options: AnsatzOptions) -> CircuitCounts:
-    return count(head_circuit(n_qubits, reuploads, between, last, options))
+def _counts(config: ModelConfig) -> CircuitCounts:
+    circuit = head_template(config)
+    assert circuit is not None  # the head is quantum
+    return count(circuit)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
-from typing import Protocol
+from pathlib import Path
+from typing import Any
 
 from qllmft.errors import UserError
 from qllmft_circuits import CircuitCounts
@@ -40,30 +42,30 @@ PAPER = EnergyConstants()
 FORTE = replace(PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6)  # IonQ Forte's own gate times
 
 
-class GateTimes(Protocol):
-    """What a characterization says of gate times; `qllmft_backends.ionq.calibration.Calibration` is one."""
+def read_gate_times(file: Path) -> EnergyConstants:
+    """`FORTE` with the gate times of another machine.
 
-    @property
-    def one_qubit_s(self) -> float | None:
-        """Of a one-qubit gate."""
-
-    @property
-    def two_qubit_s(self) -> float | None:
-        """Of a two-qubit gate."""
-
-
-def with_calibration(constants: EnergyConstants, calibration: GateTimes) -> EnergyConstants:
-    """``constants`` with a machine's own gate times.
+    Args:
+        file: JSON with ``one_qubit_s`` and ``two_qubit_s``, or IonQ's characterization, which has them as ``1q`` and
+            ``2q`` in ``timing``; in seconds.
 
     Raises:
-        UserError: where the characterization has none.
+        UserError: where the file cannot be read, is no JSON object, or lacks one of the two.
     """
-    if calibration.one_qubit_s is None or calibration.two_qubit_s is None:
+    try:
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        timing = content.get("timing", {})
+        found = content.get("one_qubit_s", timing.get("1q")), content.get("two_qubit_s", timing.get("2q"))
+        one_qubit_s, two_qubit_s = (None if value is None else float(value) for value in found)
+    except OSError as error:
+        raise UserError(f"the calibration {file} cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"the calibration {file} is not a JSON object of gate times: {error}.") from error
+    if one_qubit_s is None or two_qubit_s is None:
         raise UserError(
-            f"the calibration has gate times of {calibration.one_qubit_s} s (1Q) and {calibration.two_qubit_s} s (2Q); "
-            "both are needed."
+            f"the calibration has gate times of {one_qubit_s} s (1Q) and {two_qubit_s} s (2Q); both are needed."
         )
-    return replace(constants, one_qubit_gate_s=calibration.one_qubit_s, two_qubit_gate_s=calibration.two_qubit_s)
+    return replace(FORTE, one_qubit_gate_s=one_qubit_s, two_qubit_gate_s=two_qubit_s)
 
 
 def qpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> float:
@@ -87,7 +89,8 @@ def gpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> 
     """E_gpu = 2^Q·(SQ·2² + TQ·2³)/F_gpu·P_gpu/1000: at the peak speed, with no communication between GPUs.
 
     The paper prints P_qpu in this formula. P_gpu is used here: table V has no other use for it, and with P_qpu the
-    crossover would be at 48 qubits, where section III-E and figure 5 say 46.
+    crossover of the paper's head would be at 48 qubits (47 where `head_counts` counts ``every`` layer), where section
+    III-E and figure 5 say 46.
 
     Returns:
         Kilojoules of one inference (one exact simulation; it needs no shots).

@@ -13,8 +13,9 @@ from qllmft.config import RunConfig
 from qllmft.energy.circuits import head_counts
 from qllmft.energy.counters import EnergyCounter, find_counters
 from qllmft.errors import UserError
+from qllmft.templates import head_template
 from qllmft_backends import create
-from qllmft_circuits import AnsatzOptions, CircuitCounts, head_circuit, readout_observables
+from qllmft_circuits import CircuitCounts, readout_observables
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ def measure_here(
     counters = find_counters() if counters is None else counters
     backend = create(config.backend.name, config.backend.options)
     model = config.model
-    options = AnsatzOptions(model.connectivity, model.ring, model.block)
-    circuit = head_circuit(model.n_qubits, model.reuploads, model.reupload_layers, model.main_layers, options)
+    circuit = head_template(model)
+    assert circuit is not None  # it was counted
     observables = readout_observables(model.n_qubits, model.measured)
     random = np.random.default_rng(config.seed)
     values = random.uniform(-np.pi, np.pi, (config.train.batch_size, circuit.num_parameters))

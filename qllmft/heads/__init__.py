@@ -1,6 +1,6 @@
 """Heads: encoder, quantum head and readout as torch modules, and their classical stand-ins."""
 
-from qllmft.heads.classifier import Classifier, ansatz_options, build_classifier
+from qllmft.heads.classifier import Classifier, build_classifier
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
 from qllmft.heads.noise import noisy_connectors, reseed, without_noise
@@ -12,7 +12,6 @@ __all__ = [
     "ParallelEncoders",
     "QuantumEncoder",
     "QuantumHead",
-    "ansatz_options",
     "build_classifier",
     "noisy_connectors",
     "reseed",

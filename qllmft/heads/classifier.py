@@ -11,9 +11,9 @@ from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
 from qllmft.heads.mlp import linear, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.randomness import torch_generator
+from qllmft.templates import encoder_options, head_options
 from qllmft_backends import Backend, create
-from qllmft_backends.adjoint.backend import AdjointBackend
-from qllmft_circuits import AnsatzOptions
+from qllmft_backends.adjoint import adjoint_or_none
 
 
 class Classifier(nn.Module):
@@ -57,11 +57,6 @@ class Classifier(nn.Module):
     def n_parameters(self) -> int:
         """Trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
-
-
-def ansatz_options(config: ModelConfig) -> AnsatzOptions:
-    """The head's ansatz; encoders have connectivity 1 in every published count."""
-    return AnsatzOptions(config.connectivity, config.ring, config.block)
 
 
 def check_classes(config: ModelConfig, n_classes: int) -> None:
@@ -114,7 +109,7 @@ def build_classifier(
         config.reuploads,
         config.reupload_layers,
         config.main_layers,
-        options=ansatz_options(config),
+        options=head_options(config),
         readout=config.measured,
         backend=backend,
         generator=torch_generator(seed, "weights", "head"),
@@ -141,16 +136,15 @@ def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Back
             batch_norm=config.batch_norm,
             generator=torch_generator(seed, "weights", "encoder"),
         )
-    options = AnsatzOptions(1, config.ring, config.block)
     encoders = [
         QuantumEncoder(
             dimension,
             config.latent_encoder_qubits,
             config.n_qubits // config.n_encoders,
             config.encoder_layers,
-            options=options,
+            options=encoder_options(config),
             pad=config.pad,
-            backend=backend if isinstance(backend, AdjointBackend) else None,
+            backend=adjoint_or_none(backend) if backend else None,
             generator=torch_generator(seed, "weights", "encoder", index),
         )
         for index in range(config.n_encoders)

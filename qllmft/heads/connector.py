@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
@@ -10,9 +12,7 @@ from torch import Tensor
 from qllmft.heads.layer import expectations
 from qllmft.randomness import derive_seed
 from qllmft_backends import Backend
-from qllmft_backends.adjoint import Engine
-from qllmft_backends.adjoint.backend import AdjointBackend
-from qllmft_backends.adjoint.noisy import NoisyPass
+from qllmft_backends.adjoint import Differentiable, Engine, adjoint_or_none
 
 
 class AdjointConnector(TorchConnector):  # type: ignore[misc]
@@ -40,12 +40,13 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         self._engine = None
         self._noisy_pass = None
         self.noise_on = True
-        if not isinstance(backend, AdjointBackend):
+        adjoint = adjoint_or_none(backend)
+        if adjoint is None:
             return
         circuit = network.circuit
-        self._engine, sums = backend.compile(circuit, network.observables)
-        self._noisy_pass = backend.noisy_pass(circuit, self._engine)
-        self.reseed(backend.options.seed)
+        self._engine, sums = adjoint.compile(circuit, network.observables)
+        self._noisy_pass = adjoint.noisy_pass(circuit, self._engine)
+        self.reseed(adjoint.seed)
         program = self._engine.program
         order = [*network.input_params, *network.weight_params]
         columns = [program.parameters.index(p) for p in order]
@@ -86,10 +87,26 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         values = expectations(self.next_pass(), angles)
         return values if self._coefficients is None else values @ self._coefficients.T
 
-    def next_pass(self) -> Engine | NoisyPass:
+    def next_pass(self) -> Differentiable:
         """What the next pass goes through."""
         assert self._engine is not None
         if self._noisy_pass is None or not self.noise_on:
             return self._engine
         self._passes += 1
         return self._noisy_pass(derive_seed(self._seed, "pass", self._passes))
+
+    # --- one name for the weight, where `TorchConnector` registers ``_weights`` beside it and reads that -------------
+
+    def register_parameter(self, name: str, param: torch.nn.Parameter | None) -> None:
+        """See torch; ``_weights`` is left out."""
+        if name != "_weights":
+            super().register_parameter(name, param)
+
+    def __getattr__(self, name: str) -> Any:
+        """See torch; ``_weights`` is ``weight``."""
+        return super().__getattr__("weight" if name == "_weights" else name)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """A state dictionary of `TorchConnector` itself holds the weight twice, and so do model files made from one."""
+        state_dict.pop(f"{prefix}_weights", None)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads.layer import expectations
-from qllmft_backends.adjoint import lower
-from qllmft_backends.adjoint.backend import AdjointBackend
+from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, lower
 from qllmft_circuits import AnsatzOptions, encoder_circuit
 
 Pad = Literal["zeros", "bias"]
@@ -61,7 +60,7 @@ class QuantumEncoder(nn.Module):
         *,
         options: AnsatzOptions | None = None,
         pad: Pad = "zeros",
-        backend: AdjointBackend | None = None,
+        backend: AdjointCapable | None = None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -75,7 +74,7 @@ class QuantumEncoder(nn.Module):
         self.pad: Pad = pad
         program = lower(encoder_circuit(n_qubits, layers, options))
         masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
-        self.engine = (backend or AdjointBackend()).engine(program, masks)
+        self.engine: Engine = backend.engine(program, masks) if backend else AdjointEngine(program, masks)
         self.theta = nn.Parameter(initial_angles(program.n_angles, generator))
         self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
 

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qllmft_backends.adjoint import Engine
-from qllmft_backends.adjoint.noisy import NoisyPass
+from qllmft_backends.adjoint import Differentiable
 
 
 class _Expectations(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, engine: Engine | NoisyPass, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
+    def forward(ctx: Any, engine: Differentiable, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
         loaded = None if amplitudes is None else amplitudes.detach().cpu().numpy()
         values, ctx.tape = engine.forward(angles.detach().cpu().numpy(), loaded)
         ctx.engine = engine
@@ -37,7 +36,7 @@ class _Expectations(torch.autograd.Function):
         )
 
 
-def expectations(engine: Engine | NoisyPass, angles: Tensor, amplitudes: Tensor | None = None) -> Tensor:
+def expectations(engine: Differentiable, angles: Tensor, amplitudes: Tensor | None = None) -> Tensor:
     """Z expectation values of a batch, differentiable in the angles and in the loaded amplitudes.
 
     Args:

@@ -1,20 +1,4 @@
-"""The paper's numbers as data, and ours beside them from the records of runs."""
+"""The paper's numbers held against those of runs: one page, and its figures redrawn.
 
-from qllmft.experiments.records import Curve, FinishedRun, read_finished_runs, write_finished_runs
-from qllmft.paper.measured import Candidate, Circumstances, Experiment, Measured, measure
-from qllmft.published import Paper, Published, published
-
-__all__ = [
-    "Candidate",
-    "Circumstances",
-    "Curve",
-    "Experiment",
-    "FinishedRun",
-    "Measured",
-    "Paper",
-    "Published",
-    "measure",
-    "published",
-    "read_finished_runs",
-    "write_finished_runs",
-]
+`results` has what runs say of the paper's experiments, `figures` draws it, `page` lays it beside what is printed.
+"""

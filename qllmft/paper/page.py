@@ -12,11 +12,13 @@ from typing import Any
 from qllmft.config import ModelConfig
 from qllmft.energy import crossover_qubits
 from qllmft.experiments.records import FinishedRun
-from qllmft.paper.counts import PresetCounts, preset_counts
 from qllmft.paper.figures.catalogue import FIGURES
-from qllmft.paper.measured import Experiment, Measured, measure
+from qllmft.paper.results import Experiment, Measured, measure
+from qllmft.paper.results.counts import PresetCounts, preset_counts
 from qllmft.presets import load_preset, preset_names
 from qllmft.published import Published, published
+from qllmft.report.render import render
+from qllmft.report.study_table import accuracy
 from qllmft.statistics import MeanInterval
 
 NONE = "—"
@@ -40,7 +42,7 @@ class Line:
     @property
     def here(self) -> str:
         """``73.10 ± 1.20`` in percent."""
-        return NONE if self.measured is None else _percent(self.measured.chosen.test)
+        return NONE if self.measured is None else accuracy(self.measured.chosen.test)
 
     @property
     def seeds(self) -> str:
@@ -53,29 +55,22 @@ class Line:
         return NONE if self.published.preset is None else f"`{Experiment(self.published.preset).command()}`"
 
 
-def render_page(records: Sequence[FinishedRun]) -> str:
-    """The page, as Markdown: every number of ``published.toml``, and ours where ``records`` have it.
+def render_page(runs: Sequence[FinishedRun]) -> str:
+    """The page, as Markdown: every number of ``published.toml``, and ours where ``runs`` have it.
 
-    Equal records give equal text.
+    Equal runs give equal text.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(  # noqa: S701 -- Markdown, not HTML
-        loader=PackageLoader("qllmft.paper", ""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     paper = published()
     presets = sorted({value.preset for value in paper.of("accuracy") if value.preset is not None})
-    found = {preset: measured for preset in presets if (measured := measure(Experiment(preset), records))}
+    found = {preset: measured for preset in presets if (measured := measure(Experiment(preset), runs))}
     letters = dict(zip(sorted({str(m[0].circumstances) for m in found.values()}), ascii_lowercase, strict=False))
     lines = [_line(value, found, letters) for value in paper.of("accuracy")]
     counts = _counts()
-    used = _records_of(m[0] for m in found.values())
-    shorter = _records_of(measured for m in found.values() for measured in m[1:]) - used
-    return environment.get_template("page.md.j2").render(
+    used = _runs_of(m[0] for m in found.values())
+    shorter = _runs_of(measured for m in found.values() for measured in m[1:]) - used
+    return render(
+        "qllmft.paper",
+        "page.md.j2",
         paper=paper,
         tables=[(table, [line for line in lines if line.published.where == table]) for table in RESULT_TABLES],
         differences=[(value, _difference(value, found)) for value in paper.of("difference")],
@@ -93,9 +88,9 @@ def render_page(records: Sequence[FinishedRun]) -> str:
     )
 
 
-def _records_of(measured: Iterable[Measured]) -> set[int]:
+def _runs_of(measured: Iterable[Measured]) -> set[int]:
     """Which runs stand behind results, by their `id`."""
-    return {id(record) for m in measured for candidate in m.candidates for record in candidate.runs.values()}
+    return {id(run) for m in measured for candidate in m.candidates for run in candidate.runs.values()}
 
 
 @cache
@@ -107,12 +102,6 @@ def _counts() -> dict[str, PresetCounts]:
 def _line(value: Published, found: dict[str, list[Measured]], letters: dict[str, str]) -> Line:
     measured = next(iter(found.get(value.preset or "", [])), None)
     return Line(value, measured, NONE if measured is None else letters[str(measured.circumstances)])
-
-
-def _percent(summary: MeanInterval) -> str:
-    if summary.half_width is None:
-        return f"{100 * summary.mean:.2f}"
-    return f"{100 * summary.mean:.2f} ± {100 * summary.half_width:.2f}"
 
 
 def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInterval | None:
@@ -131,7 +120,7 @@ def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[s
     counted = counts[value.preset].parameters
     here = NONE if counted is None else f"{counted:,}"
     if counted is None and value.preset in found:
-        vectors = [row.parameters for row in found[value.preset][0].chosen.results.values()]
+        vectors = [model.parameters for model in found[value.preset][0].chosen.results.values()]
         here = f"{min(vectors)} to {max(vectors)}" if len(set(vectors)) > 1 else str(vectors[0])
     verdict = "training decides" if counted is None else "equal" if counted == value.value else "**differs**"
     return {"value": value, "here": here, "verdict": verdict}

@@ -21,14 +21,14 @@ class Preset:
         title: one line for people, with the table of the paper that it comes from.
         settings: differences from the defaults, nested as in TOML.
         source: where the paper has it, the table of its result first: ("Table II", "Table VI"); empty: ours.
-        row: name of the model in the run's record whose result it is; None: the head itself, the first one.
+        rival: the model of a run's record whose result the preset is for; None: the head itself, the first one.
     """
 
     name: str
     title: str
     settings: dict[str, Any]
     source: tuple[str, ...] = ()
-    row: str | None = None
+    rival: str | None = None
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
         """The preset's configuration with ``overrides``: dotted names, such as ``{"train.epochs": 10}``."""
@@ -47,5 +47,5 @@ def load_preset(name: str) -> Preset:
         UserError: where there is none of that name; lists those there are.
     """
     tree = tomllib.loads(read_named(__name__, name, "preset"))
-    title, source, row = tree.pop("title"), tuple(tree.pop("source", ())), tree.pop("row", None)
-    return Preset(name, title, tree, source, row)
+    title, source, rival = tree.pop("title"), tuple(tree.pop("source", ())), tree.pop("rival", None)
+    return Preset(name, title, tree, source, rival)

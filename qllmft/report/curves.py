@@ -1,52 +1,68 @@
-"""Loss and validation accuracy over the epochs, as SVG to stand in a page."""
+"""Curves over the epochs of a training, as SVG that stands in a page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from qllmft.report.svg import GRID, INK, TRAIN, VALIDATION, as_svg, drawing
+from markupsafe import Markup
+
+from qllmft.report import style
+from qllmft.report.svg import as_svg
 from qllmft.training import EpochMetrics
 
+_COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
+LONG_LABEL = 22  # characters: longer ones stand one below the other in the legend
 
-def loss_svg(metrics: Sequence[EpochMetrics], selected: int) -> str:
-    """Training and validation loss; ``selected`` is the epoch that is marked."""
+
+def loss_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
+    """Training and validation loss of a run; the epoch ``selected`` is marked."""
     lines = {
-        "training": (TRAIN, "-", [m.train_loss for m in metrics]),
-        "validation": (VALIDATION, "--", [m.validation_loss for m in metrics]),
+        "training": [m.train_loss for m in metrics],
+        "validation": [m.validation_loss for m in metrics],
     }
-    return _svg("loss", "cross-entropy (nats)", metrics, lines, selected)
+    return curves_svg("loss", "cross-entropy (nats)", lines, [m.epoch for m in metrics], selected)
 
 
-def accuracy_svg(metrics: Sequence[EpochMetrics], selected: int) -> str:
-    """Validation accuracy; ``selected`` is the epoch that is marked."""
-    lines = {"validation": (VALIDATION, "-", [100 * m.validation_accuracy for m in metrics])}
-    return _svg("accuracy", "right answers (%)", metrics, lines, selected)
+def accuracy_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
+    """Validation accuracy of a run; the epoch ``selected`` is marked."""
+    lines = {"validation": [100 * m.validation_accuracy for m in metrics]}
+    return curves_svg("accuracy", "right answers (%)", lines, [m.epoch for m in metrics], selected)
 
 
-def _svg(
+@style.house_style(in_a_page=True)
+def curves_svg(
     name: str,
     unit: str,
-    metrics: Sequence[EpochMetrics],
-    lines: dict[str, tuple[str, str, list[float]]],
-    selected: int,
-) -> str:
+    lines: Mapping[str, Sequence[float]],
+    epochs: Sequence[int] | None = None,
+    selected: int | None = None,
+) -> Markup:
+    """A line for each label.
+
+    Args:
+        name: of the figure, for its ids.
+        unit: label of the vertical axis.
+        lines: values by label, one an epoch.
+        epochs: of all lines; from 1 on, as far as each line has values, where None.
+        selected: the epoch that is marked; None: none is.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    with drawing() as Figure:  # noqa: N806 - a class
-        figure = Figure(figsize=(4.6, 3.0), layout="constrained")
-        axes = figure.subplots()
-        epochs = [m.epoch for m in metrics]
-        marker = "o" if len(epochs) < 2 else ""
-        for label, (color, dashes, values) in lines.items():
-            axes.plot(epochs, values, color=color, ls=dashes, lw=1.6, marker=marker, label=label)
-            if selected in epochs:
-                at = values[epochs.index(selected)]
-                axes.plot([selected], [at], "o", ms=6, mfc="white", mec=color, mew=1.6, zorder=5, clip_on=False)
-        axes.axvline(selected, color=INK, lw=0.8, ls=":", label=f"selected: epoch {selected}")
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(unit)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.grid(True, color=GRID, lw=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        figure.legend(loc="outside upper center", ncols=len(lines) + 1, frameon=False, fontsize=10, handlelength=1.6)
-        return as_svg(figure, name)
+    columns = 1 if max(map(len, lines)) > LONG_LABEL else 2 if selected is None else 3
+    figure = style.new_figure(height=2.8 + 0.2 * -(-len(lines) // columns))
+    axes = figure.subplots()
+    for place, (label, values) in enumerate(lines.items()):
+        turn, index = divmod(_COLORS.get(label, place), len(style.COLORS))
+        color, dashes = style.COLORS[index], style.DASHES[(index + turn) % len(style.DASHES)]
+        at = range(1, len(values) + 1) if epochs is None else epochs
+        axes.plot(at, values, color=color, ls=dashes, marker="o" if len(values) < 2 else "", label=label)
+        if selected in at:
+            marked = values[at.index(selected)]
+            axes.plot(selected, marked, "o", ms=6, mfc="white", mec=color, mew=1.6, zorder=5, clip_on=False)
+    if selected is not None:
+        axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=f"selected: epoch {selected}")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(unit)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    figure.legend(loc="outside upper center", ncols=columns)
+    return as_svg(figure, name)

@@ -1,101 +1,81 @@
-"""A study's figures, as SVG to stand in its page."""
+"""A study's rows and differences with their intervals, as SVG that stands in its page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-from qllmft.experiments.compare.record import RowResult, StudyRecord
-from qllmft.report.svg import GRID, INK, TRAIN, VALIDATION, as_svg, drawing
+from markupsafe import Markup
 
-_SIDES = {"subject": TRAIN, "rival": "#4b5563"}
-_COLORS = ("#0b5fa5", "#c2410c", "#15803d", "#7c3aed", "#0891b2", "#be185d", "#4b5563", "#a16207")
-_DASHES = ("-", "--", "-.", ":")
+from qllmft.experiments.compare.comparison import Comparison
+from qllmft.experiments.compare.record import StudyRecord
+from qllmft.report import style
+from qllmft.report.svg import as_svg
+
+_SIDES = {"subject": (style.BLUE, "o"), "rival": (style.SLATE, "s")}
+_PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "mec": style.ORANGE, "ms": 5.5, "mew": 1.3}
+_OUTCOMES = {  # colour, inside of the marker, word
+    "better": (style.BLUE, style.BLUE, "wins"),
+    "worse": (style.ORANGE, style.ORANGE, "loses"),
+    "open": (style.SLATE, "white", "open"),
+}
 
 
-def dots_svg(record: StudyRecord) -> str:
+@style.house_style(in_a_page=True)
+def accuracies_svg(record: StudyRecord) -> Markup:
     """Test accuracy of each row: every seed, the mean with its 95 % interval, the paper's as a hollow marker."""
     rows = record.rows
-    with drawing() as Figure:  # noqa: N806 - a class
-        figure = Figure(figsize=(4.8, 1.1 + 0.3 * len(rows)), layout="constrained")
-        axes = figure.subplots()
-        for place, row in enumerate(rows):
-            color, found = _SIDES[row.side], row.test_interval
-            axes.plot(
-                [100 * value for value in row.test], [place] * len(row.test), "|", color=color, ms=6, mew=0.8, alpha=0.6
-            )
-            if found.half_width is not None:
-                axes.errorbar(100 * found.mean, place, xerr=100 * found.half_width, color=color, lw=1.8, capsize=3)
-            axes.plot(100 * found.mean, place, "o" if row.side == "subject" else "s", color=color, ms=5.5, zorder=4)
-            if row.published:
-                axes.plot(row.published.accuracy, place, "D", mfc="none", mec=VALIDATION, ms=5.5, mew=1.3)
-        axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9.5)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlabel("test accuracy (%)")
-        axes.grid(True, axis="x", color=GRID, lw=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.plot([], [], "o", color=TRAIN, ms=5.5, label=record.subject)
-        axes.plot([], [], "s", color=_SIDES["rival"], ms=5.5, label=record.rival)
-        if any(row.published for row in rows):
-            axes.plot([], [], "D", mfc="none", mec=VALIDATION, ms=5.5, mew=1.3, label="paper")
-        figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9.5, handletextpad=0.2)
-        return as_svg(figure, "dots")
+    figure, axes = _labelled([row.label for row in rows], "test accuracy (%)")
+    for place, row in enumerate(rows):
+        (color, marker), found = _SIDES[row.side], row.test_interval
+        seeds = [100 * value for value in row.test]
+        axes.plot(seeds, [place] * len(seeds), "|", color=color, ms=6, mew=0.8, alpha=0.6)
+        if found.half_width is not None:
+            axes.errorbar(100 * found.mean, place, xerr=100 * found.half_width, color=color, lw=1.8, capsize=3)
+        axes.plot(100 * found.mean, place, marker, color=color, ms=5.5, zorder=4)
+        if row.published:
+            axes.plot(row.published.accuracy, place, **_PAPER)
+    for side, label in (("subject", record.subject), ("rival", record.rival)):
+        axes.plot([], [], _SIDES[side][1], color=_SIDES[side][0], ms=5.5, label=label)
+    if record.published:
+        axes.plot([], [], label="paper", **_PAPER)
+    others = [100 * value for row in rows for value in row.test]
+    others += [row.published.accuracy for row in rows if row.published]
+    style.keep_in_view(axes, "x", [row.test_interval for row in rows], others)
+    figure.legend(loc="outside upper center", ncols=2, handletextpad=0.2)
+    return as_svg(figure, "dots")
 
 
-def differences_svg(
-    labels: Sequence[str], values: Sequence[tuple[float, tuple[float, float] | None, str]], name: str
-) -> str:
-    """Differences in points with their intervals, a line each; the third entry is the outcome."""
-    colors = {"better": TRAIN, "worse": VALIDATION, "open": "#6b7280"}
-    with drawing() as Figure:  # noqa: N806 - a class
-        figure = Figure(figsize=(4.8, 1.1 + 0.27 * len(labels)), layout="constrained")
-        axes = figure.subplots()
-        axes.axvline(0, color=INK, lw=0.8)
-        for place, (mean, ends, outcome) in enumerate(values):
-            if ends is not None:
-                axes.plot([100 * end for end in ends], [place, place], color=colors[outcome], lw=1.8)
-            inside = "white" if outcome == "open" else colors[outcome]
-            axes.plot(100 * mean, place, "o", color=colors[outcome], mfc=inside, ms=5, zorder=4)
-        axes.set_yticks(range(len(labels)), labels, fontsize=9)
-        axes.set_ylim(len(labels) - 0.5, -0.5)
-        axes.set_xlabel("difference of test accuracies (points)")
-        axes.grid(True, axis="x", color=GRID, lw=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        for outcome, label in (("better", "wins"), ("worse", "loses"), ("open", "open")):
-            inside = "white" if outcome == "open" else colors[outcome]
-            axes.plot([], [], "o-", color=colors[outcome], mfc=inside, ms=5, label=label)
-        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9.5, handlelength=1.4)
-        return as_svg(figure, name)
-
-
-def curves_svg(name: str, unit: str, lines: Mapping[str, Sequence[float]]) -> str:
-    """Means over the seeds, epoch by epoch, a line a row.
+@style.house_style(in_a_page=True)
+def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], name: str) -> Markup:
+    """Differences of test accuracies with their intervals, in percentage points.
 
     Args:
+        labels: of the lines, from above.
+        comparisons: one a line.
         name: of the figure, for its ids.
-        unit: label of the vertical axis.
-        lines: values from epoch 1 on, by row.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    with drawing() as Figure:  # noqa: N806 - a class
-        columns = 1 if max(map(len, lines)) > 22 else 2
-        figure = Figure(figsize=(4.6, 3.0 + 0.2 * -(-len(lines) // columns)), layout="constrained")
-        axes = figure.subplots()
-        for index, (label, values) in enumerate(lines.items()):
-            epochs = range(1, len(values) + 1)
-            color, dashes = _COLORS[index % len(_COLORS)], _DASHES[index // len(_COLORS) % len(_DASHES)]
-            axes.plot(
-                epochs, values, color=color, ls=dashes, lw=1.4, marker="o" if len(values) < 2 else "", label=label
-            )
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(unit)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.grid(True, color=GRID, lw=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        figure.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=9.5, handlelength=1.6)
-        return as_svg(figure, name)
+    figure, axes = _labelled(labels, "difference of test accuracies (points)")
+    axes.axvline(0, color=style.INK, lw=0.8)
+    for place, comparison in enumerate(comparisons):
+        color, inside, _ = _OUTCOMES[comparison.outcome]
+        ends = comparison.difference.interval
+        if ends is not None:
+            axes.plot([100 * end for end in ends], [place, place], color=color, lw=1.8)
+        axes.plot(100 * comparison.difference.mean, place, "o", color=color, mfc=inside, ms=5, zorder=4)
+    style.keep_in_view(axes, "x", [comparison.difference for comparison in comparisons], [0.0])
+    for color, inside, word in _OUTCOMES.values():
+        axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=word)
+    figure.legend(loc="outside upper center", ncols=3)
+    return as_svg(figure, name)
 
 
-def rows_with_curves(rows: Sequence[RowResult]) -> list[RowResult]:
-    """Those that were trained by epochs."""
-    return [row for row in rows if row.epochs]
+def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
+    """A figure and its axes with a line for each label, the first one above."""
+    figure = style.new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
+    axes = figure.subplots()
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlabel(unit)
+    axes.grid(visible=False, axis="y")
+    return figure, axes

@@ -14,12 +14,15 @@ from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.experiments.compare.comparison import Comparison, compare, leading, limits
 from qllmft.experiments.compare.discordant import discordances
+from qllmft.experiments.compare.plan import Side
 from qllmft.experiments.compare.record import RowResult, StudyRecord, read_record
 from qllmft.experiments.compare.verdict import p_value, signed, verdict
 from qllmft.files import write_bytes
 from qllmft.report import study_table as table
-from qllmft.report.page import page_environment
-from qllmft.report.study_figures import curves_svg, differences_svg, dots_svg, rows_with_curves
+from qllmft.report import style
+from qllmft.report.curves import curves_svg
+from qllmft.report.render import render
+from qllmft.report.study_figures import accuracies_svg, differences_svg
 from qllmft.run import RunFolder
 from qllmft.settings import settings_of
 from qllmft.statistics import MeanInterval
@@ -29,6 +32,7 @@ _CURVES = (
     ("training loss", "cross-entropy (nats)", lambda m: m.train_loss),
     ("validation accuracy", "right answers (%)", lambda m: 100 * m.validation_accuracy),
 )
+_WIDER = "; an interval that runs out of the figure is wider than shown"
 _OF_A_RUN = {"seed", "rivals.names"}  # settings that the study gives each run
 
 
@@ -56,9 +60,9 @@ def render_study(folder: Path) -> str:
     comparisons, leaders = compare(record), leading(record)
     configs = {row.label: _run(folder, row, 0).read_config() for row in record.rows}
     common, differing = _settings(record, configs)
-    environment = page_environment()
-    environment.filters["p_value"] = p_value
-    return environment.get_template("study.html.j2").render(
+    return render(
+        "qllmft.report",
+        "study.html.j2",
         record=record,
         verdict=verdict(record, comparisons),
         leaders=[row.label for row in leaders],
@@ -70,7 +74,9 @@ def render_study(folder: Path) -> str:
         limits=limits(record),
         published_note=table.published_note(record),
         selection_note=table.selection_note(record),
-        dots=Markup(dots_svg(record)),  # noqa: S704 -- our own SVG of numbers and labels
+        dots=accuracies_svg(record),
+        wider=_WIDER if style.runs_out([row.test_interval for row in record.rows]) else "",
+        wider_difference=_WIDER if style.runs_out([c.difference for c in comparisons]) else "",
         differences=_differences(comparisons),
         curves=_curves(folder, record),
         circuits=_circuits(record, configs),
@@ -121,27 +127,23 @@ def _comparison(comparison: Comparison) -> dict[str, str]:
 
 def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
     """A figure for each subject, or one where each has one rival; none where there is one seed."""
-    figures: list[tuple[str, Markup]] = []
+    if any(c.difference.interval is None for c in comparisons):
+        return []
     if len({c.subject for c in comparisons}) == len(comparisons) > 1:
-        if comparisons[0].difference.interval is None:
-            return []
-        values = [(c.difference.mean, c.difference.interval, c.outcome) for c in comparisons]
-        return [("Each", Markup(differences_svg([c.subject for c in comparisons], values, "differences")))]  # noqa: S704
-    for subject in dict.fromkeys(c.subject for c in comparisons):
+        return [("Each", differences_svg([c.subject for c in comparisons], comparisons, "differences"))]
+    figures = []
+    for index, subject in enumerate(dict.fromkeys(c.subject for c in comparisons)):
         own = [c for c in comparisons if c.subject == subject]
-        if all(c.difference.interval is None for c in own):
-            continue
-        values = [(c.difference.mean, c.difference.interval, c.outcome) for c in own]
-        svg = differences_svg([c.rival for c in own], values, f"differences-{len(figures)}")
-        figures.append((subject, Markup(svg)))  # noqa: S704
+        figures.append((subject, differences_svg([c.rival for c in own], own, f"differences-{index}")))
     return figures
 
 
 def _curves(folder: Path, record: StudyRecord) -> list[tuple[str, Markup]]:
     """Means over the seeds: loss and validation accuracy, of the subjects and of the rivals."""
     figures = []
-    for side, words in (("subject", record.subject), ("rival", record.rival)):
-        rows = rows_with_curves([row for row in record.rows if row.side == side])
+    sides: tuple[tuple[Side, str], ...] = (("subject", record.subject), ("rival", record.rival))
+    for side, words in sides:
+        rows = [row for row in record.rows_of(side) if row.epochs]
         if not rows:
             continue
         metrics = {row.label: [_run(folder, row, seed).metrics() for seed in range(len(row.runs))] for row in rows}
@@ -150,7 +152,7 @@ def _curves(folder: Path, record: StudyRecord) -> list[tuple[str, Markup]]:
             if all(lines.values()):
                 svg = curves_svg(f"{side}-{name.replace(' ', '-')}", unit, lines)
                 title = f"{words[0].upper()}{words[1:]}: {name}, mean over the seeds"
-                figures.append((title, Markup(svg)))  # noqa: S704
+                figures.append((title, svg))
     return figures
 
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from qllmft.errors import UserError
+from qllmft.statistics import MeanInterval, PairedDifference
+
+Interval = MeanInterval | PairedDifference  # of accuracies in [0, 1]
 
 FORMATS = (".svg", ".pdf", ".png")
 BLUE, ORANGE, GREEN, PURPLE = "#0b5fa5", "#c2410c", "#009e73", "#cc79a7"
-INK, GREY, GRID = "#1f2937", "#9ca3af", "#d1d5db"
-SERIES = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (PURPLE, "v", ":"))  # colour, marker, dashes
+INK, SLATE, GREY, GRID, PALE = "#1f2937", "#4b5563", "#9ca3af", "#d1d5db", "#f3f4f6"
+COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#0891b2", "#be185d", SLATE, "#a16207")
+DASHES = ("-", "--", "-.", ":")
+SERIES = tuple(zip(COLORS, ("o", "s", "^", "v"), DASHES, strict=False))  # colour, marker, dashes of up to four curves
 PUBLISHED: dict[str, Any] = {"mfc": "white", "mec": INK, "mew": 1.2, "ms": 6, "ls": "", "zorder": 4}  # hollow markers
 BARS: dict[str, Any] = {"capsize": 2.5, "elinewidth": 1.0, "capthick": 1.0}
 
 COLUMN_INCHES, WIDE_INCHES, HEIGHT_INCHES = 4.6, 7.0, 3.3
 PNG_DPI = 300
 CHARACTERS_PER_INCH = 18  # of the note under the axes
+WIDEST = 20.0  # percentage points on either side of a mean: a wider interval does not set the scale of a figure
 
 _RC: Any = {  # Any: matplotlib types each name of a setting
     "font.family": "sans-serif",
@@ -43,14 +49,23 @@ _RC: Any = {  # Any: matplotlib types each name of a setting
     "svg.fonttype": "path",
     "svg.hashsalt": "qllmft",  # the same ids in every run
 }
+_IN_A_PAGE: Any = {
+    "svg.fonttype": "none",  # text stays text: searchable, and in the reader's own font
+    "font.size": 11,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 9.5,
+    "legend.fontsize": 9.5,
+    "legend.handlelength": 1.6,
+}
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Matplotlib's settings inside the block."""
+def house_style(*, in_a_page: bool = False) -> Iterator[None]:
+    """Matplotlib's settings inside a ``with`` block, or a decorated function; those of a page are for small screens."""
     import matplotlib as mpl
 
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(_RC | _IN_A_PAGE if in_a_page else _RC):
         yield
 
 
@@ -73,7 +88,56 @@ def legend_above(figure: Any, columns: int) -> None:
 def note_below(figure: Any, text: str) -> None:
     """What was measured, small, under the axes."""
     width = int(CHARACTERS_PER_INCH * figure.get_figwidth())
-    figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=7, color="#4b5563")
+    figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=7, color=SLATE)
+
+
+def draw_means(axes: Any, places: Sequence[float], means: Sequence[MeanInterval], series: int, label: str) -> None:
+    """A curve through means with bars for their 95 % intervals.
+
+    Args:
+        axes: of matplotlib.
+        places: on the horizontal axis.
+        means: accuracies in [0, 1], drawn in percent; one without an interval has no bar.
+        series: index of the curve's colour, marker and dashes in `SERIES`.
+        label: of the curve in the legend.
+    """
+    color, marker, dashes = SERIES[series]
+    values, bars = [100 * m.mean for m in means], [100 * (m.half_width or 0.0) for m in means]
+    axes.errorbar(places, values, bars, color=color, marker=marker, ls=dashes, label=label, zorder=3, **BARS)
+
+
+def runs_out(intervals: Sequence[Interval]) -> bool:
+    """Whether one of the intervals is wider than `WIDEST`."""
+    return any(_half_width(interval) > WIDEST for interval in intervals)
+
+
+def keep_in_view(
+    axes: Any, axis: Literal["x", "y"], intervals: Sequence[Interval], others: Sequence[float] = ()
+) -> str:
+    """Let intervals wider than `WIDEST` run out of the axes, whose limits the other values set.
+
+    Args:
+        axes: of matplotlib, drawn in percent.
+        axis: the one with the values.
+        intervals: that are drawn, in [0, 1].
+        others: values that are drawn beside them, in percent.
+
+    Returns:
+        What the figure's note says of it after the word "interval"; "" where no interval runs out.
+    """
+    if not runs_out(intervals):
+        return ""
+    spans = [(100 * each.mean, min(_half_width(each), WIDEST)) for each in intervals] + [(x, 0.0) for x in others]
+    low, high = min(mean - half for mean, half in spans), max(mean + half for mean, half in spans)
+    margin = 0.04 * (high - low)
+    axes.set(**{f"{axis}lim": (low - margin, high + margin)})
+    return ", wider than shown where it runs out of the axes"
+
+
+def _half_width(interval: Interval) -> float:
+    """In percentage points; 0 where there is no interval."""
+    ends = interval.interval
+    return 0.0 if ends is None else 50 * (ends[1] - ends[0])
 
 
 def check_format(file: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
+from qllmft.rivals.head import Grid, Rival
 from qllmft.training import Examples
-
-Grid = Literal["small", "paper"]
 
 
 class GridRival:
@@ -41,6 +40,7 @@ class GridRival:
     ) -> None:
         self.name = name
         self.settings: dict[str, Any] = {}
+        self.interrupted = False  # Ctrl-C while a grid is searched ends the whole run
         self._make = make
         self._grid = list(grid)
         self._count = count
@@ -64,6 +64,9 @@ class GridRival:
         """Labels (N,) of embeddings (N, D)."""
         return np.asarray(self._best.predict(x), np.int64)
 
+    def exact_accuracy(self, examples: Examples) -> None:
+        """None: it has no circuit, and no noise."""
+
     @property
     def n_parameters(self) -> int:
         """Trained parameters of the chosen one."""
@@ -80,7 +83,7 @@ def logistic_regression(grid: Grid) -> GridRival:
         for c, weight, limit in itertools.product(strengths, weights, limits)
     )
     return GridRival(
-        "logistic regression",
+        LOGISTIC_REGRESSION.label,
         # no penalty is C = None in the record: JSON has no infinity
         lambda **s: LogisticRegression(**{**s, "C": np.inf if s["C"] is None else s["C"]}),
         settings,
@@ -98,5 +101,12 @@ def support_vectors(grid: Grid, *, most: bool = False) -> GridRival:
     strengths = [0.5, 1.0, 5.0] if grid == "small" else [m * 10.0**e for e in range(-3, 2) for m in (1, 5)] + [100.0]
     gammas = ["scale"] if grid == "small" else ["scale", "auto", 0.01, 0.1, 0.5, 1.0]
     settings = ({"C": c, "gamma": gamma} for c, gamma in itertools.product(strengths, gammas))
-    name = "SVC (most vectors)" if most else "SVC"
-    return GridRival(name, lambda **s: SVC(kernel="rbf", **s), settings, lambda fitted: len(fitted.support_), most=most)
+    label = (FULL_SVC if most else SUPPORT_VECTORS).label
+    return GridRival(
+        label, lambda **s: SVC(kernel="rbf", **s), settings, lambda fitted: len(fitted.support_), most=most
+    )
+
+
+LOGISTIC_REGRESSION = Rival.of_grid("logistic regression", logistic_regression)
+SUPPORT_VECTORS = Rival.of_grid("SVC", support_vectors)
+FULL_SVC = Rival.of_grid("SVC (most vectors)", lambda grid: support_vectors(grid, most=True))

@@ -13,6 +13,7 @@ from qllmft.config import ModelConfig, TrainConfig
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
 from qllmft.randomness import derive_seed
+from qllmft.rivals.head import Rival
 from qllmft.training import (
     Checkpoint,
     EndToEnd,
@@ -20,14 +21,14 @@ from qllmft.training import (
     Examples,
     Selection,
     exact_accuracy,
+    finite_logits,
     fit,
     fit_end_to_end,
-    logits_of,
 )
 
 
 class TrainedHead:
-    """A torch classifier as a contender.
+    """A torch classifier as a head in a comparison.
 
     Args:
         name: as the table shows it.
@@ -71,13 +72,22 @@ class TrainedHead:
         self.selection = fit_end_to_end(model, train, validation, self._config, self._seed, **self._fit_options)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Labels (N,) of embeddings (N, D); with the noise of the head's circuit, where it has one."""
+        """Labels (N,) of embeddings (N, D); with the noise of the head's circuit, where it has one.
+
+        Raises:
+            UserError: where a logit is no finite number.
+        """
         reseed(self.model, derive_seed(self._seed, "prediction noise"))
-        return np.asarray(logits_of(self.model, torch.from_numpy(x)).argmax(dim=1).numpy(), np.int64)
+        return np.asarray(finite_logits(self.model, torch.from_numpy(x)).argmax(dim=1).numpy(), np.int64)
 
     def exact_accuracy(self, examples: Examples) -> float | None:
         """Accuracy in [0, 1] without the noise of the head's circuit; None where it has none."""
         return exact_accuracy(self.model, examples)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or SIGTERM ended the training before its last epoch."""
+        return self.selection is not None and not self.selection.finished
 
     @property
     def n_parameters(self) -> int:
@@ -107,4 +117,13 @@ def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: 
         hidden = 0
     structure = ModelConfig(encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden)
     model = build_classifier(structure, dimension, n_classes, seed=seed)
-    return TrainedHead(f"MLP, {hidden} hidden" if hidden else "MLP, no hidden layer", model, config, seed)
+    name = f"{PERCEPTRON.label}, {f'{hidden} hidden' if hidden else 'no hidden layer'}"
+    return TrainedHead(name, model, config, seed)
+
+
+PERCEPTRON = Rival(
+    "MLP",
+    lambda config, n_parameters, dimension, n_classes: perceptron_rival(
+        n_parameters, dimension, n_classes, config.train, config.seed
+    ),
+)

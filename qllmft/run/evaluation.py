@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 
 from qllmft.config import EMBEDDED, DataConfig
 from qllmft.data import Corpus, Table, read_corpus, split_corpus
-from qllmft.embed import embed
 from qllmft.errors import UserError
 from qllmft.files import found_beside
 from qllmft.randomness import numpy_generator
@@ -19,6 +17,7 @@ from qllmft.run.folder import RunFolder
 from qllmft.run.measurement import Agreement, compare, shots_of
 from qllmft.run.predictor import Predictor
 from qllmft.run.reporter import Reporter
+from qllmft.run.vectors import embed_tables
 from qllmft.statistics import Accuracy
 from qllmft_backends import Backend
 
@@ -112,9 +111,9 @@ def evaluate_run(
     if backend is None:
         predicted = predictor.probabilities(vectors).argmax(axis=1)
     else:
-        answers = predictor.measure(vectors)
-        predicted = answers.probabilities.argmax(axis=1)
-        agreement = compare(answers, predictor.exact(vectors), shots_of(backend))
+        measured = predictor.measure(vectors)
+        predicted = measured.probabilities.argmax(axis=1)
+        agreement = compare(measured, predictor.exact(vectors), shots_of(backend))
     k = len(predictor.model.label_names)
     confusion = np.bincount(question.labels * k + predicted, minlength=k * k).reshape(k, k)
     name = backend.name if backend else None
@@ -144,7 +143,7 @@ class _Question:
     """Texts to evaluate on; their labels are indices into the model's label names."""
 
     source: str
-    texts: Sequence[str]
+    table: Table
     labels: NDArray[np.int64]
 
 
@@ -171,15 +170,14 @@ def _read(
         table, source = _chosen(corpus, split)
     if subset is not None:
         table, source = subset.of(table), f"{source}, {subset}"
-    return _Question(source, table.texts, _labels_of_model(corpus, table, predictor.model.label_names))
+    return _Question(source, table, _labels_of_model(corpus, table, predictor.model.label_names))
 
 
 def _embed(predictor: Predictor, question: _Question, reporter: Reporter | None) -> NDArray[np.float32]:
     """Embeddings (N, D) of the texts by the model's body."""
-    with (reporter or Reporter()).embedding(len(question.texts), predictor.model.body.model) as progress:
-        embeddings = embed(question.texts, predictor.model.body, progress=progress)
-    predictor.check_body(embeddings.identity)
-    return embeddings.vectors
+    identity, (examples,) = embed_tables({"": question.table}, predictor.model.body, reporter or Reporter())
+    predictor.check_body(identity)
+    return examples.x.numpy()
 
 
 def _chosen(corpus: Corpus, split: str | None) -> tuple[Table, str]:

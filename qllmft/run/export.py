@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from qiskit import ClassicalRegister, QuantumCircuit
 from torch import Tensor
 
-from qllmft.description import encoder_template
 from qllmft.errors import UserError
-from qllmft.files import write_bytes, write_text
+from qllmft.files import write_bytes, write_json
 from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
 from qllmft.run.model_store import StoredModel, load_model
 from qllmft.run.predictor import Predictor
+from qllmft.templates import encoder_template
 from qllmft_circuits import (
     data_parameters,
     draw_svg,
@@ -47,7 +47,7 @@ class ExportRequest:
         weights: the trained ones, or ``free``: ``theta`` stays a parameter.
         encoder: index of the encoder, from 0; needed where there are several.
         decompose: ``load`` as R_Y and CNOT in the circuit itself rather than as a gate with a definition.
-        measure: measure the read qubits at the end, qubit i into bit i of the register ``c``.
+        measure: measure the read qubits at the end, the i-th of them into bit i of the register ``c``.
 
     Raises:
         UserError: where these do not go together.
@@ -109,7 +109,7 @@ class Export:
             if not self.names:
                 return [path]
             beside = path.with_name(f"{path.name}.names.json")
-            write_text(beside, json.dumps(self.names, indent=2, ensure_ascii=False) + "\n")
+            write_json(beside, self.names)
         except OSError as error:
             raise UserError(f"the file {path} cannot be written: {error.strerror}.") from error
         return [path, beside]
@@ -132,7 +132,7 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
 def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     """The head's circuit; its free parameters are ``x`` without a text, ``theta`` where weights are free.
 
-    Z of qubit q, q < number of measured qubits, is the head's q-th value.
+    Measured are the qubits that the head's observables read, in their order.
     """
     head = model.classifier.head
     if not isinstance(head, QuantumHead):
@@ -145,7 +145,8 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         weights = head.connector.weight.detach().tolist()
         values |= dict(zip(weight_parameters(head.circuit), weights, strict=True))
     circuit = head.circuit.assign_parameters(values)
-    return _measured(circuit, len(head.observables)) if request.measure else circuit
+    read = np.any([observable.paulis.z.any(axis=0) for observable in head.observables], axis=0)
+    return _measured(circuit, np.flatnonzero(read).tolist()) if request.measure else circuit
 
 
 def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
@@ -173,7 +174,7 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     if request.weights == "bound":
         theta = encoder.theta.detach().tolist()
         circuit = circuit.assign_parameters(dict(zip(weight_parameters(template), theta, strict=True)))
-    return _measured(circuit, model.config.n_qubits // len(encoders)) if request.measure else circuit
+    return _measured(circuit, list(range(model.config.n_qubits // len(encoders)))) if request.measure else circuit
 
 
 def embedding(model: StoredModel, text: str) -> Tensor:
@@ -189,12 +190,12 @@ def latent_angles(model: StoredModel, vector: Tensor) -> Tensor:
     return angles[0]
 
 
-def _measured(circuit: QuantumCircuit, n_read: int) -> QuantumCircuit:
-    """``circuit`` with qubits 0..n_read-1 measured into the register ``c``."""
-    register = ClassicalRegister(n_read, "c")
+def _measured(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:
+    """``circuit`` with some qubits measured into the register ``c``, bit after bit."""
+    register = ClassicalRegister(len(qubits), "c")
     measured = circuit.copy()
     measured.add_register(register)
-    measured.measure(range(n_read), register)
+    measured.measure(qubits, register)
     return measured
 
 

@@ -6,14 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import tomli_w
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
-from qllmft.files import parse_json, parse_toml, write_text
+from qllmft.files import parse_json, parse_toml, write_json, write_text
 from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.model_store import OWN_BODY
 from qllmft.run.predictions import TestPredictions
@@ -22,77 +22,42 @@ from qllmft.settings import differing
 from qllmft.training import Checkpoint, EpochMetrics
 
 
-@dataclass(frozen=True)
 class RunFolder:
     """The folder of one run.
 
-    ``config.toml`` what was asked for; ``metrics.jsonl`` one line an epoch; ``checkpoint/`` where training stands;
-    ``model/`` the selected model, with its body where that learned; ``validation.json`` the outcome without the test
-    set, where that was not to be read; ``predictions.json`` all answers on the test set; ``result.json`` the outcome,
-    which makes the run finished; ``report.html`` all of it on one page.
+    Args:
+        path: of the folder.
+
+    Attributes:
+        config_file: ``config.toml``, the configuration, whole.
+        metrics_file: ``metrics.jsonl``, one JSON object an epoch; see `EpochMetrics`.
+        model_folder: ``model``, the selected model.
+        model_body: the selected body in it, where the body learned.
+        validation_file: ``validation.json``, the outcome as far as validation goes, where the test set was not read.
+        predictions_file: ``predictions.json``, what every head answered on the test set; see `TestPredictions`.
+        result_file: ``result.json``, the outcome; there only when the run is finished.
+        report_file: ``report.html``, the run on one page, for people.
+        checkpoint: where training stands, in the folder ``checkpoint``.
+        contrastive_checkpoint: where the contrastive step stands.
+        contrastive_body: the body after the contrastive step; there only when that is finished.
+        own_embeddings: folder of the cache of embeddings by a body that only this run has.
     """
 
-    path: Path
-
-    @property
-    def config_file(self) -> Path:
-        """The configuration, whole."""
-        return self.path / "config.toml"
-
-    @property
-    def metrics_file(self) -> Path:
-        """One JSON object an epoch; see `EpochMetrics`."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def model_folder(self) -> Path:
-        """The selected model."""
-        return self.path / "model"
-
-    @property
-    def result_file(self) -> Path:
-        """The outcome; there only when the run is finished."""
-        return self.path / "result.json"
-
-    @property
-    def validation_file(self) -> Path:
-        """The outcome as far as validation goes; written where the test set was not to be read."""
-        return self.path / "validation.json"
-
-    @property
-    def predictions_file(self) -> Path:
-        """What every head answered on the test set; see `TestPredictions`."""
-        return self.path / "predictions.json"
-
-    @property
-    def report_file(self) -> Path:
-        """The run on one page, for people."""
-        return self.path / "report.html"
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """Where training stands."""
-        return Checkpoint(self.path / "checkpoint" / "state.safetensors")
-
-    @property
-    def model_body(self) -> Path:
-        """The selected body, where the body learned."""
-        return self.model_folder / OWN_BODY
-
-    @property
-    def contrastive_body(self) -> Path:
-        """The body after the contrastive step; there only when that is finished."""
-        return self.path / "checkpoint" / "contrastive"
-
-    @property
-    def contrastive_checkpoint(self) -> Checkpoint:
-        """Where the contrastive step stands."""
-        return Checkpoint(self.path / "checkpoint" / "contrastive.safetensors")
-
-    @property
-    def own_embeddings(self) -> Path:
-        """The cache of embeddings by a body that only this run has."""
-        return self.path / "checkpoint"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.toml"
+        self.metrics_file = path / "metrics.jsonl"
+        self.model_folder = path / "model"
+        self.model_body = self.model_folder / OWN_BODY
+        self.validation_file = path / "validation.json"
+        self.predictions_file = path / "predictions.json"
+        self.result_file = path / "result.json"
+        self.report_file = path / "report.html"
+        unfinished = path / "checkpoint"
+        self.checkpoint = Checkpoint(unfinished / "state.safetensors")
+        self.contrastive_checkpoint = Checkpoint(unfinished / "contrastive.safetensors")
+        self.contrastive_body = unfinished / "contrastive"
+        self.own_embeddings = unfinished
 
     def drop_checkpoint(self) -> None:
         """Remove what only an unfinished run needs; for a body that learned it is several times the body's size."""
@@ -161,7 +126,7 @@ class RunFolder:
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
         with self.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(metrics)) + "\n")
+            file.write(_line(metrics))
 
     def metrics(self) -> list[EpochMetrics]:
         """All epochs so far; a line that a crash cut short is left out."""
@@ -169,8 +134,7 @@ class RunFolder:
 
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop what was written after the checkpoint; those epochs are trained again, to the same bits."""
-        kept = [json.dumps(asdict(m)) + "\n" for m in self._metrics_lines() if m.epoch <= epoch]
-        write_text(self.metrics_file, "".join(kept))
+        write_text(self.metrics_file, "".join(_line(m) for m in self._metrics_lines() if m.epoch <= epoch))
 
     def _metrics_lines(self) -> Iterator[EpochMetrics]:
         if not self.metrics_file.exists():
@@ -183,7 +147,7 @@ class RunFolder:
 
     def write_predictions(self, answers: TestPredictions) -> None:
         """Write the answers on the test set."""
-        write_text(self.predictions_file, json.dumps(answers.as_dict()) + "\n")
+        write_text(self.predictions_file, json.dumps(answers.as_dict(), allow_nan=False) + "\n")
 
     def read_predictions(self) -> TestPredictions | None:
         """The answers on the test set; None where there are none, as in runs of earlier versions.
@@ -202,7 +166,7 @@ class RunFolder:
 
     def write_result(self, record: RunRecord) -> None:
         """Write the outcome."""
-        _write_record(self.result_file, record)
+        write_json(self.result_file, record.to_json())
 
     def read_result(self) -> RunRecord | None:
         """The outcome; None where the run is not finished.
@@ -214,7 +178,7 @@ class RunFolder:
 
     def write_validation(self, record: RunRecord) -> None:
         """Write the outcome without the test set."""
-        _write_record(self.validation_file, record)
+        write_json(self.validation_file, record.to_json())
 
     def read_validation(self) -> RunRecord | None:
         """The outcome without the test set; None where there is none.
@@ -225,8 +189,8 @@ class RunFolder:
         return _read_record(self.validation_file)
 
 
-def _write_record(path: Path, record: RunRecord) -> None:
-    write_text(path, json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n")
+def _line(metrics: EpochMetrics) -> str:
+    return json.dumps(asdict(metrics), allow_nan=False) + "\n"
 
 
 def _read_record(path: Path) -> RunRecord | None:

@@ -11,22 +11,22 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, QuantumHead
-from qllmft.training import logits_of
+from qllmft.training import checked_logits, logits_of
 from qllmft_backends import Backend
 
 Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviations with probability 0.95
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a head answered for N samples.
+class Measurement:
+    """What a head's circuit gave for N samples, and the probabilities that follow.
 
     Attributes:
         probabilities: (N, k) softmax of the logits.
         standard_errors: (N, k) of the probabilities, from the measured statistics; zeros where the backend is exact.
         decided: (N,) whether the lead of the most probable label is more than its 95 % interval.
-        values: (N, Q_m) ⟨Z⟩ of the read qubits.
-        value_errors: (N, Q_m) their standard errors.
+        values: (N, O) expectation values of the head's O observables.
+        value_errors: (N, O) their standard errors.
     """
 
     probabilities: NDArray[np.float64]
@@ -71,23 +71,29 @@ def head_request(classifier: Classifier, vectors: NDArray[np.float32]) -> HeadRe
     return HeadRequest(head, latent, parameters)
 
 
-def measure(classifier: Classifier, request: HeadRequest, backend: Backend) -> Answers:
-    """Ask ``backend`` for the head's ⟨Z⟩ and for what separates each pair of labels, all from the same shots.
+def measure(classifier: Classifier, request: HeadRequest, backend: Backend) -> Measurement:
+    """Ask ``backend`` for the head's observables O_i and for what separates each pair of labels, from the same shots.
 
-    A label's logit is linear in ⟨Z⟩, so the difference of two logits is itself an observable, Σ_q (w_a - w_b)_q Z_q:
-    its standard error holds the correlations between qubits. The error of a probability is p_a·Σ_b p_b·SE(a, b): exact
+    A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i O_i:
+    its standard error holds the correlations between them. The error of a probability is p_a·Σ_b p_b·SE(a, b): exact
     to first order for two labels, an upper bound for more.
+
+    Raises:
+        UserError: where a logit is no finite number.
     """
-    weights = _logit_weights(classifier, len(request.head.observables))  # (k, Q_m)
+    own = request.head.observables
+    weights = _logit_weights(classifier, len(own))  # (k, O)
     k = len(weights)
     pairs = [(a, b) for a in range(k) for b in range(a + 1, k)]
-    observables = [*request.head.observables, *(_difference(request.head, weights[a] - weights[b]) for a, b in pairs)]
-    answer = backend.expectations(request.head.circuit, request.parameters, observables)
-    n_read = len(request.head.observables)
+    differences = [
+        SparsePauliOp.sum([w * o for w, o in zip(weights[a] - weights[b], own, strict=True)]) for a, b in pairs
+    ]
+    answer = backend.expectations(request.head.circuit, request.parameters, [*own, *differences])
+    n_read = len(own)
     values, value_errors = answer.values[:, :n_read], answer.standard_errors[:, :n_read]
     latent = torch.from_numpy(request.latent).float()
     with torch.no_grad():
-        logits = classifier.read(latent, torch.from_numpy(values).float()).double().numpy()
+        logits = checked_logits(classifier.read(latent, torch.from_numpy(values).float())).double().numpy()
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)
     between = np.zeros((len(values), k, k))  # standard error of the difference of two logits
@@ -99,21 +105,15 @@ def measure(classifier: Classifier, request: HeadRequest, backend: Backend) -> A
     lead = logits[rows, top][:, None] - logits
     lead[rows, top] = np.inf
     decided = np.all(lead > Z95 * between[rows, top], axis=1)
-    return Answers(probabilities, errors, decided, values, value_errors)
+    return Measurement(probabilities, errors, decided, values, value_errors)
 
 
 def _logit_weights(classifier: Classifier, n_read: int) -> NDArray[np.float64]:
-    """(k, Q_m): how each label's logit depends on the read values."""
+    """(k, O): how each label's logit depends on the values of the head's observables."""
     if classifier.sign_readout:
         return np.array([[1.0], [-1.0]])
     assert classifier.final is not None
     return classifier.final.weight.detach().double().numpy()[:, -n_read:]
-
-
-def _difference(head: QuantumHead, weights: NDArray[np.float64]) -> SparsePauliOp:
-    """Σ_q w_q Z_q over the read qubits."""
-    terms = [("Z", [q], float(w)) for q, w in enumerate(weights)]
-    return SparsePauliOp.from_sparse_list(terms, num_qubits=head.circuit.num_qubits)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Agreement:
         samples: N.
         flips: samples whose most probable label differs.
         undecided: samples whose lead is within its 95 % interval.
-        mean_abs_difference: mean |Δ⟨Z⟩| over samples and read qubits.
+        mean_abs_difference: mean |Δ⟨Z⟩| over samples and observables.
         expected_from_shots: what shot noise alone would give for it: the mean of sqrt(2/π)·SE, with SE from the exact
             ⟨Z⟩ and the number of shots; 0 where the backend is exact.
     """
@@ -143,7 +143,7 @@ class Agreement:
         )
 
 
-def compare(measured: Answers, exact: Answers, shots: int | None) -> Agreement:
+def compare(measured: Measurement, exact: Measurement, shots: int | None) -> Agreement:
     """Lay ``measured`` beside ``exact``, of the same samples.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors.torch import load_file, save
 
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
-from qllmft.files import found_beside, parse_json, write_bytes, write_text
+from qllmft.files import found_beside, parse_json, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 
 FORMAT = 1
@@ -65,7 +64,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "n_parameters": model.classifier.n_parameters,
         "versions": versions,
     }
-    write_text(folder / "model.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / "model.json", record)
 
 
 def load_model(folder: Path) -> StoredModel:
@@ -75,7 +74,7 @@ def load_model(folder: Path) -> StoredModel:
         folder: a run's folder, or its ``model`` folder.
 
     Raises:
-        UserError: where there is none, or it is damaged or of a later format.
+        UserError: where there is none, it is damaged or of a later format, or a weight is no finite number.
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     try:
@@ -89,6 +88,9 @@ def load_model(folder: Path) -> StoredModel:
         ) from None
     except (ValueError, SafetensorError, OSError) as error:  # not JSON, or not UTF-8
         raise UserError(f"the model in {folder} cannot be read: {error}.") from error
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise UserError(f"the model in {folder}: its weights hold NaN or infinity ({name}). Train it again.")
     found = record.get("format") if isinstance(record, dict) else None
     if found != FORMAT:
         raise UserError(

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import softmax
 
-from qllmft.embed import Body, body_identity
+from qllmft.embed import Body, body_identity, check_finite
 from qllmft.errors import UserError
-from qllmft.run.measurement import Answers, head_request, measure
+from qllmft.run.measurement import Measurement, head_request, measure
 from qllmft.run.model_store import StoredModel, load_model
-from qllmft.training import logits_of
+from qllmft.training import finite_logits
 from qllmft_backends import Backend, create
 
 
@@ -83,14 +83,14 @@ class Predictor:
         for text, row in zip(texts, probabilities, strict=True):
             yield Prediction(text, names[int(row.argmax())], dict(zip(names, row.tolist(), strict=True)))
 
-    def measured_predictions(self, texts: Sequence[str], answers: Answers) -> Iterator[Prediction]:
-        """Predictions of ``texts`` from a backend's answers."""
-        for i, prediction in enumerate(self.predictions(texts, answers.probabilities)):
-            error = float(answers.standard_errors[i, answers.probabilities[i].argmax()])
-            yield replace(prediction, standard_error=error, decided=bool(answers.decided[i]))
+    def measured_predictions(self, texts: Sequence[str], measured: Measurement) -> Iterator[Prediction]:
+        """Predictions of ``texts`` from what a backend measured."""
+        for i, prediction in enumerate(self.predictions(texts, measured.probabilities)):
+            error = float(measured.standard_errors[i, measured.probabilities[i].argmax()])
+            yield replace(prediction, standard_error=error, decided=bool(measured.decided[i]))
 
-    def measure(self, vectors: NDArray[np.float32]) -> Answers:
-        """The backend's answers for embeddings (N, D); the exact ones where there is no backend."""
+    def measure(self, vectors: NDArray[np.float32]) -> Measurement:
+        """What the backend measures for embeddings (N, D); exact values where there is no backend."""
         backend = self.backend or create("adjoint", {"dtype": "float64"})
         return measure(self.model.classifier, head_request(self.model.classifier, vectors), backend)
 
@@ -100,16 +100,24 @@ class Predictor:
         remote: Any = self.backend
         return remote.estimate(request.head.circuit, request.parameters)
 
-    def exact(self, vectors: NDArray[np.float32]) -> Answers:
-        """The exact answers for embeddings (N, D), to lay beside those of a backend."""
+    def exact(self, vectors: NDArray[np.float32]) -> Measurement:
+        """Exact values for embeddings (N, D), to lay beside those of a backend."""
         return Predictor(self.model).measure(vectors)
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Softmax of the logits (N, k) for embeddings (N, D)."""
-        return np.asarray(softmax(logits_of(self.model.classifier, torch.from_numpy(vectors)), dim=1).numpy())
+        """Softmax of the logits (N, k) for embeddings (N, D).
+
+        Raises:
+            UserError: where a logit is no finite number.
+        """
+        return np.asarray(softmax(finite_logits(self.model.classifier, torch.from_numpy(vectors)), dim=1).numpy())
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embeddings (N, D) of texts, none of them empty; loads the body with the first call."""
+        """Embeddings (N, D) of texts, none of them empty; loads the body with the first call.
+
+        Raises:
+            UserError: where a text is empty, the body is another one, or an embedding is no finite number.
+        """
         for text in texts:
             if not text.strip():
                 raise UserError("a text is empty; there is nothing to classify in it.")
@@ -119,7 +127,9 @@ class Predictor:
             body = Body(self.model.body)
             self.check_body(body_identity(self.model.body, body.location))
             self._body = body
-        return self._body.encode(texts)
+        vectors = self._body.encode(texts)
+        check_finite(vectors, self.model.body)
+        return vectors
 
     def check_body(self, identity: str) -> None:
         """Make sure that a body is the one that the model was trained on.

@@ -72,7 +72,7 @@ class Checkpoint:
             "best_loss": state.best_loss,
         }
         content = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-        write_bytes(self.path, save(content, {"progress": json.dumps(progress)}))
+        write_bytes(self.path, save(content, {"progress": json.dumps(progress, allow_nan=False)}))
 
     def epochs_done(self) -> int:
         """Epochs that the file stands for; 0 where there is none."""

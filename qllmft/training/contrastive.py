@@ -20,6 +20,7 @@ from qllmft.data import Table
 from qllmft.embed import TrainableBody
 from qllmft.randomness import derive_seed, numpy_generator, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
+from qllmft.training.interruption import interruptible
 
 CHECKPOINT_EVERY_S = 60.0
 WARM_UP = 0.1  # share of the steps; SetFit's
@@ -93,6 +94,9 @@ def fit_contrastive(
 
     Returns:
         The mean loss of the last tenth of the steps made here, in squared similarity; NaN where none was left.
+
+    Raises:
+        KeyboardInterrupt: by Ctrl-C or SIGTERM, once the steps made so far are saved; by a second one at once.
     """
     from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss
 
@@ -102,28 +106,43 @@ def fit_contrastive(
     state = checkpoint.load(body, optimizer) if checkpoint else None
     done = state.epoch if state else 0
     batches = _order(len(pairs), config, seed)
-    losses = []
-    saved_at = time.monotonic()
-    for step, rows in enumerate(batches[done:], start=done + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = config.lr * warm_up(step, len(batches))
-        body.train()
-        with body.seeded(derive_seed(seed, "contrastive dropout", step)):
-            texts = [[train.texts[i] for i in side[rows]] for side in (pairs.first, pairs.second)]
-            loss: Tensor = loss_of(
-                [body.features(side) for side in texts], torch.from_numpy(pairs.same[rows]).to(body.device)
-            )
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(body.parameters(), LONGEST_GRADIENT)
-        optimizer.step()
-        losses.append(float(loss.detach()))
-        if checkpoint and time.monotonic() - saved_at > CHECKPOINT_EVERY_S and step < len(batches):
-            checkpoint.save(State(step, 0, -1.0, float("inf"), {}), body, optimizer)
-            saved_at = time.monotonic()
-        if on_step:
-            on_step(step)
+    losses: list[float] = []
+    saved, saved_at = done, time.monotonic()
+    with interruptible() as interruption:
+        for step, rows in enumerate(batches[done:], start=done + 1):
+            if checkpoint and step - 1 > saved:
+                interruption.hold()  # the step before is not on disk yet: this one is finished and saved
+            for group in optimizer.param_groups:
+                group["lr"] = config.lr * warm_up(step, len(batches))
+            with body.seeded(derive_seed(seed, "contrastive dropout", step)):
+                losses.append(_move(body, optimizer, loss_of, train.texts, pairs, rows))
+            due = time.monotonic() - saved_at > CHECKPOINT_EVERY_S and step < len(batches)
+            if checkpoint and (due or interruption.signal):
+                checkpoint.save(State(step, 0, 0.0, 0.0, {}), body, optimizer)
+                saved, saved_at = step, time.monotonic()
+            interruption.release()
+            if on_step:
+                on_step(step)
     return float(np.mean(losses[-max(1, len(batches) // 10) :])) if losses else float("nan")
+
+
+def _move(
+    body: TrainableBody,
+    optimizer: torch.optim.AdamW,
+    loss_of: Callable[..., Tensor],
+    texts: list[str],
+    pairs: Pairs,
+    rows: NDArray[np.int64],
+) -> float:
+    """One step of the optimizer on some rows of the pairs; returns their loss before it."""
+    body.train()
+    features = [body.features([texts[i] for i in side[rows]]) for side in (pairs.first, pairs.second)]
+    loss = loss_of(features, torch.from_numpy(pairs.same[rows]).to(body.device))
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(body.parameters(), LONGEST_GRADIENT)
+    optimizer.step()
+    return float(loss.detach())
 
 
 def contrastive_steps(n_texts: int, config: ContrastiveConfig) -> int:

@@ -6,6 +6,7 @@ With a quantum encoder it passes through the amplitude loading: the engine gives
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,19 +16,11 @@ from qllmft.config import TrainConfig
 from qllmft.data import Table
 from qllmft.embed import TrainableBody
 from qllmft.heads import Classifier
-from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
+from qllmft.training.batches import with_noise
 from qllmft.training.checkpoint import Checkpoint
 from qllmft.training.examples import Examples
-from qllmft.training.loop import (
-    EpochMetrics,
-    EpochNumbers,
-    Selection,
-    _batches,
-    evaluate,
-    exact_accuracy,
-    run_epochs,
-)
+from qllmft.training.loop import EpochMetrics, Selection, Training, run_epochs
 
 CHECKPOINT_EVERY_S = 60.0  # four times the body's weights are written: 1.8 GB for a body of 110 million
 
@@ -82,46 +75,30 @@ def fit_end_to_end(
         on_epoch: called after every epoch.
 
     Returns:
-        The selection. KeyboardInterrupt (Ctrl-C) ends training after the running step; the checkpoint is kept.
+        The selection, that of the epochs so far where training was interrupted; see `run_epochs`.
     """
-    body_lr = config.body_lr or config.lr
-    groups = [
-        {"params": list(model.body.parameters()), "scale": body_lr / config.lr},
-        {"params": list(model.classifier.parameters()), "scale": 1.0},
+    groups: list[dict[str, Any]] = [
+        {"params": list(model.body.parameters()), "scale": (config.body_lr or config.lr) / config.lr},
+        {"params": list(model.classifier.parameters())},
     ]
     optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
-
-    def train_epoch(epoch: int, lr: float) -> EpochNumbers:
-        for group in optimizer.param_groups:
-            group["lr"] = lr * group["scale"]
-        with model.body.seeded(derive_seed(seed, "dropout", epoch)):
-            train_loss = _train_epoch(model, optimizer, train, config, seed, epoch)
-        reseed(model, derive_seed(seed, "validation noise", epoch))
-        examples = model.embedded(validation)
-        loss, accuracy = evaluate(model.classifier, examples)
-        return EpochNumbers(train_loss, loss, accuracy, exact_accuracy(model.classifier, examples))
-
-    return run_epochs(model, optimizer, config, train_epoch, checkpoint, CHECKPOINT_EVERY_S, on_epoch)
-
-
-def _train_epoch(
-    model: EndToEnd, optimizer: torch.optim.Adam, train: Table, config: TrainConfig, seed: int, epoch: int
-) -> float:
-    """One pass over the training texts; returns the mean loss of its examples."""
-    model.train()
-    reseed(model, derive_seed(seed, "circuit noise", epoch))
-    noise = torch_generator(seed, "embedding noise", epoch)
-    order = torch.randperm(len(train), generator=torch_generator(seed, "shuffle", epoch))
     labels = torch.from_numpy(train.labels)
-    total = 0.0
-    for rows in _batches(order, config.batch_size):
-        x = model.body([train.texts[i] for i in rows.tolist()])  # (B, D)
-        if config.embedding_noise:
-            sigma = config.embedding_noise * x.norm(dim=1, keepdim=True)
-            x = x + sigma * torch.randn(x.shape, generator=noise)
-        loss = cross_entropy(model.classifier(x), labels[rows])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += float(loss.detach()) * len(rows)
-    return total / len(train)
+
+    def train_on(epoch: int, batches: list[Tensor]) -> float:
+        noise = torch_generator(seed, "embedding noise", epoch)
+        total = 0.0
+        with model.body.seeded(derive_seed(seed, "dropout", epoch)):
+            for rows in batches:
+                x = model.body([train.texts[i] for i in rows.tolist()])  # (B, D)
+                x = with_noise(x, config.embedding_noise, noise, [len(rows)])
+                loss = cross_entropy(model.classifier(x), labels[rows])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                total += float(loss.detach()) * len(rows)
+        return total
+
+    training = Training(
+        model, model.classifier, optimizer, len(train), train_on, lambda: model.embedded(validation), CHECKPOINT_EVERY_S
+    )
+    return run_epochs(training, config, seed, checkpoint, on_epoch)

@@ -10,17 +10,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from qllmft.config import TrainConfig
 from qllmft.errors import UserError
-from qllmft.heads.noise import noisy_connectors, reseed, without_noise
+from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
+from qllmft.training.batches import shuffled_batches, with_noise
 from qllmft.training.checkpoint import Checkpoint, State
+from qllmft.training.evaluation import evaluate, exact_accuracy
 from qllmft.training.examples import Examples
-from qllmft.training.step import Step, step_of
+from qllmft.training.interruption import interruptible
+from qllmft.training.step import step_of
 
-EVALUATION_BATCH = 1024
 BATCHES_AT_ONCE = 64
 PAPER_STEPS = 22_400  # 800 epochs of 28 batches
 CHECKPOINT_EVERY_S = 5.0
@@ -58,12 +59,14 @@ class Selection:
         validation_accuracy: of it, in [0, 1].
         epochs_done: epochs trained in all.
         finished: False where training was interrupted.
+        signal: number of the signal that interrupted it; None where there was none.
     """
 
     epoch: int
     validation_accuracy: float
     epochs_done: int
     finished: bool
+    signal: int | None = None
 
 
 def fit(
@@ -93,96 +96,130 @@ def fit(
         on_epoch: called after every epoch.
 
     Returns:
-        The selection. KeyboardInterrupt (Ctrl-C) ends training after the running step; the checkpoint is kept.
+        The selection, that of the epochs so far where training was interrupted; see `run_epochs`.
     """
-    with one_torch_thread():
-        return _fit(model, train, validation, config, seed, checkpoint, on_epoch)
+    with one_torch_thread(), step_of(model) as step:
+        optimizer = torch.optim.Adam(step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+        def train_on(epoch: int, batches: list[Tensor]) -> float:
+            noise = torch_generator(seed, "embedding noise", epoch)
+            total = 0.0
+            for at in range(0, len(batches), BATCHES_AT_ONCE):  # what is done for many is not done for each
+                sizes = [len(rows) for rows in batches[at : at + BATCHES_AT_ONCE]]
+                block = torch.cat(batches[at : at + BATCHES_AT_ONCE])
+                inputs, start = step.inputs(with_noise(train.x[block], config.embedding_noise, noise, sizes)), 0
+                for y in torch.split(train.y[block], sizes):
+                    loss = step.gradient(inputs[start : start + len(y)], y)
+                    step.move(optimizer)
+                    total += loss * len(y)
+                    start += len(y)
+            return total
+
+        training = Training(model, model, optimizer, len(train), train_on, lambda: validation, CHECKPOINT_EVERY_S)
+        return run_epochs(training, config, seed, checkpoint, on_epoch)
 
 
-def _fit(
-    model: nn.Module,
-    train: Examples,
-    validation: Examples,
+@dataclass(frozen=True)
+class Training:
+    """What an epoch is, for `run_epochs`.
+
+    Attributes:
+        model: all that learns.
+        head: the part of it that takes embeddings (B, D) to logits (B, k).
+        optimizer: of the model's weights; a group's ``scale`` is a factor of its learning rate.
+        n_examples: N, to train on.
+        train_on: moves the weights batch after batch: epoch and rows of every batch to the sum of the N losses.
+        validation: gives the validation set as the model embeds it now.
+        checkpoint_every_s: seconds between two savings; the last epoch is saved always.
+    """
+
+    model: nn.Module
+    head: nn.Module
+    optimizer: torch.optim.Adam
+    n_examples: int
+    train_on: Callable[[int, list[Tensor]], float]
+    validation: Callable[[], Examples]
+    checkpoint_every_s: float
+
+    def epoch(self, epoch: int, config: TrainConfig, seed: int) -> EpochMetrics:
+        """Train and validate one epoch, counted from 1.
+
+        Raises:
+            UserError: where the loss of training or validation is no finite number.
+        """
+        started = time.perf_counter()
+        lr = learning_rate(config, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group.get("scale", 1.0)
+        self.model.train()
+        reseed(self.head, derive_seed(seed, "circuit noise", epoch))
+        batches = shuffled_batches(self.n_examples, config.batch_size, seed, epoch)
+        train_loss = self.train_on(epoch, batches) / self.n_examples
+        _check_loss("training", train_loss, epoch, config)
+        reseed(self.head, derive_seed(seed, "validation noise", epoch))
+        examples = self.validation()
+        loss, accuracy = evaluate(self.head, examples)
+        _check_loss("validation", loss, epoch, config)
+        exact = exact_accuracy(self.head, examples)
+        return EpochMetrics(epoch, train_loss, loss, accuracy, lr, time.perf_counter() - started, exact)
+
+
+def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None:
+    if not math.isfinite(loss):
+        raise UserError(
+            f"epoch {epoch}: the {kind} loss is {loss}, expected a finite number; training has diverged. "
+            f"Lower train.lr (it is {config.lr:g})."
+        )
+
+
+def run_epochs(
+    training: Training,
     config: TrainConfig,
     seed: int,
     checkpoint: Checkpoint | None,
     on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> Selection:
-    """The loop itself; see `fit`."""
-    with step_of(model) as step:
-        optimizer = torch.optim.Adam(step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    """Epochs with schedule, selection and checkpoints, whatever is trained in them.
 
-        def train_epoch(epoch: int, lr: float) -> EpochNumbers:
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            train_loss = _train_epoch(model, step, optimizer, train, config, seed, epoch)
-            reseed(model, derive_seed(seed, "validation noise", epoch))
-            loss, accuracy = evaluate(model, validation)
-            return EpochNumbers(train_loss, loss, accuracy, exact_accuracy(model, validation))
-
-        return run_epochs(model, optimizer, config, train_epoch, checkpoint, CHECKPOINT_EVERY_S, on_epoch)
-
-
-@dataclass(frozen=True)
-class EpochNumbers:
-    """What an epoch gave; see `EpochMetrics`."""
-
-    train_loss: float
-    validation_loss: float
-    validation_accuracy: float
-    validation_accuracy_exact: float | None
-
-
-def run_epochs(
-    model: nn.Module,
-    optimizer: torch.optim.Adam,
-    config: TrainConfig,
-    train_epoch: Callable[[int, float], EpochNumbers],
-    checkpoint: Checkpoint | None,
-    checkpoint_every_s: float,
-    on_epoch: Callable[[EpochMetrics], None] | None,
-) -> Selection:
-    """Schedule, selection and checkpoints around the epochs, whatever is trained in them.
+    Ctrl-C or SIGTERM ends training. Where finished epochs are not on disk yet, the running one is finished too and the
+    checkpoint written: it takes less than the time between two checkpoints, for longer epochs are saved one by one, and
+    so the weights need no copy after every epoch. Otherwise the running epoch is dropped. A second signal always ends
+    training at once; a continued run then starts from the last checkpoint.
 
     Args:
-        model: holds the weights of the selected epoch afterwards.
-        optimizer: of the model's weights.
+        training: what an epoch is; its model holds the weights of the selected epoch afterwards.
         config: epochs, schedule, selection.
-        train_epoch: trains and validates one epoch: its number, from 1, and its learning rate.
+        seed: of shuffling and noise.
         checkpoint: where to continue from and to save to; nothing is saved where None.
-        checkpoint_every_s: seconds between two savings; the last epoch is saved always.
         on_epoch: called after every epoch.
 
     Raises:
-        UserError: where an epoch's training loss is no finite number.
+        UserError: where an epoch's loss, of training or validation, is no finite number.
     """
+    model, optimizer = training.model, training.optimizer
     state = checkpoint.load(model, optimizer) if checkpoint else None
     state = state or State.initial(model)
-    saved_at = time.monotonic()
+    saved, saved_at = state.epoch, time.monotonic()
     finished = True
-    try:
-        for epoch in range(state.epoch + 1, config.epochs + 1):
-            started = time.perf_counter()
-            lr = learning_rate(config, epoch)
-            numbers = train_epoch(epoch, lr)
-            if not math.isfinite(numbers.train_loss):
-                raise UserError(
-                    f"epoch {epoch}: the training loss is {numbers.train_loss}, expected a finite number; training has "
-                    f"diverged. Lower train.lr (it is {config.lr:g})."
-                )
-            loss, accuracy = numbers.validation_loss, numbers.validation_accuracy
-            state = state.after(epoch, accuracy, loss, model, select=config.select)
-            if on_epoch:
-                seconds, exact = time.perf_counter() - started, numbers.validation_accuracy_exact
-                on_epoch(EpochMetrics(epoch, numbers.train_loss, loss, accuracy, lr, seconds, exact))
-            if checkpoint and (time.monotonic() - saved_at > checkpoint_every_s or epoch == config.epochs):
-                checkpoint.save(state, model, optimizer)
-                saved_at = time.monotonic()
-    except KeyboardInterrupt:
-        # the interrupted epoch is not finished and is not kept: a continued run starts from the last checkpoint
-        finished = False
+    with interruptible() as interruption:
+        try:
+            for epoch in range(state.epoch + 1, config.epochs + 1):
+                if checkpoint and state.epoch > saved:
+                    interruption.hold()
+                metrics = training.epoch(epoch, config, seed)
+                loss, accuracy = metrics.validation_loss, metrics.validation_accuracy
+                state = state.after(epoch, accuracy, loss, model, select=config.select)
+                if on_epoch:
+                    on_epoch(metrics)
+                due = time.monotonic() - saved_at > training.checkpoint_every_s
+                if checkpoint and (due or epoch == config.epochs or interruption.signal):
+                    checkpoint.save(state, model, optimizer)
+                    saved, saved_at = epoch, time.monotonic()
+                interruption.release()
+        except KeyboardInterrupt:
+            finished = False
     model.load_state_dict(state.best_weights)
-    return Selection(state.best_epoch, state.best_accuracy, state.epoch, finished)
+    return Selection(state.best_epoch, state.best_accuracy, state.epoch, finished, interruption.signal)
 
 
 @contextmanager
@@ -200,76 +237,9 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _train_epoch(
-    model: nn.Module,
-    step: Step,
-    optimizer: torch.optim.Adam,
-    train: Examples,
-    config: TrainConfig,
-    seed: int,
-    epoch: int,
-) -> float:
-    """One pass over the training set; returns the mean loss of its examples."""
-    model.train()
-    reseed(model, derive_seed(seed, "circuit noise", epoch))
-    noise = torch_generator(seed, "embedding noise", epoch)
-    order = torch.randperm(len(train), generator=torch_generator(seed, "shuffle", epoch))
-    total = 0.0
-    for batches in _blocks(_batches(order, config.batch_size)):
-        sizes = [len(rows) for rows in batches]
-        block = torch.cat(batches)
-        x, labels = train.x[block], torch.split(train.y[block], sizes)  # (N, D), (B,) each
-        if config.embedding_noise:
-            drawn = torch.cat([torch.randn(size, x.shape[1], generator=noise) for size in sizes])
-            x = x + config.embedding_noise * x.norm(dim=1, keepdim=True) * drawn
-        inputs, start = step.inputs(x), 0
-        for y in labels:
-            loss = step.gradient(inputs[start : start + len(y)], y)
-            step.move(optimizer)
-            total += loss * len(y)
-            start += len(y)
-    return total / len(train)
-
-
-def _blocks(batches: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Batches that are gathered at once: what is done for many is not done for each."""
-    for start in range(0, len(batches), BATCHES_AT_ONCE):
-        yield batches[start : start + BATCHES_AT_ONCE]
-
-
-def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """Batches of ``size``; where that is above 1, a last one of 1 joins the one before (batch norm needs two)."""
-    batches = list(torch.split(order, size))
-    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
-
-
 def learning_rate(config: TrainConfig, epoch: int) -> float:
     """The learning rate of ``epoch`` (from 1): L·γ^(epoch-1), or a half cosine from L to 0."""
     if config.schedule == "cosine":
         turn = torch.tensor((epoch - 1) / config.epochs, dtype=torch.float64)
         return config.lr * 0.5 * float(1.0 + torch.cos(torch.pi * turn))
     return float(config.lr * config.lr_decay ** (epoch - 1))
-
-
-@torch.no_grad()
-def logits_of(model: nn.Module, x: Tensor) -> Tensor:
-    """Logits (N, k) of embeddings (N, D), in batches, with the model in evaluation mode."""
-    model.eval()
-    return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])
-
-
-def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
-    """Cross-entropy in nats, and accuracy in [0, 1]."""
-    logits = logits_of(model, examples.x)
-    accuracy = (logits.argmax(dim=1) == examples.y).double().mean()
-    return float(cross_entropy(logits, examples.y)), float(accuracy)
-
-
-def exact_accuracy(model: nn.Module, examples: Examples) -> float | None:
-    """Accuracy in [0, 1] without the noise of the model's circuits; None where they have none."""
-    if not noisy_connectors(model):
-        return None
-    with without_noise(model):
-        return evaluate(model, examples)[1]

@@ -14,7 +14,7 @@ from reference_circuits import (
 )
 
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint.schedule import Shape, make_schedule
+from qllmft_backends.adjoint.program.schedule import Shape, make_schedule
 
 PRECISIONS = [("float32", 1e-5), ("float64", 1e-10)]
 BATCH_SIZES = (1, 2, 3, 5)

@@ -16,9 +16,9 @@ from reference_circuits import (
 )
 
 from qllmft_backends.adjoint import AdjointEngine, Program, lower
-from qllmft_backends.adjoint import schedule as schedule_module
 from qllmft_backends.adjoint.program import Op
-from qllmft_backends.adjoint.schedule import Schedule, Shape, make_schedule
+from qllmft_backends.adjoint.program import schedule as schedule_module
+from qllmft_backends.adjoint.program.schedule import Schedule, Shape, make_schedule
 
 LENGTHS = {
     Shape.SINGLE: 1,

@@ -149,3 +149,24 @@ def test_small_chunks_change_no_value_and_no_gradient(together, monkeypatch):
         answers.append((values, engine.vjp(tape, cotangent)[0]))
     np.testing.assert_allclose(answers[1][0], answers[0][0], rtol=0, atol=1e-6)
     np.testing.assert_allclose(answers[1][1], answers[0][1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+def test_the_layout_of_arrays_in_memory_changes_nothing(dtype, tolerance):
+    """Columns first, every second row, 32-bit masks: an engine reads numbers, whatever order they lie in."""
+    circuit, values, amplitudes, expected = case(4, "all amplitudes")
+    engine = AdjointEngine(lower(circuit), masks_of_every_weight(4).astype(np.int32), dtype)
+    angles = engine.program.angles(values).astype(dtype)
+    layouts = {
+        "columns first": np.asfortranarray,
+        "every second row": lambda array: np.repeat(array, 2, axis=0)[::2],
+    }
+    cotangent = np.random.default_rng(0).normal(size=expected.shape)
+    _, tape = engine.forward(angles, amplitudes)
+    by_angle, by_amplitude = engine.vjp(tape, cotangent, amplitudes=True)
+    for name, layout in layouts.items():
+        answer, tape = engine.forward(layout(angles), layout(amplitudes))
+        np.testing.assert_allclose(answer, expected, rtol=0, atol=tolerance, err_msg=name)
+        again = engine.vjp(tape, layout(cotangent), amplitudes=True)
+        np.testing.assert_array_equal(again[0], by_angle, err_msg=name)
+        np.testing.assert_array_equal(again[1], by_amplitude, err_msg=name)

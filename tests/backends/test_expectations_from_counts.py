@@ -5,8 +5,8 @@ import pytest
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint.program import ZObservables
-from qllmft_backends.counts import expectations_from_counts
+from qllmft_backends.counts import expectations_from_counts, expectations_from_frequencies
+from qllmft_backends.z_observables import ZObservables
 
 OPERATORS = [
     SparsePauliOp("IIIZ"),
@@ -41,3 +41,24 @@ def test_few_shots_say_what_they_can():
 def test_bits_above_the_32nd_count_too():
     sums = ZObservables.from_operators([SparsePauliOp.from_sparse_list([("ZZ", [0, 35], 1.0)], 36)], 36)
     assert expectations_from_counts({1 << 35: 3, (1 << 35) + 1: 1}, sums)[0] == pytest.approx([-0.5])
+
+
+@pytest.mark.parametrize("shots", [2, 7, 300])
+def test_frequencies_give_what_the_counts_behind_them_do(shots):
+    drawn = np.random.default_rng(1).multinomial(shots, [0.4, 0.1, 0.2, 0.3])
+    counts = dict(zip([0b0000, 0b1001, 0b0110, 0b1111], drawn.tolist(), strict=True))
+    sums = ZObservables.from_operators(OPERATORS, 4)
+    expected = expectations_from_counts(counts, sums)
+    got = expectations_from_frequencies({o: n / shots for o, n in counts.items()}, shots, sums)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_frequencies_of_one_shot_or_none():
+    sums = ZObservables.from_operators(OPERATORS, 4)
+    values, errors = expectations_from_frequencies({0b1000: 1.0}, 1, sums)
+    np.testing.assert_array_equal(values, [1, -1, -1, 1.5])
+    assert np.isinf(errors).all()
+    with pytest.raises(BackendError, match="no shots, expected one or more"):
+        expectations_from_frequencies({0b1000: 1.0}, 0, sums)
+    with pytest.raises(BackendError, match="no shots"):
+        expectations_from_counts({0b1000: 0}, sums)

@@ -1,10 +1,21 @@
-"""Small models to export: one that was trained, and any structure with weights of its own."""
+"""One thread for torch, and small models: one that was trained, and any structure with weights of its own."""
 
 import pytest
 
 WORDS = {"good": ("good", "great", "fine"), "bad": ("bad", "awful", "dull")}
 NEUTRAL = ("film", "plot", "cast", "very", "not")
 DIMENSION = 16
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread():
+    """One thread for torch: its threads wait for each other on a busy machine, and these models are tiny."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +93,7 @@ def made_run(tmp_path):
 
     import tomli_w
 
-    from qllmft.paper import Experiment
+    from qllmft.paper.results import Experiment
     from qllmft.run.record import BodyRecord, DataRecord, ModelResult, RunRecord
     from qllmft.statistics import Accuracy
 

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from qllmft.config import ModelConfig
-from qllmft.description import describe, encoder_template, head_template
+from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.presets import load_preset, preset_names
+from qllmft.templates import encoder_template, head_template
 
 
 def parts_of(preset, dimension=768, n_classes=2):

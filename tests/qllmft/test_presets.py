@@ -32,7 +32,7 @@ def test_a_preset_loads_and_says_what_it_is(name):
     preset = load_preset(name)
     assert preset.name == name
     assert re.fullmatch(r"[a-z][^\n]{10,}", preset.title)
-    assert not {"title", "source", "row"} & preset.settings.keys()
+    assert not {"title", "source", "rival"} & preset.settings.keys()
     config = preset.config()
     assert parse_config(tomllib.loads(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))), name) == config
 
@@ -110,7 +110,7 @@ def test_the_papers_rivals_stand_beside_the_smallest_head(name, rival):
     assert preset.config() == load_preset("nn-head-0").config({"rivals.names": [rival]})
     assert preset.config().rivals.grid == "paper"
     contenders = {"svc": support_vectors("paper"), "logistic-regression": logistic_regression("paper")}
-    assert preset.row == contenders.get(name, support_vectors("paper", most=True)).name
+    assert preset.rival == contenders.get(name, support_vectors("paper", most=True)).name
 
 
 def test_the_recommended_preset():

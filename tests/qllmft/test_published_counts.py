@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from qllmft.config import ModelConfig
-from qllmft.description import describe, encoder_template, head_template
+from qllmft.description import describe
 from qllmft.heads import build_classifier
 from qllmft.presets import load_preset
 from qllmft.rivals import logistic_regression
+from qllmft.templates import encoder_template, head_template
 from qllmft.training import Examples
 
 D, K = 768, 2  # paraphrase-mpnet-base-v2 and SST-2

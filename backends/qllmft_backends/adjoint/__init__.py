@@ -1,7 +1,19 @@
 """The adjoint engine: real circuits on batches of real state vectors, with gradients in one reverse sweep."""
 
 from qllmft_backends.adjoint.engine import AdjointEngine, Tape
-from qllmft_backends.adjoint.interface import Engine
-from qllmft_backends.adjoint.program import SUPPORTED_GATES, Program, ZObservables, lower
+from qllmft_backends.adjoint.interface import AdjointCapable, Differentiable, Engine, adjoint_or_none
+from qllmft_backends.adjoint.program import SUPPORTED_GATES, Program, lower
+from qllmft_backends.z_observables import ZObservables
 
-__all__ = ["SUPPORTED_GATES", "AdjointEngine", "Engine", "Program", "Tape", "ZObservables", "lower"]
+__all__ = [
+    "SUPPORTED_GATES",
+    "AdjointCapable",
+    "AdjointEngine",
+    "Differentiable",
+    "Engine",
+    "Program",
+    "Tape",
+    "ZObservables",
+    "adjoint_or_none",
+    "lower",
+]

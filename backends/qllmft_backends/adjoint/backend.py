@@ -1,4 +1,4 @@
-"""The engine as a backend, and as a gradient that Qiskit's EstimatorQNN takes."""
+"""The engine as the backend ``adjoint``."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
-from qiskit_machine_learning.gradients import BaseEstimatorGradient, EstimatorGradientResult
+from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
-from qllmft_backends.adjoint.answers import noisy_expectations
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
+from qllmft_backends.adjoint.gradient import AdjointGradient
 from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, ShotModel
-from qllmft_backends.adjoint.program import Program, ZObservables, lower
+from qllmft_backends.adjoint.noisy_expectations import noisy_expectations
+from qllmft_backends.adjoint.program import Program, lower
+from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import NoiseName, noise_from_options
-from qllmft_backends.parameter_shift import BatchedParameterShift
-from qllmft_backends.protocol import Backend, Capabilities, Expectations
+from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_backends.z_observables import ZObservables
 
 TRAJECTORIES = 1000  # of `expectations`, by default
 
@@ -107,6 +108,11 @@ class AdjointBackend(Backend):
             max_qubits=30,
         )
 
+    @property
+    def seed(self) -> int:
+        """Seed of all draws, from the options."""
+        return self.options.seed
+
     def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
         """An engine on this backend's device for a lowered circuit and (T,) Z strings."""
         if self.options.device == "cuda":
@@ -147,13 +153,13 @@ class AdjointBackend(Backend):
                 noise = replace(noise, trajectories=TRAJECTORIES)
             angles = engine.program.angles(np.asarray(values, np.float64))
             frames = FrameProgram.of(circuit)
-            return noisy_expectations(engine, frames, noise, sums, angles, _seed(self.options.seed, frames, angles))
+            return noisy_expectations(engine, frames, noise, sums, angles, _seed(self.seed, frames, angles))
         answers = engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
         return Expectations(answers, np.zeros_like(answers))
 
     def gradient(self) -> BaseEstimatorGradient:
         """Gradients for `EstimatorQNN`: by reverse sweeps, or of the noisy values by the parameter-shift rule."""
-        return AdjointGradient(self) if self.noise.is_none else BatchedParameterShift(self)
+        return AdjointGradient(self) if self.noise.is_none else super().gradient()
 
 
 def _seed(seed: int, frames: FrameProgram, angles: NDArray[np.float64]) -> int:
@@ -173,43 +179,3 @@ def _cuda() -> Any:
             f"device='cuda' needs numba's CUDA target, which does not load here ({error}): pip install 'qllmft[cuda]'."
         ) from error
     return cuda
-
-
-class AdjointGradient(BaseEstimatorGradient):  # type: ignore[misc]
-    """Jacobians by one reverse sweep an observable, for `EstimatorQNN(gradient=...)`.
-
-    The interface asks for the whole Jacobian; `qllmft.heads.AdjointConnector` takes the vector-Jacobian
-    product instead.
-    """
-
-    def __init__(self, backend: AdjointBackend) -> None:
-        super().__init__(backend.estimator())
-        self._backend = backend
-
-    def _run(
-        self,
-        circuits: Sequence[QuantumCircuit],
-        observables: Sequence[SparsePauliOp],
-        parameter_values: Sequence[Sequence[float]] | NDArray[np.float64],
-        parameters: Sequence[Sequence[Parameter]],
-        **options: Any,
-    ) -> EstimatorGradientResult:
-        groups: dict[tuple[int, int], list[int]] = {}
-        for i, (circuit, observable) in enumerate(zip(circuits, observables, strict=True)):
-            groups.setdefault((id(circuit), id(observable)), []).append(i)
-        gradients: dict[int, NDArray[np.float64]] = {}
-        for members in groups.values():
-            circuit = circuits[members[0]]
-            engine, sums = self._backend.compile(circuit, [SparsePauliOp(observables[members[0]])])
-            values = np.array([parameter_values[i] for i in members], np.float64)
-            _, tape = engine.forward(engine.program.angles(values))
-            by_angle, _ = engine.vjp(tape, np.repeat(sums.coefficients, len(members), axis=0))
-            jacobian = by_angle.astype(np.float64) @ engine.program.angle_matrix
-            order = {parameter: j for j, parameter in enumerate(circuit.parameters)}
-            for i, row in zip(members, jacobian, strict=True):
-                gradients[i] = row[[order[p] for p in parameters[i]]]
-        return EstimatorGradientResult(
-            gradients=[gradients[i] for i in range(len(circuits))],
-            metadata=[{"parameters": list(p)} for p in parameters],
-            options=options,
-        )

@@ -9,12 +9,13 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.compiled import chunks as passes
+from qllmft_backends.adjoint.compiled import passes
+from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardArrays
 from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.plan import Plan
 from qllmft_backends.adjoint.program import Program
-from qllmft_backends.adjoint.schedule import Schedule, make_schedule
 from qllmft_backends.adjoint.shots import GaussianShots
-from qllmft_backends.adjoint.team import Board, run_job
+from qllmft_backends.adjoint.thread_pool import Queue, run_job
 from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
@@ -77,7 +78,7 @@ class AdjointEngine:
     masks: NDArray[np.int64]
     dtype: Literal["float32", "float64"] = "float32"
     _free: list[Real] = field(default_factory=list, repr=False)
-    _plans: dict[int, _Plan] = field(default_factory=dict, repr=False)
+    _plans: dict[int, Plan] = field(default_factory=dict, repr=False)
     _with_shots: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,8 +90,6 @@ class AdjointEngine:
         self._functions = passes.chunk_functions(self.dtype)
         self._itemsize = np.dtype(self.dtype).itemsize
         self._width = lanes(self._itemsize)
-        lane = np.arange(self._width)
-        self._signs = np.concatenate([np.where(lane & d, 1, -1) for d in (1, 2, 4, 8)]).astype(self.dtype)
 
     def forward(
         self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None
@@ -154,22 +153,29 @@ class AdjointEngine:
         states, tape.states = tape.states, None
         assert states is not None
         plan = self._plan(self._samples_per_chunk(samples))
-        size = plan.batch << self.program.n_qubits
         costates = self._take(len(states), plan.batch, shift=_COSTATE_SHIFT)
         kept, tape.kept = self._none(len(states)) if tape.kept is None else tape.kept, None
-        weights = np.ascontiguousarray(cotangent, self.dtype)
         gradient = np.empty((samples, self.program.n_angles), self.dtype)
         by_amplitude = np.empty((samples, dimension if amplitudes else 0), self.dtype)
+        arrays = BackwardArrays(
+            states=states,
+            sin=tape.sin,
+            cos=tape.cos,
+            is_full=tape.is_full,
+            product=tape.product,
+            costates=costates,
+            kept=kept,
+            weights=np.ascontiguousarray(cotangent, self.dtype),
+            gradient=gradient,
+            by_amplitude=by_amplitude,
+        )
+        words = plan.backward_words.copy()  # held until the job is done: a worker that comes late still reads them
 
-        def undo(board: Board, turns: int) -> bool:
-            done: bool = passes.backward(
-                board, turns, self._functions[1], states, costates, size, plan.batch, self.program.ops, plan.backward,
-                tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
-                tape.is_full, tape.product, kept, weights, gradient, by_amplitude,
-            )  # fmt: skip
+        def run(queue: Queue, spins: int) -> bool:
+            done: bool = passes.backward(queue, spins, self._functions[1], words, *arrays)
             return done
 
-        run_job(len(states), undo)
+        run_job(len(states), run)
         for array in (states, costates, *([kept] if kept.size else [])):
             self._give(array)
         return gradient.sum(axis=0) if tape.shared else gradient, by_amplitude if amplitudes else None
@@ -178,7 +184,7 @@ class AdjointEngine:
 
     def _tape(self, angles: Real, amplitudes: Real, shots: GaussianShots | None = None) -> Tape:
         """An empty tape for one pass."""
-        half = np.atleast_2d(angles) * 0.5
+        half = np.multiply(np.atleast_2d(angles), 0.5, order="C")
         if half.dtype != self.dtype:  # reduced before rounding, which would cost a large angle its digits
             half = (half - 2 * np.pi * np.rint(half * (0.5 / np.pi))).astype(self.dtype)
         batch = self._samples_per_chunk(len(amplitudes))
@@ -198,21 +204,27 @@ class AdjointEngine:
         """Run the program forward: fills the tape's states and marks, returns the values (B, T)."""
         samples = len(tape.amplitudes)
         plan = self._plan(self._samples_per_chunk(samples))
-        size = plan.batch << self.program.n_qubits
         states = self._take(-(-samples // plan.batch), plan.batch, for_gradient=for_gradient)
         shots = tape.shots
         self._with_shots |= shots is not None
         noise = self._take(len(states), plan.batch) if shots else self._none(len(states))
-        scale = np.array([shots.count**-0.5 if shots else 0.0], self.dtype)
         out = np.empty((samples, self.masks.size), self.dtype)
-        stream = np.array(shots.stream if shots else (), np.int64)
+        arrays = ForwardArrays(
+            states=states,
+            sin=tape.sin,
+            cos=tape.cos,
+            is_full=tape.is_full,
+            product=tape.product,
+            amplitudes=tape.amplitudes,
+            noise=noise,
+            scale=np.array([shots.count**-0.5 if shots else 0.0], self.dtype),
+            stream=np.array(shots.stream if shots else (), np.int64),
+            out=out,
+        )
+        words = plan.forward_words.copy()  # see `vjp`
 
-        def run(board: Board, turns: int) -> bool:
-            done: bool = passes.forward(
-                board, turns, self._functions[0], states, size, plan.batch, tape.amplitudes, self.program.ops,
-                plan.forward, tape.sin, tape.cos, self._signs, plan.row_masks, plan.lane_signs,
-                tape.is_full, tape.product, noise, scale, stream, out,
-            )  # fmt: skip
+        def run(queue: Queue, spins: int) -> bool:
+            done: bool = passes.forward(queue, spins, self._functions[0], words, *arrays)
             return done
 
         run_job(len(states), run)
@@ -228,10 +240,10 @@ class AdjointEngine:
         wanted = min(SAMPLES_PER_CHUNK, fitting, 1 << max(0, samples - 1).bit_length())
         return int(max(wanted, self._width >> self.program.n_qubits))
 
-    def _plan(self, batch: int) -> _Plan:
+    def _plan(self, batch: int) -> Plan:
         """Everything that depends on L alone, made once."""
         if batch not in self._plans:
-            self._plans[batch] = _Plan.make(self.program, self.masks, batch, self._width, self._itemsize)
+            self._plans[batch] = Plan.make(self.program, self.masks, batch, self._width, self._itemsize)
         return self._plans[batch]
 
     def _chunk_bytes(self, batch: int) -> int:
@@ -297,34 +309,3 @@ class AdjointEngine:
         if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:
             raise BackendError(f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes.")
         return np.asarray(angles), np.ascontiguousarray(amplitudes, self.dtype)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What depends on the program and on L.
-
-    Attributes:
-        batch: L, samples in a chunk.
-        forward, backward: schedules.
-        row_masks: (T,) Z strings over registers.
-        lane_signs: (T·width) signs of the qubits that live inside registers.
-    """
-
-    batch: int
-    forward: Schedule
-    backward: Schedule
-    row_masks: NDArray[np.int64]
-    lane_signs: Real
-
-    @classmethod
-    def make(cls, program: Program, masks: NDArray[np.int64], batch: int, width: int, itemsize: int) -> _Plan:
-        register_bits = (width // batch).bit_length() - 1
-        inside = np.arange(width) // batch  # bits of the qubits inside a register, by lane
-        odd = np.array([[(int(m) & int(b)).bit_count() & 1 for b in inside] for m in masks], dtype=bool)
-        return cls(
-            batch=batch,
-            forward=make_schedule(program, batch, width, itemsize, backward=False),
-            backward=make_schedule(program, batch, width, itemsize, backward=True),
-            row_masks=masks >> register_bits,
-            lane_signs=np.where(odd.reshape(-1), -1, 1).astype(np.dtype(f"f{itemsize}")),
-        )

@@ -1,20 +1,23 @@
-"""What the engines have in common, whatever device they run on."""
+"""What engines and the backends that have one offer, whatever device they run on."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.adjoint.program import Program
+from qllmft_backends.errors import BackendError
+from qllmft_backends.protocol import Evaluator
+from qllmft_backends.z_observables import ZObservables
 
 
-class Engine(Protocol):
-    """`AdjointEngine`, or `CudaAdjointEngine`: NumPy's arrays in and out, on a GPU arrays of the device too."""
-
-    program: Program
-    masks: NDArray[np.int64]
+class Differentiable(Protocol):
+    """Expectation values of a compiled circuit with their vector-Jacobian product: an engine, or a `NoisyPass`."""
 
     def forward(self, angles: Any, amplitudes: Any = None) -> tuple[Any, Any]:
         """Expectation values (B, T), and a tape; see `AdjointEngine.forward`."""
@@ -27,3 +30,53 @@ class Engine(Protocol):
     def vjp(self, tape: Any, cotangent: Any, *, amplitudes: bool = False) -> tuple[Any, Any]:
         """Vector-Jacobian product; see `AdjointEngine.vjp`."""
         ...
+
+
+class Engine(Differentiable, Protocol):
+    """`AdjointEngine`, or `CudaAdjointEngine`: NumPy's arrays in and out, on a GPU arrays of the device too."""
+
+    program: Program
+    masks: NDArray[np.int64]
+
+
+class AdjointCapable(Evaluator, Protocol):
+    """A backend with `Capabilities.adjoint`: heads and encoders train on it by vector-Jacobian products."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of the noise that its passes draw."""
+        ...
+
+    def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
+        """An engine on this backend's device for a lowered circuit and (T,) Z strings, without noise."""
+        ...
+
+    def compile(self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> tuple[Engine, ZObservables]:
+        """An engine for ``circuit`` that measures the strings of ``observables``, and these as sums of strings."""
+        ...
+
+    def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], Differentiable] | None:
+        """From a seed to a pass of training with this backend's noise; None where it has none.
+
+        Args:
+            circuit: what ``engine`` was compiled from.
+            engine: from `compile`.
+        """
+        ...
+
+
+def adjoint_or_none(backend: Evaluator) -> AdjointCapable | None:
+    """The backend as an `AdjointCapable` where its capabilities say that it is one, else None.
+
+    Raises:
+        BackendError: where they say so and a method is missing.
+    """
+    if not backend.capabilities.adjoint:
+        return None
+    missing = [name for name in ("seed", "engine", "compile", "noisy_pass") if not hasattr(backend, name)]
+    if missing:
+        raise BackendError(
+            f"backend {backend.name!r} states Capabilities(adjoint=True) and has no {', '.join(missing)}; expected all "
+            "of qllmft_backends.adjoint.AdjointCapable. Add what is missing, or leave adjoint out of its capabilities."
+        )
+    return cast("AdjointCapable", backend)

@@ -13,12 +13,13 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 
-from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.aer.noise_model import check_coverage, noise_model
 from qllmft_backends.aer.simulator import check_request, derive_seed, run, sample
+from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import PRESETS, FidelityKind, GateNoise
-from qllmft_backends.protocol import Backend, Capabilities, Expectations
+from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_backends.z_observables import ZObservables
 
 Method = Literal["density_matrix", "trajectories"]
 

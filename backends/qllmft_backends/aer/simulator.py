@@ -15,10 +15,10 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.result import Result
 from qiskit_aer import AerError, AerSimulator
 
-from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Expectations
+from qllmft_backends.z_observables import ZObservables
 
 
 def check_request(

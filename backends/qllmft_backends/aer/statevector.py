@@ -14,11 +14,12 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
-from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.aer.simulator import check_request, derive_seed, gpu_obstacle, run, sample
+from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.protocol import Availability, Backend, Capabilities, Expectations
+from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.spsa import SpsaGradient
+from qllmft_backends.z_observables import ZObservables
 
 _THREADS_SHARE_A_SAMPLE_ABOVE = 14  # qubits; Aer's default statevector_parallel_threshold
 

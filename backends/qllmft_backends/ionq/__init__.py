@@ -5,6 +5,7 @@ The backends themselves are in `qllmft_backends.ionq.backend`, which needs the e
 
 from qllmft_backends.ionq.errors import (
     CostRefusedError,
+    DuplicateJobWarning,
     IonQAuthError,
     IonQError,
     IonQJobFailedError,
@@ -15,12 +16,23 @@ from qllmft_backends.ionq.errors import (
     LedgerError,
     PaidTrainingError,
 )
-from qllmft_backends.ionq.jobs import Job, cancel, cancel_ledger, ledger_jobs, server_jobs, wait
+from qllmft_backends.ionq.jobs import (
+    Job,
+    JobsInterrupt,
+    Total,
+    cancel,
+    cancel_ledger,
+    job_total,
+    ledger_jobs,
+    server_jobs,
+    wait,
+)
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQConnection, IonQForteOptions, IonQSimulatorOptions
 
 __all__ = [
     "CostRefusedError",
+    "DuplicateJobWarning",
     "IonQAuthError",
     "IonQConnection",
     "IonQError",
@@ -32,11 +44,14 @@ __all__ = [
     "IonQTimeoutError",
     "IonQTransientError",
     "Job",
+    "JobsInterrupt",
     "Ledger",
     "LedgerError",
     "PaidTrainingError",
+    "Total",
     "cancel",
     "cancel_ledger",
+    "job_total",
     "ledger_jobs",
     "server_jobs",
     "wait",

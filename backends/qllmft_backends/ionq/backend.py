@@ -1,299 +1,24 @@
-"""The backends ``ionq_simulator`` and ``ionq_forte``: compile, price, send, collect, measure."""
+"""The backends ``ionq_simulator`` and ``ionq_forte``: what their machines are, and what decides a result there."""
 
 from __future__ import annotations
 
-import threading
-from abc import abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.adjoint.program import ZObservables
+from qllmft_backends.ionq.base import IonQBase
 from qllmft_backends.ionq.calibration import Calibration, read_calibration
-from qllmft_backends.ionq.client import Client, check_width
-from qllmft_backends.ionq.collector import Progress, collect
-from qllmft_backends.ionq.compile import Template, check_values, compile_template
-from qllmft_backends.ionq.cost import Confirm, CostEstimate, Purse, check_training, training_circuits
-from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQJobFailedError, IonQRequestError
-from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
-from qllmft_backends.ionq.measure import draw, expectations
-from qllmft_backends.ionq.options import (
-    JOB_MAX_GATES,
-    QPU_MAX_SHOTS,
-    IonQForteOptions,
-    IonQOptions,
-    IonQSimulatorOptions,
-)
-from qllmft_backends.ionq.sender import send, settle
-from qllmft_backends.ionq.token import load_token
-from qllmft_backends.protocol import Availability, Backend, Capabilities, Expectations
-from qllmft_backends.spsa import SpsaGradient
+from qllmft_backends.ionq.collector import aggregate
+from qllmft_backends.ionq.known_answer import DEFAULT_SHOTS
+from qllmft_backends.ionq.ledger import Chunk, Probabilities
+from qllmft_backends.ionq.measure import draw
+from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
+from qllmft_backends.protocol import Capabilities
 
 FORTE_QUBITS = 36
 SIMULATOR_QUBITS = 29
 _IDEAL_SHOTS = 1000  # sent with an ideal simulation, which ignores it ("shots is ignored by ideal simulator backend")
-
-Place = tuple[Chunk, int]  # a circuit of the ledger: its chunk, and its index there
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What `submit` did.
-
-    Attributes:
-        estimate: what was to be sent.
-        job_ids: of all jobs that hold circuits of the request, sent now or before.
-    """
-
-    estimate: CostEstimate
-    job_ids: tuple[str, ...]
-
-
-class IonQBase(Backend):
-    """What both have in common.
-
-    One circuit a sample serves all observables. The ledger decides what is still to be sent, so that the same request,
-    made again in any process, goes on where it stopped and pays for nothing twice.
-
-    Attributes:
-        options: as given.
-        progress: called at each look at a job, with its chunk and status; None: nobody.
-    """
-
-    paid: ClassVar[bool]
-
-    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
-        """The number of circuits that training by SPSA sends; see `Backend.training_note`.
-
-        Raises:
-            PaidTrainingError: where paid training was not allowed.
-        """
-        check_training(self.options)
-        circuits = training_circuits(self.options, samples, epochs) + evaluations
-        budget = self.options.circuit_budget
-        limit = f"; it stops at circuit_budget = {budget:,}" if budget is not None else ""
-        return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
-
-    @classmethod
-    def availability(cls) -> Availability:
-        """Whether there is an API key. Nothing is sent."""
-        try:
-            load_token()
-        except IonQAuthError as error:
-            return Availability(False, str(error))
-        return Availability(True, "an API key is set; whether it is valid shows at the first request")
-
-    def __init__(self, options: IonQOptions, confirm: Confirm | None = None) -> None:
-        self.options = options
-        self.progress: Progress | None = None
-        self._purse = Purse(confirm=confirm)
-        self._ledger = Ledger(options.ledger)
-        self._one_at_a_time = threading.Lock()  # Qiskit's primitives run in threads
-        self._cached_client: Client | None = None
-        self._width_checked = False
-        self._prices: dict[tuple[Setup, int, int], dict[str, Any]] = {}
-
-    @property
-    def confirm(self) -> Confirm | None:
-        """Asked with the estimate before paid circuits are sent, unless ``yes``; returning False stops the call."""
-        return self._purse.confirm
-
-    @confirm.setter
-    def confirm(self, confirm: Confirm | None) -> None:
-        self._purse.confirm = confirm
-
-    @abstractmethod
-    def _setup(self, template: Template) -> Setup:
-        """What decides the meaning of a result."""
-
-    def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> CostEstimate:
-        """The dry run: compile, count, look into the ledger and ask for a price. Nothing is sent, nothing is written.
-
-        Without a key, or without a server, the price is None and ``note`` says why.
-        """
-        with self._one_at_a_time:
-            work = self._work(circuit, values)
-            self._ledger.refresh()
-            places = self._find(work)
-            try:
-                return self._estimate(work, places)
-            except IonQError as error:
-                return replace(self._count(work, places), note=f"no price: {error}")
-
-    def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
-        """Send what the ledger does not know, and come back without waiting. See `expectations` for the arguments.
-
-        Raises:
-            CostRefusedError: see `IonQOptions`; nothing was sent.
-            IonQError: see `qllmft_backends.ionq.errors`; the ledger knows what was accepted.
-        """
-        with self._one_at_a_time, self._ledger.lock():
-            return self._submit(self._work(circuit, values))
-
-    def collect(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
-    ) -> Expectations:
-        """Wait for what was submitted, in this process or in another one. See `expectations` for the arguments.
-
-        Raises:
-            IonQRequestError: where a sample was never submitted.
-            IonQTimeoutError, IonQJobFailedError, IonQError: see `qllmft_backends.ionq.errors`.
-        """
-        sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        with self._one_at_a_time, self._ledger.lock():
-            return self._collect(self._work(circuit, values), sums)
-
-    def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
-    ) -> Expectations:
-        """Submit and collect; see `Backend.expectations`, and `measure.expectations` for the estimator.
-
-        Raises:
-            UnsupportedGateError: a gate or an observable that cannot be served.
-            CostRefusedError, IonQError: as `submit` and `collect`.
-        """
-        sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        with self._one_at_a_time, self._ledger.lock():
-            work = self._work(circuit, values)
-            self._submit(work)
-            return self._collect(work, sums)
-
-    def gradient(self) -> SpsaGradient:
-        """SPSA; see `training_circuits` for what it sends.
-
-        Raises:
-            PaidTrainingError: through a paid backend, unless ``allow_paid_training``.
-        """
-        check_training(self.options)
-        return SpsaGradient(self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed)
-
-    def _work(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> _Work:
-        limit = self.capabilities.max_qubits
-        if limit is not None and circuit.num_qubits > limit:
-            raise IonQRequestError(
-                f"the circuit has {circuit.num_qubits} qubits and {self.name} takes {limit}. Nothing was sent. "
-                "Use a smaller head."
-            )
-        template = compile_template(circuit)
-        return _Work(template, check_values(circuit, values), self._setup(template))
-
-    def _find(self, work: _Work) -> list[Place | None]:
-        return self._ledger.find(work.setup, work.values, retry_failed=self.options.retry_failed)
-
-    def _submit(self, work: _Work) -> Submission:
-        for chunk in _chunks(self._find(work)):
-            if chunk.state == "sent":
-                settle(self._client, self._ledger, chunk, self.options)
-        places = self._find(work)
-        missing = np.flatnonzero([place is None for place in places])
-        estimate = self._estimate(work, places) if missing.size and self.paid else self._count(work, places)
-        self._purse.authorize(estimate, self.options)
-        if missing.size:
-            self._check_machine(work.setup)
-        size = self._circuits_per_job(work.template)
-        for start in range(0, len(missing), size):
-            rows = work.values[missing[start : start + size]]
-            chunk = self._ledger.plan(work.setup, rows, **self._facts(work.template, estimate))
-            send(self._client, self._ledger, chunk, work.template, self.options)
-            self._purse.spend(len(rows), estimate)
-        return Submission(estimate, tuple(str(c.job_id) for c in _chunks(self._find(work)) if c.job_id))
-
-    def _collect(self, work: _Work, sums: ZObservables) -> Expectations:
-        places = self._find(work)
-        chunks = _chunks(places)
-        for chunk in chunks:
-            if chunk.state == "sent":
-                settle(self._client, self._ledger, chunk, self.options)
-        if any(chunk.state == "submitted" for chunk in chunks):
-            collect(self._client, self._ledger, chunks, self.options, self.progress)
-        places = self._find(work)
-        lost = sum(place is None for place in places)
-        if lost:
-            raise IonQRequestError(
-                f"{lost} of {len(places)} samples are not in the ledger {self.options.ledger}: never accepted. "
-                "Submit them first; `expectations` does both."
-            )
-        results = [self._result(chunk, index) for chunk, index in places if chunk is not None]  # type: ignore[misc]
-        failed = [chunk for chunk in _chunks(places) if chunk.state == "failed"]
-        if any(result is None for result in results):
-            raise IonQJobFailedError(
-                f"{sum(r is None for r in results)} of {len(results)} circuits have no result: "
-                + "; ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed)
-                + ". The others are in the ledger. Failed jobs are not charged by IonQ; set retry_failed to send these "
-                "circuits again."
-            )
-        return expectations([r for r in results if r is not None], self._effective_shots, sums)
-
-    @property
-    def _effective_shots(self) -> int | None:
-        """Shots behind each probability; None: exact."""
-        raise NotImplementedError
-
-    def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
-        return None if chunk.results is None else chunk.results[index]
-
-    def _count(self, work: _Work, places: Sequence[Place | None]) -> CostEstimate:
-        circuits = sum(place is None for place in places)
-        return CostEstimate(
-            backend=work.setup.backend,
-            circuits=circuits,
-            known=len(places) - circuits,
-            jobs=-(-circuits // self._circuits_per_job(work.template)),
-            shots=work.setup.shots,
-            one_qubit_gates=work.template.one_qubit_gates,
-            two_qubit_gates=work.template.two_qubit_gates,
-        )
-
-    def _estimate(self, work: _Work, places: Sequence[Place | None]) -> CostEstimate:
-        counted = self._count(work, places)
-        key = (work.setup, counted.one_qubit_gates, counted.two_qubit_gates)
-        if key not in self._prices:
-            try:
-                self._prices[key] = self._client.price(*key)
-            except IonQRequestError as error:  # a server without prices
-                return replace(counted, note=str(error))
-        price = self._prices[key]
-        if price["cost"] is None:
-            return replace(counted, queue_s=price["queue_s"], note="the server gives no price")
-        return replace(
-            counted,
-            price=float(price["cost"]) * counted.circuits,
-            unit=price["unit"],
-            queue_s=price["queue_s"],
-            note="one circuit's estimate times their number; not binding",
-        )
-
-    def _facts(self, template: Template, estimate: CostEstimate) -> dict[str, Any]:
-        """What the ledger keeps beside a planned chunk, for people."""
-        return {
-            "circuit_name": template.circuit.name,
-            "one_qubit_gates": template.one_qubit_gates,
-            "two_qubit_gates": template.two_qubit_gates,
-            "price_each": None if estimate.price is None else estimate.price / estimate.circuits,
-            "price_unit": estimate.unit,
-            "versions": {name: version(name) for name in ("qiskit", "qiskit-ionq")},
-        }
-
-    def _circuits_per_job(self, template: Template) -> int:
-        gates = max(1, template.one_qubit_gates + template.two_qubit_gates)
-        return max(1, min(self.options.circuits_per_job, JOB_MAX_GATES // gates))
-
-    def _check_machine(self, setup: Setup) -> None:
-        if not self._width_checked:
-            check_width(self._client, setup)
-            self._width_checked = True
-
-    @property
-    def _client(self) -> Client:
-        if self._cached_client is None:
-            self._cached_client = Client(self.options)
-        return self._cached_client
 
 
 class IonQSimulator(IonQBase):
@@ -301,10 +26,8 @@ class IonQSimulator(IonQBase):
 
     name: ClassVar[str] = "ionq_simulator"
     paid: ClassVar[bool] = False
+    options_type: ClassVar[type[IonQOptions]] = IonQSimulatorOptions
     options: IonQSimulatorOptions
-
-    def __init__(self, options: IonQSimulatorOptions | None = None, confirm: Confirm | None = None) -> None:
-        super().__init__(options or IonQSimulatorOptions(), confirm)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -319,23 +42,15 @@ class IonQSimulator(IonQBase):
             max_circuits=self.options.circuits_per_job,
         )
 
-    @property
-    def _effective_shots(self) -> int | None:
-        return self.options.shots
-
-    def _setup(self, template: Template) -> Setup:
+    def _machine(self) -> dict[str, Any]:
         ideal = self.options.cloud_model == "ideal"
-        return Setup(
-            url=self.options.address(),
-            backend="simulator",
-            circuit_sha256=template.sha256,
-            n_qubits=template.circuit.num_qubits,
-            shots=_IDEAL_SHOTS if ideal or self.options.shots is None else self.options.shots,
-            error_mitigation="none",
-            noise_model=self.options.cloud_model,
-            seed=self.options.seed,
-            repetition=self.options.repetition,
-        )
+        return {
+            "backend": "simulator",
+            "shots": _IDEAL_SHOTS if ideal or self.options.shots is None else self.options.shots,
+            "error_mitigation": "none",
+            "noise_model": self.options.cloud_model,
+            "seed": self.options.seed,
+        }
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         result = super()._result(chunk, index)
@@ -351,10 +66,8 @@ class IonQForte(IonQBase):
 
     name: ClassVar[str] = "ionq_forte"
     paid: ClassVar[bool] = True
+    options_type: ClassVar[type[IonQOptions]] = IonQForteOptions
     options: IonQForteOptions
-
-    def __init__(self, options: IonQForteOptions | None = None, confirm: Confirm | None = None) -> None:
-        super().__init__(options or IonQForteOptions(), confirm)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -370,37 +83,33 @@ class IonQForte(IonQBase):
             max_circuits=self.options.circuits_per_job,
         )
 
-    @property
-    def _effective_shots(self) -> int | None:
-        return self.options.shots
-
     def calibration(self) -> Calibration | None:
         """The machine's latest characterization; None: the server has none."""
         return read_calibration(self._client.get_latest_calibration(f"qpu.{self.options.target}"))
 
-    def _setup(self, template: Template) -> Setup:
-        return Setup(
-            url=self.options.address(),
-            backend=f"qpu.{self.options.target}",
-            circuit_sha256=template.sha256,
-            n_qubits=template.circuit.num_qubits,
-            shots=self.options.shots,
-            error_mitigation=self.options.error_mitigation,
-            noise_model=None,
-            seed=None,
-            repetition=self.options.repetition,
-        )
+    @property
+    def _known_answer_shots(self) -> int:
+        if self.options.known_answer_shots is not None:
+            return self.options.known_answer_shots
+        return 0 if self._cached_client is not None and self._client.transport.sandbox else DEFAULT_SHOTS
 
+    def _aggregate(self, chunks: Sequence[Chunk]) -> None:
+        name = self.options.aggregation
+        for chunk in chunks:
+            if name != "average" and chunk.state == "collected" and name not in chunk.aggregations:
+                aggregate(self._client, self._ledger, chunk, name)
 
-@dataclass(frozen=True)
-class _Work:
-    """A request, checked."""
+    def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
+        if self.options.aggregation != "average" and chunk.state == "collected":
+            return chunk.aggregations[self.options.aggregation][index]
+        return super()._result(chunk, index)
 
-    template: Template
-    values: NDArray[np.float64]  # (B, P)
-    setup: Setup
-
-
-def _chunks(places: Iterable[Place | None]) -> list[Chunk]:
-    """The chunks of some places, each once, in their order."""
-    return list({place[0].id: place[0] for place in places if place is not None}.values())
+    def _machine(self) -> dict[str, Any]:
+        return {
+            "backend": f"qpu.{self.options.target}",
+            "shots": self.options.shots,
+            "error_mitigation": self.options.error_mitigation,
+            "symmetry_verification": self.options.symmetry_verification,
+            "noise_model": None,
+            "seed": None,
+        }

@@ -8,26 +8,27 @@ is away, and asks the address in the environment, without a key, for the number 
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from qiskit import QuantumCircuit
-from qiskit_ionq import ErrorMitigation
+from qiskit_ionq import __version__ as library_version
 from qiskit_ionq.exceptions import IonQTranspileLevelWarning
 from qiskit_ionq.helpers import qiskit_to_ionq
 from qiskit_ionq.ionq_backend import IonQBackend
 from qiskit_ionq.ionq_client import IonQClient
 
-from qllmft_backends.ionq.errors import IonQRequestError, IonQTransientError
+from qllmft_backends.ionq.chunks import is_amount
+from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError, IonQTransientError
 from qllmft_backends.ionq.ledger import Setup
 from qllmft_backends.ionq.options import IonQConnection
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Deadline, Transport
 
 _PAGE = 25  # jobs of one page, the API's maximum
-_CLOCK_SKEW_S = 600.0
 _PROBABILITIES = "ionq.result.probabilities.json.v1"  # descriptors of the newer form of v0.4
 _AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 
@@ -68,9 +69,11 @@ class Client(IonQClient):  # type: ignore[misc]
             IonQError: ``ambiguous`` where the job may have been accepted.
         """
         body = qiskit_to_ionq(job.circuit, job.backend(), job._passed_args, job.extra_query_params, job.extra_metadata)
+        circuits = job.circuit if isinstance(job.circuit, list | tuple) else [job.circuit]
+        _check_body(json.loads(body), circuits)
         url = self.make_path("jobs")
         answer = self.transport.once("POST", url, body=body, headers=self.api_headers).json()
-        if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
+        if not isinstance(answer, dict) or not isinstance(answer.get("id"), str) or not answer["id"]:
             raise IonQTransientError(
                 f"POST {url} answered without a job's id: {self.transport.scrub(json.dumps(answer))}.",
                 transient=True,
@@ -81,8 +84,8 @@ class Client(IonQClient):  # type: ignore[misc]
     def cancel_job(self, job_id: str) -> dict[str, Any]:
         """Cancel a job; may be repeated without harm."""
         url = self.make_path("jobs", job_id, "status", "cancel")
-        answer: dict[str, Any] = self.transport.put(url, self.api_headers).json()
-        return answer
+        answer = self.transport.put(url, self.api_headers).json()
+        return answer if isinstance(answer, dict) else {}
 
     def backend_facts(self, name: str) -> dict[str, Any]:
         """What the server says about a backend: ``qubits``, ``status``, ..."""
@@ -90,16 +93,27 @@ class Client(IonQClient):  # type: ignore[misc]
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job as the server describes it."""
-        return self._get_object(self.make_path("jobs", job_id))
+        url = self.make_path("jobs", job_id)
+        job = self._get_object(url)
+        if job.get("id") != job_id:
+            raise IonQTransientError(f"GET {url} answered job {str(job.get('id'))[:80]!r} instead. Run again later.")
+        return job
 
     def jobs(self, backend: str | None = None, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """The jobs of this key's project, page by page; children of multi-circuit jobs left out."""
         following: str | None = None
-        found = 0
+        found, seen = 0, set()
         while True:
+            if following in seen or (following and self.transport.expired):
+                raise IonQTransientError("the server's list of jobs does not come to an end. Run again later.")
+            seen.add(following)
             params = {"limit": _PAGE, "target": backend, "next": following}
-            page = self._get_object(self.make_path("jobs"), {k: v for k, v in params.items() if v is not None})
-            for job in page.get("jobs") or []:
+            url = self.make_path("jobs")
+            page = self._get_object(url, {k: v for k, v in params.items() if v is not None})
+            jobs = page.get("jobs") or []
+            if not isinstance(jobs, list) or not all(isinstance(_mapping(job).get("id"), str) for job in jobs):
+                raise IonQTransientError(f"GET {url} answered a list of jobs that cannot be read. Run again later.")
+            for job in jobs:
                 if not job.get("parent_job_id"):
                     yield job
                     found += 1
@@ -109,66 +123,99 @@ class Client(IonQClient):  # type: ignore[misc]
             if not following:
                 return
 
-    def find(self, client_tokens: Sequence[str], backend: str, since: float) -> str | None:
-        """The id of the job that carries one of ``client_tokens``; None: the server has none.
-
-        The API does not say in which order it lists jobs. Where those seen so far run from new to old, the search ends
-        at one older than ``since`` (seconds since 1970, with 10 minutes for clocks that differ); else it reads all.
-        """
-        newest_first, last = True, float("inf")
-        for job in self.jobs(backend):
-            if (job.get("metadata") or {}).get("client_token") in client_tokens:
-                return str(job["id"])
-            at = _timestamp(job.get("submitted_at"))
-            newest_first = newest_first and at is not None and at <= last
-            if at is not None:
-                last = at
-                if newest_first and at < since - _CLOCK_SKEW_S:
-                    return None
-        return None
-
     def price(self, setup: Setup, one_qubit_gates: int, two_qubit_gates: int) -> dict[str, Any]:
-        """The server's estimate for one circuit: ``cost``, ``unit`` (None where it names none), seconds to wait."""
-        estimate = self.estimate_job(
-            backend=setup.backend,
-            oneq_gates=one_qubit_gates,
-            twoq_gates=two_qubit_gates,
-            qubits=setup.n_qubits,
-            shots=setup.shots,
-            error_mitigation=setup.error_mitigation != "none",
-        ).to_dict()
-        # v0.4 renamed its fields in 2026; qiskit-ionq 1.1.1 reads only the older names.
+        """The server's estimate for one circuit: ``cost``, ``unit`` (None where it names none), seconds to wait.
+
+        Raises:
+            IonQRequestError: where the price is no number of 0 or more.
+        """
+        estimate = self._get_object(
+            self.make_path("jobs", "estimate"),
+            {
+                "type": "ionq.circuit.v1",
+                "backend": setup.backend,
+                "1q_gates": one_qubit_gates,
+                "2q_gates": two_qubit_gates,
+                "qubits": setup.n_qubits,
+                "shots": setup.shots,
+                "error_mitigation": str(setup.error_mitigation != "none").lower(),
+                "session": "false",
+            },
+        )
+        # v0.4 renamed its fields in 2026: both forms are read.
+        price = _first(estimate, "estimated_total_cost", "estimated_cost")
         queue_ms = estimate.get("current_predicted_queue_time")
+        unit = _first(estimate, "estimated_unit", "cost_unit")
         return {
-            "cost": _first(estimate, "estimated_total_cost", "estimated_cost"),
-            "unit": _first(estimate, "estimated_unit", "cost_unit"),
-            "queue_s": None if queue_ms is None else float(queue_ms) / 1000,
+            "cost": None if price is None else _amount(price, "the server's price of a circuit"),
+            "unit": None if unit is None else str(unit),
+            "queue_s": float(queue_ms) / 1000 if isinstance(queue_ms, int | float) else None,
         }
 
-    def probabilities(self, job: Mapping[str, Any], children: Sequence[str]) -> dict[str, Any]:
+    def cost(self, job_id: str) -> dict[str, Any]:
+        """What a job that has ended was charged: ``cost`` and ``cost_unit``; empty where the server does not tell."""
+        try:
+            told = self.transport.once("GET", self.make_path("jobs", job_id, "cost"), headers=self.api_headers).json()
+        except IonQError:
+            return {}  # known to few servers; the results do not wait for it
+        charged = _mapping(_mapping(told).get("cost"))
+        if not is_amount(charged.get("value")):
+            return {}
+        return {"cost": float(charged["value"]), "cost_unit": str(charged.get("unit") or "") or None}
+
+    def probabilities(
+        self, job: Mapping[str, Any], children: Sequence[str], aggregation: str | None = None
+    ) -> dict[str, Any]:
         """Raw probabilities of a completed job, keyed by the id of each child (of the job, where it has none).
 
         Read from the address that the job names, from its artifact, or child by child: v0.4 has had all three.
+
+        Args:
+            job: as the server describes it.
+            children: their ids; empty for a job of one circuit.
+            aggregation: how a debiased job's variants are combined; None: as the server does unasked.
+
+        Raises:
+            IonQJobFailedError: where they are no JSON object, or lie at another address.
         """
-        job_id, results = str(job["id"]), job.get("results") or {}
-        url = (results.get("probabilities") or {}).get("url")
-        artifact = (results.get(_AGGREGATE if children else _PROBABILITIES) or {}).get("id")
+        job_id, results = str(job["id"]), _mapping(job.get("results"))
+        url = _mapping(results.get("probabilities")).get("url")
+        artifact = _mapping(results.get(_AGGREGATE if children else _PROBABILITIES)).get("id")
         if isinstance(url, str):
-            payload = self.get_results(url)
+            root, version = str(self._url).rsplit("/", 1)
+            if not re.fullmatch(rf"/{re.escape(version)}/[\w/.-]*", url) or ".." in url:
+                raise IonQJobFailedError(
+                    f"job {job_id} names {url!r} as the address of its results; expected one below /{version}/. "
+                    "Nothing was read. The result stays at the server and the job's id in the ledger."
+                )
+            payload = self._read(root + url, None if aggregation is None else {"aggregation": aggregation})
+        elif aggregation is not None:
+            raise IonQRequestError(
+                f"job {job_id} names no address of its results, and only there the server can be asked for the "
+                f"aggregation {aggregation!r}. Nothing is lost: aggregation='average' reads what the server gives."
+            )
         elif isinstance(artifact, str):
-            payload = self.get_artifact(job_id, artifact)
+            payload = self._read(self.make_path("jobs", job_id, "artifacts", quote(artifact, safe="")))
         elif children:
             return {child: self.circuit_probabilities(child) for child in children}
         else:
             payload = self.circuit_probabilities(job_id)
+        if children and not isinstance(payload, dict):
+            raise IonQJobFailedError(
+                f"the results of job {job_id} are a JSON {type(payload).__name__}, expected an object with one entry a "
+                "circuit. They stay at the server and the job's id in the ledger; nothing is sent again."
+            )
         return dict(payload) if children else {job_id: payload}
 
-    def circuit_probabilities(self, job_id: str) -> dict[str, Any]:
+    def circuit_probabilities(self, job_id: str) -> Any:
         """Raw probabilities of one circuit."""
-        return self._get_object(self.make_path("jobs", job_id, "results", "probabilities"))
+        return self._read(self.make_path("jobs", job_id, "results", "probabilities"))
+
+    def _read(self, url: str, params: Mapping[str, Any] | None = None) -> Any:
+        return self.get_with_retry(url, params=params, headers=self.api_headers).json()
 
     def _get_object(self, url: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        answer = self.get_with_retry(url, params=params, headers=self.api_headers).json()
+        answer = self._read(url, params)
         if not isinstance(answer, dict):
             raise IonQTransientError(
                 f"GET {url} answered {self.transport.scrub(json.dumps(answer))}; expected a JSON object. "
@@ -203,7 +250,7 @@ class _Backend(IonQBackend):  # type: ignore[misc]
         return self._our_client
 
 
-def post(client: Client, circuits: Sequence[QuantumCircuit], setup: Setup, client_token: str) -> str:
+def post(client: Client, circuits: Sequence[QuantumCircuit], setup: Setup, client_token: str, ledger_id: str) -> str:
     """Send bound, measured circuits as one job, once; the job's id.
 
     Raises:
@@ -215,25 +262,51 @@ def post(client: Client, circuits: Sequence[QuantumCircuit], setup: Setup, clien
         # Set here: as arguments of run() the library would draw the shots anew on this side.
         backend.set_options(noise_model=setup.noise_model, sampler_seed=setup.seed)
     else:
-        debias = setup.error_mitigation == "debiasing"
-        extra["error_mitigation"] = ErrorMitigation.DEBIASING if debias else ErrorMitigation.NO_DEBIASING
+        # As raw settings, which every version of the library passes on: 1.1.1 takes an enum, its successor keywords.
+        mitigation = {"debiasing": setup.error_mitigation == "debiasing"}
+        if setup.symmetry_verification:
+            mitigation["symmetry_verification"] = True
+        extra["job_settings"] = {"error_mitigation": mitigation}
     job = backend.run(
         list(circuits) if len(circuits) > 1 else circuits[0],
         shots=setup.shots,
         name=f"qllmft {client_token[:12]}",  # the API allows letters, digits, spaces, - and _
-        extra_metadata={"client_token": client_token},
+        extra_metadata={"client_token": client_token, "ledger": ledger_id},
         **extra,
     )
     return str(job.job_id())
 
 
-def check_width(client: Client, setup: Setup) -> None:
-    """Stop before sending a circuit that is wider than the machine.
+def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> None:
+    """Make sure that what the library wrote for the API is as wide as the circuits, and holds all of them.
 
     Raises:
-        IonQRequestError: names both numbers.
+        IonQRequestError: names both; nothing was sent.
     """
-    qubits = client.backend_facts(setup.backend).get("qubits")
+    sent = (body["input"].get("qubits"), len(body["input"].get("circuits") or [None]))
+    expected = (max(circuit.num_qubits for circuit in circuits), len(circuits))
+    if sent != expected:
+        raise IonQRequestError(
+            f"qiskit-ionq {library_version} wrote a job of {sent[1]} circuits on {sent[0]} qubits for {expected[1]} "
+            f"circuits on {expected[0]}. Nothing was sent. Install the tested version: pip install 'qllmft[ionq]'.",
+            unsent=True,
+        )
+
+
+def check_machine(client: Client, setup: Setup) -> None:
+    """Stop before sending what the machine cannot take: a wider circuit, or symmetry verification.
+
+    Raises:
+        IonQRequestError: names what it takes.
+    """
+    facts = client.backend_facts(setup.backend)
+    offered = facts.get("supported_error_mitigations")
+    if setup.symmetry_verification and isinstance(offered, list) and "symmetry_verification" not in offered:
+        raise IonQRequestError(
+            f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'none'}. Nothing "
+            "was sent. Leave symmetry_verification out, or name another machine."
+        )
+    qubits = facts.get("qubits")
     if isinstance(qubits, int) and setup.n_qubits > qubits:
         raise IonQRequestError(
             f"the circuit has {setup.n_qubits} qubits and {setup.backend} has {qubits}. Nothing was sent. "
@@ -245,15 +318,17 @@ def _first(mapping: Mapping[str, Any], *names: str) -> Any:
     return next((mapping[name] for name in names if mapping.get(name) is not None), None)
 
 
-def _timestamp(text: Any) -> float | None:
-    """Seconds since 1970 of an ISO time; None where it cannot be read."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-__all__ = ["Client", "Deadline", "check_width", "post"]
+def _amount(value: Any, what: str) -> float:
+    if not is_amount(value):
+        raise IonQRequestError(
+            f"{what} is {str(value)[:80]!r}, expected a finite number of 0 or more. Nothing was sent on it. Check that "
+            "the option url names IonQ's API, or ask IonQ."
+        )
+    return float(value)
+
+
+__all__ = ["Client", "Deadline", "check_machine", "post"]

@@ -13,6 +13,8 @@ from qllmft_backends.ionq.measure import read_probabilities
 from qllmft_backends.ionq.options import IonQConnection
 from qllmft_backends.ionq.transport import Deadline
 
+_NOT_FOUND = 404
+_MAX_REASON = 300  # characters of the server's words
 Progress = Callable[[Chunk, str], None]  # a chunk, and its status at the server
 
 
@@ -22,44 +24,67 @@ def collect(
     chunks: Iterable[Chunk],
     connection: IonQConnection,
     progress: Progress | None = None,
-) -> None:
+) -> dict[str, IonQError]:
     """Wait until every submitted chunk of ``chunks`` is collected or failed; failed ones are recorded, not raised.
+
+    Returns:
+        by the chunk's id, why a job's result could not be had although the job is not under way: the server does not
+        know the job, or its result cannot be read. The others are collected all the same.
 
     Raises:
         IonQTimeoutError: at the deadline; what ended before is in the ledger.
-        IonQJobFailedError: where a result cannot be read; the others are collected first.
         IonQError: where the server cannot be asked.
     """
     pending = {chunk.id: chunk for chunk in chunks if chunk.state == "submitted"}
     status: dict[str, str] = {}
-    unreadable: list[IonQJobFailedError] = []
+    problems: dict[str, IonQError] = {}
     deadline = Deadline(connection.deadline_s)
     with client.transport.until(deadline):
         while pending:
             for chunk in list(pending.values()):
-                job = client.job(str(chunk.job_id))
-                status[chunk.id] = str(job.get("status"))
-                if progress is not None:
-                    progress(chunk, status[chunk.id])
-                if status[chunk.id] == "completed":
-                    try:
-                        ledger.collected(chunk, _results(client, chunk, job))
-                    except IonQJobFailedError as error:
-                        unreadable.append(error)
-                elif status[chunk.id] in ("failed", "canceled"):
-                    ledger.failed(chunk, _reason(job), _salvage(client, chunk, job))
-                else:  # submitted, ready, started, or a word that this version does not know: not at its end yet
-                    continue
-                del pending[chunk.id]
+                try:
+                    status[chunk.id] = _look(client, ledger, chunk, progress)
+                except IonQError as error:
+                    if error.status != _NOT_FOUND and not isinstance(error, IonQJobFailedError):
+                        raise
+                    problems[chunk.id] = error
+                if chunk.state != "submitted" or chunk.id in problems:
+                    del pending[chunk.id]
             if pending and deadline.left() == 0:
                 raise _timeout(pending, status, connection.deadline_s)
             if pending:
                 time.sleep(min(connection.poll_interval_s, deadline.left()))
-    if unreadable:
-        raise unreadable[0]
+    return problems
 
 
-def _results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Probabilities]:
+def _look(client: Client, ledger: Ledger, chunk: Chunk, progress: Progress | None) -> str:
+    """The job's status at the server; where the job has ended, the ledger has its results afterwards."""
+    job = client.job(str(chunk.job_id))
+    status = str(job.get("status"))
+    if progress is not None:
+        progress(chunk, status)
+    if status == "completed":
+        results = _results(client, chunk, job)
+        free = chunk.setup.backend == "simulator"
+        ledger.collected(chunk, results, **({} if free else client.cost(str(chunk.job_id))))
+    elif status in ("failed", "canceled"):
+        ledger.failed(chunk, _reason(job), _salvage(client, chunk, job))
+    return status  # submitted, ready, started, or a word that this version does not know: not at its end yet
+
+
+def aggregate(client: Client, ledger: Ledger, chunk: Chunk, name: str) -> None:
+    """Read the results of a collected, debiased chunk once more, its variants combined by ``name``; nothing is paid.
+
+    Raises:
+        IonQJobFailedError: where they cannot be read.
+        IonQError: where the server cannot be asked.
+    """
+    ledger.aggregated(chunk, name, _results(client, chunk, client.job(str(chunk.job_id)), name))
+
+
+def _results(
+    client: Client, chunk: Chunk, job: Mapping[str, Any], aggregation: str | None = None
+) -> list[Probabilities]:
     """Probabilities in the order of ``chunk.values``: that of the job's child ids, whatever the payload's order."""
     n = len(chunk.values)
     children = _children(job)
@@ -68,7 +93,7 @@ def _results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Proba
             f"{chunk.label} has {len(set(children))} children, expected {n}, one a circuit. Its result stays at the "
             "server and its id in the ledger; nothing is sent again."
         )
-    payload = client.probabilities(job, children if n > 1 else [])
+    payload = client.probabilities(job, children if n > 1 else [], aggregation)
     keys = children if n > 1 else [str(job["id"])]
     if set(payload) != set(keys):
         raise IonQJobFailedError(
@@ -95,12 +120,14 @@ def _salvage(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Proba
 
 
 def _children(job: Mapping[str, Any]) -> list[str]:
-    return [str(child) for child in job.get("child_job_ids") or job.get("children") or []]
+    children = job.get("child_job_ids") or job.get("children") or []
+    return [str(child) for child in children] if isinstance(children, list) else []
 
 
 def _reason(job: Mapping[str, Any]) -> str:
-    failure = job.get("failure") or {}
-    told = ": ".join(str(failure[k]) for k in ("code", "message", "error") if failure.get(k))
+    failure = job.get("failure")
+    words = [failure.get(k) for k in ("code", "message", "error")] if isinstance(failure, dict) else [failure]
+    told = ": ".join(str(word)[:_MAX_REASON] for word in dict.fromkeys(map(str, filter(None, words))))
     return f"{job.get('status')}{f' ({told})' if told else ''}"
 
 

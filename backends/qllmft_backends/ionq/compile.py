@@ -18,6 +18,17 @@ from qllmft_backends.ionq.errors import IonQRequestError
 ONE_QUBIT_GATES = ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg", "rx", "ry", "rz")
 TWO_QUBIT_GATES = ("cx", "cy", "cz", "ch", "crx", "cry", "crz", "swap", "rxx", "ryy", "rzz")
 
+# What the ions run for each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z are a matter of phases.
+NATIVE = {
+    **dict.fromkeys(("z", "s", "sdg", "t", "tdg", "rz"), (0, 0)),
+    **dict.fromkeys(("x", "y", "h", "sx", "sxdg"), (1, 0)),
+    **dict.fromkeys(("rx", "ry"), (2, 0)),
+    **dict.fromkeys(("cz", "crz", "rzz"), (0, 1)),
+    **dict.fromkeys(("cx", "cy", "crx", "cry"), (2, 1)),
+    **dict.fromkeys(("ch", "rxx", "ryy"), (4, 1)),
+    "swap": (6, 3),
+}
+
 
 @dataclass(frozen=True)
 class Template:
@@ -27,12 +38,15 @@ class Template:
         circuit: parametric, every qubit measured into the classical bit of its index.
         sha256: hash of gates, qubits, angles and the order of the parameters.
         one_qubit_gates, two_qubit_gates: of one circuit, before IonQ's compiler.
+        native_one_qubit_gates, native_two_qubit_gates: the same gate by gate in `NATIVE` ones; a compiler merges some.
     """
 
     circuit: QuantumCircuit
     sha256: str
     one_qubit_gates: int
     two_qubit_gates: int
+    native_one_qubit_gates: int
+    native_two_qubit_gates: int
 
     def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
         """One circuit a row of ``values`` (b, P), in radians, called by ``names``."""
@@ -57,7 +71,7 @@ def compile_template(circuit: QuantumCircuit) -> Template:
             "here. Remove the measurements."
         )
     lines = [f"{circuit.num_qubits} qubits", ",".join(p.name for p in circuit.parameters)]
-    counts = {1: 0, 2: 0}
+    counts, native = {1: 0, 2: 0}, {1: 0, 2: 0}
     for position, instruction in enumerate(circuit.data):
         name = instruction.operation.name
         if name in ("barrier", "id"):
@@ -72,12 +86,16 @@ def compile_template(circuit: QuantumCircuit) -> Template:
                 f"{', '.join(ONE_QUBIT_GATES + TWO_QUBIT_GATES)}. Decompose it into these, or use aer_statevector."
             )
         counts[len(qubits)] += 1
+        for n, gates in enumerate(NATIVE[name], start=1):
+            native[n] += gates
         lines.append(f"{name} {qubits} {[str(p) for p in instruction.operation.params]}")
     return Template(
         circuit=circuit.measure_all(inplace=False),
         sha256=sha256("\n".join(lines).encode()).hexdigest(),
         one_qubit_gates=counts[1],
         two_qubit_gates=counts[2],
+        native_one_qubit_gates=native[1],
+        native_two_qubit_gates=native[2],
     )
 
 

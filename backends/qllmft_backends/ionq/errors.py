@@ -11,16 +11,27 @@ class IonQError(BackendError):
     Attributes:
         retry_after_s: what the server asked to wait, in seconds; None where it did not ask.
         transient: the same request may succeed a little later.
-        ambiguous: the request may have taken effect although no answer came.
+        ambiguous: the request may have taken effect although no answer says so.
+        unsent: the request did not reach the server.
+        status: of HTTP; None: no answer.
     """
 
     def __init__(
-        self, message: str, *, retry_after_s: float | None = None, transient: bool = False, ambiguous: bool = False
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        transient: bool = False,
+        ambiguous: bool = False,
+        unsent: bool = False,
+        status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.transient = transient
         self.ambiguous = ambiguous
+        self.unsent = unsent
+        self.status = status
 
 
 class IonQRequestError(IonQError):
@@ -57,3 +68,7 @@ class PaidTrainingError(IonQError):
 
 class LedgerError(IonQError):
     """A ledger that cannot be read or written, or that another process is using."""
+
+
+class DuplicateJobWarning(UserWarning):
+    """A job at the server that was accepted late and is paid beside the one that answers."""

@@ -9,9 +9,13 @@ The events of a chunk (the circuits of one job) are
     submitted  the job's id
     collected  the probabilities of each circuit
     failed     why, and the probabilities of those circuits that ended well
+    aggregated the probabilities again, the variants of a debiased job combined otherwise
+
+    duplicate  another job at the server with the chunk's client token: accepted late, and paid beside the first
 
 A process that dies between two events leaves a chunk that another one can settle: a planned one was never sent and is
-forgotten, a sent one is looked up at the server by its client token, a submitted one is collected.
+forgotten, a sent one is looked up at the server by its client token, a submitted one is collected. The client token
+follows from the ledger's identity and the chunk's content, so that it can be looked up even where the event was lost.
 """
 
 from __future__ import annotations
@@ -20,105 +24,37 @@ import json
 import os
 import socket
 import time
-import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NoReturn
 
 import filelock
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft_backends.ionq.chunks import (
+    Attempt,
+    Chunk,
+    Probabilities,
+    Setup,
+    content_hash,
+    is_amount,
+    planned_chunk,
+    recorded_results,
+    results_to_json,
+    values_hash,
+)
 from qllmft_backends.ionq.errors import LedgerError
+from qllmft_backends.ionq.identity import Identity, sync_folder
 
 FORMAT = 1
 # The same model gives the same angles up to a few float32 roundings, also on another machine; angles this close move an
 # expectation value by 1e-4 at most in a circuit of 100 rotations, far below the noise of 10,000 shots (1e-2).
 ANGLE_TOLERANCE_RAD = 1e-6
-
-State = Literal["planned", "sent", "submitted", "collected", "failed"]
-Probabilities = dict[int, float]  # basis state (qubit 0 the least significant bit) -> probability
-
-
-@dataclass(frozen=True)
-class Setup:
-    """All that decides what a circuit's result means, but its angles.
-
-    Attributes:
-        url: the server's address; a sandbox's result never passes for IonQ's.
-        backend: the API's name, ``simulator`` or ``qpu.forte-1``.
-        circuit_sha256: hash of the circuit with its parameters by name; see `compile.fingerprint`.
-        n_qubits: width.
-        shots: measurements of a circuit, as sent.
-        error_mitigation: ``none`` or ``debiasing``.
-        noise_model, seed: of the simulator; None on hardware.
-        repetition: see `IonQOptions`.
-    """
-
-    url: str
-    backend: str
-    circuit_sha256: str
-    n_qubits: int
-    shots: int
-    error_mitigation: str
-    noise_model: str | None
-    seed: int | None
-    repetition: int
-
-
-@dataclass
-class Attempt:
-    """One POST: its client token, and when it was about to be sent (seconds since 1970)."""
-
-    client_token: str
-    at: float
-    refused: bool = False
-
-
-@dataclass
-class Chunk:
-    """The circuits of one job, and how far they got.
-
-    Attributes:
-        id: name in this ledger.
-        setup: what they have in common.
-        values: (b, P) parameter values in radians, in the order of ``circuit.parameters``.
-        attempts: the POSTs, the last one last.
-        job_id: the server's name for it.
-        results: one entry a circuit; None: no result.
-        failure: why the job failed.
-    """
-
-    id: str
-    setup: Setup
-    values: NDArray[np.float64]
-    attempts: list[Attempt] = field(default_factory=list)
-    job_id: str | None = None
-    results: list[Probabilities | None] | None = None
-    failure: str | None = None
-
-    @property
-    def state(self) -> State:
-        """Where the chunk stands."""
-        if self.failure is not None:
-            return "failed"
-        if self.results is not None:
-            return "collected"
-        if self.job_id is not None:
-            return "submitted"
-        return "sent" if any(not a.refused for a in self.attempts) else "planned"
-
-    def lost(self, index: int) -> bool:
-        """Circuit ``index`` has no result and will get none: its job failed."""
-        return self.state == "failed" and (self.results is None or self.results[index] is None)
-
-    @property
-    def label(self) -> str:
-        """For messages: chunk, and job where there is one."""
-        return f"chunk {self.id}" + (f" (job {self.job_id})" if self.job_id else "")
 
 
 class Ledger:
@@ -128,6 +64,8 @@ class Ledger:
         self.folder = folder.expanduser()
         self.path = self.folder / "ledger.jsonl"
         self.chunks: dict[str, Chunk] = {}
+        self.identity = Identity(self.folder)
+        self.fresh = False  # made by the running `lock`: no server can know a client token of it
         self._read = 0  # bytes of the file that `chunks` holds
         self._lock = filelock.FileLock(self.folder / "ledger.lock", timeout=0)
 
@@ -152,51 +90,80 @@ class Ledger:
             raise LedgerError(f"the ledger {self.folder} cannot be opened: {error}. Nothing was sent.") from None
         try:
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+            made = self.identity.ensure()
             self._drop_torn_line()
             self.refresh()
+            self.fresh = made and not self.chunks
             yield
         finally:
             owner.unlink(missing_ok=True)
             self._lock.release()
 
     def refresh(self) -> None:
-        """Read what was appended since the last time. A last line without its end is not read."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            file.seek(self._read)
-            whole = file.read()
-        whole = whole[: whole.rfind(b"\n") + 1]
-        for line in whole.splitlines():
+        """Read what was appended since the last time. A last line without its end is not read.
+
+        Raises:
+            LedgerError: where a line is not what was written, or where jobs are missing that were once in it.
+        """
+        jobs_once = self.identity.jobs()  # before the file, which another process may be appending to
+        whole = b""
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                whole = file.read()
+        if self._read and (not self.path.exists() or self.path.stat().st_size < self._read):
+            self._lost(f"{self._read} bytes of it were read before, and it has become shorter")
+        for line in whole[: whole.rfind(b"\n") + 1].splitlines(keepends=True):
             try:
-                record = json.loads(line)
-                self._apply(record)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self._apply(json.loads(line, parse_constant=_no_constant))
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
                 raise LedgerError(
                     f"the ledger {self.path} cannot be read near byte {self._read}: {type(error).__name__}: {error}. "
                     "Nothing was sent. Restore the file, or start another ledger (which pays anew)."
                 ) from None
-            self._read += len(line) + 1
+            self._read += len(line)
+        jobs = sum(chunk.job_id is not None for chunk in self.chunks.values())
+        if jobs < jobs_once:
+            self._lost(f"it holds {jobs} accepted jobs, and once held {jobs_once}")
 
     def plan(self, setup: Setup, values: NDArray[np.float64], **facts: Any) -> Chunk:
-        """A new chunk. ``facts`` are written beside it: versions, gates, price."""
-        chunk_id = f"{len(self.chunks) + 1:04d}"
+        """A chunk to be sent: a new one, or the one with this content that was planned before and not accepted.
+
+        ``facts`` are written beside it: versions, gates, price.
+        """
         rows = np.ascontiguousarray(values, np.float64)
+        content = content_hash(setup, rows)
+        waiting = [c.id for c in self.chunks.values() if c.state == "planned" and c.content == content]
+        chunk_id = waiting[0] if waiting else f"{len(self.chunks) + 1:04d}"
         self._append(
             "planned",
             chunk_id,
             format=FORMAT,
             setup=asdict(setup),
             values=rows.tolist(),
-            values_sha256=sha256(rows.tobytes()).hexdigest(),
+            values_sha256=values_hash(rows),
             **facts,
         )
         return self.chunks[chunk_id]
 
-    def sending(self, chunk: Chunk) -> str:
-        """A fresh client token, on disk before the POST that carries it."""
-        token = uuid.uuid4().hex
-        self._append("sent", chunk.id, client_token=token)
+    def tokens(self, setup: Setup, parts: Sequence[NDArray[np.float64]]) -> list[str]:
+        """The client tokens of chunks of ``parts`` (b, P), were they sent in this order; the same in every process.
+
+        A token follows from the ledger's identity, the chunk's content, and the number of accepted chunks before it
+        with the same content (equal samples; circuits of a failed job, sent again).
+        """
+        before = Counter(c.content for c in self.chunks.values() if c.job_id is not None)
+        found = []
+        for part in parts:
+            content = content_hash(setup, part)
+            found.append(sha256(f"{self.identity.id} {content} {before[content]}".encode()).hexdigest()[:32])
+            before[content] += 1
+        return found
+
+    def sending(self, chunk: Chunk, server_at: float | None = None) -> str:
+        """The client token, on disk before the POST that carries it; ``server_at``: the time by the server's clock."""
+        (token,) = self.tokens(chunk.setup, [chunk.values])
+        self._append("sent", chunk.id, client_token=token, server_at=server_at)
         return token
 
     def refused(self, chunk: Chunk, client_token: str, reason: str) -> None:
@@ -206,14 +173,23 @@ class Ledger:
     def submitted(self, chunk: Chunk, job_id: str, **facts: Any) -> None:
         """The server took the chunk as job ``job_id``."""
         self._append("submitted", chunk.id, job_id=job_id, **facts)
+        self.identity.count(sum(c.job_id is not None for c in self.chunks.values()))
 
-    def collected(self, chunk: Chunk, results: Sequence[Probabilities]) -> None:
-        """The probabilities of each circuit, in the order of ``chunk.values``."""
-        self._append("collected", chunk.id, results=_to_json(results))
+    def duplicate(self, chunk: Chunk, job_id: str, *, charged: bool = True) -> None:
+        """The server holds job ``job_id`` for the chunk too; not ``charged``: it was canceled, or failed."""
+        self._append("duplicate", chunk.id, job_id=job_id, charged=charged)
+
+    def collected(self, chunk: Chunk, results: Sequence[Probabilities], **facts: Any) -> None:
+        """The probabilities of each circuit, in the order of ``chunk.values``; ``facts``: see `Client.cost`."""
+        self._append("collected", chunk.id, **results_to_json(results), **facts)
+
+    def aggregated(self, chunk: Chunk, aggregation: str, results: Sequence[Probabilities]) -> None:
+        """The results of a collected chunk, its debiased variants combined by ``aggregation``."""
+        self._append("aggregated", chunk.id, aggregation=aggregation, **results_to_json(results))
 
     def failed(self, chunk: Chunk, reason: str, results: Sequence[Probabilities | None]) -> None:
         """The job failed, or was canceled; ``results`` of those circuits that ended well, None for the others."""
-        self._append("failed", chunk.id, reason=reason, results=_to_json(results))
+        self._append("failed", chunk.id, reason=reason, **results_to_json(results))
 
     def find(
         self, setup: Setup, values: NDArray[np.float64], *, retry_failed: bool = False
@@ -250,6 +226,7 @@ class Ledger:
         line = json.dumps(record, allow_nan=False).encode() + b"\n"
         if not self._lock.is_locked:
             raise LedgerError(f"the ledger {self.folder} is written to only inside lock().")
+        self.identity.save()
         try:
             new = not self.path.exists()
             with self.path.open("ab") as file:
@@ -257,7 +234,7 @@ class Ledger:
                 file.flush()
                 os.fsync(file.fileno())
             if new:
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
         except OSError as error:
             with suppress(OSError):
                 os.truncate(self.path, self._read)
@@ -273,22 +250,43 @@ class Ledger:
         if event == "planned":
             if record["format"] != FORMAT:
                 raise ValueError(f"format {record['format']}, expected {FORMAT}")
-            values = np.array(record["values"], np.float64).reshape(len(record["values"]), -1)
-            self.chunks[chunk_id] = Chunk(chunk_id, Setup(**record["setup"]), values)
+            planned = planned_chunk(record)
+            if chunk_id in self.chunks:  # planned again
+                planned.attempts = self.chunks[chunk_id].attempts
+            self.chunks[chunk_id] = planned
             return
         chunk = self.chunks[chunk_id]
         if event == "sent":
-            chunk.attempts.append(Attempt(record["client_token"], record["at"]))
+            chunk.attempts.append(Attempt(record["client_token"], float(record["at"]), record.get("server_at")))
         elif event == "refused":
             for attempt in chunk.attempts:
                 attempt.refused |= attempt.client_token == record["client_token"]
-        elif event == "submitted":
-            chunk.job_id = record["job_id"]
+        elif event in ("submitted", "duplicate"):
+            job_id = record["job_id"]
+            if not isinstance(job_id, str) or not job_id:
+                raise ValueError(f"the job's id is {job_id!r}")
+            if event == "submitted":
+                chunk.job_id = job_id
+            else:
+                others = [job for job in chunk.duplicates if job != job_id]
+                chunk.duplicates = [*others, job_id] if record.get("charged", True) else others
         elif event in ("collected", "failed"):
-            chunk.results = [None if r is None else {int(k): float(p) for k, p in r.items()} for r in record["results"]]
-            chunk.failure = record["reason"] if event == "failed" else None
+            chunk.results = recorded_results(record, chunk)
+            chunk.failure = str(record["reason"]) if event == "failed" else None
+            if is_amount(record.get("cost")):
+                chunk.cost, chunk.unit = float(record["cost"]), record.get("cost_unit") or chunk.unit
+        elif event == "aggregated":
+            results = recorded_results(record, chunk)
+            chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
         else:
             raise ValueError(f"unknown event {event!r}")
+
+    def _lost(self, what: str) -> NoReturn:
+        raise LedgerError(
+            f"the ledger {self.path} has lost records: {what}. Nothing was sent. Restore the file from a backup. Or, "
+            f"to go on with what is left of it, delete {self.identity.count_path.name} beside it: each chunk is looked "
+            "up at the server by its client token before it is sent: the same call finds the jobs that were paid."
+        )
 
     def _drop_torn_line(self) -> None:
         """Cut off a line that a dying process left without its end.
@@ -306,15 +304,8 @@ class Ledger:
                 os.fsync(file.fileno())
 
 
-def _to_json(results: Sequence[Probabilities | None]) -> list[dict[str, float] | None]:
-    return [None if r is None else {str(state): p for state, p in r.items()} for r in results]
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} in the place of a number")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name last; only POSIX can, and needs it."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+__all__ = ["ANGLE_TOLERANCE_RAD", "FORMAT", "Attempt", "Chunk", "Ledger", "Probabilities", "Setup"]

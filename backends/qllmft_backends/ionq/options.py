@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -24,6 +24,7 @@ JOB_MAX_CIRCUITS = 5_000  # IonQ's limits of a multi-circuit job (API v0.4, POST
 JOB_MAX_GATES = 150_000
 
 Target = Literal["forte-1", "forte-enterprise-1"]
+Aggregation = Literal["average", "voting", "dnl"]
 ErrorMitigation = Literal["none", "debiasing"]
 
 
@@ -38,22 +39,24 @@ class IonQConnection(BaseModel):
     Attributes:
         url: address of the API, ending in its version. None: the first set of `URL_VARIABLES`, else IonQ's own.
         token_file: file that holds the API key. None: the environment; see `load_token`.
-        request_timeout_s: seconds that one request may take.
+        request_timeout_s: seconds that one request may take, its whole answer included.
         retry_s: seconds for which a read is repeated while the server is busy or away.
         deadline_s: seconds that jobs may take, queue included. At the deadline nothing is lost: collect later.
         poll_interval_s: seconds between two looks at a job.
         settle_s: seconds after a request without an answer until a job that is not among the server's jobs counts as
-            never accepted.
+            never accepted and may be sent again. Generous, because a request can hang on its way and be accepted later.
+        max_answer_bytes: of the body of one answer.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     url: str | None = None
     token_file: Path | None = None
     request_timeout_s: float = Field(30.0, gt=0)
     retry_s: float = Field(120.0, ge=0)
     deadline_s: float = Field(3600.0, gt=0)
     poll_interval_s: float = Field(5.0, gt=0)
-    settle_s: float = Field(60.0, ge=0)
+    settle_s: float = Field(300.0, ge=0)
+    max_answer_bytes: int = Field(64 << 20, gt=0)
 
     @field_validator("url")
     @classmethod
@@ -81,13 +84,13 @@ def check_url(url: str) -> str:
     """
     url = url.rstrip("/")
     parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ValueError("url holds a user or a password; expected none: the API key comes from the environment")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError(
             f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the sandbox: "
             "elsewhere the API key would travel in the clear"
         )
-    if parts.username or parts.password:
-        raise ValueError("url holds a user or a password; expected none: the API key comes from the environment")
     if not re.search(r"/v\d+\.\d+$", url):
         raise ValueError(f"url is {url!r}; expected it to end in the API's version, like {IONQ_URL}")
     return url
@@ -110,15 +113,18 @@ class IonQOptions(IonQConnection):
         circuits_per_job: circuits of one job, at most.
         repetition: another number means other measurements of the same circuits, paid anew.
         retry_failed: send the circuits of failed jobs again.
-        max_cost: ceiling on the price of all that this backend object sends, in the unit of the server's estimate.
+        max_cost: ceiling on the price of all jobs of the ledger, those of earlier calls included, in the unit of the
+            server's estimate. It is no consent: see ``yes``.
         circuit_budget: ceiling on the number of circuits that this backend object sends.
-        yes: send without asking.
+        yes: consent to send paid circuits without asking.
         spsa_step_rad: perturbation of each angle in `gradient`, in radians; large enough to stand out of shot noise.
         spsa_batch: perturbations averaged for one gradient; each costs two circuits.
         seed: of the perturbations, and of the simulator's noise and shots.
     """
 
     paid: ClassVar[bool]
+    if TYPE_CHECKING:  # each backend's options have it, with limits of their own
+        shots: int | None = None
     ledger: Path = Field(default_factory=default_ledger)
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
     repetition: int = Field(0, ge=0)
@@ -185,6 +191,11 @@ class IonQForteOptions(IonQOptions):
         shots: measurements of a circuit.
         error_mitigation: always sent, never left to the server, whose own default from 500 shots on is the dearer
             debiasing.
+        symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
+        aggregation: how the variants of a debiased job are combined. Chosen when results are read: the same paid job
+            gives each of them. ``voting`` and ``dnl`` sharpen the distribution, which biases expectation values.
+        known_answer_shots: shots of a circuit with a known answer that is sent before paid ones, and waited for; a
+            wrong answer stops the sending. 0: none. None: 50, and none to the sandbox.
         allow_paid_training: let `gradient` work, by SPSA; needs ``circuit_budget``.
     """
 
@@ -192,7 +203,17 @@ class IonQForteOptions(IonQOptions):
     target: Target = "forte-1"
     shots: int = Field(1000, ge=1, le=QPU_MAX_SHOTS)
     error_mitigation: ErrorMitigation = "none"
+    symmetry_verification: bool = False
+    aggregation: Aggregation = "average"
+    known_answer_shots: int | None = Field(None, ge=0, le=QPU_MAX_SHOTS)
     allow_paid_training: bool = False
+
+    @field_validator("aggregation")
+    @classmethod
+    def _aggregation_needs_debiasing(cls, value: Aggregation, info: ValidationInfo) -> Aggregation:
+        if value != "average" and info.data.get("error_mitigation") == "none":
+            raise ValueError(f"aggregation {value!r} without variants; expected error_mitigation='debiasing' beside it")
+        return value
 
     @field_validator("error_mitigation")
     @classmethod

@@ -9,52 +9,52 @@ from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.errors import IonQError
 from qllmft_backends.ionq.ledger import Chunk, Ledger
 from qllmft_backends.ionq.options import IonQConnection
+from qllmft_backends.ionq.roster import Roster
 from qllmft_backends.ionq.transport import Deadline
 
 _FIRST_PAUSE_S = 1.0
 
 
-def settle(client: Client, ledger: Ledger, chunk: Chunk, connection: IonQConnection) -> None:
-    """Find out whether a doubtful chunk (sent, no job id) was accepted: look for its client tokens among the jobs.
+def settle(ledger: Ledger, roster: Roster, chunk: Chunk, connection: IonQConnection, patience_s: float) -> None:
+    """Find out whether a doubtful chunk (sent, no job id) was accepted: look for its client token among the jobs.
 
     Afterwards the chunk is ``submitted``, or ``planned`` again. It counts as never accepted when the server does not
-    list it ``settle_s`` after the last attempt. A server that accepted a job and shows it later than that would run it
-    beside its successor: the one case that this side cannot see, and the reason for a generous ``settle_s``.
+    list it ``patience_s`` after the last attempt. Should the server accept it later still, the next call finds that
+    before it sends anything, and `Roster.reconcile` tells of a job beside its successor.
 
     Raises:
         IonQError: where the server cannot be asked; the chunk stays doubtful, and is not sent again.
     """
-    doubtful = [a for a in chunk.attempts if not a.refused]
-    tokens = [a.client_token for a in chunk.attempts]  # also those of earlier attempts, should one turn up late
-    since = min(a.at for a in chunk.attempts)
-    wait = Deadline(min(connection.settle_s, max(0.0, max(a.at for a in doubtful) + connection.settle_s - time.time())))
+    last = max(a.at for a in chunk.attempts)
+    wait = Deadline(min(patience_s, max(0.0, last + patience_s - time.time())))
     while True:
         settled = wait.left() == 0  # read before the look, so that the last look is at a settled server
         try:
-            job_id = client.find(tokens, chunk.setup.backend, since)
+            roster.refresh()
         except IonQError as error:
             raise _with(
                 error,
                 f"Chunk {chunk.id} may have been accepted before; it is not sent again until the server has been asked "
                 "for its client token. Run again later: nothing is paid twice.",
             ) from None
-        if job_id is not None:
-            ledger.submitted(chunk, job_id, found_by="client token", sandbox=client.transport.sandbox)
+        roster.reconcile()
+        if chunk.job_id is not None:
             return
         if settled:
-            for attempt in doubtful:
-                ledger.refused(
-                    chunk, attempt.client_token, f"not among the server's jobs after {connection.settle_s} s"
-                )
+            for token in {a.client_token for a in chunk.attempts if not a.refused}:
+                ledger.refused(chunk, token, f"not among the server's jobs after {patience_s:g} s")
             return
         time.sleep(min(connection.poll_interval_s, wait.left()))
 
 
-def send(client: Client, ledger: Ledger, chunk: Chunk, template: Template, connection: IonQConnection) -> None:
-    """Send a planned chunk; afterwards it is ``submitted``.
+def send(
+    client: Client, ledger: Ledger, roster: Roster, chunk: Chunk, template: Template, connection: IonQConnection
+) -> None:
+    """Send a planned chunk; afterwards it is ``submitted``. ``roster`` was read in this call.
 
-    A refusal for now (429) is repeated after the pause that the server asks for; a failure that may have been a success
-    (5xx, a lost connection) is settled first. Both for ``retry_s`` seconds at most.
+    After every answer that is not a plain acceptance the server is asked for the client token: at once where the answer
+    is a refusal, for ``settle_s`` where it may have been a success (5xx, a redirection, no answer, one without an id).
+    What may pass (429, 5xx, a lost connection) is repeated for ``retry_s`` seconds at most.
 
     Raises:
         IonQError: the chunk was not accepted, or is doubtful; the message says which.
@@ -63,20 +63,25 @@ def send(client: Client, ledger: Ledger, chunk: Chunk, template: Template, conne
     patience = Deadline(connection.retry_s)
     pause = min(_FIRST_PAUSE_S, connection.poll_interval_s)
     while True:
-        token = ledger.sending(chunk)
+        found = roster.find(ledger.tokens(chunk.setup, [chunk.values]))
+        if found:  # lost from the ledger, or accepted late
+            ledger.sending(chunk, client.transport.server_time())
+            roster.adopt(chunk, found[0])
+            return
+        token = ledger.sending(chunk, client.transport.server_time())
         try:
-            job_id = post(client, circuits, chunk.setup, token)
+            job_id = post(client, circuits, chunk.setup, token, ledger.identity.id)
         except IonQError as error:
             failure = error
         else:
             ledger.submitted(chunk, job_id, sandbox=client.transport.sandbox)
             return
-        if failure.ambiguous:
-            settle(client, ledger, chunk, connection)
-            if chunk.state == "submitted":
-                return
-        else:
+        if failure.unsent:
             ledger.refused(chunk, token, str(failure))
+        else:
+            settle(ledger, roster, chunk, connection, connection.settle_s if failure.ambiguous else 0.0)
+            if chunk.job_id is not None:
+                return
         wait = max(pause, failure.retry_after_s or 0.0)
         if not failure.transient or wait > patience.left():
             raise _with(
@@ -86,8 +91,11 @@ def send(client: Client, ledger: Ledger, chunk: Chunk, template: Template, conne
             )
         time.sleep(wait)
         pause *= 2
+        roster.refresh()
 
 
 def _with(error: IonQError, note: str) -> IonQError:
     """The same error with a sentence about the chunk."""
-    return type(error)(f"{error} {note}", retry_after_s=error.retry_after_s, transient=error.transient)
+    return type(error)(
+        f"{error} {note}", retry_after_s=error.retry_after_s, transient=error.transient, status=error.status
+    )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from pathlib import Path
+from urllib.parse import quote
 
+from qllmft_backends.ionq.answer import clean
 from qllmft_backends.ionq.errors import IonQAuthError
 
 TOKEN_VARIABLES = ("QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN")  # qiskit-ionq's order
@@ -37,8 +40,12 @@ class ApiToken:
         return f"apiKey {self._reveal()}"
 
     def scrub(self, text: str) -> str:
-        """``text`` without the key."""
-        return text.replace(self._reveal(), HIDDEN)
+        """``text`` for a terminal or a file: without the key, however it is written; see `clean` for the rest."""
+        key = self._reveal()
+        text = clean(text)
+        for written in {key, quote(key, safe=""), b64encode(key.encode()).decode()}:
+            text = text.replace(written, HIDDEN)
+        return text
 
 
 def load_token(token_file: Path | None = None) -> ApiToken:

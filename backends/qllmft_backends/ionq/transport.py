@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,19 +15,21 @@ import requests
 import tenacity
 import urllib3.exceptions
 
-from qllmft_backends.ionq.errors import (
-    IonQAuthError,
-    IonQError,
-    IonQQuotaError,
-    IonQRequestError,
-    IonQTransientError,
-)
+from qllmft_backends.ionq.answer import Answer
+from qllmft_backends.ionq.errors import IonQError, IonQRequestError, IonQTransientError
 from qllmft_backends.ionq.options import IonQConnection
-from qllmft_backends.ionq.token import TOKEN_VARIABLES, ApiToken
+from qllmft_backends.ionq.refusal import refusal, shortened
+from qllmft_backends.ionq.token import ApiToken
 
 SANDBOX_HEADER = "X-QLLMFT-Sandbox"
-_MAX_TEXT = 300  # characters of a server's message that go into an error
 _MAX_WAIT_S = 30.0
+_PIECE = 1 << 16  # bytes read at a time
+_BAD_ADDRESS = (  # checks of an address, before anything is sent
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Transport:
         self._token = token
         self._deadline: Deadline | None = None
         self.sandbox: bool | None = None
+        self._clock: tuple[float, float] | None = None  # the server's time, and ours when it was told
 
     @contextmanager
     def until(self, deadline: Deadline) -> Iterator[None]:
@@ -64,15 +67,22 @@ class Transport:
         finally:
             self._deadline = outer
 
-    def get(self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Any:
-        """A `requests.Response` with a JSON body; repeated while the server is busy or away.
+    @property
+    def expired(self) -> bool:
+        """The deadline of `until` has passed."""
+        return self._deadline is not None and self._deadline.left() == 0
+
+    def get(
+        self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """An answer with a JSON body; repeated while the server is busy or away.
 
         Raises:
             IonQAuthError, IonQQuotaError, IonQRequestError, IonQTransientError: as `once`, at the end of the patience.
         """
         return self._patiently(lambda: self.once("GET", url, params=params, headers=headers))
 
-    def put(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
+    def put(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """As `get`, for a PUT that may be repeated."""
         return self._patiently(lambda: self.once("PUT", url, headers=headers))
 
@@ -84,51 +94,116 @@ class Transport:
         params: Mapping[str, Any] | None = None,
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        """One request, sent once.
+    ) -> Answer:
+        """One request, sent once. It takes ``request_timeout_s`` at most, whatever the server does.
 
         Raises:
             IonQAuthError: 401, 403.
             IonQQuotaError: 402; 429 (transient).
-            IonQRequestError: any other 4xx, and 3xx: an address that redirects is not trusted with the key.
+            IonQRequestError: any other 4xx, and 3xx: an address that redirects is not trusted with the key; a body that
+                is too long.
             IonQTransientError: no answer, 5xx, or a body that is not JSON; ``ambiguous`` where it may have had effect.
         """
-        failure: IonQError
-        # The failure is raised outside the except clause: a chained exception would keep the frames of requests alive,
-        # and with them the header that holds the key.
-        try:
-            with requests.Session() as session:
-                session.trust_env = urlsplit(url).scheme == "https"  # http is this machine's own: past any proxy
-                response = session.request(
+        seconds = self._timeout()
+        outcome: list[Answer | IonQError] = []
+        done = threading.Event()
+
+        def exchange() -> None:
+            # What failed is told as a text: an exception would keep the frames of requests alive, and with them the
+            # header that holds the key.
+            try:
+                outcome.append(self._exchange(method, url, seconds, params, body, headers))
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                outcome.append(self._no_answer(method, url, error))
+            finally:
+                done.set()
+
+        # In a thread, because no timeout of a socket bounds a server that sends a byte now and then.
+        threading.Thread(target=exchange, name="ionq-request", daemon=True).start()
+        done.wait(seconds)
+        result = outcome[0] if outcome else None
+        if isinstance(result, Answer):
+            self._note(result)
+            result = refusal(result) or result
+            if isinstance(result, Answer):
+                return result
+        raise result or self._late(method, url, seconds)
+
+    def server_time(self) -> float | None:
+        """Now by the server's clock, in seconds since 1970, from its latest answer; None: it never told."""
+        return None if self._clock is None else self._clock[0] + time.monotonic() - self._clock[1]
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        seconds: float,
+        params: Mapping[str, Any] | None,
+        body: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> Answer | IonQError:
+        deadline = Deadline(seconds)
+        with requests.Session() as session:
+            session.trust_env = urlsplit(url).scheme == "https"  # http is this machine's own: past any proxy
+            with session.request(
+                method,
+                url,
+                params=params,
+                data=body,
+                headers=headers,
+                auth=_KeyAuth(self._token),
+                timeout=seconds,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = bytearray()
+                while piece := response.raw.read1(_PIECE, decode_content=True):
+                    content += piece
+                    if len(content) > self._connection.max_answer_bytes:
+                        return self._too_long(method, response.url)
+                    if deadline.left() == 0:
+                        return self._late(method, url, seconds)
+                return Answer(
                     method,
-                    url,
-                    params=params,
-                    data=body,
-                    headers=headers,
-                    auth=_KeyAuth(self._token),
-                    timeout=self._timeout(),
-                    allow_redirects=False,
+                    response.url,
+                    response.status_code,
+                    response.reason or "",
+                    response.headers,
+                    bytes(content),
+                    self._token.scrub,
                 )
-        except requests.RequestException as error:
-            failure = self._no_answer(method, url, error)
-        else:
-            self.sandbox = SANDBOX_HEADER in response.headers
-            refusal = self._refusal(method, response)
-            if refusal is None:
-                return response
-            failure = refusal
-        raise failure
+
+    def _late(self, method: str, url: str, seconds: float) -> IonQError:
+        return IonQTransientError(
+            f"{method} {self.scrub(url)} was not answered whole within {seconds:.3g} s. Check the network, or raise "
+            "request_timeout_s, then run again.",
+            transient=True,
+            ambiguous=True,
+        )
+
+    def _too_long(self, method: str, url: str) -> IonQError:
+        return IonQRequestError(
+            f"{method} {self.scrub(url)} answered more than {self._connection.max_answer_bytes:,} bytes: they "
+            "were not read. Nothing is lost at the server. Raise max_answer_bytes, or send fewer circuits a job.",
+            ambiguous=True,
+        )
+
+    def _note(self, answer: Answer) -> None:
+        """What every answer says of the server: whether it is the sandbox, and its clock."""
+        self.sandbox = SANDBOX_HEADER in answer.headers
+        with suppress(TypeError, ValueError):
+            moment = parsedate_to_datetime(answer.headers.get("Date", ""))
+            self._clock = (moment.timestamp(), time.monotonic())
 
     def scrub(self, text: str) -> str:
-        """``text`` without the key, and not too long."""
-        text = self._token.scrub(text)
-        return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "..."
+        """``text`` without the key, without what does not belong on a terminal, and not too long."""
+        return shortened(self._token.scrub(text))
 
     def _timeout(self) -> float:
         seconds = self._connection.request_timeout_s
         return seconds if self._deadline is None else max(0.05, min(seconds, self._deadline.left()))
 
-    def _patiently(self, request: Callable[[], Any]) -> Any:
+    def _patiently(self, request: Callable[[], Answer]) -> Answer:
         seconds = self._connection.retry_s
         if self._deadline is not None:
             seconds = min(seconds, self._deadline.left())
@@ -148,73 +223,25 @@ class Transport:
             reraise=True,
         )(request)
 
-    def _no_answer(self, method: str, url: str, error: requests.RequestException) -> IonQError:
+    def _no_answer(self, method: str, url: str, error: Exception) -> IonQError:
         reason = getattr(error.args[0], "reason", None) if error.args else None
         unsent = isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError) or isinstance(
             reason, urllib3.exceptions.NewConnectionError
         )
         text = self.scrub(f"{type(error).__name__}: {error}")
-        if isinstance(error, ValueError):  # requests' own checks of an address
-            return IonQRequestError(f"{method} {url} cannot be sent: {text}. Nothing was sent; check the option url.")
+        where = f"{method} {self.scrub(url)}"
+        if isinstance(error, _BAD_ADDRESS):
+            return IonQRequestError(
+                f"{where} cannot be sent: {text}. Nothing was sent; check the option url.", unsent=True
+            )
         return IonQTransientError(
-            f"{method} {url} got no answer: {text}. "
+            f"{where} got no answer: {text}. "
             + ("The server was not reached." if unsent else "The connection was lost.")
             + " Check the network and the option url, then run again.",
             transient=True,
             ambiguous=not unsent,
+            unsent=unsent,
         )
-
-    def _refusal(self, method: str, response: requests.Response) -> IonQError | None:
-        """What is wrong with an answer; None: nothing."""
-        code = response.status_code
-        where = f"{method} {response.url}"
-        if 200 <= code < 300:
-            try:
-                response.json()
-            except ValueError:
-                return IonQTransientError(
-                    f"{where} answered {code} with a body that is not JSON: {self.scrub(response.text)!r}. "
-                    "A proxy or a login page may stand between; check the option url.",
-                    transient=True,
-                    ambiguous=True,
-                )
-            return None
-        said = f"{where} answered {code}: {self._message(response)}"
-        if code in (401, 403):
-            return IonQAuthError(
-                f"{said}. The API key was not accepted: this request had no effect. Check the key "
-                f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server."
-            )
-        if code == 402:
-            return IonQQuotaError(f"{said}. No credit is left: this request had no effect. Add credit, then run again.")
-        if code == 429:
-            return IonQQuotaError(
-                f"{said}. The server takes no more requests for now. What was accepted is in the ledger: wait, then "
-                "run again; a larger retry_s waits here.",
-                retry_after_s=_retry_after_s(response.headers.get("Retry-After")),
-                transient=True,
-            )
-        if code >= 500 or code in (408, 409):
-            return IonQTransientError(
-                f"{said}. The server failed. What was accepted is in the ledger: run again later; "
-                "https://status.ionq.co tells of outages.",
-                retry_after_s=_retry_after_s(response.headers.get("Retry-After")),
-                transient=True,
-                ambiguous=True,
-            )
-        return IonQRequestError(f"{said}. The server refuses the request: check the option url and what was asked.")
-
-    def _message(self, response: requests.Response) -> str:
-        """What a refusal says, from the shapes that the API has."""
-        try:
-            body = response.json()
-        except ValueError:
-            return self.scrub(response.text or response.reason or "no message")
-        if isinstance(body, dict):
-            error = body.get("error")
-            nested = error.get("message") if isinstance(error, dict) else error
-            return self.scrub(str(body.get("message") or nested or body))
-        return self.scrub(str(body))
 
 
 class _KeyAuth(requests.auth.AuthBase):
@@ -226,17 +253,3 @@ class _KeyAuth(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._token.header()
         return request
-
-
-def _retry_after_s(text: str | None) -> float | None:
-    """Seconds from the header ``Retry-After``: a number, or a date."""
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None

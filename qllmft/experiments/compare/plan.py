@@ -13,6 +13,7 @@ from qllmft.errors import UserError
 from qllmft.experiments.compare import studies
 from qllmft.experiments.queue import PlannedRun
 from qllmft.presets import load_preset
+from qllmft.rivals import check_rivals
 from qllmft.toml_files import Settings, check_settings, names_in, read_chosen, validated
 
 Side = Literal["subject", "rival"]
@@ -189,6 +190,7 @@ def _run(study: Study, indices: list[int], settings: Mapping[str, Any], seed: in
     rivals = [row.classical for row in rows if row.classical]
     own = {"train.epochs": study.epochs, "rivals.names": rivals, **rows[0].settings}
     try:
+        check_rivals(rivals)
         config = load_preset(rows[0].preset).config({**own, **settings, "seed": seed})
     except UserError as error:
         raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None

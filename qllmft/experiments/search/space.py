@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from qllmft.errors import UserError
 from qllmft.experiments.search import spaces
 from qllmft.presets import load_preset
+from qllmft.rivals import RIVALS
 from qllmft.toml_files import Settings, check_settings, names_in, read_chosen, validated
 
 Value = None | bool | int | float | str
@@ -125,11 +126,14 @@ class Space(BaseModel):
     preset: str = ""
     settings: Settings = {}
     parameters: tuple[Parameter, ...] = ()
-    rival: Literal["svc", "logistic_regression"] | None = None
+    rival: str | None = None
     quick: Quick | None = None
 
     @model_validator(mode="after")
     def _searches_something(self) -> Space:
+        grids = [name for name, rival in RIVALS.items() if rival.is_grid]
+        if self.rival is not None and self.rival not in grids:
+            raise ValueError(f"rival is {self.rival!r}; expected one with a grid: {', '.join(grids)}")
         if self.rival is None and not (self.preset and self.parameters):
             raise ValueError("a search needs a preset and [[parameters]], each with a setting and its values")
         names = [parameter.name for parameter in self.parameters]

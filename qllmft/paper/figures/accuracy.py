@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qllmft.paper import Experiment, FinishedRun, Measured, published
-from qllmft.paper.counts import preset_parameters
+from qllmft.experiments.compare.record import RowResult, StudyRecord
+from qllmft.experiments.records import FinishedRun
 from qllmft.paper.figures.selection import select
+from qllmft.paper.results import Experiment, Measured
+from qllmft.paper.results.counts import preset_parameters
 from qllmft.presets import load_preset
+from qllmft.published import published
 from qllmft.report import style
 from qllmft.statistics import MeanInterval
 
@@ -65,7 +68,7 @@ class AccuracyFigure:
     Attributes:
         name: ``8a``, ``8b`` or ``11``.
         circumstances: data, body and epochs of every run.
-        parameters: trained, by qubits.
+        parameters: trained, by the qubits on the axis.
         curves: each a model or a noise.
         missing: presets without a run.
     """
@@ -77,16 +80,14 @@ class AccuracyFigure:
     missing: tuple[str, ...]
 
 
-def accuracy_figure(
-    name: str, records: Sequence[FinishedRun], folder: Path, *, partial: bool = False
-) -> AccuracyFigure:
+def accuracy_figure(name: str, runs: Sequence[FinishedRun], folder: Path, *, partial: bool = False) -> AccuracyFigure:
     """The data of one figure.
 
     Raises:
         UserError: where runs are missing and ``partial`` is off, or would be mixed; see `select`.
     """
     experiments = [Experiment(preset.format(q)) for _, preset in CURVES[name] for q in QUBITS]
-    selection = select(name, experiments, records, folder, partial=partial)
+    selection = select(name, experiments, runs, folder, partial=partial)
     curves = []
     for i, (label, preset) in enumerate(CURVES[name]):
         measured = selection.measured[i * len(QUBITS) : (i + 1) * len(QUBITS)]
@@ -109,44 +110,69 @@ def _point(qubits: int, measured: Measured) -> Point:
     return Point(qubits, chosen.test, float(chosen.swept[0]), others)
 
 
+def noise_figure(study: StudyRecord) -> AccuracyFigure:
+    """Figure 11 of the rows of a study of noise, whatever settings the study gave them.
+
+    Args:
+        study: whose rows are of presets of figure 11.
+    """
+    rows = {row.preset: row for row in study.rows}
+    qubits = [q for q in QUBITS if any(preset.format(q) in rows for _, preset in CURVES["11"])]
+    curves = []
+    for label, preset in CURVES["11"]:
+        found = [(q, rows[preset.format(q)]) for q in qubits if preset.format(q) in rows]
+        curves.append(AccuracyCurve(label, tuple(_row_point(q, row, study) for q, row in found), ()))
+    parameters = {q: next(row.parameters[0] for name, row in rows.items() if name.endswith(f"-{q}q")) for q in qubits}
+    given = f"{study.data.source}, body {study.body} ({study.body.dimension}-d), {study.epochs} epochs"
+    return AccuracyFigure("11", given, parameters, tuple(curves), ())
+
+
+def _row_point(qubits: int, row: RowResult, study: StudyRecord) -> Point:
+    lr = load_preset(row.preset).config(study.settings).train.lr
+    return Point(qubits, row.test_interval, lr, ())
+
+
+@style.house_style()
 def draw_accuracy(data: AccuracyFigure) -> Any:
     """Mean ± 95 % interval over the seeds; small grey: other settings of the sweep; hollow: the paper's."""
     figure = style.new_figure()
     axes = figure.subplots()
-    several = len(data.curves) > 1
-    for i, (curve, (color, marker, dashes)) in enumerate(zip(data.curves, style.SERIES, strict=False)):
-        shift = 0.12 * (i - (len(data.curves) - 1) / 2)
-        xs = [point.qubits + shift for point in curve.points]
-        for x, point in zip(xs, curve.points, strict=True):
-            axes.plot([x] * len(point.others), [100 * o for o in point.others], ".", color=style.GREY, ms=4, zorder=2)
-        axes.errorbar(
-            xs,
-            [100 * point.accuracy.mean for point in curve.points],
-            [100 * (point.accuracy.half_width or 0) for point in curve.points],
-            color=color,
-            marker=marker,
-            ls=dashes,
-            label=curve.label if several else "here",
-            zorder=3,
-            **style.BARS,
-        )
-        if curve.published:
-            label = "paper, no gate noise" if several else "paper (768-d body, best of the sweep)"
-            axes.plot(*zip(*curve.published, strict=True), marker="D", label=label, **style.PUBLISHED)
-    if any(point.others for curve in data.curves for point in curve.points):
+    for i, curve in enumerate(data.curves):
+        _draw_curve(axes, curve, i, len(data.curves))
+    points = [point for curve in data.curves for point in curve.points]
+    if any(point.others for point in points):
         axes.plot([], [], ".", color=style.GREY, ms=4, label="other learning rates")
-    axes.set_xticks(QUBITS, [f"{q}\n{n:,}" for q, n in data.parameters.items()])
-    axes.set_xlim(QUBITS[0] - 0.7, QUBITS[-1] + 0.7)
+    beside = [100 * other for point in points for other in point.others]
+    beside += [accuracy for curve in data.curves for _, accuracy in curve.published]
+    wide = style.keep_in_view(axes, "y", [point.accuracy for point in points], beside)
+    qubits = list(data.parameters)
+    axes.set_xticks(qubits, [f"{q}\n{n:,}" for q, n in data.parameters.items()])
+    axes.set_xlim(qubits[0] - 0.7, qubits[-1] + 0.7)
     axes.set_xlabel("qubits $Q$, and trained parameters")
     axes.set_ylabel("test accuracy (%)")
     style.legend_above(figure, 2)
-    style.note_below(figure, f"here: {data.circumstances}; {seeds_note(data)}")
+    style.note_below(figure, f"here: {data.circumstances}; {_seeds_note(points)}{wide}")
     return figure
 
 
-def seeds_note(data: AccuracyFigure) -> str:
+def _draw_curve(axes: Any, curve: AccuracyCurve, index: int, n_curves: int) -> None:
+    """One of ``n_curves`` curves beside each other, with the sweep's other settings and the paper's numbers."""
+    shift = 0.12 * (index - (n_curves - 1) / 2)
+    places = [point.qubits + shift for point in curve.points]
+    for place, point in zip(places, curve.points, strict=True):
+        others = [100 * other for other in point.others]
+        axes.plot([place] * len(others), others, ".", color=style.GREY, ms=4, zorder=2)
+    label = curve.label if n_curves > 1 else "here"
+    if curve.points:
+        style.draw_means(axes, places, [point.accuracy for point in curve.points], index, label)
+    if curve.published:
+        label = "paper, no gate noise" if n_curves > 1 else "paper (768-d body, best of the sweep)"
+        axes.plot(*zip(*curve.published, strict=True), marker="D", label=label, **style.PUBLISHED)
+
+
+def _seeds_note(points: Sequence[Point]) -> str:
     """How many seeds the points have, and what their bars are."""
-    counts = sorted({point.accuracy.n for curve in data.curves for point in curve.points})
+    counts = sorted({point.accuracy.n for point in points})
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     if counts[-1] == 1:
         return "one seed, so no intervals"

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from qllmft.config import ModelConfig
+from qllmft.energy import EnergyCurve, energy_curve
 from qllmft.errors import UserError
-from qllmft.paper import FinishedRun
-from qllmft.paper.figures.accuracy import accuracy_figure, draw_accuracy
-from qllmft.paper.figures.curves import PRESET, curves_figure, draw_curves
-from qllmft.paper.figures.depth import depth_figure, draw_depth
-from qllmft.paper.figures.samplers import draw_sampler, sampler_figure
-from qllmft.report import style
+from qllmft.experiments.records import FinishedRun
+from qllmft.paper.figures.accuracy import AccuracyFigure, accuracy_figure, draw_accuracy
+from qllmft.paper.figures.curves import PRESET, CurvesFigure, curves_figure, draw_curves
+from qllmft.paper.figures.depth import DepthFigure, depth_figure, draw_depth
+from qllmft.paper.figures.energy import draw_energy
+from qllmft.paper.figures.samplers import SamplerFigure, draw_sampler, sampler_figure
+from qllmft.published import published
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,14 @@ class Request:
 
     Attributes:
         name: key of `FIGURES`.
-        records: of finished runs; empty for figures that need none.
+        runs: all finished ones; empty for figures that need none.
         folder: where they came from, for errors.
         partial: draw what is there where runs are missing.
         preset: of figure 12, whose training.
     """
 
     name: str
-    records: Sequence[FinishedRun] = ()
+    runs: Sequence[FinishedRun] = ()
     folder: Path = field(default_factory=lambda: Path("runs"))
     partial: bool = False
     preset: str = PRESET
@@ -42,9 +45,9 @@ class PaperFigure:
     Attributes:
         name: its number.
         title: what it shows.
-        needs_runs: whether it is drawn from records; the others are computed on the spot.
-        data: to what is drawn, a dataclass.
-        draw: from that to a matplotlib figure.
+        needs_runs: whether it is drawn from runs; the others are computed on the spot.
+        data: what is drawn, a dataclass, from a request.
+        draw: the matplotlib figure, from that dataclass.
     """
 
     name: str
@@ -54,35 +57,29 @@ class PaperFigure:
     draw: Callable[[Any], Any]
 
 
-def _energy(request: Request) -> Any:  # noqa: ARG001
-    from qllmft.config import ModelConfig
-    from qllmft.energy import energy_curve
-
-    return energy_curve(ModelConfig(), range(10, 61))
-
-
-def _draw_energy(data: Any) -> Any:
-    from qllmft.paper import published
-    from qllmft.paper.figures.energy import draw_energy
-
+def _draw_energy(data: EnergyCurve) -> Any:
     (crossover,) = published().of("crossover")
     return draw_energy(data, published=int(crossover.value))
 
 
-def _sampler(request: Request) -> Any:
+def _accuracy(request: Request) -> AccuracyFigure:
+    return accuracy_figure(request.name, request.runs, request.folder, partial=request.partial)
+
+
+def _depth(request: Request) -> DepthFigure:
+    return depth_figure(request.name, request.runs, request.folder, partial=request.partial)
+
+
+def _curves(request: Request) -> CurvesFigure:
+    return curves_figure(request.runs, request.folder, request.preset)
+
+
+def _sampler(request: Request) -> SamplerFigure:
     return sampler_figure(request.name)
 
 
-def _accuracy(request: Request) -> Any:
-    return accuracy_figure(request.name, request.records, request.folder, partial=request.partial)
-
-
-def _depth(request: Request) -> Any:
-    return depth_figure(request.name, request.records, request.folder, partial=request.partial)
-
-
-def _curves(request: Request) -> Any:
-    return curves_figure(request.records, request.folder, request.preset)
+def _energy(_: Request) -> EnergyCurve:
+    return energy_curve(ModelConfig(), range(10, 61))
 
 
 FIGURES = {
@@ -120,5 +117,4 @@ def make_figure(request: Request) -> tuple[Any, Any]:
     """
     figure = find_figure(request.name)
     data = figure.data(request)
-    with style.house_style():
-        return data, figure.draw(data)
+    return data, figure.draw(data)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.errors import UserError
-from qllmft.paper import Curve, Experiment, FinishedRun
+from qllmft.experiments.records import Curve, FinishedRun
 from qllmft.paper.figures.selection import select
+from qllmft.paper.results import Experiment
 from qllmft.report import style
 
 PRESET = "multi-18q"
@@ -33,22 +34,22 @@ class CurvesFigure:
     curves: dict[int, Curve]
 
 
-def curves_figure(records: Sequence[FinishedRun], folder: Path, preset: str = PRESET) -> CurvesFigure:
+def curves_figure(runs: Sequence[FinishedRun], folder: Path, preset: str = PRESET) -> CurvesFigure:
     """The curves of every seed.
 
     Args:
-        records: of finished runs.
+        runs: all finished ones.
         folder: where they came from, for errors.
         preset: whose training; the paper shows that of ``multi-18q``.
 
     Raises:
         UserError: where there is no run, or none with its curve.
     """
-    selection = select("12", [Experiment(preset)], records, folder, partial=False)
+    selection = select("12", [Experiment(preset)], runs, folder, partial=False)
     (measured,) = selection.measured
     assert measured is not None
     chosen = measured.chosen
-    curves = {seed: r.curve for seed, r in sorted(chosen.runs.items()) if r.curve is not None and r.curve.epochs}
+    curves = {seed: run.curve for seed, run in sorted(chosen.runs.items()) if run.curve and run.curve.epochs}
     if not curves:
         raise UserError(
             f"figure 12 needs the curve of a run of {preset}, and {folder} has none: a summary keeps curves of "
@@ -57,6 +58,7 @@ def curves_figure(records: Sequence[FinishedRun], folder: Path, preset: str = PR
     return CurvesFigure(preset, str(selection.circumstances), float(chosen.swept[0]), curves)
 
 
+@style.house_style()
 def draw_curves(data: CurvesFigure) -> Any:
     """Loss above, accuracy below; the mean over the seeds, and each seed thin."""
     import numpy as np

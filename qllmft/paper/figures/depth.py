@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qllmft.paper import Experiment, FinishedRun
+from qllmft.experiments.records import FinishedRun
 from qllmft.paper.figures.selection import select
+from qllmft.paper.results import Experiment
 from qllmft.report import style
 from qllmft.statistics import MeanInterval
 
@@ -90,14 +91,14 @@ def depth_experiments(name: str) -> list[Experiment]:
     return experiments
 
 
-def depth_figure(name: str, records: Sequence[FinishedRun], folder: Path, *, partial: bool = False) -> DepthFigure:
+def depth_figure(name: str, runs: Sequence[FinishedRun], folder: Path, *, partial: bool = False) -> DepthFigure:
     """The data of one figure.
 
     Raises:
         UserError: where runs are missing and ``partial`` is off, or would be mixed; see `select`.
     """
     over, curves = GRIDS[name]
-    selection = select(name, depth_experiments(name), records, folder, partial=partial)
+    selection = select(name, depth_experiments(name), runs, folder, partial=partial)
     measured = iter(selection.measured)
     drawn: dict[int, tuple[DepthPoint, ...]] = {}
     for curve in curves.values:
@@ -105,54 +106,51 @@ def depth_figure(name: str, records: Sequence[FinishedRun], folder: Path, *, par
         for x in over.values:
             found = next(measured)
             if found is not None:
-                runs = tuple(row.tested.value for c in found.candidates for row in c.results.values())
-                points.append(DepthPoint(x, found.chosen.test, runs))
+                accuracies = tuple(model.tested.value for c in found.candidates for model in c.results.values())
+                points.append(DepthPoint(x, found.chosen.test, accuracies))
         drawn[curve] = tuple(points)
     return DepthFigure(name, str(selection.circumstances), drawn, len(selection.missing))
 
 
+@style.house_style()
 def draw_depth(data: DepthFigure) -> Any:
     """Boxes over all runs of a place, and a curve for each value of the second setting."""
     over, curves = GRIDS[data.name]
     figure = style.new_figure()
     axes = figure.subplots()
-    runs = {
-        x: [100 * r for points in data.curves.values() for p in points if p.x == x for r in p.runs] for x in over.values
-    }
-    places = [x for x in over.values if len(runs[x]) > 1]
+    _draw_boxes(axes, data, over.values)
+    points: list[DepthPoint] = []
+    for i, (value, drawn) in enumerate(data.curves.items()):
+        places = [point.x + DODGE * (i - 1) for point in drawn]
+        if drawn:
+            style.draw_means(axes, places, [point.accuracy for point in drawn], i, f"${curves.symbol}$ = {value}")
+        points += drawn
+    wide = style.keep_in_view(axes, "y", [p.accuracy for p in points], [100 * r for p in points for r in p.runs])
+    axes.set_xticks(over.values)
+    axes.set_xlim(over.values[0] - 0.5, over.values[-1] + 0.5)
+    axes.set_xlabel(f"{over.words} ${over.symbol}$")
+    axes.set_ylabel("test accuracy (%)")
+    style.legend_above(figure, 3)
+    shown = f"{curves.words} ${curves.symbol}$; bars: 95 % interval over seeds{wide}; boxes: all runs"
+    style.note_below(figure, f"{data.circumstances}; {shown}")
+    return figure
+
+
+def _draw_boxes(axes: Any, data: DepthFigure, values: Sequence[int]) -> None:
+    """A box over all runs of a value of the axis, where there are two or more."""
+    runs = {x: [100 * r for points in data.curves.values() for p in points if p.x == x for r in p.runs] for x in values}
+    places = [x for x in values if len(runs[x]) > 1]
+    line = {"color": style.GREY}
     axes.boxplot(
         [runs[x] for x in places],
         positions=places,
         widths=0.55,
         manage_ticks=False,
         patch_artist=True,
-        boxprops={"facecolor": "#f3f4f6", "edgecolor": style.GREY},
-        medianprops={"color": style.GREY, "lw": 1.2},
-        whiskerprops={"color": style.GREY},
-        capprops={"color": style.GREY},
+        boxprops={"facecolor": style.PALE, "edgecolor": style.GREY},
+        medianprops={**line, "lw": 1.2},
+        whiskerprops=line,
+        capprops=line,
         flierprops={"marker": ".", "markeredgecolor": style.GREY, "ms": 4},
         zorder=1,
     )
-    for i, (value, points) in enumerate(data.curves.items()):
-        color, marker, dashes = style.SERIES[i]
-        axes.errorbar(
-            [point.x + DODGE * (i - 1) for point in points],
-            [100 * point.accuracy.mean for point in points],
-            [100 * (point.accuracy.half_width or 0) for point in points],
-            color=color,
-            marker=marker,
-            ls=dashes,
-            label=f"${curves.symbol}$ = {value}",
-            zorder=3,
-            **style.BARS,
-        )
-    axes.set_xticks(over.values)
-    axes.set_xlim(over.values[0] - 0.5, over.values[-1] + 0.5)
-    axes.set_xlabel(f"{over.words} ${over.symbol}$")
-    axes.set_ylabel("test accuracy (%)")
-    style.legend_above(figure, 3)
-    style.note_below(
-        figure,
-        f"{data.circumstances}; {curves.words} ${curves.symbol}$; bars: 95 % interval over seeds; boxes: all runs",
-    )
-    return figure

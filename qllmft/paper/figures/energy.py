@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from qllmft.energy.curve import EnergyCurve, crossing
-from qllmft.report.style import BLUE, INK, ORANGE, PUBLISHED, house_style, legend_above, new_figure, save_figure
+from qllmft.report.style import BLUE, INK, ORANGE, PUBLISHED, house_style, legend_above, new_figure
 
 
+@house_style()
 def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
     """Both curves on a logarithmic axis, the crossover marked.
 
@@ -61,14 +61,3 @@ def _mark_crossover(axes: Any, curve: EnergyCurve) -> None:
         color=INK,
         arrowprops={"arrowstyle": "-", "color": INK, "lw": 0.7, "shrinkB": 4},
     )
-
-
-def save_energy_figure(curve: EnergyCurve, file: Path) -> None:
-    """Write the figure; the file's ending chooses the format.
-
-    Raises:
-        UserError: where the ending is unknown or the file cannot be written.
-    """
-    with house_style():
-        figure = draw_energy(curve)
-    save_figure(figure, file)

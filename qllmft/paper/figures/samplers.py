@@ -74,9 +74,9 @@ def sampler_figure(name: str, n_qubits: int = 6, shots: int = 8192, draws: int =
         weights.uniform_(-1.5, 1.5, generator=generator)
     latent = (torch.rand(1, n_qubits, generator=generator) * 2 - 1).expand(draws, -1)
 
-    def ask(noisy: bool, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def ask(noisy: bool, n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         head.connector.noise_on = noisy
-        values = head(latent[:rows])[:, 0]
+        values = head(latent[:n_samples])[:, 0]
         (gradient,) = torch.autograd.grad(values.mean(), weights)
         return values.detach().double().numpy(), gradient.double().numpy().reshape(-1)
 
@@ -85,38 +85,41 @@ def sampler_figure(name: str, n_qubits: int = 6, shots: int = 8192, draws: int =
     return SamplerFigure(name, sampler, n_qubits, shots, float(exact), drawn, gradient, exact_gradient)
 
 
+@style.house_style()
 def draw_sampler(data: SamplerFigure) -> Any:
     """Left the distribution of ⟨Z⟩ beside theory, right the gradient that passes beside the exact one."""
     figure = style.new_figure(width=style.WIDE_INCHES, height=3.1)
     left, right = figure.subplots(1, 2)
     color = style.BLUE if data.sampler == "gaussian" else style.ORANGE
-    sigma = data.standard_deviation
-    left.hist(
-        data.draws,
-        bins=40,
-        density=True,
-        histtype="stepfilled",
-        color=color,
-        alpha=0.55,
-        label=f"{len(data.draws):,} draws",
-    )
-    x = np.linspace(data.exact - 4 * sigma, data.exact + 4 * sigma, 200)
-    density = np.exp(-(((x - data.exact) / sigma) ** 2) / 2) / (sigma * np.sqrt(2 * np.pi))
-    left.plot(x, density, color=style.INK, lw=1.2, label=r"normal, $\sqrt{(1-\langle Z\rangle^2)/S}$")
-    left.set_xlabel(r"$\langle Z_0\rangle$ of one draw")
-    left.set_ylabel("density")
-    left.set_title(f"what it draws, $S$ = {data.shots:,}")
-    left.set_ylim(0, 1.5 * density.max())
-    left.legend(loc="upper right")
-    order = np.argsort(data.exact_gradient)
-    place = np.arange(len(order))
-    right.plot(place, data.exact_gradient[order], marker="D", label="without shots", **{**style.PUBLISHED, "ms": 5})
-    right.plot(place, data.gradient[order], marker=".", ls="", color=color, ms=5, zorder=5, label="through the sampler")
-    right.set_xlabel("weight, in the order of its gradient")
-    right.set_ylabel(r"$\partial\langle Z_0\rangle/\partial\theta$ (1/rad)")
-    blocked = not data.gradient.any()
-    right.set_title("gradient at the weights" + (": blocked" if blocked else ""))
-    right.legend(loc="upper left")
+    _draw_distribution(left, data, color)
+    _draw_gradient(right, data, color)
     equation = "eq. 1" if data.sampler == "multinomial" else "eq. 2"
     style.note_below(figure, f"{NAMES[data.sampler]}, {equation}; the head's circuit on {data.n_qubits} qubits")
     return figure
+
+
+def _draw_distribution(axes: Any, data: SamplerFigure, color: str) -> None:
+    """A histogram of ⟨Z⟩, and the normal density that theory expects."""
+    label = f"{len(data.draws):,} draws"
+    axes.hist(data.draws, bins=40, density=True, histtype="stepfilled", color=color, alpha=0.55, label=label)
+    sigma = data.standard_deviation
+    x = np.linspace(data.exact - 4 * sigma, data.exact + 4 * sigma, 200)
+    density = np.exp(-(((x - data.exact) / sigma) ** 2) / 2) / (sigma * np.sqrt(2 * np.pi))
+    axes.plot(x, density, color=style.INK, lw=1.2, label=r"normal, $\sqrt{(1-\langle Z\rangle^2)/S}$")
+    axes.set_xlabel(r"$\langle Z_0\rangle$ of one draw")
+    axes.set_ylabel("density")
+    axes.set_title(f"what it draws, $S$ = {data.shots:,}")
+    axes.set_ylim(0, 1.5 * density.max())
+    axes.legend(loc="upper right")
+
+
+def _draw_gradient(axes: Any, data: SamplerFigure, color: str) -> None:
+    """The exact gradient of each weight, and the one that passes the sampler."""
+    order = np.argsort(data.exact_gradient)
+    place = np.arange(len(order))
+    axes.plot(place, data.exact_gradient[order], marker="D", label="without shots", **{**style.PUBLISHED, "ms": 5})
+    axes.plot(place, data.gradient[order], marker=".", ls="", color=color, ms=5, zorder=5, label="through the sampler")
+    axes.set_xlabel("weight, in the order of its gradient")
+    axes.set_ylabel(r"$\partial\langle Z_0\rangle/\partial\theta$ (1/rad)")
+    axes.set_title("gradient at the weights" + ("" if data.gradient.any() else ": blocked"))
+    axes.legend(loc="upper left")

@@ -1,4 +1,4 @@
-"""From records to the runs of one figure: those of equal circumstances, and what is missing among them."""
+"""The runs of one figure: those of equal circumstances, and what is missing among them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.paper import Circumstances, Experiment, FinishedRun, Measured, measure
+from qllmft.experiments.records import FinishedRun
+from qllmft.paper.results import Circumstances, Experiment, Measured, measure
 from qllmft.settings import settings_of
 
 
@@ -29,19 +30,19 @@ class Selection:
     missing: tuple[Experiment, ...]
 
 
-def where(records: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
-    """Those records whose configurations have the given settings, by dotted names.
+def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
+    """Those runs whose configurations have the given settings, by dotted names.
 
     Raises:
         UserError: for a name that is no setting, or where none is left.
     """
     known = settings_of(RunConfig()).keys()
-    kept = list(records)
+    kept = list(runs)
     for name, value in settings.items():
         if name not in known:
             raise UserError(f"--where {name}: there is no such setting; expected one such as train.epochs=100.")
-        found = [settings_of(record.config).get(name) for record in kept]
-        kept = [record for record, has in zip(kept, found, strict=True) if has == value]
+        found = [settings_of(run.config).get(name) for run in kept]
+        kept = [run for run, has in zip(kept, found, strict=True) if has == value]
         if not kept:
             values = ", ".join(sorted({str(has) for has in found}))
             raise UserError(f"--where {name}={value}: no run has it; the runs have {values}.")
@@ -49,14 +50,14 @@ def where(records: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[F
 
 
 def select(
-    figure: str, experiments: Sequence[Experiment], records: Sequence[FinishedRun], folder: Path, *, partial: bool
+    figure: str, experiments: Sequence[Experiment], runs: Sequence[FinishedRun], folder: Path, *, partial: bool
 ) -> Selection:
     """The results of ``experiments``.
 
     Args:
         figure: its name, for errors.
         experiments: what the figure shows.
-        records: of all runs.
+        runs: all finished ones.
         folder: where missing runs belong, for the commands in errors.
         partial: draw what is there.
 
@@ -65,7 +66,7 @@ def select(
     """
     by_circumstances: dict[Circumstances, dict[int, Measured]] = {}
     for i, experiment in enumerate(experiments):
-        for measured in measure(experiment, records):
+        for measured in measure(experiment, runs):
             by_circumstances.setdefault(measured.circumstances, {})[i] = measured
     if not by_circumstances:
         raise UserError(_missing_text(figure, experiments, None, folder, "has no run"))
@@ -105,9 +106,8 @@ def _missing_text(
     """The error: which runs are missing, and commands that make them in the circumstances of ``example``."""
     extra, seeds = "", ""
     if example:
-        record = next(iter(example.values()))
-        config = record.config
-        words = ["--data", record.source, "--body", config.body.model, "--epochs", str(config.train.epochs)]
+        run = next(iter(example.values()))
+        words = ["--data", run.source, "--body", run.config.body.model, "--epochs", str(run.config.train.epochs)]
         extra = shlex.join(words)
         if len(example) > 1:
             seeds = f" Give each the seeds of the others too: --seed {' | '.join(map(str, sorted(example)))}."

@@ -11,6 +11,8 @@ from numba import cuda, types
 from numba.cuda.cudadrv import nvvm
 
 from qllmft_backends.adjoint.cuda import kernels
+from qllmft_backends.adjoint.cuda.coefficients import compute_coefficients
+from qllmft_backends.adjoint.cuda.sums import add_up
 
 pytestmark = pytest.mark.skipif(
     not (find_spec("numba_cuda") and nvvm.is_available()), reason="numba-cuda and NVVM are not installed: extra cuda"
@@ -31,18 +33,18 @@ def ptx(kernel, *signature):
 @pytest.mark.parametrize("way", ["forward", "backward"])
 def test_a_window_stays_in_registers(way):
     real, number = types.float32, types.int64
-    table, turns = types.int32[::1], types.complex64[:, ::1]
+    table, coefficients = types.int32[::1], types.complex64[:, ::1]
     states, shares = real[:, ::1], real[:, :, ::1]
     if way == "forward":
-        code = ptx(kernels.forward, states, states, number, turns, table, number, number, shares)
+        code = ptx(kernels.forward, states, states, number, coefficients, table, number, number, shares)
     else:
-        code = ptx(kernels.backward, states, states, states, turns, table, number, shares, states, number)
+        code = ptx(kernels.backward, states, states, states, coefficients, table, number, shares, states, number)
     assert "ld.shared" in code
     assert ".local" not in code
     assert ".f64" not in code  # a literal of Python's would have made one
 
 
 def test_the_small_kernels_compile():
-    for real, turn in ((types.float32, types.complex64), (types.float64, types.complex128)):
-        assert "st.global" in ptx(kernels.compute_turns, real[:, ::1], types.int32[::1], turn[:, ::1])
-        assert "ld.shared" in ptx(kernels.add_up, real[:, ::1], real[:, ::1])
+    for real, coefficient in ((types.float32, types.complex64), (types.float64, types.complex128)):
+        assert "st.global" in ptx(compute_coefficients, real[:, ::1], types.int32[::1], coefficient[:, ::1])
+        assert "ld.shared" in ptx(add_up, real[:, ::1], real[:, ::1])

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
 
 pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
 
 from ionq.helpers import ask, assert_paid_once, make_problem
+from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
-from qllmft_backends.ionq import CostRefusedError, PaidTrainingError
+from qllmft_backends.ionq import (
+    CostRefusedError,
+    IonQAuthError,
+    IonQJobFailedError,
+    IonQRequestError,
+    IonQTransientError,
+    PaidTrainingError,
+    job_total,
+    ledger_jobs,
+)
 from qllmft_backends.ionq.cost import training_circuits
-from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.ionq.sandbox import Fault, Sandbox
 from qllmft_backends.spsa import SpsaGradient
 
 # The sandbox's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit gates.
@@ -29,13 +42,60 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(box, forte, problem):
     assert not forte().options.ledger.exists()
 
 
-def test_a_dry_run_without_key_or_server_still_counts(box, forte, problem, monkeypatch):
-    box.faults.arm(Fault("status", "estimate", code=503, times=-1))
-    estimate = forte(retry_s=0.1).estimate(problem.circuit, problem.values)
-    assert (estimate.circuits, estimate.price) == (7, None)
-    assert "503" in estimate.note
+@pytest.mark.parametrize(
+    ("fault", "error", "match"),
+    [
+        (Fault("status", "estimate", code=503, times=-1), IonQTransientError, "no price: .*503.*offline=True"),
+        (Fault("status", "estimate", code=401), IonQAuthError, "no price: .*API key was not accepted"),
+        (Fault("status", "estimate", code=404), IonQRequestError, "no price: .*answered 404"),
+        (Fault("price", "estimate", value=None), IonQRequestError, "no price: the server gives no price"),
+        (Fault("drop_before", "estimate", times=-1), IonQTransientError, "no price: .*got no answer"),
+    ],
+)
+def test_a_dry_run_without_a_price_is_an_error_that_says_why(box, forte, problem, fault, error, match):
+    box.faults.arm(fault)
+    with pytest.raises(error, match=match):
+        forte(retry_s=0.1).estimate(problem.circuit, problem.values)
+    assert not forte().options.ledger.exists()
+
+
+def test_a_dry_run_without_a_key_is_an_error(box, forte, problem, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    assert "no IonQ API key" in forte().estimate(problem.circuit, problem.values).note
+    with pytest.raises(IonQAuthError, match="no IonQ API key"):
+        forte().estimate(problem.circuit, problem.values)
+
+
+def test_a_dry_run_does_not_wait_long_for_a_server_that_is_away(forte, problem):
+    with Sandbox() as gone:
+        url = gone.url
+    began = time.monotonic()
+    with pytest.raises(IonQTransientError, match=r"no price: .*The server was not reached"):
+        forte(url=url, retry_s=120.0).estimate(problem.circuit, problem.values)
+    assert time.monotonic() - began < 10
+
+
+def test_a_dated_estimate_needs_no_server(box, forte, simulator, monkeypatch):
+    """By hand: X is one pulse, R_Y two, R_Z none, CNOT two and a ZZ gate, swap six and three ZZ gates."""
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    circuit = QuantumCircuit(3)
+    circuit.x(0)
+    circuit.ry(0.3, 1)
+    circuit.rz(0.2, 2)
+    circuit.cx(0, 1)
+    circuit.swap(1, 2)
+    values = np.empty((2, 0))
+    estimate = forte(yes=False, known_answer_shots=0).estimate(circuit, values, offline=True)
+    assert (estimate.circuits, estimate.unit) == (2, "usd")
+    assert estimate.price == pytest.approx(2 * (12.4166 + 1000 * (0.000220 * 11 + 0.000975 * 4)))
+    for part in ("a dated estimate, not the server's price", "2024-12-05", "https://", "11 native one-qubit and 4 ZZ"):
+        assert part in str(estimate)
+    first = forte(known_answer_shots=10).estimate(circuit, values, offline=True)
+    assert "with a circuit of known answer first, 10 shots" in str(first)
+    assert first.price == pytest.approx(estimate.price + 12.4166 + 10 * (0.000220 * (6 + 4) + 0.000975 * 2))
+    mitigated = forte(error_mitigation="debiasing", known_answer_shots=0).estimate(circuit, values, offline=True)
+    assert mitigated.price == pytest.approx(estimate.price + 2 * (97.50 - 12.4166))
+    assert simulator().estimate(circuit, values, offline=True).price == 0
+    assert box.store.till()["requests"] == {}
 
 
 def test_the_estimate_leaves_out_what_is_paid_already(forte, problem):
@@ -51,17 +111,141 @@ def test_a_ceiling_refuses(box, forte, problem):
     with pytest.raises(CostRefusedError, match=r"estimated price is 0\.50 sandbox-credit, above max_cost = 0\.4"):
         ask(forte(max_cost=0.4), problem)
     assert "submit" not in box.store.till()["requests"]
-    ask(forte(max_cost=0.51, yes=False), problem)  # a ceiling is an agreement
+    ask(forte(max_cost=0.51), problem)
     assert_paid_once(box, 7)
 
 
-def test_a_ceiling_counts_all_calls_of_a_backend(box, forte, problem):
+def test_a_ceiling_is_no_agreement(box, forte, problem):
+    with pytest.raises(CostRefusedError, match=r"nobody agreed to the price: set yes.*a ceiling, not an agreement"):
+        ask(forte(max_cost=5, yes=False), problem)
+    with pytest.raises(CostRefusedError, match="nobody agreed"):
+        forte(max_cost=5, yes=False).estimator().run(
+            [(problem.circuit, problem.observables[0], problem.values)]
+        ).result()
+    assert "submit" not in box.store.till()["requests"]
+
+
+def test_only_true_is_a_yes(box, forte, problem):
+    backend = forte(yes=False)
+    for answer in (None, "no", 0):
+        backend.confirm = lambda estimate, answer=answer: answer
+        with pytest.raises(CostRefusedError, match="not confirmed"):
+            ask(backend, problem)
+    assert "submit" not in box.store.till()["requests"]
+
+
+def test_the_price_is_told_before_anything_is_sent(box, forte, simulator, problem):
+    told = []
+
+    def announce(estimate):
+        told.append((estimate.circuits, estimate.price, estimate.unit, box.store.till()["jobs"]))
+
+    backend = forte()
+    backend.announce = announce
+    ask(backend, problem)
+    assert told == [(7, pytest.approx(7 * EACH), "sandbox-credit", 0)]
+    ask(backend, problem)  # all known: nothing is sent
+    refused = forte(yes=False, repetition=1)
+    refused.announce = announce
+    with pytest.raises(CostRefusedError):
+        ask(refused, problem)
+    free = simulator()
+    free.announce = announce
+    ask(free, problem)
+    assert len(told) == 1
+    asked = forte(yes=False, repetition=2)
+    asked.announce, asked.confirm = announce, lambda estimate: True
+    ask(asked, problem)
+    assert len(told) == 2
+
+
+def test_training_asks_as_every_other_call(box, forte):
+    problem = make_problem(2)
+    backend = forte(yes=False, allow_paid_training=True, circuit_budget=10, max_cost=9)
+    job = ([problem.circuit], problem.observables[:1], problem.values[:1], [list(problem.circuit.parameters)])
+    with pytest.raises(CostRefusedError, match="nobody agreed"):
+        backend.gradient().run(*job).result()
+    assert box.store.till()["jobs"] == 0
+
+
+def test_a_ceiling_counts_all_calls_of_a_ledger(box, forte, problem):
     backend = forte(max_cost=0.9)
     ask(backend, problem)
     problem.values += 0.1
-    with pytest.raises(CostRefusedError, match=r"on top of 0\.50"):
-        ask(backend, problem)
+    for again in (backend, forte(max_cost=0.9)):  # the second: as in another process
+        with pytest.raises(CostRefusedError, match=r"0\.50 sandbox-credit on top of 0\.50 for what the ledger holds"):
+            ask(again, problem)
     assert_paid_once(box, 7)
+    ask(forte(max_cost=1.01), problem)
+    ask(forte(max_cost=0.51, ledger=forte().options.ledger.with_name("another"), repetition=1), problem)
+    assert box.store.till()["circuits_paid"] == 21
+
+
+def test_a_ceiling_counts_what_is_under_way_and_not_what_failed(box, forte, problem):
+    box.faults.arm(Fault("job_failed", "submit", times=3))
+    forte().submit(problem.circuit, problem.values)
+    other = make_problem(7, seed=9)
+    with pytest.raises(CostRefusedError, match=r"on top of 0\.50"):
+        ask(forte(max_cost=0.9), other)
+    with pytest.raises(IonQJobFailedError):
+        ask(forte(), problem)
+    ask(forte(max_cost=0.9), other)
+    assert_paid_once(box, 7)
+
+
+def test_a_ceiling_over_circuits_without_a_price(box, forte, simulator, problem):
+    ask(simulator(), problem)  # free ones have one
+    box.faults.arm(Fault("status", "estimate", code=404))
+    box.faults.arm(Fault("status", "cost", code=404, times=-1))
+    ask(forte(), problem)
+    problem.values += 0.1
+    with pytest.raises(CostRefusedError, match=r"7 circuits of the ledger have no price in sandbox-credit"):
+        ask(forte(max_cost=1e9), problem)
+    assert_paid_once(box, 14)
+
+
+def test_what_was_charged_is_in_the_ledger_beside_the_estimate(box, forte, problem, monkeypatch):
+    """The server charges less than it estimated; the ceiling goes by what it charged."""
+    from qllmft_backends.ionq.sandbox import api
+
+    monkeypatch.setattr(api, "cost", lambda job: {"cost": {"value": 0.01, "unit": "sandbox-credit"}})
+    ask(forte(), problem)
+    rows = ledger_jobs(forte().options.ledger)
+    assert [(row.price, row.cost, row.unit) for row in rows] == [
+        (pytest.approx(n * EACH), 0.01, "sandbox-credit") for n in (3, 3, 1)
+    ]
+    assert str(job_total(rows)) == "3 jobs, 7 circuits: 0.03 sandbox-credit charged"
+    problem.values += 0.1
+    ask(forte(max_cost=0.54), problem)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, [], {}, {"cost": None}, {"cost": 3}, {"cost": {"value": -1}}, {"cost": {"value": "x", "unit": 1}}],
+    ids=str,
+)
+def test_a_charge_that_is_none_is_left_out(box, forte, problem, told):
+    box.faults.arm(Fault("value", "cost", value=told, times=-1))
+    ask(forte(), problem)
+    assert {row.cost for row in ledger_jobs(forte().options.ledger)} == {None}
+
+
+@pytest.mark.parametrize("price", [-0.01, float("nan"), float("inf"), "12", True, [1], {"value": 1}], ids=str)
+def test_a_price_that_is_none_is_refused(box, forte, problem, price):
+    box.faults.arm(Fault("price", "estimate", value=price, times=-1))
+    match = r"the server's price of a circuit is .*, expected a finite number of 0 or more"
+    for options in ({}, {"max_cost": 1e9}):
+        with pytest.raises(IonQRequestError, match=match):
+            ask(forte(**options), problem)
+    with pytest.raises(IonQRequestError, match=f"no price: {match}"):
+        forte().estimate(problem.circuit, problem.values)
+    assert "submit" not in box.store.till()["requests"]
+
+
+@pytest.mark.parametrize("ceiling", [float("nan"), float("inf"), -1.0, "much"])
+def test_a_ceiling_that_is_none_is_refused(box, ceiling):
+    with pytest.raises(UnknownBackendError, match="max_cost"):
+        create("ionq_forte", {"max_cost": ceiling, "url": box.url})
 
 
 def test_a_ceiling_without_a_price_refuses(box, forte, problem):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -15,12 +16,17 @@ pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip ins
 
 from ionq.helpers import ask, assert_paid_once, assert_right
 from qllmft_backends.ionq import (
+    DuplicateJobWarning,
     IonQConnection,
     IonQRequestError,
+    IonQTimeoutError,
     IonQTransientError,
+    JobsInterrupt,
     Ledger,
     LedgerError,
     cancel,
+    cancel_ledger,
+    job_total,
     ledger_jobs,
     server_jobs,
     wait,
@@ -49,7 +55,7 @@ def test_a_life(tmp_path):
         ledger.collected(chunk, RESULTS)
         states.append(chunk.state)
     assert states == ["planned", "sent", "planned", "submitted", "collected"]
-    assert token != second
+    assert token == second, "the server can be asked for it whatever became of the record"
     reader = Ledger(ledger.folder)
     reader.refresh()
     copy = reader.chunks["0001"]
@@ -226,6 +232,114 @@ def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem):
     assert "not canceled" in line
 
 
+def test_the_server_is_asked_for_the_states(box, forte, problem):
+    folder, connection = forte().options.ledger, IonQConnection(url=box.url, retry_s=0.0)
+    box.faults.arm(Fault("never_ends", "submit", after=1, times=-1))
+    forte().submit(problem.circuit, problem.values)
+    cancel([ledger_jobs(folder)[1].job_id], connection)
+    rows = ledger_jobs(folder, ask=connection)
+    assert [row.state for row in rows[1:]] == ["canceled", "started"]
+    assert [row.state for row in ledger_jobs(folder)] == ["submitted"] * 3, "nothing is written"
+    each = 1000 * (12e-6 + 6e-5)
+    assert [row.price for row in rows] == [pytest.approx(n * each) for n in (3, 3, 1)]
+    total = job_total(rows)
+    assert (total.jobs, total.circuits, total.charged, total.unknown) == (2, 4, {}, 0)
+    assert total.estimated == {"sandbox-credit": pytest.approx(4 * each)}
+    assert str(total) == "2 jobs, 4 circuits: 0.29 sandbox-credit estimated"
+    del box.store.jobs[rows[2].job_id]
+    missing = ledger_jobs(folder, ask=connection)[2]
+    assert (missing.state, "answered 404" in missing.note) == ("missing", True)
+    box.faults.arm(Fault("status", "list", code=503))
+    with pytest.raises(IonQTransientError, match="503"):
+        ledger_jobs(folder, ask=connection)
+
+
+def test_waiting_goes_on_past_a_job_that_the_server_lacks(box, forte, problem):
+    folder, connection = forte().options.ledger, IonQConnection(url=box.url, poll_interval_s=0.02)
+    submission = forte().submit(problem.circuit, problem.values)
+    lost = box.store.jobs.pop(submission.job_ids[0])
+    rows = wait(folder, connection)
+    assert [row.state for row in rows] == ["missing", "collected", "collected"]
+    assert "answered 404" in rows[0].note
+    with pytest.raises(IonQRequestError, match="answered 404"):
+        ask(forte(), problem)
+    box.store.jobs[lost.id] = lost
+    assert_right(ask(forte(), problem), problem)
+    assert_paid_once(box, 7)
+
+
+def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(box, forte, problem):
+    folder, connection = forte().options.ledger, IonQConnection(url=box.url, poll_interval_s=0.02)
+    box.faults.arm(Fault("slow", "submit", seconds=1.0))
+    box.faults.arm(Fault("never_ends", "submit", times=-1))
+    forte(request_timeout_s=0.3, settle_s=0.1).submit(problem.circuit, problem.values)
+    give_up = time.monotonic() + 20
+    while box.store.till()["jobs"] < 4 and time.monotonic() < give_up:
+        time.sleep(0.05)
+    rows = ledger_jobs(folder, ask=connection)
+    assert [(row.state, row.chunk) for row in rows].count(("duplicate", "0001")) == 1
+    assert str(job_total(rows)).startswith("4 jobs, 10 circuits: 0.72 ")
+    with pytest.warns(DuplicateJobWarning, match="again"):
+        wait_in_vain(folder, box)
+    assert [row.state for row in ledger_jobs(folder)] == ["submitted", "duplicate", "submitted", "submitted"]
+    lines = cancel_ledger(folder, connection)
+    assert [line.partition(": ")[2] for line in lines[:3]] == ["canceled"] * 3
+    assert "not canceled" in lines[3], "the late one has run"
+    assert sorted(row.state for row in wait(folder, connection)) == ["duplicate", "failed", "failed", "failed"]
+    assert str(job_total(ledger_jobs(folder))) == "1 jobs, 3 circuits: 0.22 sandbox-credit estimated"
+    for job in box.store.jobs.values():
+        job.status = "canceled"
+    assert [row.state for row in wait(folder, connection)] == ["failed"] * 3
+    assert str(job_total(ledger_jobs(folder))) == "0 jobs, 0 circuits: free"
+
+
+def wait_in_vain(folder, box):
+    with pytest.raises(IonQTimeoutError):
+        wait(folder, IonQConnection(url=box.url, poll_interval_s=0.02, deadline_s=0.1))
+
+
+def test_interrupted_after_sending(box, forte, problem, monkeypatch):
+    """Ctrl-C while jobs are under way: which, what they cost, how to collect them."""
+    from qllmft_backends.ionq import collector
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    box.faults.arm(Fault("never_ends", "submit", times=-1))
+    with monkeypatch.context() as patch:
+        patch.setattr(collector.time, "sleep", interrupt)
+        with pytest.raises(JobsInterrupt) as caught:
+            ask(forte(), problem)
+    folder = forte().options.ledger
+    ids = [row.job_id for row in ledger_jobs(folder)]
+    assert [job.job_id for job in caught.value.jobs] == ids
+    assert str(caught.value).splitlines() == [
+        "interrupted. 3 job(s) go on at the server, and are paid:",
+        *(f"  {i}: {n} circuits, about {n * 0.072:.2f} sandbox-credit" for i, n in zip(ids, (3, 3, 1), strict=True)),
+        f"collect them: qllmft jobs wait --ledger {folder}",
+        f"stop them: qllmft jobs cancel --ledger {folder}",
+    ]
+
+
+def test_interrupted_while_sending(box, forte, problem, monkeypatch):
+    from qllmft_backends.ionq import sender
+
+    post = sender.post
+
+    def accepted_and_interrupted(*arguments):
+        post(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sender, "post", accepted_and_interrupted)
+        with pytest.raises(JobsInterrupt, match=r"chunk 0001 \(perhaps accepted"):
+            ask(forte(), problem)
+    assert_right(ask(forte(), problem), problem)
+    assert_paid_once(box, 7)
+    monkeypatch.setattr(sender, "post", accepted_and_interrupted)
+    assert ask(forte(), problem).values.shape == (7, 3), "nothing to send, nothing to interrupt"
+
+
 def test_waiting_settles_a_doubtful_job(box, forte, problem):
     box.faults.arm(Fault("drop_after", "submit"))
     box.faults.arm(Fault("status", "list", code=503, times=-1))
@@ -259,3 +373,89 @@ def test_matching_prefers_what_has_a_result(tmp_path):
         ledger.submitted(again, "b")
         ledger.collected(again, RESULTS[:1])
         assert ledger.find(SETUP, VALUES) == [(again, 0), (failed, 1)]
+
+
+def changed(line, **fields):
+    return json.dumps(json.loads(line) | fields)
+
+
+@pytest.mark.parametrize(
+    ("event", "change", "match"),
+    [
+        ("planned", {"values": [[0.1, 0.2], [0.3, 0.5]]}, "values_sha256 does not fit the values"),
+        ("planned", {"values": [[0.1, 0.2], [0.3, float("nan")]]}, "NaN in the place of a number"),
+        ("planned", {"values": []}, "values are empty"),
+        ("planned", {"price_each": -1.0}, "price_each is -1.0"),
+        ("planned", {"price_each": "much"}, "price_each is 'much'"),
+        ("submitted", {"job_id": ""}, "the job's id is ''"),
+        ("submitted", {"job_id": 7}, "the job's id is 7"),
+        ("collected", {"results": [{"7": 1.0}, {"0": 0.25, "5": 0.75}]}, "results_sha256 does not fit the results"),
+        ("collected", {"results": [{"7": 1.0}]}, "1 results of 2 circuits"),
+        ("collected", {"results": [{"7": 1.0}, None]}, "does not fit the results"),
+    ],
+)
+def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
+    path = full_ledger(tmp_path).path
+    lines = path.read_text().splitlines()
+    path.write_text("".join((changed(s, **change) if f'"{event}"' in s else s) + "\n" for s in lines))
+    with pytest.raises(LedgerError, match=f"cannot be read near byte .*{match}.*Restore the file"):
+        Ledger(tmp_path).refresh()
+
+
+@pytest.mark.parametrize(
+    ("results", "match"),
+    [
+        ([{"0": 0.25}, {"7": 1.0}], "sum to 0.25, expected 1"),
+        ([{"0": 0.25, "9": 0.75}, {"7": 1.0}], r"outside of 0\.\.7"),
+        ([{"0": 0.25, "5": float("inf")}, {"7": 1.0}], "Infinity in the place of a number"),
+        ([{"0": 0.25, "x": 0.75}, {"7": 1.0}], "not a mapping"),
+        ([[1.0], {"7": 1.0}], "not a mapping"),
+        ([{"7": 1.0}, None], "a circuit has no result"),
+        (None, "NoneType"),
+    ],
+)
+def test_results_of_an_earlier_version_are_checked_too(tmp_path, results, match):
+    """Those have no hash of the results."""
+    path = full_ledger(tmp_path).path
+    lines = [json.loads(s) for s in path.read_text().splitlines()]
+    lines[-1]["results"] = results
+    del lines[-1]["results_sha256"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(LedgerError, match=match):
+        Ledger(tmp_path).refresh()
+
+
+def full_ledger(folder):
+    ledger = Ledger(folder)
+    with ledger.lock():
+        chunk = ledger.plan(SETUP, VALUES)
+        ledger.sending(chunk)
+        ledger.submitted(chunk, "a")
+        ledger.collected(chunk, RESULTS)
+    return ledger
+
+
+@pytest.mark.parametrize("name", ["ledger.id", "ledger.count"])
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"id": 7, "jobs": "x"}'])
+def test_what_lies_beside_the_ledger_is_checked(tmp_path, name, content):
+    full_ledger(tmp_path)
+    (tmp_path / name).write_text(content)
+    again = Ledger(tmp_path)
+    with pytest.raises(LedgerError, match=rf"{name} cannot be read: .*Nothing was sent"), again.lock():
+        again.tokens(SETUP, [VALUES])
+
+
+def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path):
+    ledger = Ledger(tmp_path)
+    with ledger.lock():
+        first = ledger.plan(SETUP, VALUES)
+        token = ledger.sending(first)
+        ledger.refused(first, token, "429")
+        again = ledger.plan(SETUP, VALUES, price_each=2.0)
+        assert (again.id, again.tokens, again.state, again.price_each) == (first.id, {token}, "planned", 2.0)
+        assert ledger.plan(SETUP, VALUES[:1]).id == "0002"
+        assert ledger.sending(again) == token
+        ledger.submitted(again, "a")
+        other = ledger.plan(SETUP, VALUES)
+        assert other.id == "0003"
+        assert ledger.sending(other) != token, "another job of the same content"

@@ -23,6 +23,7 @@ from qllmft_backends.ionq.token import load_token
         ("ionq_forte", {"target": "aria-1"}, "'forte-1' or 'forte-enterprise-1'"),
         ("ionq_forte", {"error_mitigation": "sharpening"}, "'none' or 'debiasing'"),
         ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, "500 shots or more"),
+        ("ionq_forte", {"aggregation": "voting"}, "expected error_mitigation='debiasing' beside it"),
         ("ionq_forte", {"allow_paid_training": True}, "without circuit_budget"),
         ("ionq_forte", {"noise_model": "ideal"}, "Its options are: .*error_mitigation"),
         ("ionq_simulator", {"noise_model": "forte-1"}, "for example shots=1000"),
@@ -96,9 +97,9 @@ def test_a_stray_env_file_is_not_read(forte, problem, tmp_path, monkeypatch):
     [(None, None), ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None)],
 )
 def test_retry_after(text, seconds):
-    from qllmft_backends.ionq.transport import _retry_after_s
+    from qllmft_backends.ionq.refusal import retry_after_s
 
-    assert _retry_after_s(text) == seconds
+    assert retry_after_s(text) == seconds
 
 
 def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
@@ -109,9 +110,11 @@ def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch, box):
+    for name in [n for n in sys.modules if n.startswith("qiskit_ionq.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
     for name in [n for n in sys.modules if n.startswith("qllmft_backends.ionq.")]:
-        if name.rpartition(".")[2] in ("backend", "client", "collector", "sender"):
+        if name.rpartition(".")[2] in ("backend", "base", "client", "collector", "sender"):
             monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install 'qllmft\[ionq\]'"):
         create("ionq_forte")

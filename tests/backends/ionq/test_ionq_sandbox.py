@@ -207,6 +207,44 @@ def test_jobs_last_across_restarts_when_a_file_is_named(tmp_path):
         assert box.store.till()["circuits_paid"] == 1
 
 
+def test_the_state_file_is_only_appended_to(tmp_path):
+    """Each circuit is written once, whatever the number of jobs and of their states."""
+    file = tmp_path / "state.json"
+    circuits = [{"name": f"c{i}", "circuit": [{"gate": "ry", "targets": [0], "rotation": 0.1}] * 50} for i in range(20)]
+    body = payload(type="ionq.multi-circuit.v1", input={"gateset": "qis", "qubits": 3, "circuits": circuits})
+    sizes = []
+    with Sandbox(store=Store(qpu_noise="ideal", state_file=file)) as box:
+        for _ in range(3):
+            whole = file.read_bytes() if file.exists() else b""
+            job_id = call(f"{box.url}/jobs", "POST", body)["id"]
+            results = [call(f"{box.url}/jobs/{child}") for child in finished(box, job_id)["child_job_ids"]]
+            assert file.read_bytes().startswith(whole)
+            sizes.append(file.stat().st_size - len(whole))
+    assert len(results) == 20
+    assert max(sizes) < 2 * len(json.dumps(body)) + 20 * 500
+    with file.open("a") as torn:
+        torn.write('{"changed": "half a li')
+    again = Store(state_file=file)
+    assert len(again.jobs) == 63
+    assert again.jobs[results[3]["id"]].circuits == [circuits[3]["circuit"]]
+    assert {j.status for j in again.jobs.values()} == {"completed"}
+    again.submit(payload())
+    again.close()
+    assert len(Store(state_file=file).jobs) == 64
+
+
+def test_a_state_file_of_one_list_is_read(tmp_path):
+    file = tmp_path / "state.json"
+    job = {"id": "a", "payload": payload(), "circuits": [[]], "submitted_at": "2026-01-01T00:00:00Z", "number": 0}
+    file.write_text(json.dumps([job | {"status": "completed", "results": {"2": 1.0}}]))
+    for n in (1, 2):
+        store = Store(state_file=file)
+        assert len(store.jobs) == n
+        assert store.jobs["a"].results == {"2": 1.0}
+        store.submit(payload())
+        store.close()
+
+
 def test_the_command_prints_what_to_export():
     command = [sys.executable, "-m", "qllmft_backends.ionq.sandbox", "--port", "0", "--fault", '{"kind": "slow"}']
     process = subprocess.Popen(

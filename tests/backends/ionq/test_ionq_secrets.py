@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import pickle
 import traceback
@@ -11,7 +12,9 @@ import pytest
 pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
 
 from ionq.helpers import TOKEN, ask, make_problem
-from qllmft_backends.ionq import IonQConnection, IonQError, cancel, server_jobs
+from qllmft_backends import UnknownBackendError, create
+from qllmft_backends.ionq import IonQConnection, IonQError, cancel, ledger_jobs, server_jobs
+from qllmft_backends.ionq.answer import clean
 from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
 from qllmft_backends.ionq.token import ApiToken
 
@@ -105,3 +108,86 @@ def test_an_address_that_redirects_is_not_followed(box, forte, problem, monkeypa
     monkeypatch.setattr(server._Handler, "_check_key", redirect)
     with pytest.raises(IonQError, match="answered 302"):
         ask(forte(), problem)
+
+
+def echo():
+    """What a careless service could say: the key as it is, encoded, in an address; and codes for a terminal."""
+    return (
+        f"header 'Authorization: apiKey {TOKEN}' and {base64.b64encode(TOKEN.encode()).decode()} at "
+        f"https://me:{TOKEN}@host.example/x and https://you:word@host.example \x1b[31mred\x1b[0m\x1b]0;title\x07\x9b2J"
+        "\u202eevil\u2028line\nnext\x00"
+    )
+
+
+def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, problem):
+    box.faults.arm(Fault("job_failed", "submit", value=echo()))
+    box.faults.arm(Fault("status", "submit", code=400, value=echo()))
+    with pytest.raises(IonQError, match="answered 400") as refused:
+        ask(forte(), problem)
+    with pytest.raises(IonQError, match="have no result") as failed:
+        ask(forte(), problem)
+    folder = forte().options.ledger
+    rows = [*ledger_jobs(folder), *server_jobs(IonQConnection(url=box.url))]
+    said = [told(refused.value), told(failed.value), *(row.note for row in rows), repr(rows)]
+    said += [path.read_text() for path in folder.iterdir() if path.is_file()]
+    assert any("red" in text and "https://***@host.example" in text for text in said[2:])
+    for text in said:
+        for secret in (TOKEN, base64.b64encode(TOKEN.encode()).decode(), "you:word"):
+            assert secret not in text
+    for row in rows:
+        assert row.note.isprintable()
+    for error in (refused, failed):
+        assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("on", ["poll", "list", "estimate", "backends"])
+def test_every_word_of_a_service_is_printable(box, forte, problem, on):
+    value = {"id": echo(), "status": echo(), "jobs": [{"id": echo(), "status": echo(), "backend": echo()}]}
+    value |= {"estimated_cost": echo(), "cost_unit": echo(), "qubits": echo()}
+    looks = []
+    backend = forte(retry_s=0.0)
+    backend.progress = lambda chunk, status: looks.append(status)
+    forte().submit(problem.circuit, problem.values)
+    box.faults.arm(Fault("value", on, value=value))
+    said = looks
+    try:
+        said.append(repr([str(row.note + row.state + row.backend) for row in server_jobs(IonQConnection(url=box.url))]))
+        said.append(str(forte(repetition=1).estimate(problem.circuit, problem.values)))
+        ask(backend, problem)
+        ask(forte(repetition=2), problem)
+    except IonQError as error:
+        said.append(str(error))
+    assert said
+    for text in said:
+        assert text.isprintable()
+        assert TOKEN not in text
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:word@api.ionq.co/v0.4", "http://me:word@evil.example/v0.4", "ftp://:word@x"]
+)
+def test_a_password_in_an_address_is_not_repeated(url, monkeypatch):
+    with pytest.raises(UnknownBackendError, match="holds a user or a password") as caught:
+        create("ionq_forte", {"url": url})
+    assert "word@" not in str(caught.value)
+    monkeypatch.setenv("IONQ_API_URL", url)
+    with pytest.raises(IonQError, match="holds a user or a password") as caught:
+        IonQConnection().address()
+    assert "word@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("plain", "plain"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]8;;https://x\x1b\\link\x1b]8;;\x07", "link"),
+        ("a\x9b31mb\x08\x7f", "ab"),
+        ("tab\tline\r\n", "tab line  "),
+        ("\u202eabc\u200b\ufeff\ud800", "abc"),
+        ("⟨Z⟩ = 0.5 für 中文", "⟨Z⟩ = 0.5 für 中文"),
+        ("ftp://a:b@c/d https://c/d", "ftp://***@c/d https://c/d"),
+    ],
+)
+def test_cleaning(text, cleaned):
+    assert clean(text) == cleaned

@@ -3,6 +3,8 @@ library's own reading of the same jobs, and against Qiskit's density matrix."""
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -12,18 +14,18 @@ pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip ins
 
 from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
 from qllmft_backends import BACKENDS, UnsupportedGateError, create
-from qllmft_backends.adjoint.program import ZObservables
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.measure import draw, expectations, read_probabilities
 from qllmft_backends.ionq.sandbox import Sandbox, Store
 from qllmft_backends.noise import PRESETS
+from qllmft_backends.z_observables import ZObservables
 
 
 def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
     problem = make_problem(8, n_qubits=4)
     answer = ask(forte(shots=4000), problem)
     assert_right(answer, problem, shots=4000)
-    np.testing.assert_allclose(answer.standard_errors, np.sqrt((1 - answer.values**2) / 4000), atol=1e-12)
+    np.testing.assert_allclose(answer.standard_errors, np.sqrt((1 - answer.values**2) / 3999), atol=1e-12)
     assert_paid_once(box, 8)  # one circuit a sample, not one an observable
     assert box.store.till()["shots_paid"] == 8 * 4000
 
@@ -110,9 +112,15 @@ def test_the_estimator_of_sums_by_two_routes():
     z = 1 - 2 * (shots[:, None] >> np.arange(3) & 1)
     by_shot = np.stack([0.5 * z[:, 2] - 1.5 * z[:, 0] * z[:, 1] + 0.25, z[:, 0]])
     np.testing.assert_allclose(answer.values[0], by_shot.mean(axis=1), atol=1e-12)
-    np.testing.assert_allclose(answer.standard_errors[0], by_shot.std(axis=1) / np.sqrt(500), atol=1e-12)
+    np.testing.assert_allclose(answer.standard_errors[0], by_shot.std(axis=1, ddof=1) / np.sqrt(500), atol=1e-12)
     exact = expectations([result], None, ZObservables.from_operators(sums, 3))
     assert not exact.standard_errors.any()
+
+
+def test_one_shot_decides_nothing(forte, problem):
+    answer = ask(forte(shots=1), problem)
+    assert set(np.unique(answer.values)) <= {-1.0, 1.0}
+    assert np.isinf(answer.standard_errors).all()
 
 
 def test_drawn_shots_are_multinomial():
@@ -203,6 +211,92 @@ def test_error_mitigation_and_noise_are_always_explicit(box, forte, simulator, p
     assert all(s == (None, {"model": "forte-1", "seed": 9}) for s in sent["simulator"])
 
 
+def test_symmetry_verification_is_sent_by_name(box, forte, problem, monkeypatch):
+    assert_right(ask(forte(symmetry_verification=True), problem), problem)
+    sent = {str(j.payload["settings"]) for j in box.store.jobs.values()}
+    assert sent == {"{'error_mitigation': {'debiasing': False, 'symmetry_verification': True}}"}
+    ask(forte(), problem)
+    assert box.store.till()["circuits_paid"] == 14, "another measurement"
+    from qllmft_backends.ionq.sandbox import api
+
+    told = api.backend
+    monkeypatch.setattr(api, "backend", lambda name: told(name) | {"supported_error_mitigations": ["debiasing"]})
+    with pytest.raises(IonQRequestError, match=r"qpu\.forte-1 offers no symmetry_verification, but debiasing"):
+        ask(forte(symmetry_verification=True, repetition=1), problem)
+    assert box.store.till()["circuits_paid"] == 14
+
+
+def test_the_settings_do_not_hang_on_the_version_of_the_library(box, forte, problem, monkeypatch):
+    """A stand-in for its successor, which takes keywords and is done with the enum."""
+    from qiskit_ionq import helpers
+
+    def keywords(passed, backend):
+        assert passed.get("error_mitigation") is None, "deprecated there"
+        settings = dict(passed.get("job_settings") or {})
+        given = {n: passed[n] for n in ("debiasing", "symmetry_verification") if passed.get(n) is not None}
+        return settings | ({"error_mitigation": settings.get("error_mitigation", {}) | given} if given else {})
+
+    options = {"error_mitigation": "debiasing", "symmetry_verification": True}
+    ask(forte(**options), problem)
+    monkeypatch.setattr(helpers, "_build_settings", keywords)
+    ask(forte(**options, repetition=1), problem)
+    sent = [job.payload["settings"] for job in box.store.jobs.values()]
+    assert all(s == {"error_mitigation": {"debiasing": True, "symmetry_verification": True}} for s in sent)
+
+
+def test_several_aggregations_of_one_paid_job(box, forte, problem):
+    """By hand: the sandbox's voting is the cube of each probability, normalized."""
+    options = {"error_mitigation": "debiasing"}
+    average = ask(forte(**options), problem)
+    voting = ask(forte(**options, aggregation="voting"), problem)
+    assert_paid_once(box, 7)
+    assert (np.abs(voting.values) >= np.abs(average.values) - 0.2).all()
+    (path,) = forte().options.ledger.glob("ledger.jsonl")
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    collected = {r["chunk"]: r["results"] for r in records if r["event"] == "collected"}
+    expected = []
+    for chunk in sorted(collected):
+        for result in collected[chunk]:
+            cubes = {int(s): p**3 for s, p in result.items()}
+            expected.append(
+                [sum(c * (-1) ** (s >> q & 1) for s, c in cubes.items()) / sum(cubes.values()) for q in range(3)]
+            )
+    np.testing.assert_allclose(voting.values, expected, atol=1e-9)
+    ask(forte(**options, aggregation="dnl"), problem)
+    requests = dict(box.store.requests)
+    assert (ask(forte(**options, aggregation="voting"), problem).values == voting.values).all()
+    assert (ask(forte(**options), problem).values == average.values).all()
+    assert dict(box.store.requests) == requests, "all of them are in the ledger"
+    assert_paid_once(box, 7)
+
+
+def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, problem):
+    box.results_style = "artifacts"
+    ask(forte(error_mitigation="debiasing"), problem)
+    with pytest.raises(IonQRequestError, match=r"for the aggregation 'dnl'. Nothing is lost"):
+        ask(forte(error_mitigation="debiasing", aggregation="dnl"), problem)
+    assert_paid_once(box, 7)
+
+
+def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monkeypatch):
+    from qllmft_backends.ionq import client
+
+    write = client.qiskit_to_ionq
+
+    def wider(*arguments):
+        body = json.loads(write(*arguments))
+        body["input"]["qubits"] = 36
+        return json.dumps(body)
+
+    monkeypatch.setattr(client, "qiskit_to_ionq", wider)
+    with pytest.raises(IonQRequestError, match=r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"):
+        ask(forte(), problem)
+    assert "submit" not in box.store.requests
+    monkeypatch.setattr(client, "qiskit_to_ionq", write)
+    assert_right(ask(forte(), problem), problem)
+    assert_paid_once(box, 7)
+
+
 def test_submit_and_collect_from_two_objects(forte, problem):
     submission = forte().submit(problem.circuit, problem.values)
     assert len(submission.job_ids) == 3
@@ -275,9 +369,9 @@ def test_limits_are_checked_before_anything_is_sent(box, forte, simulator):
 
 
 def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq.sandbox import server
+    from qllmft_backends.ionq.sandbox import store
 
-    monkeypatch.setitem(server.BACKENDS, "qpu.forte-1", 2)
+    monkeypatch.setitem(store.BACKENDS, "qpu.forte-1", 2)
     with pytest.raises(IonQRequestError, match=r"3 qubits and qpu\.forte-1 has 2"):
         ask(forte(), problem)
     assert box.store.till()["jobs"] == 0

@@ -6,8 +6,8 @@ from noisy_circuits import random_gates
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends import BackendError, Capabilities, UnknownBackendError, create
-from qllmft_backends.adjoint import answers
-from qllmft_backends.adjoint.backend import AdjointGradient
+from qllmft_backends.adjoint import noisy_expectations as noisy_module
+from qllmft_backends.adjoint.gradient import AdjointGradient
 from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_circuits import head_circuit, readout_observables
 
@@ -68,8 +68,8 @@ def test_distinct_trajectories_are_simulated_once(monkeypatch):
     asked = question(head_circuit(4), 3)
     backend = create("adjoint", {"noise": "paper_high", "trajectories": 2000})
     rows = []
-    values = answers.AdjointEngine.values
-    monkeypatch.setattr(answers.AdjointEngine, "values", lambda *a: rows.append(len(a[1])) or values(*a))
+    values = noisy_module.AdjointEngine.values
+    monkeypatch.setattr(noisy_module.AdjointEngine, "values", lambda *a: rows.append(len(a[1])) or values(*a))
     got = backend.expectations(*asked)
     assert sum(rows) < 3 * 2000 / 10
     assert (got.standard_errors > 0).all()
@@ -78,7 +78,7 @@ def test_distinct_trajectories_are_simulated_once(monkeypatch):
 def test_parts_that_fit_the_memory_are_drawn_apart(monkeypatch):
     circuit, values, observables = question(head_circuit(3), 1)
     asked = circuit, values.repeat(7, axis=0), observables
-    monkeypatch.setattr(answers, "_SITES", 300 * 100)
+    monkeypatch.setattr(noisy_module, "_SITES", 300 * 100)
     for way in ({"trajectories": 300}, {"shots": 300}, {"shots": 300, "shot_model": "gaussian", "trajectories": 300}):
         got = create("adjoint", RATES | way).expectations(*asked)
         assert got.values.shape == (7, 4)

@@ -113,7 +113,6 @@ def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
         (["predict", "x", "text", "--max-cost", "-1"], "Invalid value for '--max-cost'"),
         (["predict", "x", "text", "--limit", "0"], "Invalid value for '--limit'"),
         (["evaluate", "x", "--sample", "0"], "Invalid value for '--sample'"),
-        (["evaluate", "x", "--dry-run"], "No such option"),
         (["jobs", "stop"], "'stop' is not one of 'list', 'wait', 'cancel'"),
         (["jobs"], "Missing argument 'action'"),
         (["ionq-sandbox", "--port", "70000"], "Invalid value for '--port'"),

@@ -12,6 +12,7 @@ import pytest
 from sandbox_job import VARIABLES, sandbox_job
 
 from qllmft_backends import BACKENDS, describe
+from qllmft_backends.ionq.sandbox import Store
 
 PATIENCE_S = 120
 
@@ -173,4 +174,4 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
         process.send_signal(signal.SIGINT)
         rest, messages = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, rest, messages) == (0, "", "")
-    assert len(json.loads((tmp_path / "jobs.json").read_text())) == 5, "a job, its three circuits, and a job of one"
+    assert len(Store(state_file=tmp_path / "jobs.json").jobs) == 5, "a job, its three circuits, and a job of one"

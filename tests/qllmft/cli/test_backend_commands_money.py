@@ -59,11 +59,26 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
     assert job.till["circuits_paid"] == 3
 
 
-def test_a_dry_run_without_a_key_still_counts(job, monkeypatch):
+def test_a_dry_run_of_an_evaluation_too(job):
+    output, _ = job.evaluate("--dry-run", "--limit", 4)
+    assert output.splitlines()[-2:] == [
+        announced(4, 2) + " (one circuit's estimate times their number; not binding)",
+        "dry run: nothing was sent",
+    ]
+    assert job.till["requests"] == {"estimate": 1}
+    assert not (job.path / "ledger").exists()
+
+
+def test_with_yes_the_price_is_said_before_anything_is_sent(job):
+    _, messages = job.predict("--yes", "--limit", 4)
+    assert messages.index(announced(4, 2)) < messages.index("job ")
+    assert announced(4, 2) not in job.predict("--yes", "--limit", 4)[1], "nothing is sent again"
+
+
+def test_a_dry_run_without_a_key_says_why_there_is_no_price(job, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    output, _ = job.predict("--dry-run")
-    assert "7 circuits to send in 3 jobs" in output
-    assert "estimated price: unknown (no price: there is no IonQ API key. Nothing was sent. Set one of" in output
+    _, messages = job.predict("--dry-run", code=2)
+    assert "no price: there is no IonQ API key. Nothing was sent. Set one of" in messages
     assert job.till["requests"] == {}
 
 
@@ -76,7 +91,10 @@ def test_a_ceiling_refuses_before_anything_is_sent(job):
     )
     assert "submit" not in job.till["requests"]
     assert job.till["jobs"] == 0
-    job.predict("--max-cost", price + 0.01)  # a ceiling is an agreement
+    _, messages = job.predict("--max-cost", price + 0.01, code=2)
+    assert "Add --yes to send paid circuits without asking." in messages, "a ceiling is no agreement"
+    assert job.till["jobs"] == 0
+    job.predict("--max-cost", price + 0.01, "--yes")
     job.assert_paid_once(7, jobs=3)
 
 
@@ -85,7 +103,10 @@ def test_without_a_terminal_somebody_must_have_said_yes(job, command):
     call = {"predict": job.predict, "evaluate": job.evaluate}[command]
     _, messages = call("--limit", 4, code=2)
     assert announced(4, 2) in messages
-    assert "Nothing was sent, because nobody agreed to the price: set max_cost or yes" in messages
+    assert messages.endswith(
+        "Nothing was sent, because nobody can be asked: standard input is no terminal. Add --yes to send paid circuits "
+        "without asking.\n"
+    )
     assert job.till["requests"] == {"estimate": 1}
     call("--limit", 4, "--yes")
     job.assert_paid_once(4, jobs=2)

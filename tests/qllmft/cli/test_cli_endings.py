@@ -19,16 +19,16 @@ def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
 
 
 def test_ctrl_c_while_a_rival_trains_leaves_no_result_and_the_run_goes_on(run, cli, tmp_path, monkeypatch):
-    original = qllmft.training.loop._train_epoch
+    original = qllmft.training.loop.Training.epoch
 
-    def stopped_at_the_perceptron(model, *arguments):
-        if model.encoder is None:
+    def stopped_at_the_perceptron(training, *arguments):
+        if training.model.encoder is None:
             raise KeyboardInterrupt
-        return original(model, *arguments)
+        return original(training, *arguments)
 
     arguments = run.arguments(tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(qllmft.training.loop, "_train_epoch", stopped_at_the_perceptron)
+        patch.setattr(qllmft.training.loop.Training, "epoch", stopped_at_the_perceptron)
         output, _ = cli(*arguments, code=130)
     assert "Interrupted after epoch 6 of 6." in output
     assert not (tmp_path / "out" / "result.json").exists()

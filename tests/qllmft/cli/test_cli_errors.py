@@ -1,6 +1,7 @@
 """Bad input of every command: exit code 2, one message with what was got, what was expected and the remedy."""
 
 import re
+import shutil
 
 import pytest
 
@@ -36,7 +37,7 @@ WRONG = [
     ([*TRAIN, "--set", "model.encoder_qubits=2"], ["each encoder must yield 5 values, but has only 2 qubits"]),
     ([*TRAIN, "--config", "TMP/none.toml"], ["none.toml cannot be read", "No such file"]),
     ([*TRAIN, "--config", "DATA"], ["is not TOML", "line 1"]),
-    ([*TRAIN, "--config", "RUN/config.toml", "--set", "seed.x=1"], ["--set seed.x", "'seed' is a value, not a"]),
+    ([*TRAIN, "--config", "RUN/config.toml", "--set", "seed.x=1"], ["setting 'seed.x'", "'seed' is a value, not a"]),
     ([*TRAIN, "--backend", "none"], ["there is no backend 'none'", "expected one of adjoint"]),
     ([*TRAIN, "--set", "backend.options.threads=1"], ["option threads = 1", "Its options are: dtype"]),
     ([*TRAIN, "--set", "backend.options.shots=9"], ["training has its noise in the section noise; move shots"]),
@@ -134,3 +135,51 @@ def test_a_message_with_brackets_is_printed_as_it_is(cli, tmp_path):
     (tmp_path / "[red]x.tsv").write_text("text\tlabel\n")
     _, message = cli("train", "--data", tmp_path / "[red]x.tsv", code=2)
     assert f"error: {tmp_path}/[red]x.tsv, split 'all': there is no row" in message
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["url = 'https://evil.example/v0.4'", "token_file = 'key'", "yes = true", "max_cost = 1e9", "circuit_budget = 9",
+     "allow_paid_training = true"],
+)  # fmt: skip
+def test_a_configuration_neither_agrees_to_a_price_nor_names_an_address(cli, tmp_path, no_work, option):
+    file = tmp_path / "config.toml"
+    file.write_text(f"[backend]\nname = 'ionq_forte'\n[backend.options]\n{option}\n")
+    _, message = cli("train", "--config", file, "--out", tmp_path / "run", code=2)
+    name = option.split()[0]
+    assert message.startswith(
+        f"error: {file}: backend.options holds {name}. An address, a key, an agreement to a price"
+    )
+    assert "give them on the command line with --backend-option" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_metrics_that_are_not_utf8_are_read_up_to_there(run, cli, tmp_path):
+    copy = shutil.copytree(run.path, tmp_path / "copy")
+    with (copy / "metrics.jsonl").open("ab") as file:
+        file.write(b"\xff\n")
+    assert cli("report", copy)[0] == f"{copy / 'report.html'}\n"
+
+
+@pytest.mark.parametrize(
+    "content", ['{"a": 1}', "[]", "null", "[" * 100_000, "9" * 5_000, "\udcff"], ids=lambda c: c[:8]
+)
+@pytest.mark.parametrize("name", ["result.json", "predictions.json", "model/model.json"])
+def test_records_of_another_form_are_named(run, cli, tmp_path, name, content):
+    copy = shutil.copytree(run.path, tmp_path / "copy")
+    (copy / name).write_text(content, errors="surrogateescape")
+    command = ["predict", copy, "a text"] if "model" in name else ["report", copy]
+    _, message = cli(*command, code=2)
+    assert re.match(rf"error: .*{copy / name if 'model' not in name else copy / 'model'}", message)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"a": 1}', "[]", "null", "[" * 100_000, '{"format": 1, "runs": [{"settings": []}]}'],
+    ids=lambda c: c[:8],
+)
+def test_a_summary_of_another_form_is_named(cli, tmp_path, content):
+    file = tmp_path / "records.json"
+    file.write_text(content)
+    _, message = cli("paper", "--runs", file, code=2)
+    assert message.startswith(f"error: {file}")

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import small_job
 import tomli_w
 from small_texts import write_reviews
 
@@ -106,3 +107,20 @@ def test_labels_in_another_order_are_told_apart_by_name(run, cli, tmp_path):
     found = json.loads(cli("evaluate", run.path, "--data", file, "--json")[0])
     assert found["labels"] == ["negative", "positive"]
     assert found["confusion"] == [[1, 0], [0, 1]]
+
+
+def test_a_run_on_relative_paths_is_evaluated_from_any_folder(run, cli, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    work.mkdir()
+    shutil.copytree(run.body, work / "body")
+    shutil.copyfile(run.data, work / "reviews.tsv")
+    monkeypatch.chdir(work)
+    cli(*small_job.arguments("reviews.tsv", "body", "runs/mine"), "--epochs", 1, "--no-rivals")
+    here = json.loads(cli("evaluate", "runs/mine", "--json")[0])
+    monkeypatch.chdir(work / "runs")
+    assert json.loads(cli("evaluate", "mine", "--json")[0])["confusion"] == here["confusion"]
+    monkeypatch.chdir(tmp_path)
+    there = json.loads(cli("evaluate", work / "runs" / "mine", "--json")[0])
+    assert there["confusion"] == here["confusion"]
+    assert there["source"] == f"{work / 'reviews.tsv'} (the run's test set)"
+    assert cli("predict", work / "runs" / "mine", "a good film")[0]

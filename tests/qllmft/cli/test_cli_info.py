@@ -1,6 +1,7 @@
 """`qllmft info`: what a preset or a run is made of."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -12,7 +13,7 @@ from qllmft.presets import load_preset, preset_names
 def test_without_a_name_it_lists_the_presets(cli):
     output, _ = cli("info")
     for name in preset_names():
-        assert any(line.startswith(f"│ {name} ") for line in output.splitlines())
+        assert any(line.strip().startswith(f"{name} ") for line in output.splitlines())
     listed = json.loads(cli("info", "--json")[0])
     assert listed == {name: load_preset(name).title for name in preset_names()}
 
@@ -25,29 +26,35 @@ def test_json_is_the_description(cli, preset):
 
 
 def test_the_table_counts_parameters_and_gates(cli):
-    output, _ = cli("info", "multi-14q")
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.splitlines() if line.startswith("│")]
-    assert rows[-4:] == [
-        ["encoder (2 of them)", "786", "14", "392", "392", rows[-4][-1]],
-        ["head", "70", "14", "126", "70", rows[-3][-1]],
-        ["final linear", "30", "", "", "", ""],
-        ["all", "886", "", "", "", ""],
-    ]
-    assert "D = 768, k = 2" in output
+    lines = [re.split(r"\s{2,}", line.strip()) for line in cli("info", "multi-14q")[0].splitlines()]
+    cells = {part: numbers for part, *numbers in lines}
+    assert cells["encoder (2 of them)"][:4] == ["786", "14", "392", "392"]
+    assert cells["head"][:4] == ["70", "14", "126", "70"]
+    assert (cells["final linear"], cells["all"]) == (["30"], ["886"])
+    assert ["D = 768, k = 2"] in lines
 
 
-def test_the_drawing_names_every_parameter(cli):
-    output, _ = cli("info", "single-10q")
+def test_the_drawing_names_every_parameter_and_stands_below_the_table(cli):
+    output, _ = cli("info", "single-10q", "--draw")
     for name in [f"Ry(x[{i}])" for i in range(10)] + [f"Ry(theta[{i}])" for i in range(50)]:
         assert name in output
     assert output.count("Ry(x[3])") == 4, "every latent value is encoded R times"
     assert output.count("Ry(theta[3])") == 1
     assert max(map(len, output.splitlines())) <= 80
+    assert output.index("final linear") < output.index("Ry(x[0])")
 
 
-def test_the_drawing_may_be_left_out(cli):
-    assert "Ry" not in cli("info", "single-10q", "--no-draw")[0]
-    assert "Ry" not in cli("info", "nn-head-48")[0]
+@pytest.mark.parametrize(("arguments", "drawn"), [((), True), (("--no-draw",), False)])
+def test_a_drawing_that_fits_the_screen_is_drawn(cli, tmp_path, arguments, drawn):
+    (tmp_path / "config.toml").write_text("[model]\nn_qubits = 3\nreuploads = 1\nmain_layers = 1\n")
+    assert ("Ry(theta[2])" in cli("info", tmp_path, "--dimension", 8, *arguments)[0]) is drawn
+
+
+def test_a_longer_drawing_is_left_to_an_option(cli):
+    output, _ = cli("info", "single-10q")
+    assert re.search(r"The drawing of the head's circuit has \d+ lines: --draw prints it.", " ".join(output.split()))
+    for other in (output, cli("info", "single-10q", "--no-draw")[0], cli("info", "nn-head-48")[0]):
+        assert "Ry" not in other
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from qllmft.errors import UserError
 from qllmft.run import Predictor
 
 TEXTS = ["a good and lovely film", "an awful , dull plot", "the cast is great"]
@@ -82,9 +83,9 @@ def test_a_text_is_answered_before_the_next_is_read(run, cli, expected, monkeypa
     answered = []
 
     class Slow(io.BytesIO):
-        def __next__(self):
+        def readline(self, *arguments):
             answered.append(len(capsys.readouterr().out.splitlines()))
-            return super().__next__()
+            return super().readline(*arguments)
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Slow("\n".join(TEXTS).encode())))
     cli("predict", run.path, "--file", "-")
@@ -96,6 +97,47 @@ def test_a_broken_line_is_named_and_what_was_answered_stays(run, cli, expected, 
     output, messages = cli("predict", run.path, "--file", tmp_path / "texts.txt", code=2)
     assert output.splitlines() == lines_of(expected[:2])
     assert messages == (f"error: {tmp_path}/texts.txt, line 4: byte 0xe9 is not UTF-8. Convert the file first.\n")
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_one_bad_byte_costs_no_text_before_it(edited_run, cli, expected, tmp_path, batch_size):
+    (tmp_path / "texts.txt").write_bytes("\n".join(TEXTS).encode() + b"\ncaf\xe9\n")
+    output, messages = cli("predict", edited_run(batch_size=batch_size), "--file", tmp_path / "texts.txt", code=2)
+    assert output.splitlines() == lines_of(expected)
+    assert "line 4: byte 0xe9" in messages
+
+
+@pytest.mark.parametrize("options", [[], ["--text-column", "review"]])
+def test_a_table_has_a_column_of_texts(run, cli, expected, tmp_path, options):
+    column = options[-1] if options else "text"
+    rows = "".join(f'{i},"{text}"\n' for i, text in enumerate(TEXTS))
+    (tmp_path / "texts.csv").write_text(f"label,{column}\n{rows}")
+    output, _ = cli("predict", run.path, "--file", tmp_path / "texts.csv", *options)
+    assert output.splitlines() == lines_of(expected)
+
+
+def test_text_column_without_a_file_is_refused(run, cli):
+    _, messages = cli("predict", run.path, "a text", "--text-column", "x", code=2)
+    assert "--text-column describes the table of --file, which is not given. Leave it out." in messages
+
+
+def test_a_tab_or_an_end_of_line_in_a_text_is_written_as_its_escape(run, cli):
+    text = "a good\tfilm\nof \x1b[31mgreat cast"
+    output, _ = cli("predict", run.path, text)
+    assert output.endswith("\ta good\\tfilm\\nof \\x1b[31mgreat cast\n")
+    assert output.count("\t") == 2
+    assert json.loads(cli("predict", run.path, "--json", text)[0])["text"] == text
+
+
+def test_a_string_is_one_text_in_python_too(run, expected):
+    predictor = Predictor.load(run.path)
+    assert predictor.predict(TEXTS[0]) == expected[:1]
+    assert list(predictor.stream(TEXTS[0])) == expected[:1]
+
+
+def test_half_of_a_surrogate_pair_is_no_text(run):
+    with pytest.raises(UserError, match="holds half of a surrogate pair; expected text in UTF-8"):
+        Predictor.load(run.path).predict(["a good \ud800 film"])
 
 
 def test_the_body_must_be_the_one_of_the_training(run, edited_run, cli, tmp_path):

@@ -1,5 +1,6 @@
 """The cache of embeddings: keyed by model, revision and text; what it has is not computed again."""
 
+import hashlib
 import shutil
 import sqlite3
 from pathlib import Path
@@ -238,6 +239,27 @@ def test_a_cache_that_cannot_be_written_to_is_refused(body, tmp_path):
     connection.close()
     with pytest.raises(UserError, match=rf"{cache.name} cannot be used: disk is full\. {REMEDY}"):
         embed(TEXTS, body, cache_folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "message"),
+    [
+        (b"\0" * 7, TEXTS[:1], "it holds an embedding of 7 bytes, expected 4 a number"),
+        (b"", TEXTS[:1], "it holds an embedding of 0 bytes, expected 4 a number"),
+        (b"\0" * 12, TEXTS, "it holds embeddings of 3 and 16 numbers by one body"),
+        (b"\0" * 12, [TEXTS[0], "another"], "it holds an embedding of 3 numbers, and the body's have 16"),
+    ],
+)
+def test_an_embedding_of_another_length_is_refused(body, tmp_path, stored, asked, message):
+    identity = embed(TEXTS, body, cache_folder=tmp_path).identity
+    (cache,) = tmp_path.glob("*.sqlite")
+    connection = sqlite3.connect(cache)
+    with connection:
+        key = hashlib.sha256(f"{identity}\0{TEXTS[0]}".encode()).digest()
+        assert connection.execute("UPDATE embeddings SET vector = ? WHERE key = ?", (stored, key)).rowcount == 1
+    connection.close()
+    with pytest.raises(UserError, match=rf"{cache.name} cannot be used: {message}\. {REMEDY}"):
+        embed(asked, body, cache_folder=tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(body, tmp_path):

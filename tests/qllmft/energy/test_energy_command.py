@@ -46,7 +46,9 @@ def test_a_calibration_gives_gate_times(capsys, tmp_path, content):
     file = tmp_path / "calibration.json"
     file.write_text(content)
     _, out, _ = call(capsys, "--model", "measured", "--calibration", str(file), "--json")
-    assert json.loads(out)["crossover_qubits"] == 46  # these are the paper's
+    found = json.loads(out)
+    assert (found["constants"]["one_qubit_gate_s"], found["constants"]["two_qubit_gate_s"]) == (1e-4, 1e-5)
+    assert (found["constants"]["qpu_power_w"], found["crossover_qubits"]) == (300.0, 46)  # all are the paper's
 
 
 @pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
@@ -93,13 +95,22 @@ def test_bad_input_ends_with_2_and_the_remedy(capsys, arguments, message):
     assert not out
 
 
-def test_a_calibration_that_is_none_is_refused(capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "is not a JSON object of gate times"),
+        ("{", "is not a JSON object of gate times"),
+        ('{"timing": 3}', "is not a JSON object of gate times"),
+        ('{"one_qubit_s": "x"}', "is not a JSON object of gate times"),
+        ('{"one_qubit_s": 1e-4}', "has gate times of 0.0001 s (1Q) and None s (2Q); both are needed"),
+    ],
+)
+def test_a_calibration_that_is_none_is_refused(capsys, tmp_path, content, message):
     file = tmp_path / "calibration.json"
-    for content in ("[]", "{", '{"timing": 3}', '{"one_qubit_s": "x"}'):
-        file.write_text(content)
-        code, _, err = call(capsys, "--model", "measured", "--calibration", str(file))
-        assert code == 2
-        assert "is not a JSON object of gate times" in err
+    file.write_text(content)
+    code, _, err = call(capsys, "--model", "measured", "--calibration", str(file))
+    assert code == 2
+    assert message in err
 
 
 def test_here_measures_or_says_why_not(capsys):

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,12 +17,11 @@ from qllmft.energy import (
     gpu_energy_kj,
     head_counts,
     qpu_energy_kj,
-    with_calibration,
 )
 from qllmft.energy.curve import crossing
 from qllmft.errors import UserError
-from qllmft_backends.ionq.calibration import Calibration
-from qllmft_circuits import CircuitCounts
+from qllmft.templates import head_template
+from qllmft_circuits import CircuitCounts, count
 
 HEAD = ModelConfig()  # R = 4, N = 1, M = 2
 LAYERS = {"between": 5, "after_each": 6, "every": 12}
@@ -39,9 +37,6 @@ def test_counts_come_from_the_circuit_and_agree_with_the_layers_by_hand(counting
 
 
 def test_counting_between_is_the_trained_head():
-    from qllmft.description import head_template
-    from qllmft_circuits import count
-
     config = ModelConfig(n_qubits=7, reuploads=3, reupload_layers=2, main_layers=1, connectivity=3, ring=False)
     assert head_counts(config, 7) == count(head_template(config))
 
@@ -65,8 +60,9 @@ def test_the_crossover_agrees_with_the_equation_solved_for_it(counting):
     assert at == pytest.approx(q, abs=2e-3)  # straight lines between whole numbers of qubits
 
 
-def test_printed_p_qpu_in_e_gpu_would_not_give_the_published_46():
-    assert crossover_qubits(HEAD, replace(PAPER, gpu_power_w=300.0)) == 48
+@pytest.mark.parametrize(("counting", "crossover"), [("between", 48), ("after_each", 48), ("every", 47)])
+def test_printed_p_qpu_in_e_gpu_would_not_give_the_published_46(counting, crossover):
+    assert crossover_qubits(HEAD, replace(PAPER, gpu_power_w=300.0), counting) == crossover
 
 
 def test_exchanged_gate_times_give_46_too():
@@ -113,15 +109,6 @@ def test_follow_up_is_linear_for_the_qpu_and_meets_at_34():
     assert curve.points[24].qpu == curve.points[24].gpu == 1.0
     assert "kJ" not in curve.unit
     assert "No watts" in curve.source
-
-
-def test_calibration_gives_its_gate_times():
-    calibration = Calibration("qpu.forte-1", "2026-01-01", 36, one_qubit_s=110e-6, two_qubit_s=900e-6)
-    constants = with_calibration(PAPER, calibration)
-    assert (constants.one_qubit_gate_s, constants.two_qubit_gate_s) == (110e-6, 900e-6)
-    assert constants.qpu_power_w == 300.0
-    with pytest.raises(UserError, match=r"None s \(2Q\); both are needed"):
-        with_calibration(PAPER, SimpleNamespace(one_qubit_s=1e-4, two_qubit_s=None))
 
 
 def test_refusals():

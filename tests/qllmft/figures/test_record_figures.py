@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.paper import read_finished_runs
+from qllmft.experiments.records import read_finished_runs
 from qllmft.paper.figures.accuracy import QUBITS, draw_accuracy
 from qllmft.paper.figures.catalogue import Request, make_figure
 from qllmft.paper.figures.depth import depth_experiments
@@ -90,7 +90,7 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
     from typer.testing import CliRunner
 
     from qllmft.cli.main import app
-    from qllmft.paper import Experiment
+    from qllmft.paper.results import Experiment
 
     made_run("single-14q", train__epochs=7)
     with pytest.raises(UserError) as caught:

@@ -9,14 +9,6 @@ from small_bodies import BAD, DIMENSION, GOOD, THINGS
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
 
 
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory) -> Path:
     """The folder of a sentence-transformers model: BERT of one layer and 8 dimensions, random weights, dropout 0.1."""

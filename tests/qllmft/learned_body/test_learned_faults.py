@@ -5,7 +5,7 @@ from small_bodies import run_config, write_corpus
 
 from qllmft.config import BodyConfig, ContrastiveConfig, RunConfig, parse_config
 from qllmft.errors import UserError
-from qllmft.run import experiment, learned_body, run_experiment
+from qllmft.run import bodies, run_experiment, setup
 from qllmft_backends import Backend
 from qllmft_backends.protocol import Capabilities
 
@@ -84,8 +84,8 @@ def corpus(tmp_path):
 
 @pytest.mark.parametrize("capabilities", [{"remote": True}, {"remote": True, "paid": True}, {"paid": True}])
 def test_a_body_is_not_trained_through_circuits_that_are_sent_away(corpus, tmp_path, monkeypatch, capabilities):
-    monkeypatch.setattr(experiment, "create", lambda *_: Sending(**capabilities))
-    monkeypatch.setattr(learned_body, "Body", None)  # nothing may be loaded
+    monkeypatch.setattr(setup, "create", lambda *_: Sending(**capabilities))
+    monkeypatch.setattr(bodies, "Body", None)  # nothing may be loaded
     config = run_config(corpus, tmp_path, body__trainable=True)
     with pytest.raises(UserError) as caught:
         run_experiment(config, tmp_path / "run")

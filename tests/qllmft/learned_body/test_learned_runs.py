@@ -205,9 +205,9 @@ def test_a_finished_contrastive_step_is_not_made_again(corpus, tiny_bert, tmp_pa
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         outcome_of(corpus, tiny_bert, out, "contrastive", Stop())
-    from qllmft.run import learned_body
+    from qllmft.run import contrastive
 
-    monkeypatch.setattr(learned_body, "fit_contrastive", None)
+    monkeypatch.setattr(contrastive, "fit_contrastive", None)
     assert outcome_of(corpus, tiny_bert, out, "contrastive").record is not None
 
 

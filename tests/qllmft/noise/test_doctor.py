@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from qllmft.cli import doctor
 from qllmft.cli.main import main
 from qllmft_backends import MissingExtraError, create, noise_check
 from qllmft_backends.noise_check import check_noise
@@ -89,12 +88,6 @@ def test_what_is_not_installed_is_not_checked(checks, monkeypatch, capsys):
     assert capsys.readouterr().out.count("not checked") == 5
     assert ended(["doctor", "--noise", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[3]["got"] is None
-
-
-def test_it_asks_what_to_examine(capsys):
-    assert ended(["doctor"]) == 2
-    assert "qllmft doctor --noise" in capsys.readouterr().err
-    assert doctor.doctor.__doc__
 
 
 def test_a_value_between_noise_and_none_proves_nothing(checks):

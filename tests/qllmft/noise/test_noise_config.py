@@ -9,7 +9,7 @@ from qllmft.cli.main import main
 from qllmft.config import NoiseConfig, RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.presets import load_preset
-from qllmft.run import RunFolder, experiment, run_experiment
+from qllmft.run import RunFolder, run_experiment, vectors
 from qllmft_backends import create
 from qllmft_backends.noise import PRESETS, GateNoise
 
@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_named(tree, message):
 
 @pytest.fixture
 def arguments(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment, "embed", embed_by_hash)
+    monkeypatch.setattr(vectors, "embed", embed_by_hash)
     settings = ("data.n_per_label=20", "model.n_qubits=3", "model.encoder_layers=2", "model.reuploads=2")
     texts = write_corpus(tmp_path / "texts.tsv")
     return [

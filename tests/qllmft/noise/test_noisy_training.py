@@ -13,14 +13,6 @@ from qllmft.training import Checkpoint, evaluate, exact_accuracy, fit, loop
 TRAIN, VALIDATION = examples(24), examples(15, seed=1)
 
 
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def trained(noise, file=None, stop_at=None, seed=SEED):
     """Selection, weights and metrics (without seconds)."""
     head, metrics = model(noise), []

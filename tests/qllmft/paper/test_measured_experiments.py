@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from qllmft.paper import Experiment, measure, read_finished_runs
+from qllmft.experiments.records import read_finished_runs
+from qllmft.paper.results import Experiment, measure
 from qllmft.statistics import MeanInterval
 
 

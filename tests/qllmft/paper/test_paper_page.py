@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from qllmft.cli.main import main
-from qllmft.paper import published, read_finished_runs
+from qllmft.experiments.records import read_finished_runs
 from qllmft.paper.page import render_page
+from qllmft.published import published
 
 DOCS = Path(__file__).parents[3] / "docs"
 

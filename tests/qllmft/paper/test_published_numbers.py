@@ -2,9 +2,9 @@
 
 import pytest
 
-from qllmft.paper import published
-from qllmft.paper.counts import preset_parameters
+from qllmft.paper.results.counts import preset_parameters
 from qllmft.presets import load_preset, preset_names
+from qllmft.published import published
 
 PAPER = published()
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.paper import Curve, read_finished_runs, write_finished_runs
+from qllmft.experiments.records import Curve, read_finished_runs, write_finished_runs
 from qllmft.paper.summary import of_the_paper
 
 

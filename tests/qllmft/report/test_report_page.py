@@ -14,7 +14,7 @@ from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.presets import load_preset, preset_names
 from qllmft.report import render_report, write_report
-from qllmft.report.settings import describe_settings
+from qllmft.report.nearest_preset import describe_settings
 from qllmft.run import RunFolder
 from qllmft.run.predictions import TestPredictions
 from qllmft.settings import parse_settings

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-import qllmft.run.experiment as experiment
 from qllmft.cli.main import main
 from qllmft.embed import Embeddings
 from qllmft.rivals import TrainedHead
-from qllmft.run import RunFolder
+from qllmft.run import RunFolder, vectors
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def small_texts(tmp_path, monkeypatch):
         vectors[:, 0] += [2.0 if "good" in text else -2.0 for text in texts]
         return Embeddings(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), "tiny", 0)
 
-    monkeypatch.setattr(experiment, "embed", embed)
+    monkeypatch.setattr(vectors, "embed", embed)
     return file
 
 

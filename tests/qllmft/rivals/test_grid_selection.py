@@ -44,10 +44,10 @@ def rival(*thresholds: float) -> GridRival:
 
 @pytest.mark.parametrize("order", [(0.3, 0.5, 0.7), (0.7, 0.5, 0.3), (0.5, 0.7, 0.3)])
 def test_validation_chooses_and_neither_training_nor_test(order):
-    contender = rival(*order)
-    contender.fit(TRAIN, VALIDATION)
-    assert contender.settings == {"at": 0.3}
-    predicted = contender.predict(TEST.x.numpy())
+    chosen = rival(*order)
+    chosen.fit(TRAIN, VALIDATION)
+    assert chosen.settings == {"at": 0.3}
+    predicted = chosen.predict(TEST.x.numpy())
     assert predicted.tolist() == [1, 1, 1, 1]  # half of them wrong, where 0.7 had them all
     assert predicted.dtype == np.int64
     assert Threshold(0.7).score(TEST.x.numpy(), TEST.y.numpy()) == 1.0
@@ -56,17 +56,17 @@ def test_validation_chooses_and_neither_training_nor_test(order):
 
 @pytest.mark.parametrize(("order", "winner"), [((0.5, 0.31, 0.3, 0.29), 0.31), ((0.29, 0.3, 0.31), 0.29)])
 def test_the_first_of_equals_wins(order, winner):
-    contender = rival(*order)
-    contender.fit(TRAIN, VALIDATION)
-    assert contender.settings == {"at": winner}
+    chosen = rival(*order)
+    chosen.fit(TRAIN, VALIDATION)
+    assert chosen.settings == {"at": winner}
 
 
 def test_a_setting_with_nothing_right_is_still_one():
     nothing_right = examples([(0.9, 0), (0.1, 1)])
-    contender = rival(0.5)
-    contender.fit(TRAIN, nothing_right)
-    assert contender.settings == {"at": 0.5}
-    assert contender.n_parameters == len(TRAIN)  # fitted on training alone
+    chosen = rival(0.5)
+    chosen.fit(TRAIN, nothing_right)
+    assert chosen.settings == {"at": 0.5}
+    assert chosen.n_parameters == len(TRAIN)  # fitted on training alone
 
 
 def test_before_fit_nothing_is_chosen():
@@ -97,11 +97,11 @@ def test_scikit_learn_itself_chooses_the_same(kind, k):
         validation = blobs(60, 8, k, seed)
         scores = [(e.predict(validation.x.numpy()) == validation.y.numpy()).mean() for e in estimators]
         best = estimators[int(np.argmax(scores))]
-        contender = make("small")
-        contender.fit(train, validation)
-        assert contender.name == kind
-        assert contender.settings["C"] == best.C
-        np.testing.assert_array_equal(contender.predict(validation.x.numpy()), best.predict(validation.x.numpy()))
+        chosen = make("small")
+        chosen.fit(train, validation)
+        assert chosen.name == kind
+        assert chosen.settings["C"] == best.C
+        np.testing.assert_array_equal(chosen.predict(validation.x.numpy()), best.predict(validation.x.numpy()))
         winners.add(best.C)
     assert len(winners) > 1
 
@@ -110,22 +110,22 @@ def test_scikit_learn_itself_chooses_the_same(kind, k):
 def test_parameters_of_an_svc_are_its_support_vectors(k):
     """Footnote 2 of the paper. Where every point is noise, all of them are support vectors; else those that count."""
     train = blobs(45, 8, k, seed=1)
-    contender = support_vectors("small")
-    contender.fit(train, train)
-    settings = {name: contender.settings[name] for name in ("C", "gamma")}
+    chosen = support_vectors("small")
+    chosen.fit(train, train)
+    settings = {name: chosen.settings[name] for name in ("C", "gamma")}
     by_hand = SVC(kernel="rbf", **settings).fit(train.x.numpy(), train.y.numpy())
     multipliers = by_hand.dual_coef_  # (k - 1, support vectors)
-    assert contender.n_parameters == int((np.abs(multipliers).sum(axis=0) > 0).sum()) == by_hand.n_support_.sum()
+    assert chosen.n_parameters == int((np.abs(multipliers).sum(axis=0) > 0).sum()) == by_hand.n_support_.sum()
     noise = Examples.from_arrays(np.eye(20, dtype=np.float32), np.arange(20) % k)
-    contender.fit(noise, noise)
-    assert contender.n_parameters == 20
+    chosen.fit(noise, noise)
+    assert chosen.n_parameters == 20
 
 
 @pytest.mark.parametrize(("k", "expected"), [(2, 8 + 1), (3, 3 * (8 + 1)), (4, 4 * (8 + 1))])
 def test_parameters_of_logistic_regression_are_weights_and_biases(k, expected):
-    contender = logistic_regression("small")
-    contender.fit(blobs(40, 8, k, seed=1), blobs(40, 8, k, seed=2))
-    assert contender.n_parameters == expected
+    chosen = logistic_regression("small")
+    chosen.fit(blobs(40, 8, k, seed=1), blobs(40, 8, k, seed=2))
+    assert chosen.n_parameters == expected
 
 
 def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
@@ -134,28 +134,28 @@ def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
     scaled = Examples(hard.x * torch.logspace(-2, 2, 30), hard.y)
     with pytest.warns(ConvergenceWarning):
         LogisticRegression(C=9.9, max_iter=50).fit(scaled.x.numpy(), scaled.y.numpy())
-    contender = logistic_regression("paper")
-    ends = [s for s in contender._grid if s["C"] in (0.3, 9.9, None)]  # 1,164 fits would take a minute
+    chosen = logistic_regression("paper")
+    ends = [s for s in chosen._grid if s["C"] in (0.3, 9.9, None)]  # 1,164 fits would take a minute
     assert len(ends) == 18
     for settings in ends:
-        contender._grid = [settings]
-        contender.fit(scaled, scaled)
-        assert contender.settings == settings
-        strength = contender._best.C
+        chosen._grid = [settings]
+        chosen.fit(scaled, scaled)
+        assert chosen.settings == settings
+        strength = chosen._best.C
         assert strength == (float("inf") if settings["C"] is None else settings["C"])
 
 
 def test_the_most_parameters_may_be_asked_for_first_and_validation_decides_among_equals():
     sizes = {0.3: 2, 0.95: 5, 0.5: 5}  # 0.3 is the best on validation, 0.5 is next
     grid = ({"at": at} for at in sizes)
-    contender = GridRival("threshold", Threshold, grid, lambda fitted: sizes[fitted.at], most=True)
-    contender.fit(TRAIN, VALIDATION)
-    assert contender.settings == {"at": 0.5}
-    assert contender.n_parameters == 5
+    chosen = GridRival("threshold", Threshold, grid, lambda fitted: sizes[fitted.at], most=True)
+    chosen.fit(TRAIN, VALIDATION)
+    assert chosen.settings == {"at": 0.5}
+    assert chosen.n_parameters == 5
 
 
 def test_the_full_svc_has_every_training_text_as_a_support_vector():
-    contender = support_vectors("paper", most=True)
-    contender.fit(TEST, VALIDATION)  # as many of either label
-    assert contender.n_parameters == len(TEST.y)
-    assert contender.name != support_vectors("paper").name
+    chosen = support_vectors("paper", most=True)
+    chosen.fit(TEST, VALIDATION)  # as many of either label
+    assert chosen.n_parameters == len(TEST.y)
+    assert chosen.name != support_vectors("paper").name

@@ -1,4 +1,4 @@
-"""Heads that the training loop trains, as contenders; and the perceptron of comparable size."""
+"""Heads that the training loop trains, as rivals of each other; and the perceptron of comparable size."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
-from qllmft.rivals import Contender, TrainedHead, logistic_regression, perceptron_rival, support_vectors
+from qllmft.rivals import Head, TrainedHead, logistic_regression, perceptron_rival, support_vectors
 from qllmft.training import Checkpoint, Examples, fit
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05)
@@ -22,7 +22,7 @@ def quantum() -> torch.nn.Module:
     return build_classifier(ModelConfig(n_qubits=3, encoder_layers=2, reuploads=2), 6, 2)
 
 
-CONTENDERS = {
+HEADS = {
     "quantum": lambda: TrainedHead("quantum head", quantum(), CONFIG, 0),
     "logistic regression": lambda: logistic_regression("small"),
     "SVC": lambda: support_vectors("small"),
@@ -30,18 +30,18 @@ CONTENDERS = {
 }
 
 
-@pytest.mark.parametrize("kind", CONTENDERS)
-def test_every_contender_speaks_the_same_way(kind):
-    contender: Contender = CONTENDERS[kind]()
-    assert contender.settings == {}
-    contender.fit(examples(), examples(12, 1))
-    predicted = contender.predict(examples(7, 2).x.numpy())
+@pytest.mark.parametrize("kind", HEADS)
+def test_every_head_speaks_the_same_way(kind):
+    head: Head = HEADS[kind]()
+    assert head.settings == {}
+    head.fit(examples(), examples(12, 1))
+    predicted = head.predict(examples(7, 2).x.numpy())
     assert predicted.shape == (7,)
     assert predicted.dtype == np.int64
     assert set(predicted.tolist()) <= {0, 1}
-    assert contender.n_parameters > 0
-    assert contender.settings
-    assert contender.name
+    assert head.n_parameters > 0
+    assert head.settings
+    assert head.name
 
 
 def test_a_trained_head_is_a_fit_and_an_argmax(tmp_path):

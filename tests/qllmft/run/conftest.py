@@ -1,30 +1,20 @@
-"""Every run of these tests: a body that loads nothing, one thread for torch, whose threads would only wait."""
+"""Every run of these tests: a body that loads nothing."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from tiny_runs import HashBody, write_corpus
 
-from qllmft.run import experiment
+from qllmft.run import vectors
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
 def body(monkeypatch) -> HashBody:
     """In the place of `embed`; whatever would load a real body fails."""
     stub = HashBody()
-    monkeypatch.setattr(experiment, "embed", stub)
+    monkeypatch.setattr(vectors, "embed", stub)
     return stub
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from tiny_runs import HashBody, config
 
-from qllmft.run import Reporter, experiment, run_experiment
+from qllmft.run import Reporter, run_experiment, vectors
 from qllmft.training import loop
 
 
@@ -29,5 +29,5 @@ class StandStill(Reporter):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
-    experiment.embed = HashBody()
+    vectors.embed = HashBody()
     run_experiment(config(Path(sys.argv[1])), Path(sys.argv[2]), StandStill())

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_runs import LABELS, HashBody, config, vector, write_corpus
+from tiny_runs import LABELS, config, vector, write_corpus
 
 from qllmft.config import DataConfig
 from qllmft.errors import UserError
@@ -14,16 +14,10 @@ from qllmft.run.evaluation import Evaluation, evaluate_run
 from qllmft.training import logits_of
 
 
-@pytest.fixture(autouse=True)
-def evaluation_body(monkeypatch) -> HashBody:
-    stub = HashBody()
-    monkeypatch.setattr(evaluation, "embed", stub)
-    return stub
-
-
 @pytest.fixture
-def run(corpus, out) -> Path:
+def run(corpus, out, body) -> Path:
     run_experiment(config(corpus, rivals__names=["svc"]), out)
+    body.calls.clear()
     return out
 
 
@@ -48,12 +42,12 @@ def test_the_runs_own_test_set_gives_the_records_figure_again(run):
     assert found.source.endswith("corpus.tsv (the run's test set)")
 
 
-def test_texts_that_changed_since_have_no_test_set(run, corpus, evaluation_body):
+def test_texts_that_changed_since_have_no_test_set(run, corpus, body):
     """Another split of other texts would put what was learned from among what is tested on."""
     write_corpus(corpus, per_label=36)
     with pytest.raises(UserError, match=f"{corpus} has changed since the run, .* Give the texts to evaluate on with"):
         evaluate_run(run)
-    assert evaluation_body.calls == []
+    assert body.calls == []
     assert evaluate_run(run, DataConfig(source=str(corpus))).accuracy.total == 72
 
 
@@ -97,15 +91,15 @@ def test_a_split_that_is_not_there_is_refused(run, corpus):
         evaluate_run(run, DataConfig(source=str(corpus)), "test")
 
 
-def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, evaluation_body):
+def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, body):
     other = write_corpus(tmp_path / "other.tsv", labels=("good", "ugly"))
     with pytest.raises(UserError, match=r"has the labels good, ugly; the model knows bad, good. Evaluate on texts"):
         evaluate_run(run, DataConfig(source=str(other)))
-    assert evaluation_body.calls == []
+    assert body.calls == []
 
 
-def test_another_body_is_refused(run, evaluation_body):
-    evaluation_body.identity = "another"
+def test_another_body_is_refused(run, body):
+    body.identity = "another"
     with pytest.raises(UserError, match="is not the one that this model was trained on"):
         evaluate_run(run)
 

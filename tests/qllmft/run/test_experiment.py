@@ -1,7 +1,9 @@
 """The whole job on a corpus of seconds: what is recorded, in what order, and how often the test set is read."""
 
+import errno
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.rivals import GridRival, TrainedHead
-from qllmft.run import Reporter, load_model, run_experiment, versions
+from qllmft.run import Reporter, load_model, run_experiment, vectors, versions
 from qllmft.statistics import Accuracy
 from qllmft.training import logits_of
 from qllmft_backends import UnknownBackendError
@@ -44,7 +46,7 @@ class Notes(Reporter):
 
 @pytest.fixture
 def predictions(monkeypatch) -> list[tuple[str, int]]:
-    """(event, number of examples) of every contender's fit and predict, in their order."""
+    """(event, number of examples) of every head's fit and predict, in their order."""
     events: list[tuple[str, int]] = []
     for kind in (TrainedHead, GridRival):
         for name in ("fit", "predict"):
@@ -241,6 +243,11 @@ def test_texts_that_changed_since_make_it_another_run(corpus, out):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
+        (
+            {"rivals__names": ["svc", "knn"], "data__source": "/no/such.tsv"},
+            UserError,
+            "rivals.names has 'knn'; expected",
+        ),
         ({"backend__name": "adjoin"}, UnknownBackendError, "there is no backend 'adjoin'"),
         ({"data__n_per_label": 400}, UserError, "400 texts a label are to be drawn, but only 35"),
         ({"data__source": "/no/such.tsv"}, UserError, "there is no file or folder /no/such.tsv"),
@@ -252,6 +259,42 @@ def test_bad_input_stops_before_any_work(corpus, out, body, changes, error, mess
         run_experiment(config(corpus, **changes), out)
     assert body.calls == []
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("split", "size"), [("train", 34), ("validation", 6), ("test", TEST_SIZE)])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_an_embedding_that_is_no_number_is_named_by_its_text(corpus, out, body, monkeypatch, split, size, value):
+    spoilt = getattr(splits_of(corpus), split).texts[4]
+
+    def embed(texts, *arguments, **options):
+        found = body(texts, *arguments, **options)
+        found.vectors[texts.index(spoilt), 2] = value
+        return found
+
+    monkeypatch.setattr(vectors, "embed", embed)
+    kind = {"train": "training"}.get(split, split)
+    message = f"the embedding of {kind} text 5 of {size} by the body 'hash' holds {value}, expected finite numbers. Del"
+    with pytest.raises(UserError, match=message):
+        run_experiment(config(corpus), out)
+    assert not out.exists()
+
+
+def test_a_finished_run_on_a_disk_that_cannot_be_written_is_read(corpus, out, monkeypatch):
+    first = run_experiment(config(corpus, rivals__names=[]), out)
+
+    def refused(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("mkdir", "touch", "replace", "unlink"):
+        monkeypatch.setattr(Path, name, refused)
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda self, mode="r", *rest, **o: (
+        opened(self, mode, *rest, **o) if set(mode) <= set("rb") else refused()
+    ))  # fmt: skip
+    second = run_experiment(config(corpus, rivals__names=[]), out)
+    assert second.record == first.record
+    with pytest.raises((OSError, UserError), match="Read-only"):
+        run_experiment(config(corpus, rivals__names=[], seed=9), out.with_name("other"))
 
 
 def test_an_encoder_too_small_for_the_body_leaves_no_folder(corpus, out):

@@ -12,17 +12,17 @@ from qllmft.data import Table
 from qllmft.embed import BodyLocation
 from qllmft.run import Predictor, evaluation, predictor, run_experiment
 from qllmft.run.evaluation import Subset, evaluate_run
-from qllmft.run.measurement import Agreement, Answers, compare
+from qllmft.run.measurement import Agreement, Measurement, compare
 from qllmft_backends import create
 
 TEXTS = [f"{label} new text {i}" for i in range(6) for label in LABELS]
 
 
-def answers(probabilities, values, decided=None) -> Answers:
+def answers(probabilities, values, decided=None) -> Measurement:
     """Answers made by hand; what `compare` does not read is not a number."""
     p, z = np.array(probabilities, float), np.array(values, float)
     nothing = np.full_like(p, np.nan)
-    return Answers(p, nothing, np.array(decided or [1] * len(p), bool), z, np.full_like(z, np.nan))
+    return Measurement(p, nothing, np.array(decided or [1] * len(p), bool), z, np.full_like(z, np.nan))
 
 
 def test_the_report_by_hand():
@@ -72,12 +72,10 @@ class LoadedHashBody:
 
 
 @pytest.fixture
-def stub(monkeypatch) -> HashBody:
+def stub(monkeypatch, body) -> HashBody:
     """Every body is a hash; keeps what `evaluate_run` embeds."""
     monkeypatch.setattr(predictor, "Body", LoadedHashBody)
     monkeypatch.setattr(predictor, "body_identity", lambda _, location: location.identity)
-    body = HashBody()
-    monkeypatch.setattr(evaluation, "embed", body)
     return body
 
 
@@ -85,6 +83,7 @@ def stub(monkeypatch) -> HashBody:
 def run(corpus, out, stub) -> Path:
     """A trained run of three qubits."""
     run_experiment(config(corpus, rivals__names=[]), out)
+    stub.calls.clear()
     return out
 
 
@@ -127,7 +126,7 @@ def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one():
     model = Predictor(SimpleNamespace(label_names=("a", "b", "c")))
     p, errors = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]])
     z = np.zeros((2, 3))
-    found = list(model.measured_predictions(["one", "two"], Answers(p, errors, np.array([False, True]), z, z)))
+    found = list(model.measured_predictions(["one", "two"], Measurement(p, errors, np.array([False, True]), z, z)))
     assert [(f.text, f.label, f.standard_error, f.decided) for f in found] == [
         ("one", "b", 0.02, False),
         ("two", "c", 0.06, True),

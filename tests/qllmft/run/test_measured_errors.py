@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from qiskit.quantum_info import Statevector
+from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qllmft.config import ModelConfig
 from qllmft.heads import Classifier, build_classifier
@@ -169,6 +169,31 @@ def test_errors_and_decisions_are_those_of_the_shots_one_by_one(structure, weigh
         ahead = [pairs[top, b].mean() > 1.959964 * error[top, b] for b in range(k) if b != top]
         assert answers.decided[n] == all(ahead), n
     assert 0 < answers.decided.sum() < len(p), "both kinds are among them"
+
+
+def test_a_head_that_reads_products_of_z_is_measured_by_its_own_observables():
+    """Z₀Z₁, Z₁Z₂Z₃ and Z₃: values, errors and decisions are those of the shots one by one."""
+    model = classifier([[0.9, -0.4, 0.3, 0.0], [-0.5, 0.7, 0.2, 0.0], [0.1, 0.2, -0.8, 0.0]])
+    read = [[0, 1], [1, 2, 3], [3]]
+    model.head.observables = [SparsePauliOp.from_sparse_list([("Z" * len(q), q, 1.0)], Q) for q in read]
+    with torch.no_grad():
+        model.final.weight = torch.nn.Parameter(model.final.weight[:, :3])
+    request = request_for(model, spread=1.3, samples=30)
+    backend = Shots(150)
+    found = measure(model, request, backend)
+    products = np.stack([SIGNS[:, q].prod(axis=1) for q in read], axis=1)  # (2^Q, 3)
+    z = products[backend.outcomes]  # (N, S, 3)
+    np.testing.assert_allclose(found.values, z.mean(axis=1), atol=1e-12)
+    exact = measure(model, request, create("adjoint", {"dtype": "float64"}))
+    np.testing.assert_allclose(exact.values, distributions(request) @ products, atol=1e-9)
+    assert np.abs(exact.values - distributions(request) @ SIGNS[:, :3]).max() > 0.3, "not those of single qubits"
+    logits = logits_by_hand(model, request.latent[:, None, :], z)
+    p = softmax(logits.mean(axis=1))
+    np.testing.assert_allclose(found.probabilities, p, atol=1e-6)
+    for a in range(3):
+        error = [(logits[:, :, a] - logits[:, :, b]).std(axis=1, ddof=1) / np.sqrt(150) for b in range(3)]
+        expected = p[:, a] * sum(p[:, b] * error[b] for b in range(3))
+        np.testing.assert_allclose(found.standard_errors[:, a], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["two labels", "a third label, far behind"])

@@ -8,7 +8,7 @@ from qiskit.quantum_info import Statevector
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
-from qllmft.run.measurement import Answers, HeadRequest, head_request, measure, shots_of
+from qllmft.run.measurement import HeadRequest, Measurement, head_request, measure, shots_of
 from qllmft.training import logits_of
 from qllmft_backends import create
 
@@ -62,7 +62,7 @@ def z_values(model: Classifier, named: list[dict[str, float]]) -> np.ndarray:
     return np.array([[s.probabilities([q]) @ (1, -1) for q in qubits] for s in states])
 
 
-def asked(model: Classifier, name: str = "adjoint", options: object = None) -> tuple[HeadRequest, Answers]:
+def asked(model: Classifier, name: str = "adjoint", options: object = None) -> tuple[HeadRequest, Measurement]:
     request = head_request(model, VECTORS)
     return request, measure(model, request, backend_named(name, options or {"dtype": "float64"}))
 

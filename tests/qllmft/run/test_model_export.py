@@ -151,6 +151,17 @@ def test_the_qubits_that_are_read_are_measured_into_their_bits(model_of, form):
     np.testing.assert_allclose(z_values(read_back(folder, form, text=TEXT, measure=True), 4), values, atol=1e-6)
 
 
+def test_the_qubits_measured_are_those_that_the_heads_observables_read(model_of, monkeypatch):
+    from qllmft.heads import quantum
+
+    observables = [SparsePauliOp.from_sparse_list([("ZZ", pair, 1.0)], 4) for pair in ([0, 3], [1, 3], [0, 1], [0, 3])]
+    monkeypatch.setattr(quantum, "readout_observables", lambda *_: observables)
+    circuit = read_back(model_of(n_qubits=4), "qasm3", text=TEXT, measure=True)
+    pairs = [i for i in circuit.data if i.operation.name == "measure"]
+    found = [(circuit.find_bit(i.qubits[0]).index, circuit.find_bit(i.clbits[0]).index) for i in pairs]
+    assert found == [(0, 0), (1, 1), (3, 2)]
+
+
 def test_counts_of_a_simulator_agree_with_the_model(trained_run):
     """A route through measurements: the most that 40,000 shots may miss by is 5 standard errors."""
     from qiskit.primitives import StatevectorSampler

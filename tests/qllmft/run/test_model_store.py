@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
@@ -135,6 +135,17 @@ def test_damaged_weights_are_refused(folder, keep):
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(UserError, match=f"the model in {folder} cannot be read: "):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(folder, value):
+    weights = load_file(folder / "model.safetensors")
+    weights["final.weight"][1, 2] = value
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(
+        UserError, match=rf"{folder}: its weights hold NaN or infinity \(final.weight\). Train it again"
+    ):
         load_model(folder)
 
 

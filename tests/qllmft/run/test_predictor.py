@@ -83,6 +83,18 @@ def test_an_empty_text_is_refused_before_the_body_is_loaded(trained, empty):
     assert LoadedHashBody.loaded == 0
 
 
+def test_what_is_no_number_is_named(trained, monkeypatch):
+    x = np.stack([vector(text) for text in TEXTS])
+    x[3, 0] = np.nan
+    with pytest.raises(UserError, match=r"the logits of text 4 of 10 are \[nan, nan\], expected finite numbers"):
+        trained.probabilities(x)
+    with pytest.raises(UserError, match=r"the logits of text 4 of 10 are \[nan, nan\]"):
+        trained.measure(x)
+    monkeypatch.setattr(LoadedHashBody, "encode", lambda self, texts: x[: len(texts)])
+    with pytest.raises(UserError, match="the embedding of text 4 of 4 by the body 'hash' holds nan, expected finite"):
+        trained.predict(TEXTS)
+
+
 def test_another_body_is_refused(trained, monkeypatch):
     monkeypatch.setattr(predictor, "body_identity", lambda *_: "some other body")
     message = (

@@ -11,8 +11,10 @@ from tiny_studies import PAPER, record, row
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
 from qllmft.experiments.compare import PaperResult
+from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
 from qllmft.report import write_study_report
-from qllmft.report.study_figures import curves_svg, dots_svg
+from qllmft.report.curves import curves_svg
+from qllmft.report.study_figures import accuracies_svg
 from qllmft.report.study_table import published, published_note, selection_note
 from qllmft.run.record import BodyRecord
 
@@ -72,8 +74,8 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     assert "not to be held" not in published_note(same)
     nothing = record(row("A", "subject", (0.7, 0.72)), row("B", "rival", (0.7, 0.75)))
     assert published_note(nothing) == ""
-    assert "paper" not in dots_svg(nothing)
-    assert "paper" in dots_svg(other)
+    assert "paper" not in accuracies_svg(nothing)
+    assert "paper" in accuracies_svg(other)
 
 
 def test_the_rule_of_selection_is_said():
@@ -89,7 +91,7 @@ def test_markers_stand_where_the_numbers_are():
         row("A", "subject", (0.70, 0.72), published=PaperResult(81.0, 1, "II")),
         row("B", "rival", (0.60, 0.62), published=PaperResult(91.0, 1, "II")),
     ]
-    svg = dots_svg(record(*rows))
+    svg = accuracies_svg(record(*rows))
     places = [float(x) for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*stroke: #c2410c', svg)]
     assert len(places) >= 2
     ours = [float(x) for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*fill: #0b5fa5', svg)]
@@ -99,3 +101,33 @@ def test_markers_stand_where_the_numbers_are():
 
 def test_a_curve_of_one_epoch_has_a_marker():
     assert "<use" in curves_svg("one", "nats", {"a": [0.7]})
+
+
+def noise_study(*, test=(0.70, 0.72), **changes):
+    """Rows of figure 11 at 10 qubits, with other heads than the presets': 17 parameters."""
+    rows = [row(p, "subject", test, parameters=17) for p in ("single-10q", "noise-low-10q", "noise-high-10q")]
+    return record(*(replace(each, preset=each.label) for each in rows), **changes)
+
+
+def test_figure_11_of_a_study_with_settings_of_its_own():
+    """Its rows are taken by their presets' names, whatever else they were given."""
+    data = noise_figure(noise_study(settings={"train.lr": 0.05, "model.reuploads": 2}))
+    assert data.parameters == {10: 17}
+    (points,) = zip(*(curve.points for curve in data.curves), strict=True)
+    assert [(p.qubits, p.accuracy.mean, p.lr) for p in points] == [(10, pytest.approx(0.71), 0.05)] * 3
+    drawing = draw_accuracy(data)
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == [curve.label for curve in data.curves]
+    assert "texts.tsv, body minilm (8-d), 3 epochs; 2 seeds, bars: 95 % interval" in " ".join(
+        drawing.get_supxlabel().split()
+    )
+
+
+def test_an_interval_of_a_hundred_points_does_not_set_the_scale():
+    """Two seeds 16 points apart: 79 ± 103 by Student's t, which runs out of the axes, and the note says so."""
+    narrow, wide = (draw_accuracy(noise_figure(noise_study(test=test))) for test in ((0.78, 0.80), (0.709, 0.871)))
+    assert "runs out" not in narrow.get_supxlabel()
+    assert "wider than shown where it runs out of the axes" in " ".join(wide.get_supxlabel().split())
+    low, high = wide.axes[0].get_ylim()
+    assert 55 < low < 59
+    assert 99 < high < 103
+    assert wide.axes[0].containers[0].lines[2][0].get_segments()[0][1][1] > 150, "the bar itself is whole"

@@ -11,7 +11,7 @@ from qllmft.config import RunConfig
 from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter
 from qllmft.experiments.search.worker import do_trial_run
 from qllmft.presets import load_preset
-from qllmft.run import RunFolder, experiment, load_model, run_experiment
+from qllmft.run import RunFolder, load_model, run_experiment, vectors
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def config(texts, tiny_body) -> RunConfig:
 def embedded(monkeypatch):
     """How many texts each call of `embed` was given."""
     calls = []
-    original = experiment.embed
+    original = vectors.embed
 
     def counted(texts, *arguments, **options):
         calls.append(len(texts))
         return original(texts, *arguments, **options)
 
-    monkeypatch.setattr(experiment, "embed", counted)
+    monkeypatch.setattr(vectors, "embed", counted)
     return calls
 
 
@@ -83,7 +83,7 @@ def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monk
         raise AssertionError("an epoch was trained")
 
     with monkeypatch.context() as patch:
-        patch.setattr("qllmft.training.loop._train_epoch", forbidden)
+        patch.setattr("qllmft.training.loop.Training.epoch", forbidden)
         winner = run_whole(config, tmp_path / "a").record.head
     assert winner.tested.total == 40
     assert (winner.validation, winner.seconds) == (first.validation, first.seconds)

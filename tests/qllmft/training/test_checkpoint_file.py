@@ -64,6 +64,13 @@ def test_it_holds_the_model_the_best_and_adams_moments(file):
     assert moved == sum(p.numel() for p in head.parameters())
 
 
+def test_a_file_without_the_best_weights_is_refused(file):
+    tensors = {name: tensor for name, tensor in load_file(file).items() if not name.startswith("best/")}
+    save_file(tensors, file, metadata(file))
+    with pytest.raises(UserError, match=r"cannot be continued: it does not hold the weights of the best epoch\."):
+        loaded(file)
+
+
 def test_moments_of_other_parameters_are_refused(file):
     head = model()
     with pytest.raises(UserError, match="its moments belong to parameters of other shapes"):

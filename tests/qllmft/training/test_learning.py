@@ -107,6 +107,14 @@ def test_weight_decay_keeps_weights_small(structure):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_validation_loss_that_is_no_number_ends_training(value):
+    broken = examples(6)
+    broken.x[2, 1] = value
+    with pytest.raises(UserError, match=r"epoch 1: the validation loss is nan, expected a finite .* Lower train\.lr"):
+        fit(Recorder(), examples(12), broken, TrainConfig(epochs=2, lr=0.05), 0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_ends_training(value, tmp_path):
     """The state before stays; the weights that the broken step made are not saved."""
     train = examples(16)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_training import SETTINGS, STRUCTURES, before_every_batch, examples, model, same_bits
 
-from qllmft.training import Checkpoint, EpochMetrics, Selection, fit, loop
+from qllmft.training import Checkpoint, EpochMetrics, Selection, evaluate, fit, loop
 
 TRAIN, VALIDATION, SEED = examples(21), examples(9, seed=1), 5
 EPOCHS = SETTINGS.epochs
@@ -88,7 +88,7 @@ def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, stop_at, select):
     # the weights are those with which that epoch was validated
     head = model(structure, seed=3)
     head.load_state_dict(weights)
-    assert loop.evaluate(head, VALIDATION) == (best.validation_loss, best.validation_accuracy)
+    assert evaluate(head, VALIDATION) == (best.validation_loss, best.validation_accuracy)
 
 
 def test_ctrl_c_in_the_middle_of_an_epoch_drops_that_epoch(structure, file, monkeypatch):

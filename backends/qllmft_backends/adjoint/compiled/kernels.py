@@ -3,9 +3,6 @@
 Layout. A chunk holds the states of L samples; amplitude i of sample l is ``s[i * L + l]``, so the batch is innermost
 and every gate works on whole registers. Each chunk runs the whole program on one thread: no synchronisation, and
 results that do not depend on the number of threads.
-
-Gradient. With E = Σ_o w_o ⟨ψ|Z_o|ψ⟩ and λ = ∂E/∂ψ, going backward over a rotation of the pair (a, b) of target bit 0/1:
-∂E/∂θ = ½ Σ (λ_b ψ_a − λ_a ψ_b), both taken after the gate; then the gate is undone on ψ and λ alike. No tape.
 """
 
 from __future__ import annotations
@@ -13,281 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from qllmft_backends.adjoint.compiled import fused
-from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot, undo_cx_rot, undo_rot
+from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.observables import keep, measure, measure_shots, start_costate
 from qllmft_backends.adjoint.compiled.rotations import backward_coefficients, forward_coefficients
-from qllmft_backends.adjoint.compiled.simd import lanes, load, mul, store, sub
-from qllmft_backends.adjoint.schedule import Shape
-
-(
-    SINGLE, CHAIN_2, CHAIN_3, ROTATIONS_2, ROTATIONS_3, BRIDGE, HALF_CHAIN_2, HALF_CHAIN_3, HALF_ROTATIONS_2,
-    HALF_ROTATIONS_3, TO_HALF,
-) = (int(shape) for shape in Shape)  # fmt: skip
+from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.compiled.steps import run_backward, run_forward
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
-
-_chain_2, _undo_chain_2 = fused.forward_group(fused.chain(2)), fused.backward_group(fused.chain(2))
-_chain_3 = fused.forward_group(fused.chain(3))
-_rotations_2, _undo_rotations_2 = fused.forward_group(fused.rotations(2)), fused.backward_group(fused.rotations(2))
-_rotations_3 = fused.forward_group(fused.rotations(3))
-_bridge, _undo_bridge = fused.forward_group(fused.BRIDGE), fused.backward_group(fused.BRIDGE)
-_to_half, _undo_to_half = fused.forward_group(fused.TO_HALF), fused.backward_group(fused.TO_HALF)
-_half_chain_3, _undo_half_chain_2 = fused.forward_group(fused.half_chain(3)), fused.backward_group(fused.half_chain(2))
-_half_rotations_3 = fused.forward_group(fused.half_rotations(3))
-_undo_half_rotations_2 = fused.backward_group(fused.half_rotations(2))
-_half_chain_2, _half_rotations_2 = (
-    fused.forward_group(fused.half_chain(2)),
-    fused.forward_group(fused.half_rotations(2)),
-)
-
-
-@_jit
-def _opened(k, strides):
-    """The k-th number whose bits at the (ascending) strides, powers of two, are zero."""
-    for stride in strides:
-        k += k & -stride
-    return k
-
-
-@_jit
-def _tangent(coefficients, slot, width):
-    return load(coefficients, (2 * slot + 1) * width)
-
-
-@_jit
-def _single(s, batch, op, coefficients, signs):
-    width = lanes(s.itemsize)
-    kind, control, target, slot = op[0], op[1], op[2], op[3]
-    if kind not in (ROT, CX_ROT):
-        fixed_gate(s, batch, kind, control, target)
-        return
-    cos, sin = load(coefficients, 2 * slot * width), load(coefficients, (2 * slot + 1) * width)
-    if kind == ROT:
-        rot(s, batch << target, cos, sin, signs)
-    else:
-        cx_rot(s, batch << control, batch << target, cos, sin, signs)
-
-
-@_jit
-def _step(s, batch, shape, ops, coefficients, signs):
-    """One group of gates on the array ``s``, whose length holds all their qubits."""
-    width = lanes(s.itemsize)
-    slot = ops[0, 3]
-    t0 = _tangent(coefficients, slot, width)
-    if shape == TO_HALF:
-        t0 = mul(t0, bit_sign(signs, width // 2))
-        for k in range(0, s.size >> 1, width):
-            _to_half(s, _opened(k, (batch << ops[0, 1],)), (batch << ops[0, 1],), (t0,))
-        return
-    t1 = _tangent(coefficients, slot + 1, width)
-    if shape in (BRIDGE, HALF_ROTATIONS_2, HALF_ROTATIONS_3):
-        t0 = mul(t0, bit_sign(signs, width // 2))
-    if shape == CHAIN_3:
-        q = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2], batch << ops[2, 2])
-        t = (t0, t1, _tangent(coefficients, slot + 2, width))
-        p = _ascending_4(q)
-        for k in range(0, s.size >> 4, width):
-            _chain_3(s, _opened(k, p), q, t)
-    elif shape in (CHAIN_2, HALF_CHAIN_3, ROTATIONS_3):
-        q3 = (batch << (ops[0, 1] if shape == CHAIN_2 else ops[0, 2]), batch << ops[0 if shape == CHAIN_2 else 1, 2], 0)
-        q3 = (q3[0], q3[1], batch << ops[1 if shape == CHAIN_2 else 2, 2])
-        p3 = _ascending_3(q3)
-        if shape == CHAIN_2:
-            for k in range(0, s.size >> 3, width):
-                _chain_2(s, _opened(k, p3), q3, (t0, t1))
-            return
-        t = (t0, t1, _tangent(coefficients, slot + 2, width))
-        if shape == HALF_CHAIN_3:
-            for k in range(0, s.size >> 3, width):
-                _half_chain_3(s, _opened(k, p3), q3, t)
-        else:
-            for k in range(0, s.size >> 3, width):
-                _rotations_3(s, _opened(k, p3), q3, t)
-    elif shape == HALF_ROTATIONS_2:
-        for k in range(0, s.size >> 1, width):
-            _half_rotations_2(s, _opened(k, (batch << ops[1, 2],)), (batch << ops[1, 2],), (t0, t1))
-    else:
-        _step_on_two(s, batch, shape, ops, coefficients, t0, t1)
-
-
-@_jit
-def _step_on_two(s, batch, shape, ops, coefficients, t0, t1):
-    """A group on two qubits outside registers."""
-    width = lanes(s.itemsize)
-    if shape == BRIDGE:
-        q2 = (batch << ops[0, 1], batch << ops[1, 2])
-    elif shape == HALF_ROTATIONS_3:
-        q2 = (batch << ops[1, 2], batch << ops[2, 2])
-    else:
-        q2 = (batch << ops[0, 2], batch << ops[1, 2])
-    p2 = (min(q2), max(q2))
-    if shape == BRIDGE:
-        for k in range(0, s.size >> 2, width):
-            _bridge(s, _opened(k, p2), q2, (t0, t1))
-    elif shape == HALF_ROTATIONS_3:
-        t = (t0, t1, _tangent(coefficients, ops[0, 3] + 2, width))
-        for k in range(0, s.size >> 2, width):
-            _half_rotations_3(s, _opened(k, p2), q2, t)
-    elif shape == HALF_CHAIN_2:
-        for k in range(0, s.size >> 2, width):
-            _half_chain_2(s, _opened(k, p2), q2, (t0, t1))
-    else:
-        for k in range(0, s.size >> 2, width):
-            _rotations_2(s, _opened(k, p2), q2, (t0, t1))
-
-
-@_jit
-def _ascending_3(q):
-    a, b, c = q
-    low, high = min(a, b), max(a, b)
-    return min(low, c), max(low, min(high, c)), max(high, c)
-
-
-@_jit
-def _ascending_4(q):
-    a, b, c = _ascending_3((q[0], q[1], q[2]))
-    d = q[3]
-    return min(a, d), max(a, min(b, d)), max(b, min(c, d)), max(c, d)
-
-
-@_jit
-def _length(shape):
-    """Gates of a shape."""
-    if shape in (SINGLE, TO_HALF):
-        return 1
-    return 3 if shape in (CHAIN_3, ROTATIONS_3, HALF_CHAIN_3, HALF_ROTATIONS_3) else 2
-
-
-@_jit
-def _any_full(is_full, slot, count):
-    for g in range(slot, slot + count):
-        if is_full[g]:
-            return True
-    return False
-
-
-@_jit
-def _forward_steps(s, batch, ops, steps, coefficients, is_full, signs):
-    for i in range(steps.shape[0]):
-        shape, first = steps[i, 0], steps[i, 1]
-        count = _length(shape)
-        if shape == SINGLE or _any_full(is_full, ops[first, 3], count):
-            for g in range(first, first + count):
-                _single(s, batch, ops[g], coefficients, signs)
-        else:
-            _step(s, batch, shape, ops[first : first + count], coefficients, signs)
-
-
-@_jit
-def _run_forward(s, batch, ops, schedule, coefficients, is_full, signs):
-    steps, runs, outer = schedule
-    for o in range(outer.shape[0]):
-        large = batch << outer[o, 0]
-        for i in range(0, s.size, large):
-            for r in range(outer[o, 1], outer[o, 2]):
-                size = batch << runs[r, 0]
-                for k in range(i, i + large, size):
-                    _forward_steps(
-                        s[k : k + size], batch, ops, steps[runs[r, 1] : runs[r, 2]], coefficients, is_full, signs
-                    )
-
-
-# --- the way back ----------------------------------------------------------------------------------------------------
-
-
-@_jit
-def _undo_single(s, c, batch, op, coefficients, signs, gradients):
-    width = lanes(s.itemsize)
-    kind, control, target, slot = op[0], op[1], op[2], op[3]
-    if kind not in (ROT, CX_ROT):
-        fixed_gate(s, batch, kind, control, target)
-        fixed_gate(c, batch, kind, control, target)
-        return
-    cos, sin = load(coefficients, 2 * slot * width), load(coefficients, (2 * slot + 1) * width)
-    total = load(gradients, slot * width)
-    if kind == ROT:
-        total = undo_rot(s, c, batch << target, cos, sin, signs, total)
-    else:
-        total = undo_cx_rot(s, c, batch << control, batch << target, cos, sin, signs, total)
-    store(gradients, slot * width, total)
-
-
-@_jit
-def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
-    """One group of one or two gates undone."""
-    width = lanes(s.itemsize)
-    slot = ops[0, 3]
-    t0, g0 = _tangent(coefficients, slot, width), load(gradients, slot * width)
-    zero = sub(t0, t0)
-    if shape == TO_HALF:
-        q1, sign = (batch << ops[0, 1],), bit_sign(signs, width // 2)
-        one = (mul(g0, sign), zero)  # the sign of a lane comes out of the sum
-        for k in range(0, s.size >> 1, width):
-            one = _undo_to_half(s, c, _opened(k, q1), q1, (mul(t0, sign),), one)
-        store(gradients, slot * width, mul(one[0], sign))
-        return
-    t1, g1 = _tangent(coefficients, slot + 1, width), load(gradients, (slot + 1) * width)
-    sums = (g0, zero, g1, zero)
-    if shape == CHAIN_2:
-        q3 = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2])
-        p3 = _ascending_3(q3)
-        for k in range(0, s.size >> 3, width):
-            sums = _undo_chain_2(s, c, _opened(k, p3), q3, (t0, t1), sums)
-    elif shape in (ROTATIONS_2, HALF_CHAIN_2):
-        q2 = (batch << ops[0, 2], batch << ops[1, 2])
-        p2 = (min(q2), max(q2))
-        if shape == ROTATIONS_2:
-            for k in range(0, s.size >> 2, width):
-                sums = _undo_rotations_2(s, c, _opened(k, p2), q2, (t0, t1), sums)
-        else:
-            for k in range(0, s.size >> 2, width):
-                sums = _undo_half_chain_2(s, c, _opened(k, p2), q2, (t0, t1), sums)
-    else:
-        sign = bit_sign(signs, width // 2)
-        t0 = mul(t0, sign)
-        sums = (mul(g0, sign), zero, g1, zero)
-        if shape == BRIDGE:
-            q2 = (batch << ops[0, 1], batch << ops[1, 2])
-            p2 = (min(q2), max(q2))
-            for k in range(0, s.size >> 2, width):
-                sums = _undo_bridge(s, c, _opened(k, p2), q2, (t0, t1), sums)
-        else:
-            q1 = (batch << ops[1, 2],)
-            for k in range(0, s.size >> 1, width):
-                sums = _undo_half_rotations_2(s, c, _opened(k, q1), q1, (t0, t1), sums)
-        sums = (mul(sums[0], sign), sums[1], sums[2], sums[3])
-    store(gradients, slot * width, sub(sums[0], sums[1]))
-    store(gradients, (slot + 1) * width, sub(sums[2], sums[3]))
-
-
-@_jit
-def _backward_steps(s, c, batch, ops, steps, coefficients, is_full, signs, gradients):
-    for i in range(steps.shape[0]):
-        shape, first = steps[i, 0], steps[i, 1]
-        count = _length(shape)
-        if shape == SINGLE or _any_full(is_full, ops[first, 3], count):
-            for g in range(first + count - 1, first - 1, -1):
-                _undo_single(s, c, batch, ops[g], coefficients, signs, gradients)
-        else:
-            _undo_step(s, c, batch, shape, ops[first : first + count], coefficients, signs, gradients)
-
-
-@_jit
-def _run_backward(s, c, batch, ops, schedule, coefficients, is_full, signs, gradients):
-    steps, runs, outer = schedule
-    for o in range(outer.shape[0]):
-        large = batch << outer[o, 0]
-        for i in range(0, s.size, large):
-            for r in range(outer[o, 1], outer[o, 2]):
-                size = batch << runs[r, 0]
-                part = steps[runs[r, 1] : runs[r, 2]]
-                for k in range(i, i + large, size):
-                    stop = k + size
-                    _backward_steps(s[k:stop], c[k:stop], batch, ops, part, coefficients, is_full, signs, gradients)
-
-
-# --- one chunk -------------------------------------------------------------------------------------------------------
 
 
 @_jit
@@ -305,38 +34,23 @@ def _load_amplitudes(s, batch, amplitudes, start):
 
 
 @_jit
-def forward(
-    s, batch, amplitudes, start, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product, noise, scale,
-    out,
-):  # fmt: skip
-    """Run a program on one chunk and measure.
-
-    Args:
-        s: (2^Q · L), overwritten with the final states, each divided by its ``product``.
-        batch: L, samples in the chunk.
-        amplitudes: (B, D) initial amplitudes of all samples, D = 0 for |0...0⟩.
-        start: the chunk's first sample.
-        ops: `Program.ops`.
-        schedule: (steps, runs, outer) of the `Schedule` forward.
-        sin: (1 or B, G) of half the angles.
-        cos: (1 or B, G) of half the angles.
-        signs: (4·width) table of lane bits.
-        row_masks: (T,) Z strings, shifted past the qubits that live inside registers.
-        lane_signs: (T·width) signs of those.
-        is_full: (G,), overwritten; see `rotations`.
-        product: (L,), overwritten; see `rotations`.
-        noise: (2^Q · L) the ε of eq. 2, overwritten with what was not rectified; or (0,): exact values.
-        scale: 1/sqrt(n) of n shots.
-        out: (B, T): the chunk's rows are overwritten with ⟨Z-string⟩.
-    """
+def forward(plan, arrays, chunk):
+    """Run a program on one chunk and measure; see `PlanArrays` and `ForwardArrays`."""
+    batch, size = plan.sizes[0], plan.sizes[1]
+    start = chunk * batch
+    s, noise, stream = arrays.states[chunk, :size], arrays.noise[chunk, :size], arrays.stream
+    is_full, product = arrays.is_full[chunk], arrays.product[chunk]
+    if stream.size:
+        fill_normal(np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk), noise)
     width = lanes(s.itemsize)
-    coefficients = np.empty(2 * width * sin.shape[1], s.dtype)
-    forward_coefficients(sin, cos, start, coefficients, is_full, product)
-    _load_amplitudes(s, batch, amplitudes, start)
-    _run_forward(s, batch, ops, schedule, coefficients, is_full, signs)
+    coefficients = np.empty(2 * width * is_full.size, s.dtype)
+    forward_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product)
+    _load_amplitudes(s, batch, arrays.amplitudes, start)
+    run_forward(s, batch, plan, coefficients, is_full)
+    row_masks, lane_signs, out = plan.row_masks, plan.lane_signs, arrays.out
     by_lane = np.empty(row_masks.size * width, s.dtype)
     if noise.size:
-        measure_shots(s, noise, product, scale, row_masks, by_lane)
+        measure_shots(s, noise, product, arrays.scale[0], row_masks, by_lane)
     else:
         measure(s, row_masks, by_lane)
     for sample in range(min(batch, out.shape[0] - start)):
@@ -349,47 +63,30 @@ def forward(
 
 
 @_jit
-def backward(
-    s, c, batch, start, ops, schedule, sin, cos, signs, row_masks, lane_signs, is_full, product, kept, weights,
-    gradient, by_amplitude,
-):  # fmt: skip
-    """Undo a program on one chunk and collect the gradient of Σ_t w_t ⟨Z-string t⟩.
-
-    Args:
-        s: (2^Q · L) final states as `forward` left them; holds the initial ones, up to a factor, afterwards.
-        c: the same shape, overwritten.
-        batch: as in `forward`.
-        start: as in `forward`.
-        ops: as in `forward`.
-        schedule: (steps, runs, outer) of the `Schedule` backward.
-        sin: as in `forward`.
-        cos: as in `forward`.
-        signs: as in `forward`.
-        row_masks: as in `forward`.
-        lane_signs: as in `forward`.
-        is_full: of the forward pass.
-        product: of the forward pass; changed.
-        kept: (2^Q · L) what ``noise`` became in the forward pass, or (0,).
-        weights: (B, T) w_t.
-        gradient: (B, G): the chunk's rows are overwritten with the gradient of the angles.
-        by_amplitude: (B, D): the chunk's rows are overwritten with that of the amplitudes; D = 0: not wanted.
-    """
+def backward(plan, arrays, chunk):
+    """Undo a program on one chunk and collect the gradient; see `PlanArrays` and `BackwardArrays`."""
+    batch, size = plan.sizes[0], plan.sizes[1]
+    start = chunk * batch
+    s, c, kept = arrays.states[chunk, :size], arrays.costates[chunk, :size], arrays.kept[chunk, :size]
+    is_full, product = arrays.is_full[chunk], arrays.product[chunk]
+    gradient, by_amplitude = arrays.gradient, arrays.by_amplitude
     width = lanes(s.itemsize)
     samples, count = gradient.shape
-    coefficients = np.empty(2 * width * count, s.dtype)
-    squares = np.empty(width * count, s.dtype)
+    row_masks = plan.row_masks
     twice = np.zeros(row_masks.size * width, s.dtype)
     for t in range(row_masks.size):
         for lane in range(width):
             sample = start + lane % batch
             if sample < samples:
-                twice[t * width + lane] = 2 * weights[sample, t] * lane_signs[t * width + lane]
+                twice[t * width + lane] = 2 * arrays.weights[sample, t] * plan.lane_signs[t * width + lane]
     start_costate(s, c, product, row_masks, twice)
-    backward_coefficients(sin, cos, start, is_full, product, coefficients, squares)
+    coefficients = np.empty(2 * width * count, s.dtype)
+    squares = np.empty(width * count, s.dtype)
+    backward_coefficients(arrays.sin, arrays.cos, start, is_full, product, coefficients, squares)
     if kept.size:
         keep(c, kept)
     by_lane = np.zeros(width * count, s.dtype)
-    _run_backward(s, c, batch, ops, schedule, coefficients, is_full, signs, by_lane)
+    run_backward(s, c, batch, plan, coefficients, is_full, by_lane)
     for sample in range(min(batch, samples - start)):
         for g in range(count):
             total = 0.0

@@ -16,6 +16,8 @@ from qllmft_backends.errors import BackendError
 
 DeviceArray = Any  # numba's, or one with __cuda_array_interface__: a torch tensor on a GPU
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)  # numba's simulator, for tests: NUMBA_ENABLE_CUDASIM=1
+# at 128 registers 512 threads fill a multiprocessor; the simulator's jit has no such option
+kernel = cuda.jit(cache=True) if SIMULATED else cuda.jit(cache=True, max_registers=128)
 _PLAIN_SHARED_BYTES = 48 * 1024  # what every kernel may use; more must be asked for, kernel by kernel
 _MOST_KEPT_SHAPES, _MOST_KEPT_OF_A_SHAPE = 32, 4
 _NEEDED = (

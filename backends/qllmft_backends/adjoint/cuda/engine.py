@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.cuda import kernels
+from qllmft_backends.adjoint.cuda.coefficients import compute_coefficients
 from qllmft_backends.adjoint.cuda.device import Device, DeviceArray, find_limits, is_on_device, view
 from qllmft_backends.adjoint.cuda.plan import OP_WIDTH, Limits, make_plan
+from qllmft_backends.adjoint.cuda.sums import add_up
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
 EVALUATION_BYTES = 2**30  # of the device's memory, used at once where no gradient will be asked for
 _MAX_QUBITS = 30  # an index is an int32
-_TURN_THREADS = 128
+_COEFFICIENT_THREADS = 128
 _SUM_COLUMNS, _SUM_ROWS = 32, 16  # threads of a block that adds up shares
 
 
@@ -31,8 +33,8 @@ class CudaTape:
         dimension: D, amplitudes loaded; 0 for |0...0⟩.
         shared: the angles were (G,).
         amplitudes: (B, D), or None.
-        arrays: what goes back to the engine with the tape: ``turns``, the gates' matrices, and ``states`` (B, 2^n)
-            until a sweep has consumed them.
+        arrays: what goes back to the engine with the tape: ``coefficients`` of the gates' matrices, and ``states``
+            (B, 2^n) until a sweep has consumed them.
     """
 
     samples: int
@@ -162,7 +164,7 @@ class CudaAdjointEngine:
         for group in reversed(plan.groups):
             device.launch(
                 kernels.backward, samples * plan.tiles, plan.threads, plan.shared_bytes,
-                states, costates, weights, tape.arrays["turns"], self._tables[1], group, shares, by_amplitude,
+                states, costates, weights, tape.arrays["coefficients"], self._tables[1], group, shares, by_amplitude,
                 dimension,
             )  # fmt: skip
         by_angle = self._summed(shares, 1 if tape.shared else samples)
@@ -206,15 +208,15 @@ class CudaAdjointEngine:
             radians = view(angles, ("float32", "float64"), "angles")
         else:
             radians = device.put(np.asarray(angles, np.float64) if self.program.n_angles else np.zeros((rows, 1)))
-        turns = device.take((rows, OP_WIDTH * plan.n_ops), np.result_type(self.dtype, np.complex64))
-        threads = min(self._threads, _TURN_THREADS)
+        coefficients = device.take((rows, OP_WIDTH * plan.n_ops), np.result_type(self.dtype, np.complex64))
+        threads = min(self._threads, _COEFFICIENT_THREADS)
         device.launch(
-            kernels.compute_turns, -(-turns.size // threads), threads, 0,
-            radians if radians.ndim == 2 else radians.reshape(1, self._n_angles), self._tables[0], turns,
+            compute_coefficients, -(-coefficients.size // threads), threads, 0,
+            radians if radians.ndim == 2 else radians.reshape(1, self._n_angles), self._tables[0], coefficients,
         )  # fmt: skip
         if not kept:
             device.give(radians)
-        arrays = {"turns": turns}
+        arrays = {"coefficients": coefficients}
         dimension = 0 if amplitudes is None else int(amplitudes.shape[1])
         loaded = self._received(amplitudes, "amplitudes") if dimension else None
         if dimension and not is_on_device(amplitudes):
@@ -233,8 +235,8 @@ class CudaAdjointEngine:
         for group in plan.groups:
             device.launch(
                 kernels.forward, tape.samples * plan.tiles, plan.threads, plan.shared_bytes,
-                states, states if tape.amplitudes is None else tape.amplitudes, tape.dimension, tape.arrays["turns"],
-                self._tables[0], group, int(keep or group != plan.groups[-1]), shares,
+                states, states if tape.amplitudes is None else tape.amplitudes, tape.dimension,
+                tape.arrays["coefficients"], self._tables[0], group, int(keep or group != plan.groups[-1]), shares,
             )  # fmt: skip
         if keep:
             tape.arrays["states"] = states
@@ -251,7 +253,7 @@ class CudaAdjointEngine:
         columns = min(_SUM_COLUMNS, self._threads)
         depth = max(min(_SUM_ROWS, self._threads // columns), 1)
         self._device.launch(
-            kernels.add_up, (rows, -(-n // columns)), (columns, depth), columns * depth * totals.dtype.itemsize,
+            add_up, (rows, -(-n // columns)), (columns, depth), columns * depth * totals.dtype.itemsize,
             shares.reshape(samples * tiles, n), totals.reshape(rows, n),
         )  # fmt: skip
         self._device.give(shares)

@@ -92,9 +92,9 @@ def gate(x, y, target, control, m, n, backward):
 
 
 @device
-def matrix(turn, family, backward):
+def matrix(coefficient, family, backward):
     """Rows (p, q) and (r, s), transposed where ``backward``; a reflection is its own transpose."""
-    p, q = turn.real, turn.imag
+    p, q = coefficient.real, coefficient.imag
     if family != ROTATED:
         return p, q, q, -p
     if backward:

@@ -16,11 +16,9 @@ Gradient as in the CPU's kernels, with λ = ½ ∂E/∂ψ, so that the factors �
 
 from __future__ import annotations
 
-import math
-
 from numba import cuda
 
-from qllmft_backends.adjoint.cuda.device import SIMULATED
+from qllmft_backends.adjoint.cuda.device import kernel
 from qllmft_backends.adjoint.cuda.gates import INDEX, device, gate, load, matrix, place, read, store
 from qllmft_backends.adjoint.cuda.plan import (
     FIRST,
@@ -35,13 +33,10 @@ from qllmft_backends.adjoint.cuda.plan import (
     PASS_WIDTH,
     PASSES,
     PASSES_END,
-    REFLECTED,
-    ROTATED,
     ROW_BITS,
     RUN_WIDTH,
     RUNS,
     RUNS_END,
-    SWAPPED,
     TILE_BITS,
     TRANSFORM,
     TRANSFORM_END,
@@ -49,8 +44,6 @@ from qllmft_backends.adjoint.cuda.plan import (
 )
 
 _AT_ONCE = 8  # numbers that a thread asks the memory for at once
-# at 128 registers 512 threads fill a multiprocessor; the simulator's jit has no such option
-_kernel = cuda.jit(cache=True) if SIMULATED else cuda.jit(cache=True, max_registers=128)
 
 
 @device
@@ -60,7 +53,7 @@ def _is_odd(bits):
 
 
 @device
-def _run_pass(s, costate, size, outer, table, number, turns, sums, first_slot, backward):
+def _run_pass(s, costate, size, outer, table, number, coefficients, sums, first_slot, backward):
     """The gates of one pass on all windows of a tile.
 
     Args:
@@ -70,7 +63,7 @@ def _run_pass(s, costate, size, outer, table, number, turns, sums, first_slot, b
         outer: the tile's number, as the upper bits of an index in the group's order.
         table: see ``plan.py``.
         number: the pass's row in it.
-        turns: (2 · ops) complex, the matrices of this sample's gates.
+        coefficients: (2 · ops) complex, the matrices of this sample's gates.
         sums: backward, a thread's share of each gradient, in rows of one number a thread and one unused.
         first_slot: the slot of the first row.
         backward: a constant.
@@ -96,7 +89,7 @@ def _run_pass(s, costate, size, outer, table, number, turns, sums, first_slot, b
         while done < end:
             op = first + end - OP_WIDTH - done if backward else done
             condition, code = read(table, op), read(table, op + 1)
-            clear, met = turns[op & INDEX], turns[(op + 1) & INDEX]
+            clear, met = coefficients[op & INDEX], coefficients[(op + 1) & INDEX]
             n = matrix(met, (code >> 7) & 3, backward)
             m = n if (index | outer) & condition else matrix(clear, (code >> 5) & 3, backward)
             slope = gate(x, y, code & 3, (code >> 2) & 7, m, n, backward)
@@ -172,12 +165,12 @@ def _return(s, row, dimension, factor, part, bits, table, high):
 
 
 @device
-def _transform(s, size, table, group, turns):
+def _transform(s, size, table, group, coefficients):
     """Walsh-Hadamard transform of a tile; every thread may use all of it afterwards."""
     number = read(table, group + TRANSFORM)
     while number < read(table, group + TRANSFORM_END):
         cuda.syncthreads()
-        _run_pass(s, s, size, 0, table, number, turns, s, 0, False)
+        _run_pass(s, s, size, 0, table, number, coefficients, s, 0, False)
         number += PASS_WIDTH
     cuda.syncthreads()
 
@@ -209,45 +202,15 @@ def _add_rows(sums, rows, gradients, first_slot):
 # --- launches ---------------------------------------------------------------------------------------------------------
 
 
-@_kernel
-def compute_turns(angles, table, turns):
-    """Matrices of all gates from their angles, a thread a gate and sample.
-
-    Args:
-        angles: (R, G) gate angles in radians.
-        table: see ``plan.py``; it begins with the gates.
-        turns: (R, 2 · ops) complex, overwritten with p + iq for a control that is 0 and for one that is 1.
-    """
-    item = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-    if item >= turns.shape[0] * turns.shape[1]:
-        return
-    row, column = item // turns.shape[1], item % turns.shape[1]
-    op = column - column % OP_WIDTH
-    code = table[op + 1]
-    family = (code >> (7 if column % OP_WIDTH else 5)) & 3
-    cos, sin = 1.0, 0.0
-    if code >> 9:
-        half = 0.5 * angles[row, (code >> 9) - 1]
-        cos, sin = math.cos(half), math.sin(half)
-    if family == ROTATED:
-        turns[row, column] = complex(cos, -sin)
-    elif family == SWAPPED:
-        turns[row, column] = complex(-sin, cos)
-    elif family == REFLECTED:
-        turns[row, column] = complex(cos, sin)
-    else:
-        turns[row, column] = complex(1.0, 1.0)
-
-
-@_kernel
-def forward(states, amplitudes, dimension, turns, table, group, keep, values):
+@kernel
+def forward(states, amplitudes, dimension, coefficients, table, group, keep, values):
     """Run a group of gates forward on all tiles, and measure after the last one; a block a tile and sample.
 
     Args:
         states: (B, 2^n) states, read unless this group is the first, and written where ``keep``.
         amplitudes: (B, D ≥ dimension) initial amplitudes.
         dimension: amplitudes that are loaded; 0 for |0...0⟩.
-        turns: (1 or B, 2 · ops) complex, from `compute_turns`.
+        coefficients: (1 or B, 2 · ops) complex, from `coefficients.compute_coefficients`.
         table: see ``plan.py``.
         group: the group's row in it.
         keep: 1 where the states are wanted, else 0.
@@ -259,7 +222,7 @@ def forward(states, amplitudes, dimension, turns, table, group, keep, values):
     size, whole = 1 << bits, 1 << (bits + (read(table, group + OUTER_BITS) & 31))
     high = read(table, group + HIGH)
     sample, tile, part = _tile(table, group)
-    mine = turns[min(sample, turns.shape[0] - 1)]
+    of_sample = coefficients[min(sample, coefficients.shape[0] - 1)]
     if not flags & FIRST:
         _fetch(s, states[sample], whole, part, bits, table, high)
     elif dimension:
@@ -271,7 +234,7 @@ def forward(states, amplitudes, dimension, turns, table, group, keep, values):
     number = read(table, group + PASSES)
     while number < read(table, group + PASSES_END):
         cuda.syncthreads()
-        _run_pass(s, s, size, tile << bits, table, number, mine, s, 0, False)
+        _run_pass(s, s, size, tile << bits, table, number, of_sample, s, 0, False)
         number += PASS_WIDTH
     cuda.syncthreads()
     if keep:
@@ -282,7 +245,7 @@ def forward(states, amplitudes, dimension, turns, table, group, keep, values):
         while i < size:
             s[i] *= s[i]
             i += threads
-        _transform(s, size, table, group, mine)
+        _transform(s, size, table, group, of_sample)
         first = read(table, group + MASKS)
         t = thread
         while first + t < read(table, group + MASKS_END):
@@ -292,15 +255,15 @@ def forward(states, amplitudes, dimension, turns, table, group, keep, values):
             t += threads
 
 
-@_kernel
-def backward(states, costates, weights, turns, table, group, gradients, amplitude_gradients, dimension):
+@kernel
+def backward(states, costates, weights, coefficients, table, group, gradients, amplitude_gradients, dimension):
     """Undo a group of gates on all tiles and collect gradients; a block a tile and sample.
 
     Args:
         states: (B, 2^n) states after the group, overwritten with those before it unless the group is the first.
         costates: (B, 2^n) the same of λ; not used where one group is all.
         weights: (B, T) derivatives of the loss by ⟨Z-string⟩.
-        turns: as in `forward`.
+        coefficients: as in `forward`.
         table: see ``plan.py``.
         group: the group's row in it.
         gradients: (B, tiles, G), this group's slots overwritten with each tile's share of the angles' gradient.
@@ -313,7 +276,7 @@ def backward(states, costates, weights, turns, table, group, gradients, amplitud
     size, whole = 1 << bits, 1 << (bits + (read(table, group + OUTER_BITS) & 31))
     high = read(table, group + HIGH)
     sample, tile, part = _tile(table, group)
-    mine = turns[min(sample, turns.shape[0] - 1)]
+    of_sample = coefficients[min(sample, coefficients.shape[0] - 1)]
     costate, sums = s[size:], s[2 * size :]
     _fetch(s, states[sample], whole, part, bits, table, high)
     if not flags & LAST:
@@ -331,7 +294,7 @@ def backward(states, costates, weights, turns, table, group, gradients, amplitud
                 weight = weights[sample, t]
                 at = place(mask & (size - 1))
                 costate[at] += -weight if _is_odd((mask >> bits) & tile) else weight
-        _transform(costate, size, table, group, mine)
+        _transform(costate, size, table, group, of_sample)
         i = thread
         while i < size:
             costate[i] *= s[i]
@@ -343,7 +306,7 @@ def backward(states, costates, weights, turns, table, group, gradients, amplitud
         while number > read(table, run):
             number -= PASS_WIDTH
             cuda.syncthreads()
-            _run_pass(s, costate, size, tile << bits, table, number, mine, sums, first_slot, True)
+            _run_pass(s, costate, size, tile << bits, table, number, of_sample, sums, first_slot, True)
         cuda.syncthreads()
         _add_rows(sums, read(table, run + 3) - first_slot, gradients[sample, tile], first_slot)
     cuda.syncthreads()
@@ -352,27 +315,3 @@ def backward(states, costates, weights, turns, table, group, gradients, amplitud
         _return(costate, costates[sample], whole, s.dtype.type(1), part, bits, table, high)
     elif dimension:
         _return(costate, amplitude_gradients[sample], dimension, s.dtype.type(2), part, bits, table, high)
-
-
-@_kernel
-def add_up(shares, totals):
-    """Sums of consecutive rows, in their order: a row of blocks a total, a column of threads a number of it.
-
-    Args:
-        shares: (R, N).
-        totals: (P, N), R a multiple of P, overwritten; ``totals[p]`` is the sum of rows p · R / P up to the next.
-    """
-    parts = cuda.shared.array(0, shares.dtype)
-    column = cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x
-    rows = shares.shape[0] // totals.shape[0]
-    first, mine = cuda.blockIdx.x * rows, cuda.threadIdx.y * cuda.blockDim.x + cuda.threadIdx.x
-    total = shares.dtype.type(0)
-    if column < shares.shape[1]:
-        for row in range(cuda.threadIdx.y, rows, cuda.blockDim.y):
-            total += shares[first + row, column]
-    parts[mine] = total
-    cuda.syncthreads()
-    if cuda.threadIdx.y == 0 and column < shares.shape[1]:
-        for part in range(1, cuda.blockDim.y):
-            total += parts[part * cuda.blockDim.x + cuda.threadIdx.x]
-        totals[cuda.blockIdx.x, column] = total

@@ -11,7 +11,8 @@ position in it is an index into it:
   the state's qubits that number the tiles, MASKS the Z strings in the group's order, TRANSFORM the passes of a
   Walsh-Hadamard transform.
 
-The kernels take the constants below as they are when they are compiled: touch ``kernels.py`` after a change.
+The kernels take the constants below as they are when they are compiled: touch ``kernels.py`` and ``coefficients.py``
+after a change.
 """
 
 from __future__ import annotations
@@ -118,51 +119,60 @@ def make_plan(program: Program, masks: NDArray[np.int64], itemsize: int, limits:
     table = [0] * (OP_WIDTH * n_ops)
     for j in range(WINDOW):
         table[OP_WIDTH * (len(ops) + j) + 1] = _code(j, 0, SUMMED, SUMMED, -1)
-    transform = len(table)
+    shared = [0] * GROUP_WIDTH  # the columns that all groups have in common
+    shared[TILE_BITS], shared[OUTER_BITS] = tile_bits, n_qubits - tile_bits
+    shared[TRANSFORM] = len(table)
     for start in range(0, tile_bits, WINDOW):
         low = min(start, tile_bits - WINDOW)
         first = OP_WIDTH * (len(ops) + start - low)
         table += [first, OP_WIDTH * n_ops, *_below(range(low, low + WINDOW))]
-    transform_end = len(table)
+    shared[TRANSFORM_END] = len(table)
 
     rows = []
     for first, end, order in _groups(ops, n_qubits, tile_bits):
-        position = {qubit: p for p, qubit in enumerate(order)}
-        passes = [
-            (start, stop, _window([position[op[2]] for op in ops[start:stop]], tile_bits))
-            for start, stop in _passes(ops, first, end, sum_rows)
-        ]
-        row = [0] * GROUP_WIDTH
-        row[TRANSFORM], row[TRANSFORM_END] = transform, transform_end
-        row[TILE_BITS], row[OUTER_BITS] = tile_bits, n_qubits - tile_bits
-        row[FLAGS] = FIRST * (first == 0) | LAST * (end == len(ops))
-        row[PASSES] = len(table)
-        for start, stop, window in passes:
-            for i in range(start, stop):
-                table[OP_WIDTH * i : OP_WIDTH * (i + 1)] = _encoded(ops[i], position, window)
-            table += [OP_WIDTH * start, OP_WIDTH * stop, *_below(window)]
-        row[PASSES_END] = row[RUNS] = len(table)
-        if backward:
-            table += _runs(ops, passes, row[PASSES], sum_rows)
-        row[RUNS_END] = row[MASKS] = len(table)
+        row = _append_group(table, shared, ops, first, end, order, sum_rows, backward=backward)
+        row[MASKS] = len(table)
         table += [sum((mask >> qubit & 1) << p for p, qubit in enumerate(order)) for mask in masks.tolist()]
         row[MASKS_END] = row[HIGH] = len(table)
-        row_bits = min(ROW_BITS, tile_bits - WINDOW)
-        high = order[row_bits:tile_bits]
+        high = order[min(ROW_BITS, tile_bits - WINDOW) : tile_bits]
         table += [sum((i >> b & 1) << qubit for b, qubit in enumerate(high)) for i in range(1 << len(high))]
         row[OUTER] = len(table)
         table += order[tile_bits:]
         rows.append(row)
     groups = tuple(len(table) + GROUP_WIDTH * i for i in range(len(rows)))
-    return Plan(
-        table=np.array([*table, *chain.from_iterable(rows)], dtype=np.int32),
-        n_ops=n_ops,
-        groups=groups,
-        n_qubits=n_qubits,
-        tile_bits=tile_bits,
-        threads=threads,
-        shared_bytes=shared_bytes,
-    )
+    table += chain.from_iterable(rows)
+    return Plan(np.array(table, dtype=np.int32), n_ops, groups, n_qubits, tile_bits, threads, shared_bytes)
+
+
+def _append_group(
+    table: list[int],
+    shared: list[int],
+    ops: list[list[int]],
+    first: int,
+    end: int,
+    order: list[int],
+    sum_rows: int,
+    *,
+    backward: bool,
+) -> list[int]:
+    """Write gates ``first`` to ``end``, their passes and runs into the table; returns the group's row."""
+    position = {qubit: p for p, qubit in enumerate(order)}
+    passes = [
+        (start, stop, _window([position[op[2]] for op in ops[start:stop]], shared[TILE_BITS]))
+        for start, stop in _passes(ops, first, end, sum_rows)
+    ]
+    row = shared.copy()
+    row[FLAGS] = FIRST * (first == 0) | LAST * (end == len(ops))
+    row[PASSES] = len(table)
+    for start, stop, window in passes:
+        for i in range(start, stop):
+            table[OP_WIDTH * i : OP_WIDTH * (i + 1)] = _encoded(ops[i], position, window)
+        table += [OP_WIDTH * start, OP_WIDTH * stop, *_below(window)]
+    row[PASSES_END] = row[RUNS] = len(table)
+    if backward:
+        table += _runs(ops, passes, row[PASSES], sum_rows)
+    row[RUNS_END] = len(table)
+    return row
 
 
 def _tile(n_qubits: int, itemsize: int, limits: Limits, backward: bool) -> tuple[int, int, int, int]:

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from qllmft_backends.ionq.sandbox.faults import Fault
-from qllmft_backends.ionq.sandbox.server import SAYS, Sandbox
+from qllmft_backends.ionq.sandbox.server import Sandbox
+from qllmft_backends.ionq.sandbox.shapes import SAYS
 from qllmft_backends.ionq.sandbox.simulator import NOISE
 from qllmft_backends.ionq.sandbox.store import Store
 

@@ -12,14 +12,24 @@ Kind = Literal[
     "drop_before",  # close the connection; the request has no effect
     "drop_after",  # do what was asked, then close the connection without an answer
     "not_json",  # do what was asked, then answer with an HTML page
-    "slow",  # wait `seconds`, then answer
+    "slow",  # wait `seconds`, then do what was asked, whether or not the client is still there, and answer
+    "drip",  # do what was asked, then answer one byte every `seconds`
+    "huge",  # do what was asked, then answer with a body of `size` bytes
+    "truncated",  # do what was asked, then answer with half of the body that the header announces
+    "value",  # do what was asked, then answer with `value` instead
+    "no_id",  # submit: take the job, and answer without its id
+    "price",  # estimate: `value` in the place of the price
     "reorder",  # results: the children in another order than they were sent
-    "job_failed",  # submit: the job fails
+    "missing",  # results: without those of the last child, or of the last state
+    "empty",  # results: a circuit with no states
+    "not_a_number",  # results: a probability that is NaN
+    "job_failed",  # submit: the job fails, and says `value` where it is given
     "job_half_failed",  # submit: the first half of its circuits runs, then the job fails
     "never_ends",  # submit: the job stays `started`
     "odd_state",  # poll: a status that the API does not have
 ]
-Route = Literal["any", "backends", "estimate", "submit", "list", "poll", "results", "cancel"]
+Route = Literal["any", "backends", "estimate", "submit", "list", "poll", "results", "cancel", "cost", "sessions"]
+FATES = ("job_failed", "job_half_failed", "never_ends")  # of a job, decided when it is submitted
 
 
 @dataclass
@@ -31,7 +41,7 @@ class Fault:
         on: to which requests.
         times: how often; -1: for ever.
         after: so many such requests pass unharmed first.
-        code, retry_after, seconds: see `Kind`.
+        code, retry_after, seconds, size, value: see `Kind`.
     """
 
     kind: Kind
@@ -41,6 +51,8 @@ class Fault:
     code: int = 500
     retry_after: str | None = None
     seconds: float = 1.0
+    size: int = 1 << 20
+    value: Any = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind) or self.on not in get_args(Route):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -18,37 +17,11 @@ from typing import Any
 import numpy as np
 
 from qllmft_backends.ionq.sandbox import simulator
+from qllmft_backends.ionq.sandbox.job import Refused, StoredJob, circuits_of
+from qllmft_backends.ionq.sandbox.journal import Journal
 
 BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36}  # API name -> qubits
 MAX_QPU_SHOTS = 10_000
-# Invented, per gate and shot, so that estimates have a shape; no relation to IonQ's prices.
-PRICE_ONE_QUBIT, PRICE_TWO_QUBITS, PRICE_UNIT = 1e-6, 1e-5, "sandbox-credit"
-
-
-class Refused(Exception):  # noqa: N818
-    """A request that the API would refuse: HTTP status and message."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass
-class StoredJob:
-    """A job, or a child of one."""
-
-    id: str
-    payload: dict[str, Any]  # as posted
-    circuits: list[list[dict[str, Any]]]
-    submitted_at: str
-    number: int
-    status: str = "submitted"
-    children: list[str] = field(default_factory=list)
-    parent: str | None = None
-    name: str | None = None
-    results: dict[str, float] | None = None
-    failure: dict[str, str] | None = None
-    fate: str = ""  # the fault that it was submitted under
 
 
 class Store:
@@ -59,36 +32,47 @@ class Store:
         qpu_noise: noise model of the pretended machines.
         state_file: where jobs are kept across restarts; None: in memory.
         latency_s: seconds that a job stays in each state before it runs.
+        clock_offset_s: seconds that the server's clock is ahead of this machine's.
     """
 
     def __init__(
-        self, seed: int = 0, qpu_noise: str = "forte-1", state_file: Path | None = None, latency_s: float = 0.0
+        self,
+        seed: int = 0,
+        qpu_noise: str = "forte-1",
+        state_file: Path | None = None,
+        latency_s: float = 0.0,
+        clock_offset_s: float = 0.0,
     ) -> None:
         self._seed, self._qpu_noise, self._latency_s = seed, qpu_noise, latency_s
-        self._file = state_file
+        self._clock_offset_s = clock_offset_s
+        self._journal = Journal(state_file) if state_file is not None else None
         self.jobs: dict[str, StoredJob] = {}
         self.requests: Counter[str] = Counter()
         self.lock = threading.RLock()
         self._stop = threading.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="sandbox")
-        if state_file is not None and state_file.exists():
-            self.jobs = {j["id"]: StoredJob(**j) for j in json.loads(state_file.read_text(encoding="utf-8"))}
+        if self._journal is not None:
+            self.jobs = self._journal.read()
             for job in self.jobs.values():
                 if job.status in ("submitted", "ready", "started") and not job.parent and not job.fate:
                     self._worker.submit(self._work, job)
+
+    def now(self) -> float:
+        """The server's clock, in seconds since 1970."""
+        return time.time() + self._clock_offset_s
 
     def close(self) -> None:
         """Stop the worker."""
         self._stop.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
 
-    def submit(self, payload: dict[str, Any], fate: str = "") -> StoredJob:
-        """Take a job.
+    def submit(self, payload: dict[str, Any], fate: str = "", says: str | None = None) -> StoredJob:
+        """Take a job, which ends as ``fate`` has it; ``says``: the message of its failure.
 
         Raises:
             Refused: as the API would.
         """
-        circuits = _circuits(payload)
+        circuits = circuits_of(payload)
         backend, shots = payload.get("backend"), payload.get("shots", 100)
         qubits = int(payload["input"].get("qubits", 1))
         if backend not in BACKENDS:
@@ -104,13 +88,14 @@ class Store:
                 raise Refused(400, str(error)) from None
         with self.lock:
             job = self._new(payload, circuits, payload.get("name"))
-            job.fate = fate
+            job.fate, job.says = fate, says
             if payload["type"] == "ionq.multi-circuit.v1":
                 for circuit, entry in zip(circuits, payload["input"]["circuits"], strict=True):
                     child = self._new(payload, [circuit], entry.get("name"))
                     child.parent = job.id
                     job.children.append(child.id)
-            self.save()
+            if self._journal is not None:
+                self._journal.submitted(job)
         self._worker.submit(self._work, job)
         return job
 
@@ -125,8 +110,7 @@ class Store:
             if job.status in ("completed", "failed"):
                 raise Refused(400, f"job {job_id} is {job.status} and cannot be canceled")
             for each in (job, *(self.jobs[c] for c in job.children)):
-                each.status = "canceled"
-            self.save()
+                self._change(each, "canceled")
             return job
 
     def get(self, job_id: str) -> StoredJob:
@@ -165,15 +149,13 @@ class Store:
                 "requests": dict(self.requests),
             }
 
-    def save(self) -> None:
-        """Write all jobs to the state file, whole or not at all."""
-        if self._file is not None:
-            beside = self._file.with_suffix(".new")
-            beside.write_text(json.dumps([asdict(j) for j in self.jobs.values()]), encoding="utf-8")
-            beside.replace(self._file)
+    def _change(self, job: StoredJob, status: str) -> None:
+        job.status = status
+        if self._journal is not None:
+            self._journal.changed(job)
 
     def _new(self, payload: dict[str, Any], circuits: list[list[dict[str, Any]]], name: str | None) -> StoredJob:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         job = StoredJob(str(uuid.uuid4()), payload, circuits, now, len(self.jobs), name=name)
         self.jobs[job.id] = job
         return job
@@ -204,7 +186,8 @@ class Store:
             if part is not job:
                 self._move(part, "completed")
         for part in (*failing, *([job] if failing and job.children else [])):
-            part.failure = {"code": "SimulationError", "message": "the sandbox was told to fail this job"}
+            told = job.says or "the sandbox was told to fail this job"
+            part.failure = {"code": "SimulationError", "message": told}
             part.failure["error"] = part.failure["message"]  # the older name
             self._move(part, "failed")
         if not failing:
@@ -215,9 +198,7 @@ class Store:
         with self.lock:
             if job.status == "canceled":
                 return False
-            job.status = status
-            with suppress(OSError):
-                self.save()
+            self._change(job, status)
             return True
 
     def _simulate(self, job: StoredJob) -> dict[str, float]:
@@ -230,24 +211,3 @@ class Store:
         rng = np.random.default_rng([self._seed, job.number] if seed is None else [seed, job.number])
         counts = simulator.counts(circuit, n_qubits, shots, noise, rng)
         return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}
-
-
-def price(parameters: Mapping[str, str]) -> float:
-    """The invented price of one circuit, from the query of GET /jobs/estimate."""
-    if parameters.get("backend") == "simulator":
-        return 0.0
-    one, two, shots = (int(parameters.get(k, d)) for k, d in (("1q_gates", "0"), ("2q_gates", "0"), ("shots", "1000")))
-    return shots * (one * PRICE_ONE_QUBIT + two * PRICE_TWO_QUBITS)
-
-
-def _circuits(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
-    kind, body = payload.get("type"), payload.get("input")
-    if kind == "ionq.circuit.v1" and isinstance(body, dict) and "circuit" in body:
-        circuits = [body["circuit"]]
-    elif kind == "ionq.multi-circuit.v1" and isinstance(body, dict) and body.get("circuits"):
-        circuits = [entry["circuit"] for entry in body["circuits"]]
-    else:
-        raise Refused(400, f"type {kind!r} is not taken, or its input is not complete")
-    if body.get("gateset") != "qis":
-        raise Refused(400, f"gateset {body.get('gateset')!r}; the sandbox takes 'qis'")
-    return circuits

@@ -9,7 +9,8 @@ from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Pauli, Statevector
 
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits, kernels
+from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits
+from qllmft_backends.adjoint.cuda.sums import add_up
 
 EVERY = ("zero state", "fewer amplitudes", "all amplitudes")
 CASES = [
@@ -133,7 +134,7 @@ def test_no_gates_on_several_threads():
 def test_shares_are_added_up_by_rows_of_threads(columns, depth):
     shares = np.random.default_rng(0).normal(size=(2 * 7, 5))
     totals = cuda.device_array((2, 5), np.float64)
-    launch = kernels.add_up[(2, -(-5 // columns)), (columns, depth), 0, 8 * columns * depth]
+    launch = add_up[(2, -(-5 // columns)), (columns, depth), 0, 8 * columns * depth]
     launch(cuda.to_device(shares), totals)
     close(totals.copy_to_host(), shares.reshape(2, 7, 5).sum(axis=1))
 

@@ -1,0 +1,177 @@
+"""A job of many chunks that several threads share without Python: they claim chunks by atomic operations.
+
+The *queue* is an int64 array that all threads see. Its first word holds the number of the job and the range of chunks
+that are not yet claimed; a claim takes one off by compare-and-exchange, so a thread that comes late cannot take a chunk
+of a job that it did not mean. The caller takes the lowest, workers the highest: the next pass over the same states then
+finds most of them in the cache of the core that had them (fetching a chunk of 10 qubits from another core's cache takes
+as long as half of its gates). A job is a compiled function ``f(arguments, chunk)`` and the address of its arguments;
+both stay as they are until every claimed chunk is counted as done.
+"""
+
+from __future__ import annotations
+
+import platform
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from qllmft_backends.adjoint.compiled.simd import element_pointer
+
+CLAIMS, DONE, FUNCTION, ARGUMENTS, COUNT = 0, 8, 16, 17, 18  # places in the queue; what changes has its own cache line
+QUEUE_WORDS = 24
+CHUNK_BITS = 22  # CLAIMS is the job's number, the first chunk left, the chunk after the last one left
+_CHUNKS = (1 << CHUNK_BITS) - 1
+_JOBS = (1 << 63 - 2 * CHUNK_BITS) - 1
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@intrinsic
+def _read(typingctx, queue, place):
+    """What other threads have left at a place."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load_atomic(element_pointer(context, builder, signature.args[0], *args), "acquire", 8)
+
+    return types.int64(queue, types.intp), codegen
+
+
+@intrinsic
+def _write(typingctx, queue, place, value):
+    """Leave a number at a place; whoever reads it sees all that was written before."""
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
+        builder.store_atomic(args[2], pointer, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(queue, types.intp, types.int64), codegen
+
+
+@intrinsic
+def _count_up(typingctx, queue, place):
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], *args)
+        builder.atomic_rmw("add", pointer, ir.Constant(ir.IntType(64), 1), "acq_rel")
+        return context.get_dummy_value()
+
+    return types.void(queue, types.intp), codegen
+
+
+@intrinsic
+def _replace(typingctx, queue, place, old, new):
+    """Write ``new`` where ``old`` is still there; True if it was."""
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.extract_value(builder.cmpxchg(pointer, args[2], args[3], "acq_rel", "acquire"), 1)
+
+    return types.boolean(queue, types.intp, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _call(typingctx, function, arguments, chunk):
+    """Call the compiled function at an address."""
+
+    def codegen(context, builder, signature, args):
+        shape = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, ir.IntType(64)])
+        function_value = builder.inttoptr(args[0], shape.as_pointer())
+        builder.call(function_value, [builder.inttoptr(args[1], cgutils.voidptr_t), args[2]])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _pause(typingctx):
+    """Tell the processor that this is a loop that waits, where it has an instruction for it."""
+
+    def codegen(context, builder, signature, args):
+        if platform.machine().lower() in ("x86_64", "amd64"):
+            pause = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@_jit
+def _work(queue, job, from_below):
+    """Claim and do chunks of a job until none is left."""
+    while True:
+        claims = _read(queue, CLAIMS)
+        first, stop = claims >> CHUNK_BITS & _CHUNKS, claims & _CHUNKS
+        if claims >> 2 * CHUNK_BITS != job or first == stop:
+            return
+        if _replace(queue, CLAIMS, claims, claims + _CHUNKS + 1 if from_below else claims - 1):
+            _call(queue[FUNCTION], queue[ARGUMENTS], first if from_below else stop - 1)
+            _count_up(queue, DONE)
+
+
+@_jit
+def job_number(queue):
+    """Number of the job that is in the queue, or was the last."""
+    return _read(queue, CLAIMS) >> 2 * CHUNK_BITS
+
+
+@_jit
+def serve(queue, rank, seen, jobs, spins):
+    """A worker's loop: do chunks of new jobs; return when none has come for ``spins`` turns of the waiting loop.
+
+    Args:
+        queue: (QUEUE_WORDS,) int64.
+        rank: number of this worker, from 0; those that a job has no chunks for leave it alone.
+        seen: the last job that this worker knows of.
+        jobs: return after so many in any case.
+        spins: turns of the waiting loop, some nanoseconds each.
+
+    Returns:
+        The last job that this worker knows of now.
+    """
+    left = spins
+    while left > 0:
+        job = job_number(queue)
+        if job == seen:
+            left -= 1
+            _pause()
+        else:
+            seen = job
+            if rank + 1 < queue[COUNT]:
+                _work(queue, job, False)
+            jobs -= 1
+            left = spins if jobs else 0
+    return seen
+
+
+@_jit
+def run(queue, function, arguments, count, spins):
+    """Put a job into the queue and work on it; only one thread at a time may do so.
+
+    Args:
+        queue: (QUEUE_WORDS,) int64.
+        function: address of ``f(arguments, chunk)``.
+        arguments: array whose address it is called with; it must live until all chunks are done.
+        count: number of chunks, below 2^22.
+        spins: turns of the loop that waits for chunks which workers have begun.
+
+    Returns:
+        Whether all chunks are done; else call `all_done` until they are.
+    """
+    job = (job_number(queue) + 1) & _JOBS
+    queue[FUNCTION], queue[ARGUMENTS], queue[COUNT] = function, arguments.ctypes.data, count
+    _write(queue, DONE, 0)
+    _write(queue, CLAIMS, job << 2 * CHUNK_BITS | count)
+    _work(queue, job, True)
+    for _ in range(spins):
+        if _read(queue, DONE) == count:
+            return True
+        _pause()
+    return all_done(queue, count)
+
+
+@_jit
+def all_done(queue, count):
+    """Whether ``count`` chunks of the job are done."""
+    return _read(queue, DONE) == count

@@ -1,0 +1,31 @@
+"""The kernel that adds up what blocks have left, in a fixed order."""
+
+from __future__ import annotations
+
+from numba import cuda
+
+from qllmft_backends.adjoint.cuda.device import kernel
+
+
+@kernel
+def add_up(shares, totals):
+    """Sums of consecutive rows, in their order: a row of blocks a total, a column of threads a number of it.
+
+    Args:
+        shares: (R, N).
+        totals: (P, N), R a multiple of P, overwritten; ``totals[p]`` is the sum of rows p · R / P up to the next.
+    """
+    parts = cuda.shared.array(0, shares.dtype)
+    column = cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x
+    rows = shares.shape[0] // totals.shape[0]
+    first, mine = cuda.blockIdx.x * rows, cuda.threadIdx.y * cuda.blockDim.x + cuda.threadIdx.x
+    total = shares.dtype.type(0)
+    if column < shares.shape[1]:
+        for row in range(cuda.threadIdx.y, rows, cuda.blockDim.y):
+            total += shares[first + row, column]
+    parts[mine] = total
+    cuda.syncthreads()
+    if cuda.threadIdx.y == 0 and column < shares.shape[1]:
+        for part in range(1, cuda.blockDim.y):
+            total += parts[part * cuda.blockDim.x + cuda.threadIdx.x]
+        totals[cuda.blockIdx.x, column] = total

@@ -1,0 +1,37 @@
+"""The engine as a gradient that Qiskit's EstimatorQNN takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_backends.adjoint.interface import AdjointCapable
+from qllmft_backends.gradient import BackendGradient, Point
+
+
+class AdjointGradient(BackendGradient):
+    """Jacobians by one reverse sweep an observable.
+
+    The interface asks for the whole Jacobian; `qllmft.heads.AdjointConnector` takes the vector-Jacobian
+    product instead.
+    """
+
+    def __init__(self, backend: AdjointCapable) -> None:
+        super().__init__(backend)
+        self._compile = backend.compile
+
+    def jacobians(
+        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[Point]
+    ) -> Sequence[NDArray[np.float64]]:
+        """See `BackendGradient.jacobians`; exact, in the engine's precision."""
+        engine, sums = self._compile(circuit, observables)
+        _, tape = engine.forward(engine.program.angles(np.array([point.values for point in points])))
+        rows = []  # (N, P) of each observable
+        for coefficients in sums.coefficients:
+            by_angle, _ = engine.vjp(tape, np.tile(coefficients, (len(points), 1)))
+            rows.append(by_angle.astype(np.float64) @ engine.program.angle_matrix)
+        return [np.array([row[n, list(point.columns)] for row in rows]) for n, point in enumerate(points)]

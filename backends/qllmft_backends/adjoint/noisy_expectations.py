@@ -1,0 +1,173 @@
+"""Noisy expectation values with their standard errors: many trajectories, each distinct one simulated once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.engine import EVALUATION_BYTES, AdjointEngine
+from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
+from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, readout_factors, stream
+from qllmft_backends.adjoint.shots import draw_outcomes, flip_bits
+from qllmft_backends.counts import expectations_from_counts
+from qllmft_backends.protocol import Expectations
+from qllmft_backends.z_observables import ZObservables
+
+Floats = NDArray[np.float64]
+_SITES = 4_000_000  # gates of all trajectories that errors are drawn on at once: bounds memory
+
+
+def noisy_expectations(
+    engine: AdjointEngine,
+    frames: FrameProgram,
+    noise: CircuitNoise,
+    sums: ZObservables,
+    angles: Floats,
+    seed: int,
+) -> Expectations:
+    """Expectation values (B, O) under noise.
+
+    - ``exact``: the mean over the trajectories; its standard error is that of the trajectories.
+    - ``multinomial``: every shot is a trajectory of its own, as on a machine; its standard error is that of the shots.
+    - ``gaussian``: the mean over the trajectories of training's passes, each with all shots; its standard error is
+      their scatter. One trajectory under gate noise says nothing of its error: infinity.
+
+    Args:
+        engine: of the circuit, measuring the strings of ``sums``.
+        frames: of the same circuit.
+        noise: what to draw.
+        sums: O observables.
+        angles: (B, G) in radians.
+        seed: of all draws.
+    """
+    sampler = _Sampler(engine, frames, noise, sums)
+    step = max(1, _SITES // max(1, sampler.runs * len(frames.gates)))
+    starts = range(0, len(angles), step)
+    parts = [sampler.estimates(angles[start : start + step], seed, number) for number, start in enumerate(starts)]
+    none = np.empty((0, len(sums.coefficients)))
+    means, errors = zip((none, none), *parts, strict=True)
+    return Expectations(np.concatenate(means), np.concatenate(errors))
+
+
+@dataclass(frozen=True)
+class _Sampler:
+    """One question under noise, asked for parts of a batch."""
+
+    engine: AdjointEngine
+    frames: FrameProgram
+    noise: CircuitNoise
+    sums: ZObservables
+
+    @property
+    def runs(self) -> int:
+        """N, random runs of a sample: its shots where each has a trajectory of its own, else its trajectories."""
+        return (self.noise.shots or 1) if self.noise.shot_model == "multinomial" else self.noise.trajectories
+
+    def estimates(self, angles: Floats, seed: int, part: int) -> tuple[Floats, Floats]:
+        """Means (B, O) and their standard errors for angles (B, G), by draws of their own for each ``part``."""
+        if self.noise.shot_model == "gaussian":
+            return self._by_passes(angles, int(stream(seed, part).integers(2**63)))
+        drawn = self._trajectories(len(angles), int(stream(seed, part, 0).integers(2**63)))
+        if self.noise.shot_model == "multinomial":
+            return self._by_counts(angles, drawn, stream(seed, part, 1))
+        return self._by_trajectories(angles, drawn)
+
+    def _trajectories(self, samples: int, seed: int) -> Trajectories:
+        """``runs`` trajectories a sample, one sample after the other; none has an error where gates have no noise."""
+        count = samples * self.runs
+        if self.noise.has_gate_noise:
+            return self.frames.draw(self.noise.gates, count, seed)
+        none = np.empty(0, np.int64)
+        return Trajectories(count, none, np.empty((0, self.frames.n_angles), np.int8), none)
+
+    def _by_trajectories(self, angles: Floats, drawn: Trajectories) -> tuple[Floats, Floats]:
+        """From the exact values of every trajectory."""
+        runs, masks, coefficients = self.runs, self.engine.masks, self.sums.coefficients
+        distinct, which = _patterns(angles, drawn, runs)
+        strings = self.engine.values(distinct).astype(np.float64) * readout_factors(self.noise.gates, masks)
+        ideal = strings[: len(angles)] @ coefficients.T  # (B, O)
+        samples = drawn.rows // runs
+        changes = strings[which] * drawn.string_signs(masks) @ coefficients.T - ideal[samples]  # (K, O)
+        first, second = np.zeros_like(ideal), np.zeros_like(ideal)  # moments of the change, nothing in most runs
+        np.add.at(first, samples, changes / runs)
+        np.add.at(second, samples, changes**2 / runs)
+        if not self.noise.has_gate_noise:
+            return ideal, np.zeros_like(ideal)
+        if runs == 1:
+            return ideal + first, np.full_like(ideal, np.inf)
+        return ideal + first, np.sqrt(np.maximum(second - first**2, 0) / (runs - 1))
+
+    def _by_counts(self, angles: Floats, drawn: Trajectories, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """From shots, each on a trajectory of its own."""
+        runs, n_qubits = self.runs, self.engine.program.n_qubits
+        distinct, which = _patterns(angles, drawn, runs)
+        shots = np.bincount(which, minlength=len(distinct))
+        shots[: len(angles)] = runs - np.bincount(drawn.rows // runs, minlength=len(angles))
+        # shots row after row of `distinct`: whose sample each is, and what its frame flips at the end
+        owners = np.repeat(np.arange(len(angles)), shots[: len(angles)])
+        order = np.argsort(which, kind="stable")
+        owners = np.concatenate([owners, (drawn.rows // runs)[order]])
+        flips = np.concatenate([np.zeros(len(owners) - len(order), np.int64), drawn.flips[order]])
+        step = max(1, EVALUATION_BYTES // 8 >> n_qubits)
+        outcomes = np.concatenate(
+            [
+                draw_outcomes(self.engine.probabilities(distinct[i : i + step]), shots[i : i + step], rng)
+                for i in range(0, len(distinct), step)
+            ]
+        )
+        read = flip_bits(outcomes ^ flips, n_qubits, self.noise.gates.readout_error, rng)
+        places, counts = np.unique(owners << n_qubits | read, return_counts=True)
+        bounds = np.searchsorted(places, np.arange(len(angles) + 1) << n_qubits)
+        answers = [
+            expectations_from_counts(
+                dict(zip((places[i:j] & (1 << n_qubits) - 1).tolist(), counts[i:j].tolist(), strict=True)), self.sums
+            )
+            for i, j in pairwise(bounds.tolist())
+        ]
+        return np.array([mean for mean, _ in answers]), np.array([error for _, error in answers])
+
+    def _by_passes(self, angles: Floats, seed: int) -> tuple[Floats, Floats]:
+        """From passes of eq. 2, one a trajectory."""
+        runs = self.runs
+        single = NoisyPass(self.engine, self.frames, replace(self.noise, trajectories=1), seed)
+        strings = single.values(np.repeat(angles, runs, axis=0)).astype(np.float64)
+        values = (strings @ self.sums.coefficients.T).reshape(len(angles), runs, -1)
+        means = values.mean(axis=1)
+        if runs > 1:
+            return means, values.std(axis=1, ddof=1) / np.sqrt(runs)
+        if self.noise.has_gate_noise:
+            return means, np.full_like(means, np.inf)
+        return means, self._shot_errors(angles)
+
+    def _shot_errors(self, angles: Floats) -> Floats:
+        """(B, O): sqrt((⟨O²⟩ - ⟨O⟩²)/S), by exact moments; the product of two Z strings is the string of their XOR."""
+        engine, coefficients = self.engine, self.sums.coefficients
+        products = np.unique(np.concatenate([engine.masks, (engine.masks[:, None] ^ engine.masks).reshape(-1)]))
+        moments = AdjointEngine(engine.program, products, engine.dtype).values(angles).astype(np.float64)
+        moments *= readout_factors(self.noise.gates, products)
+        first = moments[:, np.searchsorted(products, engine.masks)]  # (B, T)
+        second = moments[:, np.searchsorted(products, engine.masks[:, None] ^ engine.masks)]  # (B, T, T)
+        covariance = second - first[:, :, None] * first[:, None, :]
+        variances = np.einsum("ot,btu,ou->bo", coefficients, covariance, coefficients)
+        return np.asarray(np.sqrt(np.maximum(variances, 0) / (self.noise.shots or 1)))
+
+
+def _patterns(angles: Floats, drawn: Trajectories, runs: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Distinct angles, and which of them each run with an error has.
+
+    Args:
+        angles: (B, G).
+        drawn: trajectories, ``runs`` a sample, one sample after the other.
+        runs: N.
+
+    Returns:
+        (B + D, G) angles, the first B those without errors; (K,) rows of it.
+    """
+    samples = drawn.rows // runs
+    keys = np.concatenate([samples[:, None].view(np.uint8), np.packbits(drawn.signs < 0, axis=1)], axis=1)
+    _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    distinct = angles[samples[first]] * drawn.signs[first]
+    return np.concatenate([angles, distinct]), len(angles) + which.reshape(-1)

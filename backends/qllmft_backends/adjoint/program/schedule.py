@@ -1,0 +1,166 @@
+"""In what order a program's gates touch memory: groups in one pass, runs of groups on blocks that stay in cache.
+
+The gates keep their order. A *step* is one gate, or a group of gates of a shape that `fused` knows. A *run* is a
+sequence of steps whose qubits are all below some number b: the amplitudes fall into blocks of 2^b that do not mix, so
+all steps are done on one block before the next is touched. Runs are nested twice, for the second and the first level of
+cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.program.lowering import Op, Program
+
+L1_BYTES = 32 * 2**10  # what a run on small blocks may hold; two thirds of a usual first-level cache
+L2_BYTES = 512 * 2**10  # the same for the second level
+_SHORTEST_RUN = 3  # steps; a shorter run on small blocks is not worth its loop
+
+
+class Shape(IntEnum):
+    """Shapes of a step; see `fused`."""
+
+    SINGLE = 0
+    CHAIN_2 = 1
+    CHAIN_3 = 2
+    ROTATIONS_2 = 3
+    ROTATIONS_3 = 4
+    BRIDGE = 5
+    HALF_CHAIN_2 = 6
+    HALF_CHAIN_3 = 7
+    HALF_ROTATIONS_2 = 8
+    HALF_ROTATIONS_3 = 9
+    TO_HALF = 10
+
+
+_LENGTHS = {
+    Shape.CHAIN_3: 3,
+    Shape.ROTATIONS_3: 3,
+    Shape.HALF_CHAIN_3: 3,
+    Shape.HALF_ROTATIONS_3: 3,
+    Shape.BRIDGE: 2,
+    Shape.CHAIN_2: 2,
+    Shape.ROTATIONS_2: 2,
+    Shape.HALF_CHAIN_2: 2,
+    Shape.HALF_ROTATIONS_2: 2,
+    Shape.TO_HALF: 1,
+}  # gates of each group, the longest first
+
+
+class Schedule(NamedTuple):
+    """Steps and runs of one direction.
+
+    Attributes:
+        steps: (n_steps, 2) int64: shape, first gate; a group's gates follow each other.
+        runs: (n_runs, 3) int64: b, first step, step after the last.
+        outer: (n_outer, 3) int64: b, first run, run after the last.
+    """
+
+    steps: NDArray[np.int64]
+    runs: NDArray[np.int64]
+    outer: NDArray[np.int64]
+
+
+def make_schedule(program: Program, batch: int, width: int, itemsize: int, *, backward: bool) -> Schedule:
+    """Plan a program.
+
+    Args:
+        program: the gates.
+        batch: L, samples in a chunk.
+        width: lanes of a register.
+        itemsize: bytes of an amplitude.
+        backward: plan the way back, last gate first: two arrays are then in cache, and groups have two gates at most.
+    """
+    register_bits = (width // batch).bit_length() - 1
+    held = itemsize * batch * (2 if backward else 1)
+    small, large = ((bytes_ // held).bit_length() - 1 for bytes_ in (L1_BYTES, L2_BYTES))
+    groups = _groups(program.ops, register_bits, longest=2 if backward else 3, border=small)
+    if backward:
+        groups.reverse()
+    tops = [_top(program.ops[first : first + length]) for _, first, length in groups]
+    runs: list[tuple[int, int, int]] = []
+    outer: list[tuple[int, int, int]] = []
+    for bits, start, stop in _cut(tops, large, program.n_qubits):
+        first_run = len(runs)
+        runs += [(b, start + i, start + j) for b, i, j in _cut(tops[start:stop], small, bits)]
+        outer.append((bits, first_run, len(runs)))
+    return Schedule(_table([group[:2] for group in groups], 2), _table(runs, 3), _table(outer, 3))
+
+
+def _table(rows: Sequence[tuple[int, ...]], columns: int) -> NDArray[np.int64]:
+    return np.array(rows, dtype=np.int64).reshape(-1, columns)
+
+
+def _groups(ops: NDArray[np.int32], register_bits: int, longest: int, border: int) -> list[tuple[Shape, int, int]]:
+    """(shape, first gate, number of gates), covering all gates in order.
+
+    A group of three gates does not begin below qubit ``border`` and end at it or above: no block would hold it.
+    """
+    groups = []
+    first = 0
+    while first < len(ops):
+        shape, length = Shape.SINGLE, 1
+        for candidate, candidate_length in _LENGTHS.items():
+            chosen = ops[first : first + candidate_length]
+            straddles = candidate_length == 3 and _top(chosen[:2]) < border <= _top(chosen)
+            if candidate_length <= longest and not straddles and _fits(candidate, chosen, register_bits):
+                shape, length = candidate, candidate_length
+                break
+        groups.append((shape, first, length))
+        first += length
+    return groups
+
+
+def _fits(shape: Shape, ops: NDArray[np.int32], register_bits: int) -> bool:
+    """Whether gates are of a shape."""
+    if len(ops) < _LENGTHS[shape]:
+        return False
+    kinds, controls, targets = ops[:, 0], ops[:, 1].tolist(), ops[:, 2].tolist()
+    half = register_bits - 1  # the qubit whose bit tells the halves of a register apart; -1: none
+    if shape in (Shape.ROTATIONS_2, Shape.ROTATIONS_3, Shape.HALF_ROTATIONS_2, Shape.HALF_ROTATIONS_3):
+        if not (kinds == Op.ROT).all() or len(set(targets)) != len(targets):
+            return False
+        begins_inside = shape in (Shape.HALF_ROTATIONS_2, Shape.HALF_ROTATIONS_3)
+        outside = targets[1:] if begins_inside else targets
+        return bool((not begins_inside or targets[0] == half) and min(outside) >= register_bits)
+    if not (kinds == Op.CX_ROT).all() or controls[1:] != targets[:-1]:
+        return False
+    qubits = [controls[0], *targets]
+    if len(set(qubits)) != len(qubits):
+        return False
+    if shape in (Shape.BRIDGE, Shape.TO_HALF):
+        return bool(half >= 0 and targets[0] == half and min([controls[0], *targets[1:]]) >= register_bits)
+    if shape in (Shape.HALF_CHAIN_2, Shape.HALF_CHAIN_3):
+        return bool(half >= 0 and controls[0] == half and min(targets) >= register_bits)
+    return bool(min(qubits) >= register_bits)
+
+
+def _top(ops: NDArray[np.int32]) -> int:
+    """The highest qubit of some gates."""
+    return int(ops[:, 1:3].max())
+
+
+def _cut(tops: list[int], bits: int, all_bits: int) -> list[tuple[int, int, int]]:
+    """Cut steps into runs (b, first, after the last): on blocks of 2^bits where enough in a row allow it."""
+    if bits >= all_bits:
+        return [(all_bits, 0, len(tops))]
+    runs: list[tuple[int, int, int]] = []
+    start = 0
+    while start < len(tops):
+        stop = start
+        while stop < len(tops) and tops[stop] < bits:
+            stop += 1
+        if stop - start >= _SHORTEST_RUN:
+            runs.append((bits, start, stop))
+        else:
+            stop = max(stop, start + 1)
+            if runs and runs[-1][0] == all_bits:
+                start = runs.pop()[1]
+            runs.append((all_bits, start, stop))
+        start = stop
+    return runs

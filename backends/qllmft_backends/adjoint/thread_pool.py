@@ -1,0 +1,140 @@
+"""A pool of threads for compiled jobs: workers that spin for a moment after a job, and a caller that needs none.
+
+Waking a sleeping thread takes longer than a circuit of ten qubits, and so does handing over Python's lock. So workers
+take chunks without Python, and spin for a moment after their work: the next pass of a training step comes within it.
+OpenMP's threads do so without an end, and beside another busy process that costs a factor of 40. Here a worker that
+finds its core shared sleeps instead, the caller works through the chunks itself, and workers take what they get to.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.compiled.work_queue import QUEUE_WORDS, all_done, job_number, serve
+
+Queue = NDArray[np.int64]  # (QUEUE_WORDS,); see `work_queue`
+SPIN_S = 500e-6  # how long a worker spins; longer than what a training step does between two passes
+NO_SPIN_S = 0.1  # for how long a worker that shared its core does not spin
+_OWN_SHARE = 0.8  # of the time, without which a core counts as shared
+_JOBS = 200  # after which a worker looks at that
+_POLL_S = 50e-6  # between two looks at a chunk that a worker has begun and not finished
+
+
+def thread_count() -> int:
+    """Threads that the engine uses: ``QLLMFT_THREADS``, else the processors that this process may run on.
+
+    Raises:
+        ValueError: where ``QLLMFT_THREADS`` is not a positive number.
+    """
+    return _thread_count(os.environ.get("QLLMFT_THREADS", ""))
+
+
+@cache
+def _thread_count(text: str) -> int:
+    """The same, asked once: a pass over a small circuit takes less time than a few questions to the system."""
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(
+                f"QLLMFT_THREADS is {text!r}, expected a positive whole number; unset it to use all cores."
+            )
+        return int(text)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Worker(threading.Thread):
+    """A thread that does chunks of the jobs in a queue."""
+
+    def __init__(self, queue: Queue, rank: int) -> None:
+        super().__init__(name="qllmft", daemon=True)
+        self._queue, self._rank = queue, rank
+        self._asleep = False
+        self._wake_up = threading.Lock()  # held, but for the moment in which it wakes the worker
+        self._wake_up.acquire()
+        self.start()
+
+    def wake(self) -> None:
+        """End the sleep, if any."""
+        if self._asleep:
+            self._asleep = False
+            self._wake_up.release()
+
+    def run(self) -> None:
+        """Serve, sleep, again."""
+        spins, seen, spin_from = _spins(), int(job_number(self._queue)), 0.0
+        while True:
+            start, own = time.perf_counter(), time.thread_time()
+            may_spin = start >= spin_from
+            seen_before, seen = seen, int(serve(self._queue, self._rank, seen, _JOBS, spins if may_spin else 1))
+            stop = time.perf_counter()
+            if may_spin and time.thread_time() - own < _OWN_SHARE * (stop - start):
+                spin_from = stop + NO_SPIN_S
+            elif may_spin and seen - seen_before >= _JOBS:
+                continue
+            self._asleep = True
+            self._wake_up.acquire()
+
+
+class _Pool:
+    """Workers on one queue."""
+
+    def __init__(self, workers: int) -> None:
+        self.queue = np.zeros(QUEUE_WORDS, np.int64)
+        self.lock = threading.Lock()  # held by the thread whose job is in the queue
+        _spins()
+        self.workers = [_Worker(self.queue, rank) for rank in range(workers)]
+
+
+@cache
+def _pool(process: int, workers: int) -> _Pool:
+    """The pool of ``process``: a forked child has none of its parent's threads and makes its own."""
+    del process
+    return _Pool(workers)
+
+
+@cache
+def _spins() -> int:
+    """How many turns of the waiting loop take `SPIN_S`."""
+    queue, spins = np.zeros(QUEUE_WORDS, np.int64), 2000
+    serve(queue, 0, 0, 1, 1)  # compiles
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        serve(queue, 0, 0, 1, spins)
+        seconds.append(time.perf_counter() - started)
+    return max(1, int(spins * SPIN_S / min(seconds)))
+
+
+def run_job(count: int, job: Callable[[Queue, int], bool]) -> None:
+    """Let the pool do a job; returns when all its chunks are done.
+
+    Args:
+        count: number of chunks.
+        job: calls `work_queue.run` with the queue and the spins that it is given, and returns what that returned.
+    """
+    threads = thread_count()
+    pool = _pool(os.getpid(), threads - 1) if threads > 1 and count > 1 else None
+    if pool is None or not pool.lock.acquire(blocking=False):  # another thread's job is in the queue
+        job(np.zeros(QUEUE_WORDS, np.int64), 0)
+        return
+    interrupt = None
+    try:
+        for worker in pool.workers[: count - 1]:
+            worker.wake()
+        done = job(pool.queue, _spins())
+        while not done:
+            try:
+                time.sleep(_POLL_S)
+                done = all_done(pool.queue, count)
+            except KeyboardInterrupt as error:  # the workers still write into the job's arrays
+                interrupt = error
+    finally:
+        pool.lock.release()
+    if interrupt:
+        raise interrupt

@@ -1,0 +1,83 @@
+"""An answer of the service: every string of it without the key, without escape codes and control characters.
+
+Whatever a service says may reach a terminal, a ledger or an error, so it is cleaned where it comes in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]")
+_TEXT_BYTES = 1 << 14
+_USER = re.compile(r"(://)[^\s/@]+@")
+
+
+def clean(text: str) -> str:
+    r"""``text`` for a terminal: no escape codes or invisible characters, no name and password in an address.
+
+    >>> clean("\x1b[31mred\x1b[0m\x07 line\nhttps://me:pw@host/x")
+    'red line https://***@host/x'
+    """
+    if text.isascii() and text.isprintable() and "://" not in text:
+        return text
+    text = _ESCAPES.sub("", text)
+    visible = (" " if c in "\n\r\t" else c for c in text)
+    text = "".join(c for c in visible if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+    return _USER.sub(r"\1***@", text)
+
+
+@dataclass(frozen=True, repr=False)  # what came may repeat the key
+class Answer:
+    """What came back, with the names of `requests.Response` that qiskit-ionq reads.
+
+    Attributes:
+        method, url: of the request.
+        status_code: of HTTP.
+        reason: its words.
+        headers: of the answer.
+        content: the body.
+        scrub: takes secrets out of a string.
+    """
+
+    method: str
+    url: str
+    status_code: int
+    reason: str
+    headers: Mapping[str, str]
+    content: bytes
+    scrub: Callable[[str], str]
+
+    @property
+    def text(self) -> str:
+        """The beginning of the body, for people."""
+        return self.scrub(self.content[:_TEXT_BYTES].decode("utf-8", errors="replace"))
+
+    def json(self) -> Any:
+        """The body's JSON value, every string of it scrubbed.
+
+        Raises:
+            ValueError: where it is no JSON, or nested too deeply to be the API's.
+        """
+        return self._value
+
+    @cached_property
+    def _value(self) -> Any:
+        try:
+            return self._scrubbed(json.loads(self.content))
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    def _scrubbed(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return value if value.isdecimal() else self.scrub(value)
+        if isinstance(value, list):
+            return [self._scrubbed(item) for item in value]
+        if isinstance(value, dict):
+            return {self._scrubbed(key): self._scrubbed(item) for key, item in value.items()}
+        return value

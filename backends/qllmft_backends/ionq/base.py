@@ -1,0 +1,344 @@
+"""What the IonQ backends have in common: compile, price, send, collect, measure."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_backends.backend import Backend
+from qllmft_backends.ionq.client import Client, check_machine
+from qllmft_backends.ionq.collector import Progress, collect
+from qllmft_backends.ionq.compile import Template, check_values, compile_template
+from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, spent, training_circuits
+from qllmft_backends.ionq.errors import (
+    DuplicateJobWarning,
+    IonQAuthError,
+    IonQError,
+    IonQJobFailedError,
+    IonQRequestError,
+)
+from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
+from qllmft_backends.ionq.known_answer import ask_known_answer, known_work
+from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
+from qllmft_backends.ionq.measure import expectations
+from qllmft_backends.ionq.options import IonQOptions
+from qllmft_backends.ionq.prices import Prices, dated_estimate
+from qllmft_backends.ionq.roster import Roster
+from qllmft_backends.ionq.sender import send, settle
+from qllmft_backends.ionq.token import load_token
+from qllmft_backends.ionq.transport import Deadline
+from qllmft_backends.ionq.work import Place, Submission, Work, chunks_of
+from qllmft_backends.protocol import Availability, Expectations
+from qllmft_backends.spsa import SpsaGradient
+from qllmft_backends.z_observables import ZObservables
+
+
+class IonQBase(Backend):
+    """What both have in common.
+
+    One circuit a sample serves all observables. The ledger decides what is still to be sent, so that the same request,
+    made again in any process, goes on where it stopped and pays for nothing twice.
+
+    Attributes:
+        options: as given.
+        progress: called at each look at a job, with its chunk and status; None: nobody.
+    """
+
+    paid: ClassVar[bool]
+    options_type: ClassVar[type[IonQOptions]]
+
+    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
+        """The number of circuits that training by SPSA sends; see `Backend.training_note`.
+
+        Raises:
+            PaidTrainingError: where paid training was not allowed.
+        """
+        check_training(self.options)
+        circuits = training_circuits(self.options, samples, epochs) + evaluations
+        budget = self.options.circuit_budget
+        limit = f"; it stops at circuit_budget = {budget:,}" if budget is not None else ""
+        return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Whether there is an API key. Nothing is sent."""
+        try:
+            load_token()
+        except IonQAuthError as error:
+            return Availability(False, str(error))
+        return Availability(True, "an API key is set; whether it is valid shows at the first request")
+
+    def __init__(self, options: IonQOptions | None = None, confirm: Confirm | None = None) -> None:
+        self.options = options or self.options_type()
+        self.progress: Progress | None = None
+        self._purse = Purse(confirm=confirm)
+        self._ledger = Ledger(self.options.ledger)
+        self._one_at_a_time = threading.Lock()  # Qiskit's primitives run in threads
+        self._cached_client: Client | None = None
+        self._cached_roster: Roster | None = None
+        self._width_checked = False
+        self._prices = Prices(lambda: self._client)
+
+    @property
+    def confirm(self) -> Confirm | None:
+        """Asked with the estimate before paid circuits are sent, unless ``yes``; only True lets them go.
+
+        None: nobody can be asked, and without ``yes`` nothing is sent.
+        """
+        return self._purse.confirm
+
+    @confirm.setter
+    def confirm(self, confirm: Confirm | None) -> None:
+        self._purse.confirm = confirm
+
+    @property
+    def announce(self) -> Announce | None:
+        """Told the estimate of every sending of paid circuits before its first job, with ``yes`` too; None: nobody."""
+        return self._purse.announce
+
+    @announce.setter
+    def announce(self, announce: Announce | None) -> None:
+        self._purse.announce = announce
+
+    @abstractmethod
+    def _machine(self) -> dict[str, Any]:
+        """What decides the meaning of a result, as fields of `Setup`: machine, shots, mitigation, noise, seed."""
+
+    def _setup(self, template: Template) -> Setup:
+        return Setup(
+            url=self.options.address(),
+            circuit_sha256=template.sha256,
+            n_qubits=template.circuit.num_qubits,
+            repetition=self.options.repetition,
+            **self._machine(),
+        )
+
+    def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False) -> CostEstimate:
+        """The dry run: compile, count, look into the ledger and ask for a price. Nothing is sent, nothing is written.
+
+        Args:
+            circuit: as for `expectations`.
+            values: as for `expectations`.
+            offline: do not ask the server; the price is a dated estimate, see `prices.PUBLISHED`.
+
+        Raises:
+            IonQError: where the server gives no price within a few seconds; says why.
+        """
+        with self._one_at_a_time:
+            work = self._work(circuit, values)
+            self._ledger.refresh()
+            if offline:
+                return self._priced(work, self._find(work), dated_estimate)
+            with self._prices.soon():
+                estimate = self._priced(work, self._find(work), self._prices.estimate)
+                if estimate.price is None:
+                    raise IonQRequestError(f"{estimate.note}.")
+                return estimate
+
+    def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
+        """Send what the ledger does not know, and come back without waiting. See `expectations` for the arguments.
+
+        Raises:
+            CostRefusedError: see `IonQOptions`; nothing was sent.
+            IonQError: see `qllmft_backends.ionq.errors`; the ledger knows what was accepted.
+        """
+        with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
+            return self._submit(self._work(circuit, values))
+
+    def collect(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+    ) -> Expectations:
+        """Wait for what was submitted, in this process or in another one. See `expectations` for the arguments.
+
+        Raises:
+            IonQRequestError: where a sample was never submitted.
+            IonQTimeoutError, IonQJobFailedError, IonQError: see `qllmft_backends.ionq.errors`.
+        """
+        sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
+            return self._collect(self._work(circuit, values), sums)
+
+    def expectations(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+    ) -> Expectations:
+        """Submit and collect; see `Backend.expectations`, and `measure.expectations` for the estimator.
+
+        Raises:
+            UnsupportedGateError: a gate or an observable that cannot be served.
+            CostRefusedError, IonQError: as `submit` and `collect`.
+        """
+        sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
+            work = self._work(circuit, values)
+            self._submit(work)
+            return self._collect(work, sums)
+
+    def gradient(self) -> SpsaGradient:
+        """SPSA; see `training_circuits` for what it sends.
+
+        Raises:
+            PaidTrainingError: through a paid backend, unless ``allow_paid_training``.
+        """
+        check_training(self.options)
+        return SpsaGradient(self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed)
+
+    @contextmanager
+    def _telling_of_jobs(self) -> Iterator[None]:
+        """Ctrl-C inside, while jobs are under way, becomes a `JobsInterrupt`, which says which."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            jobs = under_way(self._ledger)
+            if jobs:
+                raise JobsInterrupt(jobs, self._ledger.folder) from None
+            raise
+
+    def _work(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Work:
+        limit = self.capabilities.max_qubits
+        if limit is not None and circuit.num_qubits > limit:
+            raise IonQRequestError(
+                f"the circuit has {circuit.num_qubits} qubits and {self.name} takes {limit}. Nothing was sent. "
+                "Use a smaller head."
+            )
+        template = compile_template(circuit)
+        return Work(template, check_values(circuit, values), self._setup(template))
+
+    def _find(self, work: Work) -> list[Place | None]:
+        return self._ledger.find(work.setup, work.values, retry_failed=self.options.retry_failed)
+
+    def _submit(self, work: Work) -> Submission:
+        for chunk in chunks_of(self._find(work)):
+            if chunk.state == "sent":
+                settle(self._ledger, self._roster(work), chunk, self.options, self.options.settle_s)
+        places = self._find(work)
+        missing = any(place is None for place in places)
+        estimate = work.counted(places, self.options)
+        if missing and self.paid:
+            estimate = self._priced(work, places, self._prices.estimate)
+        self._purse.authorize(estimate, self.options, spent(self._ledger.chunks.values(), work.setup.url))
+        if missing:
+            with self._client.transport.until(Deadline(self.options.deadline_s)):
+                self._send_missing(work, estimate)
+        return Submission(estimate, tuple(str(c.job_id) for c in chunks_of(self._find(work)) if c.job_id))
+
+    def _priced(
+        self, work: Work, places: Sequence[Place | None], price: Callable[[CostEstimate, Work], CostEstimate]
+    ) -> CostEstimate:
+        """What sending would cost by ``price``, the circuit with a known answer included."""
+        estimate = price(work.counted(places, self.options), work)
+        known = self._known_answer(work, places)
+        if known is None or self._find(known) != [None]:
+            return estimate
+        return estimate.before(price(known.counted([None], self.options), known))
+
+    def _known_answer(self, work: Work, places: Sequence[Place | None]) -> Work | None:
+        """The circuit with a known answer that goes before those at no place; None: none."""
+        shots = self._known_answer_shots
+        rows = work.values[[place is None for place in places]]
+        return known_work(replace(work, values=rows), shots) if shots and len(rows) else None
+
+    @property
+    def _known_answer_shots(self) -> int:
+        """Shots of the circuit with a known answer; 0: none."""
+        return 0
+
+    def _send_missing(self, work: Work, estimate: CostEstimate) -> None:
+        """Send what the ledger lacks, and the server too: what it holds with our client tokens is taken over."""
+        self._check_machine(work.setup)
+        roster = self._roster(work)
+        if not self._ledger.fresh:
+            roster.refresh()
+            roster.reconcile()
+        places = self._find(work)
+        rows = work.values[[place is None for place in places]]
+        size = work.circuits_per_job(self.options)
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        known = self._known_answer(work, places)
+        tokens = self._ledger.tokens(work.setup, parts)
+        roster.check_orphans(tokens if known is None else [*tokens, *self._ledger.tokens(known.setup, [known.values])])
+        if known is not None:
+            facts = known.facts(estimate.first or estimate)
+            self._purse.circuits += ask_known_answer(self._client, self._ledger, roster, known, self.options, facts)
+        for part in parts:
+            chunk = self._ledger.plan(work.setup, part, **work.facts(estimate))
+            send(self._client, self._ledger, roster, chunk, work.template, self.options)
+            self._purse.circuits += len(part)
+
+    def _roster(self, work: Work) -> Roster:
+        """The server's list of jobs of this machine, as far as it was read; see `Roster`."""
+        now, sent = self._client.transport.server_time(), any(c.attempts for c in self._ledger.chunks.values())
+        if now is not None and not sent and self._ledger.identity.born is None:
+            self._ledger.identity.set_born(now)
+        if self._cached_roster is None:
+            self._cached_roster = Roster(self._client, self._ledger, work.setup.backend)
+        return self._cached_roster
+
+    def _collect(self, work: Work, sums: ZObservables) -> Expectations:
+        places = self._find(work)
+        chunks = chunks_of(places)
+        for chunk in chunks:
+            if chunk.state == "sent":
+                settle(self._ledger, self._roster(work), chunk, self.options, self.options.settle_s)
+        if any(chunk.state == "submitted" for chunk in chunks):
+            problems = collect(self._client, self._ledger, chunks, self.options, self.progress)
+            if problems:
+                raise next(iter(problems.values()))
+        if any(chunk.doubtful for chunk in chunks):
+            self._look_for_duplicates(work)
+        self._aggregate(chunks)
+        return self._answer(self._find(work), sums)
+
+    def _aggregate(self, chunks: Sequence[Chunk]) -> None:
+        """Have the results in the form that the options ask for; a machine without variants has one."""
+
+    def _look_for_duplicates(self, work: Work) -> None:
+        roster = self._roster(work)
+        try:
+            roster.refresh()
+        except IonQError as error:  # the answers are in the ledger all the same
+            warnings.warn(f"not looked for jobs that were accepted late: {error}", DuplicateJobWarning, stacklevel=4)
+        else:
+            roster.reconcile()
+
+    def _answer(self, places: Sequence[Place | None], sums: ZObservables) -> Expectations:
+        """Expectation values from the ledger's results."""
+        lost = sum(place is None for place in places)
+        if lost:
+            raise IonQRequestError(
+                f"{lost} of {len(places)} samples are not in the ledger {self.options.ledger}: never accepted. "
+                "Submit them first; `expectations` does both."
+            )
+        results = [self._result(chunk, index) for chunk, index in places if chunk is not None]  # type: ignore[misc]
+        failed = [chunk for chunk in chunks_of(places) if chunk.state == "failed"]
+        if any(result is None for result in results):
+            raise IonQJobFailedError(
+                f"{sum(r is None for r in results)} of {len(results)} circuits have no result: "
+                + "; ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed)
+                + ". The others are in the ledger. Failed jobs are not charged by IonQ; set retry_failed to send these "
+                "circuits again."
+            )
+        return expectations([r for r in results if r is not None], self.options.shots, sums)
+
+    def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
+        return None if chunk.results is None else chunk.results[index]
+
+    def _check_machine(self, setup: Setup) -> None:
+        if not self._width_checked:
+            check_machine(self._client, setup)
+            self._width_checked = True
+
+    @property
+    def _client(self) -> Client:
+        if self._cached_client is None:
+            self._cached_client = Client(self.options)
+        return self._cached_client

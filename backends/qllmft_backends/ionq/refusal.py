@@ -1,0 +1,103 @@
+"""What an answer that is no success means: which error it is, and whether the request may have had effect."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from qllmft_backends.ionq.answer import Answer
+from qllmft_backends.ionq.errors import (
+    IonQAuthError,
+    IonQError,
+    IonQQuotaError,
+    IonQRequestError,
+    IonQTransientError,
+)
+from qllmft_backends.ionq.token import TOKEN_VARIABLES
+
+_MAX_TEXT = 300  # characters of a server's message that go into an error
+
+
+def refusal(answer: Answer) -> IonQError | None:
+    """What is wrong with an answer; None: nothing."""
+    code = answer.status_code
+    where = f"{answer.method} {answer.scrub(answer.url)}"
+    if 200 <= code < 300:
+        try:
+            answer.json()
+        except ValueError:
+            return IonQTransientError(
+                f"{where} answered {code} with a body that is not JSON: {shortened(answer.text)!r}. "
+                "A proxy or a login page may stand between; check the option url.",
+                transient=True,
+                ambiguous=True,
+                status=code,
+            )
+        return None
+    said = f"{where} answered {code}: {shortened(_message(answer))}"
+    wait_s = retry_after_s(answer.headers.get("Retry-After"))
+    if code in (401, 403):
+        return IonQAuthError(
+            f"{said}. The API key was not accepted: this request had no effect. Check the key "
+            f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server.",
+            status=code,
+        )
+    if code == 402:
+        return IonQQuotaError(
+            f"{said}. No credit is left: this request had no effect. Add credit, then run again.", status=code
+        )
+    if code == 429:
+        return IonQQuotaError(
+            f"{said}. The server takes no more requests for now. What was accepted is in the ledger: wait, then "
+            "run again; a larger retry_s waits here.",
+            retry_after_s=wait_s,
+            transient=True,
+            status=code,
+        )
+    if code >= 500 or code in (408, 409):
+        return IonQTransientError(
+            f"{said}. The server failed. What was accepted is in the ledger: run again later; "
+            "https://status.ionq.co tells of outages.",
+            retry_after_s=wait_s,
+            transient=True,
+            ambiguous=True,
+            status=code,
+        )
+    return IonQRequestError(
+        f"{said}. The server refuses the request: check the option url and what was asked.",
+        ambiguous=code < 400,  # a redirection may follow a success
+        status=code,
+    )
+
+
+def shortened(text: str) -> str:
+    """``text``, not too long for an error."""
+    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "..."
+
+
+def _message(answer: Answer) -> str:
+    """What a refusal says, from the shapes that the API has."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return answer.text or answer.scrub(answer.reason) or "no message"
+    if isinstance(body, dict):
+        error = body.get("error")
+        nested = error.get("message") if isinstance(error, dict) else error
+        return str(body.get("message") or nested or body)
+    return str(body)
+
+
+def retry_after_s(text: str | None) -> float | None:
+    """Seconds from the header ``Retry-After``: a number, or a date."""
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+        return max(0.0, seconds) if seconds < float("inf") else None
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,118 @@
+"""The JSON objects of IonQ's API v0.4, filled by the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from qllmft_backends.ionq.sandbox.job import PRICE_UNIT, StoredJob, job_price, price
+from qllmft_backends.ionq.sandbox.simulator import NOISE
+from qllmft_backends.ionq.sandbox.store import BACKENDS
+from qllmft_backends.noise import pauli_error_probability
+
+SAYS = "local sandbox of qllmft: no ions, no IonQ, no money"
+
+
+def is_results(answer: Mapping[str, Any]) -> bool:
+    """Results are keyed by state or by child: a field of ours would be read as one of them."""
+    return not answer or all(key.isdigit() or len(key) == 36 for key in answer)
+
+
+def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
+    """A job, as GET /jobs/{id} and the list give it."""
+    results = None
+    if job.status == "completed":
+        address = f"/v0.4/jobs/{job.id}/results/probabilities" + ("/aggregated" if job.children else "")
+        name = "probabilities-aggregate" if job.children else "probabilities"
+        form = f"ionq.result.{name}.json.v1"
+        results = {
+            "url": {"probabilities": {"url": address}},
+            "artifacts": {form: {"id": name, "format": form, "media_type": "application/json"}},
+            "none": {},
+        }[results_style]
+    return {
+        "id": job.id,
+        "status": job.status,
+        "type": "ionq.circuit.v1" if job.parent else job.payload["type"],
+        "backend": job.payload["backend"],
+        "dry_run": False,
+        "submitter_id": "sandbox",
+        "project_id": None,
+        "parent_job_id": job.parent,
+        "child_job_ids": job.children or None,
+        "session_id": job.payload.get("session_id"),
+        "metadata": job.payload.get("metadata"),
+        "name": job.name,
+        "submitted_at": job.submitted_at,
+        "shots": job.payload.get("shots"),
+        "noise": job.payload.get("noise"),
+        "settings": job.payload.get("settings", {}),
+        "failure": job.failure,
+        "execution_duration_ms": 0,
+        "stats": {"qubits": job.payload["input"].get("qubits", 1), "circuits": len(job.circuits)},
+        "results": results,
+        "output": {},
+    }
+
+
+def backend(name: str) -> dict[str, Any]:
+    """A backend, as GET /backends/{name} gives it."""
+    return {
+        "backend": name,
+        "status": "available",
+        "qubits": BACKENDS[name],
+        "average_queue_time": 0,
+        "last_updated": _now(),
+        "supported_error_mitigations": ["debiasing", "symmetry_verification"],
+        "sandbox": SAYS,
+    }
+
+
+def characterization(name: str) -> dict[str, Any]:
+    """Process fidelities that fit the noise model (F = 1 - 3r/4 and 1 - 15r/16), Forte's gate times in seconds."""
+    noise = NOISE[name.removeprefix("qpu.")]
+    one, two = (1 - pauli_error_probability(noise.rate(n), n) for n in (1, 2))
+    return {
+        "id": "00000000-0000-4000-8000-000000000001",
+        "backend": name,
+        "date": _now(),
+        "qubits": BACKENDS[name],
+        "connectivity": [],
+        "fidelity": {"spam": {"median": 1.0}, "1q": {"median": one}, "2q": {"median": two}},
+        "timing": {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1},
+        "sandbox": SAYS,
+    }
+
+
+def estimate(query: Mapping[str, str]) -> dict[str, Any]:
+    """GET /jobs/estimate, with the names of both forms of v0.4."""
+    amount = price(query)
+    return {
+        "input_values": dict(query),
+        "estimate_context": dict(query),
+        "estimated_at": _now(),
+        "cost_unit": PRICE_UNIT,
+        "estimated_unit": PRICE_UNIT,
+        "estimated_cost": amount,
+        "estimated_total_cost": amount,
+        "estimated_execution_time": 0,
+        "current_predicted_queue_time": 0,
+        "rate_information": {},
+        "rate_card": {"rates": [], "id": "sandbox"},
+    }
+
+
+def cost(job: StoredJob) -> dict[str, Any]:
+    """GET /jobs/{id}/cost: what a job was estimated at, and what it cost once it has ended."""
+    amount = job_price(job)
+    charged = {"completed": amount, "failed": 0.0, "canceled": 0.0}.get(job.status)
+    return {
+        "dry_run": False,
+        "estimated_cost": {"value": amount, "unit": PRICE_UNIT},
+        "cost": None if charged is None else {"value": charged, "unit": PRICE_UNIT},
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

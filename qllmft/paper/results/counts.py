@@ -1,0 +1,65 @@
+"""What is counted, not trained: parameters, gates and energy of a preset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qllmft.description import describe
+from qllmft.energy import gpu_energy_kj, qpu_energy_kj
+from qllmft.presets import Preset
+from qllmft.published import published
+from qllmft.templates import encoder_template, head_template
+from qllmft_circuits import CircuitCounts, count
+
+CLASSES = 2
+LOGISTIC_REGRESSION = "logistic regression"
+
+
+@dataclass(frozen=True)
+class PresetCounts:
+    """Counts of one preset.
+
+    Attributes:
+        parameters: trained; None where training decides: the support vectors of an SVC.
+        head, encoder: their circuits, as written; None where classical.
+        n_encoders: E; 0 without a quantum encoder.
+        qpu_energy_kj, gpu_energy_kj: of one inference with the head, by the paper's model; None where it is classical.
+    """
+
+    parameters: int | None
+    head: CircuitCounts | None
+    encoder: CircuitCounts | None
+    n_encoders: int
+    qpu_energy_kj: float | None
+    gpu_energy_kj: float | None
+
+
+def preset_parameters(preset: Preset, dimension: int | None = None) -> int | None:
+    """Trained parameters of a preset on two labels; None for an SVC, whose support vectors training decides.
+
+    Args:
+        preset: which.
+        dimension: D; the paper's 768 where None.
+    """
+    dimension = dimension or published().dimension
+    if preset.rival is None:
+        return int(describe(preset.config().model, dimension, CLASSES)["parameters"])
+    return dimension + 1 if preset.rival == LOGISTIC_REGRESSION else None
+
+
+def preset_counts(preset: Preset, dimension: int | None = None) -> PresetCounts:
+    """All counts of a preset."""
+    model = preset.config().model
+    parameters = preset_parameters(preset, dimension)
+    if preset.rival is not None:  # the head beside it is not what is meant
+        return PresetCounts(parameters, None, None, 0, None, None)
+    head, encoder = head_template(model), encoder_template(model)
+    gates = None if head is None else count(head)
+    return PresetCounts(
+        parameters=parameters,
+        head=gates,
+        encoder=None if encoder is None else count(encoder),
+        n_encoders=0 if encoder is None else model.n_encoders,
+        qpu_energy_kj=None if gates is None else qpu_energy_kj(gates),
+        gpu_energy_kj=None if gates is None else gpu_energy_kj(gates),
+    )

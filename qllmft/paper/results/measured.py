@@ -1,0 +1,189 @@
+"""Which runs belong to an experiment of the paper, and what they say: mean and 95 % interval over the seeds.
+
+An experiment is a preset and perhaps settings on top. A run belongs to it where it differs in nothing but
+
+- its *circumstances*: data, body, epochs. Runs are compared within equal circumstances only;
+- its *sweep*: learning rate, decay, weight decay, batch norm (tables VI to XV). One of them is chosen, on validation;
+- seed, rivals, device.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qllmft.config import RunConfig
+from qllmft.experiments.records import FinishedRun
+from qllmft.presets import load_preset
+from qllmft.run import ModelResult
+from qllmft.settings import differing, setting_text, settings_of
+from qllmft.statistics import MeanInterval
+
+SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
+_CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs")
+_FREE = ("seed", "rivals.", "body.batch_size", "body.device", "backend.options.device")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment of the paper.
+
+    Attributes:
+        preset: its name.
+        overrides: dotted settings on top of it.
+    """
+
+    preset: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def config(self) -> RunConfig:
+        """Its configuration, as the paper has it."""
+        return load_preset(self.preset).config(self.overrides)
+
+    @property
+    def rival(self) -> str | None:
+        """The rival of a run that is meant; None: the head."""
+        return load_preset(self.preset).rival
+
+    def command(self, extra: str = "") -> str:
+        """`qllmft train` that makes a run of it."""
+        sets = [f"--set {shlex.quote(setting_text(name, value))}" for name, value in self.overrides.items()]
+        return " ".join(["qllmft train --preset", self.preset, *sets, *([extra] if extra else [])])
+
+    def result_of(self, run: FinishedRun) -> ModelResult | None:
+        """The model of a run that is a result of the experiment; None where it has none."""
+        if self.rival is not None:  # whatever head was trained beside it
+            return run.record.model(self.rival)
+        names = differing(run.config, self.config)
+        prefixes = (*_CIRCUMSTANCES, *SWEPT, *_FREE)
+        return run.record.head if all(name.startswith(prefixes) for name in names) else None
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What runs have in common that are compared.
+
+    Attributes:
+        data, fingerprint: name and content of the data.
+        drawn: settings of the split, by name.
+        body, dimension: the language model and D.
+        training: epochs of a trained head, the grid of a rival.
+    """
+
+    data: str
+    fingerprint: str
+    drawn: tuple[tuple[str, Any], ...]
+    body: str
+    dimension: int
+    training: tuple[str, int | str]
+
+    @property
+    def same_texts(self) -> tuple[Any, ...]:
+        """Equal where two models learnt from the same vectors of the same texts, given the seed."""
+        return self.fingerprint, self.drawn, self.body, self.dimension
+
+    def __str__(self) -> str:
+        key, value = self.training
+        how = f"{value} epochs" if key == "epochs" else f"{value} grid"
+        drawn = dict(self.drawn)
+        texts = "" if drawn["n_per_label"] is None else f" ({drawn['n_per_label']} drawn a label)"
+        given = ", its own splits" if drawn["protocol"] == "given" else ""
+        return f"{self.data}{texts}{given}, body {self.body} ({self.dimension}-d), {how}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting of the sweep.
+
+    Attributes:
+        swept: values of `SWEPT`; empty for a rival, which sweeps inside one run.
+        results: of the model that is meant, by seed.
+        runs: by seed.
+    """
+
+    swept: tuple[Any, ...]
+    results: dict[int, ModelResult]
+    runs: dict[int, FinishedRun]
+
+    @property
+    def validation(self) -> float:
+        """Mean accuracy on validation, in [0, 1]: what the choice is made on."""
+        return float(np.mean([result.validation.value for result in self.results.values()]))
+
+    @property
+    def test(self) -> MeanInterval:
+        """Accuracy on the test set, in [0, 1]."""
+        return MeanInterval.of([result.tested.value for result in self.results.values()])
+
+    @property
+    def parameters(self) -> MeanInterval:
+        """Trained parameters; support vectors differ from seed to seed."""
+        return MeanInterval.of([float(result.parameters) for result in self.results.values()])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What runs say of one experiment under one set of circumstances.
+
+    Attributes:
+        experiment: which.
+        circumstances: of all its runs.
+        candidates: of the sweep, by settings.
+    """
+
+    experiment: Experiment
+    circumstances: Circumstances
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def chosen(self) -> Candidate:
+        """Best on validation; the first of equals."""
+        return max(self.candidates, key=lambda candidate: candidate.validation)
+
+
+def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measured]:
+    """The experiment's results, by circumstances: the longest training first, then the most seeds."""
+    groups: dict[Circumstances, dict[tuple[Any, ...], Candidate]] = {}
+    for run in sorted(runs, key=lambda run: run.config.seed):
+        result = experiment.result_of(run)
+        if result is None:
+            continue
+        key = () if experiment.rival is not None else _swept(run.config)
+        candidates = groups.setdefault(_circumstances(run, experiment), {})
+        candidate = candidates.setdefault(key, Candidate(key, {}, {}))
+        candidate.results.setdefault(run.config.seed, result)  # the same run in two folders counts once
+        candidate.runs.setdefault(run.config.seed, run)
+    found = [
+        Measured(experiment, circumstances, tuple(candidates[key] for key in sorted(candidates)))
+        for circumstances, candidates in groups.items()
+    ]
+    return sorted(found, key=_preference, reverse=True)
+
+
+def _preference(measured: Measured) -> tuple[Any, ...]:
+    training = measured.circumstances.training[1]
+    effort = training if isinstance(training, int) else {"small": 0, "paper": 1}.get(training, 0)
+    return effort, measured.chosen.test.n, measured.circumstances.fingerprint, measured.circumstances.body
+
+
+def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
+    config = run.config
+    drawn = config.data.model_dump(mode="json", include={"protocol", "n_per_label", "train_fraction"})
+    return Circumstances(
+        data=run.data,
+        fingerprint=run.record.data.fingerprint,
+        drawn=tuple(sorted(drawn.items())),
+        body=config.body.model,
+        dimension=run.record.body.dimension,
+        training=("epochs", config.train.epochs) if experiment.rival is None else ("grid", config.rivals.grid),
+    )
+
+
+def _swept(config: RunConfig) -> tuple[Any, ...]:
+    settings = settings_of(config)
+    return tuple(settings[name] for name in SWEPT)

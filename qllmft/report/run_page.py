@@ -1,0 +1,114 @@
+"""A run on one page: `report.html` in its folder, self-contained, for people."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qllmft.description import describe
+from qllmft.errors import UserError
+from qllmft.files import write_bytes
+from qllmft.report.curves import accuracy_svg, loss_svg
+from qllmft.report.nearest_preset import describe_settings
+from qllmft.report.render import render
+from qllmft.report.verdict import verdict
+from qllmft.run import ModelResult, RunFolder, RunRecord
+from qllmft.run.predictions import TestPredictions
+from qllmft.templates import head_template
+from qllmft.training import EpochMetrics
+from qllmft_circuits import draw_text
+
+
+def write_report(run: Path) -> Path:
+    """Write ``report.html`` into a run's folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: where there is no finished run, or its record cannot be read.
+    """
+    folder = RunFolder(run)
+    page = render_report(folder)
+    write_bytes(folder.report_file, page.encode("utf-8", "replace"))  # a text may hold half of a surrogate pair
+    return folder.report_file
+
+
+def render_report(folder: RunFolder) -> str:
+    """The page, as HTML that asks nothing of the network.
+
+    Raises:
+        UserError: where there is no finished run, or its record cannot be read.
+    """
+    config = folder.read_config()
+    result = folder.read_result()
+    if result is None:
+        raise UserError(
+            f"the run in {folder.path} is not finished: {len(folder.metrics())} of {config.train.epochs} epochs. "
+            f"Finish it: qllmft train --config {shlex.quote(str(folder.config_file))} "
+            f"--out {shlex.quote(str(folder.path))}"
+        )
+    answers = folder.read_predictions()
+    metrics = folder.metrics()
+    try:
+        return _page(folder, result, metrics, answers)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(
+            f"the record {folder.result_file} is not of the form that this version writes: {error!r}. "
+            "Make the report with the version of qllmft that trained the run."
+        ) from error
+
+
+def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], answers: TestPredictions | None) -> str:
+    config = folder.read_config()
+    circuit = head_template(config.model)
+    models, sizes = result.models, result.data.sizes
+    configuration = describe_settings(config)
+    selected = result.selected_epoch
+    chosen = next((m for m in metrics if m.epoch == selected), None)
+    return render(
+        "qllmft.report",
+        "run.html.j2",
+        verdict=verdict(models),
+        result=result,
+        body=str(result.body),
+        select=config.train.select,
+        models=models,
+        bars=_bars(models),
+        sizes=sizes,
+        configuration=configuration,
+        parts=describe(config.model, result.body.dimension, len(result.data.labels)),
+        loss=loss_svg(metrics, selected) if metrics else None,
+        accuracy=accuracy_svg(metrics, selected) if metrics else None,
+        epochs=metrics[-1].epoch if metrics else 0,
+        chosen=chosen,
+        circuit=draw_text(circuit, fold=False) if circuit is not None else None,
+        answers=answers,
+        confusion=_confusion(answers, result.head.name) if answers else None,
+        mistaken=int((answers.answers[result.head.name] != answers.labels).sum()) if answers else 0,
+        config_toml=folder.config_file.read_text(encoding="utf-8"),
+    )
+
+
+def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
+    """Each model's test accuracy and interval as places on a line of length 100, one scale for all."""
+    least = min(m.tested.interval[0] for m in models)
+    width = (max(m.tested.interval[1] for m in models) - least) or 1.0
+
+    def place(share: float) -> float:
+        return float(round(4 + 92 * (share - least) / width, 1))
+
+    ends = [(*m.tested.interval, m.tested.value) for m in models]
+    return [{"low": place(low), "at": place(value), "high": place(high)} for low, high, value in ends]
+
+
+def _confusion(answers: TestPredictions, model: str) -> list[dict[str, Any]]:
+    """Rows of the matrix: the true label's name, and cells with their count and their share of the row."""
+    rows = []
+    for name, counts in zip(answers.label_names, answers.confusion(model).tolist(), strict=True):
+        total = sum(counts)
+        cells = [{"count": n, "share": n / total if total else 0.0} for n in counts]
+        rows.append({"label": name, "cells": cells, "total": total})
+    return rows

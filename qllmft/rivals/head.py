@@ -1,0 +1,65 @@
+"""What every head is to a comparison: fitted on one split, selected on another, asked for labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.config import RunConfig
+from qllmft.training import Examples
+
+Grid = Literal["small", "paper"]
+
+
+class Head(Protocol):
+    """A head in a comparison: the quantum one, or a classical rival beside it."""
+
+    @property
+    def name(self) -> str:
+        """As the table shows it."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained parameters; for an SVC its support vectors (footnote 2 of the paper). Known after `fit`."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What validation chose, by name. Known after `fit`."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the last `fit` was ended by Ctrl-C or SIGTERM before it was done."""
+
+    def fit(self, train: Examples, validation: Examples) -> None:
+        """Learn from ``train``; choose epoch or settings on ``validation``."""
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Labels (N,) of embeddings (N, D)."""
+
+    def exact_accuracy(self, examples: Examples) -> float | None:
+        """Accuracy in [0, 1] without the noise of the head's circuit; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A classical head that a run can name, and that is fitted beside the run's own.
+
+    Attributes:
+        label: as tables show it; the head that is made may say more in its name.
+        make: the head, not yet fitted, from the run's configuration, the number of parameters of the run's own head,
+            the embedding's dimension D and the number k of labels.
+        is_grid: the head is a search over a grid, which depends on nothing but ``config.rivals.grid``.
+    """
+
+    label: str
+    make: Callable[[RunConfig, int, int, int], Head]
+    is_grid: bool = False
+
+    @classmethod
+    def of_grid(cls, label: str, make: Callable[[Grid], Head]) -> Rival:
+        """A rival whose grid is all that it is made from."""
+        return cls(label, lambda config, *_: make(config.rivals.grid), is_grid=True)

@@ -1,0 +1,39 @@
+"""The rivals that a run can name, and how they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from qllmft.config import RunConfig
+from qllmft.errors import UserError
+from qllmft.rivals.classical import FULL_SVC, LOGISTIC_REGRESSION, SUPPORT_VECTORS
+from qllmft.rivals.head import Head, Rival
+from qllmft.rivals.trained import PERCEPTRON
+
+RIVALS: dict[str, Rival] = {
+    "logistic_regression": LOGISTIC_REGRESSION,
+    "svc": SUPPORT_VECTORS,
+    "svc_full": FULL_SVC,
+    "mlp": PERCEPTRON,
+}
+
+
+def check_rivals(names: Iterable[str]) -> None:
+    """Make sure, before any work, that there are rivals of these names.
+
+    Raises:
+        UserError: names the first that is unknown, and lists those there are.
+    """
+    for name in names:
+        if name not in RIVALS:
+            raise UserError(f"rivals.names has {name!r}; expected some of {', '.join(RIVALS)}, or none: [].")
+
+
+def make_rivals(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Head]:
+    """The heads that ``config`` names as rivals, not yet fitted; see `Rival.make`.
+
+    Raises:
+        UserError: where there is no rival of a name.
+    """
+    check_rivals(config.rivals.names)
+    return [RIVALS[name].make(config, n_parameters, dimension, n_classes) for name in config.rivals.names]

@@ -1,0 +1,150 @@
+"""The two kinds of a run's body: frozen while the head learns, or learning together with it."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import Protocol
+
+from qllmft.config import BodyConfig
+from qllmft.embed import Body, TrainableBody, body_identity, locate_body
+from qllmft.heads import Classifier
+from qllmft.rivals import TrainedHead
+from qllmft.run.contrastive import tuned_body
+from qllmft.run.setup import Setup
+from qllmft.run.timing import GB, minutes, seconds_of
+from qllmft.run.vectors import Vectors, vectors_of
+from qllmft.training import EndToEnd
+
+
+class RunBody(Protocol):
+    """What a run does with its body."""
+
+    suffix: str  # of the head's name, where the body learns with it
+    classifier: Classifier  # the run's head, with its initial weights
+    dimension: int  # D, the length of an embedding
+
+    def announce(self, epochs_done: int) -> None:
+        """Say beforehand what training will take, where that is long."""
+
+    def fit(self, head: TrainedHead) -> float:
+        """Train ``head``, which holds `classifier`; returns the seconds that it took."""
+
+    def saved(self) -> tuple[BodyConfig, str]:
+        """The body that the trained head reads, on disk, and its identity."""
+
+    def head_vectors(self) -> Vectors:
+        """What the trained head reads."""
+
+    def rival_vectors(self) -> Vectors:
+        """What the rivals read: what the head read before it was trained."""
+
+
+def body_of(setup: Setup) -> RunBody:
+    """The body that the run's configuration asks for, after the contrastive step where there is one.
+
+    Raises:
+        UserError: where the body cannot be loaded or the head does not fit on it.
+    """
+    start = tuned_body(setup) if setup.config.body.contrastive.iterations else setup.config.body
+    return LearningBody(setup, start) if setup.config.body.trainable else FrozenBody(setup, start)
+
+
+class FrozenBody:
+    """A body whose texts are embedded once, for the head and its rivals alike."""
+
+    suffix = ""
+
+    def __init__(self, setup: Setup, body: BodyConfig) -> None:
+        self._setup = setup
+        self._body = body
+        self._vectors = vectors_of(setup, body)
+        self.dimension = self._vectors.dimension
+        self.classifier = setup.classifier(self.dimension)
+
+    def announce(self, epochs_done: int) -> None:
+        """On a backend without adjoint gradients: how long training will take, from one batch."""
+        config, backend, sizes = self._setup.config, self._setup.backend, self._setup.splits.sizes
+        if config.model.head != "quantum" or backend.capabilities.adjoint or backend.capabilities.remote:
+            return
+        batch = self._vectors.train.x[: config.train.batch_size]
+        forward, backward = seconds_of(lambda: self.classifier(batch).sum(), self.classifier, repeats=1)
+        seconds = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / len(batch)
+        epochs = config.train.epochs - epochs_done
+        self._setup.reporter.message(
+            f"{backend.name}: an epoch will take about {seconds:.0f} s, {epochs} epochs {epochs * seconds / 60:.0f} "
+            "min. The backend adjoint computes the same gradients faster, with --noise and --shots too."
+        )
+
+    def fit(self, head: TrainedHead) -> float:
+        """Train the head on the embeddings."""
+        started = time.perf_counter()
+        head.fit(self._vectors.train, self._vectors.validation)
+        return time.perf_counter() - started
+
+    def saved(self) -> tuple[BodyConfig, str]:
+        """The body as it was."""
+        return self._body, self._vectors.identity
+
+    def head_vectors(self) -> Vectors:
+        """The embeddings."""
+        return self._vectors
+
+    def rival_vectors(self) -> Vectors:
+        """The same embeddings."""
+        return self._vectors
+
+
+class LearningBody:
+    """A body whose weights learn together with the head's; its rivals show what that brings."""
+
+    suffix = " and body"
+
+    def __init__(self, setup: Setup, start: BodyConfig) -> None:
+        self._setup = setup
+        self._start = start
+        body = TrainableBody(Body(start))
+        self.dimension = body.body.dimension
+        self.classifier = setup.classifier(self.dimension)
+        self._model = EndToEnd(body, self.classifier)
+
+    def announce(self, epochs_done: int) -> None:
+        """How long training will take, from one batch, and what memory and disk it needs."""
+        config, splits, body = self._setup.config, self._setup.splits, self._model.body
+        size = config.train.batch_size
+        forward, backward = seconds_of(lambda: self._model(splits.train.texts[:size]).sum(), self._model)
+        sizes, weights = splits.sizes, 4 * body.n_parameters
+        epoch = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / min(size, sizes["train"])
+        epochs = config.train.epochs - epochs_done
+        self._setup.reporter.message(
+            f"{config.body.model}: its {body.n_parameters / 1e6:.1f} million weights learn too. An epoch will take "
+            f"about {minutes(epoch)}, {epochs} epochs {minutes(epochs * epoch)}; {5 * weights / GB:.1f} GB of memory "
+            f"for weights, gradients, moments and the best weights ({13 * weights / GB:.1f} GB while a checkpoint is "
+            f"written); {4 * weights / GB:.1f} GB on disk until the run is finished, then {weights / GB:.2f} GB."
+        )
+
+    def fit(self, head: TrainedHead) -> float:
+        """Train the head and the body on the texts; returns the seconds of all epochs, whenever they were trained."""
+        head.fit_with_body(self._model, self._setup.splits.train, self._setup.splits.validation)
+        return sum(metrics.seconds for metrics in self._setup.folder.metrics())
+
+    def saved(self) -> tuple[BodyConfig, str]:
+        """The body with the weights of the selected epoch, in the folder of the model."""
+        self._model.body.save(self._setup.folder.model_body)
+        return self._trained, body_identity(self._trained, locate_body(self._trained))
+
+    @property
+    def _trained(self) -> BodyConfig:
+        return self._start.saved_in(self._setup.folder.model_body)
+
+    def head_vectors(self) -> Vectors:
+        """Texts as the body embeds them after training."""
+        return vectors_of(self._setup, self._trained)
+
+    def rival_vectors(self) -> Vectors:
+        """Texts as the body embedded them before training."""
+        return self._vectors_before
+
+    @cached_property
+    def _vectors_before(self) -> Vectors:
+        return vectors_of(self._setup, self._start)

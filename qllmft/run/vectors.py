@@ -1,0 +1,92 @@
+"""Texts as vectors: what heads read, all of it finite numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qllmft.config import BodyConfig
+from qllmft.data import Table
+from qllmft.embed import check_finite, embed
+from qllmft.run.reporter import Reporter
+from qllmft.run.setup import Setup
+from qllmft.training import Examples
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The splits of a run as one body embeds them.
+
+    Attributes:
+        identity: of the body.
+        train, validation: the examples.
+        test: the examples; None where the test set is not to be read.
+    """
+
+    identity: str
+    train: Examples
+    validation: Examples
+    test: Examples | None = None
+
+    @property
+    def tested(self) -> Examples:
+        """The test set, of a run that reads it."""
+        assert self.test is not None
+        return self.test
+
+    @property
+    def dimension(self) -> int:
+        """D, the length of an embedding."""
+        return self.train.x.shape[1]
+
+
+def vectors_of(setup: Setup, body: BodyConfig) -> Vectors:
+    """The run's splits as ``body`` embeds them; what a body of the run's own gives is cached in the run's folder.
+
+    Raises:
+        UserError: where the body cannot be loaded, or an embedding is no finite number.
+    """
+    splits, name = setup.splits, setup.config.body.model
+    tables = {"training": splits.train, "validation": splits.validation}
+    if setup.read_test:
+        tables["test"] = splits.test
+    shared = body.model == name
+    title, cache = (name, None) if shared else (f"the trained {name}", setup.folder.own_embeddings)
+    identity, examples = embed_tables(tables, body, setup.reporter, title=title, cache_folder=cache)
+    return Vectors(identity, *examples)
+
+
+def embed_tables(
+    tables: Mapping[str, Table],
+    body: BodyConfig,
+    reporter: Reporter,
+    *,
+    title: str | None = None,
+    cache_folder: Path | None = None,
+) -> tuple[str, list[Examples]]:
+    """Tables of texts as ``body`` embeds them.
+
+    Args:
+        tables: by the name that an error gives their texts; embedded in one go.
+        body: the language model.
+        reporter: who watches.
+        title: of the body for the reporter; its name where None.
+        cache_folder: of the embeddings; the user's where None.
+
+    Returns:
+        The identity of the body, and the examples of each table.
+
+    Raises:
+        UserError: where the body cannot be loaded, or an embedding is no finite number.
+    """
+    texts = [text for table in tables.values() for text in table.texts]
+    with reporter.embedding(len(texts), title or body.model) as progress:
+        embeddings = embed(texts, body, cache_folder=cache_folder, progress=progress)
+    parts = np.split(embeddings.vectors, np.cumsum([len(table) for table in tables.values()])[:-1])
+    for name, part in zip(tables, parts, strict=True):
+        check_finite(part, body, name)
+    examples = [Examples.from_arrays(v, t.labels) for v, t in zip(parts, tables.values(), strict=True)]
+    return embeddings.identity, examples

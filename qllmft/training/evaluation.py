@@ -1,0 +1,60 @@
+"""A model's logits, and how they compare with the labels; nothing here trains."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from qllmft.errors import UserError
+from qllmft.heads.noise import noisy_connectors, without_noise
+from qllmft.training.examples import Examples
+
+EVALUATION_BATCH = 1024
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, x: Tensor) -> Tensor:
+    """Logits (N, k) of embeddings (N, D), in batches, with the model in evaluation mode."""
+    model.eval()
+    return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])
+
+
+def finite_logits(model: nn.Module, x: Tensor) -> Tensor:
+    """`logits_of` a trained model, all of them finite.
+
+    Raises:
+        UserError: where one is not; names the first such text.
+    """
+    return checked_logits(logits_of(model, x))
+
+
+def checked_logits(logits: Tensor) -> Tensor:
+    """The logits (N, k) themselves.
+
+    Raises:
+        UserError: where one of them is NaN or infinite; names the first such text by its number, from 1.
+    """
+    finite = logits.isfinite().all(dim=1)
+    if not finite.all():
+        row = int(finite.int().argmin())
+        raise UserError(
+            f"the logits of text {row + 1} of {len(logits)} are {logits[row].tolist()}, expected finite numbers. "
+            "Train the model again."
+        )
+    return logits
+
+
+def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
+    """Cross-entropy in nats, and accuracy in [0, 1]."""
+    logits = logits_of(model, examples.x)
+    accuracy = (logits.argmax(dim=1) == examples.y).double().mean()
+    return float(cross_entropy(logits, examples.y)), float(accuracy)
+
+
+def exact_accuracy(model: nn.Module, examples: Examples) -> float | None:
+    """Accuracy in [0, 1] without the noise of the model's circuits; None where they have none."""
+    if not noisy_connectors(model):
+        return None
+    with without_noise(model):
+        return evaluate(model, examples)[1]

@@ -1,0 +1,49 @@
+"""`qllmft doctor` alone: what is installed here, and whether it works."""
+
+import json
+from importlib.metadata import version
+
+import pytest
+
+from qllmft import installation
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def findings(cli, code=0):
+    return {row["what"]: row for row in json.loads(cli("doctor", "--json", code=code)[0])}
+
+
+def test_it_says_what_is_here(cli, cache):
+    found = findings(cli)
+    assert found["qllmft"]["found"] == version("qllmft")
+    assert found["torch"]["found"] == version("torch")
+    assert found["extra ionq"]["found"].count("qiskit-ionq") == 1
+    assert found["backend adjoint"]["found"].startswith("available")
+    assert {"GPU for language models", "GPU for circuits"} < found.keys()
+    assert found["cache"]["found"] == f"{cache} can be written"
+    assert not any(row["wrong"] for row in found.values())
+    output, _ = cli("doctor")
+    assert all(f"{what}: {row['found']}" in output for what, row in found.items())
+    assert output.endswith("nothing wrong. qllmft doctor --noise proves that noise and shots are applied.\n")
+
+
+def test_a_cache_that_cannot_be_written_is_wrong(cli, cache):
+    cache.write_text("a file")
+    found = findings(cli, code=1)
+    assert [what for what, row in found.items() if row["wrong"]] == ["cache"]
+    assert "cannot be written: File exists. Choose another with QLLMFT_CACHE." in found["cache"]["found"]
+
+
+def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monkeypatch):
+    needed = ["qllmft-not-there>=1", "numpy>=2", "also-not-there==1; extra == 'new'", "neither>=1; extra == 'dev'"]
+    monkeypatch.setattr(installation, "requires", lambda name: needed)
+    found = findings(cli, code=1)
+    assert [what for what, row in found.items() if row["wrong"]] == ["qllmft-not-there"]
+    assert found["extra new"]["found"] == "not installed (also-not-there): pip install 'qllmft[new]'"
+    assert "neither" not in json.dumps(found)
+    assert "WRONG  qllmft-not-there: not installed" in cli("doctor", code=1)[0]

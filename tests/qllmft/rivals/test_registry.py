@@ -1,0 +1,51 @@
+"""The rivals that a run can name: what they are called, how they are made, and what is said of other names."""
+
+import pytest
+
+from qllmft.config import RunConfig, parse_config
+from qllmft.errors import UserError
+from qllmft.rivals import RIVALS, check_rivals, fit_and_score, make_rivals
+from qllmft.training import Examples
+
+
+def examples(n: int, seed: int) -> Examples:
+    import torch
+
+    x = torch.randn(n, 6, generator=torch.Generator().manual_seed(seed))
+    return Examples(x, (x.sum(dim=1) > 0).long())
+
+
+def config_of(*names: str) -> RunConfig:
+    return parse_config({"rivals": {"names": list(names), "grid": "small"}, "train": {"epochs": 2}}, "the test")
+
+
+def test_a_run_names_them():
+    assert list(RIVALS) == ["logistic_regression", "svc", "svc_full", "mlp"]
+    assert [name for name, rival in RIVALS.items() if rival.is_grid] == ["logistic_regression", "svc", "svc_full"]
+    assert RunConfig().rivals.names == ("logistic_regression", "svc", "mlp")
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_every_one_is_fitted_and_scored(name):
+    (head,) = make_rivals(config_of(name), 20, 6, 2)
+    assert head.name.partition(",")[0] == RIVALS[name].label
+    train, validation = examples(30, 1), examples(13, 2)
+    fitted = fit_and_score(head, train, validation)
+    right = int((head.predict(validation.x.numpy()) == validation.y.numpy()).sum())
+    assert (fitted.validation.right, fitted.validation.total) == (right, 13)
+    assert (fitted.head, fitted.validation_exact, head.interrupted) == (head, None, False)
+    assert fitted.seconds > 0
+
+
+def test_they_come_in_the_order_of_the_configuration():
+    assert [head.name for head in make_rivals(config_of("svc_full", "logistic_regression"), 20, 6, 2)] == [
+        "SVC (most vectors)", "logistic regression",
+    ]  # fmt: skip
+
+
+def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
+    message = r"rivals.names has 'knn'; expected some of logistic_regression, svc, svc_full, mlp, or none: \[\]."
+    for refused in (lambda: check_rivals(["svc", "knn"]), lambda: make_rivals(config_of("knn"), 20, 6, 2)):
+        with pytest.raises(UserError, match=message):
+            refused()
+    check_rivals([])

@@ -1,0 +1,106 @@
+"""Ctrl-C and SIGTERM while training: what is finished is saved, and the training goes on to the same bits."""
+
+import signal
+import threading
+
+import pytest
+from small_training import SETTINGS, before_every_batch, examples, model, same_bits
+
+from qllmft.training import Checkpoint, fit, interruptible, loop
+
+TRAIN, VALIDATION, SEED = examples(21), examples(9, seed=1), 5
+BATCHES = 3  # an epoch
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+
+
+@pytest.fixture(autouse=True)
+def usual_handlers():
+    """Those of a program that a terminal started; a shell's background job ignores Ctrl-C."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def trained(path=None, signals=(), monkeypatch=None):
+    """Selection, weights and epochs of a fit; ``signals`` come before batches that are counted from 0."""
+    head, epochs, batches = model(), [], iter(range(10_000))
+    if signals:
+        due = dict(signals)
+
+        def send():
+            if (at := next(batches)) in due:
+                signal.raise_signal(due[at])
+
+        before_every_batch(send, monkeypatch.setattr)
+    checkpoint = Checkpoint(path) if path else None
+    selection = fit(
+        head, TRAIN, VALIDATION, SETTINGS, SEED, checkpoint=checkpoint, on_epoch=lambda m: epochs.append(m.epoch)
+    )
+    return selection, head.state_dict(), epochs
+
+
+@BOTH
+def test_the_running_epoch_is_finished_and_saved_where_the_last_one_is_not(tmp_path, monkeypatch, number):
+    file = tmp_path / "state"
+    with monkeypatch.context() as patch:
+        selection, _, epochs = trained(file, [(2 * BATCHES + 1, number)], patch)  # in the third epoch
+    assert (selection.epochs_done, selection.finished, selection.signal) == (3, False, number)
+    assert epochs == [1, 2, 3]
+    assert Checkpoint(file).epochs_done() == 3
+    whole = trained()
+    ours = trained(file)
+    assert ours[2] == [4, 5, 6]
+    assert ours[0] == whole[0]
+    assert same_bits(ours[1], whole[1])
+
+
+@BOTH
+def test_where_all_is_saved_training_ends_at_once(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)  # after every epoch
+    file = tmp_path / "state"
+    with monkeypatch.context() as patch:
+        selection, _, epochs = trained(file, [(2 * BATCHES + 1, number)], patch)
+    assert (selection.epochs_done, selection.finished, epochs) == (2, False, [1, 2])
+    assert Checkpoint(file).epochs_done() == 2
+    assert same_bits(trained(file)[1], trained()[1])
+
+
+def test_a_second_signal_does_not_wait(tmp_path, monkeypatch):
+    file = tmp_path / "state"
+    twice = [(2 * BATCHES, signal.SIGINT), (2 * BATCHES + 1, signal.SIGINT)]
+    with monkeypatch.context() as patch:
+        selection, _, epochs = trained(file, twice, patch)
+    assert (selection.epochs_done, selection.finished, epochs) == (2, False, [1, 2])
+    assert not file.exists()
+
+
+def test_without_a_checkpoint_training_ends_at_once(monkeypatch):
+    with monkeypatch.context() as patch:
+        selection, weights, _ = trained(None, [(2 * BATCHES, signal.SIGTERM)], patch)
+    assert (selection.epochs_done, selection.signal) == (2, signal.SIGTERM)
+    assert not same_bits(weights, model().state_dict())
+
+
+def test_a_signal_that_is_ignored_or_handled_elsewhere_stays_so():
+    came = []
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: came.append("mine"))
+    with interruptible() as interruption:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+    assert (came, interruption.signal) == (["mine"], None)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def test_another_thread_trains_without_them():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(trained()))
+    thread.start()
+    thread.join()
+    assert results[0][0].finished
