@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,11 @@ from qllmft.cli.backend import Options
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Settings, TextColumn, build_config
 from qllmft.settings import parse_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qllmft.run import RunFolder
 
 
 def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, Any] | None:
@@ -119,12 +124,28 @@ def train(
             console,
         )
         raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
-    from qllmft.report import write_report
-
-    page = write_report(folder.path)
     if json:
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
-        return
-    console.print(result_table(outcome.record))
-    say(f"The report is {page}.", console)
-    say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)
+    else:
+        console.print(result_table(outcome.record))
+    page = _written_report(folder, console)
+    if not json:
+        say(f"The report is {page}.", console)
+        say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)
+
+
+def _written_report(folder: RunFolder, console: Console) -> Path:
+    """Make the run's page anew; one that is there already, on a disk that cannot be written, stays as it is.
+
+    Raises:
+        OSError: where there is none, and none can be written.
+    """
+    from qllmft.report import write_report
+
+    try:
+        return write_report(folder.path)
+    except OSError as error:
+        if not folder.report_file.exists():
+            raise
+        say(f"The report stays as it was, for it cannot be written: {error.strerror}.", console)
+        return folder.report_file
