@@ -13,7 +13,7 @@ import tomli_w
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
-from qllmft.files import parse_json, parse_toml, write_json, write_text
+from qllmft.files import is_temporary, parse_json, parse_toml, write_json, write_text
 from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.model_store import OWN_BODY
 from qllmft.run.predictions import TestPredictions
@@ -76,8 +76,12 @@ class RunFolder:
                     f"the folder {self.path} holds a run of another configuration; they differ in "
                     f"{', '.join(differing(held, config))}. Choose another folder with --out, or delete that one."
                 )
-        elif not self.path.is_dir() or {file.name for file in self.path.iterdir()} - {LOCK, HOLDER}:
+        elif not self.path.is_dir() or self._other_files():
             raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
+
+    def _other_files(self) -> set[str]:
+        """Names in the folder but for those of a process that has just begun here, or was killed when it had."""
+        return {file.name for file in self.path.iterdir() if not is_temporary(file.name)} - {LOCK, HOLDER}
 
     def check_can_be_made(self) -> None:
         """Make sure, before any work, that the folder is there or can be made.
