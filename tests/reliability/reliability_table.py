@@ -21,6 +21,11 @@ A try survives where, after it, **the same command** ends as an undisturbed one:
 twice; where every exit code on the way is a promised one (0; 2 for an error in our words; 130 after Ctrl-C, 143 after
 SIGTERM, or the signal itself); and where nothing that was printed holds a traceback.
 
+The commands run in processes of their own, forked from one that has imported everything: no kill falls into imports.
+The service is the project's sandbox over HTTP, with faults drawn from all that it has. On a full disk half of one
+write succeeds and no later one. One traceback is let pass: Python tells of a Ctrl-C that falls into a destructor, and
+loses it.
+
 `make reliability` runs every row and writes this page; the counts are those of [reliability.json](reliability.json),
 which has the seeds, the versions and the seconds of each row. A file of `tests/reliability` alone runs its rows alone:
 `pytest -m slow tests/reliability/test_broken_disks.py --page`.
