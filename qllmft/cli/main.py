@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
+from qllmft.cli.backend import resumed
 from qllmft.cli.bench import bench
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.doctor import doctor
@@ -83,11 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
         # typer and rich catch the latter two themselves: they end silently, and with 1 where the reader has left
-        causes = set(_causes(end))
-        if KeyboardInterrupt in causes:
-            say("interrupted", errors)
+        causes = list(_causes(end))
+        interrupts = [cause for cause in causes if isinstance(cause, KeyboardInterrupt)]
+        if interrupts:
+            _tell_of_interrupt(interrupts, given, errors)
             sys.exit(INTERRUPTED)
-        if BrokenPipeError in causes:
+        if any(isinstance(cause, BrokenPipeError) for cause in causes):
             # the reader (head, less) has left: not an error, and nothing may be flushed to it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
@@ -125,10 +128,21 @@ def _is_bad_input(error: Exception) -> bool:
     return isinstance(error, BackendError)
 
 
-def _causes(error: BaseException | None) -> Iterator[type[BaseException]]:
-    """The kinds of an exception and of those that it came from."""
+def _tell_of_interrupt(interrupts: Sequence[KeyboardInterrupt], given: Sequence[str], console: PlainConsole) -> None:
+    """Say what goes on without us, where something does, and the command that collects it."""
+    jobs = next((str(interrupt) for interrupt in interrupts if str(interrupt)), None)
+    if jobs is None:
+        say("interrupted", console)
+        return
+    for line in jobs.splitlines():
+        say(line, console)
+    say(f"go on: {shlex.join(['qllmft', *resumed(given)])}", console)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it came from."""
     while error is not None:
-        yield type(error)
+        yield error
         error = error.__cause__ or error.__context__
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.backend import Options
+from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Settings, TextColumn, build_config
 from qllmft.settings import parse_settings
+
+if TYPE_CHECKING:
+    from qllmft.config import RunConfig
 
 
 def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, Any] | None:
@@ -20,6 +23,21 @@ def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, A
     if device is not None:
         given["device"] = device
     return given or None
+
+
+def _tell_of_jobs(config: RunConfig, console: PlainConsole) -> None:
+    """Say which jobs of an interrupted training go on at the server, and how to collect them."""
+    from qllmft_backends import BACKENDS, create
+
+    if not BACKENDS[config.backend.name].keeps_ledger:
+        return
+    from qllmft_backends.ionq import JobsInterrupt, jobs_under_way
+
+    backend: Any = create(config.backend.name, config.backend.options)
+    jobs = jobs_under_way(backend.options.ledger)
+    if jobs:
+        for line in str(JobsInterrupt(jobs, backend.options.ledger)).splitlines():
+            say(line, console)
 
 
 def train(
@@ -72,6 +90,7 @@ def train(
         int | None, typer.Option(help="Seed of the split, the weights, the shuffling and the noise.", show_default="0")
     ] = None,
     rivals: Annotated[bool, typer.Option(help="Train classical heads on the same split beside it.")] = True,
+    yes: Yes = False,
     settings: Settings = None,
     out: Annotated[
         Path | None,
@@ -110,7 +129,7 @@ def train(
     from qllmft.run import run_experiment
 
     console = PlainConsole(stderr=json)
-    outcome = run_experiment(run_config, out, ConsoleReporter(console))
+    outcome = run_experiment(run_config, out, ConsoleReporter(console, yes=yes))
     folder = outcome.folder
     if outcome.record is None:
         say(
@@ -118,6 +137,7 @@ def train(
             f"{folder.model_folder}; the same command goes on from the last checkpoint.",
             console,
         )
+        _tell_of_jobs(run_config, console)
         raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
     from qllmft.report import write_report
 

@@ -50,7 +50,7 @@ def training_backend(config: RunConfig, splits: Splits, reporter: Reporter) -> B
 
     Raises:
         BackendError: where there is no such backend, or training through it was not allowed.
-        UserError: where a body is to be trained through circuits that are sent away.
+        UserError: where a body is to be trained through circuits that are sent away, or the reporter refuses them.
     """
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
     if config.model.head != "quantum":
@@ -66,4 +66,5 @@ def training_backend(config: RunConfig, splits: Splits, reporter: Reporter) -> B
     evaluations = (epochs + 1) * sizes["validation"] + sizes["test"]
     if note := backend.training_note(sizes["train"], epochs, evaluations):
         reporter.message(note)
+    reporter.backend(backend)
     return backend
