@@ -18,7 +18,16 @@ Tree = dict[str, Any]  # sections and values as in TOML
 MOST_SECTIONS = 8  # of a setting's name; the deepest of a configuration has three
 
 # options of backends that say where circuits are sent, whose key pays, and who agreed to how much
-COMMAND_LINE_ONLY = ("url", "token_file", "yes", "max_cost", "circuit_budget", "allow_paid_training")
+COMMAND_LINE_ONLY = (
+    "url",
+    "token_file",
+    "yes",
+    "max_cost",
+    "session_max_cost",
+    "session_max_minutes",
+    "circuit_budget",
+    "allow_paid_training",
+)
 
 _EXAMPLES = {
     "--set": "--set train.lr=0.003",

@@ -127,7 +127,7 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
     from qllmft_backends.ionq import job_total
 
     table = plain_table()
-    table.padding, table.show_edge = (0, 0, 0, 0), False  # type: ignore[assignment]  # fits into 80 characters
+    table.padding, table.show_edge = (0, 0, 0, 0), False  # fits into 80 characters
     for column in ("job", "state", "machine", "circuits", "shots", *(["price"] if total else [])):
         table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
