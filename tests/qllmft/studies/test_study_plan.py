@@ -127,6 +127,8 @@ def test_a_study_of_ones_own(tmp_path):
     assert (ours.config.train.lr, ours.config.model.reuploads, ours.config.model.n_encoders) == (0.01, 2, 2)
     assert (mlp.config.model.hidden_dim, mlp.config.train.epochs) == (48, 800)
     assert [paper_result(row) is None for row in study.rows] == [True, False]
+    beside_ours = study.rows[1].model_copy(update={"preset": "recommended", "classical": "svc"})
+    assert paper_result(beside_ours) is None  # on another grid than the paper's
     with pytest.raises(UserError, match=r"'Ours' and 'MLP' read different texts.*'reviews'.*Give --data"):
         study_runs(study, {})
     with pytest.raises(UserError, match=r"study mine has no part \[quick\]"):
