@@ -106,9 +106,9 @@ class Storage:
             cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
             words = self._without_password(str(getattr(cause, "orig", None) or cause)).strip().splitlines()
             raise UserError(
-                f"the storage {self} of the search cannot be used: {'; '.join(line.strip() for line in words)}. Check "
-                "that the server runs and that address, user and password are right; finished trials are kept, and the "
-                "same command goes on."
+                f"the search's storage {self} cannot be used: {'; '.join(line.strip() for line in words)}. Check that "
+                "the server runs and that address, user and password are right; finished trials are kept, and the same "
+                "command goes on."
             ) from None
 
     def _without_password(self, text: str) -> str:
