@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
@@ -82,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_utf8(given)
-        app(args=given, prog_name="qllmft")
+        with _own_warnings_in_a_line(errors):
+            app(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
         # typer and rich catch the latter two themselves: they end silently, and with 1 where the reader has left
         causes = list(_causes(end))
@@ -101,6 +104,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         errors.print("error:", style="bold red", end=" ")
         errors.print(str(error), soft_wrap=True)
         sys.exit(2)
+
+
+@contextmanager
+def _own_warnings_in_a_line(console: PlainConsole) -> Iterator[None]:
+    """Print the warnings of qllmft's packages as people read them, without the line of the source."""
+    usual = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if category.__module__.startswith("qllmft"):
+            say(f"warning: {message}", console)
+        else:
+            usual(message, category, *where, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _check_utf8(arguments: Sequence[str]) -> None:

@@ -286,6 +286,8 @@ class IonQBase(Backend):
         known = self._known_answer(work, places)
         tokens = self._ledger.tokens(work.setup, parts)
         roster.check_orphans(tokens if known is None else [*tokens, *self._ledger.tokens(known.setup, [known.values])])
+        if not parts:  # the server had all of it
+            return
         client, ledger, options = self._client, self._ledger, self.options
         with session_of(client, ledger, work.setup.backend, options, estimate.unit) as session:
             if known is not None:

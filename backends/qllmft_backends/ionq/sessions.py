@@ -26,7 +26,7 @@ def session_of(
 ) -> Iterator[str | None]:
     """The id of a session for the jobs that are sent inside, with the caps of ``options``; None where there are none.
 
-    Afterwards it is open as long as one of them is under way, see `end_sessions`; after an error with none it is ended.
+    Afterwards it is open as long as one of them is under way, see `end_sessions`; with none it is ended.
 
     Args:
         client: of the server.
@@ -46,9 +46,12 @@ def session_of(
     session = _open(client, backend, caps)
     try:
         yield session
-    except Exception:
+    except KeyboardInterrupt:
+        raise  # a person waits for no server
+    except BaseException:
         end_sessions(client, ledger, [session])
         raise
+    end_sessions(client, ledger, [session])
 
 
 def end_sessions(client: Client, ledger: Ledger, sessions: Iterable[str | None]) -> list[str]:

@@ -133,6 +133,19 @@ def test_a_session_in_which_nothing_is_under_way_is_ended_after_an_error(box, fo
     assert sessions(box)[0].ended
 
 
+def test_no_session_is_opened_for_what_the_server_had(box, forte, problem):
+    """The first call is refused, and its job shows up later."""
+    problem.values, problem.exact = problem.values[:3], problem.exact[:3]
+    box.faults.arm(Fault("status_after", "submit", code=404))
+    box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
+    with pytest.raises(IonQError, match="answered 404"):
+        ask(forte(), problem)
+    box.faults.clear()
+    assert_right(ask(forte(**CAPS), problem), problem)
+    assert sessions(box) == []
+    assert_paid_once(box, 3)
+
+
 def test_a_session_that_cannot_be_ended_loses_no_answer(box, forte, problem):
     box.faults.arm(Fault("status", "sessions", code=500, after=1))
     with pytest.warns(SessionWarning, match=r"could not be ended: .*answered 500.*ends by itself at its caps"):

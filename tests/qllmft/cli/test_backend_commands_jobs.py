@@ -124,12 +124,16 @@ def test_the_words_of_a_service_are_printed_and_not_obeyed(job):
     job.hold()
     job.predict("--yes", "--shots", 99, "--backend-option", "deadline_s=0.05", code=2)
     assert "not canceled" in job("jobs", "cancel", job.path)[0]
+    model = job.path / "model" / "model.json"
+    record = json.loads(model.read_text())
+    model.write_text(json.dumps(record | {"label_names": [f"{nasty}{name}" for name in record["label_names"]]}))
     texts = [f"a film {nasty}"]
     job.box.faults.clear()
     for form in ([], ["--json"]):
         job.predict("--yes", "--shots", 98, *form, texts=texts)
     printed = "".join(job.said)
     assert "red" in printed
+    assert "\\x1b[31mred" in printed, "a label and a text as their escapes"
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", printed.replace("\t", " "))
 
 

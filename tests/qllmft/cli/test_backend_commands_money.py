@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments, process_environment, sandbox_job
@@ -141,11 +142,17 @@ def test_a_cap_that_the_service_keeps(job):
     caps = {"cost_limit": {"unit": "sandbox-credit", "value": 3.0}, "duration_limit_min": 20}
     assert (session.caps, session.ended) == (caps, True)
     assert {j.payload["session_id"] for j in job.box.store.jobs.values()} == {session.id}
+    job.box.faults.arm(Fault("status", "sessions", code=500, after=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        output, messages = job.predict("--yes", "--limit", 1, "--shots", 76, "--session-max-cost", 3)
+    assert re.search(r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$", messages, re.M)
+    assert len(output.splitlines()) == 1
     job.box.faults.arm(Fault("status", "sessions", code=404))
     _, messages = job.predict("--yes", "--shots", 77, "--session-max-cost", 3, code=2)
     assert "error: no session was opened: " in messages
     assert "No circuit was sent. Sessions are in beta" in messages
-    job.assert_paid_once(7, jobs=3)
+    job.assert_paid_once(8, jobs=4)
 
 
 def test_a_dry_run_without_a_key_says_why_there_is_no_price(job, monkeypatch):
