@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from qllmft.errors import UserError
 
@@ -19,6 +19,8 @@ NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 EMBEDDED = "reviews"  # the corpus that comes with the package
 PAPER_PER_LABEL = 256
 EMBEDDED_PER_LABEL = 200
+# options of backends that say where circuits are sent, whose key pays, and who agreed to how much
+PERSONAL_OPTIONS = ("url", "token_file", "yes", "max_cost", "circuit_budget", "allow_paid_training")
 PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (from the published counts)
 
 
@@ -186,10 +188,25 @@ class TrainConfig(_Section):
 
 
 class BackendConfig(_Section):
-    """What runs the head's circuit; the encoder is simulated always."""
+    """What runs the head's circuit; the encoder is simulated always.
+
+    It may come from a file or a data base of somebody else, so that it names no address, no key and no agreement to a
+    price: whoever runs it gives these beside it; see `PERSONAL_OPTIONS`.
+    """
 
     name: str = "adjoint"
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("options")
+    @classmethod
+    def _nothing_personal(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if given := [name for name in PERSONAL_OPTIONS if name in options]:
+            raise ValueError(
+                f"it holds {', '.join(given)}. An address, a key, an agreement to a price and its limits are no part "
+                "of a configuration: take them out and give them on the command line with --backend-option, or the "
+                "address and the key in the environment (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)"
+            )
+        return options
 
 
 class NoiseConfig(_Section):

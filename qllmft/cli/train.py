@@ -14,12 +14,15 @@ from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Sett
 from qllmft.settings import parse_settings
 
 
-def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, Any] | None:
-    """The backend's options as given; None where there are none."""
+def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The backend's options that the configuration holds, None where there are none; and those that it may not hold."""
+    from qllmft.config import PERSONAL_OPTIONS
+
     given = parse_settings(pairs or [], "--backend-option")
     if device is not None:
         given["device"] = device
-    return given or None
+    personal = {name: given.pop(name) for name in PERSONAL_OPTIONS if name in given}
+    return given or None, personal
 
 
 def train(
@@ -86,6 +89,7 @@ def train(
     The language model is frozen, unless body.trainable or body.contrastive says otherwise. The epoch is chosen on
     validation accuracy alone; the test set is read once.
     """
+    options, personal = _backend_options(device, backend_option)
     given: dict[str, Any] = {
         "data.source": data,
         "data.text_column": text_column,
@@ -94,7 +98,7 @@ def train(
         "data.n_per_label": per_label,
         "body.model": body,
         "backend.name": backend,
-        "backend.options": _backend_options(device, backend_option),
+        "backend.options": options,
         "noise.gates": noise,
         "noise.shots": shots,
         "train.epochs": epochs,
@@ -110,7 +114,7 @@ def train(
     from qllmft.run import run_experiment
 
     console = PlainConsole(stderr=json)
-    outcome = run_experiment(run_config, out, ConsoleReporter(console))
+    outcome = run_experiment(run_config, out, ConsoleReporter(console), backend_options=personal)
     folder = outcome.folder
     if outcome.record is None:
         say(
