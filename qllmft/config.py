@@ -19,8 +19,8 @@ NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 EMBEDDED = "reviews"  # the corpus that comes with the package
 PAPER_PER_LABEL = 256
 EMBEDDED_PER_LABEL = 200
-# options of backends that say where circuits are sent, whose key pays, and who agreed to how much
-PERSONAL_OPTIONS = ("url", "token_file", "yes", "max_cost", "circuit_budget", "allow_paid_training")
+# options of backends that say where circuits are sent, whose key pays, what was paid, and who agreed to how much
+PERSONAL_OPTIONS = ("url", "token_file", "ledger", "yes", "max_cost", "circuit_budget", "allow_paid_training")
 PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (from the published counts)
 
 

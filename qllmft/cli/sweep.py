@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 from rich.console import Console
 
+from qllmft.cli.backend import Options
 from qllmft.cli.options import Data, Settings
 from qllmft.errors import UserError
 from qllmft.files import expanded
@@ -16,6 +17,7 @@ from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
     from qllmft.cli.sweep_progress import ConsoleSweepReporter
+    from qllmft.experiments.search.permission import Permission
     from qllmft.experiments.search.plan import Plan
     from qllmft.experiments.search.space import Space
     from qllmft.experiments.search.study import StudyBook
@@ -134,23 +136,37 @@ def worker(
             show_default="sweeps/STUDY",
         ),
     ] = None,
+    allow_paid: Annotated[
+        bool,
+        typer.Option(
+            "--allow-paid",
+            help="Let trials whose backend sends circuits away use this machine's key, and pay up to --max-cost.",
+        ),
+    ] = False,
+    max_cost: Annotated[
+        float | None,
+        typer.Option("--max-cost", min=0.0, help="Ceiling on all that is paid, in the server's unit."),
+    ] = None,
+    backend_option: Options = None,
 ) -> None:
     """Work on a study that `qllmft sweep --plan-only` made, together with any number of others, until it is finished.
 
     The data are to be at the same path on all machines. A worker may die or be stopped at any time: the others take its
-    trial over.
+    trial over. Neither circuits nor this machine's key leave it on the study's word alone.
     """
     from qllmft.cli.sweep_progress import ConsoleSweepReporter
     from qllmft.experiments.search.feasible import check_feasible
+    from qllmft.experiments.search.permission import Permission
     from qllmft.experiments.search.storage import Storage
     from qllmft.experiments.search.study import StudyBook
 
     if storage is None:
         raise UserError("a worker needs --storage, or QLLMFT_STORAGE, as `qllmft sweep --plan-only` had it.")
+    permission = Permission(allow_paid, max_cost, parse_settings(backend_option or [], "--backend-option"))
     with closing(StudyBook.join(Storage(storage), study)) as book:
-        check_feasible(book.plan)
+        check_feasible(book.plan, permission)
         console = Console()
-        _work(book, out or Path("sweeps") / study, None, ConsoleSweepReporter(console, book.plan))
+        _work(book, out or Path("sweeps") / study, None, ConsoleSweepReporter(console, book.plan), permission)
         with book.storage.explained():
             board = book.board()
     console.print(f"The study is finished: {len(board.done)} configurations.", highlight=False)
@@ -174,8 +190,14 @@ def _open(plan: Plan, folder: Path, storage: str | None, name: str) -> StudyBook
     return StudyBook.create(kept, name, plan)
 
 
-def _work(book: StudyBook, folder: Path, ray: str | None, reporter: ConsoleSweepReporter) -> None:
-    """Work until the study is finished."""
+def _work(
+    book: StudyBook,
+    folder: Path,
+    ray: str | None,
+    reporter: ConsoleSweepReporter,
+    permission: Permission | None = None,
+) -> None:
+    """Work until the study is finished; only a worker has a permission to send circuits away."""
     from qllmft.experiments.search.liveness import Presence
     from qllmft.experiments.search.worker import Worker, local_execute
 
@@ -186,7 +208,7 @@ def _work(book: StudyBook, folder: Path, ray: str | None, reporter: ConsoleSweep
 
             work_on_cluster(book, presence, runs, ray, reporter)
         else:
-            Worker(book, presence, local_execute(runs, reporter), reporter).work()
+            Worker(book, presence, local_execute(runs, reporter, permission), reporter).work()
 
 
 def _finish(book: StudyBook, folder: Path, console: Console, reporter: ConsoleSweepReporter) -> None:

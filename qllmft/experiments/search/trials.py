@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -38,7 +39,12 @@ class TrialResult:
 
 
 def run_trial(
-    config: RunConfig, runs: Path, reporter: Reporter | None = None, *, read_test: bool = False
+    config: RunConfig,
+    runs: Path,
+    reporter: Reporter | None = None,
+    *,
+    read_test: bool = False,
+    backend_options: Mapping[str, Any] | None = None,
 ) -> TrialResult:
     """Train ``config`` in ``runs/<identity>``, or take up or look up what is there.
 
@@ -50,6 +56,7 @@ def run_trial(
         runs: the folder of all runs.
         reporter: who watches.
         read_test: whether to read the test set once validation is done; see `qllmft.run.run_experiment`.
+        backend_options: see `qllmft.run.run_experiment`.
 
     Raises:
         UserError: for bad input.
@@ -60,7 +67,7 @@ def run_trial(
     with _alone(runs, config.identity, reporter):
         trained = folder.validation_file.exists() or folder.result_file.exists()
         before = config.train.epochs if trained else folder.checkpoint.epochs_done()
-        outcome = run_experiment(config, folder.path, reporter, read_test=read_test)
+        outcome = run_experiment(config, folder.path, reporter, read_test=read_test, backend_options=backend_options)
     if outcome.record is None:
         raise KeyboardInterrupt
     return _result(config, outcome, before)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qllmft.config import RunConfig
 from qllmft.experiments.search.liveness import Presence
+from qllmft.experiments.search.permission import Permission
 from qllmft.experiments.search.space import Parameter, Point, Value
 from qllmft.experiments.search.study import ERROR, IDENTITY, POINT, RESULT, REUSED, WORKER, Board, StudyBook
 from qllmft.experiments.search.trials import TrialResult, run_trial
@@ -38,9 +39,14 @@ class SweepReporter(Reporter):
 Execute = Callable[[RunConfig], TrialResult]
 
 
-def local_execute(runs: Path, reporter: Reporter) -> Execute:
-    """Train here; without the test set."""
-    return lambda config: run_trial(config, runs, reporter, read_test=False)
+def local_execute(runs: Path, reporter: Reporter, permission: Permission | None = None) -> Execute:
+    """Train here; without the test set. ``permission`` is needed where the plan is not this process's own."""
+
+    def execute(config: RunConfig) -> TrialResult:
+        options = permission.options_for(config) if permission else None
+        return run_trial(config, runs, reporter, read_test=False, backend_options=options)
+
+    return execute
 
 
 @dataclass(frozen=True)
