@@ -25,7 +25,8 @@ TOLERANCE = 1e-3  # of the largest logit, or of 1: float32 through a thousand ga
 def check_embedding(dimension: int) -> Tensor:
     """The fixed embedding (1, D): sin 1, sin 2, ..., of length 1."""
     values = torch.arange(1, dimension + 1, dtype=torch.float64).sin()
-    return (values / values.norm()).float()[None]
+    scaled: Tensor = values / values.norm()
+    return scaled.float()[None]
 
 
 def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) -> list[float] | None:

@@ -38,6 +38,7 @@ class StoredModel:
         dimension: D.
         label_names: k names.
         own_body: the body learned, and lies in ``body`` beside the head.
+        checked: it was read from a folder, and gave the logits that it was saved with.
     """
 
     classifier: Classifier
@@ -47,6 +48,7 @@ class StoredModel:
     dimension: int
     label_names: tuple[str, ...]
     own_body: bool = False
+    checked: bool = False
 
 
 def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
@@ -114,11 +116,10 @@ def load_model(folder: Path) -> StoredModel:
         raise UserError(f"the model in {folder} does not fit its record: {error}") from error
     classifier.load_state_dict(_read_weights(folder, classifier))
     classifier.eval()
-    if "check" in record:
-        logits = check_logits(classifier, config, dimension)
-        if logits is not None:
-            compare_logits(logits, record, folder)
-    return StoredModel(classifier, config, body, identity, dimension, names, own_body)
+    logits = check_logits(classifier, config, dimension) if "check" in record else None
+    if logits is not None:
+        compare_logits(logits, record, folder)
+    return StoredModel(classifier, config, body, identity, dimension, names, own_body, checked=logits is not None)
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
@@ -172,7 +173,8 @@ def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
 
 def _check_shapes(folder: Path, file: Any, expected: Mapping[str, Tensor]) -> None:
     """Make sure that an opened safetensors file holds tensors of these names, shapes and types, and no others."""
-    there = set(file.keys())
+    # model files of before hold the head's weights a second time, under the name that `TorchConnector` has for them
+    there = {name for name in file.keys() if f"{name.removesuffix('_weights')}weight" not in expected}  # noqa: SIM118
     faults = [f"{name} is missing" for name in sorted(expected.keys() - there)]
     faults += [f"{name} is no weight of it" for name in sorted(there - expected.keys())]
     for name in sorted(there & expected.keys()):
