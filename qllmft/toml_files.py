@@ -1,11 +1,21 @@
-"""TOML files of the package that people choose by name: presets and searches."""
+"""TOML files that people choose: by name those of the package (presets, searches, studies), or by path their own."""
 
 from __future__ import annotations
 
 import difflib
 from importlib import resources
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from qllmft.errors import UserError
+from qllmft.files import expanded, parse_toml
+from qllmft.settings import flat
+
+Model = TypeVar("Model", bound=BaseModel)
+
+# settings of a file by dotted names, however it writes them: "train.lr" = 0.1, or lr = 0.1 in a section train
+Settings = Annotated[dict[str, Any], BeforeValidator(lambda tree: flat(tree) if isinstance(tree, dict) else tree)]
 
 
 def names_in(package: str) -> list[str]:
@@ -24,5 +34,54 @@ def read_named(package: str, name: str, kind: str) -> str:
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"there is no {kind} {name!r}.{hint} {kind.capitalize()}s: {', '.join(names)}.")
+        raise UserError(f"there is no {kind} {name!r}.{hint} {_plural(kind)}: {', '.join(names)}.")
     return (resources.files(package) / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, Any]]:
+    """Name and content of a file of the package, or of a file of one's own.
+
+    Args:
+        package: that holds the named ones.
+        choice: a name, or a path that ends with ``.toml``; the name of such a file is its own without the ending.
+        kind: what errors call it.
+
+    Raises:
+        UserError: where there is no such file, or it is not TOML.
+    """
+    if not choice.endswith(".toml"):
+        return choice, parse_toml(read_named(package, choice, kind))
+    path = expanded(choice)
+    try:
+        return path.stem, parse_toml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"the {kind} {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UserError(f"the {kind} {path} is not TOML: {error}.") from error
+
+
+def validated(model: type[Model], tree: dict[str, Any], origin: str) -> Model:
+    """A file's content as a ``model``.
+
+    Args:
+        model: what it is to be.
+        tree: the content.
+        origin: what errors call the file.
+
+    Raises:
+        UserError: names the first fault, and its place in the file: ``rows[2].side``.
+    """
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "there is no such key here"
+        got = "" if fault["type"] in ("missing", "extra_forbidden") or not place else f" (got {fault['input']!r})"
+        raise UserError(f"{origin}: {place}{got}: {message}." if place else f"{origin}: {message}.") from None
+
+
+def _plural(kind: str) -> str:
+    return (f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s").capitalize()

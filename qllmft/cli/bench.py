@@ -6,9 +6,8 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from qllmft.cli.console import plain_table
+from qllmft.cli.console import PlainConsole, plain_table
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -48,7 +47,7 @@ def bench(
         record = {"peaks": asdict(peaks), "processors_busy": busy, "timings": [asdict(t) for t in timings]}
         typer.echo(dumps(record, indent=2))
         return
-    console = Console()
+    console = PlainConsole()
     console.print(
         f"this machine: {peaks.multiply_add_gflops:.0f} Gflop/s in registers, {peaks.rotation_gflops:.0f} rotating in "
         f"cache, {peaks.copy_gb_s:.0f} GB/s copied",

@@ -52,7 +52,7 @@ def energy(
     """Energy of one inference with the head, on a QPU and on a GPU by state vector, and where they cross."""
     from json import dumps
 
-    from rich.console import Console
+    from qllmft.cli.console import PlainConsole
 
     run_config = build_config(preset, config, parse_settings(settings or []))
     if here:
@@ -64,7 +64,7 @@ def energy(
         if json:
             typer.echo(dumps(measured.as_dict(), indent=2))
             return
-        _print_here(Console(), measured)
+        _print_here(PlainConsole(), measured)
         return
     curve = _curve(run_config, qubits, model, calibration)
     if figure is not None:
@@ -75,7 +75,7 @@ def energy(
     if json:
         typer.echo(dumps({"settings": run_config.model.model_dump(mode="json"), **curve.as_dict()}, indent=2))
         return
-    console = Console()
+    console = PlainConsole()
     _print_curve(console, run_config, curve)
     if figure is not None:
         console.print(f"The figure is in {figure}.", markup=False, highlight=False, soft_wrap=True)

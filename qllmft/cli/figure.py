@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from qllmft.cli.console import PlainConsole
 from qllmft.cli.options import Json
 from qllmft.settings import parse_settings
 
@@ -46,7 +46,7 @@ def figure(
 ) -> None:
     """Redraw a figure of the paper from runs: mean ± 95 % over seeds, the paper's printed numbers as hollow markers."""
     from qllmft.errors import UserError
-    from qllmft.experiments.records import read_records
+    from qllmft.experiments.records import read_finished_runs
     from qllmft.paper.figures.catalogue import Request, find_figure, make_figure
     from qllmft.paper.figures.curves import PRESET
     from qllmft.paper.figures.selection import where as having
@@ -61,13 +61,13 @@ def figure(
     if preset is not None and name != "12":
         raise UserError(f"--preset is for figure 12, which shows one training; figure {name} shows many.")
     folders = runs or [Path("runs")]
-    found = having(read_records(folders), given) if chosen.needs_runs else []
+    found = having(read_finished_runs(folders), given) if chosen.needs_runs else []
     data, drawing = make_figure(Request(name, found, folders[0], partial, preset or PRESET))
     save_figure(drawing, file)
     if json:
         typer.echo(_as_json(data))
         return
-    console = Console()
+    console = PlainConsole()
     missing = getattr(data, "missing", ())
     if missing:
         listed = f"{missing} heads" if isinstance(missing, int) else ", ".join(missing)

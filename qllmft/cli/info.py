@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from qllmft.cli.console import plain_table
+from qllmft.cli.console import PlainConsole, plain_table
 from qllmft.cli.options import Json
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from qllmft.config import ModelConfig, RunConfig
@@ -38,7 +38,7 @@ def info(
     """Counts of a model's parameters and gates, and a drawing of its head's circuit."""
     from json import dumps
 
-    console = Console()
+    console = PlainConsole()
     if what is None:
         _list_presets(console, json=json)
         return

@@ -23,20 +23,19 @@ def paper(
     ] = None,
 ) -> None:
     """Hold every number that the paper prints against ours: accuracies from runs, the rest counted on the spot."""
-    from rich.console import Console
-
+    from qllmft.cli.console import PlainConsole
     from qllmft.errors import UserError
-    from qllmft.experiments.records import read_records, write_summary
+    from qllmft.experiments.records import read_finished_runs, write_finished_runs
     from qllmft.files import write_text
     from qllmft.paper.page import render_page
     from qllmft.paper.summary import of_the_paper
 
     if records is not None and records.suffix != ".json":
         raise UserError(f"--records is {records.name!r}; expected a name that ends in .json.")
-    found, with_curves = of_the_paper(read_records(runs or []))
+    found, with_curves = of_the_paper(read_finished_runs(runs or []))
     page = render_page(found)
     if records is not None:
-        write_summary(found, records, with_curves)
+        write_finished_runs(found, records, with_curves)
     if out is None:
         typer.echo(page, nl=False)
         return
@@ -45,4 +44,4 @@ def paper(
     except OSError as error:
         raise UserError(f"the page {out} cannot be written: {error.strerror}.") from error
     files = f"{out}, {records}" if records else f"{out}"
-    Console().print(f"{len(found)} runs: {files}", markup=False, highlight=False, soft_wrap=True)
+    PlainConsole().print(f"{len(found)} runs: {files}", markup=False, highlight=False, soft_wrap=True)

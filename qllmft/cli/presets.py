@@ -6,8 +6,8 @@ import re
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from qllmft.cli.console import PlainConsole
 from qllmft.cli.options import Json
 
 OURS = "ours"
@@ -46,7 +46,7 @@ def presets(
         ]
         typer.echo(dumps(content, indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = PlainConsole()
     table = plain_table("qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2")
     table.add_column("name", no_wrap=True)
     table.add_column("from")

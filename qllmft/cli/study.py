@@ -3,130 +3,174 @@
 from __future__ import annotations
 
 import shlex
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from qllmft.cli.options import Data, Settings
+from qllmft.cli.console import PlainConsole, plain_table, say
+from qllmft.cli.options import Data, LabelColumn, PerLabel, Protocol, Settings, TextColumn
 from qllmft.errors import UserError
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from qllmft.experiments.compare import Study, StudyRecord
 
-
-class Kind(StrEnum):
-    """What is studied."""
-
-    TABLE2 = "table2"
-    TABLE3 = "table3"
-    TABLE4 = "table4"
-    FIGURE8 = "figure8"
-    ABLATIONS = "ablations"
-    NOISE = "noise"
+NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")  # what `qllmft study noise` stands for; the first by default
 
 
 def study(
-    kind: Annotated[
-        Kind,
+    name: Annotated[
+        str | None,
         typer.Argument(
-            help="table2: quantum and classical heads. table3: the encoder replaced. table4: no final linear layer. "
-            "figure8: number of qubits. ablations: all that is replaced or left out, and the rivals. noise: figure 11."
+            help="Name of a study, such as table2 or noise (figure 11); --list lists them. Or the path of a TOML file "
+            "with a study of your own: title, subject, rival, and rows with label, preset, side (subject or rival) and "
+            "settings.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Of noise: fig11-small (10 and 12 qubits, 300 epochs) or fig11.", show_default="fig11-small"),
+        typer.Option(
+            help="Which study `noise` stands for: fig11-small (10 and 12 qubits, 300 epochs) or fig11.",
+            show_default="fig11-small",
+        ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="The same shape in minutes on two cores: 40 epochs, up to 14 qubits.")
+        bool, typer.Option("--quick", help="Run the same shape in minutes on two cores: 40 epochs, up to 14 qubits.")
     ] = False,
     data: Data = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    protocol: Protocol = None,
+    per_label: PerLabel = None,
     body: Annotated[
         str | None,
         typer.Option(
-            help="The frozen language model: a sentence-transformers name on the hub, a local folder, or 'minilm' "
+            help="Language model of all rows: a sentence-transformers name on the hub, a local folder, or 'minilm' "
             "(offline).",
             show_default="the presets'",
         ),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(help="How many; each draws its own split and initial weights.", show_default="5; 3 of noise"),
+        typer.Option(
+            help="Number of seeds; each draws its own split and initial weights.", show_default="the study's, 5 or 3"
+        ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Of each run.", show_default="800 (fig11-small: 300); 40 with --quick")
+        int | None,
+        typer.Option(
+            help="Number of passes over the training set of each run.",
+            show_default="the study's, 800 (fig11-small: 300); 40 with --quick",
+        ),
     ] = None,
     settings: Settings = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of runs, record, table and page.", show_default="studies/<study>"),
+        typer.Option(
+            help="Folder of the runs, the record, the table and the page. Several calls with the same folder share the "
+            "runs.",
+            show_default="studies/<study>",
+        ),
     ] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List the studies with their rows.")] = False,
 ) -> None:
     """Train rows of heads over several seeds, compare them on the same splits, and say what the numbers imply.
 
-    A call that was interrupted or killed goes on where it was: no finished run is done twice.
+    A call that was interrupted or killed goes on where it was: no finished run is done twice. The same command in
+    several processes or on several machines that share --out divides the runs among them.
     """
-    from qllmft.cli.study_progress import StudyConsole
-    from qllmft.experiments.compare import run_study, verdict
-    from qllmft.report import finish_study
-
-    plan = _plan(kind, preset, quick=quick, seeds=seeds)
-    named = {"data.source": data, "body.model": body, "train.epochs": epochs}
-    given: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-    given |= parse_settings(settings or [])
-    folder = out or Path("studies") / kind.value
-    words = ["qllmft", "study", kind.value, *(["--preset", preset] if preset else []), *(["--quick"] if quick else [])]
-    for option, value in (("--data", data), ("--body", body), ("--seeds", seeds), ("--epochs", epochs)):
-        words += [option, str(value)] if value is not None else []
+    console = PlainConsole()
+    if list_all:
+        console.print(studies_table())
+        return
+    if name is None:
+        raise UserError("which study? `qllmft study --list` lists them; for instance `qllmft study table2 --quick`.")
+    plan = _plan(name, preset, quick=quick, seeds=seeds)
+    options = {
+        "--data": ("data.source", data),
+        "--text-column": ("data.text_column", text_column),
+        "--label-column": ("data.label_column", label_column),
+        "--protocol": ("data.protocol", protocol),
+        "--per-label": ("data.n_per_label", per_label),
+        "--body": ("body.model", body),
+        "--seeds": (None, seeds),
+        "--epochs": ("train.epochs", epochs),
+    }
+    named = {setting: value for setting, value in options.values() if setting and value is not None}
+    folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
+    words = ["qllmft", "study", name, *(["--preset", preset] if preset else []), *(["--quick"] if quick else [])]
+    for option, (_, value) in options.items():
+        words += [] if value is None else [option, str(value)]
     for pair in settings or []:
         words += ["--set", pair]
-    console = Console()
-    try:
-        with StudyConsole(console) as watcher:
-            record = run_study(plan, folder, given, shlex.join([*words, "--out", str(folder)]), watcher)
-    except KeyboardInterrupt:
-        console.print(f"Interrupted. The same command goes on; the runs are in {folder / 'runs'}.", soft_wrap=True)
-        raise typer.Exit(130) from None
-    page = finish_study(folder, record)
-    if kind is Kind.NOISE:
-        from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
-        from qllmft.report.style import save_figure
-
-        save_figure(draw_accuracy(noise_figure(record)), folder / "noise.svg")
-    console.print(study_table(record))
-    console.print(verdict(record), markup=False, highlight=False)
-    console.print(f"\nThe report is {page}; every comparison is in {folder / 'table.md'}.", soft_wrap=True)
-    if kind is Kind.NOISE:
-        console.print(f"The figure is {folder / 'noise.svg'}.", soft_wrap=True)
+    command = shlex.join([*words, "--out", str(folder)])
+    _run(plan, folder, named | parse_settings(settings or []), command, console)
 
 
-def _plan(kind: Kind, preset: str | None, *, quick: bool, seeds: int | None) -> Study:
+def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None) -> Study:
     """The study as the options change it.
 
     Raises:
         UserError: where they do not go together.
     """
-    from dataclasses import replace
+    from qllmft.experiments.compare import load_study
 
-    from qllmft.experiments.compare import STUDIES
-    from qllmft.experiments.compare import quick as reduced
-
-    if kind is Kind.NOISE:
-        name = preset or "fig11-small"
-        if name not in ("fig11", "fig11-small"):
-            raise UserError(f"there is no noise study {name!r}; expected one of fig11-small, fig11.")
+    if name == NOISE:
+        name = preset or NOISE_STUDIES[0]
+        if name not in NOISE_STUDIES:
+            raise UserError(f"there is no noise study {name!r}; expected one of {', '.join(NOISE_STUDIES)}.")
     elif preset is not None:
-        raise UserError(f"--preset is for the study noise; {kind.value} has presets of its own. Leave it out.")
-    else:
-        name = kind.value
-    plan = reduced(STUDIES[name]) if quick else STUDIES[name]
-    return plan if seeds is None else replace(plan, seeds=seeds)
+        raise UserError(f"--preset is for the study noise; {name} has presets of its own. Leave it out.")
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds is {seeds}; expected 1 or more (with 1 there are no intervals).")
+    plan = load_study(name)
+    plan = plan.in_small() if quick else plan
+    return plan if seeds is None else plan.model_copy(update={"seeds": seeds})
+
+
+def _run(plan: Study, folder: Path, settings: Mapping[str, object], command: str, console: Console) -> None:
+    """Do the study's runs, write its files, print its table and verdict."""
+    from qllmft.cli.queue_progress import QueueConsole
+    from qllmft.experiments.compare import run_study, verdict
+    from qllmft.report import finish_study
+
+    try:
+        with QueueConsole(console) as watcher:
+            record = run_study(plan, folder, settings, command, watcher)
+    except KeyboardInterrupt:
+        say(f"Interrupted. The same command goes on; the runs are in {folder / 'runs'}.", console)
+        raise typer.Exit(130) from None
+    page = finish_study(folder, record)
+    console.print(study_table(record))
+    console.print(f"{verdict(record)}\n")
+    say(f"The report is {page}; every comparison is in {folder / 'table.md'}.", console)
+    if plan.name in NOISE_STUDIES:
+        from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
+        from qllmft.report.style import save_figure
+
+        save_figure(draw_accuracy(noise_figure(record)), folder / "noise.svg")
+        say(f"The figure is {folder / 'noise.svg'}.", console)
+
+
+def studies_table() -> Table:
+    """All studies of the package."""
+    from qllmft.experiments.compare import load_study, study_names
+
+    table = plain_table(caption=f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset.")
+    table.add_column("study", no_wrap=True)
+    for column in ("rows", "--quick"):
+        table.add_column(column, justify="right")
+    table.add_column("what")
+    for name in study_names():
+        found = load_study(name)
+        table.add_row(name, str(len(found.rows)), str(len(found.in_small().rows)), found.title)
+    return table
 
 
 def study_table(record: StudyRecord) -> Table:
@@ -135,17 +179,11 @@ def study_table(record: StudyRecord) -> Table:
 
     sizes, n = record.data.sizes, len(record.seeds)
     over = f"{n} seeds, mean ± 95 % interval" if n > 1 else "1 seed, no interval"
-    shown = Table(
-        title=f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
+    shown = plain_table(
+        f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
         f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
         f"body {record.body_name}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
-        title_justify="left",
-        title_style="",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        caption=cells.published_note(record) or None,
-        caption_justify="left",
+        cells.published_note(record) or None,
     )
     shown.add_column("model", no_wrap=True)
     for column in ("parameters", "test, %", *(("paper, %", "paper's") if record.published else ())):

@@ -7,27 +7,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
-from rich.console import Console
 
 from qllmft.cli.backend import Options
-from qllmft.cli.options import Data, Settings
+from qllmft.cli.console import PlainConsole, say
+from qllmft.cli.options import Data, LabelColumn, PerLabel, Protocol, Settings, TextColumn
 from qllmft.errors import UserError
 from qllmft.files import expanded
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
-    from qllmft.cli.sweep_progress import ConsoleSweepReporter
+    from rich.console import Console
+
+    from qllmft.cli.queue_progress import QueueConsole
     from qllmft.experiments.search.permission import Permission
-    from qllmft.experiments.search.plan import Plan
+    from qllmft.experiments.search.plan import SearchPlan
     from qllmft.experiments.search.space import Space
-    from qllmft.experiments.search.study import StudyBook
+    from qllmft.experiments.search.store import SearchStore
 
 StorageUrl = Annotated[
     str | None,
     typer.Option(
         "--storage",
         envvar="QLLMFT_STORAGE",
-        help="Where the study is kept: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/DATABASE for workers on "
+        help="Where the search is kept: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/DATABASE for workers on "
         "several machines. The password reaches no file and no message; to keep it off the command line, put the URL "
         "into QLLMFT_STORAGE or the password into PGPASSWORD.",
         show_default="study.db in --out",
@@ -37,35 +39,61 @@ StorageUrl = Annotated[
 
 
 def sweep(
-    name: Annotated[str | None, typer.Argument(help="Which search; --list lists them.", show_default=False)] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="The same in small, within an hour on two cores.")] = False,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of a search; --list lists them. Or the path of a TOML file with a search of your own: title, "
+            "preset, and [[parameters]] with setting and values.",
+            show_default=False,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Search the same in small, within an hour on two cores.")
+    ] = False,
     sampler: Annotated[
         str,
         typer.Option(
-            help="grid: all combinations, as in the paper. tpe: each trial learns from those before. qmc: a Sobol' "
-            "sequence. screening: a two-level design of few runs, with main effects."
+            help="How configurations are chosen. grid: all combinations, as in the paper. tpe: each trial learns from "
+            "those before. qmc: a Sobol' sequence. screening: a two-level design of few runs, with main effects."
         ),
     ] = "grid",
     trials: Annotated[
-        int | None, typer.Option(help="Of tpe and qmc; more of them later go on.", show_default="32")
+        int | None,
+        typer.Option(help="Number of trials of tpe and qmc; a later call with more goes on.", show_default="32"),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs of each configuration; their mean counts.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Number of runs of each configuration; their mean counts.")] = 1,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Number of passes over the training set of each run.", show_default="the preset's"),
+    ] = None,
     data: Data = None,
-    body: Annotated[str | None, typer.Option(help="As in `qllmft train`.", show_default="the preset's")] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    protocol: Protocol = None,
+    per_label: PerLabel = None,
+    body: Annotated[
+        str | None, typer.Option(help="Language model, as in `qllmft train`.", show_default="the preset's")
+    ] = None,
     settings: Settings = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the study, the runs and sweep.json; machines share it, or each has its own.",
+            help="Folder of the search, the runs and sweep.json; machines share it, or each has its own.",
             show_default="sweeps/NAME",
         ),
     ] = None,
     storage: StorageUrl = None,
-    study: Annotated[
-        str | None, typer.Option(help="Name of the study in its storage.", show_default="search, sampler and a hash")
+    search: Annotated[
+        str | None,
+        typer.Option(
+            "--search",
+            "--study",
+            help="Name of the search in its storage; --study is the option's earlier name.",
+            show_default="search, sampler and a hash",
+        ),
     ] = None,
     plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="Make the study for `qllmft worker`, and train nothing here.")
+        bool, typer.Option("--plan-only", help="Make the search for `qllmft worker`, and train nothing here.")
     ] = False,
     ray: Annotated[
         str | None,
@@ -84,14 +112,14 @@ def sweep(
 
     Killed at any moment, the same command goes on; no configuration is trained twice. Ctrl-C stops.
 
-    More than one machine: `--plan-only` with a PostgreSQL `--storage` makes the study, `qllmft worker` on each machine
+    More than one machine: `--plan-only` with a PostgreSQL `--storage` makes the search, `qllmft worker` on each machine
     works on it, and this command again, without `--plan-only`, works too, waits for the rest and prints the outcome.
     """
-    from qllmft.cli import sweep_progress as shown
+    from qllmft.cli import sweep_tables as shown
     from qllmft.experiments.search.plan import Sampler, make_plan
     from qllmft.experiments.search.space import load_space
 
-    console = Console()
+    console = PlainConsole()
     if list_all:
         console.print(shown.spaces_table())
         return
@@ -101,7 +129,15 @@ def sweep(
         raise UserError(f"--sampler got {sampler!r}, expected one of {', '.join(get_args(Sampler))}.")
     if seeds < 1 or (trials is not None and trials < 1):
         raise UserError(f"--seeds got {seeds}, --trials got {trials}; expected 1 or more.")
-    given = {"data.source": None if data is None else _absolute(data), "body.model": body}
+    given = {
+        "data.source": None if data is None else _absolute(data),
+        "data.text_column": text_column,
+        "data.label_column": label_column,
+        "data.protocol": protocol,
+        "data.n_per_label": per_label,
+        "body.model": body,
+        "train.epochs": epochs,
+    }
     overrides = {key: value for key, value in given.items() if value is not None} | parse_settings(settings or [])
     space = load_space(name)
     if space.rival is not None:
@@ -110,30 +146,36 @@ def sweep(
         _search_rival(space, overrides, seeds, console)
         return
     if quick:
-        space = space.quick or space
+        space = space.in_small() or space
     plan = make_plan(space, sampler, overrides, trials=trials, seeds=seeds, grace_s=grace)  # type: ignore[arg-type]
     folder = out or Path("sweeps") / space.name
-    book = _open(plan, folder, storage, study or f"{space.name}-{sampler}-{plan.fingerprint}")
-    console.print(shown.headline(space, plan), highlight=False, soft_wrap=True)
-    with closing(book):
+    store = _open(plan, folder, storage, search or f"{space.name}-{sampler}-{plan.fingerprint}")
+    say(shown.headline(space, plan), console)
+    with closing(store):
         if plan_only:
-            command = f"qllmft worker --storage {book.storage} --study {book.name}"
-            console.print(f"The study is made: {command}", highlight=False, soft_wrap=True)
+            say(f"The search is made: qllmft worker --storage {store.storage} --search {store.name}", console)
             return
-        reporter = shown.ConsoleSweepReporter(console, plan)
-        _work(book, folder, ray, reporter)
-        _finish(book, folder, console, reporter)
+        with _console(console) as watcher:
+            _work(store, folder, ray, watcher)
+        _finish(store, folder, console)
 
 
 def worker(
-    study: Annotated[str, typer.Option(help="As `qllmft sweep --plan-only` prints it.")],
+    search: Annotated[
+        str,
+        typer.Option(
+            "--search",
+            "--study",
+            help="Name of the search, as `qllmft sweep --plan-only` prints it; --study is the option's earlier name.",
+        ),
+    ],
     storage: StorageUrl = None,
     out: Annotated[
         Path | None,
         typer.Option(
             help="Folder of the runs: the sweep's own, where machines share it, so that a dead worker's training goes "
             "on from its checkpoint; else one of this machine.",
-            show_default="sweeps/STUDY",
+            show_default="sweeps/SEARCH",
         ),
     ] = None,
     allow_paid: Annotated[
@@ -149,29 +191,35 @@ def worker(
     ] = None,
     backend_option: Options = None,
 ) -> None:
-    """Work on a study that `qllmft sweep --plan-only` made, together with any number of others, until it is finished.
+    """Work on a search that `qllmft sweep --plan-only` made, together with any number of others, until it is finished.
 
     The data are to be at the same path on all machines. A worker may die or be stopped at any time: the others take its
-    trial over. Neither circuits nor this machine's key leave it on the study's word alone.
+    trial over. Neither circuits nor this machine's key leave it on the search's word alone.
     """
-    from qllmft.cli.sweep_progress import ConsoleSweepReporter
-    from qllmft.experiments.search.feasible import check_feasible
+    from qllmft.experiments.feasible import check_feasible
     from qllmft.experiments.search.permission import Permission
     from qllmft.experiments.search.storage import Storage
-    from qllmft.experiments.search.study import StudyBook
+    from qllmft.experiments.search.store import SearchStore
 
     if storage is None:
         raise UserError("a worker needs --storage, or QLLMFT_STORAGE, as `qllmft sweep --plan-only` had it.")
     permission = Permission(allow_paid, max_cost, parse_settings(backend_option or [], "--backend-option"))
-    with closing(StudyBook.join(Storage(storage), study)) as book:
-        check_feasible(book.plan, permission)
-        console = Console()
-        _work(book, out or Path("sweeps") / study, None, ConsoleSweepReporter(console, book.plan), permission)
-        with book.storage.explained():
-            board = book.board()
-    console.print(f"The study is finished: {len(board.done)} configurations.", highlight=False)
-    if board.failed:
-        raise UserError(f"{len(board.failed)} configurations failed; `qllmft sweep` says why, and tries them again.")
+    console = PlainConsole()
+    with closing(SearchStore.join(Storage(storage), search)) as store:
+        check_feasible(store.plan.each_head(), permission.options_for)
+        with _console(console) as watcher:
+            _work(store, out or Path("sweeps") / search, None, watcher, permission)
+        with store.storage.explained():
+            state = store.state()
+    say(f"The search is finished: {len(state.done)} configurations.", console)
+    if state.failed:
+        raise UserError(f"{len(state.failed)} configurations failed; `qllmft sweep` says why, and tries them again.")
+
+
+def _console(console: Console) -> QueueConsole:
+    from qllmft.cli.queue_progress import QueueConsole
+
+    return QueueConsole(console)
 
 
 def _absolute(source: str) -> str:
@@ -180,64 +228,65 @@ def _absolute(source: str) -> str:
     return str(path.resolve()) if path.exists() else source
 
 
-def _open(plan: Plan, folder: Path, storage: str | None, name: str) -> StudyBook:
-    from qllmft.experiments.search.feasible import check_feasible
+def _open(plan: SearchPlan, folder: Path, storage: str | None, name: str) -> SearchStore:
+    from qllmft.experiments.feasible import check_feasible
     from qllmft.experiments.search.storage import Storage
-    from qllmft.experiments.search.study import StudyBook
+    from qllmft.experiments.search.store import SearchStore
 
     kept = Storage(storage) if storage else Storage.in_folder(folder)
-    check_feasible(plan)
-    return StudyBook.create(kept, name, plan)
+    check_feasible(plan.each_head())
+    return SearchStore.create(kept, name, plan)
 
 
 def _work(
-    book: StudyBook,
-    folder: Path,
-    ray: str | None,
-    reporter: ConsoleSweepReporter,
-    permission: Permission | None = None,
+    store: SearchStore, folder: Path, ray: str | None, watcher: QueueConsole, permission: Permission | None = None
 ) -> None:
-    """Work until the study is finished; only a worker has a permission to send circuits away."""
-    from qllmft.experiments.search.liveness import Presence
-    from qllmft.experiments.search.worker import Worker, local_execute
+    """Work until the search is finished; a worker has a permission to send circuits away."""
+    from qllmft.experiments.queue import QueueProgress
+    from qllmft.experiments.search.liveness import Liveness
+    from qllmft.experiments.search.worker import Worker, do_trial_run
 
     runs = folder / "runs"
-    with Presence(folder / ".workers") as presence, reporter.sweeping():
+    with Liveness(folder / ".workers") as liveness:
         if ray is not None:
             from qllmft.experiments.search.cluster import work_on_cluster
 
-            work_on_cluster(book, presence, runs, ray, reporter)
+            work_on_cluster(store, liveness, runs, ray, watcher)
         else:
-            Worker(book, presence, local_execute(runs, reporter, permission), reporter).work()
+            progress = QueueProgress(watcher)
+            Worker(store, liveness, lambda run: do_trial_run(run, runs, progress, permission), progress).work()
 
 
-def _finish(book: StudyBook, folder: Path, console: Console, reporter: ConsoleSweepReporter) -> None:
-    from qllmft.cli import sweep_progress as shown
+def _finish(store: SearchStore, folder: Path, console: Console) -> None:
+    """Test the winner, print the outcome."""
+    from qllmft.cli import sweep_tables as shown
     from qllmft.experiments.search.outcome import effects, finish, ranking
 
-    with book.storage.explained():
-        board = book.board()
-    rows = ranking(board)
-    with reporter.sweeping():
-        tested = finish(board, rows, folder, reporter)
-    console.print(shown.ranking_table(board.plan, rows))
-    screening = effects(board)
+    with store.storage.explained():
+        state = store.state()
+    rows = ranking(state)
+    with _console(console) as watcher:
+        tested = finish(state, rows, folder, watcher)
+    console.print(shown.ranking_table(state.plan, rows))
+    screening = effects(state)
     if screening is not None:
         console.print(shown.effects_table(screening))
-    for line in shown.verdict(board, rows, tested):
-        console.print(line, highlight=False, soft_wrap=True)
+    for line in shown.verdict(state, rows, tested):
+        say(line, console)
     winner = folder / "runs" / rows[0].identity
-    console.print(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", soft_wrap=True)
+    say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
 
 
 def _search_rival(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
-    from qllmft.cli import sweep_progress as shown
+    from qllmft.cli import sweep_tables as shown
     from qllmft.cli.run_progress import ConsoleReporter
     from qllmft.experiments.search.rival import search_rival
     from qllmft.presets import load_preset
 
     first = load_preset("nn-head-0").config(overrides)
-    configs = [first.model_copy(update={"seed": first.seed + i}) for i in range(seeds)]
     assert space.rival is not None
-    results = [search_rival(space.rival, config, ConsoleReporter(console)) for config in configs]
+    results = {}
+    for seed in range(first.seed, first.seed + seeds):
+        config = first.model_copy(update={"seed": seed})
+        results[seed] = search_rival(space.rival, config, ConsoleReporter(console))
     console.print(shown.rival_table(space, results))

@@ -1,4 +1,4 @@
-"""Records of finished runs, from their folders or from a small summary of them in one JSON file."""
+"""Finished runs, read from their folders or from a small summary of them in one JSON file."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class FinishedRun:
         return self.config.data.source
 
 
-def read_records(paths: Iterable[Path]) -> list[FinishedRun]:
+def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
     """All finished runs under folders, and all of summaries (``.json``).
 
     Raises:
@@ -94,16 +94,16 @@ def read_records(paths: Iterable[Path]) -> list[FinishedRun]:
     return runs
 
 
-def write_summary(records: Sequence[FinishedRun], file: Path, with_curves: Sequence[FinishedRun] = ()) -> None:
-    """Write one line a run.
+def write_finished_runs(runs: Sequence[FinishedRun], file: Path, with_curves: Sequence[FinishedRun] = ()) -> None:
+    """Write a summary of runs, one line a run.
 
     Args:
-        records: what to keep.
+        runs: what to keep.
         file: where to.
-        with_curves: those of ``records`` whose curves are kept too, thinned.
+        with_curves: those of ``runs`` whose curves are kept too, thinned.
     """
-    kept = {id(record) for record in with_curves}
-    lines = [json.dumps(_as_dict(r if id(r) in kept else replace(r, curve=None)), ensure_ascii=False) for r in records]
+    kept = {id(run) for run in with_curves}
+    lines = [json.dumps(_as_dict(r if id(r) in kept else replace(r, curve=None)), ensure_ascii=False) for r in runs]
     content = f'{{"format": {FORMAT}, "runs": [\n' + ",\n".join(lines) + "\n]}\n"
     try:
         write_text(file, content)

@@ -65,6 +65,7 @@ def selection_note(record: StudyRecord) -> str:
         "accuracy": "The epoch of each run is the one with the highest validation accuracy, among equals the lowest "
         "validation loss",
         "last": "The epoch of each run is the last one",
+        "of each row": "The epoch of each run is chosen as its row's setting train.select says",
     }[record.select]
     fitted = [row.label for row in record.rows if not row.epochs]
     rivals = f"; settings of {' and '.join(fitted)} are chosen on the validation texts too" if fitted else ""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scipy.stats import binomtest
-
 from qllmft.experiments.compare.record import RowResult
 from qllmft.run import RunFolder
+from qllmft.statistics import mcnemar
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,8 @@ class Discordance:
 
     @property
     def p(self) -> float:
-        """Of McNemar's exact test: two-sided binomial at 1/2 (McNemar 1947); 1 where they answer alike.
-
-        It is about these two trained heads on other texts like these, not about other training texts or weights.
-        """
-        n = self.only_subject + self.only_rival
-        return float(binomtest(self.only_subject, n).pvalue) if n else 1.0
+        """Of McNemar's exact test, about these two trained heads on other texts like these, and nothing else."""
+        return mcnemar(self.only_subject, self.only_rival)
 
 
 def discordances(folder: Path, subject: RowResult, rival: RowResult) -> list[Discordance]:

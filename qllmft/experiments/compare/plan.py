@@ -1,66 +1,80 @@
-"""What a study is: rows of heads, several seeds of each, and who is compared with whom."""
+"""What a study is: rows of heads, several seeds of each, and who is compared with whom. Each is a TOML file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
+from qllmft.experiments.compare import studies
+from qllmft.experiments.queue import PlannedRun
 from qllmft.presets import load_preset
+from qllmft.rivals import check_rivals
+from qllmft.toml_files import Settings, names_in, read_chosen, validated
 
 Side = Literal["subject", "rival"]
-Classical = Literal["svc", "logistic_regression"]
 
-FITTED = {"svc": "SVC", "logistic_regression": "logistic regression"}  # name in a run's record by `Row.classical`
-_OWN = {
+_OF_THE_STUDY = {  # settings that a study gives its runs itself
     "seed": "a study draws its own seeds, from 0; choose their number with --seeds",
-    "rivals.names": "a study fits each rival once a seed; take --out of its rows as they are",
+    "rivals.names": "a study fits the rivals that its rows name; for other ones write a study of your own in a TOML "
+    "file, see `qllmft study --help`",
 }
 
 
-@dataclass(frozen=True)
-class Published:
-    """A row of one of the paper's tables.
-
-    Attributes:
-        accuracy: the paper's "maximum accuracy" over its sweep, in percent.
-        parameters: as printed beside it; None where it is not.
-        table: "II", "III" or "IV".
-    """
-
-    accuracy: float
-    parameters: int | None
-    table: str
-
-
-@dataclass(frozen=True)
-class Row:
+class Row(BaseModel):
     """One line of a study's table.
 
     Attributes:
         label: as the table shows it.
         preset: where the configuration comes from.
         side: the study's subject, or what it is compared with.
-        published: the paper's result; None where it prints none.
         settings: differences from the preset, by dotted names.
         classical: the rival of the preset's run that the row is about; None: the head itself. Rows of the same preset
             and settings share their runs, so a rival is fitted once a seed.
         group: subjects and rivals are compared where their groups are equal; see `comparison.py`.
     """
 
-    label: str
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = Field(min_length=1)
     preset: str
     side: Side
-    published: Published | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    classical: Classical | None = None
+    settings: Settings = {}
+    classical: str | None = None
     group: str = ""
 
+    @model_validator(mode="after")
+    def _leaves_alone_what_is_the_studys(self) -> Row:
+        for name in self.settings:
+            if name in (*_OF_THE_STUDY, "train.epochs") or name.startswith("data."):
+                raise ValueError(f"{name} is the same in all rows of a study; leave it out of the row's settings")
+        return self
 
-@dataclass(frozen=True)
-class Study:
+    @property
+    def origin(self) -> str:
+        """Rows of the same origin are read from the same runs."""
+        return f"{self.preset} {sorted(self.settings.items())}"
+
+
+class Quick(BaseModel):
+    """What ``--quick`` leaves of a study.
+
+    Attributes:
+        epochs: of each run.
+        without: labels of rows that are left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(ge=1)
+    without: tuple[str, ...] = ()
+
+
+class Study(BaseModel):
     """What is trained and compared.
 
     Attributes:
@@ -71,40 +85,79 @@ class Study:
         rows: in the table's order.
         seeds: how many; each draws its own split and initial weights.
         epochs: of each run.
-        reduced: what ``--quick`` leaves of it; "" where it is whole.
+        published: whether the paper's numbers of the rows' presets stand beside ours.
+        quick: the same in small; None where there is no such version.
+        reduced: what ``--quick`` left of it; "" where it is whole.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     title: str
     subject: str
     rival: str
     rows: tuple[Row, ...]
-    seeds: int = 5
-    epochs: int = 800
+    seeds: int = Field(default=5, ge=1)
+    epochs: int = Field(default=800, ge=1)
+    published: bool = True
+    quick: Quick | None = None
     reduced: str = ""
 
-    def __post_init__(self) -> None:
-        sides = {row.side for row in self.rows}
-        if sides != {"subject", "rival"} or len({row.label for row in self.rows}) != len(self.rows):
-            raise ValueError(f"study {self.name!r}: expected rows of both sides, each with a label of its own")
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> Study:
+        labels = [row.label for row in self.rows]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise ValueError(f"rows need labels of their own, and several are {', '.join(map(repr, sorted(twice)))}")
+        groups = {side: {row.group for row in self.rows if row.side == side} for side in ("subject", "rival")}
+        if not groups["subject"] or (alone := groups["subject"] - groups["rival"]):
+            missing = "a subject" if not groups["subject"] else f"a rival in the group {min(alone)!r}"
+            raise ValueError(f"a study compares rows of the side 'subject' with rivals of their group; give {missing}")
+        if self.quick and (unknown := set(self.quick.without) - set(labels)):
+            raise ValueError(f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label")
+        return self
+
+    def in_small(self) -> Study:
+        """The same shape for two processor cores and well under an hour.
+
+        Raises:
+            UserError: where the study has no such version.
+        """
+        if self.quick is None:
+            raise UserError(f"study {self.name} has no part [quick]. Leave --quick out, or choose --epochs.")
+        left = [row for row in self.rows if row.label not in self.quick.without]
+        names = [row.label for row in self.rows if row not in left]
+        reduced = f"quick: without {', '.join(names)}" if names else "quick"
+        own = {"rows": left, "epochs": self.quick.epochs, "quick": None, "reduced": reduced}
+        return validated(Study, {**dict(self), **own}, f"study {self.name}, quick")
+
+
+def study_names() -> list[str]:
+    """Names of the studies that the package has, sorted."""
+    return names_in(studies.__name__)
+
+
+def load_study(choice: str) -> Study:
+    """A study of the package by its name, or one's own by the path of its TOML file.
+
+    Raises:
+        UserError: where there is none of that name, or a fault in the file.
+    """
+    name, tree = read_chosen(studies.__name__, choice, "study")
+    return validated(Study, {"name": name, **tree}, f"study {choice}")
 
 
 @dataclass(frozen=True)
-class Job:
+class StudyRun(PlannedRun):
     """One run of a study.
 
     Attributes:
-        seed: of the split, the weights and all else.
-        config: the whole run.
         rows: indices of the study's rows that are read from it.
     """
 
-    seed: int
-    config: RunConfig
-    rows: tuple[int, ...]
+    rows: tuple[int, ...] = ()
 
 
-def jobs(study: Study, settings: Mapping[str, Any]) -> list[Job]:
+def study_runs(study: Study, settings: Mapping[str, Any]) -> list[StudyRun]:
     """Every run of ``study``, seed by seed.
 
     Args:
@@ -112,37 +165,63 @@ def jobs(study: Study, settings: Mapping[str, Any]) -> list[Job]:
         settings: what all runs have in common, by dotted names; they win over presets and rows.
 
     Raises:
-        UserError: where a setting does not fit a row, or makes two rows the same.
+        UserError: where a setting does not fit a row, makes two rows the same, or rows read different texts.
     """
-    for name in _OWN.keys() & settings.keys():
-        raise UserError(f"--set {name} does not go with a study: {_OWN[name]}.")
-    if study.seeds < 1:
-        raise UserError(f"--seeds is {study.seeds}; expected 1 or more (with 1 there are no intervals).")
-    shared: dict[str, list[int]] = {}
+    for name in _OF_THE_STUDY.keys() & settings.keys():
+        raise UserError(f"--set {name} does not go with a study: {_OF_THE_STUDY[name]}.")
+    by_origin: dict[str, list[int]] = {}
     for index, row in enumerate(study.rows):
-        shared.setdefault(_origin(row), []).append(index)
-    made: list[Job] = []
+        by_origin.setdefault(row.origin, []).append(index)
+    runs: list[StudyRun] = []
     for seed in range(study.seeds):
-        label_of: dict[str, str] = {}
-        for indices in shared.values():
-            rows = [study.rows[index] for index in indices]
-            config = _config(rows, study, settings, seed)
-            other = label_of.setdefault(config.identity, rows[0].label)
-            if other != rows[0].label:
+        of_seed = [_run(study, indices, settings, seed) for indices in by_origin.values()]
+        if seed == 0:
+            _check_rows(study, of_seed)
+        runs += of_seed
+    return runs
+
+
+def _run(study: Study, indices: list[int], settings: Mapping[str, Any], seed: int) -> StudyRun:
+    """The run of one seed that the rows at ``indices`` share."""
+    rows = [study.rows[index] for index in indices]
+    named = next((row for row in rows if not row.classical), rows[0])
+    rivals = [row.classical for row in rows if row.classical]
+    own = {"train.epochs": study.epochs, "rivals.names": rivals, **rows[0].settings}
+    try:
+        check_rivals(rivals)
+        config = load_preset(rows[0].preset).config({**own, **settings, "seed": seed})
+    except UserError as error:
+        raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None
+    return StudyRun(config, f"{named.label}, seed {seed}", rows=tuple(indices))
+
+
+def _check_rows(study: Study, runs: list[StudyRun]) -> None:
+    """Make sure that rows differ, and that they read the same texts.
+
+    Args:
+        study: its plan.
+        runs: those of one seed.
+
+    Raises:
+        UserError: where that is not so.
+    """
+    of_result: dict[tuple[str, str | None], Row] = {}
+    for run in runs:
+        for row in (study.rows[index] for index in run.rows):
+            other = of_result.setdefault((run.config.identity, row.classical), row)
+            if other is not row:
                 raise UserError(
-                    f"with these settings the rows {other!r} and {rows[0].label!r} are the same run. "
-                    "Leave out the --set that makes them equal."
+                    f"the rows {other.label!r} and {row.label!r} are the same run. Change one of them, or leave out "
+                    "the --set that makes them equal."
                 )
-            made.append(Job(seed, config, tuple(indices)))
-    return made
+        if run.config.data != runs[0].config.data:
+            sources = [study.rows[each.rows[0]].label for each in (runs[0], run)]
+            raise UserError(
+                f"the rows {sources[0]!r} and {sources[1]!r} read different texts or splits, and a study compares on "
+                f"the same ones: {_difference(runs[0].config, run.config)}. Give --data, or --set for all rows."
+            )
 
 
-def _origin(row: Row) -> str:
-    """Rows with the same answer are read from the same runs."""
-    return f"{row.preset} {sorted(row.settings.items())}"
-
-
-def _config(rows: list[Row], study: Study, settings: Mapping[str, Any], seed: int) -> RunConfig:
-    names = [row.classical for row in rows if row.classical]
-    own = {"train.epochs": study.epochs, "rivals.names": names, **rows[0].settings}
-    return load_preset(rows[0].preset).config({**own, **settings, "seed": seed})
+def _difference(config: RunConfig, other: RunConfig) -> str:
+    ours, theirs = config.data.model_dump(), other.data.model_dump()
+    return ", ".join(f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k])

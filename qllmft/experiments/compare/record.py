@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import Published, Side
+from qllmft.experiments.compare.plan import Side
 from qllmft.files import write_text
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.statistics import MeanInterval
@@ -19,6 +19,21 @@ from qllmft.statistics import MeanInterval
 FORMAT = 1
 FILE = "study.json"
 PAPER_BODY, PAPER_DATA = BodyConfig().model, DataConfig().source
+
+
+@dataclass(frozen=True)
+class PaperResult:
+    """What the paper prints of a row.
+
+    Attributes:
+        accuracy: the paper's "maximum accuracy" over its sweep, in percent.
+        parameters: as printed beside it; None where it is not.
+        table: "II", "III" or "IV".
+    """
+
+    accuracy: float
+    parameters: int | None
+    table: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class RowResult:
     group: str
     preset: str
     model: str
-    published: Published | None
+    published: PaperResult | None
     runs: tuple[str, ...]
     parameters: tuple[int, ...]
     validation: tuple[float, ...]
@@ -71,11 +86,11 @@ class StudyRecord:
         study, title, subject, rival, reduced: as in the plan.
         seeds: one a run of each row.
         epochs: of each run.
-        select: rule that chose each run's epoch, ``train.select``.
+        select: rule that chose each run's epoch, ``train.select``; "of each row" where rows have several.
         protocol: of the splits, ``data.protocol``.
         redrawn: whether each seed draws other texts to learn from.
         data: the texts, as in a run's record.
-        body: the language model, as in a run's record.
+        body: the language model, as in a run's record; of several, the names and the first one's dimension.
         settings: what all rows were given, by dotted names.
         command: that runs it again.
         rows: in the table's order.

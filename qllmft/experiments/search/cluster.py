@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster: this process keeps the study, the nodes train."""
+"""Trials on a Ray cluster: this process keeps the search, the nodes train."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments.search.liveness import Presence
+from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter
+from qllmft.experiments.search.liveness import Liveness
 from qllmft.experiments.search.storage import REMEDY
-from qllmft.experiments.search.study import StudyBook
-from qllmft.experiments.search.trials import TrialResult, run_trial
-from qllmft.experiments.search.worker import POLL_S, SweepReporter, Worker
+from qllmft.experiments.search.store import SearchStore
+from qllmft.experiments.search.worker import POLL_S, TrialResult, Worker, do_trial_run
 
 NODES_MAY_DIE = 100  # times that a trial is begun again on another node
 
@@ -24,7 +24,8 @@ NODES_MAY_DIE = 100  # times that a trial is begun again on another node
 def train_on_node(config: dict[str, Any], runs: str) -> TrialResult:
     """What a node does: train a configuration with one thread, on the one processor that Ray gave it."""
     os.environ["QLLMFT_THREADS"] = "1"
-    return run_trial(RunConfig.model_validate(config), Path(runs), read_test=False)
+    run = PlannedRun(RunConfig.model_validate(config), "", read_test=False)
+    return do_trial_run(run, Path(runs), QueueProgress(QueueReporter()))
 
 
 @contextmanager
@@ -53,15 +54,17 @@ def ray_cluster(address: str) -> Iterator[int]:
         ray.shutdown()
 
 
-def remote_execute(runs: Path, halted: Callable[[], bool]) -> Callable[[RunConfig], TrialResult]:
+def remote_execute(
+    runs: Path, halted: Callable[[], bool], progress: QueueProgress
+) -> Callable[[PlannedRun], TrialResult]:
     """Train on some node, and on another one where it dies."""
     import ray
 
     # Ray begins a task again when its node or its process dies, never when it raises
     task = ray.remote(num_cpus=1, max_retries=NODES_MAY_DIE)(train_on_node)
 
-    def execute(config: RunConfig) -> TrialResult:
-        reference = task.remote(config.model_dump(mode="json"), str(runs.resolve()))
+    def execute(run: PlannedRun) -> TrialResult:
+        reference = task.remote(run.config.model_dump(mode="json"), str(runs.resolve()))
         while not ray.wait([reference], timeout=POLL_S)[0]:
             if halted():
                 ray.cancel(reference, force=True)
@@ -72,13 +75,15 @@ def remote_execute(runs: Path, halted: Callable[[], bool]) -> Callable[[RunConfi
             if isinstance(error.cause, Exception):
                 raise error.cause from None
             raise
+        progress.run_finished(run.cost)
+        progress.reporter.run_ends(run.label, result.validation.value)
         return result
 
     return execute
 
 
-def work_on_cluster(book: StudyBook, presence: Presence, runs: Path, address: str, reporter: SweepReporter) -> None:
-    """Work on a study with as many trials at a time as the cluster has processors.
+def work_on_cluster(store: SearchStore, liveness: Liveness, runs: Path, address: str, reporter: QueueReporter) -> None:
+    """Work on a search with as many trials at a time as the cluster has processors.
 
     Raises:
         UserError: where the cluster cannot be reached or a configuration cannot be trained.
@@ -95,9 +100,9 @@ def work_on_cluster(book: StudyBook, presence: Presence, runs: Path, address: st
             halt.set()
 
     with ray_cluster(address) as slots:
-        execute = remote_execute(runs, halt.is_set)
-        worker = Worker(book, presence, execute, reporter, halt.is_set)
-        count = min(slots, book.plan.size)
+        progress = QueueProgress(reporter)
+        worker = Worker(store, liveness, remote_execute(runs, halt.is_set, progress), progress, halt.is_set)
+        count = min(slots, store.plan.size)
         threads = [threading.Thread(target=keep_working, args=(worker,), name=f"trial {i}") for i in range(count)]
         for thread in threads:
             thread.start()

@@ -12,8 +12,8 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 
-class Presence:
-    """A process's sign of life for those that share its folder; for others there are heartbeats in the study.
+class Liveness:
+    """The sign of life of a process, for those that share its folder. Others go by its heartbeats in the storage.
 
     Args:
         folder: of the signs.
@@ -27,7 +27,7 @@ class Presence:
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.lock"
 
-    def __enter__(self) -> Presence:
+    def __enter__(self) -> Liveness:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
         return self

@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.experiments.search.designs import screening_signs
-from qllmft.experiments.search.plan import Plan
+from qllmft.experiments.search.plan import SearchPlan
 from qllmft.experiments.search.screening import Screening, main_effects
 from qllmft.experiments.search.space import Point
-from qllmft.experiments.search.study import POINT, RESULT, Board
-from qllmft.experiments.search.trials import run_trial
+from qllmft.experiments.search.store import ERROR, POINT, RESULT, SearchState
 from qllmft.files import write_text
-from qllmft.run import Reporter
+from qllmft.run import Reporter, run_experiment
 from qllmft.statistics import Accuracy, MeanInterval
 
 
 @dataclass(frozen=True)
-class Row:
+class RankedConfiguration:
     """A configuration in the ranking.
 
     Attributes:
@@ -55,7 +55,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Tested:
+class TestedWinner:
     """The winner on the test set.
 
     Attributes:
@@ -79,13 +79,13 @@ class Tested:
         return interval
 
 
-def ranking(board: Board) -> list[Row]:
+def ranking(state: SearchState) -> list[RankedConfiguration]:
     """All finished configurations, the best first: by validation accuracy, then validation loss, then parameters."""
     rows = []
-    for identity, trial in board.done.items():
+    for identity, trial in state.done.items():
         result = trial.user_attrs[RESULT]
         rows.append(
-            Row(
+            RankedConfiguration(
                 identity,
                 trial.user_attrs[POINT],
                 tuple(result["validation"]),
@@ -97,44 +97,53 @@ def ranking(board: Board) -> list[Row]:
     return sorted(rows, key=lambda row: (-row.mean, row.mean_loss, row.parameters))
 
 
-def effects(board: Board) -> Screening | None:
+def effects(state: SearchState) -> Screening | None:
     """Main effects of a finished screening; None for other searches."""
-    plan = board.plan
+    plan = state.plan
     if plan.sampler != "screening":
         return None
     ends = [(parameter.labels[0], parameter.labels[-1]) for parameter in plan.parameters]
-    values = [board.done[identity].user_attrs[RESULT]["validation"] for identity in plan.points]
+    values = [state.done[identity].user_attrs[RESULT]["validation"] for identity in plan.points]
     names = [parameter.name for parameter in plan.parameters]
     return main_effects(names, ends, screening_signs(len(names)), np.array(values, np.float64))
 
 
-def finish(board: Board, rows: Sequence[Row], folder: Path, reporter: Reporter) -> Tested:
+def finish(state: SearchState, rows: Sequence[RankedConfiguration], folder: Path, reporter: Reporter) -> TestedWinner:
     """Read the test set for the first of ``rows``, and for no other; write ``sweep.json``.
 
     Args:
-        board: of the finished study.
+        state: of the finished search.
         rows: from `ranking`.
         folder: of the sweep; its ``runs`` hold the winner. Where another machine trained it, it is trained there again.
         reporter: who watches.
 
     Raises:
         UserError: where a configuration failed.
+        KeyboardInterrupt: where a training of the winner was interrupted.
     """
-    if board.failed:
-        identity, trial = next(iter(board.failed.items()))
+    if state.failed:
+        identity, trial = next(iter(state.failed.items()))
         raise UserError(
-            f"{len(board.failed)} of {board.plan.size} configurations failed, so there is no winner; the first, "
-            f"{identity}: {trial.user_attrs['error']} `qllmft sweep` tries them again."
+            f"{len(state.failed)} of {state.plan.size} configurations failed, so there is no winner; the first, "
+            f"{identity}: {trial.user_attrs[ERROR]} `qllmft sweep` tries them again."
         )
     winner = rows[0]
-    configurations = board.plan.configurations(winner.point)
-    found = [run_trial(config, folder / "runs", reporter, read_test=True).test for config in configurations]
-    tested = Tested(tuple(accuracy for accuracy in found if accuracy is not None))
-    write_text(folder / "sweep.json", json.dumps(_record(board.plan, rows, tested, effects(board)), indent=1) + "\n")
+    configurations = state.plan.configurations(winner.point)
+    tested = TestedWinner(tuple(_test(config, folder / "runs", reporter) for config in configurations))
+    write_text(folder / "sweep.json", json.dumps(_record(state.plan, rows, tested, effects(state)), indent=1) + "\n")
     return tested
 
 
-def _record(plan: Plan, rows: Sequence[Row], tested: Tested, screening: Screening | None) -> dict[str, Any]:
+def _test(config: RunConfig, runs: Path, reporter: Reporter) -> Accuracy:
+    record = run_experiment(config, runs / config.identity, reporter).record
+    if record is None:
+        raise KeyboardInterrupt
+    return record.head.tested
+
+
+def _record(
+    plan: SearchPlan, rows: Sequence[RankedConfiguration], tested: TestedWinner, screening: Screening | None
+) -> dict[str, Any]:
     return {
         "plan": plan.model_dump(mode="json"),
         "ranking": [asdict(row) for row in rows],

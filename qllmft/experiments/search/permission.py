@@ -38,7 +38,7 @@ class Permission:
             raise UserError(f"{', '.join(self.options)} are about circuits that are sent away. Add --allow-paid.")
         if others := [name for name in self.options if name not in PERSONAL_OPTIONS]:
             raise UserError(
-                f"--backend-option got {', '.join(others)}, which the study's plan decides about; a worker's own are "
+                f"--backend-option got {', '.join(others)}, which the search's plan decides about; a worker's own are "
                 f"{', '.join(PERSONAL_OPTIONS)}."
             )
 
@@ -53,8 +53,9 @@ class Permission:
             return {}
         if not self.allow_paid:
             raise UserError(
-                f"the study's plan names the backend {config.backend.name!r}, to which this machine's key and circuits "
-                "would be sent. A worker sends none on a plan's word: add --allow-paid and --max-cost if you agree."
+                f"the search's plan names the backend {config.backend.name!r}, to which circuits and this "
+                "machine's key would be sent. A worker sends none on a plan's word: add --allow-paid and --max-cost if "
+                "you agree."
             )
         consent = {"yes": True, "allow_paid_training": True} if entry.price == "paid" else {}
         return {"max_cost": self.max_cost, **consent, **self.options}

@@ -1,4 +1,4 @@
-"""What a study searches, whole: any worker reads it from the study and needs nothing else."""
+"""What is searched, whole: any worker reads it from the search's store and needs nothing else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
+from qllmft.experiments.queue import PlannedRun
 from qllmft.experiments.search.designs import screening_points, sobol_points
-from qllmft.experiments.search.space import Parameter, Point, Space
+from qllmft.experiments.search.space import Parameter, Point, Space, grid
 from qllmft.presets import load_preset
 from qllmft.settings import with_settings
 
@@ -22,7 +23,7 @@ DEFAULT_TRIALS = 32  # of tpe and qmc
 LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
 
 
-class Plan(BaseModel):
+class SearchPlan(BaseModel):
     """A search: configurations, the order of trying them, and how each is judged.
 
     Attributes:
@@ -75,9 +76,8 @@ class Plan(BaseModel):
         return found
 
     def _sequence(self) -> Iterator[Point]:
-        space = Space(self.space, "", "", parameters=self.parameters)
         if self.sampler == "grid":
-            yield from space.grid()
+            yield from grid(self.parameters)
         elif self.sampler == "qmc":
             yield from sobol_points(self.parameters, int(self.base["seed"]))
         elif self.sampler == "screening":
@@ -103,21 +103,51 @@ class Plan(BaseModel):
         """The identity of a point: that of its configuration with the first seed."""
         return self.configurations(point)[0].identity
 
-    def check(self) -> None:
-        """Make sure that every configuration of a list, and the corners of a search by tpe, are possible.
+    def runs(self, point: Point) -> list[PlannedRun]:
+        """The runs of a point, one a seed, without the test set."""
+        label = point_text(point)
+        seed = ", seed {}" if self.seeds > 1 else ""
+        return [
+            PlannedRun(config, label + seed.format(config.seed), read_test=False)
+            for config in self.configurations(point)
+        ]
+
+    def each_head(self) -> dict[str, RunConfig]:
+        """A configuration of every head, body and backend that the search has, by what an error calls it.
+
+        Of a search by tpe, which has numbers between the levels, those at the levels.
 
         Raises:
-            UserError: the first that is not.
+            UserError: the first point whose settings do not fit together.
         """
-        for point in () if self.is_list else Space(self.space, "", "", parameters=self.parameters).grid():
-            self.configurations(point)
-        if self.is_list and not self.points:
-            raise UserError(f"sweep {self.space} has no configuration.")
+        found: dict[str, tuple[str, RunConfig]] = {}
+        for point in self.points.values() if self.is_list else grid(self.parameters):
+            config = self.configurations(point)[0]
+            where = ", ".join(f"{name} = {label}" for name, label in point.items())
+            found.setdefault(
+                config.model_dump_json(include={"model", "body", "backend"}), (f"sweep {self.space}, {where}", config)
+            )
+        return dict(found.values())
+
+
+def short_name(setting: str) -> str:
+    """A setting's name without its section."""
+    return setting.rsplit(".", 1)[-1]
+
+
+def level_text(level: object) -> str:
+    """A level as people write it."""
+    return f"{level:.4g}" if isinstance(level, float) else str(level)
+
+
+def point_text(point: Point) -> str:
+    """A point in a few words: "main_layers 2, lr 0.005"."""
+    return ", ".join(f"{short_name(name)} {level_text(level)}" for name, level in point.items())
 
 
 def make_plan(
     space: Space, sampler: Sampler, overrides: dict[str, Any], *, trials: int | None, seeds: int, grace_s: int
-) -> Plan:
+) -> SearchPlan:
     """A plan from a search space and a command's options.
 
     Args:
@@ -126,7 +156,7 @@ def make_plan(
         overrides: settings by dotted names; one that is a parameter's fixes it.
         trials: of tpe and qmc.
         seeds: runs of each configuration.
-        grace_s: see `Plan`.
+        grace_s: see `SearchPlan`.
 
     Raises:
         UserError: for options that do not fit together.
@@ -150,7 +180,7 @@ def make_plan(
     # unset settings are left out, so that a default that depends on others keeps depending on them
     tree = base.model_dump(mode="json", exclude_none=True)
     try:
-        plan = Plan(
+        plan = SearchPlan(
             space=space.name,
             sampler=sampler,
             trials=trials,
@@ -162,5 +192,5 @@ def make_plan(
     except ValidationError as error:
         fault = error.errors()[0]
         raise UserError(f"--{fault['loc'][0]}: {fault['msg']} (got {fault['input']!r}).") from None
-    plan.check()
+    _ = plan.points if plan.is_list else plan.each_head()  # finds what does not fit together
     return plan

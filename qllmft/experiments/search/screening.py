@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from qllmft.experiments.search.space import Value
+from qllmft.statistics import student_p
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,7 @@ def main_effects(
         error = float(2.0 * np.sqrt((residuals**2).sum() / freedom / n))
         source = f"what the main effects leave of {n} runs, interactions included; --seeds 2 or more would do better"
     found = [
-        Effect(name, low, high, float(estimate), error, _p_value(float(estimate), error, freedom))
+        Effect(name, low, high, float(estimate), error, student_p(float(estimate), error, freedom))
         for name, (low, high), estimate in zip(names, levels, estimates, strict=True)
     ]
     return Screening(tuple(sorted(found, key=lambda effect: -abs(effect.effect))), freedom, source)
-
-
-def _p_value(effect: float, error: float, freedom: int) -> float:
-    if error == 0.0:
-        return 0.0 if effect else 1.0
-    return float(2.0 * student.sf(abs(effect) / error, freedom))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from qllmft.errors import UserError
 from qllmft.experiments.search import spaces
-from qllmft.toml_files import names_in, read_named
+from qllmft.presets import load_preset
+from qllmft.rivals import RIVALS
+from qllmft.toml_files import Settings, names_in, read_chosen, validated
 
 Value = None | bool | int | float | str
 Point = dict[str, Value]  # a parameter's name to the label of its level, or to a number between its levels
@@ -22,7 +23,7 @@ class Parameter(BaseModel):
     """What is varied: one setting, or several that go together.
 
     Attributes:
-        name: for people and in the study; the setting's own where there is one.
+        name: for people and in the search's store; the setting's own where there is one.
         settings: dotted names.
         values: a row for each level, with a value for each of ``settings``; in the order of the table.
         scale: "log": a quasi-Monte Carlo or TPE search draws log-uniformly between the smallest and the largest value;
@@ -43,7 +44,8 @@ class Parameter(BaseModel):
         if isinstance(tree, dict) and "setting" in tree:
             tree = {"name": tree["setting"], "settings": [tree["setting"]], **tree}
             del tree["setting"]
-            tree["values"] = [[value] for value in tree["values"]]
+            if isinstance(tree.get("values"), list):
+                tree["values"] = [[value] for value in tree["values"]]
         return tree
 
     @model_validator(mode="after")
@@ -88,8 +90,21 @@ class Parameter(BaseModel):
         return self.labels[int(fraction * len(self.values))]
 
 
-@dataclass(frozen=True)
-class Space:
+class Quick(BaseModel):
+    """What a search in small has in the place of the whole one's.
+
+    Attributes:
+        settings: of all configurations, by dotted names.
+        values: by parameter's name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settings: Settings = {}
+    values: dict[str, list[Any]] = {}
+
+
+class Space(BaseModel):
     """One search.
 
     Attributes:
@@ -103,58 +118,80 @@ class Space:
         quick: the same search in small, for an hour on two cores; None where there is none.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     name: str
     title: str
-    table: str
+    table: str = "none"
     preset: str = ""
-    settings: dict[str, Value] = field(default_factory=dict)
+    settings: Settings = {}
     parameters: tuple[Parameter, ...] = ()
-    rival: Literal["svc", "logistic_regression"] | None = None
-    quick: Space | None = None
+    rival: str | None = None
+    quick: Quick | None = None
+
+    @model_validator(mode="after")
+    def _searches_something(self) -> Space:
+        grids = [name for name, rival in RIVALS.items() if rival.is_grid]
+        if self.rival is not None and self.rival not in grids:
+            raise ValueError(f"rival is {self.rival!r}; expected one with a grid: {', '.join(grids)}")
+        if self.rival is None and not (self.preset and self.parameters):
+            raise ValueError("a search needs a preset and [[parameters]], each with a setting and its values")
+        names = [parameter.name for parameter in self.parameters]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two parameters have the same name; there are {', '.join(names)}")
+        if self.quick and (unknown := self.quick.values.keys() - set(names)):
+            raise ValueError(f"quick.values of {', '.join(sorted(unknown))}, which is no parameter")
+        return self
 
     @property
     def size(self) -> int:
         """Points of the grid."""
         return math.prod(len(parameter.values) for parameter in self.parameters)
 
-    def grid(self) -> Iterator[Point]:
-        """Every combination of levels; the last parameter changes fastest."""
-        names = [parameter.name for parameter in self.parameters]
-        for labels in itertools.product(*(parameter.labels for parameter in self.parameters)):
-            yield dict(zip(names, labels, strict=True))
+    def in_small(self) -> Space | None:
+        """The same search in small, under a name of its own; None where there is none."""
+        if self.quick is None:
+            return None
+        parameters = [_with_values(p, self.quick.values.get(p.name)) for p in self.parameters]
+        own = {"name": f"{self.name}-quick", "title": f"{self.title}, in small", "quick": None}
+        settings = self.settings | self.quick.settings
+        return self.model_copy(update={**own, "settings": settings, "parameters": tuple(parameters)})
+
+
+def grid(parameters: Sequence[Parameter]) -> Iterator[Point]:
+    """Every combination of levels; the last parameter changes fastest."""
+    names = [parameter.name for parameter in parameters]
+    for labels in itertools.product(*(parameter.labels for parameter in parameters)):
+        yield dict(zip(names, labels, strict=True))
 
 
 def space_names() -> list[str]:
-    """Names of all search spaces, sorted."""
+    """Names of the searches that the package has, sorted."""
     return names_in(spaces.__name__)
 
 
-def load_space(name: str) -> Space:
-    """Read a search space.
+def load_space(choice: str) -> Space:
+    """A search of the package by its name, or one's own by the path of its TOML file.
 
     Raises:
-        UserError: where there is none of that name; lists those there are.
+        UserError: where there is none of that name, or a fault in the file.
     """
-    return read_space(name, read_named(spaces.__name__, name, "sweep"))
+    name, tree = read_chosen(spaces.__name__, choice, "sweep")
+    space = validated(Space, {"name": name, **tree}, f"sweep {choice}")
+    try:
+        space.in_small()
+        if space.preset:
+            load_preset(space.preset)
+    except ValidationError as error:
+        fault = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"sweep {choice}: quick.values: {fault}.") from None
+    except UserError as error:
+        raise UserError(f"sweep {choice}: preset: {error}") from None
+    return space
 
 
-def read_space(name: str, text: str) -> Space:
-    """A search space from TOML."""
-    tree = tomllib.loads(text)
-    small = tree.pop("quick", None)
-    rows = tree.pop("parameters", [])
-    space = Space(name=name, parameters=tuple(Parameter.model_validate(row) for row in rows), **tree)
-    if small is None:
-        return space
-    fewer = small.get("values", {})
-    if unknown := fewer.keys() - {parameter.name for parameter in space.parameters}:
-        raise ValueError(f"{name}: quick values of {', '.join(sorted(unknown))}, which is no parameter")
-    parameters = tuple(_with_values(p, fewer[p.name]) if p.name in fewer else p for p in space.parameters)
-    title, settings = f"{space.title}, in small", space.settings | small.get("settings", {})
-    quick = Space(f"{name}-quick", title, space.table, space.preset, settings, parameters)
-    return Space(**{**vars(space), "quick": quick})
-
-
-def _with_values(parameter: Parameter, values: list[Any]) -> Parameter:
+def _with_values(parameter: Parameter, values: list[Any] | None) -> Parameter:
+    if values is None:
+        return parameter
     rows = values if len(parameter.settings) > 1 else [[value] for value in values]
     return Parameter.model_validate({**parameter.model_dump(), "values": rows})

@@ -1,4 +1,4 @@
-"""Where a study is kept: an SQLite file or a PostgreSQL server, by a URL whose password nobody gets to see."""
+"""Where a search is kept: an SQLite file or a PostgreSQL server, by a URL whose password nobody gets to see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SERVER_WAITS_S = 10  # for a connection
 
 
 class Storage:
-    """The address of a study's data base.
+    """The address of a search's data base.
 
     Args:
         url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE``.
@@ -73,7 +73,7 @@ class Storage:
             file = Path(str(self._url.database))
             file.parent.mkdir(parents=True, exist_ok=True)
             alone = FileLock(f"{file}.lock")  # two processes that make the same tables
-        # for good, not around each call: several threads work on a study, and contexts of warnings are not for threads
+        # for good, not around each call: several threads work on a search, and contexts of warnings are not for threads
         warnings.filterwarnings(
             "ignore", ".*(heartbeat_interval|fail_stale_trials)", optuna.exceptions.ExperimentalWarning
         )
@@ -106,7 +106,7 @@ class Storage:
             cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
             words = self._without_password(str(getattr(cause, "orig", None) or cause)).strip().splitlines()
             raise UserError(
-                f"the study's storage {self} cannot be used: {'; '.join(line.strip() for line in words)}. Check that "
+                f"the search's storage {self} cannot be used: {'; '.join(line.strip() for line in words)}. Check that "
                 "the server runs and that address, user and password are right; finished trials are kept, and the same "
                 "command goes on."
             ) from None

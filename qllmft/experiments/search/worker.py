@@ -1,4 +1,4 @@
-"""The loop of every process that works on a study: take a trial, train it, write down what came of it."""
+"""The loop of every process that works on a search: take a trial, train it, write down what came of it."""
 
 from __future__ import annotations
 
@@ -9,103 +9,126 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qllmft.config import RunConfig
-from qllmft.experiments.search.liveness import Presence
+from qllmft.experiments.queue import PlannedRun, QueueProgress, do_run
+from qllmft.experiments.search.liveness import Liveness
 from qllmft.experiments.search.permission import Permission
-from qllmft.experiments.search.space import Parameter, Point, Value
-from qllmft.experiments.search.study import ERROR, IDENTITY, POINT, RESULT, REUSED, WORKER, Board, StudyBook
-from qllmft.experiments.search.trials import TrialResult, run_trial
+from qllmft.experiments.search.space import Parameter, Value
+from qllmft.experiments.search.standing import SearchStanding
+from qllmft.experiments.search.store import ERROR, IDENTITY, POINT, RESULT, REUSED, WORKER, SearchStore
 from qllmft.randomness import derive_seed
-from qllmft.run import Reporter
+from qllmft.statistics import Accuracy
 
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.trial import FrozenTrial
 
-POLL_S = 1.0  # between two looks at a study whose trials are all taken
+POLL_S = 1.0  # between two looks at a search whose trials are all taken
 GLANCE_S = 0.05  # between two looks at a trial that is about to choose its configuration
 
 
-class SweepReporter(Reporter):
-    """What a sweep tells whoever watches it; a trial's own reports come through the same object."""
+@dataclass(frozen=True)
+class TrialResult:
+    """What a run of a trial came to.
 
-    def standing(self, board: Board) -> None:
-        """Where the study stands; called before each trial and while waiting."""
+    Attributes:
+        identity: of the run.
+        validation: accuracy of the selected epoch.
+        validation_loss: of that epoch, in nats.
+        parameters: trained ones.
+        seconds: of the training.
+        epochs_before: epochs that were done before this call.
+    """
 
-    def trial(self, point: Point, config: RunConfig) -> None:
-        """What is trained next."""
+    identity: str
+    validation: Accuracy
+    validation_loss: float
+    parameters: int
+    seconds: float
+    epochs_before: int
 
 
-Execute = Callable[[RunConfig], TrialResult]
+def do_trial_run(
+    run: PlannedRun, runs: Path, progress: QueueProgress, permission: Permission | None = None
+) -> TrialResult:
+    """One run of a trial through `do_run`; a run that another process works on is waited for.
 
+    Args:
+        run: what is to be done.
+        runs: the folder of all runs.
+        progress: counts and tells.
+        permission: to send circuits away; needed where the search's plan is not this process's own.
 
-def local_execute(runs: Path, reporter: Reporter, permission: Permission | None = None) -> Execute:
-    """Train here; without the test set. ``permission`` is needed where the plan is not this process's own."""
-
-    def execute(config: RunConfig) -> TrialResult:
-        options = permission.options_for(config) if permission else None
-        return run_trial(config, runs, reporter, read_test=False, backend_options=options)
-
-    return execute
+    Raises:
+        UserError: for bad input.
+        KeyboardInterrupt: where training was interrupted; the same call goes on.
+    """
+    folder = run.folder(runs)
+    before = run.config.train.epochs if run.is_finished(runs) else folder.checkpoint.epochs_done()
+    options = permission.options_for(run.config) if permission else None
+    record = do_run(run, runs, progress, backend_options=options)
+    losses = {metrics.epoch: metrics.validation_loss for metrics in folder.metrics()}
+    loss = losses[record.selected_epoch]
+    head = record.head
+    return TrialResult(record.identity, head.validation, loss, head.parameters, head.seconds, before)
 
 
 @dataclass(frozen=True)
 class Worker:
-    """One of those that work on a study.
+    """One of those that work on a search.
 
     Attributes:
-        book: the study.
-        presence: this process's sign of life.
-        execute: trains a configuration.
-        reporter: who watches.
-        halted: says when to stop before the study is finished.
+        store: the search.
+        liveness: the sign of life of this process.
+        execute: does a run.
+        progress: counts and tells.
+        halted: says when to stop before the search is finished.
     """
 
-    book: StudyBook
-    presence: Presence
-    execute: Execute
-    reporter: SweepReporter
+    store: SearchStore
+    liveness: Liveness
+    execute: Callable[[PlannedRun], TrialResult]
+    progress: QueueProgress
     halted: Callable[[], bool] = lambda: False
 
     def work(self) -> None:
-        """Work until the study is finished, by this worker or by others.
+        """Work until the search is finished, by this worker or by others.
 
         Raises:
             UserError: where a configuration cannot be trained, or the storage fails.
             KeyboardInterrupt: where a training was interrupted; the trial is anybody's again.
         """
-        with self.book.storage.explained():
+        standing = SearchStanding(self.store.plan, self.progress)
+        with self.store.storage.explained():
             while not self.halted():
                 self._recover()
-                board = self.book.board()
-                if self.book.top_up(board):
+                state = self.store.state()
+                if self.store.top_up(state):
                     continue
-                self.reporter.standing(board)
-                if board.finished:
+                standing.update(state)
+                if state.finished:
                     return
-                if board.available:
+                if state.available:
                     self._take_one()
                 else:
                     time.sleep(POLL_S)
 
     def _recover(self) -> None:
         """Give up the trials of dead processes."""
-        self.book.give_up_stale()
-        running = self.book.board().running
-        dead = self.presence.dead(str(trial.user_attrs.get(WORKER)) for trial in running.values())
+        self.store.give_up_stale()
+        running = self.store.state().running
+        dead = self.liveness.dead(str(trial.user_attrs.get(WORKER)) for trial in running.values())
         if not dead:
             return
         # read again: before it died a process may have finished what was still running above
-        for number, trial in self.book.board().running.items():
+        for number, trial in self.store.state().running.items():
             if trial.user_attrs.get(WORKER) in dead:
-                self.book.give_up(number)
+                self.store.give_up(number)
 
     def _take_one(self) -> None:
         from optuna.exceptions import UpdateFinishedTrialError
 
-        plan = self.book.plan
-        seed = derive_seed(int(plan.base["seed"]), "proposal", len(self.book.trials())) % 2**32
-        study = self.book.study(seed)
+        seed = derive_seed(int(self.store.plan.base["seed"]), "proposal", len(self.store.trials())) % 2**32
+        study = self.store.study(seed)
         attempt = _Attempt(self)
         try:
             study.optimize(attempt, n_trials=1)
@@ -115,7 +138,7 @@ class Worker:
                 raise
             if attempt.failed:
                 raise
-            self.reporter.message("a trial was given up by others, because this process had not been heard of")
+            self.progress.reporter.message("a trial was given up by others, because this process was not heard of")
 
 
 def _is_over(trial: FrozenTrial) -> bool:
@@ -131,19 +154,19 @@ class _Attempt:
         self.trial: Trial | None = None
         self.failed = False
         self._worker = worker
-        self._plan = worker.book.plan
+        self._plan = worker.store.plan
 
     def __call__(self, trial: Trial) -> float:
         """Mean validation accuracy over the seeds, in [0, 1]."""
         from optuna import TrialPruned
 
         self.trial = trial
-        trial.set_user_attr(WORKER, self._worker.presence.name)
+        trial.set_user_attr(WORKER, self._worker.liveness.name)
         if self._plan.is_list and IDENTITY not in trial.user_attrs:
-            raise TrialPruned("others had taken the last of the queue")
+            raise TrialPruned("others had taken the last that waited")
         point = {parameter.name: suggest(trial, parameter, self._plan.sampler) for parameter in self._plan.parameters}
-        configurations = self._plan.configurations(point)
-        identity = configurations[0].identity
+        runs = self._plan.runs(point)
+        identity = runs[0].config.identity
         if not self._plan.is_list:
             trial.set_user_attr(POINT, point)
             trial.set_user_attr(IDENTITY, identity)
@@ -154,10 +177,7 @@ class _Attempt:
             trial.set_user_attr(REUSED, earlier.number)
             return earlier.value
         try:
-            results = []
-            for config in configurations:
-                self._worker.reporter.trial(point, config)
-                results.append(self._worker.execute(config))
+            results = [self._worker.execute(run) for run in runs]
         except Exception as error:
             self.failed = True
             trial.set_user_attr(ERROR, str(error) or repr(error))
@@ -178,7 +198,7 @@ class _Attempt:
         from optuna.trial import TrialState
 
         while True:
-            trials = self._worker.book.trials()
+            trials = self._worker.store.trials()
             before = [t for t in trials[:number] if t.state in (TrialState.RUNNING, TrialState.WAITING)]
             if all(IDENTITY in t.user_attrs for t in before):
                 break
@@ -204,7 +224,7 @@ def suggest(trial: Trial, parameter: Parameter, sampler: str) -> Value:
 
 
 def summary(results: list[TrialResult]) -> dict[str, Any]:
-    """What a trial keeps in the study: lists over the seeds."""
+    """What a trial keeps in the search's store: lists over the seeds."""
     return {
         "runs": [result.identity for result in results],
         "validation": [result.validation.value for result in results],

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 from small_texts import write_reviews
 
-from qllmft.cli import study_progress
-from qllmft.cli.study_progress import StudyConsole, left
-from qllmft.experiments.compare import STUDIES, Study, quick
+from qllmft.cli.queue_progress import QueueConsole, left_text
+from qllmft.experiments.compare import plan
+from qllmft.experiments.queue import Standing
 
 SMALL = [
     part
@@ -26,7 +26,8 @@ def arguments(tmp_path, tiny_body):
 def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     output, _ = cli("study", "table4", "--quick", "--seeds", 2, *arguments)
     words = " ".join(output.split())
-    assert "4 runs run 1 of 4: Single sQE 14Q, seed 0 run 2 of 4: Single sQE 14Q, no final linear, seed 0" in words
+    assert "4 runs run 1 of 4: Single sQE 14Q, seed 0 Single sQE 14Q, seed 0: validation" in words
+    assert "run 2 of 4: Single sQE 14Q, no final linear, seed 0; under a minute left" in words
     assert "2 epochs; 2 seeds, mean ± 95 % interval" in words
     assert "○ 91.45" in words
     assert "Single sQE 14Q, no final linear" in words
@@ -56,10 +57,9 @@ def test_one_seed_has_no_interval(cli, arguments):
 
 
 def test_figure_11(cli, arguments, tmp_path, monkeypatch):
-    whole = STUDIES["fig11-small"]
-    at_10 = [row for row in whole.rows if row.group == "10Q"]
-    study = Study(whole.name, whole.title, whole.subject, whole.rival, tuple(at_10), seeds=2, epochs=2)
-    monkeypatch.setitem(STUDIES, "fig11-small", study)
+    name, tree = plan.read_chosen(plan.studies.__name__, "fig11-small", "study")
+    small = {**tree, "rows": [row for row in tree["rows"] if row["group"] == "10Q"], "seeds": 2}
+    monkeypatch.setattr(plan, "read_chosen", lambda *_: (name, small))
     output, _ = cli("study", "noise", "--preset", "fig11-small", *arguments)
     rows = json.loads((tmp_path / "study" / "study.json").read_text())["rows"]
     assert [(row["label"], len(row["test"]), len(row["test_exact"])) for row in rows] == [
@@ -75,23 +75,38 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
     assert "The figure is" in output
 
 
-def test_figure_11_in_small_is_the_papers_noises():
-    from qllmft.experiments.compare import jobs
+def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'title = "Sizes"\nsubject = "large head"\nrival = "small head"\n[[rows]]\nlabel = "Five"\nside = "subject"\n'
+        'preset = "recommended"\nsettings.model.reuploads = 2\n'
+        '[[rows]]\nlabel = "MLP beside it"\nside = "rival"\npreset = "recommended"\n'
+        'settings.model.reuploads = 2\nclassical = "mlp"\n'
+    )
+    del arguments[arguments.index("--out") : arguments.index("--out") + 2]
+    output, _ = cli("study", file, "--seeds", 2, *arguments)
+    assert "4 epochs" not in output
+    assert "Sizes" in output
+    record = json.loads((tmp_path / "studies" / "mine" / "study.json").read_text())
+    assert [row["label"] for row in record["rows"]] == ["Five", "MLP beside it"]
+    assert record["rows"][1]["model"].startswith("MLP, ")
+    assert record["rows"][0]["runs"] == record["rows"][1]["runs"]  # a rival is fitted beside its head
 
-    made = jobs(STUDIES["fig11-small"], {})
-    assert len(made) == len({job.config.identity for job in made}) == 18
-    assert {(j.config.model.n_qubits, j.config.noise.gates, j.config.noise.shots) for j in made} == {
-        (q, n, s) for q in (10, 12) for n, s in (("none", 0), ("paper_low", 8192), ("paper_high", 8192))
-    }
-    assert {job.config.train.epochs for job in made} == {300}
-    assert {job.config.rivals.names for job in made} == {()}
-    assert len(quick(STUDIES["fig11"]).rows) == 6
+
+def test_the_list_has_every_study(cli):
+    output, _ = cli("study", "--list")
+    for name, rows, small in (("table2", 13, 11), ("fig11", 15, 6), ("table4", 2, 2)):
+        assert any(line.split()[:3] == [name, str(rows), str(small)] for line in output.splitlines())
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["table5"], "table5"),
+        ([], "which study? `qllmft study --list` lists them"),
+        (["table5"], "there is no study 'table5'. Did you mean 'table"),
+        (["mine.toml"], "the study mine.toml cannot be read"),
+        (["table2", "--data", "{data}", "--per-label", 500], "Draw fewer: --per-label"),
         (["table2", "--preset", "fig11"], "--preset is for the study noise"),
         (["noise", "--preset", "fig12"], "there is no noise study 'fig12'"),
         (["table2", "--seeds", 0], "--seeds is 0; expected 1 or more"),
@@ -102,6 +117,8 @@ def test_figure_11_in_small_is_the_papers_noises():
     ],
 )
 def test_bad_input_ends_before_any_work(cli, no_work, tmp_path, words, message):
+    data = write_reviews(tmp_path / "reviews.tsv")
+    words = [data if word == "{data}" else word for word in words]
     _, messages = cli("study", *words, "--out", tmp_path / "study", code=2)
     assert message in " ".join(messages.split())
     assert not (tmp_path / "study").exists()
@@ -111,48 +128,36 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.experiments.compare.work.run_experiment", interrupted)
+    monkeypatch.setattr("qllmft.experiments.queue.run_experiment", interrupted)
     output, _ = cli("study", "table4", *arguments, code=130)
     assert "The same command goes on" in output
 
 
 def test_time_left_in_words():
-    assert left(10, 0, 100) == ""
-    assert left(60, 10, 20) == "about 1 min left"
-    assert left(10, 10, 20) == "under a minute left"
-    assert left(3600, 10, 40) == "about 3.0 h left"
-    assert left(10, 30, 20) == "under a minute left"
-
-
-def test_time_left_counts_this_calls_work_only(monkeypatch, capsys):
-    now = [0.0]
-    monkeypatch.setattr(study_progress.time, "monotonic", lambda: now[0])
-    watcher = StudyConsole(Console(width=80))
-    watcher.runs(2, 0, 400.0)
-    watcher.run("A", 0)
-    watcher.worked(100.0, earlier=True)  # by a call that was killed
-    now[0] = 120.0
-    watcher.worked(100.0)
-    watcher.run("B", 0)  # 200 of 400 are left, at 100 in two minutes
-    assert "run 2 of 2: B, seed 0; about 4 min left" in capsys.readouterr().out
+    assert left_text(None) == ""
+    assert left_text(59) == "under a minute left"
+    assert left_text(60) == "about 1 min left"
+    assert left_text(10800) == "about 3.0 h left"
 
 
 def test_bars_on_a_terminal():
     console = Console(force_terminal=True, width=100, record=True)
-    with StudyConsole(console) as watcher:
-        watcher.runs(4, 1, 100.0)
-        watcher.run("Multi sQE 14Q", 0)
+    with QueueConsole(console) as watcher:
+        watcher.stands(Standing(4, 1, 0.2))
+        watcher.run_begins("Multi sQE 14Q, seed 0")
         with watcher.embedding(50, "minilm") as progress:
             progress(50)
         with watcher.training(10, 3) as report, watcher.fitting("SVC"):
             assert callable(report)
-        watcher.worked(50.0)
+        watcher.stands(Standing(4, 1, 0.5, 600.0, 0.75))
+        watcher.run_ends("Multi sQE 14Q, seed 0", 0.7)
         watcher._progress.refresh()
     text = console.export_text()
     for piece in (
         "4 runs, 1 of them finished already",
         "continuing after epoch 3 of 10",
-        "run 2 of 4",
-        "Multi sQE 14Q",
+        "1 of 4 runs",
+        "Multi sQE 14Q, seed 0",
+        "about 10 min left, best 75.00 %",
     ):
         assert piece in text

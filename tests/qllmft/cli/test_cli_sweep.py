@@ -30,9 +30,11 @@ def sweep(cli, run, tmp_path):
 def test_a_sweep_tells_of_each_trial_and_of_the_winner(sweep, tmp_path):
     output, _ = sweep("--seeds", "2")
     assert "table-11: table XI, re-uploading layers and main layers (figure 10); grid, 3 trials, 2 seeds each" in output
-    for n in (1, 2, 3):
-        assert f"\n{n}/3  reupload_layers " in output
-    assert output.count("left 0:00:") == 3
+    assert "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation" in output
+    for n in range(2, 7):
+        assert f"\nrun {n} of 6: reupload_layers " in output
+    assert output.count("under a minute left") == 5
+    assert output.count("left, best ") == 4  # of a configuration whose seeds are done
     assert "the best 3 of 3 configurations, by validation" in output
     record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
     assert f"Its test accuracy: {100 * record['test']['mean']:.2f} % [95 % interval" in output
@@ -47,8 +49,25 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner(sweep, tmp_path):
     assert low <= record["test"]["mean"] <= high
 
     again, _ = sweep("--seeds", "2")
-    assert "3 of 3 configurations are done already" in again
+    assert "6 runs, 6 of them finished already" in again
     assert again[again.index("the best 3") :] == output[output.index("the best 3") :]
+
+
+def test_a_search_of_ones_own(cli, run, tmp_path):
+    file = tmp_path / "mine.toml"
+    given = ["--data", run.data, "--body", run.body, "--per-label", 20, "--epochs", 2, "--out", tmp_path / "sweep"]
+    file.write_text(
+        'title = "ours"\npreset = "single-10q"\nsettings.model.encoder_layers = 2\n'
+        '[[parameters]]\nsetting = "model.n_qubits"\nvalues = [4, 5]\n'
+    )
+    output, _ = cli("sweep", file, *given)
+    assert "mine: ours; grid, 2 trials" in output
+    assert "the best 2 of 2 configurations" in output
+    plan = json.loads((tmp_path / "sweep" / "sweep.json").read_text())["plan"]
+    assert plan["base"]["train"]["epochs"] == 2
+    file.write_text(file.read_text().replace("n_qubits", "qubits"))
+    _, errors = cli("sweep", file, *given, code=2)
+    assert "sweep mine, model.qubits = 4: model.qubits (got 4): there is no such setting" in " ".join(errors.split())
 
 
 def test_another_search_in_the_same_folder_shares_the_runs(sweep, tmp_path):
@@ -90,15 +109,15 @@ def test_the_list_has_every_table(cli):
 
 
 def test_a_worker_joins_what_was_planned(sweep, cli, tmp_path):
-    output, _ = sweep("--plan-only", "--study", "ours")
-    assert f"qllmft worker --storage sqlite:///{tmp_path}/sweep/study.db --study ours" in output.replace("\n", "")
+    output, _ = sweep("--plan-only", "--search", "ours")
+    assert f"qllmft worker --storage sqlite:///{tmp_path}/sweep/study.db --search ours" in output.replace("\n", "")
     assert not (tmp_path / "sweep" / "runs").exists()
     storage = f"sqlite:///{tmp_path}/sweep/study.db"
     output, _ = cli("worker", "--storage", storage, "--study", "ours", "--out", tmp_path / "sweep")
-    assert "The study is finished: 3 configurations." in output
+    assert "The search is finished: 3 configurations." in output
     assert not list(tmp_path.glob("sweep/runs/*/result.json"))
-    output, _ = sweep("--study", "ours")
-    assert "3 of 3 configurations are done already" in output
+    output, _ = sweep("--study", "ours")  # the option's earlier name
+    assert "3 runs, 3 of them finished already" in output
     assert "Its test accuracy" in output
 
 
@@ -137,10 +156,10 @@ def test_a_head_too_small_for_the_body_is_said_before_any_training(sweep, monkey
     ("arguments", "message"),
     [
         ([], "a worker needs --storage, or QLLMFT_STORAGE"),
-        (["--storage", "sqlite:///{folder}/none.db"], "there is no study 'ours' in sqlite:///"),
+        (["--storage", "sqlite:///{folder}/none.db"], "there is no search 'ours' in sqlite:///"),
     ],
 )
-def test_a_worker_without_a_study_is_told_so(cli, tmp_path, monkeypatch, arguments, message):
+def test_a_worker_without_a_search_is_told_so(cli, tmp_path, monkeypatch, arguments, message):
     monkeypatch.delenv("QLLMFT_STORAGE", raising=False)
     _, errors = cli("worker", "--study", "ours", *(a.format(folder=tmp_path) for a in arguments), code=2)
     assert message in errors

@@ -1,4 +1,4 @@
-"""A study's plan that somebody edited in its data base: on its word neither the key nor circuits leave this machine."""
+"""A search's plan that somebody edited in its data base: on its word neither key nor circuits leave this machine."""
 
 import json
 
@@ -32,7 +32,7 @@ def job(run, cli, monkeypatch, tmp_path):
 
 @pytest.fixture
 def planned(cli, run, tmp_path):
-    """A function that makes the study ``ours`` of one trial, and edits its plan's backend in the data base."""
+    """A function that makes the search ``ours`` of one trial, and edits its plan's backend in the data base."""
     optuna = pytest.importorskip("optuna", reason="optuna is not installed: pip install 'qllmft[sweep]'")
     url = f"sqlite:///{tmp_path}/study.db"
 
@@ -40,7 +40,7 @@ def planned(cli, run, tmp_path):
         data = write_reviews(tmp_path / "small.tsv", per_label=6)
         pairs = [part for setting, value in SETTINGS.items() for part in ("--set", f"{setting}={value}")]
         cli("sweep", "table-11", "--sampler", "qmc", "--trials", 1, "--data", data, "--body", run.body, "--plan-only",
-            "--study", "ours", "--storage", url, "--out", tmp_path / "made", *pairs)  # fmt: skip
+            "--search", "ours", "--storage", url, "--out", tmp_path / "made", *pairs)  # fmt: skip
         storage = optuna.storages.RDBStorage(url)
         study = optuna.load_study(study_name="ours", storage=storage)
         edited = study.user_attrs["plan"]
@@ -48,7 +48,7 @@ def planned(cli, run, tmp_path):
         study.set_user_attr("plan", edited)
         storage.remove_session()
         storage.engine.dispose()
-        return ["worker", "--storage", url, "--study", "ours", "--out", tmp_path / "out"]
+        return ["worker", "--storage", url, "--search", "ours", "--out", tmp_path / "out"]
 
     return plan
 
@@ -89,7 +89,7 @@ def test_the_first_line_of_a_file_is_not_sent_as_a_key(job, planned, cli, tmp_pa
 def test_a_backend_elsewhere_is_refused_and_the_trial_is_left_to_others(job, planned, cli, no_work, name):
     worker = planned(name)
     _, errors = cli(*worker, code=2)
-    assert f"error: the study's plan names the backend {name!r}, to which this machine's key and circuits" in errors
+    assert f"error: the search's plan names the backend {name!r}, to which circuits and this machine's key" in errors
     assert "add --allow-paid and --max-cost if you agree" in errors
     assert job.till["requests"] == {}
     assert waiting(worker) == 1
@@ -107,7 +107,7 @@ def test_a_worker_that_was_allowed_stops_at_its_ceiling(job, planned, cli):
 
 def test_a_worker_that_was_allowed_sends_and_keeps_no_agreement(job, planned, cli, tmp_path):
     output, _ = cli(*planned("ionq_forte", **FAST), *ALLOWED, 1e6)
-    assert "The study is finished: " in output
+    assert "The search is finished: " in output
     assert job.till["circuits_paid"] > 0
     held = [path.read_text() for path in (tmp_path / "out").rglob("*.toml")]
     assert held
@@ -120,11 +120,11 @@ def test_a_worker_that_was_allowed_sends_and_keeps_no_agreement(job, planned, cl
         (["--allow-paid"], "--allow-paid and --max-cost go together"),
         (["--max-cost", "3"], "--allow-paid and --max-cost go together"),
         (["--backend-option", "url=http://127.0.0.1:1/v0.4"], "url are about circuits that are sent away"),
-        (["--allow-paid", "--max-cost", "3", "--backend-option", "shots=9"], "which the study's plan decides about"),
+        (["--allow-paid", "--max-cost", "3", "--backend-option", "shots=9"], "which the search's plan decides about"),
     ],
 )
 def test_halves_of_a_permission_are_refused_before_the_study_is_opened(cli, tmp_path, arguments, message):
-    _, errors = cli("worker", "--study", "x", "--storage", f"sqlite:///{tmp_path}/none.db", *arguments, code=2)
+    _, errors = cli("worker", "--search", "x", "--storage", f"sqlite:///{tmp_path}/none.db", *arguments, code=2)
     assert message in errors
 
 

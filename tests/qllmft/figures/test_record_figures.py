@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.experiments.records import read_records
+from qllmft.experiments.records import read_finished_runs
 from qllmft.paper.figures.accuracy import QUBITS, draw_accuracy
 from qllmft.paper.figures.catalogue import Request, make_figure
 from qllmft.paper.figures.depth import depth_experiments
@@ -14,7 +14,7 @@ from qllmft.paper.figures.depth import depth_experiments
 def figure(tmp_path):
     def make(name, **options):
         runs = tmp_path / "runs"
-        return make_figure(Request(name, read_records([runs]), runs, **options))
+        return make_figure(Request(name, read_finished_runs([runs]), runs, **options))
 
     return make
 

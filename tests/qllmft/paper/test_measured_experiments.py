@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from qllmft.experiments.records import read_records
+from qllmft.experiments.records import read_finished_runs
 from qllmft.paper.results import Experiment, measure
 from qllmft.statistics import MeanInterval
 
@@ -13,7 +13,7 @@ from qllmft.statistics import MeanInterval
 def measured(tmp_path):
     def ask(preset, **overrides):
         settings = {name.replace("__", "."): value for name, value in overrides.items()}
-        return measure(Experiment(preset, settings), read_records([tmp_path]))
+        return measure(Experiment(preset, settings), read_finished_runs([tmp_path]))
 
     return ask
 

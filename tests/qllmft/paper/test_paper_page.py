@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qllmft.cli.main import main
-from qllmft.experiments.records import read_records
+from qllmft.experiments.records import read_finished_runs
 from qllmft.paper.page import render_page
 from qllmft.published import published
 
@@ -28,7 +28,7 @@ def rows(page):
 
 
 def test_the_committed_page_is_what_the_generator_makes_of_the_committed_records():
-    page = render_page(read_records([DOCS / "records.json"]))
+    page = render_page(read_finished_runs([DOCS / "records.json"]))
     assert (DOCS / "paper-vs-here.md").read_text(encoding="utf-8") == page, (
         "make it again: qllmft paper --runs docs/records.json --out docs/paper-vs-here.md"
     )
@@ -58,7 +58,7 @@ def test_ours_stand_beside_them_with_seeds_and_circumstances(made_run, tmp_path)
     for seed, (head, svc) in enumerate([(700, 760), (720, 770)]):
         made_run("multi-14q", head, seed=seed, train__epochs=100, rivals=[("SVC", 300 + seed, svc, 66)])
     made_run("single-10q", 690, train__epochs=100)
-    text = render_page(read_records([tmp_path]))
+    text = render_page(read_finished_runs([tmp_path]))
     page = rows(text)
     # Student's t of two values: 12.706 times half their distance
     assert page["Table II", "Multi sQE 14Q"][:4] == ["92.70", "71.00 ± 12.71", "2", "a"]
@@ -79,7 +79,7 @@ def test_ours_stand_beside_them_with_seeds_and_circumstances(made_run, tmp_path)
 
 def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
     made_run("single-10q")
-    (record,) = read_records([tmp_path])
+    (record,) = read_finished_runs([tmp_path])
     assert "Ours are not that experiment" in render_page([record])
     body = record.config.body.model_copy(update={"model": published().body})
     same = replace(record, config=record.config.model_copy(update={"body": body}))
@@ -92,7 +92,7 @@ def test_the_longest_training_stands_on_the_page_and_the_rest_is_counted(made_ru
     made_run("single-10q", 700, train__epochs=40)
     made_run("single-10q", 690, train__epochs=100)
     made_run("noise-low-10q", 690, train__epochs=100)  # of no row
-    text = render_page(read_records([tmp_path]))
+    text = render_page(read_finished_runs([tmp_path]))
     assert rows(text)["Table II", "Single sQE 10Q"][1] == "69.00"
     assert "The 1 run here was" in text
     assert "1 other is left out" in text
@@ -102,7 +102,7 @@ def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, t
     made_run("multi-14q", 700, train__epochs=100, rivals=[])
     made_run("nn-head-192", 690, train__epochs=300)
     made_run("nn-encoder-144", 690, seed=1, train__epochs=100)
-    page = rows(render_page(read_records([tmp_path])))
+    page = rows(render_page(read_finished_runs([tmp_path])))
     for other in ("Neural Network (1/192)", "Encoder: NN 1/144"):
         assert page["Differences, percentage points", f"Multi sQE 14Q over {other}"][2:] == ["—", "—"]
 

@@ -6,17 +6,17 @@ from dataclasses import replace
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.experiments.records import Curve, read_records, write_summary
+from qllmft.experiments.records import Curve, read_finished_runs, write_finished_runs
 from qllmft.paper.summary import of_the_paper
 
 
 def test_a_summary_says_what_the_folders_say(made_run, tmp_path):
     made_run("single-10q", 801, rivals=[("SVC", 300, 850, 66)], train__lr=1e-3, train__epochs=100)
     made_run("multi-14q", 812, seed=2, curve=[(0.7, 0.5), (0.6, 0.61)])
-    records = read_records([tmp_path / "runs"])
+    records = read_finished_runs([tmp_path / "runs"])
     file = tmp_path / "records.json"
-    write_summary(records, file, records[1:])
-    again = read_records([file])
+    write_finished_runs(records, file, records[1:])
+    again = read_finished_runs([file])
     for a, b in zip(records, again, strict=True):
         kept = a.curve if a is records[1] else None
         assert replace(a, source="", curve=kept, record=b.record) == replace(b, source="")
@@ -32,10 +32,10 @@ def test_a_summary_of_a_summary_is_the_same_file(made_run, tmp_path):
         made_run("multi-14q", 800 + seed, seed=seed, curve=[(0.71234567, 0.5)] * 7)
     first, second = tmp_path / "1.json", tmp_path / "2.json"
     for source, file in ((tmp_path / "runs", first), (first, second)):
-        kept, curved = of_the_paper(read_records([source]))
-        write_summary(kept, file, curved)
+        kept, curved = of_the_paper(read_finished_runs([source]))
+        write_finished_runs(kept, file, curved)
     assert first.read_text() == second.read_text()
-    assert [record.config.seed for record in read_records([first])] == [0, 1]
+    assert [record.config.seed for record in read_finished_runs([first])] == [0, 1]
 
 
 def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
@@ -44,7 +44,7 @@ def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
     made_run("recommended", 900)
     made_run("single-10q", 870, model__reuploads=2)
     made_run("single-14q", 805, model__main_layers=5)  # of figure 9
-    kept, curved = of_the_paper(read_records([tmp_path]))
+    kept, curved = of_the_paper(read_finished_runs([tmp_path]))
     assert sorted(record.record.head.test.right for record in kept) == [801, 805]
     assert not curved
 
@@ -73,14 +73,14 @@ def test_what_is_no_summary_is_refused(tmp_path, content, message):
     if content is not None:
         file.write_text(content)
     with pytest.raises(UserError, match=message):
-        read_records([file])
+        read_finished_runs([file])
 
 
 def test_a_folder_without_runs_and_a_strange_record_are_refused(made_run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="there is no finished run under"):
-        read_records([tmp_path / "empty"])
+        read_finished_runs([tmp_path / "empty"])
     run = made_run("single-10q")
     (run / "result.json").write_text(json.dumps({"models": []}))
     with pytest.raises(UserError, match="is not a run's record of the form that this version writes: identity"):
-        read_records([tmp_path / "runs"])
+        read_finished_runs([tmp_path / "runs"])

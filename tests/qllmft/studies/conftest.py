@@ -1,14 +1,14 @@
-"""Studies of a second: a body that loads nothing, one thread for torch."""
+"""Studies of a second: the tiny body, one thread for torch."""
 
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_studies import SETTINGS, STUDY, embed_by_hash, write_texts
+from small_texts import write_reviews
+from tiny_studies import COMMAND, STUDY, settings
 
 from qllmft.experiments.compare import run_study
 from qllmft.report import finish_study
-from qllmft.run import vectors
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
 
@@ -21,22 +21,15 @@ def one_torch_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(autouse=True)
-def body(monkeypatch):
-    monkeypatch.setattr(vectors, "embed", embed_by_hash)
-
-
 @pytest.fixture
 def texts(tmp_path) -> Path:
-    return write_texts(tmp_path / "texts.tsv")
+    return write_reviews(tmp_path / "texts.tsv", 35)
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, tiny_body):
     """(folder, record, page) of the tiny study."""
     folder = tmp_path_factory.mktemp("study")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vectors, "embed", embed_by_hash)
-        settings = {**SETTINGS, "data.source": str(write_texts(folder / "texts.tsv"))}
-        record = run_study(STUDY, folder, settings, "qllmft study tiny --data <texts>")
-        return folder, record, finish_study(folder, record)
+    given = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
+    record = run_study(STUDY, folder, given, COMMAND)
+    return folder, record, finish_study(folder, record)

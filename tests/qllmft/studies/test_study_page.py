@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 from browser import CHROMIUM, browse, look
-from tiny_studies import record, row
+from tiny_studies import PAPER, record, row
 
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
-from qllmft.experiments.compare import Published
+from qllmft.experiments.compare import PaperResult
 from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
 from qllmft.report import write_study_report
 from qllmft.report.curves import curves_svg
@@ -61,7 +61,7 @@ def test_a_page_needs_its_runs(finished, tmp_path):
 
 
 def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
-    single = row("Single", "subject", (0.7, 0.72), published=Published(90.21, 353, "II"))
+    single = row("Single", "subject", (0.7, 0.72), published=PAPER)
     other = record(single, row("SVC", "rival", (0.7, 0.75)))
     assert published(single, other) == "○ 90.21"
     assert "minilm on texts.tsv: the two columns are not to be held against each other" in published_note(other)
@@ -82,13 +82,14 @@ def test_the_rule_of_selection_is_said():
     rows = (row("A", "subject", (0.7, 0.72)), row("SVC", "rival", (0.7, 0.75)))
     assert "highest validation accuracy" in selection_note(record(*rows))
     assert "is the last one" in selection_note(record(*rows, select="last"))
+    assert "as its row's setting" in selection_note(record(*rows, select="of each row"))
 
 
 def test_markers_stand_where_the_numbers_are():
     """The paper's marker and ours, read back from the SVG: a line through two known values gives the third."""
     rows = [
-        row("A", "subject", (0.70, 0.72), published=Published(81.0, 1, "II")),
-        row("B", "rival", (0.60, 0.62), published=Published(91.0, 1, "II")),
+        row("A", "subject", (0.70, 0.72), published=PaperResult(81.0, 1, "II")),
+        row("B", "rival", (0.60, 0.62), published=PaperResult(91.0, 1, "II")),
     ]
     svg = accuracies_svg(record(*rows))
     places = [float(x) for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*stroke: #c2410c', svg)]

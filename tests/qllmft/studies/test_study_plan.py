@@ -5,94 +5,170 @@ from collections import Counter
 import pytest
 from tiny_studies import STUDY
 
-from qllmft.config import RunConfig
 from qllmft.description import describe
 from qllmft.errors import UserError
-from qllmft.experiments.compare import STUDIES, Row, Study, jobs, quick
-from qllmft.experiments.cost import epoch_cost, run_cost
-from qllmft.presets import load_preset
+from qllmft.experiments.compare import Study, load_study, study_names, study_runs
+from qllmft.experiments.compare.gather import paper_result
 
 PAPER_D = 768
+# what the paper prints, a second time: accuracy and parameters by row
+TABLE_2 = {
+    "Single sQE 10Q": (90.21, 353),
+    "Single sQE 12Q": (90.99, 423),
+    "Single sQE 18Q": (91.75, 633),
+    "Multi sQE 10Q": (92.04, 858),
+    "Multi sQE 14Q": (92.70, 886),
+    "Multi sQE 18Q": (92.18, 914),
+    "SVC": (89.56, 296),
+    "Logistic regression": (89.06, 769),
+    "NN head (0/0)": (91.05, 1538),
+    "NN head (1/48)": (91.22, 37010),
+    "NN head (1/96)": (91.36, 74018),
+    "NN head (1/144)": (91.36, 111026),
+    "NN head (1/192)": (91.44, 148034),
+}
+OWN = """
+title = "Mine"
+subject = "quantum head"
+rival = "classical head"
+
+[[rows]]
+label = "Ours"
+preset = "recommended"
+side = "subject"
+settings.train.lr = 0.01
+settings."model.reuploads" = 2
+
+[[rows]]
+label = "MLP"
+preset = "nn-head-48"
+side = "rival"
+"""
+
+
+def whole_and_quick():
+    return [plan for name in study_names() for plan in (load_study(name), load_study(name).in_small())]
 
 
 def test_table_2_is_the_papers():
-    rows = {row.label: row.published for row in STUDIES["table2"].rows}
-    assert [(label, p.accuracy, p.parameters) for label, p in rows.items()] == [
-        ("Single sQE 10Q", 90.21, 353),
-        ("Single sQE 12Q", 90.99, 423),
-        ("Single sQE 18Q", 91.75, 633),
-        ("Multi sQE 10Q", 92.04, 858),
-        ("Multi sQE 14Q", 92.70, 886),
-        ("Multi sQE 18Q", 92.18, 914),
-        ("SVC", 89.56, 296),
-        ("Logistic regression", 89.06, 769),
-        ("NN head (0/0)", 91.05, 1538),
-        ("NN head (1/48)", 91.22, 37010),
-        ("NN head (1/96)", 91.36, 74018),
-        ("NN head (1/144)", 91.36, 111026),
-        ("NN head (1/192)", 91.44, 148034),
-    ]
+    printed = {row.label: paper_result(row) for row in load_study("table2").rows}
+    assert {label: (p.accuracy, p.parameters) for label, p in printed.items()} == TABLE_2
 
 
 def test_tables_3_and_4_are_the_papers():
-    assert [row.published.accuracy for row in STUDIES["table3"].rows] == [
-        91.45,
-        92.70,
-        91.92,
-        92.08,
-        91.46,
-        92.13,
-        91.93,
-    ]
-    assert [row.published.accuracy for row in STUDIES["table4"].rows] == [91.45, 91.70]
+    def of(name):
+        return [paper_result(row).accuracy for row in load_study(name).rows]
+
+    assert of("table3") == [91.45, 92.70, 91.92, 92.08, 91.46, 92.13, 91.93]
+    assert of("table4") == [91.45, 91.70]
+    assert {name for name in study_names() if not load_study(name).published} == {"fig11", "fig11-small"}
 
 
 @pytest.mark.parametrize("name", ["table2", "table3", "ablations"])
 def test_published_parameters_are_those_of_the_preset(name):
     """At the paper's D the model of every row has the size that is printed beside it."""
-    study = STUDIES[name]
-    small = [j for j in jobs(study, {}) if j.seed == 0 and j.config.model.n_qubits < 18]
-    for job in small:
-        for row in (study.rows[index] for index in job.rows):
-            if row.classical is None and row.published.table != "IV":  # IV prints no sizes
-                assert describe(job.config.model, PAPER_D, 2)["parameters"] == row.published.parameters, row.label
+    study = load_study(name)
+    small = [run for run in study_runs(study, {}) if run.config.seed == 0 and run.config.model.n_qubits < 18]
+    for run in small:
+        for row in (study.rows[index] for index in run.rows):
+            if row.classical is None and paper_result(row).table != "IV":  # IV prints no sizes
+                size = describe(run.config.model, PAPER_D, 2)["parameters"]
+                assert size == paper_result(row).parameters, row.label
 
 
 def test_the_quick_table_2():
-    plan = quick(STUDIES["table2"])
+    plan = load_study("table2").in_small()
     assert [row.preset for row in plan.rows] == [
         *("single-10q", "single-12q", "multi-10q", "multi-14q", "nn-head-0", "nn-head-0"),
         *(f"nn-head-{hidden}" for hidden in (0, 48, 96, 144, 192)),
     ]
     assert (plan.seeds, plan.epochs) == (5, 40)
     assert plan.reduced == "quick: without Single sQE 18Q, Multi sQE 18Q"
-    made = jobs(plan, {})
-    assert len(made) == len({job.config.identity for job in made}) == 9 * 5
-    assert Counter(name for job in made for name in job.config.rivals.names) == {"svc": 5, "logistic_regression": 5}
-    assert {job.config.rivals.grid for job in made} == {"paper"}
-    assert {job.config.seed for job in made} == set(range(5))
+    runs = study_runs(plan, {})
+    assert len(runs) == len({run.config.identity for run in runs}) == 9 * 5
+    assert Counter(name for run in runs for name in run.config.rivals.names) == {"svc": 5, "logistic_regression": 5}
+    assert {run.config.rivals.grid for run in runs} == {"paper"}
+    assert {run.config.seed for run in runs} == set(range(5))
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_every_study_is_valid_whole_and_quick(name):
-    for plan in (STUDIES[name], quick(STUDIES[name])):
-        made = jobs(plan, {})
-        assert sorted({index for job in made for index in job.rows}) == list(range(len(plan.rows)))
-        assert {len([j for j in made if index in j.rows]) for index in range(len(plan.rows))} == {plan.seeds}
-        assert {row.group for row in plan.rows if row.side == "subject"} <= {
-            row.group for row in plan.rows if row.side == "rival"
-        }
+def test_every_study_is_valid_whole_and_quick():
+    for plan in whole_and_quick():
+        runs = study_runs(plan, {})
+        assert sorted({index for run in runs for index in run.rows}) == list(range(len(plan.rows)))
+        assert {len([run for run in runs if index in run.rows]) for index in range(len(plan.rows))} == {plan.seeds}
+        assert not plan.reduced or max(run.config.model.n_qubits for run in runs) <= 14
 
 
-def test_quick_studies_have_14_qubits_at_most():
-    assert max(job.config.model.n_qubits for name in STUDIES for job in jobs(quick(STUDIES[name]), {})) == 14
+def test_figure_11_in_small_is_the_papers_noises():
+    runs = study_runs(load_study("fig11-small"), {})
+    assert len(runs) == len({run.config.identity for run in runs}) == 18
+    assert {(r.config.model.n_qubits, r.config.noise.gates, r.config.noise.shots) for r in runs} == {
+        (q, n, s) for q in (10, 12) for n, s in (("none", 0), ("paper_low", 8192), ("paper_high", 8192))
+    }
+    assert {run.config.train.epochs for run in runs} == {300}
+    assert {run.config.rivals.names for run in runs} == {()}
+    assert len(load_study("fig11").in_small().rows) == 6
 
 
 def test_settings_win_over_presets_and_seeds_are_the_studys():
-    made = jobs(STUDY, {"train.epochs": 7, "body.model": "minilm"})
-    assert {job.config.train.epochs for job in made} == {7}
-    assert [job.seed for job in made] == [job.config.seed for job in made] == [0, 0, 0, 1, 1, 1]
-    assert [job.rows for job in made[:3]] == [(0,), (1,), (2, 3, 4)]
+    runs = study_runs(STUDY, {"train.epochs": 7, "body.model": "minilm"})
+    assert {run.config.train.epochs for run in runs} == {7}
+    assert [run.config.seed for run in runs] == [0, 0, 0, 1, 1, 1]
+    assert [run.rows for run in runs[:3]] == [(0,), (1,), (2, 3, 4)]
+    assert [run.label for run in runs[2:4]] == ["NN head, seed 0", "Single, seed 1"]
+
+
+def test_a_study_of_ones_own(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(OWN)
+    study = load_study(str(file))
+    assert (study.name, study.seeds, study.epochs) == ("mine", 5, 800)
+    ours, mlp = study_runs(study, {"data.source": "sst2"})[:2]
+    assert (ours.config.train.lr, ours.config.model.reuploads, ours.config.model.n_encoders) == (0.01, 2, 2)
+    assert (mlp.config.model.hidden_dim, mlp.config.train.epochs) == (48, 800)
+    assert [paper_result(row) is None for row in study.rows] == [True, False]
+    beside_ours = study.rows[1].model_copy(update={"preset": "recommended", "classical": "svc"})
+    assert paper_result(beside_ours) is None  # on another grid than the paper's
+    with pytest.raises(UserError, match=r"'Ours' and 'MLP' read different texts.*'reviews'.*Give --data"):
+        study_runs(study, {})
+    with pytest.raises(UserError, match=r"study mine has no part \[quick\]"):
+        study.in_small()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("subject =", "subject", r"is not TOML: .*line 3"),
+        ('side = "rival"', 'side = "other"', r"rows\[2\]\.side \(got 'other'\): Input should be 'subject' or 'rival'"),
+        ('title = "Mine"\n', "", r"title: Field required"),
+        ('title = "Mine"', 'tittle = "Mine"', r"title: Field required"),
+        ('preset = "nn-head-48"', 'preset = "nn-head-49"', r"row 'MLP': there is no preset 'nn-head-49'"),
+        ("train.lr = 0.01", "train.rate = 0.01", r"row 'Ours': preset 'recommended': train.rate.*no such setting"),
+        ("train.lr = 0.01", "train.epochs = 9", r"rows\[1\].*train.epochs is the same in all rows"),
+        ("train.lr = 0.01", 'backend.options.yes = "a"', r"backend.options: it holds yes"),
+        ('label = "MLP"', 'label = "Ours"', r"rows need labels of their own, and several are 'Ours'"),
+        ('side = "subject"', 'side = "rival"', r"give a subject"),
+        ('side = "subject"', 'side = "subject"\ngroup = "a"', r"give a rival in the group 'a'"),
+        ('side = "rival"', 'side = "rival"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
+        (
+            "[[rows]]",
+            '[quick]\nepochs = 1\nwithout = ["X"]\n[[rows]]',
+            r"quick.without has 'X', which is no row",
+        ),
+    ],
+)
+def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, old, new, message):
+    file = tmp_path / "mine.toml"
+    assert old in OWN
+    file.write_text(OWN.replace(old, new, 1) if "MLP" not in old else OWN.replace(old, new))
+    with pytest.raises(UserError, match=message):
+        study_runs(load_study(str(file)), {"data.source": "sst2"})
+
+
+@pytest.mark.parametrize("choice", ["nowhere.toml", "table5"])
+def test_a_study_that_is_not_there(choice):
+    with pytest.raises(UserError, match=r"nowhere.toml cannot be read|no study 'table5'.*Studies: ablations, fig11"):
+        load_study(choice)
 
 
 @pytest.mark.parametrize(
@@ -100,28 +176,18 @@ def test_settings_win_over_presets_and_seeds_are_the_studys():
     [
         ({"seed": 4}, "--set seed does not go with a study.*--seeds"),
         ({"rivals.names": []}, "--set rivals.names does not go with a study"),
-        ({"train.epoch": 4}, "train.epoch.*there is no such setting"),
-        ({"noise.shots": 100}, "the head is 'mlp'"),
-        ({"model.reuploads": 2}, "rows 'Single' and 'Short' are the same run"),
+        ({"train.epoch": 4}, "row 'Single'.*train.epoch.*there is no such setting"),
+        ({"noise.shots": 100}, "row 'SVC'.*the head is 'mlp'"),
+        ({"model.n_qubits": 4, "model.reuploads": 2}, "rows 'Single' and 'Short' are the same run"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, message):
-    same = [STUDY.rows[0], Row("Short", "single-10q", "subject", settings={"model.ring": True}), *STUDY.rows[2:]]
-    study = Study("s", "t", "a", "b", tuple(same)) if "model.reuploads" in settings else STUDY
     with pytest.raises(UserError, match=message):
-        jobs(study, settings)
+        study_runs(STUDY, settings)
 
 
-def test_a_study_has_two_sides_and_labels_of_their_own():
-    row = Row("A", "single-10q", "subject")
-    for rows in ((row,), (row, Row("A", "single-12q", "rival"))):
-        with pytest.raises(ValueError, match="expected rows of both sides"):
-            Study("s", "t", "a", "b", rows)
-
-
-def test_larger_models_cost_more_and_rivals_something():
-    costs = [epoch_cost(load_preset(name).config()) for name in ("nn-head-0", "single-10q", "single-12q", "multi-14q")]
-    assert costs == sorted(costs)
-    # measured on one core, milliseconds a step: 1.2, 2.9 and 40
-    assert costs[1:] == pytest.approx([1.2, 4.4, 33], rel=0.1)
-    assert run_cost(RunConfig()) - run_cost(RunConfig(rivals={"names": []})) == 210.0
+def test_rows_that_are_the_same_are_refused():
+    rows = [*(row.model_dump() for row in STUDY.rows), {**STUDY.rows[2].model_dump(), "label": "SVC again"}]
+    study = Study.model_validate({**STUDY.model_dump(), "rows": rows})
+    with pytest.raises(UserError, match="rows 'SVC' and 'SVC again' are the same run"):
+        study_runs(study, {})

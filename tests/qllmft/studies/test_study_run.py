@@ -4,40 +4,46 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_studies import SETTINGS, STUDY
+from small_texts import write_corpus
+from tiny_studies import COMMAND, STUDY, settings
 
 from qllmft.errors import UserError
-from qllmft.experiments.compare import StudyReporter, read_record, run_study
-from qllmft.experiments.compare import work as the_work
+from qllmft.experiments import queue
+from qllmft.experiments.compare import Study, load_study, read_record, run_study
+from qllmft.experiments.queue import QueueReporter
 from qllmft.report import finish_study
 from qllmft.run import RunFolder
 from qllmft_backends.errors import BackendError
 
+LABELS = [f"{label}, seed {seed}" for seed in (0, 1) for label in ("Single", "Short", "NN head")]
+EPOCHS = 3
 
-class Watcher(StudyReporter):
+
+class Watcher(QueueReporter):
     def __init__(self):
-        self.began, self.plan, self.done, self.messages = [], None, 0.0, []
+        self.began, self.ended, self.standings = [], [], []
 
-    def message(self, text):
-        self.messages.append(text)
+    def stands(self, standing):
+        self.standings.append(standing)
 
-    def runs(self, total, finished, cost):
-        self.plan = (total, finished, cost)
+    def run_begins(self, label):
+        self.began.append(label)
 
-    def run(self, label, seed):
-        self.began.append((label, seed))
-
-    def worked(self, cost, *, earlier=False):
-        self.done += cost
+    def run_ends(self, label, validation):
+        self.ended.append(label)
 
 
-def run(folder, texts, reporter=None, **settings):
-    given = {**SETTINGS, "data.source": str(texts)} | settings
-    return run_study(STUDY, folder, given, "qllmft study tiny --data <texts>", reporter)
+@pytest.fixture
+def run(tiny_body):
+    def call(folder, texts, reporter=None, study=STUDY, **changes):
+        return run_study(study, folder, settings(texts, tiny_body) | changes, COMMAND, reporter)
+
+    return call
 
 
 def test_every_row_has_its_runs_values(finished):
@@ -82,20 +88,40 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
     assert "seconds" not in (folder / "study.json").read_text()
 
 
-def test_a_finished_study_trains_nothing_again(finished, monkeypatch):
+def test_a_finished_study_trains_nothing_again(finished, run, monkeypatch):
     folder, record, _ = finished
     monkeypatch.setattr("qllmft.rivals.trained.fit", None)
     watcher = Watcher()
     assert run(folder, folder / "texts.tsv", watcher) == record
-    assert (watcher.plan, watcher.began, watcher.done) == ((6, 6, 0), [], 0)
+    assert {(s.runs, s.finished, s.share) for s in watcher.standings} == {(6, 6, 1.0)}
+    assert watcher.began == []
 
 
-def test_the_whole_cost_is_reported_as_done(texts, tmp_path):
+def test_all_of_the_work_is_reported(texts, tmp_path, run):
     watcher = Watcher()
     run(tmp_path / "study", texts, watcher)
-    assert watcher.plan[:2] == (6, 0)
-    assert watcher.done == pytest.approx(watcher.plan[2])
-    assert watcher.began == [(label, seed) for seed in (0, 1) for label in ("Single", "Short", "NN head")]
+    shares = [standing.share for standing in watcher.standings]
+    assert shares[0] == 0.0
+    assert shares[-1] == 1.0
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 6 * EPOCHS
+    assert {standing.finished for standing in watcher.standings} == set(range(7))
+    assert watcher.began == watcher.ended == LABELS
+
+
+def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body):
+    """What is not the same in all rows is not told as if it were."""
+    other = shutil.copytree(tiny_body, tmp_path / "other")
+    rows = [row.model_dump() for row in STUDY.rows]
+    rows[0]["settings"] = {"train.select": "last", "body.model": str(other)}
+    given = settings(texts, tiny_body)
+    rows = [{**row, "settings": {"body.model": given["body.model"], **row["settings"]}} for row in rows]
+    study = Study.model_validate({**STUDY.model_dump(), "rows": rows, "seeds": 1, "epochs": 1})
+    del given["body.model"]
+    record = run_study(study, tmp_path / "study", given, COMMAND)
+    assert record.select == "of each row"
+    assert record.body_name == f"{other}, {tiny_body}"
+    assert finish_study(tmp_path / "study", record).exists()
 
 
 @pytest.mark.parametrize(
@@ -107,34 +133,39 @@ def test_the_whole_cost_is_reported_as_done(texts, tmp_path):
         ({"backend.name": "abacus"}, "abacus"),
     ],
 )
-def test_bad_input_stops_before_any_work(texts, tmp_path, monkeypatch, change, message):
-    monkeypatch.setattr(the_work, "run_experiment", None)
+def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, change, message):
+    monkeypatch.setattr(queue, "run_experiment", None)
     with pytest.raises((UserError, BackendError), match=message):
         run(tmp_path / "study", texts, **change)
     assert not (tmp_path / "study").exists()
 
 
-def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, monkeypatch):
-    from qllmft.experiments.compare import STUDIES
-
-    three = tmp_path / "three.tsv"
-    three.write_text("text\tlabel\n" + "".join(f"{k} text {i}\t{k}\n" for i in range(30) for k in "abc"))
-    monkeypatch.setattr(the_work, "run_experiment", None)
-    with pytest.raises(UserError, match="the data has 3 labels"):
-        run_study(STUDIES["table4"], tmp_path / "out", {**SETTINGS, "data.source": str(three)}, "")
+def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, run, monkeypatch):
+    three = write_corpus(tmp_path / "three.tsv", labels="abc")
+    monkeypatch.setattr(queue, "run_experiment", None)
+    with pytest.raises(UserError, match="table4, Single sQE 14Q, no final linear, seed 0: the data has 3 labels"):
+        run(tmp_path / "out", three, study=load_study("table4"), **{"model.encoder_qubits": 4})
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
-        run_study(STUDY, tmp_path / "file", {**SETTINGS, "data.source": str(three)}, "")
+        run(tmp_path / "file", three)
 
 
-def kill(texts, out, label, seed, where):
-    """Start the study, and kill it when it stands still."""
-    script = Path(__file__).with_name("killed_study.py")
-    arguments = [sys.executable, str(script), str(texts), str(out), label, str(seed), where]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        said = process.stdout.readline()
-        process.kill()  # SIGKILL
-        assert said == b"now\n", process.stderr.read().decode()
+def start(texts, body, out, log, *where):
+    """The study in a process of its own; see `study_process.py`."""
+    script = Path(__file__).with_name("study_process.py")
+    arguments = [sys.executable, str(script), *map(str, (texts, body, out, log, *where))]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait(process):
+    """Until it stands still."""
+    said = process.stdout.readline()
+    assert said == "now\n", process.stderr.read()
+
+
+def kill(process):
+    process.kill()  # SIGKILL
+    process.communicate()
     assert process.returncode == -9
 
 
@@ -148,30 +179,59 @@ def bits(folder):
     return found
 
 
-def test_killed_twice_it_ends_in_the_same_bits(finished, tmp_path):
+def test_killed_twice_it_ends_in_the_same_bits(finished, tmp_path, tiny_body, run):
     whole, record, _ = finished
-    texts, out = whole / "texts.tsv", tmp_path / "study"
-    kill(texts, out, "Short", 0, "2")  # within an epoch of the second run
-    began = {path.name for path in (out / "runs").iterdir()}
-    assert len(began) == 2
-    kill(texts, out, "NN head", 1, "logistic regression")  # a rival is being fitted in the last run
+    texts, out, log = whole / "texts.tsv", tmp_path / "study", tmp_path / "log"
+    for where in (("Short, seed 0", 2), ("NN head, seed 1", "logistic regression")):
+        process = start(texts, tiny_body, out, log, *where)  # within an epoch; while a rival is being fitted
+        wait(process)
+        kill(process)
     times = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")}
     assert len(times) == 5
     watcher = Watcher()
     again = run(out, texts, watcher)
     finish_study(out, again)
-    assert watcher.began == [("NN head", 1)]  # the others were finished, and are not touched
+    assert watcher.began == ["NN head, seed 1"]  # the others were finished, and are not touched
+    assert watcher.standings[0].finished == 5
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert again == record
     assert bits(out) == bits(whole)
 
 
-def test_a_run_on_texts_that_changed_is_refused(finished, tmp_path):
+def test_two_processes_share_a_study_and_one_is_killed(finished, tmp_path, tiny_body):
+    """A stands still in the first run; B leaves it alone, and is killed in another; C does the rest and waits for A."""
+    whole, record, _ = finished
+    texts, out, logs = whole / "texts.tsv", tmp_path / "study", [tmp_path / f"log-{name}" for name in "abc"]
+    first = start(texts, tiny_body, out, logs[0], "Single, seed 0", 2)
+    wait(first)
+    second = start(texts, tiny_body, out, logs[1], "Single, seed 1", 2)
+    wait(second)
+    kill(second)
+    third = start(texts, tiny_body, out, logs[2], "NN head, seed 1", "SVC")  # its last run but for that of A
+    wait(third)
+    Path(f"{logs[2]}.go").touch()
+    Path(f"{logs[0]}.go").touch()
+    for process in (first, third):
+        _, messages = process.communicate(timeout=120)
+        assert process.returncode == 0, messages
+    trained = [log.read_text().splitlines() for log in logs]
+    by_run = [{line.rpartition(";")[0] for line in lines} for lines in trained]
+    assert by_run[1] == {"Short, seed 0", "NN head, seed 0", "Single, seed 1"}
+    assert by_run[2] >= {"Single, seed 1", "Short, seed 1", "NN head, seed 1"}
+    assert not by_run[0] & by_run[2]
+    times = Counter(line for lines in trained for line in lines)
+    assert len(times) == 6 * EPOCHS
+    assert {line for line, n in times.items() if n > 1} == {"Single, seed 1; 2"}  # the epoch of the kill
+    assert read_record(out) == record
+    assert bits(out) == bits(whole)
+
+
+def test_a_run_on_texts_that_changed_is_refused(finished, tmp_path, run):
     folder = shutil.copytree(finished[0], tmp_path / "copy")
     source = finished[0] / "texts.tsv"
     before = source.read_text()
     try:
-        source.write_text(before + "another text\tgood\n")
+        source.write_text(before + "positive\tanother text\n")
         with pytest.raises(UserError, match="has changed since"):
             run(folder, source)
     finally:

@@ -1,12 +1,13 @@
-"""Means, paired differences and Holm's correction, each by a second route."""
+"""Means, paired differences and Holm's correction, McNemar's test, each by a second route."""
 
 import itertools
+from math import comb
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from qllmft.statistics import MeanInterval, PairedDifference, holm
+from qllmft.statistics import MeanInterval, PairedDifference, holm, mcnemar
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 12])
@@ -81,3 +82,10 @@ def test_holm_by_hand():
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([]) == []
     assert holm([0.01, None]) == [pytest.approx(0.02), None]  # what is not defined was looked at all the same
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(10, 2), (2, 10), (7, 8), (0, 5), (30, 30), (0, 0)])
+def test_mcnemars_p_is_the_sum_of_binomial_tails(ours, theirs):
+    n, few = ours + theirs, min(ours, theirs)
+    tail = sum(comb(n, k) for k in range(few + 1)) / 2**n
+    assert mcnemar(ours, theirs) == pytest.approx(min(1.0, 2 * tail))

@@ -1,56 +1,44 @@
-"""A study of a second: made-up texts, a body that is a hash, heads of three qubits; and records without runs."""
+"""A study of a second: heads of four qubits on the tiny body; and records without runs."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from qllmft.embed import Embeddings
-from qllmft.experiments.compare import Published, Row, RowResult, Study, StudyRecord
+from qllmft.experiments.compare import PaperResult, RowResult, Study, StudyRecord
 from qllmft.run.record import BodyRecord, DataRecord
 
-D = 8
-SETTINGS: dict[str, Any] = {
-    "data.n_per_label": 20,
-    "body.model": "minilm",
-    "model.n_qubits": 3,
-    "model.encoder_layers": 2,
-    "rivals.grid": "small",
-    "train.lr": 0.05,
-}
-STUDY = Study(
-    "tiny",
-    "Table 0: a study of a second",
-    "quantum head",
-    "classical head",
-    (
-        Row("Single", "single-10q", "subject", Published(90.21, 353, "II")),
-        Row("Short", "single-12q", "subject", settings={"model.reuploads": 2}),
-        Row("SVC", "nn-head-0", "rival", Published(89.56, 296, "II"), classical="svc"),
-        Row("Logistic regression", "nn-head-0", "rival", classical="logistic_regression"),
-        Row("NN head", "nn-head-0", "rival", Published(91.05, 1538, "II")),
-    ),
-    seeds=2,
-    epochs=3,
+COMMAND = "qllmft study tiny --data <texts>"
+NN = {"preset": "nn-head-0", "side": "rival"}
+STUDY = Study.model_validate(
+    {
+        "name": "tiny",
+        "title": "Table 0: a study of a second",
+        "subject": "quantum head",
+        "rival": "classical head",
+        "seeds": 2,
+        "epochs": 3,
+        "rows": [
+            {"label": "Single", "preset": "single-10q", "side": "subject"},
+            {"label": "Short", "preset": "single-12q", "side": "subject", "settings": {"model": {"reuploads": 2}}},
+            {**NN, "label": "SVC", "classical": "svc"},
+            {**NN, "label": "Logistic regression", "classical": "logistic_regression"},
+            {**NN, "label": "NN head"},
+        ],
+    }
 )
+PAPER = PaperResult(90.21, 353, "II")
 
 
-def write_texts(path: Path, per_label: int = 35) -> Path:
-    rows = [f"{label} text number {i}\t{label}" for i in range(per_label) for label in ("bad", "good")]
-    path.write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return path
-
-
-def embed_by_hash(texts, config, *, cache_folder=None, progress=None) -> Embeddings:
-    """In the place of `qllmft.embed.embed`: a noisy direction of its own for every label."""
-
-    def vector(text: str) -> np.ndarray:
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
-        sign = 1 if text.startswith("good") else -1
-        return (sign * np.linspace(0.2, 1, D) + np.random.default_rng(seed).normal(size=D)).astype(np.float32)
-
-    return Embeddings(np.stack([vector(text) for text in texts]), "a hash", 0)
+def settings(texts: Path, body: Path) -> dict[str, Any]:
+    """What all runs of the study have in common."""
+    return {
+        "data.source": str(texts),
+        "data.n_per_label": 20,
+        "body.model": str(body),
+        "model.n_qubits": 4,
+        "model.encoder_layers": 2,
+        "rivals.grid": "small",
+        "train.lr": 0.05,
+    }
 
 
 def row(label, side, test, *, validation=None, parameters=100, group="", published=None) -> RowResult:
@@ -58,17 +46,9 @@ def row(label, side, test, *, validation=None, parameters=100, group="", publish
     n = len(test)
     validation = validation or (sum(test) / n,) * n
     zeros = ("0" * 12,) * n
+    sizes = (parameters,) * n
     return RowResult(
-        label,
-        side,
-        group,
-        "single-10q",
-        "quantum head",
-        published,
-        zeros,
-        (parameters,) * n,
-        tuple(validation),
-        tuple(test),
+        label, side, group, "single-10q", "quantum head", published, zeros, sizes, tuple(validation), tuple(test)
     )
 
 
@@ -86,7 +66,7 @@ def record(*rows: RowResult, **changes: Any) -> StudyRecord:
         "protocol": "paper",
         "redrawn": True,
         "data": DataRecord("texts.tsv", "f", ("a", "b"), {"train": 1, "validation": 1, "test": 1}),
-        "body": BodyRecord("minilm", "i", D),
+        "body": BodyRecord("minilm", "i", 8),
         "settings": {},
         "command": "qllmft study tiny",
         "rows": rows,

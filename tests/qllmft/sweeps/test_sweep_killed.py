@@ -19,7 +19,7 @@ def test_the_same_command_goes_on_after_kill_9(texts, tiny_body, tmp_path, envir
     process = start(command, log, environment)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert "2 of 9 configurations are done already" in said
+    assert "9 runs, 2 of them finished already" in said
     assert "continuing" in said
     trained = epochs_trained(log)
     assert len(trained) == SIZE * EPOCHS

@@ -6,7 +6,7 @@ import pytest
 from small_sweeps import settings
 
 from qllmft.errors import UserError
-from qllmft.experiments.search.plan import Plan, make_plan
+from qllmft.experiments.search.plan import SearchPlan, make_plan
 from qllmft.experiments.search.space import load_space
 
 
@@ -29,9 +29,9 @@ def test_points_are_named_by_their_configuration():
         assert (config.model.main_layers, config.model.reupload_layers) == tuple(point.values())
 
 
-def test_a_plan_survives_the_study_it_is_written_to():
+def test_a_plan_survives_the_store_it_is_written_to():
     found = plan("qmc", "table-13", trials=5, seeds=2)
-    again = Plan.model_validate_json(found.model_dump_json())
+    again = SearchPlan.model_validate_json(found.model_dump_json())
     assert again == found
     assert again.points == found.points
 

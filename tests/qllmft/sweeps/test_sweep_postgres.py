@@ -1,4 +1,4 @@
-"""Workers that share a study on a PostgreSQL server, for real; one is killed with -9 in the middle of a trial."""
+"""Workers that share a search on a PostgreSQL server, for real; one is killed with -9 in the middle of a trial."""
 
 import signal
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_a_worker_is_killed_and_the_other_does_the_rest(shared, url, texts, tiny
     """With a folder each, as on machines that share nothing, only heartbeats tell that a worker is dead."""
     environment = {**environment, "QLLMFT_STORAGE": url}
     out, logs = tmp_path / "sweep", [tmp_path / "log-0", tmp_path / "log-1"]
-    command = arguments(texts, tiny_body, out, "--study", "shared", "--grace", str(GRACE_S))
+    command = arguments(texts, tiny_body, out, "--search", "shared", "--grace", str(GRACE_S))
     planned = start([*command, "--plan-only"], logs[0], environment)
     said, _ = planned.communicate(timeout=120)
     assert planned.returncode == 0, said
@@ -51,7 +51,7 @@ def test_a_worker_is_killed_and_the_other_does_the_rest(shared, url, texts, tiny
     Path(f"{logs[0]}.go").touch()
     rest, _ = first.communicate(timeout=180)
     assert first.returncode == 0, rest
-    assert "The study is finished: 9 configurations." in rest
+    assert "The search is finished: 9 configurations." in rest
     said += rest
 
     done = complete_trials(url.replace("postgresql:", "postgresql+psycopg:"))

@@ -13,6 +13,8 @@ import psutil
 import pytest
 from small_sweeps import arguments, complete_trials
 
+from qllmft.run.lock import LOCK
+
 pytestmark = pytest.mark.slow
 pytest.importorskip("optuna", reason="the extra sweep is not installed")
 pytest.importorskip("ray", reason="the extra sweep is not installed")
@@ -59,7 +61,7 @@ def at_work(cluster, out: Path):
             with contextlib.suppress(psutil.Error):
                 for file in process.open_files():
                     lock = Path(file.path)  # who trains a run holds its lock
-                    if lock.parent.name == ".locks" and is_in_the_middle(out / "runs" / lock.stem):
+                    if lock.name == LOCK and lock.parents[1] == out / "runs" and is_in_the_middle(lock.parent):
                         return node
     return None
 

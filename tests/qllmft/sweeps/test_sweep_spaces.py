@@ -4,7 +4,7 @@ import pytest
 
 from qllmft.errors import UserError
 from qllmft.experiments.search.plan import make_plan
-from qllmft.experiments.search.space import Parameter, load_space, read_space, space_names
+from qllmft.experiments.search.space import Parameter, grid, load_space, space_names
 
 QUBITS = [10, 12, 14, 16, 18]
 DECAYS, PENALTIES = [1.0, 0.99, 0.95], [0.0, 1e-6, 1e-5, 1e-4, 1e-3]
@@ -74,7 +74,7 @@ def test_the_values_are_the_tables(name):
 def test_everything_else_is_the_tables_too(name):
     space = load_space(name)
     plan = make_plan(space, "grid", {}, trials=None, seeds=1, grace_s=60)
-    point = next(iter(space.grid()))
+    point = next(grid(space.parameters))
     (config,) = plan.configurations(point)
     assert (config.train.batch_size, config.model.connectivity) == (16, 1)
     assert config.body.trainable == (name == "table-16")
@@ -99,13 +99,13 @@ def test_there_is_a_space_for_each_table_and_one_for_screening():
 @pytest.mark.parametrize("name", [n for n in space_names() if load_space(n).rival is None])
 def test_the_small_version_varies_the_same_and_is_valid(name):
     space = load_space(name)
-    assert space.quick is not None
-    assert [p.name for p in space.quick.parameters] == [p.name for p in space.parameters]
-    assert space.quick.size <= (72 if name != "screening" else 256)
+    quick = space.in_small()
+    assert [p.name for p in quick.parameters] == [p.name for p in space.parameters]
+    assert quick.size <= (72 if name != "screening" else 256)
     if name != "table-16":  # a body takes its time
-        assert all(len(parameter.values) > 1 for parameter in space.quick.parameters)
-    plan = make_plan(space.quick, "grid", {}, trials=None, seeds=2, grace_s=60)
-    assert len(plan.points) == space.quick.size
+        assert all(len(parameter.values) > 1 for parameter in quick.parameters)
+    plan = make_plan(quick, "grid", {}, trials=None, seeds=2, grace_s=60)
+    assert len(plan.points) == quick.size
     for point in plan.points.values():
         first, second = plan.configurations(point)
         assert (first.seed, second.seed) == (0, 1)
@@ -133,20 +133,72 @@ def test_a_scale_is_drawn_between_its_ends():
     assert parameter.settings_at(2e-3) == {"train.lr": 2e-3}
 
 
+def own(folder, *parameters, head='title = "Mine"\npreset = "single-10q"'):
+    """The path of a TOML file with these parameters."""
+    file = folder / "mine.toml"
+    file.write_text("\n".join([head, *(f"[[parameters]]\n{text}" for text in parameters)]))
+    return str(file)
+
+
+QUBITS_2 = 'setting = "model.n_qubits"\nvalues = [4, 6]'
+MINE = """title = "Mine"
+preset = "recommended"
+settings.train.epochs = 3
+quick.values."model.n_qubits" = [4]
+"""
+
+
+def test_a_search_of_ones_own(tmp_path):
+    space = load_space(own(tmp_path, QUBITS_2, head=MINE))
+    plan = make_plan(space, "grid", {"train.lr": 0.5}, trials=None, seeds=1, grace_s=60)
+    configs = [config for point in plan.points.values() for config in plan.configurations(point)]
+    assert (space.name, space.table) == ("mine", "none")
+    assert [(c.model.n_qubits, c.train.epochs, c.train.lr, c.model.pad) for c in configs] == [
+        (4, 3, 0.5, "bias"),
+        (6, 3, 0.5, "bias"),
+    ]
+    assert (space.in_small().name, space.in_small().size) == ("mine-quick", 1)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('values = [[1, 2], [3]]\nname = "a"\nsettings = ["x.a", "x.b"]', "each value needs 2 entries"),
+        ('values = [[1, 2], [3]]\nname = "a"\nsettings = ["x.a", "x.b"]', r"parameters\[1\].*value needs 2 entries"),
         ('setting = "x.a"\nvalues = [0.0, 1.0]\nscale = "log"', "positive numbers"),
-        ('setting = "x.a"\nvalues = [1]\nother = 2', "other"),
-        ('setting = "x.a"\nvalues = []', "at least 1"),
+        ('setting = "x.a"\nvalues = [1]\nother = 2', r"parameters\[1\].other: there is no such key here"),
+        ('setting = "x.a"\nvalues = []', r"parameters\[1\].values.*at least 1"),
+        ('setting = "x.a"\nvalues = 3', r"parameters\[1\].values \(got 3\)"),
     ],
 )
-def test_a_space_that_means_nothing_is_refused(text, message):
-    with pytest.raises(ValueError, match=message):
-        read_space("made-up", f'title = ""\ntable = "none"\npreset = "single-10q"\n[[parameters]]\n{text}\n')
+def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, text, message):
+    with pytest.raises(UserError, match=f"sweep .*mine.toml: .*{message}"):
+        load_space(own(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ('title = "Mine"', "a search needs a preset and"),
+        ('preset = "single-10q"', "title: Field required"),
+        ('title = "Mine"\npreset = "single"', "preset: there is no preset 'single'"),
+        ('title = "Mine"\npreset = "single-10q"\nquick.values.x = [1]', "quick.values of x, which is no parameter"),
+        ('title = "Mine"\npreset = "single-10q"\nquick.values."model.n_qubits" = []', "quick.values: .*at least 1"),
+        ('title = "Mine', "is not TOML: .*line 1"),
+    ],
+)
+def test_a_fault_in_the_head_of_a_file(tmp_path, head, message):
+    with pytest.raises(UserError, match=message):
+        load_space(own(tmp_path, QUBITS_2, head=head))
 
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UserError, match=r"no sweep 'table06'. Did you mean 'table-06'\? Sweeps: screening, table-06"):
         load_space("table06")
+
+
+def test_a_search_agrees_to_no_price(tmp_path):
+    from qllmft.experiments.search.plan import make_plan
+
+    space = load_space(own(tmp_path, 'setting = "backend.options.yes"\nvalues = [true]'))
+    with pytest.raises(UserError, match=r"backend.options: it holds yes\. An address, a key"):
+        make_plan(space, "grid", {}, trials=None, seeds=1, grace_s=120)

@@ -2,14 +2,16 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from small_sweeps import settings
 
 from qllmft.config import RunConfig
-from qllmft.experiments.search.trials import run_trial
+from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter
+from qllmft.experiments.search.worker import do_trial_run
 from qllmft.presets import load_preset
-from qllmft.run import Reporter, RunFolder, load_model, run_experiment, vectors
+from qllmft.run import RunFolder, load_model, run_experiment, vectors
 
 
 @pytest.fixture
@@ -32,6 +34,15 @@ def embedded(monkeypatch):
     return calls
 
 
+def trial(config, runs, reporter=None):
+    return do_trial_run(PlannedRun(config, "a run", read_test=False), runs, QueueProgress(reporter or QueueReporter()))
+
+
+def run_whole(config, runs):
+    """As for the winner of a search."""
+    return run_experiment(config, runs / config.identity)
+
+
 def keys(content) -> set[str]:
     """Of all objects in JSON."""
     if isinstance(content, dict):
@@ -40,9 +51,8 @@ def keys(content) -> set[str]:
 
 
 def test_nothing_of_the_test_set_is_read_or_written(config, tmp_path, embedded):
-    result = run_trial(config, tmp_path)
+    trial(config, tmp_path)
     assert embedded == [40]  # training and validation; the other 40 are the test set
-    assert result.test is None
     folder = RunFolder(tmp_path / config.identity)
     assert folder.read_result() is None
     assert folder.read_predictions() is None
@@ -54,7 +64,7 @@ def test_nothing_of_the_test_set_is_read_or_written(config, tmp_path, embedded):
 
 
 def test_the_figures_are_those_of_the_selected_epoch(config, tmp_path):
-    result = run_trial(config, tmp_path)
+    result = trial(config, tmp_path)
     metrics = RunFolder(tmp_path / config.identity).metrics()
     best = max(metrics, key=lambda m: (m.validation_accuracy, -m.validation_loss, -m.epoch))
     assert result.validation.value == pytest.approx(best.validation_accuracy)
@@ -64,7 +74,7 @@ def test_the_figures_are_those_of_the_selected_epoch(config, tmp_path):
 
 
 def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monkeypatch):
-    first = run_trial(config, tmp_path / "a")
+    first = trial(config, tmp_path / "a")
     folder = tmp_path / "a" / config.identity
     weights = (folder / "model" / "model.safetensors").read_bytes()
     metrics = (folder / "metrics.jsonl").read_bytes()
@@ -74,24 +84,20 @@ def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monk
 
     with monkeypatch.context() as patch:
         patch.setattr("qllmft.training.loop.Training.epoch", forbidden)
-        tested = run_trial(config, tmp_path / "a", read_test=True)
-    assert tested.test is not None
-    assert tested.test.total == 40
-    assert (tested.validation, tested.validation_loss) == (first.validation, first.validation_loss)
-    assert tested.seconds == first.seconds
-    assert tested.epochs_before == config.train.epochs
+        winner = run_whole(config, tmp_path / "a").record.head
+    assert winner.tested.total == 40
+    assert (winner.validation, winner.seconds) == (first.validation, first.seconds)
+    assert trial(config, tmp_path / "a") == replace(first, epochs_before=config.train.epochs)
     assert (folder / "model" / "model.safetensors").read_bytes() == weights
     assert (folder / "metrics.jsonl").read_bytes() == metrics
 
-    whole = run_experiment(config, tmp_path / "b").record.to_json()["models"][0]  # the other route: all at once
-    assert tested.test.as_dict() == whole["test"]
-    assert tested.validation.as_dict() == whole["validation"]
+    whole = run_whole(config, tmp_path / "b").record.head  # the other route: all at once
+    assert (whole.test, whole.validation) == (winner.test, winner.validation)
 
 
 def test_a_run_that_was_tested_before_still_keeps_it_to_itself(config, tmp_path):
-    run_trial(config, tmp_path, read_test=True)
-    again = run_trial(config, tmp_path)
-    assert again.test is None
+    run_whole(config, tmp_path)
+    trial(config, tmp_path)
     outcome = run_experiment(config, tmp_path / config.identity, read_test=False)
     assert not keys(outcome.record.to_json()["models"]) & {"test", "test_exact"}
 
@@ -99,7 +105,7 @@ def test_a_run_that_was_tested_before_still_keeps_it_to_itself(config, tmp_path)
 def test_two_that_want_the_same_run_wait_for_each_other(config, tmp_path):
     said, results = [], []
 
-    class Slow(Reporter):
+    class Slow(QueueReporter):
         def message(self, text):
             said.append(text)
 
@@ -109,26 +115,26 @@ def test_two_that_want_the_same_run_wait_for_each_other(config, tmp_path):
             return super().training(epochs, done)
 
     started, proceed = threading.Event(), threading.Event()
-    first = threading.Thread(target=lambda: results.append(run_trial(config, tmp_path, Slow())))
+    first = threading.Thread(target=lambda: results.append(trial(config, tmp_path, Slow())))
     first.start()
     assert started.wait(20)
-    second = threading.Thread(target=lambda: results.append(run_trial(config, tmp_path, Slow())))
+    second = threading.Thread(target=lambda: results.append(trial(config, tmp_path, Slow())))
     second.start()
     while not said:
         second.join(0.05)
     proceed.set()
     first.join()
     second.join()
-    assert said[0] == f"another process is training {config.identity}; waiting for it"
-    assert [result.epochs_before for result in results] == [0, config.train.epochs]
-    assert results[0].validation == results[1].validation
+    assert f"{config.identity} is worked on by process" in said[0]
+    assert said[0].endswith("; waiting for it")
+    assert results[0] == results[1]  # trained once: the seconds are the same
 
 
 def test_an_interrupted_training_is_an_interruption(config, tmp_path):
-    class Stop(Reporter):
+    class Stop(QueueReporter):
         def training(self, epochs, done):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_trial(config, tmp_path, Stop())
-    assert run_trial(config, tmp_path).validation.total == 6
+        trial(config, tmp_path, Stop())
+    assert trial(config, tmp_path).validation.total == 6

@@ -1,4 +1,4 @@
-"""The study's book: which configurations are done, at work, waiting, or lost with the process that worked on them."""
+"""What a search has stored: which configurations are done, at work, waiting, or lost with their process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from qllmft.errors import UserError
-from qllmft.experiments.search.plan import Plan
+from qllmft.experiments.search.plan import SearchPlan
 from qllmft.experiments.search.space import Point
 from qllmft.experiments.search.storage import Storage
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-QUEUE = 64  # waiting trials at a time
-PLAN = "plan"  # user attribute of the study
+MOST_WAITING = 64  # trials at a time
+PLAN = "plan"  # user attribute of optuna's study
 # user attributes of a trial: identity of its configuration; who works on it; what came of it; what went wrong
 IDENTITY, POINT, WORKER, RESULT, ERROR = "identity", "point", "worker", "result", "error"
 REUSED = "reused"  # number of the trial whose value it has
 
 
 @dataclass(frozen=True)
-class Board:
-    """Where a study stands.
+class SearchState:
+    """Where a search stands.
 
     Attributes:
         plan: what it searches.
@@ -40,7 +40,7 @@ class Board:
         failed: by identity, the last trial of configurations that ended with an error.
     """
 
-    plan: Plan
+    plan: SearchPlan
     done: dict[str, FrozenTrial]
     repeats: int
     running: dict[int, FrozenTrial]
@@ -50,7 +50,7 @@ class Board:
 
     @property
     def missing(self) -> dict[str, Point]:
-        """Points by identity that are to be put in the queue (again); all that are open, in their order."""
+        """Points by identity for which a trial is to be added (again), in their order."""
         if not self.plan.is_list:
             return {identity: trial.user_attrs[POINT] for identity, trial in self.lost.items()}
         there = {trial.user_attrs.get(IDENTITY) for trial in (*self.running.values(), *self.waiting.values())}
@@ -71,17 +71,17 @@ class Board:
         return not (self.available or self.running or self.missing)
 
 
-class StudyBook:
-    """A study in its storage, and its plan.
+class SearchStore:
+    """A search in its storage: its plan and its trials, which optuna keeps as a study.
 
     Args:
         storage: where it is.
         opened: the connection.
-        name: of the study.
+        name: of the search.
         plan: what it searches.
     """
 
-    def __init__(self, storage: Storage, opened: RDBStorage, name: str, plan: Plan) -> None:
+    def __init__(self, storage: Storage, opened: RDBStorage, name: str, plan: SearchPlan) -> None:
         import optuna
 
         self.storage = storage
@@ -92,37 +92,37 @@ class StudyBook:
         self._nameless_since: dict[int, float] = {}
 
     @classmethod
-    def create(cls, storage: Storage, name: str, plan: Plan) -> StudyBook:
-        """Make the study, or take up the one that is there, with its first trials in the queue.
+    def create(cls, storage: Storage, name: str, plan: SearchPlan) -> SearchStore:
+        """Make the search, or take up the one that is there, with its first trials waiting.
 
         Raises:
-            UserError: where the storage cannot be used, or holds another study of this name.
+            UserError: where the storage cannot be used, or holds another search of this name.
         """
         import optuna
 
-        book = cls(storage, storage.open(plan.grace_s), name, plan)
+        store = cls(storage, storage.open(plan.grace_s), name, plan)
         try:
             with storage.explained():
                 study = optuna.create_study(
-                    study_name=name, storage=book._opened, direction="maximize", load_if_exists=True
+                    study_name=name, storage=store._opened, direction="maximize", load_if_exists=True
                 )
                 held = study.user_attrs.get(PLAN)
                 if held is not None and _plan_of(held, name).fingerprint != plan.fingerprint:
                     raise UserError(
-                        f"the study {name!r} in {storage} searches something else. Choose another name with --study."
+                        f"the search {name!r} in {storage} searches something else. Choose another name with --search."
                     )
                 study.set_user_attr(PLAN, plan.model_dump(mode="json"))
-                board = book.board()
-                book.queue({identity: trial.user_attrs[POINT] for identity, trial in board.failed.items()})
-                book.top_up(board)
+                state = store.state()
+                store.put_waiting({identity: trial.user_attrs[POINT] for identity, trial in state.failed.items()})
+                store.top_up(state)
         except BaseException:
-            book.close()
+            store.close()
             raise
-        return book
+        return store
 
     @classmethod
-    def join(cls, storage: Storage, name: str) -> StudyBook:
-        """A study that somebody made.
+    def join(cls, storage: Storage, name: str) -> SearchStore:
+        """A search that somebody made.
 
         Raises:
             UserError: where there is none of that name; lists those there are.
@@ -130,12 +130,12 @@ class StudyBook:
         import optuna
 
         with storage.explained():
-            opened = storage.open(Plan.model_fields["grace_s"].default)
+            opened = storage.open(SearchPlan.model_fields["grace_s"].default)
             try:
                 names = optuna.get_all_study_names(opened)
                 if name not in names:
                     raise UserError(
-                        f"there is no study {name!r} in {storage}; it has {', '.join(sorted(names)) or 'none'}. "
+                        f"there is no search {name!r} in {storage}; it has {', '.join(sorted(names)) or 'none'}. "
                         "`qllmft sweep NAME --storage … --plan-only` makes one."
                     )
                 plan = _plan_of(optuna.load_study(study_name=name, storage=opened).user_attrs.get(PLAN), name)
@@ -148,7 +148,7 @@ class StudyBook:
         _close(self._opened)
 
     def study(self, seed: int = 0) -> Study:
-        """The study as optuna's object, one for each thread, with the sampler that is due.
+        """The search as optuna's object, one for each thread, with the sampler that is due.
 
         Args:
             seed: of the proposals.
@@ -167,27 +167,27 @@ class StudyBook:
         """All trials, in the order of their numbers."""
         return self.study().get_trials(deepcopy=False)
 
-    def queue(self, points: dict[str, Point]) -> None:
-        """Put points in the queue, first to last."""
+    def put_waiting(self, points: dict[str, Point]) -> None:
+        """Add a waiting trial for each point, first to last."""
         study = self.study()
         for identity, point in points.items():
             study.enqueue_trial(point, user_attrs={IDENTITY: identity, POINT: point})
 
-    def top_up(self, board: Board) -> bool:
-        """Put the next missing points in an empty queue; whether there were any.
+    def top_up(self, state: SearchState) -> bool:
+        """Where no trial waits, add trials for the next missing points; whether there were any.
 
-        A queue is read at every look at the study, so that it is kept short. Two workers may do this at the same time:
-        the later trials of a configuration are given up when they are taken.
+        Waiting trials are read at every look at the search, so that they are few. Two workers may do this at the same
+        time: the later trials of a configuration are given up when they are taken.
         """
-        missing = board.missing
-        if board.waiting or not missing:
+        missing = state.missing
+        if state.waiting or not missing:
             return False
-        self.queue(dict(itertools.islice(missing.items(), QUEUE)))
+        self.put_waiting(dict(itertools.islice(missing.items(), MOST_WAITING)))
         return True
 
-    def board(self) -> Board:
-        """Where the study stands now."""
-        return _board(self.plan, self.trials())
+    def state(self) -> SearchState:
+        """Where the search stands now."""
+        return _state_of(self.plan, self.trials())
 
     def give_up(self, number: int) -> None:
         """Mark a running trial as ended with its process."""
@@ -202,7 +202,7 @@ class StudyBook:
         optuna.storages.fail_stale_trials(self.study())
         # a process that died between taking a trial and its first heartbeat: optuna's rule does not see it. Clocks of
         # other machines are not trusted: what counts is how long this process has seen it so
-        nameless = {n for n, trial in self.board().running.items() if WORKER not in trial.user_attrs}
+        nameless = {n for n, trial in self.state().running.items() if WORKER not in trial.user_attrs}
         now = time.monotonic()
         self._nameless_since = {number: self._nameless_since.get(number, now) for number in nameless}
         for number, since in self._nameless_since.items():
@@ -215,17 +215,17 @@ def _close(opened: RDBStorage) -> None:
     opened.engine.dispose()
 
 
-def _plan_of(content: Any, name: str) -> Plan:
+def _plan_of(content: Any, name: str) -> SearchPlan:
     try:
-        return Plan.model_validate(content)
+        return SearchPlan.model_validate(content)
     except ValidationError:
         raise UserError(
-            f"the study {name!r} holds no plan that this version of qllmft can read. Use the version that made it, or "
-            "another name with --study."
+            f"the search {name!r} holds no plan that this version of qllmft can read. Use the version that made it, or "
+            "another name with --search."
         ) from None
 
 
-def _board(plan: Plan, trials: Sequence[FrozenTrial]) -> Board:
+def _state_of(plan: SearchPlan, trials: Sequence[FrozenTrial]) -> SearchState:
     from optuna.trial import TrialState
 
     done: dict[str, FrozenTrial] = {}
@@ -249,7 +249,7 @@ def _board(plan: Plan, trials: Sequence[FrozenTrial]) -> Board:
     live = {trial.user_attrs.get(IDENTITY) for trial in (*running.values(), *waiting.values())} | done.keys()
     gone = {identity: trial for identity, trial in ended.items() if identity not in live}
     order = {identity: place for place, identity in enumerate(plan.points)}
-    return Board(
+    return SearchState(
         plan,
         dict(sorted(done.items(), key=lambda item: (order.get(item[0], len(order)), item[1].number))),
         repeats,

@@ -1,0 +1,118 @@
+"""What a person sees of many runs: one bar over all of them with the time left, one over the run at work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+
+from qllmft.cli.console import progress_bars, say
+from qllmft.experiments.queue import QueueReporter, Standing
+from qllmft.training import EpochMetrics
+
+
+def left_text(seconds: float | None) -> str:
+    """Time left in words; "" where it is not known."""
+    if seconds is None:
+        return ""
+    minutes = seconds / 60
+    if minutes < 1:
+        return "under a minute left"
+    return f"about {minutes:.0f} min left" if minutes < 90 else f"about {minutes / 60:.1f} h left"
+
+
+class QueueConsole(QueueReporter):
+    """Two bars; a line at the beginning and at the end of each run where output is not a terminal.
+
+    A context manager around all runs. Several threads may report.
+
+    Args:
+        console: where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = progress_bars(console, counted=False)
+        self._all = self._progress.add_task("starting", total=None, fields="")
+        self._one = self._progress.add_task("", total=None, fields="", visible=False)
+        self._standing: Standing | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._progress.stop()
+
+    def message(self, text: str) -> None:
+        """One line."""
+        say(text, self._progress.console)
+
+    def stands(self, standing: Standing) -> None:
+        """The upper bar moves; the first time a line says how many runs there are."""
+        if self._standing is None:
+            done = f", {standing.finished} of them finished already" if standing.finished else ""
+            self.message(f"{standing.runs} runs{done}")
+        self._standing = standing
+        self._progress.update(
+            self._all,
+            description=f"{standing.finished} of {standing.runs} runs",
+            total=1.0,
+            completed=standing.share,
+            fields=self._words(),
+        )
+
+    def run_begins(self, label: str) -> None:
+        """The lower bar begins again."""
+        self._progress.reset(self._one, description=label, fields="", visible=True)
+        if not self._console.is_terminal and self._standing:
+            number = f"run {self._standing.finished + 1} of {self._standing.runs}: {label}"
+            self.message("; ".join(filter(None, [number, self._words()])))
+
+    def run_ends(self, label: str, validation: float) -> None:
+        """A line where output is not a terminal."""
+        if not self._console.is_terminal:
+            self.message(f"{label}: validation {100 * validation:.2f} %")
+
+    def _words(self) -> str:
+        if self._standing is None:
+            return ""
+        best = self._standing.best
+        words = [left_text(self._standing.seconds_left), "" if best is None else f"best {100 * best:.2f} %"]
+        return ", ".join(filter(None, words))
+
+    @contextmanager
+    def embedding(self, total: int, body: str) -> Iterator[Callable[[int], None]]:
+        """The lower bar counts texts."""
+        self._progress.update(self._one, total=total, completed=0, fields=f"embedding {total:,} texts with {body}")
+        yield lambda n: self._progress.advance(self._one, n)
+        self._progress.update(self._one, fields="")
+
+    @contextmanager
+    def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
+        """The lower bar counts epochs."""
+        if 0 < done < epochs:
+            self.message(f"continuing after epoch {done} of {epochs}")
+        self._progress.update(self._one, total=epochs, completed=done)
+
+        def show(m: EpochMetrics) -> None:
+            fields = f"epoch {m.epoch}/{epochs}  validation {100 * m.validation_accuracy:.1f} %"
+            self._progress.update(self._one, completed=m.epoch, fields=fields)
+
+        yield show
+
+    @contextmanager
+    def contrastive(self, steps: int, done: int) -> Iterator[Callable[[int], None]]:
+        """The lower bar counts batches."""
+        self._progress.update(self._one, total=steps, completed=done, fields="contrastive step")
+        yield lambda step: self._progress.update(self._one, completed=step)
+        self._progress.update(self._one, fields="")
+
+    @contextmanager
+    def fitting(self, name: str) -> Iterator[None]:
+        """The lower bar names the rival."""
+        self._progress.update(self._one, fields=f"fitting {name}")
+        yield

@@ -1,0 +1,113 @@
+"""The tables of a sweep: the searches that there are, the ranking, main effects, a rival's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.table import Table
+
+from qllmft.cli.console import plain_table
+from qllmft.experiments.search.outcome import RankedConfiguration, TestedWinner
+from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
+from qllmft.experiments.search.screening import Screening
+from qllmft.experiments.search.space import Space, load_space, space_names
+from qllmft.experiments.search.store import SearchState
+from qllmft.run import ModelResult
+
+BEST_SHOWN = 10
+COLUMNS = 4  # parameters that have columns of their own; more of them share one
+
+
+def headline(space: Space, plan: SearchPlan) -> str:
+    """What is searched, in one line."""
+    table = "" if space.table == "none" else f"table {space.table}, "
+    seeds = f", {plan.seeds} seeds each" if plan.seeds > 1 else ""
+    return f"{space.name}: {table}{space.title}; {plan.sampler}, {plan.size} trials{seeds}"
+
+
+def spaces_table() -> Table:
+    """All searches."""
+    table = plain_table()
+    table.add_column("sweep", no_wrap=True)
+    table.add_column("table")
+    for column in ("grid", "--quick"):
+        table.add_column(column, justify="right")
+    table.add_column("what")
+    for name in space_names():
+        space = load_space(name)
+        rival = space.rival is not None
+        small = space.in_small()
+        sizes = ("its own", "") if rival else (f"{space.size:,}", f"{small.size:,}" if small else "")
+        table.add_row(name, "" if space.table == "none" else space.table, *sizes, space.title)
+    return table
+
+
+def ranking_table(plan: SearchPlan, rows: Sequence[RankedConfiguration]) -> Table:
+    """The best configurations by validation; no test set in it."""
+    shown = rows[:BEST_SHOWN]
+    table = plain_table(f"the best {len(shown)} of {len(rows)} configurations, by validation")
+    for column in ("validation", "loss", "parameters", "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    few = len(plan.parameters) <= COLUMNS
+    for column in [short_name(parameter.name) for parameter in plan.parameters] if few else ["settings"]:
+        table.add_column(column, justify="right" if few else "left")
+    for row in shown:
+        labels = [level_text(row.point[parameter.name]) for parameter in plan.parameters]
+        numbers = (f"{100 * row.mean:.2f} %", f"{row.mean_loss:.4f}", f"{row.parameters:,}", f"{row.seconds:.1f}")
+        table.add_row(*numbers, *(labels if few else [point_text(row.point)]))
+    return table
+
+
+def effects_table(screening: Screening) -> Table:
+    """Main effects, in points of validation accuracy."""
+    table = plain_table("main effects on validation accuracy, in percentage points: high level minus low level")
+    table.add_column("setting", no_wrap=True)
+    for column in ("low", "high", "effect ± standard error", "p"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for effect in screening.effects:
+        table.add_row(
+            short_name(effect.name),
+            level_text(effect.low),
+            level_text(effect.high),
+            f"{100 * effect.effect:+.2f} ± {100 * effect.standard_error:.2f}",
+            f"{effect.p_value:.3f}",
+        )
+    table.caption = (
+        f"Standard error from {screening.error_from}; {screening.degrees_of_freedom} degrees of freedom. "
+        f"p is not corrected for {len(screening.effects)} settings."
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def verdict(state: SearchState, rows: Sequence[RankedConfiguration], tested: TestedWinner) -> Iterator[str]:
+    """The winner, and what its figures are worth."""
+    winner = rows[0]
+    settings = ", ".join(f"{name} = {level_text(label)}" for name, label in winner.point.items())
+    low, high = tested.interval
+    over = "" if len(tested.by_seed) == 1 else f", mean of {len(tested.by_seed)} seeds"
+    yield f"Winner by validation: {settings}."
+    yield (
+        f"Its test accuracy: {100 * tested.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}]{over}; "
+        f"validation {100 * winner.mean:.2f} %, the highest of {len(rows)} and so too high an estimate."
+    )
+    if state.repeats:
+        yield f"{state.repeats} trials repeated a configuration and took its value."
+
+
+def rival_table(space: Space, results: Mapping[int, ModelResult]) -> Table:
+    """A classical rival's choice on each split, by seed."""
+    table = plain_table(f"{space.title}, the whole grid of table {space.table}, chosen on validation")
+    for column in ("seed", "validation", "test [95 % interval]", "parameters"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("chosen")
+    for seed, result in results.items():
+        low, high = result.tested.interval
+        table.add_row(
+            str(seed),
+            f"{100 * result.validation.value:.2f} %",
+            f"{100 * result.tested.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]",
+            f"{result.parameters:,}",
+            ", ".join(f"{name} = {value}" for name, value in result.settings.items()),
+        )
+    return table

@@ -1,0 +1,125 @@
+"""A study from its runs: check everything, do what is not finished, gather the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qllmft.data import read_corpus
+from qllmft.errors import UserError
+from qllmft.experiments.compare.plan import Row, Study, StudyRun, study_runs
+from qllmft.experiments.compare.record import PaperResult, RowResult, StudyRecord
+from qllmft.experiments.feasible import check_feasible
+from qllmft.experiments.queue import QueueReporter, do_all
+from qllmft.published import published
+from qllmft.run import ModelResult, RunRecord
+from qllmft.run.record import BodyRecord
+
+
+def run_study(
+    study: Study,
+    folder: Path,
+    settings: Mapping[str, Any],
+    command: str,
+    reporter: QueueReporter | None = None,
+) -> StudyRecord:
+    """Do every run of ``study`` that is not finished; a run's folder is ``runs/<identity>``.
+
+    Processes that are given the same study and folder share the runs, and all return the whole record.
+
+    Args:
+        study: its plan.
+        folder: of the study.
+        settings: what all runs have in common, by dotted names.
+        command: that was given, for the record.
+        reporter: who watches.
+
+    Raises:
+        UserError: for bad input, before any work.
+        KeyboardInterrupt: where a run was interrupted; the same call goes on.
+    """
+    planned = study_runs(study, settings)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file; expected a folder, or a name that does not exist.")
+    runs = folder / "runs"
+    left = [run for run in planned if not run.is_finished(runs)]
+    check_feasible({f"study {study.name}, {run.label}": run.config for run in left})
+    return _record(study, planned, do_all(planned, runs, reporter or QueueReporter()), settings, command)
+
+
+def _record(
+    study: Study, planned: Sequence[StudyRun], results: Sequence[RunRecord], settings: Mapping[str, Any], command: str
+) -> StudyRecord:
+    config = planned[0].config
+    versions: dict[str, list[str]] = {}
+    for result in results:
+        for name, version in result.versions.items():
+            if version not in versions.setdefault(name, []):
+                versions[name].append(version)
+    given_splits = config.data.protocol == "given" and config.data.drawn_per_label is None
+    validation_given = given_splits and "validation" in read_corpus(config.data).splits
+    rules = {run.config.train.select for run in planned}
+    return StudyRecord(
+        study=study.name,
+        title=study.title,
+        subject=study.subject,
+        rival=study.rival,
+        reduced=study.reduced,
+        seeds=tuple(range(study.seeds)),
+        epochs=config.train.epochs,
+        select=config.train.select if len(rules) == 1 else "of each row",
+        protocol=config.data.protocol,
+        redrawn=not validation_given,
+        data=results[0].data,
+        body=_body([result.body for result in results]),
+        settings=dict(settings),
+        command=command,
+        rows=tuple(_row(study, index, planned, results) for index in range(len(study.rows))),
+        versions=versions,
+    )
+
+
+def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
+    """The body of all runs; the names of all where rows have bodies of their own."""
+    names = list(dict.fromkeys(map(str, bodies)))
+    return bodies[0] if len(names) == 1 else BodyRecord(", ".join(names), "", bodies[0].dimension)
+
+
+def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequence[RunRecord]) -> RowResult:
+    """One row, from its runs."""
+    row = study.rows[index]
+    pairs = [(run, result) for run, result in zip(planned, results, strict=True) if index in run.rows]
+    models = [_model(run, result, row) for run, result in pairs]
+    return RowResult(
+        label=row.label,
+        side=row.side,
+        group=row.group,
+        preset=row.preset,
+        model=models[0].name,
+        published=paper_result(row) if study.published else None,
+        runs=tuple(result.identity for _, result in pairs),
+        parameters=tuple(model.parameters for model in models),
+        validation=tuple(model.validation.value for model in models),
+        test=tuple(model.tested.value for model in models),
+        test_exact=tuple(model.test_exact for model in models if model.test_exact is not None),
+        epochs=() if row.classical else tuple(result.selected_epoch for _, result in pairs),
+    )
+
+
+def paper_result(row: Row) -> PaperResult | None:
+    """What the paper prints of a row of one of its own presets, or of the preset named like the row's rival."""
+    preset = row.classical.replace("_", "-") if row.classical else row.preset
+    accuracy, parameters = published().accuracy(preset), published().parameters(preset)
+    if row.settings or accuracy is None or published().accuracy(row.preset) is None:
+        return None
+    count = None if parameters is None else int(parameters.value)
+    return PaperResult(accuracy.value, count, accuracy.where.removeprefix("Table "))
+
+
+def _model(run: StudyRun, record: RunRecord, row: Row) -> ModelResult:
+    """The model of a run that a row is about: a record has the head, then the rivals as they were configured."""
+    if row.classical is None:
+        return record.head
+    names: tuple[str, ...] = run.config.rivals.names
+    return record.models[1 + names.index(row.classical)]

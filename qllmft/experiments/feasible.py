@@ -1,0 +1,53 @@
+"""Everything that can be known to fail, before the first of many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qllmft.config import BodyConfig, DataConfig, RunConfig
+from qllmft.data import Corpus, Table, read_corpus, split_corpus
+from qllmft.embed import embed, locate_body
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft_backends import create
+
+
+def check_feasible(
+    configs: Mapping[str, RunConfig], backend_options: Callable[[RunConfig], Mapping[str, Any]] = lambda _: {}
+) -> None:
+    """Make sure that texts, splits, bodies and backends are there, and that every head fits on its body.
+
+    Args:
+        configs: the runs, by what an error calls them.
+        backend_options: of the backend of each run, beside its configuration's own; raises where it may not be used.
+
+    Raises:
+        UserError: where that is not so.
+    """
+    for config in configs.values():
+        backend_options(config)
+    corpora: dict[DataConfig, Corpus] = {}
+    training: dict[tuple[DataConfig, int], Table] = {}  # texts to train on, by data and seed
+    for config in configs.values():
+        locate_body(config.body)
+        if config.data not in corpora:
+            corpora[config.data] = read_corpus(config.data)
+        if (config.data, config.seed) not in training:
+            training[config.data, config.seed] = split_corpus(corpora[config.data], config.data, config.seed).train
+    dimensions: dict[BodyConfig, int] = {}
+    checked: set[str] = set()
+    for where, config in configs.items():
+        structure = config.model_dump_json(exclude={"seed", "train", "rivals"})
+        if structure in checked:
+            continue
+        checked.add(structure)
+        options = {**config.backend.options, **config.noise.backend_options, **backend_options(config)}
+        backend = create(config.backend.name, options)
+        if config.body not in dimensions:
+            text = training[config.data, config.seed].texts[:1]
+            dimensions[config.body] = embed(text, config.body).vectors.shape[1]
+        try:
+            build_classifier(config.model, dimensions[config.body], corpora[config.data].n_classes, backend=backend)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None

@@ -1,0 +1,55 @@
+"""A study in a process of its own, for a test to stop or kill: python study_process.py TEXTS BODY OUT LOG [RUN WHERE].
+
+LOG gets a line for each epoch that is trained: run, epoch. In the run of that label the process prints "now" and stands
+still until there is a file LOG.go: within the epoch WHERE, after its line in the metrics and before its checkpoint, or
+when the rival WHERE is to be fitted.
+"""
+
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from tiny_studies import COMMAND, STUDY, settings
+
+from qllmft.experiments.compare import run_study
+from qllmft.experiments.queue import QueueReporter
+from qllmft.report import finish_study
+from qllmft.training import loop
+
+
+class StandStill(QueueReporter):
+    def __init__(self, log, at=None, where=None):
+        self.log, self.at, self.where, self.here = log, at, where, ""
+
+    def run_begins(self, label):
+        self.here = label
+
+    def stand(self):
+        print("now", flush=True)  # noqa: T201 - a signal to the test
+        while not Path(f"{self.log}.go").exists():
+            time.sleep(0.05)
+
+    @contextmanager
+    def training(self, epochs, done):
+        def report(metrics):
+            with self.log.open("a") as file:
+                file.write(f"{self.here}; {metrics.epoch}\n")
+            if (self.here, str(metrics.epoch)) == (self.at, self.where):
+                self.stand()
+
+        yield report
+
+    def fitting(self, name):
+        if (self.here, name) == (self.at, self.where):
+            self.stand()
+        return super().fitting(name)
+
+
+if __name__ == "__main__":
+    texts, body, out, log, *where = sys.argv[1:]
+    torch.set_num_threads(1)
+    loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
+    record = run_study(STUDY, Path(out), settings(Path(texts), Path(body)), COMMAND, StandStill(Path(log), *where))
+    finish_study(Path(out), record)
