@@ -29,6 +29,7 @@ from qllmft.cli.report import report
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
+from qllmft.cli.verify import verify
 from qllmft.errors import UserError
 
 INTERRUPTED = 130
@@ -44,6 +45,7 @@ app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(report)
+app.command()(verify)
 app.command()(info)
 app.command()(presets)
 app.command()(bench)

@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from qllmft.config import RunConfig
 
 
-def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, Any] | None:
-    """The backend's options as given; None where there are none."""
+def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The backend's options that the configuration holds, None where there are none; and those that it may not hold."""
+    from qllmft.config import PERSONAL_OPTIONS
+
     given = parse_settings(pairs or [], "--backend-option")
     if device is not None:
         given["device"] = device
-    return given or None
+    personal = {name: given.pop(name) for name in PERSONAL_OPTIONS if name in given}
+    return given or None, personal
 
 
-def _tell_of_jobs(config: RunConfig, console: PlainConsole) -> None:
+def _tell_of_jobs(config: RunConfig, personal: dict[str, Any], console: PlainConsole) -> None:
     """Say which jobs of an interrupted training go on at the server, and how to collect them."""
     from qllmft_backends import BACKENDS, create
 
@@ -33,7 +36,7 @@ def _tell_of_jobs(config: RunConfig, console: PlainConsole) -> None:
         return
     from qllmft_backends.ionq import JobsInterrupt, jobs_under_way
 
-    backend: Any = create(config.backend.name, config.backend.options)
+    backend: Any = create(config.backend.name, config.backend.options | personal)
     jobs = jobs_under_way(backend.options.ledger)
     if jobs:
         for line in str(JobsInterrupt(jobs, backend.options.ledger)).splitlines():
@@ -105,6 +108,7 @@ def train(
     The language model is frozen, unless body.trainable or body.contrastive says otherwise. The epoch is chosen on
     validation accuracy alone; the test set is read once.
     """
+    options, personal = _backend_options(device, backend_option)
     given: dict[str, Any] = {
         "data.source": data,
         "data.text_column": text_column,
@@ -113,7 +117,7 @@ def train(
         "data.n_per_label": per_label,
         "body.model": body,
         "backend.name": backend,
-        "backend.options": _backend_options(device, backend_option),
+        "backend.options": options,
         "noise.gates": noise,
         "noise.shots": shots,
         "train.epochs": epochs,
@@ -129,7 +133,7 @@ def train(
     from qllmft.run import run_experiment
 
     console = PlainConsole(stderr=json)
-    outcome = run_experiment(run_config, out, ConsoleReporter(console, yes=yes))
+    outcome = run_experiment(run_config, out, ConsoleReporter(console, yes=yes), backend_options=personal)
     folder = outcome.folder
     if outcome.record is None:
         say(
@@ -137,7 +141,7 @@ def train(
             f"{folder.model_folder}; the same command goes on from the last checkpoint.",
             console,
         )
-        _tell_of_jobs(run_config, console)
+        _tell_of_jobs(run_config, personal, console)
         raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
     from qllmft.report import write_report
 

@@ -176,6 +176,7 @@ def _read(
 
 def _embed(predictor: Predictor, question: _Question, reporter: Reporter | None) -> NDArray[np.float32]:
     """Embeddings (N, D) of the texts by the model's body."""
+    predictor.check_located_body()
     identity, (examples,) = embed_tables({"": question.table}, predictor.model.body, reporter or Reporter())
     predictor.check_body(identity)
     return examples.x.numpy()

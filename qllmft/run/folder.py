@@ -159,7 +159,7 @@ class RunFolder:
             return None
         try:
             return TestPredictions.from_dict(parse_json(self.predictions_file.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise UserError(
                 f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."
             ) from error

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import softmax
 
-from qllmft.embed import Body, body_identity, check_finite
+from qllmft.embed import Body, body_identity, check_finite, locate_body
 from qllmft.errors import UserError
 from qllmft.run.bootstrap import Bootstrap, bootstrap
 from qllmft.run.measurement import Measurement, head_request, measure
@@ -138,12 +138,25 @@ class Predictor:
             if any("\ud800" <= character <= "\udfff" for character in text):
                 raise UserError(f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8.")
         if self._body is None:
+            self.check_located_body()
             body = Body(self.model.body)
             self.check_body(body_identity(self.model.body, body.location))
             self._body = body
         vectors = self._body.encode(texts)
         check_finite(vectors, self.model.body)
         return vectors
+
+    def check_located_body(self) -> None:
+        """Make sure, without loading it, that the body is the one that the model was trained on.
+
+        A model of the hub that is not on this machine yet has no identity before it is loaded.
+
+        Raises:
+            UserError: where it is not.
+        """
+        location = locate_body(self.model.body)
+        if location.identity:
+            self.check_body(body_identity(self.model.body, location))
 
     def check_body(self, identity: str) -> None:
         """Make sure that a body is the one that the model was trained on.

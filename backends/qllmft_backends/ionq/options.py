@@ -84,7 +84,7 @@ def check_url(url: str) -> str:
     """
     url = url.rstrip("/")
     parts = urlsplit(url)
-    if parts.username or parts.password:
+    if "@" in url:  # a slash in a password hides it from the parser
         raise ValueError("url holds a user or a password; expected none: the API key comes from the environment")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError(

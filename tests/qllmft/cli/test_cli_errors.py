@@ -148,7 +148,7 @@ def test_a_configuration_neither_agrees_to_a_price_nor_names_an_address(cli, tmp
     _, message = cli("train", "--config", file, "--out", tmp_path / "run", code=2)
     name = option.split()[0]
     assert message.startswith(
-        f"error: {file}: backend.options holds {name}. An address, a key, an agreement to a price"
+        f"error: {file}: backend.options: it holds {name}. An address, a key, an agreement to a price"
     )
     assert "give them on the command line with --backend-option" in message
     assert not (tmp_path / "run").exists()

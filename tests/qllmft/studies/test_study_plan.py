@@ -145,7 +145,7 @@ def test_a_study_of_ones_own(tmp_path):
         ('preset = "nn-head-48"', 'preset = "nn-head-49"', r"row 'MLP': there is no preset 'nn-head-49'"),
         ("train.lr = 0.01", "train.rate = 0.01", r"row 'Ours': preset 'recommended': train.rate.*no such setting"),
         ("train.lr = 0.01", "train.epochs = 9", r"rows\[1\].*train.epochs is the same in all rows"),
-        ("train.lr = 0.01", 'backend.options.yes = "a"', r"backend.options holds yes"),
+        ("train.lr = 0.01", 'backend.options.yes = "a"', r"backend.options: it holds yes"),
         ('label = "MLP"', 'label = "Ours"', r"rows need labels of their own, and several are 'Ours'"),
         ('side = "subject"', 'side = "rival"', r"give a subject"),
         ('side = "subject"', 'side = "subject"\ngroup = "a"', r"give a rival in the group 'a'"),
