@@ -14,7 +14,10 @@ from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Sett
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from qllmft.config import RunConfig
+    from qllmft.run import RunFolder
 
 
 def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -143,12 +146,28 @@ def train(
         )
         _tell_of_jobs(run_config, personal, console)
         raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
-    from qllmft.report import write_report
-
-    page = write_report(folder.path)
     if json:
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
-        return
-    console.print(result_table(outcome.record))
-    say(f"The report is {page}.", console)
-    say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)
+    else:
+        console.print(result_table(outcome.record))
+    page = _written_report(folder, console)
+    if not json:
+        say(f"The report is {page}.", console)
+        say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)
+
+
+def _written_report(folder: RunFolder, console: Console) -> Path:
+    """Make the run's page anew; one that is there already, on a disk that cannot be written, stays as it is.
+
+    Raises:
+        OSError: where there is none, and none can be written.
+    """
+    from qllmft.report import write_report
+
+    try:
+        return write_report(folder.path)
+    except OSError as error:
+        if not folder.report_file.exists():
+            raise
+        say(f"The report stays as it was, for it cannot be written: {error.strerror}.", console)
+        return folder.report_file

@@ -163,7 +163,9 @@ def test_metrics_that_are_not_utf8_are_read_up_to_there(run, cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ['{"a": 1}', "[]", "null", "[" * 100_000, "9" * 5_000, "\udcff"], ids=lambda c: c[:8]
+    "content",
+    ['{"a": 1}', "[]", "null", "[" * 100_000, "9" * 5_000, "\udcff", '{"label_names": ["a"], "labels": [1e999]}'],
+    ids=lambda c: c[:8],
 )
 @pytest.mark.parametrize("name", ["result.json", "predictions.json", "model/model.json"])
 def test_records_of_another_form_are_named(run, cli, tmp_path, name, content):
