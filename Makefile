@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-slow lint bench clean
+.PHONY: run test test-slow reliability lint bench clean
 
 run: $(VENV)/.demo  ## train the recommended head on the embedded corpus, beside its classical rivals
 	$(BIN)/qllmft train
@@ -14,6 +14,9 @@ test: $(VENV)/.dev  ## every test but the slow ones
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+reliability: $(VENV)/.dev  ## kill, starve and confuse the commands; writes docs/reliability.md
+	$(BIN)/python -m pytest -m slow tests/reliability --page
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -80,6 +80,16 @@ def write_bytes(path: Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that `write_bytes` is at, or that a killed process left behind.
+
+    >>> [is_temporary(name) for name in (".config.toml.4711", "config.toml", ".lock")]
+    [True, False, False]
+    """
+    stem, _, process = name.rpartition(".")
+    return stem.startswith(".") and len(stem) > 1 and process.isdecimal()
+
+
 def _sync_folder(folder: Path) -> None:
     """Let the new name outlast a power cut, where the system can: Windows and some file systems cannot."""
     if os.name == "nt":

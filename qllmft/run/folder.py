@@ -13,7 +13,8 @@ import tomli_w
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
-from qllmft.files import parse_json, parse_toml, write_json, write_text
+from qllmft.files import is_temporary, parse_json, parse_toml, write_json, write_text
+from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.model_store import OWN_BODY
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import RunRecord
@@ -65,13 +66,14 @@ class RunFolder:
     def check_holds(self, config: RunConfig) -> None:
         """Make sure that the folder, which exists, is empty or this configuration's.
 
-        Hidden files do not count: the lock, and what a process that was killed had begun to write.
+        Files of a process that has just begun here, or was killed when it had, do not count.
 
         Raises:
             UserError: where it holds another run, or other files.
         """
         # listed before the configuration is looked for: another process may be writing it, and it is written first
-        files = [file.name for file in self.path.iterdir()] if self.path.is_dir() else [self.path.name]
+        files = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
+        others = {name for name in files if not is_temporary(name)} - {LOCK, HOLDER}
         if self.config_file.exists():
             held = self.read_config()
             if held.identity != config.identity:
@@ -79,7 +81,7 @@ class RunFolder:
                     f"the folder {self.path} holds a run of another configuration; they differ in "
                     f"{', '.join(differing(held, config))}. Choose another folder with --out, or delete that one."
                 )
-        elif any(not name.startswith(".") for name in files) or not self.path.is_dir():
+        elif not self.path.is_dir() or others:
             raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
 
     def check_can_be_made(self) -> None:

@@ -93,6 +93,15 @@ def test_what_cannot_change_a_result_makes_no_other_run(folder, corpus):
     assert folder.read_config().body.batch_size == 7
 
 
+@pytest.mark.parametrize("name", [".config.toml.4711", "..lock-holder.4711", ".lock", ".lock-holder"])
+def test_a_folder_in_which_a_process_was_killed_as_it_began_may_become_a_run(folder, settings, name):
+    folder.path.mkdir()
+    (folder.path / name).write_text("half a fi")
+    folder.check_holds(settings)
+    folder.open_for(settings)
+    assert folder.read_config() == settings
+
+
 @pytest.mark.parametrize("kind", ["folder", "file"])
 def test_a_place_that_holds_something_else_is_refused_and_left_alone(kind, folder, settings):
     if kind == "folder":

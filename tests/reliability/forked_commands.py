@@ -1,0 +1,125 @@
+"""`qllmft` in processes that can be killed, forked from one that has imported everything: a start takes no seconds."""
+
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.queue_progress", "qllmft.cli.run_progress",
+        "qllmft.experiments.compare", "qllmft.report", "qllmft.run.measurement", "qllmft_backends.ionq.backend",
+        "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
+    ]
+)  # fmt: skip
+LOST = re.compile(r"^Exception ignored in: .*\nTraceback.*\n(?:[ \n].*\n|\n)*KeyboardInterrupt: ?$", re.MULTILINE)
+Preparation = tuple[Callable[..., None], *tuple[Any, ...]]  # called in the process before the command, with the rest
+
+
+@dataclass
+class Command:
+    """A command in a process of its own.
+
+    Attributes:
+        output, messages: what it has printed, as files.
+    """
+
+    process: Any
+    output: Path
+    messages: Path
+
+    def strike(self, number: int) -> None:
+        """Send a signal to the process, if it is still there."""
+        if self.process.exitcode is None:
+            os.kill(self.process.pid, number)
+
+    def wait(self) -> int:
+        """The exit code; -N where signal N killed it. What was printed holds no traceback.
+
+        But for one that Python itself prints: a Ctrl-C that falls into a destructor is told and lost.
+        """
+        self.process.join(PATIENCE_S)
+        assert self.process.exitcode is not None, "it does not end"
+        assert "Traceback" not in LOST.sub("", self.said), self.said
+        return int(self.process.exitcode)
+
+    @property
+    def lost_interrupts(self) -> int:
+        """How many Ctrl-C fell into destructors."""
+        return len(LOST.findall(self.said))
+
+    @property
+    def said(self) -> str:
+        """Output and messages."""
+        return self.output.read_text(encoding="utf-8") + self.messages.read_text(encoding="utf-8")
+
+
+def start(
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    prepare: Preparation | None = None,
+) -> Command:
+    """Start `qllmft` in ``folder``, which is made where it is missing; back when the process is there.
+
+    Args:
+        arguments: of the command line.
+        folder: the process's working directory.
+        environment: beside that of this process.
+        prepare: a function and its arguments, called before the command.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    said = folder.with_name(f"{folder.name}-said")
+    said.mkdir(exist_ok=True)
+    number = len(list(said.iterdir())) // 2
+    output, messages = said / f"{number}.out", said / f"{number}.err"
+    values = os.environ | {"COLUMNS": "80", "QLLMFT_THREADS": "1"} | dict(environment or {})
+    process = _CONTEXT.Process(target=_run, args=(list(arguments), folder, values, output, messages, prepare))
+    process.start()
+    give_up = time.monotonic() + PATIENCE_S
+    while not messages.exists():
+        assert time.monotonic() < give_up, "it does not start"
+        time.sleep(0.001)
+    return Command(process, output, messages)
+
+
+def run(*arguments: Any, **options: Any) -> Command:
+    """`start`, and wait for the end."""
+    command = start(*arguments, **options)
+    command.wait()
+    return command
+
+
+def _run(
+    arguments: list[str],
+    folder: Path,
+    environment: dict[str, str],
+    output: Path,
+    messages: Path,
+    prepare: Preparation | None,
+) -> None:
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(folder)
+        for number, path in ((1, output), (2, messages)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        from qllmft.cli.main import main
+
+        if prepare is not None:
+            prepare[0](*prepare[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)
+    try:
+        main(arguments)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it has ended: what follows is this module's

@@ -1,0 +1,90 @@
+"""`qllmft predict` through IonQ's API as a sandbox on this machine: the call, its till, its ledger."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import forked_commands
+import numpy as np
+from drawn_faults import LONGEST_ANSWER, TIMEOUT_S
+from forked_commands import Command, Preparation
+from small_commands import Undisturbed, cache
+
+from qllmft_backends.ionq import ledger_jobs
+from qllmft_backends.ionq.sandbox import Sandbox, Store, simulator
+
+TOKEN = "key-7c1e9b52d0fa4683"
+TEXTS = ["a good and lovely film", "an awful dull plot", "the cast is great", "score", "not very bad", "dull", "a film"]
+OPTIONS = {
+    "poll_interval_s": 0.02, "settle_s": 1.5, "retry_s": 2.0, "deadline_s": 6.0, "circuits_per_job": 3,
+    "request_timeout_s": TIMEOUT_S, "max_answer_bytes": LONGEST_ANSWER, "retry_failed": "true",
+}  # fmt: skip
+
+
+class SameShots(Store):
+    """Gives a circuit the same shots whenever it is sent, so that two calls can be compared to the bit."""
+
+    def _simulate(self, job: Any) -> dict[str, float]:
+        circuit, qubits, shots = job.circuits[0], int(job.payload["input"]["qubits"]), int(job.payload["shots"])
+        digest = hashlib.sha256(json.dumps(circuit, sort_keys=True).encode()).digest()
+        rng = np.random.default_rng(list(digest))
+        counts = simulator.counts(circuit, qubits, shots, "ideal", rng)
+        return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}
+
+
+@dataclass(frozen=True)
+class PaidCall:
+    """One call, to be made again and again until it is done.
+
+    Attributes:
+        box: the sandbox.
+        folder: the working directory, with the ledger in it.
+    """
+
+    box: Sandbox
+    folder: Path
+    undisturbed: Undisturbed
+
+    @property
+    def ledger(self) -> Path:
+        """Its folder."""
+        return self.folder / "ledger"
+
+    def start(self, prepare: Preparation | None = None, **options: Any) -> Command:
+        """The command in a process of its own, which is there when this is back."""
+        pairs = [
+            part for name, value in (OPTIONS | options).items() for part in ("--backend-option", f"{name}={value}")
+        ]
+        environment = cache(self.undisturbed.folder)
+        environment |= {"QISKIT_IONQ_API_URL": self.box.url, "QISKIT_IONQ_API_TOKEN": TOKEN}
+        arguments = ["predict", str(self.undisturbed.run), *TEXTS, "--backend", "ionq_forte", "--yes"]
+        arguments += ["--ledger", str(self.ledger), *pairs]
+        return forked_commands.start(arguments, self.folder, environment, prepare)
+
+    def release(self) -> None:
+        """No faults any more; every job that was held ends."""
+        store = self.box.store
+        self.box.faults.clear()
+        for job in [job for job in store.jobs.values() if job.fate == "never_ends" and not job.parent]:
+            job.fate = ""
+            store._worker.submit(store._work, job).result()
+
+    def assert_paid_once_and_all_there(self) -> None:
+        """Make sure that each circuit was paid once, and that the ledger knows every job that was paid."""
+        till = self.box.store.till()
+        assert till["circuits_paid"] == len(TEXTS), f"{till['circuits_paid']} circuits paid: {till}"
+        assert set(till["times"].values()) == {1}, till
+        known = {chunk.job_id for chunk in ledger_jobs(self.ledger)}
+        paid = {name for name, status in till["statuses"].items() if status == "completed"}
+        assert paid <= known, f"jobs that the ledger does not know: {paid - known}"
+
+
+@contextmanager
+def paid_call(folder: Path, undisturbed: Undisturbed, clock_offset_s: float = 0.0) -> Iterator[PaidCall]:
+    """A sandbox of its own for one call."""
+    with Sandbox(token=TOKEN, store=SameShots(qpu_noise="ideal", clock_offset_s=clock_offset_s)) as box:
+        yield PaidCall(box, folder, undisturbed)

@@ -1,0 +1,129 @@
+"""The table of attacks: what was tried, what survived, and the page that shows it."""
+
+import json
+import os
+import platform
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qllmft.run import versions
+
+HEAD = """# Reliability
+
+Every row is an attack on running commands, made by random numbers from a seed, with what was tried and what survived.
+A try survives where, after it, **the same command** ends as an undisturbed one: same bits, nothing lost, nothing paid
+twice; where every exit code on the way is a promised one (0; 2 for an error in our words; 130 after Ctrl-C, 143 after
+SIGTERM, or the signal itself); and where nothing that was printed holds a traceback.
+
+`make reliability` runs every row and writes this page; the counts are those of [reliability.json](reliability.json),
+which has the seeds, the versions and the seconds of each row. A file of `tests/reliability` alone runs its rows alone:
+`pytest -m slow tests/reliability/test_broken_disks.py --page`.
+
+| attack | tries | survived | met on the way | seconds |
+|---|---:|---:|---|---:|
+"""
+
+
+@dataclass
+class Row:
+    """One attack.
+
+    Attributes:
+        name: of the row in the file.
+        attack: in words.
+        seed: with the number of a try, the seed of its random numbers.
+        tries, survived: their numbers.
+        met: what happened on the way, by name.
+        failures: number of a try and why it did not survive.
+        seconds: wall time of all tries.
+    """
+
+    name: str
+    attack: str
+    seed: int
+    tries: int = 0
+    survived: int = 0
+    met: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @contextmanager
+    def attempt(self) -> Iterator[random.Random]:
+        """Around one try; gives its random numbers. An assertion that fails inside counts it as not survived."""
+        begun = time.monotonic()
+        number = self.tries
+        self.tries += 1
+        try:
+            yield random.Random(f"{self.seed} {self.name} {number}")
+            self.survived += 1
+        except AssertionError as error:
+            self.failures.append(f"try {number}: {str(error).strip()[:2000]}")
+        finally:
+            self.seconds = round(self.seconds + time.monotonic() - begun, 1)
+
+    def assert_survived(self) -> None:
+        """Make sure that every try survived."""
+        assert self.tries > 0
+        assert not self.failures, "\n".join(self.failures)
+
+    def as_json(self) -> dict[str, Any]:
+        """The row of the file."""
+        return vars(self) | {"met": dict(sorted(self.met.items()))}
+
+    def as_markdown(self) -> str:
+        """The row of the page."""
+        met = ", ".join(f"{name} {count:,}" for name, count in sorted(self.met.items()))
+        return f"| {self.attack} | {self.tries:,} | {self.survived:,} | {met} | {self.seconds:,.0f} |"
+
+
+@dataclass
+class Table:
+    """The rows of this session.
+
+    Attributes:
+        share: of the full numbers of tries.
+        seed: of all rows.
+        rows: in their order.
+    """
+
+    share: float
+    seed: int = 20_260_101
+    rows: list[Row] = field(default_factory=list)
+
+    def begin(self, name: str, attack: str) -> Row:
+        """A new row."""
+        self.rows.append(Row(name, attack, self.seed))
+        return self.rows[-1]
+
+    def tries(self, full: int) -> range:
+        """The numbers of the tries where all of them are ``full``."""
+        return range(max(2, round(full * self.share)))
+
+    def write(self, folder: Path) -> None:
+        """Write ``reliability.json`` and ``reliability.md``; rows of other calls stay if the versions are the same."""
+        file = folder / "reliability.json"
+        about = {"versions": versions(), "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"}
+        old = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        same = {name: old.get(name) for name in about} == about
+        rows: dict[str, Any] = {row["name"]: row for row in old.get("rows", [])} if same else {}
+        rows |= {row.name: row.as_json() for row in self.rows}
+        kept = [rows[name] for name in sorted(rows)]
+        file.write_text(json.dumps({**about, "rows": kept}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / "reliability.md").write_text(page(about, [Row(**row) for row in kept]), encoding="utf-8")
+
+
+def page(about: dict[str, Any], rows: list[Row]) -> str:
+    """The page in Markdown."""
+    named = ", ".join(f"{name} {version}" for name, version in sorted(about["versions"].items()))
+    total = sum(row.seconds for row in rows)
+    failures = [f"- `{row.name}`, {failure}" for row in rows for failure in row.failures]
+    lost = "\n## What did not survive\n\n" + "\n".join(failures) + "\n" if failures else ""
+    lines = "\n".join(row.as_markdown() for row in rows)
+    end = f"\n\nAll rows: {total / 60:.0f} min on {about['machine']}; {named}.\n"
+    return HEAD + lines + end + lost

@@ -1,0 +1,40 @@
+"""What two runs must have in common to the bit, and what a killed process leaves behind."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+OF_ONE_CALL = {"report.html"}  # shows wall times
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """Name to content of a run's files: JSON without wall times, bytes of all others."""
+    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.name not in OF_ONE_CALL and f.name[0] != "."]
+    return {str(file.relative_to(folder)): _content(file) for file in files}
+
+
+def assert_same(found: Path, expected: dict[str, Any]) -> None:
+    """Make sure that the run in ``found`` has the files of ``expected``, an `outcome`, and nothing else."""
+    have = outcome(found)
+    assert have.keys() == expected.keys(), f"files: {sorted(have.keys() ^ expected.keys())}"
+    differing = [name for name in have if have[name] != expected[name]]
+    assert not differing, f"they differ: {differing}"
+
+
+def hidden(folder: Path) -> list[str]:
+    """Names of hidden files: temporaries, locks."""
+    return sorted(file.name for file in folder.rglob(".*") if file.is_file())
+
+
+def _content(file: Path) -> Any:
+    if file.suffix == ".json":
+        return _without_seconds(json.loads(file.read_text(encoding="utf-8")))
+    if file.suffix == ".jsonl":
+        return [_without_seconds(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    return file.read_bytes()
+
+
+def _without_seconds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_seconds(entry) for key, entry in value.items() if key != "seconds"}
+    return [_without_seconds(entry) for entry in value] if isinstance(value, list) else value

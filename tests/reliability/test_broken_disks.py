@@ -1,0 +1,99 @@
+"""A full disk and one that cannot be written: exit code 2 in our words, nothing half written, and it goes on later."""
+
+import resource
+import signal
+
+import forked_commands
+import pytest
+from broken_disk import fill, protect
+from same_bits import assert_same, hidden, outcome
+from small_commands import OFTEN, cache, save_often
+
+pytestmark = pytest.mark.slow
+
+
+def filling(folder, counter, nth):
+    save_often()
+    fill(folder, counter, nth)
+
+
+def limit(size):
+    """No file may become longer than ``size`` bytes; unlike `fill` this reaches what SQLite writes."""
+    save_often()
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def assert_in_our_words(command, code):
+    assert code == 2, f"exit code {code}: {command.said}"
+    assert "error: " in command.messages.read_text(), command.said
+
+
+def test_train_on_a_full_disk(table, undisturbed, tmp_path):
+    row = table.begin("train, full disk", "`qllmft train`, the disk full from a random write on")
+    counter = tmp_path / "writes"
+    whole = (filling, tmp_path / "whole", counter, 0)
+    assert forked_commands.run(undisturbed.arguments, tmp_path / "whole", cache(tmp_path / "whole"), whole)
+    writes = counter.stat().st_size
+    for number in table.tries(25):
+        with row.attempt() as rng:
+            folder, nth = tmp_path / str(number), rng.randint(1, writes)
+            broken = (filling, folder, tmp_path / f"writes {number}", nth)
+            command = forked_commands.start(undisturbed.arguments, folder, cache(folder), broken)
+            code = command.wait()
+            if (tmp_path / f"writes {number}").stat().st_size < nth:
+                row.met["finished with fewer writes"] += 1
+                assert code == 0, command.said
+            else:
+                assert_in_our_words(command, code)
+                assert "No space left on device" in " ".join(command.said.split()), command.said
+                row.met["exit code 2"] += 1
+            assert_goes_on(command, undisturbed, folder)
+    row.assert_survived()
+
+
+def test_train_where_files_may_not_grow(table, undisturbed, tmp_path):
+    row = table.begin("train, file size limit", "`qllmft train`, files limited to a random size (RLIMIT_FSIZE)")
+    for number in table.tries(15):
+        with row.attempt() as rng:
+            folder = tmp_path / str(number)
+            broken = (limit, rng.randint(4_000, 60_000))
+            command = forked_commands.start(undisturbed.arguments, folder, cache(folder), broken)
+            code = command.wait()
+            row.met[f"exit code {code}"] += 1
+            if code:
+                assert_in_our_words(command, code)
+            assert_goes_on(command, undisturbed, folder)
+    row.assert_survived()
+
+
+def assert_goes_on(command, undisturbed, folder):
+    """No temporary is left, and the same command on a sound disk ends as if nothing had been."""
+    assert hidden(folder) == [], f"{hidden(folder)} left after: {command.said}"
+    again = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
+    assert again.wait() == 0, again.said
+    assert_same(folder / "run", undisturbed.files)
+
+
+def test_a_finished_run_that_cannot_be_written(table, undisturbed, tmp_path):
+    row = table.begin("finished run, read-only", "commands on a finished run whose folder cannot be written")
+    before = outcome(undisturbed.run)
+    text = "a good and lovely film"
+    table_of_results, files = "logistic regression", [undisturbed.run]
+    for arguments, code, expected in [
+        (undisturbed.arguments, 0, table_of_results),
+        ([*undisturbed.arguments, "--json"], 0, '"identity"'),
+        (["predict", "run", text], 0, f"\t{text}"),
+        (["evaluate", "run"], 0, "%"),
+        (["export", "run", "--text", text], 0, "OPENQASM"),
+        (["report", "run"], 2, "Read-only file system"),
+    ]:
+        with row.attempt():
+            arguments = [a if a != "run" else str(files[0]) for a in arguments]
+            place = tmp_path / arguments[0] / str(row.tries)
+            command = forked_commands.start(arguments, place, cache(undisturbed.folder), (protect, undisturbed.folder))
+            assert command.wait() == code, f"{arguments[0]}: {command.said}"
+            assert expected in " ".join(command.said.split(" ")), f"{arguments[0]}: {command.said}"
+            assert outcome(undisturbed.run) == before
+            row.met[f"{arguments[0]}: exit code {code}"] += 1
+    row.assert_survived()

@@ -1,0 +1,46 @@
+"""The properties of any input, with hundreds of examples each in the place of the fast tests' few."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from any_input import EXAMPLES
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+FILES = {"tests/qllmft/cli/test_cli_any_input.py": 300, "tests/qllmft/cli/test_cli_any_files.py": 150}
+NAMES = {
+    "test_any_setting": "`--set` with any pairs",
+    "test_any_configuration": "any configuration in TOML",
+    "test_any_stream": "any bytes on standard input of `predict`",
+    "test_any_table": "tables in TSV, CSV, JSONL and parquet, damaged or any bytes, for `train` and `predict`",
+    "test_any_study": "a study's TOML, damaged",
+    "test_any_search": "a search's TOML, damaged",
+    "test_any_file_of_a_finished_run": "a file of a finished run, damaged, for `train`, `predict`, `report`, `export`",
+    "test_any_file_of_an_unfinished_run": "a file of an unfinished run, damaged, for `train`",
+    "test_any_ledger": "a file of the ledger, damaged, for `predict` and `jobs`",
+    "test_any_answer_of_the_service": "any status and answer of the service on one route, for paid `predict`",
+}
+COUNTS = re.compile(r"(\d+) passing, (\d+) failing")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_input(name, table):
+    row = table.begin(f"input, {name.removeprefix('test_').replace('_', ' ')}", NAMES[name])
+    file = next(file for file in FILES if name in (ROOT / file).read_text(encoding="utf-8"))
+    number = table.tries(FILES[file])
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", f"{file}::{name}"]
+    with row.attempt():
+        done = subprocess.run(
+            [*command, f"--hypothesis-seed={row.seed}", "--hypothesis-show-statistics"],
+            env=os.environ | {EXAMPLES: str(len(number))}, cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        passing, failing = (sum(map(int, counts)) for counts in zip(*COUNTS.findall(done.stdout), strict=True))
+        assert done.returncode == 0 or failing, done.stdout + done.stderr
+    row.tries, row.survived = passing + failing, passing
+    if done.returncode:
+        row.failures.append(done.stdout[-3000:])
+    row.assert_survived()

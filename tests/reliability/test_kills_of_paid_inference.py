@@ -1,0 +1,103 @@
+"""Paid inference, killed anywhere, beside faults of the service: every circuit is paid once and every answer comes."""
+
+import signal
+import time
+
+import pytest
+from broken_disk import fill
+from drawn_faults import KINDS
+from paid_calls import TEXTS, TOKEN, paid_call
+from same_bits import hidden
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+pytestmark = pytest.mark.slow
+SIGNALS = [signal.SIGKILL] * 3 + [signal.SIGTERM, signal.SIGINT]
+PROMISED = {
+    signal.SIGKILL: {-signal.SIGKILL},
+    signal.SIGTERM: {-signal.SIGTERM, 128 + signal.SIGTERM},
+    signal.SIGINT: {128 + signal.SIGINT},
+}
+CLOCKS_S = [0.0, 0.0, -3600.0, 3600.0, 86_400.0]
+
+
+@pytest.fixture(scope="module")
+def answers(undisturbed, tmp_path_factory):
+    """What the call prints with nothing in the way, and the seconds that it takes."""
+    for name in ("warm", "undisturbed"):
+        with paid_call(tmp_path_factory.mktemp("paid") / name, undisturbed) as call:
+            begun = time.monotonic()
+            command = call.start()
+            assert command.wait() == 0, command.said
+            seconds = time.monotonic() - begun
+            call.assert_paid_once_and_all_there()
+    assert len(command.output.read_text().splitlines()) == len(TEXTS)
+    return command.output.read_text(), seconds
+
+
+def assert_ends_well(call, answers):
+    """The same command, with nothing in the way any more, prints all answers."""
+    call.release()
+    for _ in range(3):
+        command = call.start(deadline_s=60.0, request_timeout_s=30.0, retry_s=20.0)
+        code = command.wait()
+        if code == 0:
+            break
+        assert code == 2, command.said
+    assert code == 0, f"it does not end: {command.said}"
+    assert command.output.read_text() == answers[0], f"other answers: {command.said}"
+    call.assert_paid_once_and_all_there()
+
+
+def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
+    row = table.begin(
+        "predict paid, killed, faults",
+        "`qllmft predict --backend ionq_forte`, stopped at a random time up to four times, with one to four faults of "
+        "the service and its clock up to a day off",
+    )
+    for number in table.tries(50):
+        with row.attempt() as rng, paid_call(tmp_path / str(number), undisturbed, rng.choice(CLOCKS_S)) as call:
+            for name in rng.sample(sorted(KINDS), rng.randint(1, 4)):
+                call.box.faults.arm(KINDS[name](rng))
+                row.met["faults"] += 1
+            call.box.results_style = rng.choice(["url", "artifacts", "none"])
+            for _ in range(rng.randint(1, 4)):
+                command = call.start()
+                kind = rng.choice(SIGNALS) if rng.random() < 0.7 else None
+                if kind:
+                    time.sleep(rng.uniform(0, 1.2 * answers[1]))
+                    command.strike(kind)
+                code = command.wait()
+                allowed = {0, 2} | (PROMISED[kind] if kind else set())
+                assert code in allowed, f"exit code {code} after {kind}: {command.said}"
+                assert TOKEN not in command.said
+                row.met[kind.name if kind and code not in (0, 2) else f"exit code {code}"] += 1
+                if code == 0:
+                    assert command.output.read_text() == answers[0], f"other answers: {command.said}"
+                    break
+            assert_ends_well(call, answers)
+            row.met["circuits paid"] += call.box.store.till()["circuits_paid"]
+            row.met["circuits paid twice"] += 0
+    row.assert_survived()
+
+
+def test_paid_inference_on_a_full_disk(table, undisturbed, answers, tmp_path):
+    row = table.begin(
+        "predict paid, full disk",
+        "`qllmft predict --backend ionq_forte`, the disk of its ledger full from a random write on",
+    )
+    counter = tmp_path / "writes"
+    with paid_call(tmp_path / "whole", undisturbed) as call:
+        assert call.start((fill, call.ledger, counter, 0)).wait() == 0
+    writes = counter.stat().st_size
+    for number in table.tries(25):
+        with row.attempt() as rng, paid_call(tmp_path / str(number), undisturbed) as call:
+            nth = rng.randint(1, writes)
+            command = call.start((fill, call.ledger, tmp_path / f"writes {number}", nth))
+            assert command.wait() == 2, command.said
+            assert "No space left on device" in " ".join(command.said.split()), command.said
+            left = [file.name for file in call.ledger.glob("*.new")] + hidden(call.ledger)
+            assert not left, f"{left} left after: {command.said}"
+            row.met["exit code 2"] += 1
+            row.met["after circuits were paid"] += bool(call.box.store.till()["jobs"])
+            assert_ends_well(call, answers)
+    row.assert_survived()

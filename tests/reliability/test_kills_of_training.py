@@ -1,0 +1,86 @@
+"""`qllmft train`, killed anywhere, and two of them at once: the same command ends in the same bits."""
+
+import json
+import signal
+import time
+
+import forked_commands
+import pytest
+from same_bits import assert_same, hidden
+from small_commands import EPOCHS, OFTEN, cache
+
+pytestmark = pytest.mark.slow
+SIGNALS = [signal.SIGKILL] * 3 + [signal.SIGTERM, signal.SIGINT]
+PROMISED = {
+    signal.SIGKILL: {-signal.SIGKILL},
+    signal.SIGTERM: {-signal.SIGTERM, 128 + signal.SIGTERM},
+    signal.SIGINT: {128 + signal.SIGINT},
+}
+
+
+def phase(run):
+    """What a run was at when it was stopped."""
+    if not (run / "config.toml").exists():
+        return "while reading and embedding"
+    if (run / "result.json").exists():
+        return "while writing the report"
+    epochs = len((run / "metrics.jsonl").read_text().splitlines()) if (run / "metrics.jsonl").exists() else 0
+    return "while training" if epochs < EPOCHS else "while fitting rivals and testing"
+
+
+def assert_each_epoch_once(run):
+    epochs = [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == list(range(1, EPOCHS + 1)), epochs
+
+
+def test_train_is_killed(table, undisturbed, tmp_path):
+    row = table.begin(
+        "train, killed", "`qllmft train`, stopped at a random time by SIGKILL, SIGTERM or Ctrl-C, one to three times"
+    )
+    for number in table.tries(50):
+        with row.attempt() as rng:
+            folder = tmp_path / str(number)
+            for _ in range(rng.randint(1, 3)):
+                command = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
+                time.sleep(rng.uniform(0, undisturbed.seconds))
+                kind = rng.choice(SIGNALS)
+                command.strike(kind)
+                code = command.wait()
+                assert code in PROMISED[kind] | {0}, f"exit code {code} after {kind.name}: {command.said}"
+                row.met[kind.name if code else "finished before"] += 1
+                row.met[phase(folder / "run")] += bool(code)
+            left = [name for name in hidden(folder / "run") if ".lock" not in name]
+            command = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
+            assert command.wait() == 0, command.said
+            assert_same(folder / "run", undisturbed.files)
+            assert_each_epoch_once(folder / "run")
+            row.met["temporary files of killed processes"] += len(left)
+    row.assert_survived()
+
+
+def test_two_at_once(table, undisturbed, tmp_path):
+    row = table.begin(
+        "train, two at once",
+        "two `qllmft train` on one folder, begun a random time apart; in half of the tries the first is killed",
+    )
+    for number in table.tries(20):
+        with row.attempt() as rng:
+            folder, killed = tmp_path / str(number), rng.random() < 0.5
+            first = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
+            time.sleep(rng.uniform(0, 0.6 * undisturbed.seconds))
+            second = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
+            if killed:
+                time.sleep(rng.uniform(0, 0.4 * undisturbed.seconds))
+                first.strike(signal.SIGKILL)
+            codes = first.wait(), second.wait()
+            assert codes[0] in ({0, -signal.SIGKILL} if killed else {0}), first.said
+            assert codes[1] == 0, second.said
+            said = " ".join((first.said + second.said).split())
+            waited = [p for p in (first.process.pid, second.process.pid) if f"is worked on by process {p} on" in said]
+            finished = "This run is finished already" in said
+            assert waited or finished or codes[0], f"neither names the other: {said}"
+            row.met["waited and named the other"] += bool(waited)
+            row.met["first killed"] += bool(codes[0])
+            assert_same(folder / "run", undisturbed.files)
+            assert_each_epoch_once(folder / "run")
+    row.assert_survived()
