@@ -57,9 +57,14 @@ def jobs(
     """List paid jobs from the ledger of a run, wait for them, or cancel them."""
     from json import dumps
 
+    from pydantic import ValidationError
+
     from qllmft_backends.ionq import IonQConnection, cancel_ledger, ledger_jobs, server_jobs, wait
 
-    connection = IonQConnection(token_file=token_file, url=url)
+    try:
+        connection = IonQConnection(token_file=token_file, url=url)
+    except ValidationError as error:  # the address itself may hold a password
+        raise UserError(f"--url: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
     if server:
         if action is not Action.LIST:
             raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")

@@ -33,7 +33,7 @@ WRONG = [
     ([*TRAIN, "--set", "seed.x=1"], ["seed", "valid integer"]),
     ([*TRAIN, "--set", "model.pad=ones"], ["model.pad (got 'ones')", "'zeros' or 'bias'"]),
     ([*TRAIN, "--set", "model.n_qubits=3"], ["2 encoders cannot share 3 latent values"]),
-    ([*TRAIN, "--set", "model.n_qubits=40"], ["each encoder must yield 20 values, but has only 10 qubits"]),
+    ([*TRAIN, "--set", "model.n_qubits=24"], ["each encoder must yield 12 values, but has only 10 qubits"]),
     ([*TRAIN, "--set", "model.encoder_qubits=2"], ["each encoder must yield 5 values, but has only 2 qubits"]),
     ([*TRAIN, "--config", "TMP/none.toml"], ["none.toml cannot be read", "No such file"]),
     ([*TRAIN, "--config", "DATA"], ["is not TOML", "line 1"]),
