@@ -20,7 +20,17 @@ EMBEDDED = "reviews"  # the corpus that comes with the package
 PAPER_PER_LABEL = 256
 EMBEDDED_PER_LABEL = 200
 # options of backends that say where circuits are sent, whose key pays, what was paid, and who agreed to how much
-PERSONAL_OPTIONS = ("url", "token_file", "ledger", "yes", "max_cost", "circuit_budget", "allow_paid_training")
+PERSONAL_OPTIONS = (
+    "url",
+    "token_file",
+    "ledger",
+    "yes",
+    "max_cost",
+    "session_max_cost",
+    "session_max_minutes",
+    "circuit_budget",
+    "allow_paid_training",
+)
 
 
 class DataConfig(Section):

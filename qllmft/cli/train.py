@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.backend import Options
+from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Settings, TextColumn, build_config
 from qllmft.settings import parse_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qllmft.config import RunConfig
+    from qllmft.run import RunFolder
 
 
 def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -23,6 +29,21 @@ def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[
         given["device"] = device
     personal = {name: given.pop(name) for name in PERSONAL_OPTIONS if name in given}
     return given or None, personal
+
+
+def _tell_of_jobs(config: RunConfig, personal: dict[str, Any], console: PlainConsole) -> None:
+    """Say which jobs of an interrupted training go on at the server, and how to collect them."""
+    from qllmft_backends import BACKENDS, create
+
+    if not BACKENDS[config.backend.name].keeps_ledger:
+        return
+    from qllmft_backends.ionq import JobsInterrupt, jobs_under_way
+
+    backend: Any = create(config.backend.name, config.backend.options | personal)
+    jobs = jobs_under_way(backend.options.ledger)
+    if jobs:
+        for line in str(JobsInterrupt(jobs, backend.options.ledger)).splitlines():
+            say(line, console)
 
 
 def train(
@@ -75,6 +96,7 @@ def train(
         int | None, typer.Option(help="Seed of the split, the weights, the shuffling and the noise.", show_default="0")
     ] = None,
     rivals: Annotated[bool, typer.Option(help="Train classical heads on the same split beside it.")] = True,
+    yes: Yes = False,
     settings: Settings = None,
     out: Annotated[
         Path | None,
@@ -114,7 +136,7 @@ def train(
     from qllmft.run import run_experiment
 
     console = PlainConsole(stderr=json)
-    outcome = run_experiment(run_config, out, ConsoleReporter(console), backend_options=personal)
+    outcome = run_experiment(run_config, out, ConsoleReporter(console, yes=yes), backend_options=personal)
     folder = outcome.folder
     if outcome.record is None:
         say(
@@ -122,13 +144,30 @@ def train(
             f"{folder.model_folder}; the same command goes on from the last checkpoint.",
             console,
         )
+        _tell_of_jobs(run_config, personal, console)
         raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
-    from qllmft.report import write_report
-
-    page = write_report(folder.path)
     if json:
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
-        return
-    console.print(result_table(outcome.record))
-    say(f"The report is {page}.", console)
-    say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)
+    else:
+        console.print(result_table(outcome.record))
+    page = _written_report(folder, console)
+    if not json:
+        say(f"The report is {page}.", console)
+        say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)
+
+
+def _written_report(folder: RunFolder, console: Console) -> Path:
+    """Make the run's page anew; one that is there already, on a disk that cannot be written, stays as it is.
+
+    Raises:
+        OSError: where there is none, and none can be written.
+    """
+    from qllmft.report import write_report
+
+    try:
+        return write_report(folder.path)
+    except OSError as error:
+        if not folder.report_file.exists():
+            raise
+        say(f"The report stays as it was, for it cannot be written: {error.strerror}.", console)
+        return folder.report_file

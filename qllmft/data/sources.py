@@ -17,7 +17,7 @@ import pandas as pd
 from qllmft.config import EMBEDDED, DataConfig
 from qllmft.data.corpus import Corpus, Table
 from qllmft.errors import UserError
-from qllmft.files import expanded
+from qllmft.files import expanded, parse_json
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 _SPLIT_NAMES = {
@@ -137,9 +137,10 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: not JSON ({error.msg}). Expected one object a line.") from None
+            row = parse_json(line)
+        except ValueError as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+            raise UserError(f"{path}, line {number}: not JSON ({reason}). Expected one object a line.") from None
         if not isinstance(row, dict):
             raise UserError(f"{path}, line {number}: {type(row).__name__}, expected an object with one field a column.")
         rows[number] = row

@@ -14,7 +14,6 @@ import tomli_w
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.files import parse_json, parse_toml, write_json, write_text
-from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.model_store import OWN_BODY
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import RunRecord
@@ -66,9 +65,13 @@ class RunFolder:
     def check_holds(self, config: RunConfig) -> None:
         """Make sure that the folder, which exists, is empty or this configuration's.
 
+        Hidden files do not count: the lock, and what a process that was killed had begun to write.
+
         Raises:
             UserError: where it holds another run, or other files.
         """
+        # listed before the configuration is looked for: another process may be writing it, and it is written first
+        files = [file.name for file in self.path.iterdir()] if self.path.is_dir() else [self.path.name]
         if self.config_file.exists():
             held = self.read_config()
             if held.identity != config.identity:
@@ -76,7 +79,7 @@ class RunFolder:
                     f"the folder {self.path} holds a run of another configuration; they differ in "
                     f"{', '.join(differing(held, config))}. Choose another folder with --out, or delete that one."
                 )
-        elif not self.path.is_dir() or {file.name for file in self.path.iterdir()} - {LOCK, HOLDER}:
+        elif any(not name.startswith(".") for name in files) or not self.path.is_dir():
             raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
 
     def check_can_be_made(self) -> None:

@@ -60,7 +60,7 @@ def training_backend(
 
     Raises:
         BackendError: where there is no such backend, or training through it was not allowed.
-        UserError: where a body is to be trained through circuits that are sent away.
+        UserError: where a body is to be trained through circuits that are sent away, or the reporter refuses them.
     """
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options, **(options or {})})
     if config.model.head != "quantum":
@@ -76,4 +76,5 @@ def training_backend(
     evaluations = (epochs + 1) * sizes["validation"] + sizes["test"]
     if note := backend.training_note(sizes["train"], epochs, evaluations):
         reporter.message(note)
+    reporter.backend(backend)
     return backend

@@ -81,7 +81,7 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 return int(json.loads(file.metadata()["progress"])["epoch"])
-        except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> UserError:

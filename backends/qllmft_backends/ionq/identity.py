@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Identity:
         return value
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
-        """Whole or not at all."""
+        """Whole or not at all; nothing is left beside it."""
         beside = path.with_name(path.name + ".new")
         try:
             with beside.open("w", encoding="utf-8") as file:
@@ -88,6 +89,8 @@ class Identity:
             beside.replace(path)
             sync_folder(path.parent)
         except OSError as error:
+            with suppress(OSError):
+                beside.unlink()
             raise LedgerError(f"{path} cannot be written: {error}. Make room and run again.") from None
 
 

@@ -143,6 +143,24 @@ def test_a_full_disk_stops_before_the_post(box, forte, problem, monkeypatch):
     assert_paid_once(box, 7)
 
 
+@pytest.mark.parametrize("name", ["ledger.id", "ledger.count"])
+def test_a_full_disk_leaves_nothing_half_written_beside_the_ledger(box, forte, problem, monkeypatch, name):
+    folder, sync = forte().options.ledger, os.fsync
+
+    def full(descriptor):
+        if (folder / f"{name}.new").exists():
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(LedgerError, match=rf"{name} cannot be written: .*No space left.* Make room and run again"):
+            ask(forte(), problem)
+    assert list(folder.glob("*.new")) == []
+    assert_right(ask(forte(), problem), problem)
+    assert_paid_once(box, 7)
+
+
 def test_a_ledger_that_cannot_be_made(forte, problem, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError, match="cannot be opened"):

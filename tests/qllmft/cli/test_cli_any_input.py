@@ -1,21 +1,23 @@
 """Whatever is typed, configured or piped in: exit code 0 or 2 with an error in our words, and no traceback."""
 
-import contextlib
 import io
+import json
 import sys
 
+import pandas as pd
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from any_input import damaged, examples
+from ending import ended
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import qllmft.run
-from qllmft.cli.main import main
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.run import Prediction
 from qllmft.settings import settings_of
 
-QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = examples(20)
 NAMES = st.sampled_from([*settings_of(RunConfig()), "backend.options", "backend.options.x", "model", "rivals.grid.x"])
 VALUES = st.one_of(
     st.text(max_size=12),
@@ -24,6 +26,53 @@ VALUES = st.one_of(
     st.sampled_from(["true", "[]", "{}", "[[1]]", "{a = 1}", "2020-01-01", "12:00:00", '"x"', "1\nother = 2"]),
 )
 DEEP, LONG = "[" * 100_000, "9" * 5_000
+ROWS = [
+    ("good", "a fine film"),
+    ("bad", "a dull plot"),
+    ("good", "lovely"),
+    ("bad", "poor"),
+    ("good", "naïve"),
+    ("bad", "x"),
+]
+TABLES = {
+    "csv": "label,text\n" + "".join(f'{label},"{text}"\n' for label, text in ROWS),
+    "tsv": "label\ttext\n" + "".join(f"{label}\t{text}\n" for label, text in ROWS),
+    "jsonl": "".join(json.dumps({"label": label, "text": text}) + "\n" for label, text in ROWS),
+}
+PARQUET = io.BytesIO()
+pd.DataFrame(ROWS, columns=["label", "text"]).to_parquet(PARQUET)
+WHOLE = {"parquet": PARQUET.getvalue(), **{suffix: table.encode() for suffix, table in TABLES.items()}}
+TABLE = st.sampled_from(sorted(WHOLE)).flatmap(lambda suffix: st.tuples(st.just(suffix), damaged(WHOLE[suffix])))
+STUDY = """title = "a study"
+subject = "quantum head"
+rival = "classical head"
+seeds = 2
+epochs = 3
+rows = [
+  { label = "Single", preset = "single-10q", side = "subject", settings = { model = { reuploads = 2 } } },
+  { label = "SVC", preset = "nn-head-0", side = "rival", classical = "svc" },
+]
+"""
+SEARCH = """title = "a search"
+preset = "single-10q"
+[[parameters]]
+setting = "model.reuploads"
+values = [2, 3]
+[[parameters]]
+setting = "train.lr"
+values = [0.001, 0.1]
+scale = "log"
+"""
+
+
+def refused(*arguments, **options):
+    raise UserError("the work would begin.")
+
+
+@pytest.fixture
+def not_trained(monkeypatch):
+    """A run's texts are read and split, and no more."""
+    monkeypatch.setattr("qllmft.run.experiment.sole_use", refused)
 
 
 @pytest.fixture
@@ -51,18 +100,6 @@ class Alphabet:
 @pytest.fixture
 def alphabet(monkeypatch):
     monkeypatch.setattr(qllmft.run, "Predictor", Alphabet)
-
-
-def ended(*arguments):
-    """The exit code, the output and the messages; an error is in our words."""
-    output, messages = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(messages), pytest.raises(SystemExit) as end:
-        main([str(argument) for argument in arguments])
-    code = end.value.code or 0
-    assert code in (0, 2), messages.getvalue()
-    assert (code == 2) == messages.getvalue().startswith(("error: ", "Usage: "))
-    assert "Traceback" not in messages.getvalue()
-    return code, output.getvalue(), messages.getvalue()
 
 
 @QUICK
@@ -116,15 +153,42 @@ def test_any_stream(content, json, alphabet, monkeypatch, tmp_path):
 
 
 @QUICK
-@given(suffix=st.sampled_from(["csv", "tsv", "jsonl", "parquet"]), content=st.binary(max_size=80))
-@example(suffix="csv", content=b'text\n"' + b"x" * 200_000)
-@example(suffix="jsonl", content=DEEP.encode())
-@example(suffix="jsonl", content=b'{"text": "\\ud800"}')
-@example(suffix="tsv", content=b"label\ttext\na\n")
-def test_any_table(suffix, content, alphabet, tmp_path):
+@given(table=st.one_of(st.tuples(st.sampled_from(sorted(WHOLE)), st.binary(max_size=80)), TABLE))
+@example(table=("csv", b'text\n"' + b"x" * 200_000))
+@example(table=("jsonl", DEEP.encode()))
+@example(table=("jsonl", b'{"text": "\\ud800"}'))
+@example(table=("tsv", b"label\ttext\na\n"))
+def test_any_table(table, alphabet, not_trained, tmp_path):
+    suffix, content = table
     file = tmp_path / f"texts.{suffix}"
     file.write_bytes(content)
     ended("predict", tmp_path, "--file", file)
+    assert ended("train", "--data", file, "--per-label", 2, "--out", tmp_path / "run")[0] == 2
+    assert file.read_bytes() == content
+    assert not (tmp_path / "run").exists(), "nothing was begun"
+
+
+@QUICK
+@given(content=damaged(STUDY.encode()))
+@example(content=STUDY.encode())
+def test_any_study(content, monkeypatch, tmp_path):
+    monkeypatch.setattr("qllmft.experiments.compare.run_study", refused)
+    (tmp_path / "own.toml").write_bytes(content)
+    code, _, message = ended("study", tmp_path / "own.toml", "--out", tmp_path / "study")
+    assert code == 2
+    assert content != STUDY.encode() or "the work would begin" in message
+
+
+@QUICK
+@given(content=damaged(SEARCH.encode()))
+@example(content=SEARCH.encode())
+def test_any_search(content, monkeypatch, tmp_path):
+    monkeypatch.setattr("qllmft.experiments.search.store.SearchStore.create", refused)
+    (tmp_path / "own.toml").write_bytes(content)
+    options = ["--data", "reviews", "--body", "minilm", "--out", tmp_path / "out"]
+    code, _, message = ended("sweep", tmp_path / "own.toml", *options)
+    assert code == 2
+    assert content != SEARCH.encode() or "the work would begin" in message
 
 
 @pytest.mark.parametrize("argument", ["caf\udce9", "--out=\udcff"])

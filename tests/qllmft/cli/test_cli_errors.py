@@ -34,6 +34,7 @@ WRONG = [
     ([*TRAIN, "--set", "model.pad=ones"], ["model.pad (got 'ones')", "'zeros' or 'bias'"]),
     ([*TRAIN, "--set", "model.n_qubits=3"], ["2 encoders cannot share 3 latent values"]),
     ([*TRAIN, "--set", "model.n_qubits=24"], ["each encoder must yield 12 values, but has only 10 qubits"]),
+    ([*TRAIN, "--set", "model.n_qubits=40"], ["n_qubits is 40, encoder_qubits 10; expected at most 30"]),
     ([*TRAIN, "--set", "model.encoder_qubits=2"], ["each encoder must yield 5 values, but has only 2 qubits"]),
     ([*TRAIN, "--config", "TMP/none.toml"], ["none.toml cannot be read", "No such file"]),
     ([*TRAIN, "--config", "DATA"], ["is not TOML", "line 1"]),
@@ -162,7 +163,9 @@ def test_metrics_that_are_not_utf8_are_read_up_to_there(run, cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ['{"a": 1}', "[]", "null", "[" * 100_000, "9" * 5_000, "\udcff"], ids=lambda c: c[:8]
+    "content",
+    ['{"a": 1}', "[]", "null", "[" * 100_000, "9" * 5_000, "\udcff", '{"label_names": ["a"], "labels": [1e999]}'],
+    ids=lambda c: c[:8],
 )
 @pytest.mark.parametrize("name", ["result.json", "predictions.json", "model/model.json"])
 def test_records_of_another_form_are_named(run, cli, tmp_path, name, content):

@@ -1,6 +1,8 @@
 """`qllmft train`: from a table of texts to a run's folder and a table of results."""
 
+import errno
 import json
+import shutil
 import tomllib
 
 import numpy as np
@@ -161,3 +163,22 @@ def test_the_embeddings_of_a_second_run_come_from_the_cache(run, cli, tmp_path, 
     output, _ = cli(*run.arguments(tmp_path / "other"), "--seed", 1, "--epochs", 1, "--no-rivals", "--json")
     assert json.loads(output)["seed"] == 1
     assert np.sum([*json.loads(output)["data"]["sizes"].values()]) == 80
+
+
+def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(run, cli, no_work, monkeypatch, tmp_path):
+    def refused(path):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("qllmft.report.write_report", refused)
+    output, messages = cli(*run.arguments())
+    words = " ".join(output.split())
+    assert "logistic regression" in words
+    assert "The report stays as it was, for it cannot be written: Read-only file system. The report is " in words
+    output, messages = cli(*run.arguments(), "--json")
+    assert json.loads(output) == run.result
+    assert "The report stays as it was" in messages
+    copy = shutil.copytree(run.path, tmp_path / "copy")
+    (copy / "report.html").unlink()
+    output, messages = cli(*run.arguments(copy), code=2)
+    assert "logistic regression" in output
+    assert messages == "error: [Errno 30] Read-only file system\n"

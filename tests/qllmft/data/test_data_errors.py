@@ -127,6 +127,12 @@ WRONG = {
         {},
         ["mine.jsonl, line 2", "byte 0xff is not UTF-8", "iconv"],
     ),
+    "nested beyond reason": (
+        {"mine.jsonl": "{}\n" + "[" * 100_000},
+        "mine.jsonl",
+        {},
+        ["mine.jsonl, line 2: not JSON (it is nested too deeply). Expected one object a line"],
+    ),
     "not JSON": (
         {"mine.jsonl": '{"text": "a", "label": 1}\n{"text": "b"\n'},
         "mine.jsonl",

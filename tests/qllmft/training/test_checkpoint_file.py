@@ -103,7 +103,15 @@ def test_any_other_file_is_refused(file, content):
 
 @pytest.mark.parametrize(
     "progress",
-    [None, {}, {"progress": "{"}, {"progress": "{}"}, {"progress": "7"}, {"progress": '{"epoch": 3}'}],
+    [
+        None,
+        {},
+        {"progress": "{"},
+        {"progress": "{}"},
+        {"progress": "7"},
+        {"progress": '{"epoch": 3}'},
+        {"progress": '{"epoch": 1e999}'},
+    ],
     ids=str,
 )
 def test_a_file_without_its_progress_is_refused(file, progress):

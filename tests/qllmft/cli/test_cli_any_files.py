@@ -1,0 +1,113 @@
+"""Whatever is in a run's files, its ledger or the service's answers: exit code 0 or 2, and nothing is lost."""
+
+import shutil
+
+import pytest
+from any_input import JSON, contents, damaged, examples
+from ending import ended
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sandbox_job import TEXTS, option_arguments, sandbox_job
+
+RUN_FILES = [
+    "config.toml", "result.json", "metrics.jsonl", "predictions.json", "model/model.json", "model/model.safetensors"
+]  # fmt: skip
+UNFINISHED_FILES = ["metrics.jsonl", "checkpoint/state.safetensors", "validation.json", "model/model.safetensors"]
+LEDGER_FILES = ["ledger.jsonl", "ledger.id", "ledger.count"]
+READING = [("predict", "RUN", "a good film"), ("report", "RUN"), ("export", "RUN", "--text", "a good film"), ("train",)]
+IMPATIENT = ("retry_s=0.05", "settle_s=0.05", "deadline_s=0.3", "poll_interval_s=0.01", "request_timeout_s=2")
+ROUTES = ["backends", "estimate", "submit", "list", "poll", "results", "cost"]
+
+
+def arguments_of(command, run, path):
+    return run.arguments(path) if command == ("train",) else [path if part == "RUN" else part for part in command]
+
+
+@examples(25)
+@given(data=st.data(), name=st.sampled_from(RUN_FILES), command=st.sampled_from(READING))
+def test_any_file_of_a_finished_run(data, name, command, run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("any") / "run"
+    shutil.copytree(run.path, folder)
+    (folder / name).write_bytes(data.draw(damaged((run.path / name).read_bytes())))
+    before = contents(folder)
+    ended(*arguments_of(command, run, folder))
+    after = contents(folder)
+    assert {file: after[file] for file in before if file != "report.html"} == {
+        file: content for file, content in before.items() if file != "report.html"
+    }, "nothing that was written before is lost"
+
+
+@examples(5)
+@given(data=st.data(), name=st.sampled_from(UNFINISHED_FILES))
+def test_any_file_of_an_unfinished_run(data, name, run, monkeypatch, tmp_path_factory):
+    monkeypatch.setattr("qllmft.run.experiment.make_rivals", lambda *arguments: [])
+    folder = tmp_path_factory.mktemp("any") / "run"
+    shutil.copytree(run.path, folder)
+    content = (folder / name if (folder / name).exists() else folder / "result.json").read_bytes()
+    (folder / "result.json").unlink()
+    (folder / name).write_bytes(data.draw(damaged(content)))
+    ended(*run.arguments(folder))
+
+
+@pytest.fixture
+def paid(run, cli, monkeypatch, tmp_path):
+    """A job whose circuits are paid and whose answers are in the ledger."""
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        job.predict("--yes")
+        yield job
+
+
+def paid_predict(path, *pairs):
+    return ["predict", path, *TEXTS, "--backend", "ionq_forte", "--yes", *option_arguments(*pairs)]
+
+
+@examples(15)
+@given(data=st.data(), name=st.sampled_from(LEDGER_FILES), command=st.sampled_from(["list", "wait", "predict"]))
+@example(data=None, name="ledger.jsonl", command="predict")
+def test_any_ledger(data, name, command, paid):
+    ledger = paid.path / "ledger"
+    kept, till = contents(ledger), paid.till
+    content = kept[name] if data is None else data.draw(damaged(kept[name]))
+    (ledger / name).write_bytes(content)
+    ended(*(paid_predict(paid.path, *IMPATIENT) if command == "predict" else ["jobs", command, paid.path]))
+    if name == "ledger.jsonl" and data is not None:
+        left = (ledger / name).read_bytes()
+        assert left.startswith(content[: content.rfind(b"\n") + 1]), "whole lines stay as they are"
+    for file, content in kept.items():
+        (ledger / file).write_bytes(content)
+    assert set(paid.till["times"].values()) == {1}, "no circuit is paid twice"
+    assert paid.till["circuits_paid"] == till["circuits_paid"]
+
+
+@examples(10)
+@given(
+    route=st.sampled_from(ROUTES),
+    status=st.sampled_from([200, 200, 200, 201, 302, 400, 401, 404, 409, 429, 500, 503]),
+    answer=st.one_of(JSON, st.binary(max_size=40)),
+)
+@example(route="list", status=200, answer={"jobs": [{"id": "x", "metadata": {"client_token": "y"}, "status": []}]})
+@example(route="poll", status=200, answer={"id": "x", "status": "completed", "children": [1]})
+@example(route="results", status=200, answer={"0": float("inf")})
+def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch, tmp_path_factory):
+    import json
+
+    from qllmft_backends.ionq.sandbox import server
+
+    content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    obey = server._Handler._obey
+
+    def answered(handler, fault, request):
+        if server._route(request.method, request.path) != route:
+            return obey(handler, fault, request)
+        return handler._send(status, content, "application/json", {})
+
+    with sandbox_job(run, cli, monkeypatch, tmp_path_factory.mktemp("any")) as job:
+        with monkeypatch.context() as patch:
+            patch.setattr(server._Handler, "_obey", answered)
+            code, output, _ = ended(*paid_predict(job.path, *IMPATIENT))
+        assert code == 2 or len(output.splitlines()) == len(TEXTS)
+        again, output, messages = ended(*paid_predict(job.path, "settle_s=0.05"))
+        if route != "submit":  # a job's id that the service made up is not forgotten
+            assert again == 0, messages
+            assert len(output.splitlines()) == len(TEXTS)
+            job.assert_paid_once(len(TEXTS), jobs=3)
