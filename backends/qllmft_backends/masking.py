@@ -8,7 +8,7 @@ HIDDEN = "***"
 
 # a password may itself hold @ and /: all up to the last @ counts; a path has one slash for the two
 _USER = re.compile(r"(?<=\w\w:/)(/?)(\S*@)")
-_SHOWN = re.compile(r"[^:@/\s]*:\*\*\*@|\*\*\*@")
+_SHOWN = re.compile(r"[^:@/\s]*:\*\*\*@|\*\*\*@|USER:PASSWORD@")  # masked already, or how to write one
 _SECRET_OPTION = re.compile(
     r"([?&;][^=&;\s]*(?:password|passwd|pwd|token|key|secret|signature|credential)[^=&;\s]*=)[^&;\s'\"]+", re.IGNORECASE
 )

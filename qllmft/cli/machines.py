@@ -70,10 +70,10 @@ def jobs(
 
     Prices: as charged or, with '~', as estimated before; the last line is their total.
     """
-    from qllmft_backends.ionq import IonQConnection, cancel, cancel_ledger, ledger_jobs, server_jobs, wait
+    from qllmft_backends.ionq import cancel, cancel_ledger, ledger_jobs, server_jobs, wait
 
     _check_jobs_flags(action, server=server, offline=offline, job=job)
-    connection = IonQConnection(token_file=token_file, url=url)
+    connection = _connection(token_file, url)
     folder = ledger or (run / "ledger" if run else None)
     if job:
         _say_all(cancel(job, connection))
@@ -93,6 +93,18 @@ def jobs(
         typer.echo(json_text([asdict(row) for row in rows], indent=2))
     else:
         _show_jobs(rows, total=not server)
+
+
+def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
+    """The server's address and key; an address that is refused is not repeated, because it may hold a password."""
+    from pydantic import ValidationError
+
+    from qllmft_backends.ionq import IonQConnection
+
+    try:
+        return IonQConnection(token_file=token_file, url=url)
+    except ValidationError as error:
+        raise UserError(f"--url: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
 
 
 def _check_jobs_flags(action: Action, *, server: bool, offline: bool, job: list[str] | None) -> None:

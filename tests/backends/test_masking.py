@@ -40,7 +40,15 @@ def test_an_option_that_holds_a_secret(name):
 
 
 @pytest.mark.parametrize(
-    "text", ["ann@example.org wrote", "C:/texts@home/a.tsv", "https://host:443/a/b?c=d", "no address", ""]
+    "text",
+    [
+        "ann@example.org wrote",
+        "C:/texts@home/a.tsv",
+        "as postgresql://USER:PASSWORD@HOST/DB",
+        "https://host:443/a/b?c=d",
+        "no address",
+        "",
+    ],
 )
 def test_other_texts_are_as_they_were(text):
     assert masked(text) == text

@@ -262,3 +262,18 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
         rest, messages = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, rest, messages) == (0, "", "")
     assert len(Store(state_file=tmp_path / "jobs.json").jobs) == 5, "a job, its three circuits, and a job of one"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://ann:S3c/r@tPW@host/v0.4", "https://ann:S3cr@tPW@host/v0.4", "https://S3cr@host"]
+)
+def test_an_address_with_a_password_is_refused_and_not_repeated(cli, url):
+    _, errors = cli("jobs", "list", "--url", url, code=2)
+    assert errors.startswith("error: --url: url holds a user or a password; expected none")
+    assert errors.count("\n") == 1
+    assert not any(part in errors for part in ("S3c", "tPW", "ann"))
+
+
+def test_an_address_in_the_clear_is_refused(cli):
+    _, errors = cli("jobs", "list", "--url", "http://host/v0.4", code=2)
+    assert errors.startswith("error: --url: url is 'http://host/v0.4'; expected https://...")
