@@ -107,7 +107,8 @@ def _work(setup: Setup) -> Outcome:
         with setup.reporter.fitting(rival.name):
             fitted.append(fit_and_score(rival, vectors[-1].train, vectors[-1].validation))
         if rival.interrupted:
-            return Outcome(folder, None, selection.epochs_done)
+            stopped = rival.selection if isinstance(rival, TrainedHead) else None
+            return Outcome(folder, None, selection.epochs_done, stopped.signal if stopped else None)
     record = _record(setup, body, identity, selection.epoch, fitted)
     if setup.read_test:
         record = _tested(setup, record, fitted, vectors)

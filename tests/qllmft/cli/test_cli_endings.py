@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 
 import pytest
@@ -18,18 +19,19 @@ def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
     assert cli("predict", run.path, "a text", code=130) == ("", "interrupted\n")
 
 
-def test_ctrl_c_while_a_rival_trains_leaves_no_result_and_the_run_goes_on(run, cli, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_while_a_rival_trains_leaves_no_result_and_the_run_goes_on(run, cli, tmp_path, monkeypatch, number):
     original = qllmft.training.loop.Training.epoch
 
     def stopped_at_the_perceptron(training, *arguments):
         if training.model.encoder is None:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return original(training, *arguments)
 
     arguments = run.arguments(tmp_path / "out")
     with monkeypatch.context() as patch:
         patch.setattr(qllmft.training.loop.Training, "epoch", stopped_at_the_perceptron)
-        output, _ = cli(*arguments, code=130)
+        output, _ = cli(*arguments, code=128 + number)
     assert "Interrupted after epoch 6 of 6." in output
     assert not (tmp_path / "out" / "result.json").exists()
     metrics = (tmp_path / "out" / "metrics.jsonl").read_text()
