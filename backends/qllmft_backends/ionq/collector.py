@@ -104,18 +104,20 @@ def _results(
 
 
 def _salvage(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Probabilities | None]:
-    """What a failed job's children measured before it failed: they were paid for."""
+    """What a failed job's children measured before it failed: they were paid for.
+
+    Raises:
+        IonQError: where a child cannot be asked or its result cannot be read; the failure is not recorded then, and the
+            next call looks again: a circuit that was paid is not sent once more.
+    """
     children = _children(job)
     results: list[Probabilities | None] = [None] * len(chunk.values)
     if len(children) != len(results):
         return results
     for i, child in enumerate(children):
-        try:
-            if client.job(child).get("status") == "completed":
-                payload = client.circuit_probabilities(child)
-                results[i] = read_probabilities(payload, chunk.setup.n_qubits, f"circuit {child}")
-        except IonQError:
-            continue  # the failure of the job is what will be told
+        if client.job(child).get("status") == "completed":
+            payload = client.circuit_probabilities(child)
+            results[i] = read_probabilities(payload, chunk.setup.n_qubits, f"circuit {child}")
     return results
 
 

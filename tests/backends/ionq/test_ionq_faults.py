@@ -11,6 +11,7 @@ from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_proble
 from qllmft_backends.ionq import (
     IonQAuthError,
     IonQConnection,
+    IonQError,
     IonQJobFailedError,
     IonQQuotaError,
     IonQRequestError,
@@ -155,6 +156,31 @@ def test_what_a_failed_job_measured_before_it_failed_is_kept(box, forte):
     assert_right(ask(forte(circuits_per_job=6, retry_failed=True), problem), problem)
     assert_paid_once(box, 6)
     assert box.store.till()["circuits_submitted"] == 9  # 6, and 3 again
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", "results", code=401),
+        Fault("status", "results", code=404),
+        Fault("not_a_number", "results"),
+        Fault("value", "results", value=[]),
+        Fault("status", "poll", code=404, after=1),
+        Fault("value", "poll", value={}, after=1),
+    ],
+    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-{f.value}",
+)
+def test_what_a_failed_job_measured_is_not_paid_again_where_it_could_not_be_read_at_once(box, forte, fault):
+    problem = make_problem(6)
+    box.faults.arm(Fault("job_half_failed", "submit"))
+    box.faults.arm(fault)
+    with pytest.raises(IonQError):
+        ask(forte(circuits_per_job=6), problem)
+    assert [job.state for job in ledger_jobs(forte().options.ledger)] == ["submitted"]
+    with pytest.raises(IonQJobFailedError, match="3 of 6 circuits have no result"):
+        ask(forte(circuits_per_job=6), problem)
+    assert_right(ask(forte(circuits_per_job=6, retry_failed=True), problem), problem)
+    assert_paid_once(box, 6)
 
 
 def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(box, forte, problem):
