@@ -7,26 +7,33 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from qllmft.errors import UserError
+from qllmft.model_config import Count, Positive, Section
+from qllmft.model_config import ModelConfig as ModelConfig
 
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 EMBEDDED = "reviews"  # the corpus that comes with the package
 PAPER_PER_LABEL = 256
 EMBEDDED_PER_LABEL = 200
-PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (from the published counts)
+# options of backends that say where circuits are sent, whose key pays, what was paid, and who agreed to how much
+PERSONAL_OPTIONS = (
+    "url",
+    "token_file",
+    "ledger",
+    "yes",
+    "max_cost",
+    "session_max_cost",
+    "session_max_minutes",
+    "circuit_budget",
+    "allow_paid_training",
+)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where the labelled texts come from and how they are split."""
 
     source: str = "SetFit/sst2"  # "reviews" (embedded), a file, a folder of splits, or a data set's name on the hub
@@ -52,7 +59,7 @@ class DataConfig(_Section):
         return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL
 
 
-class ContrastiveConfig(_Section):
+class ContrastiveConfig(Section):
     """SetFit's first step (arXiv 2209.11055, section 3.1): the body alone learns which training texts share a label.
 
     A pair's cosine similarity is drawn to 1 where the labels are the same, and to 0 where they differ.
@@ -75,7 +82,7 @@ class ContrastiveConfig(_Section):
         return self
 
 
-class BodyConfig(_Section):
+class BodyConfig(Section):
     """The language model that turns a text into a vector; frozen unless it is told to learn."""
 
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"  # hub name, local folder, or "minilm" (offline)
@@ -95,77 +102,7 @@ class BodyConfig(_Section):
         return BodyConfig(model=str(folder), batch_size=self.batch_size, device=self.device)
 
 
-class ModelConfig(_Section):
-    """Everything on top of the body. A field's comment gives its symbol in table I."""
-
-    encoder: Literal["quantum", "mlp", "none"] = "quantum"
-    head: Literal["quantum", "mlp"] = "quantum"
-    n_qubits: Positive = 10  # Q
-    n_encoders: Positive = 1  # E
-    encoder_qubits: Positive | None = None  # Q_e; None: Q where E = 1, else 14
-    encoder_layers: Count = 28
-    pad: Literal["zeros", "bias"] = "zeros"
-    reuploads: Positive = 4  # R
-    reupload_layers: Count = 1  # N
-    main_layers: Count = 2  # M
-    connectivity: Positive = 1  # C
-    ring: bool = True
-    block: Literal["cx_ry", "ry_cx"] = "cx_ry"
-    final_linear: bool = True  # F
-    readout: Literal["all", "first"] | None = None  # None: "all" with a final linear layer, "first" without
-    skip: bool = False
-    hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0  # of the classical encoder or head
-    hidden_dim: Count = 0
-    batch_norm: bool = False
-
-    @property
-    def latent_encoder_qubits(self) -> int:
-        """Q_e with its default filled in."""
-        if self.encoder_qubits is not None:
-            return self.encoder_qubits
-        return self.n_qubits if self.n_encoders == 1 else PAPER_MULTI_ENCODER_QUBITS
-
-    @property
-    def measured(self) -> Literal["all", "first"]:
-        """The readout with its default filled in."""
-        return self.readout or ("all" if self.final_linear and not self.skip else "first")
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if (self.head == "mlp") != (self.encoder == "none"):
-            raise ValueError("head 'mlp' reads the embedding itself: it goes with encoder 'none', and only with it")
-        if self.hidden_layers and not self.hidden_dim:
-            raise ValueError("hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension")
-        if self.hidden_dim and not self.hidden_layers:
-            raise ValueError(f"hidden_dim is {self.hidden_dim} and hidden_layers is 0; set hidden_layers to 1")
-        if self.encoder == "quantum" and (self.hidden_layers or self.batch_norm):
-            raise ValueError(
-                "hidden_layers and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
-            )
-        if self.head == "mlp":
-            return self
-        if self.n_qubits < 2 or self.connectivity >= self.n_qubits:
-            raise ValueError(
-                f"n_qubits is {self.n_qubits}, connectivity {self.connectivity}; "
-                "a head needs 2 qubits or more, and a connectivity below their number"
-            )
-        if self.n_qubits % self.n_encoders:
-            raise ValueError(f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly")
-        if self.encoder == "mlp" and self.n_encoders != 1:
-            raise ValueError("a classical encoder stands alone: set n_encoders to 1")
-        if self.encoder == "quantum" and self.n_qubits // self.n_encoders > self.latent_encoder_qubits:
-            raise ValueError(
-                f"each encoder must yield {self.n_qubits // self.n_encoders} values, but has only "
-                f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
-            )
-        if not self.final_linear and self.readout == "all":
-            raise ValueError("without a final linear layer one qubit is read: set readout to 'first'")
-        if self.skip and (not self.final_linear or self.readout == "all"):
-            raise ValueError("skip feeds the latent vector and one measured qubit to the final linear layer")
-        return self
-
-
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """Optimisation: Adam on the cross-entropy."""
 
     epochs: Positive = 800
@@ -185,14 +122,29 @@ class TrainConfig(_Section):
         return self
 
 
-class BackendConfig(_Section):
-    """What runs the head's circuit; the encoder is simulated always."""
+class BackendConfig(Section):
+    """What runs the head's circuit; the encoder is simulated always.
+
+    It may come from a file or a data base of somebody else, so that it names no address, no key and no agreement to a
+    price: whoever runs it gives these beside it; see `PERSONAL_OPTIONS`.
+    """
 
     name: str = "adjoint"
     options: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("options")
+    @classmethod
+    def _nothing_personal(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if given := [name for name in PERSONAL_OPTIONS if name in options]:
+            raise ValueError(
+                f"it holds {', '.join(given)}. An address, a key, an agreement to a price and its limits are no part "
+                "of a configuration: take them out and give them on the command line with --backend-option, or the "
+                "address and the key in the environment (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)"
+            )
+        return options
 
-class NoiseConfig(_Section):
+
+class NoiseConfig(Section):
     """Noise of the head's circuit on the project's engine, in training, validation and test; the encoder has none.
 
     The paper's are ``gates`` = paper_low or paper_high and 8192 shots. Rates are the r of ``depolarizing_error(r, n)``.
@@ -236,14 +188,14 @@ class NoiseConfig(_Section):
         return self
 
 
-class RivalsConfig(_Section):
+class RivalsConfig(Section):
     """Classical heads trained beside the quantum one on the same embeddings and split."""
 
     names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")  # of `qllmft.rivals.RIVALS`, which checks them
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """A whole run. Its defaults are the paper's single-encoder experiment at 10 qubits."""
 
     seed: Count = 0

@@ -17,9 +17,6 @@ Tree = dict[str, Any]  # sections and values as in TOML
 
 MOST_SECTIONS = 8  # of a setting's name; the deepest of a configuration has three
 
-# options of backends that say where circuits are sent, whose key pays, and who agreed to how much
-COMMAND_LINE_ONLY = ("url", "token_file", "yes", "max_cost", "circuit_budget", "allow_paid_training")
-
 _EXAMPLES = {
     "--set": "--set train.lr=0.003",
     "--where": "--where train.epochs=100",
@@ -102,27 +99,6 @@ def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
             raise UserError(f"{option} {name.strip()}: the value cannot be read: {error}.") from None
         settings[name.strip()] = tree["value"] if tree.keys() == {"value"} else text
     return settings
-
-
-def check_no_consent(tree: Mapping[str, Any], origin: str) -> None:
-    """Make sure that a configuration, preset or plan neither sends circuits to an address nor agrees to a price.
-
-    Args:
-        tree: nested settings, as read from TOML.
-        origin: where they come from, for the error.
-
-    Raises:
-        UserError: names the options that are given on the command line or in the environment only.
-    """
-    section = tree.get("backend")
-    options = section.get("options") if isinstance(section, Mapping) else None
-    given = [name for name in COMMAND_LINE_ONLY if isinstance(options, Mapping) and name in options]
-    if given:
-        raise UserError(
-            f"{origin}: backend.options holds {', '.join(given)}. An address, a key, an agreement to a price and its "
-            "limits are not read from files: give them on the command line with --backend-option, or the address and "
-            "the key in the environment (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)."
-        )
 
 
 def setting_text(name: str, value: Any) -> str:

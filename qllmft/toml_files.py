@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Annotated, Any, TypeVar
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from qllmft.errors import UserError
 from qllmft.files import expanded, parse_toml
-from qllmft.settings import check_no_consent, flat, with_settings
+from qllmft.settings import flat
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -59,12 +58,6 @@ def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, An
         raise UserError(f"the {kind} {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise UserError(f"the {kind} {path} is not TOML: {error}.") from error
-
-
-def check_settings(settings: Iterable[Mapping[str, Any]], origin: str) -> None:
-    """Make sure that settings of a file, by dotted names, agree to no price; see `check_no_consent`."""
-    for each in settings:
-        check_no_consent(with_settings({}, each), origin)
 
 
 def validated(model: type[Model], tree: dict[str, Any], origin: str) -> Model:

@@ -56,12 +56,16 @@ def expectations_from_frequencies(
     """
     if shots < 1:
         raise BackendError("got counts of no shots, expected one or more.")
-    outcomes = np.fromiter(probabilities.keys(), np.int64, len(probabilities))
     weights = np.fromiter(probabilities.values(), np.float64, len(probabilities))
-    ones = np.bitwise_count(outcomes[:, None] & observables.masks[None, :])  # (K, T) qubits in state 1 of each string
-    per_shot = (1.0 - 2.0 * (ones & 1)) @ observables.coefficients.T  # (K, O)
+    per_shot = outcome_values(np.fromiter(probabilities.keys(), np.int64, len(probabilities)), observables)
     means = weights @ per_shot
     if shots == 1:
         return means, np.full_like(means, np.inf)
     variances = weights @ (per_shot - means) ** 2 * shots / (shots - 1)
     return means, np.sqrt(variances / shots)
+
+
+def outcome_values(outcomes: NDArray[np.int64], observables: ZObservables) -> NDArray[np.float64]:
+    """What each observable is worth in a shot, (K, O) for K outcomes (K,); bit q of an outcome is qubit q."""
+    ones = np.bitwise_count(outcomes[:, None] & observables.masks[None, :])  # (K, T) qubits in state 1 of each string
+    return np.asarray((1.0 - 2.0 * (ones & 1)) @ observables.coefficients.T)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -144,5 +143,6 @@ def _fault(place: tuple[int | str, ...], given: Any, message: str) -> str:
     name = ".".join(map(str, place))
     if any(word in name.lower() for word in ("token", "key", "secret", "password")):
         given = "***"
-    given = re.sub("://[^/@]*@", "://***@", given) if isinstance(given, str) else given
+    if isinstance(given, str) and "://" in given and "@" in given:
+        given = "***"  # blanks and quotes in a password leave no way to tell where it ends
     return f"{f'option {name} = {given!r}: ' if name else ''}{message}"

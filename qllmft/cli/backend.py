@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -23,6 +23,7 @@ Options = Annotated[
     list[str] | None,
     typer.Option("--backend-option", metavar="NAME=VALUE", help="Any option of the backend: noise=forte1."),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Send paid circuits without asking.")]
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,43 @@ class BackendOptions:
         float | None,
         typer.Option("--max-cost", min=0.0, help="Refuse to send what would cost more, in the server's unit."),
     ] = None
-    yes: Annotated[bool, typer.Option("--yes", help="Send paid circuits without asking.")] = False
+    session_max_cost: Annotated[
+        float | None,
+        typer.Option(
+            "--session-max-cost",
+            help="Send the jobs in a session whose cost IonQ itself limits, in its unit (a beta feature of theirs).",
+        ),
+    ] = None
+    session_max_minutes: Annotated[
+        int | None,
+        typer.Option(
+            "--session-max-minutes", min=1, help="Send the jobs in a session that IonQ itself ends after so long."
+        ),
+    ] = None
+    aggregation: Annotated[
+        str | None,
+        typer.Option(
+            "--aggregation",
+            help="How the variants of a debiased job are combined: average, voting or dnl. Several with commas between "
+            "them: one paid job, a set of results for each.",
+            show_default="average",
+        ),
+    ] = None
+    symmetry_verification: Annotated[
+        bool,
+        typer.Option(
+            "--symmetry-verification", help="Have IonQ discard measurements that violate the circuit's symmetries."
+        ),
+    ] = False
+    yes: Yes = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Compile the circuits, count and price them; send nothing.")
+    ] = False
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline", help="With --dry-run: do not ask the server for a price; estimate it from published ones."
+        ),
     ] = False
     resume: Annotated[
         bool,
@@ -60,29 +95,38 @@ class BackendOptions:
         typer.Option("--token-file", help="File that holds the API key.", show_default="the environment's key"),
     ] = None
 
-    def make(self, run: Path) -> Backend | None:
-        """The backend for a run; None where none was named.
+    def make(self, run: Path) -> dict[str, Backend]:
+        """The backends for a run, by the aggregation that they read results in; empty where none was named.
+
+        They share their ledger: what the first has sent and paid for, the others read.
 
         Args:
             run: the run's folder, which holds the record of paid jobs unless another folder was named.
 
         Raises:
-            UserError: for options of a backend where none was named; for ``--dry-run`` and ``--resume`` where there is
-                nothing to send, or to resume.
+            UserError: for options of a backend where none was named; for ``--dry-run``, ``--offline`` and ``--resume``
+                where there is nothing to send, or to resume.
             BackendError: for a name or an option that does not exist; lists those that do.
         """
         ledger = self.ledger or run / "ledger"
-        backend = self._named(ledger)
-        self._check_flags(backend, ledger)
-        if backend is not None and backend.capabilities.remote:
-            _attend(backend)
-        return backend
+        names = [name.strip() for name in self.aggregation.split(",")] if self.aggregation is not None else [None]
+        found = {name or "": self._named(ledger, name) for name in names}
+        backends = {name: backend for name, backend in found.items() if backend is not None}
+        self._check_flags(next(iter(backends.values()), None), ledger)
+        for backend in backends.values():
+            if backend.capabilities.remote:
+                _attend(backend)
+        return backends
 
-    def _named(self, ledger: Path) -> Backend | None:
+    def _named(self, ledger: Path, aggregation: str | None) -> Backend | None:
         """The backend by its name and options."""
         given: dict[str, Any] = {
             "shots": self.shots,
             "max_cost": self.max_cost,
+            "session_max_cost": self.session_max_cost,
+            "session_max_minutes": self.session_max_minutes,
+            "aggregation": aggregation,
+            "symmetry_verification": self.symmetry_verification or None,
             "yes": self.yes or None,
             "token_file": self.token_file,
             **parse_settings(self.backend_option or [], "--backend-option"),
@@ -102,7 +146,12 @@ class BackendOptions:
         return create(self.backend, given)
 
     def _check_flags(self, backend: Backend | None, ledger: Path) -> None:
-        """Make sure that ``--dry-run`` and ``--resume`` have something to work on."""
+        """Make sure that ``--dry-run``, ``--offline`` and ``--resume`` have something to work on."""
+        if self.offline and not self.dry_run:
+            raise UserError(
+                "--offline estimates a price without the server, and without --dry-run circuits are sent there. Add "
+                "--dry-run, or leave --offline out."
+            )
         if not self.dry_run and not self.resume:
             return
         flag = "--dry-run" if self.dry_run else "--resume"
@@ -133,6 +182,40 @@ def with_backend_options(command: Callable[..., None]) -> Callable[..., None]:
     kept = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept]
     run.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
     return run
+
+
+def attend_training(backend: Backend, tell: Callable[[str], None], *, yes: bool) -> None:
+    """Have the price told before every sending of paid circuits in training, which asks nobody in between.
+
+    Args:
+        backend: what runs the head's circuit.
+        tell: prints a line.
+        yes: consent to send paid circuits.
+
+    Raises:
+        UserError: where the backend is paid and nobody agreed.
+    """
+    if not backend.capabilities.paid:
+        return
+    remote: Any = backend
+    if yes:
+        remote.confirm = lambda _: True
+    elif not remote.options.yes:
+        raise UserError(
+            f"training through {backend.name} sends paid circuits at every step, and asks nobody in between. Nothing "
+            "was sent. Add --yes to send them, and ceilings: --backend-option max_cost=..., circuit_budget=..."
+        )
+    remote.announce = lambda estimate: tell(str(estimate))
+
+
+def resumed(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command that goes on where the one with ``arguments`` was interrupted.
+
+    >>> resumed(["predict", "runs/a", "a film", "--yes"]), resumed(["train", "--yes"])
+    (['predict', '--resume', 'runs/a', 'a film', '--yes'], ['train', '--yes'])
+    """
+    command, *rest = arguments
+    return [command, *(["--resume"] if command in ("predict", "evaluate") and "--resume" not in rest else []), *rest]
 
 
 def _attend(backend: Any) -> None:

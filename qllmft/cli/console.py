@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,16 @@ def printable(text: str) -> str:
     'red\\x1b[31m\\tnext\\n'
     """
     return _ACTING.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    r"""``value`` as JSON that no terminal obeys: letters of all languages as they are, control characters as escapes.
+
+    >>> json_text({"text": "schön\x9b31m"})
+    '{"text": "schön\\u009b31m"}'
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _ACTING.sub(lambda found: found.group() if found.group() == "\n" else f"\\u{ord(found.group()):04x}", text)
 
 
 class PlainConsole(Console):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qllmft.cli.backend import BackendOptions, show_estimate, with_backend_options
-from qllmft.cli.console import PlainConsole, plain_table, say
+from qllmft.cli.console import PlainConsole, json_text, plain_table, say
 from qllmft.cli.options import Data, Json, Limit, RunFolderArgument, RunsLabelColumn, RunsTextColumn
 from qllmft.errors import UserError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from qllmft.config import DataConfig
     from qllmft.run.evaluation import Evaluation
+    from qllmft_backends import Backend
 
 
 @with_backend_options
@@ -39,7 +41,7 @@ def evaluate(
     """Print accuracy with its 95 % interval, and the confusion matrix, on labelled texts.
 
     Without --data: on the test set of the run itself. With --backend the encoder runs here and the head's circuit
-    there, and the agreement with the exact model is reported.
+    there, and the agreement with the exact model is reported. With several --aggregation one report follows the other.
     """
     if limit and sample:
         raise UserError("--limit takes the first texts, --sample draws some: give one of the two.")
@@ -48,24 +50,33 @@ def evaluate(
             "--split, --text-column and --label-column describe --data, which is not given. Without it the run's own "
             "test set is read; give --data, or leave them out."
         )
-    from json import dumps
-
     from qllmft.cli.run_progress import ConsoleReporter
     from qllmft.run.evaluation import Subset, estimate_run, evaluate_run
 
     console = PlainConsole(stderr=json)
     other = None if data is None else _data(run, data, text_column, label_column)
-    machine = choice.make(run)
+    machines = choice.make(run)
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
     reporter = ConsoleReporter(console)
-    if choice.dry_run and machine is not None:
-        show_estimate(estimate_run(run, other, split, reporter, backend=machine, subset=subset))
+    if choice.dry_run and machines:
+        machine = next(iter(machines.values()))
+        estimate = estimate_run(run, other, split, reporter, backend=machine, subset=subset, offline=choice.offline)
+        show_estimate(estimate)
         return
-    evaluation = evaluate_run(run, other, split, reporter, backend=machine, subset=subset)
+    asked: Mapping[str, Backend | None] = machines or {"": None}
+    evaluations = {
+        name: evaluate_run(run, other, split, reporter, backend=machine, subset=subset)
+        for name, machine in asked.items()
+    }
+    several = len(evaluations) > 1
     if json:
-        typer.echo(dumps(evaluation.as_dict(), indent=2, ensure_ascii=False))
-    else:
+        records = [found.as_dict() | ({"aggregation": name} if several else {}) for name, found in evaluations.items()]
+        typer.echo(json_text(records if several else records[0], indent=2))
+        return
+    for name, evaluation in evaluations.items():
+        if several:
+            say(f"aggregation {name}:", console)
         _print(evaluation, console)
 
 

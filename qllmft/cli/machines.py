@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from qllmft.cli.console import PlainConsole, plain_table, say
+from qllmft.cli.console import PlainConsole, json_text, plain_table, say
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
+
+if TYPE_CHECKING:
+    from qllmft_backends.ionq import IonQConnection, Job
 
 
 def backends(json: Json = False) -> None:
     """List the backends: available or why not, device, noise, limits, price class."""
-    from json import dumps
-
     from qllmft_backends.listing import describe
 
     rows = describe()
     if json:
-        typer.echo(dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
+        typer.echo(json_text([asdict(row) for row in rows], indent=2))
         return
     console = PlainConsole()
     for row in rows:
@@ -44,49 +46,120 @@ class Action(StrEnum):
 
 def jobs(
     action: Annotated[
-        Action, typer.Argument(help="What to do: list the jobs, wait for all that are under way, or cancel them.")
+        Action,
+        typer.Argument(
+            help="What to do: list the jobs with their states and prices, wait for all that are under way, or cancel "
+            "them and those that the server took twice."
+        ),
     ],
     run: Annotated[Path | None, typer.Argument(help="Folder of the run whose jobs are meant.")] = None,
     ledger: Annotated[Path | None, typer.Option(help="Folder of the ledger, instead of a run.")] = None,
     server: Annotated[bool, typer.Option("--server", help="List the jobs that the server knows.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="List from the ledger alone: the states are those of the last call.")
+    ] = False,
+    job: Annotated[
+        list[str] | None, typer.Option("--job", metavar="ID", help="Cancel this job only; may be repeated.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most jobs that --server lists.")] = 25,
     token_file: Annotated[Path | None, typer.Option(help="File that holds the API key.")] = None,
     url: Annotated[str | None, typer.Option(help="Address of the API.", show_default="the environment's")] = None,
     json: Json = False,
 ) -> None:
-    """List paid jobs from the ledger of a run, wait for them, or cancel them."""
-    from json import dumps
+    """List the jobs of a run's ledger with their states at the server, wait for them, or cancel them.
 
-    from qllmft_backends.ionq import IonQConnection, cancel_ledger, ledger_jobs, server_jobs, wait
+    Prices: as charged or, with '~', as estimated before; the last line is their total.
+    """
+    from qllmft_backends.ionq import cancel, cancel_ledger, ledger_jobs, server_jobs, wait
 
-    connection = IonQConnection(token_file=token_file, url=url)
-    if server:
-        if action is not Action.LIST:
-            raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
-        rows = server_jobs(connection, limit=limit)
-    else:
-        folder = ledger or (run / "ledger" if run else None)
-        if folder is None:
-            raise UserError("name a run's folder, or --ledger FOLDER, or --server.")
-        if action is Action.CANCEL:
-            for line in cancel_ledger(folder, connection):
-                typer.echo(line)
-            return
-        rows = wait(folder, connection) if action is Action.WAIT else ledger_jobs(folder)
-    if json:
-        typer.echo(dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
+    _check_jobs_flags(action, server=server, offline=offline, job=job)
+    connection = _connection(token_file, url)
+    folder = ledger or (run / "ledger" if run else None)
+    if job:
+        _say_all(cancel(job, connection))
         return
+    if server:
+        rows = server_jobs(connection, limit=limit)
+    elif folder is None:
+        raise UserError("name a run's folder, or --ledger FOLDER, or --server.")
+    elif action is Action.CANCEL:
+        _say_all(cancel_ledger(folder, connection))
+        return
+    elif action is Action.WAIT:
+        rows = wait(folder, connection)
+    else:
+        rows = ledger_jobs(folder) if offline else _asked(folder, connection)
+    if json:
+        typer.echo(json_text([asdict(row) for row in rows], indent=2))
+    else:
+        _show_jobs(rows, total=not server)
+
+
+def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
+    """The server's address and key; an address that is refused is not repeated, because it may hold a password."""
+    from pydantic import ValidationError
+
+    from qllmft_backends.ionq import IonQConnection
+
+    try:
+        return IonQConnection(token_file=token_file, url=url)
+    except ValidationError as error:
+        raise UserError(f"--url: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+
+
+def _check_jobs_flags(action: Action, *, server: bool, offline: bool, job: list[str] | None) -> None:
+    """Make sure that the options of `jobs` go together."""
+    if server and action is not Action.LIST:
+        raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
+    if offline and (server or action is not Action.LIST):
+        raise UserError("--offline lists a ledger's jobs without asking the server. Leave it out.")
+    if job and action is not Action.CANCEL:
+        raise UserError(f"--job names jobs to cancel; to {action} jobs leave it out.")
+
+
+def _asked(folder: Path, connection: IonQConnection) -> list[Job]:
+    """The jobs of a ledger, their states from the server; where it cannot be asked, the error says what is left."""
+    from qllmft_backends.ionq import IonQError, LedgerError, ledger_jobs
+
+    try:
+        return ledger_jobs(folder, ask=connection)
+    except LedgerError:
+        raise
+    except IonQError as error:
+        raise UserError(f"{error} --offline lists what the ledger holds.") from None
+
+
+def _say_all(lines: list[str]) -> None:
+    for line in lines:
+        say(line)
+
+
+def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
+    """A row a job, the notes below, and, for ``total``, what each costs and all of them together."""
+    from qllmft_backends.ionq import job_total
+
     table = plain_table()
-    for column in ("job", "state", "machine", "circuits", "shots"):
+    table.padding, table.show_edge = (0, 0, 0, 0), False  # fits into 80 characters
+    for column in ("job", "state", "machine", "circuits", "shots", *(["price"] if total else [])):
         table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
-        cells = (row.job_id, row.state, row.backend, row.circuits, row.shots)
+        cells = (row.job_id, row.state, row.backend, row.circuits, row.shots, *([_price(row)] if total else []))
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     console = PlainConsole()
     console.print(table)
     for row in rows:
         if row.note:  # as long as a server's words are, and so no column
             say(f"{row.job_id or row.chunk}: {row.note}", console)
+    if total:
+        say(f"total: {job_total(rows)}", console)
+
+
+def _price(row: Job) -> str:
+    """What a job cost, or about how much it will; empty where that is not known."""
+    amount = row.price if row.cost is None else row.cost
+    if amount is None:
+        return ""
+    return ("~" if row.cost is None and amount else "") + (f"{amount:.2f}" if amount < 100 else f"{amount:,.0f}")
 
 
 def ionq_sandbox(

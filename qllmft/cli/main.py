@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
+from qllmft.cli.backend import resumed
 from qllmft.cli.bench import bench
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.doctor import doctor
@@ -25,6 +29,7 @@ from qllmft.cli.report import report
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
+from qllmft.cli.verify import verify
 from qllmft.errors import UserError
 
 INTERRUPTED = 130
@@ -40,6 +45,7 @@ app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(report)
+app.command()(verify)
 app.command()(info)
 app.command()(presets)
 app.command()(bench)
@@ -80,14 +86,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_utf8(given)
-        app(args=given, prog_name="qllmft")
+        with _own_warnings_in_a_line(errors):
+            app(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
         # typer and rich catch the latter two themselves: they end silently, and with 1 where the reader has left
-        causes = set(_causes(end))
-        if KeyboardInterrupt in causes:
-            say("interrupted", errors)
+        causes = list(_causes(end))
+        interrupts = [cause for cause in causes if isinstance(cause, KeyboardInterrupt)]
+        if interrupts:
+            _tell_of_interrupt(interrupts, given, errors)
             sys.exit(INTERRUPTED)
-        if BrokenPipeError in causes:
+        if any(isinstance(cause, BrokenPipeError) for cause in causes):
             # the reader (head, less) has left: not an error, and nothing may be flushed to it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
@@ -98,6 +106,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         errors.print("error:", style="bold red", end=" ")
         errors.print(str(error), soft_wrap=True)
         sys.exit(2)
+
+
+@contextmanager
+def _own_warnings_in_a_line(console: PlainConsole) -> Iterator[None]:
+    """Print the warnings of qllmft's packages as people read them, without the line of the source."""
+    usual = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if category.__module__.startswith("qllmft"):
+            say(f"warning: {message}", console)
+        else:
+            usual(message, category, *where, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _check_utf8(arguments: Sequence[str]) -> None:
@@ -125,10 +151,21 @@ def _is_bad_input(error: Exception) -> bool:
     return isinstance(error, BackendError)
 
 
-def _causes(error: BaseException | None) -> Iterator[type[BaseException]]:
-    """The kinds of an exception and of those that it came from."""
+def _tell_of_interrupt(interrupts: Sequence[KeyboardInterrupt], given: Sequence[str], console: PlainConsole) -> None:
+    """Say what goes on without us, where something does, and the command that collects it."""
+    jobs = next((str(interrupt) for interrupt in interrupts if str(interrupt)), None)
+    if jobs is None:
+        say("interrupted", console)
+        return
+    for line in jobs.splitlines():
+        say(line, console)
+    say(f"go on: {shlex.join(['qllmft', *resumed(given)])}", console)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it came from."""
     while error is not None:
-        yield type(error)
+        yield error
         error = error.__cause__ or error.__context__
 
 

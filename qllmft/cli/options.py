@@ -9,7 +9,7 @@ import typer
 
 from qllmft.errors import UserError
 from qllmft.files import parse_toml
-from qllmft.settings import check_no_consent, with_settings
+from qllmft.settings import with_settings
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig
@@ -56,7 +56,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
     """The settings of a TOML file of differences from the defaults, checked.
 
     Raises:
-        UserError: where it cannot be read, holds a setting that there is not, or agrees to paid circuits.
+        UserError: where it cannot be read, or holds a setting that there is not.
     """
     from qllmft.config import parse_config
 
@@ -66,7 +66,6 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise UserError(f"the configuration {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise UserError(f"the configuration {path} is not TOML: {error}.") from error
-    check_no_consent(tree, str(path))
     return parse_config(tree, str(path)).model_dump(mode="json", exclude_none=True)
 
 

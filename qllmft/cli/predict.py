@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, show_estimate, with_backend_options
-from qllmft.cli.console import PlainConsole, printable, say
+from qllmft.cli.console import PlainConsole, json_text, printable, say
 from qllmft.cli.options import Limit, RunFolderArgument, RunsTextColumn
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.run import Prediction, Predictor
+    from qllmft.run.bootstrap import Bootstrap
+    from qllmft_backends import Backend
 
 
 @with_backend_options
@@ -36,6 +38,14 @@ def predict(
     text_column: RunsTextColumn = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, with all probabilities.")] = False,
     limit: Limit = None,
+    bootstrap: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Draw the measured shots so often again, and print how each probability scatters: standard error and "
+            "95 % interval beside those from formulas. Through IonQ, which keeps the counts.",
+        ),
+    ] = None,
 ) -> None:
     """Classify texts with a trained model.
 
@@ -43,7 +53,8 @@ def predict(
     is written as its escape. Memory does not grow with the number of texts. Empty lines are left out.
 
     With --backend the encoder runs here and the head's circuit there; a probability then has its standard error, and a
-    label whose lead is within its 95 % interval is marked '?': undecided at this number of shots.
+    label whose lead is within its 95 % interval is marked '?': undecided at this number of shots. With several
+    --aggregation one set of results follows the other, each under its name.
     """
     if bool(texts) == bool(file):
         raise UserError(
@@ -54,13 +65,15 @@ def predict(
 
     from qllmft.run import Predictor
 
-    machine = choice.make(run)
-    predictor = Predictor.load(run, machine)
+    machines = choice.make(run)
+    if bootstrap and not machines:
+        raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Leave it out.")
+    predictor = Predictor.load(run)
     wanted = islice(texts or _texts_of(file or Path("-"), run, text_column), limit)
-    if machine is None:
+    if not machines:
         _print(predictor.stream(wanted), json=json)
     else:
-        _measure(predictor, list(wanted), json=json, dry_run=choice.dry_run)
+        _measure(predictor, machines, list(wanted), choice, json=json, repeats=bootstrap)
 
 
 def _texts_of(file: Path, run: Path, column: str | None) -> Iterator[str]:
@@ -74,41 +87,89 @@ def _texts_of(file: Path, run: Path, column: str | None) -> Iterator[str]:
     return read_texts(file, column or "text")
 
 
-def _measure(predictor: Predictor, texts: list[str], *, json: bool, dry_run: bool) -> None:
-    """All texts through the backend in one request, so that a remote one fills its jobs; then how well it agrees."""
+def _measure(
+    predictor: Predictor,
+    machines: Mapping[str, Backend],
+    texts: list[str],
+    choice: BackendOptions,
+    *,
+    json: bool,
+    repeats: int | None,
+) -> None:
+    """All texts through a backend in one request, so that a remote one fills its jobs; then how well it agrees."""
     from qllmft.run.measurement import compare, shots_of
 
     if not texts:
         return
     vectors = predictor.embed(texts)
-    if dry_run:
-        show_estimate(predictor.estimate(vectors))
-        return
-    answers = predictor.measure(vectors)
-    _print(predictor.measured_predictions(texts, answers), json=json, measured=True)
-    assert predictor.backend is not None
-    agreement = compare(answers, predictor.exact(vectors), shots_of(predictor.backend))
-    say(f"{predictor.backend.name}: {agreement}", PlainConsole(stderr=True))
+    for name, machine in machines.items():
+        predictor.backend = machine
+        if choice.dry_run:
+            show_estimate(predictor.estimate(vectors, offline=choice.offline))
+            return
+        answers = predictor.measure(vectors)
+        scatter = predictor.bootstrap(vectors, repeats) if repeats else None
+        several = name if len(machines) > 1 else ""
+        if several and not json:
+            say(f"aggregation {name}:")
+        _print(predictor.measured_predictions(texts, answers), json=json, measured=True, name=several, scatter=scatter)
+        agreement = compare(answers, predictor.exact(vectors), shots_of(machine))
+        title = f"{machine.name}, {name}" if several else machine.name
+        say(f"{title}: {agreement}", PlainConsole(stderr=True))
 
 
-def _print(predictions: Iterable[Prediction], *, json: bool, measured: bool = False) -> None:
-    from json import dumps
-
-    for prediction in predictions:
+def _print(
+    predictions: Iterable[Prediction],
+    *,
+    json: bool,
+    measured: bool = False,
+    name: str = "",
+    scatter: Bootstrap | None = None,
+) -> None:
+    """One line a prediction; ``name``: of the aggregation, where there are several."""
+    for row, prediction in enumerate(predictions):
         probability = prediction.probabilities[prediction.label]
         label, text = printable(prediction.label), printable(prediction.text)
         if json:
-            record: dict[str, Any] = {
-                "text": prediction.text,
-                "label": prediction.label,
-                "probabilities": {k: round(v, 6) for k, v in prediction.probabilities.items()},
-            }
-            if measured:
-                record |= {"standard_error": round(prediction.standard_error, 6), "decided": prediction.decided}
-            sys.stdout.write(dumps(record, ensure_ascii=False) + "\n")
+            record = _record(prediction, measured=measured) | ({"aggregation": name} if name else {})
+            if scatter is not None:
+                record["bootstrap"] = _scatter_record(scatter, row, list(prediction.probabilities))
+            sys.stdout.write(json_text(record) + "\n")
         elif measured:
             mark = "" if prediction.decided else "?"
-            sys.stdout.write(f"{label}{mark}\t{probability:.4f}±{prediction.standard_error:.4f}\t{text}\n")
+            drawn = (
+                "" if scatter is None else _scatter_text(scatter, row, list(prediction.probabilities), prediction.label)
+            )
+            sys.stdout.write(f"{label}{mark}\t{probability:.4f}±{prediction.standard_error:.4f}{drawn}\t{text}\n")
         else:
             sys.stdout.write(f"{label}\t{probability:.4f}\t{text}\n")
         sys.stdout.flush()
+
+
+def _record(prediction: Prediction, *, measured: bool) -> dict[str, Any]:
+    """A prediction for JSON."""
+    record: dict[str, Any] = {
+        "text": prediction.text,
+        "label": prediction.label,
+        "probabilities": {k: round(v, 6) for k, v in prediction.probabilities.items()},
+    }
+    if measured:
+        record |= {"standard_error": round(prediction.standard_error, 6), "decided": prediction.decided}
+    return record
+
+
+def _scatter_record(scatter: Bootstrap, row: int, labels: list[str]) -> dict[str, Any]:
+    """The bootstrap of one text for JSON, by label."""
+    errors, low, high = (part[row].round(6).tolist() for part in (scatter.standard_errors, scatter.low, scatter.high))
+    return {
+        "repeats": scatter.repeats,
+        "standard_errors": dict(zip(labels, errors, strict=True)),
+        "intervals": {name: list(ends) for name, *ends in zip(labels, low, high, strict=True)},
+    }
+
+
+def _scatter_text(scatter: Bootstrap, row: int, labels: list[str], label: str) -> str:
+    """The bootstrap of one text's label, as a column."""
+    column = labels.index(label)
+    error, low, high = (part[row, column] for part in (scatter.standard_errors, scatter.low, scatter.high))
+    return f"\tbootstrap {error:.4f} [{low:.4f}, {high:.4f}]"

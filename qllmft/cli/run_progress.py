@@ -10,22 +10,34 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from qllmft.cli.backend import attend_training
 from qllmft.cli.console import DRAWN_EVERY_S, plain_table, printable, progress_bars, say
 from qllmft.run import Reporter, RunRecord
 from qllmft.training import EpochMetrics
+from qllmft_backends import Backend
 
 PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
 
 
 class ConsoleReporter(Reporter):
-    """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal."""
+    """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: where to.
+        yes: consent to send paid circuits in training.
+    """
+
+    def __init__(self, console: Console, *, yes: bool = False) -> None:
         self._console = console
+        self._yes = yes
 
     def message(self, text: str) -> None:
         """One line."""
         say(text, self._console)
+
+    def backend(self, backend: Backend) -> None:
+        """Its price, line by line."""
+        attend_training(backend, self.message, yes=self._yes)
 
     @contextmanager
     def embedding(self, total: int, body: str) -> Iterator[Callable[[int], None]]:

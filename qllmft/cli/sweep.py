@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from qllmft.cli.backend import Options
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import Data, LabelColumn, PerLabel, Protocol, Settings, TextColumn
 from qllmft.errors import UserError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qllmft.cli.queue_progress import QueueConsole
+    from qllmft.experiments.search.permission import Permission
     from qllmft.experiments.search.plan import SearchPlan
     from qllmft.experiments.search.space import Space
     from qllmft.experiments.search.store import SearchStore
@@ -176,23 +178,37 @@ def worker(
             show_default="sweeps/SEARCH",
         ),
     ] = None,
+    allow_paid: Annotated[
+        bool,
+        typer.Option(
+            "--allow-paid",
+            help="Let trials whose backend sends circuits away use this machine's key, and pay up to --max-cost.",
+        ),
+    ] = False,
+    max_cost: Annotated[
+        float | None,
+        typer.Option("--max-cost", min=0.0, help="Ceiling on all that is paid, in the server's unit."),
+    ] = None,
+    backend_option: Options = None,
 ) -> None:
     """Work on a search that `qllmft sweep --plan-only` made, together with any number of others, until it is finished.
 
     The data are to be at the same path on all machines. A worker may die or be stopped at any time: the others take its
-    trial over.
+    trial over. Neither circuits nor this machine's key leave it on the search's word alone.
     """
     from qllmft.experiments.feasible import check_feasible
+    from qllmft.experiments.search.permission import Permission
     from qllmft.experiments.search.storage import Storage
     from qllmft.experiments.search.store import SearchStore
 
     if storage is None:
         raise UserError("a worker needs --storage, or QLLMFT_STORAGE, as `qllmft sweep --plan-only` had it.")
+    permission = Permission(allow_paid, max_cost, parse_settings(backend_option or [], "--backend-option"))
     console = PlainConsole()
     with closing(SearchStore.join(Storage(storage), search)) as store:
-        check_feasible(store.plan.each_head())
+        check_feasible(store.plan.each_head(), permission.options_for)
         with _console(console) as watcher:
-            _work(store, out or Path("sweeps") / search, None, watcher)
+            _work(store, out or Path("sweeps") / search, None, watcher, permission)
         with store.storage.explained():
             state = store.state()
     say(f"The search is finished: {len(state.done)} configurations.", console)
@@ -222,8 +238,10 @@ def _open(plan: SearchPlan, folder: Path, storage: str | None, name: str) -> Sea
     return SearchStore.create(kept, name, plan)
 
 
-def _work(store: SearchStore, folder: Path, ray: str | None, watcher: QueueConsole) -> None:
-    """Work until the search is finished."""
+def _work(
+    store: SearchStore, folder: Path, ray: str | None, watcher: QueueConsole, permission: Permission | None = None
+) -> None:
+    """Work until the search is finished; a worker has a permission to send circuits away."""
     from qllmft.experiments.queue import QueueProgress
     from qllmft.experiments.search.liveness import Liveness
     from qllmft.experiments.search.worker import Worker, do_trial_run
@@ -236,7 +254,7 @@ def _work(store: SearchStore, folder: Path, ray: str | None, watcher: QueueConso
             work_on_cluster(store, liveness, runs, ray, watcher)
         else:
             progress = QueueProgress(watcher)
-            Worker(store, liveness, lambda run: do_trial_run(run, runs, progress), progress).work()
+            Worker(store, liveness, lambda run: do_trial_run(run, runs, progress, permission), progress).work()
 
 
 def _finish(store: SearchStore, folder: Path, console: Console) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.backend import Options
+from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Settings, TextColumn, build_config
 from qllmft.settings import parse_settings
@@ -16,15 +16,34 @@ from qllmft.settings import parse_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from qllmft.config import RunConfig
     from qllmft.run import RunFolder
 
 
-def _backend_options(device: str | None, pairs: list[str] | None) -> dict[str, Any] | None:
-    """The backend's options as given; None where there are none."""
+def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The backend's options that the configuration holds, None where there are none; and those that it may not hold."""
+    from qllmft.config import PERSONAL_OPTIONS
+
     given = parse_settings(pairs or [], "--backend-option")
     if device is not None:
         given["device"] = device
-    return given or None
+    personal = {name: given.pop(name) for name in PERSONAL_OPTIONS if name in given}
+    return given or None, personal
+
+
+def _tell_of_jobs(config: RunConfig, personal: dict[str, Any], console: PlainConsole) -> None:
+    """Say which jobs of an interrupted training go on at the server, and how to collect them."""
+    from qllmft_backends import BACKENDS, create
+
+    if not BACKENDS[config.backend.name].keeps_ledger:
+        return
+    from qllmft_backends.ionq import JobsInterrupt, jobs_under_way
+
+    backend: Any = create(config.backend.name, config.backend.options | personal)
+    jobs = jobs_under_way(backend.options.ledger)
+    if jobs:
+        for line in str(JobsInterrupt(jobs, backend.options.ledger)).splitlines():
+            say(line, console)
 
 
 def train(
@@ -77,6 +96,7 @@ def train(
         int | None, typer.Option(help="Seed of the split, the weights, the shuffling and the noise.", show_default="0")
     ] = None,
     rivals: Annotated[bool, typer.Option(help="Train classical heads on the same split beside it.")] = True,
+    yes: Yes = False,
     settings: Settings = None,
     out: Annotated[
         Path | None,
@@ -91,6 +111,7 @@ def train(
     The language model is frozen, unless body.trainable or body.contrastive says otherwise. The epoch is chosen on
     validation accuracy alone; the test set is read once.
     """
+    options, personal = _backend_options(device, backend_option)
     given: dict[str, Any] = {
         "data.source": data,
         "data.text_column": text_column,
@@ -99,7 +120,7 @@ def train(
         "data.n_per_label": per_label,
         "body.model": body,
         "backend.name": backend,
-        "backend.options": _backend_options(device, backend_option),
+        "backend.options": options,
         "noise.gates": noise,
         "noise.shots": shots,
         "train.epochs": epochs,
@@ -115,7 +136,7 @@ def train(
     from qllmft.run import run_experiment
 
     console = PlainConsole(stderr=json)
-    outcome = run_experiment(run_config, out, ConsoleReporter(console))
+    outcome = run_experiment(run_config, out, ConsoleReporter(console, yes=yes), backend_options=personal)
     folder = outcome.folder
     if outcome.record is None:
         say(
@@ -123,6 +144,7 @@ def train(
             f"{folder.model_folder}; the same command goes on from the last checkpoint.",
             console,
         )
+        _tell_of_jobs(run_config, personal, console)
         raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
     if json:
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, check_finite, locate_body
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
+from qllmft.embed.folder_check import check_body_folder
 from qllmft.embed.trainable import TrainableBody
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Embeddings",
     "TrainableBody",
     "body_identity",
+    "check_body_folder",
     "check_finite",
     "default_cache_folder",
     "embed",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
+from qllmft.embed.folder_check import check_body_folder
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
@@ -106,7 +107,7 @@ class Body:
         location: where it is; found from ``config`` where None.
 
     Raises:
-        UserError: where it cannot be loaded; says what was tried and the remedy.
+        UserError: where it cannot be loaded, or its folder holds code; says what was tried and the remedy.
     """
 
     def __init__(self, config: BodyConfig, location: BodyLocation | None = None) -> None:
@@ -114,9 +115,19 @@ class Body:
 
         self.config = config
         location = location or locate_body(config)
+        local = Path(location.path).exists()
+        if local:
+            check_body_folder(Path(location.path))
         try:
             with no_loading_bar():
-                self._model: Any = SentenceTransformer(location.path, revision=config.revision, device=config.device)
+                self._model: Any = SentenceTransformer(
+                    location.path,
+                    revision=config.revision,
+                    device=config.device,
+                    trust_remote_code=False,
+                    local_files_only=local,
+                    model_kwargs={"use_safetensors": True} if local else None,
+                )
         except Exception as error:
             offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

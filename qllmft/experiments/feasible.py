@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from qllmft.config import BodyConfig, DataConfig, RunConfig
 from qllmft.data import Corpus, Table, read_corpus, split_corpus
@@ -12,15 +13,20 @@ from qllmft.heads import build_classifier
 from qllmft_backends import create
 
 
-def check_feasible(configs: Mapping[str, RunConfig]) -> None:
+def check_feasible(
+    configs: Mapping[str, RunConfig], backend_options: Callable[[RunConfig], Mapping[str, Any]] = lambda _: {}
+) -> None:
     """Make sure that texts, splits, bodies and backends are there, and that every head fits on its body.
 
     Args:
         configs: the runs, by what an error calls them.
+        backend_options: of the backend of each run, beside its configuration's own; raises where it may not be used.
 
     Raises:
         UserError: where that is not so.
     """
+    for config in configs.values():
+        backend_options(config)
     corpora: dict[DataConfig, Corpus] = {}
     training: dict[tuple[DataConfig, int], Table] = {}  # texts to train on, by data and seed
     for config in configs.values():
@@ -36,7 +42,8 @@ def check_feasible(configs: Mapping[str, RunConfig]) -> None:
         if structure in checked:
             continue
         checked.add(structure)
-        backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
+        options = {**config.backend.options, **config.noise.backend_options, **backend_options(config)}
+        backend = create(config.backend.name, options)
         if config.body not in dimensions:
             text = training[config.data, config.seed].texts[:1]
             dimensions[config.body] = embed(text, config.body).vectors.shape[1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.experiments.cost import BEGINNING, TimeLeft, epoch_cost, run_cost
@@ -118,7 +119,14 @@ class QueueProgress:
         self.reporter.stands(Standing(self._runs, self._finished, time_left.share, time_left.seconds, self._best))
 
 
-def do_run(run: PlannedRun, runs: Path, progress: QueueProgress, *, wait: bool = True) -> RunRecord:
+def do_run(
+    run: PlannedRun,
+    runs: Path,
+    progress: QueueProgress,
+    *,
+    wait: bool = True,
+    backend_options: Mapping[str, Any] | None = None,
+) -> RunRecord:
     """Train a run, or go on with it from its checkpoint, or look up its record.
 
     Args:
@@ -126,6 +134,7 @@ def do_run(run: PlannedRun, runs: Path, progress: QueueProgress, *, wait: bool =
         runs: the folder of all runs.
         progress: counts and tells.
         wait: where another process works on the run, wait for it and take its record.
+        backend_options: see `run_experiment`.
 
     Raises:
         UserError: for bad input.
@@ -133,7 +142,14 @@ def do_run(run: PlannedRun, runs: Path, progress: QueueProgress, *, wait: bool =
         KeyboardInterrupt: where training was interrupted; the same call goes on.
     """
     reporter = Reporter() if run.is_finished(runs) else _ReporterOfRun(run, progress)
-    outcome = run_experiment(run.config, run.folder(runs).path, reporter, read_test=run.read_test, wait=wait)
+    outcome = run_experiment(
+        run.config,
+        run.folder(runs).path,
+        reporter,
+        read_test=run.read_test,
+        wait=wait,
+        backend_options=backend_options,
+    )
     if outcome.record is None:
         raise KeyboardInterrupt
     if isinstance(reporter, _ReporterOfRun):

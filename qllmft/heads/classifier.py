@@ -10,6 +10,7 @@ from qllmft.errors import UserError
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
 from qllmft.heads.mlp import linear, perceptron
 from qllmft.heads.quantum import QuantumHead
+from qllmft.model_config import MOST_ENTRIES
 from qllmft.randomness import torch_generator
 from qllmft.templates import encoder_options, head_options
 from qllmft_backends import Backend, create
@@ -92,6 +93,7 @@ def build_classifier(
     Raises:
         UserError: where embedding, classes and structure do not fit together.
     """
+    _check_sizes(config, dimension, n_classes)
     if isinstance(backend, BackendConfig):
         backend = create(backend.name, backend.options)
     if config.head == "mlp":
@@ -125,6 +127,20 @@ def build_classifier(
         skip=config.skip,
         sign_readout=not config.final_linear,
     )
+
+
+def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
+    """Make sure, before any weight is made, that they fit into memory.
+
+    Raises:
+        UserError: where they would not.
+    """
+    rows = max(config.hidden_dim, config.n_qubits, n_classes)
+    if rows * dimension > MOST_ENTRIES or rows * n_classes > MOST_ENTRIES:
+        raise UserError(
+            f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} make a "
+            f"weight matrix of more than {MOST_ENTRIES:,} entries. Choose a smaller hidden_dim, or another body."
+        )
 
 
 def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Backend | None) -> nn.Module:

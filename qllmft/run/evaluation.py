@@ -128,14 +128,15 @@ def estimate_run(
     *,
     backend: Backend,
     subset: Subset | None = None,
+    offline: bool = False,
 ) -> object:
-    """What `evaluate_run` would send to ``backend``, and its price; nothing is sent.
+    """What `evaluate_run` would send to ``backend``, and its price, ``offline`` or not: see `Predictor.estimate`.
 
     Raises:
         UserError: where model and data do not fit together.
     """
     predictor = Predictor.load(run, backend)
-    return predictor.estimate(_embed(predictor, _read(run, predictor, data, split, subset), reporter))
+    return predictor.estimate(_embed(predictor, _read(run, predictor, data, split, subset), reporter), offline=offline)
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ def _read(
 
 def _embed(predictor: Predictor, question: _Question, reporter: Reporter | None) -> NDArray[np.float32]:
     """Embeddings (N, D) of the texts by the model's body."""
+    predictor.check_located_body()
     identity, (examples,) = embed_tables({"": question.table}, predictor.model.body, reporter or Reporter())
     predictor.check_body(identity)
     return examples.x.numpy()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, read_corpus, split_corpus
@@ -50,6 +51,7 @@ def run_experiment(
     *,
     read_test: bool = True,
     wait: bool = True,
+    backend_options: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Run ``config`` from data to record; an unfinished run of the same configuration is continued.
 
@@ -61,6 +63,8 @@ def run_experiment(
             holds a value of it. The same call with True goes on from there: the head is not trained again; the rivals,
             which are not kept, are.
         wait: where another process works on the run, wait for it and take its outcome.
+        backend_options: of the training's backend, beside those of ``config``: the ones that a configuration may not
+            hold, an address, a key and an agreement to a price. They are not kept.
 
     Raises:
         UserError: for bad input, before any work.
@@ -81,7 +85,7 @@ def run_experiment(
         finished = _finished(folder, config, corpus, read_test)  # by the process that this one waited for
         if finished:
             return Outcome(folder, finished, config.train.epochs)
-        backend = training_backend(config, splits, reporter)
+        backend = training_backend(config, splits, reporter, backend_options)
         return _work(Setup(config, folder, corpus, splits, backend, reporter, read_test))
 
 

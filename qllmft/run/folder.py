@@ -66,9 +66,14 @@ class RunFolder:
     def check_holds(self, config: RunConfig) -> None:
         """Make sure that the folder, which exists, is empty or this configuration's.
 
+        Files of a process that has just begun here, or was killed when it had, do not count.
+
         Raises:
             UserError: where it holds another run, or other files.
         """
+        # listed before the configuration is looked for: another process may be writing it, and it is written first
+        files = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
+        others = {name for name in files if not is_temporary(name)} - {LOCK, HOLDER}
         if self.config_file.exists():
             held = self.read_config()
             if held.identity != config.identity:
@@ -76,12 +81,8 @@ class RunFolder:
                     f"the folder {self.path} holds a run of another configuration; they differ in "
                     f"{', '.join(differing(held, config))}. Choose another folder with --out, or delete that one."
                 )
-        elif not self.path.is_dir() or self._other_files():
+        elif not self.path.is_dir() or others:
             raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
-
-    def _other_files(self) -> set[str]:
-        """Names in the folder but for those of a process that has just begun here, or was killed when it had."""
-        return {file.name for file in self.path.iterdir() if not is_temporary(file.name)} - {LOCK, HOLDER}
 
     def check_can_be_made(self) -> None:
         """Make sure, before any work, that the folder is there or can be made.

@@ -31,6 +31,7 @@ def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[No
     Raises:
         RunBusyError: where another process has the run and this one does not wait.
     """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     lock = _acquired(folder, on_wait)
     try:
         since = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -40,7 +41,8 @@ def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[No
         with suppress(OSError):  # a system that does not let go of open files keeps an empty one
             (folder / HOLDER).unlink()
             (folder / LOCK).unlink()
-            folder.rmdir()  # only where nothing was begun: it is empty
+            for path in missing or [folder]:  # only where nothing was begun: they are empty
+                path.rmdir()
         lock.release()
 
 

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import softmax
 
-from qllmft.embed import Body, body_identity, check_finite
+from qllmft.embed import Body, body_identity, check_finite, locate_body
 from qllmft.errors import UserError
+from qllmft.run.bootstrap import Bootstrap, bootstrap
 from qllmft.run.measurement import Measurement, head_request, measure
 from qllmft.run.model_store import StoredModel, load_model
 from qllmft.training import finite_logits
@@ -94,11 +95,24 @@ class Predictor:
         backend = self.backend or create("adjoint", {"dtype": "float64"})
         return measure(self.model.classifier, head_request(self.model.classifier, vectors), backend)
 
-    def estimate(self, vectors: NDArray[np.float32]) -> object:
-        """What the backend, one that circuits are sent to, would be sent for embeddings (N, D), and its price."""
+    def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> object:
+        """What the backend, one that circuits are sent to, would be sent for embeddings (N, D), and its price.
+
+        ``offline``: the server is not asked for the price, which is a dated estimate.
+        """
         request = head_request(self.model.classifier, vectors)
         remote: Any = self.backend
-        return remote.estimate(request.head.circuit, request.parameters)
+        return remote.estimate(request.head.circuit, request.parameters, offline=offline)
+
+    def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
+        """How the probabilities for embeddings (N, D) scatter when the measured shots are drawn again; see `bootstrap`.
+
+        Raises:
+            UserError: where there is no backend that keeps its shots.
+        """
+        return bootstrap(
+            self.model.classifier, head_request(self.model.classifier, vectors), self.backend, repeats, seed
+        )
 
     def exact(self, vectors: NDArray[np.float32]) -> Measurement:
         """Exact values for embeddings (N, D), to lay beside those of a backend."""
@@ -124,12 +138,25 @@ class Predictor:
             if any("\ud800" <= character <= "\udfff" for character in text):
                 raise UserError(f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8.")
         if self._body is None:
+            self.check_located_body()
             body = Body(self.model.body)
             self.check_body(body_identity(self.model.body, body.location))
             self._body = body
         vectors = self._body.encode(texts)
         check_finite(vectors, self.model.body)
         return vectors
+
+    def check_located_body(self) -> None:
+        """Make sure, without loading it, that the body is the one that the model was trained on.
+
+        A model of the hub that is not on this machine yet has no identity before it is loaded.
+
+        Raises:
+            UserError: where it is not.
+        """
+        location = locate_body(self.model.body)
+        if location.identity:
+            self.check_body(body_identity(self.model.body, location))
 
     def check_body(self, identity: str) -> None:
         """Make sure that a body is the one that the model was trained on.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from qllmft.training import EpochMetrics
+from qllmft_backends import Backend
 
 
 class Reporter:
@@ -13,6 +14,9 @@ class Reporter:
 
     def message(self, text: str) -> None:
         """One line about what happens next."""
+
+    def backend(self, backend: Backend) -> None:
+        """What will run the head's circuit in training, before anything is sent through it."""
 
     def embedding(self, total: int, body: str) -> AbstractContextManager[Callable[[int], None]]:
         """Around the embedding of ``total`` texts by ``body``; gives what is called with the number newly done."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Splits
@@ -45,14 +47,22 @@ class Setup:
         return build_classifier(self.config.model, dimension, n_classes, seed=self.config.seed, backend=self.backend)
 
 
-def training_backend(config: RunConfig, splits: Splits, reporter: Reporter) -> Backend:
+def training_backend(
+    config: RunConfig, splits: Splits, reporter: Reporter, options: Mapping[str, Any] | None = None
+) -> Backend:
     """What runs the head's circuit in training; says beforehand what will be sent.
+
+    Args:
+        config: the whole run.
+        splits: the texts that are trained on and evaluated.
+        reporter: who watches.
+        options: of the backend, beside those of ``config``; see `run_experiment`.
 
     Raises:
         BackendError: where there is no such backend, or training through it was not allowed.
-        UserError: where a body is to be trained through circuits that are sent away.
+        UserError: where a body is to be trained through circuits that are sent away, or the reporter refuses them.
     """
-    backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
+    backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options, **(options or {})})
     if config.model.head != "quantum":
         return backend
     there = backend.capabilities
@@ -66,4 +76,5 @@ def training_backend(config: RunConfig, splits: Splits, reporter: Reporter) -> B
     evaluations = (epochs + 1) * sizes["validation"] + sizes["test"]
     if note := backend.training_note(sizes["train"], epochs, evaluations):
         reporter.message(note)
+    reporter.backend(backend)
     return backend

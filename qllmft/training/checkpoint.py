@@ -111,7 +111,7 @@ class Checkpoint:
                 raise ValueError("its moments belong to parameters of other shapes")
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
             best = _under(tensors, "best/")
-            if best.keys() != model.state_dict().keys():
+            if progress["best_epoch"] and model.state_dict().keys() - best.keys():
                 raise ValueError("it does not hold the weights of the best epoch")
             return State(**progress, best_weights=best)
         except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:

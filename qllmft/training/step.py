@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
-from qllmft.training import joints
+from qllmft.training import compiled_layers as layers
 from qllmft_backends.adjoint import AdjointEngine
 
 Real = NDArray[np.float32]
@@ -71,9 +71,9 @@ class DirectStep:
     """A quantum encoder and head on the project's engine, without autograd.
 
     At 10 qubits the circuits take a quarter of a millisecond, and autograd's way from one to the next twice as long.
-    What lies between them is a few small products (`joints`): latent z = s·⟨Z⟩ of the encoders, angles A_x z + A_θ θ +
-    a of the head's gates, logits W v + b of its values v, softmax and cross-entropy; and the chain rule back through
-    them.
+    What lies between them is a few small products (`compiled_layers.py`): latent z = s·⟨Z⟩ of the encoders, angles
+    A_x z + A_θ θ + a of the head's gates, logits W v + b of its values v, softmax and cross-entropy; and the chain rule
+    back through them.
 
     Args:
         model: for which `can_step` holds. Its parameters become parts of one vector until `release`.
@@ -126,7 +126,7 @@ class DirectStep:
             return
         assert self._vector.grad is not None
         moments["step"] += 1
-        joints.adam(
+        layers.adam(
             self._vector.data.numpy(),
             self._vector.grad.numpy(),
             moments["exp_avg"].numpy(),
@@ -156,11 +156,11 @@ class DirectStep:
         scaled = [z * scale for (z, _), (scale, _) in zip(passes, self._scales, strict=True)]
         latent = scaled[0] if len(scaled) == 1 else np.concatenate(scaled, axis=1)  # (B, Q)
         head = self._connector.next_pass()
-        angles = joints.head_angles(latent, self._weights, self._by_latent, self._by_weight, self._offset)
+        angles = layers.head_angles(latent, self._weights, self._by_latent, self._by_weight, self._offset)
         values, tape = head.forward(angles)
         loss, beside, by_values = self._read(latent, values, y.numpy())
         by_angle, _ = head.vjp(tape, by_values)
-        by_latent = joints.back_through_angles(by_angle, self._by_latent, self._by_weight, self._weights_gradient)
+        by_latent = layers.back_through_angles(by_angle, self._by_latent, self._by_weight, self._weights_gradient)
         if beside is not None:
             by_latent += beside
         start = 0
@@ -177,13 +177,13 @@ class DirectStep:
         """Loss, and its gradient by the latent vector (None: only through the head) and by the head's values."""
         if self._final is None or self._bias is None:  # the sign of one qubit
             logits = np.concatenate([values, -values], axis=1)
-            loss = joints.cross_entropy(logits, y)
+            loss = layers.cross_entropy(logits, y)
             return loss, None, logits[:, :1] - logits[:, 1:]
         seen = np.concatenate([latent, values], axis=1) if self._model.skip else values
         (weight, by_weight), (bias, by_bias) = self._final, self._bias
-        logits = joints.linear(seen, weight, bias)
-        loss = joints.cross_entropy(logits, y)
-        by_seen = joints.back_through_linear(logits, seen, weight, by_weight, by_bias)
+        logits = layers.linear(seen, weight, bias)
+        loss = layers.cross_entropy(logits, y)
+        by_seen = layers.back_through_linear(logits, seen, weight, by_weight, by_bias)
         if not self._model.skip:
             return loss, None, by_seen
         return loss, by_seen[:, : latent.shape[1]], by_seen[:, latent.shape[1] :]

@@ -246,3 +246,47 @@ def test_a_default_written_out_is_the_same_run():
     tree = RunConfig().model_dump(mode="json", exclude_none=True)
     assert parse_config(tree, "my.toml").identity == RunConfig().identity
     assert "epochs = 800" in tomli_w.dumps(tree)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"encoder_layers": 10**9},
+            "the circuit of the encoders would have 20,000,000,000 gates, expected at most 100,000",
+        ),
+        ({"n_encoders": 2, "encoder_layers": 2000}, "the circuit of the encoders would have 112,000 gates"),
+        ({"reuploads": 10**7}, "the circuit of the head would have 300,000,020 gates"),
+        ({"reupload_layers": 10**6}, "the circuit of the head would have 60,000,080 gates"),
+        ({"main_layers": 10**6, "connectivity": 3}, "the circuit of the head would have 60,000,220 gates"),
+        ({"n_qubits": 40}, "n_qubits is 40, encoder_qubits 40; expected at most 30, which the engine simulates"),
+        ({"n_qubits": 10**18, "encoder": "mlp"}, "n_qubits is 1000000000000000000, encoder_qubits"),
+        ({"encoder_qubits": 31}, "encoder_qubits 31; expected at most 30"),
+        (
+            {"encoder": "mlp", "hidden_layers": 1, "hidden_dim": 10**9},
+            "hidden_dim is 1000000000; expected at most 16,384",
+        ),
+    ],
+    ids=str,
+)
+def test_a_model_too_large_is_refused_before_a_circuit_is_built(settings, message, monkeypatch):
+    import qiskit
+
+    monkeypatch.setattr(qiskit, "QuantumCircuit", None)
+    assert message in refused({"model": settings})
+
+
+@pytest.mark.parametrize("options", [{}, {"connectivity": 2}, {"n_encoders": 2}, {"main_layers": 0, "reuploads": 7}])
+def test_the_bound_counts_the_gates_that_there_are(options):
+    """The largest models that are let through have as many gates as the bound says, by Qiskit's own count."""
+    from qllmft import model_config
+    from qllmft.templates import encoder_template, head_template
+
+    config = ModelConfig(n_qubits=4, encoder_layers=3, **options)
+    head, encoders = len(head_template(config).data), config.n_encoders * len(encoder_template(config).data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_config, "MOST_GATES", max(head, encoders))
+        ModelConfig(n_qubits=4, encoder_layers=3, **options)
+        patch.setattr(model_config, "MOST_GATES", max(head, encoders) - 1)
+        with pytest.raises(ValidationError, match=f"would have {max(head, encoders):,} gates"):
+            ModelConfig(n_qubits=4, encoder_layers=3, **options)

@@ -109,8 +109,8 @@ def test_the_papers_rivals_stand_beside_the_smallest_head(name, rival):
     preset = load_preset(name)
     assert preset.config() == load_preset("nn-head-0").config({"rivals.names": [rival]})
     assert preset.config().rivals.grid == "paper"
-    contenders = {"svc": support_vectors("paper"), "logistic-regression": logistic_regression("paper")}
-    assert preset.rival == contenders.get(name, support_vectors("paper", most=True)).name
+    rivals = {"svc": support_vectors("paper"), "logistic-regression": logistic_regression("paper")}
+    assert preset.rival == rivals.get(name, support_vectors("paper", most=True)).name
 
 
 def test_the_recommended_preset():

@@ -15,6 +15,7 @@ from qllmft_backends.ionq.errors import (
     IonQTransientError,
     LedgerError,
     PaidTrainingError,
+    SessionWarning,
 )
 from qllmft_backends.ionq.jobs import (
     Job,
@@ -23,6 +24,7 @@ from qllmft_backends.ionq.jobs import (
     cancel,
     cancel_ledger,
     job_total,
+    jobs_under_way,
     ledger_jobs,
     server_jobs,
     wait,
@@ -48,10 +50,12 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "PaidTrainingError",
+    "SessionWarning",
     "Total",
     "cancel",
     "cancel_ledger",
     "job_total",
+    "jobs_under_way",
     "ledger_jobs",
     "server_jobs",
     "wait",

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from qllmft_backends.masking import masked
+
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]")
 _TEXT_BYTES = 1 << 14
-_USER = re.compile(r"(://)[^\s/@]+@")
 
 
 def clean(text: str) -> str:
@@ -29,7 +30,7 @@ def clean(text: str) -> str:
     text = _ESCAPES.sub("", text)
     visible = (" " if c in "\n\r\t" else c for c in text)
     text = "".join(c for c in visible if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
-    return _USER.sub(r"\1***@", text)
+    return masked(text)
 
 
 @dataclass(frozen=True, repr=False)  # what came may repeat the key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,21 +19,17 @@ from qllmft_backends.ionq.client import Client, check_machine
 from qllmft_backends.ionq.collector import Progress, collect
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
 from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, spent, training_circuits
-from qllmft_backends.ionq.errors import (
-    DuplicateJobWarning,
-    IonQAuthError,
-    IonQError,
-    IonQJobFailedError,
-    IonQRequestError,
-)
+from qllmft_backends.ionq.errors import IonQAuthError, IonQRequestError
 from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
 from qllmft_backends.ionq.known_answer import ask_known_answer, known_work
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import expectations
 from qllmft_backends.ionq.options import IonQOptions
 from qllmft_backends.ionq.prices import Prices, dated_estimate
+from qllmft_backends.ionq.results import resampled, results_of
 from qllmft_backends.ionq.roster import Roster
 from qllmft_backends.ionq.sender import send, settle
+from qllmft_backends.ionq.sessions import end_sessions, session_caps, session_of
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Deadline
 from qllmft_backends.ionq.work import Place, Submission, Work, chunks_of
@@ -87,7 +82,7 @@ class IonQBase(Backend):
         self._cached_client: Client | None = None
         self._cached_roster: Roster | None = None
         self._width_checked = False
-        self._prices = Prices(lambda: self._client)
+        self._prices = Prices(lambda: self._client, session=bool(session_caps(self.options)))
 
     @property
     def confirm(self) -> Confirm | None:
@@ -183,6 +178,31 @@ class IonQBase(Backend):
             self._submit(work)
             return self._collect(work, sums)
 
+    def resample(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
+        repeats: int,
+        seed: int = 0,
+    ) -> NDArray[np.float64]:
+        """Bootstrap samples (R, B, O) of what `expectations` gave, R = ``repeats``; see `resampled`. Nothing is sent.
+
+        Raises:
+            IonQRequestError: without shots, or where a sample was never submitted.
+            IonQJobFailedError: where a job failed.
+        """
+        if self.options.shots is None:
+            raise IonQRequestError(
+                "exact probabilities have no shots to draw again. Set shots, or leave bootstrap out."
+            )
+        sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        with self._one_at_a_time:
+            self._ledger.refresh()
+            places = self._find(self._work(circuit, values))
+            results = results_of(places, self._result, self.options.ledger)
+            return resampled(results, self.options.shots, sums, repeats, seed)
+
     def gradient(self) -> SpsaGradient:
         """SPSA; see `training_circuits` for what it sends.
 
@@ -266,13 +286,17 @@ class IonQBase(Backend):
         known = self._known_answer(work, places)
         tokens = self._ledger.tokens(work.setup, parts)
         roster.check_orphans(tokens if known is None else [*tokens, *self._ledger.tokens(known.setup, [known.values])])
-        if known is not None:
-            facts = known.facts(estimate.first or estimate)
-            self._purse.circuits += ask_known_answer(self._client, self._ledger, roster, known, self.options, facts)
-        for part in parts:
-            chunk = self._ledger.plan(work.setup, part, **work.facts(estimate))
-            send(self._client, self._ledger, roster, chunk, work.template, self.options)
-            self._purse.circuits += len(part)
+        if not parts:  # the server had all of it
+            return
+        client, ledger, options = self._client, self._ledger, self.options
+        with session_of(client, ledger, work.setup.backend, options, estimate.unit) as session:
+            if known is not None:
+                facts = known.facts(estimate.first or estimate)
+                self._purse.circuits += ask_known_answer(client, ledger, roster, known, options, facts, session)
+            for part in parts:
+                chunk = ledger.plan(work.setup, part, **work.facts(estimate))
+                send(client, ledger, roster, chunk, work.template, options, session)
+                self._purse.circuits += len(part)
 
     def _roster(self, work: Work) -> Roster:
         """The server's list of jobs of this machine, as far as it was read; see `Roster`."""
@@ -290,44 +314,22 @@ class IonQBase(Backend):
             if chunk.state == "sent":
                 settle(self._ledger, self._roster(work), chunk, self.options, self.options.settle_s)
         if any(chunk.state == "submitted" for chunk in chunks):
+            sessions = {chunk.session for chunk in chunks if chunk.state == "submitted"}
             problems = collect(self._client, self._ledger, chunks, self.options, self.progress)
+            end_sessions(self._client, self._ledger, sessions)
             if problems:
                 raise next(iter(problems.values()))
         if any(chunk.doubtful for chunk in chunks):
-            self._look_for_duplicates(work)
+            self._roster(work).tell_of_duplicates()
         self._aggregate(chunks)
         return self._answer(self._find(work), sums)
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         """Have the results in the form that the options ask for; a machine without variants has one."""
 
-    def _look_for_duplicates(self, work: Work) -> None:
-        roster = self._roster(work)
-        try:
-            roster.refresh()
-        except IonQError as error:  # the answers are in the ledger all the same
-            warnings.warn(f"not looked for jobs that were accepted late: {error}", DuplicateJobWarning, stacklevel=4)
-        else:
-            roster.reconcile()
-
     def _answer(self, places: Sequence[Place | None], sums: ZObservables) -> Expectations:
         """Expectation values from the ledger's results."""
-        lost = sum(place is None for place in places)
-        if lost:
-            raise IonQRequestError(
-                f"{lost} of {len(places)} samples are not in the ledger {self.options.ledger}: never accepted. "
-                "Submit them first; `expectations` does both."
-            )
-        results = [self._result(chunk, index) for chunk, index in places if chunk is not None]  # type: ignore[misc]
-        failed = [chunk for chunk in chunks_of(places) if chunk.state == "failed"]
-        if any(result is None for result in results):
-            raise IonQJobFailedError(
-                f"{sum(r is None for r in results)} of {len(results)} circuits have no result: "
-                + "; ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed)
-                + ". The others are in the ledger. Failed jobs are not charged by IonQ; set retry_failed to send these "
-                "circuits again."
-            )
-        return expectations([r for r in results if r is not None], self.options.shots, sums)
+        return expectations(results_of(places, self._result, self.options.ledger), self.options.shots, sums)
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         return None if chunk.results is None else chunk.results[index]

@@ -58,12 +58,14 @@ class Attempt:
         at: by this machine's clock, in seconds since 1970.
         server_at: by the server's clock; None: not known.
         refused: it took no effect, as far as the server said, or as far as could be seen in time.
+        session: id of the session that the job was sent in; None: none.
     """
 
     client_token: str
     at: float
     server_at: float | None = None
     refused: bool = False
+    session: str | None = None
 
 
 @dataclass
@@ -113,6 +115,11 @@ class Chunk:
     def content(self) -> str:
         """Hash of what the chunk asks: these circuits, at these angles, in this order, on this machine."""
         return content_hash(self.setup, self.values)
+
+    @property
+    def session(self) -> str | None:
+        """The server's id of the session that the job was sent in; None: none."""
+        return self.attempts[-1].session if self.attempts else None
 
     @property
     def tokens(self) -> frozenset[str]:

@@ -123,8 +123,16 @@ class Client(IonQClient):  # type: ignore[misc]
             if not following:
                 return
 
-    def price(self, setup: Setup, one_qubit_gates: int, two_qubit_gates: int) -> dict[str, Any]:
+    def price(
+        self, setup: Setup, one_qubit_gates: int, two_qubit_gates: int, *, session: bool = False
+    ) -> dict[str, Any]:
         """The server's estimate for one circuit: ``cost``, ``unit`` (None where it names none), seconds to wait.
+
+        Args:
+            setup: machine, width, shots and mitigation.
+            one_qubit_gates: of the circuit.
+            two_qubit_gates: of the circuit.
+            session: whether it is to be sent in a session.
 
         Raises:
             IonQRequestError: where the price is no number of 0 or more.
@@ -139,7 +147,7 @@ class Client(IonQClient):  # type: ignore[misc]
                 "qubits": setup.n_qubits,
                 "shots": setup.shots,
                 "error_mitigation": str(setup.error_mitigation != "none").lower(),
-                "session": "false",
+                "session": str(session).lower(),
             },
         )
         # v0.4 renamed its fields in 2026: both forms are read.
@@ -250,8 +258,15 @@ class _Backend(IonQBackend):  # type: ignore[misc]
         return self._our_client
 
 
-def post(client: Client, circuits: Sequence[QuantumCircuit], setup: Setup, client_token: str, ledger_id: str) -> str:
-    """Send bound, measured circuits as one job, once; the job's id.
+def post(
+    client: Client,
+    circuits: Sequence[QuantumCircuit],
+    setup: Setup,
+    client_token: str,
+    ledger_id: str,
+    session: str | None = None,
+) -> str:
+    """Send bound, measured circuits as one job, once, in ``session`` (an id) where there is one; the job's id.
 
     Raises:
         IonQError: ``ambiguous`` where the job may have been accepted.
@@ -272,6 +287,7 @@ def post(client: Client, circuits: Sequence[QuantumCircuit], setup: Setup, clien
         shots=setup.shots,
         name=f"qllmft {client_token[:12]}",  # the API allows letters, digits, spaces, - and _
         extra_metadata={"client_token": client_token, "ledger": ledger_id},
+        session_id=session,
         **extra,
     )
     return str(job.job_id())

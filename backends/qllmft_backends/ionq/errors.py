@@ -70,5 +70,9 @@ class LedgerError(IonQError):
     """A ledger that cannot be read or written, or that another process is using."""
 
 
+class SessionWarning(UserWarning):
+    """A session at the server that could not be ended."""
+
+
 class DuplicateJobWarning(UserWarning):
     """A job at the server that was accepted late and is paid beside the one that answers."""

@@ -120,6 +120,13 @@ def under_way(ledger: Ledger) -> list[Job]:
     return [row for row in _rows(ledger) if row.state in ("sent", "submitted")]
 
 
+def jobs_under_way(folder: Path) -> list[Job]:
+    """As `under_way`, from the disk; none where ``folder`` holds no ledger."""
+    ledger = Ledger(folder)
+    ledger.refresh()
+    return under_way(ledger)
+
+
 def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
     """The jobs of the ledger in ``folder``, oldest first; also while another process writes.
 
@@ -167,6 +174,7 @@ def wait(folder: Path, connection: IonQConnection, progress: Progress | None = N
         if chunks:
             from qllmft_backends.ionq.collector import collect
             from qllmft_backends.ionq.sender import settle
+            from qllmft_backends.ionq.sessions import end_sessions
 
             client = _client(connection)
             rosters = _rosters(client, ledger, chunks)
@@ -176,7 +184,9 @@ def wait(folder: Path, connection: IonQConnection, progress: Progress | None = N
             for backend in {chunk.setup.backend for chunk in chunks if chunk.doubtful}:
                 rosters[backend].refresh()
                 rosters[backend].reconcile()
+            sessions = {chunk.session for chunk in chunks if chunk.state == "submitted"}
             problems = collect(client, ledger, chunks, connection, progress)
+            end_sessions(client, ledger, sessions)
         return [_with_problem(row, problems.get(row.chunk or "")) for row in _rows(ledger)]
 
 
@@ -195,14 +205,20 @@ def cancel(job_ids: Iterable[str], connection: IonQConnection) -> list[str]:
 
 
 def cancel_ledger(folder: Path, connection: IonQConnection) -> list[str]:
-    """Cancel every job of the ledger that is under way, and every duplicate.
+    """Cancel every job of the ledger that is under way, and every duplicate; end their sessions.
 
     A process that waits for them, or `wait`, records it.
     """
     chunks = [c for c in _open(folder).chunks.values() if c.state == "submitted" or c.duplicates]
     _check_server(chunks, connection)
     jobs = [str(c.job_id) for c in chunks if c.state == "submitted"] + [job for c in chunks for job in c.duplicates]
-    return cancel(jobs, connection) if jobs else []
+    told = cancel(jobs, connection) if jobs else []
+    for session in sorted({c.session for c in chunks if c.session and c.state == "submitted"}):
+        from qllmft_backends.ionq.sessions import end_session
+
+        if end_session(_client(connection), session):
+            told.append(f"session {session}: ended")
+    return told
 
 
 def _open(folder: Path) -> Ledger:

@@ -76,7 +76,13 @@ def check_answer(result: Probabilities, n_qubits: int, where: str) -> None:
 
 
 def ask_known_answer(
-    client: Client, ledger: Ledger, roster: Roster, known: Work, options: IonQOptions, facts: dict[str, Any]
+    client: Client,
+    ledger: Ledger,
+    roster: Roster,
+    known: Work,
+    options: IonQOptions,
+    facts: dict[str, Any],
+    session: str | None = None,
 ) -> int:
     """Send the known circuit, unless the ledger has it, wait for it, and compare; how many circuits were sent.
 
@@ -87,7 +93,7 @@ def ask_known_answer(
     sent = 0
     if ledger.find(known.setup, known.values, retry_failed=options.retry_failed) == [None]:
         chunk = ledger.plan(known.setup, known.values, **facts)
-        send(client, ledger, roster, chunk, known.template, options)
+        send(client, ledger, roster, chunk, known.template, options, session)
         sent = 1
     (chunk,) = chunks_of(ledger.find(known.setup, known.values))
     problems = collect(client, ledger, [chunk], options)

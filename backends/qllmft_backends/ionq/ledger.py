@@ -160,10 +160,16 @@ class Ledger:
             before[content] += 1
         return found
 
-    def sending(self, chunk: Chunk, server_at: float | None = None) -> str:
-        """The client token, on disk before the POST that carries it; ``server_at``: the time by the server's clock."""
+    def sending(self, chunk: Chunk, server_at: float | None = None, session: str | None = None) -> str:
+        """The client token, on disk before the POST that carries it.
+
+        Args:
+            chunk: planned.
+            server_at: the time by the server's clock; None: not known.
+            session: id of the session that the job is sent in; None: none.
+        """
         (token,) = self.tokens(chunk.setup, [chunk.values])
-        self._append("sent", chunk.id, client_token=token, server_at=server_at)
+        self._append("sent", chunk.id, client_token=token, server_at=server_at, session=session)
         return token
 
     def refused(self, chunk: Chunk, client_token: str, reason: str) -> None:
@@ -257,7 +263,11 @@ class Ledger:
             return
         chunk = self.chunks[chunk_id]
         if event == "sent":
-            chunk.attempts.append(Attempt(record["client_token"], float(record["at"]), record.get("server_at")))
+            session = record.get("session")
+            if not isinstance(session, str | None):
+                raise ValueError(f"the session's id is {session!r}")
+            at, server_at = float(record["at"]), record.get("server_at")
+            chunk.attempts.append(Attempt(record["client_token"], at, server_at, session=session))
         elif event == "refused":
             for attempt in chunk.attempts:
                 attempt.refused |= attempt.client_token == record["client_token"]

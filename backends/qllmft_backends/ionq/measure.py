@@ -44,7 +44,7 @@ def expectations(results: Sequence[Mapping[int, float]], shots: int | None, obse
     values = np.empty((len(results), len(observables.coefficients)))
     errors = np.zeros_like(values)
     for b, result in enumerate(results):
-        p = _distribution(result)
+        p = distribution(result)
         frequencies = dict(zip(result, p.tolist(), strict=True))
         if shots is None:
             values[b], _ = expectations_from_frequencies(frequencies, 2, observables)  # no mean depends on the shots
@@ -55,11 +55,11 @@ def expectations(results: Sequence[Mapping[int, float]], shots: int | None, obse
 
 def draw(result: Mapping[int, float], shots: int, rng: np.random.Generator) -> Probabilities:
     """Frequencies of ``shots`` measurements drawn from exact probabilities."""
-    counts = rng.multinomial(shots, _distribution(result))
+    counts = rng.multinomial(shots, distribution(result))
     return {state: count / shots for state, count in zip(result, counts.tolist(), strict=True) if count}
 
 
-def _distribution(result: Mapping[int, float]) -> NDArray[np.float64]:
+def distribution(result: Mapping[int, float]) -> NDArray[np.float64]:
     """Probabilities in the order of ``result``, none below 0, with sum 1: servers round them."""
     p = np.clip(np.fromiter(result.values(), np.float64, len(result)), 0.0, None)
     return np.asarray(p / p.sum())

@@ -84,7 +84,7 @@ def check_url(url: str) -> str:
     """
     url = url.rstrip("/")
     parts = urlsplit(url)
-    if parts.username or parts.password:
+    if "@" in url:  # a slash in a password hides it from the parser
         raise ValueError("url holds a user or a password; expected none: the API key comes from the environment")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError(
@@ -194,8 +194,14 @@ class IonQForteOptions(IonQOptions):
         symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
         aggregation: how the variants of a debiased job are combined. Chosen when results are read: the same paid job
             gives each of them. ``voting`` and ``dnl`` sharpen the distribution, which biases expectation values.
-        known_answer_shots: shots of a circuit with a known answer that is sent before paid ones, and waited for; a
-            wrong answer stops the sending. 0: none. None: 50, and none to the sandbox.
+        known_answer_shots: shots of a circuit with a known answer that is sent before the paid ones of a call, and
+            waited for; a wrong answer stops the sending. 0: none. None: 50, and none to the sandbox. It goes once a
+            call, not once a job: a circuit has a least price however few its shots, and inside of a job it would come
+            back when the job is paid. Smaller calls
+            check more often.
+        session_max_cost: ceiling that the server keeps: the jobs of a call are sent in a session of theirs, whose cost
+            it limits, in the unit of its prices. None: no such ceiling.
+        session_max_minutes: the server ends the session of a call after so many minutes. None: no such limit.
         allow_paid_training: let `gradient` work, by SPSA; needs ``circuit_budget``.
     """
 
@@ -206,6 +212,8 @@ class IonQForteOptions(IonQOptions):
     symmetry_verification: bool = False
     aggregation: Aggregation = "average"
     known_answer_shots: int | None = Field(None, ge=0, le=QPU_MAX_SHOTS)
+    session_max_cost: float | None = Field(None, gt=0)
+    session_max_minutes: int | None = Field(None, ge=1)
     allow_paid_training: bool = False
 
     @field_validator("aggregation")

@@ -81,10 +81,11 @@ class Prices:
 
     Args:
         client: makes the client; called where the server is asked.
+        session: whether the circuits are to be sent in a session.
     """
 
-    def __init__(self, client: Callable[[], Client]) -> None:
-        self._client = client
+    def __init__(self, client: Callable[[], Client], *, session: bool = False) -> None:
+        self._client, self._session = client, session
         self._known: dict[tuple[Setup, int, int], dict[str, Any]] = {}
 
     def estimate(self, counted: CostEstimate, work: Work) -> CostEstimate:
@@ -97,7 +98,7 @@ class Prices:
         key = (work.setup, counted.one_qubit_gates, counted.two_qubit_gates)
         if key not in self._known:
             try:
-                self._known[key] = self._client().price(*key)
+                self._known[key] = self._client().price(*key, session=self._session)
             except IonQRequestError as error:
                 if error.status != _NOT_FOUND:
                     raise
@@ -125,7 +126,7 @@ class Prices:
                 yield
         except IonQError as error:
             raise type(error)(
-                f"no price: {error} Without the server, estimate(..., offline=True) gives a dated estimate from the "
-                f"prices of {PUBLISHED.date}.",
+                f"no price: {error} Without the server there is a dated estimate from the prices of {PUBLISHED.date}: "
+                "--offline beside --dry-run, in Python estimate(..., offline=True).",
                 status=error.status,
             ) from None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from qllmft_backends.ionq.errors import DuplicateJobWarning, LedgerError
+from qllmft_backends.ionq.errors import DuplicateJobWarning, IonQError, LedgerError
 from qllmft_backends.ionq.ledger import Chunk, Ledger
 
 if TYPE_CHECKING:
@@ -94,6 +94,15 @@ class Roster:
                     self._ledger.duplicate(chunk, job.job_id)
                     warnings.warn(duplicate_text(chunk, job.job_id), DuplicateJobWarning, stacklevel=2)
 
+    def tell_of_duplicates(self) -> None:
+        """Ask the server, and write down what it holds twice; where it cannot be asked, that is told by a warning."""
+        try:
+            self.refresh()
+        except IonQError as error:  # the answers are in the ledger all the same
+            warnings.warn(f"not looked for jobs that were accepted late: {error}", DuplicateJobWarning, stacklevel=5)
+        else:
+            self.reconcile()
+
     def adopt(self, chunk: Chunk, job: Listed) -> None:
         """Job ``job`` is the chunk's."""
         self._ledger.submitted(chunk, job.job_id, found_by="client token", sandbox=self._client.transport.sandbox)
@@ -143,8 +152,8 @@ def duplicate_text(chunk: Chunk, job_id: str) -> str:
     price = "" if chunk.price_each is None else f", about {chunk.price_each * len(chunk.values):.2f} {chunk.unit or ''}"
     return (
         f"job {job_id} holds the {len(chunk.values)} circuits of {chunk.label} again: the server accepted a request "
-        f"late. Both are paid{price.rstrip()} each, unless it is canceled before it runs, in Python by "
-        f"`qllmft_backends.ionq.cancel([{job_id!r}], IonQConnection())`."
+        f"late. Both are paid{price.rstrip()} each, unless it is canceled before it runs: qllmft jobs cancel --job "
+        f"{job_id}; in Python `qllmft_backends.ionq.cancel([{job_id!r}], IonQConnection())`."
     )
 
 

@@ -48,9 +48,17 @@ def settle(ledger: Ledger, roster: Roster, chunk: Chunk, connection: IonQConnect
 
 
 def send(
-    client: Client, ledger: Ledger, roster: Roster, chunk: Chunk, template: Template, connection: IonQConnection
+    client: Client,
+    ledger: Ledger,
+    roster: Roster,
+    chunk: Chunk,
+    template: Template,
+    connection: IonQConnection,
+    session: str | None = None,
 ) -> None:
-    """Send a planned chunk; afterwards it is ``submitted``. ``roster`` was read in this call.
+    """Send a planned chunk, in ``session`` where there is one; afterwards it is ``submitted``.
+
+    ``roster`` was read in this call.
 
     After every answer that is not a plain acceptance the server is asked for the client token: at once where the answer
     is a refusal, for ``settle_s`` where it may have been a success (5xx, a redirection, no answer, one without an id).
@@ -68,9 +76,9 @@ def send(
             ledger.sending(chunk, client.transport.server_time())
             roster.adopt(chunk, found[0])
             return
-        token = ledger.sending(chunk, client.transport.server_time())
+        token = ledger.sending(chunk, client.transport.server_time(), session)
         try:
-            job_id = post(client, circuits, chunk.setup, token, ledger.identity.id)
+            job_id = post(client, circuits, chunk.setup, token, ledger.identity.id, session)
         except IonQError as error:
             failure = error
         else:

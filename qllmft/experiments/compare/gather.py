@@ -108,12 +108,10 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequenc
 
 
 def paper_result(row: Row) -> PaperResult | None:
-    """What the paper prints of a row: of its preset, or of the preset that is named like its classical rival."""
-    if row.settings:
-        return None
+    """What the paper prints of a row of one of its own presets, or of the preset named like the row's rival."""
     preset = row.classical.replace("_", "-") if row.classical else row.preset
     accuracy, parameters = published().accuracy(preset), published().parameters(preset)
-    if accuracy is None:
+    if row.settings or accuracy is None or published().accuracy(row.preset) is None:
         return None
     count = None if parameters is None else int(parameters.value)
     return PaperResult(accuracy.value, count, accuracy.where.removeprefix("Table "))

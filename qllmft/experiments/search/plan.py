@@ -113,7 +113,7 @@ class SearchPlan(BaseModel):
         ]
 
     def each_head(self) -> dict[str, RunConfig]:
-        """A configuration of every head and body that the search has, by what an error calls it.
+        """A configuration of every head, body and backend that the search has, by what an error calls it.
 
         Of a search by tpe, which has numbers between the levels, those at the levels.
 
@@ -125,7 +125,7 @@ class SearchPlan(BaseModel):
             config = self.configurations(point)[0]
             where = ", ".join(f"{name} = {label}" for name, label in point.items())
             found.setdefault(
-                config.model_dump_json(include={"model", "body"}), (f"sweep {self.space}, {where}", config)
+                config.model_dump_json(include={"model", "body", "backend"}), (f"sweep {self.space}, {where}", config)
             )
         return dict(found.values())
 

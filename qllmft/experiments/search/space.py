@@ -13,7 +13,7 @@ from qllmft.errors import UserError
 from qllmft.experiments.search import spaces
 from qllmft.presets import load_preset
 from qllmft.rivals import RIVALS
-from qllmft.toml_files import Settings, check_settings, names_in, read_chosen, validated
+from qllmft.toml_files import Settings, names_in, read_chosen, validated
 
 Value = None | bool | int | float | str
 Point = dict[str, Value]  # a parameter's name to the label of its level, or to a number between its levels
@@ -178,8 +178,6 @@ def load_space(choice: str) -> Space:
     """
     name, tree = read_chosen(spaces.__name__, choice, "sweep")
     space = validated(Space, {"name": name, **tree}, f"sweep {choice}")
-    varied = [dict.fromkeys(parameter.settings) for parameter in space.parameters]
-    check_settings([space.settings, *varied, space.quick.settings if space.quick else {}], f"sweep {choice}")
     try:
         space.in_small()
         if space.preset:

@@ -106,9 +106,9 @@ class Storage:
             cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
             words = self._without_password(str(getattr(cause, "orig", None) or cause)).strip().splitlines()
             raise UserError(
-                f"the storage {self} of the search cannot be used: {'; '.join(line.strip() for line in words)}. Check "
-                "that the server runs and that address, user and password are right; finished trials are kept, and the "
-                "same command goes on."
+                f"the search's storage {self} cannot be used: {'; '.join(line.strip() for line in words)}. Check that "
+                "the server runs and that address, user and password are right; finished trials are kept, and the same "
+                "command goes on."
             ) from None
 
     def _without_password(self, text: str) -> str:
@@ -151,13 +151,14 @@ def _parsed(url: str) -> URL:
     from sqlalchemy.exc import ArgumentError
 
     expected = "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+    # nothing of it is repeated: where it is no URL, nobody knows which part is the password
+    fault = UserError(f"--storage is no URL; {expected}, with the password's special characters as %XX (@ is %40).")
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # nothing of it is repeated: where it does not parse, nobody knows which part is the password
-        raise UserError(
-            f"--storage is no URL; {expected}, with the password's special characters as %XX (@ is %40)."
-        ) from None
+        raise fault from None
+    if parsed.get_backend_name() != "sqlite" and url.count("@") > 1:  # one of them is the password's, or the user's
+        raise fault
     kind = parsed.get_backend_name()
     if kind not in _DRIVERS:
         raise UserError(f"--storage got a {kind} URL; {expected}.")

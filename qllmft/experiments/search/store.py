@@ -14,7 +14,6 @@ from qllmft.errors import UserError
 from qllmft.experiments.search.plan import SearchPlan
 from qllmft.experiments.search.space import Point
 from qllmft.experiments.search.storage import Storage
-from qllmft.settings import check_no_consent
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -142,7 +141,6 @@ class SearchStore:
                 plan = _plan_of(optuna.load_study(study_name=name, storage=opened).user_attrs.get(PLAN), name)
             finally:
                 _close(opened)
-        check_no_consent(plan.base, f"the search {name!r}")
         return cls(storage, storage.open(plan.grace_s), name, plan)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qllmft.experiments.queue import PlannedRun, QueueProgress, do_run
 from qllmft.experiments.search.liveness import Liveness
+from qllmft.experiments.search.permission import Permission
 from qllmft.experiments.search.space import Parameter, Value
 from qllmft.experiments.search.standing import SearchStanding
 from qllmft.experiments.search.store import ERROR, IDENTITY, POINT, RESULT, REUSED, WORKER, SearchStore
@@ -46,8 +47,16 @@ class TrialResult:
     epochs_before: int
 
 
-def do_trial_run(run: PlannedRun, runs: Path, progress: QueueProgress) -> TrialResult:
+def do_trial_run(
+    run: PlannedRun, runs: Path, progress: QueueProgress, permission: Permission | None = None
+) -> TrialResult:
     """One run of a trial through `do_run`; a run that another process works on is waited for.
+
+    Args:
+        run: what is to be done.
+        runs: the folder of all runs.
+        progress: counts and tells.
+        permission: to send circuits away; needed where the search's plan is not this process's own.
 
     Raises:
         UserError: for bad input.
@@ -55,7 +64,8 @@ def do_trial_run(run: PlannedRun, runs: Path, progress: QueueProgress) -> TrialR
     """
     folder = run.folder(runs)
     before = run.config.train.epochs if run.is_finished(runs) else folder.checkpoint.epochs_done()
-    record = do_run(run, runs, progress)
+    options = permission.options_for(run.config) if permission else None
+    record = do_run(run, runs, progress, backend_options=options)
     losses = {metrics.epoch: metrics.validation_loss for metrics in folder.metrics()}
     loss = losses[record.selected_epoch]
     head = record.head

@@ -1,9 +1,11 @@
-"""A process that is killed: run by test_ionq_kill.py, never imported by it.
+"""A process whose children are killed: run by test_ionq_kill.py, never imported by it.
 
-killed.py one URL LEDGER EVENT MOMENT NTH    ask for the problem; die at the NTH event of this name, `before` it is
-                                             written, `after` it, or in the middle (`torn`). EVENT `never`: live.
-killed.py sweep URL FOLDER                   die at every event of a request in each of the three ways, each time
-                                             with a request of its own, and finish it in a new process.
+It reads one command a line, and forks a child for each, which answers "pid N" when it starts and "exit S" when it ends.
+
+one URL LEDGER EVENT MOMENT NTH    ask for the problem; die at the NTH event of this name, `before` it is
+                                   written, `after` it, or in the middle (`torn`). EVENT `never`: live.
+sweep URL FOLDER                   die at every event of a request in each of the three ways, each time
+                                   with a request of its own, and finish it in a new process; answers the deaths.
 """
 
 from __future__ import annotations
@@ -14,17 +16,16 @@ import signal
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from ionq.helpers import FAST, ask, assert_right, make_problem
 from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
 from qllmft_backends.ionq.ledger import Ledger
 
 WRITE = Ledger._append
+os.fsync = lambda descriptor: None  # kill -9 loses nothing that was handed to the system
 
 
 def backend(url, ledger, **options):
-    given = {"url": url, "ledger": ledger, "yes": True, "circuits_per_job": 3, **FAST, **options}
+    given = {"url": url, "ledger": ledger, "yes": True, "circuits_per_job": 3, **FAST, "settle_s": 0.05, **options}
     return IonQForte(IonQForteOptions(**given))
 
 
@@ -55,8 +56,8 @@ def nth(event, n):
     return hit
 
 
-def forked(work):
-    """The exit status of ``work`` in a process of its own."""
+def forked(work, started=lambda pid: None):
+    """The exit status of ``work`` in a process of its own, whose id ``started`` is told."""
     child = os.fork()
     if child == 0:
         try:
@@ -66,7 +67,15 @@ def forked(work):
             sys.stderr.flush()
             os._exit(1)
         os._exit(0)
+    started(child)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def one(url, ledger, event, moment, n):
+    """Ask for the problem, and die at an event."""
+    if event != "never":
+        die_at(nth(event, int(n)), moment)
+    ask(backend(url, Path(ledger)), make_problem(7))
 
 
 def sweep(url, folder):
@@ -94,12 +103,17 @@ def sweep(url, folder):
     return deaths
 
 
+def answer(*words):
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "one":
-        _, _, url, ledger, event, moment, n = sys.argv
-        if event != "never":
-            die_at(nth(event, int(n)), moment)
-        problem = make_problem(7)
-        np.save(Path(ledger).with_suffix(".npy"), ask(backend(url, Path(ledger)), problem).values)
-    else:
-        sys.stdout.write(str(sweep(sys.argv[2], Path(sys.argv[3]))))
+    make_problem(7)  # what it compiles is there for all children
+    for line in sys.stdin:
+        command, *arguments = json.loads(line)
+        if command == "one":
+            answer("exit", forked(lambda given=arguments: one(*given), lambda pid: answer("pid", pid)))
+        else:
+            url, folder = arguments
+            answer("deaths", sweep(url, Path(folder)))

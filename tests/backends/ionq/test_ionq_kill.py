@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -21,15 +22,49 @@ KILLED = Path(__file__).with_name("killed.py")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9 and fork are POSIX")
 
 
-def start(*arguments):
+class Children:
+    """The process of killed.py, as a list of commands."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def start(self, command, *arguments):
+        """Give a command; the words of the first answer."""
+        self.process.stdin.write(json.dumps([command, *map(str, arguments)]) + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def answer(self):
+        words = self.process.stdout.readline().split()
+        assert words, "the process has ended: its errors are in the output of pytest"
+        return words
+
+    def die(self, *arguments):
+        """A child that kills itself."""
+        self.start("one", *arguments)
+        assert self.answer() == ["exit", str(-signal.SIGKILL)]
+
+
+@pytest.fixture(scope="module")
+def children(tmp_path_factory):
+    errors = tmp_path_factory.mktemp("killed") / "errors"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "QLLMFT_THREADS": "1"}  # forks: no threads
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", str(KILLED), *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    environment |= {"QISKIT_IONQ_API_TOKEN": TOKEN, "XDG_STATE_HOME": str(errors.parent / "state")}
+    with (
+        errors.open("w") as file,
+        subprocess.Popen(
+            [sys.executable, "-W", "error", str(KILLED)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+        ) as process,
+    ):
+        yield Children(process)
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0, errors.read_text()
+    assert errors.read_text() == ""
 
 
 @pytest.mark.parametrize(
@@ -42,27 +77,24 @@ def start(*arguments):
     ],
     ids=["before the POST", "between POST and record", "between chunks", "between result and record"],
 )
-def test_killed_and_resumed(box, forte, problem, event, moment, n, states, jobs_before):
+def test_killed_and_resumed(children, box, forte, problem, event, moment, n, states, jobs_before):
     folder = forte().options.ledger
-    process = start("one", box.url, folder, event, moment, n)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL, errors
+    children.die(box.url, folder, event, moment, n)
     assert sorted(j.state for j in ledger_jobs(folder)) == sorted(states)
     assert box.store.till()["jobs"] == jobs_before
     assert_right(ask(forte(), problem), problem)  # this process is a new one
     assert_paid_once(box, 7)
     assert box.store.till()["jobs"] == 3
-    assert TOKEN not in errors
 
 
-def test_killed_while_waiting(forte, problem):
+def test_killed_while_waiting(children, forte, problem):
     with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=1.5)) as box:
-        process = start("one", box.url, forte().options.ledger, "never", "-", 0)
+        _, pid = children.start("one", box.url, forte().options.ledger, "never", "-", 0)
         give_up = time.monotonic() + 60
         while box.store.requests["poll"] < 2 and time.monotonic() < give_up:
             time.sleep(0.01)
-        process.kill()
-        process.communicate(timeout=60)
+        os.kill(int(pid), signal.SIGKILL)
+        assert children.answer() == ["exit", str(-signal.SIGKILL)]
         assert {j.state for j in ledger_jobs(forte().options.ledger)} == {"submitted"}
         box.store._latency_s = 0.0
         assert_right(ask(forte(url=box.url), problem), problem)
@@ -70,22 +102,17 @@ def test_killed_while_waiting(forte, problem):
         assert box.store.till()["jobs"] == 3
 
 
-def test_a_resumed_process_is_killed_too(box, forte, problem):
+def test_a_resumed_process_is_killed_too(children, box, forte, problem):
     folder = forte().options.ledger
     for event, moment in (("submitted", "before"), ("submitted", "before"), ("collected", "torn")):
-        process = start("one", box.url, folder, event, moment, 1)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL, errors
+        children.die(box.url, folder, event, moment, 1)
     assert_right(ask(forte(), problem), problem)
     assert_paid_once(box, 7)
 
 
-def test_killed_at_every_event_of_the_ledger(box, tmp_path):
-    process = start("sweep", box.url, tmp_path / "sweep")
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+def test_killed_at_every_event_of_the_ledger(children, box, tmp_path):
     # two chunks: planned, sent, submitted twice, then collected twice: 8 events, 3 ways to die at each
-    assert output.split() == ["24"], output
+    assert children.start("sweep", box.url, tmp_path / "sweep") == ["deaths", "24"]
     assert max(box.store.till()["times"].values()) == 1
 
 

@@ -19,6 +19,9 @@ WRONG = [
     ([*PREDICT, "--dry-run"], ["--dry-run is about circuits that are sent away, and no backend sends none."]),
     ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Leave it out."]),
     ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Leave it out."]),
+    ([*FORTE, "--offline", "--yes"], ["--offline estimates a price without the server", "Add --dry-run, or leave"]),
+    ([*PREDICT, "--bootstrap", "9"], ["--bootstrap draws measured shots again, and without --backend there are none."]),
+    ([*PREDICT, "--session-max-cost", "5"], ["--session-max-cost ", *NONE_NAMED]),
     # names
     (
         [*PREDICT, "--backend", "ionq_fort"],
@@ -45,11 +48,19 @@ WRONG = [
     ([*PREDICT, "--backend", "aer_forte", "--backend-option", "noise=explicit"], ["needs one_qubit_rate and two_"]),
     ([*PREDICT, "--backend", "aer_statevector", "--shots", "1"], ["option shots = 1", "greater than or equal to 2"]),
     ([*FORTE, "--backend-option", "shots"], ["--backend-option got 'shots', expected NAME=VALUE", "noise=forte1"]),
+    ([*FORTE, "--aggregation", "voting"], ["aggregation 'voting' without variants; expected error_mitigation='deb"]),
+    ([*FORTE, "--aggregation", "average,median"], ["option aggregation = 'median'", "'average', 'voting' or 'dnl'"]),
+    ([*FORTE, "--session-max-cost", "0"], ["option session_max_cost = 0.0", "greater than 0"]),
+    ([*PREDICT, "--backend", "ionq_simulator", "--session-max-minutes", "5"], ["option session_max_minutes = 5"]),
+    ([*PREDICT, "--backend", "adjoint", "--symmetry-verification"], ["option symmetry_verification = True", "Its opt"]),
     # evaluate
     (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts, --sample draws some: gi"]),
     # jobs
     (["jobs", "list"], ["name a run's folder, or --ledger FOLDER, or --server."]),
     (["jobs", "wait"], ["name a run's folder, or --ledger FOLDER, or --server."]),
+    (["jobs", "list", "--server", "--offline"], ["--offline lists a ledger's jobs without asking the server. Leave"]),
+    (["jobs", "wait", "RUN", "--offline"], ["--offline lists a ledger's jobs without asking the server."]),
+    (["jobs", "list", "RUN", "--job", "x"], ["--job names jobs to cancel; to list jobs leave it out."]),
     (["jobs", "list", "RUN"], ["RUN/ledger holds no ledger (no ledger.jsonl in it). Name a run's ledger."]),
     (["jobs", "cancel", "--ledger", "RUN"], ["RUN holds no ledger (no ledger.jsonl in it)."]),
     (["jobs", "wait", "--server"], ["--server lists; to wait jobs name a run or a --ledger."]),

@@ -6,13 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
 from sandbox_job import VARIABLES, sandbox_job
 
 from qllmft_backends import BACKENDS, describe
-from qllmft_backends.ionq.sandbox import Store
+from qllmft_backends.ionq.sandbox import Fault, Store
 
 PATIENCE_S = 120
 
@@ -34,22 +35,106 @@ def under_way(job):
 
 def rows(table):
     """Cells of the rows that begin with a job's id."""
-    return [line.split() for line in table.splitlines() if re.match(r" [0-9a-f-]{36} ", line)]
+    return [line.split() for line in table.splitlines() if re.match(r"[0-9a-f-]{36} ", line)]
+
+
+EACH = 0.236  # of a circuit, at the sandbox's prices; see test_backend_commands_money.py
 
 
 def test_the_jobs_of_a_ledger(job, under_way):
-    table, _ = job("jobs", "list", job.path)
-    assert table.split()[:5] == ["job", "state", "machine", "circuits", "shots"]
-    sizes = ["3", "3", "1"]
-    assert rows(table) == [[i, "submitted", "qpu.forte-1", n, "1000"] for i, n in zip(under_way, sizes, strict=True)]
-    found = json.loads(job("jobs", "list", job.path, "--json")[0])
+    requests = dict(job.till["requests"])
+    table, _ = job("jobs", "list", job.path, "--offline")
+    assert table.split()[:6] == ["job", "state", "machine", "circuits", "shots", "price"]
+    jobs = [(i, n, f"~{n * EACH:.2f}") for i, n in zip(under_way, (3, 3, 1), strict=True)]
+    assert rows(table) == [[i, "submitted", "qpu.forte-1", str(n), "1000", price] for i, n, price in jobs]
+    assert table.splitlines()[-1] == f"total: 3 jobs, 7 circuits: {7 * EACH:.2f} sandbox-credit estimated"
+    found = json.loads(job("jobs", "list", job.path, "--json", "--offline")[0])
     assert [(j["job_id"], j["circuits"], j["chunk"]) for j in found] == [
-        (i, int(n), f"000{c}") for c, (i, n) in enumerate(zip(under_way, sizes, strict=True), start=1)
+        (i, n, f"000{c}") for c, (i, n, _) in enumerate(jobs, start=1)
     ]
     assert {j["url"] for j in found} == {job.box.url}
-    assert job("jobs", "list", "--ledger", job.path / "ledger")[0] == table
-    requests = job.till["requests"]
-    assert "list" not in requests, "from the disk alone"
+    assert job("jobs", "list", "--ledger", job.path / "ledger", "--offline")[0] == table
+    assert job.till["requests"] == requests, "from the disk alone"
+
+
+def test_the_states_are_the_servers(job, under_way, monkeypatch):
+    listed = rows(job("jobs", "list", job.path)[0])
+    assert [row[:2] for row in listed] == [[i, "started"] for i in under_way]
+    job.release()
+    assert [row[1] for row in rows(job("jobs", "list", job.path)[0])] == ["completed"] * 3
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    _, messages = job("jobs", "list", job.path, code=2)
+    assert "there is no IonQ API key" in messages
+    assert "--offline" in messages
+    assert len(rows(job("jobs", "list", job.path, "--offline")[0])) == 3
+
+
+def test_what_was_charged(job):
+    job.predict("--yes", "--limit", 4)
+    table, _ = job("jobs", "list", job.path)
+    assert [row[-1] for row in rows(table)] == [f"{3 * EACH:.2f}", f"{EACH:.2f}"]
+    assert table.splitlines()[-1] == f"total: 2 jobs, 4 circuits: {4 * EACH:.2f} sandbox-credit charged"
+
+
+def test_waiting_goes_on_past_a_job_that_the_server_lacks(job, under_way):
+    job.release()
+    del job.box.store.jobs[under_way[1]]
+    table, _ = job("jobs", "wait", job.path)
+    assert [row[1] for row in rows(table)] == ["collected", "missing", "collected"]
+    (note,) = (line for line in table.splitlines() if line.startswith(f"{under_way[1]}: "))
+    assert "answered 404" in note
+
+
+def test_a_job_that_the_server_took_twice(job):
+    """It is listed with how to cancel it, and canceled so."""
+    job.box.faults.arm(Fault("slow", "submit", seconds=1.0))
+    job.hold()
+    slow = ["request_timeout_s=0.3", "settle_s=0.1", "deadline_s=0.1"]
+    pairs = [part for pair in slow for part in ("--backend-option", pair)]
+    job.predict("--yes", "--limit", 2, *pairs, code=2)
+    give_up = time.monotonic() + PATIENCE_S
+    while job.till["jobs"] < 2 and time.monotonic() < give_up:
+        time.sleep(0.02)
+    table, _ = job("jobs", "list", job.path)
+    (late,) = (row for row in rows(table) if row[1] == "duplicate")
+    (note,) = (line for line in table.splitlines() if line.startswith(f"{late[0]}: "))
+    command = f"qllmft jobs cancel --job {late[0]}"
+    assert command in note
+    (held,) = (j for j in job.box.store.jobs.values() if j.id == late[0])
+    held.status, held.fate = "started", "never_ends"
+    assert job(*command.split()[1:])[0] == f"{late[0]}: canceled\n"
+    assert [row[1] for row in rows(job("jobs", "list", job.path)[0])] == ["started"], "free, and so no duplicate"
+
+
+def test_only_the_named_jobs_are_canceled(job, under_way):
+    output, _ = job("jobs", "cancel", "--job", under_way[0], "--job", under_way[2])
+    assert output.splitlines() == [f"{under_way[0]}: canceled", f"{under_way[2]}: canceled"]
+    assert [row[1] for row in rows(job("jobs", "list", job.path)[0])] == ["canceled", "started", "canceled"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_words_of_a_service_are_printed_and_not_obeyed(job):
+    """A service, a model and a text that hold escape codes."""
+    nasty = "\x1b]0;title\x07\x1b[31mred\x9b2J\u202e"
+    job.box.faults.arm(Fault("job_failed", "submit", value=nasty))
+    job.predict("--yes", "--limit", 3, code=2)
+    job("jobs", "wait", job.path)
+    job("jobs", "list", job.path, "--json")
+    job.box.faults.arm(Fault("status", "cancel", code=400, value=nasty, times=-1))
+    job.hold()
+    job.predict("--yes", "--shots", 99, "--backend-option", "deadline_s=0.05", code=2)
+    assert "not canceled" in job("jobs", "cancel", job.path)[0]
+    model = job.path / "model" / "model.json"
+    record = json.loads(model.read_text())
+    model.write_text(json.dumps(record | {"label_names": [f"{nasty}{name}" for name in record["label_names"]]}))
+    texts = [f"a film {nasty}"]
+    job.box.faults.clear()
+    for form in ([], ["--json"]):
+        job.predict("--yes", "--shots", 98, *form, texts=texts)
+    printed = "".join(job.said)
+    assert "red" in printed
+    assert "\\x1b[31mred" in printed, "a label and a text as their escapes"
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", printed.replace("\t", " "))
 
 
 def test_the_jobs_that_the_server_knows(job, under_way):
@@ -83,10 +168,12 @@ def test_canceling_and_what_becomes_of_it(job, under_way):
     assert output.splitlines() == [f"{i}: canceled" for i in under_way]
     assert set(job.till["statuses"].values()) == {"canceled"}
     assert job.till["circuits_paid"] == 0
-    assert {row[1] for row in rows(job("jobs", "list", job.path)[0])} == {"submitted"}, "recorded by who waits"
+    assert {row[1] for row in rows(job("jobs", "list", job.path)[0])} == {"canceled"}
+    assert {row[1] for row in rows(job("jobs", "list", job.path, "--offline")[0])} == {"submitted"}, "who waits writes"
     table, _ = job("jobs", "wait", job.path)
     assert [row[:2] for row in rows(table)] == [[i, "failed"] for i in under_way]
-    assert table.splitlines()[-3:] == [f"{i}: canceled" for i in under_way], "why, below the table"
+    assert table.splitlines()[-4:-1] == [f"{i}: canceled" for i in under_way], "why, below the table"
+    assert table.splitlines()[-1] == "total: 0 jobs, 0 circuits: free"
     assert job("jobs", "cancel", job.path) == ("", ""), "nothing is under way any more"
     _, messages = job.predict("--resume", "--yes", code=2)
     assert "7 of 7 circuits have no result" in messages
@@ -175,3 +262,18 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
         rest, messages = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, rest, messages) == (0, "", "")
     assert len(Store(state_file=tmp_path / "jobs.json").jobs) == 5, "a job, its three circuits, and a job of one"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://ann:S3c/r@tPW@host/v0.4", "https://ann:S3cr@tPW@host/v0.4", "https://S3cr@host"]
+)
+def test_an_address_with_a_password_is_refused_and_not_repeated(cli, url):
+    _, errors = cli("jobs", "list", "--url", url, code=2)
+    assert errors.startswith("error: --url: url holds a user or a password; expected none")
+    assert errors.count("\n") == 1
+    assert not any(part in errors for part in ("S3c", "tPW", "ann"))
+
+
+def test_an_address_in_the_clear_is_refused(cli):
+    _, errors = cli("jobs", "list", "--url", "http://host/v0.4", code=2)
+    assert errors.startswith("error: --url: url is 'http://host/v0.4'; expected https://...")

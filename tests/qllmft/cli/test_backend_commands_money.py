@@ -1,12 +1,16 @@
 """What is asked and said before money is spent, and where the key may not turn up."""
 
 import io
+import re
+import subprocess
 import sys
+import time
+import warnings
 
 import pytest
-from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments, sandbox_job
+from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments, process_environment, sandbox_job
 
-from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.ionq.sandbox import Fault, Sandbox
 
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one CNOT each).
 ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
@@ -72,7 +76,83 @@ def test_a_dry_run_of_an_evaluation_too(job):
 def test_with_yes_the_price_is_said_before_anything_is_sent(job):
     _, messages = job.predict("--yes", "--limit", 4)
     assert messages.index(announced(4, 2)) < messages.index("job ")
+    assert messages.count("circuits to send") == 1
     assert announced(4, 2) not in job.predict("--yes", "--limit", 4)[1], "nothing is sent again"
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
+    """It fails within seconds, and says why and what to do; without the server there is a dated estimate."""
+    call = {"predict": job.predict, "evaluate": job.evaluate}[command]
+    with Sandbox() as gone:
+        monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
+    began = time.monotonic()
+    _, messages = call("--dry-run", "--limit", 4, "--backend-option", "retry_s=600", code=2)
+    assert time.monotonic() - began < 30
+    assert re.match(
+        r"error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run", messages
+    )
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    output, _ = call("--dry-run", "--offline", "--limit", 4)
+    estimate, note = output.splitlines()[-2:]
+    # 36 rotations of two GPI2 pulses, and 20 CNOT gates of a ZZ gate and two pulses: Azure's prices of that day
+    price = 4 * (12.4166 + 1000 * (112 * 0.000220 + 20 * 0.000975)) + known_answer_price()
+    assert f"estimated price: {price:.2f} usd" in estimate
+    assert "a dated estimate, not the server's price: Azure's prices of 2024-12-05, https://learn.microsoft" in estimate
+    assert "112 native one-qubit and 20 ZZ gates a circuit" in estimate
+    assert note == "dry run: nothing was sent"
+    assert job.till["requests"] == {}
+
+
+def known_answer_price():
+    """50 shots of four rotations and three CNOT gates."""
+    return 12.4166 + 50 * (14 * 0.000220 + 3 * 0.000975)
+
+
+def test_a_dry_run_with_a_key_that_is_not_accepted(job):
+    job.box.faults.arm(Fault("status", "estimate", code=401, times=-1))
+    _, messages = job.predict("--dry-run", code=2)
+    assert re.match(r"error: no price: GET .* answered 401.*The API key was not accepted.*--offline", messages)
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "train"])
+def test_nobody_can_be_asked_in_a_script(job, run, command, tmp_path):
+    """In a process of its own, its input /dev/null."""
+    config = tmp_path / "paid.toml"
+    config.write_text('[backend]\nname = "ionq_forte"\n')
+    allowed = ["--backend-option", "allow_paid_training=true", "--backend-option", "circuit_budget=99"]
+    train = ["--config", config, "--data", run.data, "--body", run.body, "--out", tmp_path / "out", "--per-label", 20]
+    train += allowed
+    given = {"predict": [job.path, *TEXTS], "evaluate": [job.path], "train": train}[command]
+    backend = [] if command == "train" else ["--backend", "ionq_forte"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "qllmft.cli.main", command, *map(str, [*given, *backend, *option_arguments()])],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=process_environment(), check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2, ended.stderr
+    assert "Nothing was sent" in ended.stderr
+    assert "Add --yes to send" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert job.till["jobs"] == 0
+
+
+def test_a_cap_that_the_service_keeps(job):
+    job.predict("--yes", "--session-max-cost", 3, "--session-max-minutes", 20)
+    (session,) = job.box.store.sessions.known.values()
+    caps = {"cost_limit": {"unit": "sandbox-credit", "value": 3.0}, "duration_limit_min": 20}
+    assert (session.caps, session.ended) == (caps, True)
+    assert {j.payload["session_id"] for j in job.box.store.jobs.values()} == {session.id}
+    job.box.faults.arm(Fault("status", "sessions", code=500, after=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        output, messages = job.predict("--yes", "--limit", 1, "--shots", 76, "--session-max-cost", 3)
+    assert re.search(r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$", messages, re.M)
+    assert len(output.splitlines()) == 1
+    job.box.faults.arm(Fault("status", "sessions", code=404))
+    _, messages = job.predict("--yes", "--shots", 77, "--session-max-cost", 3, code=2)
+    assert "error: no session was opened: " in messages
+    assert "No circuit was sent. Sessions are in beta" in messages
+    job.assert_paid_once(8, jobs=4)
 
 
 def test_a_dry_run_without_a_key_says_why_there_is_no_price(job, monkeypatch):
@@ -125,6 +205,7 @@ def test_at_a_terminal_yes_sends(job, terminal):
     output, messages = job.predict()
     question = f"{announced(7, 3)} (one circuit's estimate times their number; not binding). Send? [y/n] (n): job"
     assert question in " ".join(messages.split())
+    assert messages.count("circuits to send") == 1, "the question says it"
     assert len(output.splitlines()) == 7
     assert "Send?" not in output, "answers can be piped on"
     job.assert_paid_once(7, jobs=3)

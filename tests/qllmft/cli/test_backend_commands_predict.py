@@ -1,6 +1,7 @@
 """`qllmft predict --backend`: the encoder here, the circuit there, and how sure each answer is."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -147,6 +148,61 @@ def test_ionqs_simulator_by_the_sandbox(job, exact):
     noisy, _ = job.predict("--backend-option", "noise=forte1", "--shots", 500, "--json", backend="ionq_simulator")
     assert all(r["standard_error"] > 0 for r in records(noisy))
     assert job.till["jobs"] == 6
+
+
+DEBIASED = ["--backend-option", "error_mitigation=debiasing", "--yes"]
+
+
+def test_several_aggregations_of_one_paid_job(job):
+    """One set of results after the other, each that of a call of its own."""
+    output, messages = job.predict("--aggregation", "average, voting,dnl", *DEBIASED)
+    job.assert_paid_once(7, jobs=3)
+    lines = output.splitlines()
+    assert [line for line in lines if line.startswith("aggregation ")] == [
+        "aggregation average:",
+        "aggregation voting:",
+        "aggregation dnl:",
+    ]
+    alone = {name: job.predict("--aggregation", name, *DEBIASED)[0] for name in ("average", "voting", "dnl")}
+    assert lines == [row for name, text in alone.items() for row in (f"aggregation {name}:", *text.splitlines())]
+    assert len(set(alone.values())) == 3
+    assert [line.split(":")[0] for line in messages.splitlines()[-3:]] == [f"ionq_forte, {name}" for name in alone]
+    found = records(job.predict("--aggregation", "voting,dnl", "--json", *DEBIASED)[0])
+    assert [record["aggregation"] for record in found] == ["voting"] * 7 + ["dnl"] * 7
+    output, _ = job.evaluate("--limit", 3, "--json", "--aggregation", "average,dnl", *DEBIASED)
+    assert [evaluation["aggregation"] for evaluation in json.loads(output)] == ["average", "dnl"]
+    output, _ = job.evaluate("--limit", 3, "--aggregation", "average,dnl", *DEBIASED)
+    assert output.count("of 3 texts are right") == 2
+    job.assert_paid_once(10, jobs=4)
+
+
+def test_symmetry_verification_is_asked_for(job):
+    job.predict("--yes", "--limit", 2, "--symmetry-verification")
+    (sent,) = {json.dumps(j.payload["settings"]["error_mitigation"]) for j in job.box.store.jobs.values()}
+    assert json.loads(sent)["symmetry_verification"] is True
+
+
+def test_the_bootstrap_beside_the_formula(job):
+    """Standard errors by two routes, at four qubits; the interval is as wide as 3.92 of them."""
+    found = records(job.predict("--json", "--yes", "--bootstrap", 3000)[0])
+    for record in found:
+        drawn, label = record["bootstrap"], record["label"]
+        assert drawn["repeats"] == 3000
+        assert drawn["standard_errors"][label] == pytest.approx(record["standard_error"], rel=0.08)
+        low, high = drawn["intervals"][label]
+        assert low < record["probabilities"][label] < high
+        assert high - low == pytest.approx(3.92 * record["standard_error"], rel=0.1)
+        assert set(drawn["intervals"]) == set(record["probabilities"])
+    job.assert_paid_once(7, jobs=3)
+    line = job.predict("--bootstrap", 50)[0].splitlines()[0]
+    assert re.fullmatch(r"\w+\??\t0\.\d{4}±0\.\d{4}\tbootstrap 0\.\d{4} \[0\.\d{4}, 0\.\d{4}\]\t.*", line), line
+    job.assert_paid_once(7, jobs=3)
+
+
+def test_a_backend_that_keeps_no_counts_has_no_bootstrap(run, cli):
+    given = ["--backend", "adjoint", "--shots", 400, "--bootstrap", 10]
+    _, messages = cli("predict", run.path, TEXTS[0], *given, code=2)
+    assert "and adjoint keeps none. Use it with ionq_forte or ionq_simulator and shots, or leave it out." in messages
 
 
 def test_the_machine_is_chosen_and_the_ledger_named(job, tmp_path):

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def interrupted(job, moment):
         output, messages = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, messages
     assert output == ""
-    assert messages.splitlines()[-1] == "interrupted"
+    assert messages.splitlines()[-1] == f"go on: {shlex.join(['qllmft', 'predict', '--resume', *arguments[1:]])}"
     assert "Traceback" not in messages
     assert TOKEN not in messages
     return messages
@@ -70,10 +71,21 @@ def test_ctrl_c_while_waiting(job, run, cli, monkeypatch, tmp_path):
     """All three jobs are accepted, and none is done."""
     job.hold()
     messages = interrupted(job, lambda: job.box.store.requests["poll"] >= 2)
-    assert messages.splitlines()[0].startswith("job ")
+    assert messages.splitlines()[0].startswith("qpu.forte-1: 7 circuits to send in 3 jobs")
+    told = messages.splitlines()[
+        messages.splitlines().index("interrupted. 3 job(s) go on at the server, and are paid:") :
+    ]
+    for line, (job_id, n) in zip(told[1:4], zip(job.till["statuses"], (3, 3, 1), strict=True), strict=True):
+        assert line == f"  {job_id}: {n} circuits, about {n * 0.236:.2f} sandbox-credit"
+    assert told[4:6] == [
+        f"collect them: qllmft jobs wait --ledger {job.path / 'ledger'}",
+        f"stop them: qllmft jobs cancel --ledger {job.path / 'ledger'}",
+    ]
     assert job.till["jobs"] == 3
-    assert job("jobs", "list", job.path)[0].count("submitted") == 3
+    assert job("jobs", "list", job.path, "--offline")[0].count("submitted") == 3
     job.release()
+    output, _ = job(*shlex.split(told[6].removeprefix("go on: qllmft ")))
+    assert len(output.splitlines()) == 7, "the very command that was printed"
     assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, tmp_path / "straight")
 
 
@@ -95,8 +107,11 @@ def test_ctrl_c_while_sending(job, run, cli, monkeypatch, tmp_path):
         helper.join()
         signal.signal(signal.SIGINT, before)
     gc.collect()  # of the connection that was left
-    assert messages == "interrupted\n"
-    table, _ = job("jobs", "list", job.path)
+    told = messages.splitlines()
+    assert told[1] == "interrupted. 2 job(s) go on at the server, and are paid:"
+    assert told[3].startswith("  chunk 0002 (perhaps accepted: the server is asked by the next call): 3 circuits, ab")
+    assert told[-1].startswith("go on: qllmft predict --resume ")
+    table, _ = job("jobs", "list", job.path, "--offline")
     assert (table.count("submitted"), table.count("sent")) == (1, 1)
     wait_until(lambda: job.till["jobs"] == 2)
     assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, tmp_path / "straight")

@@ -180,6 +180,47 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
     assert [{**row, "seconds": 0} for row in once["models"]] == [{**row, "seconds": 0} for row in twice["models"]]
 
 
+def test_paid_training_says_each_price_and_asks_for_one_yes(job, train, tmp_path):
+    given = [
+        "--backend",
+        "ionq_forte",
+        *option_arguments("allow_paid_training=true", "circuit_budget=100", "shots=200"),
+    ]
+    _, messages = train("asked", *given, code=2)
+    assert messages.startswith("error: training through ionq_forte sends paid circuits at every step, and asks nobody")
+    assert messages.endswith(
+        "Add --yes to send them, and ceilings: --backend-option max_cost=..., circuit_budget=...\n"
+    )
+    assert job.till["requests"] == {}
+    output, _ = train("asked", *given, "--yes")
+    prices = [line for line in output.splitlines() if line.startswith("qpu.forte-1: ")]
+    assert [line.split()[1] for line in prices] == [str(n) for n in (TRAIN, 2 * TRAIN, VALIDATION, TEST)]
+    assert "yes" not in (tmp_path / "asked" / "config.toml").read_text(), "consent is for one call"
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
+
+
+def test_interrupted_training_says_which_jobs_go_on(job, train, tmp_path, monkeypatch):
+    from qllmft_backends.ionq import collector
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    job.hold()
+    given = ["stopped", *ASKED_FOR, "--backend-option", "circuit_budget=100"]
+    with monkeypatch.context() as patch:
+        patch.setattr(collector.time, "sleep", interrupt)
+        output, _ = train(*given, code=130)
+    lines = output.splitlines()
+    folder = tmp_path / "state" / "qllmft" / "ionq"
+    assert lines[-6].startswith("Interrupted after epoch 0 of 1.")
+    assert lines[-5] == "interrupted. 2 job(s) go on at the server, and are paid:"
+    assert [line.split(":")[0].strip() for line in lines[-4:-2]] == list(job.till["statuses"])
+    assert lines[-2] == f"collect them: qllmft jobs wait --ledger {folder}"
+    job.release()
+    train(*given)
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
+
+
 def test_a_server_that_fails_while_a_gradient_is_measured(job, train):
     """The library wraps whatever a gradient raises; the words of the backend are what is told."""
     job.box.faults.arm(Fault("status", "submit", after=2, code=402, times=-1))

@@ -79,7 +79,7 @@ def not_trained(monkeypatch):
 def not_run(monkeypatch):
     """A run is not run: its configuration is named, which takes all of it."""
 
-    def named(config, *arguments):
+    def named(config, *arguments, **options):
         raise UserError(f"the run would be {config.identity}.")
 
     monkeypatch.setattr(qllmft.run, "run_experiment", named)

@@ -33,7 +33,8 @@ WRONG = [
     ([*TRAIN, "--set", "seed.x=1"], ["seed", "valid integer"]),
     ([*TRAIN, "--set", "model.pad=ones"], ["model.pad (got 'ones')", "'zeros' or 'bias'"]),
     ([*TRAIN, "--set", "model.n_qubits=3"], ["2 encoders cannot share 3 latent values"]),
-    ([*TRAIN, "--set", "model.n_qubits=40"], ["each encoder must yield 20 values, but has only 10 qubits"]),
+    ([*TRAIN, "--set", "model.n_qubits=24"], ["each encoder must yield 12 values, but has only 10 qubits"]),
+    ([*TRAIN, "--set", "model.n_qubits=40"], ["n_qubits is 40, encoder_qubits 10; expected at most 30"]),
     ([*TRAIN, "--set", "model.encoder_qubits=2"], ["each encoder must yield 5 values, but has only 2 qubits"]),
     ([*TRAIN, "--config", "TMP/none.toml"], ["none.toml cannot be read", "No such file"]),
     ([*TRAIN, "--config", "DATA"], ["is not TOML", "line 1"]),
@@ -148,7 +149,7 @@ def test_a_configuration_neither_agrees_to_a_price_nor_names_an_address(cli, tmp
     _, message = cli("train", "--config", file, "--out", tmp_path / "run", code=2)
     name = option.split()[0]
     assert message.startswith(
-        f"error: {file}: backend.options holds {name}. An address, a key, an agreement to a price"
+        f"error: {file}: backend.options: it holds {name}. An address, a key, an agreement to a price"
     )
     assert "give them on the command line with --backend-option" in message
     assert not (tmp_path / "run").exists()

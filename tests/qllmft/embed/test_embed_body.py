@@ -93,7 +93,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 def test_a_damaged_model_is_refused(tmp_path):
     (tmp_path / "modules.json").write_text("[")
     with pytest.raises(
-        UserError, match=rf"the body '{tmp_path}' could not be loaded .*: .* a local folder, or --body minilm"
+        UserError, match=rf"the body in {tmp_path} is not loaded because of modules.json: it cannot be read: .* Give a"
     ):
         embed(["a text"], body_of(tmp_path), cache_folder=tmp_path / "cache")
 

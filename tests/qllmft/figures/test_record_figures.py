@@ -97,7 +97,7 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
         figure("9")
     asked = []
 
-    def run_experiment(config, out, reporter):
+    def run_experiment(config, out, reporter, **personal):
         asked.append(config)
         raise KeyboardInterrupt
 

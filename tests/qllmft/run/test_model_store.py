@@ -44,6 +44,32 @@ def stored(structure: str = "single") -> StoredModel:
     return StoredModel(classifier, config, BodyConfig(model="hash", revision="r1"), "identity", D, names)
 
 
+def by_hand(model: StoredModel) -> np.ndarray:
+    """Logits (k,) of the check embedding: sin 1, ..., sin D as amplitudes, Qiskit's statevectors, then W z + b."""
+    from qiskit.quantum_info import SparsePauliOp, Statevector
+
+    from qllmft.templates import encoder_template, head_template
+    from qllmft_circuits import data_parameters, weight_parameters
+
+    x = np.sin(np.arange(1, D + 1))
+    state = model.classifier.state_dict()
+    amplitudes = np.zeros(2**model.config.latent_encoder_qubits)
+    amplitudes[:D] = x / np.linalg.norm(x)
+    angles = state["encoder.encoders.0.theta"].numpy()
+    encoder, head = encoder_template(model.config), head_template(model.config)
+    encoded = Statevector(amplitudes).evolve(
+        encoder.assign_parameters(dict(zip(weight_parameters(encoder), angles, strict=True)))
+    )
+    q = model.config.n_qubits
+    z = [SparsePauliOp.from_sparse_list([("Z", [i], 1.0)], num_qubits=q) for i in range(q)]
+    latent = float(state["encoder.encoders.0.scale"]) * np.array([encoded.expectation_value(o).real for o in z])
+    values = dict(zip(data_parameters(head), latent, strict=True))
+    values |= dict(zip(weight_parameters(head), state["head.connector.weight"].numpy(), strict=True))
+    measured = Statevector(head.assign_parameters(values))
+    means = np.array([measured.expectation_value(o).real for o in z])
+    return state["final.weight"].numpy() @ means + state["final.bias"].numpy()
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     save_model(tmp_path / "model", stored(), versions())
@@ -79,6 +105,7 @@ def test_what_is_on_disk(folder):
         "dimension": D,
         "label_names": ["négatif", "positif"],
         "n_parameters": sum(p.numel() for p in stored().classifier.parameters()),
+        "check": {"logits": pytest.approx(by_hand(stored()).tolist(), abs=1e-5)},
         "versions": versions(),
     }
     weights, state = load_file(folder / "model.safetensors"), stored().classifier.state_dict()
@@ -159,15 +186,134 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": {"n_qubits": 3, "encoder_layers": 2}}, "size mismatch for"),
+        (
+            {"model": {"n_qubits": 3, "encoder_layers": 2}},
+            r"head.connector.weight has the shape \(12,\), expected \(15,",
+        ),
         ({"model": {"n_qubits": -3}}, "greater than or equal to 1"),
         ({"model": {"no_such_setting": 1}}, "no_such_setting"),
-        ({"label_names": ["a", "b", "c"]}, "size mismatch for final.weight"),
-        ({"label_names": 2}, "has no len"),
+        ({"label_names": ["a", "b", "c"]}, r"final.weight has the shape \(2, 4\), expected \(3, 4\)"),
+        ({"label_names": 2}, "label_names is 2, expected a list of names"),
+        ({"label_names": ["a", 2]}, "expected a list of names"),
+        ({"label_names": ["a"]}, "expected two different names or more"),
+        ({"label_names": ["a", "a"]}, "expected two different names or more"),
+        ({"dimension": 0}, "dimension is 0, expected the length of an embedding"),
+        ({"dimension": "8"}, "dimension is '8', expected"),
+        ({"dimension": True}, "dimension is True, expected"),
+        ({"dimension": 10**12}, "a weight matrix of more than 134,217,728 entries"),
+        ({"dimension": 17}, "17"),
+        ({"body_identity": None}, "body_identity is None, expected text"),
+        ({"own_body": "yes"}, "own_body is 'yes', expected true or false"),
+        (
+            {"model": SMALL | {"encoder_layers": 10**9}},
+            "encoders would have 8,000,000,000 gates, expected at most 100,0",
+        ),
+        ({"model": SMALL | {"reuploads": 10**7}}, "circuit of the head would have 120,000,008 gates"),
+        ({"model": SMALL | {"n_qubits": 40}}, "n_qubits is 40, encoder_qubits 4; expected at most 30"),
+        ({"check": 3}, "check has no logits"),
+        ({"check": {"logits": [1.0]}}, "check.logits is not 2 numbers, one a label"),
+        ({"check": {"logits": ["a", None]}}, "check.logits is not 2 numbers"),
     ],
     ids=str,
 )
 def test_a_record_of_another_model_is_refused(folder, values, message):
     change(folder, **values)
     with pytest.raises(UserError, match=f"(?s)the model in {folder} does not fit its record: .*{message}"):
+        load_model(folder)
+
+
+def test_a_fault_of_the_record_is_in_our_words(folder):
+    change(folder, model={"n_qubits": -3})
+    with pytest.raises(UserError) as caught:
+        load_model(folder)
+    assert str(caught.value) == (
+        f"the model in {folder} does not fit its record: n_qubits: Input should be greater than or equal to 1."
+    )
+
+
+def test_a_model_of_before_the_check_is_loaded(folder):
+    change(folder, drop="check")
+    assert torch.equal(logits_of(load_model(folder).classifier, X), logits_of(stored().classifier, X))
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_another_weight_gives_other_logits_and_is_told(structure, tmp_path):
+    """Of the same shape, so that nothing else tells."""
+    save_model(tmp_path, stored(structure), versions())
+    weights = load_file(tmp_path / "model.safetensors")
+    name = max((name for name in weights if "theta" in name or "weight" in name), key=lambda n: weights[n].numel())
+    save_file(weights | {name: weights[name].flip(0) + 0.3}, tmp_path / "model.safetensors")
+    with pytest.raises(
+        UserError, match=r"is not what was saved: its logits of the check embedding are \(.*\), and its "
+    ):
+        load_model(tmp_path)
+
+
+def test_what_differs_is_told(folder):
+    record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    logits = record["check"]["logits"]
+    change(
+        folder, check={"logits": [logits[0] + 0.01, logits[1]]}, versions=versions() | {"torch": "1.0", "numpy": "0.9"}
+    )
+    with pytest.raises(UserError) as caught:
+        load_model(folder)
+    message = str(caught.value)
+    assert (
+        f"({logits[0]:.4f}, {logits[1]:.4f}), and its record has ({logits[0] + 0.01:.4f}, {logits[1]:.4f})" in message
+    )
+    assert f"numpy 0.9 then, {versions()['numpy']} here; torch 1.0 then, {versions()['torch']} here" in message
+    assert "qiskit" not in message
+    change(folder, check={"logits": [logits[0] + 1e-4, logits[1]]})
+    load_model(folder)
+
+
+def test_a_large_model_is_not_computed_on_loading(tmp_path, monkeypatch):
+    from qllmft.run import model_check
+
+    save_model(tmp_path, stored(), versions())
+    monkeypatch.setattr(model_check, "MOST_QUBITS", 3)
+    monkeypatch.setattr(model_check, "logits_of", None)
+    load_model(tmp_path)
+    save_model(tmp_path, stored(), versions())
+    assert "check" not in json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda w: {**w, "more": torch.zeros(3)}, "more is no weight of it"),
+        (lambda w: {k: v for k, v in w.items() if k != "final.bias"}, "final.bias is missing"),
+        (lambda w: {**w, "final.bias": w["final.bias"].double()}, "final.bias is of type F64, expected F32"),
+        (lambda w: {f"{k}.x": v for k, v in w.items()}, "; and 7 more"),
+    ],
+)
+def test_weights_of_another_structure_are_named_before_they_are_read(folder, monkeypatch, edit, message):
+    save_file(edit(load_file(folder / "model.safetensors")), folder / "model.safetensors")
+    monkeypatch.setattr("qllmft.run.model_store.load_file", None)
+    with pytest.raises(UserError, match=f"the model in {folder} does not fit its record: .*{message}"):
+        load_model(folder)
+
+
+def test_a_file_of_weights_that_is_too_long_is_refused(folder):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes() + b"0" * 100)
+    with pytest.raises(
+        UserError, match=rf"the model in {folder} cannot be read: model.safetensors is damaged or was cut"
+    ):
+        load_model(folder)
+    file.write_bytes((2**62).to_bytes(8, "little") + b"{}")
+    with pytest.raises(
+        UserError, match=rf"the model in {folder} cannot be read: model.safetensors is damaged or was cut"
+    ):
+        load_model(folder)
+
+
+def test_a_body_beside_the_head_that_is_a_link_is_refused(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    try:
+        (folder / "body").symlink_to(tmp_path / "elsewhere")
+    except OSError:
+        pytest.skip("no links on this system")
+    change(folder, own_body=True)
+    with pytest.raises(UserError, match=rf"the folder body of the model in {folder} is a link"):
         load_model(folder)

@@ -193,3 +193,10 @@ def test_a_damaged_result_is_refused_with_the_remedy(folder, content):
     folder.result_file.write_bytes(content)
     with pytest.raises(UserError, match=r"result\.json cannot be read: .*Delete it; the same command makes it again"):
         folder.read_result()
+
+
+def test_what_a_killed_process_had_begun_to_write_is_no_other_run(folder, settings):
+    folder.path.mkdir()
+    (folder.path / ".config.toml.4711").write_text("se")
+    folder.open_for(settings)
+    assert folder.read_config() == settings

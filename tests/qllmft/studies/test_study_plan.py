@@ -127,6 +127,8 @@ def test_a_study_of_ones_own(tmp_path):
     assert (ours.config.train.lr, ours.config.model.reuploads, ours.config.model.n_encoders) == (0.01, 2, 2)
     assert (mlp.config.model.hidden_dim, mlp.config.train.epochs) == (48, 800)
     assert [paper_result(row) is None for row in study.rows] == [True, False]
+    beside_ours = study.rows[1].model_copy(update={"preset": "recommended", "classical": "svc"})
+    assert paper_result(beside_ours) is None  # on another grid than the paper's
     with pytest.raises(UserError, match=r"'Ours' and 'MLP' read different texts.*'reviews'.*Give --data"):
         study_runs(study, {})
     with pytest.raises(UserError, match=r"study mine has no part \[quick\]"):
@@ -143,7 +145,7 @@ def test_a_study_of_ones_own(tmp_path):
         ('preset = "nn-head-48"', 'preset = "nn-head-49"', r"row 'MLP': there is no preset 'nn-head-49'"),
         ("train.lr = 0.01", "train.rate = 0.01", r"row 'Ours': preset 'recommended': train.rate.*no such setting"),
         ("train.lr = 0.01", "train.epochs = 9", r"rows\[1\].*train.epochs is the same in all rows"),
-        ("train.lr = 0.01", 'backend.options.yes = "a"', r"backend.options holds yes"),
+        ("train.lr = 0.01", 'backend.options.yes = "a"', r"backend.options: it holds yes"),
         ('label = "MLP"', 'label = "Ours"', r"rows need labels of their own, and several are 'Ours'"),
         ('side = "subject"', 'side = "rival"', r"give a subject"),
         ('side = "subject"', 'side = "subject"\ngroup = "a"', r"give a rival in the group 'a'"),

@@ -168,7 +168,6 @@ def test_a_search_of_ones_own(tmp_path):
         ('setting = "x.a"\nvalues = [1]\nother = 2', r"parameters\[1\].other: there is no such key here"),
         ('setting = "x.a"\nvalues = []', r"parameters\[1\].values.*at least 1"),
         ('setting = "x.a"\nvalues = 3', r"parameters\[1\].values \(got 3\)"),
-        ('setting = "backend.options.yes"\nvalues = [true]', "backend.options holds yes"),
     ],
 )
 def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, text, message):
@@ -195,3 +194,11 @@ def test_a_fault_in_the_head_of_a_file(tmp_path, head, message):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UserError, match=r"no sweep 'table06'. Did you mean 'table-06'\? Sweeps: screening, table-06"):
         load_space("table06")
+
+
+def test_a_search_agrees_to_no_price(tmp_path):
+    from qllmft.experiments.search.plan import make_plan
+
+    space = load_space(own(tmp_path, 'setting = "backend.options.yes"\nvalues = [true]'))
+    with pytest.raises(UserError, match=r"backend.options: it holds yes\. An address, a key"):
+        make_plan(space, "grid", {}, trials=None, seeds=1, grace_s=120)

@@ -40,6 +40,10 @@ def test_a_password_in_the_servers_words_is_hidden(form):
     [
         ("postgresql://ann:p@ss:w@rd@host:port/db", "--storage is no URL; expected sqlite:///FILE or postgresql://"),
         ("p@ssword", "--storage is no URL"),
+        ("postgresql://ann:p@ssw@rd@host/db", "--storage is no URL"),
+        ("postgresql://ann:s3c/p@ss/w@rd@host/db", "--storage is no URL"),
+        ("postgresql://ann:s3c?p@ss@host/db", "--storage is no URL"),
+        ("postgresql://ann:p@ss@host:5432/db?options=w@rd", "--storage is no URL"),
         ("mysql://ann:word@db/sweeps", "--storage got a mysql URL; expected sqlite:///FILE or postgresql://"),
         ("sqlite://", "without a file"),
         ("sqlite:///:memory:", "without a file"),

@@ -66,7 +66,23 @@ class Api:
             case ("GET", "backends", name, "characterizations") if name in BACKENDS:
                 return 200, {"characterizations": [characterization(name)] if name != "simulator" else [], "pages": 0}
         check_key()
-        return self._jobs(request)
+        return self._sessions(request) if request.path[1:2] == ("sessions",) else self._jobs(request)
+
+    def _sessions(self, request: Request) -> tuple[int, Any]:
+        store = self._store
+        with store.lock:
+            match (request.method, *request.path[2:]):
+                case ("POST",):
+                    return 201, store.sessions.open(json_object(request.body), BACKENDS, store.now()).describe(
+                        store.now()
+                    )
+                case ("GET", session_id):
+                    return 200, store.sessions.get(session_id).describe(store.now())
+                case ("POST", session_id, "end"):
+                    session = store.sessions.get(session_id)
+                    session.ended = True
+                    return 200, session.describe(store.now())
+        raise Refused(404, f"no {request.method} /{'/'.join(request.path)}")
 
     def _jobs(self, request: Request) -> tuple[int, Any]:
         store = self._store

@@ -54,7 +54,7 @@ class Sandbox:
         self.api = Api(self.store, results_style)
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.sandbox = self
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
 
     @property
     def url(self) -> str:

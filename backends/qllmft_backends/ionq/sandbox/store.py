@@ -19,6 +19,7 @@ import numpy as np
 from qllmft_backends.ionq.sandbox import simulator
 from qllmft_backends.ionq.sandbox.job import Refused, StoredJob, circuits_of
 from qllmft_backends.ionq.sandbox.journal import Journal
+from qllmft_backends.ionq.sandbox.sessions import Sessions
 
 BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36}  # API name -> qubits
 MAX_QPU_SHOTS = 10_000
@@ -47,6 +48,7 @@ class Store:
         self._clock_offset_s = clock_offset_s
         self._journal = Journal(state_file) if state_file is not None else None
         self.jobs: dict[str, StoredJob] = {}
+        self.sessions = Sessions()
         self.requests: Counter[str] = Counter()
         self.lock = threading.RLock()
         self._stop = threading.Event()
@@ -87,6 +89,7 @@ class Store:
             except simulator.CircuitError as error:
                 raise Refused(400, str(error)) from None
         with self.lock:
+            self.sessions.admit(StoredJob("", payload, circuits, "", 0), self.jobs.values(), self.now())
             job = self._new(payload, circuits, payload.get("name"))
             job.fate, job.says = fate, says
             if payload["type"] == "ionq.multi-circuit.v1":

@@ -1,0 +1,68 @@
+"""The results of a request, from the ledger: one a circuit, or why there are none; and how they scatter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.counts import outcome_values
+from qllmft_backends.ionq.chunks import Chunk, Probabilities
+from qllmft_backends.ionq.errors import IonQJobFailedError, IonQRequestError
+from qllmft_backends.ionq.measure import distribution
+from qllmft_backends.ionq.work import Place, chunks_of
+from qllmft_backends.z_observables import ZObservables
+
+
+def results_of(
+    places: Sequence[Place | None], read: Callable[[Chunk, int], Probabilities | None], ledger: Path
+) -> list[Probabilities]:
+    """The result of the circuit at each of ``places``, as ``read`` has it.
+
+    Raises:
+        IonQRequestError: where a circuit is at no place: it was never submitted. ``ledger``: the folder, for the error.
+        IonQJobFailedError: where a job failed; says why.
+    """
+    lost = sum(place is None for place in places)
+    if lost:
+        raise IonQRequestError(
+            f"{lost} of {len(places)} samples are not in the ledger {ledger}: never accepted. Submit them first; "
+            "`expectations` does both."
+        )
+    found = [read(chunk, index) for chunk, index in places if chunk is not None]  # type: ignore[misc]
+    results = [result for result in found if result is not None]
+    if len(results) < len(found):
+        failed = [chunk for chunk in chunks_of(places) if chunk.state == "failed"]
+        raise IonQJobFailedError(
+            f"{len(found) - len(results)} of {len(found)} circuits have no result: "
+            + "; ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed)
+            + ". The others are in the ledger. Failed jobs are not charged by IonQ; set retry_failed to send these "
+            "circuits again."
+        )
+    return results
+
+
+def resampled(
+    results: Sequence[Mapping[int, float]], shots: int, observables: ZObservables, repeats: int, seed: int
+) -> NDArray[np.float64]:
+    """Expectation values (R, B, O) of R = ``repeats`` bootstrap samples of the shots of each circuit.
+
+    To draw the shots with replacement is to draw from a multinomial distribution with their frequencies: the counts say
+    all that the bootstrap needs, and a list of the single shots would add nothing. With debiasing the shots are not one
+    sample of one circuit; as for the standard errors, they are taken for one.
+
+    Args:
+        results: for each of B circuits, probability by basis state (qubit 0 the least significant bit).
+        shots: measurements of each circuit.
+        observables: O sums of Z strings.
+        repeats: R.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    values = np.empty((repeats, len(results), len(observables.coefficients)))
+    for b, result in enumerate(results):
+        counts = rng.multinomial(shots, distribution(result), size=repeats)  # (R, K)
+        values[:, b] = counts / shots @ outcome_values(np.fromiter(result, np.int64, len(result)), observables)
+    return values

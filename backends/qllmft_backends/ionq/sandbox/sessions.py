@@ -1,0 +1,104 @@
+"""The sandbox's sessions: jobs that are counted together, and refused past a cap."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from qllmft_backends.ionq.sandbox.job import PRICE_UNIT, Refused, StoredJob, job_price
+
+_CAPS = ("job_count_limit", "duration_limit_min", "cost_limit")
+
+
+@dataclass
+class Session:
+    """A session.
+
+    Attributes:
+        id: as the API names it.
+        backend: the machine's API name.
+        caps: ``settings`` of the request that opened it.
+        created_at: by the server's clock, in seconds since 1970.
+        ended: whether somebody ended it.
+    """
+
+    id: str
+    backend: str
+    caps: dict[str, Any]
+    created_at: float
+    ended: bool = False
+
+    def over(self, now: float) -> bool:
+        """It was ended, or its time is up."""
+        minutes = self.caps.get("duration_limit_min")
+        return self.ended or (minutes is not None and now >= self.created_at + 60 * minutes)
+
+    def describe(self, now: float) -> dict[str, Any]:
+        """As POST /sessions and GET /sessions/{id} answer."""
+        over = self.over(now)
+        return {
+            "id": self.id,
+            "backend": self.backend,
+            "active": not over,
+            "status": "ended" if over else "created",
+            "created_at": datetime.fromtimestamp(self.created_at, UTC).isoformat(timespec="seconds"),
+            "settings": self.caps,
+        }
+
+
+@dataclass
+class Sessions:
+    """All sessions, by id."""
+
+    known: dict[str, Session] = field(default_factory=dict)
+
+    def open(self, body: dict[str, Any], machines: Container[str], now: float) -> Session:
+        """Open one.
+
+        Raises:
+            Refused: for another machine, or caps that the API does not have.
+        """
+        backend, caps = body.get("backend"), body.get("settings") or {}
+        if not isinstance(backend, str) or backend not in machines or backend == "simulator":
+            raise Refused(400, f"no sessions on {backend!r}")
+        if not isinstance(caps, dict) or set(caps) - set(_CAPS):
+            raise Refused(400, f"settings {caps!r}")
+        unit = (caps.get("cost_limit") or {}).get("unit", PRICE_UNIT)
+        if unit != PRICE_UNIT:
+            raise Refused(400, f"cost_limit in {unit!r}; the sandbox counts in {PRICE_UNIT}")
+        session = Session(str(uuid.uuid4()), backend, caps, now)
+        self.known[session.id] = session
+        return session
+
+    def get(self, session_id: str) -> Session:
+        """A session.
+
+        Raises:
+            Refused: there is none of this id.
+        """
+        if session_id not in self.known:
+            raise Refused(404, f"no session {session_id}")
+        return self.known[session_id]
+
+    def admit(self, job: StoredJob, jobs: Iterable[StoredJob], now: float) -> None:
+        """Let ``job``, which is not among ``jobs`` yet, into the session that it names; one that names none passes.
+
+        Raises:
+            Refused: the session is over, or the job would go past a cap.
+        """
+        session_id = job.payload.get("session_id")
+        if session_id is None:
+            return
+        session = self.get(session_id)
+        if session.over(now) or session.backend != job.payload["backend"]:
+            raise Refused(400, f"session {session_id} is over, or of another machine")
+        ours = [j for j in jobs if not j.parent and j.payload.get("session_id") == session_id]
+        ours = [j for j in ours if j.status not in ("failed", "canceled")]
+        count, cap = session.caps.get("job_count_limit"), session.caps.get("cost_limit")
+        if count is not None and len(ours) >= count:
+            raise Refused(400, f"session {session_id} has its {count} jobs")
+        if cap is not None and sum(map(job_price, [*ours, job])) > cap["value"]:
+            raise Refused(400, f"session {session_id} would cost more than {cap['value']:g} {cap['unit']}")

@@ -1,0 +1,115 @@
+"""The structure of a model, and how large it may be. Table I's symbols stand beside their names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+
+PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (from the published counts)
+
+MOST_QUBITS = 30  # of a circuit: the engine's, 4 GiB of amplitudes a sample
+MOST_GATES = 100_000  # of a part's circuits; the paper's largest has some 1,600
+MOST_HIDDEN = 16_384
+MOST_ENTRIES = 2**27  # of a weight matrix: 0.5 GiB
+
+
+class Section(BaseModel):
+    """A part of a configuration: its settings are known, and do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    """Everything on top of the body. A field's comment gives its symbol in table I."""
+
+    encoder: Literal["quantum", "mlp", "none"] = "quantum"
+    head: Literal["quantum", "mlp"] = "quantum"
+    n_qubits: Positive = 10  # Q
+    n_encoders: Positive = 1  # E
+    encoder_qubits: Positive | None = None  # Q_e; None: Q where E = 1, else 14
+    encoder_layers: Count = 28
+    pad: Literal["zeros", "bias"] = "zeros"
+    reuploads: Positive = 4  # R
+    reupload_layers: Count = 1  # N
+    main_layers: Count = 2  # M
+    connectivity: Positive = 1  # C
+    ring: bool = True
+    block: Literal["cx_ry", "ry_cx"] = "cx_ry"
+    final_linear: bool = True  # F
+    readout: Literal["all", "first"] | None = None  # None: "all" with a final linear layer, "first" without
+    skip: bool = False
+    hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0  # of the classical encoder or head
+    hidden_dim: Count = 0
+    batch_norm: bool = False
+
+    @property
+    def latent_encoder_qubits(self) -> int:
+        """Q_e with its default filled in."""
+        if self.encoder_qubits is not None:
+            return self.encoder_qubits
+        return self.n_qubits if self.n_encoders == 1 else PAPER_MULTI_ENCODER_QUBITS
+
+    @property
+    def measured(self) -> Literal["all", "first"]:
+        """The readout with its default filled in."""
+        return self.readout or ("all" if self.final_linear and not self.skip else "first")
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Self:
+        """Before a circuit is built: what its state and its gates would take."""
+        encoded = self.latent_encoder_qubits if self.encoder == "quantum" else 0
+        if max(self.n_qubits, encoded) > MOST_QUBITS:
+            raise ValueError(
+                f"n_qubits is {self.n_qubits}, encoder_qubits {self.latent_encoder_qubits}; expected at most "
+                f"{MOST_QUBITS}, which the engine simulates"
+            )
+        if self.hidden_dim > MOST_HIDDEN:
+            raise ValueError(f"hidden_dim is {self.hidden_dim}; expected at most {MOST_HIDDEN:,}")
+        layers = (self.reuploads - 1) * self.reupload_layers + self.main_layers
+        head = self.n_qubits * (self.reuploads + 2 * layers * self.connectivity)
+        gates = {"head": head, "encoders": 2 * self.n_encoders * self.encoder_layers * encoded}
+        for part, count in gates.items():
+            if count > MOST_GATES and self.head == "quantum":
+                raise ValueError(
+                    f"the circuit of the {part} would have {count:,} gates, expected at most {MOST_GATES:,}; choose "
+                    "fewer layers, re-uploads or encoders"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.head == "mlp") != (self.encoder == "none"):
+            raise ValueError("head 'mlp' reads the embedding itself: it goes with encoder 'none', and only with it")
+        if self.hidden_layers and not self.hidden_dim:
+            raise ValueError("hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension")
+        if self.hidden_dim and not self.hidden_layers:
+            raise ValueError(f"hidden_dim is {self.hidden_dim} and hidden_layers is 0; set hidden_layers to 1")
+        if self.encoder == "quantum" and (self.hidden_layers or self.batch_norm):
+            raise ValueError(
+                "hidden_layers and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
+            )
+        if self.head == "mlp":
+            return self
+        if self.n_qubits < 2 or self.connectivity >= self.n_qubits:
+            raise ValueError(
+                f"n_qubits is {self.n_qubits}, connectivity {self.connectivity}; "
+                "a head needs 2 qubits or more, and a connectivity below their number"
+            )
+        if self.n_qubits % self.n_encoders:
+            raise ValueError(f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly")
+        if self.encoder == "mlp" and self.n_encoders != 1:
+            raise ValueError("a classical encoder stands alone: set n_encoders to 1")
+        if self.encoder == "quantum" and self.n_qubits // self.n_encoders > self.latent_encoder_qubits:
+            raise ValueError(
+                f"each encoder must yield {self.n_qubits // self.n_encoders} values, but has only "
+                f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
+            )
+        if not self.final_linear and self.readout == "all":
+            raise ValueError("without a final linear layer one qubit is read: set readout to 'first'")
+        if self.skip and (not self.final_linear or self.readout == "all"):
+            raise ValueError("skip feeds the latent vector and one measured qubit to the final linear layer")
+        return self

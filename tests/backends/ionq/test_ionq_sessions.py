@@ -1,0 +1,168 @@
+"""Sessions, whose caps the server keeps: opened for the jobs of a call, ended with the last of them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+
+from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from qllmft_backends.ionq import (
+    IonQAuthError,
+    IonQConnection,
+    IonQError,
+    IonQJobFailedError,
+    IonQRequestError,
+    IonQTimeoutError,
+    SessionWarning,
+    cancel_ledger,
+    ledger_jobs,
+    wait,
+)
+from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+
+CAPS = {"session_max_cost": 5.0, "session_max_minutes": 30}
+
+
+def sessions(box):
+    return list(box.store.sessions.known.values())
+
+
+def session_ids(box):
+    return {job.payload.get("session_id") for job in box.store.jobs.values()}
+
+
+def test_the_jobs_of_a_call_are_in_a_session_with_its_caps(box, forte, problem):
+    assert_right(ask(forte(**CAPS, known_answer_shots=20), problem), problem)
+    (session,) = sessions(box)
+    assert session.backend == "qpu.forte-1"
+    assert session.caps == {"cost_limit": {"unit": "sandbox-credit", "value": 5.0}, "duration_limit_min": 30}
+    assert session.ended
+    assert session_ids(box) == {session.id}, "the circuit with a known answer too"
+    assert box.store.till()["jobs"] == 4
+    assert box.store.till()["requests"]["sessions"] == 2, "opened once and ended once"
+    ask(forte(**CAPS), problem)
+    assert len(sessions(box)) == 1, "nothing to send, no session"
+    ask(forte(session_max_minutes=2), make_problem(2, seed=3))
+    assert sessions(box)[1].caps == {"duration_limit_min": 2}
+
+
+def test_without_caps_there_is_no_session(box, forte, problem):
+    ask(forte(), problem)
+    assert session_ids(box) == {None}
+    assert "sessions" not in box.store.till()["requests"]
+
+
+def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
+    """A chunk of three circuits costs 0.216: two fit, the third does not."""
+    with pytest.raises(
+        IonQRequestError, match=r"would cost more than 0\.45 .*Chunk 0003 \(1 circuits\) was not accepted"
+    ):
+        ask(forte(session_max_cost=0.45), problem)
+    assert box.store.till()["circuits_paid"] == 6
+    assert not sessions(box)[0].ended, "jobs are under way in it"
+    assert_right(ask(forte(session_max_cost=0.45), problem), problem)
+    assert [session.ended for session in sessions(box)] == [True, True]
+    assert_paid_once(box, 7)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "match"),
+    [
+        (Fault("status", "sessions", code=404), IonQRequestError, "answered 404.*No circuit was sent.*beta"),
+        (Fault("status", "sessions", code=403), IonQRequestError, "answered 403.*in beta and IonQ opens them to some"),
+        (Fault("status", "sessions", code=401), IonQAuthError, "API key was not accepted"),
+        (Fault("status", "sessions", code=500), IonQError, "no session was opened: .*answered 500"),
+        (Fault("drop_before", "sessions"), IonQError, "no session was opened: .*got no answer"),
+        (Fault("value", "sessions", value=["x"]), IonQRequestError, "without a session's id"),
+        (Fault("value", "sessions", value={"id": "../x"}), IonQRequestError, "without a session's id"),
+    ],
+    ids=lambda f: f"{f.kind}-{f.code}-{f.value}" if isinstance(f, Fault) else None,
+)
+def test_a_service_without_sessions_is_sent_nothing(box, forte, problem, fault, error, match):
+    box.faults.arm(fault)
+    with pytest.raises(error, match=match):
+        ask(forte(**CAPS), problem)
+    assert box.store.till()["jobs"] == 0
+    assert_right(ask(forte(), problem), problem)
+    assert_paid_once(box, 7)
+
+
+@pytest.mark.parametrize(
+    "settings", [None, {}, {"cost_limit": {"unit": "usd", "value": 5.0}, "duration_limit_min": 30}]
+)
+def test_caps_that_the_server_does_not_confirm_are_none(box, forte, problem, settings, monkeypatch):
+    from qllmft_backends.ionq.sandbox.sessions import Session
+
+    describe = Session.describe
+    monkeypatch.setattr(Session, "describe", lambda self, now: describe(self, now) | {"settings": settings})
+    with pytest.raises(IonQRequestError, match=r"without the caps that were asked for \(cost_limit"):
+        ask(forte(**CAPS), problem)
+    assert box.store.till()["jobs"] == 0
+    assert sessions(box)[0].ended
+
+
+def test_another_process_ends_the_session_of_jobs_that_it_collects(box, forte, problem):
+    forte(**CAPS).submit(problem.circuit, problem.values)
+    assert not sessions(box)[0].ended
+    assert_right(ask(forte(), problem), problem)
+    assert sessions(box)[0].ended
+    more = make_problem(2, seed=5)
+    forte(**CAPS).submit(more.circuit, more.values)
+    wait(forte().options.ledger, IonQConnection(url=box.url, poll_interval_s=0.02))
+    assert sessions(box)[1].ended
+
+
+def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(box, forte, problem):
+    box.faults.arm(Fault("never_ends", "submit", times=-1))
+    with pytest.raises(IonQTimeoutError):
+        ask(forte(**CAPS, deadline_s=0.1), problem)
+    (session,) = sessions(box)
+    assert not session.ended
+    lines = cancel_ledger(forte().options.ledger, IonQConnection(url=box.url))
+    assert lines[-1] == f"session {session.id}: ended"
+    assert session.ended
+
+
+def test_a_session_in_which_nothing_is_under_way_is_ended_after_an_error(box, forte, problem):
+    box.faults.arm(Fault("job_failed", "submit"))
+    with pytest.raises(IonQJobFailedError, match="known answer has no result"):
+        ask(forte(**CAPS, known_answer_shots=20), problem)
+    assert sessions(box)[0].ended
+
+
+def test_no_session_is_opened_for_what_the_server_had(box, forte, problem):
+    """The first call is refused, and its job shows up later."""
+    problem.values, problem.exact = problem.values[:3], problem.exact[:3]
+    box.faults.arm(Fault("status_after", "submit", code=404))
+    box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
+    with pytest.raises(IonQError, match="answered 404"):
+        ask(forte(), problem)
+    box.faults.clear()
+    assert_right(ask(forte(**CAPS), problem), problem)
+    assert sessions(box) == []
+    assert_paid_once(box, 3)
+
+
+def test_a_session_that_cannot_be_ended_loses_no_answer(box, forte, problem):
+    box.faults.arm(Fault("status", "sessions", code=500, after=1))
+    with pytest.warns(SessionWarning, match=r"could not be ended: .*answered 500.*ends by itself at its caps"):
+        assert_right(ask(forte(**CAPS), problem), problem)
+
+
+def test_a_session_whose_time_is_up_takes_no_job():
+    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
+        session = box.store.sessions.open(
+            {"backend": "qpu.forte-1", "settings": {"duration_limit_min": 1}}, ["qpu.forte-1"], time.time() - 61
+        )
+        assert session.describe(time.time())["status"] == "ended"
+        assert session.describe(time.time() - 30)["status"] == "created"
+
+
+def test_the_ledger_names_the_session(box, forte, problem):
+    forte(**CAPS).submit(problem.circuit, problem.values)
+    text = (forte().options.ledger / "ledger.jsonl").read_text()
+    assert text.count(f'"session": "{sessions(box)[0].id}"') == 3
+    assert len(ledger_jobs(forte().options.ledger)) == 3

@@ -1,0 +1,146 @@
+"""`qllmft verify`: a whole folder is sound, and each part that was changed is named."""
+
+import json
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+PARTS = ["configuration", "record", "metrics", "predictions", "model", "body"]
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    return shutil.copytree(run.path, tmp_path / "copy")
+
+
+def edit(file, change):
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def faults(cli, folder, code=2):
+    output, errors = cli("verify", folder, code=code)
+    assert errors == ""
+    lines = [line.partition("  ") for line in output.splitlines()]
+    assert [line.split(":")[0].split()[-1] for line in output.splitlines()] == PARTS
+    return {rest.split(":")[0].strip(): rest for mark, _, rest in lines if mark.strip() == "FAULT"}
+
+
+def test_a_finished_run_is_sound(run, cli):
+    output, _ = cli("verify", run.path)
+    result = run.result
+    test = result["models"][0]["test"]
+    assert output.splitlines() == [
+        f"ok     configuration: identity {result['identity']}",
+        f"ok     record: {len(result['models'])} models, test accuracy {100 * test['value']:.2f} %",
+        f"ok     metrics: {len((run.path / 'metrics.jsonl').read_text().splitlines())} epochs, the selected one is "
+        f"{result['selected_epoch']}",
+        f"ok     predictions: {len(result['models'])} models x {test['total']} texts give the record's accuracies",
+        f"ok     model: {result['models'][0]['parameters']} parameters, gives the logits that it was saved with",
+        f"ok     body: {run.body} is the one that the model was trained on",
+    ]
+
+
+def test_nothing_is_written_and_no_body_is_loaded(run, cli, no_work):
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    cli("verify", run.path)
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+
+
+def test_a_count_of_the_record_that_the_answers_do_not_give(copy, cli):
+    edit(copy / "result.json", lambda record: record["models"][0]["test"].update(right=1))
+    assert "right answers, and the record has 1 of" in faults(cli, copy)["predictions"]
+
+
+def test_an_answer_that_was_turned(copy, cli):
+    def turn(answers):
+        given = next(iter(answers["answers"].values()))
+        given[0] = 1 - given[0]
+
+    edit(copy / "predictions.json", turn)
+    found = faults(cli, copy)
+    assert found.keys() == {"predictions"}
+    assert "right answers, and the record has" in found["predictions"]
+
+
+@pytest.mark.parametrize("value", [7, -1])
+def test_an_answer_that_is_no_label(copy, cli, value):
+    edit(copy / "predictions.json", lambda answers: next(iter(answers["answers"].values())).__setitem__(0, value))
+    assert "is none of the 2 labels" in faults(cli, copy)["predictions"]
+
+
+@pytest.mark.parametrize("labels", [[], [0], [[0, 1]], [10**30], "x"])
+def test_labels_that_are_none(copy, cli, labels):
+    edit(copy / "predictions.json", lambda answers: answers.update(labels=labels))
+    assert faults(cli, copy).keys() == {"predictions"}
+
+
+def test_another_runs_record(copy, cli):
+    edit(copy / "result.json", lambda record: record.update(identity="another", seed=99))
+    assert "identity is 'another', and the configuration's is" in faults(cli, copy)["record"]
+
+
+def test_another_runs_configuration(copy, cli):
+    file = copy / "config.toml"
+    file.write_text(file.read_text().replace("reuploads = ", "reuploads = 1"))
+    found = faults(cli, copy)
+    assert {"record", "model"} <= found.keys()
+    assert "it is another run's model" in found["model"]
+
+
+@pytest.mark.parametrize("change", ["cut", "gone", "not a number", "text", "twice"])
+def test_metrics_that_are_not_whole(copy, cli, change):
+    file = copy / "metrics.jsonl"
+    lines = file.read_text().splitlines()
+    first = json.loads(lines[0])
+    lines[0] = {
+        "cut": lines[0][:-9],
+        "gone": "",
+        "not a number": json.dumps(first | {"train_loss": float("nan")}),
+        "text": json.dumps(first | {"train_loss": "x"}),
+        "twice": lines[1] if len(lines) > 1 else "{}",
+    }[change]
+    file.write_text("\n".join(lines) + "\n")
+    assert faults(cli, copy).keys() == {"metrics"}
+
+
+def test_weights_of_another_run(copy, cli):
+    file = copy / "model" / "model.safetensors"
+    weights = load_file(file)
+    name = next(name for name in weights if "theta" in name)
+    save_file(weights | {name: weights[name].flip(0)}, file)
+    assert "is not what was saved" in faults(cli, copy)["model"]
+
+
+def test_a_body_that_was_changed(copy, cli, tmp_path, run):
+    body = shutil.copytree(run.body, tmp_path / "other")
+    edit(copy / "model" / "model.json", lambda record: record["body"].update(model=str(body)))
+    assert faults(cli, copy, code=0) == {}
+    (body / "more.txt").write_text("x")
+    assert f"{body} is not the one that the model was trained on" in faults(cli, copy)["body"]
+
+
+def test_a_run_that_is_not_finished(copy, cli):
+    (copy / "result.json").unlink()
+    found = faults(cli, copy)
+    assert "the run is not finished: there is no result.json" in found["record"]
+
+
+def test_a_ledger_is_read(copy, cli):
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+    (copy / "ledger").mkdir()
+    (copy / "ledger" / "ledger.jsonl").write_text("")
+    output, _ = cli("verify", copy)
+    assert output.splitlines()[-1] == "ok     ledger: 0 jobs, 0 circuits"
+    (copy / "ledger" / "ledger.jsonl").write_text('{"event": 3}\n')
+    output, _ = cli("verify", copy, code=2)
+    assert "FAULT  ledger: the ledger" in output
+
+
+@pytest.mark.parametrize("name", ["none", "empty"])
+def test_no_run_at_all(cli, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    output, errors = cli("verify", tmp_path / name, code=2)
+    assert ("there is no folder" in errors) if name == "none" else (output.count("FAULT") == len(PARTS))

@@ -1,0 +1,169 @@
+"""A body's folder from somebody else: nothing that lies in it is run, and the error names what is wrong."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from qllmft.config import BodyConfig
+from qllmft.embed import Body, TrainableBody
+from qllmft.errors import UserError
+
+
+@pytest.fixture
+def body(tiny_body, tmp_path):
+    """A copy of a sound body."""
+    return shutil.copytree(tiny_body, tmp_path / "body")
+
+
+def load(folder):
+    return Body(BodyConfig(model=str(folder), device="cpu"))
+
+
+def change(file, edit):
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(edit(content) or content))
+
+
+def refused(folder, *parts):
+    with pytest.raises(UserError) as caught:
+        load(folder)
+    message = str(caught.value)
+    assert message.startswith(f"the body in {folder} is not loaded because of ")
+    assert message.endswith("Give a folder that sentence-transformers saved, or 'minilm'.")
+    for part in parts:
+        assert part in message
+    assert "Traceback" not in message
+
+
+def test_what_sentence_transformers_saves_is_loaded(body, tmp_path):
+    texts = ["a good film", "a bad plot"]
+    first = load(body)
+    TrainableBody(first).save(tmp_path / "saved")
+    assert (load(tmp_path / "saved").encode(texts) == first.encode(texts)).all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "evil.Evil",
+        "evil_module.Evil",
+        "os.system",
+        "sentence_transformers.util.http_get",
+        "sentence_transformers.models.Evil",
+        "sentence_transformers.models.Router",
+        None,
+        3,
+    ],
+)
+def test_a_module_that_is_not_the_librarys_is_not_imported(body, tmp_path, monkeypatch, name):
+    written = tmp_path / "was run"
+    for stem in ("evil", "evil_module"):
+        (body / f"{stem}.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
+    monkeypatch.syspath_prepend(str(body))
+    change(body / "modules.json", lambda modules: modules.append({"idx": 1, "name": "1", "path": "", "type": name}))
+    refused(body, "modules.json", f"it names the module {name!r}; of sentence-transformers these are loaded: BoW, ")
+    assert not written.exists()
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "[", "\ud800"])
+def test_a_list_of_modules_that_is_none(body, content):
+    (body / "modules.json").write_text(content, errors="surrogatepass")
+    refused(body, "modules.json")
+
+
+@pytest.mark.parametrize(
+    "place", ["..", "../other", "a/../../other", "/etc", "C:\\other", "\\other", "..\\other", None]
+)
+def test_a_module_outside_the_folder(body, place):
+    change(body / "modules.json", lambda modules: modules[0].update(path=place))
+    refused(body, "modules.json", f"it names the place {place!r}, expected a folder inside the body's own")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "key"),
+    [
+        ("config.json", {"model_type": "bert", "auto_map": {"AutoModel": "evil.Evil"}}, "auto_map"),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["evil.Evil", None]}}, "auto_map"),
+        ("1_More/config.json", {"inner": [{"custom_pipelines": {"a": {"impl": "evil.Evil"}}}]}, "custom_pipelines"),
+        ("sentence_bert_config.json", {"model_args": {"trust_remote_code": True}}, "trust_remote_code"),
+    ],
+)
+def test_a_configuration_that_names_code(body, tmp_path, file, content, key):
+    written = tmp_path / "was run"
+    (body / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
+    (body / file).parent.mkdir(exist_ok=True)
+    (body / file).write_text(json.dumps(content))
+    refused(body, file, f"it has the key {key!r}, which names code to run")
+    assert not written.exists()
+
+
+class WritesWhenRead:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_weights_in_a_pickle_alone_are_not_read(body, tmp_path):
+    written = tmp_path / "was run"
+    (weights,) = body.rglob("*.safetensors")
+    weights.unlink()
+    torch.save(WritesWhenRead(written), weights.with_name("pytorch_model.bin"))
+    refused(body, "pytorch_model.bin", "weights are read from model.safetensors only, and there is none beside it")
+    assert not written.exists()
+
+
+def test_a_pickle_beside_safetensors_is_not_read(body, tmp_path):
+    written = tmp_path / "was run"
+    expected = load(body).encode(["a good film"])
+    (weights,) = body.rglob("*.safetensors")
+    torch.save(WritesWhenRead(written), weights.with_name("pytorch_model.bin"))
+    assert (load(body).encode(["a good film"]) == expected).all()
+    assert not written.exists()
+
+
+def test_an_adapter_to_other_weights(body):
+    (body / "adapter_config.json").write_text('{"base_model_name_or_path": "owner/model"}')
+    refused(body, "adapter_config.json", "weights that lie elsewhere")
+
+
+@pytest.mark.parametrize("target", ["a file outside", "a folder inside", "nothing"])
+def test_a_link_out_of_the_folder(body, tmp_path, target):
+    (tmp_path / "outside.json").write_text("{}")
+    (body / "inside").mkdir()
+    places = {"a file outside": tmp_path / "outside.json", "a folder inside": body / "inside", "nothing": body / "no"}
+    try:
+        (body / "link").symlink_to(places[target])
+    except OSError:
+        pytest.skip("no links on this system")
+    refused(body, "link", "it is a link to a folder, or leads out of the body's own folder")
+
+
+def test_links_of_the_hubs_cache_are_followed(body, tmp_path):
+    snapshot, blobs = tmp_path / "models--a--b" / "snapshots" / "1", tmp_path / "models--a--b" / "blobs"
+    shutil.copytree(body, snapshot)
+    blobs.mkdir()
+    (weights,) = snapshot.rglob("*.safetensors")
+    weights.rename(blobs / "f00")
+    try:
+        weights.symlink_to(blobs / "f00")
+    except OSError:
+        pytest.skip("no links on this system")
+    assert (load(snapshot).encode(["a good film"]) == load(body).encode(["a good film"])).all()
+
+
+def test_a_body_of_another_identity_is_not_even_loaded(trained_run, tmp_path, monkeypatch):
+    from qllmft.run import Predictor
+    from qllmft.run.evaluation import evaluate_run
+
+    run = shutil.copytree(trained_run, tmp_path / "run")
+    change(run / "model" / "model.json", lambda record: record.update(body_identity="another"))
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded"))
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UserError, match=r"is not the one that this model was trained on .*expected another"):
+        Predictor.load(run).predict(["good film"])
+    with pytest.raises(UserError, match=r"is not the one that this model was trained on .*expected another"):
+        evaluate_run(run)

@@ -1,0 +1,51 @@
+"""The folder of a run as it was released: it is read as long as its format is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from qllmft.run import RunFolder, load_model
+from qllmft.run.verification import verify_run
+from qllmft.training import logits_of
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "run"
+LOGITS = [  # of sin j·i at sample j, entry i, both from 1; by the version that wrote the folder
+    [-0.34941360354423523, 0.9165229797363281],
+    [0.5182101130485535, -1.0667706727981567],
+    [0.6764436960220337, -1.2739695310592651],
+]
+
+
+def test_the_model_gives_the_logits_that_it_gave():
+    model = load_model(GOLDEN)
+    x = torch.from_numpy(np.sin(np.outer([1, 2, 3], np.arange(1, 9)))).float()
+    np.testing.assert_allclose(logits_of(model.classifier, x).detach().numpy(), LOGITS, atol=1e-5)
+    assert (model.label_names, model.dimension, model.checked) == (("bad", "good"), 8, False)
+    assert model.classifier.n_parameters == 26
+
+
+def test_the_record_is_read():
+    folder = RunFolder(GOLDEN)
+    record, config = folder.read_result(), folder.read_config()
+    assert record.identity == config.identity == "115b7d40c56b"
+    assert [(m.name, m.tested.right, m.tested.total) for m in record.models] == [
+        ("quantum head", 11, 16),
+        ("logistic regression", 11, 16),
+    ]
+    assert [metrics.epoch for metrics in folder.metrics()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_all_of_it_but_its_body_is_there(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    checks = {check.name: check for check in verify_run(GOLDEN)}
+    assert {name for name, check in checks.items() if not check.sound} == {"body"}
+    assert "there is no folder body" in checks["body"].words
+    assert checks["model"].words == "26 parameters, has no check logits"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.rglob("*")), ids=lambda path: path.name)
+def test_it_is_small_and_holds_no_body(path):
+    assert path.is_dir() or path.stat().st_size < 3000
+    assert path.name != "body"
