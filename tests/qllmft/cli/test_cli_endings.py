@@ -19,6 +19,15 @@ def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
     assert cli("predict", run.path, "a text", code=130) == ("", "interrupted\n")
 
 
+@pytest.fixture
+def usual_ctrl_c():
+    """Python's own handler of Ctrl-C; a shell starts its background jobs with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_while_a_rival_trains_leaves_no_result_and_the_run_goes_on(run, cli, tmp_path, monkeypatch, number):
     original = qllmft.training.loop.Training.epoch
