@@ -37,6 +37,22 @@ Protocol = Annotated[
 PerLabel = Annotated[
     int | None, typer.Option("--per-label", help="Texts drawn of each label.", show_default="256; 200 of 'reviews'")
 ]
+Delimiter = Annotated[
+    str | None,
+    typer.Option("--delimiter", help="Between the fields of a .csv or .tsv file.", show_default="the comma, the tab"),
+]
+BadRows = Annotated[
+    str | None,
+    typer.Option("--bad-rows", help="Rows without a text or a label: error, or skip them.", show_default="error"),
+]
+Duplicates = Annotated[
+    str | None,
+    typer.Option(
+        "--duplicates",
+        help="Texts that are there more than once: keep, or drop all copies but one, and texts with several labels.",
+        show_default="keep",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Settings = Annotated[
     list[str] | None,
@@ -48,6 +64,10 @@ RunsTextColumn = Annotated[
 ]
 RunsLabelColumn = Annotated[
     str | None, typer.Option("--label-column", help="Column of the labels.", show_default="the run's")
+]
+RunsDelimiter = Annotated[
+    str | None,
+    typer.Option("--delimiter", help="Between the fields of a .csv or .tsv file.", show_default="the run's"),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Read only the first so many texts.")]
 

@@ -10,7 +10,19 @@ import typer
 
 from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Settings, TextColumn, build_config
+from qllmft.cli.options import (
+    BadRows,
+    Data,
+    Delimiter,
+    Duplicates,
+    Json,
+    LabelColumn,
+    PerLabel,
+    Protocol,
+    Settings,
+    TextColumn,
+    build_config,
+)
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -56,6 +68,9 @@ def train(
     data: Data = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    delimiter: Delimiter = None,
+    bad_rows: BadRows = None,
+    duplicates: Duplicates = None,
     protocol: Protocol = None,
     per_label: PerLabel = None,
     body: Annotated[
@@ -116,6 +131,9 @@ def train(
         "data.source": data,
         "data.text_column": text_column,
         "data.label_column": label_column,
+        "data.delimiter": delimiter,
+        "data.bad_rows": bad_rows,
+        "data.duplicates": duplicates,
         "data.protocol": protocol,
         "data.n_per_label": per_label,
         "body.model": body,
