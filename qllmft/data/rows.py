@@ -72,7 +72,11 @@ def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> No
             if column not in frame.columns:
                 found = list(map(str, frame.columns))
                 unsplit = len(found) == 1 and any(mark in found[0] for mark in ";\t|,")
-                remedy = "Choose with --delimiter" if unsplit else "Choose with --text-column and --label-column"
+                remedy = (
+                    "Name the character between the fields with --delimiter"
+                    if unsplit
+                    else "Choose with --text-column and --label-column"
+                )
                 raise UserError(
                     f"{config.source}, split {split!r}: there is no column {column!r}; its columns are "
                     f"{', '.join(found)}. {remedy}."

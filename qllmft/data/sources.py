@@ -104,8 +104,8 @@ def _read_file(path: Path, delimiter: str | None) -> pd.DataFrame:
             raise
         if fields := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
             raise UserError(
-                f"{path}, line {fields[2]}: it has {fields[3]} fields, and the first line names {fields[1]} columns. Quote "
-                "the texts that hold the delimiter, or name another one with --delimiter."
+                f"{path}, line {fields[2]}: it has {fields[3]} fields, and the first line names {fields[1]} columns. "
+                "Quote the texts that hold the delimiter, or name another one with --delimiter."
             ) from None
         raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
     raise UserError(f"{path} has the suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}.")

@@ -50,7 +50,9 @@ def test_the_delimiter_is_a_setting(tmp_path, name, delimiter):
     assert read_corpus(config).pooled().texts == ["one, two", "b"]
     assert list(read_texts(file, "text", config.delimiter)) == ["one, two", "b"]
     if mark != "\t":
-        with pytest.raises(UserError, match=r"there is no column 'text'; its columns are .* Choose with --delimiter"):
+        with pytest.raises(
+            UserError, match=r"there is no column 'text'; its columns are .* between the fields with --delimiter"
+        ):
             read_corpus(DataConfig(source=str(file)))
 
 
