@@ -59,8 +59,11 @@ def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, confi
         corpus = corpus.without_duplicates()
     present = sorted({int(y) for table in corpus.splits.values() for y in np.unique(table.labels)})
     if len(present) < 2:
-        held = f"every text has the label {corpus.label_names[present[0]]!r}" if present else "no text is left"
-        raise UserError(f"{config.source}: {held}; a classifier needs two labels or more. Is --label-column right?")
+        only = corpus.label_names[present[0]]
+        raise UserError(
+            f"{config.source}: every text has the label {only!r}; a classifier needs two labels or more. "
+            "Is --label-column right?"
+        )
     return corpus
 
 

@@ -92,8 +92,7 @@ def run_experiment(
         finished = _finished(folder, config, corpus, read_test)  # by the process that this one waited for
         if finished:
             return Outcome(folder, finished, config.train.epochs)
-        for sentence in splits.findings(corpus).sentences():
-            reporter.message(sentence)
+        reporter.findings(splits.findings(corpus))
         backend = training_backend(config, splits, reporter, backend_options)
         return _work(Setup(config, folder, corpus, splits, backend, reporter, read_test))
 
