@@ -33,8 +33,9 @@ def bench(
     sizes = _sizes(qubits, workload)
     from json import dumps
 
-    from qllmft.bench import measure_peaks, time_circuit, time_training
+    from qllmft.bench import time_circuit, time_training
     from qllmft.presets import load_preset
+    from qllmft_backends.adjoint.peaks import measure_peaks
 
     configs = {name: load_preset(name).config() for name in ([preset] if preset else ["single-10q", "recommended"])}
     busy = psutil.cpu_percent(interval=0.5) / 100 * (psutil.cpu_count() or 1)
