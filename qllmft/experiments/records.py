@@ -75,11 +75,7 @@ class FinishedRun:
 
 
 def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
-    """All finished runs under folders, and all of summaries (``.json``).
-
-    Raises:
-        UserError: where a path is neither, holds no finished run, or a file cannot be read.
-    """
+    """All finished runs under folders, and all of summaries (``.json``); UserError where there are none."""
     runs: list[FinishedRun] = []
     for path in paths:
         if path.is_dir():

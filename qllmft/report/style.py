@@ -141,21 +141,13 @@ def _half_width(interval: Interval) -> float:
 
 
 def check_format(file: Path) -> None:
-    """Make sure that the ending is one of `FORMATS`.
-
-    Raises:
-        UserError: where it is not.
-    """
+    """Make sure that the ending is one of `FORMATS`."""
     if file.suffix.lower() not in FORMATS:
         raise UserError(f"the figure is {file.name!r}; expected a name that ends in {', '.join(FORMATS)}.")
 
 
 def save_figure(figure: Any, file: Path) -> None:
-    """Write a figure; the file's ending chooses the format. The same figure gives the same bytes.
-
-    Raises:
-        UserError: where the ending is unknown or the file cannot be written.
-    """
+    """Write a figure; the file's ending chooses the format. The same figure gives the same bytes."""
     check_format(file)
     metadata = {"Date": None} if file.suffix.lower() == ".svg" else None
     try:

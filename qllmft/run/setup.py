@@ -38,11 +38,7 @@ class Setup:
     read_test: bool
 
     def classifier(self, dimension: int) -> Classifier:
-        """The run's head on embeddings of D values, with its initial weights.
-
-        Raises:
-            UserError: where the head does not fit on such embeddings.
-        """
+        """The run's head on embeddings of D values, with initial weights; UserError where it does not fit on them."""
         n_classes = self.corpus.n_classes
         return build_classifier(self.config.model, dimension, n_classes, seed=self.config.seed, backend=self.backend)
 

@@ -142,11 +142,7 @@ class Training:
     checkpoint_every_s: float
 
     def epoch(self, epoch: int, config: TrainConfig, seed: int) -> EpochMetrics:
-        """Train and validate one epoch, counted from 1.
-
-        Raises:
-            UserError: where the loss of training or validation is no finite number.
-        """
+        """Train and validate one epoch, counted from 1; UserError where a loss is no finite number."""
         started = time.perf_counter()
         lr = learning_rate(config, epoch)
         for group in self.optimizer.param_groups:

@@ -117,11 +117,7 @@ class Study(BaseModel):
         return self
 
     def in_small(self) -> Study:
-        """The same shape for two processor cores and well under an hour.
-
-        Raises:
-            UserError: where the study has no such version.
-        """
+        """The same shape for two processor cores and well under an hour; UserError where there is no such version."""
         if self.quick is None:
             raise UserError(f"study {self.name} has no part [quick]. Leave --quick out, or choose --epochs.")
         left = [row for row in self.rows if row.label not in self.quick.without]
@@ -137,11 +133,7 @@ def study_names() -> list[str]:
 
 
 def load_study(choice: str) -> Study:
-    """A study of the package by its name, or one's own by the path of its TOML file.
-
-    Raises:
-        UserError: where there is none of that name, or a fault in the file.
-    """
+    """A study of the package by its name, or one's own by the path of its TOML file; UserError where there is none."""
     name, tree = read_chosen(studies.__name__, choice, "study")
     return validated(Study, {"name": name, **tree}, f"study {choice}")
 
@@ -201,9 +193,6 @@ def _check_rows(study: Study, runs: list[StudyRun]) -> None:
     Args:
         study: its plan.
         runs: those of one seed.
-
-    Raises:
-        UserError: where that is not so.
     """
     of_result: dict[tuple[str, str | None], Row] = {}
     for run in runs:

@@ -38,16 +38,13 @@ def screening_points(parameters: Sequence[Parameter]) -> list[Point]:
 
 
 def screening_signs(n_factors: int) -> NDArray[np.int64]:
-    """An orthogonal two-level design, all runs different, a degree of freedom or more beyond main effects.
+    """An orthogonal two-level design (runs, n_factors) of -1 and 1, all runs different, with room beyond main effects.
 
     A power of two from Sylvester's Hadamard matrix, or Plackett and Burman's 12 runs. With up to half as many factors
     as runs, main effects of the former are free of interactions of two factors (resolution IV).
 
     Args:
         n_factors: from 2 to 30.
-
-    Returns:
-        (runs, n_factors) of -1 and 1.
 
     Raises:
         UserError: where there are too many factors, or too few.

@@ -171,11 +171,7 @@ def space_names() -> list[str]:
 
 
 def load_space(choice: str) -> Space:
-    """A search of the package by its name, or one's own by the path of its TOML file.
-
-    Raises:
-        UserError: where there is none of that name, or a fault in the file.
-    """
+    """A search of the package by its name, or one's own by the path of its TOML file; UserError where there is none."""
     name, tree = read_chosen(spaces.__name__, choice, "sweep")
     space = validated(Space, {"name": name, **tree}, f"sweep {choice}")
     try:

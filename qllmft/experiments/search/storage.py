@@ -55,13 +55,10 @@ class Storage:
         return self._url.get_backend_name() == "sqlite"
 
     def open(self, grace_s: int) -> RDBStorage:
-        """Connect; makes the tables where there are none.
+        """Connect; makes the tables where there are none; UserError where that fails.
 
         Args:
             grace_s: seconds without a sign of life after which a running trial counts as abandoned.
-
-        Raises:
-            UserError: where that fails.
         """
         import optuna
 
@@ -90,11 +87,7 @@ class Storage:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Errors of the data base as `UserError`, without the password.
-
-        Raises:
-            UserError: for each of them.
-        """
+        """Errors of the data base as `UserError`, without the password."""
         from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import SQLAlchemyError
 

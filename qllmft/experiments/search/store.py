@@ -93,11 +93,7 @@ class SearchStore:
 
     @classmethod
     def create(cls, storage: Storage, name: str, plan: SearchPlan) -> SearchStore:
-        """Make the search, or take up the one that is there, with its first trials waiting.
-
-        Raises:
-            UserError: where the storage cannot be used, or holds another search of this name.
-        """
+        """Make the search, or take it up, with its first trials waiting; UserError where the name is another search's."""
         import optuna
 
         store = cls(storage, storage.open(plan.grace_s), name, plan)
@@ -122,11 +118,7 @@ class SearchStore:
 
     @classmethod
     def join(cls, storage: Storage, name: str) -> SearchStore:
-        """A search that somebody made.
-
-        Raises:
-            UserError: where there is none of that name; lists those there are.
-        """
+        """A search that somebody made; UserError where there is none of that name."""
         import optuna
 
         with storage.explained():

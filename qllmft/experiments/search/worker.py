@@ -57,10 +57,6 @@ def do_trial_run(
         runs: the folder of all runs.
         progress: counts and tells.
         permission: to send circuits away; needed where the search's plan is not this process's own.
-
-    Raises:
-        UserError: for bad input.
-        KeyboardInterrupt: where training was interrupted; the same call goes on.
     """
     folder = run.folder(runs)
     before = run.config.train.epochs if run.is_finished(runs) else folder.checkpoint.epochs_done()

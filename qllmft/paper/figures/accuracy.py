@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from qllmft.experiments.compare.record import RowResult, StudyRecord
-from qllmft.experiments.records import FinishedRun
-from qllmft.paper.figures.selection import select
+from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment, Measured
 from qllmft.paper.results.counts import preset_parameters
 from qllmft.presets import load_preset
@@ -80,14 +78,11 @@ class AccuracyFigure:
     missing: tuple[str, ...]
 
 
-def accuracy_figure(name: str, runs: Sequence[FinishedRun], folder: Path, *, partial: bool = False) -> AccuracyFigure:
-    """The data of one figure.
-
-    Raises:
-        UserError: where runs are missing and ``partial`` is off, or would be mixed; see `select`.
-    """
+def accuracy_figure(request: Request) -> AccuracyFigure:
+    """The data of one figure; see `select` for its errors."""
+    name = request.name
     experiments = [Experiment(preset.format(q)) for _, preset in CURVES[name] for q in QUBITS]
-    selection = select(name, experiments, runs, folder, partial=partial)
+    selection = select(request, experiments)
     curves = []
     for i, (label, preset) in enumerate(CURVES[name]):
         measured = selection.measured[i * len(QUBITS) : (i + 1) * len(QUBITS)]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from qllmft.errors import UserError
-from qllmft.experiments.records import Curve, FinishedRun
-from qllmft.paper.figures.selection import select
+from qllmft.experiments.records import Curve
+from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment
 from qllmft.report import style
 
@@ -34,25 +32,17 @@ class CurvesFigure:
     curves: dict[int, Curve]
 
 
-def curves_figure(runs: Sequence[FinishedRun], folder: Path, preset: str = PRESET) -> CurvesFigure:
-    """The curves of every seed.
-
-    Args:
-        runs: all finished ones.
-        folder: where they came from, for errors.
-        preset: whose training; the paper shows that of ``multi-18q``.
-
-    Raises:
-        UserError: where there is no run, or none with its curve.
-    """
-    selection = select("12", [Experiment(preset)], runs, folder, partial=False)
+def curves_figure(request: Request) -> CurvesFigure:
+    """The curves of every seed; UserError where there is no run, or none with its curve."""
+    preset = request.preset or PRESET
+    selection = select(request, [Experiment(preset)])
     (measured,) = selection.measured
     assert measured is not None
     chosen = measured.chosen
     curves = {seed: run.curve for seed, run in sorted(chosen.runs.items()) if run.curve and run.curve.epochs}
     if not curves:
         raise UserError(
-            f"figure 12 needs the curve of a run of {preset}, and {folder} has none: a summary keeps curves of "
+            f"figure 12 needs the curve of a run of {preset}, and {request.folder} has none: a summary keeps curves of "
             f"{' and '.join(KEPT)}. Give the folder of the run itself."
         )
     return CurvesFigure(preset, str(selection.circumstances), float(chosen.swept[0]), curves)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from qllmft.experiments.records import FinishedRun
-from qllmft.paper.figures.selection import select
+from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment
 from qllmft.report import style
 from qllmft.statistics import MeanInterval
@@ -91,14 +89,11 @@ def depth_experiments(name: str) -> list[Experiment]:
     return experiments
 
 
-def depth_figure(name: str, runs: Sequence[FinishedRun], folder: Path, *, partial: bool = False) -> DepthFigure:
-    """The data of one figure.
-
-    Raises:
-        UserError: where runs are missing and ``partial`` is off, or would be mixed; see `select`.
-    """
+def depth_figure(request: Request) -> DepthFigure:
+    """The data of one figure; see `select` for its errors."""
+    name = request.name
     over, curves = GRIDS[name]
-    selection = select(name, depth_experiments(name), runs, folder, partial=partial)
+    selection = select(request, depth_experiments(name))
     measured = iter(selection.measured)
     drawn: dict[int, tuple[DepthPoint, ...]] = {}
     for curve in curves.values:

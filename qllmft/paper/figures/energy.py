@@ -15,9 +15,6 @@ def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
     Args:
         curve: what to draw.
         published: the paper's crossover in qubits, a hollow marker on the axis.
-
-    Returns:
-        A matplotlib figure, one journal column wide.
     """
     figure = new_figure()
     axes = figure.subplots()
