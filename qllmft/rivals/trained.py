@@ -72,7 +72,7 @@ class TrainedHead:
         self.selection = fit_end_to_end(model, train, validation, self._config, self._seed, **self._fit_options)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Labels (N,) of embeddings (N, D); with its circuit's noise, where it has one; UserError where logits are not finite."""
+        """Labels (N,) of embeddings (N, D); with its circuit's noise, if any; UserError where logits are not finite."""
         reseed(self.model, derive_seed(self._seed, "prediction noise"))
         return np.asarray(finite_logits(self.model, torch.from_numpy(x)).argmax(dim=1).numpy(), np.int64)
 

@@ -22,7 +22,7 @@ class RunBusyError(Exception):
 
 @contextmanager
 def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[None]:
-    """While no other process works on the run in ``folder``, made where it is missing; RunBusyError where it may not wait.
+    """While no other process works in ``folder``, made where it is missing; RunBusyError where it may not wait.
 
     Args:
         folder: of the run.

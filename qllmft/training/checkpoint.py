@@ -90,7 +90,7 @@ class Checkpoint:
         )
 
     def load(self, model: nn.Module, optimizer: torch.optim.Adam) -> State | None:
-        """Restore model and optimizer; None where there is no file, UserError where it is damaged or another model's."""
+        """Restore model and optimizer; None without a file, UserError where it is damaged or another model's."""
         if not self.path.exists():
             return None
         try:

@@ -93,7 +93,7 @@ class SearchStore:
 
     @classmethod
     def create(cls, storage: Storage, name: str, plan: SearchPlan) -> SearchStore:
-        """Make the search, or take it up, with its first trials waiting; UserError where the name is another search's."""
+        """Make the search, or take it up, with its first trials waiting; UserError where it is another search."""
         import optuna
 
         store = cls(storage, storage.open(plan.grace_s), name, plan)

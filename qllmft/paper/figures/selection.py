@@ -50,7 +50,7 @@ class Selection:
 
 
 def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
-    """Those runs that have the given settings, by dotted names; UserError for an unknown name, or where none is left."""
+    """The runs that have the given settings, by dotted names; UserError for an unknown name, or where none is left."""
     known = settings_of(RunConfig()).keys()
     kept = list(runs)
     for name, value in settings.items():
