@@ -36,13 +36,7 @@ def read_named(package: str, name: str, kind: str) -> str:
 
 
 def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, Any]]:
-    """Name and content of a file of the package, or of a file of one's own; UserError where there is no such file.
-
-    Args:
-        package: that holds the named ones.
-        choice: a name, or a path that ends with ``.toml``; the name of such a file is its own without the ending.
-        kind: what errors call it.
-    """
+    """Name and content of a file of the package by its name, or of one's own by its path, which ends with ``.toml``."""
     if not choice.endswith(".toml"):
         return choice, parse_toml(read_named(package, choice, kind))
     path = expanded(choice)

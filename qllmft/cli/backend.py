@@ -170,13 +170,7 @@ with_backend_options = with_options(last=True, choice=BackendOptions)
 
 
 def attend_training(backend: Backend, tell: Callable[[str], None], *, yes: bool) -> None:
-    """Have the price told before each sending of paid circuits in training; UserError where nobody agreed to pay.
-
-    Args:
-        backend: what runs the head's circuit.
-        tell: prints a line.
-        yes: consent to send paid circuits.
-    """
+    """Have the price told before each sending of paid circuits in training; UserError where nobody agreed (``yes``)."""
     if not backend.capabilities.paid:
         return
     remote: Any = backend

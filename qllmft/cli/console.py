@@ -45,9 +45,6 @@ class PlainConsole(Console):
     """A console that prints every string as it is, in messages and in tables: no markup, no emoji, no highlighting.
 
     Control characters are printed as their escapes; a newline ends a line.
-
-    Args:
-        stderr: whether it writes to standard error instead of standard output.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
@@ -59,12 +56,7 @@ class PlainConsole(Console):
 
 
 def say(text: str, console: Console | None = None) -> None:
-    """Print one line, however long: a terminal wraps it, a file keeps it whole.
-
-    Args:
-        text: the line; what it holds of newlines and other control characters is printed as escapes.
-        console: where to; standard output where None.
-    """
+    """Print one line, however long, with escapes for control characters: a terminal wraps it, a file keeps it whole."""
     (console or PlainConsole()).print(Text(printable(text)), soft_wrap=True)
 
 

@@ -65,12 +65,7 @@ class DataOptions:
     ] = None
 
     def overrides(self, pairs: list[str] | None, **others: Any) -> dict[str, Any]:
-        """Settings by dotted names: of these options, of ``others``, and of ``--set``, which wins; None is not given.
-
-        Args:
-            pairs: of ``--set``.
-            others: a double underscore for the dot.
-        """
+        """Settings by dotted names: these, ``others`` (a__b is a.b), and ``--set``, which wins; None is not given."""
         given = {
             "data.source": self.data,
             "data.text_column": self.text_column,

@@ -20,12 +20,7 @@ PLAIN_LINES = 10  # lines about training where there is no terminal to draw a ba
 
 
 class ConsoleReporter(Reporter):
-    """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal.
-
-    Args:
-        console: where to.
-        yes: consent to send paid circuits in training.
-    """
+    """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal."""
 
     def __init__(self, console: Console, *, yes: bool = False) -> None:
         self._console = console

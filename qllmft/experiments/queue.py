@@ -78,12 +78,7 @@ class QueueReporter(Reporter):
 
 
 class QueueProgress:
-    """Counts what a queue has done and tells its reporter.
-
-    Args:
-        reporter: who watches; gets every `Standing`.
-        clock: seconds.
-    """
+    """Counts what a queue has done and tells its reporter."""
 
     def __init__(self, reporter: QueueReporter, clock: Callable[[], float] = time.monotonic) -> None:
         self.reporter = reporter

@@ -91,13 +91,7 @@ def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
 
 
 def write_finished_runs(runs: Sequence[FinishedRun], file: Path, with_curves: Sequence[FinishedRun] = ()) -> None:
-    """Write a summary of runs, one line a run.
-
-    Args:
-        runs: what to keep.
-        file: where to.
-        with_curves: those of ``runs`` whose curves are kept too, thinned.
-    """
+    """Write a summary of runs, one line a run; those of ``with_curves`` keep their curves, thinned."""
     kept = {id(run) for run in with_curves}
     lines = [json.dumps(_as_dict(r if id(r) in kept else replace(r, curve=None)), ensure_ascii=False) for r in runs]
     content = f'{{"format": {FORMAT}, "runs": [\n' + ",\n".join(lines) + "\n]}\n"

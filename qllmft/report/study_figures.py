@@ -48,13 +48,7 @@ def accuracies_svg(record: StudyRecord) -> Markup:
 
 @style.house_style(in_a_page=True)
 def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], name: str) -> Markup:
-    """Differences of test accuracies with their intervals, in percentage points.
-
-    Args:
-        labels: of the lines, from above.
-        comparisons: one a line.
-        name: of the figure, for its ids.
-    """
+    """Differences of test accuracies with their intervals, in percentage points, a line for each label from above."""
     figure, axes = _labelled(labels, "difference of test accuracies (points)")
     axes.axvline(0, color=style.INK, lw=0.8)
     for place, comparison in enumerate(comparisons):

@@ -61,13 +61,7 @@ class TrainedHead:
         self.selection = fit(self.model, train, validation, self._config, self._seed, **self._fit_options)
 
     def fit_with_body(self, model: EndToEnd, train: Table, validation: Table) -> None:
-        """Train together with the body below; `predict` then wants embeddings by that body as it is afterwards.
-
-        Args:
-            model: this head on its body.
-            train: texts that it learns from.
-            validation: texts that the epoch is selected on.
-        """
+        """Train on texts together with the body; `predict` then wants embeddings by that body as it is afterwards."""
         self._body_parameters = model.body.n_parameters
         self.selection = fit_end_to_end(model, train, validation, self._config, self._seed, **self._fit_options)
 

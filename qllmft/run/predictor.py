@@ -42,12 +42,7 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model with its body; the body is loaded with the first text.
-
-    Args:
-        model: from `load_model`.
-        backend: what runs the head; None: it is computed here, exactly.
-    """
+    """A trained model with its body, which is loaded with the first text; without a backend it is computed exactly."""
 
     def __init__(self, model: StoredModel, backend: Backend | None = None) -> None:
         self.model = model

@@ -156,12 +156,7 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, content: Any, origin: str) -> RunRecord:
-        """Read a record of this form, or of an earlier one; UserError where it is none, or of a later one.
-
-        Args:
-            content: JSON values.
-            origin: where they come from, for the error.
-        """
+        """Read a record of this form, or of an earlier one; UserError where it is none, or of a later one."""
         found = content.get("format", FORMAT) if isinstance(content, dict) else None
         if isinstance(content, dict) and found != FORMAT:
             raise UserError(f"{origin} has format {found!r}; this version reads {FORMAT}. Install a later qllmft.")

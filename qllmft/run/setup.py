@@ -48,12 +48,6 @@ def training_backend(
 ) -> Backend:
     """What runs the head's circuit in training; says beforehand what will be sent.
 
-    Args:
-        config: the whole run.
-        splits: the texts that are trained on and evaluated.
-        reporter: who watches.
-        options: of the backend, beside those of ``config``; see `run_experiment`.
-
     Raises:
         BackendError: where there is no such backend, or training through it was not allowed.
         UserError: where a body is to be trained through circuits that are sent away, or the reporter refuses them.

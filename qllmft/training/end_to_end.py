@@ -26,12 +26,7 @@ CHECKPOINT_EVERY_S = 60.0  # four times the body's weights are written: 1.8 GB f
 
 
 class EndToEnd(nn.Module):
-    """Texts to logits (B, k): a body and the head on it, both trainable.
-
-    Args:
-        body: texts to embeddings (B, D).
-        classifier: embeddings to logits.
-    """
+    """Texts to logits (B, k): a body and the head on its embeddings (B, D), both trainable."""
 
     def __init__(self, body: TrainableBody, classifier: Classifier) -> None:
         super().__init__()

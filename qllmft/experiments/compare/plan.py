@@ -150,11 +150,7 @@ class StudyRun(PlannedRun):
 
 
 def study_runs(study: Study, settings: Mapping[str, Any]) -> list[StudyRun]:
-    """Every run of ``study``, seed by seed.
-
-    Args:
-        study: its plan.
-        settings: what all runs have in common, by dotted names; they win over presets and rows.
+    """Every run of ``study``, seed by seed; ``settings`` by dotted names win over presets and rows.
 
     Raises:
         UserError: where a setting does not fit a row, makes two rows the same, or rows read different texts.
@@ -188,12 +184,7 @@ def _run(study: Study, indices: list[int], settings: Mapping[str, Any], seed: in
 
 
 def _check_rows(study: Study, runs: list[StudyRun]) -> None:
-    """Make sure that rows differ, and that they read the same texts.
-
-    Args:
-        study: its plan.
-        runs: those of one seed.
-    """
+    """Make sure that the rows of one seed differ, and that they read the same texts."""
     of_result: dict[tuple[str, str | None], Row] = {}
     for run in runs:
         for row in (study.rows[index] for index in run.rows):

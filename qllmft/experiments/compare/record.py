@@ -143,13 +143,7 @@ _ADAPTER = TypeAdapter(StudyRecord)
 
 
 def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
-    """Write ``study.json``, and return it.
-
-    Args:
-        folder: of the study.
-        record: what was measured.
-        derived: what follows from it (intervals, tests, the verdict), for readers of the file.
-    """
+    """Write ``study.json``, with what is derived from the record for readers of the file, and return it."""
     content = {"format": FORMAT, **derived, **_ADAPTER.dump_python(record, mode="json")}
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE

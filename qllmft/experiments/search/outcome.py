@@ -111,11 +111,7 @@ def effects(state: SearchState) -> Screening | None:
 def finish(state: SearchState, rows: Sequence[RankedConfiguration], folder: Path, reporter: Reporter) -> TestedWinner:
     """Read the test set for the first of ``rows``, and for no other; write ``sweep.json``.
 
-    Args:
-        state: of the finished search.
-        rows: from `ranking`.
-        folder: of the sweep; its ``runs`` hold the winner. Where another machine trained it, it is trained there again.
-        reporter: who watches.
+    A winner that another machine trained is trained again in the ``runs`` of ``folder``.
 
     Raises:
         UserError: where a configuration failed.

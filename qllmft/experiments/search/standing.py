@@ -9,12 +9,7 @@ from qllmft.experiments.search.store import POINT, SearchState
 
 
 class SearchStanding:
-    """Counts the runs of a search for a queue's progress; the costs of its configurations are worked out once.
-
-    Args:
-        plan: of the search.
-        progress: what is told.
-    """
+    """Counts the runs of a search for a queue's progress; the costs of its configurations are worked out once."""
 
     def __init__(self, plan: SearchPlan, progress: QueueProgress) -> None:
         self._plan = plan

@@ -72,14 +72,7 @@ class SearchState:
 
 
 class SearchStore:
-    """A search in its storage: its plan and its trials, which optuna keeps as a study.
-
-    Args:
-        storage: where it is.
-        opened: the connection.
-        name: of the search.
-        plan: what it searches.
-    """
+    """A search in its storage: its plan and its trials, which optuna keeps as a study."""
 
     def __init__(self, storage: Storage, opened: RDBStorage, name: str, plan: SearchPlan) -> None:
         import optuna
@@ -140,11 +133,7 @@ class SearchStore:
         _close(self._opened)
 
     def study(self, seed: int = 0) -> Study:
-        """The search as optuna's object, one for each thread, with the sampler that is due.
-
-        Args:
-            seed: of the proposals.
-        """
+        """The search as optuna's object, one for each thread, with the sampler that is due, seeded."""
         import optuna
 
         startup = max(4, min(10, self.plan.size // 4))  # trials at random before the first that is not

@@ -50,14 +50,7 @@ class TrialResult:
 def do_trial_run(
     run: PlannedRun, runs: Path, progress: QueueProgress, permission: Permission | None = None
 ) -> TrialResult:
-    """One run of a trial through `do_run`; a run that another process works on is waited for.
-
-    Args:
-        run: what is to be done.
-        runs: the folder of all runs.
-        progress: counts and tells.
-        permission: to send circuits away; needed where the search's plan is not this process's own.
-    """
+    """One run of a trial, waited for where others do it; a plan that is not this process's own needs a permission."""
     folder = run.folder(runs)
     before = run.config.train.epochs if run.is_finished(runs) else folder.checkpoint.epochs_done()
     options = permission.options_for(run.config) if permission else None

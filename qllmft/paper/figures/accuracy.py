@@ -106,11 +106,7 @@ def _point(qubits: int, measured: Measured) -> Point:
 
 
 def noise_figure(study: StudyRecord) -> AccuracyFigure:
-    """Figure 11 of the rows of a study of noise, whatever settings the study gave them.
-
-    Args:
-        study: whose rows are of presets of figure 11.
-    """
+    """Figure 11 of the rows of a study of its presets, whatever settings the study gave them."""
     rows = {row.preset: row for row in study.rows}
     qubits = [q for q in QUBITS if any(preset.format(q) in rows for _, preset in CURVES["11"])]
     curves = []

@@ -50,15 +50,7 @@ class SamplerFigure:
 
 
 def sampler_figure(name: str, n_qubits: int = 6, shots: int = 8192, draws: int = 4000, seed: int = 0) -> SamplerFigure:
-    """Draw again and again from one circuit with random angles.
-
-    Args:
-        name: ``6`` or ``7``.
-        n_qubits: Q.
-        shots: S of each draw.
-        draws: how many.
-        seed: of angles and draws.
-    """
+    """Draw ``draws`` times S shots from one circuit on Q qubits with random angles, for figure ``6`` or ``7``."""
     import torch
 
     from qllmft.heads import QuantumHead
