@@ -27,8 +27,7 @@ def paper(
     from qllmft.errors import UserError
     from qllmft.experiments.records import read_finished_runs, write_finished_runs
     from qllmft.files import write_text
-    from qllmft.paper.page import render_page
-    from qllmft.paper.summary import of_the_paper
+    from qllmft.paper.page import of_the_paper, render_page
 
     if records is not None and records.suffix != ".json":
         raise UserError(f"--records is {records.name!r}; expected a name that ends in .json.")

@@ -13,8 +13,7 @@ from markupsafe import Markup
 from qllmft.config import RunConfig
 from qllmft.description import describe
 from qllmft.errors import UserError
-from qllmft.experiments.compare.comparison import Comparison, compare, leading
-from qllmft.experiments.compare.discordant import discordances
+from qllmft.experiments.compare.comparison import Comparison, compare, discordances, leading
 from qllmft.experiments.compare.plan import Side
 from qllmft.experiments.compare.record import RowResult, StudyRecord, read_record, write_record
 from qllmft.files import write_bytes, write_text

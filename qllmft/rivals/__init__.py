@@ -1,7 +1,7 @@
 """Rivals: classical heads as peers of the quantum one, so that a comparison is a loop."""
 
+from qllmft.rivals.head import FittedHead, accuracy_of, fit_and_score, scored
 from qllmft.rivals.registry import RIVALS, check_rivals, make_rivals
-from qllmft.rivals.scoring import FittedHead, accuracy_of, fit_and_score, scored
 from qllmft.rivals.trained import TrainedHead
 
 __all__ = [

@@ -15,10 +15,9 @@ from qllmft.config import TrainConfig
 from qllmft.errors import UserError
 from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
-from qllmft.training.batches import shuffled_batches, with_noise
 from qllmft.training.checkpoint import Checkpoint, State
 from qllmft.training.evaluation import evaluate, exact_accuracy
-from qllmft.training.examples import Examples
+from qllmft.training.examples import Examples, shuffled_batches, with_noise
 from qllmft.training.interruption import interruptible
 from qllmft.training.step import step_of
 

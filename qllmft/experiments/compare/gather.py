@@ -55,10 +55,7 @@ def _record(
     rules = {run.config.train.select for run in planned}
     return StudyRecord(
         study=study.name,
-        title=study.title,
-        subject=study.subject,
-        rival=study.rival,
-        reduced=study.reduced,
+        **study.model_dump(include={"title", "subject", "rival", "reduced"}),
         seeds=tuple(range(study.seeds)),
         epochs=config.train.epochs,
         select=config.train.select if len(rules) == 1 else "of each row",

@@ -13,9 +13,8 @@ import numpy as np
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments.search.designs import screening_signs
 from qllmft.experiments.search.plan import SearchPlan
-from qllmft.experiments.search.screening import Screening, main_effects
+from qllmft.experiments.search.screening import Screening, main_effects, screening_signs
 from qllmft.experiments.search.space import Point
 from qllmft.experiments.search.store import ERROR, POINT, RESULT, SearchState
 from qllmft.files import write_text

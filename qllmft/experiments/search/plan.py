@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.experiments.queue import PlannedRun
-from qllmft.experiments.search.designs import screening_points, sobol_points
-from qllmft.experiments.search.space import Parameter, Point, Space, grid
+from qllmft.experiments.search.screening import screening_points
+from qllmft.experiments.search.space import Parameter, Point, Space, grid, sobol_points
 from qllmft.presets import load_preset
 from qllmft.settings import with_settings
 

@@ -7,11 +7,14 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from scipy.stats import qmc
 
 from qllmft.errors import UserError
 from qllmft.experiments.search import spaces
 from qllmft.presets import load_preset
+from qllmft.randomness import derive_seed
 from qllmft.rivals import RIVALS
 from qllmft.toml_files import Settings, names_in, read_chosen, validated
 
@@ -163,6 +166,17 @@ def grid(parameters: Sequence[Parameter]) -> Iterator[Point]:
     names = [parameter.name for parameter in parameters]
     for labels in itertools.product(*(parameter.labels for parameter in parameters)):
         yield dict(zip(names, labels, strict=True))
+
+
+def sobol_points(parameters: Sequence[Parameter], seed: int) -> Iterator[Point]:
+    """Points of a scrambled Sobol' sequence without end: a longer search contains the shorter one.
+
+    A parameter with a scale takes numbers between its levels, another one the level of its interval.
+    """
+    sequence = qmc.Sobol(len(parameters), scramble=True, rng=np.random.default_rng(derive_seed(seed, "sobol")))
+    while True:
+        for row in sequence.random(1):
+            yield {p.name: p.at_fraction(float(fraction)) for p, fraction in zip(parameters, row, strict=True)}
 
 
 def space_names() -> list[str]:
