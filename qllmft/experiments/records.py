@@ -23,17 +23,11 @@ CURVE_POINTS = 200  # epochs of a curve that a summary keeps
 
 @dataclass(frozen=True)
 class Curve:
-    """What `EpochMetrics` has of the epochs of a run.
+    """What `EpochMetrics` has of the epochs of a run."""
 
-    Attributes:
-        epochs: from 1, ascending.
-        train_loss: mean cross-entropy, in nats.
-        validation_accuracy: in [0, 1].
-    """
-
-    epochs: tuple[int, ...]
-    train_loss: tuple[float, ...]
-    validation_accuracy: tuple[float, ...]
+    epochs: tuple[int, ...]  # from 1, ascending
+    train_loss: tuple[float, ...]  # mean cross-entropy, in nats
+    validation_accuracy: tuple[float, ...]  # in [0, 1]
 
     @classmethod
     def of(cls, metrics: Sequence[EpochMetrics]) -> Curve:
@@ -54,19 +48,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run, read from its folder or from a summary of runs.
+    """A finished run, read from its folder or from a summary of runs."""
 
-    Attributes:
-        config: of the run; ``data.source`` is the data's name, without the folders that it lies in.
-        record: its outcome; a summary leaves out seconds, settings of the models and versions.
-        curve: of the head's training; None where it was not kept.
-        source: what the run was given as ``--data``, for commands; the name where it is not known.
-    """
-
-    config: RunConfig
-    record: RunRecord
-    curve: Curve | None
-    source: str
+    config: RunConfig  # of the run; ``data.source`` is the data's name, without the folders that it lies in
+    record: RunRecord  # its outcome; a summary leaves out seconds, settings of the models and versions
+    curve: Curve | None  # of the head's training; None where it was not kept
+    source: str  # what the run was given as ``--data``, for commands; the name where it is not known
 
     @property
     def data(self) -> str:

@@ -30,17 +30,11 @@ RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
 
 @dataclass(frozen=True)
 class Line:
-    """One published number and ours.
+    """One published number and ours."""
 
-    Attributes:
-        published: the paper's.
-        measured: ours; None where there are no runs.
-        letter: of the circumstances, in the page's list.
-    """
-
-    published: Published
-    measured: Measured | None
-    letter: str
+    published: Published  # the paper's
+    measured: Measured | None  # ours; None where there are no runs
+    letter: str  # of the circumstances, in the page's list
 
     @property
     def here(self) -> str:

@@ -13,34 +13,21 @@ from qllmft.settings import differing, setting_text, settings_of
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting.
+    """One setting."""
 
-    Attributes:
-        name: dotted, as in ``--set``.
-        value: of the run.
-        default: of the nearest preset.
-    """
-
-    name: str
-    value: Any
-    default: Any
+    name: str  # dotted, as in ``--set``
+    value: Any  # of the run
+    default: Any  # of the nearest preset
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A run's settings beside those of the preset that has most of them.
+    """A run's settings beside those of the preset that has most of them."""
 
-    Attributes:
-        preset: its name.
-        title: its title.
-        differing: what the run has its own value of.
-        same: what is as in the preset.
-    """
-
-    preset: str
-    title: str
-    differing: tuple[Setting, ...]
-    same: tuple[Setting, ...]
+    preset: str  # its name
+    title: str  # its title
+    differing: tuple[Setting, ...]  # what the run has its own value of
+    same: tuple[Setting, ...]  # what is as in the preset
 
     @property
     def command(self) -> str | None:

@@ -106,17 +106,11 @@ def limits(record: StudyRecord) -> list[str]:
 
 @dataclass(frozen=True)
 class Discordance:
-    """Two trained heads on the same test texts.
+    """Two trained heads on the same test texts."""
 
-    Attributes:
-        seed: of both.
-        only_subject: texts that the subject alone got right.
-        only_rival: texts that the rival alone got right.
-    """
-
-    seed: int
-    only_subject: int
-    only_rival: int
+    seed: int  # of both
+    only_subject: int  # texts that the subject alone got right
+    only_rival: int  # texts that the rival alone got right
 
     @property
     def p(self) -> float:

@@ -24,23 +24,14 @@ from qllmft.statistics import Accuracy, MeanInterval
 
 @dataclass(frozen=True)
 class RankedConfiguration:
-    """A configuration in the ranking.
+    """A configuration in the ranking."""
 
-    Attributes:
-        identity: of its first seed.
-        point: what was chosen for each parameter.
-        validation: accuracy by seed, in [0, 1].
-        validation_loss: by seed, in nats.
-        parameters: trained ones.
-        seconds: of training, all seeds together.
-    """
-
-    identity: str
-    point: Point
-    validation: tuple[float, ...]
-    validation_loss: tuple[float, ...]
-    parameters: int
-    seconds: float
+    identity: str  # of its first seed
+    point: Point  # what was chosen for each parameter
+    validation: tuple[float, ...]  # accuracy by seed, in [0, 1]
+    validation_loss: tuple[float, ...]  # by seed, in nats
+    parameters: int  # trained ones
+    seconds: float  # of training, all seeds together
 
     @property
     def mean(self) -> float:
@@ -55,11 +46,7 @@ class RankedConfiguration:
 
 @dataclass(frozen=True)
 class TestedWinner:
-    """The winner on the test set.
-
-    Attributes:
-        by_seed: accuracies.
-    """
+    """The winner on the test set."""
 
     by_seed: tuple[Accuracy, ...]
 

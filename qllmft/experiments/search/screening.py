@@ -74,17 +74,11 @@ class Effect:
 
 @dataclass(frozen=True)
 class Screening:
-    """All main effects, the largest first.
+    """All main effects, the largest first."""
 
-    Attributes:
-        effects: one a parameter.
-        degrees_of_freedom: of the standard errors.
-        error_from: what the standard errors were estimated from, in words.
-    """
-
-    effects: tuple[Effect, ...]
-    degrees_of_freedom: int
-    error_from: str
+    effects: tuple[Effect, ...]  # one a parameter
+    degrees_of_freedom: int  # of the standard errors
+    error_from: str  # what the standard errors were estimated from, in words
 
 
 def main_effects(

@@ -28,23 +28,14 @@ GLANCE_S = 0.05  # between two looks at a trial that is about to choose its conf
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a run of a trial came to.
+    """What a run of a trial came to."""
 
-    Attributes:
-        identity: of the run.
-        validation: accuracy of the selected epoch.
-        validation_loss: of that epoch, in nats.
-        parameters: trained ones.
-        seconds: of the training.
-        epochs_before: epochs that were done before this call.
-    """
-
-    identity: str
-    validation: Accuracy
-    validation_loss: float
-    parameters: int
-    seconds: float
-    epochs_before: int
+    identity: str  # of the run
+    validation: Accuracy  # accuracy of the selected epoch
+    validation_loss: float  # of that epoch, in nats
+    parameters: int  # trained ones
+    seconds: float  # of the training
+    epochs_before: int  # epochs that were done before this call
 
 
 def do_trial_run(
@@ -63,21 +54,13 @@ def do_trial_run(
 
 @dataclass(frozen=True)
 class Worker:
-    """One of those that work on a search.
+    """One of those that work on a search."""
 
-    Attributes:
-        store: the search.
-        liveness: the sign of life of this process.
-        execute: does a run.
-        progress: counts and tells.
-        halted: says when to stop before the search is finished.
-    """
-
-    store: SearchStore
-    liveness: Liveness
-    execute: Callable[[PlannedRun], TrialResult]
-    progress: QueueProgress
-    halted: Callable[[], bool] = lambda: False
+    store: SearchStore  # the search
+    liveness: Liveness  # the sign of life of this process
+    execute: Callable[[PlannedRun], TrialResult]  # does a run
+    progress: QueueProgress  # counts and tells
+    halted: Callable[[], bool] = lambda: False  # says when to stop before the search is finished
 
     def work(self) -> None:
         """Work until the search is finished, by this worker or by others.

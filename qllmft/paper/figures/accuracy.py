@@ -29,53 +29,32 @@ CURVES = {  # figure: (label, preset by qubits)
 
 @dataclass(frozen=True)
 class Point:
-    """One number of qubits.
+    """One number of qubits."""
 
-    Attributes:
-        qubits: Q.
-        accuracy: of the learning rate that validation chose; in [0, 1].
-        lr: that rate.
-        others: mean accuracies of the other settings of the sweep.
-    """
-
-    qubits: int
-    accuracy: MeanInterval
-    lr: float
-    others: tuple[float, ...]
+    qubits: int  # Q
+    accuracy: MeanInterval  # of the learning rate that validation chose; in [0, 1]
+    lr: float  # that rate
+    others: tuple[float, ...]  # mean accuracies of the other settings of the sweep
 
 
 @dataclass(frozen=True)
 class AccuracyCurve:
-    """One curve.
+    """One curve."""
 
-    Attributes:
-        label: in the legend.
-        points: by qubits.
-        published: the paper's (qubits, accuracy in %), where it prints them.
-    """
-
-    label: str
-    points: tuple[Point, ...]
-    published: tuple[tuple[int, float], ...]
+    label: str  # in the legend
+    points: tuple[Point, ...]  # by qubits
+    published: tuple[tuple[int, float], ...]  # the paper's (qubits, accuracy in %), where it prints them
 
 
 @dataclass(frozen=True)
 class AccuracyFigure:
-    """What is drawn.
+    """What is drawn."""
 
-    Attributes:
-        name: ``8a``, ``8b`` or ``11``.
-        circumstances: data, body and epochs of every run.
-        parameters: trained, by the qubits on the axis.
-        curves: each a model or a noise.
-        missing: presets without a run.
-    """
-
-    name: str
-    circumstances: str
-    parameters: dict[int, int]
-    curves: tuple[AccuracyCurve, ...]
-    missing: tuple[str, ...]
+    name: str  # ``8a``, ``8b`` or ``11``
+    circumstances: str  # data, body and epochs of every run
+    parameters: dict[int, int]  # trained, by the qubits on the axis
+    curves: tuple[AccuracyCurve, ...]  # each a model or a noise
+    missing: tuple[str, ...]  # presets without a run
 
 
 def accuracy_figure(request: Request) -> AccuracyFigure:

@@ -20,21 +20,13 @@ from qllmft.published import published
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """A figure of the paper.
+    """A figure of the paper."""
 
-    Attributes:
-        name: its number.
-        title: what it shows.
-        needs_runs: whether it is drawn from runs; the others are computed on the spot.
-        data: what is drawn, a dataclass, from a request.
-        draw: the matplotlib figure, from that dataclass.
-    """
-
-    name: str
-    title: str
-    needs_runs: bool
-    data: Callable[[Request], Any]
-    draw: Callable[[Any], Any]
+    name: str  # its number
+    title: str  # what it shows
+    needs_runs: bool  # whether it is drawn from runs; the others are computed on the spot
+    data: Callable[[Request], Any]  # what is drawn, a dataclass, from a request
+    draw: Callable[[Any], Any]  # the matplotlib figure, from that dataclass
 
 
 def _energy(_: Request) -> EnergyCurve:

@@ -17,19 +17,12 @@ KEPT = (PRESET, "multi-14q")  # presets whose curves a summary keeps: the figure
 
 @dataclass(frozen=True)
 class CurvesFigure:
-    """What is drawn.
+    """What is drawn."""
 
-    Attributes:
-        preset: whose training.
-        circumstances: data, body and epochs of every run.
-        lr: learning rate, chosen on validation.
-        curves: by seed.
-    """
-
-    preset: str
-    circumstances: str
-    lr: float
-    curves: dict[int, Curve]
+    preset: str  # whose training
+    circumstances: str  # data, body and epochs of every run
+    lr: float  # learning rate, chosen on validation
+    curves: dict[int, Curve]  # by seed
 
 
 def curves_figure(request: Request) -> CurvesFigure:

@@ -17,19 +17,12 @@ DODGE = 0.16  # between curves, so that their bars do not cover each other
 
 @dataclass(frozen=True)
 class Axis:
-    """One setting of the head.
+    """One setting of the head."""
 
-    Attributes:
-        setting: its dotted name.
-        symbol: of table I.
-        words: for people.
-        values: of the sweep.
-    """
-
-    setting: str
-    symbol: str
-    words: str
-    values: tuple[int, ...]
+    setting: str  # its dotted name
+    symbol: str  # of table I
+    words: str  # for people
+    values: tuple[int, ...]  # of the sweep
 
 
 GRIDS = {  # figure: (over, a curve each); tables X and XI
@@ -46,34 +39,21 @@ GRIDS = {  # figure: (over, a curve each); tables X and XI
 
 @dataclass(frozen=True)
 class DepthPoint:
-    """One head.
+    """One head."""
 
-    Attributes:
-        x: value of the axis.
-        accuracy: of the learning rate that validation chose; in [0, 1].
-        runs: accuracies of all its runs, every learning rate and seed.
-    """
-
-    x: int
-    accuracy: MeanInterval
-    runs: tuple[float, ...]
+    x: int  # value of the axis
+    accuracy: MeanInterval  # of the learning rate that validation chose; in [0, 1]
+    runs: tuple[float, ...]  # accuracies of all its runs, every learning rate and seed
 
 
 @dataclass(frozen=True)
 class DepthFigure:
-    """What is drawn.
+    """What is drawn."""
 
-    Attributes:
-        name: ``9`` or ``10``.
-        circumstances: data, body and epochs of every run.
-        curves: points by the value of the second setting.
-        missing: how many heads have no run.
-    """
-
-    name: str
-    circumstances: str
-    curves: dict[int, tuple[DepthPoint, ...]]
-    missing: int
+    name: str  # ``9`` or ``10``
+    circumstances: str  # data, body and epochs of every run
+    curves: dict[int, tuple[DepthPoint, ...]]  # points by the value of the second setting
+    missing: int  # how many heads have no run
 
 
 def depth_experiments(name: str) -> list[Experiment]:

@@ -36,17 +36,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Selection:
-    """The results that a figure is drawn from.
+    """The results that a figure is drawn from."""
 
-    Attributes:
-        circumstances: of every run.
-        measured: by the experiments' order; None where one has no run.
-        missing: experiments without a run.
-    """
-
-    circumstances: Circumstances
-    measured: tuple[Measured | None, ...]
-    missing: tuple[Experiment, ...]
+    circumstances: Circumstances  # of every run
+    measured: tuple[Measured | None, ...]  # by the experiments' order; None where one has no run
+    missing: tuple[Experiment, ...]  # experiments without a run
 
 
 def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
