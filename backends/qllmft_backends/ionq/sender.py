@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
-from qllmft_backends.ionq.client import Client, post
+from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.errors import IonQError
 from qllmft_backends.ionq.ledger import Chunk, Ledger
 from qllmft_backends.ionq.options import IonQConnection
+from qllmft_backends.ionq.post import post
 from qllmft_backends.ionq.roster import Roster
 from qllmft_backends.ionq.transport import Deadline
 
