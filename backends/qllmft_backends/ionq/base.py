@@ -25,7 +25,7 @@ from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import expectations
 from qllmft_backends.ionq.options import IonQOptions
 from qllmft_backends.ionq.prices import Prices, dated_estimate
-from qllmft_backends.ionq.results import resampled, results_of
+from qllmft_backends.ionq.results import check_answers, resampled, results_of
 from qllmft_backends.ionq.sessions import end_sessions, session_caps
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.work import Place, Submission, Work, chunks_of
@@ -83,7 +83,7 @@ class IonQBase(Backend):
             self._purse,
             self._prices,
             client=lambda: self._client,
-            known_answer_shots=lambda: self._known_answer_shots,
+            sends_known_answer=self._sends_known_answer,
         )
 
     @property
@@ -150,7 +150,7 @@ class IonQBase(Backend):
             IonQError: see `qllmft_backends.ionq.errors`; the ledger knows what was accepted.
         """
         with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
-            return self._dispatch.submit(self._work(circuit, values), paid=self.paid)
+            return self._dispatch.submit(self._work(circuit, values), paid=self.paid, progress=self.progress)
 
     def collect(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
@@ -177,7 +177,7 @@ class IonQBase(Backend):
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
             work = self._work(circuit, values)
-            self._dispatch.submit(work, paid=self.paid)
+            self._dispatch.submit(work, paid=self.paid, progress=self.progress)
             return self._collect(work, sums)
 
     def resample(
@@ -202,6 +202,7 @@ class IonQBase(Backend):
         with self._one_at_a_time:
             self._ledger.refresh()
             places = self._dispatch.find(self._work(circuit, values))
+            check_answers(chunks_of(places), self._ledger)
             results = results_of(places, self._result, self.options.ledger)
             return resampled(results, self.options.shots, sums, repeats, seed)
 
@@ -245,15 +246,15 @@ class IonQBase(Backend):
             end_sessions(self._client, self._ledger, sessions)
             if problems:
                 raise next(iter(problems.values()))
+        check_answers(chunks, self._ledger)
         if any(chunk.doubtful for chunk in chunks):
             self._dispatch.roster(work).tell_of_duplicates()
         self._aggregate(chunks)
         return self._answer(self._dispatch.find(work), sums)
 
-    @property
-    def _known_answer_shots(self) -> int:
-        """Shots of the circuit with a known answer; 0: none."""
-        return 0
+    def _sends_known_answer(self) -> bool:
+        """Whether a circuit with a known answer goes first in each job."""
+        return False
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         """Have the results in the form that the options ask for; a machine without variants has one."""

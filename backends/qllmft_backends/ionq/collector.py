@@ -85,8 +85,8 @@ def aggregate(client: Client, ledger: Ledger, chunk: Chunk, name: str) -> None:
 def _results(
     client: Client, chunk: Chunk, job: Mapping[str, Any], aggregation: str | None = None
 ) -> list[Probabilities]:
-    """Probabilities in the order of ``chunk.values``: that of the job's child ids, whatever the payload's order."""
-    n = len(chunk.values)
+    """Probabilities in the order of the job's circuits: that of its child ids, whatever the payload's order."""
+    n = chunk.circuits
     children = _children(job)
     if n > 1 and (len(children) != n or len(set(children)) != n):
         raise IonQJobFailedError(
@@ -111,7 +111,7 @@ def _salvage(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Proba
             next call looks again: a circuit that was paid is not sent once more.
     """
     children = _children(job)
-    results: list[Probabilities | None] = [None] * len(chunk.values)
+    results: list[Probabilities | None] = [None] * chunk.circuits
     if len(children) != len(results):
         return results
     for i, child in enumerate(children):

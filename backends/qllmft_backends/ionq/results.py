@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,30 @@ from numpy.typing import NDArray
 from qllmft_backends.counts import outcome_values
 from qllmft_backends.ionq.chunks import Chunk, Probabilities
 from qllmft_backends.ionq.errors import IonQJobFailedError, IonQRequestError
+from qllmft_backends.ionq.jobs import under_way
+from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.measure import distribution
 from qllmft_backends.ionq.work import Place, chunks_of
 from qllmft_backends.z_observables import ZObservables
+
+
+def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
+    """Refuse the results of jobs whose known answer came back wrong.
+
+    Raises:
+        IonQJobFailedError: says what is wrong, and which jobs are under way at the server.
+    """
+    wrong = [chunk for chunk in chunks if chunk.suspicion]
+    if not wrong:
+        return
+    out = [job.job_id or f"chunk {job.chunk}" for job in under_way(ledger)]
+    still = f"{len(out)} job(s) go on there: {', '.join(out)}; stop them with `qllmft jobs cancel`" if out else "none"
+    raise IonQJobFailedError(
+        "; ".join(f"{chunk.label}: {chunk.suspicion}" for chunk in wrong)
+        + f". The results of {sum(len(chunk.values) for chunk in wrong)} circuits are in the ledger and are not used; "
+        f"no further job was sent. Under way at the server: {still}. Look at the machine's status, and wait; then "
+        "retry_wrong=true sends these circuits again, and they are paid again."
+    )
 
 
 def results_of(

@@ -105,8 +105,8 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
 
 
 def known_answer_price():
-    """50 shots of four rotations and three CNOT gates."""
-    return 12.4166 + 50 * (14 * 0.000220 + 3 * 0.000975)
+    """1000 shots of four rotations and three CNOT gates, in one job."""
+    return 12.4166 + 1000 * (14 * 0.000220 + 3 * 0.000975)
 
 
 def test_a_dry_run_with_a_key_that_is_not_accepted(job):
