@@ -15,7 +15,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.ionq.client import Client
-from qllmft_backends.ionq.collector import Progress, collect
+from qllmft_backends.ionq.collector import Progress, collect, read_shots
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
 from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, training_circuits
 from qllmft_backends.ionq.dispatch import Dispatch
@@ -25,7 +25,7 @@ from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import expectations
 from qllmft_backends.ionq.options import IonQOptions
 from qllmft_backends.ionq.prices import Prices, dated_estimate
-from qllmft_backends.ionq.results import check_answers, resampled, results_of
+from qllmft_backends.ionq.results import Resampled, check_answers, resampled, resampled_shots, results_of
 from qllmft_backends.ionq.sessions import end_sessions, session_caps
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.work import Place, Submission, Work, chunks_of
@@ -187,8 +187,10 @@ class IonQBase(Backend):
         observables: Sequence[SparsePauliOp],
         repeats: int,
         seed: int = 0,
-    ) -> NDArray[np.float64]:
-        """Bootstrap samples (R, B, O) of what `expectations` gave, R = ``repeats``; see `resampled`. Nothing is sent.
+    ) -> Resampled:
+        """R = ``repeats`` bootstrap samples of what `expectations` gave; see `resampled`. Nothing is sent.
+
+        The single shots are drawn where the ledger has those of all circuits (``per_shot``), else the counts.
 
         Raises:
             IonQRequestError: without shots, or where a sample was never submitted.
@@ -204,7 +206,11 @@ class IonQBase(Backend):
             places = self._dispatch.find(self._work(circuit, values))
             check_answers(chunks_of(places), self._ledger)
             results = results_of(places, self._result, self.options.ledger)
-            return resampled(results, self.options.shots, sums, repeats, seed)
+            shots = [place[0].shots[place[1]] for place in places if place is not None and place[0].shots]
+            single = [each for each in shots if each]
+            if len(single) == len(results):
+                return Resampled(resampled_shots(single, sums, repeats, seed), single_shots=True)
+            return Resampled(resampled(results, self.options.shots, sums, repeats, seed), single_shots=False)
 
     def gradient(self) -> SpsaGradient:
         """SPSA; see `training_circuits` for what it sends.
@@ -250,6 +256,9 @@ class IonQBase(Backend):
         if any(chunk.doubtful for chunk in chunks):
             self._dispatch.roster(work).tell_of_duplicates()
         self._aggregate(chunks)
+        for chunk in chunks:
+            if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
+                read_shots(self._client, self._ledger, chunk)
         return self._answer(self._dispatch.find(work), sums)
 
     def _sends_known_answer(self) -> bool:

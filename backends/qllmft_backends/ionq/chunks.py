@@ -84,6 +84,7 @@ class Chunk:
         known_answer: the basis state that the circuit before ``values`` in the job should give; None: there is none.
         known_price: the estimate of that circuit, in ``unit``.
         known_result: what came back for it; None: no result.
+        shots: the single shots of each circuit that has a result, in the order of ``results``; None: not read.
         suspicion: why ``results`` are not to be used, see `suspicion`; None: no reason.
         unit: of ``price_each`` and ``cost``.
         cost: of the whole job, as the server told after it ended; None: not told.
@@ -106,6 +107,7 @@ class Chunk:
     known_answer: int | None = None
     known_price: float = 0.0
     known_result: Probabilities | None = None
+    shots: list[list[int] | None] | None = None
     suspicion: str | None = None
 
     @property
@@ -191,7 +193,7 @@ def values_hash(values: NDArray[np.float64]) -> str:
 def results_to_json(results: Sequence[Probabilities | None]) -> dict[str, Any]:
     """A record's fields ``results`` and ``results_sha256``."""
     plain = [None if r is None else {str(state): p for state, p in r.items()} for r in results]
-    return {"results": plain, "results_sha256": _json_hash(plain)}
+    return {"results": plain, "results_sha256": json_hash(plain)}
 
 
 def planned_chunk(record: Mapping[str, Any]) -> Chunk:
@@ -235,7 +237,7 @@ def recorded_results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilit
     results = record["results"]
     if len(results) != chunk.circuits:
         raise ValueError(f"{len(results)} results of {chunk.circuits} circuits")
-    if "results_sha256" in record and record["results_sha256"] != _json_hash(results):
+    if "results_sha256" in record and record["results_sha256"] != json_hash(results):
         raise ValueError("results_sha256 does not fit the results: they were changed")
     if record["event"] != "failed" and None in results:
         raise ValueError("a circuit has no result")
@@ -286,10 +288,24 @@ def suspicion(chunk: Chunk) -> str | None:
     )
 
 
+def parse_state(text: Any, n_qubits: int) -> int:
+    """A basis state of ``n_qubits`` qubits, as the API writes it: decimal, qubit 0 the least significant bit.
+
+    Raises:
+        ValueError: where it is none.
+    """
+    if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
+        raise ValueError(f"{str(text)[:40]!r} is no decimal state")
+    if int(text) >= 2**n_qubits:
+        raise ValueError(f"state {text} is outside of 0..{2**n_qubits - 1}")
+    return int(text)
+
+
 def is_amount(value: Any) -> bool:
     """A price: a finite number of 0 or more."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
-def _json_hash(value: Any) -> str:
+def json_hash(value: Any) -> str:
+    """Hash of a JSON value in a record."""
     return sha256(json.dumps(value).encode()).hexdigest()

@@ -27,6 +27,7 @@ from qllmft_backends.ionq.transport import Transport
 
 _PAGE = 25  # jobs of one page, the API's maximum
 _PROBABILITIES = "ionq.result.probabilities.json.v1"  # descriptors of the newer form of v0.4
+_SHOTS = "ionq.result.shots.json.v1"
 _AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 
 
@@ -187,20 +188,15 @@ class Client(IonQClient):  # type: ignore[misc]
         url = _mapping(results.get("probabilities")).get("url")
         artifact = _mapping(results.get(_AGGREGATE if children else _PROBABILITIES)).get("id")
         if isinstance(url, str):
-            root, version = str(self._url).rsplit("/", 1)
-            if not re.fullmatch(rf"/{re.escape(version)}/[\w/.-]*", url) or ".." in url:
-                raise IonQJobFailedError(
-                    f"job {job_id} names {url!r} as the address of its results; expected one below /{version}/. "
-                    "Nothing was read. The result stays at the server and the job's id in the ledger."
-                )
-            payload = self._read(root + url, None if aggregation is None else {"aggregation": aggregation})
+            address = self._below(url, job_id)
+            payload = self._read(address, None if aggregation is None else {"aggregation": aggregation})
         elif aggregation is not None:
             raise IonQRequestError(
                 f"job {job_id} names no address of its results, and only there the server can be asked for the "
                 f"aggregation {aggregation!r}. Nothing is lost: aggregation='average' reads what the server gives."
             )
         elif isinstance(artifact, str):
-            payload = self._read(self.make_path("jobs", job_id, "artifacts", quote(artifact, safe="")))
+            payload = self._artifact(job_id, artifact)
         elif children:
             return {child: self.circuit_probabilities(child) for child in children}
         else:
@@ -215,6 +211,39 @@ class Client(IonQClient):  # type: ignore[misc]
     def circuit_probabilities(self, job_id: str) -> Any:
         """Raw probabilities of one circuit."""
         return self._read(self.make_path("jobs", job_id, "results", "probabilities"))
+
+    def shots(self, job: Mapping[str, Any]) -> Any:
+        """The basis state of each shot of a completed circuit, in the order of measurement, as the server has them.
+
+        Nothing in the sending of a job asks for them; the server names them where it has them.
+
+        Args:
+            job: as the server describes it: of one circuit, or the child of one of several.
+
+        Raises:
+            IonQJobFailedError: where they lie at another address.
+            IonQRequestError: where the job names none.
+        """
+        job_id, results = str(job["id"]), _mapping(job.get("results"))
+        url, artifact = _mapping(results.get("shots")).get("url"), _mapping(results.get(_SHOTS)).get("id")
+        if isinstance(url, str):
+            return self._read(self._below(url, job_id))
+        if isinstance(artifact, str):
+            return self._artifact(job_id, artifact)
+        raise IonQRequestError(f"job {job_id} names no single shots among its results")
+
+    def _below(self, url: str, job_id: str) -> str:
+        """The whole address of results that a job names without a host, which is the API's own."""
+        root, version = str(self._url).rsplit("/", 1)
+        if not re.fullmatch(rf"/{re.escape(version)}/[\w/.-]*", url) or ".." in url:
+            raise IonQJobFailedError(
+                f"job {job_id} names {url!r} as the address of its results; expected one below /{version}/. "
+                "Nothing was read. The result stays at the server and the job's id in the ledger."
+            )
+        return root + url
+
+    def _artifact(self, job_id: str, artifact: str) -> Any:
+        return self._read(self.make_path("jobs", job_id, "artifacts", quote(artifact, safe="")))
 
     def _read(self, url: str, params: Mapping[str, Any] | None = None) -> Any:
         return self.get_with_retry(url, params=params, headers=self.api_headers).json()

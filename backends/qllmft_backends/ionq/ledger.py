@@ -10,7 +10,7 @@ The events of a chunk (the circuits of one job) are
     collected  the probabilities of each circuit
     failed     why, and the probabilities of those circuits that ended well
     aggregated the probabilities again, the variants of a debiased job combined otherwise
-
+    shots      the single shots behind the probabilities
     duplicate  another job at the server with the chunk's client token: accepted late, and paid beside the first
 
 A process that dies between two events leaves a chunk that another one can settle: a planned one was never sent and is
@@ -51,6 +51,7 @@ from qllmft_backends.ionq.chunks import (
 )
 from qllmft_backends.ionq.errors import LedgerError
 from qllmft_backends.ionq.identity import Identity, sync_folder
+from qllmft_backends.ionq.shots import Shots, recorded_shots, shots_to_json
 
 FORMAT = 1
 # The same model gives the same angles up to a few float32 roundings, also on another machine; angles this close move an
@@ -197,6 +198,10 @@ class Ledger:
         """The results of a collected chunk, its debiased variants combined by ``aggregation``."""
         self._append("aggregated", chunk.id, aggregation=aggregation, **results_to_json(results))
 
+    def keep_shots(self, chunk: Chunk, shots: Sequence[Shots | None]) -> None:
+        """The single shots of each circuit that has a result, in the order of ``chunk.values``."""
+        self._append("shots", chunk.id, **shots_to_json(shots))
+
     def failed(self, chunk: Chunk, reason: str, results: Sequence[Probabilities | None]) -> None:
         """The job failed, or was canceled; ``results`` of those circuits that ended well, None for the others."""
         self._append("failed", chunk.id, reason=reason, **results_to_json(results))
@@ -299,6 +304,8 @@ class Ledger:
         elif event == "aggregated":
             results = recorded_results(record, chunk)[chunk.known_circuits :]
             chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
+        elif event == "shots":
+            chunk.shots = recorded_shots(record, chunk)
         else:
             raise ValueError(f"unknown event {event!r}")
 

@@ -113,6 +113,8 @@ class IonQOptions(IonQConnection):
         circuits_per_job: circuits of one job, at most; one with a known answer is not counted.
         repetition: another number means other measurements of the same circuits, paid anew.
         retry_failed: send the circuits of failed jobs again.
+        per_shot: read the basis state of every single shot too, where the server has them, into the ledger. Chosen when
+            results are read, costs nothing, and works for jobs that were paid before.
         max_cost: ceiling on the price of all jobs of the ledger, those of earlier calls included, in the unit of the
             server's estimate. It is no consent: see ``yes``.
         circuit_budget: ceiling on the number of circuits that this backend object sends, those with a known answer
@@ -130,6 +132,7 @@ class IonQOptions(IonQConnection):
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
     repetition: int = Field(0, ge=0)
     retry_failed: bool = False
+    per_shot: bool = False
     max_cost: float | None = Field(None, ge=0)
     circuit_budget: int | None = Field(None, ge=0)
     yes: bool = False
@@ -181,6 +184,10 @@ class IonQSimulatorOptions(IonQOptions):
         model = self.cloud_model  # refuses what the server has no name for
         if self.shots is None and model != "ideal":
             raise ValueError(f"the noise {model!r} without shots; expected shots, for example shots=1000")
+        if self.per_shot and model == "ideal":
+            raise ValueError(
+                "per_shot without noise, where the server measures no shots; expected noise, or no per_shot"
+            )
         return self
 
 
@@ -244,6 +251,8 @@ class IonQForteOptions(IonQOptions):
         shots = info.data.get("shots")
         if value == "debiasing" and shots is not None and shots < DEBIASING_MIN_SHOTS:
             raise ValueError(f"debiasing with {shots} shots; expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'")
+        if value == "debiasing" and info.data.get("per_shot"):
+            raise ValueError("debiasing beside per_shot: its shots are of many circuits; expected one of the two")
         return value
 
     @field_validator("allow_paid_training")

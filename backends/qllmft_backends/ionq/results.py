@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,22 @@ from qllmft_backends.ionq.errors import IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.jobs import under_way
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.measure import distribution
+from qllmft_backends.ionq.shots import Shots
 from qllmft_backends.ionq.work import Place, chunks_of
 from qllmft_backends.z_observables import ZObservables
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Bootstrap samples of the shots of some circuits.
+
+    Attributes:
+        values: (R, B, O) expectation values of R samples, B circuits and O observables.
+        single_shots: the single shots were drawn again; else draws were made from their counts.
+    """
+
+    values: NDArray[np.float64]
+    single_shots: bool
 
 
 def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
@@ -70,9 +85,8 @@ def resampled(
 ) -> NDArray[np.float64]:
     """Expectation values (R, B, O) of R = ``repeats`` bootstrap samples of the shots of each circuit.
 
-    To draw the shots with replacement is to draw from a multinomial distribution with their frequencies: the counts say
-    all that the bootstrap needs, and a list of the single shots would add nothing. With debiasing the shots are not one
-    sample of one circuit; as for the standard errors, they are taken for one.
+    To draw the shots with replacement is to draw from a multinomial distribution with their frequencies. With debiasing
+    the shots are not one sample of one circuit; as for the standard errors, they are taken for one.
 
     Args:
         results: for each of B circuits, probability by basis state (qubit 0 the least significant bit).
@@ -86,4 +100,17 @@ def resampled(
     for b, result in enumerate(results):
         counts = rng.multinomial(shots, distribution(result), size=repeats)  # (R, K)
         values[:, b] = counts / shots @ outcome_values(np.fromiter(result, np.int64, len(result)), observables)
+    return values
+
+
+def resampled_shots(shots: Sequence[Shots], observables: ZObservables, repeats: int, seed: int) -> NDArray[np.float64]:
+    """As `resampled`, from the single shots of each of B circuits, drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    values = np.empty((repeats, len(shots), len(observables.coefficients)))
+    for b, measured in enumerate(shots):
+        states, index = np.unique(np.array(measured, np.int64), return_inverse=True)
+        outcomes = outcome_values(states, observables)  # (K, O)
+        for r in range(repeats):
+            drawn = index[rng.integers(len(index), size=len(index))]
+            values[r, b] = np.bincount(drawn, minlength=len(states)) / len(index) @ outcomes
     return values
