@@ -55,11 +55,8 @@ def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
         "the service and its clock up to a day off; every second try with known answers and single shots",
     )
     for number in table.tries(50):
-        folder = tmp_path / str(number)
-        with (
-            row.attempt() as rng,
-            paid_call(folder, undisturbed, rng.choice(CLOCKS_S), checked=bool(number % 2)) as call,
-        ):
+        folder, checked = tmp_path / str(number), number % 2 == 1
+        with row.attempt() as rng, paid_call(folder, undisturbed, rng.choice(CLOCKS_S), checked=checked) as call:
             for name in rng.sample(sorted(KINDS), rng.randint(1, 4)):
                 call.box.faults.arm(KINDS[name](rng))
                 row.met["faults"] += 1
