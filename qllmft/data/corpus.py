@@ -70,10 +70,7 @@ class Corpus:
         """The corpus with every text once, and without the texts that have several labels.
 
         Texts are the same where they differ in white space alone. Of the copies the first stays, of test before
-        validation before the other splits.
-
-        Raises:
-            UserError: where nothing of a split is left.
+        validation before the other splits. UserError where nothing of a split is left.
         """
         copies = copies_of(self.splits)
         order = sorted(self.splits, key=lambda name: _STAYING.index(name) if name in _STAYING else len(_STAYING))

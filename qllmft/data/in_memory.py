@@ -21,9 +21,6 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
         data: a `pandas.DataFrame`, a `datasets.Dataset`, texts and labels as two lists, or the first two by split, such
             as a `DatasetDict`. Rows are counted from 1 in errors.
         config: the columns, and what to do with bad rows and with duplicates.
-
-    Raises:
-        UserError: where it is something else, or holds what cannot be learned from.
     """
     frames, names = frames_in_memory(data, config)
     kind = "texts and labels" if isinstance(data, tuple | list) else type(data).__name__

@@ -26,15 +26,9 @@ def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
 
 
 def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, config: DataConfig) -> Corpus:
-    """Texts and labels of tables whose rows are numbered as errors name them.
+    """Texts and labels of tables by split, whose rows are numbered as errors name them.
 
-    Args:
-        frames: tables by split.
-        names: of the labels, which are then indices into them; None: the labels name themselves.
-        config: the columns, and what to do with bad rows and with duplicates.
-
-    Raises:
-        UserError: where a column is missing, or a row holds what is no text or no label.
+    ``names`` are those of the labels, which are then indices into them; None: the labels name themselves.
     """
     _check_columns(frames, config)
     kept, found = _without_bad_rows(frames, config)
@@ -89,11 +83,7 @@ def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> No
 def _without_bad_rows(
     frames: Mapping[str, pd.DataFrame], config: DataConfig
 ) -> tuple[dict[str, pd.DataFrame], Findings]:
-    """The rows that have a text and a label, and which have none.
-
-    Raises:
-        UserError: where there are bad rows and ``config.bad_rows`` is "error", or a text or a label is of another kind.
-    """
+    """The rows that have a text and a label, and how many have none, which is an error unless these are skipped."""
     kept, bad = {}, []
     for split, frame in frames.items():
         good = []

@@ -22,13 +22,7 @@ _SECTIONS = ("model", "train", "noise", "backend")
 def configuration(estimator: Any, *sections: str, **given: Any) -> RunConfig:
     """The configuration of an estimator: its preset, its ``settings``, then its other parameters where not None.
 
-    Args:
-        estimator: has the parameters of `QuantumHeadClassifier`.
-        sections: whose settings may be given beside those of the head.
-        given: further settings by name, a double underscore for the dot.
-
-    Raises:
-        UserError: for an unknown setting, one that does not belong to a classifier, or a body that is to learn.
+    UserError for a setting outside of the head's sections and ``sections``, or a body that is to learn.
     """
     overrides = chosen_settings(estimator.settings)
     allowed = (*_SECTIONS, *sections)

@@ -73,11 +73,7 @@ class QuantumHeadClassifier(TrainedClassifier):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on rows (N, D) and their labels (N,), numbers or texts.
-
-        Raises:
-            ValueError: for rows or labels that are none, one class only, or settings that do not fit; says which.
-        """
+        """Train on rows (N, D) and their labels (N,), numbers or texts; ValueError for bad rows, labels or settings."""
         config = configuration(self)
         rows, labels = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(labels)

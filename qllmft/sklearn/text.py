@@ -57,11 +57,7 @@ class QuantumTextClassifier(TrainedClassifier):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on N texts and their labels (N,), numbers or texts.
-
-        Raises:
-            ValueError: for texts or labels that are none, one class only, or settings that do not fit; says which.
-        """
+        """Train on N texts and their labels (N,), numbers or texts; ValueError for bad texts, labels or settings."""
         config = configuration(self, "body", body__model=self.body)
         texts, labels = _texts(X), column_or_1d(y, warn=True)
         check_consistent_length(texts, labels)
@@ -89,11 +85,7 @@ class QuantumTextClassifier(TrainedClassifier):
 
 
 def _texts(rows: Any) -> list[str]:
-    """N texts, one a row.
-
-    Raises:
-        UserError: where a row is no text, or an empty one; names the first by its number from 1.
-    """
+    """N texts, one a row; UserError where one is no text, or empty."""
     if isinstance(rows, str) or getattr(rows, "ndim", 1) != 1:
         raise UserError(f"X is {type(rows).__name__}; expected texts in one dimension: a list, an array or a Series.")
     texts = list(rows)
