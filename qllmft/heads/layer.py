@@ -1,13 +1,16 @@
-"""The engine as a differentiable function of torch: values forward, one vector-Jacobian sweep backward."""
+"""The engine as a differentiable function of torch, and what every layer with a circuit does with its input."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from qllmft.errors import UserError
 from qllmft_backends.adjoint import Differentiable
 
 
@@ -23,7 +26,8 @@ class _Expectations(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor | None, Tensor | None]:
         if torch.is_grad_enabled():  # only then with create_graph; the second derivative would silently be zero
             raise RuntimeError(
-                "create_graph is on, but a circuit's gradient cannot be differentiated again; leave it off."
+                "create_graph is on, but a circuit's gradient cannot be differentiated again; leave it off, and take "
+                "second derivatives as differences of the gradients at two points, with the layer in .double()."
             )
         cotangent: Tensor = grad_outputs[0]
         by_angle, by_amplitude = ctx.engine.vjp(
@@ -40,16 +44,74 @@ def expectations(engine: Differentiable, angles: Tensor, amplitudes: Tensor | No
     """Z expectation values of a batch, differentiable in the angles and in the loaded amplitudes.
 
     Args:
-        engine: a compiled circuit, or a noisy pass through one.
+        engine: a compiled circuit, or a noisy pass through one; asked in float64 where the angles are.
         angles: gate angles in radians, (G,) shared by the batch or (B, G).
         amplitudes: (B, D) real initial amplitudes, D ≤ 2^Q, of norm 1; |0...0⟩ where None.
 
     Returns:
         (B, T) in the dtype and on the device of ``angles``.
+
+    Raises:
+        UserError: where ``angles`` are on a device that the engine does not compute on.
     """
+    if angles.device.type not in ("cpu", engine.device):
+        raise UserError(
+            f"the layer's tensors are on {angles.device}, and its circuit's engine computes on the {engine.device}: keep "
+            "the layer on the CPU, or make it with backend=create('adjoint', {'device': 'cuda'}) on an NVIDIA GPU."
+        )
+    if angles.dtype == torch.float64:
+        engine = engine.double
     wants_gradient = angles.requires_grad or (amplitudes is not None and amplitudes.requires_grad)
     if not (torch.is_grad_enabled() and wants_gradient):
         loaded = None if amplitudes is None else amplitudes.detach().cpu().numpy()
         return torch.from_numpy(engine.values(angles.detach().cpu().numpy(), loaded)).to(angles)
     result: Tensor = _Expectations.apply(engine, angles, amplitudes)  # type: ignore[no-untyped-call]
     return result
+
+
+def on_rows(compute: Callable[[Tensor], Tensor], x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
+    """A layer's values of an input with any leading axes, in the precision of its weights.
+
+    `torch.compile` breaks its graph here, and automatic mixed precision ends here: a circuit has no use for either.
+
+    Args:
+        compute: from rows (B, width) to (B, T).
+        x: (..., width), of a dtype that the weights' holds: float32 weights take half precision and integers too.
+        width: expected last axis of ``x``.
+        weight: whose dtype is the layer's, float32 or float64.
+        what: name of ``x`` in messages.
+
+    Returns:
+        (..., T) in the dtype of ``weight``.
+
+    Raises:
+        UserError: where shape or dtypes are others.
+    """
+    arguments = compute, x, width, weight, what
+    if torch.compiler.is_compiling():
+        result: Tensor = torch.compiler.disable(_on_rows)(*arguments)  # imports the compiler, which takes a second
+        return result
+    return _on_rows(*arguments)
+
+
+def _on_rows(compute: Callable[[Tensor], Tensor], x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
+    if x.shape[-1:] != (width,):
+        raise UserError(f"{what} are {tuple(x.shape)}, expected (..., {width}).")
+    if weight.dtype not in (torch.float32, torch.float64):
+        raise UserError(
+            f"the layer's weights are {weight.dtype}, and circuits are simulated in float32 or float64: call .float() on "
+            "the layer; its input may be in half precision."
+        )
+    if torch.promote_types(x.dtype, weight.dtype) != weight.dtype:
+        raise UserError(
+            f"{what} are {x.dtype}, the layer's weights {weight.dtype}: call .double() on the layer or .float() on its "
+            "input."
+        )
+    device = x.device.type
+    mixed = torch.is_autocast_enabled(device)
+    with torch.autocast(device, enabled=False) if mixed else nullcontext():
+        rows = x.to(weight.dtype)
+        if x.ndim == 2:
+            return compute(rows)
+        values = compute(rows.reshape(-1, width))
+        return values.reshape(*x.shape[:-1], values.shape[-1])
