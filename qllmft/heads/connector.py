@@ -93,7 +93,7 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         """(B, O) of (B, Q)."""
         if self._engine is None:
             if not len(x):  # Qiskit's networks take one sample at least
-                return x.new_zeros(0, *self.neural_network.output_shape) + 0 * self.weight.sum()
+                return x @ x.new_zeros(x.shape[1], *self.neural_network.output_shape) + 0 * self.weight.sum()
             by_jacobian: Tensor = super().forward(x)
             return by_jacobian.to(x.dtype)
         parameters = torch.cat([x, self.weight.expand(x.shape[0], -1)], dim=1)

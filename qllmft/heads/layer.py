@@ -56,8 +56,8 @@ def expectations(engine: Differentiable, angles: Tensor, amplitudes: Tensor | No
     """
     if angles.device.type not in ("cpu", engine.device):
         raise UserError(
-            f"the layer's tensors are on {angles.device}, and its circuit's engine computes on the {engine.device}: keep "
-            "the layer on the CPU, or make it with backend=create('adjoint', {'device': 'cuda'}) on an NVIDIA GPU."
+            f"the layer's tensors are on {angles.device}, and its circuit's engine computes on the {engine.device}: "
+            "keep the layer on the CPU, or make it with backend=create('adjoint', {'device': 'cuda'}) on an NVIDIA GPU."
         )
     if angles.dtype == torch.float64:
         engine = engine.double
@@ -99,8 +99,8 @@ def _on_rows(compute: Callable[[Tensor], Tensor], x: Tensor, width: int, weight:
         raise UserError(f"{what} are {tuple(x.shape)}, expected (..., {width}).")
     if weight.dtype not in (torch.float32, torch.float64):
         raise UserError(
-            f"the layer's weights are {weight.dtype}, and circuits are simulated in float32 or float64: call .float() on "
-            "the layer; its input may be in half precision."
+            f"the layer's weights are {weight.dtype}, and circuits are simulated in float32 or float64: call .float() "
+            "on the layer; its input may be in half precision."
         )
     if torch.promote_types(x.dtype, weight.dtype) != weight.dtype:
         raise UserError(
@@ -108,7 +108,7 @@ def _on_rows(compute: Callable[[Tensor], Tensor], x: Tensor, width: int, weight:
             "input."
         )
     device = x.device.type
-    mixed = torch.is_autocast_enabled(device)
+    mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     with torch.autocast(device, enabled=False) if mixed else nullcontext():
         rows = x.to(weight.dtype)
         if x.ndim == 2:
