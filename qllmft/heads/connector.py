@@ -64,6 +64,13 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
             self.register_buffer(name, torch.from_numpy(constant).to(self.weight), persistent=False)
 
     @property
+    def weight(self) -> Tensor:
+        """(P,) in radians; read without `TorchConnector`'s way through ``_weights``, once a pass."""
+        weight = self._parameters["weight"]
+        assert weight is not None
+        return weight
+
+    @property
     def engine(self) -> Engine | None:
         """The compiled circuit; None on a backend that is not adjoint."""
         return self._engine
@@ -89,14 +96,14 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
             raise UserError(f"data angles are None, expected (..., {width}).")
         return on_rows(self._values, input_data, width, self.weight, "data angles")
 
-    def _values(self, x: Tensor) -> Tensor:
+    def _values(self, x: Tensor, weight: Tensor) -> Tensor:
         """(B, O) of (B, Q)."""
         if self._engine is None:
             if not len(x):  # Qiskit's networks take one sample at least
-                return x @ x.new_zeros(x.shape[1], *self.neural_network.output_shape) + 0 * self.weight.sum()
-            by_jacobian: Tensor = super().forward(x)
-            return by_jacobian.to(x.dtype)
-        parameters = torch.cat([x, self.weight.expand(x.shape[0], -1)], dim=1)
+                return x @ x.new_zeros(x.shape[1], *self.neural_network.output_shape) + 0 * weight.sum()
+            by_jacobian: Tensor = super().forward(x).to(x.dtype)
+            return by_jacobian
+        parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
         angles = torch.nn.functional.linear(parameters, self.angle_map, self.angle_offset)  # (B, G)
         values = expectations(self.next_pass(), angles)
         return values if self._coefficients is None else values @ self._coefficients.T

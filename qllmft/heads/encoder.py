@@ -83,9 +83,9 @@ class QuantumEncoder(nn.Module):
         """Latent values (..., n_outputs), angles in radians, of embeddings (..., D); see `on_rows`."""
         return on_rows(self._latent, x, self.dimension, self.theta, "embeddings")
 
-    def _latent(self, x: Tensor) -> Tensor:
+    def _latent(self, x: Tensor, theta: Tensor) -> Tensor:
         """(B, n_outputs) of (B, D)."""
-        latent: Tensor = self.scale * expectations(self.engine, self.theta, amplitudes(x, self.pad))
+        latent: Tensor = self.scale * expectations(self.engine, theta, amplitudes(x, self.pad))
         return latent
 
 

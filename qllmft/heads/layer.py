@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from qllmft_backends.adjoint import Differentiable
 class _Expectations(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engine: Differentiable, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
-        loaded = None if amplitudes is None else amplitudes.detach().cpu().numpy()
-        values, ctx.tape = engine.forward(angles.detach().cpu().numpy(), loaded)
+        loaded = None if amplitudes is None else amplitudes.numpy(force=True)
+        values, ctx.tape = engine.forward(angles.numpy(force=True), loaded)
         ctx.engine = engine
         return torch.from_numpy(values).to(angles)
 
@@ -31,7 +30,7 @@ class _Expectations(torch.autograd.Function):
             )
         cotangent: Tensor = grad_outputs[0]
         by_angle, by_amplitude = ctx.engine.vjp(
-            ctx.tape, cotangent.detach().cpu().numpy(), amplitudes=ctx.needs_input_grad[2]
+            ctx.tape, cotangent.numpy(force=True), amplitudes=ctx.needs_input_grad[2]
         )
         return (
             None,
@@ -54,7 +53,7 @@ def expectations(engine: Differentiable, angles: Tensor, amplitudes: Tensor | No
     Raises:
         UserError: where ``angles`` are on a device that the engine does not compute on.
     """
-    if angles.device.type not in ("cpu", engine.device):
+    if not angles.is_cpu and angles.device.type != engine.device:
         raise UserError(
             f"the layer's tensors are on {angles.device}, and its circuit's engine computes on the {engine.device}: "
             "keep the layer on the CPU, or make it with backend=create('adjoint', {'device': 'cuda'}) on an NVIDIA GPU."
@@ -63,19 +62,22 @@ def expectations(engine: Differentiable, angles: Tensor, amplitudes: Tensor | No
         engine = engine.double
     wants_gradient = angles.requires_grad or (amplitudes is not None and amplitudes.requires_grad)
     if not (torch.is_grad_enabled() and wants_gradient):
-        loaded = None if amplitudes is None else amplitudes.detach().cpu().numpy()
-        return torch.from_numpy(engine.values(angles.detach().cpu().numpy(), loaded)).to(angles)
+        loaded = None if amplitudes is None else amplitudes.numpy(force=True)
+        return torch.from_numpy(engine.values(angles.numpy(force=True), loaded)).to(angles)
     result: Tensor = _Expectations.apply(engine, angles, amplitudes)  # type: ignore[no-untyped-call]
     return result
 
 
-def on_rows(compute: Callable[[Tensor], Tensor], x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
+Rows = Callable[[Tensor, Tensor], Tensor]
+
+
+def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
     """A layer's values of an input with any leading axes, in the precision of its weights.
 
     `torch.compile` breaks its graph here, and automatic mixed precision ends here: a circuit has no use for either.
 
     Args:
-        compute: from rows (B, width) to (B, T).
+        compute: from rows (B, width) and ``weight`` to (B, T).
         x: (..., width), of a dtype that the weights' holds: float32 weights take half precision and integers too.
         width: expected last axis of ``x``.
         weight: whose dtype is the layer's, float32 or float64.
@@ -87,31 +89,36 @@ def on_rows(compute: Callable[[Tensor], Tensor], x: Tensor, width: int, weight: 
     Raises:
         UserError: where shape or dtypes are others.
     """
-    arguments = compute, x, width, weight, what
     if torch.compiler.is_compiling():
-        result: Tensor = torch.compiler.disable(_on_rows)(*arguments)  # imports the compiler, which takes a second
+        # made here: the decorator imports the compiler, which takes a second
+        result: Tensor = torch.compiler.disable(_on_rows)(compute, x, width, weight, what)  # type: ignore[no-untyped-call]
         return result
-    return _on_rows(*arguments)
+    return _on_rows(compute, x, width, weight, what)
 
 
-def _on_rows(compute: Callable[[Tensor], Tensor], x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
+def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
+    if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            return _on_rows(compute, x, width, weight, what)
     if x.shape[-1:] != (width,):
         raise UserError(f"{what} are {tuple(x.shape)}, expected (..., {width}).")
-    if weight.dtype not in (torch.float32, torch.float64):
+    if not x.dtype == weight.dtype == torch.float32:
+        _check_dtypes(x.dtype, weight.dtype, what)
+        x = x.to(weight.dtype)
+    if x.ndim == 2:
+        return compute(x, weight)
+    values = compute(x.reshape(-1, width), weight)
+    return values.reshape(*x.shape[:-1], values.shape[-1])
+
+
+def _check_dtypes(x: torch.dtype, weight: torch.dtype, what: str) -> None:
+    """Make sure that the weights are in a precision that engines have, and hold the input's digits."""
+    if weight not in (torch.float32, torch.float64):
         raise UserError(
-            f"the layer's weights are {weight.dtype}, and circuits are simulated in float32 or float64: call .float() "
-            "on the layer; its input may be in half precision."
+            f"the layer's weights are {weight}, and circuits are simulated in float32 or float64: call .float() on the "
+            "layer; its input may be in half precision."
         )
-    if torch.promote_types(x.dtype, weight.dtype) != weight.dtype:
+    if torch.promote_types(x, weight) != weight:
         raise UserError(
-            f"{what} are {x.dtype}, the layer's weights {weight.dtype}: call .double() on the layer or .float() on its "
-            "input."
+            f"{what} are {x}, the layer's weights {weight}: call .double() on the layer or .float() on its input."
         )
-    device = x.device.type
-    mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    with torch.autocast(device, enabled=False) if mixed else nullcontext():
-        rows = x.to(weight.dtype)
-        if x.ndim == 2:
-            return compute(rows)
-        values = compute(rows.reshape(-1, width))
-        return values.reshape(*x.shape[:-1], values.shape[-1])
