@@ -64,13 +64,6 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
             self.register_buffer(name, torch.from_numpy(constant).to(self.weight), persistent=False)
 
     @property
-    def weight(self) -> Tensor:
-        """(P,) in radians; read without `TorchConnector`'s way through ``_weights``, once a pass."""
-        weight = self._parameters["weight"]
-        assert weight is not None
-        return weight
-
-    @property
     def engine(self) -> Engine | None:
         """The compiled circuit; None on a backend that is not adjoint."""
         return self._engine
