@@ -208,7 +208,7 @@ class RivalsConfig(Section):
 
 
 class RunConfig(Section):
-    """A whole run. Its defaults are the paper's single-encoder experiment at 10 qubits."""
+    """A whole run. Its defaults are the paper's single-encoder experiment at 10 qubits, with exact values."""
 
     seed: Count = 0
     data: DataConfig = DataConfig()
@@ -231,7 +231,7 @@ class RunConfig(Section):
         if self.backend.name != "adjoint":
             raise ValueError(
                 f"the section noise is about the backend 'adjoint', and {self.backend.name!r} has noise and shots of "
-                "its own; set them in backend.options, or choose the backend 'adjoint'"
+                "its own; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
             )
         if self.model.head != "quantum":
             raise ValueError("noise acts on a quantum head, and the head is 'mlp'; leave it out")
