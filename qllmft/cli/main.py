@@ -26,6 +26,7 @@ from qllmft.cli.paper import paper
 from qllmft.cli.predict import predict
 from qllmft.cli.presets import presets
 from qllmft.cli.report import report
+from qllmft.cli.share import card, push
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
@@ -60,6 +61,8 @@ app.command()(sweep)
 app.command()(worker)
 app.command("ionq-sandbox")(ionq_sandbox)
 app.command()(export)
+app.command()(card)
+app.command()(push)
 
 
 def _print_version(wanted: bool) -> None:
