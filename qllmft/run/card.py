@@ -61,7 +61,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
         name=name,
         loaded=json.dumps(name),
         needs="'qllmft[demo]'" if model.body.model == "minilm" else "qllmft",
-        verdict=verdict,
+        verdict=verdict([replace(each, name=_code(each.name)) for each in record.models]) if record else None,
         dimension=model.dimension,
         body=body if record else _public(body),
         parts=describe(config, model.dimension, len(model.label_names))["parts"],
@@ -111,7 +111,7 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
         base_model=body if _HUB_NAME.fullmatch(body) and not model.own_body else None,
         datasets=source if _HUB_NAME.fullmatch(source) else None,
         metrics=[_METRICS[metric] for metric in values] or None,
-        model_name=name.rpartition("/")[2],
+        model_name=_line(name.rpartition("/")[2]),
         eval_results=results or None,
     ).to_yaml(line_break="\n")
 
@@ -124,18 +124,23 @@ def _interval(score: Accuracy | tuple[float, float, float]) -> str:
 
 def _code(text: str) -> str:
     """Any text as literal text in Markdown: printable, in one line, between as many backticks as it needs."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split()) or "(empty)"
+    line = _line(text) or "(empty)"
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     padding = " " if "`" in line else ""
     return f"{fence}{padding}{line}{padding}{fence}"
 
 
+def _line(text: str) -> str:
+    """A text in one line, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def _public_source(source: str, folder: Path) -> str:
     """The name of a data set for others: a file's or folder's last part, else as it is."""
     there = source != EMBEDDED and expanded(found_beside(source, folder)).exists()
-    return expanded(source).name if there else _public(source)
+    return _line(expanded(source).name) if there else _public(source)
 
 
 def _public(name: str) -> str:
     """A name of the hub as it is; of a path its last part, for its folders are nobody else's business."""
-    return name if _HUB_NAME.fullmatch(name) else Path(name.replace("\\", "/")).name or name
+    return name if _HUB_NAME.fullmatch(name) else _line(Path(name.replace("\\", "/")).name or name)

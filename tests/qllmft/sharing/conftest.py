@@ -11,6 +11,7 @@ def hub(tmp_path, monkeypatch):
     import huggingface_hub
 
     with Hub() as stand_in:
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", stand_in.url)

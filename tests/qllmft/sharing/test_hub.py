@@ -1,4 +1,4 @@
-"""A trained model on the hub: what goes there, what comes back, and what is refused; a stand-in answers on this machine."""
+"""A trained model on the hub: what goes there, what comes back, and what is refused, by a stand-in."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def test_a_model_goes_to_the_hub_and_comes_back(hub, trained_run, tmp_path):
     loaded = Predictor.from_pretrained(f"ann/films@{revision}", token=TOKEN)
     assert answers(loaded) == answers(model)
     hub.refused.add("ann/films")
-    with pytest.raises(UserError, match="body .* is not the one that this model was trained on"):
+    with pytest.raises(UserError, match=r"body .* is not the one that this model was trained on"):
         qllmft.load("ann/films", token=TOKEN).predict(TEXTS)  # old.txt lies in its body
     names = {p.name for p in (tmp_path / "hub").rglob("*")}
     assert "old.txt" in names
