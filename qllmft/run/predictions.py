@@ -77,7 +77,8 @@ class TestPredictions:
         shares = (counts / counts.sum()).ravel()
         drawn = numpy_generator(0, "resampled test set").multinomial(counts.sum(), shares, size=RESAMPLES)
         values, draws = _scores(counts), _scores(drawn.reshape(RESAMPLES, *counts.shape))
-        return {name: (float(values[name]), *map(float, np.quantile(draws[name], [0.025, 0.975]))) for name in values}
+        limits = {name: np.quantile(draws[name], [0.025, 0.975]).tolist() for name in values}
+        return {name: (float(values[name]), limits[name][0], limits[name][1]) for name in values}
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
