@@ -50,14 +50,10 @@ def portable(model: StoredModel, folder: Path) -> StoredModel:
 
 
 def download(name: str, token: str | None = None) -> Path:
-    """The folder of a model of the hub, in the hub's own cache; nothing in it was loaded.
-
-    Args:
-        name: ``owner/name`` or ``owner/name@revision``.
-        token: see `upload`.
+    """The folder, in the hub's own cache, of the model ``owner/name`` or ``owner/name@revision``; nothing was loaded.
 
     Raises:
-        UserError: where it is not there or not reached.
+        UserError: where it is not there or the hub is not reached.
     """
     from huggingface_hub import snapshot_download
 
@@ -72,16 +68,7 @@ def download(name: str, token: str | None = None) -> Path:
 
 
 def upload(folder: Path, name: str, private: bool = False, token: str | None = None) -> str:
-    """Upload a model's folder in one commit, and make the repository where there is none.
-
-    Args:
-        folder: of the model.
-        name: ``owner/name``.
-        private: whether a new repository is private.
-        token: of the hub; the environment's or that of ``hf auth login`` where None.
-
-    Returns:
-        The address of the commit.
+    """Upload a model's folder to ``owner/name`` in one commit, whose address is returned; see `Predictor.push_to_hub`.
 
     Raises:
         UserError: where the hub refuses it or is not reached.

@@ -73,7 +73,8 @@ class Predictor:
         """The model of a folder, or of the hub where there is no such folder.
 
         Args:
-            name_or_path: the folder of a run, or of `save_pretrained`, or ``owner/name`` with ``@revision`` or without.
+            name_or_path: the folder of a run or of `save_pretrained`; as text also ``owner/name`` or
+                ``owner/name@revision`` of the hub.
             backend: what runs the head; None: it is computed here, exactly.
             token: of the hub, for a private model; the environment's or that of ``hf auth login`` where None.
 
@@ -81,9 +82,9 @@ class Predictor:
             UserError: where there is no model, or it fails the checks of `load_model` and `check_body_folder`; nothing
                 of it was run then.
         """
-        if Path(name_or_path).exists() or not is_hub_name(str(name_or_path)):
+        if isinstance(name_or_path, Path) or Path(name_or_path).exists() or not is_hub_name(name_or_path):
             return cls.load(name_or_path, backend)
-        found = cls.load(download(str(name_or_path), token), backend)
+        found = cls.load(download(name_or_path, token), backend)
         if found.model.own_body:
             check_body_folder(Path(found.model.body.model))
         return found

@@ -115,6 +115,7 @@ def test_the_command_pushes_to_the_endpoint_of_the_environment(hub, trained_run,
         ("ann/empty", r"there is no trained model in .* \(model.json is missing\)"),
         ("ann--x/films", "could not be had: .*"),
         ("nothing", "there is no trained model in nothing"),
+        (Path("ann/films"), "there is no trained model in ann/films"),
         ("./ann/films", "there is no trained model in ann/films"),
     ],
 )
