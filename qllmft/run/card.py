@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qllmft.config import EMBEDDED
 from qllmft.description import describe
-from qllmft.energy import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
+from qllmft.energy.circuits import head_counts
+from qllmft.energy.formula import FORTE, gpu_energy_kj, qpu_energy_kj
 from qllmft.files import expanded, found_beside
 from qllmft.run.folder import RunFolder
 from qllmft.run.model_store import StoredModel
