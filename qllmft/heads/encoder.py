@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
-from qllmft.heads.layer import expectations
+from qllmft.heads.layer import expectations, on_rows
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, lower
 from qllmft_circuits import AnsatzOptions, encoder_circuit
 
@@ -45,7 +45,7 @@ class QuantumEncoder(nn.Module):
         options: ansatz options; the paper's by default.
         pad: what fills the amplitudes past the embedding; see `amplitudes`.
         backend: whose device simulates it; the CPU by default.
-        generator: source of the initial weights.
+        generator: source of the initial weights; torch's default one where None.
 
     Raises:
         UserError: where the embedding does not fit on 2^Q_e amplitudes.
@@ -61,7 +61,7 @@ class QuantumEncoder(nn.Module):
         options: AnsatzOptions | None = None,
         pad: Pad = "zeros",
         backend: AdjointCapable | None = None,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         needed = dimension + (pad == "bias")
@@ -71,16 +71,21 @@ class QuantumEncoder(nn.Module):
                 f"the body's embedding has {what}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
                 f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
             )
+        self.dimension = dimension
         self.pad: Pad = pad
         program = lower(encoder_circuit(n_qubits, layers, options))
         masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
         self.engine: Engine = backend.engine(program, masks) if backend else AdjointEngine(program, masks)
-        self.theta = nn.Parameter(initial_angles(program.n_angles, generator))
+        self.theta = nn.Parameter(initial_angles(program.n_angles, generator or torch.default_generator))
         self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Latent values (B, n_outputs), angles in radians, of embeddings (B, D)."""
-        latent: Tensor = self.scale * expectations(self.engine, self.theta, amplitudes(x, self.pad))
+        """Latent values (..., n_outputs), angles in radians, of embeddings (..., D); see `on_rows`."""
+        return on_rows(self._latent, x, self.dimension, self.theta, "embeddings")
+
+    def _latent(self, x: Tensor, theta: Tensor) -> Tensor:
+        """(B, n_outputs) of (B, D)."""
+        latent: Tensor = self.scale * expectations(self.engine, theta, amplitudes(x, self.pad))
         return latent
 
 
@@ -92,8 +97,8 @@ class ParallelEncoders(nn.Module):
         self.encoders = nn.ModuleList(encoders)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Latent vector (B, Q): the encoders' values one after the other."""
-        return torch.cat([encoder(x) for encoder in self.encoders], dim=1)
+        """Latent vector (..., Q): the encoders' values one after the other."""
+        return torch.cat([encoder(x) for encoder in self.encoders], dim=-1)
 
 
 INITIAL_SCALE = math.pi  # ⟨Z⟩ in [-1, 1] becomes an angle in [-π, π]
