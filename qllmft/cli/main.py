@@ -26,6 +26,7 @@ from qllmft.cli.paper import paper
 from qllmft.cli.predict import predict
 from qllmft.cli.presets import presets
 from qllmft.cli.report import report
+from qllmft.cli.share import card, push
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 for _command in (
     *(train, predict, evaluate, report, verify, info, presets, bench, energy, figure, paper, backends, jobs, doctor),
-    *(study, sweep, worker, ionq_sandbox, export),
+    *(study, sweep, worker, ionq_sandbox, export, card, push),
 ):
     app.command()(_command)
 
