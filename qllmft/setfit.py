@@ -106,7 +106,7 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
             config = parse_json(header["__metadata__"]["qllmft"])
             structure = ModelConfig.model_validate(config["model"]).model_dump()
             numbers = {name: config[name] for name in _NUMBERS}
-            settings = {f"model.{name}": value for name, value in structure.items()}
+            settings = {f"model.{name}": value for name, value in structure.items()} | {"noise.shots": 0}
             head = cls(**numbers, preset="single-10q", settings=settings, device="cpu")
             head.linear.load_state_dict(load(content))
         except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
