@@ -23,6 +23,7 @@ from qllmft.cli.figure import figure
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.paper import paper
+from qllmft.cli.plugins import plugins
 from qllmft.cli.predict import predict
 from qllmft.cli.presets import presets
 from qllmft.cli.report import report
@@ -48,6 +49,7 @@ app.command()(report)
 app.command()(verify)
 app.command()(info)
 app.command()(presets)
+app.command()(plugins)
 app.command()(bench)
 app.command()(energy)
 app.command()(figure)

@@ -7,12 +7,14 @@ from typing import Literal
 
 import numpy as np
 import torch
+from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads.layer import expectations
-from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, lower
-from qllmft_circuits import AnsatzOptions, encoder_circuit
+from qllmft_backends import UnsupportedGateError
+from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
+from qllmft_circuits import Ansatz, encoder_circuit
 
 Pad = Literal["zeros", "bias"]
 
@@ -42,14 +44,17 @@ class QuantumEncoder(nn.Module):
         n_qubits: Q_e.
         n_outputs: how many values it yields, ⟨Z⟩ of qubits 0..n_outputs-1.
         layers: ansatz layers.
-        options: ansatz options; the paper's by default.
+        ansatz: what makes the layers; the paper's by default.
         pad: what fills the amplitudes past the embedding; see `amplitudes`.
         backend: whose device simulates it; the CPU by default.
         generator: source of the initial weights.
 
     Raises:
-        UserError: where the embedding does not fit on 2^Q_e amplitudes.
+        UserError: where the embedding does not fit on 2^Q_e amplitudes, or the engine does not run the ansatz.
     """
+
+    angle_map: Tensor | None
+    angle_offset: Tensor | None
 
     def __init__(
         self,
@@ -58,7 +63,7 @@ class QuantumEncoder(nn.Module):
         n_outputs: int,
         layers: int,
         *,
-        options: AnsatzOptions | None = None,
+        ansatz: Ansatz | None = None,
         pad: Pad = "zeros",
         backend: AdjointCapable | None = None,
         generator: torch.Generator,
@@ -72,16 +77,37 @@ class QuantumEncoder(nn.Module):
                 f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
             )
         self.pad: Pad = pad
-        program = lower(encoder_circuit(n_qubits, layers, options))
+        program = encoder_program(encoder_circuit(n_qubits, layers, ansatz))
         masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
         self.engine: Engine = backend.engine(program, masks) if backend else AdjointEngine(program, masks)
-        self.theta = nn.Parameter(initial_angles(program.n_angles, generator))
+        self.theta = nn.Parameter(initial_angles(len(program.parameters), generator))
+        by_parameter = None if program.is_identity_map else torch.from_numpy(program.angle_matrix).float()
+        self.register_buffer("angle_map", by_parameter, persistent=False)
+        offset = None if program.is_identity_map else torch.from_numpy(program.angle_offset).float()
+        self.register_buffer("angle_offset", offset, persistent=False)
         self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
         """Latent values (B, n_outputs), angles in radians, of embeddings (B, D)."""
-        latent: Tensor = self.scale * expectations(self.engine, self.theta, amplitudes(x, self.pad))
+        theta: Tensor = self.theta
+        if self.angle_map is not None:
+            theta = torch.nn.functional.linear(theta, self.angle_map, self.angle_offset)
+        latent: Tensor = self.scale * expectations(self.engine, theta, amplitudes(x, self.pad))
         return latent
+
+
+def encoder_program(circuit: QuantumCircuit) -> Program:
+    """An encoder's circuit for the engine, which is all that encoders run on.
+
+    Raises:
+        UserError: where the engine does not run it.
+    """
+    try:
+        return lower(circuit)
+    except UnsupportedGateError as error:
+        raise UserError(
+            f"{error} An encoder runs on the engine alone: choose another ansatz, or set model.encoder to 'mlp'."
+        ) from error
 
 
 class ParallelEncoders(nn.Module):

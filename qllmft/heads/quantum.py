@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from qiskit import QuantumCircuit
 from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import initial_angles
-from qllmft_backends import Backend, BackendError, create
+from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
+from qllmft_backends.adjoint import lower
 from qllmft_circuits import (
-    AnsatzOptions,
+    Ansatz,
     Readout,
     data_parameters,
     head_circuit,
@@ -28,9 +30,9 @@ class QuantumHead(nn.Module):
     Args:
         n_qubits: Q.
         reuploads, reupload_layers, main_layers: R, N, M of table I.
-        options: ansatz options; the paper's by default.
+        ansatz: what makes the layers; the paper's by default.
         readout: ``all`` qubits, or the ``first``.
-        backend: what runs the circuit; the project's own engine by default.
+        backend: what runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default one where None.
 
     >>> head = QuantumHead(4)
@@ -45,14 +47,14 @@ class QuantumHead(nn.Module):
         reupload_layers: int = 1,
         main_layers: int = 2,
         *,
-        options: AnsatzOptions | None = None,
+        ansatz: Ansatz | None = None,
         readout: Readout = "all",
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        backend = backend or create("adjoint")
-        self.circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, options)
+        self.circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, ansatz)
+        backend = backend or exact_backend(self.circuit)
         self.observables = readout_observables(n_qubits, readout)
         weights = weight_parameters(self.circuit)
         network = _Network(
@@ -72,6 +74,15 @@ class QuantumHead(nn.Module):
         """⟨Z⟩ (B, Q_m) of latent angles (B, Q) in radians."""
         values: Tensor = self.connector(latent)
         return values
+
+
+def exact_backend(circuit: QuantumCircuit, dtype: Literal["float32", "float64"] = "float32") -> Backend:
+    """What computes a head's circuit exactly: the engine; where it lacks one of the gates, ``aer_statevector``."""
+    try:
+        lower(circuit)
+    except UnsupportedGateError:
+        return create("aer_statevector")
+    return create("adjoint", {"dtype": dtype})
 
 
 class _Network(EstimatorQNN):  # type: ignore[misc]

@@ -14,12 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
 from qllmft.files import found_beside, parse_json, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.run.model_check import check_logits, compare_logits
 from qllmft_backends import BackendError
+from qllmft_backends.plugins import BUILT_IN
 
 FORMAT = 1
 OWN_BODY = "body"  # folder beside the head, of a body that learned
@@ -75,6 +77,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "dimension": model.dimension,
         "label_names": list(model.label_names),
         "n_parameters": model.classifier.n_parameters,
+        **_ansatz_record(model.config),
         **({} if check is None else {"check": {"logits": check}}),
         "versions": versions,
     }
@@ -98,6 +101,7 @@ def load_model(folder: Path) -> StoredModel:
     try:
         config = ModelConfig.model_validate(record["model"])
         body, own_body = _body(record, folder)
+        _check_ansatz(config, record, folder)
         dimension, names = record["dimension"], _label_names(record["label_names"])
         if type(dimension) is not int or dimension < 1:
             raise TypeError(f"dimension is {dimension!r}, expected the length of an embedding")
@@ -139,6 +143,28 @@ def _read_record(folder: Path) -> dict[str, Any]:
     if "check" in record and not (isinstance(record["check"], dict) and "logits" in record["check"]):
         raise UserError(f"the model in {folder} does not fit its record: check has no logits.")
     return dict(record)
+
+
+def _ansatz_record(config: ModelConfig) -> dict[str, str]:
+    """Where the ansatz of a model comes from, unless it comes with qllmft."""
+    source = ANSATZE.source(config.ansatz) if config.head == "quantum" else BUILT_IN
+    return {} if source == BUILT_IN else {"ansatz_source": source}
+
+
+def _check_ansatz(config: ModelConfig, record: Mapping[str, Any], folder: Path) -> None:
+    """Make sure that there is an ansatz of the model's name here; it is looked up, nothing else is imported for it.
+
+    Raises:
+        UserError: where there is none; says where the model's came from.
+    """
+    if config.ansatz in ANSATZE:
+        return
+    raise UserError(
+        f"the model in {folder} was trained with the ansatz {config.ansatz!r} "
+        f"({record.get('ansatz_source', 'of unknown source')}), which is not here; there are "
+        f"{', '.join(ANSATZE)}. Install the package that it came with, or call "
+        f"qllmft.register('ansatz', {config.ansatz!r}, ...) before."
+    )
 
 
 def _no_model(folder: Path, missing: str) -> UserError:

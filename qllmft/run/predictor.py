@@ -15,11 +15,12 @@ from torch.nn.functional import softmax
 
 from qllmft.embed import Body, body_identity, check_finite, locate_body
 from qllmft.errors import UserError
+from qllmft.heads.quantum import exact_backend
 from qllmft.run.bootstrap import Bootstrap, bootstrap
 from qllmft.run.measurement import Measurement, head_request, measure
 from qllmft.run.model_store import StoredModel, load_model
 from qllmft.training import finite_logits
-from qllmft_backends import Backend, create
+from qllmft_backends import Backend
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ class Predictor:
 
     def measure(self, vectors: NDArray[np.float32]) -> Measurement:
         """What the backend measures for embeddings (N, D); exact values where there is no backend."""
-        backend = self.backend or create("adjoint", {"dtype": "float64"})
-        return measure(self.model.classifier, head_request(self.model.classifier, vectors), backend)
+        request = head_request(self.model.classifier, vectors)
+        backend = self.backend or exact_backend(request.head.circuit, "float64")
+        return measure(self.model.classifier, request, backend)
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> object:
         """What the backend, one that circuits are sent to, would be sent for embeddings (N, D), and its price.

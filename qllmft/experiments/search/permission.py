@@ -48,8 +48,8 @@ class Permission:
         Raises:
             UserError: where that backend sends circuits away, and this was not allowed.
         """
-        entry = BACKENDS.get(config.backend.name)
-        if entry is None or not entry.keeps_ledger:
+        entry = BACKENDS[config.backend.name]
+        if not entry.keeps_ledger:
             return {}
         if not self.allow_paid:
             raise UserError(
