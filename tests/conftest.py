@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -50,3 +51,39 @@ def tiny_body(tmp_path_factory):
     module = StaticEmbedding(tokenizer, embedding_weights=vectors)
     SentenceTransformer(modules=[module], device="cpu").save(str(folder), create_model_card=False)
     return folder
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """A function that installs a package, version 1.0, into a folder of its own: entry points by group, and modules."""
+    from qllmft.plugins import registry_of
+    from qllmft_backends.plugins import GROUPS
+
+    site, installed = tmp_path / "site", []
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+
+    def put(name, points, modules):
+        info = site / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        sections = [
+            "\n".join([f"[{group}]", *(f"{k} = {v}" for k, v in group_points.items())])
+            for group, group_points in points.items()
+        ]
+        (info / "entry_points.txt").write_text("\n".join(sections) + "\n")
+        for path, content in modules.items():
+            (site / path).parent.mkdir(exist_ok=True)
+            (site / path).write_text(content)
+        installed.extend((group, point) for group in points for point in points[group])
+
+    yield put
+    for kind, group in GROUPS.items():
+        for name in [point for of, point in installed if of == group]:
+            registry_of(kind).unregister(name)
+    for module in [
+        module
+        for module in sys.modules
+        if (site / module.partition(".")[0]).exists() or (site / f"{module}.py").exists()
+    ]:
+        del sys.modules[module]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 Kind = Literal["ansatz", "backend", "rival", "tracker"]
 GROUPS: dict[Kind, str] = {
@@ -42,7 +42,7 @@ class Listed:
     error: str = ""
 
 
-class Registry(Generic[T]):
+class Registry(Mapping[str, T]):
     """All things of one kind by name: iteration and ``in`` import nothing, ``[name]`` imports the one of that name.
 
     Args:
@@ -62,6 +62,9 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         """The names, those of installed packages last."""
         return iter(dict.fromkeys([*self._things, *sorted(self._installed())]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
         return name in self._things or name in self._installed()

@@ -10,13 +10,13 @@ from functools import partial
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.circuit.library import efficient_su2, excitation_preserving, real_amplitudes
+from qiskit.circuit.library import efficient_su2, n_local, real_amplitudes
 
 from qllmft_circuits.ansatz import Ansatz
 
 
 def brickwork(n_qubits: int, n_layers: int) -> QuantumCircuit:
-    """Layers of bricks, R_Y on two qubits and a CNOT: on (0, 1), (2, 3), ..., then on (1, 2), (3, 4), ...; 2·(Q-1) angles.
+    """Layers of bricks, each two R_Y and a CNOT: on (0, 1), (2, 3), ..., then on (1, 2), (3, 4), ...; 2·(Q-1) angles.
 
     >>> brickwork(4, 3).num_parameters
     18
@@ -32,13 +32,14 @@ def brickwork(n_qubits: int, n_layers: int) -> QuantumCircuit:
 
 
 def _of_qiskit(n_qubits: int, n_layers: int, *, make: Callable[..., QuantumCircuit]) -> QuantumCircuit:
-    """A circuit of Qiskit's without its last rotations, which belong to no layer, and without gates made of gates."""
-    return make(n_qubits, reps=n_layers, skip_final_rotation_layer=True).decompose("Interaction")
+    """A circuit of Qiskit's without its last rotations, which belong to no layer."""
+    return make(n_qubits, reps=n_layers, skip_final_rotation_layer=True)
 
 
+_ry_cz = partial(n_local, rotation_blocks="ry", entanglement_blocks="cz", entanglement="linear")
 LIBRARY: dict[str, Ansatz] = {
-    "real_amplitudes": partial(_of_qiskit, make=real_amplitudes),
     "brickwork": brickwork,
+    "real_amplitudes": partial(_of_qiskit, make=real_amplitudes),
+    "n_local_ry_cz": partial(_of_qiskit, make=_ry_cz),
     "efficient_su2": partial(_of_qiskit, make=efficient_su2),
-    "excitation_preserving": partial(_of_qiskit, make=excitation_preserving),
 }
