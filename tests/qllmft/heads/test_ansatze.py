@@ -1,6 +1,8 @@
 """An ansatz by name in encoder and head: values by two routes, counts, files, and what is said of a faulty one."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -245,6 +247,19 @@ def test_one_that_fails_later_is_told_too(own):
     own("late", lambda n, k: made(n, k, width=k > 2))
     with pytest.raises(UserError, match="3 qubits and 5 layers, made a circuit of 4 qubits"):
         head_template(config_of("late", main_layers=5))
+
+
+def test_the_guide_s_own_ansatz():
+    guide = (Path(qllmft.__file__).parents[1] / "docs" / "guide.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import qllmft\nfrom qiskit .*?)```", guide, re.DOTALL)
+    exec(code, {})
+    config = config_of("ladder")
+    assert head_template(config).count_ops() == {"ry": 3 * Q + 4 * Q, "cz": 4 * (Q - 1)}
+    check_circuits(config, create("adjoint"))
+    expected = build_classifier(config, D, 2, seed=1).head
+    alone = qllmft.QuantumHead(Q, 3, ansatz=ANSATZE["ladder"])
+    alone.load_state_dict(expected.state_dict())
+    assert torch.equal(alone(X[:, :Q]), expected(X[:, :Q]))
 
 
 def test_an_unknown_name_is_answered_with_those_there_are():
