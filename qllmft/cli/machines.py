@@ -68,7 +68,8 @@ def jobs(
 ) -> None:
     """List the jobs of a run's ledger with their states at the server, wait for them, or cancel them.
 
-    Prices: as charged or, with '~', as estimated before; the last line is their total.
+    Prices: as charged or, with '~', as estimated before; the last line is their total. '50+1' circuits: a
+    circuit with a known answer goes before 50.
     """
     from qllmft_backends.ionq import cancel, cancel_ledger, ledger_jobs, server_jobs, wait
 
@@ -143,7 +144,8 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
     for column in ("job", "state", "machine", "circuits", "shots", *(["price"] if total else [])):
         table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
-        cells = (row.job_id, row.state, row.backend, row.circuits, row.shots, *([_price(row)] if total else []))
+        circuits = f"{row.circuits}{f'+{row.known_circuits}' if row.known_circuits else ''}"
+        cells = (row.job_id, row.state, row.backend, circuits, row.shots, *([_price(row)] if total else []))
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     console = PlainConsole()
     console.print(table)
