@@ -59,7 +59,7 @@ def install(tmp_path, monkeypatch):
     from qllmft.plugins import registry_of
     from qllmft_backends.plugins import GROUPS
 
-    site, installed = tmp_path / "site", []
+    site, names, roots = tmp_path / "site", [], set()
     site.mkdir()
     monkeypatch.syspath_prepend(site)
 
@@ -67,23 +67,19 @@ def install(tmp_path, monkeypatch):
         info = site / f"{name.replace('-', '_')}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        sections = [
-            "\n".join([f"[{group}]", *(f"{k} = {v}" for k, v in group_points.items())])
-            for group, group_points in points.items()
-        ]
-        (info / "entry_points.txt").write_text("\n".join(sections) + "\n")
+        lines = []
+        for group, found in points.items():
+            lines += [f"[{group}]", *(f"{point} = {place}" for point, place in found.items())]
+            names.extend(found)
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
         for path, content in modules.items():
             (site / path).parent.mkdir(exist_ok=True)
             (site / path).write_text(content)
-        installed.extend((group, point) for group in points for point in points[group])
+            roots.add(Path(path).parts[0].removesuffix(".py"))
 
     yield put
-    for kind, group in GROUPS.items():
-        for name in [point for of, point in installed if of == group]:
+    for kind in GROUPS:
+        for name in names:
             registry_of(kind).unregister(name)
-    for module in [
-        module
-        for module in sys.modules
-        if (site / module.partition(".")[0]).exists() or (site / f"{module}.py").exists()
-    ]:
+    for module in [module for module in sys.modules if module.partition(".")[0] in roots]:
         del sys.modules[module]

@@ -98,10 +98,10 @@ def load_model(folder: Path) -> StoredModel:
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     record = _read_record(folder)
+    _check_ansatz(record, folder)
     try:
         config = ModelConfig.model_validate(record["model"])
         body, own_body = _body(record, folder)
-        _check_ansatz(config, record, folder)
         dimension, names = record["dimension"], _label_names(record["label_names"])
         if type(dimension) is not int or dimension < 1:
             raise TypeError(f"dimension is {dimension!r}, expected the length of an embedding")
@@ -151,19 +151,21 @@ def _ansatz_record(config: ModelConfig) -> dict[str, str]:
     return {} if source == BUILT_IN else {"ansatz_source": source}
 
 
-def _check_ansatz(config: ModelConfig, record: Mapping[str, Any], folder: Path) -> None:
-    """Make sure that there is an ansatz of the model's name here; it is looked up, nothing else is imported for it.
+def _check_ansatz(record: Mapping[str, Any], folder: Path) -> None:
+    """Make sure that the ansatz which the record names is built in, installed or registered; nothing is imported.
 
     Raises:
         UserError: where there is none; says where the model's came from.
     """
-    if config.ansatz in ANSATZE:
+    model = record.get("model")
+    name = model.get("ansatz") if isinstance(model, dict) else None
+    if not isinstance(name, str) or name in ANSATZE:
         return
     raise UserError(
-        f"the model in {folder} was trained with the ansatz {config.ansatz!r} "
+        f"the model in {folder} was trained with the ansatz {name!r} "
         f"({record.get('ansatz_source', 'of unknown source')}), which is not here; there are "
         f"{', '.join(ANSATZE)}. Install the package that it came with, or call "
-        f"qllmft.register('ansatz', {config.ansatz!r}, ...) before."
+        f"qllmft.register('ansatz', {name!r}, ...) before."
     )
 
 

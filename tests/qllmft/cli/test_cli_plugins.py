@@ -16,7 +16,7 @@ OURS = [("ansatz", "star"), ("backend", "statevector"), ("rival", "nearest_mean"
 def example(install):
     """Installed as pip would: the modules, and the entry points that its pyproject.toml has."""
     points = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
-    modules = {str(file.relative_to(PLUGIN)): file.read_text() for file in PLUGIN.rglob("*.py")}
+    modules = {file.relative_to(PLUGIN).as_posix(): file.read_text() for file in PLUGIN.rglob("*.py")}
     install("qllmft-example", points, modules)
 
 
