@@ -8,8 +8,7 @@ from typing import Any, get_args
 from qllmft.errors import UserError
 from qllmft_backends.plugins import Kind, Listed, Registry
 
-# a tracker is told of a run as it goes: a function of a run's configuration that makes a `qllmft.run.Reporter`
-TRACKERS: Registry[Any] = Registry("tracker", object, {}, UserError)
+TRACKERS: Registry[Any] = Registry("tracker", object, {}, UserError)  # none is built in
 _HOMES: dict[Kind, tuple[str, str]] = {
     "ansatz": ("qllmft.ansatze", "ANSATZE"),
     "backend": ("qllmft_backends", "BACKENDS"),
