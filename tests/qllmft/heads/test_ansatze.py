@@ -106,6 +106,9 @@ def test_logits_and_gradients_are_those_of_qiskit_s_statevectors(name):
                     ends.append(sum(by_qiskit(model, config, x)[0] for x in X))
                     parameter[i] -= step
             assert parameter.grad[i].item() == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=2e-3, abs=2e-3)
+    model.double()
+    expected = [by_qiskit(model, config, x) for x in X.double()]
+    np.testing.assert_allclose(model(X.double()).detach().numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [*REAL, "efficient_su2"])
