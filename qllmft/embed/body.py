@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from qllmft.config import BodyConfig
 from qllmft.embed.folder_check import check_body_folder
 from qllmft.errors import UserError
 from qllmft.files import expanded
+
+_MARKS = 8  # tokens of a text that stand for no letter, at most
 
 Progress = Callable[[int], None]  # called with the number of texts done since the last call
 
@@ -148,6 +151,21 @@ class Body:
     def dimension(self) -> int:
         """D, the length of an embedding."""
         return int(self._model.get_embedding_dimension())
+
+    @property
+    def longest(self) -> int:
+        """Number of tokens that it reads of a text; 0 where it has no limit."""
+        limit = getattr(self._model, "max_seq_length", None)
+        return int(limit) if limit and limit < sys.maxsize else 0
+
+    def truncated(self, texts: Sequence[str]) -> int:
+        """How many of ``texts`` have more tokens than it reads; what is beyond does not count in their embeddings."""
+        tokens: Any = getattr(self._model, "tokenizer", None)
+        # a token has one byte or more, but for the few that mark start and end
+        long = [text for text in texts if len(text.encode("utf-8", "replace")) > self.longest - _MARKS]
+        if not self.longest or not long or not callable(tokens):
+            return 0
+        return sum(len(ids) > self.longest for ids in tokens(long, truncation=False, verbose=False)["input_ids"])
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Embeddings (N, D) float32 of ``texts``, in batches of texts of like length."""
