@@ -60,6 +60,14 @@ def train(
     return outcome
 
 
-def load(run: str | Path) -> Predictor:
-    """The trained model of a run's folder; the same as ``qllmft predict`` uses."""
-    return Predictor.load(run)
+def load(run: str | Path, *, token: str | None = None) -> Predictor:
+    """The trained model of a run's folder, or of the Hugging Face hub; see `Predictor.from_pretrained`.
+
+    Args:
+        run: a folder, or ``owner/name`` with ``@revision`` or without; a folder that is there wins.
+        token: of the hub, for a private model; the environment's or that of ``hf auth login`` where None.
+
+    Raises:
+        UserError: where there is no model, or its files fail a check; says which.
+    """
+    return Predictor.from_pretrained(run, token=token)

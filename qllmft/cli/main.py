@@ -27,6 +27,7 @@ from qllmft.cli.plugins import plugins
 from qllmft.cli.predict import predict
 from qllmft.cli.presets import presets
 from qllmft.cli.report import report
+from qllmft.cli.share import card, push
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
@@ -44,7 +45,7 @@ app = typer.Typer(
 )
 for _command in (
     *(train, predict, evaluate, report, verify, info, presets, plugins, bench, energy, figure, paper, backends, jobs),
-    *(doctor, study, sweep, worker, ionq_sandbox, export),
+    *(doctor, study, sweep, worker, ionq_sandbox, export, card, push),
 ):
     app.command()(_command)
 

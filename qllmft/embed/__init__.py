@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, check_finite, locate_body
+from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, check_finite, locate_body, pinned
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
-from qllmft.embed.folder_check import check_body_folder
+from qllmft.embed.folder_check import PICKLES, check_body_folder
 from qllmft.embed.trainable import TrainableBody
 
 __all__ = [
+    "PICKLES",
     "Body",
     "BodyLocation",
     "EmbeddingCache",
@@ -27,6 +28,7 @@ __all__ = [
     "default_cache_folder",
     "embed",
     "locate_body",
+    "pinned",
 ]
 
 _KEEP_EVERY = 1024  # texts between two writes to the cache: what an interruption may cost

@@ -205,6 +205,17 @@ def body_identity(config: BodyConfig, location: BodyLocation) -> str:
     return json.dumps([name, config.revision or "", location.identity])
 
 
+def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
+    """A body on the hub with the commit of its identity as its revision, and the identity that it has then.
+
+    Where the identity has no commit, both stay as they are.
+    """
+    name, _, commit = json.loads(identity)
+    if not commit:
+        return config, identity
+    return config.model_copy(update={"revision": commit}), json.dumps([name, commit, commit])
+
+
 def check_finite(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
     """Make sure that embeddings (N, D) are finite numbers.
 
