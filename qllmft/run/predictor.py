@@ -17,6 +17,7 @@ from torch.nn.functional import softmax
 from qllmft.embed import Body, body_identity, check_body_folder, check_finite, locate_body
 from qllmft.errors import UserError
 from qllmft.files import write_text
+from qllmft.heads.quantum import exact_backend
 from qllmft.run.bootstrap import Bootstrap, bootstrap
 from qllmft.run.card import CARD, model_card
 from qllmft.run.hub import download, is_hub_name, portable, upload
@@ -24,7 +25,7 @@ from qllmft.run.measurement import Measurement, head_request, measure
 from qllmft.run.model_store import StoredModel, load_model, save_model
 from qllmft.run.versions import versions
 from qllmft.training import finite_logits
-from qllmft_backends import Backend, create
+from qllmft_backends import Backend
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,9 @@ class Predictor:
 
     def measure(self, vectors: NDArray[np.float32]) -> Measurement:
         """What the backend measures for embeddings (N, D); exact values where there is no backend."""
-        backend = self.backend or create("adjoint", {"dtype": "float64"})
-        return measure(self.model.classifier, head_request(self.model.classifier, vectors), backend)
+        request = head_request(self.model.classifier, vectors)
+        backend = self.backend or exact_backend(request.head.circuit, "float64")
+        return measure(self.model.classifier, request, backend)
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> object:
         """What the backend, one that circuits are sent to, would be sent for embeddings (N, D), and its price.
