@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from qllmft.cli.console import PlainConsole, json_text, plain_table, say
+from qllmft.cli.console import PlainConsole, plain_table, say, say_json
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -25,7 +25,7 @@ def backends(json: Json = False) -> None:
 
     rows = describe()
     if json:
-        typer.echo(json_text([asdict(row) for row in rows], indent=2))
+        say_json([asdict(row) for row in rows])
         return
     console = PlainConsole()
     for row in rows:
@@ -91,7 +91,7 @@ def jobs(
     else:
         rows = ledger_jobs(folder) if offline else _asked(folder, connection)
     if json:
-        typer.echo(json_text([asdict(row) for row in rows], indent=2))
+        say_json([asdict(row) for row in rows])
     else:
         _show_jobs(rows, total=not server)
 
