@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from qllmft.presets import load_preset
-from qllmft.run import Outcome, Predictor, Reporter, run_experiment
+from qllmft.run import Outcome, Predictor, Reporter, Tracking, run_tracked
 
 
 def train(
@@ -15,6 +16,8 @@ def train(
     preset: str = "recommended",
     out: str | Path | None = None,
     reporter: Reporter | None = None,
+    track: str | Sequence[str] = (),
+    track_files: bool = False,
     **settings: Any,
 ) -> Outcome:
     """Train a head and its rivals; the same as ``qllmft train``.
@@ -24,6 +27,8 @@ def train(
         preset: where the settings come from.
         out: the run's folder; ``runs/<identity>`` where None.
         reporter: who watches.
+        track: names of trackers that are told of it: ``tensorboard``, ``mlflow``, ``wandb``, those of plug-ins.
+        track_files: send them the run's small files, too; some of these hold texts.
         settings: differences from the preset, a double underscore for the dot: ``train__epochs=20``.
 
     Returns:
@@ -35,7 +40,9 @@ def train(
     overrides = {name.replace("__", "."): value for name, value in settings.items()}
     if data is not None:
         overrides["data.source"] = str(data)
-    return run_experiment(load_preset(preset).config(overrides), Path(out) if out else None, reporter)
+    tracking = Tracking.of(track, files=track_files)
+    config = load_preset(preset).config(overrides)
+    return run_tracked(config, Path(out) if out else None, reporter or Reporter(), tracking)
 
 
 def load(run: str | Path) -> Predictor:
