@@ -9,8 +9,8 @@ from typing import Any
 
 from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
 
-# what the service would take of its own accord: printed lines, program, machine, user, code, installed packages
-_NOTHING_ELSE = {
+_SETTINGS = {
+    # nothing but what it is told: no printed lines, program, machine, user, code, installed packages
     "console": "off",
     "disable_git": True,
     "save_code": False,
@@ -18,6 +18,7 @@ _NOTHING_ELSE = {
     "x_disable_meta": True,
     "x_disable_stats": True,
     "x_save_requirements": False,
+    "x_transaction_log_flush_interval": 0.1,  # seconds; what a kill may cost of a run that is offline
 }
 
 
@@ -45,13 +46,13 @@ class WeightsAndBiases(Tracker):
             name=run.identity,
             notes=str(run.folder.absolute()),
             config=dict(run.settings),
-            settings=self._wandb.Settings(**_NOTHING_ELSE),
+            settings=self._wandb.Settings(**_SETTINGS),
         )
         return str(self._run.id)
 
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """One point of each curve."""
-        self._run.log(dict(metrics), step=epoch)
+        self._run.log(dict(metrics), step=epoch, commit=True)
 
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
         """The final table as the summary's MODEL/COLUMN, and the files as one artefact."""
