@@ -1,4 +1,4 @@
-"""A run in a process of its own, for the test to kill within an epoch: python killed_run.py CORPUS OUT EPOCH [TRACKER...].
+"""A run in a process of its own, which the test kills within an epoch: killed_run.py CORPUS OUT EPOCH [TRACKER...].
 
 It stands still where a kill does most harm: the epoch's line is in the metrics, the checkpoint is of the one before.
 """

@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from tiny_runs import config, without_seconds
@@ -37,7 +38,7 @@ class Stop(Reporter):
 class Noted(Tracker):
     """Keeps all calls of all runs; fails where it is told to."""
 
-    calls: list[tuple] = []
+    calls: ClassVar[list[tuple]] = []
     fails_at: str | None = None
 
     def _note(self, name, *what):
