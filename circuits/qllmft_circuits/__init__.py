@@ -3,7 +3,7 @@
 Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
 """
 
-from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, Block, append_ansatz_layer, trainable_blocks
+from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, Block, append_ansatz_layer
 from qllmft_circuits.encoder import PAPER_ENCODER_LAYERS, encoder_circuit
 from qllmft_circuits.head import Readout, data_parameters, head_circuit, readout_observables, weight_parameters
 from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
@@ -35,6 +35,5 @@ __all__ = [
     "to_qasm2",
     "to_qasm3",
     "to_qpy",
-    "trainable_blocks",
     "weight_parameters",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.config import RunConfig
+from qllmft.data import Findings
 from qllmft.experiments.cost import BEGINNING, TimeLeft, epoch_cost, run_cost
 from qllmft.run import PassingReporter, Reporter, RunFolder, RunRecord, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
@@ -208,6 +209,9 @@ class _ReporterOfRun(PassingReporter):
         super().__init__(progress.reporter)
         self._run, self._progress, self._queue = run, progress, progress.reporter
         self._begun = False
+
+    def findings(self, _found: Findings) -> None:
+        """Nothing: the runs share their texts, and each record holds what was found in them."""
 
     def embedding(self, total: int, body: str) -> AbstractContextManager[Callable[[int], None]]:
         self._begin()

@@ -48,10 +48,10 @@ class Classifier(nn.Module):
     def read(self, latent: Tensor, values: Tensor) -> Tensor:
         """Logits (B, k) from the latent vector (B, Q) and the head's values (B, Q_m), wherever these were measured."""
         if self.sign_readout:
-            return torch.cat([values, -values], dim=1)
+            return torch.cat([values, -values], dim=-1)
         if self.final is None:
             return values
-        logits: Tensor = self.final(torch.cat([latent, values], dim=1) if self.skip else values)
+        logits: Tensor = self.final(torch.cat([latent, values], dim=-1) if self.skip else values)
         return logits
 
     @property

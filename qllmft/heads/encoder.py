@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
-from qllmft.heads.layer import expectations
+from qllmft.heads.layer import expectations, on_rows
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
 from qllmft_circuits import Ansatz, encoder_circuit
@@ -47,14 +47,14 @@ class QuantumEncoder(nn.Module):
         ansatz: what makes the layers; the paper's by default.
         pad: what fills the amplitudes past the embedding; see `amplitudes`.
         backend: whose device simulates it; the CPU by default.
-        generator: source of the initial weights.
+        generator: source of the initial weights; torch's default one where None.
 
     Raises:
         UserError: where the embedding does not fit on 2^Q_e amplitudes, or the engine does not run the ansatz.
-    """
 
-    angle_map: Tensor | None
-    angle_offset: Tensor | None
+    Attributes:
+        is_plain: the engine's angles are the weights ``theta`` themselves, in their order.
+    """
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class QuantumEncoder(nn.Module):
         ansatz: Ansatz | None = None,
         pad: Pad = "zeros",
         backend: AdjointCapable | None = None,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         needed = dimension + (pad == "bias")
@@ -76,22 +76,25 @@ class QuantumEncoder(nn.Module):
                 f"the body's embedding has {what}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
                 f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
             )
+        self.dimension = dimension
         self.pad: Pad = pad
         program = encoder_program(encoder_circuit(n_qubits, layers, ansatz))
         masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
         self.engine: Engine = backend.engine(program, masks) if backend else AdjointEngine(program, masks)
-        self.theta = nn.Parameter(initial_angles(len(program.parameters), generator))
-        by_parameter = None if program.is_identity_map else torch.from_numpy(program.angle_matrix).float()
-        self.register_buffer("angle_map", by_parameter, persistent=False)
-        offset = None if program.is_identity_map else torch.from_numpy(program.angle_offset).float()
-        self.register_buffer("angle_offset", offset, persistent=False)
+        self.is_plain = program.is_identity_map
+        self.theta = nn.Parameter(initial_angles(len(program.parameters), generator or torch.default_generator))
         self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Latent values (B, n_outputs), angles in radians, of embeddings (B, D)."""
-        theta: Tensor = self.theta
-        if self.angle_map is not None:
-            theta = torch.nn.functional.linear(theta, self.angle_map, self.angle_offset)
+        """Latent values (..., n_outputs), angles in radians, of embeddings (..., D); see `on_rows`."""
+        return on_rows(self._latent, x, self.dimension, self.theta, "embeddings")
+
+    def _latent(self, x: Tensor, theta: Tensor) -> Tensor:
+        """(B, n_outputs) of (B, D)."""
+        if not self.is_plain:
+            program = self.engine.program
+            by_parameter, offset = (torch.from_numpy(a).to(theta) for a in (program.angle_matrix, program.angle_offset))
+            theta = torch.nn.functional.linear(theta, by_parameter, offset)
         latent: Tensor = self.scale * expectations(self.engine, theta, amplitudes(x, self.pad))
         return latent
 
@@ -118,8 +121,8 @@ class ParallelEncoders(nn.Module):
         self.encoders = nn.ModuleList(encoders)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Latent vector (B, Q): the encoders' values one after the other."""
-        return torch.cat([encoder(x) for encoder in self.encoders], dim=1)
+        """Latent vector (..., Q): the encoders' values one after the other."""
+        return torch.cat([encoder(x) for encoder in self.encoders], dim=-1)
 
 
 INITIAL_SCALE = math.pi  # ⟨Z⟩ in [-1, 1] becomes an angle in [-π, π]

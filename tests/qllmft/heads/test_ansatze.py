@@ -15,10 +15,10 @@ import qllmft
 from qllmft.ansatze import ANSATZE, ansatz_named
 from qllmft.config import BodyConfig, ModelConfig, RunConfig, parse_config
 from qllmft.description import describe
-from qllmft.energy import head_counts
+from qllmft.energy.circuits import head_counts
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.run import StoredModel, load_model, save_model
+from qllmft.run.model_store import StoredModel, load_model, save_model
 from qllmft.run.setup import check_circuits
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import logits_of
@@ -106,6 +106,9 @@ def test_logits_and_gradients_are_those_of_qiskit_s_statevectors(name):
                     ends.append(sum(by_qiskit(model, config, x)[0] for x in X))
                     parameter[i] -= step
             assert parameter.grad[i].item() == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=2e-3, abs=2e-3)
+    model.double()
+    expected = [by_qiskit(model, config, x) for x in X.double()]
+    np.testing.assert_allclose(model(X.double()).detach().numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [*REAL, "efficient_su2"])

@@ -20,7 +20,7 @@ class StandStill(Reporter):
     def training(self, epochs, done):
         def report(metrics):
             if metrics.epoch == int(sys.argv[3]):
-                time.sleep(len(sys.argv[4:]))  # W&B writes its file every tenth of a second
+                time.sleep(bool(sys.argv[4:]))  # W&B writes its file every tenth of a second
                 print("now", flush=True)  # noqa: T201 - the signal to kill
                 time.sleep(600)
 
