@@ -139,10 +139,8 @@ def sweep(
             raise UserError(f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only.")
         _search_rival(space, overrides, seeds, console)
         return
-    if ray and told.track:
-        raise UserError(
-            "--track tells of the runs of this process, and --ray puts them into others. Give one of the two."
-        )
+    if told.track and (ray or plan_only):
+        raise UserError("--track is about runs of this process, and none is trained here. Give it to `qllmft worker`.")
     tracking = told.tracking()
     if quick:
         space = space.in_small() or space

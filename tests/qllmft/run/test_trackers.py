@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from tiny_runs import config, without_seconds
+from tiny_runs import config, settings, without_seconds
 
+from qllmft.api import train
 from qllmft.errors import UserError
 from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, do_run
 from qllmft.plugins import register
-from qllmft.run import Reporter, TrackedReporter, Tracking, run_experiment, run_tracked, tracking
+from qllmft.run import Reporter, Tracking, run_experiment, run_tracked, tracking
 from qllmft.run.tracking import TrackerWarning
+from qllmft.settings import flat
 from qllmft.trackers import TRACKERS, Tracker
 from qllmft.training import loop
 
@@ -210,21 +212,17 @@ def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
 
 
 def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatch):
-    monkeypatch.setattr(tracking, "LARGEST_FILE", 1500)
-    messages = []
-    watcher = Reporter()
+    monkeypatch.setattr(tracking, "LARGEST_FILE", 20_000)
+    watcher, messages = Reporter(), []
     watcher.message = messages.append
-    with TrackedReporter(watcher, config(corpus), out, Tracking.of("noted", files=True)) as tracked:
-        outcome = run_experiment(config(corpus), out, tracked)
-        outcome.folder.report_file.write_text("a page")
-        tracked.end(outcome.record)
+    tree = flat(settings(corpus)) | {"rivals.names": []}
+    given = {name.replace(".", "__"): value for name, value in tree.items() if name != "data.source"}
+    train(corpus, preset="single-10q", out=out, reporter=watcher, track=["noted"], track_files=True, **given)
     *_, (_, _, files) = noted.calls
-    sizes = {file.name: file.stat().st_size for file in (*out.iterdir(), *(out / "model").iterdir()) if file.is_file()}
-    del sizes["trackers.json"]
-    assert set(files) == {name for name, size in sizes.items() if size <= 1500} > {"config.toml", "report.html"}
-    large = {name for name, size in sizes.items() if size > 1500}
-    assert large
-    assert all(any(f"{name} has" in text and "is not sent" in text for text in messages) for name in large)
+    model = ["model.json", "model.safetensors"]
+    assert sorted(files) == ["config.toml", "metrics.jsonl", *model, "predictions.json", "result.json"]
+    size = (out / "report.html").stat().st_size
+    assert f"{out / 'report.html'} has {size:,} bytes and is not sent; trackers get up to 20,000." in messages
 
 
 @pytest.mark.parametrize(
