@@ -15,18 +15,19 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
+from qllmft_backends.adjoint.complex_engine import ComplexEngine
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.gradient import AdjointGradient
 from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, ShotModel
 from qllmft_backends.adjoint.noisy_expectations import noisy_expectations
-from qllmft_backends.adjoint.program import Program, lower
+from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.backend import Backend
-from qllmft_backends.errors import BackendError
+from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import NoiseName, noise_from_options
 from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 TRAJECTORIES = 1000  # of `expectations`, by default
 
@@ -124,10 +125,16 @@ class AdjointBackend(Backend):
         """An engine for ``circuit`` that measures the strings of ``observables``.
 
         Raises:
-            UnsupportedGateError: where a gate, an angle or an observable is not of the engine's kind.
+            UnsupportedGateError: for what is no gate; on a GPU or with noise, for what is not of real circuits either.
         """
-        sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        return self.engine(lower(circuit), sums.masks), sums
+        try:
+            sums = ZObservables.from_operators(observables, circuit.num_qubits)
+            return self.engine(lower(circuit), sums.masks), sums
+        except UnsupportedGateError as error:
+            if self.options.device == "cuda" or not self.noise.is_none:
+                raise UnsupportedGateError(f"{error} (device='cpu' without noise runs all standard gates.)") from None
+        strings = PauliObservables.from_operators(observables, circuit.num_qubits)
+        return ComplexEngine(lower_complex(circuit), strings, self.options.dtype), strings
 
     def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], NoisyPass] | None:
         """From a seed to a pass of training with this backend's noise; None where it has none.

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardArrays
 from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.memory import check_memory
 from qllmft_backends.adjoint.plan import Plan
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.shots import GaussianShots
@@ -24,7 +24,7 @@ SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do 
 CHUNK_BYTES = 4 * 2**20
 EVALUATION_BYTES = 64 * 2**20  # states held at once where no gradient will be asked for
 KEPT_BYTES = 16 * 2**20  # states of other batch sizes that are kept for their next pass
-_MAX_QUBITS = 30
+MAX_QUBITS = 30
 _PAGE = 4096
 # The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
 # co-state half a page apart take two sets; in one they would drive each other out.
@@ -83,8 +83,8 @@ class AdjointEngine:
 
     def __post_init__(self) -> None:
         n = self.program.n_qubits
-        if not 1 <= n <= _MAX_QUBITS:
-            raise BackendError(f"the circuit has {n} qubits; the adjoint engine runs 1 to {_MAX_QUBITS}.")
+        if not 1 <= n <= MAX_QUBITS:
+            raise BackendError(f"the circuit has {n} qubits; the adjoint engine runs 1 to {MAX_QUBITS}.")
         if self.masks.size and not 0 <= int(self.masks.min()) <= int(self.masks.max()) < 2**n:
             raise BackendError(f"observable masks {self.masks.tolist()} reach past the circuit's {n} qubits.")
         self._functions = passes.chunk_functions(self.dtype)
@@ -249,25 +249,15 @@ class AdjointEngine:
     def _chunk_bytes(self, batch: int) -> int:
         return (batch << self.program.n_qubits) * self._itemsize
 
-    def _check_memory(self, chunks: int, batch: int, copies: int) -> None:
-        """Refuse what does not fit, before it is allocated."""
-        needed = copies * chunks * self._chunk_bytes(batch)
-        available = psutil.virtual_memory().available
-        if needed > available:
-            fit = available // (copies * (1 << self.program.n_qubits) * self._itemsize)
-            what = "state and co-state" if copies == 2 else "states"
-            raise BackendError(
-                f"{what} of {chunks * batch} samples on {self.program.n_qubits} qubits need {needed / 2**30:.1f} GiB, "
-                f"{available / 2**30:.1f} GiB are free: {fit} samples fit. Take a smaller batch, or fewer qubits."
-            )
-
     def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
         """States for ``chunks``, from an earlier pass where they fit, ``shift`` bytes past a page's begin."""
         row = self._chunk_bytes(batch) + _GAP
         for i, states in enumerate(self._free):
             if states.shape == (chunks, row // self._itemsize) and states.ctypes.data % _PAGE == shift:
                 return self._free.pop(i)
-        self._check_memory(chunks, batch, copies=2 if shift == 0 and for_gradient else 1)
+        bytes_a_sample = self._itemsize << self.program.n_qubits
+        with_costate = shift == 0 and for_gradient
+        check_memory(chunks * batch, self.program.n_qubits, bytes_a_sample, with_costate=with_costate)
         raw = np.empty(chunks * row + 2 * _PAGE, np.uint8)
         offset = -raw.ctypes.data % _PAGE + shift
         return raw[offset : offset + chunks * row].view(self.dtype).reshape(chunks, row // self._itemsize)

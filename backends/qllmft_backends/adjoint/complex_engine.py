@@ -1,0 +1,202 @@
+"""The engine for circuits of any gates: complex states, gradients in one reverse sweep, observables of X, Y and Z."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.compiled import complex_passes as passes
+from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.engine import CHUNK_BYTES, EVALUATION_BYTES, MAX_QUBITS, SAMPLES_PER_CHUNK, Real
+from qllmft_backends.adjoint.memory import check_memory
+from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram
+from qllmft_backends.adjoint.program.complex_gates import Axis
+from qllmft_backends.adjoint.program.complex_plan import ComplexPlan, make_plan
+from qllmft_backends.adjoint.thread_pool import Queue, run_job
+from qllmft_backends.errors import BackendError
+from qllmft_backends.z_observables import PauliObservables
+
+_GAP = 4096  # bytes between chunks; see `engine`
+
+
+@dataclass
+class ComplexTape:
+    """What `ComplexEngine.vjp` needs of a forward pass.
+
+    Attributes:
+        states: final states; None once consumed.
+        angles: (B, G) in radians.
+    """
+
+    states: Real | None
+    angles: NDArray[np.float64]
+
+
+@dataclass
+class ComplexEngine:
+    """Runs one program on batches of complex states; `AdjointEngine` does the same for real ones.
+
+    Args:
+        program: the lowered circuit.
+        strings: T Pauli strings to measure.
+        dtype: of the real and imaginary parts: ``float32``, or ``float64`` for tests and reference values.
+
+    Raises:
+        BackendError: for more than 30 qubits.
+    """
+
+    program: ComplexProgram
+    strings: PauliObservables
+    dtype: Literal["float32", "float64"] = "float32"
+    _plans: dict[int, tuple[ComplexPlan, NDArray[np.int64], Real]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        program = self.program
+        if not 1 <= program.n_qubits <= MAX_QUBITS:
+            raise BackendError(f"the circuit has {program.n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}.")
+        self._functions = passes.chunk_functions(self.dtype)
+        self._width = lanes(np.dtype(self.dtype).itemsize)
+        initial = np.empty(0) if program.initial is None else program.initial
+        self._initial = np.ascontiguousarray([initial.real, initial.imag], self.dtype)
+        factors = [factor for gate in program.gates for factor in gate.factors]
+        self._factors = np.array([(f.axis, f.slot >= 0) for f in factors], np.int64).reshape(-1, 2)
+        halves = np.where(np.isin(self._factors[:, 0], (Axis.X, Axis.Y)), 0.5, 1.0)
+        self._slots = np.array([f.slot for f in factors], np.int64)
+        self._slopes = np.array([f.scale for f in factors])
+        self._half_slopes, self._half_offsets = self._slopes * halves, np.array([f.offset for f in factors]) * halves
+        order = np.argsort(self._slots, kind="stable")
+        self._by_slot = order[np.count_nonzero(self._slots < 0) :]  # the factors with a parameter, slot after slot
+        self._slot_starts = np.searchsorted(self._slots[self._by_slot], np.arange(program.n_angles))
+
+    @property
+    def masks(self) -> NDArray[np.int64]:
+        """(T,) the qubits on which each string has Z or Y."""
+        return self.strings.masks
+
+    def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, ComplexTape]:
+        """Expectation values ⟨P⟩ (B, T) in the engine's dtype, and a tape for one backward sweep.
+
+        Args:
+            angles: gate angles (B, G) in radians.
+            amplitudes: None: a circuit of any gates begins with what it says itself.
+        """
+        tape = ComplexTape(None, self._checked(angles, amplitudes))
+        return self._run(tape, with_costate=True), tape
+
+    def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
+        """Expectation values (B, T) of `forward`, without a tape and in bounded memory."""
+        checked = self._checked(angles, amplitudes)
+        step = max(2 * SAMPLES_PER_CHUNK, EVALUATION_BYTES // self._state_bytes)
+        parts = [self._run(ComplexTape(None, checked[i : i + step])) for i in range(0, len(checked), step)]
+        return np.concatenate([np.empty((0, self.masks.size), self.dtype), *parts])
+
+    def vjp(self, tape: ComplexTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, None]:
+        """Vector-Jacobian product: the gradient (B, G) of Σ cotangent · values by the angles; no other is to be had.
+
+        Args:
+            tape: of a forward pass; its states are undone in place. A second sweep repeats the forward pass.
+            cotangent: (B, T).
+            amplitudes: not used.
+        """
+        del amplitudes
+        shape = (len(tape.angles), self.masks.size)
+        if cotangent.shape != shape:
+            raise BackendError(f"the cotangent is {cotangent.shape}, expected {shape}: (B, T).")
+        if tape.states is None:
+            self._run(tape, with_costate=True)
+        states, tape.states = tape.states, None
+        assert states is not None
+        by_factor = np.empty((shape[0], len(self._slots)))
+        weights = np.ascontiguousarray(cotangent, self.dtype)
+        arrays = (states, np.empty_like(states), weights, *self._shared(tape.angles), by_factor)
+        self._job(passes.backward, self._functions[1], arrays)
+        by_factor *= self._slopes
+        out = np.zeros((shape[0], self.program.n_angles))
+        if out.size:
+            np.add.reduceat(by_factor[:, self._by_slot], self._slot_starts, axis=1, out=out)
+        return out.astype(self.dtype), None
+
+    # --- one pass ---------------------------------------------------------------------------------------------------
+
+    def _run(self, tape: ComplexTape, *, with_costate: bool = False) -> Real:
+        """Run the program forward: fills the tape's states, returns the values (B, T)."""
+        samples, batch = len(tape.angles), self._samples_per_chunk(len(tape.angles))
+        chunks = -(-samples // batch)
+        check_memory(chunks * batch, self.program.n_qubits, self._state_bytes, with_costate=with_costate)
+        row = batch * self._state_bytes + _GAP
+        tape.states = np.empty((chunks, row // np.dtype(self.dtype).itemsize), self.dtype)
+        out = np.empty((samples, self.masks.size), self.dtype)
+        self._job(
+            passes.forward, self._functions[0], (tape.states, self._initial, out, *self._shared(tape.angles))
+        )
+        return out
+
+    def _shared(self, angles: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
+        """What both directions read: the plan, the factors' sines and cosines, the strings, the sizes."""
+        batch = self._samples_per_chunk(len(angles))
+        plan, strings, lane_signs = self._plan(batch)
+        padded = np.concatenate([angles, np.zeros((len(angles), 1))], axis=1)  # what slot -1 reads
+        halves = np.take(padded, self._slots, axis=1) * self._half_slopes + self._half_offsets
+        diagonal = np.count_nonzero(self.strings.flips == 0)
+        sizes = np.array([batch, 2 * batch << self.program.n_qubits, diagonal])
+        return (*plan, self._factors, np.sin(halves), np.cos(halves), strings, lane_signs, sizes)
+
+    def _job(self, function: Any, chunk_function: int, arrays: tuple[NDArray[Any], ...]) -> None:
+        """Run a pass over all chunks on the pool of threads."""
+        words = np.zeros(passes.WORDS, np.int64)  # held until the job is done: a worker that comes late still reads it
+
+        def run(queue: Queue, spins: int) -> bool:
+            done: bool = function(queue, spins, chunk_function, words, *arrays)
+            return done
+
+        if len(arrays[0]):
+            run_job(len(arrays[0]), run)
+
+    # --- plans ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _state_bytes(self) -> int:
+        """Of one sample."""
+        return 2 * np.dtype(self.dtype).itemsize << self.program.n_qubits
+
+    def _samples_per_chunk(self, samples: int) -> int:
+        """L; see `AdjointEngine`."""
+        fitting = max(1, CHUNK_BYTES // self._state_bytes)
+        wanted = min(SAMPLES_PER_CHUNK, 1 << fitting.bit_length() - 1, 1 << max(0, samples - 1).bit_length())
+        return max(wanted, self._width >> self.program.n_qubits)
+
+    def _plan(self, batch: int) -> tuple[ComplexPlan, NDArray[np.int64], Real]:
+        """The plan, the strings over rows, and their signs inside registers, for L; made once."""
+        if batch not in self._plans:
+            register_bits = (self._width // batch).bit_length() - 1
+            wires = self.program.wires
+            z, x = (_on_wires(masks, wires) for masks in (self.strings.masks, self.strings.flips))
+            turns = np.bitwise_count(z & x).astype(np.int64) & 3
+            inside = (1 << register_bits) - 1
+            strings = np.stack([x >> register_bits, (x & inside) * batch, z >> register_bits, turns], axis=1)
+            lane = np.arange(self._width) // batch
+            signs = 1.0 - 2.0 * (np.bitwise_count(z[:, None] & inside & lane) & 1)
+            plan = make_plan(self.program, batch, self._width, np.dtype(self.dtype).itemsize)
+            self._plans[batch] = plan, np.ascontiguousarray(strings), signs.astype(self.dtype).reshape(-1)
+        return self._plans[batch]
+
+    def _checked(self, angles: Real, amplitudes: Real | None) -> NDArray[np.float64]:
+        if amplitudes is not None:
+            raise BackendError(
+                "amplitudes are given to a circuit of complex gates; expected None. Load them with initialize, or use "
+                "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
+            )
+        if angles.ndim != 2 or angles.shape[1] != self.program.n_angles:
+            raise BackendError(f"angles are {angles.shape}, expected (B, {self.program.n_angles}): one a rotation.")
+        return np.asarray(angles, np.float64)
+
+
+def _on_wires(masks: NDArray[np.int64], wires: tuple[int, ...]) -> NDArray[np.int64]:
+    """Masks with the bit of each qubit moved to its wire."""
+    moved = np.zeros_like(masks)
+    for qubit, wire in enumerate(wires):
+        moved |= (masks >> qubit & 1) << wire
+    return moved
