@@ -12,8 +12,8 @@ from qllmft_backends.adjoint.compiled import complex_passes as passes
 from qllmft_backends.adjoint.compiled.simd import lanes
 from qllmft_backends.adjoint.engine import CHUNK_BYTES, EVALUATION_BYTES, MAX_QUBITS, SAMPLES_PER_CHUNK, Real
 from qllmft_backends.adjoint.memory import check_memory
-from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram
 from qllmft_backends.adjoint.program.complex_gates import Axis
+from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram
 from qllmft_backends.adjoint.program.complex_plan import ComplexPlan, make_plan
 from qllmft_backends.adjoint.thread_pool import Queue, run_job
 from qllmft_backends.errors import BackendError
@@ -129,9 +129,7 @@ class ComplexEngine:
         row = batch * self._state_bytes + _GAP
         tape.states = np.empty((chunks, row // np.dtype(self.dtype).itemsize), self.dtype)
         out = np.empty((samples, self.masks.size), self.dtype)
-        self._job(
-            passes.forward, self._functions[0], (tape.states, self._initial, out, *self._shared(tape.angles))
-        )
+        self._job(passes.forward, self._functions[0], (tape.states, self._initial, out, *self._shared(tape.angles)))
         return out
 
     def _shared(self, angles: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
@@ -164,9 +162,9 @@ class ComplexEngine:
 
     def _samples_per_chunk(self, samples: int) -> int:
         """L; see `AdjointEngine`."""
-        fitting = max(1, CHUNK_BYTES // self._state_bytes)
-        wanted = min(SAMPLES_PER_CHUNK, 1 << fitting.bit_length() - 1, 1 << max(0, samples - 1).bit_length())
-        return max(wanted, self._width >> self.program.n_qubits)
+        fitting = max(1, CHUNK_BYTES // self._state_bytes).bit_length() - 1
+        wanted = min(SAMPLES_PER_CHUNK, 1 << fitting, 1 << max(0, samples - 1).bit_length())
+        return int(max(wanted, self._width >> self.program.n_qubits))
 
     def _plan(self, batch: int) -> tuple[ComplexPlan, NDArray[np.int64], Real]:
         """The plan, the strings over rows, and their signs inside registers, for L; made once."""

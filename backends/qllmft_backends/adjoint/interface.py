@@ -35,8 +35,15 @@ class Differentiable(Protocol):
 class Engine(Differentiable, Protocol):
     """`AdjointEngine`, `ComplexEngine` or `CudaAdjointEngine`: NumPy's arrays in and out, on a GPU the device's too."""
 
-    program: Program | ComplexProgram
-    masks: NDArray[np.int64]
+    @property
+    def program(self) -> Program | ComplexProgram:
+        """The lowered circuit."""
+        ...
+
+    @property
+    def masks(self) -> NDArray[np.int64]:
+        """(T,) the qubits on which each string has Z, or Y."""
+        ...
 
 
 class AdjointCapable(Evaluator, Protocol):

@@ -173,7 +173,7 @@ def flip(s, step):
         _put(s, j, a)
 
 
-# --- the way back: ``m`` undoes the gate, ``sums`` are K, X, Y ----------------------------------------------------------
+# --- the way back: ``m`` undoes the gate, ``sums`` are K, X, Y -------------------------------------------------------
 
 
 @_jit
@@ -251,11 +251,12 @@ def undo_phase(s, c, step, m, sums):
     return by_one, sums[1], sums[2]
 
 
-# --- all steps of a chunk ------------------------------------------------------------------------------------------------
+# --- steps one after the other ---------------------------------------------------------------------------------------
 
 
 @_jit
 def forward_steps(s, steps, coefficients):
+    """Steps of `ComplexPlan` on the rows ``s``; ``coefficients`` are those of `spread_matrices`."""
     width = lanes(s.itemsize)
     for n in range(steps.shape[0]):
         step = steps[n]
@@ -276,6 +277,7 @@ def forward_steps(s, steps, coefficients):
 
 @_jit
 def backward_steps(s, c, steps, coefficients, by_lane):
+    """The same steps undone, the last one first; ``by_lane`` (3·N·width): the gates' sums, which are added to."""
     width = lanes(s.itemsize)
     for n in range(steps.shape[0] - 1, -1, -1):
         step = steps[n]

@@ -17,7 +17,8 @@ def make_matrices(gates, factors, sin, cos, start, out):
     Args:
         gates: of `ComplexPlan`.
         factors: (F, 2) axis, and 1 where the factor has a parameter.
-        sin, cos: (1 or B, F) of the factors' angles, of half of them for turns.
+        sin: (B, F) of the factors' angles, of half of them for turns.
+        cos: (B, F) of the same.
         start: the first sample.
         out: (S, 8·N) real and imaginary parts of the four entries, overwritten; samples past B repeat the last one.
     """
@@ -46,7 +47,7 @@ def spread_matrices(gates, matrices, batch, inverse, out):
 
     Args:
         gates: of `ComplexPlan`.
-        matrices: (1 or L, 8·N) of `make_matrices`.
+        matrices: (S, 8·N) of `make_matrices`.
         batch: L; lane i belongs to sample i mod L.
         inverse: take the inverses.
         out: (8·N·width) overwritten; see `complex_gates`.
@@ -98,14 +99,18 @@ def add_derivatives(gates, factors, sin, cos, start, batch, by_lane, out):
     2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y.
 
     Args:
-        gates, factors, sin, cos, start: as in `make_matrices`.
+        gates: of `ComplexPlan`.
+        factors: as in `make_matrices`.
+        sin: as in `make_matrices`.
+        cos: as in `make_matrices`.
+        start: the first sample.
         batch: L.
         by_lane: (3·N·width) the gates' sums.
         out: (B, F), overwritten for the chunk's samples; zero for factors without a parameter.
     """
     width = by_lane.size // max(1, 3 * gates.shape[0])
     for sample in range(min(batch, out.shape[0] - start)):
-        row = min(start + sample, sin.shape[0] - 1)
+        row = start + sample
         for n in range(gates.shape[0]):
             one, cross, turn = _sums(by_lane, gates[n], n, sample, batch, width)
             p, q, r, s = 1.0 + 0j, 0j, 0j, 1.0 + 0j  # V

@@ -60,10 +60,8 @@ def measure_paulis(s, strings, n_diagonal, by_lane):
             j, k = 2 * width * row, 2 * width * (row ^ x_row)
             a, b = _partner(load(s, k), x_lane), _partner(load(s, k + width), x_lane)
             c, d = load(s, j), load(s, j + width)
-            if turns & 1:
-                part = sub(mul(b, c), mul(a, d))  # Re i q of q = (a + ib)* (c + id)
-            else:
-                part = add(mul(a, c), mul(b, d))
+            # Re i q, or Re q, of q = (a + ib)* (c + id)
+            part = sub(mul(b, c), mul(a, d)) if turns & 1 else add(mul(a, c), mul(b, d))
             total = sub(total, part) if odd(z_row & row) else add(total, part)
         store(by_lane, t * width, sub(zero, total) if turns & 2 else total)
 
@@ -75,7 +73,8 @@ def start_complex_costate(s, c, strings, n_diagonal, weights):
     Args:
         s: state.
         c: co-state, overwritten.
-        strings, n_diagonal: as in `measure_paulis`.
+        strings: as in `measure_paulis`.
+        n_diagonal: as in `measure_paulis`.
         weights: (T·width) w_t by lane of λ, with the signs of the qubits inside registers.
     """
     width = lanes(s.itemsize)

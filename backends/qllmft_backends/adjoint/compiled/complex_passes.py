@@ -50,7 +50,7 @@ class ComplexForward(NamedTuple):
 
 
 class ComplexBackward(NamedTuple):
-    """What a backward sweep reads and writes: as `ComplexForward`, and
+    """What a backward sweep reads and writes; what is not named here is as in `ComplexForward`.
 
     Attributes:
         states: final states; the initial ones afterwards.

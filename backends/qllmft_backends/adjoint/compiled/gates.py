@@ -30,6 +30,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def exchange(x, distance):
+    """Lanes i and i XOR ``distance`` of a register change places."""
     if distance == 8:
         return exchange_8(x)
     if distance == 4:

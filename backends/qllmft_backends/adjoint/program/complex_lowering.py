@@ -63,6 +63,7 @@ class ComplexProgram:
         n_qubits: width.
         gates: in their order, on wires.
         wires: (Q,) the wire on which qubit q is at the end: an exchange of qubits moves no amplitude.
+        slopes: (G, P) float64; affine angles = ``parameters @ slopes.T + angle_offset``, in radians.
         angle_offset: (G,) float64.
         parameters: the circuit's parameters in Qiskit's order, length P.
         initial: (2^Q,) complex amplitudes that the circuit begins with; None: |0...0⟩.
@@ -100,15 +101,9 @@ class ComplexProgram:
             )
         return self.slopes
 
-    @property
-    def is_identity_map(self) -> bool:
-        """True where gate g's angle is parameter g itself."""
-        return self.curve is None and np.array_equal(self.slopes, np.eye(*self.slopes.shape)) and (
-            self.slopes.shape[0] == self.slopes.shape[1] and not self.angle_offset.any()
-        )
-
     def angles(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Gate angles (B, G) in radians from parameter values (B, P)."""
+        values = np.asarray(values, np.float64)
         angles = np.asarray(values @ self.slopes.T + self.angle_offset)
         if self.curve is not None:
             angles[:, self.curved] = self.curve.angles(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -46,14 +46,14 @@ class Curve:
 @lru_cache(maxsize=32)
 def compile_curve(expressions: tuple[ParameterExpression, ...], parameters: tuple[Parameter, ...]) -> Curve:
     """Compile expressions and their derivatives; the same ones are compiled once."""
-    from sympy import lambdify  # most circuits do without; the import takes a third of a second
+    import sympy  # most circuits do without; the import takes a third of a second
 
-    position = {parameter: i for i, parameter in enumerate(parameters)}
+    symbols = [sympy.Symbol(f"x{i}", real=True) for i in range(len(parameters))]
+    names = {parameter.sympify(): symbol for parameter, symbol in zip(parameters, symbols, strict=True)}
+    terms = [expression.sympify().xreplace(names) for expression in expressions]
     places, slopes = [], []
-    for i, expression in enumerate(expressions):
-        for parameter in sorted(expression.parameters, key=position.__getitem__):
-            places.append((i, position[parameter]))
-            slopes.append(expression.gradient(parameter))
-    symbols = [parameter.sympify() for parameter in parameters]
-    terms: Sequence[Any] = [e.sympify() if isinstance(e, ParameterExpression) else e for e in (*expressions, *slopes)]
-    return Curve(lambdify(symbols, terms, "numpy", cse=True), tuple(places), len(expressions))
+    for i, term in enumerate(terms):
+        for j in (j for j, symbol in enumerate(symbols) if symbol in term.free_symbols):
+            places.append((i, j))
+            slopes.append(term.diff(symbols[j]).replace(sympy.DiracDelta, lambda *_: 0))  # a step has slope 0
+    return Curve(sympy.lambdify(symbols, [*terms, *slopes], "numpy", cse=True), tuple(places), len(terms))

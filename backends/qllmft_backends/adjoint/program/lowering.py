@@ -140,9 +140,7 @@ def _affine(
     return row
 
 
-def affine(
-    angle: float | ParameterExpression, index_of: dict[Parameter, int]
-) -> tuple[dict[int, float], float] | None:
+def affine(angle: float | ParameterExpression, index_of: dict[Parameter, int]) -> tuple[dict[int, float], float] | None:
     """Coefficients by parameter index, and the constant, of an angle in radians; None where it is not affine."""
     if not isinstance(angle, ParameterExpression):
         return {}, float(angle)
