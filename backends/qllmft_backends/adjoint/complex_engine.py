@@ -27,12 +27,14 @@ class ComplexTape:
     """What `ComplexEngine.vjp` needs of a forward pass.
 
     Attributes:
+        samples: B.
+        shared: what both directions read: the plan, the factors' sines and cosines, the strings, the sizes.
         states: final states; None once consumed.
-        angles: (B, G) in radians.
     """
 
-    states: Real | None
-    angles: NDArray[np.float64]
+    samples: int
+    shared: tuple[NDArray[Any], ...]
+    states: Real | None = None
 
 
 @dataclass
@@ -83,14 +85,14 @@ class ComplexEngine:
             angles: gate angles (B, G) in radians.
             amplitudes: None: a circuit of any gates begins with what it says itself.
         """
-        tape = ComplexTape(None, self._checked(angles, amplitudes))
+        tape = self._tape(self._checked(angles, amplitudes))
         return self._run(tape, with_costate=True), tape
 
     def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
         """Expectation values (B, T) of `forward`, without a tape and in bounded memory."""
         checked = self._checked(angles, amplitudes)
         step = max(2 * SAMPLES_PER_CHUNK, EVALUATION_BYTES // self._state_bytes)
-        parts = [self._run(ComplexTape(None, checked[i : i + step])) for i in range(0, len(checked), step)]
+        parts = [self._run(self._tape(checked[i : i + step])) for i in range(0, len(checked), step)]
         return np.concatenate([np.empty((0, self.masks.size), self.dtype), *parts])
 
     def vjp(self, tape: ComplexTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, None]:
@@ -102,45 +104,46 @@ class ComplexEngine:
             amplitudes: not used.
         """
         del amplitudes
-        shape = (len(tape.angles), self.masks.size)
+        shape = (tape.samples, self.masks.size)
         if cotangent.shape != shape:
             raise BackendError(f"the cotangent is {cotangent.shape}, expected {shape}: (B, T).")
         if tape.states is None:
             self._run(tape, with_costate=True)
         states, tape.states = tape.states, None
         assert states is not None
-        by_factor = np.empty((shape[0], len(self._slots)))
+        by_factor = np.empty((len(self._slots), tape.samples))
         weights = np.ascontiguousarray(cotangent, self.dtype)
-        arrays = (states, np.empty_like(states), weights, *self._shared(tape.angles), by_factor)
+        arrays = (states, np.empty_like(states), weights, *tape.shared, by_factor)
         self._job(passes.backward, self._functions[1], arrays)
-        by_factor *= self._slopes
-        out = np.zeros((shape[0], self.program.n_angles))
+        out = np.zeros((self.program.n_angles, tape.samples))
         if out.size:
-            np.add.reduceat(by_factor[:, self._by_slot], self._slot_starts, axis=1, out=out)
-        return out.astype(self.dtype), None
+            by_angle = by_factor[self._by_slot] * self._slopes[self._by_slot, np.newaxis]
+            np.add.reduceat(by_angle, self._slot_starts, axis=0, out=out)
+        return out.T.astype(self.dtype, order="C"), None
 
     # --- one pass ---------------------------------------------------------------------------------------------------
 
+    def _tape(self, angles: NDArray[np.float64]) -> ComplexTape:
+        """An empty tape for one pass."""
+        batch = self._samples_per_chunk(len(angles))
+        plan, strings, lane_signs = self._plan(batch)
+        padded = np.concatenate([angles.T, np.zeros((1, len(angles)))])  # what slot -1 reads
+        halves = padded[self._slots] * self._half_slopes[:, np.newaxis] + self._half_offsets[:, np.newaxis]
+        diagonal = np.count_nonzero(self.strings.flips == 0)
+        sizes = np.array([batch, 2 * batch << self.program.n_qubits, diagonal])
+        shared = (*plan, self._factors, np.sin(halves), np.cos(halves), strings, lane_signs, sizes)
+        return ComplexTape(len(angles), shared)
+
     def _run(self, tape: ComplexTape, *, with_costate: bool = False) -> Real:
         """Run the program forward: fills the tape's states, returns the values (B, T)."""
-        samples, batch = len(tape.angles), self._samples_per_chunk(len(tape.angles))
-        chunks = -(-samples // batch)
+        batch = self._samples_per_chunk(tape.samples)
+        chunks = -(-tape.samples // batch)
         check_memory(chunks * batch, self.program.n_qubits, self._state_bytes, with_costate=with_costate)
         row = batch * self._state_bytes + _GAP
         tape.states = np.empty((chunks, row // np.dtype(self.dtype).itemsize), self.dtype)
-        out = np.empty((samples, self.masks.size), self.dtype)
-        self._job(passes.forward, self._functions[0], (tape.states, self._initial, out, *self._shared(tape.angles)))
+        out = np.empty((tape.samples, self.masks.size), self.dtype)
+        self._job(passes.forward, self._functions[0], (tape.states, self._initial, out, *tape.shared))
         return out
-
-    def _shared(self, angles: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
-        """What both directions read: the plan, the factors' sines and cosines, the strings, the sizes."""
-        batch = self._samples_per_chunk(len(angles))
-        plan, strings, lane_signs = self._plan(batch)
-        padded = np.concatenate([angles, np.zeros((len(angles), 1))], axis=1)  # what slot -1 reads
-        halves = np.take(padded, self._slots, axis=1) * self._half_slopes + self._half_offsets
-        diagonal = np.count_nonzero(self.strings.flips == 0)
-        sizes = np.array([batch, 2 * batch << self.program.n_qubits, diagonal])
-        return (*plan, self._factors, np.sin(halves), np.cos(halves), strings, lane_signs, sizes)
 
     def _job(self, function: Any, chunk_function: int, arrays: tuple[NDArray[Any], ...]) -> None:
         """Run a pass over all chunks on the pool of threads."""

@@ -56,7 +56,7 @@ class ComplexBackward(NamedTuple):
         states: final states; the initial ones afterwards.
         costates: the same shape, overwritten.
         weights: (B, T) w_t of the loss Σ_t w_t ⟨P_t⟩.
-        gradient: (B, F), overwritten with the derivatives by the factors' angles.
+        gradient: (F, B), overwritten with the derivatives by the factors' angles.
     """
 
     states: RealTable
@@ -96,7 +96,7 @@ def _load(s, batch, initial, count):
 def _coefficients(arrays, start, inverse):
     """The registers of all gates, for the chunk that begins with sample ``start``."""
     n_gates, batch = arrays.gates.shape[0], arrays.sizes[0]
-    matrices = np.empty((min(batch, arrays.sin.shape[0]), 8 * n_gates))
+    matrices = np.empty((8 * n_gates, min(batch, arrays.sin.shape[1] - start)))
     make_matrices(arrays.gates, arrays.factors, arrays.sin, arrays.cos, start, matrices)
     out = np.empty(8 * n_gates * lanes(arrays.states.itemsize), arrays.states.dtype)
     spread_matrices(arrays.gates, matrices, batch, inverse, out)
