@@ -252,3 +252,15 @@ def test_with_noise_only_gates_of_real_circuits_run():
     circuit.rx(A, 0)
     with pytest.raises(UnsupportedGateError, match=r"is 'rx' on qubits \[0\].*without noise runs all standard gates"):
         create("adjoint", {"noise": "paper_high"}).compile(circuit, [SparsePauliOp("ZII")])
+
+
+def test_a_circuit_that_was_changed_is_compiled_again():
+    backend, circuit = create("adjoint", {"dtype": "float64"}), QuantumCircuit(3)
+    circuit.rx(A, 0)
+    values, observable = np.array([[0.7]]), [SparsePauliOp("IIZ")]
+    for _ in range(2):
+        expected = expectations_by_statevector(circuit, values, observable)
+        np.testing.assert_allclose(backend.expectations(circuit, values, observable).values, expected, atol=1e-12)
+        circuit.rx(2 * A, 0)
+    with pytest.raises(UnsupportedGateError, match="complex coefficients"):
+        backend.compile(circuit, [SparsePauliOp("IIX", 1j)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
@@ -89,6 +91,7 @@ class AdjointBackend(Backend):
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
         self.noise = self.options.circuit_noise()
+        self._compiled: deque[tuple[QuantumCircuit, list[SparsePauliOp], ComplexEngine]] = deque(maxlen=4)
         if self.options.device == "cuda":
             _cuda().find_limits()
             if not self.noise.is_none:
@@ -133,8 +136,19 @@ class AdjointBackend(Backend):
         except UnsupportedGateError as error:
             if self.options.device == "cuda" or not self.noise.is_none:
                 raise UnsupportedGateError(f"{error} (device='cpu' without noise runs all standard gates.)") from None
+        return self._compile_complex(circuit, list(observables))
+
+    def _compile_complex(
+        self, circuit: QuantumCircuit, observables: list[SparsePauliOp]
+    ) -> tuple[ComplexEngine, PauliObservables]:
+        """For any gates. The last ones are kept: Qiskit's networks ask for the same one in every step of a training."""
+        for known, measured, engine in self._compiled:
+            if known == circuit and measured == observables:
+                return engine, engine.strings
         strings = PauliObservables.from_operators(observables, circuit.num_qubits)
-        return ComplexEngine(lower_complex(circuit), strings, self.options.dtype), strings
+        engine = ComplexEngine(lower_complex(circuit), strings, self.options.dtype)
+        self._compiled.append((deepcopy(circuit), observables, engine))  # a copy: the caller may change his own
+        return engine, strings
 
     def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], NoisyPass] | None:
         """From a seed to a pass of training with this backend's noise; None where it has none.

@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled import complex_passes as passes
 from qllmft_backends.adjoint.compiled.simd import lanes
-from qllmft_backends.adjoint.engine import CHUNK_BYTES, EVALUATION_BYTES, MAX_QUBITS, SAMPLES_PER_CHUNK, Real
-from qllmft_backends.adjoint.memory import check_memory
+from qllmft_backends.adjoint.engine import (
+    CHUNK_BYTES,
+    COSTATE_SHIFT,
+    EVALUATION_BYTES,
+    GAP,
+    MAX_QUBITS,
+    SAMPLES_PER_CHUNK,
+    Real,
+)
+from qllmft_backends.adjoint.memory import allocate, check_memory
 from qllmft_backends.adjoint.program.complex_gates import Axis
 from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram
 from qllmft_backends.adjoint.program.complex_plan import ComplexPlan, make_plan
 from qllmft_backends.adjoint.thread_pool import Queue, run_job
 from qllmft_backends.errors import BackendError
 from qllmft_backends.z_observables import PauliObservables
-
-_GAP = 4096  # bytes between chunks; see `engine`
 
 
 @dataclass
@@ -68,7 +74,8 @@ class ComplexEngine:
         halves = np.where(np.isin(self._factors[:, 0], (Axis.X, Axis.Y)), 0.5, 1.0)
         self._slots = np.array([f.slot for f in factors], np.int64)
         self._slopes = np.array([f.scale for f in factors])
-        self._half_slopes, self._half_offsets = self._slopes * halves, np.array([f.offset for f in factors]) * halves
+        self._half_slopes, offsets = self._slopes * halves, np.array([f.offset for f in factors]) * halves
+        self._constants = np.sin(offsets), np.cos(offsets)
         order = np.argsort(self._slots, kind="stable")
         self._by_slot = order[np.count_nonzero(self._slots < 0) :]  # the factors with a parameter, slot after slot
         self._slot_starts = np.searchsorted(self._slots[self._by_slot], np.arange(program.n_angles))
@@ -111,15 +118,16 @@ class ComplexEngine:
             self._run(tape, with_costate=True)
         states, tape.states = tape.states, None
         assert states is not None
-        by_factor = np.empty((len(self._slots), tape.samples))
+        by_factor = np.empty((len(self._slots), tape.samples), self.dtype)
         weights = np.ascontiguousarray(cotangent, self.dtype)
-        arrays = (states, np.empty_like(states), weights, *tape.shared, by_factor)
+        costates = allocate(len(states), states[0].nbytes, self.dtype, COSTATE_SHIFT)
+        arrays = (states, costates, weights, *tape.shared, by_factor)
         self._job(passes.backward, self._functions[1], arrays)
-        out = np.zeros((self.program.n_angles, tape.samples))
+        out = np.zeros((self.program.n_angles, tape.samples), self.dtype)
         if out.size:
-            by_angle = by_factor[self._by_slot] * self._slopes[self._by_slot, np.newaxis]
+            by_angle = by_factor[self._by_slot] * self._slopes[self._by_slot, np.newaxis].astype(self.dtype)
             np.add.reduceat(by_angle, self._slot_starts, axis=0, out=out)
-        return out.T.astype(self.dtype, order="C"), None
+        return np.ascontiguousarray(out.T), None
 
     # --- one pass ---------------------------------------------------------------------------------------------------
 
@@ -127,11 +135,13 @@ class ComplexEngine:
         """An empty tape for one pass."""
         batch = self._samples_per_chunk(len(angles))
         plan, strings, lane_signs = self._plan(batch)
-        padded = np.concatenate([angles.T, np.zeros((1, len(angles)))])  # what slot -1 reads
-        halves = padded[self._slots] * self._half_slopes[:, np.newaxis] + self._half_offsets[:, np.newaxis]
+        sin, cos = (np.repeat(constant[:, np.newaxis], len(angles), axis=1) for constant in self._constants)
+        turned = self._by_slot
+        halves = angles.T[self._slots[turned]] * self._half_slopes[turned, np.newaxis]
+        sin[turned], cos[turned] = np.sin(halves), np.cos(halves)
         diagonal = np.count_nonzero(self.strings.flips == 0)
         sizes = np.array([batch, 2 * batch << self.program.n_qubits, diagonal])
-        shared = (*plan, self._factors, np.sin(halves), np.cos(halves), strings, lane_signs, sizes)
+        shared = (*plan, self._factors, sin, cos, strings, lane_signs, sizes)
         return ComplexTape(len(angles), shared)
 
     def _run(self, tape: ComplexTape, *, with_costate: bool = False) -> Real:
@@ -139,8 +149,7 @@ class ComplexEngine:
         batch = self._samples_per_chunk(tape.samples)
         chunks = -(-tape.samples // batch)
         check_memory(chunks * batch, self.program.n_qubits, self._state_bytes, with_costate=with_costate)
-        row = batch * self._state_bytes + _GAP
-        tape.states = np.empty((chunks, row // np.dtype(self.dtype).itemsize), self.dtype)
+        tape.states = allocate(chunks, batch * self._state_bytes + GAP, self.dtype)
         out = np.empty((tape.samples, self.masks.size), self.dtype)
         self._job(passes.forward, self._functions[0], (tape.states, self._initial, out, *tape.shared))
         return out

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardArrays
 from qllmft_backends.adjoint.compiled.simd import lanes
-from qllmft_backends.adjoint.memory import check_memory
+from qllmft_backends.adjoint.memory import PAGE, allocate, check_memory
 from qllmft_backends.adjoint.plan import Plan
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.shots import GaussianShots
@@ -25,13 +25,12 @@ CHUNK_BYTES = 4 * 2**20
 EVALUATION_BYTES = 64 * 2**20  # states held at once where no gradient will be asked for
 KEPT_BYTES = 16 * 2**20  # states of other batch sizes that are kept for their next pass
 MAX_QUBITS = 30
-_PAGE = 4096
 # The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
 # co-state half a page apart take two sets; in one they would drive each other out.
-_COSTATE_SHIFT = 2048
+COSTATE_SHIFT = 2048
 # A core that works on one chunk fetches the line behind it ahead of need. Were that the next chunk's first line, it
 # would be taken from the core that works on that one, at every gate.
-_GAP = _PAGE
+GAP = PAGE
 
 
 @dataclass
@@ -112,7 +111,7 @@ class AdjointEngine:
         angles, amplitudes = self._checked(angles, amplitudes)
         samples = amplitudes.shape[0]
         batch = self._samples_per_chunk(samples)
-        step = batch * max(2, EVALUATION_BYTES // (self._chunk_bytes(batch) + _GAP))
+        step = batch * max(2, EVALUATION_BYTES // (self._chunk_bytes(batch) + GAP))
         out = np.empty((samples, self.masks.size), self.dtype)
         for start in range(0, samples, step):
             part_angles = angles if angles.ndim == 1 else angles[start : start + step]
@@ -153,7 +152,7 @@ class AdjointEngine:
         states, tape.states = tape.states, None
         assert states is not None
         plan = self._plan(self._samples_per_chunk(samples))
-        costates = self._take(len(states), plan.batch, shift=_COSTATE_SHIFT)
+        costates = self._take(len(states), plan.batch, shift=COSTATE_SHIFT)
         kept, tape.kept = self._none(len(states)) if tape.kept is None else tape.kept, None
         gradient = np.empty((samples, self.program.n_angles), self.dtype)
         by_amplitude = np.empty((samples, dimension if amplitudes else 0), self.dtype)
@@ -251,16 +250,14 @@ class AdjointEngine:
 
     def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
         """States for ``chunks``, from an earlier pass where they fit, ``shift`` bytes past a page's begin."""
-        row = self._chunk_bytes(batch) + _GAP
+        row = self._chunk_bytes(batch) + GAP
         for i, states in enumerate(self._free):
-            if states.shape == (chunks, row // self._itemsize) and states.ctypes.data % _PAGE == shift:
+            if states.shape == (chunks, row // self._itemsize) and states.ctypes.data % PAGE == shift:
                 return self._free.pop(i)
         bytes_a_sample = self._itemsize << self.program.n_qubits
         with_costate = shift == 0 and for_gradient
         check_memory(chunks * batch, self.program.n_qubits, bytes_a_sample, with_costate=with_costate)
-        raw = np.empty(chunks * row + 2 * _PAGE, np.uint8)
-        offset = -raw.ctypes.data % _PAGE + shift
-        return raw[offset : offset + chunks * row].view(self.dtype).reshape(chunks, row // self._itemsize)
+        return allocate(chunks, row, self.dtype, shift)
 
     def _give(self, states: Real) -> None:
         """Keep states for the next pass.

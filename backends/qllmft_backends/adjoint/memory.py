@@ -1,10 +1,14 @@
-"""Refusal of states that do not fit into memory, before they are allocated."""
+"""Memory of states: refused where it does not fit, and laid on whole pages."""
 
 from __future__ import annotations
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from qllmft_backends.errors import BackendError
+
+PAGE = 4096
 
 
 def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costate: bool) -> None:
@@ -28,3 +32,10 @@ def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costa
             f"{available / 2**30:.1f} GiB are free: {available // (copies * bytes_a_sample)} samples fit. Take a "
             "smaller batch, or fewer qubits."
         )
+
+
+def allocate(chunks: int, row: int, dtype: str, shift: int = 0) -> NDArray[np.floating]:
+    """An array (chunks, n) of rows of ``row`` bytes each, that begins ``shift`` bytes past a page's begin."""
+    raw = np.empty(chunks * row + 2 * PAGE, np.uint8)
+    offset = -raw.ctypes.data % PAGE + shift
+    return raw[offset : offset + chunks * row].view(dtype).reshape(chunks, row // np.dtype(dtype).itemsize)

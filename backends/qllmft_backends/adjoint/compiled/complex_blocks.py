@@ -12,6 +12,15 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_jit
+def aligned(like, size):
+    """An array of ``size`` numbers of the kind of ``like``, on a register's boundary."""
+    width = lanes(like.itemsize)
+    raw = np.empty(size + width, like.dtype)
+    first = -raw.ctypes.data % (width * like.itemsize) // like.itemsize
+    return raw[first : first + size]
+
+
+@_jit
 def _places(strides, bits, row, out):
     """Where the rows of a block lie, counted from its first; ``row`` is the length of one."""
     for i in range(1 << bits):
@@ -53,7 +62,7 @@ def run_forward(s, plan, coefficients):
     """All steps forward on a chunk ``s``."""
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
-    part, places = np.empty(largest * row, s.dtype), np.empty(largest, np.int64)
+    part, places = aligned(s, largest * row), np.empty(largest, np.int64)
     for n in range(plan.blocks.shape[0]):
         first, stop, bits = plan.blocks[n]
         steps, strides = plan.steps[first:stop], plan.strides[n]
@@ -74,7 +83,7 @@ def run_backward(s, c, plan, coefficients, by_lane):
     """All steps undone on state ``s`` and co-state ``c``; ``by_lane`` (3·N·width) gets the sums of every gate."""
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
-    part, other = np.empty(largest * row, s.dtype), np.empty(largest * row, s.dtype)
+    part, other = aligned(s, largest * row), aligned(s, largest * row)
     places = np.empty(largest, np.int64)
     for n in range(plan.blocks.shape[0] - 1, -1, -1):
         first, stop, bits = plan.blocks[n]

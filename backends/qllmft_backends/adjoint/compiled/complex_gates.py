@@ -16,22 +16,23 @@ from qllmft_backends.adjoint.compiled.gates import exchange
 from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
+_part = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 
 
-@_jit
+@_part
 def opened(k, low, high):
     """The k-th number whose bits at two strides, powers of two, are zero."""
     k += k & -low
     return k + (k & -high)
 
 
-@_jit
+@_part
 def _product(a, b):
     """a·b of complex registers."""
     return sub(mul(a[0], b[0]), mul(a[1], b[1])), add(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
-@_jit
+@_part
 def _sum_of_products(a, x, b, y):
     """a·x + b·y of complex registers."""
     real = sub(add(sub(mul(a[0], x[0]), mul(a[1], x[1])), mul(b[0], y[0])), mul(b[1], y[1]))
@@ -39,71 +40,71 @@ def _sum_of_products(a, x, b, y):
     return real, imaginary
 
 
-@_jit
+@_part
 def _mix(a, x, b, y):
     """a·x + b·y, all real."""
     return add(mul(a, x), mul(b, y))
 
 
-@_jit
+@_part
 def _row(s, k):
     width = lanes(s.itemsize)
     return load(s, k), load(s, k + width)
 
 
-@_jit
+@_part
 def _put(s, k, x):
     width = lanes(s.itemsize)
     store(s, k, x[0])
     store(s, k + width, x[1])
 
 
-@_jit
+@_part
 def _imaginary(a, b):
     """Im a*b."""
     return sub(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
-@_jit
+@_part
 def _real(a, b):
     """Re a*b."""
     return add(mul(a[0], b[0]), mul(a[1], b[1]))
 
 
-@_jit
+@_part
 def _cross_sum(l0, l1, p0, p1):
     """Im(l0*·p1 + l1*·p0)."""
     return sub(add(sub(mul(l0[0], p1[1]), mul(l0[1], p1[0])), mul(l1[0], p0[1])), mul(l1[1], p0[0]))
 
 
-@_jit
+@_part
 def _turn_sum(l0, l1, p0, p1):
     """Re(l0*·p1 − l1*·p0)."""
     return sub(sub(add(mul(l0[0], p1[0]), mul(l0[1], p1[1])), mul(l1[0], p0[0])), mul(l1[1], p0[1]))
 
 
-@_jit
+@_part
 def _general_pair(s, i, j, a, b, m):
     """A full matrix m on the rows i, j, which hold a, b."""
     _put(s, i, _sum_of_products((m[0], m[1]), a, (m[2], m[3]), b))
     _put(s, j, _sum_of_products((m[4], m[5]), a, (m[6], m[7]), b))
 
 
-@_jit
+@_part
 def _real_pair(s, i, j, a, b, m):
     """A real matrix."""
     _put(s, i, (_mix(m[0], a[0], m[2], b[0]), _mix(m[0], a[1], m[2], b[1])))
     _put(s, j, (_mix(m[4], a[0], m[6], b[0]), _mix(m[4], a[1], m[6], b[1])))
 
 
-@_jit
+@_part
 def _cross_pair(s, i, j, a, b, m):
     """A matrix with a real diagonal, imaginary beside it."""
     _put(s, i, (sub(mul(m[0], a[0]), mul(m[3], b[1])), _mix(m[0], a[1], m[3], b[0])))
     _put(s, j, (sub(mul(m[6], b[0]), mul(m[5], a[1])), _mix(m[6], b[1], m[5], a[0])))
 
 
-@_jit
+@_part
 def _matrix(coefficients, at):
     width = lanes(coefficients.itemsize)
     return (
@@ -119,27 +120,30 @@ def _matrix(coefficients, at):
 @_jit
 def general(s, step, m):
     """A full matrix on pairs of rows; ``step`` is a row of `ComplexPlan.steps`, ``m`` the gate's registers."""
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5]
-        j = i + step[6]
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
         _general_pair(s, i, j, _row(s, i), _row(s, j), m)
 
 
 @_jit
 def real(s, step, m):
     """A real matrix."""
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5]
-        j = i + step[6]
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
         _real_pair(s, i, j, _row(s, i), _row(s, j), m)
 
 
 @_jit
 def cross(s, step, m):
     """A matrix with a real diagonal, imaginary beside it."""
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5]
-        j = i + step[6]
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
         _cross_pair(s, i, j, _row(s, i), _row(s, j), m)
 
 
@@ -147,8 +151,9 @@ def cross(s, step, m):
 def inside(s, step, m):
     """A matrix on a qubit inside registers: x becomes m₀x + m₁x', with x' the lanes' partners."""
     distance = step[7]
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5]
+    size, low, high, offset = step[2], step[3], step[4], step[5]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
         x = _row(s, i)
         y = exchange(x[0], distance), exchange(x[1], distance)
         _put(s, i, _sum_of_products((m[0], m[1]), x, (m[2], m[3]), y))
@@ -157,17 +162,19 @@ def inside(s, step, m):
 @_jit
 def phase(s, step, m):
     """One factor on the rows whose bits are set."""
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5] + step[6]
+    size, low, high, offset = step[2], step[3], step[4], step[5] + step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
         _put(s, i, _product((m[0], m[1]), _row(s, i)))
 
 
 @_jit
 def flip(s, step):
     """Pairs of rows change places."""
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5]
-        j = i + step[6]
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
         a, b = _row(s, i), _row(s, j)
         _put(s, i, b)
         _put(s, j, a)
@@ -180,9 +187,10 @@ def flip(s, step):
 def undo_general(s, c, step, m, sums):
     """See `general`."""
     by_one, by_cross, by_turn = sums
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5]
-        j = i + step[6]
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
         a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
         by_one = add(by_one, _imaginary(q, b))
         by_cross = add(by_cross, _cross_sum(p, q, a, b))
@@ -196,9 +204,10 @@ def undo_general(s, c, step, m, sums):
 def undo_real(s, c, step, m, sums):
     """See `real`."""
     by_turn = sums[2]
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5]
-        j = i + step[6]
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
         a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
         by_turn = add(by_turn, _turn_sum(p, q, a, b))
         _real_pair(s, i, j, a, b, m)
@@ -210,9 +219,10 @@ def undo_real(s, c, step, m, sums):
 def undo_cross(s, c, step, m, sums):
     """See `cross`."""
     by_cross = sums[1]
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5]
-        j = i + step[6]
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
         a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
         by_cross = add(by_cross, _cross_sum(p, q, a, b))
         _cross_pair(s, i, j, a, b, m)
@@ -225,8 +235,9 @@ def undo_inside(s, c, step, m, sums):
     """See `inside`; what a lane adds to Y has the other sign where its bit is set."""
     by_one, by_cross, by_turn = sums
     distance = step[7]
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5]
+    size, low, high, offset = step[2], step[3], step[4], step[5]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
         x, z = _row(s, i), _row(c, i)
         y = exchange(x[0], distance), exchange(x[1], distance)
         by_one = add(by_one, _imaginary(z, x))
@@ -242,8 +253,9 @@ def undo_inside(s, c, step, m, sums):
 def undo_phase(s, c, step, m, sums):
     """See `phase`."""
     by_one = sums[0]
-    for k in range(0, step[2], 2 * lanes(s.itemsize)):
-        i = opened(k, step[3], step[4]) + step[5] + step[6]
+    size, low, high, offset = step[2], step[3], step[4], step[5] + step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
         x, z = _row(s, i), _row(c, i)
         by_one = add(by_one, _imaginary(z, x))
         _put(s, i, _product((m[0], m[1]), x))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled import work_queue
 from qllmft_backends.adjoint.compiled.arguments import EACH, Ints, IntTable, Kind, Reals, RealTable, pack, unpacker
-from qllmft_backends.adjoint.compiled.complex_blocks import run_backward, run_forward
+from qllmft_backends.adjoint.compiled.complex_blocks import aligned, run_backward, run_forward
 from qllmft_backends.adjoint.compiled.complex_matrices import add_derivatives, make_matrices, spread_matrices
 from qllmft_backends.adjoint.compiled.complex_observables import measure_paulis, start_complex_costate
 from qllmft_backends.adjoint.compiled.simd import lanes
@@ -72,7 +72,7 @@ class ComplexBackward(NamedTuple):
     strings: IntTable
     lane_signs: Reals
     sizes: Ints
-    gradient: Doubles
+    gradient: RealTable
 
 
 WORDS = EACH * max(len(layout._fields) for layout in (ComplexForward, ComplexBackward))
@@ -98,7 +98,7 @@ def _coefficients(arrays, start, inverse):
     n_gates, batch = arrays.gates.shape[0], arrays.sizes[0]
     matrices = np.empty((8 * n_gates, min(batch, arrays.sin.shape[1] - start)))
     make_matrices(arrays.gates, arrays.factors, arrays.sin, arrays.cos, start, matrices)
-    out = np.empty(8 * n_gates * lanes(arrays.states.itemsize), arrays.states.dtype)
+    out = aligned(arrays.states, 8 * n_gates * lanes(arrays.states.itemsize))
     spread_matrices(arrays.gates, matrices, batch, inverse, out)
     return out
 
@@ -135,7 +135,8 @@ def _backward_chunk(arrays, chunk):
                 sign = arrays.lane_signs[t * width + (lane ^ strings[t, 1])]
                 by_lane[t * width + lane] = sign * arrays.weights[sample, t]
     start_complex_costate(s, c, strings, n_diagonal, by_lane)
-    sums = np.zeros(3 * arrays.gates.shape[0] * width, s.dtype)
+    sums = aligned(s, 3 * arrays.gates.shape[0] * width)
+    sums[:] = 0
     run_backward(s, c, arrays, _coefficients(arrays, start, True), sums)
     add_derivatives(arrays.gates, arrays.factors, arrays.sin, arrays.cos, start, batch, sums, arrays.gradient)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, Kind
 
-BLOCK_BYTES = 16 * 2**10  # of a block: state and co-state are then in a first-level cache together
+BLOCK_BYTES = 32 * 2**10  # of a block, whose state and co-state then stay in the caches of one core
 _SHORTEST = 3  # gates; fewer are not worth a copy
 _NEVER = 1 << 62  # a stride beyond every array
 
