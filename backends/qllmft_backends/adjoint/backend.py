@@ -77,7 +77,7 @@ class AdjointOptions(BaseModel):
 
 
 class AdjointBackend(Backend):
-    """The project's own simulator: batched, real amplitudes, adjoint gradients; exact, or with noise.
+    """The project's own simulator: batched, adjoint gradients; any gates exactly, those of real circuits with noise too.
 
     Attributes:
         noise: the noise in force.
@@ -102,7 +102,7 @@ class AdjointBackend(Backend):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Adjoint; exact without shots and gate noise (readout error has exact means); 30 qubits of real gates."""
+        """Adjoint; exact without shots and gate noise (readout error has exact means); 30 qubits."""
         shots, noisy = self.noise.shots is not None, self.noise.has_gate_noise
         return Capabilities(
             exact=not (shots or noisy),
