@@ -23,9 +23,11 @@ from qllmft.cli.figure import figure
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.paper import paper
+from qllmft.cli.plugins import plugins
 from qllmft.cli.predict import predict
 from qllmft.cli.presets import presets
 from qllmft.cli.report import report
+from qllmft.cli.share import card, push
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
@@ -41,25 +43,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train)
-app.command()(predict)
-app.command()(evaluate)
-app.command()(report)
-app.command()(verify)
-app.command()(info)
-app.command()(presets)
-app.command()(bench)
-app.command()(energy)
-app.command()(figure)
-app.command()(paper)
-app.command()(backends)
-app.command()(jobs)
-app.command()(doctor)
-app.command()(study)
-app.command()(sweep)
-app.command()(worker)
-app.command("ionq-sandbox")(ionq_sandbox)
-app.command()(export)
+for _command in (
+    *(train, predict, evaluate, report, verify, info, presets, plugins, bench, energy, figure, paper, backends, jobs),
+    *(doctor, study, sweep, worker, ionq_sandbox, export, card, push),
+):
+    app.command()(_command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -127,11 +115,7 @@ def _own_warnings_in_a_line(console: PlainConsole) -> Iterator[None]:
 
 
 def _check_utf8(arguments: Sequence[str]) -> None:
-    """Make sure that every argument is text.
-
-    Raises:
-        UserError: names the first that is not.
-    """
+    """Make sure that every argument is text; the error names the first that is not."""
     for number, argument in enumerate(arguments, start=1):
         try:
             argument.encode()

@@ -12,7 +12,7 @@ import typer
 
 from qllmft.cli.backend import BackendOptions, show_estimate, with_backend_options
 from qllmft.cli.console import PlainConsole, json_text, printable, say
-from qllmft.cli.options import Limit, RunFolderArgument, RunsTextColumn
+from qllmft.cli.options import Limit, RunFolderArgument, RunsDelimiter, RunsTextColumn
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def predict(
         ),
     ] = None,
     text_column: RunsTextColumn = None,
+    delimiter: RunsDelimiter = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, with all probabilities.")] = False,
     limit: Limit = None,
     bootstrap: Annotated[
@@ -43,7 +44,8 @@ def predict(
         typer.Option(
             min=2,
             help="Draw the measured shots so often again, and print how each probability scatters: standard error and "
-            "95 % interval beside those from formulas. Through IonQ, which keeps the counts.",
+            "95 % interval beside those from formulas. Through IonQ: from the counts, or from the single shots where "
+            "--backend-option per_shot=true has read them.",
         ),
     ] = None,
 ) -> None:
@@ -60,8 +62,10 @@ def predict(
         raise UserError(
             "give texts as arguments, or --file with one text a line ('-' is standard input): one of the two."
         )
-    if text_column and not file:
-        raise UserError("--text-column describes the table of --file, which is not given. Leave it out.")
+    if (text_column or delimiter) and not file:
+        raise UserError(
+            "--text-column and --delimiter describe the table of --file, which is not given. Leave them out."
+        )
 
     from qllmft.run import Predictor
 
@@ -69,22 +73,24 @@ def predict(
     if bootstrap and not machines:
         raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Leave it out.")
     predictor = Predictor.load(run)
-    wanted = islice(texts or _texts_of(file or Path("-"), run, text_column), limit)
+    wanted = islice(texts or _texts_of(file or Path("-"), run, text_column, delimiter), limit)
     if not machines:
         _print(predictor.stream(wanted), json=json)
     else:
         _measure(predictor, machines, list(wanted), choice, json=json, repeats=bootstrap)
 
 
-def _texts_of(file: Path, run: Path, column: str | None) -> Iterator[str]:
-    """Texts of a file; the column of a table is the run's unless another is named."""
+def _texts_of(file: Path, run: Path, column: str | None, delimiter: str | None) -> Iterator[str]:
+    """Texts of a file; column and delimiter of a table are the run's unless others are named."""
+    from qllmft.config import DataConfig, parse_config
     from qllmft.data.texts import read_texts
     from qllmft.run import RunFolder
 
     folder = RunFolder(run)
-    if column is None and folder.config_file.exists():
-        column = folder.read_config().data.text_column
-    return read_texts(file, column or "text")
+    known = folder.read_config().data if folder.config_file.exists() else DataConfig()
+    if delimiter is not None:
+        delimiter = parse_config({"data": {"delimiter": delimiter}}, "--delimiter").data.delimiter
+    return read_texts(file, column or known.text_column, delimiter or known.delimiter)
 
 
 def _measure(
@@ -113,6 +119,9 @@ def _measure(
         if several and not json:
             say(f"aggregation {name}:")
         _print(predictor.measured_predictions(texts, answers), json=json, measured=True, name=several, scatter=scatter)
+        if scatter is not None:
+            source = "the single shots" if scatter.single_shots else "the counts; per_shot=true reads the single shots"
+            say(f"bootstrap: {scatter.repeats} draws from {source}", PlainConsole(stderr=True))
         agreement = compare(answers, predictor.exact(vectors), shots_of(machine))
         title = f"{machine.name}, {name}" if several else machine.name
         say(f"{title}: {agreement}", PlainConsole(stderr=True))
@@ -163,6 +172,7 @@ def _scatter_record(scatter: Bootstrap, row: int, labels: list[str]) -> dict[str
     errors, low, high = (part[row].round(6).tolist() for part in (scatter.standard_errors, scatter.low, scatter.high))
     return {
         "repeats": scatter.repeats,
+        "drawn_from": "shots" if scatter.single_shots else "counts",
         "standard_errors": dict(zip(labels, errors, strict=True)),
         "intervals": {name: list(ends) for name, *ends in zip(labels, low, high, strict=True)},
     }

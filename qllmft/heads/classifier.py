@@ -12,7 +12,7 @@ from qllmft.heads.mlp import linear, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.model_config import MOST_ENTRIES
 from qllmft.randomness import torch_generator
-from qllmft.templates import encoder_options, head_options
+from qllmft.templates import encoder_ansatz, head_ansatz
 from qllmft_backends import Backend, create
 from qllmft_backends.adjoint import adjoint_or_none
 
@@ -48,10 +48,10 @@ class Classifier(nn.Module):
     def read(self, latent: Tensor, values: Tensor) -> Tensor:
         """Logits (B, k) from the latent vector (B, Q) and the head's values (B, Q_m), wherever these were measured."""
         if self.sign_readout:
-            return torch.cat([values, -values], dim=1)
+            return torch.cat([values, -values], dim=-1)
         if self.final is None:
             return values
-        logits: Tensor = self.final(torch.cat([latent, values], dim=1) if self.skip else values)
+        logits: Tensor = self.final(torch.cat([latent, values], dim=-1) if self.skip else values)
         return logits
 
     @property
@@ -111,7 +111,7 @@ def build_classifier(
         config.reuploads,
         config.reupload_layers,
         config.main_layers,
-        options=head_options(config),
+        ansatz=head_ansatz(config),
         readout=config.measured,
         backend=backend,
         generator=torch_generator(seed, "weights", "head"),
@@ -158,7 +158,7 @@ def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Back
             config.latent_encoder_qubits,
             config.n_qubits // config.n_encoders,
             config.encoder_layers,
-            options=encoder_options(config),
+            ansatz=encoder_ansatz(config),
             pad=config.pad,
             backend=adjoint_or_none(backend) if backend else None,
             generator=torch_generator(seed, "weights", "encoder", index),

@@ -27,12 +27,14 @@ class Bootstrap:
         standard_errors: (N, k) standard deviations.
         low: (N, k) 2.5 % quantiles.
         high: (N, k) 97.5 % quantiles.
+        single_shots: the single shots were drawn again; else draws were made from their counts.
     """
 
     repeats: int
     standard_errors: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    single_shots: bool = False
 
 
 @torch.no_grad()
@@ -44,7 +46,7 @@ def bootstrap(
     Args:
         classifier: the model.
         request: what ``backend`` has measured.
-        backend: one that keeps the counts of every circuit (``resample``): IonQ's.
+        backend: one that keeps the counts, or the shots, of every circuit (``resample``): IonQ's.
         repeats: number of draws.
         seed: of the draws.
 
@@ -59,9 +61,9 @@ def bootstrap(
         )
     drawn = remote.resample(request.head.circuit, request.parameters, request.head.observables, repeats, seed)
     latent = torch.from_numpy(request.latent).float()
-    answers = np.stack([_probabilities(classifier, latent, values) for values in drawn])  # (R, N, k)
+    answers = np.stack([_probabilities(classifier, latent, values) for values in drawn.values])  # (R, N, k)
     low, high = np.quantile(answers, INTERVAL, axis=0)
-    return Bootstrap(repeats, answers.std(axis=0, ddof=1), low, high)
+    return Bootstrap(repeats, answers.std(axis=0, ddof=1), low, high, drawn.single_shots)
 
 
 def _probabilities(classifier: Classifier, latent: torch.Tensor, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -53,11 +53,7 @@ class HeadRequest:
 
 @torch.no_grad()
 def head_request(classifier: Classifier, vectors: NDArray[np.float32]) -> HeadRequest:
-    """Run the encoder here: embeddings (N, D) to what the head's backend is asked.
-
-    Raises:
-        UserError: where the model has no quantum head.
-    """
+    """Run the encoder here: embeddings (N, D) to what the head's backend is asked; UserError where it has none."""
     head = classifier.head
     if not isinstance(head, QuantumHead) or classifier.encoder is None:
         raise UserError("this model's head is classical; there is no circuit to run on a backend. Leave --backend out.")
@@ -77,9 +73,6 @@ def measure(classifier: Classifier, request: HeadRequest, backend: Backend) -> M
     A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i O_i:
     its standard error holds the correlations between them. The error of a probability is p_a·Σ_b p_b·SE(a, b): exact
     to first order for two labels, an upper bound for more.
-
-    Raises:
-        UserError: where a logit is no finite number.
     """
     own = request.head.observables
     weights = _logit_weights(classifier, len(own))  # (k, O)
@@ -144,13 +137,7 @@ class Agreement:
 
 
 def compare(measured: Measurement, exact: Measurement, shots: int | None) -> Agreement:
-    """Lay ``measured`` beside ``exact``, of the same samples.
-
-    Args:
-        measured: from a backend.
-        exact: from the exact simulator.
-        shots: measurements a sample; None: none, the backend's own standard errors are zero.
-    """
+    """Lay ``measured`` beside ``exact``, of the same samples and so many shots a sample; None: exact."""
     sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots) if shots else np.zeros_like(exact.values)
     return Agreement(
         samples=len(exact.values),

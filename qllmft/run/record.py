@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, TypeAdapter, ValidationError
 
 from qllmft.config import NoiseConfig
+from qllmft.data import Findings
 from qllmft.errors import UserError
 from qllmft.statistics import Accuracy
 
@@ -46,11 +47,7 @@ class ModelResult:
 
     @property
     def tested(self) -> Accuracy:
-        """Accuracy on the test texts, of a run that has read them.
-
-        Raises:
-            ValueError: where it has not.
-        """
+        """Accuracy on the test texts, of a run that has read them; ValueError where it has not."""
         if self.test is None:
             raise ValueError(f"the model {self.name!r} has no test accuracy: the run did not read the test texts.")
         return self.test
@@ -61,16 +58,18 @@ class DataRecord:
     """The texts of a run.
 
     Attributes:
-        source: file, folder or name on the hub.
+        source: file, folder or name on the hub; what texts were that were given to Python, with their hash.
         fingerprint: hash of all texts and labels.
         labels: names of the k labels.
         sizes: number of texts by split: train, validation, test.
+        findings: rows left out, duplicates, labels of few texts; None where there is nothing to say.
     """
 
     source: str
     fingerprint: str
     labels: tuple[str, ...]
     sizes: dict[str, int]
+    findings: Findings | None = None
 
 
 @dataclass(frozen=True)
@@ -160,15 +159,7 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, content: Any, origin: str) -> RunRecord:
-        """Read a record of this form, or of an earlier one.
-
-        Args:
-            content: JSON values.
-            origin: where they come from, for the error.
-
-        Raises:
-            UserError: where they are no record, or one of a later form.
-        """
+        """Read a record of this form, or of an earlier one; UserError where it is none, or of a later one."""
         found = content.get("format", FORMAT) if isinstance(content, dict) else None
         if isinstance(content, dict) and found != FORMAT:
             raise UserError(f"{origin} has format {found!r}; this version reads {FORMAT}. Install a later qllmft.")

@@ -44,11 +44,7 @@ class Vectors:
 
 
 def vectors_of(setup: Setup, body: BodyConfig) -> Vectors:
-    """The run's splits as ``body`` embeds them; what a body of the run's own gives is cached in the run's folder.
-
-    Raises:
-        UserError: where the body cannot be loaded, or an embedding is no finite number.
-    """
+    """The run's splits as ``body`` embeds them; what a body of the run's own gives is cached in the run's folder."""
     splits, name = setup.splits, setup.config.body.model
     tables = {"training": splits.train, "validation": splits.validation}
     if setup.read_test:
@@ -85,6 +81,11 @@ def embed_tables(
     texts = [text for table in tables.values() for text in table.texts]
     with reporter.embedding(len(texts), title or body.model) as progress:
         embeddings = embed(texts, body, cache_folder=cache_folder, progress=progress)
+    if embeddings.truncated:
+        reporter.message(
+            f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that {title or body.model} "
+            "reads: the rest of them is cut off."
+        )
     parts = np.split(embeddings.vectors, np.cumsum([len(table) for table in tables.values()])[:-1])
     for name, part in zip(tables, parts, strict=True):
         check_finite(part, body, name)

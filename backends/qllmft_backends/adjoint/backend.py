@@ -77,7 +77,7 @@ class AdjointOptions(BaseModel):
 
 
 class AdjointBackend(Backend):
-    """The project's own simulator: batched, adjoint gradients; any gates exactly, those of real circuits with noise too.
+    """The project's own simulator: batched, adjoint gradients; any gates, those of real circuits with noise too.
 
     Attributes:
         noise: the noise in force.

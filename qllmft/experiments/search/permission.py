@@ -43,13 +43,9 @@ class Permission:
             )
 
     def options_for(self, config: RunConfig) -> dict[str, Any]:
-        """Options of the backend of ``config``, beside its own.
-
-        Raises:
-            UserError: where that backend sends circuits away, and this was not allowed.
-        """
-        entry = BACKENDS.get(config.backend.name)
-        if entry is None or not entry.keeps_ledger:
+        """Options of the backend of ``config``, beside its own; UserError where it may not be sent circuits."""
+        entry = BACKENDS[config.backend.name]
+        if not entry.keeps_ledger:
             return {}
         if not self.allow_paid:
             raise UserError(

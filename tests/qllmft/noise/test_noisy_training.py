@@ -8,7 +8,8 @@ from qllmft.config import NoiseConfig
 from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noise
 from qllmft.randomness import derive_seed
 from qllmft.rivals import TrainedHead
-from qllmft.training import Checkpoint, evaluate, exact_accuracy, fit, loop
+from qllmft.training import Checkpoint, exact_accuracy, fit, loop
+from qllmft.training.evaluation import evaluate
 
 TRAIN, VALIDATION = examples(24), examples(15, seed=1)
 

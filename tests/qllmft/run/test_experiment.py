@@ -15,8 +15,10 @@ from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.rivals import GridRival, TrainedHead
-from qllmft.run import Reporter, load_model, run_experiment, vectors, versions
+from qllmft.rivals import TrainedHead
+from qllmft.rivals.classical import GridRival
+from qllmft.run import Reporter, load_model, run_experiment, vectors
+from qllmft.run.versions import versions
 from qllmft.statistics import Accuracy
 from qllmft.training import logits_of
 from qllmft_backends import UnknownBackendError
@@ -249,7 +251,7 @@ def test_texts_that_changed_since_make_it_another_run(corpus, out):
             "rivals.names has 'knn'; expected",
         ),
         ({"backend__name": "adjoin"}, UnknownBackendError, "there is no backend 'adjoin'"),
-        ({"data__n_per_label": 400}, UserError, "400 texts a label are to be drawn, but only 35"),
+        ({"data__n_per_label": 35}, UserError, "35 texts a label leave none of the 70 to test on"),
         ({"data__source": "/no/such.tsv"}, UserError, "there is no file or folder /no/such.tsv"),
     ],
     ids=str,

@@ -7,8 +7,9 @@ from tiny_studies import STUDY
 
 from qllmft.description import describe
 from qllmft.errors import UserError
-from qllmft.experiments.compare import Study, load_study, study_names, study_runs
+from qllmft.experiments.compare import Study, load_study, study_names
 from qllmft.experiments.compare.gather import paper_result
+from qllmft.experiments.compare.plan import study_runs
 
 PAPER_D = 768
 # what the paper prints, a second time: accuracy and parameters by row
@@ -103,7 +104,7 @@ def test_figure_11_in_small_is_the_papers_noises():
     runs = study_runs(load_study("fig11-small"), {})
     assert len(runs) == len({run.config.identity for run in runs}) == 18
     assert {(r.config.model.n_qubits, r.config.noise.gates, r.config.noise.shots) for r in runs} == {
-        (q, n, s) for q in (10, 12) for n, s in (("none", 0), ("paper_low", 8192), ("paper_high", 8192))
+        (q, n, 8192) for q in (10, 12) for n in ("none", "paper_low", "paper_high")
     }
     assert {run.config.train.epochs for run in runs} == {300}
     assert {run.config.rivals.names for run in runs} == {()}
