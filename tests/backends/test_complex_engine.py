@@ -1,5 +1,7 @@
 """Circuits of any gates on the adjoint engine, against Qiskit's Statevector and its gradients."""
 
+import pickle
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -264,3 +266,13 @@ def test_a_circuit_that_was_changed_is_compiled_again():
         circuit.rx(2 * A, 0)
     with pytest.raises(UnsupportedGateError, match="complex coefficients"):
         backend.compile(circuit, [SparsePauliOp("IIX", 1j)])
+
+
+def test_an_engine_goes_through_pickle_and_into_float64():
+    circuit = all_gates(3)
+    engine, _ = create("adjoint").compile(circuit, paulis(3))
+    angles = engine.program.angles(np.random.default_rng(11).normal(size=(3, circuit.num_parameters)))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(engine)).values(angles), engine.values(angles))
+    assert engine.double.dtype == "float64"
+    assert engine.double.double is engine.double
+    np.testing.assert_allclose(engine.double.values(angles), engine.values(angles), atol=1e-5)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,7 @@ class ComplexEngine:
         BackendError: for more than 30 qubits.
     """
 
+    device: ClassVar[str] = "cpu"
     program: ComplexProgram
     strings: PauliObservables
     dtype: Literal["float32", "float64"] = "float32"
@@ -79,6 +81,15 @@ class ComplexEngine:
         order = np.argsort(self._slots, kind="stable")
         self._by_slot = order[np.count_nonzero(self._slots < 0) :]  # the factors with a parameter, slot after slot
         self._slot_starts = np.searchsorted(self._slots[self._by_slot], np.arange(program.n_angles))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made anew; see `AdjointEngine`."""
+        return ComplexEngine, (self.program, self.strings, self.dtype)
+
+    @cached_property
+    def double(self) -> ComplexEngine:
+        """This engine in float64; itself where it is."""
+        return self if self.dtype == "float64" else ComplexEngine(self.program, self.strings, "float64")
 
     @property
     def masks(self) -> NDArray[np.int64]:
