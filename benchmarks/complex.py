@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("complex.json"))
     options = parser.parse_args()
+    facts = {**machine_facts(thread_count()), "batch": BATCH, "layers": LAYERS}
     *pair, by_value, by_gradient = qiskit_pair(options.qiskit_qubits)
     (ours, ratio), (theirs, _) = turns(pair, options.seconds, options.rounds)
     reference = {"qubits": options.qiskit_qubits, "ms": ours, "qiskit_ms": theirs, "qiskit_to_ours": 1 / ratio}
@@ -140,8 +141,9 @@ def main() -> None:
         (mixed, ratio), (real, _) = turns([make_step(c) for c in circuits], options.seconds, options.rounds)
         rows.append({"qubits": n_qubits, "gates": circuits[0].size(), "ms": mixed, "real_ms": real, "ratio": ratio})
         print(f"{n_qubits} qubits, {circuits[0].size()} gates: {mixed:.2f} ms, real {real:.2f} ms, ratio {ratio:.2f}")
-    facts = {**machine_facts(thread_count()), "batch": BATCH, "layers": LAYERS}
-    options.out.write_text(json.dumps({"machine": facts, "against_real": rows, "against_qiskit": reference}, indent=1))
+    options.out.write_text(
+        json.dumps({"machine": facts, "against_real": rows, "against_qiskit": reference}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":
