@@ -264,6 +264,10 @@ def test_a_circuit_that_was_changed_is_compiled_again():
         expected = expectations_by_statevector(circuit, values, observable)
         np.testing.assert_allclose(backend.expectations(circuit, values, observable).values, expected, atol=1e-12)
         circuit.rx(2 * A, 0)
+    doubled = [2 * SparsePauliOp("IIZ"), (1 + 1e-9) * SparsePauliOp("IIZ")]
+    expected = expectations_by_statevector(circuit, values, doubled)
+    np.testing.assert_allclose(backend.expectations(circuit, values, doubled[:1]).values, expected[:, :1], atol=1e-12)
+    np.testing.assert_allclose(backend.expectations(circuit, values, doubled[1:]).values, expected[:, 1:], atol=1e-12)
     with pytest.raises(UnsupportedGateError, match="complex coefficients"):
         backend.compile(circuit, [SparsePauliOp("IIX", 1j)])
 

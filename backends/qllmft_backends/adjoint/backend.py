@@ -91,7 +91,7 @@ class AdjointBackend(Backend):
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
         self.noise = self.options.circuit_noise()
-        self._compiled: deque[tuple[QuantumCircuit, list[SparsePauliOp], ComplexEngine]] = deque(maxlen=4)
+        self._compiled: deque[tuple[QuantumCircuit, ComplexEngine]] = deque(maxlen=4)
         if self.options.device == "cuda":
             _cuda().find_limits()
             if not self.noise.is_none:
@@ -136,19 +136,19 @@ class AdjointBackend(Backend):
         except UnsupportedGateError as error:
             if self.options.device == "cuda" or not self.noise.is_none:
                 raise UnsupportedGateError(f"{error} (device='cpu' without noise runs all standard gates.)") from None
-        return self._compile_complex(circuit, list(observables))
-
-    def _compile_complex(
-        self, circuit: QuantumCircuit, observables: list[SparsePauliOp]
-    ) -> tuple[ComplexEngine, PauliObservables]:
-        """For any gates. The last ones are kept: Qiskit's networks ask for the same one in every step of a training."""
-        for known, measured, engine in self._compiled:
-            if known == circuit and measured == observables:
-                return engine, engine.strings
         strings = PauliObservables.from_operators(observables, circuit.num_qubits)
-        engine = ComplexEngine(lower_complex(circuit), strings, self.options.dtype)
-        self._compiled.append((deepcopy(circuit), observables, engine))  # a copy: the caller may change his own
+        engine = self._complex_engine(circuit, strings)
         return engine, strings
+
+    def _complex_engine(self, circuit: QuantumCircuit, strings: PauliObservables) -> ComplexEngine:
+        """For any gates. The last ones are kept: Qiskit's networks ask for the same one in every step of a training."""
+        for known, engine in self._compiled:
+            masks, flips = engine.strings.masks, engine.strings.flips
+            if np.array_equal(masks, strings.masks) and np.array_equal(flips, strings.flips) and known == circuit:
+                return engine
+        engine = ComplexEngine(lower_complex(circuit), strings, self.options.dtype)
+        self._compiled.append((deepcopy(circuit), engine))  # a copy: the caller may change his own
+        return engine
 
     def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], NoisyPass] | None:
         """From a seed to a pass of training with this backend's noise; None where it has none.
