@@ -195,6 +195,9 @@ class RivalsConfig(Section):
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
 
 
+_LATER = {"body": ("trainable", "contrastive"), "model": ("word_weight",), "train": ("body_lr",)}
+
+
 class RunConfig(Section):
     """A whole run. Its defaults are the paper's single-encoder experiment at 10 qubits."""
 
@@ -223,6 +226,12 @@ class RunConfig(Section):
             )
         if self.model.head != "quantum":
             raise ValueError("noise acts on a quantum head, and the head is 'mlp'; leave it out")
+        overlap = self.model.measured == "words" and self.model.word_weight > 1
+        if overlap and self.noise.readout_error and self.noise.shots and self.noise.shot_model == "gaussian":
+            raise ValueError(
+                "readout error with shot_model 'gaussian' needs observables on qubits of their own, and words share "
+                "some; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
+            )
         return self
 
     @model_validator(mode="after")
@@ -241,12 +250,11 @@ class RunConfig(Section):
         # what came later is left out where it is not used: runs keep the names that they had before
         if self.noise == NoiseConfig():
             del content["noise"]
-        if not self.body.trainable:
-            del content["body"]["trainable"]
-        if self.body.contrastive == ContrastiveConfig():
-            del content["body"]["contrastive"]
-        if self.train.body_lr is None:
-            del content["train"]["body_lr"]
+        for section, names in _LATER.items():
+            part: Section = getattr(self, section)
+            for name in names:
+                if getattr(part, name) == type(part).model_fields[name].default:
+                    del content[section][name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

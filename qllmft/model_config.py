@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,6 +15,7 @@ PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (fr
 MOST_QUBITS = 30  # of a circuit: the engine's, 4 GiB of amplitudes a sample
 MOST_GATES = 100_000  # of a part's circuits; the paper's largest has some 1,600
 MOST_HIDDEN = 16_384
+MOST_WORDS = 4_096  # observables of a head
 MOST_ENTRIES = 2**27  # of a weight matrix: 0.5 GiB
 
 
@@ -40,7 +42,8 @@ class ModelConfig(Section):
     ring: bool = True
     block: Literal["cx_ry", "ry_cx"] = "cx_ry"
     final_linear: bool = True  # F
-    readout: Literal["all", "first"] | None = None  # None: "all" with a final linear layer, "first" without
+    readout: Literal["all", "first", "words"] | None = None  # None: "all" with a final linear layer, "first" without
+    word_weight: Positive = 2  # of readout "words": products of Z on as many qubits at most
     skip: bool = False
     hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0  # of the classical encoder or head
     hidden_dim: Count = 0
@@ -54,7 +57,7 @@ class ModelConfig(Section):
         return self.n_qubits if self.n_encoders == 1 else PAPER_MULTI_ENCODER_QUBITS
 
     @property
-    def measured(self) -> Literal["all", "first"]:
+    def measured(self) -> Literal["all", "first", "words"]:
         """The readout with its default filled in."""
         return self.readout or ("all" if self.final_linear and not self.skip else "first")
 
@@ -108,8 +111,23 @@ class ModelConfig(Section):
                 f"each encoder must yield {self.n_qubits // self.n_encoders} values, but has only "
                 f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
             )
-        if not self.final_linear and self.readout == "all":
+        if not self.final_linear and self.measured != "first":
             raise ValueError("without a final linear layer one qubit is read: set readout to 'first'")
-        if self.skip and (not self.final_linear or self.readout == "all"):
+        if self.skip and (not self.final_linear or self.measured != "first"):
             raise ValueError("skip feeds the latent vector and one measured qubit to the final linear layer")
+        return self
+
+    @model_validator(mode="after")
+    def _has_so_many_words(self) -> Self:
+        if self.measured != "words":
+            if self.word_weight != 2:
+                raise ValueError(f"word_weight is {self.word_weight} and readout is no 'words': set readout to 'words'")
+            return self
+        if self.head != "quantum" or self.word_weight > self.n_qubits:
+            raise ValueError(
+                f"word_weight is {self.word_weight}; words are of a quantum head's {self.n_qubits} qubits at most"
+            )
+        count = sum(comb(self.n_qubits, weight) for weight in range(1, self.word_weight + 1))
+        if count > MOST_WORDS:
+            raise ValueError(f"{count:,} words would be read, expected at most {MOST_WORDS:,}; lower word_weight")
         return self

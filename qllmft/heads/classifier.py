@@ -113,6 +113,7 @@ def build_classifier(
         config.main_layers,
         options=head_options(config),
         readout=config.measured,
+        word_weight=config.word_weight,
         backend=backend,
         generator=torch_generator(seed, "weights", "head"),
     )

@@ -29,7 +29,8 @@ class QuantumHead(nn.Module):
         n_qubits: Q.
         reuploads, reupload_layers, main_layers: R, N, M of table I.
         options: ansatz options; the paper's by default.
-        readout: ``all`` qubits, or the ``first``.
+        readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
+        word_weight: most qubits of a word.
         backend: what runs the circuit; the project's own engine by default.
         generator: source of the initial weights; torch's default one where None.
 
@@ -47,13 +48,14 @@ class QuantumHead(nn.Module):
         *,
         options: AnsatzOptions | None = None,
         readout: Readout = "all",
+        word_weight: int = 2,
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         backend = backend or create("adjoint")
         self.circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, options)
-        self.observables = readout_observables(n_qubits, readout)
+        self.observables = readout_observables(n_qubits, readout, word_weight)
         weights = weight_parameters(self.circuit)
         network = _Network(
             circuit=self.circuit,

@@ -100,6 +100,11 @@ CONTRADICTIONS = [
         "skip feeds the latent vector and one measured qubit to the final",
     ),
     ("model", {"skip": True, "readout": "all"}, "skip feeds the latent vector and one measured qubit to the final"),
+    ("model", {"skip": True, "readout": "words"}, "skip feeds the latent vector and one measured qubit to the final"),
+    ("model", {"final_linear": False, "readout": "words"}, "without a final linear layer one qubit is read"),
+    ("model", {"word_weight": 3}, "word_weight is 3 and readout is no 'words': set readout to 'words'"),
+    ("model", {"readout": "words", "word_weight": 11}, "word_weight is 11; words are of a quantum head's 10 qubits at"),
+    ("model", {"readout": "words", "n_qubits": 20, "word_weight": 4}, "6,195 words would be read, expected at most"),
     ("train", {"schedule": "cosine", "lr_decay": 0.9}, "lr_decay is 0.9 and schedule 'cosine'; choose one of the two"),
 ]
 
@@ -124,6 +129,7 @@ def test_a_contradiction_is_refused_with_its_section(section, settings, message)
         ("model", {"encoder_qubits": 10}),
         ("model", {"final_linear": False, "readout": "first"}),
         ("model", {"skip": True, "readout": "first"}),
+        ("model", {"readout": "words", "word_weight": 10}),
         ("train", {"schedule": "cosine"}),
     ],
 )
@@ -170,6 +176,7 @@ def test_texts_drawn_a_label(settings, n):
         ({"n_qubits": 18, "n_encoders": 2}, 14, "all"),
         ({"n_encoders": 2, "encoder_qubits": 9}, 9, "all"),
         ({"readout": "first"}, 10, "first"),
+        ({"readout": "words"}, 10, "words"),
         ({"final_linear": False}, 10, "first"),
         ({"skip": True}, 10, "first"),
     ],
