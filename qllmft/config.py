@@ -103,7 +103,7 @@ class BodyConfig(Section):
 
 
 class TrainConfig(Section):
-    """Optimisation: Adam on the cross-entropy."""
+    """Optimisation of the cross-entropy."""
 
     epochs: Positive = 800
     batch_size: Positive = 16  # B
@@ -114,6 +114,21 @@ class TrainConfig(Section):
     select: Literal["accuracy", "last"] = "accuracy"  # which epoch: best on validation (then lower loss), or the last
     embedding_noise: NonNegative = 0.0  # σ of Gaussian noise on each entry of the unit embedding, in training only
     body_lr: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None  # of a trainable body; None: lr
+    optimizer: Literal["adam", "lbfgs"] = "adam"  # lbfgs: all texts at once, epochs are iterations at most
+    ridge_c: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0  # of lbfgs: scikit-learn's C
+
+    @model_validator(mode="after")
+    def _full_batch(self) -> Self:
+        if self.optimizer == "adam":
+            if self.ridge_c != 1.0:
+                raise ValueError(f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set optimizer to 'lbfgs'")
+            return self
+        unread = ("batch_size", "lr", "lr_decay", "schedule", "weight_decay", "embedding_noise", "body_lr")
+        if given := [name for name in unread if getattr(self, name) != type(self).model_fields[name].default]:
+            raise ValueError(f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out")
+        if self.select != "last":
+            raise ValueError("optimizer 'lbfgs' ends at its last point: set select to 'last'")
+        return self
 
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
@@ -195,7 +210,11 @@ class RivalsConfig(Section):
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
 
 
-_LATER = {"body": ("trainable", "contrastive"), "model": ("word_weight",), "train": ("body_lr",)}
+_LATER = {
+    "body": ("trainable", "contrastive"),
+    "model": ("word_weight", "centre", "components", "odd"),
+    "train": ("body_lr", "optimizer", "ridge_c"),
+}
 
 
 class RunConfig(Section):
@@ -225,7 +244,7 @@ class RunConfig(Section):
                 "its own; set them in backend.options, or choose the backend 'adjoint'"
             )
         if self.model.head != "quantum":
-            raise ValueError("noise acts on a quantum head, and the head is 'mlp'; leave it out")
+            raise ValueError(f"noise acts on a quantum head, and the head is {self.model.head!r}; leave it out")
         overlap = self.model.measured == "words" and self.model.word_weight > 1
         if overlap and self.noise.readout_error and self.noise.shots and self.noise.shot_model == "gaussian":
             raise ValueError(
@@ -240,6 +259,29 @@ class RunConfig(Section):
             raise ValueError(
                 f"train.body_lr is {self.train.body_lr:g} and the body is frozen; set body.trainable to true, "
                 "or leave it out (the contrastive step has body.contrastive.lr)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _linear_heads(self) -> Self:
+        linear = self.model.head == "none"
+        if linear and self.backend.name != "adjoint":
+            raise ValueError(
+                f"the backend is {self.backend.name!r}, and encoders are trained on the project's engine; set it to "
+                f"'adjoint', and use the trained model with --backend {self.backend.name}"
+            )
+        if self.train.optimizer == "lbfgs":
+            if not (linear and self.model.odd):
+                raise ValueError("train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only that")
+            if "mlp" in self.rivals.names:
+                raise ValueError(
+                    "the rival 'mlp' is trained as the head is, and lbfgs trains no perceptron; leave it out of "
+                    "rivals.names"
+                )
+        if self.body.trainable and (self.train.optimizer == "lbfgs" or self.model.centre or self.model.components):
+            raise ValueError(
+                "train.optimizer 'lbfgs', model.centre and model.components need a frozen body; set body.trainable to "
+                "false"
             )
         return self
 

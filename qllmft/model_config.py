@@ -12,6 +12,7 @@ Count = Annotated[int, Field(ge=0)]
 
 PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (from the published counts)
 
+MOST_AUTO = 3  # encoders that n_encoders "auto" gives at most
 MOST_QUBITS = 30  # of a circuit: the engine's, 4 GiB of amplitudes a sample
 MOST_GATES = 100_000  # of a part's circuits; the paper's largest has some 1,600
 MOST_HIDDEN = 16_384
@@ -29,12 +30,15 @@ class ModelConfig(Section):
     """Everything on top of the body. A field's comment gives its symbol in table I."""
 
     encoder: Literal["quantum", "mlp", "none"] = "quantum"
-    head: Literal["quantum", "mlp"] = "quantum"
+    head: Literal["quantum", "mlp", "none"] = "quantum"  # none: the final linear layer reads the encoders
     n_qubits: Positive = 10  # Q
-    n_encoders: Positive = 1  # E
+    n_encoders: Positive | Literal["auto"] = 1  # E; auto: one fewer than labels, 3 at most
     encoder_qubits: Positive | None = None  # Q_e; None: Q where E = 1, else 14
     encoder_layers: Count = 28
+    centre: bool = False  # the mean of the training embeddings is subtracted before they are loaded
+    components: Positive | None = None  # principal axes of the training embeddings that are loaded; None: no rotation
     pad: Literal["zeros", "bias"] = "zeros"
+    odd: bool = False  # a latent value is half of what ⟨Z⟩ changes by when the constant of pad "bias" turns its sign
     reuploads: Positive = 4  # R
     reupload_layers: Count = 1  # N
     main_layers: Count = 2  # M
@@ -48,6 +52,20 @@ class ModelConfig(Section):
     hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0  # of the classical encoder or head
     hidden_dim: Count = 0
     batch_norm: bool = False
+
+    def for_labels(self, k: int) -> ModelConfig:
+        """The same with the number of encoders for ``k`` labels filled in."""
+        return self if self.n_encoders != "auto" else self.model_copy(update={"n_encoders": min(k - 1, MOST_AUTO)})
+
+    @property
+    def most_encoders(self) -> int:
+        """E; where it follows the labels, as many as there can be."""
+        return MOST_AUTO if self.n_encoders == "auto" else self.n_encoders
+
+    @property
+    def encoder_outputs(self) -> int:
+        """How many values each encoder yields."""
+        return self.latent_encoder_qubits if self.head == "none" else self.n_qubits // self.most_encoders
 
     @property
     def latent_encoder_qubits(self) -> int:
@@ -74,9 +92,9 @@ class ModelConfig(Section):
             raise ValueError(f"hidden_dim is {self.hidden_dim}; expected at most {MOST_HIDDEN:,}")
         layers = (self.reuploads - 1) * self.reupload_layers + self.main_layers
         head = self.n_qubits * (self.reuploads + 2 * layers * self.connectivity)
-        gates = {"head": head, "encoders": 2 * self.n_encoders * self.encoder_layers * encoded}
+        gates = {"head": head, "encoders": 2 * self.most_encoders * self.encoder_layers * encoded}
         for part, count in gates.items():
-            if count > MOST_GATES and self.head == "quantum":
+            if count > MOST_GATES and self.head != "mlp":
                 raise ValueError(
                     f"the circuit of the {part} would have {count:,} gates, expected at most {MOST_GATES:,}; choose "
                     "fewer layers, re-uploads or encoders"
@@ -95,8 +113,23 @@ class ModelConfig(Section):
             raise ValueError(
                 "hidden_layers and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
             )
+        if self.encoder != "quantum" and (self.centre or self.components or self.odd):
+            raise ValueError("centre, components and odd belong to a quantum encoder, and there is none")
+        if self.odd and self.pad != "bias":
+            raise ValueError("odd turns the sign of the constant among the amplitudes: set pad to 'bias'")
         if self.head == "mlp":
             return self
+        if self.head == "none":
+            if self.encoder != "quantum" or not self.final_linear or self.encoder_qubits is None:
+                raise ValueError(
+                    "head 'none' is a linear layer on all qubits of quantum encoders: set encoder to 'quantum', "
+                    "encoder_qubits, and final_linear to true"
+                )
+            if self.skip or self.readout is not None:
+                raise ValueError("skip and readout are about a quantum head, and head is 'none'; leave them out")
+            return self
+        if self.n_encoders == "auto":
+            raise ValueError("n_encoders 'auto' goes with head 'none'; give the quantum head a number")
         if self.n_qubits < 2 or self.connectivity >= self.n_qubits:
             raise ValueError(
                 f"n_qubits is {self.n_qubits}, connectivity {self.connectivity}; "

@@ -102,7 +102,7 @@ class Predictor:
         """
         request = head_request(self.model.classifier, vectors)
         remote: Any = self.backend
-        return remote.estimate(request.head.circuit, request.parameters, offline=offline)
+        return remote.estimate(request.circuit, request.parameters, offline=offline)
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
         """How the probabilities for embeddings (N, D) scatter when the measured shots are drawn again; see `bootstrap`.

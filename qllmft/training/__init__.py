@@ -6,7 +6,8 @@ from qllmft.training.end_to_end import EndToEnd, fit_end_to_end
 from qllmft.training.evaluation import checked_logits, evaluate, exact_accuracy, finite_logits, logits_of
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import Interruption, interruptible
-from qllmft.training.loop import PAPER_STEPS, EpochMetrics, Selection, fit, learning_rate, one_torch_thread
+from qllmft.training.loop import PAPER_STEPS, fit, learning_rate, one_torch_thread
+from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.step import Step, step_of
 
 __all__ = [
