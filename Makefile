@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-slow reliability lint bench clean
+.PHONY: run test test-slow reliability lint docs bench clean
 
 run: $(VENV)/.demo  ## train the recommended head on the embedded corpus, beside its classical rivals
 	$(BIN)/qllmft train
@@ -23,6 +23,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev  ## the site, into build/site; a broken link or a failing example is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.dev  ## one training step beside TorchQuantum's
 	$(BIN)/python benchmarks/step.py

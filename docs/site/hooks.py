@@ -1,0 +1,125 @@
+"""Pages of the site beside docs/: from other folders, the list of decisions, the gallery of executed examples."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {  # file of the repository: page of the site
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "backends/README.md": "backends.md",
+    "benchmarks/README.md": "benchmarks.md",
+    "benchmarks/noise.md": "benchmarks-noise.md",
+    "circuits/README.md": "circuits.md",
+    "docs/decisions": "decisions/index.md",
+    "examples": "gallery/index.md",
+}
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+FIGURES = {"draw_a_circuit.py": "figure.svg"}  # written by the example whose argument it is
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that do not lie in docs/."""
+    made = {page: (ROOT / source).read_text("utf-8") for source, page in PAGES.items() if source.endswith(".md")}
+    pictures: dict[str, str] = {}
+    made |= {"decisions/index.md": _decisions(), "gallery/index.md": _gallery(pictures)} | pictures
+    for page, content in made.items():
+        files.append(File.generated(config, page, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Turn links between files of the repository into links between pages.
+
+    Raises:
+        PluginError: where a link leads to no file.
+    """
+    place = page.file.src_uri
+    source = next((file for file, made in PAGES.items() if made == place and file.endswith(".md")), f"docs/{place}")
+
+    def link(match: re.Match[str]) -> str:
+        picture, text, target, anchor = match[1], match[2], match[3], match[4] or ""
+        path = os.path.normpath(Path(source).parent / target)
+        found = PAGES.get(Path(path).as_posix())
+        if found is None and path.startswith("docs" + os.sep):
+            found = Path(path).relative_to("docs").as_posix()
+        if found is not None:
+            return f"{picture}[{text}]({Path(os.path.relpath(found, Path(place).parent)).as_posix()}{anchor})"
+        if not (ROOT / path).exists():
+            raise PluginError(f"{source} links to {target}, which is no file of the repository")
+        return f"{text} (`{Path(path).as_posix()}`)"
+
+    return _LINK.sub(link, markdown)
+
+
+def _decisions() -> str:
+    """A list of the pages in docs/decisions by their titles."""
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    titles = [(page.name, page.read_text("utf-8").splitlines()[0].removeprefix("# ")) for page in pages]
+    return "# Decisions\n\n" + "".join(f"- [{title}](../decisions/{name})\n" for name, title in titles)
+
+
+def _gallery(pictures: dict[str, str]) -> str:
+    """Every example: what it is for, its code, and what it printed and drew while the site was built.
+
+    Args:
+        pictures: takes the SVG of each example that draws one, by its address.
+    """
+    return "# Gallery\n\nEach example was run while this page was built.\n\n" + "\n".join(_shown(pictures))
+
+
+def _shown(pictures: dict[str, str]) -> Iterator[str]:
+    for example in EXAMPLES:
+        code = example.read_text("utf-8")
+        module = ast.parse(code)
+        title, _, rest = (ast.get_docstring(module) or example.stem).partition("\n")
+        with tempfile.TemporaryDirectory() as folder:
+            figure = FIGURES.get(example.name)
+            printed = _run([str(example), *([figure] if figure else [])], folder)
+            if figure:
+                pictures[f"gallery/{example.stem}.svg"] = (Path(folder) / figure).read_text("utf-8")
+        yield f"## {title.rstrip('.:')}\n\n{rest.strip()}\n"
+        yield f'??? note "examples/{example.name}"\n' + _indented(f"```python\n{_without_docstring(code, module)}```")
+        yield f"```text\n{printed}```\n" + (f"\n![{title}]({example.stem}.svg)\n" if figure else "")
+
+
+def _run(arguments: list[str], folder: str) -> str:
+    """What a Python script prints.
+
+    Raises:
+        PluginError: where it fails.
+    """
+    environment = os.environ | {
+        "COLUMNS": "100",
+        "HF_HUB_OFFLINE": "1",
+        "NO_COLOR": "1",
+        "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in (".", "circuits", "backends")),
+    }
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
+    if done.returncode:
+        raise PluginError(f"{arguments[0]} failed:\n{done.stderr}")
+    return done.stdout.replace(str(ROOT), ".")
+
+
+def _without_docstring(code: str, module: ast.Module) -> str:
+    return "\n".join(code.splitlines()[module.body[0].end_lineno :]).strip() + "\n"
+
+
+def _indented(text: str) -> str:
+    return "\n" + "".join(f"    {line}\n" for line in text.splitlines()) + "\n"

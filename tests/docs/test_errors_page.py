@@ -1,0 +1,31 @@
+"""The page of errors quotes messages that the packages really write."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUOTED = re.findall(r"^\| `(.+?)` \|", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def written():
+    """Every string of the packages, with a mark for what an f-string fills in."""
+    texts = []
+    for package in ("qllmft", "backends/qllmft_backends"):
+        for file in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.append(node.value)
+                elif isinstance(node, ast.JoinedStr):
+                    texts.append("".join(p.value if isinstance(p, ast.Constant) else "\0" for p in node.values))
+    return texts
+
+
+@pytest.mark.parametrize("message", QUOTED)
+def test_a_quoted_message_is_one_that_is_written(message, written):
+    parts = [part.strip() for part in message.split("…") if part.strip()]
+    pattern = re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
+    assert any(pattern.search(text) for text in written), message
