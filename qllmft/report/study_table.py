@@ -73,7 +73,7 @@ def selection_note(record: StudyRecord) -> str:
 
 
 def markdown(record: StudyRecord, comparisons: Sequence[Comparison], verdict: str) -> str:
-    """``table.md``: the verdict, the rows, the comparisons, what the numbers do not say, the command."""
+    """``table.md``: the verdict, the rows, the comparisons, what the numbers do not say, the command, the notes."""
     exact = any(row.test_exact for row in record.rows)
     sizes = record.data.sizes
     head = ["model", "parameters", "seeds", "validation, %", "test, % (± 95 % interval)"]
@@ -106,6 +106,7 @@ def markdown(record: StudyRecord, comparisons: Sequence[Comparison], verdict: st
         cells = [c.subject, c.rival, signed(c.difference.mean), interval(c), p_value(c.p_holm), OUTCOMES[c.outcome]]
         lines.append(_line(cells))
     lines += ["", *(f"- {sentence}" for sentence in limits(record)), "", f"    {record.command}", ""]
+    lines += [record.notes] if record.notes else []
     return "\n".join(lines)
 
 

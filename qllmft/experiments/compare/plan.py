@@ -85,6 +85,7 @@ class Study(BaseModel):
         rows: in the table's order.
         seeds: how many; each draws its own split and initial weights.
         epochs: of each run that Adam trains; L-BFGS has the iterations of its preset.
+        notes: Markdown below the study's table.
         published: whether the paper's numbers of the rows' presets stand beside ours.
         quick: the same in small; None where there is no such version.
         reduced: what ``--quick`` left of it; "" where it is whole.
@@ -99,6 +100,7 @@ class Study(BaseModel):
     rows: tuple[Row, ...]
     seeds: int = Field(default=5, ge=1)
     epochs: int = Field(default=800, ge=1)
+    notes: str = ""
     published: bool = True
     quick: Quick | None = None
     reduced: str = ""
