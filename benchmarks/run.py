@@ -68,7 +68,7 @@ def machine_facts(threads: int) -> dict[str, Any]:
 def arithmetic_peak() -> float | None:
     """Gflop/s of float32 multiply-adds in registers on all threads; None where this project is not installed here."""
     try:
-        from qllmft.bench import measure_peaks
+        from qllmft_backends.adjoint.peaks import measure_peaks
     except ImportError as missing:
         print(f"no limit in the figure: {missing}")
         return None

@@ -301,15 +301,7 @@ class RunConfig(Section):
 
 
 def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
-    """Check a tree of settings.
-
-    Args:
-        tree: nested settings, as read from TOML.
-        origin: where they come from, for the error.
-
-    Raises:
-        UserError: one line a fault: the setting, what it got, what was expected.
-    """
+    """A tree of settings from ``origin``, checked; the UserError says of each fault what was got and expected."""
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:

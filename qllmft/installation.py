@@ -16,17 +16,11 @@ _FOR_DEVELOPERS = "dev"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was looked at."""
 
-    Attributes:
-        what: its name.
-        found: what was found, in words.
-        wrong: whether qllmft does not work with it.
-    """
-
-    what: str
-    found: str
-    wrong: bool = False
+    what: str  # its name
+    found: str  # what was found, in words
+    wrong: bool = False  # whether qllmft does not work with it
 
 
 def examine() -> list[Finding]:

@@ -45,6 +45,15 @@ class Accuracy:
         interval = stats.binomtest(self.right, self.total).proportion_ci(LEVEL, method="wilson")
         return float(interval.low), float(interval.high)
 
+    def __str__(self) -> str:
+        """In percent, with the interval.
+
+        >>> str(Accuracy(right=90, total=100))
+        '90.00 % [82.6, 94.5]'
+        """
+        low, high = self.interval
+        return f"{100 * self.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {"right": self.right, "total": self.total, "value": self.value, "interval95": list(self.interval)}
@@ -100,11 +109,7 @@ class PairedDifference:
 
     @classmethod
     def of(cls, a: Sequence[float], b: Sequence[float]) -> PairedDifference:
-        """From the values of both sides, seed by seed.
-
-        Raises:
-            ValueError: where they are not of the same seeds' number.
-        """
+        """From the values of both sides, seed by seed."""
         differences = np.subtract(a, b) if len(a) == len(b) else np.empty(0)
         if not len(differences):
             raise ValueError(f"{len(a)} values against {len(b)}; expected as many, and one at least.")

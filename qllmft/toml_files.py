@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
@@ -25,11 +26,7 @@ def names_in(package: str) -> list[str]:
 
 
 def read_named(package: str, name: str, kind: str) -> str:
-    """The text of ``name``.toml; ``kind`` is what errors call it.
-
-    Raises:
-        UserError: where there is none of that name; lists those there are.
-    """
+    """The text of ``name``.toml; ``kind`` is what errors call it; UserError where there is none."""
     names = names_in(package)
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
@@ -39,21 +36,17 @@ def read_named(package: str, name: str, kind: str) -> str:
 
 
 def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, Any]]:
-    """Name and content of a file of the package, or of a file of one's own.
-
-    Args:
-        package: that holds the named ones.
-        choice: a name, or a path that ends with ``.toml``; the name of such a file is its own without the ending.
-        kind: what errors call it.
-
-    Raises:
-        UserError: where there is no such file, or it is not TOML.
-    """
+    """Name and content of a file of the package by its name, or of one's own by its path, which ends with ``.toml``."""
     if not choice.endswith(".toml"):
         return choice, parse_toml(read_named(package, choice, kind))
     path = expanded(choice)
+    return path.stem, read_toml(path, kind)
+
+
+def read_toml(path: Path, kind: str) -> dict[str, Any]:
+    """The content of a file of one's own; ``kind`` is what errors call it; UserError where it cannot be read."""
     try:
-        return path.stem, parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"the {kind} {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:

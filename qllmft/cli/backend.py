@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from functools import wraps
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qllmft.cli.console import PlainConsole, printable, say
+from qllmft.cli.options import with_options
 from qllmft.errors import UserError
 from qllmft.settings import parse_settings
 
@@ -167,34 +166,11 @@ class BackendOptions:
             )
 
 
-def with_backend_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `BackendOptions`, each an option of the command line, in place of ``choice``."""
-    own = inspect.signature(command, eval_str=True)
-    shared = inspect.signature(BackendOptions, eval_str=True).parameters
-    names = [field.name for field in fields(BackendOptions)]
-
-    @wraps(command)
-    def run(**given: Any) -> None:
-        command(choice=BackendOptions(**{name: given.pop(name) for name in names}), **given)
-
-    kept = [parameter for parameter in own.parameters.values() if parameter.name != "choice"]
-    added = [shared[name].replace(kind=inspect.Parameter.KEYWORD_ONLY) for name in names]
-    kept = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept]
-    run.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
-    return run
+with_backend_options = with_options(last=True, choice=BackendOptions)
 
 
 def attend_training(backend: Backend, tell: Callable[[str], None], *, yes: bool) -> None:
-    """Have the price told before every sending of paid circuits in training, which asks nobody in between.
-
-    Args:
-        backend: what runs the head's circuit.
-        tell: prints a line.
-        yes: consent to send paid circuits.
-
-    Raises:
-        UserError: where the backend is paid and nobody agreed.
-    """
+    """Have the price told before each sending of paid circuits in training; UserError where nobody agreed (``yes``)."""
     if not backend.capabilities.paid:
         return
     remote: Any = backend

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qllmft.cli.console import PlainConsole, plain_table
+from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -31,10 +31,9 @@ def bench(
     import psutil
 
     sizes = _sizes(qubits, workload)
-    from json import dumps
-
-    from qllmft.bench import measure_peaks, time_circuit, time_training
+    from qllmft.bench import time_circuit, time_training
     from qllmft.presets import load_preset
+    from qllmft_backends.adjoint.peaks import measure_peaks
 
     configs = {name: load_preset(name).config() for name in ([preset] if preset else ["single-10q", "recommended"])}
     busy = psutil.cpu_percent(interval=0.5) / 100 * (psutil.cpu_count() or 1)
@@ -44,21 +43,19 @@ def bench(
     else:
         timings = [time_training(name, config, dimension, seconds) for name, config in configs.items()]
     if json:
-        record = {"peaks": asdict(peaks), "processors_busy": busy, "timings": [asdict(t) for t in timings]}
-        typer.echo(dumps(record, indent=2))
+        say_json({"peaks": asdict(peaks), "processors_busy": busy, "timings": [asdict(t) for t in timings]})
         return
-    console = PlainConsole()
-    console.print(
+    say(
         f"this machine: {peaks.multiply_add_gflops:.0f} Gflop/s in registers, {peaks.rotation_gflops:.0f} rotating in "
-        f"cache, {peaks.copy_gb_s:.0f} GB/s copied",
-        highlight=False,
+        f"cache, {peaks.copy_gb_s:.0f} GB/s copied"
     )
     if busy > BUSY:
-        console.print(f"{busy:.1f} processors were busy with other work: these numbers are not worth quoting.")
-    table = plain_table(f"a step at B = {timings[0].batch_size}; the last column is the paper's 800 epochs")
-    table.add_column("step", no_wrap=True)
-    for column in ("ms", "fastest", "slowest", "Gflop/s", "of peak", "MB", "22,400 steps"):
-        table.add_column(column, justify="right", no_wrap=True)
+        say(f"{busy:.1f} processors were busy with other work: these numbers are not worth quoting.")
+    table = plain_table(
+        *names("step"),
+        *numbers("ms", "fastest", "slowest", "Gflop/s", "of peak", "MB", "22,400 steps"),
+        title=f"a step at B = {timings[0].batch_size}; the last column is the paper's 800 epochs",
+    )
     for t in timings:
         table.add_row(
             t.name,
@@ -70,7 +67,7 @@ def bench(
             f"{t.memory_mb:.0f}",
             _duration(t.paper_run_s),
         )
-    console.print(table)
+    PlainConsole().print(table)
 
 
 def _sizes(qubits: str, workload: str | None) -> list[int]:

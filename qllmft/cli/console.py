@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Column, Table
@@ -36,7 +37,7 @@ def json_text(value: Any, indent: int | None = None) -> str:
     >>> json_text({"text": "schön\x9b31m"})
     '{"text": "schön\\u009b31m"}'
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=lambda array: array.tolist())
     return _ACTING.sub(lambda found: found.group() if found.group() == "\n" else f"\\u{ord(found.group()):04x}", text)
 
 
@@ -44,9 +45,6 @@ class PlainConsole(Console):
     """A console that prints every string as it is, in messages and in tables: no markup, no emoji, no highlighting.
 
     Control characters are printed as their escapes; a newline ends a line.
-
-    Args:
-        stderr: whether it writes to standard error instead of standard output.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
@@ -58,18 +56,19 @@ class PlainConsole(Console):
 
 
 def say(text: str, console: Console | None = None) -> None:
-    """Print one line, however long: a terminal wraps it, a file keeps it whole.
-
-    Args:
-        text: the line; what it holds of newlines and other control characters is printed as escapes.
-        console: where to; standard output where None.
-    """
+    """Print one line, however long, with escapes for control characters: a terminal wraps it, a file keeps it whole."""
     (console or PlainConsole()).print(Text(printable(text)), soft_wrap=True)
 
 
-def plain_table(title: str | None = None, caption: str | None = None) -> Table:
+def say_json(value: Any) -> None:
+    """Print ``value`` as JSON, indented."""
+    typer.echo(json_text(value, indent=2))
+
+
+def plain_table(*columns: Column | str, title: str | None = None, caption: str | None = None) -> Table:
     """An empty table with a rule under its head and no other lines, title and caption at the left."""
     return Table(
+        *columns,
         title=title,
         title_justify="left",
         title_style="",
@@ -79,6 +78,16 @@ def plain_table(title: str | None = None, caption: str | None = None) -> Table:
         caption=caption,
         caption_justify="left",
     )
+
+
+def names(*headers: str) -> list[Column]:
+    """Columns of a table whose cells stay in one line."""
+    return [Column(header, no_wrap=True) for header in headers]
+
+
+def numbers(*headers: str) -> list[Column]:
+    """The same at the right."""
+    return [Column(header, justify="right", no_wrap=True) for header in headers]
 
 
 def progress_bars(console: Console, *, counted: bool = True, transient: bool = False) -> Progress:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.console import say
+from qllmft.cli.console import say, say_json
 from qllmft.cli.options import Json
 
 if TYPE_CHECKING:
@@ -24,17 +24,12 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Examine this installation: versions, optional extras, GPU, cache. The exit code is 1 where something is wrong."""
-    from json import dumps
-
     if noise:
         from qllmft_backends.noise_check import check_noise
 
         checks = check_noise()
         if json:
-            rows = [
-                {**asdict(check), "got": None if check.note else check.got, "passed": check.passed} for check in checks
-            ]
-            typer.echo(dumps(rows, indent=2, ensure_ascii=False))
+            say_json([{**asdict(c), "got": None if c.note else c.got, "passed": c.passed} for c in checks])
         else:
             _print_checks(checks)
         failed = any(not check.passed and not check.note for check in checks)
@@ -43,7 +38,7 @@ def doctor(
 
         findings = examine()
         if json:
-            typer.echo(dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+            say_json([asdict(finding) for finding in findings])
         else:
             _print_findings(findings)
         failed = any(finding.wrong for finding in findings)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
 from qllmft.cli.options import Json, Settings, build_config
 from qllmft.errors import UserError
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from qllmft.config import RunConfig
     from qllmft.energy import EnergyCurve
     from qllmft.energy.here import MachineEnergy
@@ -50,10 +49,6 @@ def energy(
     json: Json = False,
 ) -> None:
     """Energy of one inference with the head, on a QPU and on a GPU by state vector, and where they cross."""
-    from json import dumps
-
-    from qllmft.cli.console import PlainConsole
-
     run_config = build_config(preset, config, parse_settings(settings or []))
     if here:
         if figure is not None or calibration is not None:
@@ -62,9 +57,9 @@ def energy(
 
         measured = measure_here(run_config)
         if json:
-            typer.echo(dumps(measured.as_dict(), indent=2))
-            return
-        _print_here(PlainConsole(), measured)
+            say_json(measured.as_dict())
+        else:
+            _print_here(measured)
         return
     curve = _curve(run_config, qubits, model, calibration)
     if figure is not None:
@@ -73,12 +68,11 @@ def energy(
 
         save_figure(draw_energy(curve), figure)
     if json:
-        typer.echo(dumps({"settings": run_config.model.model_dump(mode="json"), **curve.as_dict()}, indent=2))
+        say_json({"settings": run_config.model.model_dump(mode="json"), **curve.as_dict()})
         return
-    console = PlainConsole()
-    _print_curve(console, run_config, curve)
+    _print_curve(run_config, curve)
     if figure is not None:
-        console.print(f"The figure is in {figure}.", markup=False, highlight=False, soft_wrap=True)
+        say(f"The figure is in {figure}.")
 
 
 def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None) -> EnergyCurve:
@@ -105,19 +99,13 @@ def _widths(qubits: str) -> list[int]:
     return widths
 
 
-def _print_curve(console: Console, config: RunConfig, curve: EnergyCurve) -> None:
-    from qllmft.cli.console import plain_table
-
+def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
     head = config.model
-    console.print(
+    say(
         f"one inference; R = {head.reuploads}, N = {head.reupload_layers}, M = {head.main_layers}, "
-        f"C = {head.connectivity}; model {curve.model}, unit: {curve.unit}",
-        highlight=False,
-        soft_wrap=True,
+        f"C = {head.connectivity}; model {curve.model}, unit: {curve.unit}"
     )
-    table = plain_table()
-    for column in ("qubits", "1Q gates", "2Q gates", "QPU", "GPU", "QPU / GPU"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = plain_table(*numbers("qubits", "1Q gates", "2Q gates", "QPU", "GPU", "QPU / GPU"))
     step = -(-len(curve.points) // ROWS)
     for i, point in enumerate(curve.points):
         counts = point.counts
@@ -129,23 +117,21 @@ def _print_curve(console: Console, config: RunConfig, curve: EnergyCurve) -> Non
             f"{counts.two_qubit_gates:,}",
             *(f"{value:.3g}" for value in (point.qpu, point.gpu, point.qpu / point.gpu)),
         )
-    console.print(table)
+    PlainConsole().print(table)
     at = curve.crossover_qubits
     found = f"Crossover (←): from {at} qubits on, simulation on a GPU needs more energy than the QPU."
-    console.print(found if at else f"No crossover up to {MOST_QUBITS} qubits.", highlight=False, soft_wrap=True)
+    say(found if at else f"No crossover up to {MOST_QUBITS} qubits.")
     if curve.constants is not None:
         c = curve.constants
-        console.print(
+        say(
             f"Gate times {1e6 * c.one_qubit_gate_s:g} µs (1Q) and {1e6 * c.two_qubit_gate_s:g} µs (2Q), "
             f"{c.shots:,} shots, {c.qpu_power_w:g} W a qubit; GPU {c.gpu_power_w:g} W, {c.gpu_flops:g} FLOPS. "
-            "Gates as written, before any transpilation.",
-            highlight=False,
-            soft_wrap=True,
+            "Gates as written, before any transpilation."
         )
-    console.print(curve.source, highlight=False, markup=False, soft_wrap=True)
+    say(curve.source)
 
 
-def _print_here(console: Console, measured: MachineEnergy) -> None:
+def _print_here(measured: MachineEnergy) -> None:
     counts = measured.counts
     for line in (
         f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint: "
@@ -153,4 +139,4 @@ def _print_here(console: Console, measured: MachineEnergy) -> None:
         f"one inference: {measured.energy_kj:.3g} kJ in all, {measured.net_energy_kj:.3g} kJ above idling",
         *(f"  {c.name}: {c.energy_j:.1f} J; idle {c.idle_power_w:.1f} W" for c in measured.counters),
     ):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)

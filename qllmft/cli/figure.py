@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from qllmft.cli.console import PlainConsole
+from qllmft.cli.console import say, say_json
 from qllmft.cli.options import Json
 from qllmft.settings import parse_settings
 
@@ -47,8 +48,8 @@ def figure(
     """Redraw a figure of the paper from runs: mean ± 95 % over seeds, the paper's printed numbers as hollow markers."""
     from qllmft.errors import UserError
     from qllmft.experiments.records import read_finished_runs
-    from qllmft.paper.figures.catalogue import Request, find_figure, make_figure
-    from qllmft.paper.figures.curves import PRESET
+    from qllmft.paper.figures.catalogue import find_figure, make_figure
+    from qllmft.paper.figures.selection import Request
     from qllmft.paper.figures.selection import where as having
     from qllmft.report.style import check_format, save_figure
 
@@ -62,22 +63,13 @@ def figure(
         raise UserError(f"--preset is for figure 12, which shows one training; figure {name} shows many.")
     folders = runs or [Path("runs")]
     found = having(read_finished_runs(folders), given) if chosen.needs_runs else []
-    data, drawing = make_figure(Request(name, found, folders[0], partial, preset or PRESET))
+    data, drawing = make_figure(Request(name, found, folders[0], partial, preset))
     save_figure(drawing, file)
     if json:
-        typer.echo(_as_json(data))
+        say_json(data.as_dict() if hasattr(data, "as_dict") else asdict(data))
         return
-    console = PlainConsole()
     missing = getattr(data, "missing", ())
     if missing:
         listed = f"{missing} heads" if isinstance(missing, int) else ", ".join(missing)
-        console.print(f"Not in it, for there are no runs: {listed}.", soft_wrap=True, highlight=False)
-    console.print(f"Figure {name}, {chosen.title}: {file}", markup=False, soft_wrap=True, highlight=False)
-
-
-def _as_json(data: Any) -> str:
-    from dataclasses import asdict
-    from json import dumps
-
-    content = data.as_dict() if hasattr(data, "as_dict") else asdict(data)
-    return dumps(content, indent=2, default=lambda array: array.tolist())
+        say(f"Not in it, for there are no runs: {listed}.")
+    say(f"Figure {name}, {chosen.title}: {file}")

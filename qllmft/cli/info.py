@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.console import PlainConsole, plain_table
+from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
 from qllmft.cli.options import Json
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ def info(
     json: Json = False,
 ) -> None:
     """Counts of a model's parameters and gates, and a drawing of its head's circuit."""
-    from json import dumps
-
     console = PlainConsole()
     if what is None:
         _list_presets(console, json=json)
@@ -49,9 +47,9 @@ def info(
     classes = classes or run_classes or 2
     description = describe(config.model, dimension, classes)
     if json:
-        typer.echo(dumps({"name": name, **description}, indent=2, ensure_ascii=False))
+        say_json({"name": name, **description})
         return
-    console.print(name, markup=False, highlight=False, style="bold")
+    console.print(name, style="bold")
     console.print(_parts_table(description, f"D = {dimension}, k = {classes}"))
     if config.body.trainable:
         console.print("The body's weights are trained too, and not counted here.")
@@ -60,14 +58,11 @@ def info(
 
 
 def _parts_table(description: dict[str, Any], title: str) -> Table:
-    table = plain_table(title)
-    table.add_column("part")
-    for column in ("parameters", "qubits", "1Q gates", "2Q gates", "depth"):
-        table.add_column(column, justify="right")
+    table = plain_table("part", *numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth"), title=title)
     for part in description["parts"]:
         gates = part.get("circuit") or {}
-        numbers = [gates.get(key) for key in ("n_qubits", "one_qubit_gates", "two_qubit_gates", "depth")]
-        cells = ["" if n is None else f"{n:,}" for n in numbers]
+        counts = [gates.get(key) for key in ("n_qubits", "one_qubit_gates", "two_qubit_gates", "depth")]
+        cells = ["" if n is None else f"{n:,}" for n in counts]
         table.add_row(part["name"], f"{part['parameters']:,}", *cells)
     table.add_section()
     table.add_row("all", f"{description['parameters']:,}")
@@ -85,9 +80,9 @@ def _draw(console: Console, model: ModelConfig, *, always: bool) -> None:
     drawing = draw_text(circuit, max_columns=console.width - 2)
     lines = drawing.count("\n") + 1
     if always or lines <= console.height:
-        console.print(drawing, markup=False, highlight=False, no_wrap=True)
+        console.print(drawing, no_wrap=True)
     else:
-        console.print(f"The drawing of the head's circuit has {lines} lines: --draw prints it.", highlight=False)
+        say(f"The drawing of the head's circuit has {lines} lines: --draw prints it.", console)
 
 
 def _find(what: str) -> tuple[RunConfig, str, int | None, int | None]:
@@ -107,17 +102,14 @@ def _find(what: str) -> tuple[RunConfig, str, int | None, int | None]:
 
 
 def _list_presets(console: Console, *, json: bool) -> None:
-    from json import dumps
-
     from qllmft.presets import load_preset, preset_names
 
     titles = {name: load_preset(name).title for name in preset_names()}
     if json:
-        typer.echo(dumps(titles, indent=2, ensure_ascii=False))
+        say_json(titles)
         return
-    table = plain_table("presets; qllmft info NAME shows one, qllmft train --preset NAME runs it")
-    table.add_column("name", no_wrap=True)
-    table.add_column("what it is")
+    title = "presets; qllmft info NAME shows one, qllmft train --preset NAME runs it"
+    table = plain_table(*names("name"), "what it is", title=title)
     for name, title in titles.items():
         table.add_row(name, title)
     console.print(table)

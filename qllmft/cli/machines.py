@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from qllmft.cli.console import PlainConsole, json_text, plain_table, say
+from qllmft.cli.console import PlainConsole, plain_table, say, say_json
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -25,7 +25,7 @@ def backends(json: Json = False) -> None:
 
     rows = describe()
     if json:
-        typer.echo(json_text([asdict(row) for row in rows], indent=2))
+        say_json([asdict(row) for row in rows])
         return
     console = PlainConsole()
     for row in rows:
@@ -68,7 +68,8 @@ def jobs(
 ) -> None:
     """List the jobs of a run's ledger with their states at the server, wait for them, or cancel them.
 
-    Prices: as charged or, with '~', as estimated before; the last line is their total.
+    Prices: as charged or, with '~', as estimated before; the last line is their total. '50+1' circuits: a
+    circuit with a known answer goes before 50.
     """
     from qllmft_backends.ionq import cancel, cancel_ledger, ledger_jobs, server_jobs, wait
 
@@ -90,7 +91,7 @@ def jobs(
     else:
         rows = ledger_jobs(folder) if offline else _asked(folder, connection)
     if json:
-        typer.echo(json_text([asdict(row) for row in rows], indent=2))
+        say_json([asdict(row) for row in rows])
     else:
         _show_jobs(rows, total=not server)
 
@@ -143,7 +144,8 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
     for column in ("job", "state", "machine", "circuits", "shots", *(["price"] if total else [])):
         table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
-        cells = (row.job_id, row.state, row.backend, row.circuits, row.shots, *([_price(row)] if total else []))
+        circuits = f"{row.circuits}{f'+{row.known_circuits}' if row.known_circuits else ''}"
+        cells = (row.job_id, row.state, row.backend, circuits, row.shots, *([_price(row)] if total else []))
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     console = PlainConsole()
     console.print(table)

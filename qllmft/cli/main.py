@@ -41,25 +41,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train)
-app.command()(predict)
-app.command()(evaluate)
-app.command()(report)
-app.command()(verify)
-app.command()(info)
-app.command()(presets)
-app.command()(bench)
-app.command()(energy)
-app.command()(figure)
-app.command()(paper)
-app.command()(backends)
-app.command()(jobs)
-app.command()(doctor)
-app.command()(study)
-app.command()(sweep)
-app.command()(worker)
-app.command("ionq-sandbox")(ionq_sandbox)
-app.command()(export)
+for _command in (
+    *(train, predict, evaluate, report, verify, info, presets, bench, energy, figure, paper, backends, jobs, doctor),
+    *(study, sweep, worker, ionq_sandbox, export),
+):
+    app.command()(_command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -127,11 +113,7 @@ def _own_warnings_in_a_line(console: PlainConsole) -> Iterator[None]:
 
 
 def _check_utf8(arguments: Sequence[str]) -> None:
-    """Make sure that every argument is text.
-
-    Raises:
-        UserError: names the first that is not.
-    """
+    """Make sure that every argument is text; the error names the first that is not."""
     for number, argument in enumerate(arguments, start=1):
         try:
             argument.encode()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.errors import UserError
-from qllmft.files import parse_toml
-from qllmft.settings import with_settings
+from qllmft.settings import parse_settings, with_settings
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig
@@ -22,20 +24,6 @@ Data = Annotated[
         "name on the hub, or 'reviews' (embedded).",
         show_default="the preset's",
     ),
-]
-TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column of the texts.", show_default="text")]
-LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column of the labels.", show_default="label")]
-Protocol = Annotated[
-    str | None,
-    typer.Option(
-        "--protocol",
-        help="paper: pool all texts, draw --per-label of each label (85 % training, 15 % validation), test on the "
-        "rest. given: the splits as they are.",
-        show_default="paper",
-    ),
-]
-PerLabel = Annotated[
-    int | None, typer.Option("--per-label", help="Texts drawn of each label.", show_default="256; 200 of 'reviews'")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Settings = Annotated[
@@ -52,28 +40,90 @@ RunsLabelColumn = Annotated[
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Read only the first so many texts.")]
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
-    """The settings of a TOML file of differences from the defaults, checked.
+@dataclass(frozen=True)
+class DataOptions:
+    """The options of `qllmft train`, `study` and `sweep` about the texts, and how they are split."""
 
-    Raises:
-        UserError: where it cannot be read, or holds a setting that there is not.
+    data: Data = None
+    text_column: Annotated[
+        str | None, typer.Option("--text-column", help="Column of the texts.", show_default="text")
+    ] = None
+    label_column: Annotated[
+        str | None, typer.Option("--label-column", help="Column of the labels.", show_default="label")
+    ] = None
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol",
+            help="paper: pool all texts, draw --per-label of each label (85 % training, 15 % validation), test on the "
+            "rest. given: the splits as they are.",
+            show_default="paper",
+        ),
+    ] = None
+    per_label: Annotated[
+        int | None, typer.Option("--per-label", help="Texts drawn of each label.", show_default="256; 200 of 'reviews'")
+    ] = None
+
+    def overrides(self, pairs: list[str] | None, **others: Any) -> dict[str, Any]:
+        """Settings by dotted names: these, ``others`` (a__b is a.b), and ``--set``, which wins; None is not given."""
+        given = {
+            "data.source": self.data,
+            "data.text_column": self.text_column,
+            "data.label_column": self.label_column,
+            "data.protocol": self.protocol,
+            "data.n_per_label": self.per_label,
+            **{name.replace("__", "."): value for name, value in others.items()},
+        }
+        return {name: value for name, value in given.items() if value is not None} | parse_settings(pairs or [])
+
+
+def with_options(*, last: bool = False, **groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the fields of dataclasses as options of the command line.
+
+    Args:
+        last: whether they stand behind the command's own options, or in the place of the parameter.
+        groups: a dataclass by the name of the parameter that it is passed as; that has no default.
     """
-    from qllmft.config import parse_config
 
-    try:
-        tree = parse_toml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"the configuration {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise UserError(f"the configuration {path} is not TOML: {error}.") from error
-    return parse_config(tree, str(path)).model_dump(mode="json", exclude_none=True)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        shared = {name: inspect.signature(group, eval_str=True).parameters for name, group in groups.items()}
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            for name, group in groups.items():
+                given[name] = group(**{option: given.pop(option) for option in shared[name]})
+            command(**given)
+
+        order = sorted(own.parameters.values(), key=lambda parameter: last and parameter.name in groups)
+        options = [option for each in order for option in shared.get(each.name, {each.name: each}).values()]
+        signature = own.replace(parameters=[option.replace(kind=option.KEYWORD_ONLY) for option in options])
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def command_line(context: typer.Context) -> list[str]:
+    """The words of a command as it was given, without the options that were not."""
+    words = ["qllmft", str(context.info_name)]
+    for parameter in context.command.params:
+        value = context.params.get(str(parameter.name))
+        if value is None or value is False:
+            continue
+        option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
+        values = value if isinstance(value, list | tuple) else [value]
+        words += option if value is True else [word for each in values for word in (*option, str(each))]
+    return words
 
 
 def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> RunConfig:
     """The configuration of a command: a preset, or a file in its place, then what was given on the command line."""
     from qllmft.config import parse_config
     from qllmft.presets import load_preset
+    from qllmft.toml_files import read_toml
 
     if file is None:
         return load_preset(preset).config(overrides)
-    return parse_config(with_settings(read_config_file(file), overrides), str(file))
+    checked = parse_config(read_toml(file, "configuration"), str(file)).model_dump(mode="json", exclude_none=True)
+    return parse_config(with_settings(checked, overrides), str(file))

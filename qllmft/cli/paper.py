@@ -23,12 +23,11 @@ def paper(
     ] = None,
 ) -> None:
     """Hold every number that the paper prints against ours: accuracies from runs, the rest counted on the spot."""
-    from qllmft.cli.console import PlainConsole
+    from qllmft.cli.console import say
     from qllmft.errors import UserError
     from qllmft.experiments.records import read_finished_runs, write_finished_runs
     from qllmft.files import write_text
-    from qllmft.paper.page import render_page
-    from qllmft.paper.summary import of_the_paper
+    from qllmft.paper.page import of_the_paper, render_page
 
     if records is not None and records.suffix != ".json":
         raise UserError(f"--records is {records.name!r}; expected a name that ends in .json.")
@@ -44,4 +43,4 @@ def paper(
     except OSError as error:
         raise UserError(f"the page {out} cannot be written: {error.strerror}.") from error
     files = f"{out}, {records}" if records else f"{out}"
-    PlainConsole().print(f"{len(found)} runs: {files}", markup=False, highlight=False, soft_wrap=True)
+    say(f"{len(found)} runs: {files}")

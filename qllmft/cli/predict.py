@@ -43,7 +43,8 @@ def predict(
         typer.Option(
             min=2,
             help="Draw the measured shots so often again, and print how each probability scatters: standard error and "
-            "95 % interval beside those from formulas. Through IonQ, which keeps the counts.",
+            "95 % interval beside those from formulas. Through IonQ: from the counts, or from the single shots where "
+            "--backend-option per_shot=true has read them.",
         ),
     ] = None,
 ) -> None:
@@ -113,6 +114,9 @@ def _measure(
         if several and not json:
             say(f"aggregation {name}:")
         _print(predictor.measured_predictions(texts, answers), json=json, measured=True, name=several, scatter=scatter)
+        if scatter is not None:
+            source = "the single shots" if scatter.single_shots else "the counts; per_shot=true reads the single shots"
+            say(f"bootstrap: {scatter.repeats} draws from {source}", PlainConsole(stderr=True))
         agreement = compare(answers, predictor.exact(vectors), shots_of(machine))
         title = f"{machine.name}, {name}" if several else machine.name
         say(f"{title}: {agreement}", PlainConsole(stderr=True))
@@ -163,6 +167,7 @@ def _scatter_record(scatter: Bootstrap, row: int, labels: list[str]) -> dict[str
     errors, low, high = (part[row].round(6).tolist() for part in (scatter.standard_errors, scatter.low, scatter.high))
     return {
         "repeats": scatter.repeats,
+        "drawn_from": "shots" if scatter.single_shots else "counts",
         "standard_errors": dict(zip(labels, errors, strict=True)),
         "intervals": {name: list(ends) for name, *ends in zip(labels, low, high, strict=True)},
     }

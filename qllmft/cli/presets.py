@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qllmft.cli.console import PlainConsole
+from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
 from qllmft.cli.options import Json
 
 OURS = "ours"
@@ -24,9 +24,6 @@ def presets(
     json: Json = False,
 ) -> None:
     """Presets by name, with the table of the paper that each comes from and its trained parameters (D = 768, k = 2)."""
-    from json import dumps
-
-    from qllmft.cli.console import plain_table
     from qllmft.errors import UserError
     from qllmft.paper.results.counts import preset_parameters
     from qllmft.presets import load_preset, preset_names
@@ -40,26 +37,23 @@ def presets(
         wanted = by_fold[source.casefold()]
         listed = [preset for preset in listed if wanted in (preset.source or (OURS,))]
     if json:
-        content = [
-            {"name": p.name, "title": p.title, "source": list(p.source), "parameters": preset_parameters(p)}
-            for p in listed
-        ]
-        typer.echo(dumps(content, indent=2, ensure_ascii=False))
+        say_json(
+            [
+                {"name": p.name, "title": p.title, "source": list(p.source), "parameters": preset_parameters(p)}
+                for p in listed
+            ]
+        )
         return
-    console = PlainConsole()
-    table = plain_table("qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2")
-    table.add_column("name", no_wrap=True)
-    table.add_column("from")
-    table.add_column("parameters", justify="right", no_wrap=True)
-    table.add_column("what it is")
+    title = "qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2"
+    table = plain_table(*names("name"), "from", *numbers("parameters"), "what it is", title=title)
     for preset in listed:
         parameters = preset_parameters(preset)
         shown = "training decides" if parameters is None else f"{parameters:,}"
         title = preset.title.rpartition(" (")[0] if preset.source else preset.title  # its tables have a column
         table.add_row(preset.name, ", ".join(preset.source) or OURS, shown, title)
-    console.print(table, highlight=False)
-    console.print("Searches of tables VI to XVI: qllmft sweep --list.", highlight=False)
-    console.print("Comparisons over several seeds: qllmft study --help.", highlight=False)
+    PlainConsole().print(table)
+    say("Searches of tables VI to XVI: qllmft sweep --list.")
+    say("Comparisons over several seeds: qllmft study --help.")
 
 
 def _natural(name: str) -> list[str | int]:

@@ -28,9 +28,6 @@ class QueueConsole(QueueReporter):
     """Two bars; a line at the beginning and at the end of each run where output is not a terminal.
 
     A context manager around all runs. Several threads may report.
-
-    Args:
-        console: where to.
     """
 
     def __init__(self, console: Console) -> None:

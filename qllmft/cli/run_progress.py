@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qllmft.cli.backend import attend_training
-from qllmft.cli.console import DRAWN_EVERY_S, plain_table, printable, progress_bars, say
+from qllmft.cli.console import DRAWN_EVERY_S, names, numbers, plain_table, printable, progress_bars, say
 from qllmft.run import Reporter, RunRecord
 from qllmft.training import EpochMetrics
 from qllmft_backends import Backend
@@ -20,12 +20,7 @@ PLAIN_LINES = 10  # lines about training where there is no terminal to draw a ba
 
 
 class ConsoleReporter(Reporter):
-    """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal.
-
-    Args:
-        console: where to.
-        yes: consent to send paid circuits in training.
-    """
+    """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal."""
 
     def __init__(self, console: Console, *, yes: bool = False) -> None:
         self._console = console
@@ -93,23 +88,16 @@ def result_table(record: RunRecord) -> Table:
     """
     sizes = record.data.sizes
     table = plain_table(
-        f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
+        *names("model"),
+        *numbers("parameters", "validation", "test [95 % interval]", "seconds"),
+        title=f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
         f"{sizes['test']:,} test texts\nbody {record.body}, D = {record.body.dimension}; "
         f"seed {record.seed}; epoch {record.selected_epoch} selected",
-        "; ".join(_notes(record)) or None,
+        caption="; ".join(_notes(record)) or None,
     )
-    table.add_column("model", no_wrap=True)
-    for column in ("parameters", "validation", "test [95 % interval]", "seconds"):
-        table.add_column(column, justify="right", no_wrap=True)
     for model in record.models:
-        low, high = model.tested.interval
-        table.add_row(
-            model.name,
-            f"{model.parameters:,}",
-            f"{100 * model.validation.value:.1f} %",
-            f"{100 * model.tested.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]",
-            f"{model.seconds:.1f}",
-        )
+        validation = f"{100 * model.validation.value:.1f} %"
+        table.add_row(model.name, f"{model.parameters:,}", validation, f"{model.tested}", f"{model.seconds:.1f}")
     return table
 
 

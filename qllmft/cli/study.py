@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.console import PlainConsole, plain_table, say
-from qllmft.cli.options import Data, LabelColumn, PerLabel, Protocol, Settings, TextColumn
+from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say
+from qllmft.cli.options import DataOptions, Settings, command_line, with_options
 from qllmft.errors import UserError
-from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +22,10 @@ if TYPE_CHECKING:
 NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")  # what `qllmft study noise` stands for; the first by default
 
 
+@with_options(texts=DataOptions)
 def study(
+    context: typer.Context,
+    *,
     name: Annotated[
         str | None,
         typer.Argument(
@@ -43,11 +45,7 @@ def study(
     quick: Annotated[
         bool, typer.Option("--quick", help="Run the same shape in minutes on two cores: 40 epochs, up to 14 qubits.")
     ] = False,
-    data: Data = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    protocol: Protocol = None,
-    per_label: PerLabel = None,
+    texts: DataOptions,
     body: Annotated[
         str | None,
         typer.Option(
@@ -92,33 +90,14 @@ def study(
     if name is None:
         raise UserError("which study? `qllmft study --list` lists them; for instance `qllmft study table2 --quick`.")
     plan = _plan(name, preset, quick=quick, seeds=seeds)
-    options = {
-        "--data": ("data.source", data),
-        "--text-column": ("data.text_column", text_column),
-        "--label-column": ("data.label_column", label_column),
-        "--protocol": ("data.protocol", protocol),
-        "--per-label": ("data.n_per_label", per_label),
-        "--body": ("body.model", body),
-        "--seeds": (None, seeds),
-        "--epochs": ("train.epochs", epochs),
-    }
-    named = {setting: value for setting, value in options.values() if setting and value is not None}
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
-    words = ["qllmft", "study", name, *(["--preset", preset] if preset else []), *(["--quick"] if quick else [])]
-    for option, (_, value) in options.items():
-        words += [] if value is None else [option, str(value)]
-    for pair in settings or []:
-        words += ["--set", pair]
-    command = shlex.join([*words, "--out", str(folder)])
-    _run(plan, folder, named | parse_settings(settings or []), command, console)
+    context.params["out"] = folder
+    overrides = texts.overrides(settings, body__model=body, train__epochs=epochs)
+    _run(plan, folder, overrides, shlex.join(command_line(context)), console)
 
 
 def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None) -> Study:
-    """The study as the options change it.
-
-    Raises:
-        UserError: where they do not go together.
-    """
+    """The study as the options change it; UserError where they do not go together."""
     from qllmft.experiments.compare import load_study
 
     if name == NOISE:
@@ -162,11 +141,8 @@ def studies_table() -> Table:
     """All studies of the package."""
     from qllmft.experiments.compare import load_study, study_names
 
-    table = plain_table(caption=f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset.")
-    table.add_column("study", no_wrap=True)
-    for column in ("rows", "--quick"):
-        table.add_column(column, justify="right")
-    table.add_column("what")
+    caption = f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset."
+    table = plain_table(*names("study"), *numbers("rows", "--quick"), "what", caption=caption)
     for name in study_names():
         found = load_study(name)
         table.add_row(name, str(len(found.rows)), str(len(found.in_small().rows)), found.title)
@@ -180,17 +156,15 @@ def study_table(record: StudyRecord) -> Table:
     sizes, n = record.data.sizes, len(record.seeds)
     over = f"{n} seeds, mean ± 95 % interval" if n > 1 else "1 seed, no interval"
     shown = plain_table(
-        f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
+        *names("model"),
+        *numbers("parameters", "test, %", *(("paper, %", "paper's") if record.published else ())),
+        title=f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
         f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
         f"body {record.body_name}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
-        cells.published_note(record) or None,
+        caption=cells.published_note(record) or None,
     )
-    shown.add_column("model", no_wrap=True)
-    for column in ("parameters", "test, %", *(("paper, %", "paper's") if record.published else ())):
-        shown.add_column(column, justify="right", no_wrap=True)
+    keys = ("label", "parameters", "test", *(("published", "published_parameters") if record.published else ()))
     for row in record.rows:
-        count = cells.published_parameters(row)
-        test = cells.accuracy(row.test_interval)
-        paper = (cells.published(row, record), count) if record.published else ()
-        shown.add_row(row.label, cells.parameters(row), test, *paper)
+        found = cells.row_cells(row, record)
+        shown.add_row(*(found[key] for key in keys))
     return shown

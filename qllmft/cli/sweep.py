@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -10,7 +11,7 @@ import typer
 
 from qllmft.cli.backend import Options
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import Data, LabelColumn, PerLabel, Protocol, Settings, TextColumn
+from qllmft.cli.options import DataOptions, Settings, with_options
 from qllmft.errors import UserError
 from qllmft.files import expanded
 from qllmft.settings import parse_settings
@@ -38,7 +39,9 @@ StorageUrl = Annotated[
 ]
 
 
+@with_options(texts=DataOptions)
 def sweep(
+    *,
     name: Annotated[
         str | None,
         typer.Argument(
@@ -66,11 +69,7 @@ def sweep(
         int | None,
         typer.Option(help="Number of passes over the training set of each run.", show_default="the preset's"),
     ] = None,
-    data: Data = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    protocol: Protocol = None,
-    per_label: PerLabel = None,
+    texts: DataOptions,
     body: Annotated[
         str | None, typer.Option(help="Language model, as in `qllmft train`.", show_default="the preset's")
     ] = None,
@@ -129,16 +128,9 @@ def sweep(
         raise UserError(f"--sampler got {sampler!r}, expected one of {', '.join(get_args(Sampler))}.")
     if seeds < 1 or (trials is not None and trials < 1):
         raise UserError(f"--seeds got {seeds}, --trials got {trials}; expected 1 or more.")
-    given = {
-        "data.source": None if data is None else _absolute(data),
-        "data.text_column": text_column,
-        "data.label_column": label_column,
-        "data.protocol": protocol,
-        "data.n_per_label": per_label,
-        "body.model": body,
-        "train.epochs": epochs,
-    }
-    overrides = {key: value for key, value in given.items() if value is not None} | parse_settings(settings or [])
+    if texts.data is not None:
+        texts = replace(texts, data=_absolute(texts.data))
+    overrides = texts.overrides(settings, body__model=body, train__epochs=epochs)
     space = load_space(name)
     if space.rival is not None:
         if sampler != "grid" or ray or storage or plan_only:

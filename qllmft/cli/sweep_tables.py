@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
-from qllmft.cli.console import plain_table
+from qllmft.cli.console import names, numbers, plain_table
 from qllmft.experiments.search.outcome import RankedConfiguration, TestedWinner
 from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
 from qllmft.experiments.search.screening import Screening
@@ -27,12 +27,7 @@ def headline(space: Space, plan: SearchPlan) -> str:
 
 def spaces_table() -> Table:
     """All searches."""
-    table = plain_table()
-    table.add_column("sweep", no_wrap=True)
-    table.add_column("table")
-    for column in ("grid", "--quick"):
-        table.add_column(column, justify="right")
-    table.add_column("what")
+    table = plain_table(*names("sweep"), "table", *numbers("grid", "--quick"), "what")
     for name in space_names():
         space = load_space(name)
         rival = space.rival is not None
@@ -45,25 +40,27 @@ def spaces_table() -> Table:
 def ranking_table(plan: SearchPlan, rows: Sequence[RankedConfiguration]) -> Table:
     """The best configurations by validation; no test set in it."""
     shown = rows[:BEST_SHOWN]
-    table = plain_table(f"the best {len(shown)} of {len(rows)} configurations, by validation")
-    for column in ("validation", "loss", "parameters", "seconds"):
-        table.add_column(column, justify="right", no_wrap=True)
+    title = f"the best {len(shown)} of {len(rows)} configurations, by validation"
+    table = plain_table(*numbers("validation", "loss", "parameters", "seconds"), title=title)
     few = len(plan.parameters) <= COLUMNS
     for column in [short_name(parameter.name) for parameter in plan.parameters] if few else ["settings"]:
         table.add_column(column, justify="right" if few else "left")
     for row in shown:
         labels = [level_text(row.point[parameter.name]) for parameter in plan.parameters]
-        numbers = (f"{100 * row.mean:.2f} %", f"{row.mean_loss:.4f}", f"{row.parameters:,}", f"{row.seconds:.1f}")
-        table.add_row(*numbers, *(labels if few else [point_text(row.point)]))
+        measured = (f"{100 * row.mean:.2f} %", f"{row.mean_loss:.4f}", f"{row.parameters:,}", f"{row.seconds:.1f}")
+        table.add_row(*measured, *(labels if few else [point_text(row.point)]))
     return table
 
 
 def effects_table(screening: Screening) -> Table:
     """Main effects, in points of validation accuracy."""
-    table = plain_table("main effects on validation accuracy, in percentage points: high level minus low level")
-    table.add_column("setting", no_wrap=True)
-    for column in ("low", "high", "effect ± standard error", "p"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = plain_table(
+        *names("setting"),
+        *numbers("low", "high", "effect ± standard error", "p"),
+        title="main effects on validation accuracy, in percentage points: high level minus low level",
+        caption=f"Standard error from {screening.error_from}; {screening.degrees_of_freedom} degrees of freedom. "
+        f"p is not corrected for {len(screening.effects)} settings.",
+    )
     for effect in screening.effects:
         table.add_row(
             short_name(effect.name),
@@ -72,11 +69,6 @@ def effects_table(screening: Screening) -> Table:
             f"{100 * effect.effect:+.2f} ± {100 * effect.standard_error:.2f}",
             f"{effect.p_value:.3f}",
         )
-    table.caption = (
-        f"Standard error from {screening.error_from}; {screening.degrees_of_freedom} degrees of freedom. "
-        f"p is not corrected for {len(screening.effects)} settings."
-    )
-    table.caption_justify = "left"
     return table
 
 
@@ -97,16 +89,13 @@ def verdict(state: SearchState, rows: Sequence[RankedConfiguration], tested: Tes
 
 def rival_table(space: Space, results: Mapping[int, ModelResult]) -> Table:
     """A classical rival's choice on each split, by seed."""
-    table = plain_table(f"{space.title}, the whole grid of table {space.table}, chosen on validation")
-    for column in ("seed", "validation", "test [95 % interval]", "parameters"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("chosen")
+    title = f"{space.title}, the whole grid of table {space.table}, chosen on validation"
+    table = plain_table(*numbers("seed", "validation", "test [95 % interval]", "parameters"), "chosen", title=title)
     for seed, result in results.items():
-        low, high = result.tested.interval
         table.add_row(
             str(seed),
             f"{100 * result.validation.value:.2f} %",
-            f"{100 * result.tested.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]",
+            f"{result.tested}",
             f"{result.parameters:,}",
             ", ".join(f"{name} = {value}" for name, value in result.settings.items()),
         )

@@ -10,7 +10,7 @@ import typer
 
 from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import Data, Json, LabelColumn, PerLabel, Protocol, Settings, TextColumn, build_config
+from qllmft.cli.options import DataOptions, Json, Settings, build_config, with_options
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -46,18 +46,16 @@ def _tell_of_jobs(config: RunConfig, personal: dict[str, Any], console: PlainCon
             say(line, console)
 
 
+@with_options(texts=DataOptions)
 def train(
+    *,
     preset: Annotated[str, typer.Option(help="Named settings to start from; `qllmft info` lists the presets.")] = (
         "recommended"
     ),
     config: Annotated[
         Path | None, typer.Option(help="A TOML file of settings instead of a preset; a run's config.toml is one.")
     ] = None,
-    data: Data = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    protocol: Protocol = None,
-    per_label: PerLabel = None,
+    texts: DataOptions,
     body: Annotated[
         str | None,
         typer.Option(
@@ -112,24 +110,19 @@ def train(
     validation accuracy alone; the test set is read once.
     """
     options, personal = _backend_options(device, backend_option)
-    given: dict[str, Any] = {
-        "data.source": data,
-        "data.text_column": text_column,
-        "data.label_column": label_column,
-        "data.protocol": protocol,
-        "data.n_per_label": per_label,
-        "body.model": body,
-        "backend.name": backend,
-        "backend.options": options,
-        "noise.gates": noise,
-        "noise.shots": shots,
-        "train.epochs": epochs,
-        "train.lr": lr,
-        "train.batch_size": batch_size,
-        "seed": seed,
-        "rivals.names": None if rivals else [],
-    }
-    overrides = {name: value for name, value in given.items() if value is not None} | parse_settings(settings or [])
+    overrides = texts.overrides(
+        settings,
+        body__model=body,
+        backend__name=backend,
+        backend__options=options,
+        noise__gates=noise,
+        noise__shots=shots,
+        train__epochs=epochs,
+        train__lr=lr,
+        train__batch_size=batch_size,
+        seed=seed,
+        rivals__names=None if rivals else [],
+    )
     run_config = build_config(preset, config, overrides)
 
     from qllmft.cli.run_progress import ConsoleReporter, result_table
@@ -157,11 +150,7 @@ def train(
 
 
 def _written_report(folder: RunFolder, console: Console) -> Path:
-    """Make the run's page anew; one that is there already, on a disk that cannot be written, stays as it is.
-
-    Raises:
-        OSError: where there is none, and none can be written.
-    """
+    """Make the run's page anew; where it cannot be written, one that is there stays as it is."""
     from qllmft.report import write_report
 
     try:

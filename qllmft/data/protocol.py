@@ -30,13 +30,10 @@ class Splits:
 
 
 def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
-    """Split by the protocol of ``config``.
+    """Split by the protocol of ``config``; UserError where a label has too few texts, or there is no test set.
 
     ``paper`` (section VII-A): pool everything, draw n texts a label, 85 % of them to train on and 15 % to validate, the
     rest is the test set. ``given``: the corpus' own splits; where it has no validation split, one is cut off training.
-
-    Raises:
-        UserError: where there are too few texts of a label, or no test set.
     """
     random = numpy_generator(seed, "split")
     if config.protocol == "paper":

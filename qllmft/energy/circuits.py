@@ -25,9 +25,6 @@ def head_counts(config: ModelConfig, n_qubits: int, counting: LayerCounting = "b
     - ``every``: N + M layers after each encoding: R·(N + M).
 
     With R = 4, N = 1, M = 2 they are 5, 6 and 12 layers, and all three put the paper's crossover at 46 qubits.
-
-    Raises:
-        UserError: where the head is classical, or too narrow for its connectivity.
     """
     if config.head != "quantum":
         raise UserError("the head is classical, so it has no circuit. Choose a preset with a quantum head: single-10q.")

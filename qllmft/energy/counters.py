@@ -15,17 +15,11 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass(frozen=True)
 class EnergyCounter:
-    """A counter that only goes up, and begins again at 0 after ``span_j``.
+    """A counter that only goes up, and begins again at 0 after ``span_j``."""
 
-    Attributes:
-        name: what it counts.
-        read_j: its state in joules; only differences mean anything.
-        span_j: where it wraps around; None: never.
-    """
-
-    name: str
-    read_j: Callable[[], float]
-    span_j: float | None = None
+    name: str  # what it counts
+    read_j: Callable[[], float]  # its state in joules; only differences mean anything
+    span_j: float | None = None  # where it wraps around; None: never
 
     def used_j(self, before_j: float, after_j: float) -> float:
         """Joules between two readings that are less than one span apart."""

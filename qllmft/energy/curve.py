@@ -122,13 +122,7 @@ def energy_curve(
 def crossover_qubits(
     config: ModelConfig, constants: EnergyConstants | None = PAPER, counting: LayerCounting = "between"
 ) -> int | None:
-    """Least number of qubits at which simulation needs more energy than the QPU; None: none up to 100.
-
-    Args:
-        config: the head's structure.
-        constants: None for the follow-up's relative energies.
-        counting: of the layers.
-    """
+    """Least number of qubits at which simulation needs more than the QPU, or None; no constants: the follow-up's."""
     for q in range(max(2, config.connectivity + 1), MOST_QUBITS + 1):
         point = _point(config, q, constants, counting)
         if point.gpu >= point.qpu:

@@ -20,33 +20,20 @@ from qllmft_circuits import CircuitCounts, readout_observables
 
 @dataclass(frozen=True)
 class CounterReading:
-    """What one counter counted.
-
-    Attributes:
-        name: of the counter.
-        energy_j: while the batches ran, in joules.
-        idle_power_w: while nothing of ours ran, in watts.
-    """
+    """What one counter counted."""
 
     name: str
-    energy_j: float
-    idle_power_w: float
+    energy_j: float  # while the batches ran, in joules
+    idle_power_w: float  # while nothing of ours ran, in watts
 
 
 @dataclass(frozen=True)
 class MachineEnergy:
-    """Inference on this machine.
-
-    Attributes:
-        counts: of the head's circuit.
-        samples: inferences while the counters ran.
-        seconds: that they took.
-        counters: one reading a counter.
-    """
+    """Inference on this machine."""
 
     counts: CircuitCounts
-    samples: int
-    seconds: float
+    samples: int  # inferences while the counters ran
+    seconds: float  # that they took
     counters: tuple[CounterReading, ...]
 
     @property

@@ -39,11 +39,7 @@ def run_cost(config: RunConfig, *, read_test: bool = True) -> float:
 
 
 class TimeLeft:
-    """The time left of many runs, from the cost that all processes have worked off since this one began to watch.
-
-    Args:
-        clock: seconds.
-    """
+    """The time left of many runs, from the cost that all processes have worked off since this one began to watch."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -61,12 +57,7 @@ class TimeLeft:
         self._finished, self._total, self._running = finished, total, 0.0
 
     def running(self, cost: float, earlier: float = 0.0) -> None:
-        """Take in what is done of the run at work.
-
-        Args:
-            cost: of it that is done.
-            earlier: the part of ``cost`` that a process before this one did, said once.
-        """
+        """Take in the cost that is done of the run at work, and, once, what of it an earlier process did."""
         self._running = cost
         self._earlier += earlier
 

@@ -21,9 +21,6 @@ def check_feasible(
     Args:
         configs: the runs, by what an error calls them.
         backend_options: of the backend of each run, beside its configuration's own; raises where it may not be used.
-
-    Raises:
-        UserError: where that is not so.
     """
     for config in configs.values():
         backend_options(config)

@@ -18,17 +18,11 @@ from qllmft.training import EpochMetrics
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run that is to be done; its folder is named by its identity.
+    """A run that is to be done; its folder is named by its identity."""
 
-    Attributes:
-        config: the whole run.
-        label: what progress calls it: "Single sQE 10Q, seed 0".
-        read_test: whether the run reads the test set; without it the run ends after validation.
-    """
-
-    config: RunConfig
-    label: str
-    read_test: bool = True
+    config: RunConfig  # the whole run
+    label: str  # what progress calls it: "Single sQE 10Q, seed 0"
+    read_test: bool = True  # whether the run reads the test set; without it the run ends after validation
 
     @property
     def cost(self) -> float:
@@ -78,12 +72,7 @@ class QueueReporter(Reporter):
 
 
 class QueueProgress:
-    """Counts what a queue has done and tells its reporter.
-
-    Args:
-        reporter: who watches; gets every `Standing`.
-        clock: seconds.
-    """
+    """Counts what a queue has done and tells its reporter."""
 
     def __init__(self, reporter: QueueReporter, clock: Callable[[], float] = time.monotonic) -> None:
         self.reporter = reporter

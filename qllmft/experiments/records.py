@@ -23,17 +23,11 @@ CURVE_POINTS = 200  # epochs of a curve that a summary keeps
 
 @dataclass(frozen=True)
 class Curve:
-    """What `EpochMetrics` has of the epochs of a run.
+    """What `EpochMetrics` has of the epochs of a run."""
 
-    Attributes:
-        epochs: from 1, ascending.
-        train_loss: mean cross-entropy, in nats.
-        validation_accuracy: in [0, 1].
-    """
-
-    epochs: tuple[int, ...]
-    train_loss: tuple[float, ...]
-    validation_accuracy: tuple[float, ...]
+    epochs: tuple[int, ...]  # from 1, ascending
+    train_loss: tuple[float, ...]  # mean cross-entropy, in nats
+    validation_accuracy: tuple[float, ...]  # in [0, 1]
 
     @classmethod
     def of(cls, metrics: Sequence[EpochMetrics]) -> Curve:
@@ -54,19 +48,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run, read from its folder or from a summary of runs.
+    """A finished run, read from its folder or from a summary of runs."""
 
-    Attributes:
-        config: of the run; ``data.source`` is the data's name, without the folders that it lies in.
-        record: its outcome; a summary leaves out seconds, settings of the models and versions.
-        curve: of the head's training; None where it was not kept.
-        source: what the run was given as ``--data``, for commands; the name where it is not known.
-    """
-
-    config: RunConfig
-    record: RunRecord
-    curve: Curve | None
-    source: str
+    config: RunConfig  # of the run; ``data.source`` is the data's name, without the folders that it lies in
+    record: RunRecord  # its outcome; a summary leaves out seconds, settings of the models and versions
+    curve: Curve | None  # of the head's training; None where it was not kept
+    source: str  # what the run was given as ``--data``, for commands; the name where it is not known
 
     @property
     def data(self) -> str:
@@ -75,11 +62,7 @@ class FinishedRun:
 
 
 def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
-    """All finished runs under folders, and all of summaries (``.json``).
-
-    Raises:
-        UserError: where a path is neither, holds no finished run, or a file cannot be read.
-    """
+    """All finished runs under folders, and all of summaries (``.json``); UserError where there are none."""
     runs: list[FinishedRun] = []
     for path in paths:
         if path.is_dir():
@@ -95,13 +78,7 @@ def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
 
 
 def write_finished_runs(runs: Sequence[FinishedRun], file: Path, with_curves: Sequence[FinishedRun] = ()) -> None:
-    """Write a summary of runs, one line a run.
-
-    Args:
-        runs: what to keep.
-        file: where to.
-        with_curves: those of ``runs`` whose curves are kept too, thinned.
-    """
+    """Write a summary of runs, one line a run; those of ``with_curves`` keep their curves, thinned."""
     kept = {id(run) for run in with_curves}
     lines = [json.dumps(_as_dict(r if id(r) in kept else replace(r, curve=None)), ensure_ascii=False) for r in runs]
     content = f'{{"format": {FORMAT}, "runs": [\n' + ",\n".join(lines) + "\n]}\n"

@@ -1,4 +1,4 @@
-"""The page that holds every published number against ours: ``docs/paper-vs-here.md``."""
+"""The page that holds every published number against ours, ``docs/paper-vs-here.md``, and the runs behind it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 from qllmft.config import ModelConfig
 from qllmft.energy import crossover_qubits
 from qllmft.experiments.records import FinishedRun
+from qllmft.paper.figures.accuracy import CURVES, QUBITS
 from qllmft.paper.figures.catalogue import FIGURES
+from qllmft.paper.figures.curves import KEPT
+from qllmft.paper.figures.depth import GRIDS, depth_experiments
 from qllmft.paper.results import Experiment, Measured, measure
 from qllmft.paper.results.counts import PresetCounts, preset_counts
 from qllmft.presets import load_preset, preset_names
@@ -27,17 +30,11 @@ RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
 
 @dataclass(frozen=True)
 class Line:
-    """One published number and ours.
+    """One published number and ours."""
 
-    Attributes:
-        published: the paper's.
-        measured: ours; None where there are no runs.
-        letter: of the circumstances, in the page's list.
-    """
-
-    published: Published
-    measured: Measured | None
-    letter: str
+    published: Published  # the paper's
+    measured: Measured | None  # ours; None where there are no runs
+    letter: str  # of the circumstances, in the page's list
 
     @property
     def here(self) -> str:
@@ -136,3 +133,20 @@ def _circuits(counts: dict[str, PresetCounts]) -> list[tuple[list[str], PresetCo
         groups.items(), key=lambda item: (item[1][0].split("-")[0], item[0].head.n_qubits if item[0].head else 0)
     )
     return [(names, counted) for counted, names in ordered]
+
+
+def of_the_paper(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[FinishedRun]]:
+    """Runs of the paper's experiments, each once, in a fixed order; and those whose curves are kept."""
+    presets = {value.preset for value in published().of("accuracy") if value.preset is not None}
+    presets |= {preset.format(q) for curves in CURVES.values() for _, preset in curves for q in QUBITS}
+    experiments = [Experiment(preset) for preset in sorted(presets)]
+    experiments += [experiment for figure in GRIDS for experiment in depth_experiments(figure)]
+    chosen: dict[tuple[str, str, str, str], FinishedRun] = {}
+    for experiment in experiments:
+        for run in runs:
+            if experiment.result_of(run) is not None:
+                key = (experiment.preset, str(run.config.seed), run.config.identity, run.record.data.fingerprint)
+                chosen.setdefault(key, run)
+    kept = list({id(chosen[key]): chosen[key] for key in sorted(chosen)}.values())
+    curved = [Experiment(preset) for preset in KEPT]
+    return kept, [run for run in kept if any(experiment.result_of(run) is not None for experiment in curved)]

@@ -13,27 +13,16 @@ Quantity = Literal["accuracy", "parameters", "difference", "crossover", "trainin
 
 @dataclass(frozen=True)
 class Published:
-    """One number of the paper.
+    """One number of the paper."""
 
-    Attributes:
-        quantity: what it is.
-        label: the row, as the paper has it.
-        value: the number.
-        unit: of the value: ``%``, ``parameters``, ``percentage points``, ``qubits`` or ``h``.
-        where: table, caption or section.
-        preset: makes the same experiment here; None where no preset does.
-        than: of a difference, the preset that is subtracted.
-        sweep: the table of the sweep that the value is the best of.
-    """
-
-    quantity: Quantity
-    label: str
-    value: float
-    unit: str
-    where: str
-    preset: str | None = None
-    than: str | None = None
-    sweep: str | None = None
+    quantity: Quantity  # what it is
+    label: str  # the row, as the paper has it
+    value: float  # the number
+    unit: str  # of the value: ``%``, ``parameters``, ``percentage points``, ``qubits`` or ``h``
+    where: str  # table, caption or section
+    preset: str | None = None  # makes the same experiment here; None where no preset does
+    than: str | None = None  # of a difference, the preset that is subtracted
+    sweep: str | None = None  # the table of the sweep that the value is the best of
 
 
 @dataclass(frozen=True)

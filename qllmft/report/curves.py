@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from qllmft.report import style
-from qllmft.report.svg import as_svg
 from qllmft.training import EpochMetrics
 
 _COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
@@ -65,4 +64,4 @@ def curves_svg(
     axes.set_ylabel(unit)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     figure.legend(loc="outside upper center", ncols=columns)
-    return as_svg(figure, name)
+    return style.as_svg(figure, name)

@@ -8,47 +8,26 @@ from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.presets import load_preset, preset_names
-from qllmft.settings import setting_text, settings_of
+from qllmft.settings import differing, setting_text, settings_of
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting.
+    """One setting."""
 
-    Attributes:
-        name: dotted, as in ``--set``.
-        value: of the run.
-        default: of the nearest preset.
-    """
-
-    name: str
-    value: Any
-    default: Any
-
-    @property
-    def differs(self) -> bool:
-        """Whether the run departs from the preset."""
-        return bool(self.value != self.default)
+    name: str  # dotted, as in ``--set``
+    value: Any  # of the run
+    default: Any  # of the nearest preset
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A run's settings beside those of the preset that has most of them.
+    """A run's settings beside those of the preset that has most of them."""
 
-    Attributes:
-        preset: its name.
-        title: its title.
-        settings: all of them; those that differ first.
-    """
-
-    preset: str
-    title: str
-    settings: tuple[Setting, ...]
-
-    @property
-    def differing(self) -> tuple[Setting, ...]:
-        """What the run has its own value of."""
-        return tuple(setting for setting in self.settings if setting.differs)
+    preset: str  # its name
+    title: str  # its title
+    differing: tuple[Setting, ...]  # what the run has its own value of
+    same: tuple[Setting, ...]  # what is as in the preset
 
     @property
     def command(self) -> str | None:
@@ -66,17 +45,10 @@ def describe_settings(config: RunConfig) -> Configuration:
 
     A run's folder does not say which preset it began from: the nearest one has the fewest different settings.
     """
-    settings = settings_of(config)
-    presets = {name: settings_of(load_preset(name).config()) for name in preset_names()}
-
-    def distance(name: str) -> tuple[int, str]:
-        theirs = presets[name]
-        different = sum(settings.get(key) != theirs.get(key) for key in settings.keys() | theirs.keys())
-        return different, name
-
-    nearest = min(presets, key=distance)
-    theirs = presets[nearest]
-    names = [*settings, *(name for name in theirs if name not in settings)]
-    listed = [Setting(name, settings.get(name), theirs.get(name)) for name in names]
-    listed.sort(key=lambda setting: not setting.differs)  # stable: the configuration's order within both groups
-    return Configuration(nearest, load_preset(nearest).title, tuple(listed))
+    presets = {name: load_preset(name) for name in preset_names()}
+    nearest = min(presets, key=lambda name: (len(differing(config, presets[name].config())), name))
+    ours, theirs = settings_of(config), settings_of(presets[nearest].config())
+    listed = [Setting(name, ours.get(name), theirs.get(name)) for name in ours | theirs]
+    changed = tuple(setting for setting in listed if setting.value != setting.default)
+    same = tuple(setting for setting in listed if setting.value == setting.default)
+    return Configuration(nearest, presets[nearest].title, changed, same)

@@ -22,14 +22,7 @@ from qllmft_circuits import draw_text
 
 
 def write_report(run: Path) -> Path:
-    """Write ``report.html`` into a run's folder.
-
-    Returns:
-        The file.
-
-    Raises:
-        UserError: where there is no finished run, or its record cannot be read.
-    """
+    """Write ``report.html`` into a run's folder, and return it; UserError where the run is not finished."""
     folder = RunFolder(run)
     page = render_report(folder)
     write_bytes(folder.report_file, page.encode("utf-8", "replace"))  # a text may hold half of a surrogate pair
@@ -37,11 +30,7 @@ def write_report(run: Path) -> Path:
 
 
 def render_report(folder: RunFolder) -> str:
-    """The page, as HTML that asks nothing of the network.
-
-    Raises:
-        UserError: where there is no finished run, or its record cannot be read.
-    """
+    """The page, as HTML that asks nothing of the network; UserError where the run is not finished."""
     config = folder.read_config()
     result = folder.read_result()
     if result is None:
@@ -64,10 +53,7 @@ def render_report(folder: RunFolder) -> str:
 def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], answers: TestPredictions | None) -> str:
     config = folder.read_config()
     circuit = encoder_template(config.model) if config.model.head == "none" else head_template(config.model)
-    models, sizes = result.models, result.data.sizes
-    configuration = describe_settings(config)
-    selected = result.selected_epoch
-    chosen = next((m for m in metrics if m.epoch == selected), None)
+    models, selected = result.models, result.selected_epoch
     return render(
         "qllmft.report",
         "run.html.j2",
@@ -77,13 +63,13 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
         select=config.train.select,
         models=models,
         bars=_bars(models),
-        sizes=sizes,
-        configuration=configuration,
+        sizes=result.data.sizes,
+        configuration=describe_settings(config),
         parts=describe(config.model, result.body.dimension, len(result.data.labels)),
         loss=loss_svg(metrics, selected) if metrics else None,
         accuracy=accuracy_svg(metrics, selected) if metrics else None,
         epochs=metrics[-1].epoch if metrics else 0,
-        chosen=chosen,
+        chosen=next((m for m in metrics if m.epoch == selected), None),
         owner="encoder" if config.model.head == "none" else "head",
         circuit=draw_text(circuit, fold=False) if circuit is not None else None,
         answers=answers,

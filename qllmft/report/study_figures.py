@@ -10,7 +10,6 @@ from markupsafe import Markup
 from qllmft.experiments.compare.comparison import Comparison
 from qllmft.experiments.compare.record import StudyRecord
 from qllmft.report import style
-from qllmft.report.svg import as_svg
 
 _SIDES = {"subject": (style.BLUE, "o"), "rival": (style.SLATE, "s")}
 _PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "mec": style.ORANGE, "ms": 5.5, "mew": 1.3}
@@ -43,18 +42,12 @@ def accuracies_svg(record: StudyRecord) -> Markup:
     others += [row.published.accuracy for row in rows if row.published]
     style.keep_in_view(axes, "x", [row.test_interval for row in rows], others)
     figure.legend(loc="outside upper center", ncols=2, handletextpad=0.2)
-    return as_svg(figure, "dots")
+    return style.as_svg(figure, "dots")
 
 
 @style.house_style(in_a_page=True)
 def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], name: str) -> Markup:
-    """Differences of test accuracies with their intervals, in percentage points.
-
-    Args:
-        labels: of the lines, from above.
-        comparisons: one a line.
-        name: of the figure, for its ids.
-    """
+    """Differences of test accuracies with their intervals, in percentage points, a line for each label from above."""
     figure, axes = _labelled(labels, "difference of test accuracies (points)")
     axes.axvline(0, color=style.INK, lw=0.8)
     for place, comparison in enumerate(comparisons):
@@ -67,7 +60,7 @@ def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], na
     for color, inside, word in _OUTCOMES.values():
         axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=word)
     figure.legend(loc="outside upper center", ncols=3)
-    return as_svg(figure, name)
+    return style.as_svg(figure, name)
 
 
 def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:

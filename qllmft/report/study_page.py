@@ -1,9 +1,10 @@
-"""A study on one page: `report.html` in its folder, self-contained, for people."""
+"""What a finished study leaves in its folder: ``study.json``, ``table.md``, and the page, for people."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,17 @@ from markupsafe import Markup
 from qllmft.config import RunConfig
 from qllmft.description import describe
 from qllmft.errors import UserError
-from qllmft.experiments.compare.comparison import Comparison, compare, leading, limits
-from qllmft.experiments.compare.discordant import discordances
+from qllmft.experiments.compare.comparison import Comparison, compare, discordances, leading
 from qllmft.experiments.compare.plan import Side
-from qllmft.experiments.compare.record import RowResult, StudyRecord, read_record
-from qllmft.experiments.compare.verdict import p_value, signed, verdict
-from qllmft.files import write_bytes
-from qllmft.report import study_table as table
+from qllmft.experiments.compare.record import RowResult, StudyRecord, read_record, write_record
+from qllmft.files import write_bytes, write_text
 from qllmft.report import style
 from qllmft.report.curves import curves_svg
 from qllmft.report.render import render
 from qllmft.report.study_figures import accuracies_svg, differences_svg
+from qllmft.report.study_table import tables
 from qllmft.run import RunFolder
 from qllmft.settings import settings_of
-from qllmft.statistics import MeanInterval
 from qllmft.training import EpochMetrics
 
 _CURVES = (
@@ -36,44 +34,43 @@ _WIDER = "; an interval that runs out of the figure is wider than shown"
 _OF_A_RUN = {"seed", "rivals.names"}  # settings that the study gives each run
 
 
+def finish_study(folder: Path, record: StudyRecord) -> Path:
+    """Write ``study.json``, ``table.md`` and the page, whose file is returned."""
+    comparisons = compare(record)
+    shown = tables(record, comparisons)
+    derived: dict[str, Any] = {
+        "verdict": shown["verdict"],
+        "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
+        "comparisons": [{**asdict(c), "outcome": c.outcome} for c in comparisons],
+        "mcnemar": [{**asdict(d), "p": d.p} for d in discordances(folder, *leading(record))],
+    }
+    write_record(folder, record, derived)
+    write_text(folder / "table.md", render("qllmft.report", "study.md.j2", **shown))
+    return write_study_report(folder)
+
+
+def write_study_table(folder: Path, file: Path) -> Path:
+    """Write the tables of ``study.json`` as Markdown into ``file``, and return it; UserError where that cannot be."""
+    record = read_record(folder)
+    try:
+        write_text(file, render("qllmft.report", "study.md.j2", **tables(record, compare(record))))
+    except OSError as error:
+        raise UserError(f"the file {file} cannot be written: {error.strerror}.") from error
+    return file
+
+
 def write_study_report(folder: Path) -> Path:
-    """Write ``report.html`` from ``study.json`` and the runs beside it; nothing is trained for it.
-
-    Returns:
-        The file.
-
-    Raises:
-        UserError: where there is no finished study, or a run of it is missing.
-    """
-    page = render_study(folder)
-    write_bytes(folder / "report.html", page.encode("utf-8", "replace"))
-    return folder / "report.html"
-
-
-def render_study(folder: Path) -> str:
-    """The page, as HTML that asks nothing of the network.
-
-    Raises:
-        UserError: where there is no finished study, or a run of it is missing.
-    """
+    """Write ``report.html`` from ``study.json`` and its runs, and return it; UserError where one of them is missing."""
     record = read_record(folder)
     comparisons, leaders = compare(record), leading(record)
     configs = {row.label: _run(folder, row, 0).read_config() for row in record.rows}
     common, differing = _settings(record, configs)
-    return render(
+    page = render(
         "qllmft.report",
         "study.html.j2",
-        record=record,
-        verdict=verdict(record, comparisons),
+        **tables(record, comparisons),
         leaders=[row.label for row in leaders],
         within=discordances(folder, *leaders),
-        rows=[_row(row, record) for row in record.rows],
-        exact=any(row.test_exact for row in record.rows),
-        comparisons=[_comparison(c) for c in comparisons],
-        about=table.about(record),
-        limits=limits(record),
-        published_note=table.published_note(record),
-        selection_note=table.selection_note(record),
         dots=accuracies_svg(record),
         wider=_WIDER if style.runs_out([row.test_interval for row in record.rows]) else "",
         wider_difference=_WIDER if style.runs_out([c.difference for c in comparisons]) else "",
@@ -83,6 +80,8 @@ def render_study(folder: Path) -> str:
         common=common,
         differing=differing,
     )
+    write_bytes(folder / "report.html", page.encode("utf-8", "replace"))
+    return folder / "report.html"
 
 
 def _run(folder: Path, row: RowResult, seed: int) -> RunFolder:
@@ -93,36 +92,6 @@ def _run(folder: Path, row: RowResult, seed: int) -> RunFolder:
             "The study's own command makes it again."
         )
     return found
-
-
-def _row(row: RowResult, record: StudyRecord) -> dict[str, Any]:
-    """Cells of the table of results."""
-    exact = MeanInterval.of(row.test_exact) if row.test_exact else None
-    return {
-        "label": row.label,
-        "side": row.side,
-        "test": table.accuracy(row.test_interval),
-        "validation": table.accuracy(row.validation_interval, 1),
-        "exact": table.accuracy(exact) if exact else "",
-        "parameters": table.parameters(row),
-        "n": len(row.test),
-        "published": table.published(row, record),
-        "published_parameters": table.published_parameters(row),
-    }
-
-
-def _comparison(comparison: Comparison) -> dict[str, str]:
-    """Cells of the table of comparisons."""
-    return {
-        "subject": comparison.subject,
-        "rival": comparison.rival,
-        "difference": signed(comparison.difference.mean),
-        "interval": table.interval(comparison),
-        "p": p_value(comparison.difference.p),
-        "p_holm": p_value(comparison.p_holm),
-        "outcome": comparison.outcome,
-        "word": table.OUTCOMES[comparison.outcome],
-    }
 
 
 def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:

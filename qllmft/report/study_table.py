@@ -1,12 +1,13 @@
-"""A study's tables as Markdown, and the cells that the console and the page show too."""
+"""What a study's tables say, on the console, on its page and in ``table.md``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from qllmft.experiments.compare.comparison import Comparison, limits
 from qllmft.experiments.compare.record import PAPER_BODY, PAPER_DATA, RowResult, StudyRecord
-from qllmft.experiments.compare.verdict import p_value, signed
+from qllmft.experiments.compare.verdict import p_value, signed, verdict
 from qllmft.statistics import MeanInterval
 
 OUTCOMES = {"better": "wins", "worse": "loses", "open": "open"}
@@ -72,49 +73,47 @@ def selection_note(record: StudyRecord) -> str:
     return f"{rule}{rivals}. The test texts are read once a run, for what was chosen."
 
 
-def markdown(record: StudyRecord, comparisons: Sequence[Comparison], verdict: str) -> str:
-    """``table.md``: the verdict, the rows, the comparisons, what the numbers do not say, the command, the notes."""
-    exact = any(row.test_exact for row in record.rows)
-    sizes = record.data.sizes
-    head = ["model", "parameters", "seeds", "validation, %", "test, % (± 95 % interval)"]
-    head += ["test without noise, %"] if exact else []
-    head += ["paper, %", "paper's parameters"] if record.published else []
-    lines = [
-        f"# Study {record.study}",
-        "",
-        verdict,
-        "",
-        f"{about(record)}. {record.data.source}: {sizes['train']:,} training, {sizes['validation']:,} validation, "
-        f"{sizes['test']:,} test texts; body {record.body_name}, D = {record.body.dimension}; "
-        f"{record.epochs} epochs.",
-        "",
-        _line(head),
-        _line(["---"] * len(head)),
-    ]
-    for row in record.rows:
-        cells = [row.label, parameters(row), str(len(row.test)), accuracy(row.validation_interval, 1)]
-        cells += [accuracy(row.test_interval)]
-        cells += [accuracy(MeanInterval.of(row.test_exact)) if row.test_exact else ""] if exact else []
-        if record.published:
-            cells += [published(row, record), published_parameters(row)]
-        lines.append(_line(cells))
-    notes = [note for note in (published_note(record), selection_note(record)) if note]
-    lines += ["", *notes, "", "## Comparisons, paired by seed", ""]
-    lines.append(_line([record.subject, record.rival, "difference, points", "95 % interval", "p (Holm)", "outcome"]))
-    lines.append(_line(["---"] * 6))
-    for c in comparisons:
-        cells = [c.subject, c.rival, signed(c.difference.mean), interval(c), p_value(c.p_holm), OUTCOMES[c.outcome]]
-        lines.append(_line(cells))
-    lines += ["", *(f"- {sentence}" for sentence in limits(record)), "", f"    {record.command}", ""]
-    lines += [record.notes] if record.notes else []
-    return "\n".join(lines)
+def row_cells(row: RowResult, record: StudyRecord) -> dict[str, Any]:
+    """Cells of the table of results."""
+    return {
+        "label": row.label,
+        "side": row.side,
+        "test": accuracy(row.test_interval),
+        "validation": accuracy(row.validation_interval, 1),
+        "exact": accuracy(MeanInterval.of(row.test_exact)) if row.test_exact else "",
+        "parameters": parameters(row),
+        "n": len(row.test),
+        "published": published(row, record),
+        "published_parameters": published_parameters(row),
+    }
 
 
-def interval(comparison: Comparison) -> str:
-    """``[−3.1, +0.4]`` in points; nothing where there is one seed."""
-    found = comparison.difference.interval
-    return "" if found is None else f"[{signed(found[0])}, {signed(found[1])}]"
+def comparison_cells(comparison: Comparison) -> dict[str, str]:
+    """Cells of the table of comparisons."""
+    ends = comparison.difference.interval
+    return {
+        "subject": comparison.subject,
+        "rival": comparison.rival,
+        "difference": signed(comparison.difference.mean),
+        "interval": "" if ends is None else f"[{signed(ends[0])}, {signed(ends[1])}]",
+        "p": p_value(comparison.difference.p),
+        "p_holm": p_value(comparison.p_holm),
+        "outcome": comparison.outcome,
+        "word": OUTCOMES[comparison.outcome],
+    }
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """What the page and ``table.md`` both show, by the names that their files have for it."""
+    return {
+        "record": record,
+        "sizes": record.data.sizes,
+        "verdict": verdict(record, comparisons),
+        "about": about(record),
+        "rows": [row_cells(row, record) for row in record.rows],
+        "exact": any(row.test_exact for row in record.rows),
+        "comparisons": [comparison_cells(c) for c in comparisons],
+        "limits": limits(record),
+        "published_note": published_note(record),
+        "selection_note": selection_note(record),
+    }

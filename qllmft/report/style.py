@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+from markupsafe import Markup
 
 from qllmft.errors import UserError
 from qllmft.statistics import MeanInterval, PairedDifference
@@ -141,21 +145,13 @@ def _half_width(interval: Interval) -> float:
 
 
 def check_format(file: Path) -> None:
-    """Make sure that the ending is one of `FORMATS`.
-
-    Raises:
-        UserError: where it is not.
-    """
+    """Make sure that the ending is one of `FORMATS`."""
     if file.suffix.lower() not in FORMATS:
         raise UserError(f"the figure is {file.name!r}; expected a name that ends in {', '.join(FORMATS)}.")
 
 
 def save_figure(figure: Any, file: Path) -> None:
-    """Write a figure; the file's ending chooses the format. The same figure gives the same bytes.
-
-    Raises:
-        UserError: where the ending is unknown or the file cannot be written.
-    """
+    """Write a figure; the file's ending chooses the format. The same figure gives the same bytes."""
     check_format(file)
     metadata = {"Date": None} if file.suffix.lower() == ".svg" else None
     try:
@@ -163,3 +159,20 @@ def save_figure(figure: Any, file: Path) -> None:
             figure.savefig(file, dpi=PNG_DPI, metadata=metadata)
     except OSError as error:
         raise UserError(f"the figure {file} cannot be written: {error.strerror}.") from error
+
+
+def as_svg(figure: Any, name: str) -> Markup:
+    """The element alone, as wide as its place in the page; write it within `house_style` of a page.
+
+    Args:
+        figure: of matplotlib.
+        name: begins every id of the element, so that no other figure of the page has the same ids.
+    """
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = file.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    for size in ("height", "width"):
+        svg = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg).strip()
+    return Markup(svg)  # noqa: S704 -- matplotlib's own, its labels escaped

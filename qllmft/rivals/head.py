@@ -1,7 +1,8 @@
-"""What every head is to a comparison: fitted on one split, selected on another, asked for labels."""
+"""What every head is to a comparison: fitted on one split, selected on another, asked for labels, scored."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
+from qllmft.statistics import Accuracy
 from qllmft.training import Examples
 
 Grid = Literal["small", "paper"]
@@ -63,3 +65,39 @@ class Rival:
     def of_grid(cls, label: str, make: Callable[[Grid], Head]) -> Rival:
         """A rival whose grid is all that it is made from."""
         return cls(label, lambda config, *_: make(config.rivals.grid), is_grid=True)
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A head after training, not yet tested.
+
+    Attributes:
+        head: the head.
+        validation: its accuracy on the validation texts.
+        seconds: wall time of the training.
+        validation_exact: share of right validation answers without the noise of the head's circuit, in [0, 1]; None
+            where it has none.
+    """
+
+    head: Head
+    validation: Accuracy
+    seconds: float
+    validation_exact: float | None = None
+
+
+def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHead:
+    """Fit a head on ``train`` and ``validation``, and score it on the latter."""
+    started = time.perf_counter()
+    head.fit(train, validation)
+    return scored(head, validation, time.perf_counter() - started)
+
+
+def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
+    """A head that was trained in ``seconds``, scored on the validation texts."""
+    exact = head.exact_accuracy(validation)
+    return FittedHead(head, accuracy_of(head, validation), seconds, exact)
+
+
+def accuracy_of(head: Head, examples: Examples) -> Accuracy:
+    """What a fitted head gets right."""
+    return Accuracy.of(examples.y.numpy(), head.predict(examples.x.numpy()))

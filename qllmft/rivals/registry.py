@@ -20,21 +20,13 @@ RIVALS: dict[str, Rival] = {
 
 
 def check_rivals(names: Iterable[str]) -> None:
-    """Make sure, before any work, that there are rivals of these names.
-
-    Raises:
-        UserError: names the first that is unknown, and lists those there are.
-    """
+    """Make sure, before any work, that there are rivals of these names."""
     for name in names:
         if name not in RIVALS:
             raise UserError(f"rivals.names has {name!r}; expected some of {', '.join(RIVALS)}, or none: [].")
 
 
 def make_rivals(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Head]:
-    """The heads that ``config`` names as rivals, not yet fitted; see `Rival.make`.
-
-    Raises:
-        UserError: where there is no rival of a name.
-    """
+    """The heads that ``config`` names as rivals, not yet fitted; see `Rival.make`; UserError for an unknown name."""
     check_rivals(config.rivals.names)
     return [RIVALS[name].make(config, n_parameters, dimension, n_classes) for name in config.rivals.names]

@@ -61,22 +61,12 @@ class TrainedHead:
         self.selection = fit(self.model, train, validation, self._config, self._seed, **self._fit_options)
 
     def fit_with_body(self, model: EndToEnd, train: Table, validation: Table) -> None:
-        """Train together with the body below; `predict` then wants embeddings by that body as it is afterwards.
-
-        Args:
-            model: this head on its body.
-            train: texts that it learns from.
-            validation: texts that the epoch is selected on.
-        """
+        """Train on texts together with the body; `predict` then wants embeddings by that body as it is afterwards."""
         self._body_parameters = model.body.n_parameters
         self.selection = fit_end_to_end(model, train, validation, self._config, self._seed, **self._fit_options)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Labels (N,) of embeddings (N, D); with the noise of the head's circuit, where it has one.
-
-        Raises:
-            UserError: where a logit is no finite number.
-        """
+        """Labels (N,) of embeddings (N, D); with its circuit's noise, if any; UserError where logits are not finite."""
         reseed(self.model, derive_seed(self._seed, "prediction noise"))
         return np.asarray(finite_logits(self.model, torch.from_numpy(x)).argmax(dim=1).numpy(), np.int64)
 

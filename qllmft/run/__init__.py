@@ -2,11 +2,10 @@
 
 from qllmft.run.experiment import Outcome, run_experiment
 from qllmft.run.folder import RunFolder
-from qllmft.run.model_store import StoredModel, load_model, save_model
+from qllmft.run.model_store import load_model
 from qllmft.run.predictor import Prediction, Predictor
 from qllmft.run.record import ModelResult, RunRecord
 from qllmft.run.reporter import Reporter
-from qllmft.run.versions import versions
 
 __all__ = [
     "ModelResult",
@@ -16,9 +15,6 @@ __all__ = [
     "Reporter",
     "RunFolder",
     "RunRecord",
-    "StoredModel",
     "load_model",
     "run_experiment",
-    "save_model",
-    "versions",
 ]

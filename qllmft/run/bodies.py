@@ -41,11 +41,7 @@ class RunBody(Protocol):
 
 
 def body_of(setup: Setup) -> RunBody:
-    """The body that the run's configuration asks for, after the contrastive step where there is one.
-
-    Raises:
-        UserError: where the body cannot be loaded or the head does not fit on it.
-    """
+    """The run's body, after the contrastive step where it has one; UserError where the head does not fit on it."""
     start = tuned_body(setup) if setup.config.body.contrastive.iterations else setup.config.body
     return LearningBody(setup, start) if setup.config.body.trainable else FrozenBody(setup, start)
 

@@ -27,12 +27,14 @@ class Bootstrap:
         standard_errors: (N, k) standard deviations.
         low: (N, k) 2.5 % quantiles.
         high: (N, k) 97.5 % quantiles.
+        single_shots: the single shots were drawn again; else draws were made from their counts.
     """
 
     repeats: int
     standard_errors: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    single_shots: bool = False
 
 
 @torch.no_grad()
@@ -42,7 +44,7 @@ def bootstrap(classifier: Classifier, request: Request, backend: Backend | None,
     Args:
         classifier: the model.
         request: what ``backend`` has measured.
-        backend: one that keeps the counts of every circuit (``resample``): IonQ's.
+        backend: one that keeps the counts, or the shots, of every circuit (``resample``): IonQ's.
         repeats: number of draws.
         seed: of the draws.
 
@@ -56,9 +58,9 @@ def bootstrap(classifier: Classifier, request: Request, backend: Backend | None,
             "none. Use it with ionq_forte or ionq_simulator and shots, or leave it out."
         )
     drawn = remote.resample(request.circuit, request.parameters, request.observables, repeats, seed)
-    answers = np.stack([_probabilities(classifier, request, values) for values in drawn])  # (R, N, k)
+    answers = np.stack([_probabilities(classifier, request, values) for values in drawn.values])  # (R, N, k)
     low, high = np.quantile(answers, INTERVAL, axis=0)
-    return Bootstrap(repeats, answers.std(axis=0, ddof=1), low, high)
+    return Bootstrap(repeats, answers.std(axis=0, ddof=1), low, high, drawn.single_shots)
 
 
 def _probabilities(classifier: Classifier, request: Request, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,9 +16,6 @@ def tuned_body(setup: Setup) -> BodyConfig:
     """The body after the contrastive step on the training texts, saved in the run's folder.
 
     A step that was interrupted goes on; one that was finished is not made again.
-
-    Raises:
-        UserError: where the body cannot be loaded or the head does not fit on it, before the step.
     """
     config, folder, train = setup.config, setup.folder, setup.splits.train
     tuned = config.body.saved_in(folder.contrastive_body)

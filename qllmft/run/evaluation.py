@@ -91,7 +91,7 @@ def evaluate_run(
     backend: Backend | None = None,
     subset: Subset | None = None,
 ) -> Evaluation:
-    """Evaluate a run's model.
+    """Evaluate a run's model; UserError where model and data do not fit together.
 
     Args:
         run: the run's folder.
@@ -100,9 +100,6 @@ def evaluate_run(
         reporter: who watches.
         backend: what runs the head; None: it is computed here, exactly.
         subset: which of the texts; None: all.
-
-    Raises:
-        UserError: where model and data do not fit together.
     """
     predictor = Predictor.load(run, backend)
     question = _read(run, predictor, data, split, subset)
@@ -130,11 +127,7 @@ def estimate_run(
     subset: Subset | None = None,
     offline: bool = False,
 ) -> object:
-    """What `evaluate_run` would send to ``backend``, and its price, ``offline`` or not: see `Predictor.estimate`.
-
-    Raises:
-        UserError: where model and data do not fit together.
-    """
+    """What `evaluate_run` would send to ``backend``, and its price, ``offline`` or not: see `Predictor.estimate`."""
     predictor = Predictor.load(run, backend)
     return predictor.estimate(_embed(predictor, _read(run, predictor, data, split, subset), reporter), offline=offline)
 

@@ -96,14 +96,7 @@ class Export:
     names: dict[str, str]
 
     def write(self, path: Path) -> list[Path]:
-        """Write the file and, where there are names, ``<file>.names.json`` beside it.
-
-        Returns:
-            What was written.
-
-        Raises:
-            UserError: where that cannot be.
-        """
+        """Write the file and, where there are names, ``<file>.names.json`` beside it; returns both."""
         if path.is_dir():
             raise UserError(f"{path} is a folder. Give --out the name of a file.")
         try:

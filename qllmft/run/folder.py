@@ -67,9 +67,6 @@ class RunFolder:
         """Make sure that the folder, which exists, is empty or this configuration's.
 
         Files of a process that has just begun here, or was killed when it had, do not count.
-
-        Raises:
-            UserError: where it holds another run, or other files.
         """
         # listed before the configuration is looked for: another process may be writing it, and it is written first
         files = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
@@ -85,11 +82,7 @@ class RunFolder:
             raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
 
     def check_can_be_made(self) -> None:
-        """Make sure, before any work, that the folder is there or can be made.
-
-        Raises:
-            UserError: names what is in the way.
-        """
+        """Make sure, before any work, that the folder is there or can be made."""
         try:
             nearest = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         except OSError as error:
@@ -102,11 +95,7 @@ class RunFolder:
             raise UserError(f"the run's folder {self.path} cannot be written: {nearest} is not writable.")
 
     def open_for(self, config: RunConfig) -> None:
-        """Make the folder with its ``config.toml``, or make sure that it is this configuration's.
-
-        Raises:
-            UserError: where it is not, or cannot be written.
-        """
+        """Make the folder with its ``config.toml``, or make sure that it is this configuration's."""
         if self.path.exists():
             self.check_holds(config)
         try:
@@ -115,11 +104,7 @@ class RunFolder:
             raise UserError(f"the run's folder {self.path} cannot be written: {error.strerror}.") from error
 
     def read_config(self) -> RunConfig:
-        """The configuration of the run.
-
-        Raises:
-            UserError: where there is none, or it cannot be read.
-        """
+        """The configuration of the run; UserError where there is none, or it cannot be read."""
         try:
             tree = parse_toml(self.config_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -155,11 +140,7 @@ class RunFolder:
         write_text(self.predictions_file, json.dumps(answers.as_dict(), allow_nan=False) + "\n")
 
     def read_predictions(self) -> TestPredictions | None:
-        """The answers on the test set; None where there are none, as in runs of earlier versions.
-
-        Raises:
-            UserError: where they cannot be read.
-        """
+        """The answers on the test set; None where there are none, as in runs of earlier versions."""
         if not self.predictions_file.exists():
             return None
         try:
@@ -174,11 +155,7 @@ class RunFolder:
         write_json(self.result_file, record.to_json())
 
     def read_result(self) -> RunRecord | None:
-        """The outcome; None where the run is not finished.
-
-        Raises:
-            UserError: where it cannot be read.
-        """
+        """The outcome; None where the run is not finished."""
         return _read_record(self.result_file)
 
     def write_validation(self, record: RunRecord) -> None:
@@ -186,11 +163,7 @@ class RunFolder:
         write_json(self.validation_file, record.to_json())
 
     def read_validation(self) -> RunRecord | None:
-        """The outcome without the test set; None where there is none.
-
-        Raises:
-            UserError: where it cannot be read.
-        """
+        """The outcome without the test set; None where there is none."""
         return _read_record(self.validation_file)
 
 

@@ -22,14 +22,11 @@ class RunBusyError(Exception):
 
 @contextmanager
 def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[None]:
-    """While no other process works on the run in ``folder``, which is made where it is missing.
+    """While no other process works in ``folder``, made where it is missing; RunBusyError where it may not wait.
 
     Args:
         folder: of the run.
         on_wait: called with a sentence before this process waits for another one; None: it does not wait.
-
-    Raises:
-        RunBusyError: where another process has the run and this one does not wait.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     lock = _acquired(folder, on_wait)

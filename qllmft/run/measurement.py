@@ -106,13 +106,7 @@ class Agreement:
 
 
 def compare(measured: Measurement, exact: Measurement, shots: int | None) -> Agreement:
-    """Lay ``measured`` beside ``exact``, of the same samples.
-
-    Args:
-        measured: from a backend.
-        exact: from the exact simulator.
-        shots: measurements a sample; None: none, the backend's own standard errors are zero.
-    """
+    """Lay ``measured`` beside ``exact``, of the same samples and so many shots a sample; None: exact."""
     sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots) if shots else np.zeros_like(exact.values)
     return Agreement(
         samples=len(exact.values),

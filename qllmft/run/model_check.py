@@ -40,16 +40,7 @@ def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) ->
 
 
 def compare_logits(found: list[float], record: Mapping[str, Any], folder: Path) -> None:
-    """Make sure that a model gives the logits that its record has.
-
-    Args:
-        found: by `check_logits`.
-        record: of the model, with its ``check``.
-        folder: of the model, for the error.
-
-    Raises:
-        UserError: where it does not; says by how much, and with which versions each was computed.
-    """
+    """Make sure that a model gives its record's logits; the error says both, and the versions that differ."""
     expected = record["check"]["logits"]
     if not isinstance(expected, list) or len(expected) != len(found) or not all(map(_is_number, expected)):
         raise UserError(

@@ -216,11 +216,7 @@ def _body(record: Mapping[str, Any], folder: Path) -> tuple[BodyConfig, bool]:
 
 
 def _own_body(folder: Path) -> Path:
-    """The body that lies beside the head.
-
-    Raises:
-        UserError: where it is missing, or lies elsewhere.
-    """
+    """The body that lies beside the head; UserError where it is missing, or lies elsewhere."""
     path = (folder / OWN_BODY).absolute()
     if not path.is_dir():
         raise UserError(

@@ -75,11 +75,7 @@ class TestPredictions:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> TestPredictions:
-        """From JSON.
-
-        Raises:
-            ValueError, KeyError, TypeError: where the record is not of `as_dict`'s form.
-        """
+        """From JSON; ValueError, KeyError or TypeError where the record is not of `as_dict`'s form."""
         return cls(
             tuple(record["label_names"]),
             np.array(record["labels"], np.int64),

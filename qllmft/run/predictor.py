@@ -42,12 +42,7 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model with its body; the body is loaded with the first text.
-
-    Args:
-        model: from `load_model`.
-        backend: what runs the head; None: it is computed here, exactly.
-    """
+    """A trained model with its body, which is loaded with the first text; without a backend it is computed exactly."""
 
     def __init__(self, model: StoredModel, backend: Backend | None = None) -> None:
         self.model = model
@@ -105,11 +100,7 @@ class Predictor:
         return remote.estimate(request.circuit, request.parameters, offline=offline)
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
-        """How the probabilities for embeddings (N, D) scatter when the measured shots are drawn again; see `bootstrap`.
-
-        Raises:
-            UserError: where there is no backend that keeps its shots.
-        """
+        """How the probabilities for embeddings (N, D) scatter over draws of the measured shots; see `bootstrap`."""
         return bootstrap(
             self.model.classifier, head_request(self.model.classifier, vectors), self.backend, repeats, seed
         )
@@ -119,11 +110,7 @@ class Predictor:
         return Predictor(self.model).measure(vectors)
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Softmax of the logits (N, k) for embeddings (N, D).
-
-        Raises:
-            UserError: where a logit is no finite number.
-        """
+        """Softmax of the logits (N, k) for embeddings (N, D); UserError where they are not finite."""
         return np.asarray(softmax(finite_logits(self.model.classifier, torch.from_numpy(vectors)), dim=1).numpy())
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -150,20 +137,13 @@ class Predictor:
         """Make sure, without loading it, that the body is the one that the model was trained on.
 
         A model of the hub that is not on this machine yet has no identity before it is loaded.
-
-        Raises:
-            UserError: where it is not.
         """
         location = locate_body(self.model.body)
         if location.identity:
             self.check_body(body_identity(self.model.body, location))
 
     def check_body(self, identity: str) -> None:
-        """Make sure that a body is the one that the model was trained on.
-
-        Raises:
-            UserError: where it is not.
-        """
+        """Make sure that a body is the one that the model was trained on; UserError where not."""
         if identity != self.model.body_identity:
             raise UserError(
                 f"the body {self.model.body.model!r} is not the one that this model was trained on "

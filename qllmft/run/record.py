@@ -46,11 +46,7 @@ class ModelResult:
 
     @property
     def tested(self) -> Accuracy:
-        """Accuracy on the test texts, of a run that has read them.
-
-        Raises:
-            ValueError: where it has not.
-        """
+        """Accuracy on the test texts, of a run that has read them; ValueError where it has not."""
         if self.test is None:
             raise ValueError(f"the model {self.name!r} has no test accuracy: the run did not read the test texts.")
         return self.test
@@ -160,15 +156,7 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, content: Any, origin: str) -> RunRecord:
-        """Read a record of this form, or of an earlier one.
-
-        Args:
-            content: JSON values.
-            origin: where they come from, for the error.
-
-        Raises:
-            UserError: where they are no record, or one of a later form.
-        """
+        """Read a record of this form, or of an earlier one; UserError where it is none, or of a later one."""
         found = content.get("format", FORMAT) if isinstance(content, dict) else None
         if isinstance(content, dict) and found != FORMAT:
             raise UserError(f"{origin} has format {found!r}; this version reads {FORMAT}. Install a later qllmft.")

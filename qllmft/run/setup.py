@@ -38,11 +38,7 @@ class Setup:
     read_test: bool
 
     def classifier(self, dimension: int) -> Classifier:
-        """The run's head on embeddings of D values, with its initial weights.
-
-        Raises:
-            UserError: where the head does not fit on such embeddings.
-        """
+        """The run's head on embeddings of D values, with initial weights; UserError where it does not fit on them."""
         n_classes = self.corpus.n_classes
         return build_classifier(self.config.model, dimension, n_classes, seed=self.config.seed, backend=self.backend)
 
@@ -51,12 +47,6 @@ def training_backend(
     config: RunConfig, splits: Splits, reporter: Reporter, options: Mapping[str, Any] | None = None
 ) -> Backend:
     """What runs the head's circuit in training; says beforehand what will be sent.
-
-    Args:
-        config: the whole run.
-        splits: the texts that are trained on and evaluated.
-        reporter: who watches.
-        options: of the backend, beside those of ``config``; see `run_experiment`.
 
     Raises:
         BackendError: where there is no such backend, or training through it was not allowed.

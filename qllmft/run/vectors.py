@@ -44,11 +44,7 @@ class Vectors:
 
 
 def vectors_of(setup: Setup, body: BodyConfig) -> Vectors:
-    """The run's splits as ``body`` embeds them; what a body of the run's own gives is cached in the run's folder.
-
-    Raises:
-        UserError: where the body cannot be loaded, or an embedding is no finite number.
-    """
+    """The run's splits as ``body`` embeds them; what a body of the run's own gives is cached in the run's folder."""
     splits, name = setup.splits, setup.config.body.model
     tables = {"training": splits.train, "validation": splits.validation}
     if setup.read_test:

@@ -1,14 +1,13 @@
 """Train: the loop, its checkpoints and what it learns from."""
 
-from qllmft.training.checkpoint import Checkpoint, State
+from qllmft.training.checkpoint import Checkpoint
 from qllmft.training.contrastive import contrastive_steps, fit_contrastive
 from qllmft.training.end_to_end import EndToEnd, fit_end_to_end
-from qllmft.training.evaluation import checked_logits, evaluate, exact_accuracy, finite_logits, logits_of
+from qllmft.training.evaluation import checked_logits, exact_accuracy, finite_logits, logits_of
 from qllmft.training.examples import Examples
-from qllmft.training.interruption import Interruption, interruptible
-from qllmft.training.loop import PAPER_STEPS, fit, learning_rate, one_torch_thread
+from qllmft.training.loop import PAPER_STEPS, fit, one_torch_thread
 from qllmft.training.metrics import EpochMetrics, Selection
-from qllmft.training.step import Step, step_of
+from qllmft.training.step import step_of
 
 __all__ = [
     "PAPER_STEPS",
@@ -16,20 +15,14 @@ __all__ = [
     "EndToEnd",
     "EpochMetrics",
     "Examples",
-    "Interruption",
     "Selection",
-    "State",
-    "Step",
     "checked_logits",
     "contrastive_steps",
-    "evaluate",
     "exact_accuracy",
     "finite_logits",
     "fit",
     "fit_contrastive",
     "fit_end_to_end",
-    "interruptible",
-    "learning_rate",
     "logits_of",
     "one_torch_thread",
     "step_of",

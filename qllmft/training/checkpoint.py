@@ -65,12 +65,7 @@ class Checkpoint:
         tensors |= {f"best/{k}": v for k, v in state.best_weights.items()}
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"adam/{index}/{k}": torch.as_tensor(v) for k, v in moments.items()}
-        progress = {
-            "epoch": state.epoch,
-            "best_epoch": state.best_epoch,
-            "best_accuracy": state.best_accuracy,
-            "best_loss": state.best_loss,
-        }
+        progress = {name: value for name, value in vars(state).items() if name != "best_weights"}
         content = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
         write_bytes(self.path, save(content, {"progress": json.dumps(progress, allow_nan=False)}))
 
@@ -90,11 +85,7 @@ class Checkpoint:
         )
 
     def load(self, model: nn.Module, optimizer: torch.optim.Adam) -> State | None:
-        """Restore model and optimizer; None where there is no file.
-
-        Raises:
-            UserError: where the file is damaged or belongs to another model.
-        """
+        """Restore model and optimizer; None without a file, UserError where it is damaged or another model's."""
         if not self.path.exists():
             return None
         try:

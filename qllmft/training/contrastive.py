@@ -46,14 +46,9 @@ class Pairs:
 
 
 def draw_pairs(labels: NDArray[np.int64], iterations: int, seed: int) -> Pairs:
-    """For every text ``iterations`` times a text of the same label, not itself, and one of another label.
+    """For each of N texts R = ``iterations`` times another text of its label, and one of another label: 2·R·N pairs.
 
     A text that is alone with its label has no partner of the same one; where all have one label there are no others.
-
-    Args:
-        labels: (N,) of the training texts.
-        iterations: R; there are 2·R·N pairs.
-        seed: of the drawing.
     """
     random = numpy_generator(seed, "contrastive pairs")
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64], float]] = []

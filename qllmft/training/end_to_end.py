@@ -17,9 +17,8 @@ from qllmft.data import Table
 from qllmft.embed import TrainableBody
 from qllmft.heads import Classifier
 from qllmft.randomness import derive_seed, torch_generator
-from qllmft.training.batches import with_noise
 from qllmft.training.checkpoint import Checkpoint
-from qllmft.training.examples import Examples
+from qllmft.training.examples import Examples, with_noise
 from qllmft.training.loop import Training, run_epochs
 from qllmft.training.metrics import EpochMetrics, Selection
 
@@ -27,12 +26,7 @@ CHECKPOINT_EVERY_S = 60.0  # four times the body's weights are written: 1.8 GB f
 
 
 class EndToEnd(nn.Module):
-    """Texts to logits (B, k): a body and the head on it, both trainable.
-
-    Args:
-        body: texts to embeddings (B, D).
-        classifier: embeddings to logits.
-    """
+    """Texts to logits (B, k): a body and the head on its embeddings (B, D), both trainable."""
 
     def __init__(self, body: TrainableBody, classifier: Classifier) -> None:
         super().__init__()

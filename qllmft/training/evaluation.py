@@ -21,20 +21,12 @@ def logits_of(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def finite_logits(model: nn.Module, x: Tensor) -> Tensor:
-    """`logits_of` a trained model, all of them finite.
-
-    Raises:
-        UserError: where one is not; names the first such text.
-    """
+    """`logits_of` a trained model, all of them finite; UserError where one is not."""
     return checked_logits(logits_of(model, x))
 
 
 def checked_logits(logits: Tensor) -> Tensor:
-    """The logits (N, k) themselves.
-
-    Raises:
-        UserError: where one of them is NaN or infinite; names the first such text by its number, from 1.
-    """
+    """The logits (N, k) themselves; UserError, with the number of the text, where one is NaN or infinite."""
     finite = logits.isfinite().all(dim=1)
     if not finite.all():
         row = int(finite.int().argmin())

@@ -1,13 +1,16 @@
-"""Embedded texts and their labels, as tensors."""
+"""What a model learns from: embedded texts and their labels, and how an epoch shows them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from qllmft.randomness import torch_generator
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,30 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.y)
+
+
+def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
+    """Rows of ``n`` examples in the random order of ``epoch``, in batches of ``size``.
+
+    Where ``size`` is above 1, a last batch of one example joins the one before: batch norm needs two.
+    """
+    batches = list(torch.split(torch.randperm(n, generator=torch_generator(seed, "shuffle", epoch)), size))
+    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def with_noise(x: Tensor, sigma: float, generator: torch.Generator, sizes: Sequence[int]) -> Tensor:
+    """Embeddings (N, D) of one batch or several, with noise of standard deviation σ·‖x‖ on each entry.
+
+    Args:
+        x: the embeddings, batch after batch.
+        sigma: σ; 0 draws nothing and gives the embeddings back.
+        generator: of the noise, drawn for one batch after the other.
+        sizes: of the batches; their sum is N.
+    """
+    if not sigma:
+        return x
+    drawn = torch.cat([torch.randn(size, x.shape[1], generator=generator) for size in sizes])
+    noisy: Tensor = x + sigma * x.norm(dim=1, keepdim=True) * drawn
+    return noisy

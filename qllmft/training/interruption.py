@@ -31,11 +31,7 @@ class Interruption:
         self._held = True
 
     def release(self) -> None:
-        """From now on a signal ends training at once.
-
-        Raises:
-            KeyboardInterrupt: where one was waiting.
-        """
+        """From now on a signal ends training at once; KeyboardInterrupt where one was waiting."""
         self._held = False
         if self.signal is not None:
             raise KeyboardInterrupt

@@ -16,10 +16,9 @@ from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
-from qllmft.training.batches import shuffled_batches, with_noise
 from qllmft.training.checkpoint import Checkpoint, State
 from qllmft.training.evaluation import evaluate, exact_accuracy
-from qllmft.training.examples import Examples
+from qllmft.training.examples import Examples, shuffled_batches, with_noise
 from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
 from qllmft.training.metrics import EpochMetrics, Selection
@@ -109,11 +108,7 @@ class Training:
     checkpoint_every_s: float
 
     def epoch(self, epoch: int, config: TrainConfig, seed: int) -> EpochMetrics:
-        """Train and validate one epoch, counted from 1.
-
-        Raises:
-            UserError: where the loss of training or validation is no finite number.
-        """
+        """Train and validate one epoch, counted from 1; UserError where a loss is no finite number."""
         started = time.perf_counter()
         lr = learning_rate(config, epoch)
         for group in self.optimizer.param_groups:

@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy
 
 from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
-from qllmft.training import compiled_layers as layers
 from qllmft_backends.adjoint import AdjointEngine
+from qllmft_backends.adjoint.compiled import layers
 
 Real = NDArray[np.float32]
 
@@ -71,9 +71,9 @@ class DirectStep:
     """A quantum encoder and head on the project's engine, without autograd.
 
     At 10 qubits the circuits take a quarter of a millisecond, and autograd's way from one to the next twice as long.
-    What lies between them is a few small products (`compiled_layers.py`): latent z = s·⟨Z⟩ of the encoders, angles
-    A_x z + A_θ θ + a of the head's gates, logits W v + b of its values v, softmax and cross-entropy; and the chain rule
-    back through them.
+    What lies between them is a few small compiled products: latent z = s·⟨Z⟩ of the encoders, angles A_x z + A_θ θ + a
+    of the head's gates, logits W v + b of its values v, softmax and cross-entropy; and the chain rule back through
+    them.
 
     Args:
         model: for which `can_step` holds. Its parameters become parts of one vector until `release`.

@@ -73,7 +73,7 @@ def model_of(tmp_path, word_body):
     from qllmft.config import BodyConfig, ModelConfig
     from qllmft.embed import body_identity, locate_body
     from qllmft.heads import build_classifier
-    from qllmft.run import StoredModel, save_model
+    from qllmft.run.model_store import StoredModel, save_model
 
     def save(**settings):
         config = ModelConfig(**({"n_qubits": 3, "encoder_qubits": 4, "encoder_layers": 3} | settings))

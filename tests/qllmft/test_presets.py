@@ -10,7 +10,7 @@ from qllmft.config import BackendConfig, BodyConfig, DataConfig, RivalsConfig, R
 from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.presets import load_preset, preset_names
-from qllmft.rivals import logistic_regression, support_vectors
+from qllmft.rivals.classical import logistic_regression, support_vectors
 
 SINGLE = {f"single-{q}q": q for q in (10, 12, 14, 16, 18)}
 MULTI = {f"multi-{q}q": q for q in (10, 12, 14, 16, 18)}

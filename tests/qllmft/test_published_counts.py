@@ -8,7 +8,7 @@ from qllmft.config import ModelConfig
 from qllmft.description import describe
 from qllmft.heads import build_classifier
 from qllmft.presets import load_preset
-from qllmft.rivals import logistic_regression
+from qllmft.rivals.classical import logistic_regression
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import Examples
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qllmft.run import versions
+from qllmft.run.versions import versions
 
 HEAD = """# Reliability
 

@@ -52,14 +52,15 @@ def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
     row = table.begin(
         "predict paid, killed, faults",
         "`qllmft predict --backend ionq_forte`, stopped at a random time up to four times, with one to four faults of "
-        "the service and its clock up to a day off",
+        "the service and its clock up to a day off; every second try with known answers and single shots",
     )
     for number in table.tries(50):
-        with row.attempt() as rng, paid_call(tmp_path / str(number), undisturbed, rng.choice(CLOCKS_S)) as call:
+        folder, checked = tmp_path / str(number), number % 2 == 1
+        with row.attempt() as rng, paid_call(folder, undisturbed, rng.choice(CLOCKS_S), checked=checked) as call:
             for name in rng.sample(sorted(KINDS), rng.randint(1, 4)):
                 call.box.faults.arm(KINDS[name](rng))
                 row.met["faults"] += 1
-            call.box.results_style = rng.choice(["url", "artifacts", "none"])
+            call.box.results_style = rng.choice(["url", "artifacts", *([] if checked else ["none"])])
             for _ in range(rng.randint(1, 4)):
                 command = call.start()
                 kind = rng.choice(SIGNALS) if rng.random() < 0.7 else None

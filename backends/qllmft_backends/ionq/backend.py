@@ -10,7 +10,7 @@ import numpy as np
 from qllmft_backends.ionq.base import IonQBase
 from qllmft_backends.ionq.calibration import Calibration, read_calibration
 from qllmft_backends.ionq.collector import aggregate
-from qllmft_backends.ionq.known_answer import DEFAULT_SHOTS
+from qllmft_backends.ionq.known_answer import LEAST_SHOTS
 from qllmft_backends.ionq.ledger import Chunk, Probabilities
 from qllmft_backends.ionq.measure import draw
 from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
@@ -87,11 +87,11 @@ class IonQForte(IonQBase):
         """The machine's latest characterization; None: the server has none."""
         return read_calibration(self._client.get_latest_calibration(f"qpu.{self.options.target}"))
 
-    @property
-    def _known_answer_shots(self) -> int:
+    def _sends_known_answer(self) -> bool:
         if self.options.known_answer_shots is not None:
-            return self.options.known_answer_shots
-        return 0 if self._cached_client is not None and self._client.transport.sandbox else DEFAULT_SHOTS
+            return self.options.known_answer_shots > 0
+        sandbox = self._cached_client is not None and self._client.transport.sandbox
+        return self.options.shots >= LEAST_SHOTS and not sandbox
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         name = self.options.aggregation

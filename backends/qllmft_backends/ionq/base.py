@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,23 +14,20 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
-from qllmft_backends.ionq.client import Client, check_machine
-from qllmft_backends.ionq.collector import Progress, collect
+from qllmft_backends.ionq.client import Client
+from qllmft_backends.ionq.collector import Progress, collect, read_shots
 from qllmft_backends.ionq.compile import Template, check_values, compile_template
-from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, spent, training_circuits
+from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, training_circuits
+from qllmft_backends.ionq.dispatch import Dispatch
 from qllmft_backends.ionq.errors import IonQAuthError, IonQRequestError
 from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
-from qllmft_backends.ionq.known_answer import ask_known_answer, known_work
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import expectations
 from qllmft_backends.ionq.options import IonQOptions
 from qllmft_backends.ionq.prices import Prices, dated_estimate
-from qllmft_backends.ionq.results import resampled, results_of
-from qllmft_backends.ionq.roster import Roster
-from qllmft_backends.ionq.sender import send, settle
-from qllmft_backends.ionq.sessions import end_sessions, session_caps, session_of
+from qllmft_backends.ionq.results import Resampled, check_answers, resampled, resampled_shots, results_of
+from qllmft_backends.ionq.sessions import end_sessions, session_caps
 from qllmft_backends.ionq.token import load_token
-from qllmft_backends.ionq.transport import Deadline
 from qllmft_backends.ionq.work import Place, Submission, Work, chunks_of
 from qllmft_backends.protocol import Availability, Expectations
 from qllmft_backends.spsa import SpsaGradient
@@ -80,9 +76,15 @@ class IonQBase(Backend):
         self._ledger = Ledger(self.options.ledger)
         self._one_at_a_time = threading.Lock()  # Qiskit's primitives run in threads
         self._cached_client: Client | None = None
-        self._cached_roster: Roster | None = None
-        self._width_checked = False
         self._prices = Prices(lambda: self._client, session=bool(session_caps(self.options)))
+        self._dispatch = Dispatch(
+            self.options,
+            self._ledger,
+            self._purse,
+            self._prices,
+            client=lambda: self._client,
+            sends_known_answer=self._sends_known_answer,
+        )
 
     @property
     def confirm(self) -> Confirm | None:
@@ -133,9 +135,9 @@ class IonQBase(Backend):
             work = self._work(circuit, values)
             self._ledger.refresh()
             if offline:
-                return self._priced(work, self._find(work), dated_estimate)
+                return self._dispatch.priced(work, dated_estimate)
             with self._prices.soon():
-                estimate = self._priced(work, self._find(work), self._prices.estimate)
+                estimate = self._dispatch.priced(work, self._prices.estimate)
                 if estimate.price is None:
                     raise IonQRequestError(f"{estimate.note}.")
                 return estimate
@@ -148,7 +150,7 @@ class IonQBase(Backend):
             IonQError: see `qllmft_backends.ionq.errors`; the ledger knows what was accepted.
         """
         with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
-            return self._submit(self._work(circuit, values))
+            return self._dispatch.submit(self._work(circuit, values), paid=self.paid, progress=self.progress)
 
     def collect(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
@@ -175,7 +177,7 @@ class IonQBase(Backend):
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
             work = self._work(circuit, values)
-            self._submit(work)
+            self._dispatch.submit(work, paid=self.paid, progress=self.progress)
             return self._collect(work, sums)
 
     def resample(
@@ -185,8 +187,10 @@ class IonQBase(Backend):
         observables: Sequence[SparsePauliOp],
         repeats: int,
         seed: int = 0,
-    ) -> NDArray[np.float64]:
-        """Bootstrap samples (R, B, O) of what `expectations` gave, R = ``repeats``; see `resampled`. Nothing is sent.
+    ) -> Resampled:
+        """R = ``repeats`` bootstrap samples of what `expectations` gave; see `resampled`. Nothing is sent.
+
+        The single shots are drawn where the ledger has those of all circuits (``per_shot``), else the counts.
 
         Raises:
             IonQRequestError: without shots, or where a sample was never submitted.
@@ -199,9 +203,14 @@ class IonQBase(Backend):
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         with self._one_at_a_time:
             self._ledger.refresh()
-            places = self._find(self._work(circuit, values))
+            places = self._dispatch.find(self._work(circuit, values))
+            check_answers(chunks_of(places), self._ledger)
             results = results_of(places, self._result, self.options.ledger)
-            return resampled(results, self.options.shots, sums, repeats, seed)
+            shots = [place[0].shots[place[1]] for place in places if place is not None and place[0].shots]
+            single = [each for each in shots if each]
+            if len(single) == len(results):
+                return Resampled(resampled_shots(single, sums, repeats, seed), single_shots=True)
+            return Resampled(resampled(results, self.options.shots, sums, repeats, seed), single_shots=False)
 
     def gradient(self) -> SpsaGradient:
         """SPSA; see `training_circuits` for what it sends.
@@ -233,96 +242,28 @@ class IonQBase(Backend):
         template = compile_template(circuit)
         return Work(template, check_values(circuit, values), self._setup(template))
 
-    def _find(self, work: Work) -> list[Place | None]:
-        return self._ledger.find(work.setup, work.values, retry_failed=self.options.retry_failed)
-
-    def _submit(self, work: Work) -> Submission:
-        for chunk in chunks_of(self._find(work)):
-            if chunk.state == "sent":
-                settle(self._ledger, self._roster(work), chunk, self.options, self.options.settle_s)
-        places = self._find(work)
-        missing = any(place is None for place in places)
-        estimate = work.counted(places, self.options)
-        if missing and self.paid:
-            estimate = self._priced(work, places, self._prices.estimate)
-        self._purse.authorize(estimate, self.options, spent(self._ledger.chunks.values(), work.setup.url))
-        if missing:
-            with self._client.transport.until(Deadline(self.options.deadline_s)):
-                self._send_missing(work, estimate)
-        return Submission(estimate, tuple(str(c.job_id) for c in chunks_of(self._find(work)) if c.job_id))
-
-    def _priced(
-        self, work: Work, places: Sequence[Place | None], price: Callable[[CostEstimate, Work], CostEstimate]
-    ) -> CostEstimate:
-        """What sending would cost by ``price``, the circuit with a known answer included."""
-        estimate = price(work.counted(places, self.options), work)
-        known = self._known_answer(work, places)
-        if known is None or self._find(known) != [None]:
-            return estimate
-        return estimate.before(price(known.counted([None], self.options), known))
-
-    def _known_answer(self, work: Work, places: Sequence[Place | None]) -> Work | None:
-        """The circuit with a known answer that goes before those at no place; None: none."""
-        shots = self._known_answer_shots
-        rows = work.values[[place is None for place in places]]
-        return known_work(replace(work, values=rows), shots) if shots and len(rows) else None
-
-    @property
-    def _known_answer_shots(self) -> int:
-        """Shots of the circuit with a known answer; 0: none."""
-        return 0
-
-    def _send_missing(self, work: Work, estimate: CostEstimate) -> None:
-        """Send what the ledger lacks, and the server too: what it holds with our client tokens is taken over."""
-        self._check_machine(work.setup)
-        roster = self._roster(work)
-        if not self._ledger.fresh:
-            roster.refresh()
-            roster.reconcile()
-        places = self._find(work)
-        rows = work.values[[place is None for place in places]]
-        size = work.circuits_per_job(self.options)
-        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        known = self._known_answer(work, places)
-        tokens = self._ledger.tokens(work.setup, parts)
-        roster.check_orphans(tokens if known is None else [*tokens, *self._ledger.tokens(known.setup, [known.values])])
-        if not parts:  # the server had all of it
-            return
-        client, ledger, options = self._client, self._ledger, self.options
-        with session_of(client, ledger, work.setup.backend, options, estimate.unit) as session:
-            if known is not None:
-                facts = known.facts(estimate.first or estimate)
-                self._purse.circuits += ask_known_answer(client, ledger, roster, known, options, facts, session)
-            for part in parts:
-                chunk = ledger.plan(work.setup, part, **work.facts(estimate))
-                send(client, ledger, roster, chunk, work.template, options, session)
-                self._purse.circuits += len(part)
-
-    def _roster(self, work: Work) -> Roster:
-        """The server's list of jobs of this machine, as far as it was read; see `Roster`."""
-        now, sent = self._client.transport.server_time(), any(c.attempts for c in self._ledger.chunks.values())
-        if now is not None and not sent and self._ledger.identity.born is None:
-            self._ledger.identity.set_born(now)
-        if self._cached_roster is None:
-            self._cached_roster = Roster(self._client, self._ledger, work.setup.backend)
-        return self._cached_roster
-
     def _collect(self, work: Work, sums: ZObservables) -> Expectations:
-        places = self._find(work)
+        places = self._dispatch.find(work)
         chunks = chunks_of(places)
-        for chunk in chunks:
-            if chunk.state == "sent":
-                settle(self._ledger, self._roster(work), chunk, self.options, self.options.settle_s)
+        self._dispatch.settle(chunks, work)
         if any(chunk.state == "submitted" for chunk in chunks):
             sessions = {chunk.session for chunk in chunks if chunk.state == "submitted"}
             problems = collect(self._client, self._ledger, chunks, self.options, self.progress)
             end_sessions(self._client, self._ledger, sessions)
             if problems:
                 raise next(iter(problems.values()))
+        check_answers(chunks, self._ledger)
         if any(chunk.doubtful for chunk in chunks):
-            self._roster(work).tell_of_duplicates()
+            self._dispatch.roster(work).tell_of_duplicates()
         self._aggregate(chunks)
-        return self._answer(self._find(work), sums)
+        for chunk in chunks:
+            if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
+                read_shots(self._client, self._ledger, chunk)
+        return self._answer(self._dispatch.find(work), sums)
+
+    def _sends_known_answer(self) -> bool:
+        """Whether a circuit with a known answer goes first in each job."""
+        return False
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         """Have the results in the form that the options ask for; a machine without variants has one."""
@@ -333,11 +274,6 @@ class IonQBase(Backend):
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         return None if chunk.results is None else chunk.results[index]
-
-    def _check_machine(self, setup: Setup) -> None:
-        if not self._width_checked:
-            check_machine(self._client, setup)
-            self._width_checked = True
 
     @property
     def _client(self) -> Client:

@@ -78,9 +78,14 @@ class Chunk:
         values: (b, P) parameter values in radians, in the order of ``circuit.parameters``.
         attempts: the POSTs, the last one last.
         job_id: the server's name for it.
-        results: one entry a circuit; None: no result.
+        results: one entry a row of ``values``; None: no result.
         failure: why the job failed.
         price_each: the estimate of one circuit, in ``unit``; None: unknown.
+        known_answer: the basis state that the circuit before ``values`` in the job should give; None: there is none.
+        known_price: the estimate of that circuit, in ``unit``.
+        known_result: what came back for it; None: no result.
+        shots: the single shots of each circuit that has a result, in the order of ``results``; None: not read.
+        suspicion: why ``results`` are not to be used, see `suspicion`; None: no reason.
         unit: of ``price_each`` and ``cost``.
         cost: of the whole job, as the server told after it ended; None: not told.
         aggregations: by name, the results of a debiased job combined otherwise than ``results``.
@@ -99,6 +104,11 @@ class Chunk:
     cost: float | None = None
     aggregations: dict[str, list[Probabilities]] = field(default_factory=dict)
     duplicates: list[str] = field(default_factory=list)
+    known_answer: int | None = None
+    known_price: float = 0.0
+    known_result: Probabilities | None = None
+    shots: list[list[int] | None] | None = None
+    suspicion: str | None = None
 
     @property
     def state(self) -> State:
@@ -114,7 +124,17 @@ class Chunk:
     @cached_property
     def content(self) -> str:
         """Hash of what the chunk asks: these circuits, at these angles, in this order, on this machine."""
-        return content_hash(self.setup, self.values)
+        return content_hash(self.setup, self.values, self.known_answer)
+
+    @property
+    def known_circuits(self) -> int:
+        """Circuits of the job before those of ``values``: 1 with a known answer, else 0."""
+        return int(self.known_answer is not None)
+
+    @property
+    def circuits(self) -> int:
+        """Circuits of the job, the one with a known answer among them."""
+        return len(self.values) + self.known_circuits
 
     @property
     def session(self) -> str | None:
@@ -142,7 +162,12 @@ class Chunk:
             return 0.0
         if self.state == "failed" and not any(self.results or ()):
             return 0.0  # IonQ charges no job that failed or was canceled
-        return None if self.price_each is None else self.price_each * len(self.values)
+        return self.estimate
+
+    @property
+    def estimate(self) -> float | None:
+        """The price of all circuits of one job as estimated before it was sent, in ``unit``; None: unknown."""
+        return None if self.price_each is None else self.price_each * len(self.values) + self.known_price
 
     def lost(self, index: int) -> bool:
         """Circuit ``index`` has no result and will get none: its job failed."""
@@ -154,9 +179,10 @@ class Chunk:
         return f"chunk {self.id}" + (f" (job {self.job_id})" if self.job_id else "")
 
 
-def content_hash(setup: Setup, values: NDArray[np.float64]) -> str:
+def content_hash(setup: Setup, values: NDArray[np.float64], known_answer: int | None = None) -> str:
     """See `Chunk.content`."""
-    return sha256(json.dumps([asdict(setup), values_hash(values)], sort_keys=True).encode()).hexdigest()
+    content = [asdict(setup), values_hash(values), *([] if known_answer is None else [known_answer])]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def values_hash(values: NDArray[np.float64]) -> str:
@@ -167,7 +193,7 @@ def values_hash(values: NDArray[np.float64]) -> str:
 def results_to_json(results: Sequence[Probabilities | None]) -> dict[str, Any]:
     """A record's fields ``results`` and ``results_sha256``."""
     plain = [None if r is None else {str(state): p for state, p in r.items()} for r in results]
-    return {"results": plain, "results_sha256": _json_hash(plain)}
+    return {"results": plain, "results_sha256": json_hash(plain)}
 
 
 def planned_chunk(record: Mapping[str, Any]) -> Chunk:
@@ -185,22 +211,33 @@ def planned_chunk(record: Mapping[str, Any]) -> Chunk:
         raise ValueError("values are empty, or not finite")
     if "values_sha256" in record and record["values_sha256"] != values_hash(values):
         raise ValueError("values_sha256 does not fit the values: they were changed")
-    price = record.get("price_each")
-    if price is not None and not is_amount(price):
-        raise ValueError(f"price_each is {price!r}, expected a number of 0 or more")
-    return Chunk(record["chunk"], setup, values, price_each=price, unit=record.get("price_unit"))
+    for name in ("price_each", "known_price"):
+        if record.get(name) is not None and not is_amount(record[name]):
+            raise ValueError(f"{name} is {record[name]!r}, expected a number of 0 or more")
+    known = record.get("known_answer")
+    if known is not None and not (isinstance(known, int) and 0 <= known < 2**setup.n_qubits):
+        raise ValueError(f"known_answer is {known!r}, expected a basis state of {setup.n_qubits} qubits")
+    return Chunk(
+        record["chunk"],
+        setup,
+        values,
+        price_each=record.get("price_each"),
+        unit=record.get("price_unit"),
+        known_answer=known,
+        known_price=record.get("known_price") or 0.0,
+    )
 
 
 def recorded_results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilities | None]:
-    """The results of an event ``collected`` or ``failed``.
+    """The results of an event ``collected`` or ``failed``, in the job's order: that of a known answer comes first.
 
     Raises:
         ValueError, KeyError, TypeError: where they are not those of ``chunk``, or are no distributions.
     """
     results = record["results"]
-    if len(results) != len(chunk.values):
-        raise ValueError(f"{len(results)} results of {len(chunk.values)} circuits")
-    if "results_sha256" in record and record["results_sha256"] != _json_hash(results):
+    if len(results) != chunk.circuits:
+        raise ValueError(f"{len(results)} results of {chunk.circuits} circuits")
+    if "results_sha256" in record and record["results_sha256"] != json_hash(results):
         raise ValueError("results_sha256 does not fit the results: they were changed")
     if record["event"] != "failed" and None in results:
         raise ValueError("a circuit has no result")
@@ -230,10 +267,45 @@ def parse_probabilities(payload: Any, n_qubits: int) -> Probabilities:
     return probabilities
 
 
+def suspicion(chunk: Chunk) -> str | None:
+    """What is wrong with what came back for the circuit with a known answer; None: nothing, or there are no results.
+
+    The answer is compared qubit by qubit, by the majority of the shots: noise flips some of them.
+    """
+    if chunk.known_answer is None or not any(chunk.results or ()):
+        return None
+    if not chunk.known_result:
+        return "the circuit with a known answer has no result"
+    differing = [(state ^ chunk.known_answer, p) for state, p in chunk.known_result.items()]
+    right = [sum(p for bits, p in differing if not bits >> q & 1) for q in range(chunk.setup.n_qubits)]
+    wrong = [q for q, share in enumerate(right) if share <= 0.5]
+    if not wrong:
+        return None
+    shares = ", ".join(f"{right[q]:.2f}" for q in wrong[:5])
+    return (
+        f"the circuit with a known answer came back wrong on the qubits {wrong}: the right value in a share of "
+        f"{shares} of the shots, expected more than 0.50"
+    )
+
+
+def parse_state(text: Any, n_qubits: int) -> int:
+    """A basis state of ``n_qubits`` qubits, as the API writes it: decimal, qubit 0 the least significant bit.
+
+    Raises:
+        ValueError: where it is none.
+    """
+    if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
+        raise ValueError(f"{str(text)[:40]!r} is no decimal state")
+    if int(text) >= 2**n_qubits:
+        raise ValueError(f"state {text} is outside of 0..{2**n_qubits - 1}")
+    return int(text)
+
+
 def is_amount(value: Any) -> bool:
     """A price: a finite number of 0 or more."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
-def _json_hash(value: Any) -> str:
+def json_hash(value: Any) -> str:
+    """Hash of a JSON value in a record."""
     return sha256(json.dumps(value).encode()).hexdigest()

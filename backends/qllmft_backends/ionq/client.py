@@ -1,24 +1,21 @@
 """The thin adapter on qiskit-ionq 1.1.1: its payloads and its reading functions, over our own transport.
 
-What is taken from the library: the translation of circuits, `IonQBackend.run`, the client's reading functions. What is
-not: its HTTP, which repeats a submission after a failure that may have been a success, reads forever while the server
-is away, and asks the address in the environment, without a key, for the number of qubits.
+What is taken from the library: the translation of circuits, the client's reading functions, and `IonQBackend.run` in
+`post`. What is not: its HTTP, which repeats a submission after a failure that may have been a success, reads forever
+while the server is away, and asks the address in the environment, without a key, for the number of qubits.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from qiskit import QuantumCircuit
 from qiskit_ionq import __version__ as library_version
-from qiskit_ionq.exceptions import IonQTranspileLevelWarning
 from qiskit_ionq.helpers import qiskit_to_ionq
-from qiskit_ionq.ionq_backend import IonQBackend
 from qiskit_ionq.ionq_client import IonQClient
 
 from qllmft_backends.ionq.chunks import is_amount
@@ -26,10 +23,11 @@ from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQReque
 from qllmft_backends.ionq.ledger import Setup
 from qllmft_backends.ionq.options import IonQConnection
 from qllmft_backends.ionq.token import load_token
-from qllmft_backends.ionq.transport import Deadline, Transport
+from qllmft_backends.ionq.transport import Transport
 
 _PAGE = 25  # jobs of one page, the API's maximum
 _PROBABILITIES = "ionq.result.probabilities.json.v1"  # descriptors of the newer form of v0.4
+_SHOTS = "ionq.result.shots.json.v1"
 _AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 
 
@@ -190,20 +188,15 @@ class Client(IonQClient):  # type: ignore[misc]
         url = _mapping(results.get("probabilities")).get("url")
         artifact = _mapping(results.get(_AGGREGATE if children else _PROBABILITIES)).get("id")
         if isinstance(url, str):
-            root, version = str(self._url).rsplit("/", 1)
-            if not re.fullmatch(rf"/{re.escape(version)}/[\w/.-]*", url) or ".." in url:
-                raise IonQJobFailedError(
-                    f"job {job_id} names {url!r} as the address of its results; expected one below /{version}/. "
-                    "Nothing was read. The result stays at the server and the job's id in the ledger."
-                )
-            payload = self._read(root + url, None if aggregation is None else {"aggregation": aggregation})
+            address = self._below(url, job_id)
+            payload = self._read(address, None if aggregation is None else {"aggregation": aggregation})
         elif aggregation is not None:
             raise IonQRequestError(
                 f"job {job_id} names no address of its results, and only there the server can be asked for the "
                 f"aggregation {aggregation!r}. Nothing is lost: aggregation='average' reads what the server gives."
             )
         elif isinstance(artifact, str):
-            payload = self._read(self.make_path("jobs", job_id, "artifacts", quote(artifact, safe="")))
+            payload = self._artifact(job_id, artifact)
         elif children:
             return {child: self.circuit_probabilities(child) for child in children}
         else:
@@ -219,6 +212,39 @@ class Client(IonQClient):  # type: ignore[misc]
         """Raw probabilities of one circuit."""
         return self._read(self.make_path("jobs", job_id, "results", "probabilities"))
 
+    def shots(self, job: Mapping[str, Any]) -> Any:
+        """The basis state of each shot of a completed circuit, in the order of measurement, as the server has them.
+
+        Nothing in the sending of a job asks for them; the server names them where it has them.
+
+        Args:
+            job: as the server describes it: of one circuit, or the child of one of several.
+
+        Raises:
+            IonQJobFailedError: where they lie at another address.
+            IonQRequestError: where the job names none.
+        """
+        job_id, results = str(job["id"]), _mapping(job.get("results"))
+        url, artifact = _mapping(results.get("shots")).get("url"), _mapping(results.get(_SHOTS)).get("id")
+        if isinstance(url, str):
+            return self._read(self._below(url, job_id))
+        if isinstance(artifact, str):
+            return self._artifact(job_id, artifact)
+        raise IonQRequestError(f"job {job_id} names no single shots among its results")
+
+    def _below(self, url: str, job_id: str) -> str:
+        """The whole address of results that a job names without a host, which is the API's own."""
+        root, version = str(self._url).rsplit("/", 1)
+        if not re.fullmatch(rf"/{re.escape(version)}/[\w/.-]*", url) or ".." in url:
+            raise IonQJobFailedError(
+                f"job {job_id} names {url!r} as the address of its results; expected one below /{version}/. "
+                "Nothing was read. The result stays at the server and the job's id in the ledger."
+            )
+        return root + url
+
+    def _artifact(self, job_id: str, artifact: str) -> Any:
+        return self._read(self.make_path("jobs", job_id, "artifacts", quote(artifact, safe="")))
+
     def _read(self, url: str, params: Mapping[str, Any] | None = None) -> Any:
         return self.get_with_retry(url, params=params, headers=self.api_headers).json()
 
@@ -230,67 +256,6 @@ class Client(IonQClient):  # type: ignore[misc]
                 "Check the option url."
             )
         return answer
-
-
-class _Backend(IonQBackend):  # type: ignore[misc]
-    """The library's backend with our client in it.
-
-    Made directly, because `IonQProvider` asks for the number of qubits at the address in the environment, or in a stray
-    ``.env``, and falls back to 4.
-    """
-
-    def __init__(self, client: Client, api_name: str, qubits: int) -> None:
-        self._our_client = client
-        simulator = api_name == "simulator"
-        with warnings.catch_warnings():
-            # The warning is about transpiling with the user's default level; these circuits are never transpiled.
-            warnings.simplefilter("ignore", IonQTranspileLevelWarning)
-            super().__init__(
-                provider=None,
-                name="ionq_simulator" if simulator else f"ionq_{api_name}",
-                description="through qllmft",
-                gateset="qis",
-                num_qubits=qubits,
-                simulator=simulator,
-            )
-
-    def _create_client(self) -> Client:
-        return self._our_client
-
-
-def post(
-    client: Client,
-    circuits: Sequence[QuantumCircuit],
-    setup: Setup,
-    client_token: str,
-    ledger_id: str,
-    session: str | None = None,
-) -> str:
-    """Send bound, measured circuits as one job, once, in ``session`` (an id) where there is one; the job's id.
-
-    Raises:
-        IonQError: ``ambiguous`` where the job may have been accepted.
-    """
-    backend = _Backend(client, setup.backend, setup.n_qubits)
-    extra: dict[str, Any] = {}
-    if setup.backend == "simulator":
-        # Set here: as arguments of run() the library would draw the shots anew on this side.
-        backend.set_options(noise_model=setup.noise_model, sampler_seed=setup.seed)
-    else:
-        # As raw settings, which every version of the library passes on: 1.1.1 takes an enum, its successor keywords.
-        mitigation = {"debiasing": setup.error_mitigation == "debiasing"}
-        if setup.symmetry_verification:
-            mitigation["symmetry_verification"] = True
-        extra["job_settings"] = {"error_mitigation": mitigation}
-    job = backend.run(
-        list(circuits) if len(circuits) > 1 else circuits[0],
-        shots=setup.shots,
-        name=f"qllmft {client_token[:12]}",  # the API allows letters, digits, spaces, - and _
-        extra_metadata={"client_token": client_token, "ledger": ledger_id},
-        session_id=session,
-        **extra,
-    )
-    return str(job.job_id())
 
 
 def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> None:
@@ -309,27 +274,6 @@ def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> 
         )
 
 
-def check_machine(client: Client, setup: Setup) -> None:
-    """Stop before sending what the machine cannot take: a wider circuit, or symmetry verification.
-
-    Raises:
-        IonQRequestError: names what it takes.
-    """
-    facts = client.backend_facts(setup.backend)
-    offered = facts.get("supported_error_mitigations")
-    if setup.symmetry_verification and isinstance(offered, list) and "symmetry_verification" not in offered:
-        raise IonQRequestError(
-            f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'none'}. Nothing "
-            "was sent. Leave symmetry_verification out, or name another machine."
-        )
-    qubits = facts.get("qubits")
-    if isinstance(qubits, int) and setup.n_qubits > qubits:
-        raise IonQRequestError(
-            f"the circuit has {setup.n_qubits} qubits and {setup.backend} has {qubits}. Nothing was sent. "
-            "Use a smaller head, or another backend."
-        )
-
-
 def _first(mapping: Mapping[str, Any], *names: str) -> Any:
     return next((mapping[name] for name in names if mapping.get(name) is not None), None)
 
@@ -345,6 +289,3 @@ def _amount(value: Any, what: str) -> float:
             "the option url names IonQ's API, or ask IonQ."
         )
     return float(value)
-
-
-__all__ = ["Client", "Deadline", "check_machine", "post"]

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from qllmft_backends.ionq.client import Client
-from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQTimeoutError
+from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError, IonQTimeoutError
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities
 from qllmft_backends.ionq.measure import read_probabilities
 from qllmft_backends.ionq.options import IonQConnection
+from qllmft_backends.ionq.shots import Shots, parse_shots
 from qllmft_backends.ionq.transport import Deadline
 
 _NOT_FOUND = 404
@@ -82,19 +83,37 @@ def aggregate(client: Client, ledger: Ledger, chunk: Chunk, name: str) -> None:
     ledger.aggregated(chunk, name, _results(client, chunk, client.job(str(chunk.job_id)), name))
 
 
+def read_shots(client: Client, ledger: Ledger, chunk: Chunk) -> None:
+    """Read the single shots behind the results of a chunk into the ledger; nothing is paid.
+
+    Raises:
+        IonQJobFailedError: where the server has none, or others than those of the results.
+        IonQError: where the server cannot be asked.
+    """
+    job = client.job(str(chunk.job_id))
+    circuits = _circuits(chunk, job)[chunk.known_circuits :]
+    found: list[Shots | None] = []
+    for circuit, result in zip(circuits, chunk.results or (), strict=True):
+        if result is None:
+            found.append(None)
+            continue
+        try:
+            payload = client.shots(job if circuit == job["id"] else client.job(circuit))
+            found.append(parse_shots(payload, chunk.setup, result))
+        except (ValueError, IonQRequestError) as error:
+            raise IonQJobFailedError(
+                f"the single shots of {chunk.label}, circuit {circuit}, cannot be read: {error}. Nothing is lost: its "
+                "frequencies are in the ledger. Run again to ask for the shots anew, or leave per_shot out."
+            ) from None
+    ledger.keep_shots(chunk, found)
+
+
 def _results(
     client: Client, chunk: Chunk, job: Mapping[str, Any], aggregation: str | None = None
 ) -> list[Probabilities]:
-    """Probabilities in the order of ``chunk.values``: that of the job's child ids, whatever the payload's order."""
-    n = len(chunk.values)
-    children = _children(job)
-    if n > 1 and (len(children) != n or len(set(children)) != n):
-        raise IonQJobFailedError(
-            f"{chunk.label} has {len(set(children))} children, expected {n}, one a circuit. Its result stays at the "
-            "server and its id in the ledger; nothing is sent again."
-        )
-    payload = client.probabilities(job, children if n > 1 else [], aggregation)
-    keys = children if n > 1 else [str(job["id"])]
+    """Probabilities in the order of the job's circuits: that of its child ids, whatever the payload's order."""
+    keys = _circuits(chunk, job)
+    payload = client.probabilities(job, keys if chunk.circuits > 1 else [], aggregation)
     if set(payload) != set(keys):
         raise IonQJobFailedError(
             f"the results of {chunk.label} are for {sorted(payload)[:3]}..., expected one for each of {keys[:3]}... "
@@ -111,7 +130,7 @@ def _salvage(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Proba
             next call looks again: a circuit that was paid is not sent once more.
     """
     children = _children(job)
-    results: list[Probabilities | None] = [None] * len(chunk.values)
+    results: list[Probabilities | None] = [None] * chunk.circuits
     if len(children) != len(results):
         return results
     for i, child in enumerate(children):
@@ -119,6 +138,17 @@ def _salvage(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Proba
             payload = client.circuit_probabilities(child)
             results[i] = read_probabilities(payload, chunk.setup.n_qubits, f"circuit {child}")
     return results
+
+
+def _circuits(chunk: Chunk, job: Mapping[str, Any]) -> list[str]:
+    """The id of each of the job's circuits: of its children, or its own where it has one circuit."""
+    n, children = chunk.circuits, _children(job)
+    if n > 1 and (len(children) != n or len(set(children)) != n):
+        raise IonQJobFailedError(
+            f"{chunk.label} has {len(set(children))} children, expected {n}, one a circuit. Its result stays at the "
+            "server and its id in the ledger; nothing is sent again."
+        )
+    return children if n > 1 else [str(job["id"])]
 
 
 def _children(job: Mapping[str, Any]) -> list[str]:

@@ -48,6 +48,11 @@ class Template:
     native_one_qubit_gates: int
     native_two_qubit_gates: int
 
+    @property
+    def gates(self) -> int:
+        """Of one circuit, before IonQ's compiler."""
+        return self.one_qubit_gates + self.two_qubit_gates
+
     def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
         """One circuit a row of ``values`` (b, P), in radians, called by ``names``."""
         circuits = []

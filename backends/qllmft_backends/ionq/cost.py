@@ -25,7 +25,8 @@ class CostEstimate:
         unit: ``usd``, ``credit``, ...; None: unknown.
         queue_s: the server's guess of the wait before a job runs, in seconds; None: unknown.
         note: why the price is unknown, or what it leaves out.
-        first: the circuit with a known answer that goes before the others; ``price`` holds its price. None: none.
+        first: the circuits with a known answer, one before the others of each job; ``price`` holds their price. None:
+            none.
     """
 
     backend: str
@@ -43,13 +44,18 @@ class CostEstimate:
 
     @property
     def price_each(self) -> float | None:
-        """Of one circuit, without the one that goes first."""
+        """Of one circuit, without those with a known answer."""
         if self.price is None or not self.circuits:
             return None
         return (self.price - (self.first.price or 0.0 if self.first else 0.0)) / self.circuits
 
+    @property
+    def known_price(self) -> float:
+        """Of the circuit with a known answer in one job; 0 where there is none, or no price."""
+        return (self.first.price or 0.0) / self.first.circuits if self.first and self.first.circuits else 0.0
+
     def before(self, first: CostEstimate) -> CostEstimate:
-        """This estimate with ``first`` before it."""
+        """This estimate with ``first`` in its jobs."""
         price = None if self.price is None or first.price is None else self.price + first.price
         return replace(self, price=price, first=first)
 
@@ -60,7 +66,7 @@ class CostEstimate:
             f"{self.shots} shots each, {self.circuits * self.shots} in all; "
             f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates a circuit; estimated price: "
             f"{price}"
-            + (f", with a circuit of known answer first, {self.first.shots} shots" if self.first else "")
+            + (", with a circuit of known answer first in each job" if self.first else "")
             + (f" ({self.note})" if self.note else "")
         )
 
@@ -123,11 +129,13 @@ class Purse:
         """
         if estimate.circuits == 0:
             return
-        total = self.circuits + estimate.circuits + (estimate.first is not None)
+        known = estimate.first.circuits if estimate.first else 0
+        total = self.circuits + estimate.circuits + known
         if options.circuit_budget is not None and total > options.circuit_budget:
             raise CostRefusedError(
-                f"{estimate.circuits} more circuits make {total}, above circuit_budget = {options.circuit_budget}. "
-                "Nothing of this call was sent. Raise the budget, or take fewer samples."
+                f"{estimate.circuits} more circuits{f' and {known} of known answer' if known else ''} make {total}, "
+                f"above circuit_budget = {options.circuit_budget}. Nothing of this call was sent. Raise the budget, or "
+                "take fewer samples."
             )
         if options.max_cost is not None and options.paid:
             _keep_ceiling(estimate, options.max_cost, before)

@@ -31,7 +31,7 @@ class Job:
         state: of the ledger (planned, sent, submitted, collected, failed, duplicate: see `Ledger`), or of the server
             (submitted, ready, started, completed, failed, canceled; missing: it does not know the job).
         backend: the API's name of the machine.
-        circuits: number.
+        circuits: number, without those of ``known_circuits``.
         shots: of one circuit.
         chunk: name in the ledger; None: listed by the server.
         url: address of the server.
@@ -40,6 +40,7 @@ class Job:
         price: the estimate of all its circuits, in ``unit``; None: unknown.
         cost: what the server charged, in ``unit``; None: not told, or not yet.
         unit: of price and cost.
+        known_circuits: circuits with a known answer that go first in the job: 0 or 1.
     """
 
     job_id: str | None
@@ -54,6 +55,7 @@ class Job:
     price: float | None = None
     cost: float | None = None
     unit: str | None = None
+    known_circuits: int = 0
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,6 @@ def _rows(ledger: Ledger) -> list[Job]:
     rows = []
     for chunk in ledger.chunks.values():
         free = chunk.setup.backend == "simulator"
-        price = None if chunk.price_each is None else chunk.price_each * len(chunk.values)
         row = Job(
             job_id=chunk.job_id,
             state=chunk.state,
@@ -268,8 +269,9 @@ def _rows(ledger: Ledger) -> list[Job]:
             shots=chunk.setup.shots,
             chunk=chunk.id,
             url=chunk.setup.url,
-            note=chunk.failure or "",
-            price=0.0 if free else price,
+            known_circuits=chunk.known_circuits,
+            note="; ".join(filter(None, (chunk.failure, chunk.suspicion))),
+            price=0.0 if free else chunk.estimate,
             cost=chunk.cost,
             unit=chunk.unit,
         )

@@ -10,7 +10,7 @@ The events of a chunk (the circuits of one job) are
     collected  the probabilities of each circuit
     failed     why, and the probabilities of those circuits that ended well
     aggregated the probabilities again, the variants of a debiased job combined otherwise
-
+    shots      the single shots behind the probabilities
     duplicate  another job at the server with the chunk's client token: accepted late, and paid beside the first
 
 A process that dies between two events leaves a chunk that another one can settle: a planned one was never sent and is
@@ -46,10 +46,12 @@ from qllmft_backends.ionq.chunks import (
     planned_chunk,
     recorded_results,
     results_to_json,
+    suspicion,
     values_hash,
 )
 from qllmft_backends.ionq.errors import LedgerError
 from qllmft_backends.ionq.identity import Identity, sync_folder
+from qllmft_backends.ionq.shots import Shots, recorded_shots, shots_to_json
 
 FORMAT = 1
 # The same model gives the same angles up to a few float32 roundings, also on another machine; angles this close move an
@@ -126,13 +128,15 @@ class Ledger:
         if jobs < jobs_once:
             self._lost(f"it holds {jobs} accepted jobs, and once held {jobs_once}")
 
-    def plan(self, setup: Setup, values: NDArray[np.float64], **facts: Any) -> Chunk:
+    def plan(
+        self, setup: Setup, values: NDArray[np.float64], *, known_answer: int | None = None, **facts: Any
+    ) -> Chunk:
         """A chunk to be sent: a new one, or the one with this content that was planned before and not accepted.
 
-        ``facts`` are written beside it: versions, gates, price.
+        ``facts`` are written beside it: versions, gates, price. ``known_answer``: see `Chunk`.
         """
         rows = np.ascontiguousarray(values, np.float64)
-        content = content_hash(setup, rows)
+        content = content_hash(setup, rows, known_answer)
         waiting = [c.id for c in self.chunks.values() if c.state == "planned" and c.content == content]
         chunk_id = waiting[0] if waiting else f"{len(self.chunks) + 1:04d}"
         self._append(
@@ -142,11 +146,12 @@ class Ledger:
             setup=asdict(setup),
             values=rows.tolist(),
             values_sha256=values_hash(rows),
+            known_answer=known_answer,
             **facts,
         )
         return self.chunks[chunk_id]
 
-    def tokens(self, setup: Setup, parts: Sequence[NDArray[np.float64]]) -> list[str]:
+    def tokens(self, setup: Setup, parts: Sequence[NDArray[np.float64]], known_answer: int | None = None) -> list[str]:
         """The client tokens of chunks of ``parts`` (b, P), were they sent in this order; the same in every process.
 
         A token follows from the ledger's identity, the chunk's content, and the number of accepted chunks before it
@@ -155,7 +160,7 @@ class Ledger:
         before = Counter(c.content for c in self.chunks.values() if c.job_id is not None)
         found = []
         for part in parts:
-            content = content_hash(setup, part)
+            content = content_hash(setup, part, known_answer)
             found.append(sha256(f"{self.identity.id} {content} {before[content]}".encode()).hexdigest()[:32])
             before[content] += 1
         return found
@@ -168,7 +173,7 @@ class Ledger:
             server_at: the time by the server's clock; None: not known.
             session: id of the session that the job is sent in; None: none.
         """
-        (token,) = self.tokens(chunk.setup, [chunk.values])
+        (token,) = self.tokens(chunk.setup, [chunk.values], chunk.known_answer)
         self._append("sent", chunk.id, client_token=token, server_at=server_at, session=session)
         return token
 
@@ -186,19 +191,23 @@ class Ledger:
         self._append("duplicate", chunk.id, job_id=job_id, charged=charged)
 
     def collected(self, chunk: Chunk, results: Sequence[Probabilities], **facts: Any) -> None:
-        """The probabilities of each circuit, in the order of ``chunk.values``; ``facts``: see `Client.cost`."""
+        """The probabilities of each circuit, in the job's order; ``facts``: see `Client.cost`."""
         self._append("collected", chunk.id, **results_to_json(results), **facts)
 
     def aggregated(self, chunk: Chunk, aggregation: str, results: Sequence[Probabilities]) -> None:
         """The results of a collected chunk, its debiased variants combined by ``aggregation``."""
         self._append("aggregated", chunk.id, aggregation=aggregation, **results_to_json(results))
 
+    def keep_shots(self, chunk: Chunk, shots: Sequence[Shots | None]) -> None:
+        """The single shots of each circuit that has a result, in the order of ``chunk.values``."""
+        self._append("shots", chunk.id, **shots_to_json(shots))
+
     def failed(self, chunk: Chunk, reason: str, results: Sequence[Probabilities | None]) -> None:
         """The job failed, or was canceled; ``results`` of those circuits that ended well, None for the others."""
         self._append("failed", chunk.id, reason=reason, **results_to_json(results))
 
     def find(
-        self, setup: Setup, values: NDArray[np.float64], *, retry_failed: bool = False
+        self, setup: Setup, values: NDArray[np.float64], *, retry_failed: bool = False, retry_wrong: bool = False
     ) -> list[tuple[Chunk, int] | None]:
         """Where each row of ``values`` (B, P) stands in this ledger: its chunk and index in it; None: nowhere.
 
@@ -210,8 +219,12 @@ class Ledger:
             setup: what the rows have in common.
             values: parameter values in radians.
             retry_failed: circuits of failed jobs that have no result count as nowhere; else they are the last choice.
+            retry_wrong: circuits of jobs whose known answer came back wrong count as nowhere; else they are the last
+                choice.
         """
         chunks = [c for c in self.chunks.values() if c.setup == setup and c.state != "planned"]
+        chunks = [c for c in chunks if not (c.suspicion and retry_wrong)]
+        chunks.sort(key=lambda chunk: chunk.suspicion is not None)
         stored = [(c, i) for c in chunks for i in range(len(c.values)) if not c.lost(i)]
         if not retry_failed:
             stored += [(c, i) for c in chunks for i in range(len(c.values)) if c.lost(i)]
@@ -281,13 +294,18 @@ class Ledger:
                 others = [job for job in chunk.duplicates if job != job_id]
                 chunk.duplicates = [*others, job_id] if record.get("charged", True) else others
         elif event in ("collected", "failed"):
-            chunk.results = recorded_results(record, chunk)
+            results = recorded_results(record, chunk)
+            chunk.results = results[chunk.known_circuits :]
+            chunk.known_result = results[0] if chunk.known_circuits else None
+            chunk.suspicion = suspicion(chunk)
             chunk.failure = str(record["reason"]) if event == "failed" else None
             if is_amount(record.get("cost")):
                 chunk.cost, chunk.unit = float(record["cost"]), record.get("cost_unit") or chunk.unit
         elif event == "aggregated":
-            results = recorded_results(record, chunk)
+            results = recorded_results(record, chunk)[chunk.known_circuits :]
             chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
+        elif event == "shots":
+            chunk.shots = recorded_shots(record, chunk)
         else:
             raise ValueError(f"unknown event {event!r}")
 

@@ -110,12 +110,15 @@ class IonQOptions(IonQConnection):
 
     Attributes:
         ledger: folder of the ledger. What it holds is never paid again; see `Ledger`.
-        circuits_per_job: circuits of one job, at most.
+        circuits_per_job: circuits of one job, at most; one with a known answer is not counted.
         repetition: another number means other measurements of the same circuits, paid anew.
         retry_failed: send the circuits of failed jobs again.
+        per_shot: read the basis state of every single shot too, where the server has them, into the ledger. Chosen when
+            results are read, costs nothing, and works for jobs that were paid before.
         max_cost: ceiling on the price of all jobs of the ledger, those of earlier calls included, in the unit of the
             server's estimate. It is no consent: see ``yes``.
-        circuit_budget: ceiling on the number of circuits that this backend object sends.
+        circuit_budget: ceiling on the number of circuits that this backend object sends, those with a known answer
+            among them.
         yes: consent to send paid circuits without asking.
         spsa_step_rad: perturbation of each angle in `gradient`, in radians; large enough to stand out of shot noise.
         spsa_batch: perturbations averaged for one gradient; each costs two circuits.
@@ -129,6 +132,7 @@ class IonQOptions(IonQConnection):
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
     repetition: int = Field(0, ge=0)
     retry_failed: bool = False
+    per_shot: bool = False
     max_cost: float | None = Field(None, ge=0)
     circuit_budget: int | None = Field(None, ge=0)
     yes: bool = False
@@ -180,6 +184,10 @@ class IonQSimulatorOptions(IonQOptions):
         model = self.cloud_model  # refuses what the server has no name for
         if self.shots is None and model != "ideal":
             raise ValueError(f"the noise {model!r} without shots; expected shots, for example shots=1000")
+        if self.per_shot and model == "ideal":
+            raise ValueError(
+                "per_shot without noise, where the server measures no shots; expected noise, or no per_shot"
+            )
         return self
 
 
@@ -194,11 +202,13 @@ class IonQForteOptions(IonQOptions):
         symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
         aggregation: how the variants of a debiased job are combined. Chosen when results are read: the same paid job
             gives each of them. ``voting`` and ``dnl`` sharpen the distribution, which biases expectation values.
-        known_answer_shots: shots of a circuit with a known answer that is sent before the paid ones of a call, and
-            waited for; a wrong answer stops the sending. 0: none. None: 50, and none to the sandbox. It goes once a
-            call, not once a job: a circuit has a least price however few its shots, and inside of a job it would come
-            back when the job is paid. Smaller calls
-            check more often.
+        known_answer_shots: shots of the circuit with a known answer that goes first in each job, beside the
+            ``circuits_per_job`` others; a wrong answer stops the sending, and the results of its job are not used. All
+            circuits of a job have its shots and its mitigation, so that this is ``shots``, or 0: no such circuit. None:
+            ``shots`` where they are 20 or more, and no such circuit to the sandbox. It costs as much as another circuit
+            of its few gates, a circuit's least price at the least: its share of a full job of 50 is about 2 %, that of
+            a job of one circuit up to a half.
+        retry_wrong: send the circuits of jobs whose known answer came back wrong again. They are paid again.
         session_max_cost: ceiling that the server keeps: the jobs of a call are sent in a session of theirs, whose cost
             it limits, in the unit of its prices. None: no such ceiling.
         session_max_minutes: the server ends the session of a call after so many minutes. None: no such limit.
@@ -212,9 +222,21 @@ class IonQForteOptions(IonQOptions):
     symmetry_verification: bool = False
     aggregation: Aggregation = "average"
     known_answer_shots: int | None = Field(None, ge=0, le=QPU_MAX_SHOTS)
+    retry_wrong: bool = False
     session_max_cost: float | None = Field(None, gt=0)
     session_max_minutes: int | None = Field(None, ge=1)
     allow_paid_training: bool = False
+
+    @field_validator("known_answer_shots")
+    @classmethod
+    def _known_answer_has_the_shots_of_its_job(cls, value: int | None, info: ValidationInfo) -> int | None:
+        shots = info.data.get("shots")
+        if value and shots is not None and value != shots:
+            raise ValueError(
+                f"known_answer_shots is {value} beside shots {shots}; expected 0 (no circuit with a known answer) or "
+                f"{shots}: all circuits of a job have its shots"
+            )
+        return value
 
     @field_validator("aggregation")
     @classmethod
@@ -229,6 +251,8 @@ class IonQForteOptions(IonQOptions):
         shots = info.data.get("shots")
         if value == "debiasing" and shots is not None and shots < DEBIASING_MIN_SHOTS:
             raise ValueError(f"debiasing with {shots} shots; expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'")
+        if value == "debiasing" and info.data.get("per_shot"):
+            raise ValueError("debiasing beside per_shot: its shots are of many circuits; expected one of the two")
         return value
 
     @field_validator("allow_paid_training")

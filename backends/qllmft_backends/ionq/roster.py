@@ -149,9 +149,9 @@ class Roster:
 
 def duplicate_text(chunk: Chunk, job_id: str) -> str:
     """What a person should know of a duplicate."""
-    price = "" if chunk.price_each is None else f", about {chunk.price_each * len(chunk.values):.2f} {chunk.unit or ''}"
+    price = "" if chunk.estimate is None else f", about {chunk.estimate:.2f} {chunk.unit or ''}"
     return (
-        f"job {job_id} holds the {len(chunk.values)} circuits of {chunk.label} again: the server accepted a request "
+        f"job {job_id} holds the {chunk.circuits} circuits of {chunk.label} again: the server accepted a request "
         f"late. Both are paid{price.rstrip()} each, unless it is canceled before it runs: qllmft jobs cancel --job "
         f"{job_id}; in Python `qllmft_backends.ionq.cancel([{job_id!r}], IonQConnection())`."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.cost import CostEstimate
+from qllmft_backends.ionq.known_answer import KnownAnswer
 from qllmft_backends.ionq.ledger import Chunk, Setup
-from qllmft_backends.ionq.options import JOB_MAX_GATES, IonQOptions
+from qllmft_backends.ionq.options import JOB_MAX_CIRCUITS, JOB_MAX_GATES, IonQOptions
 
 Place = tuple[Chunk, int]  # a circuit of the ledger: its chunk, and its index there
 
@@ -26,16 +27,33 @@ class Work:
         template: the circuit.
         values: (B, P) parameter values in radians.
         setup: what decides the meaning of a result.
+        known: the circuit with a known answer that goes first in each job; None: none.
     """
 
     template: Template
     values: NDArray[np.float64]
     setup: Setup
+    known: KnownAnswer | None = None
+
+    @property
+    def known_state(self) -> int | None:
+        """The answer of the circuit with a known answer; None: there is no such circuit."""
+        return None if self.known is None else self.known.state
+
+    @property
+    def known_work(self) -> Work | None:
+        """The circuit with a known answer as a request of its own, for its price: same shots and mitigation."""
+        if self.known is None:
+            return None
+        template = self.known.template
+        return Work(template, np.empty((1, 0)), replace(self.setup, circuit_sha256=template.sha256))
 
     def circuits_per_job(self, options: IonQOptions) -> int:
-        """At most so many: as ``options`` have it, and within IonQ's limit on the gates of a job."""
-        gates = max(1, self.template.one_qubit_gates + self.template.two_qubit_gates)
-        return max(1, min(options.circuits_per_job, JOB_MAX_GATES // gates))
+        """Rows of ``values`` in a job, at most: as ``options`` have it, and within IonQ's limits on a job."""
+        circuits, gates = JOB_MAX_CIRCUITS, JOB_MAX_GATES
+        if self.known is not None:
+            circuits, gates = circuits - 1, gates - self.known.template.gates
+        return max(1, min(options.circuits_per_job, circuits, gates // max(1, self.template.gates)))
 
     def counted(self, places: Sequence[Place | None], options: IonQOptions) -> CostEstimate:
         """What sending those that are at no place would be, without a price."""
@@ -57,6 +75,7 @@ class Work:
             "one_qubit_gates": self.template.one_qubit_gates,
             "two_qubit_gates": self.template.two_qubit_gates,
             "price_each": estimate.price_each,
+            "known_price": estimate.known_price,
             "price_unit": estimate.unit,
             "versions": {name: version(name) for name in ("qiskit", "qiskit-ionq")},
         }

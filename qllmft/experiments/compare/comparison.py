@@ -1,12 +1,14 @@
-"""Subjects against rivals on the same splits: which pairs, the paired test and its correction."""
+"""Subjects against rivals on the same splits: which pairs, the paired test, and McNemar's within a seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from qllmft.experiments.compare.record import RowResult, StudyRecord
-from qllmft.statistics import PairedDifference, holm
+from qllmft.run import RunFolder
+from qllmft.statistics import PairedDifference, holm, mcnemar
 
 ALPHA = 0.05
 Outcome = Literal["better", "worse", "open"]
@@ -100,3 +102,31 @@ def limits(record: StudyRecord) -> list[str]:
         "which is stricter: an interval may leave out 0 and the comparison still be open."
     )
     return said
+
+
+@dataclass(frozen=True)
+class Discordance:
+    """Two trained heads on the same test texts."""
+
+    seed: int  # of both
+    only_subject: int  # texts that the subject alone got right
+    only_rival: int  # texts that the rival alone got right
+
+    @property
+    def p(self) -> float:
+        """Of McNemar's exact test, about these two trained heads on other texts like these, and nothing else."""
+        return mcnemar(self.only_subject, self.only_rival)
+
+
+def discordances(folder: Path, subject: RowResult, rival: RowResult) -> list[Discordance]:
+    """Seed by seed, from the answers that the runs in ``folder`` kept; empty where a run kept none."""
+    found = []
+    for seed, (of_subject, of_rival) in enumerate(zip(subject.runs, rival.runs, strict=True)):
+        ours = RunFolder(folder / "runs" / of_subject).read_predictions()
+        theirs = RunFolder(folder / "runs" / of_rival).read_predictions()
+        if ours is None or theirs is None:
+            return []
+        right = ours.answers[subject.model] == ours.labels
+        other = theirs.answers[rival.model] == theirs.labels
+        found.append(Discordance(seed, int((right & ~other).sum()), int((~right & other).sum())))
+    return found

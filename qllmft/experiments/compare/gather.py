@@ -28,13 +28,6 @@ def run_study(
 
     Processes that are given the same study and folder share the runs, and all return the whole record.
 
-    Args:
-        study: its plan.
-        folder: of the study.
-        settings: what all runs have in common, by dotted names.
-        command: that was given, for the record.
-        reporter: who watches.
-
     Raises:
         UserError: for bad input, before any work.
         KeyboardInterrupt: where a run was interrupted; the same call goes on.
@@ -62,10 +55,7 @@ def _record(
     rules = {run.config.train.select for run in planned}
     return StudyRecord(
         study=study.name,
-        title=study.title,
-        subject=study.subject,
-        rival=study.rival,
-        reduced=study.reduced,
+        **study.model_dump(include={"title", "subject", "rival", "reduced"}),
         seeds=tuple(range(study.seeds)),
         epochs=config.train.epochs,
         select=config.train.select if len(rules) == 1 else "of each row",

@@ -119,11 +119,7 @@ class Study(BaseModel):
         return self
 
     def in_small(self) -> Study:
-        """The same shape for two processor cores and well under an hour.
-
-        Raises:
-            UserError: where the study has no such version.
-        """
+        """The same shape for two processor cores and well under an hour; UserError where there is no such version."""
         if self.quick is None:
             raise UserError(f"study {self.name} has no part [quick]. Leave --quick out, or choose --epochs.")
         left = [row for row in self.rows if row.label not in self.quick.without]
@@ -139,11 +135,7 @@ def study_names() -> list[str]:
 
 
 def load_study(choice: str) -> Study:
-    """A study of the package by its name, or one's own by the path of its TOML file.
-
-    Raises:
-        UserError: where there is none of that name, or a fault in the file.
-    """
+    """A study of the package by its name, or one's own by the path of its TOML file; UserError where there is none."""
     name, tree = read_chosen(studies.__name__, choice, "study")
     return validated(Study, {"name": name, **tree}, f"study {choice}")
 
@@ -160,11 +152,7 @@ class StudyRun(PlannedRun):
 
 
 def study_runs(study: Study, settings: Mapping[str, Any]) -> list[StudyRun]:
-    """Every run of ``study``, seed by seed.
-
-    Args:
-        study: its plan.
-        settings: what all runs have in common, by dotted names; they win over presets and rows.
+    """Every run of ``study``, seed by seed; ``settings`` by dotted names win over presets and rows.
 
     Raises:
         UserError: where a setting does not fit a row, makes two rows the same, or rows read different texts.
@@ -201,15 +189,7 @@ def _run(study: Study, indices: list[int], settings: Mapping[str, Any], seed: in
 
 
 def _check_rows(study: Study, runs: list[StudyRun]) -> None:
-    """Make sure that rows differ, and that they read the same texts.
-
-    Args:
-        study: its plan.
-        runs: those of one seed.
-
-    Raises:
-        UserError: where that is not so.
-    """
+    """Make sure that the rows of one seed differ, and that they read the same texts."""
     of_result: dict[tuple[str, str | None], Row] = {}
     for run in runs:
         for row in (study.rows[index] for index in run.rows):

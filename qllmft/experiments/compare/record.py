@@ -145,27 +145,14 @@ _ADAPTER = TypeAdapter(StudyRecord)
 
 
 def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
-    """Write ``study.json``.
-
-    Args:
-        folder: of the study.
-        record: what was measured.
-        derived: what follows from it (intervals, tests, the verdict), for readers of the file.
-
-    Returns:
-        The file.
-    """
+    """Write ``study.json``, with what is derived from the record for readers of the file, and return it."""
     content = {"format": FORMAT, **derived, **_ADAPTER.dump_python(record, mode="json")}
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE
 
 
 def read_record(folder: Path) -> StudyRecord:
-    """Read ``study.json``.
-
-    Raises:
-        UserError: where there is none, or it is not of this version's form.
-    """
+    """Read ``study.json``; UserError where there is none, or it is not of this form."""
     path = folder / FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -28,12 +28,7 @@ def p_value(p: float | None) -> str:
 
 
 def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> str:
-    """One sentence about the pair that validation prefers, and the count of all comparisons.
-
-    Args:
-        record: the study.
-        comparisons: of it, where they are at hand.
-    """
+    """One sentence about the pair that validation prefers, and the count of all comparisons."""
     comparisons = compare(record) if comparisons is None else comparisons
     leaders = leading(record)
     pair = next(c for c in comparisons if (c.subject, c.rival) == tuple(row.label for row in leaders))

@@ -30,11 +30,7 @@ def train_on_node(config: dict[str, Any], runs: str) -> TrialResult:
 
 @contextmanager
 def ray_cluster(address: str) -> Iterator[int]:
-    """While this process is connected to a cluster; gives the number of trials that it takes at a time.
-
-    Raises:
-        UserError: where Ray is not installed, or the cluster cannot be reached.
-    """
+    """While this process is connected to a cluster; gives the number of trials that it takes at a time."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no figures about the use to anybody
     try:
         import ray

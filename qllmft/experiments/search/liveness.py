@@ -13,11 +13,7 @@ from filelock import FileLock, Timeout
 
 
 class Liveness:
-    """The sign of life of a process, for those that share its folder. Others go by its heartbeats in the storage.
-
-    Args:
-        folder: of the signs.
-    """
+    """The sign of life of a process, for those that share its folder. Others go by its heartbeats in the storage."""
 
     def __init__(self, folder: Path) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

@@ -13,9 +13,8 @@ import numpy as np
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments.search.designs import screening_signs
 from qllmft.experiments.search.plan import SearchPlan
-from qllmft.experiments.search.screening import Screening, main_effects
+from qllmft.experiments.search.screening import Screening, main_effects, screening_signs
 from qllmft.experiments.search.space import Point
 from qllmft.experiments.search.store import ERROR, POINT, RESULT, SearchState
 from qllmft.files import write_text
@@ -25,23 +24,14 @@ from qllmft.statistics import Accuracy, MeanInterval
 
 @dataclass(frozen=True)
 class RankedConfiguration:
-    """A configuration in the ranking.
+    """A configuration in the ranking."""
 
-    Attributes:
-        identity: of its first seed.
-        point: what was chosen for each parameter.
-        validation: accuracy by seed, in [0, 1].
-        validation_loss: by seed, in nats.
-        parameters: trained ones.
-        seconds: of training, all seeds together.
-    """
-
-    identity: str
-    point: Point
-    validation: tuple[float, ...]
-    validation_loss: tuple[float, ...]
-    parameters: int
-    seconds: float
+    identity: str  # of its first seed
+    point: Point  # what was chosen for each parameter
+    validation: tuple[float, ...]  # accuracy by seed, in [0, 1]
+    validation_loss: tuple[float, ...]  # by seed, in nats
+    parameters: int  # trained ones
+    seconds: float  # of training, all seeds together
 
     @property
     def mean(self) -> float:
@@ -56,11 +46,7 @@ class RankedConfiguration:
 
 @dataclass(frozen=True)
 class TestedWinner:
-    """The winner on the test set.
-
-    Attributes:
-        by_seed: accuracies.
-    """
+    """The winner on the test set."""
 
     by_seed: tuple[Accuracy, ...]
 
@@ -111,11 +97,7 @@ def effects(state: SearchState) -> Screening | None:
 def finish(state: SearchState, rows: Sequence[RankedConfiguration], folder: Path, reporter: Reporter) -> TestedWinner:
     """Read the test set for the first of ``rows``, and for no other; write ``sweep.json``.
 
-    Args:
-        state: of the finished search.
-        rows: from `ranking`.
-        folder: of the sweep; its ``runs`` hold the winner. Where another machine trained it, it is trained there again.
-        reporter: who watches.
+    A winner that another machine trained is trained again in the ``runs`` of ``folder``.
 
     Raises:
         UserError: where a configuration failed.

@@ -43,11 +43,7 @@ class Permission:
             )
 
     def options_for(self, config: RunConfig) -> dict[str, Any]:
-        """Options of the backend of ``config``, beside its own.
-
-        Raises:
-            UserError: where that backend sends circuits away, and this was not allowed.
-        """
+        """Options of the backend of ``config``, beside its own; UserError where it may not be sent circuits."""
         entry = BACKENDS.get(config.backend.name)
         if entry is None or not entry.keeps_ledger:
             return {}

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.experiments.queue import PlannedRun
-from qllmft.experiments.search.designs import screening_points, sobol_points
-from qllmft.experiments.search.space import Parameter, Point, Space, grid
+from qllmft.experiments.search.screening import screening_points
+from qllmft.experiments.search.space import Parameter, Point, Space, grid, sobol_points
 from qllmft.presets import load_preset
 from qllmft.settings import with_settings
 
@@ -84,11 +84,7 @@ class SearchPlan(BaseModel):
             yield from screening_points(self.parameters)
 
     def configurations(self, point: Point) -> list[RunConfig]:
-        """The configurations of a point, one a seed.
-
-        Raises:
-            UserError: where the settings do not fit together.
-        """
+        """The configurations of a point, one a seed; UserError where settings do not fit together."""
         tree = self.base
         for parameter in self.parameters:
             tree = with_settings(tree, parameter.settings_at(point[parameter.name]))
@@ -148,7 +144,7 @@ def point_text(point: Point) -> str:
 def make_plan(
     space: Space, sampler: Sampler, overrides: dict[str, Any], *, trials: int | None, seeds: int, grace_s: int
 ) -> SearchPlan:
-    """A plan from a search space and a command's options.
+    """A plan from a search space and a command's options; UserError where options do not fit together.
 
     Args:
         space: with parameters; not a rival's.
@@ -157,9 +153,6 @@ def make_plan(
         trials: of tpe and qmc.
         seeds: runs of each configuration.
         grace_s: see `SearchPlan`.
-
-    Raises:
-        UserError: for options that do not fit together.
     """
     if trials is not None and sampler in ("grid", "screening"):
         raise UserError(

@@ -7,11 +7,14 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from scipy.stats import qmc
 
 from qllmft.errors import UserError
 from qllmft.experiments.search import spaces
 from qllmft.presets import load_preset
+from qllmft.randomness import derive_seed
 from qllmft.rivals import RIVALS
 from qllmft.toml_files import Settings, names_in, read_chosen, validated
 
@@ -165,17 +168,24 @@ def grid(parameters: Sequence[Parameter]) -> Iterator[Point]:
         yield dict(zip(names, labels, strict=True))
 
 
+def sobol_points(parameters: Sequence[Parameter], seed: int) -> Iterator[Point]:
+    """Points of a scrambled Sobol' sequence without end: a longer search contains the shorter one.
+
+    A parameter with a scale takes numbers between its levels, another one the level of its interval.
+    """
+    sequence = qmc.Sobol(len(parameters), scramble=True, rng=np.random.default_rng(derive_seed(seed, "sobol")))
+    while True:
+        for row in sequence.random(1):
+            yield {p.name: p.at_fraction(float(fraction)) for p, fraction in zip(parameters, row, strict=True)}
+
+
 def space_names() -> list[str]:
     """Names of the searches that the package has, sorted."""
     return names_in(spaces.__name__)
 
 
 def load_space(choice: str) -> Space:
-    """A search of the package by its name, or one's own by the path of its TOML file.
-
-    Raises:
-        UserError: where there is none of that name, or a fault in the file.
-    """
+    """A search of the package by its name, or one's own by the path of its TOML file; UserError where there is none."""
     name, tree = read_chosen(spaces.__name__, choice, "sweep")
     space = validated(Space, {"name": name, **tree}, f"sweep {choice}")
     try:

@@ -24,14 +24,7 @@ _SERVER_WAITS_S = 10  # for a connection
 
 
 class Storage:
-    """The address of a search's data base.
-
-    Args:
-        url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE``.
-
-    Raises:
-        UserError: where it is no such URL, or the packages for it are missing.
-    """
+    """The address of a search's data base, ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE``."""
 
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
@@ -55,14 +48,7 @@ class Storage:
         return self._url.get_backend_name() == "sqlite"
 
     def open(self, grace_s: int) -> RDBStorage:
-        """Connect; makes the tables where there are none.
-
-        Args:
-            grace_s: seconds without a sign of life after which a running trial counts as abandoned.
-
-        Raises:
-            UserError: where that fails.
-        """
+        """Connect; trials not heard of for ``grace_s`` seconds are abandoned; UserError where it fails."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -90,11 +76,7 @@ class Storage:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Errors of the data base as `UserError`, without the password.
-
-        Raises:
-            UserError: for each of them.
-        """
+        """Errors of the data base as `UserError`, without the password."""
         from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import SQLAlchemyError
 

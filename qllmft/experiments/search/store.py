@@ -72,14 +72,7 @@ class SearchState:
 
 
 class SearchStore:
-    """A search in its storage: its plan and its trials, which optuna keeps as a study.
-
-    Args:
-        storage: where it is.
-        opened: the connection.
-        name: of the search.
-        plan: what it searches.
-    """
+    """A search in its storage: its plan and its trials, which optuna keeps as a study."""
 
     def __init__(self, storage: Storage, opened: RDBStorage, name: str, plan: SearchPlan) -> None:
         import optuna
@@ -93,11 +86,7 @@ class SearchStore:
 
     @classmethod
     def create(cls, storage: Storage, name: str, plan: SearchPlan) -> SearchStore:
-        """Make the search, or take up the one that is there, with its first trials waiting.
-
-        Raises:
-            UserError: where the storage cannot be used, or holds another search of this name.
-        """
+        """Make the search, or take it up, with its first trials waiting; UserError where it is another search."""
         import optuna
 
         store = cls(storage, storage.open(plan.grace_s), name, plan)
@@ -122,11 +111,7 @@ class SearchStore:
 
     @classmethod
     def join(cls, storage: Storage, name: str) -> SearchStore:
-        """A search that somebody made.
-
-        Raises:
-            UserError: where there is none of that name; lists those there are.
-        """
+        """A search that somebody made; UserError where there is none of that name."""
         import optuna
 
         with storage.explained():
@@ -148,11 +133,7 @@ class SearchStore:
         _close(self._opened)
 
     def study(self, seed: int = 0) -> Study:
-        """The search as optuna's object, one for each thread, with the sampler that is due.
-
-        Args:
-            seed: of the proposals.
-        """
+        """The search as optuna's object, one for each thread, with the sampler that is due, seeded."""
         import optuna
 
         startup = max(4, min(10, self.plan.size // 4))  # trials at random before the first that is not

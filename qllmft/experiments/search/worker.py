@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from qllmft.experiments.queue import PlannedRun, QueueProgress, do_run
 from qllmft.experiments.search.liveness import Liveness
 from qllmft.experiments.search.permission import Permission
-from qllmft.experiments.search.space import Parameter, Value
-from qllmft.experiments.search.standing import SearchStanding
-from qllmft.experiments.search.store import ERROR, IDENTITY, POINT, RESULT, REUSED, WORKER, SearchStore
+from qllmft.experiments.search.plan import SearchPlan
+from qllmft.experiments.search.space import Parameter, Point, Value, grid
+from qllmft.experiments.search.store import ERROR, IDENTITY, POINT, RESULT, REUSED, WORKER, SearchState, SearchStore
 from qllmft.randomness import derive_seed
 from qllmft.statistics import Accuracy
 
@@ -28,40 +28,20 @@ GLANCE_S = 0.05  # between two looks at a trial that is about to choose its conf
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a run of a trial came to.
+    """What a run of a trial came to."""
 
-    Attributes:
-        identity: of the run.
-        validation: accuracy of the selected epoch.
-        validation_loss: of that epoch, in nats.
-        parameters: trained ones.
-        seconds: of the training.
-        epochs_before: epochs that were done before this call.
-    """
-
-    identity: str
-    validation: Accuracy
-    validation_loss: float
-    parameters: int
-    seconds: float
-    epochs_before: int
+    identity: str  # of the run
+    validation: Accuracy  # accuracy of the selected epoch
+    validation_loss: float  # of that epoch, in nats
+    parameters: int  # trained ones
+    seconds: float  # of the training
+    epochs_before: int  # epochs that were done before this call
 
 
 def do_trial_run(
     run: PlannedRun, runs: Path, progress: QueueProgress, permission: Permission | None = None
 ) -> TrialResult:
-    """One run of a trial through `do_run`; a run that another process works on is waited for.
-
-    Args:
-        run: what is to be done.
-        runs: the folder of all runs.
-        progress: counts and tells.
-        permission: to send circuits away; needed where the search's plan is not this process's own.
-
-    Raises:
-        UserError: for bad input.
-        KeyboardInterrupt: where training was interrupted; the same call goes on.
-    """
+    """One run of a trial, waited for where others do it; a plan that is not this process's own needs a permission."""
     folder = run.folder(runs)
     before = run.config.train.epochs if run.is_finished(runs) else folder.checkpoint.epochs_done()
     options = permission.options_for(run.config) if permission else None
@@ -74,21 +54,13 @@ def do_trial_run(
 
 @dataclass(frozen=True)
 class Worker:
-    """One of those that work on a search.
+    """One of those that work on a search."""
 
-    Attributes:
-        store: the search.
-        liveness: the sign of life of this process.
-        execute: does a run.
-        progress: counts and tells.
-        halted: says when to stop before the search is finished.
-    """
-
-    store: SearchStore
-    liveness: Liveness
-    execute: Callable[[PlannedRun], TrialResult]
-    progress: QueueProgress
-    halted: Callable[[], bool] = lambda: False
+    store: SearchStore  # the search
+    liveness: Liveness  # the sign of life of this process
+    execute: Callable[[PlannedRun], TrialResult]  # does a run
+    progress: QueueProgress  # counts and tells
+    halted: Callable[[], bool] = lambda: False  # says when to stop before the search is finished
 
     def work(self) -> None:
         """Work until the search is finished, by this worker or by others.
@@ -233,3 +205,39 @@ def summary(results: list[TrialResult]) -> dict[str, Any]:
         "seconds": [result.seconds for result in results],
         "epochs_before": [result.epochs_before for result in results],
     }
+
+
+class SearchStanding:
+    """Counts the runs of a search for a queue's progress; the costs of its configurations are worked out once."""
+
+    def __init__(self, plan: SearchPlan, progress: QueueProgress) -> None:
+        self._plan = plan
+        self._progress = progress
+        self._costs: dict[str, float] = {}
+
+    def update(self, state: SearchState) -> None:
+        """Tell where the search stands. Of trials that are not known beforehand the mean cost is expected."""
+        done = sum(self._cost(identity, trial.user_attrs[POINT]) for identity, trial in state.done.items())
+        if self._plan.is_list:
+            total = sum(self._cost(identity, point) for identity, point in self._plan.points.items())
+        else:
+            mean = done / len(state.done) if state.done else self._first_cost()
+            done += mean * state.repeats
+            total = mean * self._plan.size
+        self._progress.update(
+            runs=self._plan.size * self._plan.seeds,
+            finished=(len(state.done) + state.repeats) * self._plan.seeds,
+            cost=total,
+            finished_cost=done,
+            best=max((trial.value or 0.0 for trial in state.done.values()), default=None),
+        )
+
+    def _first_cost(self) -> float:
+        point = next(grid(self._plan.parameters))
+        return self._cost(self._plan.identity(point), point)
+
+    def _cost(self, identity: str, point: Point) -> float:
+        """Of all runs of a configuration."""
+        if identity not in self._costs:
+            self._costs[identity] = sum(run.cost for run in self._plan.runs(point))
+        return self._costs[identity]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from qllmft.experiments.compare.record import RowResult, StudyRecord
-from qllmft.experiments.records import FinishedRun
-from qllmft.paper.figures.selection import select
+from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment, Measured
 from qllmft.paper.results.counts import preset_parameters
 from qllmft.presets import load_preset
@@ -31,63 +29,39 @@ CURVES = {  # figure: (label, preset by qubits)
 
 @dataclass(frozen=True)
 class Point:
-    """One number of qubits.
+    """One number of qubits."""
 
-    Attributes:
-        qubits: Q.
-        accuracy: of the learning rate that validation chose; in [0, 1].
-        lr: that rate.
-        others: mean accuracies of the other settings of the sweep.
-    """
-
-    qubits: int
-    accuracy: MeanInterval
-    lr: float
-    others: tuple[float, ...]
+    qubits: int  # Q
+    accuracy: MeanInterval  # of the learning rate that validation chose; in [0, 1]
+    lr: float  # that rate
+    others: tuple[float, ...]  # mean accuracies of the other settings of the sweep
 
 
 @dataclass(frozen=True)
 class AccuracyCurve:
-    """One curve.
+    """One curve."""
 
-    Attributes:
-        label: in the legend.
-        points: by qubits.
-        published: the paper's (qubits, accuracy in %), where it prints them.
-    """
-
-    label: str
-    points: tuple[Point, ...]
-    published: tuple[tuple[int, float], ...]
+    label: str  # in the legend
+    points: tuple[Point, ...]  # by qubits
+    published: tuple[tuple[int, float], ...]  # the paper's (qubits, accuracy in %), where it prints them
 
 
 @dataclass(frozen=True)
 class AccuracyFigure:
-    """What is drawn.
+    """What is drawn."""
 
-    Attributes:
-        name: ``8a``, ``8b`` or ``11``.
-        circumstances: data, body and epochs of every run.
-        parameters: trained, by the qubits on the axis.
-        curves: each a model or a noise.
-        missing: presets without a run.
-    """
-
-    name: str
-    circumstances: str
-    parameters: dict[int, int]
-    curves: tuple[AccuracyCurve, ...]
-    missing: tuple[str, ...]
+    name: str  # ``8a``, ``8b`` or ``11``
+    circumstances: str  # data, body and epochs of every run
+    parameters: dict[int, int]  # trained, by the qubits on the axis
+    curves: tuple[AccuracyCurve, ...]  # each a model or a noise
+    missing: tuple[str, ...]  # presets without a run
 
 
-def accuracy_figure(name: str, runs: Sequence[FinishedRun], folder: Path, *, partial: bool = False) -> AccuracyFigure:
-    """The data of one figure.
-
-    Raises:
-        UserError: where runs are missing and ``partial`` is off, or would be mixed; see `select`.
-    """
+def accuracy_figure(request: Request) -> AccuracyFigure:
+    """The data of one figure; see `select` for its errors."""
+    name = request.name
     experiments = [Experiment(preset.format(q)) for _, preset in CURVES[name] for q in QUBITS]
-    selection = select(name, experiments, runs, folder, partial=partial)
+    selection = select(request, experiments)
     curves = []
     for i, (label, preset) in enumerate(CURVES[name]):
         measured = selection.measured[i * len(QUBITS) : (i + 1) * len(QUBITS)]
@@ -111,11 +85,7 @@ def _point(qubits: int, measured: Measured) -> Point:
 
 
 def noise_figure(study: StudyRecord) -> AccuracyFigure:
-    """Figure 11 of the rows of a study of noise, whatever settings the study gave them.
-
-    Args:
-        study: whose rows are of presets of figure 11.
-    """
+    """Figure 11 of the rows of a study of its presets, whatever settings the study gave them."""
     rows = {row.preset: row for row in study.rows}
     qubits = [q for q in QUBITS if any(preset.format(q) in rows for _, preset in CURVES["11"])]
     curves = []

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from qllmft.errors import UserError
-from qllmft.experiments.records import Curve, FinishedRun
-from qllmft.paper.figures.selection import select
+from qllmft.experiments.records import Curve
+from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment
 from qllmft.report import style
 
@@ -19,40 +17,25 @@ KEPT = (PRESET, "multi-14q")  # presets whose curves a summary keeps: the figure
 
 @dataclass(frozen=True)
 class CurvesFigure:
-    """What is drawn.
+    """What is drawn."""
 
-    Attributes:
-        preset: whose training.
-        circumstances: data, body and epochs of every run.
-        lr: learning rate, chosen on validation.
-        curves: by seed.
-    """
-
-    preset: str
-    circumstances: str
-    lr: float
-    curves: dict[int, Curve]
+    preset: str  # whose training
+    circumstances: str  # data, body and epochs of every run
+    lr: float  # learning rate, chosen on validation
+    curves: dict[int, Curve]  # by seed
 
 
-def curves_figure(runs: Sequence[FinishedRun], folder: Path, preset: str = PRESET) -> CurvesFigure:
-    """The curves of every seed.
-
-    Args:
-        runs: all finished ones.
-        folder: where they came from, for errors.
-        preset: whose training; the paper shows that of ``multi-18q``.
-
-    Raises:
-        UserError: where there is no run, or none with its curve.
-    """
-    selection = select("12", [Experiment(preset)], runs, folder, partial=False)
+def curves_figure(request: Request) -> CurvesFigure:
+    """The curves of every seed; UserError where there is no run, or none with its curve."""
+    preset = request.preset or PRESET
+    selection = select(request, [Experiment(preset)])
     (measured,) = selection.measured
     assert measured is not None
     chosen = measured.chosen
     curves = {seed: run.curve for seed, run in sorted(chosen.runs.items()) if run.curve and run.curve.epochs}
     if not curves:
         raise UserError(
-            f"figure 12 needs the curve of a run of {preset}, and {folder} has none: a summary keeps curves of "
+            f"figure 12 needs the curve of a run of {preset}, and {request.folder} has none: a summary keeps curves of "
             f"{' and '.join(KEPT)}. Give the folder of the run itself."
         )
     return CurvesFigure(preset, str(selection.circumstances), float(chosen.swept[0]), curves)

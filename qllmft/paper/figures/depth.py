@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from qllmft.experiments.records import FinishedRun
-from qllmft.paper.figures.selection import select
+from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment
 from qllmft.report import style
 from qllmft.statistics import MeanInterval
@@ -19,19 +17,12 @@ DODGE = 0.16  # between curves, so that their bars do not cover each other
 
 @dataclass(frozen=True)
 class Axis:
-    """One setting of the head.
+    """One setting of the head."""
 
-    Attributes:
-        setting: its dotted name.
-        symbol: of table I.
-        words: for people.
-        values: of the sweep.
-    """
-
-    setting: str
-    symbol: str
-    words: str
-    values: tuple[int, ...]
+    setting: str  # its dotted name
+    symbol: str  # of table I
+    words: str  # for people
+    values: tuple[int, ...]  # of the sweep
 
 
 GRIDS = {  # figure: (over, a curve each); tables X and XI
@@ -48,34 +39,21 @@ GRIDS = {  # figure: (over, a curve each); tables X and XI
 
 @dataclass(frozen=True)
 class DepthPoint:
-    """One head.
+    """One head."""
 
-    Attributes:
-        x: value of the axis.
-        accuracy: of the learning rate that validation chose; in [0, 1].
-        runs: accuracies of all its runs, every learning rate and seed.
-    """
-
-    x: int
-    accuracy: MeanInterval
-    runs: tuple[float, ...]
+    x: int  # value of the axis
+    accuracy: MeanInterval  # of the learning rate that validation chose; in [0, 1]
+    runs: tuple[float, ...]  # accuracies of all its runs, every learning rate and seed
 
 
 @dataclass(frozen=True)
 class DepthFigure:
-    """What is drawn.
+    """What is drawn."""
 
-    Attributes:
-        name: ``9`` or ``10``.
-        circumstances: data, body and epochs of every run.
-        curves: points by the value of the second setting.
-        missing: how many heads have no run.
-    """
-
-    name: str
-    circumstances: str
-    curves: dict[int, tuple[DepthPoint, ...]]
-    missing: int
+    name: str  # ``9`` or ``10``
+    circumstances: str  # data, body and epochs of every run
+    curves: dict[int, tuple[DepthPoint, ...]]  # points by the value of the second setting
+    missing: int  # how many heads have no run
 
 
 def depth_experiments(name: str) -> list[Experiment]:
@@ -91,14 +69,11 @@ def depth_experiments(name: str) -> list[Experiment]:
     return experiments
 
 
-def depth_figure(name: str, runs: Sequence[FinishedRun], folder: Path, *, partial: bool = False) -> DepthFigure:
-    """The data of one figure.
-
-    Raises:
-        UserError: where runs are missing and ``partial`` is off, or would be mixed; see `select`.
-    """
+def depth_figure(request: Request) -> DepthFigure:
+    """The data of one figure; see `select` for its errors."""
+    name = request.name
     over, curves = GRIDS[name]
-    selection = select(name, depth_experiments(name), runs, folder, partial=partial)
+    selection = select(request, depth_experiments(name))
     measured = iter(selection.measured)
     drawn: dict[int, tuple[DepthPoint, ...]] = {}
     for curve in curves.values:

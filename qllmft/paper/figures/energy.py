@@ -10,15 +10,7 @@ from qllmft.report.style import BLUE, INK, ORANGE, PUBLISHED, house_style, legen
 
 @house_style()
 def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
-    """Both curves on a logarithmic axis, the crossover marked.
-
-    Args:
-        curve: what to draw.
-        published: the paper's crossover in qubits, a hollow marker on the axis.
-
-    Returns:
-        A matplotlib figure, one journal column wide.
-    """
+    """Both curves on a logarithmic axis, the crossover marked, the published one as a hollow marker on the axis."""
     figure = new_figure()
     axes = figure.subplots()
     qubits = [point.counts.n_qubits for point in curve.points]

@@ -21,27 +21,16 @@ NAMES: dict[Sampler, str] = {"multinomial": "straightforward sampler", "gaussian
 
 @dataclass(frozen=True)
 class SamplerFigure:
-    """What is drawn, of qubit 0.
+    """What is drawn, of qubit 0."""
 
-    Attributes:
-        name: ``6`` or ``7``.
-        sampler: ``multinomial`` (eq. 1) or ``gaussian`` (eq. 2).
-        n_qubits: Q.
-        shots: S.
-        exact: ⟨Z⟩ without shots.
-        draws: ⟨Z⟩ of S shots each.
-        gradient: d⟨Z⟩/dθ that reaches the weights, mean over the draws; a value a weight.
-        exact_gradient: without shots.
-    """
-
-    name: str
-    sampler: Sampler
-    n_qubits: int
-    shots: int
-    exact: float
-    draws: NDArray[np.float64]
-    gradient: NDArray[np.float64]
-    exact_gradient: NDArray[np.float64]
+    name: str  # ``6`` or ``7``
+    sampler: Sampler  # ``multinomial`` (eq. 1) or ``gaussian`` (eq. 2)
+    n_qubits: int  # Q
+    shots: int  # S
+    exact: float  # ⟨Z⟩ without shots
+    draws: NDArray[np.float64]  # ⟨Z⟩ of S shots each
+    gradient: NDArray[np.float64]  # d⟨Z⟩/dθ that reaches the weights, mean over the draws; a value a weight
+    exact_gradient: NDArray[np.float64]  # without shots
 
     @property
     def standard_deviation(self) -> float:
@@ -50,15 +39,7 @@ class SamplerFigure:
 
 
 def sampler_figure(name: str, n_qubits: int = 6, shots: int = 8192, draws: int = 4000, seed: int = 0) -> SamplerFigure:
-    """Draw again and again from one circuit with random angles.
-
-    Args:
-        name: ``6`` or ``7``.
-        n_qubits: Q.
-        shots: S of each draw.
-        draws: how many.
-        seed: of angles and draws.
-    """
+    """Draw ``draws`` times S shots from one circuit on Q qubits with random angles, for figure ``6`` or ``7``."""
     import torch
 
     from qllmft.heads import QuantumHead

@@ -1,10 +1,10 @@
-"""The runs of one figure: those of equal circumstances, and what is missing among them."""
+"""What a figure is to be made of, and its runs: those of equal circumstances, and what is missing among them."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,35 @@ from qllmft.settings import settings_of
 
 
 @dataclass(frozen=True)
-class Selection:
-    """The results that a figure is drawn from.
+class Request:
+    """What a figure is to be made of.
 
     Attributes:
-        circumstances: of every run.
-        measured: by the experiments' order; None where one has no run.
-        missing: experiments without a run.
+        name: of the figure.
+        runs: all finished ones; empty for figures that need none.
+        folder: where they came from and missing ones belong, for the commands in errors.
+        partial: draw what is there where runs are missing.
+        preset: of figure 12, whose training; None: the paper's.
     """
 
-    circumstances: Circumstances
-    measured: tuple[Measured | None, ...]
-    missing: tuple[Experiment, ...]
+    name: str
+    runs: Sequence[FinishedRun] = ()
+    folder: Path = field(default_factory=lambda: Path("runs"))
+    partial: bool = False
+    preset: str | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The results that a figure is drawn from."""
+
+    circumstances: Circumstances  # of every run
+    measured: tuple[Measured | None, ...]  # by the experiments' order; None where one has no run
+    missing: tuple[Experiment, ...]  # experiments without a run
 
 
 def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
-    """Those runs whose configurations have the given settings, by dotted names.
-
-    Raises:
-        UserError: for a name that is no setting, or where none is left.
-    """
+    """The runs that have the given settings, by dotted names; UserError for an unknown name, or where none is left."""
     known = settings_of(RunConfig()).keys()
     kept = list(runs)
     for name, value in settings.items():
@@ -49,38 +58,30 @@ def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[Fini
     return kept
 
 
-def select(
-    figure: str, experiments: Sequence[Experiment], runs: Sequence[FinishedRun], folder: Path, *, partial: bool
-) -> Selection:
-    """The results of ``experiments``.
-
-    Args:
-        figure: its name, for errors.
-        experiments: what the figure shows.
-        runs: all finished ones.
-        folder: where missing runs belong, for the commands in errors.
-        partial: draw what is there.
+def select(request: Request, experiments: Sequence[Experiment]) -> Selection:
+    """The results of the experiments that a figure shows.
 
     Raises:
-        UserError: where runs of different circumstances would be mixed, or runs are missing and ``partial`` is off.
+        UserError: where runs of different circumstances would be mixed, or some are missing and the figure is not to be
+            drawn of a part.
     """
     by_circumstances: dict[Circumstances, dict[int, Measured]] = {}
     for i, experiment in enumerate(experiments):
-        for measured in measure(experiment, runs):
+        for measured in measure(experiment, request.runs):
             by_circumstances.setdefault(measured.circumstances, {})[i] = measured
     if not by_circumstances:
-        raise UserError(_missing_text(figure, experiments, None, folder, "has no run"))
+        raise UserError(_missing_text(request, experiments, None, "has no run"))
     if len(by_circumstances) > 1:
         listed = "; ".join(f"{c} ({len(found)} points)" for c, found in by_circumstances.items())
         raise UserError(
-            f"figure {figure} would mix runs of different circumstances: {listed}. Choose with "
+            f"figure {request.name} would mix runs of different circumstances: {listed}. Choose with "
             f"{_choice(by_circumstances)}."
         )
     ((circumstances, found),) = by_circumstances.items()
     missing = tuple(experiment for i, experiment in enumerate(experiments) if i not in found)
-    if missing and not partial:
+    if missing and not request.partial:
         example = next(iter(found.values())).chosen.runs
-        raise UserError(_missing_text(figure, missing, example, folder, "is incomplete"))
+        raise UserError(_missing_text(request, missing, example, "is incomplete"))
     return Selection(circumstances, tuple(found.get(i) for i in range(len(experiments))), missing)
 
 
@@ -101,7 +102,7 @@ def _settings(circumstances: Circumstances) -> dict[str, Any]:
 
 
 def _missing_text(
-    figure: str, missing: Sequence[Experiment], example: Mapping[int, FinishedRun] | None, folder: Path, what: str
+    request: Request, missing: Sequence[Experiment], example: Mapping[int, FinishedRun] | None, what: str
 ) -> str:
     """The error: which runs are missing, and commands that make them in the circumstances of ``example``."""
     extra, seeds = "", ""
@@ -111,10 +112,12 @@ def _missing_text(
         extra = shlex.join(words)
         if len(example) > 1:
             seeds = f" Give each the seeds of the others too: --seed {' | '.join(map(str, sorted(example)))}."
+    folder = request.folder
     out = folder if folder.suffix != ".json" else Path("runs")
     lines = []
     for experiment in missing:
         name = "-".join([experiment.preset, *(f"{n.split('.')[-1]}{v}" for n, v in experiment.overrides.items())])
         lines.append(f"  {experiment.command(extra)} --no-rivals --out {shlex.quote(str(out / name))}")
     rest = "" if example is None else " Or draw what there is: --partial."
-    return f"figure {figure} {what} under {folder}; these make the missing runs.{seeds}{rest}\n" + "\n".join(lines)
+    begin = f"figure {request.name} {what} under {folder}; these make the missing runs.{seeds}{rest}"
+    return "\n".join([begin, *lines])

@@ -35,12 +35,7 @@ class PresetCounts:
 
 
 def preset_parameters(preset: Preset, dimension: int | None = None) -> int | None:
-    """Trained parameters of a preset on two labels; None for an SVC, whose support vectors training decides.
-
-    Args:
-        preset: which.
-        dimension: D; the paper's 768 where None.
-    """
+    """Trained parameters of a preset on D (768) values and two labels; None for an SVC, where training decides."""
     dimension = dimension or published().dimension
     if preset.rival is None:
         return int(describe(preset.config().model, dimension, CLASSES)["parameters"])

@@ -30,15 +30,10 @@ _FREE = ("seed", "rivals.", "body.batch_size", "body.device", "backend.options.d
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment of the paper.
+    """One experiment of the paper."""
 
-    Attributes:
-        preset: its name.
-        overrides: dotted settings on top of it.
-    """
-
-    preset: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    preset: str  # its name
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # dotted settings on top of it
 
     @property
     def config(self) -> RunConfig:
@@ -98,17 +93,11 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One setting of the sweep.
+    """One setting of the sweep."""
 
-    Attributes:
-        swept: values of `SWEPT`; empty for a rival, which sweeps inside one run.
-        results: of the model that is meant, by seed.
-        runs: by seed.
-    """
-
-    swept: tuple[Any, ...]
-    results: dict[int, ModelResult]
-    runs: dict[int, FinishedRun]
+    swept: tuple[Any, ...]  # values of `SWEPT`; empty for a rival, which sweeps inside one run
+    results: dict[int, ModelResult]  # of the model that is meant, by seed
+    runs: dict[int, FinishedRun]  # by seed
 
     @property
     def validation(self) -> float:
@@ -128,17 +117,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """What runs say of one experiment under one set of circumstances.
+    """What runs say of one experiment under one set of circumstances."""
 
-    Attributes:
-        experiment: which.
-        circumstances: of all its runs.
-        candidates: of the sweep, by settings.
-    """
-
-    experiment: Experiment
-    circumstances: Circumstances
-    candidates: tuple[Candidate, ...]
+    experiment: Experiment  # which
+    circumstances: Circumstances  # of all its runs
+    candidates: tuple[Candidate, ...]  # of the sweep, by settings
 
     @property
     def chosen(self) -> Candidate:

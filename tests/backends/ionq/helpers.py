@@ -45,7 +45,8 @@ def assert_right(answer, problem, shots=1000):
     assert np.abs((answer.values - problem.exact) / errors).max() < 4
 
 
-def assert_paid_once(box, circuits):
+def assert_paid_once(box, circuits, checks=0):
+    """Of the user's ``circuits`` each; ``checks``: how often the circuit with a known answer was paid beside them."""
     till = box.store.till()
-    assert till["circuits_paid"] == circuits, till
-    assert max(till["times"].values(), default=0) <= 1, till
+    assert till["circuits_paid"] == circuits + checks, till
+    assert sum(till["times"].values()) - len(till["times"]) == max(0, checks - 1), till

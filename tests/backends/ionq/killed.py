@@ -4,8 +4,9 @@ It reads one command a line, and forks a child for each, which answers "pid N" w
 
 one URL LEDGER EVENT MOMENT NTH    ask for the problem; die at the NTH event of this name, `before` it is
                                    written, `after` it, or in the middle (`torn`). EVENT `never`: live.
-sweep URL FOLDER                   die at every event of a request in each of the three ways, each time
+sweep URL FOLDER CHECKED           die at every event of a request in each of the three ways, each time
                                    with a request of its own, and finish it in a new process; answers the deaths.
+                                   CHECKED is 0, or the shots of a circuit with a known answer in each job.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def one(url, ledger, event, moment, n):
     ask(backend(url, Path(ledger)), make_problem(7))
 
 
-def sweep(url, folder):
+def sweep(url, folder, checked):
     """Returns the number of deaths."""
     deaths = 0
     for moment in ("before", "after", "torn"):
@@ -89,10 +90,10 @@ def sweep(url, folder):
             def first(problem=problem, ledger=ledger, k=k, moment=moment):
                 count = iter(range(1, 1000))
                 die_at(lambda event: next(count) == k, moment)
-                ask(backend(url, ledger), problem)
+                ask(backend(url, ledger, known_answer_shots=checked), problem)
 
             def second(problem=problem, ledger=ledger):
-                assert_right(ask(backend(url, ledger), problem), problem)
+                assert_right(ask(backend(url, ledger, known_answer_shots=checked), problem), problem)
 
             status = forked(first)
             assert forked(second) == 0, (moment, k)
@@ -115,5 +116,5 @@ if __name__ == "__main__":
         if command == "one":
             answer("exit", forked(lambda given=arguments: one(*given), lambda pid: answer("pid", pid)))
         else:
-            url, folder = arguments
-            answer("deaths", sweep(url, Path(folder)))
+            url, folder, checked = arguments
+            answer("deaths", sweep(url, Path(folder), int(checked)))

@@ -89,9 +89,9 @@ def test_a_dated_estimate_needs_no_server(box, forte, simulator, monkeypatch):
     assert estimate.price == pytest.approx(2 * (12.4166 + 1000 * (0.000220 * 11 + 0.000975 * 4)))
     for part in ("a dated estimate, not the server's price", "2024-12-05", "https://", "11 native one-qubit and 4 ZZ"):
         assert part in str(estimate)
-    first = forte(known_answer_shots=10).estimate(circuit, values, offline=True)
-    assert "with a circuit of known answer first, 10 shots" in str(first)
-    assert first.price == pytest.approx(estimate.price + 12.4166 + 10 * (0.000220 * (6 + 4) + 0.000975 * 2))
+    first = forte(known_answer_shots=1000).estimate(circuit, values, offline=True)
+    assert "with a circuit of known answer first in each job" in str(first)
+    assert first.price == pytest.approx(estimate.price + 12.4166 + 1000 * (0.000220 * (6 + 4) + 0.000975 * 2))
     mitigated = forte(error_mitigation="debiasing", known_answer_shots=0).estimate(circuit, values, offline=True)
     assert mitigated.price == pytest.approx(estimate.price + 2 * (97.50 - 12.4166))
     assert simulator().estimate(circuit, values, offline=True).price == 0

@@ -110,10 +110,13 @@ def test_a_resumed_process_is_killed_too(children, box, forte, problem):
     assert_paid_once(box, 7)
 
 
-def test_killed_at_every_event_of_the_ledger(children, box, tmp_path):
-    # two chunks: planned, sent, submitted twice, then collected twice: 8 events, 3 ways to die at each
-    assert children.start("sweep", box.url, tmp_path / "sweep") == ["deaths", "24"]
-    assert max(box.store.till()["times"].values()) == 1
+@pytest.mark.parametrize("checked", [0, 1000])
+def test_killed_at_every_event_of_the_ledger(children, box, tmp_path, checked):
+    # two chunks: planned, sent, submitted and collected twice: 8 events, 3 ways to die at each
+    assert children.start("sweep", box.url, tmp_path / "sweep", checked) == ["deaths", "24"]
+    *own, most = sorted(box.store.till()["times"].values())
+    assert set(own) == {1}
+    assert most == (2 * 27 if checked else 1), "the circuit with a known answer: in each job of 24 + 3 requests"
 
 
 def test_the_same_answer_comes_from_the_ledger_without_a_server(box, forte, problem, tmp_path):

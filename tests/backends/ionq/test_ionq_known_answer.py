@@ -1,24 +1,33 @@
-"""A circuit whose answer is known goes before paid ones; a wrong answer stops the sending."""
+"""A circuit whose answer is known goes first in each paid job; a wrong answer stops the sending."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from qiskit.quantum_info import Statevector
 
 pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
 
-from ionq.helpers import TOKEN, ask, assert_right, make_problem
-from qllmft_backends.ionq import CostRefusedError, IonQJobFailedError, IonQTimeoutError, ledger_jobs
+from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from qllmft_backends.ionq import CostRefusedError, IonQJobFailedError, IonQTimeoutError, LedgerError, ledger_jobs
 from qllmft_backends.ionq.known_answer import known_circuit
 from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+
+EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the sandbox's prices of a circuit
 
 
 @pytest.fixture
 def careful(forte):
     def make(**options):
-        return forte(**{"known_answer_shots": 20, **options})
+        return forte(**{"known_answer_shots": options.get("shots", 1000), **options})
 
     return make
+
+
+def jobs_of(box):
+    """Jobs in the order of their sending."""
+    return sorted((job for job in box.store.jobs.values() if not job.parent), key=lambda job: job.number)
 
 
 @pytest.mark.parametrize("n_qubits", range(1, 11))
@@ -29,19 +38,33 @@ def test_the_answer_against_qiskit(n_qubits):
     assert circuit.count_ops().get("cx", 0) == n_qubits - 1
 
 
-def test_it_goes_first_and_is_priced(box, careful, problem):
+def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem):
     estimate = careful().estimate(problem.circuit, problem.values)
-    each, first = 1000 * (12e-6 + 6e-5), 20 * (3e-6 + 2e-5)
-    assert estimate.price == pytest.approx(7 * each + first)
-    assert estimate.price_each == pytest.approx(each)
+    assert (estimate.circuits, estimate.jobs, estimate.first.circuits) == (7, 3, 3)
+    assert estimate.price == pytest.approx(7 * EACH + 3 * CHECK)
+    assert (estimate.price_each, estimate.known_price) == pytest.approx((EACH, CHECK))
+    assert "a circuit of known answer first in each job" in str(estimate)
     assert_right(ask(careful(), problem), problem)
-    jobs = sorted((j for j in box.store.jobs.values() if not j.parent), key=lambda j: j.number)
-    assert [(len(j.circuits), j.payload["shots"]) for j in jobs] == [(1, 20), (3, 1000), (3, 1000), (1, 1000)]
-    assert sum(row.price for row in ledger_jobs(careful().options.ledger)) == pytest.approx(7 * each + first)
-    ask(careful(), problem)  # all known
-    assert box.store.till()["jobs"] == 4
-    ask(careful(), make_problem(2, seed=5))
-    assert box.store.till()["jobs"] == 6, "each paid call has its own"
+    assert [len(job.circuits) for job in jobs_of(box)] == [4, 4, 2]
+    assert len({str(job.circuits[0]) for job in jobs_of(box)}) == 1
+    rows = ledger_jobs(careful().options.ledger)
+    assert [(row.circuits, row.known_circuits, row.note) for row in rows] == [(3, 1, ""), (3, 1, ""), (1, 1, "")]
+    assert sum(row.price for row in rows) == pytest.approx(7 * EACH + 3 * CHECK) == sum(row.cost for row in rows)
+    assert_right(ask(careful(known_answer_shots=0), problem), problem)  # all known, however they were checked
+    assert_paid_once(box, 7, checks=3)
+
+
+def test_the_first_job_is_awaited_before_the_rest_is_sent(box, careful, problem):
+    submitted, statuses = box.store.submit, []
+
+    def submit(*given, **named):
+        statuses.append([job.status for job in jobs_of(box)])
+        return submitted(*given, **named)
+
+    box.store.submit = submit
+    careful().submit(problem.circuit, problem.values)
+    assert statuses[:2] == [[], ["completed"]]
+    assert len(statuses) == 3
 
 
 def flipped(box, monkeypatch, qubit):
@@ -61,53 +84,122 @@ def reversed_order(box, monkeypatch, n_qubits):
 
 
 def test_a_wrong_answer_stops_the_sending(box, careful, problem, monkeypatch):
-    flipped(box, monkeypatch, 1)
-    with pytest.raises(IonQJobFailedError, match=r"wrong on the qubits \[1\]: .*Nothing else was sent"):
-        ask(careful(), problem)
-    assert box.store.till()["circuits_paid"] == 1
-    with pytest.raises(IonQJobFailedError, match="wrong on the qubits"):
-        ask(careful(), problem)
-    assert box.store.till()["circuits_paid"] == 1, "known to be wrong"
+    with monkeypatch.context() as patch:
+        flipped(box, patch, 1)
+        with pytest.raises(IonQJobFailedError, match=r"job \S+\): .*wrong on the qubits \[1\]: .*the server: none"):
+            ask(careful(), problem)
+        assert_paid_once(box, 3, checks=1)
+        for options in ({}, {"known_answer_shots": 0}):  # known to be wrong: neither used nor paid again
+            with pytest.raises(IonQJobFailedError, match=r"results of 3 circuits .* are not used; no further job"):
+                ask(careful(**options), problem)
+        with pytest.raises(IonQJobFailedError, match="wrong on the qubits"):
+            careful().resample(problem.circuit, problem.values[:3], problem.observables, 10)
+        assert_paid_once(box, 3, checks=1)
+        (row,) = ledger_jobs(careful().options.ledger)
+        assert row.state == "collected"
+        assert "wrong on the qubits [1]" in row.note
+    assert_right(ask(careful(retry_wrong=True), problem), problem)
+    assert box.store.till()["circuits_paid"] == 4 + 10
+    assert_right(ask(careful(), problem), problem)
+    assert len(jobs_of(box)) == 4
 
 
 def test_qubits_in_the_wrong_order_stop_the_sending(box, careful, problem, monkeypatch):
     reversed_order(box, monkeypatch, 3)
     with pytest.raises(IonQJobFailedError, match=r"wrong on the qubits \[0, 2\]"):
         ask(careful(), problem)
-    assert box.store.till()["circuits_paid"] == 1
+    assert len(jobs_of(box)) == 1
+
+
+def test_a_later_job_is_judged_when_it_is_collected(box, careful, problem, monkeypatch):
+    """The second job errs while the third never ends; the jobs of the first call stop the second call's sending."""
+    simulate = box.store._simulate
+    wrong = lambda job: {str(int(s) ^ 4): p for s, p in simulate(job).items()}  # noqa: E731
+    monkeypatch.setattr(box.store, "_simulate", lambda job: (wrong if job.number in range(5, 10) else simulate)(job))
+    box.faults.arm(Fault("never_ends", "submit", after=2))
+    with pytest.raises(IonQTimeoutError):
+        ask(careful(deadline_s=1.0), problem)
+    more = make_problem(9)
+    with pytest.raises(IonQJobFailedError, match=rf"wrong on the qubits \[2\].*1 job.* {jobs_of(box)[2].id}; stop"):
+        ask(careful(), more)
+    assert len(jobs_of(box)) == 3
+    first = careful().expectations(problem.circuit, problem.values[:3], problem.observables)
+    assert first.values.shape == (3, 3)
 
 
 def test_noise_is_no_wrong_answer(careful):
     problem = make_problem(2, n_qubits=8)
     with Sandbox(token=TOKEN, store=Store(qpu_noise="forte-1")) as box:
         assert ask(careful(url=box.url), problem).values.shape == (2, 8)
-        assert box.store.till()["jobs"] == 2
+        assert box.store.till()["jobs"] == 1
 
 
 def test_interrupted_while_it_is_under_way(box, careful, problem):
     box.faults.arm(Fault("never_ends", "submit"))
     with pytest.raises(IonQTimeoutError):
         ask(careful(deadline_s=0.3), problem)
-    job = next(iter(box.store.jobs.values()))
+    with pytest.raises(IonQTimeoutError):
+        ask(careful(deadline_s=0.3), problem)
+    (job,) = jobs_of(box)  # still awaited
     job.fate = ""
     box.store._worker.submit(box.store._work, job).result()
     assert_right(ask(careful(), problem), problem)
-    assert box.store.till()["jobs"] == 4
-    assert max(box.store.till()["times"].values()) == 1
+    assert_paid_once(box, 7, checks=3)
 
 
-def test_one_that_failed_stops_too(box, careful, problem):
-    box.faults.arm(Fault("job_failed", "submit"))
-    with pytest.raises(IonQJobFailedError, match="known answer has no result"):
+@pytest.mark.parametrize("fate", ["job_failed", "job_half_failed"])
+def test_a_first_job_that_failed_stops_too(box, careful, problem, fate):
+    box.faults.arm(Fault(fate, "submit"))
+    with pytest.raises(IonQJobFailedError, match=r"whose known answer was waited for, failed: .*No further job was"):
         ask(careful(), problem)
+    assert len(jobs_of(box)) == 1
     assert_right(ask(careful(retry_failed=True), problem), problem)
-    assert box.store.till()["circuits_paid"] == 8
+    assert_paid_once(box, 7, checks=3)
 
 
-def test_a_budget_counts_it(box, careful, problem):
-    with pytest.raises(CostRefusedError, match="7 more circuits make 8"):
-        ask(careful(circuit_budget=7), problem)
-    ask(careful(circuit_budget=8), problem)
+def test_ceilings_count_it(box, careful, problem):
+    with pytest.raises(CostRefusedError, match="7 more circuits and 3 of known answer make 10"):
+        ask(careful(circuit_budget=9), problem)
+    with pytest.raises(CostRefusedError, match="above max_cost"):
+        ask(careful(max_cost=7 * EACH + 2 * CHECK), problem)
+    assert jobs_of(box) == []
+    backend = careful(circuit_budget=10, max_cost=7 * EACH + 3 * CHECK + 1e-9)
+    ask(backend, problem)
+    with pytest.raises(CostRefusedError, match="make 12"):
+        ask(backend, make_problem(1, seed=2))
+
+
+def test_a_job_whose_record_was_lost_is_found_by_its_token(box, careful, problem):
+    ledger = careful().options.ledger / "ledger.jsonl"
+    ask(careful(), problem)
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join(lines[:4]))  # the first job; the ledger's count of jobs is lost too
+    (ledger.parent / "ledger.count").unlink()
+    assert_right(ask(careful(), problem), problem)
+    assert_paid_once(box, 7, checks=3)
+
+
+@pytest.mark.parametrize(
+    ("event", "change", "message"),
+    [
+        ("planned", {"known_answer": 8}, "known_answer is 8, expected a basis state of 3 qubits"),
+        ("planned", {"known_price": -1}, "known_price is -1"),
+        ("collected", {"results": []}, "0 results of 4 circuits"),
+    ],
+)
+def test_a_record_that_was_changed_is_told(careful, problem, event, change, message):
+    ledger = careful().options.ledger / "ledger.jsonl"
+    ask(careful(), problem)
+    records = [json.loads(line) for line in ledger.read_text().splitlines()]
+    next(record for record in records if record["event"] == event).update(change)
+    ledger.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with pytest.raises(LedgerError, match=message):
+        ask(careful(), problem)
+
+
+def test_shots_of_its_own_are_refused(careful):
+    with pytest.raises(ValueError, match=r"known_answer_shots is 50 beside shots 1000; expected 0 .* or 1000"):
+        careful(known_answer_shots=50)
 
 
 def test_real_machines_get_one_unless_told_otherwise(careful, problem, monkeypatch):
@@ -116,7 +208,6 @@ def test_real_machines_get_one_unless_told_otherwise(careful, problem, monkeypat
 
     monkeypatch.setattr(server, "HEADER", "X-Other")
     with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
-        ask(careful(url=box.url, known_answer_shots=None), problem)
-        assert sorted(j.payload["shots"] for j in box.store.jobs.values() if not j.parent) == [50, 1000, 1000, 1000]
-        ask(careful(url=box.url, known_answer_shots=0), make_problem(1, seed=2))
-        assert box.store.till()["jobs"] == 5
+        for seed, options in enumerate(({}, {"known_answer_shots": 0}, {"shots": 10})):
+            ask(careful(**{"url": box.url, "known_answer_shots": None, **options}), make_problem(1, seed=seed))
+        assert [len(job.circuits) for job in jobs_of(box)] == [2, 1, 1]

@@ -187,15 +187,19 @@ def test_the_bootstrap_beside_the_formula(job):
     found = records(job.predict("--json", "--yes", "--bootstrap", 3000)[0])
     for record in found:
         drawn, label = record["bootstrap"], record["label"]
-        assert drawn["repeats"] == 3000
+        assert (drawn["repeats"], drawn["drawn_from"]) == (3000, "counts")
         assert drawn["standard_errors"][label] == pytest.approx(record["standard_error"], rel=0.08)
         low, high = drawn["intervals"][label]
         assert low < record["probabilities"][label] < high
         assert high - low == pytest.approx(3.92 * record["standard_error"], rel=0.1)
         assert set(drawn["intervals"]) == set(record["probabilities"])
     job.assert_paid_once(7, jobs=3)
-    line = job.predict("--bootstrap", 50)[0].splitlines()[0]
+    output, messages = job.predict("--bootstrap", 50)
+    assert "bootstrap: 50 draws from the counts; per_shot=true reads the single shots" in messages
+    line = output.splitlines()[0]
     assert re.fullmatch(r"\w+\??\t0\.\d{4}±0\.\d{4}\tbootstrap 0\.\d{4} \[0\.\d{4}, 0\.\d{4}\]\t.*", line), line
+    _, messages = job.predict("--bootstrap", 50, "--backend-option", "per_shot=true")
+    assert "bootstrap: 50 draws from the single shots" in messages
     job.assert_paid_once(7, jobs=3)
 
 

@@ -44,7 +44,7 @@ def test_a_line_is_printed_as_it_is_and_not_broken(capsys, monkeypatch):
 
 def test_a_table_shows_cells_heads_and_titles_as_they_are(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    table = plain_table(f"title {HOSTILE}", f"caption {HOSTILE}")
+    table = plain_table(title=f"title {HOSTILE}", caption=f"caption {HOSTILE}")
     table.add_column(f"head {HOSTILE}")
     table.add_row(f"cell of some length {HOSTILE}")
     PlainConsole().print(table)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from qllmft.cli.main import main
-from qllmft.energy import find_counters
+from qllmft.energy.counters import find_counters
 from qllmft.errors import UserError
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from qllmft.config import ModelConfig, RunConfig
-from qllmft.energy import EnergyCounter, find_counters
+from qllmft.energy.counters import EnergyCounter, find_counters
 from qllmft.energy.here import measure_here
 from qllmft.errors import UserError
 

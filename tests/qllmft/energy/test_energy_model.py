@@ -7,18 +7,10 @@ import numpy as np
 import pytest
 
 from qllmft.config import ModelConfig
-from qllmft.energy import (
-    FORTE,
-    LAYER_COUNTINGS,
-    PAPER,
-    EnergyConstants,
-    crossover_qubits,
-    energy_curve,
-    gpu_energy_kj,
-    head_counts,
-    qpu_energy_kj,
-)
+from qllmft.energy import crossover_qubits, energy_curve, gpu_energy_kj, qpu_energy_kj
+from qllmft.energy.circuits import LAYER_COUNTINGS, head_counts
 from qllmft.energy.curve import crossing
+from qllmft.energy.formula import FORTE, PAPER, EnergyConstants
 from qllmft.errors import UserError
 from qllmft.templates import head_template
 from qllmft_circuits import CircuitCounts, count

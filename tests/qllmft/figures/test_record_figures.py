@@ -6,8 +6,9 @@ import pytest
 from qllmft.errors import UserError
 from qllmft.experiments.records import read_finished_runs
 from qllmft.paper.figures.accuracy import QUBITS, draw_accuracy
-from qllmft.paper.figures.catalogue import Request, make_figure
+from qllmft.paper.figures.catalogue import make_figure
 from qllmft.paper.figures.depth import depth_experiments
+from qllmft.paper.figures.selection import Request
 
 
 @pytest.fixture

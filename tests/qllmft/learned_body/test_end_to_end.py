@@ -11,8 +11,9 @@ from qllmft.config import BodyConfig, TrainConfig
 from qllmft.embed import Body
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.training import Checkpoint, Selection, evaluate, fit, fit_end_to_end
+from qllmft.training import Checkpoint, Selection, fit, fit_end_to_end
 from qllmft.training import end_to_end as module
+from qllmft.training.evaluation import evaluate
 
 TRAIN, VALIDATION, SEED = table(25), table(10, seed=1), 7
 

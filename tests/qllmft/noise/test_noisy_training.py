@@ -10,7 +10,8 @@ from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noi
 from qllmft.randomness import derive_seed
 from qllmft.rivals import TrainedHead
 from qllmft.run.measurement import head_request
-from qllmft.training import Checkpoint, evaluate, exact_accuracy, fit, loop
+from qllmft.training import Checkpoint, exact_accuracy, fit, loop
+from qllmft.training.evaluation import evaluate
 from qllmft_backends import create
 
 TRAIN, VALIDATION = examples(24), examples(15, seed=1)

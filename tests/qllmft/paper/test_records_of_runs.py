@@ -7,7 +7,7 @@ import pytest
 
 from qllmft.errors import UserError
 from qllmft.experiments.records import Curve, read_finished_runs, write_finished_runs
-from qllmft.paper.summary import of_the_paper
+from qllmft.paper.page import of_the_paper
 
 
 def test_a_summary_says_what_the_folders_say(made_run, tmp_path):

@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from qllmft.rivals import GridRival, logistic_regression, support_vectors
+from qllmft.rivals.classical import GridRival, logistic_regression, support_vectors
 from qllmft.training import Examples
 
 

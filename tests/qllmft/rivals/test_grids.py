@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qllmft.rivals import classical, logistic_regression, support_vectors
+from qllmft.rivals import classical
+from qllmft.rivals.classical import logistic_regression, support_vectors
 from qllmft.training import Examples
 
 TOY = Examples.from_arrays(np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1]))

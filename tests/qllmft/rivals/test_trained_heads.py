@@ -6,7 +6,10 @@ import torch
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
-from qllmft.rivals import Head, TrainedHead, logistic_regression, perceptron_rival, support_vectors
+from qllmft.rivals import TrainedHead
+from qllmft.rivals.classical import logistic_regression, support_vectors
+from qllmft.rivals.head import Head
+from qllmft.rivals.trained import perceptron_rival
 from qllmft.training import Checkpoint, Examples, fit
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05)

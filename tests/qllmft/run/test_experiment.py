@@ -15,8 +15,10 @@ from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.rivals import GridRival, TrainedHead
-from qllmft.run import Reporter, load_model, run_experiment, vectors, versions
+from qllmft.rivals import TrainedHead
+from qllmft.rivals.classical import GridRival
+from qllmft.run import Reporter, load_model, run_experiment, vectors
+from qllmft.run.versions import versions
 from qllmft.statistics import Accuracy
 from qllmft.training import logits_of
 from qllmft_backends import UnknownBackendError

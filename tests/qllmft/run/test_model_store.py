@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.run import StoredModel, load_model, save_model, versions
+from qllmft.run import load_model
+from qllmft.run.model_store import StoredModel, save_model
+from qllmft.run.versions import versions
 from qllmft.training import logits_of
 
 D = 8

@@ -5,7 +5,7 @@ import platform
 
 import pytest
 
-from qllmft.run import versions
+from qllmft.run.versions import versions
 
 MODULES = {
     "numba": "numba",

@@ -8,7 +8,7 @@ from tiny_studies import record, row
 
 from qllmft.cli.main import main
 from qllmft.errors import UserError
-from qllmft.experiments.compare import load_study, study_runs
+from qllmft.experiments.compare.plan import load_study, study_runs
 from qllmft.experiments.compare.record import read_record, write_record
 from qllmft.report import write_study_table
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from qllmft.experiments.compare.comparison import leading
-from qllmft.experiments.compare.discordant import discordances
+from qllmft.experiments.compare.comparison import discordances, leading
 from qllmft.run import RunFolder
 
 

@@ -10,7 +10,7 @@ from tiny_studies import PAPER, record, row
 
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
-from qllmft.experiments.compare import PaperResult
+from qllmft.experiments.compare.record import PaperResult
 from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
 from qllmft.report import write_study_report
 from qllmft.report.curves import curves_svg

@@ -7,8 +7,9 @@ from tiny_studies import STUDY
 
 from qllmft.description import describe
 from qllmft.errors import UserError
-from qllmft.experiments.compare import Study, load_study, study_names, study_runs
+from qllmft.experiments.compare import Study, load_study, study_names
 from qllmft.experiments.compare.gather import paper_result
+from qllmft.experiments.compare.plan import study_runs
 
 PAPER_D = 768
 # what the paper prints, a second time: accuracy and parameters by row

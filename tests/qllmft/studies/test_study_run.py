@@ -14,7 +14,8 @@ from tiny_studies import COMMAND, STUDY, settings
 
 from qllmft.errors import UserError
 from qllmft.experiments import queue
-from qllmft.experiments.compare import Study, load_study, read_record, run_study
+from qllmft.experiments.compare import Study, load_study, run_study
+from qllmft.experiments.compare.record import read_record
 from qllmft.experiments.queue import QueueReporter
 from qllmft.report import finish_study
 from qllmft.run import RunFolder

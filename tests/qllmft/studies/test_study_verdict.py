@@ -3,8 +3,8 @@
 import pytest
 from tiny_studies import record, row
 
-from qllmft.experiments.compare import compare, verdict
-from qllmft.experiments.compare.comparison import leading, limits
+from qllmft.experiments.compare import verdict
+from qllmft.experiments.compare.comparison import compare, leading, limits
 from qllmft.experiments.compare.verdict import p_value, signed
 
 LOW = (0.700, 0.712, 0.705, 0.708, 0.698)

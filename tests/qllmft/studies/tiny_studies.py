@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from qllmft.experiments.compare import PaperResult, RowResult, Study, StudyRecord
+from qllmft.experiments.compare import Study, StudyRecord
+from qllmft.experiments.compare.record import PaperResult, RowResult
 from qllmft.run.record import BodyRecord, DataRecord
 
 COMMAND = "qllmft study tiny --data <texts>"

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.experiments.search.designs import screening_points, screening_signs
-from qllmft.experiments.search.screening import main_effects
+from qllmft.experiments.search.screening import main_effects, screening_points, screening_signs
 from qllmft.experiments.search.space import Parameter
 
 RUNS = {2: 4, 3: 8, 4: 8, 6: 8, 7: 12, 8: 12, 10: 12, 11: 16, 14: 16, 15: 32, 30: 32}

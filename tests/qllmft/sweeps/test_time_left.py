@@ -10,8 +10,8 @@ from qllmft.experiments.cost import TimeLeft, circuit_work, epoch_cost, run_cost
 from qllmft.experiments.queue import QueueProgress, QueueReporter
 from qllmft.experiments.search.plan import make_plan
 from qllmft.experiments.search.space import load_space
-from qllmft.experiments.search.standing import SearchStanding
 from qllmft.experiments.search.store import SearchState
+from qllmft.experiments.search.worker import SearchStanding
 from qllmft.presets import load_preset
 
 

@@ -6,7 +6,8 @@ import torch
 from small_training import D, Recorder, examples, model
 
 from qllmft.config import TrainConfig
-from qllmft.training import Examples, evaluate, fit
+from qllmft.training import Examples, fit
+from qllmft.training.evaluation import evaluate
 
 
 def shown(n: int, batch_size: int, *, epochs: int = 1, seed: int = 0, noise: float = 0.0) -> list[torch.Tensor]:

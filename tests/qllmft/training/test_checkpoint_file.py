@@ -11,7 +11,8 @@ from small_training import SETTINGS, examples, model, same_bits
 from torch import nn
 
 from qllmft.errors import UserError
-from qllmft.training import Checkpoint, evaluate, fit
+from qllmft.training import Checkpoint, fit
+from qllmft.training.evaluation import evaluate
 from qllmft.training.step import step_of
 
 VALIDATION = examples(5, seed=1)

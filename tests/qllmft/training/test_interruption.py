@@ -6,7 +6,8 @@ import threading
 import pytest
 from small_training import SETTINGS, before_every_batch, examples, model, same_bits
 
-from qllmft.training import Checkpoint, fit, interruptible, loop
+from qllmft.training import Checkpoint, fit, loop
+from qllmft.training.interruption import interruptible
 
 TRAIN, VALIDATION, SEED = examples(21), examples(9, seed=1), 5
 BATCHES = 3  # an epoch

@@ -7,7 +7,9 @@ from small_training import STRUCTURES, D, Recorder, examples, model
 
 from qllmft.config import TrainConfig
 from qllmft.errors import UserError
-from qllmft.training import Checkpoint, Examples, evaluate, fit, learning_rate, logits_of
+from qllmft.training import Checkpoint, Examples, fit, logits_of
+from qllmft.training.evaluation import evaluate
+from qllmft.training.loop import learning_rate
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ import torch
 from small_training import Recorder, examples
 
 from qllmft.config import TrainConfig
-from qllmft.training import fit, learning_rate
+from qllmft.training import fit
+from qllmft.training.loop import learning_rate
 
 
 def by_torch(config: TrainConfig) -> list[float]:

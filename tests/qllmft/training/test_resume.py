@@ -9,7 +9,8 @@ import pytest
 import torch
 from small_training import SETTINGS, STRUCTURES, before_every_batch, examples, model, same_bits
 
-from qllmft.training import Checkpoint, EpochMetrics, Selection, evaluate, fit, loop
+from qllmft.training import Checkpoint, EpochMetrics, Selection, fit, loop
+from qllmft.training.evaluation import evaluate
 
 TRAIN, VALIDATION, SEED = examples(21), examples(9, seed=1), 5
 EPOCHS = SETTINGS.epochs

@@ -7,7 +7,8 @@ import torch
 from small_training import Recorder, examples, same_bits
 
 from qllmft.config import TrainConfig
-from qllmft.training import EpochMetrics, Examples, Selection, State, fit, loop
+from qllmft.training import EpochMetrics, Examples, Selection, fit, loop
+from qllmft.training.checkpoint import State
 
 # (loss, accuracy) of every epoch, and the epoch that wins
 SCRIPTS = [

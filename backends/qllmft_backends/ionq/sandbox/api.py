@@ -102,9 +102,12 @@ class Api:
             case ("GET", "jobs", job_id):
                 job = store.get(job_id)
                 odd = {"status": "pondering"} if request.kind == "odd_state" else {}
-                return 200, job_description(job, self.results_style) | odd
+                style = "none" if request.kind == "no_shots" and not job.children else self.results_style
+                return 200, job_description(job, style) | odd
             case ("GET", "jobs", job_id, "cost"):
                 return 200, cost(store.get(job_id))
+            case ("GET", "jobs", job_id, "results" | "artifacts", "shots"):
+                return 200, _shots(store.get(job_id), request.kind)
             case ("GET", "jobs", job_id, "results", "probabilities"):
                 return 200, self._results(store.get(job_id), request)
             case ("GET", "jobs", job_id, "results", "probabilities", "aggregated") | (
@@ -142,6 +145,20 @@ class Api:
         elif kind in ("empty", "not_a_number"):
             results[children[-1]] = _spoiled(results[children[-1]], kind)
         return results
+
+
+def _shots(job: StoredJob, kind: str) -> list[str]:
+    """A circuit's single shots as the fault leaves them."""
+    if job.status != "completed" or job.children or not job.sampled:
+        raise Refused(404, f"job {job.id} has no single shots (it is {job.status})")
+    shots = job.single_shots()
+    if kind in ("missing", "empty"):
+        return shots[:-1] if kind == "missing" else []
+    if kind == "out_of_range":
+        return [str(1 << job.payload["input"]["qubits"]), *shots[1:]]
+    if kind == "contradiction":
+        return [str(int(shots[0]) ^ 1), *shots[1:]]
+    return shots
 
 
 _SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0}  # powers; pretended

@@ -20,15 +20,20 @@ Kind = Literal[
     "no_id",  # submit: take the job, and answer without its id
     "price",  # estimate: `value` in the place of the price
     "reorder",  # results: the children in another order than they were sent
-    "missing",  # results: without those of the last child, or of the last state
-    "empty",  # results: a circuit with no states
+    "missing",  # results: without those of the last child, or of the last state; shots: without the last
+    "empty",  # results: a circuit with no states; shots: none
+    "no_shots",  # poll: a circuit names no single shots
+    "out_of_range",  # shots: a state of more qubits
+    "contradiction",  # shots: one in another state than the results have it
     "not_a_number",  # results: a probability that is NaN
     "job_failed",  # submit: the job fails, and says `value` where it is given
     "job_half_failed",  # submit: the first half of its circuits runs, then the job fails
     "never_ends",  # submit: the job stays `started`
     "odd_state",  # poll: a status that the API does not have
 ]
-Route = Literal["any", "backends", "estimate", "submit", "list", "poll", "results", "cancel", "cost", "sessions"]
+Route = Literal[
+    "any", "backends", "estimate", "submit", "list", "poll", "results", "shots", "cancel", "cost", "sessions"
+]
 FATES = ("job_failed", "job_half_failed", "never_ends")  # of a job, decided when it is submitted
 
 

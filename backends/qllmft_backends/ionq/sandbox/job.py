@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,18 @@ class StoredJob:
     failure: dict[str, str] | None = None
     fate: str = ""  # the fault that it was submitted under
     says: str | None = None  # the message of its failure
+
+    @property
+    def sampled(self) -> bool:
+        """Its results are of shots: not of an ideal simulation."""
+        return self.payload["backend"] != "simulator" or (self.payload.get("noise") or {}).get("model") != "ideal"
+
+    def single_shots(self) -> list[str]:
+        """The shots behind its results, decimal, in a random order that does not change."""
+        shots = int(self.payload.get("shots", 100))
+        found = [state for state, p in (self.results or {}).items() for _ in range(round(p * shots))]
+        random.Random(self.number).shuffle(found)  # noqa: S311 - a pretended machine's
+        return found
 
 
 def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:

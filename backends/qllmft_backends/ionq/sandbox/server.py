@@ -244,6 +244,8 @@ def _route(method: str, path: tuple[str, ...]) -> str:
             return "poll"
         case ("GET", "jobs", _, "cost"):
             return "cost"
+        case ("GET", "jobs", _, "results" | "artifacts", "shots"):
+            return "shots"
         case ("GET", "jobs", _, "results" | "artifacts", *_):
             return "results"
         case ("PUT", "jobs", _, "status", "cancel"):

@@ -31,6 +31,13 @@ def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
             "artifacts": {form: {"id": name, "format": form, "media_type": "application/json"}},
             "none": {},
         }[results_style]
+        if job.sampled and not job.children:
+            form = "ionq.result.shots.json.v1"
+            results |= {
+                "url": {"shots": {"url": f"/v0.4/jobs/{job.id}/results/shots"}},
+                "artifacts": {form: {"id": "shots", "format": form, "media_type": "application/json"}},
+                "none": {},
+            }[results_style]
     return {
         "id": job.id,
         "status": job.status,

@@ -86,7 +86,7 @@ def cross_entropy(logits: Real, y: NDArray[np.int64]) -> float:
             logits[b, c] /= total * batch
         logits[b, y[b]] -= 1 / batch
         loss += np.log(total) - right
-    return loss / batch
+    return float(loss / batch)
 
 
 @_jit

@@ -1,0 +1,96 @@
+"""What this machine's arithmetic and memory can do, measured, and the engine's passes to hold against it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from qiskit import QuantumCircuit
+
+from qllmft_backends.adjoint.compiled.peak import multiply_add, rotate
+from qllmft_backends.adjoint.engine import AdjointEngine
+from qllmft_backends.adjoint.program import lower
+from qllmft_backends.adjoint.thread_pool import thread_count
+
+# A rotation by its tangent is two multiply-adds a pair of amplitudes forward. Backward it is four to undo it on state
+# and co-state, and two for the gradient.
+FLOPS = 2 + 6  # an amplitude and gate, forward and backward
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """What this machine can do, measured with all of the engine's threads.
+
+    Attributes:
+        multiply_add_gflops: float32 multiply-adds in registers: the arithmetic peak.
+        rotation_gflops: rotations on an array in the first-level cache, each loaded and stored.
+        copy_gb_s: memory copied, bytes read and written counted.
+    """
+
+    multiply_add_gflops: float
+    rotation_gflops: float
+    copy_gb_s: float
+
+
+def measure_peaks() -> Peaks:
+    """Measure the machine; about a second."""
+    threads = thread_count()
+    with ThreadPoolExecutor(threads) as pool:
+        return _peaks(threads, lambda work: list(pool.map(work, range(threads))))
+
+
+def _peaks(threads: int, on_each: Callable[[Callable[[int], object]], object]) -> Peaks:
+    """The same; ``on_each`` calls its argument with 0, 1, ... on a thread each."""
+    registers = np.full((threads, 14 * 16), 1.0, np.float32)
+    repeats = 2_000_000
+    seconds = _best(lambda: on_each(lambda i: multiply_add(registers[i], repeats)))
+    multiply_adds = threads * repeats * 24 * 16 / seconds / 1e9
+    cached = np.full((threads, 4096), 1.0, np.float32)  # 16 KiB
+    seconds = _best(lambda: on_each(lambda i: rotate(cached[i], 20_000)))
+    rotations = threads * 20_000 * 4096 * 2 / seconds / 1e9
+    source = np.ones((threads, 32 * 2**20), np.float32)
+    target = np.empty_like(source)
+    seconds = _best(lambda: on_each(lambda i: np.copyto(target[i], source[i])))
+    return Peaks(multiply_adds, rotations, 2 * source.nbytes / seconds / 1e9)
+
+
+def _best(work: Callable[[], object], times: int = 4) -> float:
+    """Seconds of the fastest of some runs, the first not counted."""
+    work()
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def passes_of(circuit: QuantumCircuit, batch_size: int, loaded: int = 0) -> tuple[Callable[[], None], int]:
+    """Forward and gradient of a circuit on random angles, as one call, and the operations that it takes.
+
+    Args:
+        circuit: whose Z of every qubit is read.
+        batch_size: B.
+        loaded: D, the amplitudes of each sample, which all have the same angles; 0: angles of their own, and |0⟩.
+    """
+    random = np.random.default_rng(0)
+    program, n_qubits = lower(circuit), circuit.num_qubits
+    engine = AdjointEngine(program, 1 << np.arange(n_qubits, dtype=np.int64))
+    amplitudes = None
+    if loaded:
+        amplitudes = random.normal(size=(batch_size, loaded)).astype(np.float32)
+        amplitudes /= np.linalg.norm(amplitudes, axis=1, keepdims=True)
+        angles = random.uniform(-np.pi, np.pi, program.n_angles)
+    else:
+        angles = program.angles(random.uniform(-np.pi, np.pi, (batch_size, len(program.parameters))))
+    angles = angles.astype(np.float32)  # as training has them
+    cotangent = random.normal(size=(batch_size, n_qubits))
+
+    def step() -> None:
+        _, tape = engine.forward(angles, amplitudes)
+        engine.vjp(tape, cotangent)
+
+    return step, FLOPS * program.n_angles * 2**n_qubits * batch_size

@@ -1,0 +1,115 @@
+"""The single shots of circuits: read where a job names them, held against the counts, kept in the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+
+from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from qllmft_backends.ionq import IonQJobFailedError, Ledger, LedgerError
+from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+from qllmft_backends.ionq.sandbox.job import StoredJob
+
+
+def stored(backend):
+    """By chunk, its results and the counts of its shots as frequencies."""
+    ledger = Ledger(backend.options.ledger)
+    ledger.refresh()
+    for chunk in ledger.chunks.values():
+        counted = None
+        if chunk.shots is not None:
+            pairs = [None if shots is None else (Counter(shots), len(shots)) for shots in chunk.shots]
+            counted = [None if p is None else {state: n / p[1] for state, n in p[0].items()} for p in pairs]
+        yield chunk.results, counted
+
+
+@pytest.mark.parametrize("style", ["url", "artifacts"])
+@pytest.mark.parametrize("checked", [0, 1000])
+def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked):
+    box.results_style = style
+    options = {"known_answer_shots": checked}
+    before = ask(forte(**options), problem)
+    assert all(shots is None for _, shots in stored(forte()))
+    after = ask(forte(per_shot=True, **options), problem)
+    assert (after.values == before.values).all()
+    assert_paid_once(box, 7, checks=3 if checked else 0)
+    for results, counted in stored(forte()):
+        assert counted == results
+    requests = dict(box.store.requests)
+    assert requests["shots"] == 7
+    ask(forte(per_shot=True, **options), problem)
+    assert dict(box.store.requests) == requests, "from the ledger alone"
+
+
+@pytest.mark.parametrize(
+    ("kind", "on", "message"),
+    [
+        ("no_shots", "poll", "names no single shots"),
+        ("missing", "shots", "there are 999, expected 1000"),
+        ("empty", "shots", "there are 0, expected 1000"),
+        ("out_of_range", "shots", r"state 8 is outside of 0\.\.7"),
+        ("contradiction", "shots", r"state \d is in \d+ of 1000, and its frequency is 0"),
+        ("value", "shots", "they are a JSON NoneType, expected a list"),
+        ("status", "shots", "answered 404"),
+    ],
+)
+def test_shots_that_cannot_be_used(box, forte, problem, kind, on, message):
+    box.faults.arm(Fault(kind, on, times=-1, code=404))
+    with pytest.raises(IonQJobFailedError, match=rf"{message}.*Nothing is lost: .*leave per_shot out"):
+        ask(forte(per_shot=True), problem)
+    assert_right(ask(forte(), problem), problem)
+    box.faults.clear()
+    assert_right(ask(forte(per_shot=True), problem), problem)
+    assert_paid_once(box, 7)
+    assert all(counted == results for results, counted in stored(forte()))
+
+
+def test_shots_of_a_job_that_failed_half_way(box, forte, problem):
+    box.faults.arm(Fault("job_half_failed", "submit"))
+    with pytest.raises(IonQJobFailedError, match="circuits have no result"):
+        ask(forte(per_shot=True), problem)
+    results, counted = next(stored(forte()))
+    assert [result is None for result in results] == [False, True, True]
+    assert counted == results
+
+
+def test_symmetry_verification_discards_shots(box, forte, monkeypatch):
+    problem = make_problem(2)
+    monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.5, "6": 0.5})
+    monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0", "6"] * 400)
+    ask(forte(per_shot=True, symmetry_verification=True), problem)
+    with pytest.raises(IonQJobFailedError, match="there are 800, expected 1000"):
+        ask(forte(per_shot=True), problem)
+    monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0"] * 500 + ["6"] * 300)
+    with pytest.raises(IonQJobFailedError, match=r"state 0 is in 500 of 800, and its frequency is 0\.5"):
+        ask(forte(per_shot=True, symmetry_verification=True, repetition=1), problem)
+
+
+def test_a_record_of_shots_that_was_changed_is_told(forte, problem):
+    backend = forte(per_shot=True)
+    ask(backend, problem)
+    path = backend.options.ledger / "ledger.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    shots = next(record for record in records if record["event"] == "shots")["shots"]
+    shots[0][0], shots[0][1:] = shots[0][-1], shots[0][:-1]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with pytest.raises(LedgerError, match="shots_sha256 does not fit the shots"):
+        ask(forte(), problem)
+
+
+def test_where_there_are_no_shots_of_one_circuit(forte, simulator):
+    with pytest.raises(ValueError, match="debiasing beside per_shot"):
+        forte(per_shot=True, error_mitigation="debiasing")
+    with pytest.raises(ValueError, match="per_shot without noise"):
+        simulator(per_shot=True, shots=100)
+
+
+def test_the_noisy_simulators_shots(simulator, problem):
+    with Sandbox(token=TOKEN, store=Store()) as box:
+        backend = simulator(url=box.url, per_shot=True, shots=300, noise="forte1")
+        ask(backend, problem)
+        assert backend.resample(problem.circuit, problem.values, problem.observables, 2).single_shots
