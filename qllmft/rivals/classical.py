@@ -118,6 +118,6 @@ def support_vectors(grid: Grid, *, most: bool = False) -> GridRival:
 
 
 LOGISTIC_REGRESSION = Rival.of_grid("logistic regression", logistic_regression)
-PLAIN_LOGISTIC_REGRESSION = Rival.of_grid("logistic regression (C = 1)", lambda _: plain_logistic_regression())
+PLAIN_LOGISTIC_REGRESSION = Rival("logistic regression (C = 1)", lambda *_: plain_logistic_regression())
 SUPPORT_VECTORS = Rival.of_grid("SVC", support_vectors)
 FULL_SVC = Rival.of_grid("SVC (most vectors)", lambda grid: support_vectors(grid, most=True))
