@@ -13,7 +13,7 @@ from qllmft.heads.mlp import linear, linear_readout, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.model_config import MOST_ENTRIES
 from qllmft.randomness import torch_generator
-from qllmft.templates import encoder_options, head_options
+from qllmft.templates import encoder_ansatz, head_ansatz
 from qllmft_backends import Backend, create
 from qllmft_backends.adjoint import adjoint_or_none
 
@@ -59,10 +59,10 @@ class Classifier(nn.Module):
         Without a head its values are the latent vector.
         """
         if self.sign_readout:
-            return torch.cat([values, -values], dim=1)
+            return torch.cat([values, -values], dim=-1)
         if self.final is None:
             return values
-        logits: Tensor = self.final(torch.cat([latent, values], dim=1) if self.skip else values)
+        logits: Tensor = self.final(torch.cat([latent, values], dim=-1) if self.skip else values)
         return logits
 
     @property
@@ -133,7 +133,7 @@ def build_classifier(
         config.reuploads,
         config.reupload_layers,
         config.main_layers,
-        options=head_options(config),
+        ansatz=head_ansatz(config),
         readout=config.measured,
         word_weight=config.word_weight,
         backend=backend,
@@ -179,7 +179,7 @@ def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Back
             config.latent_encoder_qubits,
             config.encoder_outputs,
             config.encoder_layers,
-            options=encoder_options(config),
+            ansatz=encoder_ansatz(config),
             pad=config.pad,
             odd=config.odd,
             scaled=config.head != "none",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
-from qllmft.heads.layer import expectations
+from qllmft.errors import UserError
+from qllmft.heads.layer import expectations, on_rows
 from qllmft.randomness import derive_seed
 from qllmft_backends import Backend
 from qllmft_backends.adjoint import Differentiable, Engine, adjoint_or_none
@@ -37,6 +41,8 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
 
     def __init__(self, network: EstimatorQNN, backend: Backend, initial_weights: Tensor) -> None:
         super().__init__(network, initial_weights=initial_weights.numpy())
+        self.weight.data = initial_weights.clone()  # in its own dtype
+        self._constants: dict[str, NDArray[np.float64]] = {}
         self._engine = None
         self._noisy_pass = None
         self.noise_on = True
@@ -50,10 +56,12 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         program = self._engine.program
         order = [*network.input_params, *network.weight_params]
         columns = [program.parameters.index(p) for p in order]
-        self.register_buffer("angle_map", torch.from_numpy(program.angle_matrix[:, columns]).float(), persistent=False)
-        self.register_buffer("angle_offset", torch.from_numpy(program.angle_offset).float(), persistent=False)
-        coefficients = None if sums.is_plain else torch.from_numpy(sums.coefficients).float()
-        self.register_buffer("_coefficients", coefficients, persistent=False)
+        self._constants = {"angle_map": program.angle_matrix[:, columns], "angle_offset": program.angle_offset}
+        self.register_buffer("_coefficients", None, persistent=False)
+        if not sums.is_plain:
+            self._constants["_coefficients"] = sums.coefficients
+        for name, constant in self._constants.items():
+            self.register_buffer(name, torch.from_numpy(constant).to(self.weight), persistent=False)
 
     @property
     def engine(self) -> Engine | None:
@@ -75,17 +83,30 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         self._seed, self._passes = seed, 0
 
     def forward(self, input_data: Tensor | None = None) -> Tensor:
-        """Expectation values (B, O) of data angles (B, Q) in radians."""
+        """Expectation values (..., O) of data angles (..., Q) in radians; see `on_rows`."""
+        width = self.neural_network.num_inputs
+        if input_data is None:
+            raise UserError(f"data angles are None, expected (..., {width}).")
+        return on_rows(self._values, input_data, width, self.weight, "data angles")
+
+    def _values(self, x: Tensor, weight: Tensor) -> Tensor:
+        """(B, O) of (B, Q)."""
         if self._engine is None:
-            by_jacobian: Tensor = super().forward(input_data)
+            if not len(x):  # Qiskit's networks take one sample at least
+                return x @ x.new_zeros(x.shape[1], *self.neural_network.output_shape) + 0 * weight.sum()
+            by_jacobian: Tensor = super().forward(x).to(x.dtype)
             return by_jacobian
-        if input_data is None or input_data.ndim != 2 or input_data.shape[1] != self.neural_network.num_inputs:
-            got = None if input_data is None else tuple(input_data.shape)
-            raise ValueError(f"data angles are {got}, expected (B, {self.neural_network.num_inputs}): one a qubit.")
-        parameters = torch.cat([input_data, self.weight.expand(input_data.shape[0], -1)], dim=1)
+        parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
         angles = torch.nn.functional.linear(parameters, self.angle_map, self.angle_offset)  # (B, G)
         values = expectations(self.next_pass(), angles)
         return values if self._coefficients is None else values @ self._coefficients.T
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AdjointConnector:
+        """See torch; constants in float64 are read again where the weights go, as rounding cannot be undone."""
+        super()._apply(fn, recurse)
+        for name, constant in self._constants.items():
+            setattr(self, name, torch.from_numpy(constant).to(self.weight))
+        return self
 
     def next_pass(self) -> Differentiable:
         """What the next pass goes through."""

@@ -45,7 +45,8 @@ class DataMap(nn.Module):
             self.axes.copy_(vectors * largest.sign())  # an eigenvector's sign is free
 
     def forward(self, x: Tensor) -> Tensor:
-        """What is loaded, (B, m), in the dtype of ``x``."""
+        """What is loaded of embeddings (..., D), (..., m), in float32 or the wider dtype of ``x``."""
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
         shifted = x if self.mean is None else x - self.mean
         return shifted if self.axes is None else shifted @ self.axes.to(x.dtype)
 

@@ -7,13 +7,15 @@ from typing import Literal
 
 import numpy as np
 import torch
+from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads.data_map import DataMap
-from qllmft.heads.layer import expectations
-from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, lower
-from qllmft_circuits import AnsatzOptions, encoder_circuit
+from qllmft.heads.layer import expectations, on_rows
+from qllmft_backends import UnsupportedGateError
+from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
+from qllmft_circuits import Ansatz, encoder_circuit
 
 Pad = Literal["zeros", "bias"]
 
@@ -44,15 +46,18 @@ class QuantumEncoder(nn.Module):
         n_qubits: Q_e.
         n_outputs: how many values it yields, ⟨Z⟩ of qubits 0..n_outputs-1.
         layers: ansatz layers.
-        options: ansatz options; the paper's by default.
+        ansatz: what makes the layers; the paper's by default.
         pad: what fills the amplitudes past the embedding; see `amplitudes`.
         odd: a value is (⟨Z⟩ with the constant - ⟨Z⟩ with its negative) / 2, which is linear in the unit embedding.
         scaled: there is a trainable scale; else it is 1.
         backend: whose device simulates it; the CPU by default.
-        generator: source of the initial weights.
+        generator: source of the initial weights; torch's default one where None.
 
     Raises:
-        UserError: where the embedding does not fit on 2^Q_e amplitudes.
+        UserError: where the embedding does not fit on 2^Q_e amplitudes, or the engine does not run the ansatz.
+
+    Attributes:
+        is_plain: the engine's angles are the weights ``theta`` themselves, in their order.
     """
 
     def __init__(
@@ -62,12 +67,12 @@ class QuantumEncoder(nn.Module):
         n_outputs: int,
         layers: int,
         *,
-        options: AnsatzOptions | None = None,
+        ansatz: Ansatz | None = None,
         pad: Pad = "zeros",
         odd: bool = False,
         scaled: bool = True,
         backend: AdjointCapable | None = None,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         needed = dimension + (pad == "bias")
@@ -77,20 +82,30 @@ class QuantumEncoder(nn.Module):
                 f"the body's embedding has {what}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
                 f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
             )
+        self.dimension = dimension
         self.pad: Pad = pad
         self.odd = odd
         self.n_qubits = n_qubits
-        self.circuit = encoder_circuit(n_qubits, layers, options)
-        program = lower(self.circuit)
+        self.circuit = encoder_circuit(n_qubits, layers, ansatz)
+        program = encoder_program(self.circuit)
         masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
         self.engine: Engine = backend.engine(program, masks) if backend else AdjointEngine(program, masks)
-        self.theta = nn.Parameter(initial_angles(program.n_angles, generator))
+        self.is_plain = program.is_identity_map
+        self.theta = nn.Parameter(initial_angles(len(program.parameters), generator or torch.default_generator))
         self.scale: Tensor = nn.Parameter(torch.tensor(INITIAL_SCALE)) if scaled else torch.tensor(1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Latent values (B, n_outputs), angles in radians where a quantum head reads them, of embeddings (B, D)."""
+        """Latent values (..., n_outputs) of embeddings (..., D), see `on_rows`; in radians for a quantum head."""
+        return on_rows(self._latent, x, self.dimension, self.theta, "embeddings")
+
+    def _latent(self, x: Tensor, theta: Tensor) -> Tensor:
+        """(B, n_outputs) of (B, D)."""
+        if not self.is_plain:
+            program = self.engine.program
+            by_parameter, offset = (torch.from_numpy(a).to(theta) for a in (program.angle_matrix, program.angle_offset))
+            theta = torch.nn.functional.linear(theta, by_parameter, offset)
         states = torch.cat([amplitudes(x, self.pad, sign) for sign in self.signs])
-        values = expectations(self.engine, self.theta, states)
+        values = expectations(self.engine, theta, states)
         if self.odd:
             plus, minus = values.chunk(2)
             values = (plus - minus) / 2
@@ -101,6 +116,20 @@ class QuantumEncoder(nn.Module):
     def signs(self) -> tuple[float, ...]:
         """Signs of the constant amplitude that a value is read from, one circuit each."""
         return (1.0, -1.0) if self.odd else (1.0,)
+
+
+def encoder_program(circuit: QuantumCircuit) -> Program:
+    """An encoder's circuit for the engine, which is all that encoders run on.
+
+    Raises:
+        UserError: where the engine does not run it.
+    """
+    try:
+        return lower(circuit)
+    except UnsupportedGateError as error:
+        raise UserError(
+            f"{error} An encoder runs on the engine alone: choose another ansatz, or set model.encoder to 'mlp'."
+        ) from error
 
 
 class ParallelEncoders(nn.Module):
@@ -117,12 +146,12 @@ class ParallelEncoders(nn.Module):
         self.data_map = data_map
 
     def forward(self, x: Tensor) -> Tensor:
-        """Latent vector (B, Q): the encoders' values one after the other."""
+        """Latent vector (..., Q): the encoders' values one after the other."""
         mapped = self.mapped(x)
-        return torch.cat([encoder(mapped) for encoder in self.encoders], dim=1)
+        return torch.cat([encoder(mapped) for encoder in self.encoders], dim=-1)
 
     def mapped(self, x: Tensor) -> Tensor:
-        """What the encoders load of embeddings (B, D), before it is made a unit vector."""
+        """What the encoders load of embeddings (..., D), before it is made a unit vector."""
         found: Tensor = x if self.data_map is None else self.data_map(x)
         return found
 

@@ -1,21 +1,23 @@
-"""The engine as a differentiable function of torch: values forward, one vector-Jacobian sweep backward."""
+"""The engine as a differentiable function of torch, and what every layer with a circuit does with its input."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from qllmft.errors import UserError
 from qllmft_backends.adjoint import Differentiable
 
 
 class _Expectations(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engine: Differentiable, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
-        loaded = None if amplitudes is None else amplitudes.detach().cpu().numpy()
-        values, ctx.tape = engine.forward(angles.detach().cpu().numpy(), loaded)
+        loaded = None if amplitudes is None else amplitudes.numpy(force=True)
+        values, ctx.tape = engine.forward(angles.numpy(force=True), loaded)
         ctx.engine = engine
         return torch.from_numpy(values).to(angles)
 
@@ -23,11 +25,12 @@ class _Expectations(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor | None, Tensor | None]:
         if torch.is_grad_enabled():  # only then with create_graph; the second derivative would silently be zero
             raise RuntimeError(
-                "create_graph is on, but a circuit's gradient cannot be differentiated again; leave it off."
+                "create_graph is on, but a circuit's gradient cannot be differentiated again; leave it off, and take "
+                "second derivatives as differences of the gradients at two points, with the layer in .double()."
             )
         cotangent: Tensor = grad_outputs[0]
         by_angle, by_amplitude = ctx.engine.vjp(
-            ctx.tape, cotangent.detach().cpu().numpy(), amplitudes=ctx.needs_input_grad[2]
+            ctx.tape, cotangent.numpy(force=True), amplitudes=ctx.needs_input_grad[2]
         )
         return (
             None,
@@ -40,16 +43,82 @@ def expectations(engine: Differentiable, angles: Tensor, amplitudes: Tensor | No
     """Z expectation values of a batch, differentiable in the angles and in the loaded amplitudes.
 
     Args:
-        engine: a compiled circuit, or a noisy pass through one.
+        engine: a compiled circuit, or a noisy pass through one; asked in float64 where the angles are.
         angles: gate angles in radians, (G,) shared by the batch or (B, G).
         amplitudes: (B, D) real initial amplitudes, D ≤ 2^Q, of norm 1; |0...0⟩ where None.
 
     Returns:
         (B, T) in the dtype and on the device of ``angles``.
+
+    Raises:
+        UserError: where ``angles`` are on a device that the engine does not compute on.
     """
+    if not angles.is_cpu and angles.device.type != engine.device:
+        raise UserError(
+            f"the layer's tensors are on {angles.device}, and its circuit's engine computes on the {engine.device}: "
+            "keep the layer on the CPU, or make it with backend=create('adjoint', {'device': 'cuda'}) on an NVIDIA GPU."
+        )
+    if angles.dtype == torch.float64:
+        engine = engine.double
     wants_gradient = angles.requires_grad or (amplitudes is not None and amplitudes.requires_grad)
     if not (torch.is_grad_enabled() and wants_gradient):
-        loaded = None if amplitudes is None else amplitudes.detach().cpu().numpy()
-        return torch.from_numpy(engine.values(angles.detach().cpu().numpy(), loaded)).to(angles)
+        loaded = None if amplitudes is None else amplitudes.numpy(force=True)
+        return torch.from_numpy(engine.values(angles.numpy(force=True), loaded)).to(angles)
     result: Tensor = _Expectations.apply(engine, angles, amplitudes)  # type: ignore[no-untyped-call]
     return result
+
+
+Rows = Callable[[Tensor, Tensor], Tensor]
+
+
+def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
+    """A layer's values of an input with any leading axes, in the precision of its weights.
+
+    `torch.compile` breaks its graph here, and automatic mixed precision ends here: a circuit has no use for either.
+
+    Args:
+        compute: from rows (B, width) and ``weight`` to (B, T).
+        x: (..., width), of a dtype that the weights' holds: float32 weights take half precision and integers too.
+        width: expected last axis of ``x``.
+        weight: whose dtype is the layer's, float32 or float64.
+        what: name of ``x`` in messages.
+
+    Returns:
+        (..., T) in the dtype of ``weight``.
+
+    Raises:
+        UserError: where shape or dtypes are others.
+    """
+    if torch.compiler.is_compiling():
+        # made here: the decorator imports the compiler, which takes a second
+        result: Tensor = torch.compiler.disable(_on_rows)(compute, x, width, weight, what)  # type: ignore[no-untyped-call]
+        return result
+    return _on_rows(compute, x, width, weight, what)
+
+
+def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
+    if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            return _on_rows(compute, x, width, weight, what)
+    if x.shape[-1:] != (width,):
+        raise UserError(f"{what} are {tuple(x.shape)}, expected (..., {width}).")
+    if not x.dtype == weight.dtype == torch.float32:
+        _check_dtypes(x.dtype, weight.dtype, what)
+        x = x.to(weight.dtype)
+    if x.ndim == 2:
+        return compute(x, weight)
+    values = compute(x.reshape(-1, width), weight)
+    return values.reshape(*x.shape[:-1], values.shape[-1])
+
+
+def _check_dtypes(x: torch.dtype, weight: torch.dtype, what: str) -> None:
+    """Make sure that the weights are in a precision that engines have, and hold the input's digits."""
+    if weight not in (torch.float32, torch.float64):
+        raise UserError(
+            f"the layer's weights are {weight}, and circuits are simulated in float32 or float64: call .float() on the "
+            "layer; its input may be in half precision."
+        )
+    if torch.promote_types(x, weight) != weight:
+        raise UserError(
+            f"{what} are {x}, the layer's weights {weight}: call .double() on the layer or .float() on its input."
+        )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
+from qllmft.errors import UserError
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import initial_angles
-from qllmft_backends import Backend, BackendError, create
+from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
+from qllmft_backends.adjoint import lower
 from qllmft_circuits import (
-    AnsatzOptions,
+    Ansatz,
     Readout,
     data_parameters,
     head_circuit,
@@ -28,10 +34,10 @@ class QuantumHead(nn.Module):
     Args:
         n_qubits: Q.
         reuploads, reupload_layers, main_layers: R, N, M of table I.
-        options: ansatz options; the paper's by default.
+        ansatz: what makes the layers; the paper's by default.
         readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
         word_weight: most qubits of a word.
-        backend: what runs the circuit; the project's own engine by default.
+        backend: what runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default one where None.
 
     >>> head = QuantumHead(4)
@@ -46,22 +52,69 @@ class QuantumHead(nn.Module):
         reupload_layers: int = 1,
         main_layers: int = 2,
         *,
-        options: AnsatzOptions | None = None,
+        ansatz: Ansatz | None = None,
         readout: Readout = "all",
         word_weight: int = 2,
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
+        circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, ansatz)
+        observables = readout_observables(n_qubits, readout, word_weight)
+        backend = backend or exact_backend(circuit)
+        self._build(circuit, observables, data_parameters(circuit), weight_parameters(circuit), backend, generator)
+
+    @classmethod
+    def from_circuit(
+        cls,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp] | None = None,
+        *,
+        data: Sequence[Parameter],
+        weights: Sequence[Parameter],
+        backend: Backend | None = None,
+        generator: torch.Generator | None = None,
+    ) -> QuantumHead:
+        """A head with a circuit of one's own.
+
+        Args:
+            circuit: without measurements; ``backend`` must run its gates.
+            observables: measured operators, one a value; Z of every qubit where None.
+            data: parameters that the input fills in this order, a `ParameterVector` for one.
+            weights: all other parameters of the circuit; they learn.
+            backend: what runs the circuit; the project's own engine by default.
+            generator: source of the initial weights; torch's default one where None.
+
+        Raises:
+            UserError: where ``data`` and ``weights`` are not the circuit's parameters, each once.
+            UnsupportedGateError: where the engine does not run the circuit or measure an observable.
+        """
+        given = [*data, *weights]
+        if sorted(p.name for p in given) != sorted(p.name for p in circuit.parameters):
+            raise UserError(
+                f"data and weights name the parameters {[p.name for p in given]}, expected each of the circuit's once: "
+                f"{[p.name for p in circuit.parameters]}."
+            )
+        head = cls.__new__(cls)
+        head._build(circuit, observables or readout_observables(circuit.num_qubits), data, weights, backend, generator)
+        return head
+
+    def _build(
+        self,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp],
+        data: Sequence[Parameter],
+        weights: Sequence[Parameter],
+        backend: Backend | None,
+        generator: torch.Generator | None,
+    ) -> None:
         super().__init__()
         backend = backend or create("adjoint")
-        self.circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, options)
-        self.observables = readout_observables(n_qubits, readout, word_weight)
-        weights = weight_parameters(self.circuit)
+        self.circuit, self.observables = circuit, list(observables)
         network = _Network(
-            circuit=self.circuit,
+            circuit=circuit,
             observables=self.observables,
-            input_params=data_parameters(self.circuit),
-            weight_params=weights,
+            input_params=list(data),
+            weight_params=list(weights),
             estimator=backend.estimator(),
             gradient=backend.gradient(),
             input_gradients=True,  # off by default; θ_c would never learn
@@ -71,9 +124,18 @@ class QuantumHead(nn.Module):
         self.connector = AdjointConnector(network, backend, initial)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """⟨Z⟩ (B, Q_m) of latent angles (B, Q) in radians."""
+        """⟨Z⟩ (..., Q_m) of latent angles (..., Q) in radians; see `on_rows`."""
         values: Tensor = self.connector(latent)
         return values
+
+
+def exact_backend(circuit: QuantumCircuit, dtype: Literal["float32", "float64"] = "float32") -> Backend:
+    """What computes a head's circuit exactly: the engine; where it lacks one of the gates, ``aer_statevector``."""
+    try:
+        lower(circuit)
+    except UnsupportedGateError:
+        return create("aer_statevector")
+    return create("adjoint", {"dtype": dtype})
 
 
 class _Network(EstimatorQNN):  # type: ignore[misc]

@@ -156,7 +156,7 @@ def _encoder_request(encoders: ParallelEncoders, x: Tensor) -> EncoderRequest:
         ],
         axis=3,
     ).reshape(-1, loads.shape[2] + thetas.shape[1])
-    place = {parameter: i for i, parameter in enumerate([*loading, *first.circuit.parameters])}
+    place = {parameter: i for i, parameter in enumerate([*loading, *first.engine.program.parameters])}
     order = [place[parameter] for parameter in circuit.parameters]
     observables = readout_observables(first.n_qubits)
     return EncoderRequest(circuit, observables, angles[:, order], len(parts), first.signs)

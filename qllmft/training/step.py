@@ -197,6 +197,8 @@ def can_step(model: nn.Module) -> bool:
     if any(encoder.odd for encoder in model.encoder.encoders):
         return False
     engines: list[Any] = [encoder.engine for encoder in model.encoder.encoders]
+    if not all(encoder.is_plain for encoder in model.encoder.encoders):
+        return False
     if not isinstance(model.head, QuantumHead) or not model.head.connector.is_plain:
         return False
     engines.append(model.head.connector.engine)

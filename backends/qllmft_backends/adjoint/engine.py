@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import psutil
@@ -74,6 +75,7 @@ class AdjointEngine:
         BackendError: for more than 30 qubits, or a mask that reaches past the circuit.
     """
 
+    device: ClassVar[str] = "cpu"
     program: Program
     masks: NDArray[np.int64]
     dtype: Literal["float32", "float64"] = "float32"
@@ -90,6 +92,19 @@ class AdjointEngine:
         self._functions = passes.chunk_functions(self.dtype)
         self._itemsize = np.dtype(self.dtype).itemsize
         self._width = lanes(self._itemsize)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made anew: addresses of functions and plans hold for this engine's process alone."""
+        return AdjointEngine, (self.program, self.masks, self.dtype)
+
+    @property
+    def double(self) -> AdjointEngine:
+        """This engine in float64; itself where it is."""
+        return self if self.dtype == "float64" else self._double
+
+    @cached_property
+    def _double(self) -> AdjointEngine:
+        return AdjointEngine(self.program, self.masks, "float64")
 
     def forward(
         self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,18 @@ from qllmft_backends.z_observables import ZObservables
 
 
 class Differentiable(Protocol):
-    """Expectation values of a compiled circuit with their vector-Jacobian product: an engine, or a `NoisyPass`."""
+    """Expectation values of a compiled circuit with their vector-Jacobian product: an engine, or a `NoisyPass`.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``, where it computes.
+    """
+
+    device: ClassVar[str]
+
+    @property
+    def double(self) -> Differentiable:
+        """The same in float64; itself where it computes in that."""
+        ...
 
     def forward(self, angles: Any, amplitudes: Any = None) -> tuple[Any, Any]:
         """Expectation values (B, T), and a tape; see `AdjointEngine.forward`."""

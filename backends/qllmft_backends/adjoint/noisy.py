@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,7 @@ class NoisyPass:
         BackendError: where eq. 2 is to have readout error and strings overlap: their errors would be correlated.
     """
 
+    device: ClassVar[str] = "cpu"
     engine: AdjointEngine
     frames: FrameProgram
     noise: CircuitNoise
@@ -103,6 +104,11 @@ class NoisyPass:
                 f"share some: {[bin(m) for m in masks.tolist()]}. Measure single qubits, or set "
                 "shot_model='multinomial'."
             )
+
+    @property
+    def double(self) -> NoisyPass:
+        """The same errors on the engine in float64."""
+        return replace(self, engine=self.engine.double)
 
     def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
         """Noisy ⟨Z-string⟩ (B, T)."""

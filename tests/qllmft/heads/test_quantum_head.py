@@ -38,7 +38,7 @@ def latent(batch: int, n_qubits: int, dtype: torch.dtype = torch.float32) -> tor
 def built(structure, **options) -> QuantumHead:
     q, r, n, m, connectivity, ring, block, readout = structure
     return QuantumHead(
-        q, r, n, m, options=AnsatzOptions(connectivity, ring, block), readout=readout, generator=generator(), **options
+        q, r, n, m, ansatz=AnsatzOptions(connectivity, ring, block), readout=readout, generator=generator(), **options
     )
 
 
@@ -156,12 +156,10 @@ def test_estimator_qnn_itself_gives_the_same_jacobian_on_our_backend():
     np.testing.assert_allclose(np.einsum("bo,bop->p", cotangent, by_weight), by_w, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("shape", "got"), [((3, 5), r"\(3, 5\)"), ((4,), r"\(4,\)"), ((2, 3, 4), r"\(2, 3, 4\)"), (None, "None")]
-)
+@pytest.mark.parametrize(("shape", "got"), [((3, 5), r"\(3, 5\)"), ((3,), r"\(3,\)"), ((), r"\(\)"), (None, "None")])
 def test_wrong_shapes_are_refused(shape, got):
     head = QuantumHead(4, generator=generator())
-    with pytest.raises(ValueError, match=f"data angles are {got}, expected \\(B, 4\\): one a qubit"):
+    with pytest.raises(ValueError, match=f"data angles are {got}, expected \\(..., 4\\)"):
         head.connector(None if shape is None else torch.zeros(shape))
 
 

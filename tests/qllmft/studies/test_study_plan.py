@@ -106,7 +106,7 @@ def test_figure_11_in_small_is_the_papers_noises():
     runs = study_runs(load_study("fig11-small"), {})
     assert len(runs) == len({run.config.identity for run in runs}) == 18
     assert {(r.config.model.n_qubits, r.config.noise.gates, r.config.noise.shots) for r in runs} == {
-        (q, n, s) for q in (10, 12) for n, s in (("none", 0), ("paper_low", 8192), ("paper_high", 8192))
+        (q, n, 8192) for q in (10, 12) for n in ("none", "paper_low", "paper_high")
     }
     assert {run.config.train.epochs for run in runs} == {300}
     assert {run.config.rivals.names for run in runs} == {()}

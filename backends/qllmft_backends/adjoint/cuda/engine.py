@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,7 @@ class CudaAdjointEngine:
             circuit.
     """
 
+    device: ClassVar[str] = "cuda"
     program: Program
     masks: NDArray[np.int64]
     dtype: Literal["float32", "float64"] = "float32"
@@ -88,7 +90,20 @@ class CudaAdjointEngine:
         self._device = Device(self.memory_bytes)
         self._tables = self._device.put(self._forward.table), self._device.put(self._backward.table)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made anew: what lies on the device stays with this engine."""
+        return CudaAdjointEngine, (self.program, self.masks, self.dtype, self.limits, self.memory_bytes)
+
     # --- public -----------------------------------------------------------------------------------------------------
+
+    @property
+    def double(self) -> CudaAdjointEngine:
+        """This engine in float64; itself where it is."""
+        return self if self.dtype == "float64" else self._double
+
+    @cached_property
+    def _double(self) -> CudaAdjointEngine:
+        return CudaAdjointEngine(self.program, self.masks, "float64", self.limits, self.memory_bytes)
 
     @property
     def launches(self) -> int:

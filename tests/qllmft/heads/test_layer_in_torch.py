@@ -1,0 +1,236 @@
+"""Head and encoder among torch's own modules: precision, shapes, copies, files, compilation, two processes."""
+
+import copy
+import io
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_reference import StatevectorBackend, values
+from torch import nn
+from two_processes import gradients, model
+
+from qllmft import QuantumEncoder, QuantumHead
+from qllmft.errors import UserError
+from qllmft.heads import without_noise
+from qllmft_backends import UnsupportedGateError, create
+
+NOISY = {"noise": "explicit", "one_qubit_rate": 0.05, "two_qubit_rate": 0.1, "readout_error": 0.02, "seed": 3}
+LAYERS = {
+    "head": lambda: QuantumHead(3, 2, generator=seeded()),
+    "sums": lambda: own_head([SparsePauliOp.from_list([("ZIZ", 0.3), ("IZI", -1.1)]), SparsePauliOp("ZZZ")]),
+    "encoder": lambda: QuantumEncoder(3, 3, 2, 2, pad="bias", generator=seeded()),
+}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def own_circuit() -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
+    """Names in an order that is not the alphabet's, a constant angle (that of H) and sums of parameters."""
+    data, weights = ParameterVector("z", 3), ParameterVector("a", 2)
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    for qubit in range(3):
+        circuit.ry(data[qubit] + 0.1, qubit)
+    circuit.cx(0, 1)
+    circuit.ry(weights[0] - 2 * weights[1], 1)
+    circuit.cz(1, 2)
+    circuit.ry(weights[1], 2)
+    return circuit, data, weights
+
+
+def own_head(observables=None, **options) -> QuantumHead:
+    circuit, data, weights = own_circuit()
+    return QuantumHead.from_circuit(circuit, observables, data=data, weights=weights, generator=seeded(), **options)
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=seeded(9))
+
+
+@pytest.fixture(params=LAYERS)
+def layer(request):
+    return LAYERS[request.param]()
+
+
+def test_gradcheck_in_float64_and_the_same_bits_in_float32_after_it(layer):
+    x = drawn(2, 2, 3)
+    before = layer(x)
+    layer.double()
+    inputs = (x.double().requires_grad_(), *layer.parameters())
+    assert torch.autograd.gradcheck(lambda x, *_: layer(x), inputs, eps=1e-6, atol=1e-9, rtol=1e-7)
+    exact = layer(x)  # float32 in, the weights' dtype out
+    assert exact.dtype == torch.float64
+    assert 0 < (exact - before).abs().max() < 1e-5
+    assert torch.equal(layer.float()(x), before)
+
+
+def test_noise_in_float64_is_the_same_noise():
+    head, x = QuantumHead(3, 2, generator=seeded(), backend=create("adjoint", NOISY)), drawn(20, 3)
+    first = copy.deepcopy(head)
+    drawn_in_double = copy.deepcopy(head).double()(x)
+    torch.testing.assert_close(first(x).double(), drawn_in_double, rtol=0, atol=1e-5)
+    with without_noise(head):
+        assert (head(x) - drawn_in_double).abs().max() > 0.1
+    assert head(drawn(0, 3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 5), (2, 1, 3), (0,), (2, 0)])
+@pytest.mark.parametrize("make", [*LAYERS.values(), lambda: own_head(backend=StatevectorBackend())])
+def test_any_leading_shape_comes_out_as_it_went_in(make, shape):
+    layer, x = make(), drawn(*shape, 3).requires_grad_()
+    out = layer(x)
+    assert out.shape[:-1] == shape
+    for row, alone in zip(out.reshape(-1, out.shape[-1]), x.reshape(-1, 3), strict=True):
+        torch.testing.assert_close(row, layer(alone[None])[0], rtol=0, atol=1e-6)
+    out.sum().backward()
+    assert x.grad.shape == x.shape
+    assert all((parameter.grad != 0).any() == (x.numel() > 0) for parameter in layer.parameters())
+
+
+def test_a_circuit_of_ones_own_by_qiskit_alone():
+    circuit, _, _ = own_circuit()
+    sums = [SparsePauliOp.from_list([("ZIZ", 0.3), ("III", -1.1)]), SparsePauliOp("ZZI")]
+    head, x = own_head(sums).double(), drawn(4, 3).double()
+    weights = head.connector.weight.detach().expand(4, -1)
+    parameters = torch.cat([weights, x], dim=1).numpy()  # Qiskit's order: a before z
+    np.testing.assert_allclose(head(x).detach(), values(circuit, parameters, sums), rtol=0, atol=1e-12)
+    every = own_head().double()(x)
+    single = [SparsePauliOp(word) for word in ("IIZ", "IZI", "ZII")]
+    np.testing.assert_allclose(every.detach(), values(circuit, parameters, single), rtol=0, atol=1e-12)
+
+
+def test_what_is_not_the_circuits_is_refused():
+    circuit, data, weights = own_circuit()
+    for wrong in (weights[:1], [*weights, *weights], [*weights, *ParameterVector("b", 1)]):
+        with pytest.raises(UserError, match=r"data and weights name the parameters .*, expected each of the circuit's"):
+            QuantumHead.from_circuit(circuit, data=data, weights=wrong)
+    circuit.rx(0.1, 0)
+    with pytest.raises(UnsupportedGateError, match="is 'rx'"):
+        QuantumHead.from_circuit(circuit, data=data, weights=weights)
+
+
+def test_a_state_dict_has_every_key_at_construction_and_goes_through_a_file(layer):
+    state = layer.state_dict()
+    layer(drawn(2, 3)).sum().backward()
+    layer.double().float()
+    assert layer.state_dict().keys() == state.keys() == dict(layer.named_parameters()).keys()
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    other = copy.deepcopy(layer)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1)
+    other.load_state_dict(torch.load(file, weights_only=True), strict=True)
+    assert torch.equal(other(drawn(2, 3)), layer(drawn(2, 3)))
+
+
+def test_copies_are_layers_of_their_own(layer):
+    x = drawn(9, 3)
+    before = layer(x)
+    before.sum().backward()
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        for parameter in other.parameters():
+            parameter.grad = None
+        out = other(x)
+        assert torch.equal(out, before)
+        out.sum().backward()
+        for mine, theirs in zip(layer.parameters(), other.parameters(), strict=True):
+            assert torch.equal(mine.grad, theirs.grad)
+        with torch.no_grad():
+            next(iter(other.parameters())).add_(1)
+        assert not torch.equal(other(x), before)
+    assert torch.equal(layer(x), before)
+
+
+def test_pickles_work_in_another_process(tmp_path):
+    layers, x = [make() for make in LAYERS.values()], drawn(9, 3)
+    out = [layer(x).tolist() for layer in layers]  # compiled functions and plans are at addresses of this process
+    (tmp_path / "layers").write_bytes(pickle.dumps((layers, x)))
+    script = (
+        "import pickle; layers, x = pickle.load(open('layers', 'rb')); out = [layer(x) for layer in layers];"
+        "sum(o.sum() for o in out).backward(); pickle.dump([o.tolist() for o in out], open('out', 'wb'))"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=120)
+    assert pickle.loads((tmp_path / "out").read_bytes()) == out
+
+
+def test_two_processes_have_the_gradients_of_one(tmp_path):
+    worker = [sys.executable, str(Path(__file__).with_name("two_processes.py"))]
+    one_thread = {**os.environ, "QLLMFT_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    started = [subprocess.Popen([*worker, str(rank), tmp_path / "store", tmp_path], env=one_thread) for rank in (0, 1)]
+    try:
+        assert [process.wait(timeout=120) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
+    expected = gradients(model(), slice(None))
+    for rank in range(2):
+        got = np.load(tmp_path / f"{rank}.npz")
+        for mine, name in zip(expected, got.files, strict=True):
+            assert np.abs(mine).max() > 1e-4
+            np.testing.assert_allclose(got[name], mine, rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # torch's own
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compile_breaks_the_graph_around_a_layer(backend):
+    plain, x = model(), drawn(6, 6).double()
+    torch.compiler.reset()
+    compiled = torch.compile(copy.deepcopy(plain), backend=backend)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x), plain(x), rtol=0, atol=1e-14)
+    torch.testing.assert_close(compiled(x), plain(x), rtol=0, atol=1e-14)
+    for mine, theirs in zip(gradients(plain, slice(None)), gradients(compiled, slice(None)), strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=0, atol=1e-14)
+
+
+def test_mixed_precision_ends_at_the_layer(layer):
+    x = drawn(4, 3).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = layer(x)
+        assert nn.Linear(out.shape[-1], 2)(out).dtype == torch.bfloat16
+    assert out.dtype == torch.float32
+    assert torch.equal(out, layer(x.float()))
+
+
+def test_half_precision_weights_and_inputs_that_would_lose_digits_are_refused(layer):
+    with pytest.raises(UserError, match=r"are torch.float64, the layer's weights torch.float32: call .double\(\) on"):
+        layer(drawn(4, 3).double())
+    with pytest.raises(UserError, match=r"weights are torch.float16, .* call .float\(\) on the layer"):
+        layer.half()(drawn(4, 3).half())
+
+
+def test_tensors_on_a_device_that_the_engine_does_not_compute_on_are_refused(layer):
+    layer.to("meta")
+    with pytest.raises(
+        UserError, match=r"tensors are on meta, .* engine computes on the cpu: keep the layer on the CPU"
+    ):
+        layer(torch.zeros(4, 3, device="meta"))
+
+
+def test_training_and_evaluation_are_the_same_bits(layer):
+    x = drawn(9, 3)
+    assert torch.equal(layer.train()(x), layer.eval()(x))
+
+
+def test_a_layer_follows_torchs_default_dtype():
+    torch.set_default_dtype(torch.float64)
+    try:
+        out = nn.Sequential(nn.Linear(2, 3), QuantumHead(3), QuantumEncoder(3, 3, 2, 1), nn.Linear(2, 1))(
+            drawn(4, 2).double()
+        )
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert out.dtype == torch.float64
