@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
 from qiskit_reference import values, z
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.description import describe
-from qllmft.heads import build_classifier
+from qllmft.heads import QuantumEncoder, build_classifier
 from qllmft.heads.encoder import amplitudes
 from qllmft.training import Examples, fit
 from qllmft.training.odd_rows import OddRows
@@ -45,8 +47,28 @@ def test_odd_values_are_half_the_difference_of_qiskits_values_and_linear_in_the_
     assert np.abs(latent).max() > 0.1
 
 
-def test_the_gradient_by_the_angles_is_the_slope_of_the_rows():
-    (encoder, _), random = built().encoder.encoders, np.random.default_rng(2)
+def shared_angles(n_qubits: int, n_layers: int) -> QuantumCircuit:
+    """Every angle in two gates, once twice as large: the engine's angles are no longer the weights."""
+    angles = iter(ParameterVector("angle", n_layers * n_qubits))
+    circuit = QuantumCircuit(n_qubits)
+    for _ in range(n_layers):
+        for qubit in range(n_qubits):
+            angle = next(angles)
+            circuit.ry(2 * angle, qubit)
+            circuit.cx(qubit, (qubit + 1) % n_qubits)
+            circuit.ry(angle + 0.3, (qubit + 1) % n_qubits)
+    return circuit
+
+
+@pytest.mark.parametrize("ansatz", [None, shared_angles], ids=["the paper's", "shared angles"])
+def test_the_gradient_by_the_weights_is_the_slope_of_the_rows(ansatz):
+    backend = create("adjoint", {"dtype": "float64"})
+    encoder = QuantumEncoder(D, Q, Q, 3, ansatz=ansatz, pad="bias", odd=True, scaled=False, backend=backend).double()
+    random = np.random.default_rng(2)
+    assert encoder.is_plain == (ansatz is None)
+    unit = torch.nn.functional.normalize(X, dim=1).numpy()
+    rows = OddRows(encoder, D).rows(encoder.theta.detach().numpy())
+    np.testing.assert_allclose(unit @ rows.T, encoder(X).detach(), atol=1e-12)
     odd, weights = OddRows(encoder, D), random.normal(size=(Q, D))
     weights[1] = 0.0  # a direction of no length
     theta = random.uniform(-3, 3, encoder.theta.numel())
