@@ -98,6 +98,14 @@ def _print(evaluation: Evaluation, console: Console) -> None:
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %).",
         console,
     )
+    scores = evaluation.classes
+    least, most = scores.interval
+    say(
+        f"Balanced accuracy {100 * scores.balanced:.2f} % ({100 * least:.1f} to {100 * most:.1f} %), macro-F1 "
+        f"{100 * scores.macro_f1:.2f} %; the most frequent label has {100 * scores.majority:.1f} % of the texts"
+        f"{', and every text got the same answer' * scores.constant}.",
+        console,
+    )
     if evaluation.agreement is not None:
         say(f"{evaluation.backend}: {evaluation.agreement}", console)
     say("Confusion matrix: rows are the true label, columns the predicted.", console)

@@ -10,12 +10,13 @@ from pydantic import PlainSerializer, TypeAdapter, ValidationError
 
 from qllmft.config import NoiseConfig
 from qllmft.errors import UserError
-from qllmft.statistics import Accuracy
+from qllmft.statistics import Accuracy, ClassScores
 
 FORMAT = 1  # runs of version 0.1 do not name it, and have this form
 
 # in JSON an accuracy has its value and its interval beside the counts, for readers of the file
 _Accuracy = Annotated[Accuracy, PlainSerializer(Accuracy.as_dict)]
+_ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class ModelResult:
         test: accuracy on the test texts; None where these were not read.
         test_exact: share of right test answers without the noise of the head's circuit, in [0, 1]; None where the
             circuit has no noise or the test texts were not read.
+        test_classes: answers on the test texts class by class; None where these were not read, and in records of
+            earlier versions.
     """
 
     name: str
@@ -43,6 +46,7 @@ class ModelResult:
     validation_exact: float | None = None
     test: _Accuracy | None = None
     test_exact: float | None = None
+    test_classes: _ClassScores | None = None
 
     @property
     def tested(self) -> Accuracy:
@@ -148,7 +152,7 @@ class RunRecord:
 
     def without_test(self) -> RunRecord:
         """The record without any value of the test texts."""
-        return replace(self, models=tuple(replace(model, test=None, test_exact=None) for model in self.models))
+        return replace(self, models=tuple(replace(model, test=None, test_exact=None, test_classes=None) for model in self.models))
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, with the number of its form; what is None is left out."""
