@@ -106,7 +106,7 @@ def _by_class(model: ModelResult) -> Iterator[str]:
     """What accuracy leaves open where classes are uneven or more than two: a line below it."""
     scores = model.test_classes
     if scores and (scores.uneven or len(scores.texts) > 2):
-        yield f"balanced {100 * scores.balanced:.1f} %, F1 {100 * scores.macro_f1:.1f}"
+        yield f"balanced {100 * scores.balanced:.1f}, F1 {100 * scores.macro_f1:.1f}"
 
 
 def _notes(record: RunRecord) -> Iterator[str]:

@@ -339,5 +339,5 @@ def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path, width):
     console.width = width
     with console.capture() as printed:
         console.print(result_table(record))
-    assert f"balanced {100 * record.head.test_classes.balanced:.1f} %" in printed.get()
+    assert f"balanced {100 * record.head.test_classes.balanced:.1f}, F1" in printed.get()
     assert max(map(len, printed.get().splitlines())) <= width
