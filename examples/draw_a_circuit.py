@@ -10,7 +10,7 @@ from qllmft_circuits import AnsatzOptions, count, draw_figure, draw_text, head_c
 
 def main() -> None:
     """Print the drawing and the counts; save a figure where a file name is given."""
-    circuit = head_circuit(4, reuploads=1, main_layers=3, options=AnsatzOptions(connectivity=2))
+    circuit = head_circuit(4, reuploads=1, main_layers=3, ansatz=AnsatzOptions(connectivity=2))
     print(draw_text(circuit, max_columns=100))
     print(count(circuit))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qllmft.config import RunConfig
     from qllmft.errors import UserError
     from qllmft.heads import QuantumEncoder, QuantumHead, build_classifier
+    from qllmft.plugins import register
     from qllmft.presets import load_preset, preset_names
     from qllmft.run import Predictor, run_experiment
 
@@ -31,6 +32,7 @@ _HOME = {
     "load": "qllmft.api",
     "load_preset": "qllmft.presets",
     "preset_names": "qllmft.presets",
+    "register": "qllmft.plugins",
     "run_experiment": "qllmft.run",
     "train": "qllmft.api",
 }
@@ -45,6 +47,7 @@ __all__ = [
     "load",
     "load_preset",
     "preset_names",
+    "register",
     "run_experiment",
     "train",
 ]

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
+from qllmft.data import corpus_in_memory
 from qllmft.presets import load_preset
+from qllmft.progress import LineReporter
 from qllmft.run import Outcome, Predictor, Reporter, run_experiment
 
 
 def train(
-    data: str | Path | None = None,
+    data: Any = None,
     *,
     preset: str = "recommended",
     out: str | Path | None = None,
     reporter: Reporter | None = None,
     **settings: Any,
 ) -> Outcome:
-    """Train a head and its rivals; the same as ``qllmft train``.
+    """Train a head and its rivals, and write the report; the same as ``qllmft train``.
+
+    Texts that are given as objects are kept nowhere, but for the few mistakes in the run's report. Their kind, number
+    and hash name the run: the same call with the same texts goes on with it.
 
     Args:
-        data: a file, a folder of splits, a data set on the hub; the preset's own where None.
+        data: a file, a folder of splits, a data set on the hub; a `pandas.DataFrame`, a `datasets.Dataset`, a pair of
+            lists (texts, labels), or a dict of the former two by split such as a `DatasetDict`; the preset's own where
+            None.
         preset: where the settings come from.
         out: the run's folder; ``runs/<identity>`` where None.
-        reporter: who watches.
+        reporter: who watches; where None, lines are printed at a Python prompt and in a notebook, nothing elsewhere.
         settings: differences from the preset, a double underscore for the dot: ``train__epochs=20``.
 
     Returns:
@@ -33,11 +41,33 @@ def train(
         UserError: for bad input; says what was got, what was expected and the remedy.
     """
     overrides = {name.replace("__", "."): value for name, value in settings.items()}
-    if data is not None:
+    from qllmft.report import write_report  # it imports matplotlib, which `load` does not need
+
+    corpus = None
+    if isinstance(data, str | Path):
         overrides["data.source"] = str(data)
-    return run_experiment(load_preset(preset).config(overrides), Path(out) if out else None, reporter)
+    elif data is not None:
+        corpus = corpus_in_memory(data, load_preset(preset).config(overrides).data)
+        overrides["data.source"] = corpus.source
+    reporter = reporter or (LineReporter() if hasattr(sys, "ps1") else Reporter())
+    config = load_preset(preset).config(overrides)
+    outcome = run_experiment(config, Path(out) if out else None, reporter, corpus=corpus)
+    if outcome.record:
+        try:
+            write_report(outcome.folder.path)
+        except OSError as error:  # the run is finished all the same
+            reporter.message(f"The report cannot be written: {error.strerror}.")
+    return outcome
 
 
-def load(run: str | Path) -> Predictor:
-    """The trained model of a run's folder; the same as ``qllmft predict`` uses."""
-    return Predictor.load(run)
+def load(run: str | Path, *, token: str | None = None) -> Predictor:
+    """The trained model of a run's folder, or of the Hugging Face hub; see `Predictor.from_pretrained`.
+
+    Args:
+        run: a folder, or ``owner/name`` with ``@revision`` or without; a folder that is there wins.
+        token: of the hub, for a private model; the environment's or that of ``hf auth login`` where None.
+
+    Raises:
+        UserError: where there is no model, or its files fail a check; says which.
+    """
+    return Predictor.from_pretrained(run, token=token)

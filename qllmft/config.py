@@ -17,6 +17,7 @@ Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 EMBEDDED = "reviews"  # the corpus that comes with the package
+IN_MEMORY = "in memory: "  # how the source of texts begins that were no file; kind, size and hash of them follow
 PAPER_PER_LABEL = 256
 EMBEDDED_PER_LABEL = 200
 # options of backends that say where circuits are sent, whose key pays, what was paid, and who agreed to how much
@@ -44,6 +45,17 @@ class DataConfig(Section):
     protocol: Literal["paper", "given"] = "paper"
     n_per_label: Positive | None = None  # drawn for training and validation; None: see `drawn_per_label`
     train_fraction: Fraction = 0.85  # of the drawn; the rest is validation
+    delimiter: str | None = None  # between the fields of a .csv or .tsv file; None: the comma, and the tab
+    bad_rows: Literal["error", "skip"] = "error"  # rows without a text or a label
+    duplicates: Literal["keep", "drop"] = "keep"  # texts that are there more than once; see `Corpus.without_duplicates`
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, delimiter: str | None) -> str | None:
+        delimiter = "\t" if delimiter == "\\t" else delimiter
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+            raise ValueError("expected one character, such as ';', or \\t for the tab")
+        return delimiter
 
     @model_validator(mode="after")
     def _two_columns(self) -> Self:
@@ -247,6 +259,9 @@ class RunConfig(Section):
             del content["body"]["contrastive"]
         if self.train.body_lr is None:
             del content["train"]["body_lr"]
+        for name in ("delimiter", "bad_rows", "duplicates"):
+            if getattr(self.data, name) == DataConfig.model_fields[name].default:
+                del content["data"][name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 
+PAPER_ANSATZ = "paper"
 PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (from the published counts)
 
 MOST_QUBITS = 30  # of a circuit: the engine's, 4 GiB of amplitudes a sample
@@ -36,7 +37,8 @@ class ModelConfig(Section):
     reuploads: Positive = 4  # R
     reupload_layers: Count = 1  # N
     main_layers: Count = 2  # M
-    connectivity: Positive = 1  # C
+    ansatz: str = PAPER_ANSATZ  # of `qllmft.ansatze.ANSATZE`, which knows the names
+    connectivity: Positive = 1  # C; this, ring and block are of the paper's ansatz
     ring: bool = True
     block: Literal["cx_ry", "ry_cx"] = "cx_ry"
     final_linear: bool = True  # F
@@ -81,6 +83,24 @@ class ModelConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _ansatz_has_these_options(self) -> Self:
+        given = [name for name in ("connectivity", "ring", "block") if getattr(self, name) != _default(name)]
+        if given and self.ansatz != PAPER_ANSATZ:
+            raise ValueError(
+                f"ansatz is {self.ansatz!r}, and {', '.join(given)} would not be read: the ansatz 'paper' has them; "
+                f"set {', '.join(f'{name} to {_default(name)}' for name in given)}"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_default_ansatz(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The paper's ansatz goes without saying: files and identities are those of models that have no other."""
+        tree: dict[str, Any] = content(self)
+        if self.ansatz == PAPER_ANSATZ:
+            tree.pop("ansatz", None)
+        return tree
+
+    @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if (self.head == "mlp") != (self.encoder == "none"):
             raise ValueError("head 'mlp' reads the embedding itself: it goes with encoder 'none', and only with it")
@@ -113,3 +133,7 @@ class ModelConfig(Section):
         if self.skip and (not self.final_linear or self.readout == "all"):
             raise ValueError("skip feeds the latent vector and one measured qubit to the final linear layer")
         return self
+
+
+def _default(name: str) -> Any:
+    return ModelConfig.model_fields[name].default

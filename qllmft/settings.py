@@ -19,6 +19,7 @@ MOST_SECTIONS = 8  # of a setting's name; the deepest of a configuration has thr
 
 _EXAMPLES = {
     "--set": "--set train.lr=0.003",
+    "settings": "train.lr=0.003",
     "--where": "--where train.epochs=100",
     "--backend-option": "--backend-option noise=forte1",
 }

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from qiskit import QuantumCircuit
 
+from qllmft.ansatze import ansatz_named
 from qllmft.config import ModelConfig
-from qllmft_circuits import AnsatzOptions, encoder_circuit, head_circuit
+from qllmft.model_config import PAPER_ANSATZ
+from qllmft_circuits import Ansatz, AnsatzOptions, encoder_circuit, head_circuit
 
 
-def head_options(config: ModelConfig) -> AnsatzOptions:
-    """Connectivity, ring and block of the head's ansatz."""
-    return AnsatzOptions(config.connectivity, config.ring, config.block)
+def head_ansatz(config: ModelConfig) -> Ansatz:
+    """What makes the head's layers.
+
+    Raises:
+        UserError: where there is no such ansatz, or it fails on so many qubits; see `ansatz_named`.
+    """
+    return _ansatz(config, config.n_qubits, config.connectivity)
 
 
-def encoder_options(config: ModelConfig) -> AnsatzOptions:
-    """Ring and block as in the head; the connectivity is 1, as in every count of parameters that the paper prints."""
-    return AnsatzOptions(1, config.ring, config.block)
+def encoder_ansatz(config: ModelConfig) -> Ansatz:
+    """As in the head; the connectivity is 1, as in every count of parameters that the paper prints."""
+    return _ansatz(config, config.latent_encoder_qubits, 1)
+
+
+def _ansatz(config: ModelConfig, n_qubits: int, connectivity: int) -> Ansatz:
+    if config.ansatz == PAPER_ANSATZ:
+        return AnsatzOptions(connectivity, config.ring, config.block)
+    return ansatz_named(config.ansatz, n_qubits)
 
 
 def head_template(config: ModelConfig) -> QuantumCircuit | None:
@@ -23,7 +35,7 @@ def head_template(config: ModelConfig) -> QuantumCircuit | None:
     if config.head != "quantum":
         return None
     return head_circuit(
-        config.n_qubits, config.reuploads, config.reupload_layers, config.main_layers, head_options(config)
+        config.n_qubits, config.reuploads, config.reupload_layers, config.main_layers, head_ansatz(config)
     )
 
 
@@ -31,4 +43,4 @@ def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
     """One encoder's circuit; None where the encoder is classical."""
     if config.encoder != "quantum":
         return None
-    return encoder_circuit(config.latent_encoder_qubits, config.encoder_layers, encoder_options(config))
+    return encoder_circuit(config.latent_encoder_qubits, config.encoder_layers, encoder_ansatz(config))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -50,3 +51,35 @@ def tiny_body(tmp_path_factory):
     module = StaticEmbedding(tokenizer, embedding_weights=vectors)
     SentenceTransformer(modules=[module], device="cpu").save(str(folder), create_model_card=False)
     return folder
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """A function that installs a package, version 1.0, into a folder of its own: entry points by group, and modules."""
+    from qllmft.plugins import registry_of
+    from qllmft_backends.plugins import GROUPS
+
+    site, names, roots = tmp_path / "site", [], set()
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+
+    def put(name, points, modules):
+        info = site / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = []
+        for group, found in points.items():
+            lines += [f"[{group}]", *(f"{point} = {place}" for point, place in found.items())]
+            names.extend(found)
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        for path, content in modules.items():
+            (site / path).parent.mkdir(exist_ok=True)
+            (site / path).write_text(content)
+            roots.add(Path(path).parts[0].removesuffix(".py"))
+
+    yield put
+    for kind in GROUPS:
+        for name in names:
+            registry_of(kind).unregister(name)
+    for module in [module for module in sys.modules if module.partition(".")[0] in roots]:
+        del sys.modules[module]

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Literal
 
 from qllmft_backends.backend import Backend
+from qllmft_backends.errors import UnknownBackendError
 from qllmft_backends.protocol import Availability
 from qllmft_backends.registry import BACKENDS, Entry
 
@@ -36,8 +37,13 @@ class Description:
 def describe() -> list[Description]:
     """Every backend of the registry, in its order. Packages are imported where they are installed; nothing is sent."""
     rows = []
-    for name, entry in BACKENDS.items():
-        state = _availability(entry)
+    for name in BACKENDS:
+        try:
+            entry = BACKENDS[name]
+            state = _availability(entry)
+        except UnknownBackendError as error:
+            entry = Entry("a plug-in that does not load", "", "", "", device="unknown", noise="unknown")
+            state = Availability(False, str(error))
         rows.append(
             Description(
                 name=name,
@@ -57,10 +63,8 @@ def _availability(entry: Entry) -> Availability:
     """Asks the backend where its packages are there; a broken package is a reason, not a traceback."""
     try:
         backend: type[Backend] = getattr(import_module(entry.module), entry.backend)
-    except ModuleNotFoundError as error:
-        if entry.extra is None:
-            raise
-        return Availability(False, f"{error.name!r} is not installed: pip install 'qllmft[{entry.extra}]'")
-    except ImportError as error:
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and entry.extra:
+            return Availability(False, f"{error.name!r} is not installed: pip install 'qllmft[{entry.extra}]'")
         return Availability(False, f"its packages are installed and do not load: {error}")
     return backend.availability()

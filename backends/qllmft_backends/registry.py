@@ -1,8 +1,7 @@
-"""The backends by name: a dict to read. A backend's packages are imported when it is asked for."""
+"""The backends by name. A backend's packages are imported when it is asked for."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import MissingExtraError, UnknownBackendError
+from qllmft_backends.plugins import BUILT_IN, Registry, one_line
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Entry:
     keeps_ledger: bool = False
 
 
-BACKENDS: dict[str, Entry] = {
+_BUILT_IN = {
     "adjoint": Entry(
         summary="the project's own simulator: exact, batched, gradients in one reverse sweep (default)",
         module="qllmft_backends.adjoint.backend",
@@ -96,33 +96,33 @@ BACKENDS: dict[str, Entry] = {
         keeps_ledger=True,
     ),
 }
+BACKENDS: Registry[Entry] = Registry("backend", Entry, _BUILT_IN, UnknownBackendError)
 
 
 def create(name: str, options: Mapping[str, Any] | None = None) -> Backend:
     """Make a backend.
 
     Args:
-        name: a key of `BACKENDS`.
+        name: of one of `BACKENDS`.
         options: its typed options; see the options class of the entry.
 
     Raises:
         UnknownBackendError: for a name or an option that does not exist, or a value that does not fit.
         MissingExtraError: where its packages are not installed.
     """
-    if name not in BACKENDS:
-        close = difflib.get_close_matches(name, BACKENDS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UnknownBackendError(f"there is no backend {name!r}; expected one of {', '.join(BACKENDS)}.{hint}")
     entry = BACKENDS[name]
     try:
         module = import_module(entry.module)
-    except ModuleNotFoundError as error:
-        if entry.extra is None:
+    except Exception as error:
+        source = BACKENDS.source(name)
+        if isinstance(error, ModuleNotFoundError) and entry.extra:
+            raise MissingExtraError(
+                f"backend {name!r} needs the package {error.name!r}, which is not installed: "
+                f"pip install 'qllmft[{entry.extra}]'."
+            ) from error
+        if source == BUILT_IN:
             raise
-        raise MissingExtraError(
-            f"backend {name!r} needs the package {error.name!r}, which is not installed: "
-            f"pip install 'qllmft[{entry.extra}]'."
-        ) from error
+        raise MissingExtraError(f"backend {name!r} ({source}) does not load: {one_line(error)}.") from error
     options_class: type[BaseModel] = getattr(module, entry.options)
     try:
         typed = options_class.model_validate(dict(options or {}))

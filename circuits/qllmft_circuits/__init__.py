@@ -3,20 +3,24 @@
 Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
 """
 
-from qllmft_circuits.ansatz import AnsatzOptions, Block, append_ansatz_layer
+from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, Block, append_ansatz_layer
 from qllmft_circuits.encoder import PAPER_ENCODER_LAYERS, encoder_circuit
 from qllmft_circuits.head import Readout, data_parameters, head_circuit, readout_observables, weight_parameters
 from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
+from qllmft_circuits.library import LIBRARY, brickwork
 from qllmft_circuits.loading import loading_circuit
 from qllmft_circuits.qasm import from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
 
 __all__ = [
+    "LIBRARY",
     "PAPER_ENCODER_LAYERS",
+    "Ansatz",
     "AnsatzOptions",
     "Block",
     "CircuitCounts",
     "Readout",
     "append_ansatz_layer",
+    "brickwork",
     "count",
     "data_parameters",
     "draw_figure",

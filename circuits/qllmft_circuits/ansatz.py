@@ -1,20 +1,21 @@
-"""The ansatz layer of figure 2: blocks U_i around a ring (or along a chain) of qubits."""
+"""What is trained in a circuit: the ansatz of figure 2, blocks U_i around a ring (or along a chain), or any other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, ParameterVector
 
 Block = Literal["cx_ry", "ry_cx"]
+Ansatz = Callable[[int, int], QuantumCircuit]  # of n_qubits and n_layers; its parameters are what is trained
 
 
 @dataclass(frozen=True)
 class AnsatzOptions:
-    """What the paper leaves open about one ansatz layer; the defaults fit every count that it prints.
+    """What the paper leaves open about one ansatz layer, an `Ansatz`; the defaults fit every count that it prints.
 
     Attributes:
         connectivity: C of table I. One layer holds the distances 1..C.
@@ -49,6 +50,15 @@ class AnsatzOptions:
         """Number of blocks, and so of parameters, of one layer: C·Q on a ring."""
         return sum(1 for _ in self.pairs(n_qubits))
 
+    def __call__(self, n_qubits: int, n_layers: int) -> QuantumCircuit:
+        """The circuit of some layers; its parameters are one vector in the order of application."""
+        size = self.layer_size(n_qubits)
+        angles = ParameterVector("block", n_layers * size)
+        circuit = QuantumCircuit(n_qubits)
+        for layer in range(n_layers):
+            append_ansatz_layer(circuit, angles[layer * size : (layer + 1) * size], self)
+        return circuit
+
 
 def append_ansatz_layer(circuit: QuantumCircuit, theta: Sequence[Parameter], options: AnsatzOptions) -> None:
     """Append one ansatz layer to ``circuit``, in place.
@@ -68,3 +78,24 @@ def append_ansatz_layer(circuit: QuantumCircuit, theta: Sequence[Parameter], opt
         else:
             circuit.ry(angle, target)
             circuit.cx(control, target)
+
+
+def trainable_blocks(n_qubits: int, layers: Sequence[int], ansatz: Ansatz) -> list[QuantumCircuit]:
+    """The trainable blocks of one circuit, whose parameters are together the vector ``theta``.
+
+    Args:
+        n_qubits: width.
+        layers: number of layers of each block; a block without layers has no gates.
+        ansatz: makes each block with layers. Its parameters become elements of ``theta`` in Qiskit's order of them.
+
+    Returns:
+        One circuit a block.
+    """
+    made = [ansatz(n_qubits, count) if count else QuantumCircuit(n_qubits) for count in layers]
+    theta = ParameterVector("theta", sum(block.num_parameters for block in made))
+    blocks, used = [], 0
+    for block in made:
+        after = used + block.num_parameters
+        blocks.append(block.assign_parameters(theta[used:after]))
+        used = after
+    return blocks

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
 
-from qllmft_circuits.ansatz import AnsatzOptions, append_ansatz_layer
+from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, trainable_blocks
 
 PAPER_ENCODER_LAYERS = 28  # the only depth that gives the paper's 28·Q_e + 1 parameters
 
 
-def encoder_circuit(
-    n_qubits: int, layers: int = PAPER_ENCODER_LAYERS, options: AnsatzOptions | None = None
-) -> QuantumCircuit:
+def encoder_circuit(n_qubits: int, layers: int = PAPER_ENCODER_LAYERS, ansatz: Ansatz | None = None) -> QuantumCircuit:
     """The encoder's circuit, section III-C: ``layers`` ansatz layers.
 
     The state |ψ(x)⟩ = Σ x_i |i⟩ that it starts from is loaded by the simulator and is not part of the circuit.
@@ -20,21 +17,17 @@ def encoder_circuit(
     Args:
         n_qubits: Q_e, qubits of one encoder.
         layers: ansatz layers.
-        options: ansatz options; the paper's by default.
+        ansatz: what makes the layers; the paper's by default.
 
     Returns:
-        A circuit with one parameter vector ``theta``; theta[g] is the angle of the g-th block.
+        A circuit with one parameter vector ``theta``; in the paper's ansatz theta[g] is the angle of the g-th U_i.
         Qubit 0 is the least significant bit of an amplitude's index (Qiskit's order).
 
     >>> encoder_circuit(10).num_parameters
     280
     """
-    options = options or AnsatzOptions()
     if layers < 0:
         raise ValueError(f"layers is {layers}, expected 0 or more.")
-    size = options.layer_size(n_qubits)
-    theta = ParameterVector("theta", layers * size)
     circuit = QuantumCircuit(n_qubits, name=f"encoder_{n_qubits}q")
-    for layer in range(layers):
-        append_ansatz_layer(circuit, theta[layer * size : (layer + 1) * size], options)
+    circuit.compose(*trainable_blocks(n_qubits, [layers], ansatz or AnsatzOptions()), inplace=True)
     return circuit

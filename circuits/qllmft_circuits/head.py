@@ -8,7 +8,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_circuits.ansatz import AnsatzOptions, append_ansatz_layer
+from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, trainable_blocks
 
 Readout = Literal["all", "first"]
 
@@ -18,7 +18,7 @@ def head_circuit(
     reuploads: int = 4,
     reupload_layers: int = 1,
     main_layers: int = 2,
-    options: AnsatzOptions | None = None,
+    ansatz: Ansatz | None = None,
 ) -> QuantumCircuit:
     """The head's circuit: the latent vector encoded R times, N layers between two encodings, M layers at the end.
 
@@ -27,39 +27,27 @@ def head_circuit(
         reuploads: R, how many times the latent vector is encoded by R_Y.
         reupload_layers: N, ansatz layers between two encodings.
         main_layers: M, ansatz layers of the main block.
-        options: ansatz options; the paper's by default.
+        ansatz: what makes the layers; the paper's by default.
 
     Returns:
-        A circuit with two parameter vectors: ``x`` (Q data angles in radians) and ``theta``
-        (((R-1)·N + M)·C·Q weights on a ring, in the order of application). No measurements.
+        A circuit with two parameter vectors: ``x`` (Q data angles in radians) and ``theta``, the weights block after
+        block (((R-1)·N + M)·C·Q of them in the paper's ansatz on a ring, in the order of application). No measurements.
 
     >>> circuit = head_circuit(10)
     >>> len(data_parameters(circuit)), len(weight_parameters(circuit))
     (10, 50)
     """
-    options = options or AnsatzOptions()
     if reuploads < 1:
         raise ValueError(f"reuploads is {reuploads}, expected 1 or more: the head must see its data (R of table I).")
     if reupload_layers < 0 or main_layers < 0:
         raise ValueError(f"layers are N = {reupload_layers}, M = {main_layers}, expected 0 or more of each.")
-    size = options.layer_size(n_qubits)
     x = ParameterVector("x", n_qubits)
-    theta = ParameterVector("theta", ((reuploads - 1) * reupload_layers + main_layers) * size)
     circuit = QuantumCircuit(n_qubits, name=f"head_{n_qubits}q")
-    used = 0
-
-    def append_layers(count: int) -> None:
-        nonlocal used
-        for _ in range(count):
-            append_ansatz_layer(circuit, theta[used : used + size], options)
-            used += size
-
-    for upload in range(reuploads):
+    layers = [*[reupload_layers] * (reuploads - 1), main_layers]
+    for block in trainable_blocks(n_qubits, layers, ansatz or AnsatzOptions()):
         for qubit in range(n_qubits):
             circuit.ry(x[qubit], qubit)
-        if upload < reuploads - 1:
-            append_layers(reupload_layers)
-    append_layers(main_layers)
+        circuit.compose(block, inplace=True)
     return circuit
 
 

@@ -10,7 +10,16 @@ import typer
 
 from qllmft.cli.backend import BackendOptions, show_estimate, with_backend_options
 from qllmft.cli.console import PlainConsole, json_text, plain_table, say
-from qllmft.cli.options import Data, Json, Limit, RunFolderArgument, RunsLabelColumn, RunsTextColumn
+from qllmft.cli.options import (
+    BadRows,
+    Data,
+    Json,
+    Limit,
+    RunFolderArgument,
+    RunsDelimiter,
+    RunsLabelColumn,
+    RunsTextColumn,
+)
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,6 +40,8 @@ def evaluate(
     ] = None,
     text_column: RunsTextColumn = None,
     label_column: RunsLabelColumn = None,
+    delimiter: RunsDelimiter = None,
+    bad_rows: BadRows = None,
     limit: Limit = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Evaluate only so many texts, drawn at random with --sample-seed.")
@@ -45,16 +56,22 @@ def evaluate(
     """
     if limit and sample:
         raise UserError("--limit takes the first texts, --sample draws some: give one of the two.")
-    if data is None and (split or text_column or label_column):
+    if data is None and (split or text_column or label_column or delimiter or bad_rows):
         raise UserError(
-            "--split, --text-column and --label-column describe --data, which is not given. Without it the run's own "
-            "test set is read; give --data, or leave them out."
+            "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not given. "
+            "Without it the run's own test set is read; give --data, or leave them out."
         )
     from qllmft.cli.run_progress import ConsoleReporter
     from qllmft.run.evaluation import Subset, estimate_run, evaluate_run
 
     console = PlainConsole(stderr=json)
-    other = None if data is None else _data(run, data, text_column, label_column)
+    other = (
+        None
+        if data is None
+        else _data(
+            run, data, text_column=text_column, label_column=label_column, delimiter=delimiter, bad_rows=bad_rows
+        )
+    )
     machines = choice.make(run)
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
@@ -80,14 +97,14 @@ def evaluate(
         _print(evaluation, console)
 
 
-def _data(run: Path, source: str, text_column: str | None, label_column: str | None) -> DataConfig:
-    """The texts to evaluate on; their columns are called as the run's unless other names are given."""
-    from qllmft.config import EMBEDDED, DataConfig
+def _data(run: Path, source: str, **given: str | None) -> DataConfig:
+    """The texts to evaluate on; columns, delimiter and what is done with bad rows are the run's unless given."""
+    from qllmft.config import EMBEDDED, DataConfig, parse_config
     from qllmft.run import RunFolder
 
     known = DataConfig() if source == EMBEDDED else RunFolder(run).read_config().data
-    columns = (text_column or known.text_column, label_column or known.label_column)
-    return DataConfig(source=source, text_column=columns[0], label_column=columns[1])
+    settings = {name: value or getattr(known, name) for name, value in given.items()}
+    return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
 
 def _print(evaluation: Evaluation, console: Console) -> None:

@@ -23,9 +23,11 @@ from qllmft.cli.figure import figure
 from qllmft.cli.info import info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.paper import paper
+from qllmft.cli.plugins import plugins
 from qllmft.cli.predict import predict
 from qllmft.cli.presets import presets
 from qllmft.cli.report import report
+from qllmft.cli.share import card, push
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
@@ -42,8 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    *(train, predict, evaluate, report, verify, info, presets, bench, energy, figure, paper, backends, jobs, doctor),
-    *(study, sweep, worker, ionq_sandbox, export),
+    *(train, predict, evaluate, report, verify, info, presets, plugins, bench, energy, figure, paper, backends, jobs),
+    *(doctor, study, sweep, worker, ionq_sandbox, export, card, push),
 ):
     app.command()(_command)
 

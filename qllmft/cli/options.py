@@ -37,6 +37,14 @@ RunsTextColumn = Annotated[
 RunsLabelColumn = Annotated[
     str | None, typer.Option("--label-column", help="Column of the labels.", show_default="the run's")
 ]
+RunsDelimiter = Annotated[
+    str | None,
+    typer.Option("--delimiter", help="Between the fields of a .csv or .tsv file.", show_default="the run's"),
+]
+BadRows = Annotated[
+    str | None,
+    typer.Option("--bad-rows", help="Rows without a text or a label: error, or skip them.", show_default="error"),
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Read only the first so many texts.")]
 
 
@@ -64,6 +72,22 @@ class DataOptions:
         int | None, typer.Option("--per-label", help="Texts drawn of each label.", show_default="256; 200 of 'reviews'")
     ] = None
 
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            "--delimiter", help="Between the fields of a .csv or .tsv file.", show_default="the comma, the tab"
+        ),
+    ] = None
+    bad_rows: BadRows = None
+    duplicates: Annotated[
+        str | None,
+        typer.Option(
+            "--duplicates",
+            help="Texts that are there more than once: keep, or drop all copies but one, and texts of several labels.",
+            show_default="keep",
+        ),
+    ] = None
+
     def overrides(self, pairs: list[str] | None, **others: Any) -> dict[str, Any]:
         """Settings by dotted names: these, ``others`` (a__b is a.b), and ``--set``, which wins; None is not given."""
         given = {
@@ -72,6 +96,9 @@ class DataOptions:
             "data.label_column": self.label_column,
             "data.protocol": self.protocol,
             "data.n_per_label": self.per_label,
+            "data.delimiter": self.delimiter,
+            "data.bad_rows": self.bad_rows,
+            "data.duplicates": self.duplicates,
             **{name.replace("__", "."): value for name, value in others.items()},
         }
         return {name: value for name, value in given.items() if value is not None} | parse_settings(pairs or [])

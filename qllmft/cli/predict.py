@@ -12,7 +12,7 @@ import typer
 
 from qllmft.cli.backend import BackendOptions, show_estimate, with_backend_options
 from qllmft.cli.console import PlainConsole, json_text, printable, say
-from qllmft.cli.options import Limit, RunFolderArgument, RunsTextColumn
+from qllmft.cli.options import Limit, RunFolderArgument, RunsDelimiter, RunsTextColumn
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def predict(
         ),
     ] = None,
     text_column: RunsTextColumn = None,
+    delimiter: RunsDelimiter = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, with all probabilities.")] = False,
     limit: Limit = None,
     bootstrap: Annotated[
@@ -61,8 +62,10 @@ def predict(
         raise UserError(
             "give texts as arguments, or --file with one text a line ('-' is standard input): one of the two."
         )
-    if text_column and not file:
-        raise UserError("--text-column describes the table of --file, which is not given. Leave it out.")
+    if (text_column or delimiter) and not file:
+        raise UserError(
+            "--text-column and --delimiter describe the table of --file, which is not given. Leave them out."
+        )
 
     from qllmft.run import Predictor
 
@@ -70,22 +73,24 @@ def predict(
     if bootstrap and not machines:
         raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Leave it out.")
     predictor = Predictor.load(run)
-    wanted = islice(texts or _texts_of(file or Path("-"), run, text_column), limit)
+    wanted = islice(texts or _texts_of(file or Path("-"), run, text_column, delimiter), limit)
     if not machines:
         _print(predictor.stream(wanted), json=json)
     else:
         _measure(predictor, machines, list(wanted), choice, json=json, repeats=bootstrap)
 
 
-def _texts_of(file: Path, run: Path, column: str | None) -> Iterator[str]:
-    """Texts of a file; the column of a table is the run's unless another is named."""
+def _texts_of(file: Path, run: Path, column: str | None, delimiter: str | None) -> Iterator[str]:
+    """Texts of a file; column and delimiter of a table are the run's unless others are named."""
+    from qllmft.config import DataConfig, parse_config
     from qllmft.data.texts import read_texts
     from qllmft.run import RunFolder
 
     folder = RunFolder(run)
-    if column is None and folder.config_file.exists():
-        column = folder.read_config().data.text_column
-    return read_texts(file, column or "text")
+    known = folder.read_config().data if folder.config_file.exists() else DataConfig()
+    if delimiter is not None:
+        delimiter = parse_config({"data": {"delimiter": delimiter}}, "--delimiter").data.delimiter
+    return read_texts(file, column or known.text_column, delimiter or known.delimiter)
 
 
 def _measure(

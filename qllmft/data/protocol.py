@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.corpus import Corpus, Table
+from qllmft.data.corpus import Corpus, Table, copies_of
+from qllmft.data.findings import Findings, listed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 
-MOST_LISTED = 10  # labels in an error
+FEW_TO_LEARN_FROM = 0.7  # share drawn of a label of which there are fewer texts than asked for; the rest is tested on
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Three disjoint tables. Models are chosen on ``validation``; ``test`` is read once, for the chosen one."""
+    """Three disjoint tables. Models are chosen on ``validation``; ``test`` is read once, for the chosen one.
+
+    ``drawn`` has the number of texts drawn, by name of the labels of which there are fewer than were asked for.
+    """
 
     train: Table
     validation: Table
     test: Table
+    drawn: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Number of texts by split."""
-        return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+        return {name: len(table) for name, table in self.tables.items()}
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The tables by split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def findings(self, corpus: Corpus) -> Findings:
+        """What reading and splitting ``corpus`` found, duplicates counted over the three tables."""
+        copies = copies_of(self.tables).values()
+        return replace(
+            corpus.findings,
+            repeated_texts=len(copies),
+            crossing_texts=sum(len({split for split, _, _ in found}) > 1 for found in copies),
+            contradictory_texts=sum(len({label for _, _, label in found}) > 1 for found in copies),
+            drawn=self.drawn,
+        )
 
 
 def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
@@ -34,11 +56,13 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
 
     ``paper`` (section VII-A): pool everything, draw n texts a label, 85 % of them to train on and 15 % to validate, the
     rest is the test set. ``given``: the corpus' own splits; where it has no validation split, one is cut off training.
+    Of a label with fewer than n texts all are drawn, by the protocol ``paper`` 70 % of them, so that some are left to
+    test on.
     """
     random = numpy_generator(seed, "split")
     if config.protocol == "paper":
         pooled = corpus.pooled()
-        drawn = _draw(pooled, corpus, config, random)
+        drawn, few = _draw(pooled, corpus, config, random)
         rest = np.setdiff1d(np.arange(len(pooled)), drawn)
         if not len(rest):
             raise UserError(
@@ -46,7 +70,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
                 "Draw fewer with --per-label, or use --protocol given with splits of your own."
             )
         train, validation = _cut(pooled.take(drawn), config, random)
-        return Splits(train, validation, pooled.take(rest))
+        return Splits(train, validation, pooled.take(rest), few)
     missing = [name for name in ("train", "test") if name not in corpus.splits]
     if missing:
         raise UserError(
@@ -55,33 +79,36 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
         )
     train = corpus.splits["train"]
     _check_every_label(train, corpus)
+    few = {}
     if config.drawn_per_label is not None:
-        train = train.take(_draw(train, corpus, config, random))
+        drawn, few = _draw(train, corpus, config, random)
+        train = train.take(drawn)
     if "validation" in corpus.splits:
-        return Splits(train, corpus.splits["validation"], corpus.splits["test"])
+        return Splits(train, corpus.splits["validation"], corpus.splits["test"], few)
     train, validation = _cut(train, config, random)
-    return Splits(train, validation, corpus.splits["test"])
+    return Splits(train, validation, corpus.splits["test"], few)
 
 
-def _draw(table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator) -> NDArray[np.int64]:
-    """Rows of n texts of every label."""
-    rows = []
-    wanted = config.drawn_per_label or 0
+def _draw(
+    table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
+) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """Rows of n texts of every label; and how many, by name of the labels that have fewer."""
+    wanted, counts = config.drawn_per_label or 0, np.bincount(table.labels, minlength=corpus.n_classes)
+    once = [f"{name!r}" for name, count in zip(corpus.label_names, counts, strict=True) if count < 2]
+    if once and config.protocol == "paper":
+        raise UserError(
+            f"{corpus.source}: there is no second text of the label {listed(once, len(once), ', ')}; a label needs one "
+            "to train on and one to validate on. Add texts of it, or leave its rows out."
+        )
+    rows, few = [], {}
     for label, name in enumerate(corpus.label_names):
         of_label = np.flatnonzero(table.labels == label)
+        size = wanted
         if len(of_label) < wanted:
-            counts = np.bincount(table.labels, minlength=corpus.n_classes).tolist()
-            fewer = max(1, int(0.7 * min(counts)))
-            listed = [f"{n}: {c}" for n, c in zip(corpus.label_names, counts, strict=True)]
-            if len(listed) > MOST_LISTED:
-                listed[MOST_LISTED:] = [f"and {len(listed) - MOST_LISTED} labels more"]
-            raise UserError(
-                f"{corpus.source}: {wanted} texts a label are to be drawn, but only {len(of_label)} have the label "
-                f"{name!r} (there are {', '.join(listed)}). "
-                f"Draw fewer: --per-label {fewer}."
-            )
-        rows.append(random.choice(of_label, wanted, replace=False))
-    return np.concatenate(rows)
+            size = max(2, int(FEW_TO_LEARN_FROM * len(of_label))) if config.protocol == "paper" else len(of_label)
+            few[name] = size
+        rows.append(random.choice(of_label, size, replace=False))
+    return np.concatenate(rows), few
 
 
 def _check_every_label(train: Table, corpus: Corpus) -> None:
@@ -100,17 +127,17 @@ def _cut(table: Table, config: DataConfig, random: np.random.Generator) -> tuple
 
     n_train = int(config.train_fraction * len(table))
     n_classes = len(np.unique(table.labels))
-    if n_train < n_classes or len(table) - n_train < n_classes:
-        raise UserError(
-            f"{len(table)} texts cut at {config.train_fraction:g} give {n_train} to train on and "
-            f"{len(table) - n_train} to validate; each needs at least one of the {n_classes} labels. "
-            "Take more texts with --per-label."
-        )
-    counts = np.bincount(table.labels)
-    if (counts == 1).any():
+    if (np.bincount(table.labels) == 1).any() and config.drawn_per_label != 1:
         raise UserError(
             "there is one text only of a label, and it cannot be in both halves when a validation set is cut off the "
             "training set. Add texts of that label, or a validation file."
+        )
+    if n_train < n_classes or len(table) - n_train < n_classes:
+        halves = ", or cut them in halves: --set data.train_fraction=0.5" if len(table) >= 2 * n_classes else ""
+        raise UserError(
+            f"{len(table)} texts cut at {config.train_fraction:g} give {n_train} to train on and "
+            f"{len(table) - n_train} to validate; each needs at least one of the {n_classes} labels. "
+            f"Take more texts with --per-label{halves}."
         )
     train, validation = train_test_split(
         np.arange(len(table)), train_size=n_train, stratify=table.labels, random_state=int(random.integers(2**31))

@@ -17,7 +17,7 @@ LONGEST_LINE = 1_000_000  # bytes
 ROWS_AT_ONCE = 1_000  # of a parquet file
 
 
-def read_texts(path: Path, column: str) -> Iterator[str]:
+def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterator[str]:
     """Texts of a file, read as they are needed, in memory that grows with neither their number nor their length.
 
     A ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file has a column of texts; every other file has one text a line.
@@ -26,6 +26,7 @@ def read_texts(path: Path, column: str) -> Iterator[str]:
     Args:
         path: the file; ``-`` is standard input, one text a line.
         column: name of the column of texts.
+        delimiter: between the fields of a .csv or .tsv file; the comma and the tab where None.
 
     Raises:
         UserError: where the file cannot be read, or holds a line that is no text; names the line.
@@ -34,7 +35,7 @@ def read_texts(path: Path, column: str) -> Iterator[str]:
         if path.suffix == ".parquet":
             texts = _of_parquet(path, column)
         elif path.suffix in SUFFIXES:
-            texts = _of_table(path, column)
+            texts = _of_table(path, column, delimiter)
         else:
             texts = (line for _, line in _lines(path))
         yield from (text.strip() for text in texts if text.strip())
@@ -64,7 +65,7 @@ def _decoded(path: Path, file: BinaryIO) -> Iterator[str]:
             ) from None
 
 
-def _of_table(path: Path, column: str) -> Iterator[str]:
+def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
     """The column of a text file with a row a line; in ``.csv`` a quoted text may hold ends of lines."""
     if path.suffix == ".jsonl":
         for number, line in _lines(path):
@@ -73,7 +74,8 @@ def _of_table(path: Path, column: str) -> Iterator[str]:
         return
     lines = (line for _, line in _lines(path))
     tabs = path.suffix == ".tsv"
-    rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.reader(lines)
+    separator = delimiter or ("\t" if tabs else ",")
+    rows = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
     try:
         names = next(rows, [])
         index = _index(names, column, path)

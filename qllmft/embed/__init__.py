@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, check_finite, locate_body
+from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, check_finite, locate_body, pinned
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
-from qllmft.embed.folder_check import check_body_folder
+from qllmft.embed.folder_check import PICKLES, check_body_folder
 from qllmft.embed.trainable import TrainableBody
 
 __all__ = [
+    "PICKLES",
     "Body",
     "BodyLocation",
     "EmbeddingCache",
@@ -27,6 +28,7 @@ __all__ = [
     "default_cache_folder",
     "embed",
     "locate_body",
+    "pinned",
 ]
 
 _KEEP_EVERY = 1024  # texts between two writes to the cache: what an interruption may cost
@@ -40,11 +42,15 @@ class Embeddings:
         vectors: (N, D) float32, as the body gives them.
         identity: of the body.
         from_cache: how many came from the cache.
+        truncated: how many of the different texts that were embedded anew are longer than what the body reads.
+        longest: number of tokens that the body reads; 0 where it has no limit.
     """
 
     vectors: NDArray[np.float32]
     identity: str
     from_cache: int
+    truncated: int = 0
+    longest: int = 0
 
 
 def embed(
@@ -70,6 +76,7 @@ def embed(
     location = body.location if body else location
     identity = body_identity(config, location)
     cache = EmbeddingCache(identity, cache_folder)
+    truncated = 0
     try:
         found = cache.get(texts)
         hits = sum(text in found for text in texts)
@@ -81,9 +88,10 @@ def embed(
             for start in range(0, len(missing), _KEEP_EVERY):
                 part = missing[start : start + _KEEP_EVERY]
                 vectors = body.encode(part, progress)
+                truncated += body.truncated(part)
                 cache.check_length(found, vectors.shape[1])
                 cache.put(part, vectors)
                 found.update(zip(part, vectors, strict=True))
     finally:
         cache.close()
-    return Embeddings(np.stack([found[text] for text in texts]), identity, hits)
+    return Embeddings(np.stack([found[text] for text in texts]), identity, hits, truncated, body.longest if body else 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from qllmft.config import BodyConfig
 from qllmft.embed.folder_check import check_body_folder
 from qllmft.errors import UserError
 from qllmft.files import expanded
+
+_MARKS = 8  # tokens of a text that stand for no letter, at most
 
 Progress = Callable[[int], None]  # called with the number of texts done since the last call
 
@@ -149,6 +152,21 @@ class Body:
         """D, the length of an embedding."""
         return int(self._model.get_embedding_dimension())
 
+    @property
+    def longest(self) -> int:
+        """Number of tokens that it reads of a text; 0 where it has no limit."""
+        limit = getattr(self._model, "max_seq_length", None)
+        return int(limit) if limit and limit < sys.maxsize else 0
+
+    def truncated(self, texts: Sequence[str]) -> int:
+        """How many of ``texts`` have more tokens than it reads; what is beyond does not count in their embeddings."""
+        tokens: Any = getattr(self._model, "tokenizer", None)
+        # a token has one byte or more, but for the few that mark start and end
+        long = [text for text in texts if len(text.encode("utf-8", "replace")) > self.longest - _MARKS]
+        if not self.longest or not long or not callable(tokens):
+            return 0
+        return sum(len(ids) > self.longest for ids in tokens(long, truncation=False, verbose=False)["input_ids"])
+
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Embeddings (N, D) float32 of ``texts``, in batches of texts of like length."""
         out = np.empty((len(texts), self.dimension), np.float32)
@@ -185,6 +203,17 @@ def body_identity(config: BodyConfig, location: BodyLocation) -> str:
     """What names a body in the cache and in a model's record: name, revision and weights."""
     name = "" if Path(location.path).is_dir() else config.model
     return json.dumps([name, config.revision or "", location.identity])
+
+
+def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
+    """A body on the hub with the commit of its identity as its revision, and the identity that it has then.
+
+    Where the identity has no commit, both stay as they are.
+    """
+    name, _, commit = json.loads(identity)
+    if not commit:
+        return config, identity
+    return config.model_copy(update={"revision": commit}), json.dumps([name, commit, commit])
 
 
 def check_finite(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:

@@ -16,7 +16,7 @@ _PLACES = re.compile(
 )
 _MODULES = ("BoW", "CLIPModel", "CNN", "Dense", "Dropout", "LSTM", "LayerNorm", "Normalize", "Pooling",
             "StaticEmbedding", "Transformer", "WeightedLayerPooling", "WordWeights")  # fmt: skip
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack")
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # the second: of weights in several files
 
 
@@ -74,8 +74,8 @@ def _is_inside(place: str) -> bool:
 def _check_link(folder: Path, path: Path) -> None:
     """A link leads to a file inside the folder; in the hub's own cache also to the blobs beside the snapshots."""
     allowed = [folder.resolve()]
-    if folder.resolve().parent.name == "snapshots":
-        allowed.append(folder.resolve().parent.parent / "blobs")
+    parents = list(folder.resolve().parents)[:2]  # a snapshot is the body, or a model with the body in a folder
+    allowed += [parent.parent / "blobs" for parent in parents if parent.name == "snapshots"]
     target = path.resolve()
     if not target.is_file() or not any(target.is_relative_to(place) for place in allowed):
         raise _fault(folder, path, "it is a link to a folder, or leads out of the body's own folder")
@@ -84,7 +84,7 @@ def _check_link(folder: Path, path: Path) -> None:
 def _check_weights(folder: Path, place: Path) -> None:
     """Where a module's folder has weights, it has them as safetensors, which hold numbers alone."""
     files = [path for path in place.iterdir() if path.is_file()] if place.is_dir() else []
-    pickles = sorted(path for path in files if path.suffix.lower() in _PICKLES and path.name != "training_args.bin")
+    pickles = sorted(path for path in files if path.suffix.lower() in PICKLES and path.name != "training_args.bin")
     if pickles and not any(path.name in _WEIGHTS for path in files):
         raise _fault(folder, pickles[0], f"weights are read from {_WEIGHTS[0]} only, and there is none beside it")
 

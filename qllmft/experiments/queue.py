@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.config import RunConfig
+from qllmft.data import Findings
 from qllmft.experiments.cost import BEGINNING, TimeLeft, epoch_cost, run_cost
 from qllmft.run import Reporter, RunFolder, RunRecord, run_experiment
 from qllmft.run.lock import RunBusyError
@@ -203,6 +204,9 @@ class _ReporterOfRun(Reporter):
 
     def message(self, text: str) -> None:
         self._watcher.message(text)
+
+    def findings(self, _found: Findings) -> None:
+        """Nothing: the runs share their texts, and each record holds what was found in them."""
 
     def embedding(self, total: int, body: str) -> AbstractContextManager[Callable[[int], None]]:
         self._begin()

@@ -12,7 +12,7 @@ from qllmft.heads.mlp import linear, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.model_config import MOST_ENTRIES
 from qllmft.randomness import torch_generator
-from qllmft.templates import encoder_options, head_options
+from qllmft.templates import encoder_ansatz, head_ansatz
 from qllmft_backends import Backend, create
 from qllmft_backends.adjoint import adjoint_or_none
 
@@ -111,7 +111,7 @@ def build_classifier(
         config.reuploads,
         config.reupload_layers,
         config.main_layers,
-        options=head_options(config),
+        ansatz=head_ansatz(config),
         readout=config.measured,
         backend=backend,
         generator=torch_generator(seed, "weights", "head"),
@@ -158,7 +158,7 @@ def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Back
             config.latent_encoder_qubits,
             config.n_qubits // config.n_encoders,
             config.encoder_layers,
-            options=encoder_options(config),
+            ansatz=encoder_ansatz(config),
             pad=config.pad,
             backend=adjoint_or_none(backend) if backend else None,
             generator=torch_generator(seed, "weights", "encoder", index),

@@ -7,12 +7,14 @@ from typing import Literal
 
 import numpy as np
 import torch
+from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads.layer import expectations, on_rows
-from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, lower
-from qllmft_circuits import AnsatzOptions, encoder_circuit
+from qllmft_backends import UnsupportedGateError
+from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
+from qllmft_circuits import Ansatz, encoder_circuit
 
 Pad = Literal["zeros", "bias"]
 
@@ -42,13 +44,16 @@ class QuantumEncoder(nn.Module):
         n_qubits: Q_e.
         n_outputs: how many values it yields, ⟨Z⟩ of qubits 0..n_outputs-1.
         layers: ansatz layers.
-        options: ansatz options; the paper's by default.
+        ansatz: what makes the layers; the paper's by default.
         pad: what fills the amplitudes past the embedding; see `amplitudes`.
         backend: whose device simulates it; the CPU by default.
         generator: source of the initial weights; torch's default one where None.
 
     Raises:
-        UserError: where the embedding does not fit on 2^Q_e amplitudes.
+        UserError: where the embedding does not fit on 2^Q_e amplitudes, or the engine does not run the ansatz.
+
+    Attributes:
+        is_plain: the engine's angles are the weights ``theta`` themselves, in their order.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class QuantumEncoder(nn.Module):
         n_outputs: int,
         layers: int,
         *,
-        options: AnsatzOptions | None = None,
+        ansatz: Ansatz | None = None,
         pad: Pad = "zeros",
         backend: AdjointCapable | None = None,
         generator: torch.Generator | None = None,
@@ -73,10 +78,11 @@ class QuantumEncoder(nn.Module):
             )
         self.dimension = dimension
         self.pad: Pad = pad
-        program = lower(encoder_circuit(n_qubits, layers, options))
+        program = encoder_program(encoder_circuit(n_qubits, layers, ansatz))
         masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
         self.engine: Engine = backend.engine(program, masks) if backend else AdjointEngine(program, masks)
-        self.theta = nn.Parameter(initial_angles(program.n_angles, generator or torch.default_generator))
+        self.is_plain = program.is_identity_map
+        self.theta = nn.Parameter(initial_angles(len(program.parameters), generator or torch.default_generator))
         self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,8 +91,26 @@ class QuantumEncoder(nn.Module):
 
     def _latent(self, x: Tensor, theta: Tensor) -> Tensor:
         """(B, n_outputs) of (B, D)."""
+        if not self.is_plain:
+            program = self.engine.program
+            by_parameter, offset = (torch.from_numpy(a).to(theta) for a in (program.angle_matrix, program.angle_offset))
+            theta = torch.nn.functional.linear(theta, by_parameter, offset)
         latent: Tensor = self.scale * expectations(self.engine, theta, amplitudes(x, self.pad))
         return latent
+
+
+def encoder_program(circuit: QuantumCircuit) -> Program:
+    """An encoder's circuit for the engine, which is all that encoders run on.
+
+    Raises:
+        UserError: where the engine does not run it.
+    """
+    try:
+        return lower(circuit)
+    except UnsupportedGateError as error:
+        raise UserError(
+            f"{error} An encoder runs on the engine alone: choose another ansatz, or set model.encoder to 'mlp'."
+        ) from error
 
 
 class ParallelEncoders(nn.Module):

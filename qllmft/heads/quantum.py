@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from qiskit import QuantumCircuit
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from qllmft.errors import UserError
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import initial_angles
-from qllmft_backends import Backend, BackendError, create
+from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
+from qllmft_backends.adjoint import lower
 from qllmft_circuits import (
-    AnsatzOptions,
+    Ansatz,
     Readout,
     data_parameters,
     head_circuit,
@@ -33,9 +34,9 @@ class QuantumHead(nn.Module):
     Args:
         n_qubits: Q.
         reuploads, reupload_layers, main_layers: R, N, M of table I.
-        options: ansatz options; the paper's by default.
+        ansatz: what makes the layers; the paper's by default.
         readout: ``all`` qubits, or the ``first``.
-        backend: what runs the circuit; the project's own engine by default.
+        backend: what runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default one where None.
 
     >>> head = QuantumHead(4)
@@ -50,13 +51,14 @@ class QuantumHead(nn.Module):
         reupload_layers: int = 1,
         main_layers: int = 2,
         *,
-        options: AnsatzOptions | None = None,
+        ansatz: Ansatz | None = None,
         readout: Readout = "all",
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, options)
+        circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, ansatz)
         observables = readout_observables(n_qubits, readout)
+        backend = backend or exact_backend(circuit)
         self._build(circuit, observables, data_parameters(circuit), weight_parameters(circuit), backend, generator)
 
     @classmethod
@@ -123,6 +125,15 @@ class QuantumHead(nn.Module):
         """⟨Z⟩ (..., Q_m) of latent angles (..., Q) in radians; see `on_rows`."""
         values: Tensor = self.connector(latent)
         return values
+
+
+def exact_backend(circuit: QuantumCircuit, dtype: Literal["float32", "float64"] = "float32") -> Backend:
+    """What computes a head's circuit exactly: the engine; where it lacks one of the gates, ``aer_statevector``."""
+    try:
+        lower(circuit)
+    except UnsupportedGateError:
+        return create("aer_statevector")
+    return create("adjoint", {"dtype": dtype})
 
 
 class _Network(EstimatorQNN):  # type: ignore[misc]

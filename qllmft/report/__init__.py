@@ -2,6 +2,6 @@
 
 from qllmft.report.run_page import render_report, write_report
 from qllmft.report.study_page import finish_study, write_study_report
-from qllmft.report.verdict import verdict
+from qllmft.run.verdict import verdict
 
 __all__ = ["finish_study", "render_report", "verdict", "write_report", "write_study_report"]

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qllmft.experiments.compare.verdict import p_value
-from qllmft.report.verdict import percent
+from qllmft.run.verdict import percent
 
 
 def render(package: str, name: str, **values: Any) -> str:

@@ -13,9 +13,9 @@ from qllmft.files import write_bytes
 from qllmft.report.curves import accuracy_svg, loss_svg
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.report.render import render
-from qllmft.report.verdict import verdict
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.predictions import TestPredictions
+from qllmft.run.verdict import verdict
 from qllmft.templates import head_template
 from qllmft.training import EpochMetrics
 from qllmft_circuits import draw_text

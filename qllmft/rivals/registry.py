@@ -9,13 +9,15 @@ from qllmft.errors import UserError
 from qllmft.rivals.classical import FULL_SVC, LOGISTIC_REGRESSION, SUPPORT_VECTORS
 from qllmft.rivals.head import Head, Rival
 from qllmft.rivals.trained import PERCEPTRON
+from qllmft_backends.plugins import Registry
 
-RIVALS: dict[str, Rival] = {
+_BUILT_IN = {
     "logistic_regression": LOGISTIC_REGRESSION,
     "svc": SUPPORT_VECTORS,
     "svc_full": FULL_SVC,
     "mlp": PERCEPTRON,
 }
+RIVALS: Registry[Rival] = Registry("rival", Rival, _BUILT_IN, UserError)
 
 
 def check_rivals(names: Iterable[str]) -> None:
@@ -23,6 +25,7 @@ def check_rivals(names: Iterable[str]) -> None:
     for name in names:
         if name not in RIVALS:
             raise UserError(f"rivals.names has {name!r}; expected some of {', '.join(RIVALS)}, or none: [].")
+        RIVALS[name]  # that of a package is imported here, and may fail
 
 
 def make_rivals(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Head]:

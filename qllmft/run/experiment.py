@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.config import RunConfig
-from qllmft.data import Corpus, read_corpus, split_corpus
+from qllmft.data import Corpus, Findings, read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads.classifier import check_classes
 from qllmft.rivals import FittedHead, TrainedHead, check_rivals, fit_and_score, make_rivals, scored
@@ -16,6 +16,7 @@ from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.folder import RunFolder
 from qllmft.run.lock import sole_use
 from qllmft.run.model_store import StoredModel, save_model
+from qllmft.run.notebook import table_html
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
 from qllmft.run.reporter import Reporter
@@ -43,6 +44,10 @@ class Outcome:
     epochs_done: int
     signal: int | None = None
 
+    def _repr_html_(self) -> str:
+        """The table of its models, for a notebook."""
+        return table_html(self.record) if self.record else f"interrupted after epoch {self.epochs_done}"
+
 
 def run_experiment(
     config: RunConfig,
@@ -51,6 +56,7 @@ def run_experiment(
     *,
     read_test: bool = True,
     wait: bool = True,
+    corpus: Corpus | None = None,
     backend_options: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Run ``config`` from data to record; an unfinished run of the same configuration is continued.
@@ -63,6 +69,7 @@ def run_experiment(
             holds a value of it. The same call with True goes on from there: the head is not trained again; the rivals,
             which are not kept, are.
         wait: where another process works on the run, wait for it and take its outcome.
+        corpus: the texts, where they are in memory; else those that ``config`` names are read.
         backend_options: of the training's backend, beside those of ``config``: the ones that a configuration may not
             hold, an address, a key and an agreement to a price. They are not kept.
 
@@ -74,7 +81,7 @@ def run_experiment(
     check_rivals(config.rivals.names)
     folder = RunFolder(out or Path("runs") / config.identity)
     folder.check_can_be_made()
-    corpus = read_corpus(config.data)
+    corpus = corpus or read_corpus(config.data)
     check_classes(config.model, corpus.n_classes)
     splits = split_corpus(corpus, config.data, config.seed)
     finished = _finished(folder, config, corpus, read_test)
@@ -85,6 +92,7 @@ def run_experiment(
         finished = _finished(folder, config, corpus, read_test)  # by the process that this one waited for
         if finished:
             return Outcome(folder, finished, config.train.epochs)
+        reporter.findings(splits.findings(corpus))
         backend = training_backend(config, splits, reporter, backend_options)
         return _work(Setup(config, folder, corpus, splits, backend, reporter, read_test))
 
@@ -153,10 +161,17 @@ def _record(setup: Setup, body: RunBody, identity: str, epoch: int, fitted: Sequ
     config, corpus = setup.config, setup.corpus
     earlier = setup.folder.read_validation()
     seconds = {model.name: model.seconds for model in earlier.models} if earlier else {}
+    found = setup.splits.findings(corpus)
     return RunRecord(
         identity=config.identity,
         seed=config.seed,
-        data=DataRecord(corpus.source, corpus.fingerprint, corpus.label_names, setup.splits.sizes),
+        data=DataRecord(
+            corpus.source,
+            corpus.fingerprint,
+            corpus.label_names,
+            setup.splits.sizes,
+            found if found != Findings() else None,
+        ),
         body=BodyRecord(config.body.model, identity, body.dimension, _learned_body(setup)),
         selected_epoch=epoch,
         models=tuple(

@@ -14,12 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
 from qllmft.files import found_beside, parse_json, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.run.model_check import check_logits, compare_logits
 from qllmft_backends import BackendError
+from qllmft_backends.plugins import BUILT_IN
 
 FORMAT = 1
 OWN_BODY = "body"  # folder beside the head, of a body that learned
@@ -75,6 +77,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "dimension": model.dimension,
         "label_names": list(model.label_names),
         "n_parameters": model.classifier.n_parameters,
+        **_ansatz_record(model.config),
         **({} if check is None else {"check": {"logits": check}}),
         "versions": versions,
     }
@@ -95,6 +98,7 @@ def load_model(folder: Path) -> StoredModel:
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     record = _read_record(folder)
+    _check_ansatz(record, folder)
     try:
         config = ModelConfig.model_validate(record["model"])
         body, own_body = _body(record, folder)
@@ -139,6 +143,30 @@ def _read_record(folder: Path) -> dict[str, Any]:
     if "check" in record and not (isinstance(record["check"], dict) and "logits" in record["check"]):
         raise UserError(f"the model in {folder} does not fit its record: check has no logits.")
     return dict(record)
+
+
+def _ansatz_record(config: ModelConfig) -> dict[str, str]:
+    """Where the ansatz of a model comes from, unless it comes with qllmft."""
+    source = ANSATZE.source(config.ansatz) if config.head == "quantum" else BUILT_IN
+    return {} if source == BUILT_IN else {"ansatz_source": source}
+
+
+def _check_ansatz(record: Mapping[str, Any], folder: Path) -> None:
+    """Make sure that the ansatz which the record names is built in, installed or registered; nothing is imported.
+
+    Raises:
+        UserError: where there is none; says where the model's came from.
+    """
+    model = record.get("model")
+    name = model.get("ansatz") if isinstance(model, dict) else None
+    if not isinstance(name, str) or name in ANSATZE:
+        return
+    raise UserError(
+        f"the model in {folder} was trained with the ansatz {name!r} "
+        f"({record.get('ansatz_source', 'of unknown source')}), which is not here; there are "
+        f"{', '.join(ANSATZE)}. Install the package that it came with, or call "
+        f"qllmft.register('ansatz', {name!r}, ...) before."
+    )
 
 
 def _no_model(folder: Path, missing: str) -> UserError:

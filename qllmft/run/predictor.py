@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import softmax
 
-from qllmft.embed import Body, body_identity, check_finite, locate_body
+from qllmft.embed import Body, body_identity, check_body_folder, check_finite, locate_body
 from qllmft.errors import UserError
+from qllmft.files import write_text
+from qllmft.heads.quantum import exact_backend
 from qllmft.run.bootstrap import Bootstrap, bootstrap
+from qllmft.run.card import CARD, model_card
+from qllmft.run.hub import download, is_hub_name, portable, upload
 from qllmft.run.measurement import Measurement, head_request, measure
-from qllmft.run.model_store import StoredModel, load_model
+from qllmft.run.model_store import StoredModel, load_model, save_model
+from qllmft.run.versions import versions
 from qllmft.training import finite_logits
-from qllmft_backends import Backend, create
+from qllmft_backends import Backend
 
 
 @dataclass(frozen=True)
@@ -42,17 +48,84 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model with its body, which is loaded with the first text; without a backend it is computed exactly."""
+    """A trained model with its body, which is loaded with the first text; without a backend it is computed exactly.
 
-    def __init__(self, model: StoredModel, backend: Backend | None = None) -> None:
+    ``folder`` is where the model was read from: its record goes into a model card.
+    """
+
+    def __init__(self, model: StoredModel, backend: Backend | None = None, folder: Path | None = None) -> None:
         self.model = model
         self.backend = backend
+        self.folder = folder
         self._body: Body | None = None
 
     @classmethod
     def load(cls, run: Path | str, backend: Backend | None = None) -> Predictor:
         """The model of a run's folder."""
-        return cls(load_model(Path(run)), backend)
+        return cls(load_model(Path(run)), backend, Path(run))
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path, backend: Backend | None = None, *, token: str | None = None
+    ) -> Predictor:
+        """The model of a folder, or of the hub where there is no such folder.
+
+        Args:
+            name_or_path: the folder of a run or of `save_pretrained`; as text also ``owner/name`` or
+                ``owner/name@revision`` of the hub.
+            backend: what runs the head; None: it is computed here, exactly.
+            token: of the hub, for a private model; the environment's or that of ``hf auth login`` where None.
+
+        Raises:
+            UserError: where there is no model, or it fails the checks of `load_model` and `check_body_folder`; nothing
+                of it was run then.
+        """
+        if isinstance(name_or_path, Path) or Path(name_or_path).exists() or not is_hub_name(name_or_path):
+            return cls.load(name_or_path, backend)
+        found = cls.load(download(name_or_path, token), backend)
+        if found.model.own_body:
+            check_body_folder(Path(found.model.body.model))
+        return found
+
+    def save_pretrained(self, folder: str | Path, name: str | None = None) -> Path:
+        """Write weights, ``model.json`` and a model card into a new folder, to be moved or shared.
+
+        A body of the hub is named with its commit; one that learned, or lies in a folder, is copied to ``body``.
+
+        Args:
+            folder: a new or empty one.
+            name: what the card calls the model and loads; the folder's name where None.
+
+        Returns:
+            The folder.
+
+        Raises:
+            UserError: where the folder holds something, or the body is another one or holds code.
+        """
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} exists and is not an empty folder. Choose another one.")
+        self.check_located_body()
+        save_model(folder, portable(self.model, folder), versions())
+        write_text(folder / CARD, model_card(self.model, name or folder.resolve().name, self.folder))
+        return folder
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+        """Upload what `save_pretrained` writes to the Hugging Face hub; a repository that is not there is made.
+
+        Args:
+            repo_id: ``owner/name``.
+            private: whether a new repository is private.
+            token: one that may write; the environment's or that of ``hf auth login`` where None.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            UserError: where the hub refuses it or is not reached. No message holds the token.
+        """
+        with TemporaryDirectory() as place:
+            return upload(self.save_pretrained(Path(place) / "model", repo_id), repo_id, private, token)
 
     def predict(self, texts: Iterable[str]) -> list[Prediction]:
         """Predictions for ``texts``, in their order; a string is one text."""
@@ -87,8 +160,9 @@ class Predictor:
 
     def measure(self, vectors: NDArray[np.float32]) -> Measurement:
         """What the backend measures for embeddings (N, D); exact values where there is no backend."""
-        backend = self.backend or create("adjoint", {"dtype": "float64"})
-        return measure(self.model.classifier, head_request(self.model.classifier, vectors), backend)
+        request = head_request(self.model.classifier, vectors)
+        backend = self.backend or exact_backend(request.head.circuit, "float64")
+        return measure(self.model.classifier, request, backend)
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> object:
         """What the backend, one that circuits are sent to, would be sent for embeddings (N, D), and its price.

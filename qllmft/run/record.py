@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, TypeAdapter, ValidationError
 
 from qllmft.config import NoiseConfig
+from qllmft.data import Findings
 from qllmft.errors import UserError
 from qllmft.statistics import Accuracy, ClassScores
 
@@ -61,16 +62,18 @@ class DataRecord:
     """The texts of a run.
 
     Attributes:
-        source: file, folder or name on the hub.
+        source: file, folder or name on the hub; what texts were that were given to Python, with their hash.
         fingerprint: hash of all texts and labels.
         labels: names of the k labels.
         sizes: number of texts by split: train, validation, test.
+        findings: rows left out, duplicates, labels of few texts; None where there is nothing to say.
     """
 
     source: str
     fingerprint: str
     labels: tuple[str, ...]
     sizes: dict[str, int]
+    findings: Findings | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,9 @@ class RunRecord:
 
     def without_test(self) -> RunRecord:
         """The record without any value of the test texts."""
-        return replace(self, models=tuple(replace(model, test=None, test_exact=None, test_classes=None) for model in self.models))
+        return replace(
+            self, models=tuple(replace(model, test=None, test_exact=None, test_classes=None) for model in self.models)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, with the number of its form; what is None is left out."""

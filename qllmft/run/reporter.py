@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+from qllmft.data import Findings
 from qllmft.training import EpochMetrics
 from qllmft_backends import Backend
 
@@ -14,6 +15,11 @@ class Reporter:
 
     def message(self, text: str) -> None:
         """One line about what happens next."""
+
+    def findings(self, found: Findings) -> None:
+        """What reading and splitting the texts found; by default the sentences are messages."""
+        for sentence in found.sentences():
+            self.message(sentence)
 
     def backend(self, backend: Backend) -> None:
         """What will run the head's circuit in training, before anything is sent through it."""

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft.config import RunConfig
+from qllmft.config import ModelConfig, RunConfig
 from qllmft.data import Corpus, Splits
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
+from qllmft.heads.encoder import encoder_program
+from qllmft.model_config import PAPER_ANSATZ
 from qllmft.run.folder import RunFolder
 from qllmft.run.reporter import Reporter
+from qllmft.templates import encoder_template, head_template
 from qllmft_backends import Backend, create
+from qllmft_backends.adjoint import adjoint_or_none
+from qllmft_circuits import readout_observables
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,36 @@ class Setup:
         return build_classifier(self.config.model, dimension, n_classes, seed=self.config.seed, backend=self.backend)
 
 
+def check_circuits(model: ModelConfig, backend: Backend) -> None:
+    """Make sure that the engine runs the circuits that it is to run, where their ansatz is not the paper's.
+
+    Raises:
+        UserError: where there is no such ansatz, it is faulty, or the encoder's circuit does not run.
+        BackendError: where the head's circuit does not run; names a backend that runs it.
+    """
+    encoder, head, adjoint = encoder_template(model), head_template(model), adjoint_or_none(backend)
+    if encoder is not None:
+        encoder_program(encoder)
+    if head is not None and adjoint is not None:
+        engine, _ = adjoint.compile(head, readout_observables(model.n_qubits, "first"))
+        adjoint.noisy_pass(head, engine)
+
+
 def training_backend(
     config: RunConfig, splits: Splits, reporter: Reporter, options: Mapping[str, Any] | None = None
 ) -> Backend:
     """What runs the head's circuit in training; says beforehand what will be sent.
 
     Raises:
-        BackendError: where there is no such backend, or training through it was not allowed.
-        UserError: where a body is to be trained through circuits that are sent away, or the reporter refuses them.
+        BackendError: where there is no such backend, training through it was not allowed, or it lacks a gate.
+        UserError: for an ansatz that cannot be used, where a body is to be trained through circuits that are sent
+            away, or the reporter refuses them.
     """
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options, **(options or {})})
     if config.model.head != "quantum":
         return backend
+    if config.model.ansatz != PAPER_ANSATZ:
+        check_circuits(config.model, backend)
     there = backend.capabilities
     if config.body.trainable and (there.remote or there.paid):
         raise UserError(

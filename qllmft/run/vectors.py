@@ -81,6 +81,11 @@ def embed_tables(
     texts = [text for table in tables.values() for text in table.texts]
     with reporter.embedding(len(texts), title or body.model) as progress:
         embeddings = embed(texts, body, cache_folder=cache_folder, progress=progress)
+    if embeddings.truncated:
+        reporter.message(
+            f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that {title or body.model} "
+            "reads: the rest of them is cut off."
+        )
     parts = np.split(embeddings.vectors, np.cumsum([len(table) for table in tables.values()])[:-1])
     for name, part in zip(tables, parts, strict=True):
         check_finite(part, body, name)

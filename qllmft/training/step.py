@@ -194,6 +194,8 @@ def can_step(model: nn.Module) -> bool:
     if not isinstance(model, Classifier) or not isinstance(model.encoder, ParallelEncoders):
         return False
     engines: list[Any] = [encoder.engine for encoder in model.encoder.encoders]
+    if not all(encoder.is_plain for encoder in model.encoder.encoders):
+        return False
     if not isinstance(model.head, QuantumHead) or not model.head.connector.is_plain:
         return False
     engines.append(model.head.connector.engine)

@@ -83,7 +83,10 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(name, meant):
 def test_a_name_like_no_other_gets_no_guess():
     with pytest.raises(UnknownBackendError) as caught:
         create("zzz")
-    assert str(caught.value) == f"there is no backend 'zzz'; expected one of {', '.join(BACKENDS)}."
+    assert str(caught.value) == (
+        f"there is no backend 'zzz'; expected one of {', '.join(BACKENDS)}. Install the package that "
+        "has it, or call qllmft.register('backend', 'zzz', ...) before."
+    )
 
 
 def test_a_value_that_does_not_fit_is_refused_with_what_would():
@@ -108,9 +111,10 @@ def phantom(tmp_path, monkeypatch):
 
     def register(extra: str | None) -> None:
         entry = Entry("a test's", "phantom_backend", "PhantomBackend", "PhantomOptions", extra)
-        monkeypatch.setitem(BACKENDS, "phantom", entry)
+        BACKENDS.register("phantom", entry)
 
-    return register
+    yield register
+    BACKENDS.unregister("phantom")
 
 
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(phantom):
@@ -126,7 +130,8 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(phantom):
 
 def test_a_package_that_should_have_come_along_is_an_error_of_its_own(phantom):
     phantom(None)
-    with pytest.raises(ModuleNotFoundError, match="no_such_package_anywhere"):
+    message = r"'phantom' \(registered in Python\) does not load: ModuleNotFoundError: .*no_such_package_anywhere"
+    with pytest.raises(MissingExtraError, match=message):
         create("phantom")
 
 

@@ -19,9 +19,9 @@ def _matrix_backend(tmp_path, monkeypatch):
     _, backend, entry = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "matrix_backend.py").write_text(backend, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(BACKENDS, "matrix", None)  # taken out again after the test
     exec(entry, {})
     yield
+    BACKENDS.unregister("matrix")
     sys.modules.pop("matrix_backend", None)
 
 

@@ -19,7 +19,7 @@ def gates(circuit: QuantumCircuit) -> list[tuple[object, ...]]:
 
 def test_a_small_head_is_the_hand_written_list_of_gates():
     upload = [("ry", 0, "x[0]"), ("ry", 1, "x[1]"), ("ry", 2, "x[2]")]
-    assert gates(head_circuit(3, reuploads=2, reupload_layers=1, main_layers=1, options=AnsatzOptions(ring=False))) == [
+    assert gates(head_circuit(3, reuploads=2, reupload_layers=1, main_layers=1, ansatz=AnsatzOptions(ring=False))) == [
         *upload,
         ("cx", 0, 1),
         ("ry", 1, "theta[0]"),

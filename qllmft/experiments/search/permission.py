@@ -44,8 +44,8 @@ class Permission:
 
     def options_for(self, config: RunConfig) -> dict[str, Any]:
         """Options of the backend of ``config``, beside its own; UserError where it may not be sent circuits."""
-        entry = BACKENDS.get(config.backend.name)
-        if entry is None or not entry.keeps_ledger:
+        entry = BACKENDS[config.backend.name]
+        if not entry.keeps_ledger:
             return {}
         if not self.allow_paid:
             raise UserError(

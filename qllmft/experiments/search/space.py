@@ -17,6 +17,7 @@ from qllmft.presets import load_preset
 from qllmft.randomness import derive_seed
 from qllmft.rivals import RIVALS
 from qllmft.toml_files import Settings, names_in, read_chosen, validated
+from qllmft_backends.plugins import BUILT_IN
 
 Value = None | bool | int | float | str
 Point = dict[str, Value]  # a parameter's name to the label of its level, or to a number between its levels
@@ -136,8 +137,8 @@ class Space(BaseModel):
 
     @model_validator(mode="after")
     def _searches_something(self) -> Space:
-        grids = [name for name, rival in RIVALS.items() if rival.is_grid]
-        if self.rival is not None and self.rival not in grids:
+        if self.rival is not None and not (self.rival in RIVALS and RIVALS[self.rival].is_grid):
+            grids = [name for name in RIVALS if RIVALS.source(name) == BUILT_IN and RIVALS[name].is_grid]
             raise ValueError(f"rival is {self.rival!r}; expected one with a grid: {', '.join(grids)}")
         if self.rival is None and not (self.preset and self.parameters):
             raise ValueError("a search needs a preset and [[parameters]], each with a setting and its values")

@@ -106,7 +106,7 @@ def test_the_list_has_every_study(cli):
         ([], "which study? `qllmft study --list` lists them"),
         (["table5"], "there is no study 'table5'. Did you mean 'table"),
         (["mine.toml"], "the study mine.toml cannot be read"),
-        (["table2", "--data", "{data}", "--per-label", 500], "Draw fewer: --per-label"),
+        (["table2", "--data", "{data}", "--per-label", 0], "data.n_per_label (got 0)"),
         (["table2", "--preset", "fig11"], "--preset is for the study noise"),
         (["noise", "--preset", "fig12"], "there is no noise study 'fig12'"),
         (["table2", "--seeds", 0], "--seeds is 0; expected 1 or more"),

@@ -27,7 +27,12 @@ WRONG = {
         {},
         ["two files of the split 'validation'", "dev.csv, validation.tsv"],
     ),
-    "an empty file": ({"mine.csv": ""}, "mine.csv", {}, ["mine.csv cannot be read as csv", "No columns"]),
+    "an empty file": (
+        {"mine.csv": ""},
+        "mine.csv",
+        {},
+        ["mine.csv is empty; expected a first line that names the columns"],
+    ),
     "only a first line": ({"mine.tsv": HEAD}, "mine.tsv", {}, ["split 'all'", "no row", "Fill it in, or leave it out"]),
     "an empty split": (
         {"train.tsv": f"{HEAD}a\t0\nb\t1\n", "test.jsonl": ""},
@@ -70,13 +75,16 @@ WRONG = {
         {"mine.csv": "text,label\ngood,1\nno, bad,0\n"},
         "mine.csv",
         {},
-        ["cannot be read as csv", "Expected 2 fields in line 3, saw 3"],
+        ["mine.csv, line 3: it has 3 fields, and the first line names 2 columns. Quote the texts", "--delimiter"],
     ),
     "an empty text": (
         {"mine.tsv": f"{HEAD}a\t1\nb\t0\n  \t1\n"},
         "mine.tsv",
         {},
-        ["split 'all', row 4", "the text is empty", "Remove the row or fill it in"],
+        [
+            "of 3 rows 1 have no text or no label: split 'all', row 4: the text is empty. Fill them in, or",
+            "--bad-rows skip",
+        ],
     ),
     "a blank line": ({"mine.tsv": f"{HEAD}a\t1\n\nb\t0\n"}, "mine.tsv", {}, ["row 3", "the text is empty"]),
     "an empty text in an object": (
@@ -101,13 +109,13 @@ WRONG = {
         {"mine.csv": "text,label\na,1\nb,\nc,0\n"},
         "mine.csv",
         {},
-        ["split 'all', row 3", "the label is ''", "expected one of ['0', '1']"],
+        ["split 'all', row 3: the label is empty"],
     ),
     "null for a label": (
         {"mine.jsonl": '{"text": "a", "label": null}\n{"text": "b", "label": 1}\n{"text": "c", "label": 0}\n'},
         "mine.jsonl",
         {},
-        ["row 1", "the label is ''", "expected one of ['0', '1']"],
+        ["row 1: the label is empty"],
     ),
     "one label": (
         {"mine.tsv": f"{HEAD}a\tspam\nb\tspam\n"},
@@ -166,8 +174,8 @@ def test_a_bad_file_is_refused(tmp_path, files, source, settings, parts):
 @pytest.mark.parametrize(
     ("label", "text", "parts"),
     [
-        (pd.array([1, None, 0], dtype="Int64"), ["a", "b", "c"], ["row 2", "the label is ''", "['0', '1']"]),
-        ([1.0, float("nan"), 0.0], ["a", "b", "c"], ["row 2", "the label is ''", "['0', '1']"]),
+        (pd.array([1, None, 0], dtype="Int64"), ["a", "b", "c"], ["row 2: the label is empty"]),
+        ([1.0, float("nan"), 0.0], ["a", "b", "c"], ["row 2: the label is empty"]),
         ([1, 0, 1], ["a", "b", None], ["row 3", "the text is empty"]),
         ([1, 0, 1], [4, 5, 6], ["row 1", "the text is 4", "expected a string"]),
     ],

@@ -61,7 +61,7 @@ def test_blank_lines_at_the_end_of_a_table_are_no_rows(tmp_path, separator, end)
 def test_an_empty_cell_at_the_end_of_a_table_is_still_missed(tmp_path):
     file = tmp_path / "mine.tsv"
     file.write_text("text\tlabel\na fine film\t1\na dull film\t\n\n")
-    with pytest.raises(UserError, match=r"row 3: the label is ''"):
+    with pytest.raises(UserError, match="row 3: the label is empty"):
         read(file)
 
 

@@ -113,10 +113,10 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
     ("splits", "settings", "message"),
     [
         (
-            {"all": table("a", 30, 10, 20)},
+            {"all": table("a", 30, 1, 20)},
             {"n_per_label": 12},
-            r"made: 12 texts a label .* only 10 have the label 'so-so' \(there are bad: 30, so-so: 10, good: 20\)\. "
-            r"Draw fewer: --per-label 7\.",
+            "made: there is no second text of the label 'so-so'; a label needs one to train on and one to validate on. "
+            "Add texts of it, or leave its rows out",
         ),
         (
             {"all": table("a", 20, 20)},
@@ -128,7 +128,7 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
             {"all": table("a", 20, 20, 20)},
             {"n_per_label": 4},
             "12 texts cut at 0.85 give 10 to train on and 2 to validate; each needs at least one of the 3 labels. "
-            "Take more texts with --per-label",
+            "Take more texts with --per-label, or cut them in halves: --set data.train_fraction=0.5",
         ),
         (
             {"all": table("a", 20, 20, 20)},
@@ -156,16 +156,10 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
             {"protocol": "given"},
             "one text only of a label, .* a validation set is cut off .* Add texts of that label, or a validation file",
         ),
-        (
-            {"train": table("a", 20, 10), "test": table("b", 50, 50)},
-            {"protocol": "given", "n_per_label": 11},
-            r"made: 11 texts a label .* only 10 have the label 'so-so' \(there are bad: 20, so-so: 10\)\. Draw fewer: "
-            r"--per-label 7\.",
-        ),
     ],
     ids=[
-        "too few of a label", "no test set", "too few to validate", "too few to train", "no test split", "no splits",
-        "a label not in training", "a label once", "too few of a label in training",
+        "one text of a label", "no test set", "too few to validate", "too few to train", "no test split", "no splits",
+        "a label not in training", "a label once",
     ],
 )  # fmt: skip
 def test_what_cannot_be_split_is_refused(splits, settings, message):
@@ -173,16 +167,39 @@ def test_what_cannot_be_split_is_refused(splits, settings, message):
         split_corpus(corpus(**splits), DataConfig(**settings), 0)
 
 
-def test_the_suggested_number_a_label_works():
-    data = corpus(all=table("a", 30, 10, 20))
-    with pytest.raises(UserError, match="--per-label 7"):
-        split_corpus(data, DataConfig(n_per_label=12), 0)
-    assert split_corpus(data, DataConfig(n_per_label=7), 0).sizes == {"train": 17, "validation": 4, "test": 39}
+@pytest.mark.parametrize(
+    ("data", "settings", "drawn", "sizes"),
+    [
+        ({"all": table("a", 30, 10, 20)}, {"n_per_label": 12}, {"so-so": 7}, (26, 5, 29)),
+        ({"all": table("a", 300, 2)}, {}, {"so-so": 2}, (219, 39, 44)),
+        (
+            {"train": table("a", 20, 10), "test": table("b", 5, 5)},
+            {"protocol": "given", "n_per_label": 11},
+            {"so-so": 10},
+            (17, 4, 10),
+        ),
+    ],
+    ids=["70 %, the rest is tested on", "two texts", "all of a given training set"],
+)
+def test_of_a_label_with_few_texts_those_are_drawn_and_it_is_said(data, settings, drawn, sizes):
+    splits = split_corpus(corpus(**data), DataConfig(**settings), 0)
+    assert (dict(splits.drawn), tuple(splits.sizes.values())) == (drawn, sizes)
+    ((name, count),) = drawn.items()
+    learned = np.concatenate([splits.train.labels, splits.validation.labels])
+    assert np.count_nonzero(learned == NAMES.index(name)) == count
+    (said,) = splits.findings(corpus(**data)).sentences()
+    assert said == f"There are fewer texts of a label than were to be drawn: {count} of '{name}' are drawn."
+
+
+def test_the_cut_that_an_error_suggests_works():
+    data = corpus(all=table("a", 20, 20, 20))
+    settings = {"n_per_label": 4, "train_fraction": 0.5}
+    assert split_corpus(data, DataConfig(**settings), 0).sizes == {"train": 6, "validation": 6, "test": 48}
 
 
 def test_an_error_lists_a_few_of_many_labels():
     names = tuple(f"name {i}" for i in range(1000))
     data = Corpus("made", names, {"all": Table([f"text {i}" for i in range(1000)], np.arange(1000))})
-    with pytest.raises(UserError, match=r"name 9: 1, and 990 labels more\)") as caught:
+    with pytest.raises(UserError, match=r"'name 4', and 995 more; a label needs") as caught:
         split_corpus(data, DataConfig(n_per_label=3), 0)
-    assert "name 10" not in str(caught.value)
+    assert "name 5" not in str(caught.value)

@@ -27,7 +27,7 @@ SHAPES = [
 
 def built(d, q, outputs, pad, options, seed=0, dtype="float32") -> QuantumEncoder:
     generator = torch.Generator().manual_seed(seed)
-    encoder = QuantumEncoder(d, q, outputs, LAYERS, options=options, pad=pad, generator=generator)
+    encoder = QuantumEncoder(d, q, outputs, LAYERS, ansatz=options, pad=pad, generator=generator)
     if dtype == "float64":  # the engine in double precision: the prepared amplitudes are then tested to ten digits
         encoder.engine = AdjointEngine(encoder.engine.program, encoder.engine.masks, "float64")
     return encoder.to(getattr(torch, dtype))

@@ -38,7 +38,7 @@ def latent(batch: int, n_qubits: int, dtype: torch.dtype = torch.float32) -> tor
 def built(structure, **options) -> QuantumHead:
     q, r, n, m, connectivity, ring, block, readout = structure
     return QuantumHead(
-        q, r, n, m, options=AnsatzOptions(connectivity, ring, block), readout=readout, generator=generator(), **options
+        q, r, n, m, ansatz=AnsatzOptions(connectivity, ring, block), readout=readout, generator=generator(), **options
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qllmft.run import ModelResult
+from qllmft.run.record import ModelResult
 from qllmft.statistics import ClassScores
 
 

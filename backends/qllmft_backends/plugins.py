@@ -1,0 +1,183 @@
+"""What plug-ins of every kind have in common: things by name, built in, of installed packages, or registered in Python.
+
+A package offers one by an entry point of the kind's group, which is imported when its name is asked for and not before.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, TypeVar
+
+Kind = Literal["ansatz", "backend", "rival", "tracker"]
+GROUPS: dict[Kind, str] = {
+    "ansatz": "qllmft.ansatze",
+    "backend": "qllmft.backends",
+    "rival": "qllmft.rivals",
+    "tracker": "qllmft.trackers",
+}
+BUILT_IN = "built-in"
+REGISTERED = "registered in Python"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One row of `qllmft plugins`.
+
+    Attributes:
+        kind: of the thing.
+        name: that settings call it by.
+        source: `BUILT_IN`, package and version, or `REGISTERED`.
+        error: one line about why it cannot be used; "" where it can.
+    """
+
+    kind: Kind
+    name: str
+    source: str
+    error: str = ""
+
+
+class Registry(Mapping[str, T]):
+    """All things of one kind by name: iteration and ``in`` import nothing, ``[name]`` imports the one of that name.
+
+    Args:
+        kind: of the things.
+        of: class that each is an instance of.
+        built_in: those that come with qllmft.
+        error: class of the errors.
+    """
+
+    def __init__(self, kind: Kind, of: Any, built_in: Mapping[str, T], error: type[Exception]) -> None:
+        self.kind = kind
+        self._of = of
+        self._error = error
+        self._things = dict(built_in)
+        self._sources = dict.fromkeys(built_in, BUILT_IN)
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, those of installed packages last."""
+        return iter(dict.fromkeys([*self._things, *sorted(self._installed())]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._things or name in self._installed()
+
+    def __getitem__(self, name: str) -> T:
+        """The thing of a name.
+
+        Raises:
+            Exception: of the registry's class, for a name that does not exist or a package that does not load.
+        """
+        if name not in self._things:
+            self._things[name], self._sources[name] = self._load(name)
+        return self._things[name]
+
+    def source(self, name: str) -> str:
+        """Where the thing of a name comes from, see `Listed`; "" where there is none."""
+        if name in self._sources:
+            return self._sources[name]
+        return " and ".join(map(_package, self._installed().get(name, [])))
+
+    def register(self, name: str, thing: T, *, replace: bool = False) -> None:
+        """Add a thing for as long as this process lives.
+
+        Args:
+            name: that settings will call it by: letters, digits, ``_``, ``-`` and ``.``.
+            thing: what it is.
+            replace: take the place of one that was registered before, as a notebook's cell does when it runs again.
+
+        Raises:
+            Exception: of the registry's class, where the name exists or the thing is of another kind.
+        """
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise self._error(f"the name {name!r}: expected letters, digits, '_', '-' and '.' only.")
+        there = self.source(name)
+        if there and not (replace and there == REGISTERED):
+            hint = ", or give replace=True" if there == REGISTERED else ""
+            raise self._error(
+                f"the {self.kind} {name!r} exists already ({there}), and another one ({REGISTERED}) is to have this "
+                f"name. Choose another name{hint}."
+            )
+        self._check(name, thing, REGISTERED)
+        self._things[name], self._sources[name] = thing, REGISTERED
+
+    def unregister(self, name: str) -> None:
+        """Forget a thing that was registered, or loaded from a package; a built-in one stays."""
+        if self._sources.get(name, BUILT_IN) != BUILT_IN:
+            del self._things[name], self._sources[name]
+
+    def listed(self) -> list[Listed]:
+        """All of them and where they come from. Every package that offers one is imported, to see whether it loads."""
+        rows, installed = [], self._installed()
+        for name in self:
+            if name in self._sources:
+                rows.append(Listed(self.kind, name, self._sources[name]))
+            others = {_package(point) for point in installed.get(name, [])} - {self._sources.get(name)}
+            rows += [Listed(self.kind, name, package, self._fault(name)) for package in sorted(others)]
+        return rows
+
+    def _fault(self, name: str) -> str:
+        """Why the thing that a package offers under a name cannot be used."""
+        if name in self._sources:
+            return f"the name is taken ({self._sources[name]})"
+        try:
+            self[name]
+        except self._error as error:
+            return str(error)
+        return ""
+
+    def _installed(self) -> dict[str, list[EntryPoint]]:
+        found: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=GROUPS[self.kind]):
+            found.setdefault(point.name, []).append(point)
+        return found
+
+    def _load(self, name: str) -> tuple[T, str]:
+        points = self._installed().get(name, [])
+        if not points:
+            raise self._error(self._unknown(name))
+        source = self.source(name)
+        if len(points) > 1:
+            raise self._error(f"the {self.kind} {name!r} is offered by {source}. Uninstall all of them but one.")
+        try:
+            thing = points[0].load()
+        except (Exception, SystemExit) as error:  # whatever a module may do when it is imported
+            raise self._error(
+                f"the {self.kind} {name!r} of {source} does not load: {one_line(error)}. Repair that package, or "
+                "uninstall it."
+            ) from error
+        self._check(name, thing, source)
+        return thing, source
+
+    def _check(self, name: str, thing: object, source: str) -> None:
+        if not isinstance(thing, self._of):
+            raise self._error(
+                f"the {self.kind} {name!r} ({source}) is a {type(thing).__name__}; expected a {self._of.__name__}."
+            )
+
+    def _unknown(self, name: str) -> str:
+        names = list(self)
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = (
+            f"Did you mean {close[0]!r}?"
+            if close
+            else f"Install the package that has it, or call qllmft.register({self.kind!r}, {name!r}, ...) before."
+        )
+        return f"there is no {self.kind} {name!r}; expected one of {', '.join(names)}. {hint}"
+
+
+def one_line(error: BaseException) -> str:
+    """Kind and text of an error, without line ends."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _package(point: EntryPoint) -> str:
+    """Name and version of the package of an entry point."""
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"

@@ -1,0 +1,16 @@
+"""A star of CNOTs around the first qubit."""
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+
+
+def star(n_qubits: int, n_layers: int) -> QuantumCircuit:
+    """Layers of R_Y on every qubit, then CNOTs from qubit 0 to all others: an angle a qubit and layer."""
+    angles = iter(ParameterVector("angle", n_qubits * n_layers))
+    circuit = QuantumCircuit(n_qubits)
+    for _ in range(n_layers):
+        for qubit in range(n_qubits):
+            circuit.ry(next(angles), qubit)
+        for other in range(1, n_qubits):
+            circuit.cx(0, other)
+    return circuit

@@ -1,0 +1,61 @@
+"""Labelled texts that are objects of Python: a DataFrame, a Dataset, lists, or such by split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from qllmft.config import IN_MEMORY, DataConfig
+from qllmft.data.corpus import Corpus
+from qllmft.data.rows import SPLIT_NAMES, corpus_of, counted
+from qllmft.errors import UserError
+
+
+def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
+    """A corpus whose source says the kind, the number of rows and the hash of ``data``.
+
+    Args:
+        data: a `pandas.DataFrame`, a `datasets.Dataset`, texts and labels as two lists, or the first two by split, such
+            as a `DatasetDict`. Rows are counted from 1 in errors.
+        config: the columns, and what to do with bad rows and with duplicates.
+    """
+    frames, names = frames_in_memory(data, config)
+    kind = "texts and labels" if isinstance(data, tuple | list) else type(data).__name__
+    source = f"{IN_MEMORY}{kind} of {sum(map(len, frames.values()))} rows"
+    corpus = corpus_of(frames, names, config.model_copy(update={"source": source}))
+    return replace(corpus, source=f"{source} ({corpus.fingerprint})")
+
+
+def frames_in_memory(data: Any, config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
+    """Tables by split, and the names of the labels where a Dataset declares them; see `corpus_in_memory`."""
+    if isinstance(data, Mapping) and data:
+        return {SPLIT_NAMES.get(str(name), str(name)): _frame(part) for name, part in data.items()}, _names(
+            data, config
+        )
+    if isinstance(data, tuple | list) and len(data) == 2 and not any(isinstance(part, str) for part in data):
+        texts, labels = map(list, data)
+        if len(texts) != len(labels):
+            raise UserError(f"there are {len(texts)} texts and {len(labels)} labels; expected one label a text.")
+        data = pd.DataFrame({config.text_column: texts, config.label_column: labels}, dtype=object)
+    return {"all": _frame(data)}, _names({"all": data}, config)
+
+
+def _frame(data: Any) -> pd.DataFrame:
+    if isinstance(data, pd.DataFrame):
+        return counted(data)
+    if hasattr(data, "to_pandas") and hasattr(data, "features"):
+        return counted(data.to_pandas())
+    raise UserError(
+        f"the texts are given as {type(data).__name__}; expected a path, a DataFrame, a Dataset or DatasetDict, or two "
+        "lists: train((texts, labels))."
+    )
+
+
+def _names(splits: Mapping[str, Any], config: DataConfig) -> list[str] | None:
+    """Names that the first split declares for its labels (`datasets.ClassLabel`)."""
+    features = getattr(next(iter(splits.values())), "features", None) or {}
+    feature: Any = features.get(config.label_column)
+    return list(feature.names) if type(feature).__name__ == "ClassLabel" else None

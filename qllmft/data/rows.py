@@ -1,0 +1,143 @@
+"""From tables with named columns to texts and labels: what is missing, what is no text, what is no label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qllmft.config import DataConfig
+from qllmft.data.corpus import Corpus, Table
+from qllmft.data.findings import FIRST_ROWS, Findings, listed
+from qllmft.errors import UserError
+
+SPLIT_NAMES = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test",
+}  # fmt: skip
+
+
+def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
+    """The table with its rows numbered from ``first``, as errors name them."""
+    return frame.set_axis(range(first, first + len(frame)))
+
+
+def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, config: DataConfig) -> Corpus:
+    """Texts and labels of tables by split, whose rows are numbered as errors name them.
+
+    ``names`` are those of the labels, which are then indices into them; None: the labels name themselves.
+    """
+    _check_columns(frames, config)
+    kept, found = _without_bad_rows(frames, config)
+    raw = {split: [_label(v) for v in frame[config.label_column].tolist()] for split, frame in kept.items()}
+    if names is None:
+        names = _label_names(kept, raw, config)
+        values = _sorted_labels({label for labels in raw.values() for label in labels})
+    else:
+        values = [str(i) for i in range(len(names))]
+    index_of = {value: i for i, value in enumerate(values)}
+    tables = {}
+    for split, frame in kept.items():
+        for row, label in zip(frame.index.tolist(), raw[split], strict=True):
+            if label not in index_of:
+                raise UserError(
+                    f"{config.source}, split {split!r}, row {row}: the label is {label!r}, expected one of {values}."
+                )
+        labels = np.array([index_of[label] for label in raw[split]], dtype=np.int64)
+        tables[split] = Table(frame[config.text_column].tolist(), labels)
+    corpus = Corpus(config.source, tuple(names), tables, found)
+    if config.duplicates == "drop":
+        corpus = corpus.without_duplicates()
+    present = sorted({int(y) for table in corpus.splits.values() for y in np.unique(table.labels)})
+    if len(present) < 2:
+        only = corpus.label_names[present[0]]
+        raise UserError(
+            f"{config.source}: every text has the label {only!r}; a classifier needs two labels or more. "
+            "Is --label-column right?"
+        )
+    return corpus
+
+
+def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> None:
+    for split, frame in frames.items():
+        if not len(frame):
+            raise UserError(f"{config.source}, split {split!r}: there is no row in it. Fill it in, or leave it out.")
+        for column in (config.text_column, config.label_column):
+            if column not in frame.columns:
+                found = list(map(str, frame.columns))
+                unsplit = len(found) == 1 and any(mark in found[0] for mark in ";\t|,")
+                remedy = (
+                    "Name the character between the fields with --delimiter"
+                    if unsplit
+                    else "Choose with --text-column and --label-column"
+                )
+                raise UserError(
+                    f"{config.source}, split {split!r}: there is no column {column!r}; its columns are "
+                    f"{', '.join(found)}. {remedy}."
+                )
+
+
+def _without_bad_rows(
+    frames: Mapping[str, pd.DataFrame], config: DataConfig
+) -> tuple[dict[str, pd.DataFrame], Findings]:
+    """The rows that have a text and a label, and how many have none, which is an error unless these are skipped."""
+    kept, bad = {}, []
+    for split, frame in frames.items():
+        good = []
+        columns = frame[config.text_column].tolist(), frame[config.label_column].tolist()
+        for row, text, label in zip(frame.index.tolist(), *columns, strict=True):
+            where = f"split {split!r}, row {row}"
+            if not isinstance(text, str) and not _missing(text):
+                raise UserError(
+                    f"{config.source}, {where}: the text is {text!r}, expected a string. Is --text-column right?"
+                )
+            if isinstance(label, list | tuple | set | dict | np.ndarray):
+                raise UserError(
+                    f"{config.source}, {where}: the label is {label!r}, several values; expected one label a text. "
+                    "Choose another column with --label-column."
+                )
+            missing = "text" if _missing(text) or not text.strip() else "label" if not _label(label) else ""
+            if missing:
+                bad.append(f"{where}: the {missing} is empty")
+            good.append(not missing)
+        kept[split] = frame[good]
+        if config.bad_rows == "skip" and not any(good):
+            raise UserError(f"{config.source}, split {split!r}: no row has a text and a label. Are the columns right?")
+    if bad and config.bad_rows == "error":
+        raise UserError(
+            f"{config.source}: of {sum(map(len, frames.values())):,} rows {len(bad):,} have no text or no label: "
+            f"{listed(bad, len(bad))}. Fill them in, or leave them out with --bad-rows skip."
+        )
+    return kept, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))
+
+
+def _missing(value: Any) -> bool:
+    """Whether a cell is empty: None, or one of the two not-a-values of pandas."""
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+
+
+def _label(value: Any) -> str:
+    """A label as text: 1, 1.0 and '1' are the same label; an empty one is an error later, with its row."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if _missing(value) else str(value).strip()
+
+
+def _sorted_labels(labels: Iterable[str]) -> list[str]:
+    """Numbers by value, words by alphabet; the empty label is none."""
+    kept = [label for label in labels if label]
+    return sorted(kept, key=int) if all(label.removeprefix("-").isdecimal() for label in kept) else sorted(kept)
+
+
+def _label_names(frames: Mapping[str, pd.DataFrame], raw: dict[str, list[str]], config: DataConfig) -> list[str]:
+    """Names of the labels: those of a column ``label_text`` beside the label (SetFit's convention), else themselves."""
+    values = _sorted_labels({label for labels in raw.values() for label in labels})
+    column = f"{config.label_column}_text"
+    names: dict[str, str] = {}
+    for split, frame in frames.items():
+        if column in frame.columns:
+            names.update(zip(raw[split], map(str, frame[column].tolist()), strict=True))
+    return [names.get(value, value) for value in values]

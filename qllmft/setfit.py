@@ -1,0 +1,151 @@
+"""A quantum head inside SetFit: ``SetFitModel(model_body, QuantumSetFitHead(384, 2))`` trains and predicts with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from qllmft.config import ModelConfig
+from qllmft.errors import UserError
+from qllmft.files import parse_json, write_bytes
+from qllmft.heads import build_classifier
+from qllmft.presets import load_preset
+
+try:
+    from setfit import SetFitHead
+except ModuleNotFoundError as error:
+    if error.name != "setfit":
+        raise
+    raise UserError("qllmft.setfit needs the package setfit: pip install 'qllmft[setfit]'.") from None
+
+HEAD_FILE = "quantum_head.safetensors"
+_NUMBERS = ("in_features", "out_features", "temperature", "eps")
+
+
+class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
+    """The head of a preset, with encoder and readout, as a differentiable head of `setfit.SetFitModel`.
+
+    Labels are integers from 0 to k - 1; names go to ``SetFitModel(labels=[...])``. A pickle of the head, which is how
+    SetFit saves it, is a call of one function of this module with the content of a safetensors file.
+
+    Args:
+        in_features: D, length of the body's embeddings.
+        out_features: k, number of labels.
+        preset: whose section ``model`` is the structure; its body, training and noise are not read.
+        settings: differences from it, ``{"model.reuploads": 6}``.
+        temperature: the logits are divided by it.
+        eps: added to the temperature.
+        seed: of the initial weights.
+        device: of the weights; CUDA where it is available, as in SetFit. The circuits run on the CPU.
+        multitarget: not offered; True is an error.
+
+    Raises:
+        UserError: where several targets a text are asked for, or embedding, labels and structure do not fit together.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int = 2,
+        *,
+        preset: str = "recommended",
+        settings: Mapping[str, Any] | None = None,
+        temperature: float = 1.0,
+        eps: float = 1e-5,
+        seed: int = 0,
+        device: torch.device | str | None = None,
+        multitarget: bool = False,
+    ) -> None:
+        if multitarget:
+            raise UserError(
+                "multitarget is True; a quantum head gives each text one label. Train a head for each target."
+            )
+        nn.Module.__init__(self)
+        self.in_features = in_features
+        self.out_features = out_features
+        self.temperature = temperature
+        self.eps = eps
+        self.multitarget = False
+        self.structure = load_preset(preset).config(dict(settings or {})).model
+        self.linear = build_classifier(
+            self.structure, in_features, out_features, seed=seed
+        )  # the name SetFitHead reads
+        self.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def get_loss_fn(self) -> nn.Module:
+        """Cross-entropy of logits (B, k) and labels (B,)."""
+        return _CrossEntropy()
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """What the head is, without its weights."""
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        return {**numbers, "device": self.device.type, "model": self.structure.model_dump(mode="json")}
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file of the weights, with the structure in its metadata."""
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in self.linear.state_dict().items()}
+        return save(weights, metadata={"qllmft": json.dumps(self.get_config_dict())})
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """The head of `to_bytes`, on the CPU.
+
+        Raises:
+            UserError: where it is no such file.
+        """
+        try:
+            header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")].decode())
+            config = parse_json(header["__metadata__"]["qllmft"])
+            structure = ModelConfig.model_validate(config["model"]).model_dump()
+            numbers = {name: config[name] for name in _NUMBERS}
+            settings = {f"model.{name}": value for name, value in structure.items()} | {"noise.shots": 0}
+            head = cls(**numbers, preset="single-10q", settings=settings, device="cpu")
+            head.linear.load_state_dict(load(content))
+        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
+            raise UserError(f"this is no saved quantum head: {error}. Give what QuantumSetFitHead saved.") from error
+        return head
+
+    def save(self, folder: Path | str) -> None:
+        """Write ``quantum_head.safetensors`` into a folder, such as that of ``SetFitModel.save_pretrained``."""
+        write_bytes(Path(folder) / HEAD_FILE, self.to_bytes())
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """The head that `save` wrote into a folder; nothing is unpickled.
+
+        Raises:
+            UserError: where there is none.
+        """
+        try:
+            return cls.from_bytes((Path(folder) / HEAD_FILE).read_bytes())
+        except OSError as error:
+            raise UserError(f"there is no quantum head in {folder}: {HEAD_FILE}: {error.strerror}.") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (self.to_bytes(),)
+
+
+def restored(content: bytes) -> QuantumSetFitHead:
+    """The head in a pickle; `QuantumSetFitHead.from_bytes` as a function, the one thing that such a pickle names."""
+    return QuantumSetFitHead.from_bytes(content)
+
+
+class _CrossEntropy(nn.CrossEntropyLoss):
+    """`torch.nn.CrossEntropyLoss` of one label a text."""
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean over the batch."""
+        if labels.ndim != 1:
+            raise UserError(
+                f"labels have the shape {tuple(labels.shape)}: several targets a text, and a quantum head gives each "
+                "text one label. Train a head for each target."
+            )
+        return super().forward(logits, labels)

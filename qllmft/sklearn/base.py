@@ -1,0 +1,135 @@
+"""What both classifiers share: the training of a head on vectors, its answers, and pickling."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted
+
+from qllmft.config import RunConfig, TrainConfig
+from qllmft.errors import UserError
+from qllmft.heads import Classifier, build_classifier
+from qllmft.model_config import ModelConfig
+from qllmft.progress import LineReporter
+from qllmft.run import Reporter
+from qllmft.sklearn.configuration import seed_of, with_room_for
+from qllmft.training import EpochMetrics, Examples, finite_logits, fit
+from qllmft_backends import create
+
+Rows = NDArray[np.int64]
+
+
+class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A head on vectors; subclasses say where the vectors come from.
+
+    Weights are arrays, `weights_`, and everything else is numbers and names, so that a pickle holds no object of torch.
+    """
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
+        """The most probable class of each row, (N,)."""
+        best = self._logits(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Softmax of the logits (N, k), classes in the order of `classes_`; not calibrated."""
+        return np.asarray(softmax(self._logits(X), axis=1))
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Logits (N, k); of two classes (N,), by how much the second exceeds the first."""
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def _logits(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Logits (N, k), computed here in float64, without noise: a row's do not depend on the rows beside it."""
+        check_is_fitted(self)
+        vectors = torch.from_numpy(self._vectors(X).astype(np.float64))
+        if "_network" not in self.__dict__:  # it came out of a pickle
+            self._network = self._exact_network()
+        return finite_logits(self._network, vectors).numpy()
+
+    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        """Rows as vectors (N, D)."""
+        raise NotImplementedError
+
+    def _exact_network(self) -> Classifier:
+        config = ModelConfig.model_validate(self.structure_)
+        exact = create("adjoint", {"dtype": "float64"})
+        network = build_classifier(config, self.n_inputs_, len(self.classes_), backend=exact)
+        network.load_state_dict({name: torch.from_numpy(values) for name, values in self.weights_.items()})
+        return network.double()
+
+    def _fit_head(self, vectors: NDArray[np.float32], y: NDArray[Any], config: RunConfig) -> None:
+        """Train the head of ``config`` on vectors (N, D) and labels (N,); sets every fitted attribute."""
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                "This classifier needs samples of at least 2 classes in the data, but the data contains only one "
+                f"class: {classes[0]!r}"
+            )
+        seed, labels = seed_of(self.random_state), labels.astype(np.int64)
+        structure = with_room_for(config.model, vectors.shape[1], self.settings)
+        backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
+        if backend.capabilities.remote:
+            raise UserError(
+                f"the backend {backend.name!r} sends circuits away, and a fit asks nobody about their price. Choose "
+                "one that computes here, or train with `qllmft train`."
+            )
+        network = build_classifier(structure, vectors.shape[1], len(classes), seed=seed, backend=backend)
+        train, validation, settings = self._parts(labels, config.train, seed)
+        parts = [Examples.from_arrays(vectors[rows], labels[rows]) for rows in (train, validation)]
+        reporter = LineReporter("training" if train is validation else "validation") if self.verbose else Reporter()
+        losses: list[float] = []
+        with reporter.training(settings.epochs, 0) as report:
+
+            def on_epoch(metrics: EpochMetrics) -> None:
+                losses.append(metrics.train_loss)
+                report(metrics)
+
+            selection = fit(network, parts[0], parts[1], settings, seed, on_epoch=on_epoch)
+        if not selection.finished:
+            raise KeyboardInterrupt
+        self.classes_ = classes
+        self.n_inputs_ = vectors.shape[1]
+        self.structure_ = structure.model_dump(mode="json")
+        self.weights_ = {name: values.detach().numpy().copy() for name, values in network.state_dict().items()}
+        self.n_parameters_ = network.n_parameters
+        self.best_epoch_ = selection.epoch
+        self.loss_curve_ = losses
+        self._network = self._exact_network()
+
+    def _parts(self, labels: Rows, config: TrainConfig, seed: int) -> tuple[Rows, Rows, TrainConfig]:
+        """Rows to train on, rows to choose the epoch on, and how to train.
+
+        Where the last epoch is kept whatever validation says, all rows are trained on, and looked at after each epoch.
+        """
+        rows = np.arange(len(labels))
+        if config.select == "last":
+            return rows, rows, config
+        share = self.validation_fraction
+        if not (isinstance(share, float) and 0.0 < share < 1.0):
+            raise UserError(f"validation_fraction is {share!r}; expected a number above 0 and below 1.")
+        held, counts = math.ceil(share * len(labels)), np.bincount(labels)
+        if counts.min() < 2 or min(held, len(labels) - held) < len(counts):
+            warnings.warn(
+                f"{len(labels)} samples of {len(counts)} classes are too few to choose the epoch on a share of them: "
+                "all are trained on, and the last epoch is kept. Give more, another validation_fraction, or "
+                "settings={'train.select': 'last'}.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return rows, rows, config.model_copy(update={"select": "last"})
+        parts: Sequence[Rows] = train_test_split(rows, test_size=held, stratify=labels, random_state=seed % 2**32)
+        return parts[0], parts[1], config
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The parameters and the fitted attributes; the network is made of them again."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_network"}

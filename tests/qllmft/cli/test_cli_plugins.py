@@ -1,0 +1,100 @@
+"""The package of examples/plugin, installed and used by the command line alone; and what is said without it."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from qiskit.quantum_info import Statevector
+
+PLUGIN = Path(__file__).parents[3] / "examples" / "plugin"
+OURS = [("ansatz", "star"), ("backend", "statevector"), ("rival", "nearest_mean")]
+
+
+@pytest.fixture
+def example(install):
+    """Installed as pip would: the modules, and the entry points that its pyproject.toml has."""
+    points = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    modules = {file.relative_to(PLUGIN).as_posix(): file.read_text() for file in PLUGIN.rglob("*.py")}
+    install("qllmft-example", points, modules)
+
+
+@pytest.fixture
+def star(cli, run, example, tmp_path):
+    """A run whose circuits are of the plug-in's ansatz, beside the plug-in's rival."""
+    folder = tmp_path / "star"
+    chosen = ("--set", "model.ansatz=star", "--set", 'rivals.names=["nearest_mean"]')
+    output, _ = cli(*run.arguments(folder), *chosen)
+    assert re.search(r"nearest mean +\d", output)
+    return folder
+
+
+def listed(cli):
+    return json.loads(cli("plugins", "--json")[0])
+
+
+def test_they_are_listed_with_their_package(cli, example):
+    found = {(row["kind"], row["name"]): row for row in listed(cli)}
+    for key in OURS:
+        assert (found[key]["source"], found[key]["error"]) == ("qllmft-example 1.0", "")
+    assert found["ansatz", "paper"]["source"] == found["rival", "svc"]["source"] == "built-in"
+    output, _ = cli("plugins")
+    assert re.search(r"ansatz +star +qllmft-example 1\.0", output)
+    assert "statevector  available, free" in cli("backends")[0]
+
+
+def test_a_broken_one_is_listed_and_stops_nothing_else(cli, run, install):
+    install(
+        "broken", {"qllmft.rivals": {"oops": "oops_module:OOPS"}}, {"oops_module.py": "raise ValueError('no\\nway')"}
+    )
+    (row,) = [row for row in listed(cli) if row["name"] == "oops"]
+    assert row["error"].startswith("the rival 'oops' of broken 1.0 does not load: ValueError: no way.")
+    cli("predict", run.path, "a good film")
+    cli("backends")
+    _, messages = cli(*run.arguments(run.path.parent / "oops"), "--set", 'rivals.names=["oops"]', code=2)
+    assert "of broken 1.0 does not load" in messages
+    assert not (run.path.parent / "oops").exists()
+
+
+def test_the_example_from_training_to_a_noisy_machine(cli, star, tmp_path):
+    record = json.loads((star / "model" / "model.json").read_text())
+    assert (record["model"]["ansatz"], record["ansatz_source"]) == ("star", "qllmft-example 1.0")
+    info = json.loads(cli("info", star, "--json")[0])
+    # two encoders of 5 qubits and 2 layers with their scales, a head of 4 qubits and (R - 1)·N + M = 5 layers, 4·2 + 2
+    assert info["parameters"] == record["n_parameters"] == 2 * (5 * 2 + 1) + 4 * 5 + 10
+    text = "a good and lovely film"
+    exact = json.loads(cli("predict", star, text, "--json")[0])
+    by_plugin = json.loads(cli("predict", star, text, "--backend", "statevector", "--json")[0])
+    assert by_plugin["probabilities"] == pytest.approx(exact["probabilities"], abs=1e-5)
+    noisy = json.loads(cli("predict", star, text, "--backend", "aer_forte", "--shots", 2000, "--json")[0])
+    assert noisy["standard_error"] > 0
+    assert noisy["probabilities"] == pytest.approx(exact["probabilities"], abs=0.2)
+    circuit = exported(cli, star, tmp_path, text)
+    assert (circuit.num_qubits, circuit.count_ops()["ry"], circuit.count_ops()["cx"]) == (4, 4 * 4 + 4 * 5, 3 * 5)
+    assert Statevector(circuit).is_valid()
+    cli("report", star)
+    cli("verify", star)
+
+
+def exported(cli, star, tmp_path, text):
+    from qllmft_circuits import from_qasm3
+
+    cli("export", star, "--text", text, "--out", tmp_path / "head.qasm")
+    return from_qasm3((tmp_path / "head.qasm").read_text(), {})
+
+
+def test_without_the_package_its_model_says_what_is_missing(cli, star, monkeypatch):
+    from qllmft.ansatze import ANSATZE
+
+    ANSATZE.unregister("star")
+    for entry in ("METADATA", "entry_points.txt"):
+        (star.parent / "site" / "qllmft_example-1.0.dist-info" / entry).unlink()
+    _, messages = cli("predict", star, "a film", code=2)
+    assert "was trained with the ansatz 'star' (qllmft-example 1.0), which is not here; there are paper, " in messages
+
+
+def test_an_unknown_ansatz_is_refused_before_any_work(cli, run, no_work, tmp_path):
+    _, messages = cli(*run.arguments(tmp_path / "run"), "--set", "model.ansatz=stars", code=2)
+    assert "there is no ansatz 'stars'; expected one of paper, brickwork, " in messages
+    assert not (tmp_path / "run" / "config.toml").exists()

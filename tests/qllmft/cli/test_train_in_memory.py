@@ -1,0 +1,132 @@
+"""`qllmft.train` on texts in memory: the run's name, its record and report, and what can be done with it later."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_texts import write_reviews
+
+from qllmft.api import train
+from qllmft.config import BodyConfig
+from qllmft.data import Table
+from qllmft.run import Reporter
+from qllmft.run.vectors import embed_tables
+
+
+class Lines(Reporter):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.said = []
+
+    def message(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture
+def frame(tmp_path):
+    return pd.read_csv(write_reviews(tmp_path / "reviews.tsv"), sep="\t")
+
+
+@pytest.fixture
+def settings(tiny_body):
+    return {
+        "data__n_per_label": 20, "body__model": str(tiny_body), "model__n_qubits": 3, "model__n_encoders": 1,
+        "model__encoder_qubits": 5, "model__encoder_layers": 2, "train__epochs": 3, "rivals__names": [],
+    }  # fmt: skip
+
+
+def test_the_run_is_named_by_the_texts_and_goes_on_with_the_same(tmp_path, monkeypatch, frame, settings):
+    monkeypatch.chdir(tmp_path)
+    first = train(frame, **settings)
+    assert first.record.data.source == f"in memory: DataFrame of 80 rows ({first.record.data.fingerprint})"
+    assert first.folder.report_file.is_file()
+    lines = Lines()
+    again = train(frame.copy(), reporter=lines, **settings)
+    assert (again.folder.path, again.record) == (first.folder.path, first.record)
+    assert "finished already" in lines.said[0]
+    other = train(frame.assign(text=frame["text"] + "!"), **settings)
+    assert other.record.identity != first.record.identity
+    kept = "".join(path.read_text(errors="replace") for path in first.folder.path.rglob("*.*") if path.is_file())
+    wrong = {mistake.text for mistake in first.folder.read_predictions().mistakes}
+    assert not [text for text in frame["text"] if text in kept and text not in wrong]
+
+
+def test_the_file_of_the_same_texts_gives_the_same_weights(tmp_path, frame, settings):
+    memory = train(frame, out=tmp_path / "a", **settings)
+    file = train(tmp_path / "reviews.tsv", out=tmp_path / "b", **settings)
+    assert memory.record.models[0].test == file.record.models[0].test
+    weights = [run.folder.model_folder / "model.safetensors" for run in (memory, file)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli, frame, settings):
+    run = train(frame, out=tmp_path / "run", **settings).folder.path
+    cli("verify", run)
+    _, message = cli("evaluate", run, code=2)
+    assert "the texts were given to Python (in memory: DataFrame of 80 rows" in message
+    assert "with --data" in message
+    semicolons = tmp_path / "other.csv"
+    frame.loc[len(frame)] = ["positive", ""]
+    frame.to_csv(semicolons, sep=";", index=False)
+    options = ["--delimiter", ";", "--bad-rows", "skip", "--json"]
+    assert json.loads(cli("evaluate", run, "--data", semicolons, *options)[0])["accuracy"]["total"] == 80
+    answers = cli("predict", run, "--file", semicolons, "--delimiter", ";")[0].splitlines()
+    assert [line.split("\t")[2] for line in answers] == frame["text"].tolist()[:-1]
+    frame.to_parquet(tmp_path / "other.parquet")
+    assert cli("predict", run, "--file", tmp_path / "other.parquet")[0].splitlines() == answers
+    assert "expected one character" in cli("predict", run, "--file", semicolons, "--delimiter", ";;", code=2)[1]
+
+
+def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
+    frame.loc[len(frame)] = frame.loc[0]
+    frame.loc[len(frame)] = ["negative", ""]
+    lines = Lines()
+    outcome = train(
+        frame, out=tmp_path / "run", reporter=lines, data__bad_rows="skip", **settings | {"data__n_per_label": 60}
+    )
+    said = "\n".join(lines.said)
+    assert said.count("1 row is left out, without a text or a label: split 'all', row 82: the text is empty.") == 1
+    assert said.count("Duplicates: 1 texts are there more than once") == 1
+    assert said.count("28 of 'negative', 28 of 'positive' are drawn.") == 1
+    content = json.loads(outcome.folder.result_file.read_text())
+    assert content["data"]["findings"]["skipped_rows"] == 1
+    assert content["data"]["findings"]["drawn"] == {"negative": 28, "positive": 28}
+    assert outcome.folder.read_result() == outcome.record
+
+
+def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsys, frame, settings):
+    settings["rivals__names"] = ["logistic_regression"]
+    train(frame, out=tmp_path / "a", **settings)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    outcome = train(frame, out=tmp_path / "b", **settings)
+    lines = capsys.readouterr().out
+    assert "embedded 80 texts with" in lines
+    assert "epoch 3/3  loss " in lines
+    assert "fitting logistic regression" in lines
+    table = outcome._repr_html_()
+    head = outcome.record.head
+    assert f"<td>{head.parameters}</td><td>{100 * head.validation.value:.1f} %</td>" in table
+    assert f"<td>{100 * head.test.value:.2f} % [" in table
+    assert table.count("<tr>") == 3
+    assert "DataFrame of 80 rows" in table
+
+
+def test_a_report_that_cannot_be_written_loses_no_outcome(tmp_path, monkeypatch, frame, settings):
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("qllmft.report.write_report", full)
+    lines = Lines()
+    assert train(frame, out=tmp_path / "run", reporter=lines, **settings).record is not None
+    assert lines.said[-1] == "The report cannot be written: No space left on device."
+
+
+def test_texts_that_are_cut_off_are_counted(tmp_path):
+    texts = ["a short film", "a " + "very " * 300 + "long film", "so " * 253, "so " * 255, "x" * 400]
+    lines, table = Lines(), Table(texts, np.zeros(5, np.int64))
+    embed_tables({"": table}, BodyConfig(model="minilm"), lines, cache_folder=tmp_path)
+    assert lines.said == ["2 texts have more than the 256 tokens that minilm reads: the rest of them is cut off."]

@@ -1,0 +1,69 @@
+"""Labelled texts that are objects of Python, against the same texts in a file."""
+
+import datasets
+import numpy as np
+import pandas as pd
+import pytest
+from table_files import labelled, write_table
+
+from qllmft.config import DataConfig
+from qllmft.data import corpus_in_memory, read_corpus
+from qllmft.errors import UserError
+
+PAIRS = [("good", "yes"), ("bad", "no"), ("fine", "yes")]
+TEXTS, LABELS = (list(column) for column in zip(*PAIRS, strict=True))
+TABLE = {"text": TEXTS, "label": LABELS}
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (pd.DataFrame(TABLE, index=[7, 7, 9]), "DataFrame"),
+        (datasets.Dataset.from_dict(TABLE), "Dataset"),
+        ((TEXTS, LABELS), "texts and labels"),
+        ([np.array(TEXTS), pd.Series(LABELS)], "texts and labels"),
+    ],
+    ids=["DataFrame", "Dataset", "lists", "arrays"],
+)
+def test_objects_are_read_as_a_file_is(tmp_path, data, kind):
+    config = DataConfig(source=str(write_table(tmp_path / "mine.csv", labelled(*PAIRS))))
+    corpus, file = corpus_in_memory(data, config), read_corpus(config)
+    assert (corpus.label_names, corpus.pooled().texts) == (file.label_names, file.pooled().texts)
+    assert corpus.pooled().labels.tolist() == file.pooled().labels.tolist()
+    assert corpus.source == f"in memory: {kind} of 3 rows ({file.fingerprint})"
+
+
+def test_a_dataset_dict_has_splits_and_names_of_labels():
+    features = datasets.Features({"t": datasets.Value("string"), "y": datasets.ClassLabel(names=["no", "yes"])})
+    part = datasets.Dataset.from_dict({"t": TEXTS, "y": [1, 0, 1]}, features)
+    config = DataConfig(text_column="t", label_column="y")
+    corpus = corpus_in_memory(datasets.DatasetDict(train=part, dev=part), config)
+    assert corpus.label_names == ("no", "yes")
+    assert list(corpus.splits) == ["train", "validation"]
+    assert corpus.splits["validation"].labels.tolist() == [1, 0, 1]
+    frames = {"train": part.to_pandas(), "dev": part.to_pandas()}
+    assert list(corpus_in_memory(frames, config).splits) == ["train", "validation"]
+
+
+def test_rows_are_counted_from_1_and_settings_apply():
+    frame = pd.DataFrame({"text": [*TEXTS, None], "label": [*LABELS, "no"]})
+    with pytest.raises(UserError, match=r"in memory: DataFrame of 4 rows: .* split 'all', row 4: the text is empty"):
+        corpus_in_memory(frame, DataConfig())
+    assert corpus_in_memory(frame, DataConfig(bad_rows="skip")).pooled().texts == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (7, "given as int; expected a path, a DataFrame, a Dataset or DatasetDict, or two lists"),
+        (("a text", "a label"), "given as tuple; expected"),
+        ({}, "given as dict; expected"),
+        ({"train": TEXTS}, "given as list; expected"),
+        ((TEXTS, LABELS[:2]), "there are 3 texts and 2 labels"),
+        ((TEXTS, [["yes"], ["no"], ["yes"]]), r"row 1: the label is \['yes'\], several values"),
+        (pd.DataFrame({"text": TEXTS}), "in memory: DataFrame of 3 rows, split 'all': there is no column 'label'"),
+    ],
+)
+def test_other_objects_are_refused(data, message):
+    with pytest.raises(UserError, match=message):
+        corpus_in_memory(data, DataConfig())

@@ -1,0 +1,117 @@
+"""Data as it comes: rows without texts or labels, delimiters, other encodings, duplicates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from table_files import FORMATS, labelled, write_table
+
+from qllmft.config import DataConfig, RunConfig, parse_config
+from qllmft.data import Corpus, Findings, Table, read_corpus, split_corpus
+from qllmft.data.texts import read_texts
+from qllmft.errors import UserError
+
+ROWS = labelled(("a", 1), ("", 1), ("b", 0), ("c", ""), (" ", 0), ("d", 1), ("e", ""), ("", ""), ("", 0))
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_bad_rows_are_all_counted_or_left_out(tmp_path, suffix):
+    rows = [row | {"label": str(row["label"])} for row in ROWS]
+    source = str(write_table(tmp_path / f"mine{suffix}", rows))
+    first = 2 if suffix in (".tsv", ".csv") else 1
+    with pytest.raises(UserError) as caught:
+        read_corpus(DataConfig(source=source))
+    named = [(1, "text"), (3, "label"), (4, "text"), (6, "label"), (7, "text")]
+    parts = [f"split 'all', row {row + first}: the {missing} is empty" for row, missing in named]
+    words = f"of 9 rows 6 have no text or no label: {'; '.join(parts)}; and 1 more. Fill them in, or leave them out"
+    assert words in str(caught.value)
+    corpus = read_corpus(DataConfig(source=source, bad_rows="skip"))
+    assert corpus.pooled().texts == ["a", "b", "d"]
+    assert corpus.pooled().labels.tolist() == [1, 0, 1]
+    assert corpus.findings == Findings(skipped_rows=6, first_skipped=tuple(parts))
+    assert list(corpus.findings.sentences()) == [
+        f"6 rows are left out, without a text or a label: {'; '.join(parts)}; and 1 more."
+    ]
+
+
+def test_a_split_of_bad_rows_alone_is_refused(tmp_path):
+    write_table(tmp_path / "train.csv", labelled(("a", 1), ("b", 0)))
+    write_table(tmp_path / "test.csv", labelled(("c", ""), ("", 1)))
+    with pytest.raises(UserError, match=r"split 'test': no row has a text and a label. Are the columns right"):
+        read_corpus(DataConfig(source=str(tmp_path), bad_rows="skip"))
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("mine.csv", ";"), ("mine.csv", "\\t"), ("mine.tsv", "|")])
+def test_the_delimiter_is_a_setting(tmp_path, name, delimiter):
+    mark = "\t" if delimiter == "\\t" else delimiter
+    file = tmp_path / name
+    quote = '"' if file.suffix == ".csv" else ""
+    file.write_text(f"text{mark}label\n{quote}one, two{quote}{mark}1\nb{mark}0\n", encoding="utf-8")
+    config = DataConfig(source=str(file), delimiter=delimiter)
+    assert read_corpus(config).pooled().texts == ["one, two", "b"]
+    assert list(read_texts(file, "text", config.delimiter)) == ["one, two", "b"]
+    if mark != "\t":
+        with pytest.raises(
+            UserError, match=r"there is no column 'text'; its columns are .* between the fields with --delimiter"
+        ):
+            read_corpus(DataConfig(source=str(file)))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_utf_16_is_named(tmp_path, encoding, suffix):
+    file = tmp_path / f"mine{suffix}"
+    file.write_bytes("text\tlabel\ngood\t1\nbad\t0\n".encode(encoding))
+    with pytest.raises(UserError, match=r"is UTF-16, expected UTF-8\. Convert it: iconv -f utf-16 -t utf-8 mine"):
+        read_corpus(DataConfig(source=str(file)))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_several_labels_a_text_are_refused(tmp_path, suffix):
+    source = str(write_table(tmp_path / f"mine{suffix}", labelled(("a", ["x"]), ("b", ["x", "y"]))))
+    with pytest.raises(UserError, match=r"row 1: the label is .*'x'.*, several values; expected one label a text"):
+        read_corpus(DataConfig(source=source))
+
+
+DOUBLE = {
+    "train": [("a", 0), ("b", 1), ("a ", 0), ("c", 1), ("d", 0), ("e", 1), ("f", 0)],
+    "validation": [("b", 1), ("g", 0), ("h", 1)],
+    "test": [("c", 1), ("e", 0), ("i", 0), ("i\n", 0), ("j", 1)],
+}
+
+
+def doubled(**changes):
+    rows = {name: Table([t for t, _ in part], np.array([y for _, y in part])) for name, part in DOUBLE.items()}
+    return Corpus("made", ("no", "yes"), rows | changes)
+
+
+def test_duplicates_are_counted_over_the_three_parts():
+    splits = split_corpus(doubled(), DataConfig(protocol="given"), 0)
+    found = splits.findings(doubled())
+    assert found == Findings(repeated_texts=5, crossing_texts=3, contradictory_texts=1)
+    (said,) = found.sentences()
+    assert said.startswith("Duplicates: 5 texts are there more than once, 3 of them in more than one of training, val")
+
+
+def test_of_duplicates_one_copy_stays_that_of_the_test_set_first():
+    corpus = doubled().without_duplicates()
+    assert {name: table.texts for name, table in corpus.splits.items()} == {
+        "train": ["a", "d", "f"],  # e has two labels
+        "validation": ["b", "g", "h"],
+        "test": ["c", "i", "j"],
+    }
+    assert corpus.findings.dropped_rows == 6
+    assert list(corpus.findings.sentences()) == ["6 rows are left out as duplicates."]
+    alone = Table(["c", "e"], np.array([1, 1]))
+    with pytest.raises(UserError, match="every text of the split 'train' is there already, or has several labels"):
+        doubled(train=alone).without_duplicates()
+
+
+def test_duplicates_are_dropped_where_they_are_read(tmp_path):
+    pd.DataFrame({"text": ["a", "b", "a", "c"], "label": [0, 1, 0, 1]}).to_csv(tmp_path / "mine.csv")
+    corpus = read_corpus(DataConfig(source=str(tmp_path / "mine.csv"), duplicates="drop"))
+    assert corpus.pooled().texts == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("setting", "value"), [("delimiter", ";"), ("bad_rows", "skip"), ("duplicates", "drop")])
+def test_what_changes_the_texts_changes_the_runs_name(setting, value):
+    assert parse_config({"data": {setting: value}}, "the test").identity != RunConfig().identity

@@ -1,0 +1,273 @@
+"""An ansatz by name in encoder and head: values by two routes, counts, files, and what is said of a faulty one."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import SparsePauliOp, Statevector
+
+import qllmft
+from qllmft.ansatze import ANSATZE, ansatz_named
+from qllmft.config import BodyConfig, ModelConfig, RunConfig, parse_config
+from qllmft.description import describe
+from qllmft.energy.circuits import head_counts
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.run.model_store import StoredModel, load_model, save_model
+from qllmft.run.setup import check_circuits
+from qllmft.templates import encoder_template, head_template
+from qllmft.training import logits_of
+from qllmft_backends import UnsupportedGateError, create
+from qllmft_circuits import LIBRARY, data_parameters, readout_observables, weight_parameters
+
+D, Q = 8, 3
+REAL = ["brickwork", "real_amplitudes", "n_local_ry_cz", "mixed"]
+X = torch.from_numpy(np.random.default_rng(0).normal(size=(5, D))).float()
+
+
+def mixed(n_qubits, n_layers):
+    """Fixed gates between the rotations, and angles that share parameters and have offsets; the last come first."""
+    angles = ParameterVector("x", n_layers * (n_qubits + 1))
+    circuit = QuantumCircuit(n_qubits, name="anything")
+    for part in reversed(np.array_split(np.array(list(angles)), n_layers)):
+        circuit.h(0)
+        for qubit in range(n_qubits):
+            circuit.ry(0.5 * part[qubit] - part[-1] + 0.3, qubit)
+            circuit.cz(qubit, (qubit + 1) % n_qubits)
+        circuit.barrier()
+    return circuit
+
+
+def opaque(n_qubits, n_layers):
+    """`mixed` as a chain of gates that only their definitions tell apart."""
+    circuit, pair = QuantumCircuit(n_qubits), QuantumCircuit(2, name="opaque_pair")
+    pair.ry(Parameter("t"), 0)
+    pair.cx(0, 1)
+    for angle in ParameterVector("a", n_layers * (n_qubits - 1)):
+        circuit.append(pair.to_gate({pair.parameters[0]: angle}), [angle.index % (n_qubits - 1), n_qubits - 1])
+    return circuit
+
+
+@pytest.fixture(autouse=True)
+def own():
+    for function in (mixed, opaque):
+        qllmft.register("ansatz", function.__name__, function)
+    yield lambda name, function: ANSATZE.register(name, function, replace=True)
+    for name in [name for name in ANSATZE if name not in ("paper", *LIBRARY)]:
+        ANSATZE.unregister(name)
+
+
+def config_of(name, **settings):
+    small = {"n_qubits": Q, "encoder_qubits": Q, "encoder_layers": 2, "reuploads": 3}
+    return ModelConfig(**small | {"ansatz": name} | settings)
+
+
+def z_values(circuit, values, state=None):
+    bound = circuit.assign_parameters(values)
+    final = Statevector(bound) if state is None else Statevector(state).evolve(bound)
+    zs = [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], num_qubits=Q) for q in range(Q)]
+    return np.array([final.expectation_value(z).real for z in zs])
+
+
+def by_qiskit(model, config, x):
+    """Logits (k,) of one embedding: Qiskit's statevectors of both templates, then W z + b."""
+    state = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
+    head = head_template(config)
+    latent = x.double().numpy()
+    if config.encoder == "quantum":
+        encoder = encoder_template(config)
+        theta = dict(zip(weight_parameters(encoder), state["encoder.encoders.0.theta"], strict=True))
+        latent = state["encoder.encoders.0.scale"] * z_values(encoder, theta, latent / np.linalg.norm(latent))
+    else:
+        latent = model.encoder(x[None])[0].detach().double().numpy()
+    values = dict(zip(data_parameters(head), latent, strict=True))
+    values |= dict(zip(weight_parameters(head), state["head.connector.weight"], strict=True))
+    return state["final.weight"] @ z_values(head, values) + state["final.bias"]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_logits_and_gradients_are_those_of_qiskit_s_statevectors(name):
+    config = config_of(name)
+    model = build_classifier(config, D, 2, seed=3)
+    expected = [by_qiskit(model, config, x) for x in X]
+    np.testing.assert_allclose(model(X).detach().numpy(), expected, atol=2e-6)
+    model(X)[:, 0].sum().backward()
+    for parameter in (model.encoder.encoders[0].theta, model.head.connector.weight):
+        for i in (0, len(parameter) - 1):
+            ends = []
+            for step in (1e-2, -1e-2):
+                with torch.no_grad():
+                    parameter[i] += step
+                    ends.append(sum(by_qiskit(model, config, x)[0] for x in X))
+                    parameter[i] -= step
+            assert parameter.grad[i].item() == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=2e-3, abs=2e-3)
+    model.double()
+    expected = [by_qiskit(model, config, x) for x in X.double()]
+    np.testing.assert_allclose(model(X.double()).detach().numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [*REAL, "efficient_su2"])
+def test_every_parameter_is_counted_once(name):
+    config = config_of(name, encoder="mlp" if name == "efficient_su2" else "quantum")
+    head, encoder = head_template(config), encoder_template(config)
+    backend = create("aer_statevector") if name == "efficient_su2" else None
+    model = build_classifier(config, D, 2, backend=backend)
+    assert model.head.connector.weight.numel() == head.num_parameters - Q == head_counts(config, Q).weights
+    if encoder is not None:
+        assert model.encoder.encoders[0].theta.numel() == encoder.num_parameters
+        parts = {part["name"]: part for part in describe(config, D, 2)["parts"]}
+        assert (
+            parts["encoder"]["parameters"] == encoder.num_parameters + 1 == parts["encoder"]["circuit"]["weights"] + 1
+        )
+        sizes = [len(i.qubits) for i in head.data if i.operation.name != "barrier"]
+        assert parts["head"]["circuit"]["two_qubit_gates"] == sizes.count(2)
+
+
+@pytest.mark.parametrize(("name", "settings"), [("mixed", {}), ("efficient_su2", {"encoder": "mlp"})])
+def test_every_backend_measures_the_same(name, settings, tmp_path):
+    head = head_template(config_of(name, **settings, reuploads=2, main_layers=1))
+    values = np.random.default_rng(2).uniform(-2, 2, (2, head.num_parameters))
+    exact = np.array([z_values(head, row) for row in values])
+    observables = readout_observables(Q)
+    answer = create("aer_statevector").expectations(head, values, observables)
+    np.testing.assert_allclose(answer.values, exact, atol=1e-9)
+    noisy = create(
+        "aer_forte", {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "shots": 4000}
+    ).expectations(head, values, observables)
+    assert np.abs(noisy.values - exact).max() < 4 / np.sqrt(4000)
+    sandbox = pytest.importorskip("qllmft_backends.ionq.sandbox", reason="qiskit-ionq is not installed")
+    with sandbox.Sandbox(token="key-of-the-test", store=sandbox.Store()) as box, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QISKIT_IONQ_API_TOKEN", "key-of-the-test")
+        options = {"url": box.url, "ledger": str(tmp_path / "ledger"), "poll_interval_s": 0.02}
+        sent = create("ionq_simulator", options).expectations(head, values, observables)
+    np.testing.assert_allclose(sent.values, exact, atol=2e-6)
+
+
+def stored(config):
+    return StoredModel(build_classifier(config, D, 2, seed=4), config, BodyConfig(model="hash"), "id", D, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("mixed", {}), ("brickwork", {"final_linear": False}), ("opaque", {"encoder": "mlp"})]
+)
+def test_a_model_is_saved_with_its_ansatz_and_read_again(name, settings, tmp_path):
+    model = stored(config_of(name, **settings))
+    save_model(tmp_path, model, {})
+    record = json.loads((tmp_path / "model.json").read_text())
+    assert record["model"]["ansatz"] == name
+    assert record.get("ansatz_source") == (None if name == "brickwork" else "registered in Python")
+    assert torch.equal(logits_of(load_model(tmp_path).classifier, X), logits_of(model.classifier, X))
+
+
+def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(own, tmp_path):
+    own("lent", mixed)
+    save_model(tmp_path, stored(config_of("lent")), {})
+    ANSATZE.unregister("lent")
+    message = (
+        r"^the model in .{1,200} was trained with the ansatz 'lent' \(registered in Python\), which is not here; there "
+        r"are paper, brickwork, .*"
+        r"Install the package that it came with, or call qllmft.register\('ansatz', 'lent', ...\) before"
+    )
+    with pytest.raises(UserError, match=message):
+        load_model(tmp_path)
+    own("lent", LIBRARY["real_amplitudes"])  # another circuit of that name
+    with pytest.raises(UserError, match=r"does not fit its record|is not what was saved"):
+        load_model(tmp_path)
+
+
+def test_the_paper_s_goes_without_saying():
+    assert "ansatz" not in json.dumps(RunConfig().model_dump(mode="json"))
+    named, other = (parse_config({"model": {"ansatz": name}}, "test") for name in ("paper", "brickwork"))
+    assert named.identity == RunConfig().identity != other.identity
+    assert RunConfig.model_validate(other.model_dump(mode="json")) == other
+    assert ModelConfig.model_validate_json(other.model.model_dump_json()).ansatz == "brickwork"
+    with pytest.raises(UserError, match=r"ansatz is 'brickwork', and connectivity, ring would not be read: .*to True"):
+        parse_config({"model": {"ansatz": "brickwork", "connectivity": 2, "ring": False}}, "test")
+
+
+def test_what_the_engine_lacks_is_said_with_what_runs_it():
+    with pytest.raises(UnsupportedGateError, match=r"'opaque_pair'.*aer_statevector"):
+        check_circuits(config_of("opaque", encoder="mlp"), create("adjoint"))
+    for refused in (check_circuits, lambda config, backend: build_classifier(config, D, 2, backend=backend)):
+        with pytest.raises(
+            UserError, match=r"'opaque_pair'.*An encoder runs on the engine alone: choose another ansatz"
+        ):
+            refused(config_of("opaque"), create("aer_statevector"))
+    check_circuits(config_of("opaque", encoder="mlp"), create("aer_statevector"))
+    check_circuits(config_of("mixed"), create("adjoint", {"noise": "forte1"}))
+    model = build_classifier(config_of("opaque", encoder="mlp"), D, 2, seed=3)  # on the exact backend that runs it
+    np.testing.assert_allclose(
+        model(X[:1])[0].detach().numpy(), by_qiskit(model, config_of("opaque", encoder="mlp"), X[0]), atol=1e-5
+    )
+
+
+def made(n_qubits, n_layers, *, width=0, per_layer=1, unused=0, offset=0.0):
+    angles = ParameterVector("a", per_layer * n_layers + unused)
+    circuit = QuantumCircuit(n_qubits + width)
+    for i in range(per_layer * n_layers):
+        circuit.ry(angles[i] + offset, i % n_qubits)
+    return circuit
+
+
+def with_gate(method, *arguments):
+    def ansatz(n_qubits, n_layers):
+        circuit = made(n_qubits, n_layers)
+        getattr(circuit, method)(*arguments)
+        return circuit
+
+    return ansatz
+
+
+RANDOM = np.random.default_rng(0)
+FAULTS = {
+    "another width": (lambda n, k: made(n, k, width=1), "3 qubits and 1 layer, made a circuit of 4 qubits"),
+    "no circuit": (lambda n, k: "ry", "made a str; expected a qiskit.QuantumCircuit"),
+    "an error": (lambda n, k: n / 0, r"\(registered in Python\), asked for 3 .* failed: ZeroDivisionError: division"),
+    "arguments": (lambda n: made(n, 1), "failed: TypeError: .* takes 1 positional argument but 2 were given"),
+    "unused": (lambda n, k: made(n, k, unused=2), r"does not use the parameter a\[1\]; make the vector as long"),
+    "none": (lambda n, k: QuantumCircuit(n), "has 0 parameters for 1 layer and 0 for 2 on 3 qubits; expected at least"),
+    "layers": (lambda n, k: made(n, 1), "has 1 parameters for 1 layer and 1 for 2 on 3 qubits; .* more with every"),
+    "random": (lambda n, k: made(n, k, offset=RANDOM.normal()), "made two different circuits of the same numbers"),
+    "measured": (with_gate("measure_all"), "has a 'measure'; expected gates only"),
+    "reset": (with_gate("reset", 0), "has a 'reset'; expected gates only"),
+    "wide": (with_gate("ccx", 0, 1, 2), r"has the gate 'ccx' on 3 qubits; write it as gates on one and two"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_one_is_refused_with_the_reason(fault, own):
+    function, message = FAULTS[fault]
+    own("faulty", function)
+    with pytest.raises(UserError, match=f"the ansatz 'faulty' .*{message}"):
+        ansatz_named("faulty", Q)
+
+
+def test_one_that_fails_later_is_told_too(own):
+    own("late", lambda n, k: made(n, k, width=k > 2))
+    with pytest.raises(UserError, match="3 qubits and 5 layers, made a circuit of 4 qubits"):
+        head_template(config_of("late", main_layers=5))
+
+
+def test_the_guide_s_own_ansatz():
+    guide = (Path(qllmft.__file__).parents[1] / "docs" / "guide.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import qllmft\nfrom qiskit .*?)```", guide, re.DOTALL)
+    exec(code, {})
+    config = config_of("ladder")
+    assert head_template(config).count_ops() == {"ry": 3 * Q + 4 * Q, "cz": 4 * (Q - 1)}
+    check_circuits(config, create("adjoint"))
+    expected = build_classifier(config, D, 2, seed=1).head
+    alone = qllmft.QuantumHead(Q, 3, ansatz=ANSATZE["ladder"])
+    alone.load_state_dict(expected.state_dict())
+    assert torch.equal(alone(X[:, :Q]), expected(X[:, :Q]))
+
+
+def test_an_unknown_name_is_answered_with_those_there_are():
+    with pytest.raises(
+        UserError, match=r"no ansatz 'brick'; expected one of paper, brickwork, .* mixed, opaque. Did you"
+    ):
+        build_classifier(config_of("brick"), D, 2)

@@ -1,0 +1,145 @@
+"""The part of the Hugging Face hub's HTTP interface that uploads and downloads of a model use, on this machine."""
+
+import base64
+import hashlib
+import json
+import re
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import unquote, urlsplit
+
+TOKEN = "hf_aSecretThatNobodyMaySee"
+
+
+class Hub:
+    """Repositories by name, each a list of commits: files by path.
+
+    Attributes:
+        created: what was asked for by the requests that make a repository.
+        tokens: of all requests.
+        refused: names that only `TOKEN` may read.
+    """
+
+    def __init__(self):
+        self.commits, self.created, self.tokens, self.refused = {}, [], set(), set()
+        hub = self
+
+        class Handler(_Handler):
+            pass
+
+        Handler.hub = hub
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self):
+        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def put(self, name, files):
+        """Add a commit with these files; its name."""
+        self.commits.setdefault(name, []).append(dict(files))
+        return self.sha(name)
+
+    def put_folder(self, name, folder):
+        return self.put(
+            name, {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        )
+
+    def files(self, name, revision="main"):
+        """The files of a revision; None where there is none."""
+        commits = self.commits[name]
+        found = [commits[-1]] if revision == "main" else [c for c in commits if _sha(c) == revision]
+        return found[0] if found else None
+
+    def sha(self, name):
+        return _sha(self.commits[name][-1])
+
+
+def _sha(files):
+    return hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def answer(self, content, status=200, **headers):
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": len(body), **headers}.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def found(self, name, revision):
+        """The files of a revision, or None and an answer that says what is missing."""
+        self.hub.tokens.add(self.headers.get("Authorization"))
+        if name in self.hub.refused and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self.answer({"error": "Invalid credentials"}, 401)
+        elif name not in self.hub.commits:
+            self.answer({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
+        elif (files := self.hub.files(name, revision)) is None:
+            self.answer({"error": "Revision not found"}, 404, X_Error_Code="RevisionNotFound")
+        else:
+            return files
+        return None
+
+    def do_GET(self):
+        path = unquote(urlsplit(self.path).path)
+        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?", path):
+            name, kind, revision = match[1], match[2], match[3] or "main"
+            if (files := self.found(name, revision)) is None:
+                return
+            listed = [
+                {"type": "file", "path": p, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
+                for p, c in files.items()
+            ]
+            info = {"id": name, "sha": _sha(files), "siblings": [{"rfilename": p} for p in files], "tags": []}
+            self.answer(listed if kind == "tree" else info)
+        elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            if (files := self.found(match[1], match[2])) is None:
+                return
+            if match[3] not in files:
+                self.answer(b"", 404, X_Error_Code="EntryNotFound", X_Repo_Commit=_sha(files))
+                return
+            content = files[match[3]]
+            self.answer(content, ETag=f'"{hashlib.sha1(content).hexdigest()}"', X_Repo_Commit=_sha(files))
+        else:
+            self.answer({"error": f"unknown {path}"}, 404)
+
+    do_HEAD = do_GET
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        path, hub = unquote(urlsplit(self.path).path), self.hub
+        hub.tokens.add(self.headers.get("Authorization"))
+        if path == "/api/validate-yaml":
+            self.answer({"errors": [], "warnings": []})
+        elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self.answer({"error": "Invalid credentials"}, 401)
+        elif path == "/api/repos/create":
+            asked = json.loads(body)
+            name = f"{asked['organization']}/{asked['name']}"
+            hub.created.append(asked)
+            there = name in hub.commits
+            hub.commits.setdefault(name, [{}])
+            self.answer({"url": f"{hub.url}/{name}", "name": name}, 409 if there else 200)
+        elif match := re.fullmatch(r"/api/models/(.+)/preupload/main", path):
+            files = [f["path"] for f in json.loads(body)["files"]]
+            self.answer({"files": [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in files]})
+        elif match := re.fullmatch(r"/api/models/(.+)/commit/main", path):
+            files = dict(hub.files(match[1]))
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                elif line["key"] == "deletedFile":
+                    del files[line["value"]["path"]]
+            sha = hub.put(match[1], files)
+            self.answer({"success": True, "commitOid": sha, "commitUrl": f"{hub.url}/{match[1]}/commit/{sha}"})
+        else:
+            self.answer({"error": f"unknown {path}"}, 404)

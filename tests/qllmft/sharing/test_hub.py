@@ -1,0 +1,186 @@
+"""A trained model on the hub: what goes there, what comes back, and what is refused, by a stand-in."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hub_stand_in import TOKEN
+
+import qllmft
+from qllmft.config import BodyConfig
+from qllmft.embed import body_identity, embed, locate_body
+from qllmft.errors import UserError
+from qllmft.run import Predictor
+
+TEXTS = ["good film very good", "dull plot", "not a fine cast"]
+
+
+def answers(model):
+    return [list(answer.probabilities.items()) for answer in model.predict(TEXTS)]
+
+
+def contents(*folders):
+    return b"".join(p.read_bytes() for f in folders for p in Path(f).rglob("*") if p.is_file())
+
+
+def test_a_saved_model_is_moved_and_answers_the_same(trained_run, tmp_path):
+    expected = answers(qllmft.load(trained_run))
+    saved = qllmft.load(trained_run).save_pretrained(tmp_path / "saved")
+    assert {p.name for p in saved.iterdir()} == {"README.md", "body", "model.json", "model.safetensors"}
+    moved = shutil.move(saved, tmp_path / "moved")
+    again = Predictor.from_pretrained(moved).save_pretrained(tmp_path / "again")
+    assert answers(qllmft.load(moved)) == answers(qllmft.load(again)) == expected
+    assert str(tmp_path).encode() not in contents(moved, again)
+    assert str(trained_run.parent).encode() not in contents(moved, again)  # of the run's texts too
+    with pytest.raises(UserError, match=r"again exists and is not an empty folder\. Choose another one\."):
+        qllmft.load(trained_run).save_pretrained(again)
+
+
+def test_a_saved_model_names_a_body_of_the_hub_with_its_commit(hub, word_body, model_of, tmp_path):
+    commit = hub.put_folder("ann/words", word_body)
+    body = BodyConfig(model="ann/words", device="cpu")
+    embed(TEXTS, body, cache_folder=tmp_path / "cache")
+    stored = replace(Predictor.load(model_of()).model, body=body, body_identity=body_identity(body, locate_body(body)))
+    saved = Predictor(stored).save_pretrained(tmp_path / "saved")
+    record = json.loads((saved / "model.json").read_text())
+    assert record["body"] == {"model": "ann/words", "revision": commit, "batch_size": 64, "device": None}
+    assert not (saved / "body").exists()
+    assert "base_model: ann/words" in (saved / "README.md").read_text()
+    expected = answers(Predictor(stored))
+    hub.put("ann/words", {})  # the owner empties it; the commit stays
+    assert answers(qllmft.load(saved)) == expected
+
+
+def test_a_model_goes_to_the_hub_and_comes_back(hub, trained_run, tmp_path):
+    model = qllmft.load(trained_run)
+    first = model.push_to_hub("ann/films", private=True, token=TOKEN)
+    assert first == f"{hub.url}/ann/films/commit/{hub.sha('ann/films')}"
+    assert hub.created[0]["visibility"] == "private"
+    revision, kept = hub.sha("ann/films"), hub.files("ann/films")
+    hub.put("ann/films", {**kept, "body/old.txt": b"", "evil.pkl": b"", "body/more.bin": b"", "body/x.py": b""})
+    loaded = Predictor.from_pretrained(f"ann/films@{revision}", token=TOKEN)
+    assert answers(loaded) == answers(model)
+    hub.refused.add("ann/films")
+    with pytest.raises(UserError, match=r"body .* is not the one that this model was trained on"):
+        qllmft.load("ann/films", token=TOKEN).predict(TEXTS)  # old.txt lies in its body
+    names = {p.name for p in (tmp_path / "hub").rglob("*")}
+    assert "old.txt" in names
+    assert not {"evil.pkl", "more.bin", "x.py"} & names
+    model.push_to_hub("ann/films", token=TOKEN)
+    assert "body/old.txt" not in hub.files("ann/films")
+    assert answers(qllmft.load("ann/films", token=TOKEN)) == answers(model)
+    assert f"Bearer {TOKEN}" in hub.tokens
+    assert TOKEN.encode() not in contents(tmp_path, trained_run, os.environ["HF_HOME"])
+    assert TOKEN not in str([list(files) for commits in hub.commits.values() for files in commits])
+
+
+def test_a_folder_wins_over_the_hub(hub, trained_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained_run, tmp_path / "ann" / "films")
+    assert qllmft.load("ann/films").folder == Path("ann/films")
+    assert not hub.tokens
+
+
+def test_the_command_pushes_to_the_endpoint_of_the_environment(hub, trained_run, tmp_path):
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.url,
+        "HF_TOKEN": TOKEN,
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "qllmft.cli.main", "push", str(trained_run), "ann/films"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{hub.url}/ann/films/commit/{hub.sha('ann/films')}\n"), done.stderr
+    assert hub.created[0]["visibility"] == "public"
+    assert TOKEN not in done.stdout + done.stderr
+    assert TOKEN.encode() not in contents(tmp_path)
+    assert 'qllmft.load("ann/films")' in hub.files("ann/films")["README.md"].decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "ann/nothing",
+            r"there is no folder ann/nothing, and the hub's model ann/nothing could not be had: .*Give the",
+        ),
+        ("ann/films@v9", "could not be had: .*"),
+        ("ann/secret", "could not be had: .*"),
+        ("ann/empty", r"there is no trained model in .* \(model.json is missing\)"),
+        ("ann--x/films", "could not be had: .*"),
+        ("nothing", "there is no trained model in nothing"),
+        (Path("ann/films"), "there is no trained model in ann/films"),
+        ("./ann/films", "there is no trained model in ann/films"),
+    ],
+)
+def test_a_model_that_is_not_there(hub, name, message):
+    for known in ("ann/films", "ann/secret", "ann/empty"):
+        hub.put(known, {"notes.txt": b""})
+    hub.refused.add("ann/secret")
+    with pytest.raises(UserError, match=message) as caught:
+        qllmft.load(name, token="hf_another")
+    assert "hf_another" not in str(caught.value)
+    assert caught.value.__suppress_context__ or "no trained model" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "message"),
+    [
+        ("ann/films", "hf_wrong", r"could not be uploaded to ann/films: .*401.*Log in with `hf auth login`"),
+        ("ann/films", "hf_two\nlines", r"the token holds a space, an end of line"),
+        ("ann/films/x", TOKEN, r"could not be uploaded to ann/films/x: Repo id must"),
+    ],
+)
+def test_an_upload_that_is_refused_shows_no_token(hub, trained_run, name, token, message):
+    with pytest.raises(UserError, match=message) as caught:
+        qllmft.load(trained_run).push_to_hub(name, token=token)
+    assert not any(part in str(caught.value) for part in [TOKEN, *token.split()])
+    assert not hub.commits
+
+
+def test_without_a_network_the_error_says_so(hub, trained_run, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"could not be uploaded to ann/films: .*offline"):
+        qllmft.load(trained_run).push_to_hub("ann/films", token=TOKEN)
+    with pytest.raises(UserError, match=r"could not be had: Cannot find .* outgoing traffic has been disabled"):
+        qllmft.load("ann/films")
+
+
+@pytest.mark.parametrize("module", ["evil.Evil", "sentence_transformers.models.Evil"])
+def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loaded(
+    hub, trained_run, tmp_path, monkeypatch, module
+):
+    saved = qllmft.load(trained_run).save_pretrained(tmp_path / "saved")
+    written = tmp_path / "was run"
+    (saved / "body" / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
+    modules = json.loads((saved / "body" / "modules.json").read_text())
+    modules.append({"idx": 1, "name": "1", "path": "", "type": module})
+    (saved / "body" / "modules.json").write_text(json.dumps(modules))
+    hub.put_folder("eve/films", saved)
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded"))
+    with pytest.raises(UserError, match=f"is not loaded because of modules.json: it names the module '{module}'"):
+        qllmft.load("eve/films")
+    assert not written.exists()
+
+
+def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(hub, word_body, model_of, tmp_path):
+    body, written = shutil.copytree(word_body, tmp_path / "body"), tmp_path / "was run"
+    (body / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
+    (body / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]))
+    hub.put_folder("eve/body", body)
+    folder = model_of()
+    record = json.loads((folder / "model" / "model.json").read_text())
+    record["body"]["model"] = "eve/body"
+    (folder / "model" / "model.json").write_text(json.dumps(record))
+    hub.put_folder("eve/films", folder / "model")
+    with pytest.raises(
+        UserError, match=r"the body 'eve/body' could not be loaded: .*'evil.Evil', which is not part of"
+    ):
+        qllmft.load("eve/films").predict(TEXTS)
+    assert not written.exists()

@@ -1,0 +1,189 @@
+"""The model card: its numbers by another route, its metadata, its block of code run, and names that stay text."""
+
+import contextlib
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+import qllmft
+from qllmft.run import RunFolder
+from qllmft.run.card import model_card
+from qllmft.run.predictions import TestPredictions
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "run"
+
+
+def card_of(run, name="ann/films"):
+    text = model_card(qllmft.load(run).model, name, Path(run))
+    _, metadata, body = text.split("---\n", 2)
+    return yaml.safe_load(metadata), body
+
+
+def test_the_card_has_the_numbers_of_the_record_and_of_the_answers():
+    metadata, body = card_of(GOLDEN)
+    record, answers = RunFolder(GOLDEN).read_result(), RunFolder(GOLDEN).read_predictions()
+    given = answers.answers["quantum head"]
+    values = {
+        "accuracy": record.head.test.value,
+        "balanced_accuracy": balanced_accuracy_score(answers.labels, given),
+        "f1": f1_score(answers.labels, given, average="macro"),
+    }
+    (index,) = metadata["model-index"]
+    (result,) = index["results"]
+    assert (index["name"], result["dataset"]["name"], result["task"]["type"]) == (
+        "films",
+        "texts.tsv",
+        "text-classification",
+    )
+    assert {m["type"]: m["value"] for m in result["metrics"]} == pytest.approx(values, abs=1e-12)
+    assert metadata["library_name"] == "qllmft"
+    assert metadata["metrics"] == list(values)
+    for model in record.models:
+        low, high = model.test.interval
+        cell = f"| {100 * model.test.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}] |"
+        assert re.search(rf"\| `{model.name}` {re.escape(cell)}.* {model.parameters} \|", body)
+    assert f"| always the most frequent label | {100 * np.bincount(answers.labels).max() / 16:.2f} %" in body
+    assert "Nothing can be concluded from this one run about which head is better: the `quantum head` got" in body
+    assert "| encoder | 9 | 4 | 8 | 8 | 16 |" in body
+    assert all(version in body for version in record.versions.values())
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_scores_by_label_are_scikit_learns_and_their_intervals_those_of_resampled_texts(k):
+    rng = np.random.default_rng(k)
+    labels = rng.choice(k, size=300, p=np.arange(1, k + 1) / np.arange(1, k + 1).sum())
+    given = np.where(rng.random(300) < 0.7, labels, rng.integers(k, size=300))
+    found = TestPredictions(tuple("abcde"[:k]), labels, {"head": given}, ()).by_label("head")
+    for name, other in (
+        ("balanced accuracy", balanced_accuracy_score),
+        ("macro-F1", lambda y, z: f1_score(y, z, average="macro")),
+    ):
+        value, low, high = found[name]
+        assert value == pytest.approx(other(labels, given), abs=1e-12)
+        rows = rng.integers(300, size=(200, 300))
+        expected = np.quantile([other(labels[r], given[r]) for r in rows], [0.025, 0.975])
+        np.testing.assert_allclose((low, high), expected, atol=0.02)
+        assert low < value < high
+
+
+def test_a_label_that_the_test_texts_lack_counts_where_it_was_answered():
+    labels, given = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
+    found = TestPredictions(("a", "b", "c", "d"), labels, {"head": given}, ()).by_label("head")
+    assert found["balanced accuracy"][0] == pytest.approx((0.5 + 1) / 2)
+    assert found["macro-F1"][0] == pytest.approx(f1_score(labels, given, average="macro"))
+
+
+class Elements(HTMLParser):
+    """The elements of a page, and the texts within ``code``."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.names, self.codes, self._inside = set(), [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.names.add(tag)
+        self._inside = tag == "code"
+        if self._inside:
+            self.codes.append("")
+
+    def handle_endtag(self, tag):
+        self._inside = False
+
+    def handle_data(self, data):
+        if self._inside:
+            self.codes[-1] += data
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<script>alert(1)</script>", "a`b``c", "| x |", "[a](http://b.example) ![c](d)", "# *h* _i_ {{ 7 * 7 }} {% x %}",
+     "a\n---\nlicense: mit\n---\n# b", "'\": [{&*!%@", "\u202eevil", "`", "&lt;b&gt;"],
+)  # fmt: skip
+def test_a_name_with_markup_stays_text(tmp_path, text):
+    run = shutil.copytree(GOLDEN, tmp_path / "run")
+    record = json.loads((run / "result.json").read_text())
+    config = (run / "config.toml").read_text()
+    record["data"]["labels"] = [text, "good"]
+    record["models"][1]["name"] = text
+    answers = json.loads((run / "predictions.json").read_text())
+    answers["answers"][text] = answers["answers"].pop("logistic regression")
+    (run / "result.json").write_text(json.dumps(record))
+    (run / "predictions.json").write_text(json.dumps(answers))
+    (run / "config.toml").write_text(config.replace('"texts.tsv"', json.dumps(f"data set {text}")))
+    expected, _ = card_of(GOLDEN)
+    metadata, body = card_of(run)
+    assert metadata.keys() == expected.keys()
+    source = metadata["model-index"][0]["results"][0]["dataset"]["name"]
+    shown, given = (" ".join(each.replace("\u202e", " ").split()) for each in (text, f"data set {text}"))
+    page = Elements(MarkdownIt("gfm-like", {"linkify": False}).render(body.partition("## Results")[0]))
+    assert page.names <= {"h1", "h2", "p", "code"}
+    assert source in given  # the last part of what may be a path
+    assert {shown, source} <= set(page.codes)
+    (row,) = [line for line in body.splitlines() if line.endswith(" | 9 |") and "most frequent" not in line]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 6
+
+
+@pytest.mark.parametrize("source", ["/home/ann/secret/texts.tsv", "C:\\Users\\ann\\texts.tsv", "~/secret/texts.tsv"])
+def test_folders_of_this_machine_are_not_shown(tmp_path, source):
+    run = shutil.copytree(GOLDEN, tmp_path / "run")
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(config.replace('"texts.tsv"', json.dumps(source)))
+    record = json.loads((run / "result.json").read_text())
+    record["body"]["model"] = "/home/ann/secret/body"
+    (run / "result.json").write_text(json.dumps(record))
+    metadata, body = card_of(run)
+    assert "`texts.tsv`" in body
+    assert not re.search(r"secret|/home|Users", body + str(metadata))
+
+
+def test_a_data_set_of_the_hub_is_named_in_the_metadata(tmp_path):
+    run = shutil.copytree(GOLDEN, tmp_path / "run")
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(config.replace('"texts.tsv"', '"SetFit/sst2"'))
+    metadata, _ = card_of(run)
+    assert metadata["datasets"] == "SetFit/sst2"
+    assert metadata["model-index"][0]["results"][0]["dataset"] == {
+        "name": "SetFit/sst2",
+        "type": "SetFit/sst2",
+        "split": "test",
+    }
+
+
+def test_the_block_that_loads_the_model_runs(trained_run, tmp_path, monkeypatch):
+    model = qllmft.load(trained_run)
+    card = (model.save_pretrained(tmp_path / "films") / "README.md").read_text()
+    (block,) = re.findall(r"```python\n(.+?)```", card, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(block, "README.md", "exec"), {})
+    expected = model.predict(["a text of yours", "and another one"])
+    assert printed.getvalue() == "".join(f"{p.label} {p.probabilities}\n" for p in expected)
+
+
+def test_a_shared_model_keeps_its_card_and_one_without_a_record_claims_nothing(trained_run, model_of, tmp_path):
+    saved = qllmft.load(trained_run).save_pretrained(tmp_path / "films")
+    again = qllmft.load(saved).save_pretrained(tmp_path / "again")
+    assert (again / "README.md").read_text() == (saved / "README.md").read_text()
+    metadata, body = card_of(model_of())
+    assert "model-index" not in metadata
+    assert "is not recorded here" in body
+    assert "Results" not in body
+
+
+def test_the_command_prints_the_card_that_is_pushed(trained_run, capsys):
+    from qllmft.cli.main import main
+
+    with pytest.raises(SystemExit) as end:
+        main(["card", str(trained_run), "ann/films"])
+    assert not end.value.code
+    assert capsys.readouterr().out == model_card(qllmft.load(trained_run).model, "ann/films", trained_run)
