@@ -23,7 +23,7 @@ from qllmft.run.reporter import Reporter
 from qllmft.run.setup import Setup, training_backend
 from qllmft.run.vectors import Vectors
 from qllmft.run.versions import versions
-from qllmft.statistics import Accuracy, ClassScores
+from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics
 
 
@@ -211,7 +211,7 @@ def _tested(setup: Setup, record: RunRecord, fitted: Sequence[FittedHead], vecto
             model,
             test=Accuracy.of(test.y.numpy(), labels),
             test_exact=each.head.exact_accuracy(test),
-            test_classes=ClassScores.of(predictions.confusion(each.head.name)),
+            test_classes=predictions.by_class(each.head.name),
         )
         for model, each, test, labels in zip(record.models, fitted, tests, answers, strict=True)
     )

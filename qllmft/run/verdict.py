@@ -29,8 +29,8 @@ def verdict(models: Sequence[ModelResult]) -> str:
     score = f"{_score(head)} of {head.tested.total:,} test texts right"
     if uneven := _uneven(head):
         score = (
-            f"a balanced accuracy of {_score(head)} ({percent(head.tested.value)} % of {head.tested.total:,} test texts "
-            f"right, where one label has {percent(uneven.majority)} %)"
+            f"a balanced accuracy of {_score(head)} ({percent(head.tested.value)} % of {head.tested.total:,} test "
+            f"texts right, where one label has {percent(uneven.majority)} %)"
         )
     if not rivals:
         return f"The {head.name} got {score}; no rival was trained, so there is nothing to compare it with."
