@@ -114,7 +114,7 @@ def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: 
         hidden = 0
     if 0 < hidden < FEWEST_HIDDEN:
         head = low_rank_rival(n_parameters, dimension, n_classes, config, seed)
-        head.name += f", for an MLP of {hidden} hidden"
+        head.name += " for an MLP"
         return head
     structure = ModelConfig(encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden)
     model = build_classifier(structure, dimension, n_classes, seed=seed)
@@ -130,7 +130,7 @@ def low_rank_rival(n_parameters: int, dimension: int, n_classes: int, config: Tr
     rank = max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
     if rank >= n_classes:
         model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=seed)
-        return TrainedHead(f"{LOW_RANK.label}, all {n_classes}", model, config, seed)
+        return TrainedHead(f"{LOW_RANK.label}, full", model, config, seed)
     layers = low_rank(dimension, n_classes, rank, torch_generator(seed, "weights", "head"))
     model = Classifier(None, layers, None, skip=False, sign_readout=False)
     return TrainedHead(f"{LOW_RANK.label}, {rank}", model, config, seed)
@@ -141,4 +141,4 @@ def _rival(label: str, make: Callable[[int, int, int, TrainConfig, int], Trained
 
 
 PERCEPTRON = _rival("MLP", perceptron_rival)
-LOW_RANK = _rival("linear of low rank", low_rank_rival)
+LOW_RANK = _rival("low rank", low_rank_rival)
