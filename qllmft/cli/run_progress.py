@@ -117,6 +117,8 @@ def _notes(record: RunRecord) -> Iterator[str]:
                 f"{model.name} without its circuit's noise: validation {100 * model.validation_exact:.1f} %, "
                 f"test {100 * model.test_exact:.2f} %"
             )
+    if record.trajectories:
+        yield f"with its noise: {record.trajectories}"
     if (scores := record.head.test_classes) and any(True for _ in _by_class(record.head)):
         yield f"balanced accuracy and macro-F1: means over the labels; one label has {100 * scores.majority:.1f} %"
     for model in record.models:

@@ -145,6 +145,15 @@ class RunRecord:
     noise: NoiseConfig | None = None
 
     @property
+    def trajectories(self) -> str:
+        """What a noisy accuracy is measured on, in words: ``1 error trajectory a text``; "" without gate noise."""
+        if self.noise is None or self.noise.gates == "none":
+            return ""
+        n = self.noise.trajectories
+        shots = f", {'' if n == 1 else 'each '}with all {self.noise.shots:,} shots" if self.noise.shots else ""
+        return f"{n} error {'trajectory' if n == 1 else 'trajectories'} a text{shots}"
+
+    @property
     def head(self) -> ModelResult:
         """The run's own head; the other models are its rivals."""
         return self.models[0]
