@@ -90,8 +90,9 @@ class TrainedHead:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The selected epoch."""
-        return {"epoch": self.selection.epoch} if self.selection else {}
+        """The selected epoch, and how many numbers a data map stores."""
+        stored = {} if self.model.data_map is None else {"stored": self.model.data_map.n_stored}
+        return {"epoch": self.selection.epoch, **stored} if self.selection else {}
 
 
 def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int) -> TrainedHead:
@@ -137,7 +138,7 @@ def low_rank_rival(n_parameters: int, dimension: int, n_classes: int, config: Tr
 
 
 def _rival(label: str, make: Callable[[int, int, int, TrainConfig, int], TrainedHead]) -> Rival:
-    return Rival(label, lambda config, *sizes: make(*sizes, config.train, config.seed))
+    return Rival(label, lambda config, *sizes: make(sizes[0], sizes[1], sizes[2], config.train, config.seed))
 
 
 PERCEPTRON = _rival("MLP", perceptron_rival)

@@ -14,6 +14,7 @@ import numpy as np
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
+from qllmft.experiments.queue import QueueReporter
 from qllmft.experiments.search.plan import SearchPlan
 from qllmft.experiments.search.screening import Screening, main_effects, screening_signs
 from qllmft.experiments.search.space import Point, Value
@@ -21,7 +22,7 @@ from qllmft.experiments.search.store import ERROR, POINT, RESULT, SearchState
 from qllmft.files import write_text
 from qllmft.presets import load_preset
 from qllmft.published import published
-from qllmft.run import Reporter, run_experiment
+from qllmft.run import run_tracked
 from qllmft.settings import differing
 from qllmft.statistics import Accuracy, MeanInterval
 
@@ -140,7 +141,7 @@ def published_accuracy(plan: SearchPlan, point: Point) -> float | None:
 
 
 def finish(
-    state: SearchState, rows: Sequence[RankedConfiguration], folder: Path, reporter: Reporter
+    state: SearchState, rows: Sequence[RankedConfiguration], folder: Path, reporter: QueueReporter
 ) -> tuple[TestedWinner, list[RowWinner]]:
     """Read the test set for the first of ``rows`` and the first of each of the paper's rows; write ``sweep.json``.
 
@@ -177,8 +178,8 @@ def finish(
     return winner, of_rows
 
 
-def _test(config: RunConfig, runs: Path, reporter: Reporter) -> Accuracy:
-    record = run_experiment(config, runs / config.identity, reporter).record
+def _test(config: RunConfig, runs: Path, reporter: QueueReporter) -> Accuracy:
+    record = run_tracked(config, runs / config.identity, reporter, reporter.tracking).record
     if record is None:
         raise KeyboardInterrupt
     return record.head.tested
