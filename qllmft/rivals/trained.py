@@ -98,8 +98,9 @@ class TrainedHead:
 def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int) -> TrainedHead:
     """A perceptron whose size is nearest to ``n_parameters``, trained by the same loop with the same settings.
 
-    Where it would have fewer than 4 hidden units it is no rival of that size, and `low_rank_rival` stands in its place:
-    a ReLU on one or two projections throws away what tells the labels apart.
+    Where it would have fewer than 4 hidden units it is no rival of that size, and a linear layer stands in its place,
+    of low rank or whole, as `low_rank_rival` has it: a ReLU on one or two projections throws away what tells labels
+    apart.
 
     Args:
         n_parameters: of the head to rival.
@@ -113,7 +114,9 @@ def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: 
     hidden_size = hidden * (dimension + n_classes + 1) + n_classes
     if abs(linear_size - n_parameters) <= abs(hidden_size - n_parameters):
         hidden = 0
-    if 0 < hidden < FEWEST_HIDDEN:
+    if 0 < hidden < FEWEST_HIDDEN and _rank(n_parameters, dimension, n_classes) >= n_classes:
+        hidden = 0
+    elif 0 < hidden < FEWEST_HIDDEN:
         head = low_rank_rival(n_parameters, dimension, n_classes, config, seed)
         head.name += " for an MLP"
         return head
@@ -128,13 +131,18 @@ def low_rank_rival(n_parameters: int, dimension: int, n_classes: int, config: Tr
 
     A rank of k is the linear layer itself, of (D + 1)·k parameters, and there is no larger one.
     """
-    rank = max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
+    rank = _rank(n_parameters, dimension, n_classes)
     if rank >= n_classes:
         model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=seed)
         return TrainedHead(f"{LOW_RANK.label}, full", model, config, seed)
     layers = low_rank(dimension, n_classes, rank, torch_generator(seed, "weights", "head"))
     model = Classifier(None, layers, None, skip=False, sign_readout=False)
     return TrainedHead(f"{LOW_RANK.label}, {rank}", model, config, seed)
+
+
+def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
+    """The least r of a low-rank layer with at least ``n_parameters``; k and more stand for the whole layer."""
+    return max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
 
 
 def _rival(label: str, make: Callable[[int, int, int, TrainConfig, int], TrainedHead]) -> Rival:

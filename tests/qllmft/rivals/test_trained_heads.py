@@ -105,7 +105,7 @@ def test_a_low_rank_head_is_affine_and_of_that_rank(target, rank):
         (353, "low rank, 1 for an MLP", 772),  # single-10q beside a body of 768
         (1538, "MLP, no hidden layer", 1538),
         (37010, "MLP, 48 hidden", 37010),
-        (1900, "low rank, full for an MLP", 1538),
+        (1900, "MLP, no hidden layer", 1538),
         (3080, "MLP, 4 hidden", 3086),
         (1541, "MLP, no hidden layer", 1538),  # of equals the simpler
     ],

@@ -95,7 +95,7 @@ def test_the_record_of_a_run(corpus, out, body):
         "quantum head",
         "logistic regression",
         "SVC",
-        "low rank, full for an MLP",
+        "MLP, no hidden layer",
     ]
     assert [model["parameters"] for model in result["models"][::3]] == [24, 18]  # no linear head is larger
     for row in result["models"]:
@@ -222,7 +222,7 @@ def test_a_run_without_a_place_is_named_by_its_configuration(corpus, tmp_path, m
     ("changes", "names"),
     [
         ({"rivals__names": []}, ["quantum head"]),
-        ({"rivals__names": ["svc", "mlp"]}, ["quantum head", "SVC", "low rank, full for an MLP"]),
+        ({"rivals__names": ["svc", "mlp"]}, ["quantum head", "SVC", "MLP, no hidden layer"]),
         ({"model": {"encoder": "none", "head": "mlp"}, "rivals__names": ["svc"]}, ["classical head", "SVC"]),
     ],
     ids=str,
