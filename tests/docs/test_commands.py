@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from qllmft.cli.main import app, main
 
@@ -36,13 +37,14 @@ ADDED = (  # the beginning of a line, and what makes it small; the last of an op
     (r"figure 11 --runs runs", "--where train.epochs=1"),
     (r"figure 12 --runs runs", "--preset single-10q"),
 )
+SEARCH = "table-10-grid-1a2b3c4d"
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 FIRST = (  # the beginning of a line, what it needs, and the line that makes it
     (r"report studies/table2", "studies/table2", "study table4 --quick --data sst2 --out studies/table2"),
-    (r"jobs .*runs/a", "runs/a/ledger", "predict runs/a --file texts.txt --backend ionq_forte --shots 1000 --max-cost 150"),
+    (r"jobs .*runs/a", "runs/a/ledger", "predict runs/a film --backend ionq_forte --shots 1000 --max-cost 150"),
     (r"figure (8a|12) --runs runs", "runs/single-10q-1e-3-0", f"{SINGLE_10Q} --out runs/single-10q-1e-3-0"),
     (r"figure 11 --runs runs", "runs/noisy", "train --preset noise-high-12q --out runs/noisy"),
-    (r"worker", "sweeps/table-10-grid-1a2b3c4d", "sweep table-10 --data sst2 --plan-only --search table-10-grid-1a2b3c4d"),
+    (r"worker", f"sweeps/{SEARCH}", f"sweep table-10 --data sst2 --plan-only --search {SEARCH}"),
 )
 ONLY_PARSED = {  # lines that are not run, and why
     r"train --data SetFit/sst2|sweep .*--data SetFit/sst2": "the data are on the hub",
@@ -96,9 +98,9 @@ def place(tmp_path_factory, tiny_body):
         for noun in ("film", "plot", "cast", "score")
         for other in ("ending", "very", "not")
     ]
-    table = "".join(f"{text},{label}\n" for text, label in rows)
-    (folder / "reviews.csv").write_text("review,stars\n" + table, encoding="utf-8")
-    (folder / "more.csv").write_text("review,stars\n" + table, encoding="utf-8")
+    table = "review,stars\n" + "".join(f"{text},{label}\n" for text, label in rows)
+    for name in ("reviews.csv", "more.csv"):
+        (folder / name).write_text(table, encoding="utf-8")
     (folder / "texts.txt").write_text("a good film\nan awful plot\nthe cast\n", encoding="utf-8")
     for split, part in (("train", rows[::2]), ("validation", rows[1::4]), ("test", rows[3::4])):
         (folder / "sst2").mkdir(exist_ok=True)
@@ -128,16 +130,10 @@ def ionq():
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_a_command_is_known_with_its_options(command):
-    import typer
-
-    group = typer.main.get_command(app)
-    name, *given = shlex.split(command)
-    while True:
-        group, words = group.commands[name], given
-        if not hasattr(group, "commands"):
-            break
-        name, *given = words
-    group.make_context(name, list(words)).close()
+    found, given = get_command(app), shlex.split(command)
+    while hasattr(found, "commands"):
+        found, given = found.commands[given[0]], given[1:]
+    found.make_context("qllmft", given).close()
 
 
 def marks(command):
@@ -154,7 +150,8 @@ def test_a_command_runs(command, place, tiny_body, request, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((place / "texts.txt").read_bytes()), "utf-8"))
     monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
-    monkeypatch.delenv("QLLMFT_STORAGE", raising=False)
+    for name in ("QLLMFT_STORAGE", "IONQ_API_URL", "IONQ_API_KEY", "IONQ_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     if "ionq" in command or command.startswith("jobs"):
         monkeypatch.setenv("QISKIT_IONQ_API_URL", request.getfixturevalue("ionq"))
         monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "a-key")
