@@ -115,7 +115,7 @@ class BodyConfig(Section):
 
 
 class TrainConfig(Section):
-    """Optimisation: Adam on the cross-entropy."""
+    """Optimisation of the cross-entropy."""
 
     epochs: Positive = 800
     batch_size: Positive = 16  # B
@@ -126,6 +126,21 @@ class TrainConfig(Section):
     select: Literal["accuracy", "last"] = "accuracy"  # which epoch: best on validation (then lower loss), or the last
     embedding_noise: NonNegative = 0.0  # σ of Gaussian noise on each entry of the unit embedding, in training only
     body_lr: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None  # of a trainable body; None: lr
+    optimizer: Literal["adam", "lbfgs"] = "adam"  # lbfgs: all texts at once, epochs are iterations at most
+    ridge_c: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0  # of lbfgs: scikit-learn's C
+
+    @model_validator(mode="after")
+    def _full_batch(self) -> Self:
+        if self.optimizer == "adam":
+            if self.ridge_c != 1.0:
+                raise ValueError(f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set optimizer to 'lbfgs'")
+            return self
+        unread = ("batch_size", "lr", "lr_decay", "schedule", "weight_decay", "embedding_noise", "body_lr")
+        if given := [name for name in unread if getattr(self, name) != type(self).model_fields[name].default]:
+            raise ValueError(f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out")
+        if self.select != "last":
+            raise ValueError("optimizer 'lbfgs' ends at its last point: set select to 'last'")
+        return self
 
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
@@ -207,6 +222,14 @@ class RivalsConfig(Section):
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
 
 
+_LATER = {
+    "data": ("delimiter", "bad_rows", "duplicates"),
+    "body": ("trainable", "contrastive"),
+    "model": ("word_weight", "centre", "components", "odd"),
+    "train": ("body_lr", "optimizer", "ridge_c"),
+}
+
+
 class RunConfig(Section):
     """A whole run. Its defaults are the paper's single-encoder experiment at 10 qubits, with exact values."""
 
@@ -234,7 +257,13 @@ class RunConfig(Section):
                 "its own; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
             )
         if self.model.head != "quantum":
-            raise ValueError("noise acts on a quantum head, and the head is 'mlp'; leave it out")
+            raise ValueError(f"noise acts on a quantum head, and the head is {self.model.head!r}; leave it out")
+        overlap = self.model.measured == "words" and self.model.word_weight > 1
+        if overlap and self.noise.readout_error and self.noise.shots and self.noise.shot_model == "gaussian":
+            raise ValueError(
+                "readout error with shot_model 'gaussian' needs observables on qubits of their own, and words share "
+                "some; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
+            )
         return self
 
     @model_validator(mode="after")
@@ -246,6 +275,29 @@ class RunConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _linear_heads(self) -> Self:
+        linear = self.model.head == "none"
+        if linear and self.backend.name != "adjoint":
+            raise ValueError(
+                f"the backend is {self.backend.name!r}, and encoders are trained on the project's engine; set it to "
+                f"'adjoint', and use the trained model with --backend {self.backend.name}"
+            )
+        if self.train.optimizer == "lbfgs":
+            if not (linear and self.model.odd):
+                raise ValueError("train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only that")
+            if "mlp" in self.rivals.names:
+                raise ValueError(
+                    "the rival 'mlp' is trained as the head is, and lbfgs trains no perceptron; leave it out of "
+                    "rivals.names"
+                )
+        if self.body.trainable and (self.train.optimizer == "lbfgs" or self.model.centre or self.model.components):
+            raise ValueError(
+                "train.optimizer 'lbfgs', model.centre and model.components need a frozen body; set body.trainable to "
+                "false"
+            )
+        return self
+
     @property
     def identity(self) -> str:
         """Hash of all that can change a result: 12 hexadecimal digits. Equal configurations name the same run."""
@@ -253,15 +305,11 @@ class RunConfig(Section):
         # what came later is left out where it is not used: runs keep the names that they had before
         if self.noise == NoiseConfig():
             del content["noise"]
-        if not self.body.trainable:
-            del content["body"]["trainable"]
-        if self.body.contrastive == ContrastiveConfig():
-            del content["body"]["contrastive"]
-        if self.train.body_lr is None:
-            del content["train"]["body_lr"]
-        for name in ("delimiter", "bad_rows", "duplicates"):
-            if getattr(self.data, name) == DataConfig.model_fields[name].default:
-                del content["data"][name]
+        for section, names in _LATER.items():
+            part: Section = getattr(self, section)
+            for name in names:
+                if getattr(part, name) == type(part).model_fields[name].default:
+                    del content[section][name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -134,7 +134,8 @@ def train(
     if outcome.record is None:
         say(
             f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is in "
-            f"{folder.model_folder}; the same command goes on from the last checkpoint.",
+            f"{folder.model_folder}; the same command "
+            f"{'begins again' if run_config.train.optimizer == 'lbfgs' else 'goes on from the last checkpoint'}.",
             console,
         )
         _tell_of_jobs(run_config, personal, console)

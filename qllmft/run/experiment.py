@@ -134,7 +134,7 @@ def _trained_head(setup: Setup, body: RunBody) -> tuple[TrainedHead, float]:
     folder.open_for(config)
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
-    name = ("quantum head" if config.model.head == "quantum" else "classical head") + body.suffix
+    name = ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix
     with setup.reporter.training(config.train.epochs, done) as report:
 
         def on_epoch(metrics: EpochMetrics) -> None:

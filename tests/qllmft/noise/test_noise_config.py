@@ -43,7 +43,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
     noisy = load_preset(f"noise-{word}-{n_qubits}q").config()
     assert noisy.noise == NoiseConfig(gates=f"paper_{word}", shots=8192)
     plain = load_preset(f"single-{n_qubits}q").config()
-    assert noisy.model_copy(update={"noise": NoiseConfig()}) == plain
+    assert noisy.model_copy(update={"noise": NoiseConfig(shots=8192)}) == plain
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,10 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
             "training has its noise in the section noise; move noise, shots of the backend there",
         ),
         ({"noise": {"shots": 10}, "model": {"head": "mlp", "encoder": "none"}}, "noise acts on a quantum head"),
+        (
+            {"noise": {"shots": 10, "readout_error": 0.1}, "model": {"readout": "words"}},
+            "words share some; set noise.shot_model to 'multinomial'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(tree, message):

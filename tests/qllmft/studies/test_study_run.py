@@ -129,7 +129,7 @@ def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body
     ("change", "message"),
     [
         ({"data.source": "/nowhere.tsv"}, "there is no file or folder"),
-        ({"data.n_per_label": 1000}, "1000 texts a label"),
+        ({"data.text_column": "nothing"}, "no column 'nothing'"),
         ({"body.model": "/nowhere"}, "there is no folder /nowhere"),
         ({"backend.name": "abacus"}, "abacus"),
     ],
