@@ -16,9 +16,12 @@ pytestmark = pytest.mark.filterwarnings("default")  # other libraries' blocks ma
 def section(tmp_path, monkeypatch, tiny_body):
     """A function from a title to the names that its blocks define, run one after the other on tiny data.
 
-    A block that imports the module ``without`` is left out.
+    A block that imports the module ``without`` is left out. Torch has one thread: its threads wait for each other on a
+    busy machine.
     """
     monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
 
     def run(title, body=tiny_body, without=None):
         text = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
@@ -30,7 +33,8 @@ def section(tmp_path, monkeypatch, tiny_body):
             exec(block.replace('report_to="none"', f'report_to="none", {SMALL}'), names)
         return names
 
-    return run
+    yield run
+    torch.set_num_threads(threads)
 
 
 def test_every_block_of_the_page_is_in_a_section():

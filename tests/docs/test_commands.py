@@ -68,7 +68,10 @@ def collected():
 
 
 COMMANDS = collected()
-SLOW = r"study (table2|ablations)|sweep screening|train --preset (unfrozen|contrastive)"
+SLOW = (
+    r"study (table2|ablations|noise)|sweep (screening|table-06|table-11)|train --preset (unfrozen|contrastive|upper)|"
+    r"figure 6|paper --runs docs"
+)
 STALE = "figure 8a --runs docs/records.json"
 
 
