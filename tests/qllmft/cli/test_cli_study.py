@@ -63,7 +63,7 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
     output, _ = cli("study", "noise", "--preset", "fig11-small", *arguments)
     rows = json.loads((tmp_path / "study" / "study.json").read_text())["rows"]
     assert [(row["label"], len(row["test"]), len(row["test_exact"])) for row in rows] == [
-        ("10Q, no noise", 2, 0),
+        ("10Q, no gate noise", 2, 2),
         ("10Q, low noise", 2, 2),
         ("10Q, high noise", 2, 2),
     ]
@@ -128,7 +128,7 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.experiments.queue.run_experiment", interrupted)
+    monkeypatch.setattr("qllmft.experiments.queue.run_tracked", interrupted)
     output, _ = cli("study", "table4", *arguments, code=130)
     assert "The same command goes on" in output
 
