@@ -7,7 +7,15 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from qllmft.errors import UserError
 from qllmft.model_config import Count, Positive, Section
@@ -19,6 +27,7 @@ NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 EMBEDDED = "reviews"  # the corpus that comes with the package
 IN_MEMORY = "in memory: "  # how the source of texts begins that were no file; kind, size and hash of them follow
 PAPER_PER_LABEL = 256
+NOISE_CHOICES = ("renormalize", "shot_test", "rate", "draw", "uploads")  # of `NoiseConfig`; the paper leaves them open
 EMBEDDED_PER_LABEL = 200
 # options of backends that say where circuits are sent, whose key pays, what was paid, and who agreed to how much
 PERSONAL_OPTIONS = (
@@ -171,6 +180,11 @@ class NoiseConfig(Section):
         "gaussian"  # eq. 2; multinomial: its gradient is blocked (figure 6)
     )
     trajectories: Positive = 1  # random runs a sample and pass, whose mean is taken; each with all shots
+    renormalize: bool = False  # eq. 2's counts, once rectified, are divided by their sum
+    shot_test: Literal["same", "multinomial"] = "same"  # of validation and test: those of training, or true shots
+    rate: Literal["aer", "nonidentity"] = "aer"  # what the rates are: r, or the probability of a Pauli error
+    draw: Literal["sample", "batch"] = "sample"  # a trajectory for each sample, or one for the batch of a pass
+    uploads: bool = True  # whether the rotations by data carry gate noise
 
     @property
     def is_none(self) -> bool:
@@ -186,7 +200,20 @@ class NoiseConfig(Section):
         options |= {"trajectories": self.trajectories}
         if self.gates == "explicit":
             options |= {"one_qubit_rate": self.one_qubit_rate, "two_qubit_rate": self.two_qubit_rate}
-        return options | ({"shots": self.shots, "shot_model": self.shot_model} if self.shots else {})
+        options |= {"shots": self.shots, "shot_model": self.shot_model} if self.shots else {}
+        return options | self._choices
+
+    @property
+    def _choices(self) -> dict[str, Any]:
+        """Where the paper leaves a choice, what was chosen other than by default."""
+        values = {name: getattr(self, name) for name in NOISE_CHOICES}
+        return {name: value for name, value in values.items() if value != type(self).model_fields[name].default}
+
+    @model_serializer(mode="wrap")
+    def _without_default_choices(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Files and identities are those of runs that knew no such choice, where the default is chosen."""
+        tree: dict[str, Any] = content(self)
+        return {name: value for name, value in tree.items() if name not in NOISE_CHOICES or name in self._choices}
 
     @model_validator(mode="after")
     def _rates_where_explicit(self) -> Self:
@@ -195,6 +222,8 @@ class NoiseConfig(Section):
             raise ValueError("gates is 'explicit'; give one_qubit_rate and two_qubit_rate")
         if self.gates != "explicit" and rates != (None, None):
             raise ValueError(f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}")
+        if self.is_none and self._choices:
+            raise ValueError(f"{', '.join(self._choices)} would not be read without noise; set gates or shots too")
         if self.shots == 1:
             raise ValueError("shots is 1; give 2 or more, or 0 for exact values")
         return self
@@ -222,6 +251,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _noise_has_one_source(self) -> Self:
         own = {"noise", "one_qubit_rate", "two_qubit_rate", "readout_error", "shots", "shot_model", "trajectories"}
+        own |= set(NOISE_CHOICES)
         if self.backend.name == "adjoint" and (given := sorted(own & self.backend.options.keys())):
             raise ValueError(
                 f"training has its noise in the section noise; move {', '.join(given)} of the backend there"
