@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", default="10,12,14,16,18", help="comma-separated; default %(default)s")
     parser.add_argument("--shots", type=int, default=8192, help="default %(default)s")
-    parser.add_argument("--draws", type=int, default=100, help="of eq. 2, a sample; default %(default)s")
+    parser.add_argument("--draws", type=int, default=300, help="of eq. 2, a sample; default %(default)s")
     options = parser.parse_args()
     print("qubits  sum of frequencies  slope  slope, renormalised")
     for n_qubits in map(int, options.qubits.split(",")):

@@ -8,6 +8,7 @@ from noisy_circuits import STRONG, amplitudes, epsilons, equation_2, noisy_pass,
 from qiskit.quantum_info import Operator, Pauli
 
 from qllmft_backends import BackendError, create
+from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.noisy import CircuitNoise
 from qllmft_backends.adjoint.shots import GaussianShots
@@ -37,6 +38,25 @@ def test_rectified_frequencies_are_divided_by_their_sum(n_qubits, batch, dtype):
         np.testing.assert_allclose(got, expected, atol=1e-12 if dtype == "float64" else 1e-6)
     total = noisy_pass(circuit, noise, 3, masks=[0], dtype=dtype).values(angles)
     np.testing.assert_allclose(total, 1, atol=1e-12 if dtype == "float64" else 1e-6)
+
+
+def test_normalised_frequencies_are_too_flat_where_shots_are_few():
+    """Slopes of mean ⟨Z⟩ against exact ⟨Z⟩, by the engine and by the formula with NumPy's ε: 1.35, normalised 0.64."""
+    n_qubits, shots, circuit, draws = 12, 128, head_circuit(12), 30  # 2^Q/n is that of 18 qubits and 8192 shots
+    values = np.random.default_rng(0).uniform(-1.5, 1.5, (16, circuit.num_parameters))
+    angles, rng = lower(circuit).angles(values), np.random.default_rng(1)
+    for renormalize in (False, True):
+        noise = CircuitNoise(GateNoise(0, 0), shots, "gaussian", draws, renormalize=renormalize)
+        draw = noisy_pass(circuit, noise, 1)
+        exact, p = draw.engine.values(angles), draw.engine.probabilities(angles)
+        by_formula = np.zeros_like(exact)
+        for _ in range(draws):
+            counts = np.maximum(equation_2(np.sqrt(p), rng.standard_normal(p.shape), shots), 0)
+            sums = counts.sum(axis=1, keepdims=True) if renormalize else 1
+            by_formula += counts / sums @ z_signs(n_qubits).T / draws
+        slopes = [np.vdot(exact, z) / np.vdot(exact, exact) for z in (draw.values(angles), by_formula)]
+        assert abs(slopes[0] - slopes[1]) < 0.02
+        assert slopes[0] < 0.8 if renormalize else slopes[0] > 1.15
 
 
 @pytest.mark.parametrize("gates", [GateNoise(0, 0), STRONG, GateNoise(0.02, 0.2, 0.07)], ids=["shots", "both", "flips"])
