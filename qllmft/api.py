@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from qllmft.data import corpus_in_memory
 from qllmft.presets import load_preset
 from qllmft.progress import LineReporter
-from qllmft.run import Outcome, Predictor, Reporter, run_experiment
+from qllmft.run import Outcome, Predictor, Reporter, TrackedReporter, Tracking, run_experiment
 
 
 def train(
@@ -18,6 +19,8 @@ def train(
     preset: str = "recommended",
     out: str | Path | None = None,
     reporter: Reporter | None = None,
+    track: str | Sequence[str] = (),
+    track_files: bool = False,
     **settings: Any,
 ) -> Outcome:
     """Train a head and its rivals, and write the report; the same as ``qllmft train``.
@@ -32,6 +35,8 @@ def train(
         preset: where the settings come from.
         out: the run's folder; ``runs/<identity>`` where None.
         reporter: who watches; where None, lines are printed at a Python prompt and in a notebook, nothing elsewhere.
+        track: names of trackers that are told of it: ``tensorboard``, ``mlflow``, ``wandb``, those of plug-ins.
+        track_files: send them the run's small files, too; some of these hold texts.
         settings: differences from the preset, a double underscore for the dot: ``train__epochs=20``.
 
     Returns:
@@ -50,13 +55,15 @@ def train(
         corpus = corpus_in_memory(data, load_preset(preset).config(overrides).data)
         overrides["data.source"] = corpus.source
     reporter = reporter or (LineReporter() if hasattr(sys, "ps1") else Reporter())
-    config = load_preset(preset).config(overrides)
-    outcome = run_experiment(config, Path(out) if out else None, reporter, corpus=corpus)
-    if outcome.record:
-        try:
-            write_report(outcome.folder.path)
-        except OSError as error:  # the run is finished all the same
-            reporter.message(f"The report cannot be written: {error.strerror}.")
+    config, folder = load_preset(preset).config(overrides), Path(out) if out else None
+    with TrackedReporter(reporter, config, folder, Tracking.of(track, files=track_files)) as watcher:
+        outcome = run_experiment(config, folder, watcher, corpus=corpus)
+        if outcome.record:
+            try:
+                write_report(outcome.folder.path)
+            except OSError as error:  # the run is finished all the same
+                reporter.message(f"The report cannot be written: {error.strerror}.")
+        watcher.end(outcome.record)
     return outcome
 
 

@@ -7,27 +7,19 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from qllmft.errors import UserError
-from qllmft.model_config import Count, Positive, Section
+from qllmft.model_config import Count, NonNegative, Positive, Section
 from qllmft.model_config import ModelConfig as ModelConfig
+from qllmft.noise_config import NOISE_CHOICES
+from qllmft.noise_config import NoiseConfig as NoiseConfig
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 EMBEDDED = "reviews"  # the corpus that comes with the package
 IN_MEMORY = "in memory: "  # how the source of texts begins that were no file; kind, size and hash of them follow
 PAPER_PER_LABEL = 256
-NOISE_CHOICES = ("renormalize", "shot_test", "rate", "draw", "uploads")  # of `NoiseConfig`; the paper leaves them open
 EMBEDDED_PER_LABEL = 200
 # options of backends that say where circuits are sent, whose key pays, what was paid, and who agreed to how much
 PERSONAL_OPTIONS = (
@@ -124,7 +116,7 @@ class BodyConfig(Section):
 
 
 class TrainConfig(Section):
-    """Optimisation: Adam on the cross-entropy."""
+    """Optimisation of the cross-entropy."""
 
     epochs: Positive = 800
     batch_size: Positive = 16  # B
@@ -135,6 +127,21 @@ class TrainConfig(Section):
     select: Literal["accuracy", "last"] = "accuracy"  # which epoch: best on validation (then lower loss), or the last
     embedding_noise: NonNegative = 0.0  # σ of Gaussian noise on each entry of the unit embedding, in training only
     body_lr: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None  # of a trainable body; None: lr
+    optimizer: Literal["adam", "lbfgs"] = "adam"  # lbfgs: all texts at once, epochs are iterations at most
+    ridge_c: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0  # of lbfgs: scikit-learn's C
+
+    @model_validator(mode="after")
+    def _full_batch(self) -> Self:
+        if self.optimizer == "adam":
+            if self.ridge_c != 1.0:
+                raise ValueError(f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set optimizer to 'lbfgs'")
+            return self
+        unread = ("batch_size", "lr", "lr_decay", "schedule", "weight_decay", "embedding_noise", "body_lr")
+        if given := [name for name in unread if getattr(self, name) != type(self).model_fields[name].default]:
+            raise ValueError(f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out")
+        if self.select != "last":
+            raise ValueError("optimizer 'lbfgs' ends at its last point: set select to 'last'")
+        return self
 
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
@@ -165,75 +172,19 @@ class BackendConfig(Section):
         return options
 
 
-class NoiseConfig(Section):
-    """Noise of the head's circuit on the project's engine, in training, validation and test; the encoder has none.
-
-    The paper's are ``gates`` = paper_low or paper_high and 8192 shots. Rates are the r of ``depolarizing_error(r, n)``.
-    """
-
-    gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
-    one_qubit_rate: NonNegative | None = None  # of gates = "explicit"
-    two_qubit_rate: NonNegative | None = None
-    readout_error: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0  # probability that a measured bit is read flipped
-    shots: Count = 0  # S, measurements a sample; 0: exact values
-    shot_model: Literal["gaussian", "multinomial"] = (
-        "gaussian"  # eq. 2; multinomial: its gradient is blocked (figure 6)
-    )
-    trajectories: Positive = 1  # random runs a sample and pass, whose mean is taken; each with all shots
-    renormalize: bool = False  # eq. 2's counts, once rectified, are divided by their sum
-    shot_test: Literal["same", "multinomial"] = "same"  # of validation and test: those of training, or true shots
-    rate: Literal["aer", "nonidentity"] = "aer"  # what the rates are: r, or the probability of a Pauli error
-    draw: Literal["sample", "batch"] = "sample"  # a trajectory for each sample, or one for the batch of a pass
-    uploads: bool = True  # whether the rotations by data carry gate noise
-
-    @property
-    def is_none(self) -> bool:
-        """Whether values are exact."""
-        return self.gates == "none" and not self.readout_error and not self.shots
-
-    @property
-    def backend_options(self) -> dict[str, Any]:
-        """Options of the backend ``adjoint`` that mean the same."""
-        if self.is_none:
-            return {}
-        options: dict[str, Any] = {"noise": self.gates, "readout_error": self.readout_error}
-        options |= {"trajectories": self.trajectories}
-        if self.gates == "explicit":
-            options |= {"one_qubit_rate": self.one_qubit_rate, "two_qubit_rate": self.two_qubit_rate}
-        options |= {"shots": self.shots, "shot_model": self.shot_model} if self.shots else {}
-        return options | self._choices
-
-    @property
-    def _choices(self) -> dict[str, Any]:
-        """Where the paper leaves a choice, what was chosen other than by default."""
-        values = {name: getattr(self, name) for name in NOISE_CHOICES}
-        return {name: value for name, value in values.items() if value != type(self).model_fields[name].default}
-
-    @model_serializer(mode="wrap")
-    def _without_default_choices(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Files and identities are those of runs that knew no such choice, where the default is chosen."""
-        tree: dict[str, Any] = content(self)
-        return {name: value for name, value in tree.items() if name not in NOISE_CHOICES or name in self._choices}
-
-    @model_validator(mode="after")
-    def _rates_where_explicit(self) -> Self:
-        rates = (self.one_qubit_rate, self.two_qubit_rate)
-        if self.gates == "explicit" and None in rates:
-            raise ValueError("gates is 'explicit'; give one_qubit_rate and two_qubit_rate")
-        if self.gates != "explicit" and rates != (None, None):
-            raise ValueError(f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}")
-        if self.is_none and self._choices:
-            raise ValueError(f"{', '.join(self._choices)} would not be read without noise; set gates or shots too")
-        if self.shots == 1:
-            raise ValueError("shots is 1; give 2 or more, or 0 for exact values")
-        return self
-
-
 class RivalsConfig(Section):
     """Classical heads trained beside the quantum one on the same embeddings and split."""
 
     names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")  # of `qllmft.rivals.RIVALS`, which checks them
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
+
+
+_LATER = {
+    "data": ("delimiter", "bad_rows", "duplicates"),
+    "body": ("trainable", "contrastive"),
+    "model": ("word_weight", "centre", "components", "odd"),
+    "train": ("body_lr", "optimizer", "ridge_c"),
+}
 
 
 class RunConfig(Section):
@@ -264,7 +215,13 @@ class RunConfig(Section):
                 "its own; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
             )
         if self.model.head != "quantum":
-            raise ValueError("noise acts on a quantum head, and the head is 'mlp'; leave it out")
+            raise ValueError(f"noise acts on a quantum head, and the head is {self.model.head!r}; leave it out")
+        overlap = self.model.measured == "words" and self.model.word_weight > 1
+        if overlap and self.noise.readout_error and self.noise.shots and self.noise.shot_model == "gaussian":
+            raise ValueError(
+                "readout error with shot_model 'gaussian' needs observables on qubits of their own, and words share "
+                "some; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
+            )
         return self
 
     @model_validator(mode="after")
@@ -276,6 +233,29 @@ class RunConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _linear_heads(self) -> Self:
+        linear = self.model.head == "none"
+        if linear and self.backend.name != "adjoint":
+            raise ValueError(
+                f"the backend is {self.backend.name!r}, and encoders are trained on the project's engine; set it to "
+                f"'adjoint', and use the trained model with --backend {self.backend.name}"
+            )
+        if self.train.optimizer == "lbfgs":
+            if not (linear and self.model.odd):
+                raise ValueError("train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only that")
+            if "mlp" in self.rivals.names:
+                raise ValueError(
+                    "the rival 'mlp' is trained as the head is, and lbfgs trains no perceptron; leave it out of "
+                    "rivals.names"
+                )
+        if self.body.trainable and (self.train.optimizer == "lbfgs" or self.model.centre or self.model.components):
+            raise ValueError(
+                "train.optimizer 'lbfgs', model.centre and model.components need a frozen body; set body.trainable to "
+                "false"
+            )
+        return self
+
     @property
     def identity(self) -> str:
         """Hash of all that can change a result: 12 hexadecimal digits. Equal configurations name the same run."""
@@ -283,15 +263,11 @@ class RunConfig(Section):
         # what came later is left out where it is not used: runs keep the names that they had before
         if self.noise == NoiseConfig():
             del content["noise"]
-        if not self.body.trainable:
-            del content["body"]["trainable"]
-        if self.body.contrastive == ContrastiveConfig():
-            del content["body"]["contrastive"]
-        if self.train.body_lr is None:
-            del content["train"]["body_lr"]
-        for name in ("delimiter", "bad_rows", "duplicates"):
-            if getattr(self.data, name) == DataConfig.model_fields[name].default:
-                del content["data"][name]
+        for section, names in _LATER.items():
+            part: Section = getattr(self, section)
+            for name in names:
+                if getattr(part, name) == type(part).model_fields[name].default:
+                    del content[section][name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -19,16 +19,21 @@ def describe(config: ModelConfig, dimension: int, n_classes: int) -> dict[str, A
         n_classes: k.
 
     Returns:
-        ``parameters`` in all, and ``parts``: each a name, its parameters and, for a quantum one, its circuit's counts.
+        ``parameters`` in all, and ``parts``: each a name, its parameters and, for a quantum one, its circuit's counts;
+        for a data map, the numbers that are stored and not trained.
     """
     model = build_classifier(config, dimension, n_classes)
-    encoder = "encoder" if config.n_encoders == 1 else f"encoder ({config.n_encoders} of them)"
+    count_of = config.for_labels(n_classes).n_encoders
+    encoder = "encoder" if count_of == 1 else f"encoder ({count_of} of them)"
     modules = (
         (encoder, model.encoder, encoder_template(config)),
         ("head", model.head, head_template(config)),
         ("final linear", model.final, None),
     )
     parts: list[dict[str, Any]] = []
+    if model.data_map is not None:
+        stored = model.data_map.n_stored
+        parts.append({"name": f"data map ({stored:,} numbers stored, none trained)", "parameters": 0, "stored": stored})
     for name, module, circuit in modules:
         if module is not None:
             counts = {} if circuit is None else {"circuit": count(circuit).as_dict()}

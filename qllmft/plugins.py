@@ -8,12 +8,11 @@ from typing import Any, get_args
 from qllmft.errors import UserError
 from qllmft_backends.plugins import Kind, Listed, Registry
 
-TRACKERS: Registry[Any] = Registry("tracker", object, {}, UserError)  # none is built in
 _HOMES: dict[Kind, tuple[str, str]] = {
     "ansatz": ("qllmft.ansatze", "ANSATZE"),
     "backend": ("qllmft_backends", "BACKENDS"),
     "rival": ("qllmft.rivals", "RIVALS"),
-    "tracker": ("qllmft.plugins", "TRACKERS"),
+    "tracker": ("qllmft.trackers", "TRACKERS"),
 }
 
 
@@ -35,7 +34,8 @@ def register(kind: Kind, name: str, thing: Any, *, replace: bool = False) -> Non
 
     Args:
         kind: ``ansatz``: a function of n_qubits and n_layers that makes a circuit; ``backend``: a
-            `qllmft_backends.registry.Entry`; ``rival``: a `qllmft.rivals.Rival`; ``tracker``.
+            `qllmft_backends.registry.Entry`; ``rival``: a `qllmft.rivals.Rival`; ``tracker``: a function that
+            makes a `qllmft.trackers.Tracker`, such as its class.
         name: that settings call it by, as in ``model.ansatz``.
         thing: what it is.
         replace: take the place of one that was registered before, as a notebook's cell does when it runs again.

@@ -37,24 +37,52 @@ class ZObservables:
         Raises:
             UnsupportedGateError: for X or Y in a string, a complex coefficient, or another number of qubits.
         """
-        index_of: dict[int, int] = {}
-        terms: list[tuple[int, int, float]] = []
+        sums = PauliObservables.from_operators(operators, n_qubits)
         for o, operator in enumerate(operators):
-            if operator.num_qubits != n_qubits:
-                raise UnsupportedGateError(
-                    f"observable {o} acts on {operator.num_qubits} qubits, expected {n_qubits}, the circuit's number."
-                )
             if operator.paulis.x.any():
                 raise UnsupportedGateError(
                     f"observable {o} is {operator.paulis.to_labels()}; expected strings of I and Z only. "
                     "Rotate the basis in the circuit (H for X), or use aer_statevector."
                 )
+        return cls(sums.masks, sums.coefficients)
+
+
+@dataclass(frozen=True)
+class PauliObservables(ZObservables):
+    """Sums of Pauli strings.
+
+    Attributes:
+        masks: (T,) int64; bit q is set where the string has Z or Y on qubit q.
+        coefficients: as of `ZObservables`.
+        flips: (T,) int64; bit q is set where the string has X or Y on qubit q. Strings of I and Z come first.
+    """
+
+    flips: NDArray[np.int64]
+
+    @classmethod
+    def from_operators(cls, operators: Sequence[SparsePauliOp], n_qubits: int) -> PauliObservables:
+        """Read observables with real coefficients.
+
+        Raises:
+            UnsupportedGateError: for a complex coefficient, or another number of qubits.
+        """
+        terms: dict[tuple[int, int], dict[int, float]] = {}  # (flips, mask): coefficient of each observable
+        powers = 1 << np.arange(n_qubits, dtype=np.int64)
+        for o, operator in enumerate(operators):
+            if operator.num_qubits != n_qubits:
+                raise UnsupportedGateError(
+                    f"observable {o} acts on {operator.num_qubits} qubits, expected {n_qubits}, the circuit's number."
+                )
             if np.abs(operator.coeffs.imag).max(initial=0.0) > 0:
                 raise UnsupportedGateError(f"observable {o} has complex coefficients; expected real ones.")
-            for z, coefficient in zip(operator.paulis.z, operator.coeffs.real, strict=True):
-                mask = int(sum(1 << q for q in np.flatnonzero(z).tolist()))
-                terms.append((o, index_of.setdefault(mask, len(index_of)), float(coefficient)))
-        coefficients = np.zeros((len(operators), len(index_of)))
-        for o, t, coefficient in terms:
-            coefficients[o, t] += coefficient
-        return cls(masks=np.array(list(index_of), dtype=np.int64), coefficients=coefficients)
+            keys = zip((operator.paulis.x @ powers).tolist(), (operator.paulis.z @ powers).tolist(), strict=True)
+            for key, coefficient in zip(keys, operator.coeffs.real.tolist(), strict=True):
+                row = terms.setdefault(key, {})
+                row[o] = row.get(o, 0.0) + coefficient
+        ordered = sorted(terms, key=lambda key: key[0] != 0)
+        coefficients = np.zeros((len(operators), len(ordered)))
+        for t, key in enumerate(ordered):
+            for o, coefficient in terms[key].items():
+                coefficients[o, t] = coefficient
+        flips, masks = np.array(ordered, dtype=np.int64).reshape(-1, 2).T
+        return cls(np.ascontiguousarray(masks), coefficients, np.ascontiguousarray(flips))

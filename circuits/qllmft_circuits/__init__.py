@@ -8,7 +8,7 @@ from qllmft_circuits.encoder import PAPER_ENCODER_LAYERS, encoder_circuit
 from qllmft_circuits.head import Readout, data_parameters, head_circuit, readout_observables, weight_parameters
 from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
 from qllmft_circuits.library import LIBRARY, brickwork
-from qllmft_circuits.loading import loading_circuit
+from qllmft_circuits.loading import loading_angles, loading_circuit, loading_template
 from qllmft_circuits.qasm import from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
 
 __all__ = [
@@ -30,7 +30,9 @@ __all__ = [
     "from_qasm3",
     "from_qpy",
     "head_circuit",
+    "loading_angles",
     "loading_circuit",
+    "loading_template",
     "readout_observables",
     "to_qasm2",
     "to_qasm3",

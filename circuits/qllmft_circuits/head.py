@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Literal
 
 from qiskit import QuantumCircuit
@@ -10,7 +11,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, trainable_blocks
 
-Readout = Literal["all", "first"]
+Readout = Literal["all", "first", "words"]
 
 
 def head_circuit(
@@ -61,13 +62,26 @@ def weight_parameters(circuit: QuantumCircuit) -> list:  # type: ignore[type-arg
     return [p for p in circuit.parameters if p.name.startswith("theta[")]
 
 
-def readout_observables(n_qubits: int, readout: Readout = "all") -> list[SparsePauliOp]:
-    """The measured observables: Z of every qubit (``all``, fits every published count) or of qubit 0 (``first``).
+def readout_observables(n_qubits: int, readout: Readout = "all", word_weight: int = 2) -> list[SparsePauliOp]:
+    """The measured observables, all from the same shots.
+
+    Args:
+        n_qubits: Q.
+        readout: ``all``: Z of every qubit, which fits every published count; ``first``: Z of qubit 0; ``words``: every
+            product of Z on 1 to ``word_weight`` qubits.
+        word_weight: most factors of a word.
 
     Returns:
-        Operators on ``n_qubits`` qubits; operator q is Z on qubit q.
+        Operators on ``n_qubits`` qubits; operator q is Z on qubit q, and the longer words follow, by weight and then
+        by their qubits in ascending order.
     """
-    if readout not in ("all", "first"):
-        raise ValueError(f"readout is {readout!r}, expected 'all' or 'first'.")
-    qubits = range(n_qubits) if readout == "all" else range(1)
-    return [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], num_qubits=n_qubits) for q in qubits]
+    if readout not in ("all", "first", "words"):
+        raise ValueError(f"readout is {readout!r}, expected 'all', 'first' or 'words'.")
+    if readout == "words" and not 1 <= word_weight <= n_qubits:
+        raise ValueError(f"word_weight is {word_weight}, expected 1 to {n_qubits}, the number of qubits.")
+    weights = range(1, word_weight + 1 if readout == "words" else 2)
+    words = [word for weight in weights for word in combinations(range(n_qubits), weight)]
+    return [
+        SparsePauliOp.from_sparse_list([("Z" * len(word), list(word), 1.0)], num_qubits=n_qubits)
+        for word in (words[:1] if readout == "first" else words)
+    ]

@@ -36,6 +36,9 @@ def export(
         bool, typer.Option("--decompose", help="Spell out the loading of an embedding as gates of the circuit.")
     ] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Measure the read qubits at the end.")] = False,
+    minus: Annotated[
+        bool, typer.Option("--minus", help="Of an odd encoder, the circuit with the negative constant.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -54,7 +57,7 @@ def export(
 
     from qllmft.run.export import ExportRequest, export_run
 
-    exported = export_run(run, ExportRequest(form, part, text, weights, encoder, decompose, measure))
+    exported = export_run(run, ExportRequest(form, part, text, weights, encoder, decompose, measure, minus))
     if out is None:
         sys.stdout.write(exported.content.decode())
         return

@@ -15,6 +15,7 @@ from qllmft.settings import parse_settings, with_settings
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig
+    from qllmft.run import Tracking
 
 Data = Annotated[
     str | None,
@@ -102,6 +103,30 @@ class DataOptions:
             **{name.replace("__", "."): value for name, value in others.items()},
         }
         return {name: value for name, value in given.items() if value is not None} | parse_settings(pairs or [])
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """The options of `qllmft train`, `study`, `sweep` and `worker` about trackers."""
+
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--track",
+            metavar="NAME",
+            help="Tell a tracker of each run: tensorboard, mlflow, wandb, or a plug-in's. Repeat it, or put commas "
+            "between names. The service's own variables say where and who (WANDB_API_KEY, MLFLOW_TRACKING_URI).",
+        ),
+    ] = None
+    track_files: Annotated[
+        bool, typer.Option("--track-files", help="Send it the run's small files, too; some of them hold texts.")
+    ] = False
+
+    def tracking(self) -> Tracking:
+        """The trackers; UserError where one cannot be used."""
+        from qllmft.run import Tracking
+
+        return Tracking.of(self.track or (), files=self.track_files)
 
 
 def with_options(*, last: bool = False, **groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from qllmft.cli.console import progress_bars, say
 from qllmft.experiments.queue import QueueReporter, Standing
+from qllmft.run import Tracking
 from qllmft.training import EpochMetrics
 
 
@@ -30,8 +31,9 @@ class QueueConsole(QueueReporter):
     A context manager around all runs. Several threads may report.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, tracking: Tracking | None = None) -> None:
         self._console = console
+        self.tracking = tracking or Tracking()
         self._progress = progress_bars(console, counted=False)
         self._all = self._progress.add_task("starting", total=None, fields="")
         self._one = self._progress.add_task("", total=None, fields="", visible=False)

@@ -10,9 +10,15 @@ import typer
 
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run or of a finished study.")],
+    table: Annotated[
+        Path | None, typer.Option(help="Of a study: write its tables as Markdown into this file instead.")
+    ] = None,
 ) -> None:
     """Write report.html into the folder of a run or a study: one page without network, readable on a phone."""
-    from qllmft.report import write_report, write_study_report
+    from qllmft.report import write_report, write_study_report, write_study_table
 
+    if table is not None:
+        typer.echo(write_study_table(run, table))
+        return
     write = write_study_report if (run / "study.json").exists() else write_report
     typer.echo(write(run))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say
-from qllmft.cli.options import DataOptions, Settings, command_line, with_options
+from qllmft.cli.options import DataOptions, Settings, TrackOptions, command_line, with_options
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qllmft.experiments.compare import Study, StudyRecord
+    from qllmft.run import Tracking
 
 NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")  # what `qllmft study noise` stands for; the first by default
 
 
-@with_options(texts=DataOptions)
+@with_options(texts=DataOptions, told=TrackOptions)
 def study(
     context: typer.Context,
     *,
@@ -76,6 +77,7 @@ def study(
             show_default="studies/<study>",
         ),
     ] = None,
+    told: TrackOptions,
     list_all: Annotated[bool, typer.Option("--list", help="List the studies with their rows.")] = False,
 ) -> None:
     """Train rows of heads over several seeds, compare them on the same splits, and say what the numbers imply.
@@ -93,7 +95,7 @@ def study(
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
     context.params["out"] = folder
     overrides = texts.overrides(settings, body__model=body, train__epochs=epochs)
-    _run(plan, folder, overrides, shlex.join(command_line(context)), console)
+    _run(plan, folder, overrides, shlex.join(command_line(context)), console, told.tracking())
 
 
 def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None) -> Study:
@@ -113,14 +115,16 @@ def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None) -> S
     return plan if seeds is None else plan.model_copy(update={"seeds": seeds})
 
 
-def _run(plan: Study, folder: Path, settings: Mapping[str, object], command: str, console: Console) -> None:
+def _run(
+    plan: Study, folder: Path, settings: Mapping[str, object], command: str, console: Console, tracking: Tracking
+) -> None:
     """Do the study's runs, write its files, print its table and verdict."""
     from qllmft.cli.queue_progress import QueueConsole
     from qllmft.experiments.compare import run_study, verdict
     from qllmft.report import finish_study
 
     try:
-        with QueueConsole(console) as watcher:
+        with QueueConsole(console, tracking) as watcher:
             record = run_study(plan, folder, settings, command, watcher)
     except KeyboardInterrupt:
         say(f"Interrupted. The same command goes on; the runs are in {folder / 'runs'}.", console)

@@ -11,7 +11,7 @@ import typer
 
 from qllmft.cli.backend import Options
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import DataOptions, Settings, with_options
+from qllmft.cli.options import DataOptions, Settings, TrackOptions, with_options
 from qllmft.errors import UserError
 from qllmft.files import expanded
 from qllmft.settings import parse_settings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qllmft.experiments.search.plan import SearchPlan
     from qllmft.experiments.search.space import Space
     from qllmft.experiments.search.store import SearchStore
+    from qllmft.run import Tracking
 
 StorageUrl = Annotated[
     str | None,
@@ -39,7 +40,7 @@ StorageUrl = Annotated[
 ]
 
 
-@with_options(texts=DataOptions)
+@with_options(texts=DataOptions, told=TrackOptions)
 def sweep(
     *,
     name: Annotated[
@@ -105,6 +106,7 @@ def sweep(
     grace: Annotated[
         int, typer.Option(help="Seconds without a sign of life after which a worker elsewhere counts as dead.")
     ] = 120,
+    told: TrackOptions,
     list_all: Annotated[bool, typer.Option("--list", help="List the searches with their tables of the paper.")] = False,
 ) -> None:
     """Search over settings by validation accuracy, and read the test set for the winner alone.
@@ -133,10 +135,13 @@ def sweep(
     overrides = texts.overrides(settings, body__model=body, train__epochs=epochs)
     space = load_space(name)
     if space.rival is not None:
-        if sampler != "grid" or ray or storage or plan_only:
+        if sampler != "grid" or ray or storage or plan_only or told.track:
             raise UserError(f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only.")
         _search_rival(space, overrides, seeds, console)
         return
+    if told.track and (ray or plan_only):
+        raise UserError("--track is about runs of this process, and none is trained here. Give it to `qllmft worker`.")
+    tracking = told.tracking()
     if quick:
         space = space.in_small() or space
     plan = make_plan(space, sampler, overrides, trials=trials, seeds=seeds, grace_s=grace)  # type: ignore[arg-type]
@@ -147,12 +152,14 @@ def sweep(
         if plan_only:
             say(f"The search is made: qllmft worker --storage {store.storage} --search {store.name}", console)
             return
-        with _console(console) as watcher:
+        with _console(console, tracking) as watcher:
             _work(store, folder, ray, watcher)
-        _finish(store, folder, console)
+        _finish(store, folder, console, tracking)
 
 
+@with_options(told=TrackOptions)
 def worker(
+    *,
     search: Annotated[
         str,
         typer.Option(
@@ -182,6 +189,7 @@ def worker(
         typer.Option("--max-cost", min=0.0, help="Ceiling on all that is paid, in the server's unit."),
     ] = None,
     backend_option: Options = None,
+    told: TrackOptions,
 ) -> None:
     """Work on a search that `qllmft sweep --plan-only` made, together with any number of others, until it is finished.
 
@@ -196,10 +204,10 @@ def worker(
     if storage is None:
         raise UserError("a worker needs --storage, or QLLMFT_STORAGE, as `qllmft sweep --plan-only` had it.")
     permission = Permission(allow_paid, max_cost, parse_settings(backend_option or [], "--backend-option"))
-    console = PlainConsole()
+    console, tracking = PlainConsole(), told.tracking()
     with closing(SearchStore.join(Storage(storage), search)) as store:
         check_feasible(store.plan.each_head(), permission.options_for)
-        with _console(console) as watcher:
+        with _console(console, tracking) as watcher:
             _work(store, out or Path("sweeps") / search, None, watcher, permission)
         with store.storage.explained():
             state = store.state()
@@ -208,10 +216,10 @@ def worker(
         raise UserError(f"{len(state.failed)} configurations failed; `qllmft sweep` says why, and tries them again.")
 
 
-def _console(console: Console) -> QueueConsole:
+def _console(console: Console, tracking: Tracking) -> QueueConsole:
     from qllmft.cli.queue_progress import QueueConsole
 
-    return QueueConsole(console)
+    return QueueConsole(console, tracking)
 
 
 def _absolute(source: str) -> str:
@@ -249,7 +257,7 @@ def _work(
             Worker(store, liveness, lambda run: do_trial_run(run, runs, progress, permission), progress).work()
 
 
-def _finish(store: SearchStore, folder: Path, console: Console) -> None:
+def _finish(store: SearchStore, folder: Path, console: Console, tracking: Tracking) -> None:
     """Test the winner, print the outcome."""
     from qllmft.cli import sweep_tables as shown
     from qllmft.experiments.search.outcome import effects, finish, ranking
@@ -257,7 +265,7 @@ def _finish(store: SearchStore, folder: Path, console: Console) -> None:
     with store.storage.explained():
         state = store.state()
     rows = ranking(state)
-    with _console(console) as watcher:
+    with _console(console, tracking) as watcher:
         tested = finish(state, rows, folder, watcher)
     console.print(shown.ranking_table(state.plan, rows))
     screening = effects(state)

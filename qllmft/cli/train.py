@@ -10,7 +10,7 @@ import typer
 
 from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import DataOptions, Json, Settings, build_config, with_options
+from qllmft.cli.options import DataOptions, Json, Settings, TrackOptions, build_config, with_options
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _tell_of_jobs(config: RunConfig, personal: dict[str, Any], console: PlainCon
             say(line, console)
 
 
-@with_options(texts=DataOptions)
+@with_options(texts=DataOptions, told=TrackOptions)
 def train(
     *,
     preset: Annotated[str, typer.Option(help="Named settings to start from; `qllmft info` lists the presets.")] = (
@@ -102,6 +102,7 @@ def train(
             help="Folder of the run; training that was interrupted goes on in it.", show_default="runs/<identity>"
         ),
     ] = None,
+    told: TrackOptions,
     json: Json = False,
 ) -> None:
     """Train a quantum head and its classical rivals on labelled texts, and print how they compare.
@@ -126,24 +127,27 @@ def train(
     run_config = build_config(preset, config, overrides)
 
     from qllmft.cli.run_progress import ConsoleReporter, result_table
-    from qllmft.run import run_experiment
+    from qllmft.run import TrackedReporter, run_experiment
 
     console = PlainConsole(stderr=json)
-    outcome = run_experiment(run_config, out, ConsoleReporter(console, yes=yes), backend_options=personal)
-    folder = outcome.folder
-    if outcome.record is None:
-        say(
-            f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is in "
-            f"{folder.model_folder}; the same command goes on from the last checkpoint.",
-            console,
-        )
-        _tell_of_jobs(run_config, personal, console)
-        raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
-    if json:
-        typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
-    else:
-        console.print(result_table(outcome.record))
-    page = _written_report(folder, console)
+    with TrackedReporter(ConsoleReporter(console, yes=yes), run_config, out, told.tracking()) as watcher:
+        outcome = run_experiment(run_config, out, watcher, backend_options=personal)
+        folder = outcome.folder
+        if outcome.record is None:
+            say(
+                f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is "
+                f"in {folder.model_folder}; the same command "
+                f"{'begins again' if run_config.train.optimizer == 'lbfgs' else 'goes on from the last checkpoint'}.",
+                console,
+            )
+            _tell_of_jobs(run_config, personal, console)
+            raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
+        if json:
+            typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
+        else:
+            console.print(result_table(outcome.record))
+        page = _written_report(folder, console)
+        watcher.end(outcome.record)
     if not json:
         say(f"The report is {page}.", console)
         say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)

@@ -27,7 +27,8 @@ def head_counts(config: ModelConfig, n_qubits: int, counting: LayerCounting = "b
     With R = 4, N = 1, M = 2 they are 5, 6 and 12 layers, and all three put the paper's crossover at 46 qubits.
     """
     if config.head != "quantum":
-        raise UserError("the head is classical, so it has no circuit. Choose a preset with a quantum head: single-10q.")
+        kind = "classical" if config.head == "mlp" else "a linear layer"
+        raise UserError(f"the head is {kind}, so it has no circuit. Choose a preset with a quantum head: single-10q.")
     if n_qubits <= config.connectivity or n_qubits < 2:
         raise UserError(
             f"{n_qubits} qubits are too few for connectivity {config.connectivity}; "

@@ -84,7 +84,7 @@ def measure_here(
     model = config.model
     circuit = head_template(model)
     assert circuit is not None  # it was counted
-    observables = readout_observables(model.n_qubits, model.measured)
+    observables = readout_observables(model.n_qubits, model.measured, model.word_weight)
     random = np.random.default_rng(config.seed)
     values = random.uniform(-np.pi, np.pi, (config.train.batch_size, circuit.num_parameters))
 

@@ -18,7 +18,7 @@ def circuit_work(model: ModelConfig) -> float:
     work = 0.0
     if model.encoder == "quantum":
         qubits = model.latent_encoder_qubits
-        work += model.n_encoders * model.encoder_layers * qubits * 2.0**qubits
+        work += model.most_encoders * model.encoder_layers * qubits * 2.0**qubits
     if model.head == "quantum":
         layers = (model.reuploads - 1) * model.reupload_layers + model.main_layers
         work += (model.reuploads + layers * model.connectivity) * model.n_qubits * 2.0**model.n_qubits

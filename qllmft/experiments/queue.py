@@ -12,7 +12,7 @@ from typing import Any
 from qllmft.config import RunConfig
 from qllmft.data import Findings
 from qllmft.experiments.cost import BEGINNING, TimeLeft, epoch_cost, run_cost
-from qllmft.run import Reporter, RunFolder, RunRecord, run_experiment
+from qllmft.run import PassingReporter, Reporter, RunFolder, RunRecord, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
 from qllmft.training import EpochMetrics
 
@@ -60,7 +60,13 @@ class Standing:
 
 
 class QueueReporter(Reporter):
-    """Callbacks of a queue beside those of the runs that are trained here. Override what is of interest."""
+    """Callbacks of a queue beside those of the runs that are trained here. Override what is of interest.
+
+    Attributes:
+        tracking: who is told of each run that is trained here.
+    """
+
+    tracking = Tracking()
 
     def stands(self, standing: Standing) -> None:
         """Before the first run, after each epoch and each run, and after each look at a search's store."""
@@ -132,10 +138,11 @@ def do_run(
         KeyboardInterrupt: where training was interrupted; the same call goes on.
     """
     reporter = Reporter() if run.is_finished(runs) else _ReporterOfRun(run, progress)
-    outcome = run_experiment(
+    outcome = run_tracked(
         run.config,
         run.folder(runs).path,
         reporter,
+        progress.reporter.tracking,
         read_test=run.read_test,
         wait=wait,
         backend_options=backend_options,
@@ -192,40 +199,38 @@ def _count(planned: Sequence[PlannedRun], runs: Path, progress: QueueProgress) -
     )
 
 
-class _ReporterOfRun(Reporter):
+class _ReporterOfRun(PassingReporter):
     """Passes a run's reports on to the queue's reporter, and its epochs to the queue's progress as cost.
 
     The run begins with the first work on it: until then another process may have it.
     """
 
     def __init__(self, run: PlannedRun, progress: QueueProgress) -> None:
-        self._run, self._progress, self._watcher = run, progress, progress.reporter
+        super().__init__(progress.reporter)
+        self._run, self._progress, self._queue = run, progress, progress.reporter
         self._begun = False
-
-    def message(self, text: str) -> None:
-        self._watcher.message(text)
 
     def findings(self, _found: Findings) -> None:
         """Nothing: the runs share their texts, and each record holds what was found in them."""
 
     def embedding(self, total: int, body: str) -> AbstractContextManager[Callable[[int], None]]:
         self._begin()
-        return self._watcher.embedding(total, body)
+        return super().embedding(total, body)
 
     def contrastive(self, steps: int, done: int) -> AbstractContextManager[Callable[[int], None]]:
         self._begin()
-        return self._watcher.contrastive(steps, done)
+        return super().contrastive(steps, done)
 
     def fitting(self, name: str) -> AbstractContextManager[None]:
         self._begin()
-        return self._watcher.fitting(name)
+        return super().fitting(name)
 
     @contextmanager
     def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
         self._begin()
         each = epoch_cost(self._run.config)
         self._progress.running(BEGINNING + done * each, earlier=done * each)
-        with self._watcher.training(epochs, done) as show:
+        with super().training(epochs, done) as show:
 
             def report(metrics: EpochMetrics) -> None:
                 show(metrics)
@@ -237,9 +242,9 @@ class _ReporterOfRun(Reporter):
         """The run has its record; nothing is said where another process made it."""
         if self._begun:
             self._progress.run_finished(self._run.cost)
-            self._watcher.run_ends(self._run.label, record.head.validation.value)
+            self._queue.run_ends(self._run.label, record.head.validation.value)
 
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
-            self._watcher.run_begins(self._run.label)
+            self._queue.run_begins(self._run.label)

@@ -2,6 +2,7 @@
 
 from qllmft.heads.classifier import Classifier, build_classifier
 from qllmft.heads.connector import AdjointConnector
+from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
 from qllmft.heads.noise import noisy_connectors, reseed, without_noise
 from qllmft.heads.quantum import QuantumHead
@@ -9,6 +10,7 @@ from qllmft.heads.quantum import QuantumHead
 __all__ = [
     "AdjointConnector",
     "Classifier",
+    "DataMap",
     "ParallelEncoders",
     "QuantumEncoder",
     "QuantumHead",

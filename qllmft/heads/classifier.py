@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from qllmft.config import BackendConfig, ModelConfig
 from qllmft.errors import UserError
+from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
-from qllmft.heads.mlp import linear, perceptron
+from qllmft.heads.mlp import linear, linear_readout, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.model_config import MOST_ENTRIES
 from qllmft.randomness import torch_generator
@@ -24,14 +25,21 @@ class Classifier(nn.Module):
 
     Args:
         encoder: (B, D) to the latent vector (B, Q); None where the head reads the embedding itself.
-        head: (B, Q) to ⟨Z⟩ (B, Q_m), or to logits where it is a perceptron.
+        head: (B, Q) to ⟨Z⟩ (B, Q_m), or to logits where it is a perceptron; None: the linear layer reads the latent
+            vector.
         final: linear layer on the head's values, or None.
         skip: the linear layer also sees the latent vector.
         sign_readout: logits are (⟨Z⟩, -⟨Z⟩) of one qubit, so that the prediction is its sign (table IV, "No").
     """
 
     def __init__(
-        self, encoder: nn.Module | None, head: nn.Module, final: nn.Linear | None, *, skip: bool, sign_readout: bool
+        self,
+        encoder: nn.Module | None,
+        head: nn.Module | None,
+        final: nn.Linear | None,
+        *,
+        skip: bool,
+        sign_readout: bool,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -43,16 +51,24 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, k) of embeddings (B, D)."""
         latent = x if self.encoder is None else self.encoder(x)
-        return self.read(latent, self.head(latent))
+        return self.read(latent, latent if self.head is None else self.head(latent))
 
     def read(self, latent: Tensor, values: Tensor) -> Tensor:
-        """Logits (B, k) from the latent vector (B, Q) and the head's values (B, Q_m), wherever these were measured."""
+        """Logits (B, k) from the latent vector (B, Q) and the head's values (B, Q_m), wherever these were measured.
+
+        Without a head its values are the latent vector.
+        """
         if self.sign_readout:
             return torch.cat([values, -values], dim=-1)
         if self.final is None:
             return values
         logits: Tensor = self.final(torch.cat([latent, values], dim=-1) if self.skip else values)
         return logits
+
+    @property
+    def data_map(self) -> DataMap | None:
+        """What an embedding passes before it is loaded; None: nothing."""
+        return self.encoder.data_map if isinstance(self.encoder, ParallelEncoders) else None
 
     @property
     def n_parameters(self) -> int:
@@ -66,7 +82,7 @@ def check_classes(config: ModelConfig, n_classes: int) -> None:
     Raises:
         UserError: where the sign of one qubit is to tell more or fewer than two.
     """
-    if config.head == "quantum" and not config.final_linear and n_classes != 2:
+    if config.head != "mlp" and not config.final_linear and n_classes != 2:
         raise UserError(
             f"the data has {n_classes} labels; the sign of one qubit (final_linear = false) tells two apart. "
             "Set model.final_linear to true."
@@ -106,6 +122,12 @@ def build_classifier(
         )
         return Classifier(None, head, None, skip=False, sign_readout=False)
     check_classes(config, n_classes)
+    config = config.for_labels(n_classes)
+    encoder = _build_encoder(config, dimension, seed, backend)
+    if config.head == "none":
+        n_values = config.most_encoders * config.encoder_outputs
+        readout = linear_readout(n_values, n_classes, torch_generator(seed, "weights", "final"))
+        return Classifier(encoder, None, readout, skip=False, sign_readout=False)
     quantum_head = QuantumHead(
         config.n_qubits,
         config.reuploads,
@@ -113,6 +135,7 @@ def build_classifier(
         config.main_layers,
         ansatz=head_ansatz(config),
         readout=config.measured,
+        word_weight=config.word_weight,
         backend=backend,
         generator=torch_generator(seed, "weights", "head"),
     )
@@ -120,13 +143,7 @@ def build_classifier(
     if config.final_linear:
         n_inputs = config.n_qubits + 1 if config.skip else len(quantum_head.observables)
         final = linear(n_inputs, n_classes, torch_generator(seed, "weights", "final"), bias=not config.skip)
-    return Classifier(
-        _build_encoder(config, dimension, seed, backend),
-        quantum_head,
-        final,
-        skip=config.skip,
-        sign_readout=not config.final_linear,
-    )
+    return Classifier(encoder, quantum_head, final, skip=config.skip, sign_readout=not config.final_linear)
 
 
 def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
@@ -152,17 +169,23 @@ def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Back
             batch_norm=config.batch_norm,
             generator=torch_generator(seed, "weights", "encoder"),
         )
+    data_map = None
+    if config.centre or config.components:
+        data_map = DataMap(dimension, centre=config.centre, components=config.components)
+        dimension = data_map.width
     encoders = [
         QuantumEncoder(
             dimension,
             config.latent_encoder_qubits,
-            config.n_qubits // config.n_encoders,
+            config.encoder_outputs,
             config.encoder_layers,
             ansatz=encoder_ansatz(config),
             pad=config.pad,
+            odd=config.odd,
+            scaled=config.head != "none",
             backend=adjoint_or_none(backend) if backend else None,
             generator=torch_generator(seed, "weights", "encoder", index),
         )
-        for index in range(config.n_encoders)
+        for index in range(config.most_encoders)
     ]
-    return ParallelEncoders(encoders)
+    return ParallelEncoders(encoders, data_map)

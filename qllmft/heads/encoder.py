@@ -11,6 +11,7 @@ from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
+from qllmft.heads.data_map import DataMap
 from qllmft.heads.layer import expectations, on_rows
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
@@ -19,13 +20,14 @@ from qllmft_circuits import Ansatz, encoder_circuit
 Pad = Literal["zeros", "bias"]
 
 
-def amplitudes(x: Tensor, pad: Pad) -> Tensor:
+def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
     """Real amplitudes of norm 1, section III-C; the engine appends zeros up to 2^Q.
 
     Args:
         x: embeddings (B, D), none of them zero.
         pad: ``zeros``: x alone; ⟨Z⟩ is then a quadratic form of x. ``bias``: one more amplitude as long as x, so that
             ⟨Z⟩ has terms linear in x.
+        constant: sign of that amplitude, 1 or -1.
 
     Returns:
         (B, D) or, with ``bias``, (B, D + 1).
@@ -33,7 +35,7 @@ def amplitudes(x: Tensor, pad: Pad) -> Tensor:
     unit = torch.nn.functional.normalize(x, dim=1)
     if pad == "zeros":
         return unit
-    return torch.cat([unit, torch.ones_like(unit[:, :1])], dim=1) / math.sqrt(2.0)
+    return torch.cat([unit, torch.full_like(unit[:, :1], constant)], dim=1) / math.sqrt(2.0)
 
 
 class QuantumEncoder(nn.Module):
@@ -46,6 +48,8 @@ class QuantumEncoder(nn.Module):
         layers: ansatz layers.
         ansatz: what makes the layers; the paper's by default.
         pad: what fills the amplitudes past the embedding; see `amplitudes`.
+        odd: a value is (⟨Z⟩ with the constant - ⟨Z⟩ with its negative) / 2, which is linear in the unit embedding.
+        scaled: there is a trainable scale; else it is 1.
         backend: whose device simulates it; the CPU by default.
         generator: source of the initial weights; torch's default one where None.
 
@@ -65,6 +69,8 @@ class QuantumEncoder(nn.Module):
         *,
         ansatz: Ansatz | None = None,
         pad: Pad = "zeros",
+        odd: bool = False,
+        scaled: bool = True,
         backend: AdjointCapable | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -78,15 +84,18 @@ class QuantumEncoder(nn.Module):
             )
         self.dimension = dimension
         self.pad: Pad = pad
-        program = encoder_program(encoder_circuit(n_qubits, layers, ansatz))
+        self.odd = odd
+        self.n_qubits = n_qubits
+        self.circuit = encoder_circuit(n_qubits, layers, ansatz)
+        program = encoder_program(self.circuit)
         masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
         self.engine: Engine = backend.engine(program, masks) if backend else AdjointEngine(program, masks)
         self.is_plain = program.is_identity_map
         self.theta = nn.Parameter(initial_angles(len(program.parameters), generator or torch.default_generator))
-        self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
+        self.scale: Tensor = nn.Parameter(torch.tensor(INITIAL_SCALE)) if scaled else torch.tensor(1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Latent values (..., n_outputs), angles in radians, of embeddings (..., D); see `on_rows`."""
+        """Latent values (..., n_outputs) of embeddings (..., D), see `on_rows`; in radians for a quantum head."""
         return on_rows(self._latent, x, self.dimension, self.theta, "embeddings")
 
     def _latent(self, x: Tensor, theta: Tensor) -> Tensor:
@@ -95,8 +104,18 @@ class QuantumEncoder(nn.Module):
             program = self.engine.program
             by_parameter, offset = (torch.from_numpy(a).to(theta) for a in (program.angle_matrix, program.angle_offset))
             theta = torch.nn.functional.linear(theta, by_parameter, offset)
-        latent: Tensor = self.scale * expectations(self.engine, theta, amplitudes(x, self.pad))
+        states = torch.cat([amplitudes(x, self.pad, sign) for sign in self.signs])
+        values = expectations(self.engine, theta, states)
+        if self.odd:
+            plus, minus = values.chunk(2)
+            values = (plus - minus) / 2
+        latent: Tensor = self.scale * values
         return latent
+
+    @property
+    def signs(self) -> tuple[float, ...]:
+        """Signs of the constant amplitude that a value is read from, one circuit each."""
+        return (1.0, -1.0) if self.odd else (1.0,)
 
 
 def encoder_program(circuit: QuantumCircuit) -> Program:
@@ -114,15 +133,27 @@ def encoder_program(circuit: QuantumCircuit) -> Program:
 
 
 class ParallelEncoders(nn.Module):
-    """E encoders side by side, section III-D: each sees the whole embedding and yields its share of the latent."""
+    """E encoders side by side, section III-D: each sees the whole embedding and yields its share of the latent.
 
-    def __init__(self, encoders: list[QuantumEncoder]) -> None:
+    Args:
+        encoders: on what the data map gives.
+        data_map: what an embedding passes before; None: nothing.
+    """
+
+    def __init__(self, encoders: list[QuantumEncoder], data_map: DataMap | None = None) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(encoders)
+        self.data_map = data_map
 
     def forward(self, x: Tensor) -> Tensor:
         """Latent vector (..., Q): the encoders' values one after the other."""
-        return torch.cat([encoder(x) for encoder in self.encoders], dim=-1)
+        mapped = self.mapped(x)
+        return torch.cat([encoder(mapped) for encoder in self.encoders], dim=-1)
+
+    def mapped(self, x: Tensor) -> Tensor:
+        """What the encoders load of embeddings (..., D), before it is made a unit vector."""
+        found: Tensor = x if self.data_map is None else self.data_map(x)
+        return found
 
 
 INITIAL_SCALE = math.pi  # ⟨Z⟩ in [-1, 1] becomes an angle in [-π, π]

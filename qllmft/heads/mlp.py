@@ -40,3 +40,16 @@ def linear(n_inputs: int, n_outputs: int, generator: torch.Generator, *, bias: b
             values: Tensor = (2.0 * torch.rand(parameter.shape, generator=generator) - 1.0) * bound
             parameter.copy_(values)
     return layer
+
+
+READOUT_NORM = 3.0  # of a label's initial weights on values in [-1, 1]
+
+
+def linear_readout(n_inputs: int, n_outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer on the encoders' values: Gaussian weights with mean 0 over the labels, no bias at the start."""
+    layer = nn.Linear(n_inputs, n_outputs)
+    with torch.no_grad():
+        weight = torch.randn(layer.weight.shape, generator=generator)
+        layer.weight.copy_(READOUT_NORM * torch.nn.functional.normalize(weight - weight.mean(dim=0), dim=1))
+        layer.bias.zero_()
+    return layer

@@ -35,7 +35,8 @@ class QuantumHead(nn.Module):
         n_qubits: Q.
         reuploads, reupload_layers, main_layers: R, N, M of table I.
         ansatz: what makes the layers; the paper's by default.
-        readout: ``all`` qubits, or the ``first``.
+        readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
+        word_weight: most qubits of a word.
         backend: what runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default one where None.
 
@@ -53,11 +54,12 @@ class QuantumHead(nn.Module):
         *,
         ansatz: Ansatz | None = None,
         readout: Readout = "all",
+        word_weight: int = 2,
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, ansatz)
-        observables = readout_observables(n_qubits, readout)
+        observables = readout_observables(n_qubits, readout, word_weight)
         backend = backend or exact_backend(circuit)
         self._build(circuit, observables, data_parameters(circuit), weight_parameters(circuit), backend, generator)
 

@@ -1,7 +1,7 @@
 """Pages for people: a run or a study on one page, self-contained."""
 
 from qllmft.report.run_page import render_report, write_report
-from qllmft.report.study_page import finish_study, write_study_report
+from qllmft.report.study_page import finish_study, write_study_report, write_study_table
 from qllmft.run.verdict import verdict
 
-__all__ = ["finish_study", "render_report", "verdict", "write_report", "write_study_report"]
+__all__ = ["finish_study", "render_report", "verdict", "write_report", "write_study_report", "write_study_table"]

@@ -16,7 +16,7 @@ from qllmft.report.render import render
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.verdict import verdict
-from qllmft.templates import head_template
+from qllmft.templates import encoder_template, head_template
 from qllmft.training import EpochMetrics
 from qllmft_circuits import draw_text
 
@@ -52,7 +52,7 @@ def render_report(folder: RunFolder) -> str:
 
 def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], answers: TestPredictions | None) -> str:
     config = folder.read_config()
-    circuit = head_template(config.model)
+    circuit = encoder_template(config.model) if config.model.head == "none" else head_template(config.model)
     models, selected = result.models, result.selected_epoch
     return render(
         "qllmft.report",
@@ -70,6 +70,7 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
         accuracy=accuracy_svg(metrics, selected) if metrics else None,
         epochs=metrics[-1].epoch if metrics else 0,
         chosen=next((m for m in metrics if m.epoch == selected), None),
+        owner="encoder" if config.model.head == "none" else "head",
         circuit=draw_text(circuit, fold=False) if circuit is not None else None,
         answers=answers,
         confusion=_confusion(answers, result.head.name) if answers else None,

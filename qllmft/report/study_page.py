@@ -49,6 +49,16 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
     return write_study_report(folder)
 
 
+def write_study_table(folder: Path, file: Path) -> Path:
+    """Write the tables of ``study.json`` as Markdown into ``file``, and return it; UserError where that cannot be."""
+    record = read_record(folder)
+    try:
+        write_text(file, render("qllmft.report", "study.md.j2", **tables(record, compare(record))))
+    except OSError as error:
+        raise UserError(f"the file {file} cannot be written: {error.strerror}.") from error
+    return file
+
+
 def write_study_report(folder: Path) -> Path:
     """Write ``report.html`` from ``study.json`` and its runs, and return it; UserError where one of them is missing."""
     record = read_record(folder)

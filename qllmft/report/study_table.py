@@ -8,6 +8,7 @@ from typing import Any
 from qllmft.experiments.compare.comparison import Comparison, limits
 from qllmft.experiments.compare.record import PAPER_BODY, PAPER_DATA, RowResult, StudyRecord
 from qllmft.experiments.compare.verdict import p_value, signed, verdict
+from qllmft.rivals.classical import PLAIN_LOGISTIC_REGRESSION
 from qllmft.statistics import MeanInterval
 
 OUTCOMES = {"better": "wins", "worse": "loses", "open": "open"}
@@ -68,7 +69,8 @@ def selection_note(record: StudyRecord) -> str:
         "last": "The epoch of each run is the last one",
         "of each row": "The epoch of each run is chosen as its row's setting train.select says",
     }[record.select]
-    fitted = [row.label for row in record.rows if not row.epochs]
+    given = PLAIN_LOGISTIC_REGRESSION.label  # it has no settings to choose
+    fitted = [row.label for row in record.rows if not row.epochs and row.model != given]
     rivals = f"; settings of {' and '.join(fitted)} are chosen on the validation texts too" if fitted else ""
     return f"{rule}{rivals}. The test texts are read once a run, for what was chosen."
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.rivals.classical import FULL_SVC, LOGISTIC_REGRESSION, SUPPORT_VECTORS
+from qllmft.rivals.classical import FULL_SVC, LOGISTIC_REGRESSION, PLAIN_LOGISTIC_REGRESSION, SUPPORT_VECTORS
 from qllmft.rivals.head import Head, Rival
 from qllmft.rivals.trained import PERCEPTRON
 from qllmft_backends.plugins import Registry
 
 _BUILT_IN = {
     "logistic_regression": LOGISTIC_REGRESSION,
+    "logistic_regression_c1": PLAIN_LOGISTIC_REGRESSION,
     "svc": SUPPORT_VECTORS,
     "svc_full": FULL_SVC,
     "mlp": PERCEPTRON,

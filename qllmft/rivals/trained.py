@@ -86,8 +86,9 @@ class TrainedHead:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The selected epoch."""
-        return {"epoch": self.selection.epoch} if self.selection else {}
+        """The selected epoch, and how many numbers a data map stores."""
+        stored = {} if self.model.data_map is None else {"stored": self.model.data_map.n_stored}
+        return {"epoch": self.selection.epoch, **stored} if self.selection else {}
 
 
 def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int) -> TrainedHead:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
-from qllmft.run.measurement import HeadRequest
+from qllmft.run.requests import Request
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
 
@@ -38,9 +38,7 @@ class Bootstrap:
 
 
 @torch.no_grad()
-def bootstrap(
-    classifier: Classifier, request: HeadRequest, backend: Backend | None, repeats: int, seed: int
-) -> Bootstrap:
+def bootstrap(classifier: Classifier, request: Request, backend: Backend | None, repeats: int, seed: int) -> Bootstrap:
     """Draw the shots behind a measurement again, with replacement, and read the head from each draw.
 
     Args:
@@ -59,14 +57,13 @@ def bootstrap(
             f"a bootstrap draws the shots of each circuit again, and {backend.name if backend else 'no backend'} keeps "
             "none. Use it with ionq_forte or ionq_simulator and shots, or leave it out."
         )
-    drawn = remote.resample(request.head.circuit, request.parameters, request.head.observables, repeats, seed)
-    latent = torch.from_numpy(request.latent).float()
-    answers = np.stack([_probabilities(classifier, latent, values) for values in drawn.values])  # (R, N, k)
+    drawn = remote.resample(request.circuit, request.parameters, request.observables, repeats, seed)
+    answers = np.stack([_probabilities(classifier, request, values) for values in drawn.values])  # (R, N, k)
     low, high = np.quantile(answers, INTERVAL, axis=0)
     return Bootstrap(repeats, answers.std(axis=0, ddof=1), low, high, drawn.single_shots)
 
 
-def _probabilities(classifier: Classifier, latent: torch.Tensor, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax of the logits (N, k) from expectation values (N, O)."""
-    logits = checked_logits(classifier.read(latent, torch.from_numpy(values).float())).double()
+def _probabilities(classifier: Classifier, request: Request, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Softmax of the logits (N, k) from expectation values (N·C, O)."""
+    logits = checked_logits(request.logits(classifier, values)).double()
     return np.asarray(torch.softmax(logits, dim=1).numpy())

@@ -42,12 +42,12 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return (folder / CARD).read_text(encoding="utf-8", errors="replace")
-    config, quantum = model.config, model.config.head == "quantum"
+    config, quantum = model.config, model.config.head != "mlp"
     facts = _record_facts(folder) if folder is not None else {}
     record = facts.get("record")
     body = model.body.model if record is None else str(replace(record.body, model=_public(record.body.model)))
     energy = None
-    if quantum:
+    if config.head == "quantum":
         counts = head_counts(config, config.n_qubits)
         energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE), "shots": FORTE.shots}
     environment = Environment(  # noqa: S701 - Markdown; text that is not ours goes through `_code`
@@ -108,7 +108,7 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
     return ModelCardData(
         library_name="qllmft",
         pipeline_tag="text-classification",
-        tags=["sentence-transformers", *(["quantum-machine-learning"] if model.config.head == "quantum" else [])],
+        tags=["sentence-transformers", *(["quantum-machine-learning"] if model.config.head != "mlp" else [])],
         base_model=body if _HUB_NAME.fullmatch(body) and not model.own_body else None,
         datasets=source if _HUB_NAME.fullmatch(source) else None,
         metrics=[_METRICS[metric] for metric in values] or None,

@@ -13,7 +13,7 @@ from qllmft.errors import UserError
 from qllmft.heads.classifier import check_classes
 from qllmft.rivals import FittedHead, TrainedHead, check_rivals, fit_and_score, make_rivals, scored
 from qllmft.run.bodies import RunBody, body_of
-from qllmft.run.folder import RunFolder
+from qllmft.run.folder import RunFolder, folder_of
 from qllmft.run.lock import sole_use
 from qllmft.run.model_store import StoredModel, save_model
 from qllmft.run.notebook import table_html
@@ -79,7 +79,7 @@ def run_experiment(
     """
     reporter = reporter or Reporter()
     check_rivals(config.rivals.names)
-    folder = RunFolder(out or Path("runs") / config.identity)
+    folder = folder_of(config, out)
     folder.check_can_be_made()
     corpus = corpus or read_corpus(config.data)
     check_classes(config.model, corpus.n_classes)
@@ -134,7 +134,7 @@ def _trained_head(setup: Setup, body: RunBody) -> tuple[TrainedHead, float]:
     folder.open_for(config)
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
-    name = ("quantum head" if config.model.head == "quantum" else "classical head") + body.suffix
+    name = ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix
     with setup.reporter.training(config.train.epochs, done) as report:
 
         def on_epoch(metrics: EpochMetrics) -> None:

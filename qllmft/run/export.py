@@ -48,6 +48,7 @@ class ExportRequest:
         encoder: index of the encoder, from 0; needed where there are several.
         decompose: ``load`` as R_Y and CNOT in the circuit itself rather than as a gate with a definition.
         measure: measure the read qubits at the end, the i-th of them into bit i of the register ``c``.
+        minus: of an odd encoder, the circuit with the negative constant.
 
     Raises:
         UserError: where these do not go together.
@@ -60,6 +61,7 @@ class ExportRequest:
     encoder: int | None = None
     decompose: bool = False
     measure: bool = False
+    minus: bool = False
 
     def __post_init__(self) -> None:
         if self.text is not None and not self.text.strip():
@@ -129,7 +131,11 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     """
     head = model.classifier.head
     if not isinstance(head, QuantumHead):
-        raise UserError("the head of this model is a perceptron: there is no circuit to export.")
+        raise UserError(
+            "the head of this model is a perceptron: there is no circuit to export."
+            if head is not None
+            else "this model has no head: its linear layer reads the encoders. Add --part encoder."
+        )
     values = {}
     if request.text is not None:
         latent = latent_angles(model, embedding(model, request.text))
@@ -145,7 +151,8 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
 def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     """One encoder's circuit, behind the loaded embedding where there is a text.
 
-    Z of qubit q, q < Q/E, times the encoder's scale is its q-th latent value.
+    Z of qubit q, q < Q/E, times the encoder's scale is its q-th latent value; of an odd encoder, half the difference of
+    Z between this circuit and that with the negative constant is.
     """
     template = encoder_template(model.config)
     if template is None or not isinstance(model.classifier.encoder, ParallelEncoders):
@@ -158,16 +165,19 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         raise UserError(f"--encoder is {index}; this model's encoders are {', '.join(map(str, range(len(encoders))))}.")
     encoder = encoders[index]
     assert isinstance(encoder, QuantumEncoder)
+    if request.minus and not (encoder.odd and request.text is not None):
+        raise UserError("--minus turns the constant that is loaded beside a text into an odd encoder; leave it out.")
     circuit = QuantumCircuit(template.num_qubits, name=template.name)
     if request.text is not None:
-        state = amplitudes(embedding(model, request.text), encoder.pad)[0].tolist()
+        vector = model.classifier.encoder.mapped(embedding(model, request.text))
+        state = amplitudes(vector, encoder.pad, encoder.signs[request.minus])[0].tolist()
         load = loading_circuit(state, template.num_qubits)
         circuit.compose(load if request.decompose else load.to_gate(), inplace=True)
     circuit.compose(template, inplace=True)
     if request.weights == "bound":
         theta = encoder.theta.detach().tolist()
         circuit = circuit.assign_parameters(dict(zip(weight_parameters(template), theta, strict=True)))
-    return _measured(circuit, list(range(model.config.n_qubits // len(encoders)))) if request.measure else circuit
+    return _measured(circuit, list(range(model.config.encoder_outputs))) if request.measure else circuit
 
 
 def embedding(model: StoredModel, text: str) -> Tensor:

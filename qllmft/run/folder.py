@@ -37,6 +37,7 @@ class RunFolder:
         predictions_file: ``predictions.json``, what every head answered on the test set; see `TestPredictions`.
         result_file: ``result.json``, the outcome; there only when the run is finished.
         report_file: ``report.html``, the run on one page, for people.
+        trackers_file: ``trackers.json``, how far each tracker was told; see `qllmft.run.tracking`.
         checkpoint: where training stands, in the folder ``checkpoint``.
         contrastive_checkpoint: where the contrastive step stands.
         contrastive_body: the body after the contrastive step; there only when that is finished.
@@ -53,6 +54,7 @@ class RunFolder:
         self.predictions_file = path / "predictions.json"
         self.result_file = path / "result.json"
         self.report_file = path / "report.html"
+        self.trackers_file = path / "trackers.json"
         unfinished = path / "checkpoint"
         self.checkpoint = Checkpoint(unfinished / "state.safetensors")
         self.contrastive_checkpoint = Checkpoint(unfinished / "contrastive.safetensors")
@@ -165,6 +167,11 @@ class RunFolder:
     def read_validation(self) -> RunRecord | None:
         """The outcome without the test set; None where there is none."""
         return _read_record(self.validation_file)
+
+
+def folder_of(config: RunConfig, out: Path | None) -> RunFolder:
+    """The folder of a run: ``out``, or ``runs/<identity>`` where that is None."""
+    return RunFolder(out or Path("runs") / config.identity)
 
 
 def _line(metrics: EpochMetrics) -> str:

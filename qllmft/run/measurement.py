@@ -1,4 +1,4 @@
-"""Inference with the head on any backend: the encoder runs here, the circuit there; answers say how sure they are."""
+"""Inference with a model's circuits on any backend; answers say how sure they are."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft.errors import UserError
-from qllmft.heads import Classifier, QuantumHead
-from qllmft.training import checked_logits, logits_of
+from qllmft.heads import Classifier
+from qllmft.run.requests import HeadRequest as HeadRequest
+from qllmft.run.requests import Request
+from qllmft.run.requests import head_request as head_request
+from qllmft.training import checked_logits
 from qllmft_backends import Backend
 
 Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviations with probability 0.95
@@ -19,14 +21,14 @@ Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviatio
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a head's circuit gave for N samples, and the probabilities that follow.
+    """What a model's circuits, C a sample, gave for N samples, and the probabilities that follow.
 
     Attributes:
         probabilities: (N, k) softmax of the logits.
         standard_errors: (N, k) of the probabilities, from the measured statistics; zeros where the backend is exact.
         decided: (N,) whether the lead of the most probable label is more than its 95 % interval.
-        values: (N, O) expectation values of the head's O observables.
-        value_errors: (N, O) their standard errors.
+        values: (N, C·O) expectation values of the O observables, circuit after circuit; C = 1 with a quantum head.
+        value_errors: (N, C·O) their standard errors.
     """
 
     probabilities: NDArray[np.float64]
@@ -36,62 +38,37 @@ class Measurement:
     value_errors: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class HeadRequest:
-    """What a backend is asked for N samples.
-
-    Attributes:
-        head: the quantum head.
-        latent: (N, Q) angles in radians.
-        parameters: (N, P) values in the order of the circuit's parameters.
-    """
-
-    head: QuantumHead
-    latent: NDArray[np.float64]
-    parameters: NDArray[np.float64]
-
-
-@torch.no_grad()
-def head_request(classifier: Classifier, vectors: NDArray[np.float32]) -> HeadRequest:
-    """Run the encoder here: embeddings (N, D) to what the head's backend is asked; UserError where it has none."""
-    head = classifier.head
-    if not isinstance(head, QuantumHead) or classifier.encoder is None:
-        raise UserError("this model's head is classical; there is no circuit to run on a backend. Leave --backend out.")
-    classifier.eval()
-    latent = logits_of(classifier.encoder, torch.from_numpy(vectors)).double().numpy()
-    network = head.connector.neural_network
-    weights = head.connector.weight.detach().double().numpy()
-    columns = {p: latent[:, i] for i, p in enumerate(network.input_params)}
-    columns |= {p: np.full(len(latent), w) for p, w in zip(network.weight_params, weights, strict=True)}
-    parameters = np.stack([columns[p] for p in head.circuit.parameters], axis=1)
-    return HeadRequest(head, latent, parameters)
-
-
-def measure(classifier: Classifier, request: HeadRequest, backend: Backend) -> Measurement:
-    """Ask ``backend`` for the head's observables O_i and for what separates each pair of labels, from the same shots.
+def measure(classifier: Classifier, request: Request, backend: Backend) -> Measurement:
+    """Ask ``backend`` for the observables O_i and for what separates each pair of labels, from the same shots.
 
     A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i O_i:
-    its standard error holds the correlations between them. The error of a probability is p_a·Σ_b p_b·SE(a, b): exact
-    to first order for two labels, an upper bound for more.
+    its standard error holds the correlations between them; those of several circuits are independent. The error of a
+    probability is p_a·Σ_b p_b·SE(a, b): exact to first order for two labels, an upper bound for more.
+
+    Raises:
+        UserError: where a logit is no finite number.
     """
-    own = request.head.observables
-    weights = _logit_weights(classifier, len(own))  # (k, O)
-    k = len(weights)
+    own = request.observables
+    weights = request.weights(classifier)  # (k, C, O)
+    k, n_circuits, n_read = weights.shape
     pairs = [(a, b) for a in range(k) for b in range(a + 1, k)]
     differences = [
-        SparsePauliOp.sum([w * o for w, o in zip(weights[a] - weights[b], own, strict=True)]) for a, b in pairs
+        SparsePauliOp.sum([w * o for w, o in zip(weights[a, c] - weights[b, c], own, strict=True)])
+        for c in range(n_circuits)
+        for a, b in pairs
     ]
-    answer = backend.expectations(request.head.circuit, request.parameters, [*own, *differences])
-    n_read = len(own)
-    values, value_errors = answer.values[:, :n_read], answer.standard_errors[:, :n_read]
-    latent = torch.from_numpy(request.latent).float()
+    answer = backend.expectations(request.circuit, request.parameters, [*own, *differences])
     with torch.no_grad():
-        logits = checked_logits(classifier.read(latent, torch.from_numpy(values).float())).double().numpy()
+        logits = checked_logits(request.logits(classifier, answer.values[:, :n_read])).double().numpy()
+    values = answer.values[:, :n_read].reshape(len(logits), -1)
+    value_errors = answer.standard_errors[:, :n_read].reshape(len(logits), -1)
+    by_pair = answer.standard_errors[:, n_read:].reshape(len(logits), n_circuits, n_circuits, len(pairs))
+    pair_errors = np.sqrt(np.einsum("nccp->ncp", by_pair**2).sum(axis=1))  # each circuit's own differences
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)
     between = np.zeros((len(values), k, k))  # standard error of the difference of two logits
-    for column, (a, b) in enumerate(pairs, start=n_read):
-        between[:, a, b] = between[:, b, a] = answer.standard_errors[:, column]
+    for column, (a, b) in enumerate(pairs):
+        between[:, a, b] = between[:, b, a] = pair_errors[:, column]
     errors = probabilities * np.einsum("nb,nab->na", probabilities, between)
     top = logits.argmax(axis=1)
     rows = np.arange(len(logits))
@@ -99,14 +76,6 @@ def measure(classifier: Classifier, request: HeadRequest, backend: Backend) -> M
     lead[rows, top] = np.inf
     decided = np.all(lead > Z95 * between[rows, top], axis=1)
     return Measurement(probabilities, errors, decided, values, value_errors)
-
-
-def _logit_weights(classifier: Classifier, n_read: int) -> NDArray[np.float64]:
-    """(k, O): how each label's logit depends on the values of the head's observables."""
-    if classifier.sign_readout:
-        return np.array([[1.0], [-1.0]])
-    assert classifier.final is not None
-    return classifier.final.weight.detach().double().numpy()[:, -n_read:]
 
 
 @dataclass(frozen=True)

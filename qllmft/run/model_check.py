@@ -32,7 +32,7 @@ def check_embedding(dimension: int) -> Tensor:
 def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) -> list[float] | None:
     """Logits (k,) of `check_embedding`; None where they would take too long, or are no finite numbers."""
     encoded = config.latent_encoder_qubits if config.encoder == "quantum" else 0
-    if config.head == "quantum" and max(config.n_qubits, encoded) > MOST_QUBITS:
+    if config.head != "mlp" and max(config.n_qubits, encoded) > MOST_QUBITS:
         return None
     with torch.no_grad():
         logits = logits_of(classifier, check_embedding(dimension))[0]

@@ -68,6 +68,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     exact = build_classifier(model.config, model.dimension, len(model.label_names))  # without noise, on no backend
     exact.load_state_dict(weights)
     check = check_logits(exact, model.config, model.dimension)
+    data_map = model.classifier.data_map
     record = {
         "format": FORMAT,
         "model": model.config.model_dump(mode="json"),
@@ -77,6 +78,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "dimension": model.dimension,
         "label_names": list(model.label_names),
         "n_parameters": model.classifier.n_parameters,
+        **({} if data_map is None else {"data_map": {"stored": data_map.n_stored}}),
         **_ansatz_record(model.config),
         **({} if check is None else {"check": {"logits": check}}),
         "versions": versions,

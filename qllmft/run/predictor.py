@@ -161,7 +161,7 @@ class Predictor:
     def measure(self, vectors: NDArray[np.float32]) -> Measurement:
         """What the backend measures for embeddings (N, D); exact values where there is no backend."""
         request = head_request(self.model.classifier, vectors)
-        backend = self.backend or exact_backend(request.head.circuit, "float64")
+        backend = self.backend or exact_backend(request.circuit, "float64")
         return measure(self.model.classifier, request, backend)
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> object:
@@ -171,7 +171,7 @@ class Predictor:
         """
         request = head_request(self.model.classifier, vectors)
         remote: Any = self.backend
-        return remote.estimate(request.head.circuit, request.parameters, offline=offline)
+        return remote.estimate(request.circuit, request.parameters, offline=offline)
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
         """How the probabilities for embeddings (N, D) scatter over draws of the measured shots; see `bootstrap`."""

@@ -39,3 +39,31 @@ class Reporter:
     def fitting(self, name: str) -> AbstractContextManager[None]:
         """Around the fitting of a rival."""
         return nullcontext()
+
+
+class PassingReporter(Reporter):
+    """Passes everything on to another reporter. Override what is to be changed."""
+
+    def __init__(self, watcher: Reporter) -> None:
+        self._watcher = watcher
+
+    def message(self, text: str) -> None:
+        self._watcher.message(text)
+
+    def findings(self, found: Findings) -> None:
+        self._watcher.findings(found)
+
+    def backend(self, backend: Backend) -> None:
+        self._watcher.backend(backend)
+
+    def embedding(self, total: int, body: str) -> AbstractContextManager[Callable[[int], None]]:
+        return self._watcher.embedding(total, body)
+
+    def training(self, epochs: int, done: int) -> AbstractContextManager[Callable[[EpochMetrics], None]]:
+        return self._watcher.training(epochs, done)
+
+    def contrastive(self, steps: int, done: int) -> AbstractContextManager[Callable[[int], None]]:
+        return self._watcher.contrastive(steps, done)
+
+    def fitting(self, name: str) -> AbstractContextManager[None]:
+        return self._watcher.fitting(name)

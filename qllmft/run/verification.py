@@ -95,15 +95,16 @@ def _metrics(folder: RunFolder) -> str:
         raise UserError(
             f"line {len(metrics) + 1} of {folder.metrics_file.name} cannot be read, or its epochs are not 1, 2, 3, ..."
         )
-    if len(metrics) != epochs:
+    converged = folder.read_config().train.optimizer == "lbfgs" and 0 < len(metrics) < epochs
+    if len(metrics) != epochs and not converged:
         raise UserError(f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {epochs}.")
     values = [(each.train_loss, each.validation_loss, each.validation_accuracy) for each in metrics]
     if not np.isfinite(np.array(values, np.float64)).all():
         raise UserError(f"{folder.metrics_file.name} holds a loss or an accuracy that is no finite number.")
     selected = _record(folder).selected_epoch
-    if not 1 <= selected <= epochs:
-        raise UserError(f"the record's selected epoch is {selected}, of {epochs}.")
-    return f"{epochs} epochs, the selected one is {selected}"
+    if not 1 <= selected <= len(metrics):
+        raise UserError(f"the record's selected epoch is {selected}, of {len(metrics)}.")
+    return f"{len(metrics)} epochs, the selected one is {selected}"
 
 
 def _predictions(folder: RunFolder) -> str:

@@ -65,7 +65,7 @@ def with_room_for(config: ModelConfig, dimension: int, settings: Settings) -> Mo
     Where the amplitudes of the preset's encoders are too few, an encoder has the fewest qubits Q_e with 2^Q_e ≥ D, or
     ≥ D + 1 with ``model.pad = "bias"``. A number in ``settings`` stays as it is.
     """
-    needed = dimension + (config.pad == "bias")
+    needed = min(dimension, config.components or dimension) + (config.pad == "bias")
     if config.encoder != "quantum" or "model.encoder_qubits" in chosen_settings(settings):
         return config
     if needed <= 2**config.latent_encoder_qubits:

@@ -5,7 +5,8 @@ from qllmft.training.contrastive import contrastive_steps, fit_contrastive
 from qllmft.training.end_to_end import EndToEnd, fit_end_to_end
 from qllmft.training.evaluation import checked_logits, exact_accuracy, finite_logits, logits_of
 from qllmft.training.examples import Examples
-from qllmft.training.loop import PAPER_STEPS, EpochMetrics, Selection, fit, one_torch_thread
+from qllmft.training.loop import PAPER_STEPS, fit, one_torch_thread
+from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.step import step_of
 
 __all__ = [

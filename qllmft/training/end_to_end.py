@@ -19,7 +19,8 @@ from qllmft.heads import Classifier
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training.checkpoint import Checkpoint
 from qllmft.training.examples import Examples, with_noise
-from qllmft.training.loop import EpochMetrics, Selection, Training, run_epochs
+from qllmft.training.loop import Training, run_epochs
+from qllmft.training.metrics import EpochMetrics, Selection
 
 CHECKPOINT_EVERY_S = 60.0  # four times the body's weights are written: 1.8 GB for a body of 110 million
 

@@ -13,59 +13,20 @@ from torch import Tensor, nn
 
 from qllmft.config import TrainConfig
 from qllmft.errors import UserError
+from qllmft.heads import Classifier
 from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
 from qllmft.training.evaluation import evaluate, exact_accuracy
 from qllmft.training.examples import Examples, shuffled_batches, with_noise
+from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
+from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.step import step_of
 
 BATCHES_AT_ONCE = 64
 PAPER_STEPS = 22_400  # 800 epochs of 28 batches
 CHECKPOINT_EVERY_S = 5.0
-
-
-@dataclass(frozen=True)
-class EpochMetrics:
-    """One epoch's line in ``metrics.jsonl``.
-
-    Attributes:
-        epoch: from 1.
-        train_loss: mean cross-entropy over the epoch's batches, in nats.
-        validation_loss: cross-entropy after the epoch, in nats.
-        validation_accuracy: share of right answers after the epoch, in [0, 1].
-        lr: learning rate of the epoch.
-        seconds: wall time of the epoch, validation included.
-        validation_accuracy_exact: without the noise of the head's circuit; None where it has none.
-    """
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    validation_accuracy: float
-    lr: float
-    seconds: float
-    validation_accuracy_exact: float | None = None
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The epoch that validation chose, and how far training came.
-
-    Attributes:
-        epoch: the chosen one, from 1.
-        validation_accuracy: of it, in [0, 1].
-        epochs_done: epochs trained in all.
-        finished: False where training was interrupted.
-        signal: number of the signal that interrupted it; None where there was none.
-    """
-
-    epoch: int
-    validation_accuracy: float
-    epochs_done: int
-    finished: bool
-    signal: int | None = None
 
 
 def fit(
@@ -82,7 +43,7 @@ def fit(
 
     The selected epoch has the highest validation accuracy and, among equals, the lowest validation loss; or it is the
     last one (``config.select``). Randomness is derived for every epoch from the seed, so a run continued from a
-    checkpoint ends in the same bits.
+    checkpoint ends in the same bits. L-BFGS has no checkpoints and no randomness, see `fit_full_batch`.
 
     Args:
         model: embeddings (B, D) to logits (B, k).
@@ -97,6 +58,12 @@ def fit(
     Returns:
         The selection, that of the epochs so far where training was interrupted; see `run_epochs`.
     """
+    with one_torch_thread():
+        if isinstance(model, Classifier) and model.data_map is not None:
+            model.data_map.fit(train.x)
+        if config.optimizer == "lbfgs":
+            assert isinstance(model, Classifier)
+            return fit_full_batch(model, train, validation, config, on_epoch)
     with one_torch_thread(), step_of(model) as step:
         optimizer = torch.optim.Adam(step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 

@@ -145,7 +145,8 @@ class DirectStep:
 
     def inputs(self, x: Tensor) -> Real:
         """The amplitudes that the encoders load, (N, D) or (N, D + 1)."""
-        return amplitudes(x, self._encoders[0].pad).numpy()
+        assert isinstance(self._model.encoder, ParallelEncoders)
+        return amplitudes(self._model.encoder.mapped(x), self._encoders[0].pad).numpy()
 
     def gradient(self, inputs: Real, y: Tensor) -> float:
         """See `Step`."""
@@ -192,6 +193,8 @@ class DirectStep:
 def can_step(model: nn.Module) -> bool:
     """Whether `DirectStep` covers a model: all of it on the project's engine, on the CPU, and trainable."""
     if not isinstance(model, Classifier) or not isinstance(model.encoder, ParallelEncoders):
+        return False
+    if any(encoder.odd for encoder in model.encoder.encoders):
         return False
     engines: list[Any] = [encoder.engine for encoder in model.encoder.encoders]
     if not all(encoder.is_plain for encoder in model.encoder.encoders):

@@ -1,4 +1,6 @@
-"""What is measured on a head: Z of every qubit, or of the first alone."""
+"""What is measured on a head: Z of every qubit, of the first alone, or all words of Z up to a weight."""
+
+from itertools import product
 
 import numpy as np
 import pytest
@@ -24,6 +26,20 @@ def test_every_qubit_is_measured_unless_told_otherwise():
     assert [o.paulis.to_labels() for o in readout_observables(3)] == [["IIZ"], ["IZI"], ["ZII"]]
 
 
-def test_an_unknown_readout_is_refused():
-    with pytest.raises(ValueError, match="readout is 'last', expected 'all' or 'first'"):
+@pytest.mark.parametrize(("weight", "count"), [(1, 4), (2, 10), (3, 14), (4, 15)])
+def test_words_are_all_products_of_signs_up_to_a_weight(weight, count):
+    """Each is diagonal with the product of its qubits' signs; by enumerating subsets, single qubits come first."""
+    found = [np.diag(word.to_matrix()).real for word in readout_observables(4, "words", weight)]
+    subsets = [chosen for chosen in product((0, 1), repeat=4) if 1 <= sum(chosen) <= weight]
+    expected = {tuple(np.prod([signs(q, 4) for q in range(4) if chosen[q]], axis=0)) for chosen in subsets}
+    assert {tuple(word) for word in found} == expected
+    assert len(found) == count
+    for qubit in range(4):
+        np.testing.assert_array_equal(found[qubit], signs(qubit, 4))
+
+
+def test_an_unknown_readout_and_an_impossible_weight_are_refused():
+    with pytest.raises(ValueError, match="readout is 'last', expected 'all', 'first' or 'words'"):
         readout_observables(4, "last")
+    with pytest.raises(ValueError, match="word_weight is 5, expected 1 to 4, the number of qubits"):
+        readout_observables(4, "words", 5)

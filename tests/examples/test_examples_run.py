@@ -11,6 +11,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 SAYS = {
     "aer_then_ionq": "agreement with the exact model over 4 texts: ",
     "draw_a_circuit": "10 qubits: 90 gates on one qubit, 50 on two",
+    "engine_for_qiskit": "the gradients agree within 1e-4: True",
     "export_to_qasm": "agree within 1e-6: True",
     "head_as_a_layer": "step 60: loss 0.0",
     "train_on_your_table": "quantum head",

@@ -100,6 +100,23 @@ CONTRADICTIONS = [
         "skip feeds the latent vector and one measured qubit to the final",
     ),
     ("model", {"skip": True, "readout": "all"}, "skip feeds the latent vector and one measured qubit to the final"),
+    ("model", {"skip": True, "readout": "words"}, "skip feeds the latent vector and one measured qubit to the final"),
+    ("model", {"final_linear": False, "readout": "words"}, "without a final linear layer one qubit is read"),
+    ("model", {"word_weight": 3}, "word_weight is 3 and readout is no 'words': set readout to 'words'"),
+    ("model", {"readout": "words", "word_weight": 11}, "word_weight is 11; words are of a quantum head's 10 qubits at"),
+    ("model", {"readout": "words", "n_qubits": 20, "word_weight": 4}, "6,195 words would be read, expected at most"),
+    ("model", {"odd": True}, "odd turns the sign of the constant among the amplitudes: set pad to 'bias'"),
+    ("model", {"encoder": "mlp", "centre": True}, "centre, components and odd belong to a quantum encoder"),
+    ("model", {"head": "none"}, "head 'none' is a linear layer on all qubits of quantum encoders: set encoder to"),
+    ("model", {"head": "none", "encoder_qubits": 4, "skip": True}, "skip and readout are about a quantum head"),
+    ("model", {"n_encoders": "auto"}, "n_encoders 'auto' goes with head 'none'; give the quantum head a number"),
+    ("train", {"ridge_c": 2.0}, "ridge_c is 2 and Adam has no ridge; set optimizer to 'lbfgs'"),
+    ("train", {"optimizer": "lbfgs"}, "optimizer 'lbfgs' ends at its last point: set select to 'last'"),
+    (
+        "train",
+        {"optimizer": "lbfgs", "lr": 0.1},
+        "optimizer 'lbfgs' takes all texts at once and finds its steps: leave",
+    ),
     ("train", {"schedule": "cosine", "lr_decay": 0.9}, "lr_decay is 0.9 and schedule 'cosine'; choose one of the two"),
 ]
 
@@ -124,12 +141,33 @@ def test_a_contradiction_is_refused_with_its_section(section, settings, message)
         ("model", {"encoder_qubits": 10}),
         ("model", {"final_linear": False, "readout": "first"}),
         ("model", {"skip": True, "readout": "first"}),
+        ("model", {"readout": "words", "word_weight": 10}),
         ("train", {"schedule": "cosine"}),
     ],
 )
 def test_what_lies_just_beside_a_contradiction_is_accepted(section, settings):
     chosen = getattr(parse_config({section: settings}, "my.toml"), section)
     assert {name: getattr(chosen, name) for name in settings} == settings
+
+
+ODD = {"head": "none", "encoder_qubits": 4, "pad": "bias", "odd": True}
+LBFGS = {"optimizer": "lbfgs", "select": "last"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": ODD | {"odd": False}}, "train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only"),
+        ({"rivals": {}}, "the rival 'mlp' is trained as the head is, and lbfgs trains no perceptron; leave it out of"),
+        ({"body": {"trainable": True}}, "model.centre and model.components need a frozen body; set body.trainable"),
+        ({"backend": {"name": "aer_forte"}}, "use the trained model with --backend aer_forte"),
+        ({"noise": {"shots": 10}}, "noise acts on a quantum head, and the head is 'none'; leave it out"),
+    ],
+)
+def test_what_does_not_go_with_a_linear_head_is_refused(changes, message):
+    fits = {"model": ODD, "train": LBFGS, "rivals": {"names": ["svc"]}}
+    assert parse_config(fits, "my.toml").model.odd
+    assert message in refused(fits | changes)
 
 
 def test_every_fault_is_told_at_once():
@@ -170,6 +208,7 @@ def test_texts_drawn_a_label(settings, n):
         ({"n_qubits": 18, "n_encoders": 2}, 14, "all"),
         ({"n_encoders": 2, "encoder_qubits": 9}, 9, "all"),
         ({"readout": "first"}, 10, "first"),
+        ({"readout": "words"}, 10, "words"),
         ({"final_linear": False}, 10, "first"),
         ({"skip": True}, 10, "first"),
     ],

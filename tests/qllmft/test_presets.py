@@ -24,7 +24,7 @@ PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"reco
 
 
 def test_the_presets_are_these():
-    assert preset_names() == sorted([*PAPER, *RIVALS, *LEARNING_BODY, "recommended"])
+    assert preset_names() == sorted([*PAPER, *RIVALS, *LEARNING_BODY, "recommended", "odd"])
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -122,6 +122,15 @@ def test_the_recommended_preset():
     assert (train.epochs, train.lr, train.schedule, train.embedding_noise) == (100, 3e-3, "cosine", 0.08)
     assert config.rivals.grid == "small"
     assert describe(model, dimension=384, n_classes=2)["parameters"] == 634
+
+
+@pytest.mark.parametrize(("dimension", "k", "parameters"), [(384, 2, 184), (384, 6, 636), (64, 2, 184)])
+def test_the_odd_preset(dimension, k, parameters):
+    config = load_preset("odd").config()
+    assert (config.train.optimizer, config.train.ridge_c, config.train.epochs) == ("lbfgs", 1.0, 300)
+    found = describe(config.model, dimension, k)
+    assert found["parameters"] == parameters
+    assert found["parts"][0]["stored"] == dimension + dimension * min(127, dimension)
 
 
 def test_settings_are_changed_by_dotted_names():

@@ -1,4 +1,4 @@
-"""The adjoint engine: real circuits on batches of real state vectors, with gradients in one reverse sweep."""
+"""The adjoint engine: circuits on batches of real or complex state vectors, with gradients in one reverse sweep."""
 
 from qllmft_backends.adjoint.engine import AdjointEngine, Tape
 from qllmft_backends.adjoint.interface import AdjointCapable, Differentiable, Engine, adjoint_or_none

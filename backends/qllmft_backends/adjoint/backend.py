@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
@@ -15,18 +17,19 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
+from qllmft_backends.adjoint.complex_engine import ComplexEngine
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.gradient import AdjointGradient
 from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.noisy import CircuitNoise, Draw, NoisyPass, ShotModel, ShotTest
 from qllmft_backends.adjoint.noisy_expectations import noisy_expectations
-from qllmft_backends.adjoint.program import Program, lower
+from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.backend import Backend
-from qllmft_backends.errors import BackendError
+from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import NoiseName, RateKind, noise_from_options
 from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 TRAJECTORIES = 1000  # of `expectations`, by default
 
@@ -85,7 +88,7 @@ class AdjointOptions(BaseModel):
 
 
 class AdjointBackend(Backend):
-    """The project's own simulator: batched, real amplitudes, adjoint gradients; exact, or with noise.
+    """The project's own simulator: batched, adjoint gradients; any gates, those of real circuits with noise too.
 
     Attributes:
         noise: the noise in force.
@@ -99,6 +102,7 @@ class AdjointBackend(Backend):
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
         self.noise = self.options.circuit_noise()
+        self._compiled: deque[tuple[QuantumCircuit, ComplexEngine]] = deque(maxlen=4)
         if self.options.device == "cuda":
             _cuda().find_limits()
             if not self.noise.is_none:
@@ -109,7 +113,7 @@ class AdjointBackend(Backend):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Adjoint; exact without shots and gate noise (readout error has exact means); 30 qubits of real gates."""
+        """Adjoint; exact without shots and gate noise (readout error has exact means); 30 qubits."""
         shots, noisy = self.noise.shots is not None, self.noise.has_gate_noise
         return Capabilities(
             exact=not (shots or noisy),
@@ -135,10 +139,27 @@ class AdjointBackend(Backend):
         """An engine for ``circuit`` that measures the strings of ``observables``.
 
         Raises:
-            UnsupportedGateError: where a gate, an angle or an observable is not of the engine's kind.
+            UnsupportedGateError: for what is no gate; on a GPU or with noise, for what is not of real circuits either.
         """
-        sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        return self.engine(lower(circuit), sums.masks), sums
+        try:
+            sums = ZObservables.from_operators(observables, circuit.num_qubits)
+            return self.engine(lower(circuit), sums.masks), sums
+        except UnsupportedGateError as error:
+            if self.options.device == "cuda" or not self.noise.is_none:
+                raise UnsupportedGateError(f"{error} (device='cpu' without noise runs all standard gates.)") from None
+        strings = PauliObservables.from_operators(observables, circuit.num_qubits)
+        engine = self._complex_engine(circuit, strings)
+        return engine, strings
+
+    def _complex_engine(self, circuit: QuantumCircuit, strings: PauliObservables) -> ComplexEngine:
+        """For any gates. The last ones are kept: Qiskit's networks ask for the same one in every step of a training."""
+        for known, engine in self._compiled:
+            masks, flips = engine.strings.masks, engine.strings.flips
+            if np.array_equal(masks, strings.masks) and np.array_equal(flips, strings.flips) and known == circuit:
+                return engine
+        engine = ComplexEngine(lower_complex(circuit), strings, self.options.dtype)
+        self._compiled.append((deepcopy(circuit), engine))  # a copy: the caller may change his own
+        return engine
 
     def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], NoisyPass] | None:
         """From a seed to a pass of training with this backend's noise; None where it has none.

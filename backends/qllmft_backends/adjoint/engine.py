@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardArrays
 from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.memory import PAGE, allocate, check_memory
 from qllmft_backends.adjoint.plan import Plan
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.shots import GaussianShots
@@ -25,14 +25,13 @@ SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do 
 CHUNK_BYTES = 4 * 2**20
 EVALUATION_BYTES = 64 * 2**20  # states held at once where no gradient will be asked for
 KEPT_BYTES = 16 * 2**20  # states of other batch sizes that are kept for their next pass
-_MAX_QUBITS = 30
-_PAGE = 4096
+MAX_QUBITS = 30
 # The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
 # co-state half a page apart take two sets; in one they would drive each other out.
-_COSTATE_SHIFT = 2048
+COSTATE_SHIFT = 2048
 # A core that works on one chunk fetches the line behind it ahead of need. Were that the next chunk's first line, it
 # would be taken from the core that works on that one, at every gate.
-_GAP = _PAGE
+GAP = PAGE
 
 
 @dataclass
@@ -85,8 +84,8 @@ class AdjointEngine:
 
     def __post_init__(self) -> None:
         n = self.program.n_qubits
-        if not 1 <= n <= _MAX_QUBITS:
-            raise BackendError(f"the circuit has {n} qubits; the adjoint engine runs 1 to {_MAX_QUBITS}.")
+        if not 1 <= n <= MAX_QUBITS:
+            raise BackendError(f"the circuit has {n} qubits; the adjoint engine runs 1 to {MAX_QUBITS}.")
         if self.masks.size and not 0 <= int(self.masks.min()) <= int(self.masks.max()) < 2**n:
             raise BackendError(f"observable masks {self.masks.tolist()} reach past the circuit's {n} qubits.")
         self._functions = passes.chunk_functions(self.dtype)
@@ -132,7 +131,7 @@ class AdjointEngine:
         angles, amplitudes = self._checked(angles, amplitudes)
         samples = amplitudes.shape[0]
         batch = self._samples_per_chunk(samples)
-        step = batch * max(2, EVALUATION_BYTES // (self._chunk_bytes(batch) + _GAP))
+        step = batch * max(2, EVALUATION_BYTES // (self._chunk_bytes(batch) + GAP))
         out = np.empty((samples, self.masks.size), self.dtype)
         for start in range(0, samples, step):
             part_angles = angles if angles.ndim == 1 else angles[start : start + step]
@@ -173,7 +172,7 @@ class AdjointEngine:
         states, tape.states = tape.states, None
         assert states is not None
         plan = self._plan(self._samples_per_chunk(samples))
-        costates = self._take(len(states), plan.batch, shift=_COSTATE_SHIFT)
+        costates = self._take(len(states), plan.batch, shift=COSTATE_SHIFT)
         kept, tape.kept = self._none(len(states)) if tape.kept is None else tape.kept, None
         gradient = np.empty((samples, self.program.n_angles), self.dtype)
         by_amplitude = np.empty((samples, dimension if amplitudes else 0), self.dtype)
@@ -269,28 +268,16 @@ class AdjointEngine:
     def _chunk_bytes(self, batch: int) -> int:
         return (batch << self.program.n_qubits) * self._itemsize
 
-    def _check_memory(self, chunks: int, batch: int, copies: int) -> None:
-        """Refuse what does not fit, before it is allocated."""
-        needed = copies * chunks * self._chunk_bytes(batch)
-        available = psutil.virtual_memory().available
-        if needed > available:
-            fit = available // (copies * (1 << self.program.n_qubits) * self._itemsize)
-            what = "state and co-state" if copies == 2 else "states"
-            raise BackendError(
-                f"{what} of {chunks * batch} samples on {self.program.n_qubits} qubits need {needed / 2**30:.1f} GiB, "
-                f"{available / 2**30:.1f} GiB are free: {fit} samples fit. Take a smaller batch, or fewer qubits."
-            )
-
     def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
         """States for ``chunks``, from an earlier pass where they fit, ``shift`` bytes past a page's begin."""
-        row = self._chunk_bytes(batch) + _GAP
+        row = self._chunk_bytes(batch) + GAP
         for i, states in enumerate(self._free):
-            if states.shape == (chunks, row // self._itemsize) and states.ctypes.data % _PAGE == shift:
+            if states.shape == (chunks, row // self._itemsize) and states.ctypes.data % PAGE == shift:
                 return self._free.pop(i)
-        self._check_memory(chunks, batch, copies=2 if shift == 0 and for_gradient else 1)
-        raw = np.empty(chunks * row + 2 * _PAGE, np.uint8)
-        offset = -raw.ctypes.data % _PAGE + shift
-        return raw[offset : offset + chunks * row].view(self.dtype).reshape(chunks, row // self._itemsize)
+        bytes_a_sample = self._itemsize << self.program.n_qubits
+        with_costate = shift == 0 and for_gradient
+        check_memory(chunks * batch, self.program.n_qubits, bytes_a_sample, with_costate=with_costate)
+        return allocate(chunks, row, self.dtype, shift)
 
     def _give(self, states: Real) -> None:
         """Keep states for the next pass.

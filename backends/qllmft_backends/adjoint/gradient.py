@@ -29,9 +29,10 @@ class AdjointGradient(BackendGradient):
     ) -> Sequence[NDArray[np.float64]]:
         """See `BackendGradient.jacobians`; exact, in the engine's precision."""
         engine, sums = self._compile(circuit, observables)
-        _, tape = engine.forward(engine.program.angles(np.array([point.values for point in points])))
+        values = np.array([point.values for point in points])
+        _, tape = engine.forward(engine.program.angles(values))
         rows = []  # (N, P) of each observable
         for coefficients in sums.coefficients:
             by_angle, _ = engine.vjp(tape, np.tile(coefficients, (len(points), 1)))
-            rows.append(by_angle.astype(np.float64) @ engine.program.angle_matrix)
+            rows.append(engine.program.by_parameter(by_angle, values))
         return [np.array([row[n, list(point.columns)] for row in rows]) for n, point in enumerate(points)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.adjoint.program import Program
+from qllmft_backends.adjoint.program import ComplexProgram, Program
 from qllmft_backends.errors import BackendError
 from qllmft_backends.protocol import Evaluator
 from qllmft_backends.z_observables import ZObservables
@@ -53,10 +53,17 @@ class Noisy(Differentiable, Protocol):
 
 
 class Engine(Differentiable, Protocol):
-    """`AdjointEngine`, or `CudaAdjointEngine`: NumPy's arrays in and out, on a GPU arrays of the device too."""
+    """`AdjointEngine`, `ComplexEngine` or `CudaAdjointEngine`: NumPy's arrays in and out, on a GPU the device's too."""
 
-    program: Program
-    masks: NDArray[np.int64]
+    @property
+    def program(self) -> Program | ComplexProgram:
+        """The lowered circuit."""
+        ...
+
+    @property
+    def masks(self) -> NDArray[np.int64]:
+        """(T,) the qubits on which each string has Z, or Y."""
+        ...
 
 
 class AdjointCapable(Evaluator, Protocol):

@@ -67,6 +67,7 @@ def _record(
         command=command,
         rows=tuple(_row(study, index, planned, results) for index in range(len(study.rows))),
         versions=versions,
+        notes=study.notes,
     )
 
 

@@ -84,7 +84,8 @@ class Study(BaseModel):
         rival: one of the rows that it is compared with, in words: "classical head".
         rows: in the table's order.
         seeds: how many; each draws its own split and initial weights.
-        epochs: of each run.
+        epochs: of each run that Adam trains; L-BFGS has the iterations of its preset.
+        notes: Markdown below the study's table.
         published: whether the paper's numbers of the rows' presets stand beside ours.
         quick: the same in small; None where there is no such version.
         reduced: what ``--quick`` left of it; "" where it is whole.
@@ -99,6 +100,7 @@ class Study(BaseModel):
     rows: tuple[Row, ...]
     seeds: int = Field(default=5, ge=1)
     epochs: int = Field(default=800, ge=1)
+    notes: str = ""
     published: bool = True
     quick: Quick | None = None
     reduced: str = ""
@@ -174,10 +176,13 @@ def _run(study: Study, indices: list[int], settings: Mapping[str, Any], seed: in
     rows = [study.rows[index] for index in indices]
     named = next((row for row in rows if not row.classical), rows[0])
     rivals = [row.classical for row in rows if row.classical]
-    own = {"train.epochs": study.epochs, "rivals.names": rivals, **rows[0].settings}
+    own = {"rivals.names": rivals, **rows[0].settings}
     try:
         check_rivals(rivals)
-        config = load_preset(rows[0].preset).config({**own, **settings, "seed": seed})
+        preset = load_preset(rows[0].preset)
+        if preset.config(own).train.optimizer == "adam":
+            own["train.epochs"] = study.epochs
+        config = preset.config({**own, **settings, "seed": seed})
     except UserError as error:
         raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None
     return StudyRun(config, f"{named.label}, seed {seed}", rows=tuple(indices))

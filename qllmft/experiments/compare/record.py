@@ -95,6 +95,7 @@ class StudyRecord:
         command: that runs it again.
         rows: in the table's order.
         versions: by name; several where runs were made with several.
+        notes: Markdown below the table.
     """
 
     study: str
@@ -113,6 +114,7 @@ class StudyRecord:
     command: str
     rows: tuple[RowResult, ...]
     versions: dict[str, list[str]]
+    notes: str = ""
 
     @property
     def as_published(self) -> bool:

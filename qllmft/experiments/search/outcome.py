@@ -13,12 +13,13 @@ import numpy as np
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
+from qllmft.experiments.queue import QueueReporter
 from qllmft.experiments.search.plan import SearchPlan
 from qllmft.experiments.search.screening import Screening, main_effects, screening_signs
 from qllmft.experiments.search.space import Point
 from qllmft.experiments.search.store import ERROR, POINT, RESULT, SearchState
 from qllmft.files import write_text
-from qllmft.run import Reporter, run_experiment
+from qllmft.run import run_tracked
 from qllmft.statistics import Accuracy, MeanInterval
 
 
@@ -94,7 +95,9 @@ def effects(state: SearchState) -> Screening | None:
     return main_effects(names, ends, screening_signs(len(names)), np.array(values, np.float64))
 
 
-def finish(state: SearchState, rows: Sequence[RankedConfiguration], folder: Path, reporter: Reporter) -> TestedWinner:
+def finish(
+    state: SearchState, rows: Sequence[RankedConfiguration], folder: Path, reporter: QueueReporter
+) -> TestedWinner:
     """Read the test set for the first of ``rows``, and for no other; write ``sweep.json``.
 
     A winner that another machine trained is trained again in the ``runs`` of ``folder``.
@@ -116,8 +119,8 @@ def finish(state: SearchState, rows: Sequence[RankedConfiguration], folder: Path
     return tested
 
 
-def _test(config: RunConfig, runs: Path, reporter: Reporter) -> Accuracy:
-    record = run_experiment(config, runs / config.identity, reporter).record
+def _test(config: RunConfig, runs: Path, reporter: QueueReporter) -> Accuracy:
+    record = run_tracked(config, runs / config.identity, reporter, reporter.tracking).record
     if record is None:
         raise KeyboardInterrupt
     return record.head.tested

@@ -54,7 +54,7 @@ def preset_counts(preset: Preset, dimension: int | None = None) -> PresetCounts:
         parameters=parameters,
         head=gates,
         encoder=None if encoder is None else count(encoder),
-        n_encoders=0 if encoder is None else model.n_encoders,
+        n_encoders=0 if encoder is None else model.most_encoders,
         qpu_energy_kj=None if gates is None else qpu_energy_kj(gates),
         gpu_energy_kj=None if gates is None else gpu_energy_kj(gates),
     )

@@ -9,7 +9,7 @@ import pytest
 from qiskit.quantum_info import Statevector
 
 PLUGIN = Path(__file__).parents[3] / "examples" / "plugin"
-OURS = [("ansatz", "star"), ("backend", "statevector"), ("rival", "nearest_mean")]
+OURS = [("ansatz", "star"), ("backend", "statevector"), ("rival", "nearest_mean"), ("tracker", "spreadsheet")]
 
 
 @pytest.fixture
@@ -25,8 +25,10 @@ def star(cli, run, example, tmp_path):
     """A run whose circuits are of the plug-in's ansatz, beside the plug-in's rival."""
     folder = tmp_path / "star"
     chosen = ("--set", "model.ansatz=star", "--set", 'rivals.names=["nearest_mean"]')
-    output, _ = cli(*run.arguments(folder), *chosen)
+    output, _ = cli(*run.arguments(folder), *chosen, "--track", "spreadsheet")
     assert re.search(r"nearest mean +\d", output)
+    lines = (folder / "curve.csv").read_text().splitlines()
+    assert len(lines) == 1 + len((folder / "metrics.jsonl").read_text().splitlines())
     return folder
 
 
@@ -38,7 +40,7 @@ def test_they_are_listed_with_their_package(cli, example):
     found = {(row["kind"], row["name"]): row for row in listed(cli)}
     for key in OURS:
         assert (found[key]["source"], found[key]["error"]) == ("qllmft-example 1.0", "")
-    assert found["ansatz", "paper"]["source"] == found["rival", "svc"]["source"] == "built-in"
+    assert found["ansatz", "paper"]["source"] == found["tracker", "mlflow"]["source"] == "built-in"
     output, _ = cli("plugins")
     assert re.search(r"ansatz +star +qllmft-example 1\.0", output)
     assert "statevector  available, free" in cli("backends")[0]
@@ -98,3 +100,11 @@ def test_an_unknown_ansatz_is_refused_before_any_work(cli, run, no_work, tmp_pat
     _, messages = cli(*run.arguments(tmp_path / "run"), "--set", "model.ansatz=stars", code=2)
     assert "there is no ansatz 'stars'; expected one of paper, brickwork, " in messages
     assert not (tmp_path / "run" / "config.toml").exists()
+
+
+def test_an_unknown_tracker_is_refused_before_any_work(cli, run, no_work, tmp_path):
+    for command in (run.arguments(tmp_path / "run"), ("study", "table2"), ("sweep", "table-06")):
+        _, messages = cli(*command, "--track", "tensorboard,spreadsheets", code=2)
+        assert "there is no tracker 'spreadsheets'; expected one of tensorboard, mlflow, wandb" in messages
+    _, messages = cli("sweep", "table-06", "--plan-only", "--track", "mlflow", code=2)
+    assert "Give it to `qllmft worker`" in messages

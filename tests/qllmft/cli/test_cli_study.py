@@ -128,7 +128,7 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.experiments.queue.run_experiment", interrupted)
+    monkeypatch.setattr("qllmft.experiments.queue.run_tracked", interrupted)
     output, _ = cli("study", "table4", *arguments, code=130)
     assert "The same command goes on" in output
 

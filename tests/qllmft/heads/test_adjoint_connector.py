@@ -6,6 +6,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
+from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from qiskit_reference import central_differences, values
 
@@ -90,20 +91,29 @@ def test_weights_start_where_they_are_told():
 
 
 @pytest.mark.parametrize(
-    ("observable", "message"),
-    [
-        (SparsePauliOp("XII"), r"observable 0 is \['XII'\]; expected strings of I and Z only"),
-        (None, "gate 0 .* is 'rx'"),
-    ],
+    ("product", "message"), [(False, "has 'reset' on qubits"), (True, "is a product or a function")]
 )
-def test_what_the_engine_cannot_run_is_refused_when_the_head_is_built(observable, message):
+def test_what_the_engine_cannot_run_is_refused_when_the_head_is_built(product, message):
     backend = create("adjoint")
     circuit, data, weights = own_circuit()
-    if observable is None:
-        circuit = QuantumCircuit(3)
-        circuit.rx(data[0], 0)
-        for q, parameter in enumerate([*data[1:], *weights]):
-            circuit.ry(parameter, q % 3)
-    qnn = network(backend, circuit, data, weights, [observable or PLAIN[0]])
+    if product:
+        circuit.rx(data[0] * weights[0], 0)
+    else:
+        circuit.reset(0)
+    qnn = network(backend, circuit, data, weights, PLAIN[:1])
     with pytest.raises(UnsupportedGateError, match=message):
         AdjointConnector(qnn, backend, torch.zeros(4))
+
+
+def test_a_circuit_of_any_gates_trains_through_the_engine_as_through_the_jacobian():
+    backend = create("adjoint", {"dtype": "float64"})
+    circuit, data, weights = own_circuit()
+    circuit.rx(2 * data[0] + weights[0], 0)
+    circuit.rzz(weights[1], 0, 2)
+    qnn = network(backend, circuit, data, weights, [SparsePauliOp(["XYI", "ZII"], [0.5, 1.0])])
+    gradients = []
+    for kind in (AdjointConnector(qnn, backend, torch.arange(4.0)), TorchConnector(qnn, np.arange(4.0))):
+        x = torch.linspace(-1, 1, 6).reshape(2, 3).requires_grad_()
+        kind(x).square().sum().backward()
+        gradients.append((x.grad, kind.weight.grad))
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=0)

@@ -192,7 +192,8 @@ def test_the_paper_s_goes_without_saying():
 
 def test_what_the_engine_lacks_is_said_with_what_runs_it():
     with pytest.raises(UnsupportedGateError, match=r"'opaque_pair'.*aer_statevector"):
-        check_circuits(config_of("opaque", encoder="mlp"), create("adjoint"))
+        check_circuits(config_of("opaque", encoder="mlp"), create("adjoint", {"noise": "forte1"}))
+    check_circuits(config_of("opaque", encoder="mlp"), create("adjoint"))
     for refused in (check_circuits, lambda config, backend: build_classifier(config, D, 2, backend=backend)):
         with pytest.raises(
             UserError, match=r"'opaque_pair'.*An encoder runs on the engine alone: choose another ansatz"

@@ -1,9 +1,13 @@
 """Readouts of the classifier: paper.md's table of options, each against the parts put together by hand."""
 
+from functools import reduce
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
 from qiskit_reference import StatevectorBackend, values, z
 
 from qllmft.config import BackendConfig, ModelConfig
@@ -23,6 +27,8 @@ READOUTS = [
     ({"readout": "all"}, 2, Q, (2, Q), True),
     ({"readout": "first"}, 2, 1, (2, 1), True),
     ({"readout": "first"}, 4, 1, (4, 1), True),
+    ({"readout": "words"}, 2, 6, (2, 6), True),
+    ({"readout": "words", "word_weight": 3}, 3, 7, (3, 7), True),
     ({"skip": True}, 2, 1, (2, Q + 1), False),
     ({"skip": True}, 3, 1, (3, Q + 1), False),
     ({"skip": True, "readout": "first"}, 2, 1, (2, Q + 1), False),
@@ -77,7 +83,8 @@ def test_logits_are_the_readout_of_qiskits_values(options, k, observables, final
     columns = [names.index(f"x[{q}]") for q in range(Q)] + [names.index(f"theta[{g}]") for g in range(n_weights)]
     rows = np.empty((5, len(names)))
     rows[:, columns] = np.hstack([latent, np.tile(model.head.connector.weight.detach().double(), (5, 1))])
-    measured = values(circuit, rows, zs[:observables])
+    words = [word for n in range(1, Q + 1) for word in combinations(zs, n)]
+    measured = values(circuit, rows, [reduce(SparsePauliOp.dot, word) for word in words[:observables]])
     if final is None:
         expected = np.hstack([measured, -measured])
     else:

@@ -115,8 +115,8 @@ def test_what_is_not_the_circuits_is_refused():
     for wrong in (weights[:1], [*weights, *weights], [*weights, *ParameterVector("b", 1)]):
         with pytest.raises(UserError, match=r"data and weights name the parameters .*, expected each of the circuit's"):
             QuantumHead.from_circuit(circuit, data=data, weights=wrong)
-    circuit.rx(0.1, 0)
-    with pytest.raises(UnsupportedGateError, match="is 'rx'"):
+    circuit.reset(0)
+    with pytest.raises(UnsupportedGateError, match="has 'reset'"):
         QuantumHead.from_circuit(circuit, data=data, weights=weights)
 
 

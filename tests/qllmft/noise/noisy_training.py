@@ -28,8 +28,8 @@ NOISES = {
 }
 
 
-def model(noise: NoiseConfig, seed: int = 0) -> torch.nn.Module:
-    return build_classifier(STRUCTURE, D, 2, seed=seed, backend=create("adjoint", noise.backend_options))
+def model(noise: NoiseConfig, seed: int = 0, structure: ModelConfig = STRUCTURE) -> torch.nn.Module:
+    return build_classifier(structure, D, 2, seed=seed, backend=create("adjoint", noise.backend_options))
 
 
 def examples(n: int, seed: int = 0) -> Examples:

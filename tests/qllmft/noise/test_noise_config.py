@@ -86,6 +86,10 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
         ({"noise": {"rate": "process"}}, "noise.rate .got 'process'."),
         ({"backend": {"options": {"uploads": False}}}, "move uploads of the backend there"),
         ({"noise": {"shots": 10}, "model": {"head": "mlp", "encoder": "none"}}, "noise acts on a quantum head"),
+        (
+            {"noise": {"shots": 10, "readout_error": 0.1}, "model": {"readout": "words"}},
+            "words share some; set noise.shot_model to 'multinomial'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(tree, message):

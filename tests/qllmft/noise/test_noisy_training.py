@@ -1,5 +1,6 @@
 """Training with noise: where its bits come from, resuming, exact values beside it, and what it learns."""
 
+import numpy as np
 import pytest
 import torch
 from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model, same_bits
@@ -8,8 +9,10 @@ from qllmft.config import NoiseConfig
 from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noise
 from qllmft.randomness import derive_seed
 from qllmft.rivals import TrainedHead
+from qllmft.run.measurement import head_request
 from qllmft.training import Checkpoint, exact_accuracy, fit, loop
 from qllmft.training.evaluation import evaluate
+from qllmft_backends import create
 
 TRAIN, VALIDATION = examples(24), examples(15, seed=1)
 
@@ -48,6 +51,22 @@ def test_noise_follows_the_run_s_seed(name):
     assert first[2] == again[2]
     assert first[2][0][2] != other[2][0][2]
     assert not same_bits(first[1], trained(NoiseConfig())[1])
+
+
+@pytest.mark.parametrize(("name", "options"), [("gates", {"noise": "explicit"}), ("naive", {})])
+def test_the_noise_of_words_averages_to_what_a_backend_measures(name, options):
+    """Many passes of training, against the values of Aer's density matrix; shots alone leave the exact ones."""
+    pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
+    classifier = model(NOISES[name], structure=STRUCTURE.model_copy(update={"readout": "words"}))
+    request = head_request(classifier, VALIDATION.x[:1].numpy())
+    rates = {"one_qubit_rate": 0.01, "two_qubit_rate": 0.05} if options else {}
+    backend = create("aer_forte", options | rates | {"shots": 200_000}) if options else create("adjoint")
+    expected = backend.expectations(request.head.circuit, request.parameters, request.head.observables)
+    with torch.no_grad():
+        passes = classifier.head(torch.from_numpy(request.latent).float().expand(20_000, -1)).double().numpy()
+    error = passes.std(axis=0) / np.sqrt(20_000) + expected.standard_errors[0]
+    assert passes.shape == (20_000, 10)
+    assert np.abs((passes.mean(axis=0) - expected.values[0]) / error).max() < 4
 
 
 def test_every_pass_epoch_and_set_draws_its_own_noise():

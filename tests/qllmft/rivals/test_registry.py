@@ -20,7 +20,7 @@ def config_of(*names: str) -> RunConfig:
 
 
 def test_a_run_names_them():
-    assert list(RIVALS) == ["logistic_regression", "svc", "svc_full", "mlp"]
+    assert list(RIVALS) == ["logistic_regression", "logistic_regression_c1", "svc", "svc_full", "mlp"]
     assert [name for name, rival in RIVALS.items() if rival.is_grid] == ["logistic_regression", "svc", "svc_full"]
     assert RunConfig().rivals.names == ("logistic_regression", "svc", "mlp")
 
@@ -44,7 +44,8 @@ def test_they_come_in_the_order_of_the_configuration():
 
 
 def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
-    message = r"rivals.names has 'knn'; expected some of logistic_regression, svc, svc_full, mlp, or none: \[\]."
+    names = "logistic_regression, logistic_regression_c1, svc, svc_full, mlp"
+    message = rf"rivals.names has 'knn'; expected some of {names}, or none: \[\]."
     for refused in (lambda: check_rivals(["svc", "knn"]), lambda: make_rivals(config_of("knn"), 20, 6, 2)):
         with pytest.raises(UserError, match=message):
             refused()

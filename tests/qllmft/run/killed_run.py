@@ -1,4 +1,4 @@
-"""A run in a process of its own, for the test to kill within an epoch: python killed_run.py CORPUS OUT EPOCH.
+"""A run in a process of its own, which the test kills within an epoch: killed_run.py CORPUS OUT EPOCH [TRACKER...].
 
 It stands still where a kill does most harm: the epoch's line is in the metrics, the checkpoint is of the one before.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from tiny_runs import HashBody, config
 
-from qllmft.run import Reporter, run_experiment, vectors
+from qllmft.run import Reporter, Tracking, run_tracked, vectors
 from qllmft.training import loop
 
 
@@ -20,6 +20,7 @@ class StandStill(Reporter):
     def training(self, epochs, done):
         def report(metrics):
             if metrics.epoch == int(sys.argv[3]):
+                time.sleep(bool(sys.argv[4:]))  # W&B writes its file every tenth of a second
                 print("now", flush=True)  # noqa: T201 - the signal to kill
                 time.sleep(600)
 
@@ -30,4 +31,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
     vectors.embed = HashBody()
-    run_experiment(config(Path(sys.argv[1])), Path(sys.argv[2]), StandStill())
+    run_tracked(config(Path(sys.argv[1])), Path(sys.argv[2]), StandStill(), Tracking.of(sys.argv[4:]))

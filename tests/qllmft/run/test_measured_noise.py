@@ -16,8 +16,8 @@ VECTORS = np.random.default_rng(4).normal(size=(N, D)).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def ask():
-    """A head of 4 qubits on any backend, by its name and options."""
-    model = build_classifier(ModelConfig(n_qubits=4, encoder_layers=2), D, 2, seed=2)
+    """A head of 4 qubits, which reads 10 words, on any backend by its name and options."""
+    model = build_classifier(ModelConfig(n_qubits=4, encoder_layers=2, readout="words"), D, 2, seed=2)
     request = head_request(model, VECTORS)
 
     def answers(name: str, **options: object) -> Measurement:

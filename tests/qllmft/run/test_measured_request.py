@@ -1,5 +1,7 @@
 """What a backend is asked, and the exact answers: by name, by Qiskit's state vector, by the model itself."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,7 @@ MODELS = [
     ({}, 3),
     ({"n_encoders": 2, "encoder_qubits": 4}, 2),
     ({"readout": "first"}, 3),
+    ({"readout": "words", "word_weight": 3}, 3),
     ({"skip": True}, 2),
     ({"skip": True}, 3),
     ({"final_linear": False}, 2),
@@ -56,10 +59,12 @@ def by_name(model: Classifier) -> tuple[np.ndarray, list[dict[str, float]]]:
 
 
 def z_values(model: Classifier, named: list[dict[str, float]]) -> np.ndarray:
-    """⟨Z⟩ (N, Q_m) of the circuit bound by name, by Qiskit's state vector: p(0) - p(1) of each qubit."""
+    """⟨Z⟩ (N, Q_m) of the circuit bound by name, by Qiskit's state vector: p(even) - p(odd) of each word's qubits."""
     states = [Statevector(model.head.circuit.assign_parameters(values)) for values in named]
-    qubits = range(len(model.head.observables))
-    return np.array([[s.probabilities([q]) @ (1, -1) for q in qubits] for s in states])
+    words = [word for n in range(1, 5) for word in combinations(range(model.head.circuit.num_qubits), n)]
+    signs = [(-1) ** np.bitwise_count(np.arange(2 ** len(word))).astype(int) for word in words]
+    read = len(model.head.observables)
+    return np.array([[s.probabilities(w) @ sign for w, sign in zip(words[:read], signs, strict=False)] for s in states])
 
 
 def asked(model: Classifier, name: str = "adjoint", options: object = None) -> tuple[HeadRequest, Measurement]:

@@ -63,9 +63,7 @@ def test_tables_3_and_4_are_the_papers():
     assert of("table3") == [91.45, 92.70, 91.92, 92.08, 91.46, 92.13, 91.93]
     assert of("table4") == [91.45, 91.70]
     assert {name for name in study_names() if not load_study(name).published} == {
-        "fig11",
-        "fig11-small",
-        "noise-choices",
+        *("accuracy", "fig11", "fig11-small", "noise-choices"),
     }
 
 
@@ -113,6 +111,18 @@ def test_figure_11_in_small_is_the_papers_noises():
     assert {run.config.train.epochs for run in runs} == {300}
     assert {run.config.rivals.names for run in runs} == {()}
     assert len(load_study("fig11").in_small().rows) == 6
+
+
+def test_l_bfgs_keeps_the_iterations_of_its_preset():
+    """And its rivals, logistic regression at C = 1 too, are fitted beside it once a seed."""
+    runs = study_runs(load_study("accuracy"), {"data.source": "sst2"})
+    assert [run.config.train.epochs for run in runs[:2]] == [100, 300]
+    assert [run.config.rivals.names for run in runs[:2]] == [
+        (),
+        ("logistic_regression_c1", "logistic_regression", "svc"),
+    ]
+    assert len(runs) == 20
+    assert study_runs(load_study("accuracy"), {"data.source": "sst2", "train.epochs": 7})[1].config.train.epochs == 7
 
 
 def test_settings_win_over_presets_and_seeds_are_the_studys():
@@ -172,7 +182,9 @@ def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, old, new, message):
 
 @pytest.mark.parametrize("choice", ["nowhere.toml", "table5"])
 def test_a_study_that_is_not_there(choice):
-    with pytest.raises(UserError, match=r"nowhere.toml cannot be read|no study 'table5'.*Studies: ablations, fig11"):
+    with pytest.raises(
+        UserError, match=r"nowhere.toml cannot be read|no study 'table5'.*Studies: ablations, accuracy, fig11"
+    ):
         load_study(choice)
 
 

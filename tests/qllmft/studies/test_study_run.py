@@ -129,13 +129,13 @@ def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body
     ("change", "message"),
     [
         ({"data.source": "/nowhere.tsv"}, "there is no file or folder"),
-        ({"data.n_per_label": 1000}, "1000 texts a label"),
+        ({"data.text_column": "nothing"}, "no column 'nothing'"),
         ({"body.model": "/nowhere"}, "there is no folder /nowhere"),
         ({"backend.name": "abacus"}, "abacus"),
     ],
 )
 def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, change, message):
-    monkeypatch.setattr(queue, "run_experiment", None)
+    monkeypatch.setattr(queue, "run_tracked", None)
     with pytest.raises((UserError, BackendError), match=message):
         run(tmp_path / "study", texts, **change)
     assert not (tmp_path / "study").exists()
@@ -143,7 +143,7 @@ def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, chan
 
 def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, run, monkeypatch):
     three = write_corpus(tmp_path / "three.tsv", labels="abc")
-    monkeypatch.setattr(queue, "run_experiment", None)
+    monkeypatch.setattr(queue, "run_tracked", None)
     with pytest.raises(UserError, match="table4, Single sQE 14Q, no final linear, seed 0: the data has 3 labels"):
         run(tmp_path / "out", three, study=load_study("table4"), **{"model.encoder_qubits": 4})
     (tmp_path / "file").write_text("")

@@ -19,6 +19,7 @@ STRUCTURES = {
     "sign of one qubit": {"final_linear": False},
     "first qubit": {"readout": "first"},
     "bias": {"pad": "bias"},
+    "words": {"readout": "words", "word_weight": 3},
     "connected": {"connectivity": 2, "ring": False, "block": "ry_cx", "reuploads": 2},
 }
 FOUR = {"n_qubits": 4, "encoder_layers": 2}

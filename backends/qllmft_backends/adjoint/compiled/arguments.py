@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled.simd import element_pointer
 
-_EACH = 3  # words that describe an array: address, rows, columns
+EACH = 3  # words that describe an array: address, rows, columns
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """What an array of a table must be; ``dtype`` None stands for the engine's own."""
 
     dtype: type[np.generic] | None
     ndim: int
 
 
-Reals = Annotated[NDArray[np.floating], _Kind(None, 1)]
-RealTable = Annotated[NDArray[np.floating], _Kind(None, 2)]
-Ints = Annotated[NDArray[np.int64], _Kind(np.int64, 1)]
-IntTable = Annotated[NDArray[np.int64], _Kind(np.int64, 2)]
-Int32Table = Annotated[NDArray[np.int32], _Kind(np.int32, 2)]
-BoolTable = Annotated[NDArray[np.bool_], _Kind(np.bool_, 2)]
+Reals = Annotated[NDArray[np.floating], Kind(None, 1)]
+RealTable = Annotated[NDArray[np.floating], Kind(None, 2)]
+Ints = Annotated[NDArray[np.int64], Kind(np.int64, 1)]
+IntTable = Annotated[NDArray[np.int64], Kind(np.int64, 2)]
+Int32Table = Annotated[NDArray[np.int32], Kind(np.int32, 2)]
+BoolTable = Annotated[NDArray[np.bool_], Kind(np.bool_, 2)]
 
 
 class PlanArrays(NamedTuple):
@@ -112,8 +112,8 @@ class BackwardArrays(NamedTuple):
     by_amplitude: RealTable
 
 
-OWN = _EACH * len(PlanArrays._fields)  # where the words of a pass's own arrays begin, after those of its plan
-WORDS = OWN + _EACH * max(len(layout._fields) for layout in (ForwardArrays, BackwardArrays))
+OWN = EACH * len(PlanArrays._fields)  # where the words of a pass's own arrays begin, after those of its plan
+WORDS = OWN + EACH * max(len(layout._fields) for layout in (ForwardArrays, BackwardArrays))
 
 
 def _types(layout: type[Any], real: types.Type) -> list[types.Array]:
@@ -142,13 +142,13 @@ def pack(typingctx, words, first, arrays):
             lengths = cgutils.unpack_tuple(builder, array.shape)
             rows = lengths[0] if len(lengths) == 2 else ir.Constant(ir.IntType(64), 1)
             for i, value in enumerate((builder.ptrtoint(array.data, ir.IntType(64)), rows, lengths[-1])):
-                builder.store(value, _word(context, builder, signature, args, _EACH * number + i))
+                builder.store(value, _word(context, builder, signature, args, EACH * number + i))
         return context.get_dummy_value()
 
     return types.void(words, types.intp, arrays), codegen
 
 
-def _unpacker(layout):
+def unpacker(layout):
     """An intrinsic ``unpack(words, first, real)``: the tuple that `pack` described, ``real`` the engine's dtype."""
 
     @intrinsic
@@ -159,7 +159,7 @@ def _unpacker(layout):
             members = []
             for number, array_type in enumerate(result.types):
                 address, rows, columns = (
-                    builder.load(_word(context, builder, signature, args, _EACH * number + i)) for i in range(_EACH)
+                    builder.load(_word(context, builder, signature, args, EACH * number + i)) for i in range(EACH)
                 )
                 itemsize = context.get_constant(
                     types.intp, context.get_abi_sizeof(context.get_data_type(array_type.dtype))
@@ -182,6 +182,6 @@ def _unpacker(layout):
     return unpack
 
 
-plan_arrays = _unpacker(PlanArrays)
-forward_arrays = _unpacker(ForwardArrays)
-backward_arrays = _unpacker(BackwardArrays)
+plan_arrays = unpacker(PlanArrays)
+forward_arrays = unpacker(ForwardArrays)
+backward_arrays = unpacker(BackwardArrays)

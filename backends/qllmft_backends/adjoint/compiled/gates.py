@@ -29,7 +29,8 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_jit
-def _exchange(x, distance):
+def exchange(x, distance):
+    """Lanes i and i XOR ``distance`` of a register change places."""
     if distance == 8:
         return exchange_8(x)
     if distance == 4:
@@ -68,7 +69,7 @@ def _rotate_lanes(s, start, stop, distance, cos, signed_sin, swapped):
     width = lanes(s.itemsize)
     for k in range(start, stop, width):
         x = load(s, k)
-        y = _exchange(x, distance)
+        y = exchange(x, distance)
         if swapped:
             x, y = y, x
         store(s, k, add(mul(cos, x), mul(signed_sin, y)))
@@ -95,7 +96,7 @@ def cx_rot(s, control, step, cos, sin, signs):
             signed_sin = mul(sin, bit_sign(signs, step))
             for k in range(0, size, width):
                 x = load(s, k)
-                y = _exchange(x, step)
+                y = exchange(x, step)
                 p, q = select_positive(is_set, y, x), select_positive(is_set, x, y)
                 store(s, k, add(mul(cos, p), mul(signed_sin, q)))
         else:
@@ -145,11 +146,11 @@ def _undo_lanes(s, c, start, stop, distance, cos, signed_sin, sign, swapped, gra
     width = lanes(s.itemsize)
     for k in range(start, stop, width):
         x, p = load(s, k), load(c, k)
-        y, q = _exchange(x, distance), _exchange(p, distance)
+        y, q = exchange(x, distance), exchange(p, distance)
         gradient = add(gradient, mul(sign, mul(p, y)))
         x, p = sub(mul(cos, x), mul(signed_sin, y)), sub(mul(cos, p), mul(signed_sin, q))
         if swapped:
-            x, p = _exchange(x, distance), _exchange(p, distance)
+            x, p = exchange(x, distance), exchange(p, distance)
         store(s, k, x)
         store(c, k, p)
     return gradient
@@ -178,8 +179,8 @@ def undo_cx_rot(s, c, control, step, cos, sin, signs, gradient):
             gradient = _undo_lanes(s, c, 0, size, step, cos, mul(sin, sign), sign, False, gradient)
             for k in range(0, size, width):
                 x, p = load(s, k), load(c, k)
-                store(s, k, select_positive(is_set, _exchange(x, step), x))
-                store(c, k, select_positive(is_set, _exchange(p, step), p))
+                store(s, k, select_positive(is_set, exchange(x, step), x))
+                store(c, k, select_positive(is_set, exchange(p, step), p))
         else:
             for block in range(0, size, 2 * step):
                 for k in range(block, block + step, width):

@@ -19,7 +19,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_jit
-def _odd(bits):
+def odd(bits):
     """True where ``bits`` has an odd number of ones."""
     for shift in (32, 16, 8, 4, 2, 1):
         bits ^= bits >> shift
@@ -27,7 +27,7 @@ def _odd(bits):
 
 
 @_jit
-def _transform(block, count, width):
+def transform(block, count, width):
     """Walsh-Hadamard transform of ``count`` registers, in place."""
     step = width
     while step < count * width:
@@ -57,17 +57,17 @@ def measure(s, row_masks, out):
         for i in range(count):
             x = load(s, (first + i) * width)
             store(block, i * width, mul(x, x))
-        _add_strings(block, count, width, first, row_masks, out)
+        add_strings(block, count, width, first, row_masks, out)
 
 
 @_jit
-def _add_strings(block, count, width, first, row_masks, out):
+def add_strings(block, count, width, first, row_masks, out):
     """Add what a block, which begins at register ``first``, gives to every string; the block is overwritten."""
-    _transform(block, count, width)
+    transform(block, count, width)
     for t in range(row_masks.size):
         part = load(block, (row_masks[t] & (count - 1)) * width)
         total = load(out, t * width)
-        store(out, t * width, sub(total, part) if _odd(first & row_masks[t]) else add(total, part))
+        store(out, t * width, sub(total, part) if odd(first & row_masks[t]) else add(total, part))
 
 
 @_jit
@@ -111,7 +111,7 @@ def measure_shots(s, noise, product, scale, row_masks, out):
             frequency = mul(psi, add(mul(psi, u), mul(load(noise, k), v)))
             store(block, i * width, select_positive(frequency, frequency, zero))
             store(noise, k, select_positive(frequency, one, zero))
-        _add_strings(block, count, width, first, row_masks, out)
+        add_strings(block, count, width, first, row_masks, out)
 
 
 @_jit
@@ -145,8 +145,8 @@ def start_costate(s, c, product, row_masks, weights):
         for t in range(row_masks.size):
             place = (row_masks[t] & (count - 1)) * width
             w, total = load(weights, t * width), load(block, place)
-            store(block, place, sub(total, w) if _odd(first & row_masks[t]) else add(total, w))
-        _transform(block, count, width)
+            store(block, place, sub(total, w) if odd(first & row_masks[t]) else add(total, w))
+        transform(block, count, width)
         for i in range(count):
             k = (first + i) * width
             psi = mul(load(s, k), factor)

@@ -60,6 +60,11 @@ class Program:
         """Gate angles (B, G) in radians from parameter values (B, P)."""
         return np.asarray(values @ self.angle_matrix.T + self.angle_offset)
 
+    def by_parameter(self, by_angle: NDArray[np.floating], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Derivatives by parameters (B, P) from those by angles (B, G); they are the same at all ``values`` (B, P)."""
+        del values
+        return np.asarray(by_angle.astype(np.float64) @ self.angle_matrix)
+
 
 def lower(circuit: QuantumCircuit) -> Program:
     """Lower ``circuit`` to a `Program`.
@@ -125,17 +130,25 @@ def lower(circuit: QuantumCircuit) -> Program:
 def _affine(
     angle: float | ParameterExpression, index_of: dict[Parameter, int], position: int
 ) -> tuple[dict[int, float], float]:
-    """Coefficients by parameter index, and the constant, of an affine angle in radians."""
+    """The same as `affine`, for a gate whose angle must be so."""
+    row = affine(angle, index_of)
+    if row is None:
+        raise UnsupportedGateError(
+            f"the angle of gate {position} is {angle}; the adjoint engine takes angles that are affine in the "
+            "parameters (a·x + b). Compute the expression before the circuit and pass its value as a parameter."
+        )
+    return row
+
+
+def affine(angle: float | ParameterExpression, index_of: dict[Parameter, int]) -> tuple[dict[int, float], float] | None:
+    """Coefficients by parameter index, and the constant, of an angle in radians; None where it is not affine."""
     if not isinstance(angle, ParameterExpression):
         return {}, float(angle)
     coefficients = {}
     for parameter in angle.parameters:
         slope = angle.gradient(parameter)
         if isinstance(slope, ParameterExpression) and slope.parameters:
-            raise UnsupportedGateError(
-                f"the angle of gate {position} is {angle}; the adjoint engine takes angles that are affine in the "
-                "parameters (a·x + b). Compute the expression before the circuit and pass its value as a parameter."
-            )
+            return None
         coefficients[index_of[parameter]] = float(_real(slope))
     return coefficients, float(_real(angle.bind(dict.fromkeys(angle.parameters, 0.0))))
 

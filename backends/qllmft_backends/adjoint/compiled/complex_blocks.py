@@ -1,0 +1,102 @@
+"""All steps of a complex program on one chunk, block by block: rows are gathered, worked on, and put back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from qllmft_backends.adjoint.compiled.complex_gates import backward_steps, forward_steps
+from qllmft_backends.adjoint.compiled.simd import lanes, load, store
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def aligned(like, size):
+    """An array of ``size`` numbers of the kind of ``like``, on a register's boundary."""
+    width = lanes(like.itemsize)
+    raw = np.empty(size + width, like.dtype)
+    first = -raw.ctypes.data % (width * like.itemsize) // like.itemsize
+    return raw[first : first + size]
+
+
+@_jit
+def _places(strides, bits, row, out):
+    """Where the rows of a block lie, counted from its first; ``row`` is the length of one."""
+    for i in range(1 << bits):
+        place = 0
+        for b in range(bits):
+            if i >> b & 1:
+                place += strides[b]
+        out[i] = place * row
+
+
+@_jit
+def _begin(number, strides, bits, row):
+    """Where block ``number`` begins: its other row bits spell the number."""
+    for b in range(bits):
+        number += number & -strides[b]
+    return number * row
+
+
+@_jit
+def _gather(s, begin, places, count, part):
+    width = lanes(s.itemsize)
+    for i in range(count):
+        k = begin + places[i]
+        store(part, 2 * width * i, load(s, k))
+        store(part, 2 * width * i + width, load(s, k + width))
+
+
+@_jit
+def _scatter(s, begin, places, count, part):
+    width = lanes(s.itemsize)
+    for i in range(count):
+        k = begin + places[i]
+        store(s, k, load(part, 2 * width * i))
+        store(s, k + width, load(part, 2 * width * i + width))
+
+
+@_jit
+def run_forward(s, plan, coefficients):
+    """All steps forward on a chunk ``s``."""
+    row = 2 * lanes(s.itemsize)
+    largest = 1 << plan.strides.shape[1]
+    part, places = aligned(s, largest * row), np.empty(largest, np.int64)
+    for n in range(plan.blocks.shape[0]):
+        first, stop, bits = plan.blocks[n]
+        steps, strides = plan.steps[first:stop], plan.strides[n]
+        if bits == 0:
+            forward_steps(s, steps, coefficients)
+            continue
+        count = 1 << bits
+        _places(strides, bits, row, places)
+        for number in range(s.size // (count * row)):
+            begin = _begin(number, strides, bits, row)
+            _gather(s, begin, places, count, part)
+            forward_steps(part, steps, coefficients)
+            _scatter(s, begin, places, count, part)
+
+
+@_jit
+def run_backward(s, c, plan, coefficients, by_lane):
+    """All steps undone on state ``s`` and co-state ``c``; ``by_lane`` (3·N·width) gets the sums of every gate."""
+    row = 2 * lanes(s.itemsize)
+    largest = 1 << plan.strides.shape[1]
+    part, other = aligned(s, largest * row), aligned(s, largest * row)
+    places = np.empty(largest, np.int64)
+    for n in range(plan.blocks.shape[0] - 1, -1, -1):
+        first, stop, bits = plan.blocks[n]
+        steps, strides = plan.steps[first:stop], plan.strides[n]
+        if bits == 0:
+            backward_steps(s, c, steps, coefficients, by_lane)
+            continue
+        count = 1 << bits
+        _places(strides, bits, row, places)
+        for number in range(s.size // (count * row)):
+            begin = _begin(number, strides, bits, row)
+            _gather(s, begin, places, count, part)
+            _gather(c, begin, places, count, other)
+            backward_steps(part, other, steps, coefficients, by_lane)
+            _scatter(s, begin, places, count, part)
+            _scatter(c, begin, places, count, other)

@@ -1,0 +1,313 @@
+"""Gates on complex amplitudes, forward, and undone with the sums that a gradient needs.
+
+A row is two registers: real parts, then imaginary parts. A gate's coefficients are eight registers at most, by lane:
+samples differ in their angles, and a control or a target inside registers makes lanes differ.
+
+Gradient. With λ = ∂E/∂ψ* after a gate of matrix U on a pair (ψ₀, ψ₁), E's change is 2 Re Σ_ij λ_i* (dU U⁻¹)_ij ψ_j. The
+matrix in between is anti-Hermitian, so three real sums tell all: K = Σ Im λ₁*ψ₁, X = Σ Im(λ₀*ψ₁ + λ₁*ψ₀) and
+Y = Σ Re(λ₀*ψ₁ − λ₁*ψ₀). (Σ Im λ₀*ψ₀ = −K where the gate has no control, for ⟨λ|ψ⟩ = ⟨ψ|O|ψ⟩ is real.)
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from qllmft_backends.adjoint.compiled.gates import exchange
+from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+_part = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+
+
+@_part
+def opened(k, low, high):
+    """The k-th number whose bits at two strides, powers of two, are zero."""
+    k += k & -low
+    return k + (k & -high)
+
+
+@_part
+def _product(a, b):
+    """a·b of complex registers."""
+    return sub(mul(a[0], b[0]), mul(a[1], b[1])), add(mul(a[0], b[1]), mul(a[1], b[0]))
+
+
+@_part
+def _sum_of_products(a, x, b, y):
+    """a·x + b·y of complex registers."""
+    real = sub(add(sub(mul(a[0], x[0]), mul(a[1], x[1])), mul(b[0], y[0])), mul(b[1], y[1]))
+    imaginary = add(add(add(mul(a[0], x[1]), mul(a[1], x[0])), mul(b[0], y[1])), mul(b[1], y[0]))
+    return real, imaginary
+
+
+@_part
+def _mix(a, x, b, y):
+    """a·x + b·y, all real."""
+    return add(mul(a, x), mul(b, y))
+
+
+@_part
+def _row(s, k):
+    width = lanes(s.itemsize)
+    return load(s, k), load(s, k + width)
+
+
+@_part
+def _put(s, k, x):
+    width = lanes(s.itemsize)
+    store(s, k, x[0])
+    store(s, k + width, x[1])
+
+
+@_part
+def _imaginary(a, b):
+    """Im a*b."""
+    return sub(mul(a[0], b[1]), mul(a[1], b[0]))
+
+
+@_part
+def _real(a, b):
+    """Re a*b."""
+    return add(mul(a[0], b[0]), mul(a[1], b[1]))
+
+
+@_part
+def _cross_sum(l0, l1, p0, p1):
+    """Im(l0*·p1 + l1*·p0)."""
+    return sub(add(sub(mul(l0[0], p1[1]), mul(l0[1], p1[0])), mul(l1[0], p0[1])), mul(l1[1], p0[0]))
+
+
+@_part
+def _turn_sum(l0, l1, p0, p1):
+    """Re(l0*·p1 − l1*·p0)."""
+    return sub(sub(add(mul(l0[0], p1[0]), mul(l0[1], p1[1])), mul(l1[0], p0[0])), mul(l1[1], p0[1]))
+
+
+@_part
+def _general_pair(s, i, j, a, b, m):
+    """A full matrix m on the rows i, j, which hold a, b."""
+    _put(s, i, _sum_of_products((m[0], m[1]), a, (m[2], m[3]), b))
+    _put(s, j, _sum_of_products((m[4], m[5]), a, (m[6], m[7]), b))
+
+
+@_part
+def _real_pair(s, i, j, a, b, m):
+    """A real matrix."""
+    _put(s, i, (_mix(m[0], a[0], m[2], b[0]), _mix(m[0], a[1], m[2], b[1])))
+    _put(s, j, (_mix(m[4], a[0], m[6], b[0]), _mix(m[4], a[1], m[6], b[1])))
+
+
+@_part
+def _cross_pair(s, i, j, a, b, m):
+    """A matrix with a real diagonal, imaginary beside it."""
+    _put(s, i, (sub(mul(m[0], a[0]), mul(m[3], b[1])), _mix(m[0], a[1], m[3], b[0])))
+    _put(s, j, (sub(mul(m[6], b[0]), mul(m[5], a[1])), _mix(m[6], b[1], m[5], a[0])))
+
+
+@_part
+def _matrix(coefficients, at):
+    width = lanes(coefficients.itemsize)
+    return (
+        load(coefficients, at), load(coefficients, at + width), load(coefficients, at + 2 * width),
+        load(coefficients, at + 3 * width), load(coefficients, at + 4 * width), load(coefficients, at + 5 * width),
+        load(coefficients, at + 6 * width), load(coefficients, at + 7 * width),
+    )  # fmt: skip
+
+
+# --- forward ---------------------------------------------------------------------------------------------------------
+
+
+@_jit
+def general(s, step, m):
+    """A full matrix on pairs of rows; ``step`` is a row of `ComplexPlan.steps`, ``m`` the gate's registers."""
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
+        _general_pair(s, i, j, _row(s, i), _row(s, j), m)
+
+
+@_jit
+def real(s, step, m):
+    """A real matrix."""
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
+        _real_pair(s, i, j, _row(s, i), _row(s, j), m)
+
+
+@_jit
+def cross(s, step, m):
+    """A matrix with a real diagonal, imaginary beside it."""
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
+        _cross_pair(s, i, j, _row(s, i), _row(s, j), m)
+
+
+@_jit
+def inside(s, step, m):
+    """A matrix on a qubit inside registers: x becomes m₀x + m₁x', with x' the lanes' partners."""
+    distance = step[7]
+    size, low, high, offset = step[2], step[3], step[4], step[5]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        x = _row(s, i)
+        y = exchange(x[0], distance), exchange(x[1], distance)
+        _put(s, i, _sum_of_products((m[0], m[1]), x, (m[2], m[3]), y))
+
+
+@_jit
+def phase(s, step, m):
+    """One factor on the rows whose bits are set."""
+    size, low, high, offset = step[2], step[3], step[4], step[5] + step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        _put(s, i, _product((m[0], m[1]), _row(s, i)))
+
+
+@_jit
+def flip(s, step):
+    """Pairs of rows change places."""
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
+        a, b = _row(s, i), _row(s, j)
+        _put(s, i, b)
+        _put(s, j, a)
+
+
+# --- the way back: ``m`` undoes the gate, ``sums`` are K, X, Y -------------------------------------------------------
+
+
+@_jit
+def undo_general(s, c, step, m, sums):
+    """See `general`."""
+    by_one, by_cross, by_turn = sums
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
+        a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
+        by_one = add(by_one, _imaginary(q, b))
+        by_cross = add(by_cross, _cross_sum(p, q, a, b))
+        by_turn = add(by_turn, _turn_sum(p, q, a, b))
+        _general_pair(s, i, j, a, b, m)
+        _general_pair(c, i, j, p, q, m)
+    return by_one, by_cross, by_turn
+
+
+@_jit
+def undo_real(s, c, step, m, sums):
+    """See `real`."""
+    by_turn = sums[2]
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
+        a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
+        by_turn = add(by_turn, _turn_sum(p, q, a, b))
+        _real_pair(s, i, j, a, b, m)
+        _real_pair(c, i, j, p, q, m)
+    return sums[0], sums[1], by_turn
+
+
+@_jit
+def undo_cross(s, c, step, m, sums):
+    """See `cross`."""
+    by_cross = sums[1]
+    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        j = i + stride
+        a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
+        by_cross = add(by_cross, _cross_sum(p, q, a, b))
+        _cross_pair(s, i, j, a, b, m)
+        _cross_pair(c, i, j, p, q, m)
+    return sums[0], by_cross, sums[2]
+
+
+@_jit
+def undo_inside(s, c, step, m, sums):
+    """See `inside`; what a lane adds to Y has the other sign where its bit is set."""
+    by_one, by_cross, by_turn = sums
+    distance = step[7]
+    size, low, high, offset = step[2], step[3], step[4], step[5]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        x, z = _row(s, i), _row(c, i)
+        y = exchange(x[0], distance), exchange(x[1], distance)
+        by_one = add(by_one, _imaginary(z, x))
+        by_cross = add(by_cross, _imaginary(z, y))
+        by_turn = add(by_turn, _real(z, y))
+        _put(s, i, _sum_of_products((m[0], m[1]), x, (m[2], m[3]), y))
+        partner = exchange(z[0], distance), exchange(z[1], distance)
+        _put(c, i, _sum_of_products((m[0], m[1]), z, (m[2], m[3]), partner))
+    return by_one, by_cross, by_turn
+
+
+@_jit
+def undo_phase(s, c, step, m, sums):
+    """See `phase`."""
+    by_one = sums[0]
+    size, low, high, offset = step[2], step[3], step[4], step[5] + step[6]
+    for k in range(0, size, 2 * lanes(s.itemsize)):
+        i = opened(k, low, high) + offset
+        x, z = _row(s, i), _row(c, i)
+        by_one = add(by_one, _imaginary(z, x))
+        _put(s, i, _product((m[0], m[1]), x))
+        _put(c, i, _product((m[0], m[1]), z))
+    return by_one, sums[1], sums[2]
+
+
+# --- steps one after the other ---------------------------------------------------------------------------------------
+
+
+@_jit
+def forward_steps(s, steps, coefficients):
+    """Steps of `ComplexPlan` on the rows ``s``; ``coefficients`` are those of `spread_matrices`."""
+    width = lanes(s.itemsize)
+    for n in range(steps.shape[0]):
+        step = steps[n]
+        path, m = step[0], _matrix(coefficients, 8 * width * step[1])
+        if path == 0:
+            general(s, step, m)
+        elif path == 1:
+            real(s, step, m)
+        elif path == 2:
+            cross(s, step, m)
+        elif path == 3:
+            inside(s, step, m)
+        elif path == 4:
+            phase(s, step, m)
+        else:
+            flip(s, step)
+
+
+@_jit
+def backward_steps(s, c, steps, coefficients, by_lane):
+    """The same steps undone, the last one first; ``by_lane`` (3·N·width): the gates' sums, which are added to."""
+    width = lanes(s.itemsize)
+    for n in range(steps.shape[0] - 1, -1, -1):
+        step = steps[n]
+        path, m, at = step[0], _matrix(coefficients, 8 * width * step[1]), 3 * width * step[1]
+        sums = load(by_lane, at), load(by_lane, at + width), load(by_lane, at + 2 * width)
+        if path == 0:
+            sums = undo_general(s, c, step, m, sums)
+        elif path == 1:
+            sums = undo_real(s, c, step, m, sums)
+        elif path == 2:
+            sums = undo_cross(s, c, step, m, sums)
+        elif path == 3:
+            sums = undo_inside(s, c, step, m, sums)
+        elif path == 4:
+            sums = undo_phase(s, c, step, m, sums)
+        else:
+            flip(s, step)
+            flip(c, step)
+        store(by_lane, at, sums[0])
+        store(by_lane, at + width, sums[1])
+        store(by_lane, at + 2 * width, sums[2])

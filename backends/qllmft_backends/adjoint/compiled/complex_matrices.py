@@ -1,0 +1,179 @@
+"""Angles to the matrices of gates, matrices to registers, and the gates' sums back to derivatives by angle."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from qllmft_backends.adjoint.compiled.simd import lanes
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def _turn(m, i, j, cos, sin, imaginary):
+    """Rows a, b of m (registers i.. and j.. of four numbers each, by sample) become cos·a − t·b and t'·a + cos·b.
+
+    t = t' = sin for R_Y, i·sin and −i·sin for R_X.
+    """
+    for k in range(0, 4, 2):
+        for sample in range(m.shape[1]):
+            c, s = cos[sample], sin[sample]
+            ar, ai, br, bi = m[i + k, sample], m[i + k + 1, sample], m[j + k, sample], m[j + k + 1, sample]
+            if imaginary:
+                m[i + k, sample], m[i + k + 1, sample] = c * ar + s * bi, c * ai - s * br
+                m[j + k, sample], m[j + k + 1, sample] = c * br + s * ai, c * bi - s * ar
+            else:
+                m[i + k, sample], m[i + k + 1, sample] = c * ar - s * br, c * ai - s * bi
+                m[j + k, sample], m[j + k + 1, sample] = c * br + s * ar, c * bi + s * ai
+
+
+@_jit
+def _phase(m, i, cos, sin):
+    """The row of m at i is multiplied with cos + i·sin."""
+    for k in range(0, 4, 2):
+        for sample in range(m.shape[1]):
+            real, imaginary = m[i + k, sample], m[i + k + 1, sample]
+            m[i + k, sample] = cos[sample] * real - sin[sample] * imaginary
+            m[i + k + 1, sample] = cos[sample] * imaginary + sin[sample] * real
+
+
+@_jit
+def make_matrices(gates, factors, sin, cos, start, out):
+    """Products of every gate's factors.
+
+    Args:
+        gates: of `ComplexPlan`.
+        factors: (F, 2) axis, and 1 where the factor has a parameter.
+        sin: (F, B) of the factors' angles, of half of them for turns.
+        cos: (F, B) of the same.
+        start: the first sample.
+        out: (8·N, S) real and imaginary parts of the four entries, overwritten.
+    """
+    stop = start + out.shape[1]
+    for n in range(gates.shape[0]):
+        m = out[8 * n : 8 * n + 8]
+        m[:] = 0
+        m[0], m[6] = 1, 1
+        for f in range(gates[n, 3], gates[n, 4]):
+            axis = factors[f, 0]
+            if axis < 2:
+                _turn(m, 0, 4, cos[f, start:stop], sin[f, start:stop], axis == 0)
+            elif axis == 2:
+                _phase(m, 4, cos[f, start:stop], sin[f, start:stop])
+            else:
+                m[0], m[2], m[4], m[6] = 0, 1, 1, 0  # CNOT has no other factor
+
+
+@_jit
+def spread_matrices(gates, matrices, batch, inverse, out):
+    """Matrices, or their inverses, as the kernels read them.
+
+    Args:
+        gates: of `ComplexPlan`.
+        matrices: (8·N, S) of `make_matrices`.
+        batch: L; lane i belongs to sample i mod L; samples past S have the last one's angles.
+        inverse: take the inverses.
+        out: (8·N·width) overwritten; see `complex_gates`.
+    """
+    width = lanes(out.itemsize)
+    of_lane = np.empty(width, np.int64)
+    for lane in range(width):
+        of_lane[lane] = min(lane % batch, matrices.shape[1] - 1)
+    for n in range(gates.shape[0]):
+        path, need, distance = gates[n, 0], gates[n, 1], gates[n, 2]
+        for i in range(2 if path == 4 else 4 if path == 3 else 8):
+            is_diagonal = i < 2 if path == 3 else i not in (2, 3, 4, 5)
+            one = 1 if i == 0 or (i == 6 and path != 4) else 0  # of the identity
+            here, there = i, i  # the entry, and the one of lanes whose bit is set
+            if path == 4:
+                here = there = 6 + i
+            elif path == 3:
+                there = 6 + i if is_diagonal else 2 + i
+            if inverse and not is_diagonal:
+                here, there = here ^ 6, there ^ 6
+            sign = -1 if inverse and i & 1 else 1
+            row = out[(8 * n + i) * width : (8 * n + i + 1) * width]
+            x, y = matrices[8 * n + here], matrices[8 * n + there]
+            for lane in range(width):
+                row[lane] = sign * x[of_lane[lane]]
+            if need or (distance and path == 3):
+                for lane in range(width):
+                    if lane & need != need:
+                        row[lane] = one
+                    elif lane & distance and path == 3:
+                        row[lane] = sign * y[of_lane[lane]]
+
+
+@_jit
+def _sum_lanes(by_lane, gate, n, batch, width, out):
+    """K, X and Y of one gate into the rows of ``out`` (3, S); see `complex_gates`."""
+    path, need, distance = gate[0], gate[1], gate[2]
+    for sample in range(out.shape[1]):
+        one, cross, turn = 0.0, 0.0, 0.0
+        for lane in range(sample, width, batch):
+            if lane & need != need:
+                continue
+            at = 3 * n * width + lane
+            is_set = lane & distance != 0
+            if path == 4 or distance == 0 or is_set:
+                one += by_lane[at]
+            cross += by_lane[at + width]
+            turn += -by_lane[at + 2 * width] if is_set else by_lane[at + 2 * width]
+        out[0, sample], out[1, sample], out[2, sample] = one, cross, turn
+
+
+@_jit
+def _add_factor(v, axis, sums, out):
+    """The derivative by one factor: with V (8, S), which the factors after it make; see `add_derivatives`."""
+    for i in range(v.shape[1]):
+        pr, pi, qr, qi = v[0, i], v[1, i], v[4, i], v[5, i]  # V is held by columns
+        rr, ri, sr, si = v[2, i], v[3, i], v[6, i], v[7, i]
+        if axis == 2:  # h = q s*, h₀₀ − h₁₁ = |q|² − |s|²
+            real, imaginary = qr * sr + qi * si, qi * sr - qr * si
+            diagonal = qr * qr + qi * qi - sr * sr - si * si
+        elif axis == 0:  # h = −(q r* + p s*)/2, h₀₀ − h₁₁ = 2 Re s r*
+            real = -0.5 * (qr * rr + qi * ri + pr * sr + pi * si)
+            imaginary = -0.5 * (qi * rr - qr * ri + pi * sr - pr * si)
+            diagonal = 2 * (sr * rr + si * ri)
+        else:  # h = −i(q r* − p s*)/2, h₀₀ − h₁₁ = 2 Im r s*
+            real = 0.5 * (qi * rr - qr * ri - pi * sr + pr * si)
+            imaginary = -0.5 * (qr * rr + qi * ri - pr * sr - pi * si)
+            diagonal = 2 * (ri * sr - rr * si)
+        out[i] = 2 * (diagonal * sums[0, i] - real * sums[1, i] - imaginary * sums[2, i])
+
+
+@_jit
+def add_derivatives(gates, factors, sin, cos, start, batch, by_lane, out):
+    """Derivatives by the factors' angles.
+
+    A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from the gate's sums,
+    2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y.
+
+    Args:
+        gates: of `ComplexPlan`.
+        factors: as in `make_matrices`.
+        sin: as in `make_matrices`.
+        cos: as in `make_matrices`.
+        start: the first sample.
+        batch: L.
+        by_lane: (3·N·width) the gates' sums.
+        out: (F, B), overwritten for the chunk's samples where a factor has a parameter.
+    """
+    stop = min(start + batch, out.shape[1])
+    width = by_lane.size // max(1, 3 * gates.shape[0])
+    sums, v = np.empty((3, stop - start)), np.empty((8, stop - start))
+    for n in range(gates.shape[0]):
+        _sum_lanes(by_lane, gates[n], n, batch, width, sums)
+        v[:] = 0
+        v[0], v[6] = 1, 1
+        for f in range(gates[n, 4] - 1, gates[n, 3] - 1, -1):
+            axis = factors[f, 0]
+            if factors[f, 1]:
+                _add_factor(v, axis, sums, out[f, start:stop])
+            if axis == 2:
+                _phase(v, 4, cos[f, start:stop], sin[f, start:stop])
+            elif axis == 0:
+                _turn(v, 0, 4, cos[f, start:stop], sin[f, start:stop], True)
+            elif axis == 1:
+                _turn(v, 4, 0, cos[f, start:stop], sin[f, start:stop], False)

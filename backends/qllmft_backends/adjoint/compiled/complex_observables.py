@@ -1,0 +1,111 @@
+"""Pauli strings on a batch of complex states: their expectation values, and the co-state that begins the way back.
+
+A string of X on the qubits x and Z on the qubits z, Y where both, is P|j⟩ = i^y (−1)^|z∧j| |j⊕x⟩ with y the number of
+Ys. Strings of I and Z are summed all together, as in `observables`; each other one takes a pass over the state.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from qllmft_backends.adjoint.compiled.gates import exchange
+from qllmft_backends.adjoint.compiled.observables import BLOCK_BITS, add_strings, odd, transform
+from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def _partner(x, mask):
+    """The register whose lane i is lane i XOR ``mask`` of ``x``."""
+    if mask & 1:
+        x = exchange(x, 1)
+    if mask & 2:
+        x = exchange(x, 2)
+    if mask & 4:
+        x = exchange(x, 4)
+    if mask & 8:
+        x = exchange(x, 8)
+    return x
+
+
+@_jit
+def measure_paulis(s, strings, n_diagonal, by_lane):
+    """⟨P⟩ by lane, up to the signs of the qubits inside registers.
+
+    Args:
+        s: state.
+        strings: (T, 4) x over rows, x over lanes, z over rows, y modulo 4; those of I and Z come first.
+        n_diagonal: how many those are.
+        by_lane: (T·width), overwritten.
+    """
+    width = lanes(s.itemsize)
+    rows = s.size // (2 * width)
+    count = min(rows, 1 << BLOCK_BITS)
+    block = np.empty(count * width, s.dtype)
+    by_lane[:] = 0
+    masks = strings[:n_diagonal, 2].copy()
+    for first in range(0, rows if n_diagonal else 0, count):
+        for i in range(count):
+            k = 2 * width * (first + i)
+            a, b = load(s, k), load(s, k + width)
+            store(block, i * width, add(mul(a, a), mul(b, b)))
+        add_strings(block, count, width, first, masks, by_lane)
+    for t in range(n_diagonal, strings.shape[0]):
+        x_row, x_lane, z_row, turns = strings[t, 0], strings[t, 1], strings[t, 2], strings[t, 3]
+        total = load(by_lane, t * width)
+        zero = total
+        for row in range(rows):
+            j, k = 2 * width * row, 2 * width * (row ^ x_row)
+            a, b = _partner(load(s, k), x_lane), _partner(load(s, k + width), x_lane)
+            c, d = load(s, j), load(s, j + width)
+            # Re i q, or Re q, of q = (a + ib)* (c + id)
+            part = sub(mul(b, c), mul(a, d)) if turns & 1 else add(mul(a, c), mul(b, d))
+            total = sub(total, part) if odd(z_row & row) else add(total, part)
+        store(by_lane, t * width, sub(zero, total) if turns & 2 else total)
+
+
+@_jit
+def start_complex_costate(s, c, strings, n_diagonal, weights):
+    """λ = Σ_t w_t P_t ψ.
+
+    Args:
+        s: state.
+        c: co-state, overwritten.
+        strings: as in `measure_paulis`.
+        n_diagonal: as in `measure_paulis`.
+        weights: (T·width) w_t by lane of λ, with the signs of the qubits inside registers.
+    """
+    width = lanes(s.itemsize)
+    rows = s.size // (2 * width)
+    count = min(rows, 1 << BLOCK_BITS)
+    block = np.empty(count * width, s.dtype)
+    for first in range(0, rows, count):
+        block[:] = 0
+        for t in range(n_diagonal):
+            place = (strings[t, 2] & (count - 1)) * width
+            w, total = load(weights, t * width), load(block, place)
+            store(block, place, sub(total, w) if odd(first & strings[t, 2]) else add(total, w))
+        if n_diagonal:
+            transform(block, count, width)
+        for i in range(count):
+            k = 2 * width * (first + i)
+            w = load(block, i * width)
+            store(c, k, mul(w, load(s, k)))
+            store(c, k + width, mul(w, load(s, k + width)))
+    for t in range(n_diagonal, strings.shape[0]):
+        x_row, x_lane, z_row, turns = strings[t, 0], strings[t, 1], strings[t, 2], strings[t, 3]
+        w = load(weights, t * width)
+        negative = sub(sub(w, w), w)
+        for row in range(rows):
+            j, k = row ^ x_row, 2 * width * row
+            a = _partner(load(s, 2 * width * j), x_lane)
+            b = _partner(load(s, 2 * width * j + width), x_lane)
+            v = negative if odd(z_row & j) != (turns >= 2) else w
+            if turns & 1:
+                store(c, k, sub(load(c, k), mul(v, b)))
+                store(c, k + width, add(load(c, k + width), mul(v, a)))
+            else:
+                store(c, k, add(load(c, k), mul(v, a)))
+                store(c, k + width, add(load(c, k + width), mul(v, b)))

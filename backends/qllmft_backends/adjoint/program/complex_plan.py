@@ -1,0 +1,162 @@
+"""In what order a complex program's gates touch memory: blocks of gates on few qubits, gathered into the cache.
+
+The *rows* of a chunk are its registers of amplitudes; the lowest qubits may live inside registers, the others are bits
+of a row's number. Gates on different qubits change places, so that many gates in a row need few bits; these bits span
+a block of rows that is copied to contiguous memory, worked on, and copied back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, Kind
+
+BLOCK_BYTES = 32 * 2**10  # of a block, whose state and co-state then stay in the caches of one core
+_SHORTEST = 3  # gates; fewer are not worth a copy
+_NEVER = 1 << 62  # a stride beyond every array
+
+
+class Path(IntEnum):
+    """The kernel that runs a gate. LANES: its target lives inside registers."""
+
+    GENERAL = 0
+    REAL = 1
+    CROSS = 2
+    LANES = 3
+    PHASE = 4
+    FLIP = 5
+
+
+class ComplexPlan(NamedTuple):
+    """A program's arrays for chunks of one size.
+
+    Attributes:
+        gates: (N, 5) int64: `Path`; lanes that must be set for the gate to act, as a mask; the target's lane
+            distance, 0: outside; first factor, factor after the last.
+        steps: (N, 8) int64, ordered: `Path`, gate, numbers to loop over, the lower and the higher stride of its row
+            bits, offset of the control, stride of the target, lane distance.
+        blocks: (n, 3) int64: first step, step after the last, row bits; 0: all rows in place.
+        strides: (n, K) int64: strides of a block's row bits, ascending, in rows.
+    """
+
+    gates: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    blocks: NDArray[np.int64]
+    strides: NDArray[np.int64]
+
+
+class _Place(NamedTuple):
+    """Where a gate acts: row bits and lane distances, of the control (None, 0 where absent) and the target."""
+
+    path: Path
+    control: int | None
+    target: int | None
+    control_lane: int
+    target_lane: int
+
+    @property
+    def rows(self) -> set[int]:
+        """Its row bits."""
+        return {bit for bit in (self.control, self.target) if bit is not None}
+
+
+def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) -> ComplexPlan:
+    """Plan a program.
+
+    Args:
+        program: the gates.
+        batch: L, samples in a chunk.
+        width: lanes of a register.
+        itemsize: bytes of a real number.
+    """
+    register_bits = (width // batch).bit_length() - 1
+    all_bits = program.n_qubits - register_bits
+    places = [_place(gate, register_bits, batch) for gate in program.gates]
+    capacity = max(3, (BLOCK_BYTES // (2 * width * itemsize)).bit_length() - 1)
+    steps: list[tuple[int, ...]] = []
+    blocks, strides = [], []
+    wires = [{gate.control, gate.target} - {-1} for gate in program.gates]
+    for members, bits in _blocks([place.rows for place in places], wires, capacity, all_bits):
+        local = {bit: i for i, bit in enumerate(bits)} if bits else {bit: bit for bit in range(all_bits)}
+        blocks.append((len(steps), len(steps) + len(members), len(bits)))
+        strides.append([1 << bit for bit in bits] + [0] * (capacity - len(bits)))
+        steps += [_step(places[g], g, local, 2 * width) for g in members]
+    ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
+    gates = [
+        (p.path, p.control_lane | (p.target_lane if p.path == Path.PHASE else 0), p.target_lane, ends[g], ends[g + 1])
+        for g, p in enumerate(places)
+    ]
+    return ComplexPlan(*(_table(t, n) for t, n in ((gates, 5), (steps, 8), (blocks, 3), (strides, capacity))))
+
+
+def _table(rows: Sequence[Sequence[int]], columns: int) -> NDArray[np.int64]:
+    return np.array(rows, dtype=np.int64).reshape(-1, columns)
+
+
+def _place(gate: Gate, register_bits: int, batch: int) -> _Place:
+    """Where a gate acts."""
+    (control, control_lane), (target, target_lane) = (
+        (None, 0) if q < 0 else (None, batch << q) if q < register_bits else (q - register_bits, 0)
+        for q in (gate.control, gate.target)
+    )
+    if gate.kind == Kind.PHASE:
+        path = Path.PHASE
+    elif target_lane:
+        path = Path.LANES
+    elif gate.kind == Kind.FLIP:
+        path = Path.REAL if control_lane else Path.FLIP
+    else:
+        path = Path(int(gate.kind))
+    return _Place(path, control, target, control_lane, target_lane)
+
+
+def _step(place: _Place, gate: int, local: dict[int, int], row: int) -> tuple[int, ...]:
+    """A row of `ComplexPlan.steps`; ``row``: numbers in a row."""
+    strides = sorted(row << local[bit] for bit in place.rows)
+    size = row << len(local) >> len(strides)
+    low, high = [*strides, _NEVER, _NEVER][:2]
+    offset = 0 if place.control is None else row << local[place.control]
+    stride = 0 if place.target is None else row << local[place.target]
+    return (place.path, gate, size, low, high, offset, stride, place.target_lane)
+
+
+def _blocks(
+    needs: list[set[int]], wires: list[set[int]], capacity: int, all_bits: int
+) -> list[tuple[list[int], list[int]]]:
+    """(gates, row bits) of each block; no bits: all rows in place.
+
+    Args:
+        needs: row bits of each gate.
+        wires: of each gate; gates that share one keep their order.
+        capacity: row bits of a block, at most.
+        all_bits: how many there are.
+    """
+    if all_bits <= capacity:
+        return [(list(range(len(needs))), [])]
+    blocks: list[tuple[list[int], list[int]]] = []
+    left = list(range(len(needs)))
+    while left:
+        bits: set[int] = set()
+        blocked: set[int] = set()
+        members, later = [], []
+        for gate in left:
+            if wires[gate].isdisjoint(blocked) and len(bits | needs[gate]) <= capacity:
+                bits |= needs[gate]
+                members.append(gate)
+            else:
+                blocked |= wires[gate]
+                later.append(gate)
+        left = later
+        if len(members) < _SHORTEST:
+            blocks.append((members, []))
+            continue
+        for bit in range(all_bits):  # low bits make longer pieces to copy
+            if len(bits) < capacity:
+                bits.add(bit)
+        blocks.append((members, sorted(bits)))
+    return blocks

@@ -1,0 +1,169 @@
+"""Runs that trackers are told of, through the reports of the run itself."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from qllmft.config import RunConfig
+from qllmft.errors import UserError
+from qllmft.files import parse_json, write_json
+from qllmft.run.experiment import Outcome, run_experiment
+from qllmft.run.folder import folder_of
+from qllmft.run.record import RunRecord
+from qllmft.run.reporter import PassingReporter, Reporter
+from qllmft.settings import settings_of
+from qllmft.trackers import TrackedRun, Tracker, make_tracker
+from qllmft.training import EpochMetrics
+from qllmft_backends.masking import masked
+from qllmft_backends.plugins import one_line
+
+LARGEST_FILE = 10_000_000  # bytes; larger ones stay where they are
+
+
+class TrackerWarning(UserWarning):
+    """A tracker failed, and is told no more of a run."""
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Who is told of runs; no part of a configuration, nor of a run's identity.
+
+    Attributes:
+        names: of the trackers, see `qllmft.trackers.TRACKERS`.
+        files: whether they get the run's small files, too; some of these hold texts.
+    """
+
+    names: tuple[str, ...] = ()
+    files: bool = False
+
+    @classmethod
+    def of(cls, names: str | Iterable[str], *, files: bool = False) -> Tracking:
+        """The trackers of these names, some of which may be several with commas between them.
+
+        Raises:
+            UserError: where there is none of a name, it lacks a package, or files are to go to no tracker.
+        """
+        parts = ",".join([names] if isinstance(names, str) else names).split(",")
+        found = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+        for name in found:
+            make_tracker(name)
+        if files and not found:
+            raise UserError("files are to be sent, and to no tracker. Add one, such as --track mlflow.")
+        return cls(found, files)
+
+
+class TrackedReporter(PassingReporter):
+    """Passes a run's reports on, and tells trackers of its epochs; a context manager around the run.
+
+    A tracker begins with the training, under the run's lock. ``trackers.json`` in the run's folder has the key that
+    each goes on by, and the last epoch that it was told, written before that: none is told twice.
+
+    Args:
+        watcher: who watches.
+        config: the whole run.
+        out: its folder; see `run_experiment`.
+        tracking: who is told.
+    """
+
+    def __init__(self, watcher: Reporter, config: RunConfig, out: Path | None, tracking: Tracking) -> None:
+        super().__init__(watcher)
+        self._config, self._folder, self._send_files = config, folder_of(config, out), tracking.files
+        self._made = {name: make_tracker(name) for name in tracking.names}
+        self._running: dict[str, Tracker] = {}
+        self._kept: dict[str, dict[str, Any]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, tracker in list(self._running.items()):
+            self._tell(name, tracker.aborted)
+
+    @contextmanager
+    def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
+        """Trackers are told what they have missed of the epochs that are done, then each epoch."""
+        if self._made:
+            self._start()
+            for metrics in self._folder.metrics():
+                self._epoch(metrics)
+        with super().training(epochs, done) as show:
+
+            def report(metrics: EpochMetrics) -> None:
+                self._epoch(metrics)
+                show(metrics)
+
+            yield report
+
+    def end(self, record: RunRecord | None) -> None:
+        """Tell that the run is finished, with its record, where it has one; the files are to be there by then."""
+        if record is None:
+            return
+        files = self._files() if self._send_files and self._running else []
+        for name, tracker in list(self._running.items()):
+            self._tell(name, tracker.end, record.to_json(), files)
+        self._running.clear()
+
+    def _start(self) -> None:
+        self._running, self._made = self._made, {}
+        self._kept = _read(self._folder.trackers_file)
+        for name in list(self._running):
+            key = self._kept.setdefault(name, {"key": None, "epoch": 0})["key"]
+            run = TrackedRun(self._config.identity, self._folder.path, settings_of(self._config), key)
+            self._tell(name, self._start_one, name, run)
+
+    def _start_one(self, name: str, run: TrackedRun) -> None:
+        self._kept[name]["key"] = self._running[name].start(run)
+        write_json(self._folder.trackers_file, self._kept)
+
+    def _epoch(self, metrics: EpochMetrics) -> None:
+        numbers = {name: value for name, value in asdict(metrics).items() if name != "epoch" and value is not None}
+        for name in list(self._running):
+            if self._kept[name]["epoch"] < metrics.epoch:
+                self._tell(name, self._epoch_of_one, name, metrics.epoch, numbers)
+
+    def _epoch_of_one(self, name: str, epoch: int, numbers: Mapping[str, float]) -> None:
+        self._kept[name]["epoch"] = epoch
+        write_json(self._folder.trackers_file, self._kept)
+        self._running[name].epoch(epoch, numbers)
+
+    def _tell(self, name: str, call: Callable[..., object], *arguments: Any) -> None:
+        """Whatever a tracker raises costs the run no more than the tracker."""
+        try:
+            call(*arguments)
+        except Exception as error:
+            self._running.pop(name, None)
+            text = f"the tracker {name!r} is left out of the rest of the run {self._config.identity}: {one_line(error)}"
+            warnings.warn(masked(text), TrackerWarning, stacklevel=2)
+
+    def _files(self) -> list[Path]:
+        """The files of the run that are small enough; says which are not."""
+        folder = self._folder
+        single = (folder.config_file, folder.metrics_file, folder.validation_file, folder.predictions_file)
+        found = [*single, folder.result_file, folder.report_file, *sorted(folder.model_folder.glob("*"))]
+        sizes = {file: file.stat().st_size for file in found if file.is_file()}
+        for file, size in sizes.items():
+            if size > LARGEST_FILE:
+                self.message(f"{file} has {size:,} bytes and is not sent; trackers get up to {LARGEST_FILE:,}.")
+        return [file for file, size in sizes.items() if size <= LARGEST_FILE]
+
+
+def run_tracked(config: RunConfig, out: Path | None, reporter: Reporter, tracking: Tracking, **options: Any) -> Outcome:
+    """`run_experiment`, with its ``options``, that trackers are told of."""
+    with TrackedReporter(reporter, config, out, tracking) as watcher:
+        outcome = run_experiment(config, out, watcher, **options)
+        watcher.end(outcome.record)
+        return outcome
+
+
+def _read(file: Path) -> dict[str, dict[str, Any]]:
+    """What a run's ``trackers.json`` has kept; nothing where it cannot be read: the trackers then begin anew."""
+    try:
+        content = parse_json(file.read_text(encoding="utf-8"))
+        return {name: {"key": kept["key"], "epoch": int(kept["epoch"])} for name, kept in content.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,63 @@
+"""MLflow: a run of an experiment, in the store that MLflow's own variables name."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
+
+
+class MLflow(Tracker):
+    """Settings as parameters, epochs and the final table as metrics, the folder as a tag.
+
+    Where, and who asks, is MLflow's business: ``MLFLOW_TRACKING_URI``, ``MLFLOW_TRACKING_TOKEN``. The experiment is
+    that of ``MLFLOW_EXPERIMENT_NAME``, or ``qllmft``.
+    """
+
+    def __init__(self) -> None:
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, Param
+
+        self._connect, self._metric, self._param = MlflowClient, Metric, Param
+
+    def start(self, run: TrackedRun) -> str:
+        """Make a run, or open the one of the key again."""
+        self._client = self._connect()
+        if run.key is not None:
+            self._client.update_run(run.key, status="RUNNING")
+            self._run = run.key
+            return run.key
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "qllmft")
+        experiment = self._client.get_experiment_by_name(name)
+        number = experiment.experiment_id if experiment else self._client.create_experiment(name)
+        made = self._client.create_run(number, run_name=run.identity, tags={"folder": str(run.folder.absolute())})
+        self._run = str(made.info.run_id)
+        settings = [self._param(name, str(value)) for name, value in run.settings.items()]
+        self._client.log_batch(self._run, params=settings)
+        return self._run
+
+    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """One point of each curve."""
+        self._log(metrics, epoch)
+
+    def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
+        """The final table as metrics MODEL/COLUMN, and the files as artefacts."""
+        # MLflow takes no other characters in a name, and a rival of a package may have them
+        self._log({re.sub(r"[^\w./ -]", "_", name): value for name, value in final_numbers(record).items()})
+        for file in files:
+            self._client.log_artifact(self._run, str(file))
+        self._client.set_terminated(self._run, "FINISHED")
+
+    def aborted(self) -> None:
+        """Mark the run as stopped from outside."""
+        self._client.set_terminated(self._run, "KILLED")
+
+    def _log(self, numbers: Mapping[str, float], step: int = 0) -> None:
+        now_ms = int(1000 * time.time())
+        metrics = [self._metric(name, float(value), now_ms, step) for name, value in numbers.items()]
+        self._client.log_batch(self._run, metrics=metrics)

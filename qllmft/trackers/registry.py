@@ -1,0 +1,25 @@
+"""The trackers that a run can be told to, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qllmft.errors import UserError
+from qllmft.trackers.mlflow import MLflow
+from qllmft.trackers.tensorboard import TensorBoard
+from qllmft.trackers.tracker import Tracker
+from qllmft.trackers.wandb import WeightsAndBiases
+from qllmft_backends.plugins import BUILT_IN, Registry
+
+_BUILT_IN = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WeightsAndBiases}
+TRACKERS: Registry[Callable[[], Tracker]] = Registry("tracker", Callable, _BUILT_IN, UserError)
+
+
+def make_tracker(name: str) -> Tracker:
+    """A tracker for one run; UserError where there is none of that name, or a package that it needs is missing."""
+    make = TRACKERS[name]
+    try:
+        return make()
+    except ImportError as error:
+        remedy = "pip install 'qllmft[track]'" if TRACKERS.source(name) == BUILT_IN else "install it"
+        raise UserError(f"the tracker {name!r} needs the package {error.name or error!s}: {remedy}.") from error

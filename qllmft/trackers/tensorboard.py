@@ -1,0 +1,47 @@
+"""TensorBoard: a file of events in the run's own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
+
+
+class TensorBoard(Tracker):
+    """Scalars by epoch, settings and final table as text, in the folder ``tensorboard`` of the run."""
+
+    def __init__(self) -> None:
+        import tensorboard  # noqa: F401 - what is missing is named; torch's own error is about its version
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer_in = SummaryWriter
+
+    def start(self, run: TrackedRun) -> str:
+        """Open another file of events; a reader puts them together."""
+        self._writer = self._writer_in(str(run.folder / "tensorboard"))
+        if run.key is None:
+            self._writer.add_text("settings", _markdown(run.settings))
+        return run.identity
+
+    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """One point of each curve, on the disk at once: a kill loses none."""
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, epoch)
+        self._writer.flush()
+
+    def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
+        """The final table; files lie beside it as it is."""
+        self._writer.add_text("table", _markdown(final_numbers(record)))
+        self._writer.close()
+
+    def aborted(self) -> None:
+        """Close the file."""
+        self._writer.close()
+
+
+def _markdown(values: Mapping[str, Any]) -> str:
+    """A table of names and values."""
+    rows = ("|".join("`" + str(cell).replace("|", "\\|") + "`" for cell in row) for row in values.items())
+    return "\n".join(["|name|value|", "|---|---|", *(f"|{row}|" for row in rows)])

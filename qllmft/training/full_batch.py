@@ -1,0 +1,164 @@
+"""L-BFGS on all training texts at once, for a linear layer on odd encoders: cross-entropy and a ridge.
+
+Such a model is a linear classifier of the loaded vector, whose weight vectors the circuits parametrise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+from torch import Tensor
+
+from qllmft.config import TrainConfig
+from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder
+from qllmft.training.examples import Examples
+from qllmft.training.interruption import interruptible
+from qllmft.training.metrics import EpochMetrics, Selection
+from qllmft.training.odd_rows import Floats, OddRows
+
+MEMORY = 20  # steps that L-BFGS remembers
+
+
+class _Parts(NamedTuple):
+    """The parameters: angles (E, G) of the encoders, weights (k, T) and biases (k,) of the linear layer."""
+
+    thetas: Floats
+    weight: Floats
+    bias: Floats
+
+
+class LinearObjective:
+    """Mean cross-entropy in nats plus r/(2N)·‖W a‖² of N texts, as a function of one vector of all parameters.
+
+    W a (k, m) is the linear map from the loaded vector to the logits, r = 1/C for more than two labels and 2/C for two:
+    two rows of weights have half the squared norm of their difference, which is scikit-learn's one row.
+
+    Args:
+        model: a linear layer on odd encoders.
+        examples: N embeddings and labels.
+        c: C.
+    """
+
+    def __init__(self, model: Classifier, examples: Examples, c: float) -> None:
+        assert isinstance(model.encoder, ParallelEncoders)
+        assert model.final is not None
+        self._encoder = model.encoder
+        self._encoders = [encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)]
+        self._final = model.final
+        self.x, self._y = self.loaded(examples.x), examples.y.numpy()
+        self._odd = [OddRows(encoder, self.x.shape[1]) for encoder in self._encoders]
+        self._ridge = (2.0 if len(model.final.weight) == 2 else 1.0) / c
+
+    def loaded(self, x: Tensor) -> Floats:
+        """Unit vectors (N, m) that the encoders load of embeddings (N, D)."""
+        return np.asarray(torch.nn.functional.normalize(self._encoder.mapped(x.double()), dim=1).numpy())
+
+    def parameters(self) -> Floats:
+        """The model's, in one vector."""
+        parts = [*(encoder.theta for encoder in self._encoders), self._final.weight, self._final.bias]
+        return np.concatenate([part.detach().double().numpy().ravel() for part in parts])
+
+    @torch.no_grad()
+    def keep(self, vector: Floats) -> None:
+        """Give the model these parameters."""
+        parts = self._parts(vector)
+        for encoder, theta in zip(self._encoders, parts.thetas, strict=True):
+            encoder.theta.copy_(torch.from_numpy(theta))
+        self._final.weight.copy_(torch.from_numpy(parts.weight))
+        self._final.bias.copy_(torch.from_numpy(parts.bias))
+
+    def logits(self, vector: Floats, x: Floats) -> Floats:
+        """Logits (N, k) of loaded vectors (N, m)."""
+        parts = self._parts(vector)
+        return x @ (parts.weight @ self._rows(parts)).T + parts.bias
+
+    def __call__(self, vector: Floats) -> tuple[float, Floats]:
+        """The value and its gradient."""
+        parts, n = self._parts(vector), len(self.x)
+        rows = self._rows(parts)  # (T, m)
+        values = self.x @ rows.T
+        linear = parts.weight @ rows
+        logits = values @ parts.weight.T + parts.bias
+        loss = cross_entropy(logits, self._y) + self._ridge / (2 * n) * float((linear**2).sum())
+        by_logits = softmax(logits, axis=1)
+        by_logits[np.arange(n), self._y] -= 1.0
+        by_logits /= n
+        by_weight = by_logits.T @ values + self._ridge / n * linear @ rows.T
+        by_rows = (by_logits @ parts.weight).T @ self.x + self._ridge / n * parts.weight.T @ linear
+        shares = np.split(by_rows, len(self._odd))
+        by_theta = [
+            odd.gradient(theta, share) for odd, theta, share in zip(self._odd, parts.thetas, shares, strict=True)
+        ]
+        return loss, np.concatenate([*by_theta, by_weight.ravel(), by_logits.sum(axis=0)])
+
+    def _rows(self, parts: _Parts) -> Floats:
+        return np.concatenate([odd.rows(theta) for odd, theta in zip(self._odd, parts.thetas, strict=True)])
+
+    def _parts(self, vector: Floats) -> _Parts:
+        weights = self._final.weight.numel()
+        at = len(vector) - weights - self._final.bias.numel()
+        thetas = vector[:at].reshape(len(self._odd), -1)
+        return _Parts(thetas, vector[at : at + weights].reshape(self._final.weight.shape), vector[at + weights :])
+
+
+def cross_entropy(logits: Floats, y: NDArray[np.int64]) -> float:
+    """Mean cross-entropy in nats of logits (N, k) and labels (N,)."""
+    return float(-log_softmax(logits, axis=1)[np.arange(len(y)), y].mean())
+
+
+def fit_full_batch(
+    model: Classifier,
+    train: Examples,
+    validation: Examples,
+    config: TrainConfig,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+) -> Selection:
+    """Train ``model`` in place by L-BFGS; it ends at the last point. An epoch is an iteration.
+
+    Nothing is saved between the iterations, which take milliseconds: a run that was interrupted begins again.
+
+    Args:
+        model: a linear layer on odd encoders, its data map fitted.
+        train: what it learns from.
+        validation: is measured after every iteration, and has no say.
+        config: ``epochs``, the most iterations, and C.
+        on_epoch: called after every iteration.
+    """
+    objective = LinearObjective(model, train, config.ridge_c)
+    beside, labels = objective.loaded(validation.x), validation.y.numpy()
+    done, accuracy, vector = 0, 0.0, objective.parameters()
+    started = time.perf_counter()
+
+    def after(xk: Floats) -> None:
+        nonlocal done, accuracy, vector, started
+        logits = objective.logits(xk, beside)
+        done, vector, accuracy = done + 1, xk.copy(), float((logits.argmax(axis=1) == labels).mean())
+        loss = cross_entropy(objective.logits(xk, objective.x), train.y.numpy())
+        began, started = started, time.perf_counter()
+        if on_epoch:
+            on_epoch(EpochMetrics(done, loss, cross_entropy(logits, labels), accuracy, 1.0, started - began))
+
+    finished = True
+    with interruptible() as interruption:
+        try:
+            found = minimize(
+                objective,
+                vector,
+                jac=True,
+                method="L-BFGS-B",
+                callback=after,
+                options={"maxiter": config.epochs, "maxcor": MEMORY},
+            )
+            if not done:  # the gradient was zero at the start
+                after(found.x)
+        except KeyboardInterrupt:
+            finished = False
+    objective.keep(vector)
+    return Selection(done, accuracy, done, finished, interruption.signal)

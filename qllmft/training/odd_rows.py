@@ -1,0 +1,60 @@
+"""Odd latent values as a linear map of the loaded vector: the map's rows and their gradient, whatever the batch.
+
+With V the encoder's circuit and |c⟩ the constant's basis state, the odd value of Z on a vector x of norm 1 is
+f(x) = a·x with a = (the entries of x in) Vᵀ Z V |c⟩. The batch need not be simulated to know it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.heads import QuantumEncoder
+from qllmft_backends.adjoint import AdjointEngine
+
+Floats = NDArray[np.float64]
+
+
+class OddRows:
+    """One odd encoder on the project's engine, in float64.
+
+    Args:
+        encoder: whose T values are meant.
+        width: m, length of the loaded vector; the constant is amplitude m.
+    """
+
+    def __init__(self, encoder: QuantumEncoder, width: int) -> None:
+        program = encoder.engine.program
+        self._engine = AdjointEngine(program, encoder.engine.masks, "float64")
+        self._matrix: Floats | None = None if encoder.is_plain else program.angle_matrix
+        self._offset: Floats = program.angle_offset
+        self._width, self._size = width, 2**encoder.n_qubits
+
+    def rows(self, theta: Floats) -> Floats:
+        """The rows a (T, m) for weights (P,): half of ⟨Z⟩'s derivative by the amplitudes at the constant's state."""
+        n_values = len(self._engine.masks)
+        constant = np.zeros((n_values, self._size))
+        constant[:, self._width] = 1.0
+        _, tape = self._engine.forward(self._angles(theta), constant)
+        gradient = self._engine.vjp(tape, np.eye(n_values), amplitudes=True)[1]
+        assert gradient is not None
+        return np.asarray(gradient[:, : self._width] / 2)
+
+    def gradient(self, theta: Floats, by_rows: Floats) -> Floats:
+        """Gradient by the weights (P,) of a function whose gradient by the rows is ``by_rows`` (T, m).
+
+        g·a is the odd value of the vector g: half the difference of ⟨Z⟩ on (g/‖g‖, 1)/√2 and (g/‖g‖, -1)/√2, times ‖g‖.
+        """
+        n_values, m = by_rows.shape
+        lengths = np.linalg.norm(by_rows, axis=1)
+        states = np.zeros((2, n_values, self._size))
+        states[:, :, :m] = by_rows / np.where(lengths == 0, 1.0, lengths)[:, None]
+        states[0, :, m], states[1, :, m] = 1.0, -1.0
+        _, tape = self._engine.forward(self._angles(theta), states.reshape(-1, self._size) / np.sqrt(2.0))
+        half = np.diag(lengths / 2)
+        by_angle: Floats = np.asarray(self._engine.vjp(tape, np.concatenate([half, -half]))[0])
+        return by_angle if self._matrix is None else by_angle @ self._matrix
+
+    def _angles(self, theta: Floats) -> Floats:
+        """The engine's angles (G,)."""
+        return theta if self._matrix is None else self._matrix @ theta + self._offset

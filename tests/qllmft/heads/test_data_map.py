@@ -1,0 +1,49 @@
+"""The data map: mean and principal axes by another route, and what it keeps."""
+
+import numpy as np
+import pytest
+import torch
+
+from qllmft.config import ModelConfig
+from qllmft.heads import DataMap, build_classifier
+
+X = np.random.default_rng(0).normal(size=(40, 6)) * (5, 4, 3, 2, 1, 0.5) + 2.0
+
+
+@pytest.mark.parametrize("components", [3, 6, 9])
+def test_it_is_what_a_singular_value_decomposition_gives(components):
+    data_map = DataMap(6, centre=True, components=components)
+    data_map.fit(torch.from_numpy(X))
+    shifted = X - X.mean(axis=0)
+    axes = np.linalg.svd(shifted)[2][: min(components, 6)].T
+    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+    found = data_map(torch.from_numpy(X))
+    assert found.dtype == torch.float64
+    np.testing.assert_allclose(found.numpy(), shifted @ axes, atol=1e-5)
+    assert data_map.width == min(components, 6)
+    assert data_map.n_stored == 6 + 6 * min(components, 6)
+
+
+def test_fewer_texts_than_axes_still_give_a_basis():
+    data_map = DataMap(6, centre=True, components=6)
+    data_map.fit(torch.from_numpy(X[:3]))
+    np.testing.assert_allclose((data_map.axes.T @ data_map.axes).numpy(), np.eye(6), atol=1e-6)
+
+
+def test_centring_and_rotating_are_chosen_apart():
+    centred, rotated = DataMap(6, centre=True, components=None), DataMap(6, centre=False, components=2)
+    for data_map in (centred, rotated):
+        data_map.fit(torch.from_numpy(X))
+    np.testing.assert_allclose(centred(torch.from_numpy(X)).numpy(), X - X.mean(axis=0), atol=1e-5)
+    both = DataMap(6, centre=True, components=2)
+    both.fit(torch.from_numpy(X))
+    np.testing.assert_allclose(rotated.axes, both.axes, atol=1e-6)  # of the covariance, whatever is subtracted
+    assert (centred.n_stored, rotated.n_stored) == (6, 12)
+
+
+def test_a_model_counts_none_of_its_numbers_as_parameters():
+    plain = ModelConfig(n_qubits=3, encoder_layers=2, pad="bias")
+    model = build_classifier(plain.model_copy(update={"centre": True, "components": 4}), 6, 2)
+    assert model.n_parameters == build_classifier(plain, 6, 2).n_parameters
+    assert {"encoder.data_map.mean", "encoder.data_map.axes"} <= model.state_dict().keys()
+    assert build_classifier(ModelConfig(n_qubits=3), 6, 2).data_map is None

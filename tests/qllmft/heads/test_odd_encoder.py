@@ -1,0 +1,113 @@
+"""Odd values: by Qiskit's state vector, by the linear map, and the heads that read them."""
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit_reference import values, z
+
+from qllmft.config import ModelConfig, TrainConfig
+from qllmft.description import describe
+from qllmft.heads import QuantumEncoder, build_classifier
+from qllmft.heads.encoder import amplitudes
+from qllmft.training import Examples, fit
+from qllmft.training.odd_rows import OddRows
+from qllmft.training.step import can_step
+from qllmft_backends import create
+from qllmft_circuits import encoder_circuit
+
+Q, D = 3, 6
+ODD = {"head": "none", "encoder_qubits": Q, "encoder_layers": 4, "pad": "bias", "odd": True, "n_encoders": 2}
+X = torch.from_numpy(np.random.default_rng(1).normal(size=(5, D)))
+
+
+def built(k: int = 2, **changes):
+    model = build_classifier(
+        ModelConfig(**(ODD | changes)), D, k, seed=4, backend=create("adjoint", {"dtype": "float64"})
+    )
+    return model.double()
+
+
+def test_odd_values_are_half_the_difference_of_qiskits_values_and_linear_in_the_unit_vector():
+    model = built()
+    latent = model.encoder(X).detach().numpy()
+    rows = []
+    for e, encoder in enumerate(model.encoder.encoders):
+        theta = np.tile(encoder.theta.detach().numpy(), (5, 1))
+        by_sign = [
+            values(encoder_circuit(Q, 4), theta, [z(q, Q) for q in range(Q)], amplitudes(X, "bias", sign).numpy())
+            for sign in (1.0, -1.0)
+        ]
+        np.testing.assert_allclose(latent[:, e * Q : e * Q + Q], (by_sign[0] - by_sign[1]) / 2, atol=1e-12)
+        rows.append(OddRows(encoder, D).rows(theta[0]))
+    unit = (X / X.norm(dim=1, keepdim=True)).numpy()
+    np.testing.assert_allclose(latent, unit @ np.concatenate(rows).T, atol=1e-12)
+    np.testing.assert_allclose(built().encoder(-3 * X).detach().numpy(), -latent, atol=1e-12)
+    assert np.abs(latent).max() > 0.1
+
+
+def shared_angles(n_qubits: int, n_layers: int) -> QuantumCircuit:
+    """Every angle in two gates, once twice as large: the engine's angles are no longer the weights."""
+    angles = iter(ParameterVector("angle", n_layers * n_qubits))
+    circuit = QuantumCircuit(n_qubits)
+    for _ in range(n_layers):
+        for qubit in range(n_qubits):
+            angle = next(angles)
+            circuit.ry(2 * angle, qubit)
+            circuit.cx(qubit, (qubit + 1) % n_qubits)
+            circuit.ry(angle + 0.3, (qubit + 1) % n_qubits)
+    return circuit
+
+
+@pytest.mark.parametrize("ansatz", [None, shared_angles], ids=["the paper's", "shared angles"])
+def test_the_gradient_by_the_weights_is_the_slope_of_the_rows(ansatz):
+    backend = create("adjoint", {"dtype": "float64"})
+    encoder = QuantumEncoder(D, Q, Q, 3, ansatz=ansatz, pad="bias", odd=True, scaled=False, backend=backend).double()
+    random = np.random.default_rng(2)
+    assert encoder.is_plain == (ansatz is None)
+    unit = torch.nn.functional.normalize(X, dim=1).numpy()
+    rows = OddRows(encoder, D).rows(encoder.theta.detach().numpy())
+    np.testing.assert_allclose(unit @ rows.T, encoder(X).detach(), atol=1e-12)
+    odd, weights = OddRows(encoder, D), random.normal(size=(Q, D))
+    weights[1] = 0.0  # a direction of no length
+    theta = random.uniform(-3, 3, encoder.theta.numel())
+    step = 1e-5 * np.eye(len(theta))
+    slopes = [((odd.rows(theta + d) - odd.rows(theta - d)) * weights).sum() / 2e-5 for d in step]
+    np.testing.assert_allclose(odd.gradient(theta, weights), slopes, atol=1e-8)
+    assert np.abs(slopes).max() > 0.1
+
+
+@pytest.mark.parametrize(("k", "encoders", "parameters"), [(2, 1, 184), (3, 2, 381), (6, 3, 636), (20, 3, 944)])
+def test_as_many_encoders_as_labels_less_one_up_to_three(k, encoders, parameters):
+    config = ModelConfig(
+        head="none", n_encoders="auto", encoder_qubits=7, encoder_layers=24, pad="bias", odd=True, components=127
+    )
+    model = build_classifier(config, 384, k)
+    assert len(model.encoder.encoders) == encoders
+    assert model.n_parameters == describe(config, 384, k)["parameters"] == parameters
+    np.testing.assert_allclose(model.final.weight.detach().norm(dim=1), 3.0, rtol=1e-5)
+    assert not model.final.bias.any()
+    data_map, *_ = describe(config, 384, k)["parts"]
+    assert (data_map["stored"], data_map["parameters"]) == (384 * 127, 0)
+
+
+@pytest.mark.parametrize("changes", [{}, {"odd": False}], ids=["odd", "plain"])
+def test_a_linear_layer_reads_every_qubit_of_the_encoders(changes):
+    model = built(3, **changes)
+    latent = model.encoder(X)
+    assert latent.shape == (5, 2 * Q)
+    torch.testing.assert_close(model(X), latent @ model.final.weight.T + model.final.bias)
+    assert not can_step(model)
+
+
+def test_a_quantum_head_reads_odd_encoders_and_learns_with_them():
+    structure = ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=3, encoder_layers=2, pad="bias", odd=True)
+    model = build_classifier(structure, D, 2, seed=0)
+    before = model.encoder.encoders[1].theta.detach().clone()
+    latent = model.encoder(X.float()).detach()
+    torch.testing.assert_close(model.encoder(-X.float()).detach(), -latent)
+    assert latent.abs().max() > 0.3, "angles: the scale is π at the start"
+    examples = Examples(X.float(), torch.tensor([0, 1, 0, 1, 1]))
+    fit(model, examples, examples, TrainConfig(epochs=2), 0)
+    assert not torch.equal(before, model.encoder.encoders[1].theta)

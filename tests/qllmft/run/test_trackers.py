@@ -1,0 +1,241 @@
+"""What trackers are told, read back from the real packages without a network; and what a bad tracker costs."""
+
+import json
+import struct
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from tiny_runs import config, settings, without_seconds
+
+from qllmft.api import train
+from qllmft.errors import UserError
+from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, do_run
+from qllmft.plugins import register
+from qllmft.run import Reporter, Tracking, run_experiment, run_tracked, tracking
+from qllmft.run.tracking import TrackerWarning
+from qllmft.settings import flat
+from qllmft.trackers import TRACKERS, Tracker
+from qllmft.training import loop
+
+REAL = ("tensorboard", "mlflow", "wandb")
+
+
+class Stop(Reporter):
+    """Ctrl-C after an epoch, when the trackers have been told of it."""
+
+    @contextmanager
+    def training(self, epochs, done):
+        def report(metrics):
+            if metrics.epoch == 2:
+                raise KeyboardInterrupt
+
+        yield report
+
+
+class Noted(Tracker):
+    """Keeps all calls of all runs; fails where it is told to."""
+
+    calls: ClassVar[list[tuple]] = []
+    fails_at: str | None = None
+
+    def _note(self, name, *what):
+        self.calls.append((name, *what))
+        if self.fails_at == name:
+            raise OSError("no answer from https://ann:S3cret@host/api\nat all")
+
+    def start(self, run):
+        self._note("start", run.key)
+        return "a key"
+
+    def epoch(self, epoch, metrics):
+        self._note("epoch", epoch)
+
+    def end(self, record, files):
+        self._note("end", "test" in record["models"][0], [file.name for file in files])
+
+    def aborted(self):
+        self._note("aborted")
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path, monkeypatch):
+    """Stores of the test's own, and a checkpoint after every epoch."""
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
+    for name, value in {
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "MLFLOW_TRACKING_URI": (tmp_path / "mlflow").as_uri(),
+        "WANDB_MODE": "offline",
+        "WANDB_SILENT": "true",
+        "WANDB_DIR": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def noted(monkeypatch):
+    """The class of a tracker that is registered as ``noted``."""
+    register("tracker", "noted", Noted)
+    monkeypatch.setattr(Noted, "calls", [])
+    yield Noted
+    TRACKERS.unregister("noted")
+
+
+def in_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    (settings,), (table,) = (events.Tensors(f"{name}/text_summary") for name in ("settings", "table"))
+    text = settings.tensor_proto.string_val[0].decode() + table.tensor_proto.string_val[0].decode()
+    return [(each.step, each.value) for each in events.Scalars("validation_loss")], text
+
+
+def in_mlflow(tmp_path):
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("qllmft").experiment_id])
+    assert run.info.status == "FINISHED"
+    values = [(each.step, each.value) for each in client.get_metric_history(run.info.run_id, "validation_loss")]
+    return values, f"{run.data.params} {run.data.metrics} {run.data.tags}"
+
+
+def wandb_records(file):
+    """The records of a run's file: protocol buffers, each in pieces that end with the blocks of 32 KiB."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, at, content = file.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if (left := 32768 - at % 32768) < 7:
+            at += left
+            continue
+        length, piece = struct.unpack("<HB", data[at + 4 : at + 7])
+        content += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if piece in (1, 4):  # whole, or the last piece
+            yield Record.FromString(content)
+            content = b""
+
+
+def in_wandb(tmp_path):
+    files = sorted(tmp_path.glob("wandb/offline-run-*/*.wandb"), key=lambda file: file.stat().st_mtime_ns)
+    assert len({file.name for file in files}) == 1  # two sessions, one run
+    for _ in range(100):  # the run's last block is on the disk a moment after its end
+        records = [record for file in files for record in wandb_records(file)]
+        if records and records[-1].HasField("exit"):
+            break
+        time.sleep(0.05)
+    values = []
+    for line in (record.history for record in records if record.HasField("history")):
+        items = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in line.item}
+        if "validation_loss" in items:
+            values.append((items["_step"], items["validation_loss"]))
+    return values, " ".join(str(record) for record in records)
+
+
+def assert_told_once(name, tmp_path, outcome):
+    """The curve of the run's own file, the table's accuracies, the settings, and no text."""
+    values, told = {"tensorboard": in_tensorboard, "mlflow": in_mlflow, "wandb": in_wandb}[name](tmp_path)
+    own = outcome.folder.metrics()
+    assert [step for step, _ in values] == [1, 2, 3, 4]
+    assert [value for _, value in values] == pytest.approx([metrics.validation_loss for metrics in own], rel=1e-6)
+    assert "quantum head/test" in told
+    assert str(outcome.record.head.tested.value)[:12] in told
+    assert "train.embedding_noise" in told
+    assert "text number" not in told
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_an_interrupted_run_goes_on_as_one_run_of_the_tracker(corpus, out, tmp_path, name):
+    assert run_tracked(config(corpus), out, Stop(), Tracking.of(name)).record is None
+    outcome = run_tracked(config(corpus), out, Reporter(), Tracking.of(name))
+    assert_told_once(name, tmp_path, outcome)
+    untracked = run_experiment(config(corpus), tmp_path / "untracked")
+    assert without_seconds(outcome.record.to_json()) == without_seconds(untracked.record.to_json())
+    assert outcome.folder.config_file.read_bytes() == untracked.folder.config_file.read_bytes()
+
+
+def test_a_killed_run_goes_on_with_each_epoch_once(corpus, out, tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)  # the process of this one's W&B is not the killed one's
+    names = ("tensorboard", "wandb")  # MLflow's client returns when its store has the values
+    script = Path(__file__).with_name("killed_run.py")
+    command = [sys.executable, str(script), str(corpus), str(out), "3", *names]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        said = process.stdout.readline()
+        process.kill()
+        assert said == b"now\n", process.stderr.read().decode()
+    outcome = run_tracked(config(corpus), out, Reporter(), Tracking.of(names))
+    for name in names:
+        assert_told_once(name, tmp_path, outcome)
+
+
+@pytest.mark.parametrize("fails_at", ["start", "epoch", "end"])
+def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(corpus, out, noted, monkeypatch, fails_at):
+    register("tracker", "failing", type("Failing", (Noted,), {"calls": [], "fails_at": fails_at}))
+    try:
+        with pytest.warns(TrackerWarning) as warned:
+            outcome = run_tracked(config(corpus), out, Reporter(), Tracking.of("failing,noted"))
+    finally:
+        TRACKERS.unregister("failing")
+    (text,) = [str(warning.message) for warning in warned]
+    assert text == (
+        f"the tracker 'failing' is left out of the rest of the run {config(corpus).identity}: "
+        "OSError: no answer from https://***@host/api at all"
+    )
+    assert outcome.record == outcome.folder.read_result()
+    assert noted.calls == [("start", None), *(("epoch", epoch) for epoch in (1, 2, 3, 4)), ("end", True, [])]
+
+
+def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
+    run_experiment(config(corpus), out, Stop())
+    run_tracked(config(corpus), out, Stop(), Tracking.of("noted"))
+    run_tracked(config(corpus), out, Reporter(), Tracking.of("noted"))
+    assert noted.calls == [
+        *(("start", None), ("epoch", 1), ("epoch", 2), ("aborted",)),
+        *(("start", "a key"), ("epoch", 3), ("epoch", 4), ("end", True, [])),
+    ]
+
+
+def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
+    reporter = QueueReporter()
+    reporter.tracking = Tracking.of(["noted"])
+    for read_test in (False, True, True):
+        do_run(PlannedRun(config(corpus), "a run", read_test), tmp_path, QueueProgress(reporter))
+    assert noted.calls == [
+        *(("start", None), *(("epoch", epoch) for epoch in (1, 2, 3, 4)), ("end", False, [])),
+        *(("start", "a key"), ("end", True, [])),
+    ]
+
+
+def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatch):
+    monkeypatch.setattr(tracking, "LARGEST_FILE", 20_000)
+    watcher, messages = Reporter(), []
+    watcher.message = messages.append
+    tree = flat(settings(corpus)) | {"rivals.names": []}
+    given = {name.replace(".", "__"): value for name, value in tree.items() if name != "data.source"}
+    train(corpus, preset="single-10q", out=out, reporter=watcher, track=["noted"], track_files=True, **given)
+    *_, (_, _, files) = noted.calls
+    model = ["model.json", "model.safetensors"]
+    assert sorted(files) == ["config.toml", "metrics.jsonl", *model, "predictions.json", "result.json"]
+    size = (out / "report.html").stat().st_size
+    assert f"{out / 'report.html'} has {size:,} bytes and is not sent; trackers get up to 20,000." in messages
+
+
+@pytest.mark.parametrize(
+    ("asked", "files", "message"),
+    [
+        ("tensorbord", False, "there is no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb"),
+        *((name, False, f"'{name}' needs the package {name}: pip install 'qllmft[track]'") for name in REAL),
+        ((), True, "files are to be sent, and to no tracker"),
+    ],
+)
+def test_what_is_refused_before_any_work(monkeypatch, asked, files, message):
+    for name in REAL:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UserError) as error:
+        Tracking.of(asked, files=files)
+    assert message in str(error.value)

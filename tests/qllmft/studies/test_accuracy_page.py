@@ -1,0 +1,63 @@
+"""The page of the study `accuracy`: made of its record, its notes' tables of theirs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_studies import record, row
+
+from qllmft.cli.main import main
+from qllmft.errors import UserError
+from qllmft.experiments.compare.plan import load_study, study_runs
+from qllmft.experiments.compare.record import read_record, write_record
+from qllmft.report import write_study_table
+
+DOCS = Path(__file__).parents[3] / "docs"
+TRIED = json.loads((DOCS / "accuracy" / "tried.json").read_text("utf-8"))
+
+
+def signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def test_the_committed_page_is_what_the_command_makes_of_the_committed_record(tmp_path):
+    page = write_study_table(DOCS / "accuracy", tmp_path / "page.md").read_text("utf-8")
+    assert (DOCS / "accuracy.md").read_text("utf-8") == page, (
+        "make it again: qllmft report docs/accuracy --table docs/accuracy.md"
+    )
+    plan, found = load_study("accuracy"), read_record(DOCS / "accuracy")
+    assert found.notes == plan.notes, "make the record again with the study's command; finished runs are not done twice"
+    assert [each.label for each in found.rows] == [each.label for each in plan.rows]
+    identities = [run.config.identity for run in study_runs(plan, found.settings)]
+    assert sorted(identities) == sorted({identity for each in found.rows for identity in each.runs})
+
+
+def test_the_tables_of_what_was_tried_are_those_of_their_record():
+    lines = [line.replace("**", "") for line in load_study("accuracy").notes.splitlines() if line.startswith("| ")]
+    expected = []
+    for tried in TRIED["sst2"]:
+        parameters = "" if tried["parameters"] is None else tried["parameters"]
+        shown = f"{signed(tried['difference'])} ± {tried['standard_error']:.2f}"
+        expected.append(f"| {tried['head']} | {parameters} | {tried['fits']} | {shown} |")
+    for task in TRIED["tasks"]:
+        low, high = map(signed, task["interval"])
+        expected.append(
+            f"| {task['task']} | {task['labels']} | {task['train']:,} / {task['test']:,} | {task['head']} | "
+            f"{task['parameters']:,} ({task['rival_parameters']:,}) | {task['accuracy']:.2f} | {task['rival']:.2f} | "
+            f"{signed(task['difference'])} [{low}, {high}] |"
+        )
+    assert [line for line in lines if not line.startswith(("| head", "| task"))] == expected
+    assert len(expected) > 20
+
+
+def test_a_table_is_written_from_a_record_alone(tmp_path, capsys):
+    subject, rival = row("A", "subject", (0.7, 0.72, 0.69)), row("B", "rival", (0.6, 0.65, 0.61))
+    write_record(tmp_path, record(subject, rival, notes="## Below\n"), {})
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(tmp_path), "--table", str(tmp_path / "page.md")])
+    assert not end.value.code
+    page = (tmp_path / "page.md").read_text("utf-8")
+    assert "| A | 100 | 3 |" in page
+    assert page.endswith("## Below\n")
+    with pytest.raises(UserError, match="there is no finished study"):
+        write_study_table(tmp_path / "nowhere", tmp_path / "page.md")
