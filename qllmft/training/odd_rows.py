@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qllmft.heads import QuantumEncoder
 from qllmft_backends.adjoint import AdjointEngine
+from qllmft_backends.adjoint.program import Program
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +26,7 @@ class OddRows:
 
     def __init__(self, encoder: QuantumEncoder, width: int) -> None:
         program = encoder.engine.program
+        assert isinstance(program, Program)  # an encoder's circuit is real
         self._engine = AdjointEngine(program, encoder.engine.masks, "float64")
         self._matrix: Floats | None = None if encoder.is_plain else program.angle_matrix
         self._offset: Floats = program.angle_offset

@@ -44,7 +44,7 @@ HOMES = {
     "load": "qllmft.api", "train": "qllmft.api", "RunConfig": "qllmft.config", "UserError": "qllmft.errors",
     "QuantumEncoder": "qllmft.heads", "QuantumHead": "qllmft.heads", "build_classifier": "qllmft.heads",
     "load_preset": "qllmft.presets", "preset_names": "qllmft.presets", "Predictor": "qllmft.run",
-    "run_experiment": "qllmft.run",
+    "register": "qllmft.plugins", "run_experiment": "qllmft.run",
 }  # fmt: skip
 
 

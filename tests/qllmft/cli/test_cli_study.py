@@ -63,7 +63,7 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
     output, _ = cli("study", "noise", "--preset", "fig11-small", *arguments)
     rows = json.loads((tmp_path / "study" / "study.json").read_text())["rows"]
     assert [(row["label"], len(row["test"]), len(row["test_exact"])) for row in rows] == [
-        ("10Q, no noise", 2, 0),
+        ("10Q, no gate noise", 2, 2),
         ("10Q, low noise", 2, 2),
         ("10Q, high noise", 2, 2),
     ]

@@ -87,9 +87,9 @@ def test_everything_else_is_the_tables_too(name):
         assert (config.train.lr_decay, config.train.weight_decay) == (1.0, 0.0)
 
 
-def test_there_is_a_space_for_each_table_and_one_for_screening():
+def test_there_is_a_space_for_each_table_one_for_screening_and_one_for_the_preset_recommended():
     tables = [load_space(name).table for name in space_names()]
-    assert sorted(tables) == sorted(["VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV", "XVI", "none"])
+    assert sorted(tables) == sorted(["VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV", "XVI", "none", "none"])
     assert {name: load_space(name).rival for name in ("table-08", "table-09")} == {
         "table-08": "svc",
         "table-09": "logistic_regression",
@@ -192,7 +192,7 @@ def test_a_fault_in_the_head_of_a_file(tmp_path, head, message):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"no sweep 'table06'. Did you mean 'table-06'\? Sweeps: screening, table-06"):
+    with pytest.raises(UserError, match=r"no sweep 'table06'. Did you mean 'table-06'\? Sweeps: recommended, screening, table-06"):
         load_space("table06")
 
 
