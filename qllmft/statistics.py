@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 LEVEL = 0.95
+UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
 NO_SCATTER = 1e-12  # differences that agree to this many are equal: accuracies are multiples of 1/N, N below 1e9
 
 
@@ -57,6 +58,75 @@ class Accuracy:
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {"right": self.right, "total": self.total, "value": self.value, "interval95": list(self.interval)}
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """What a model did class by class; where classes are uneven, accuracy alone hides it.
+
+    Attributes:
+        texts: k numbers of texts by true label.
+        answers: k numbers of texts by predicted label.
+        right: k numbers of right answers by label.
+    """
+
+    texts: tuple[int, ...]
+    answers: tuple[int, ...]
+    right: tuple[int, ...]
+
+    @classmethod
+    def of(cls, confusion: NDArray[np.int64]) -> ClassScores:
+        """From (k, k) counts: true label by predicted label.
+
+        >>> ClassScores.of(np.array([[0, 2], [0, 8]])).balanced
+        0.5
+        """
+        counts = (confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion))
+        return cls(*(tuple(map(int, of_class)) for of_class in counts))
+
+    @property
+    def majority(self) -> float:
+        """Share of the texts that the most frequent class has, in [0, 1]: what its name alone gets right."""
+        return max(self.texts) / sum(self.texts)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether more than 60 % of the texts have one label; models are then compared by balanced accuracy."""
+        return self.majority > UNEVEN
+
+    @property
+    def constant(self) -> bool:
+        """Whether every text got the same answer."""
+        return sum(map(bool, self.answers)) == 1
+
+    @property
+    def _recalls(self) -> list[Accuracy]:
+        return [Accuracy(right, total) for right, total in zip(self.right, self.texts, strict=True) if total]
+
+    @property
+    def balanced(self) -> float:
+        """Balanced accuracy in [0, 1]: mean share of right answers over the classes that have texts."""
+        return math.fsum(recall.value for recall in self._recalls) / len(self._recalls)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the balanced accuracy, from Wilson's of each class (Zou and Donner 2008)."""
+        ends = [(recall.value, *recall.interval) for recall in self._recalls]
+        below = math.sqrt(math.fsum((value - low) ** 2 for value, low, _ in ends)) / len(ends)
+        above = math.sqrt(math.fsum((high - value) ** 2 for value, _, high in ends)) / len(ends)
+        return self.balanced - below, self.balanced + above
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 over the classes that have texts or answers, in [0, 1]."""
+        parts = zip(self.right, self.texts, self.answers, strict=True)
+        scores = [2 * right / (texts + answers) for right, texts, answers in parts if texts + answers]
+        return math.fsum(scores) / len(scores)
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON: the counts, and what follows from them for readers of the file."""
+        scores = {"balanced": self.balanced, "balanced_interval95": list(self.interval), "macro_f1": self.macro_f1}
+        return {**scores, "majority": self.majority, **{name: list(n) for name, n in vars(self).items()}}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,13 +94,14 @@ class BackendOptions:
         typer.Option("--token-file", help="File that holds the API key.", show_default="the environment's key"),
     ] = None
 
-    def make(self, run: Path) -> dict[str, Backend]:
+    def make(self, run: Path, of_adjoint: Mapping[str, Any] | None = None) -> dict[str, Backend]:
         """The backends for a run, by the aggregation that they read results in; empty where none was named.
 
         They share their ledger: what the first has sent and paid for, the others read.
 
         Args:
             run: the run's folder, which holds the record of paid jobs unless another folder was named.
+            of_adjoint: options of the backend ``adjoint`` where none are given for it.
 
         Raises:
             UserError: for options of a backend where none was named; for ``--dry-run``, ``--offline`` and ``--resume``
@@ -109,7 +110,7 @@ class BackendOptions:
         """
         ledger = self.ledger or run / "ledger"
         names = [name.strip() for name in self.aggregation.split(",")] if self.aggregation is not None else [None]
-        found = {name or "": self._named(ledger, name) for name in names}
+        found = {name or "": self._named(ledger, name, of_adjoint or {}) for name in names}
         backends = {name: backend for name, backend in found.items() if backend is not None}
         self._check_flags(next(iter(backends.values()), None), ledger)
         for backend in backends.values():
@@ -117,7 +118,7 @@ class BackendOptions:
                 _attend(backend)
         return backends
 
-    def _named(self, ledger: Path, aggregation: str | None) -> Backend | None:
+    def _named(self, ledger: Path, aggregation: str | None, of_adjoint: Mapping[str, Any]) -> Backend | None:
         """The backend by its name and options."""
         given: dict[str, Any] = {
             "shots": self.shots,
@@ -142,6 +143,9 @@ class BackendOptions:
 
         if self.backend in BACKENDS and BACKENDS[self.backend].keeps_ledger:
             given["ledger"] = ledger
+        if self.backend == "adjoint":
+            rates = {"one_qubit_rate", "two_qubit_rate"} if "noise" in given else set()  # they are of another noise
+            given = {key: value for key, value in of_adjoint.items() if key not in rates} | given
         return create(self.backend, given)
 
     def _check_flags(self, backend: Backend | None, ledger: Path) -> None:

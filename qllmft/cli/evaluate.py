@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,7 +52,8 @@ def evaluate(
     """Print accuracy with its 95 % interval, and the confusion matrix, on labelled texts.
 
     Without --data: on the test set of the run itself. With --backend the encoder runs here and the head's circuit
-    there, and the agreement with the exact model is reported. With several --aggregation one report follows the other.
+    there, and the agreement with the exact model is reported; on adjoint with the run's own noise and trajectories
+    unless others are given. With several --aggregation one report follows the other.
     """
     if limit and sample:
         raise UserError("--limit takes the first texts, --sample draws some: give one of the two.")
@@ -72,7 +73,7 @@ def evaluate(
             run, data, text_column=text_column, label_column=label_column, delimiter=delimiter, bad_rows=bad_rows
         )
     )
-    machines = choice.make(run)
+    machines = choice.make(run, _own_noise(run))
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
     reporter = ConsoleReporter(console)
@@ -94,7 +95,15 @@ def evaluate(
     for name, evaluation in evaluations.items():
         if several:
             say(f"aggregation {name}:", console)
-        _print(evaluation, console)
+        _print(evaluation, asked[name], console)
+
+
+def _own_noise(run: Path) -> dict[str, Any]:
+    """The noise that the run was trained and tested with, as options of ``adjoint``; empty where it is not known."""
+    from qllmft.run import RunFolder
+
+    folder = RunFolder(run)
+    return folder.read_config().noise.backend_options if folder.config_file.is_file() else {}
 
 
 def _data(run: Path, source: str, **given: str | None) -> DataConfig:
@@ -107,7 +116,19 @@ def _data(run: Path, source: str, **given: str | None) -> DataConfig:
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
 
-def _print(evaluation: Evaluation, console: Console) -> None:
+def _trajectories(machine: Backend | None) -> str:
+    """``, 1 error trajectory a text``, where the machine is the project's engine with gate noise; else nothing."""
+    from qllmft_backends.adjoint.backend import TRAJECTORIES, AdjointBackend
+
+    if not isinstance(machine, AdjointBackend) or not machine.noise.has_gate_noise:
+        return ""
+    if machine.noise.shot_model == "multinomial":
+        return ", 1 error trajectory a shot"
+    n = machine.options.trajectories or TRAJECTORIES
+    return f", {n:,} error {'trajectory' if n == 1 else 'trajectories'} a text"
+
+
+def _print(evaluation: Evaluation, machine: Backend | None, console: Console) -> None:
     accuracy = evaluation.accuracy
     low, high = accuracy.interval
     say(
@@ -115,8 +136,16 @@ def _print(evaluation: Evaluation, console: Console) -> None:
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %).",
         console,
     )
+    scores = evaluation.classes
+    least, most = scores.interval
+    say(
+        f"Balanced accuracy {100 * scores.balanced:.2f} % ({100 * least:.1f} to {100 * most:.1f} %), macro-F1 "
+        f"{100 * scores.macro_f1:.2f} %; the most frequent label has {100 * scores.majority:.1f} % of the texts"
+        f"{', and every text got the same answer' * scores.constant}.",
+        console,
+    )
     if evaluation.agreement is not None:
-        say(f"{evaluation.backend}: {evaluation.agreement}", console)
+        say(f"{evaluation.backend}{_trajectories(machine)}: {evaluation.agreement}", console)
     say("Confusion matrix: rows are the true label, columns the predicted.", console)
     table = plain_table()
     table.add_column("")

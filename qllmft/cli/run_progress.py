@@ -12,7 +12,7 @@ from rich.text import Text
 
 from qllmft.cli.backend import attend_training
 from qllmft.cli.console import DRAWN_EVERY_S, names, numbers, plain_table, printable, progress_bars, say
-from qllmft.run import Reporter, RunRecord
+from qllmft.run import ModelResult, Reporter, RunRecord
 from qllmft.training import EpochMetrics
 from qllmft_backends import Backend
 
@@ -97,8 +97,16 @@ def result_table(record: RunRecord) -> Table:
     )
     for model in record.models:
         validation = f"{100 * model.validation.value:.1f} %"
-        table.add_row(model.name, f"{model.parameters:,}", validation, f"{model.tested}", f"{model.seconds:.1f}")
+        test = "\n".join([f"{model.tested}", *_by_class(model)])
+        table.add_row(model.name, f"{model.parameters:,}", validation, test, f"{model.seconds:.1f}")
     return table
+
+
+def _by_class(model: ModelResult) -> Iterator[str]:
+    """What accuracy leaves open where classes are uneven or more than two: a line below it."""
+    scores = model.test_classes
+    if scores and (scores.uneven or len(scores.texts) > 2):
+        yield f"balanced {100 * scores.balanced:.1f}, F1 {100 * scores.macro_f1:.1f}"
 
 
 def _notes(record: RunRecord) -> Iterator[str]:
@@ -109,5 +117,12 @@ def _notes(record: RunRecord) -> Iterator[str]:
                 f"{model.name} without its circuit's noise: validation {100 * model.validation_exact:.1f} %, "
                 f"test {100 * model.test_exact:.2f} %"
             )
+    if record.trajectories:
+        yield f"with its noise: {record.trajectories}"
+    if (scores := record.head.test_classes) and any(True for _ in _by_class(record.head)):
+        yield f"balanced accuracy and macro-F1: means over the labels; one label has {100 * scores.majority:.1f} %"
+    for model in record.models:
+        if model.test_classes and model.test_classes.constant:
+            yield f"{model.name} gives the same answer to every text"
     if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
         yield "rivals read the body as it was before it learned with the head"

@@ -109,7 +109,7 @@ def sweep(
     told: TrackOptions,
     list_all: Annotated[bool, typer.Option("--list", help="List the searches with their tables of the paper.")] = False,
 ) -> None:
-    """Search over settings by validation accuracy, and read the test set for the winner alone.
+    """Search over settings by validation accuracy; read the test set for the winner and the best of each table's row.
 
     Killed at any moment, the same command goes on; no configuration is trained twice. Ctrl-C stops.
 
@@ -266,8 +266,10 @@ def _finish(store: SearchStore, folder: Path, console: Console, tracking: Tracki
         state = store.state()
     rows = ranking(state)
     with _console(console, tracking) as watcher:
-        tested = finish(state, rows, folder, watcher)
+        tested, of_rows = finish(state, rows, folder, watcher)
     console.print(shown.ranking_table(state.plan, rows))
+    if of_rows:
+        console.print(shown.rows_table(state.plan, of_rows))
     screening = effects(state)
     if screening is not None:
         console.print(shown.effects_table(screening))

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 
 from qllmft.cli.console import names, numbers, plain_table
-from qllmft.experiments.search.outcome import RankedConfiguration, TestedWinner
+from qllmft.experiments.search.outcome import RankedConfiguration, RowWinner, TestedWinner
 from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
 from qllmft.experiments.search.screening import Screening
 from qllmft.experiments.search.space import Space, load_space, space_names
 from qllmft.experiments.search.store import SearchState
+from qllmft.published import published
 from qllmft.run import ModelResult
 
 BEST_SHOWN = 10
@@ -49,6 +50,29 @@ def ranking_table(plan: SearchPlan, rows: Sequence[RankedConfiguration]) -> Tabl
         labels = [level_text(row.point[parameter.name]) for parameter in plan.parameters]
         measured = (f"{100 * row.mean:.2f} %", f"{row.mean_loss:.4f}", f"{row.parameters:,}", f"{row.seconds:.1f}")
         table.add_row(*measured, *(labels if few else [point_text(row.point)]))
+    return table
+
+
+def rows_table(plan: SearchPlan, rows: Sequence[RowWinner]) -> Table:
+    """The best of each of the paper's rows by validation, on the test set, and the paper's number beside it."""
+    paper = published()
+    printed = any(row.published is not None for row in rows)
+    table = plain_table(
+        *numbers(*map(short_name, plan.rows), "validation", "test [95 % interval]", *(["paper"] if printed else [])),
+        "chosen",
+        title="the best of each row by validation, tested",
+        caption=f"paper: the best test accuracy of its sweep, body {paper.body} on {paper.data}" if printed else None,
+    )
+    for row in rows:
+        low, high = row.tested.interval
+        chosen = {name: label for name, label in row.best.point.items() if name not in row.row}
+        table.add_row(
+            *map(level_text, row.row.values()),
+            f"{100 * row.best.mean:.2f} %",
+            f"{100 * row.tested.mean:.2f} % [{100 * low:.1f}, {100 * high:.1f}]",
+            *([f"{row.published:.2f} %" if row.published else ""] if printed else []),
+            point_text(chosen),
+        )
     return table
 
 

@@ -18,8 +18,8 @@ class EnergyConstants:
     Attributes:
         qpu_power_w: P_qpu, of the QPU for each qubit, in watts.
         one_qubit_gate_s, two_qubit_gate_s: T_sq and T_tq, in seconds. Table V prints 1e-4 s and 1e-5 s: a two-qubit
-            gate ten times faster than one on a single qubit, which no trapped-ion machine has. Exchanged, or as
-            printed, they put the crossover at the same 46 qubits.
+            gate ten times faster than one on a single qubit, where Forte's is slower (`FORTE`). Exchanged, or as
+            printed, they put the crossover at the same 46 qubits (`tests/qllmft/energy/test_energy_model.py`).
         shots: S, of one inference. Table V says 8,000; the training tables say 8,192.
         gpu_power_w: P_gpu, of one GPU (NVIDIA H100 SXM), in watts.
         gpu_flops: F_gpu, floating-point operations a second in FP64.
@@ -39,7 +39,9 @@ class EnergyConstants:
 
 
 PAPER = EnergyConstants()
-FORTE = replace(PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6)  # IonQ Forte's own gate times
+FORTE = replace(
+    PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6
+)  # gate times as IonQ's API gives them for Forte
 
 
 def read_gate_times(file: Path) -> EnergyConstants:
@@ -89,8 +91,8 @@ def gpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> 
     """E_gpu = 2^Q·(SQ·2² + TQ·2³)/F_gpu·P_gpu/1000: at the peak speed, with no communication between GPUs.
 
     The paper prints P_qpu in this formula. P_gpu is used here: table V has no other use for it, and with P_qpu the
-    crossover of the paper's head would be at 48 qubits (47 where `head_counts` counts ``every`` layer), where section
-    III-E and figure 5 say 46.
+    crossover of the paper's head would be at 48 qubits (47 where `head_counts` counts ``every`` layer), where the
+    caption of figure 5 says 46.
 
     Returns:
         Kilojoules of one inference (one exact simulation; it needs no shots).

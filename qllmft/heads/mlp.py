@@ -31,6 +31,14 @@ def perceptron(
     return nn.Sequential(*layers)
 
 
+def low_rank(dimension: int, n_outputs: int, rank: int, generator: torch.Generator) -> nn.Sequential:
+    """A linear layer (B, D) to (B, n_outputs) whose weight is a product of two, of ``rank`` columns and rows.
+
+    It has rank·(D + n_outputs) + n_outputs parameters. The weights come from ``generator``, as in `perceptron`.
+    """
+    return nn.Sequential(linear(dimension, rank, generator, bias=False), linear(rank, n_outputs, generator))
+
+
 def linear(n_inputs: int, n_outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
     """A linear layer whose weights come from ``generator``, uniform within ±1/sqrt(fan-in)."""
     layer = nn.Linear(n_inputs, n_outputs, bias=bias)

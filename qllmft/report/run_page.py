@@ -62,6 +62,7 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
         body=str(result.body),
         select=config.train.select,
         models=models,
+        classes=result.head.test_classes,
         bars=_bars(models),
         sizes=result.data.sizes,
         configuration=describe_settings(config),

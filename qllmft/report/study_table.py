@@ -80,7 +80,7 @@ def row_cells(row: RowResult, record: StudyRecord) -> dict[str, Any]:
     return {
         "label": row.label,
         "side": row.side,
-        "test": accuracy(row.test_interval),
+        "test": accuracy(row.test_interval) + _balanced(row),
         "validation": accuracy(row.validation_interval, 1),
         "exact": accuracy(MeanInterval.of(row.test_exact)) if row.test_exact else "",
         "parameters": parameters(row),
@@ -88,6 +88,11 @@ def row_cells(row: RowResult, record: StudyRecord) -> dict[str, Any]:
         "published": published(row, record),
         "published_parameters": published_parameters(row),
     }
+
+
+def _balanced(row: RowResult) -> str:
+    """`` (balanced 50.00)`` where the labels are uneven; nothing elsewhere."""
+    return f" (balanced {accuracy(MeanInterval.of(row.balanced))})" if row.balanced else ""
 
 
 def comparison_cells(comparison: Comparison) -> dict[str, str]:

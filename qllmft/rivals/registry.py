@@ -8,7 +8,7 @@ from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.rivals.classical import FULL_SVC, LOGISTIC_REGRESSION, PLAIN_LOGISTIC_REGRESSION, SUPPORT_VECTORS
 from qllmft.rivals.head import Head, Rival
-from qllmft.rivals.trained import PERCEPTRON
+from qllmft.rivals.trained import LOW_RANK, PERCEPTRON
 from qllmft_backends.plugins import Registry
 
 _BUILT_IN = {
@@ -17,6 +17,7 @@ _BUILT_IN = {
     "svc": SUPPORT_VECTORS,
     "svc_full": FULL_SVC,
     "mlp": PERCEPTRON,
+    "low_rank": LOW_RANK,
 }
 RIVALS: Registry[Rival] = Registry("rival", Rival, _BUILT_IN, UserError)
 

@@ -1,7 +1,8 @@
-"""Heads that the training loop trains: the quantum one, and a perceptron of comparable size."""
+"""Heads that the training loop trains: the quantum one, and classical ones of comparable size."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
-from qllmft.randomness import derive_seed
+from qllmft.heads.mlp import low_rank
+from qllmft.randomness import derive_seed, torch_generator
 from qllmft.rivals.head import Rival
 from qllmft.training import (
     Checkpoint,
@@ -25,6 +27,8 @@ from qllmft.training import (
     fit,
     fit_end_to_end,
 )
+
+FEWEST_HIDDEN = 4  # units of an MLP that is a rival
 
 
 class TrainedHead:
@@ -94,6 +98,10 @@ class TrainedHead:
 def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int) -> TrainedHead:
     """A perceptron whose size is nearest to ``n_parameters``, trained by the same loop with the same settings.
 
+    Where it would have fewer than 4 hidden units it is no rival of that size, and a linear layer stands in its place,
+    of low rank or whole, as `low_rank_rival` has it: a ReLU on one or two projections throws away what tells labels
+    apart.
+
     Args:
         n_parameters: of the head to rival.
         dimension: D, of the embeddings.
@@ -106,15 +114,40 @@ def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: 
     hidden_size = hidden * (dimension + n_classes + 1) + n_classes
     if abs(linear_size - n_parameters) <= abs(hidden_size - n_parameters):
         hidden = 0
+    if 0 < hidden < FEWEST_HIDDEN and _rank(n_parameters, dimension, n_classes) >= n_classes:
+        hidden = 0
+    elif 0 < hidden < FEWEST_HIDDEN:
+        head = low_rank_rival(n_parameters, dimension, n_classes, config, seed)
+        head.name += " for an MLP"
+        return head
     structure = ModelConfig(encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden)
     model = build_classifier(structure, dimension, n_classes, seed=seed)
     name = f"{PERCEPTRON.label}, {f'{hidden} hidden' if hidden else 'no hidden layer'}"
     return TrainedHead(name, model, config, seed)
 
 
-PERCEPTRON = Rival(
-    "MLP",
-    lambda config, n_parameters, dimension, n_classes: perceptron_rival(
-        n_parameters, dimension, n_classes, config.train, config.seed
-    ),
-)
+def low_rank_rival(n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int) -> TrainedHead:
+    """A linear head of the lowest rank whose size is at least ``n_parameters``; arguments as of `perceptron_rival`.
+
+    A rank of k is the linear layer itself, of (D + 1)·k parameters, and there is no larger one.
+    """
+    rank = _rank(n_parameters, dimension, n_classes)
+    if rank >= n_classes:
+        model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=seed)
+        return TrainedHead(f"{LOW_RANK.label}, full", model, config, seed)
+    layers = low_rank(dimension, n_classes, rank, torch_generator(seed, "weights", "head"))
+    model = Classifier(None, layers, None, skip=False, sign_readout=False)
+    return TrainedHead(f"{LOW_RANK.label}, {rank}", model, config, seed)
+
+
+def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
+    """The least r of a low-rank layer with at least ``n_parameters``; k and more stand for the whole layer."""
+    return max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
+
+
+def _rival(label: str, make: Callable[[int, int, int, TrainConfig, int], TrainedHead]) -> Rival:
+    return Rival(label, lambda config, *sizes: make(sizes[0], sizes[1], sizes[2], config.train, config.seed))
+
+
+PERCEPTRON = _rival("MLP", perceptron_rival)
+LOW_RANK = _rival("low rank", low_rank_rival)

@@ -21,7 +21,7 @@ from qllmft.run.model_store import StoredModel
 from qllmft.run.record import RunRecord
 from qllmft.run.verdict import percent, verdict
 from qllmft.run.versions import versions
-from qllmft.statistics import Accuracy
+from qllmft.statistics import Accuracy, ClassScores
 
 CARD = "README.md"
 _METRICS = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "macro-F1": "f1"}  # as the hub calls them
@@ -82,7 +82,7 @@ def _record_facts(folder: Path) -> dict[str, Any]:
     facts = {"record": record, "data": data, "source": _public_source(data.source, run.path)}
     if answers is None:
         return {**facts, "scores": {}, "majority": None}
-    scores = {model.name: answers.by_label(model.name) for model in record.models}
+    scores = {model.name: answers.by_class(model.name) for model in record.models}
     return {
         **facts,
         "scores": scores,
@@ -97,8 +97,9 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
     record: RunRecord | None = facts["record"]
     body, source, values = _public(model.body.model), facts.get("source", ""), {}
     if record:
-        by_label = facts["scores"].get(record.head.name, {})
-        values = {"accuracy": record.head.tested.value, **{metric: score[0] for metric, score in by_label.items()}}
+        values = {"accuracy": record.head.tested.value}
+        if scores := facts["scores"].get(record.head.name):
+            values |= {"balanced accuracy": scores.balanced, "macro-F1": scores.macro_f1}
     results = [
         EvalResult(
             "text-classification", source, source, _METRICS[metric], value, metric_name=metric, dataset_split="test"
@@ -117,9 +118,9 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
     ).to_yaml(line_break="\n")
 
 
-def _interval(score: Accuracy | tuple[float, float, float]) -> str:
-    """``82.50 % [76.6, 87.1]``, of an accuracy, or of a value and the limits of its interval."""
-    value, low, high = (score.value, *score.interval) if isinstance(score, Accuracy) else score
+def _interval(score: Accuracy | ClassScores) -> str:
+    """``82.50 % [76.6, 87.1]``, of an accuracy or a balanced accuracy."""
+    value, (low, high) = score.value if isinstance(score, Accuracy) else score.balanced, score.interval
     return f"{percent(value, 2)} % [{percent(low)}, {percent(high)}]"
 
 

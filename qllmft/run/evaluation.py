@@ -18,7 +18,7 @@ from qllmft.run.measurement import Agreement, compare, shots_of
 from qllmft.run.predictor import Predictor
 from qllmft.run.reporter import Reporter
 from qllmft.run.vectors import embed_tables
-from qllmft.statistics import Accuracy
+from qllmft.statistics import Accuracy, ClassScores
 from qllmft_backends import Backend
 
 
@@ -46,11 +46,17 @@ class Evaluation:
         counts = np.array(self.confusion)
         return Accuracy(int(np.trace(counts)), int(counts.sum()))
 
+    @property
+    def classes(self) -> ClassScores:
+        """The answers class by class."""
+        return ClassScores.of(np.array(self.confusion))
+
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
             "source": self.source,
             "accuracy": self.accuracy.as_dict(),
+            "classes": self.classes.as_dict(),
             "labels": list(self.label_names),
             "confusion": self.confusion,
             "backend": self.backend,

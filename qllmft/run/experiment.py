@@ -204,9 +204,15 @@ def _tested(setup: Setup, record: RunRecord, fitted: Sequence[FittedHead], vecto
     tests = [each.tested for each in vectors]
     answers = [each.head.predict(test.x.numpy()) for each, test in zip(fitted, tests, strict=True)]
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
-    setup.folder.write_predictions(TestPredictions.of(setup.corpus.label_names, setup.splits.test, by_name))
+    predictions = TestPredictions.of(setup.corpus.label_names, setup.splits.test, by_name)
+    setup.folder.write_predictions(predictions)
     models = tuple(
-        replace(model, test=Accuracy.of(test.y.numpy(), labels), test_exact=each.head.exact_accuracy(test))
+        replace(
+            model,
+            test=Accuracy.of(test.y.numpy(), labels),
+            test_exact=each.head.exact_accuracy(test),
+            test_classes=predictions.by_class(each.head.name),
+        )
         for model, each, test, labels in zip(record.models, fitted, tests, answers, strict=True)
     )
     return replace(record, models=models)

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.data import Table
-from qllmft.randomness import numpy_generator
+from qllmft.statistics import ClassScores
 
 MOST_MISTAKES = 20
-RESAMPLES = 1_000  # of the test set, for an interval
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 
 
@@ -66,19 +65,9 @@ class TestPredictions:
         k = len(self.label_names)
         return np.bincount(self.labels * k + self.answers[model], minlength=k * k).reshape(k, k)
 
-    def by_label(self, model: str) -> dict[str, tuple[float, float, float]]:
-        """Scores of a model that weigh every label alike, by name: value and 95 % interval, in [0, 1].
-
-        ``balanced accuracy`` is the mean over labels of the share of its texts that were labelled right, ``macro-F1``
-        the mean of 2·right / (texts of the label + answers of the label). The intervals are percentiles over test sets
-        drawn from this one with replacement, 1,000 times.
-        """
-        counts = self.confusion(model)
-        shares = (counts / counts.sum()).ravel()
-        drawn = numpy_generator(0, "resampled test set").multinomial(counts.sum(), shares, size=RESAMPLES)
-        values, draws = _scores(counts), _scores(drawn.reshape(RESAMPLES, *counts.shape))
-        limits = {name: np.quantile(draws[name], [0.025, 0.975]).tolist() for name in values}
-        return {name: (float(values[name]), limits[name][0], limits[name][1]) for name in values}
+    def by_class(self, model: str) -> ClassScores:
+        """What a model did class by class."""
+        return ClassScores.of(self.confusion(model))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -98,15 +87,3 @@ class TestPredictions:
             {name: np.array(answers, np.int64) for name, answers in record["answers"].items()},
             tuple(Mistake(**mistake) for mistake in record["mistakes"]),
         )
-
-
-def _scores(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Balanced accuracy and macro-F1 of confusion matrices (..., k, k), over the labels that occur."""
-    right = np.diagonal(counts, axis1=-2, axis2=-1)
-    texts, answers = counts.sum(axis=-1), counts.sum(axis=-2)
-
-    def mean(over: NDArray[np.int64], parts: NDArray[np.int64]) -> NDArray[np.float64]:
-        there = over > 0
-        return np.asarray((parts / np.where(there, over, 1) * there).sum(axis=-1) / there.sum(axis=-1))
-
-    return {"balanced accuracy": mean(texts, right), "macro-F1": mean(texts + answers, 2 * right)}

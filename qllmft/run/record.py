@@ -11,12 +11,13 @@ from pydantic import PlainSerializer, TypeAdapter, ValidationError
 from qllmft.config import NoiseConfig
 from qllmft.data import Findings
 from qllmft.errors import UserError
-from qllmft.statistics import Accuracy
+from qllmft.statistics import Accuracy, ClassScores
 
 FORMAT = 1  # runs of version 0.1 do not name it, and have this form
 
 # in JSON an accuracy has its value and its interval beside the counts, for readers of the file
 _Accuracy = Annotated[Accuracy, PlainSerializer(Accuracy.as_dict)]
+_ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class ModelResult:
         test: accuracy on the test texts; None where these were not read.
         test_exact: share of right test answers without the noise of the head's circuit, in [0, 1]; None where the
             circuit has no noise or the test texts were not read.
+        test_classes: answers on the test texts class by class; None where these were not read, and in records of
+            earlier versions.
     """
 
     name: str
@@ -44,6 +47,7 @@ class ModelResult:
     validation_exact: float | None = None
     test: _Accuracy | None = None
     test_exact: float | None = None
+    test_classes: _ClassScores | None = None
 
     @property
     def tested(self) -> Accuracy:
@@ -141,6 +145,15 @@ class RunRecord:
     noise: NoiseConfig | None = None
 
     @property
+    def trajectories(self) -> str:
+        """What a noisy accuracy is measured on, in words: ``1 error trajectory a text``; "" without gate noise."""
+        if self.noise is None or self.noise.gates == "none":
+            return ""
+        n = self.noise.trajectories
+        shots = f", {'' if n == 1 else 'each '}with all {self.noise.shots:,} shots" if self.noise.shots else ""
+        return f"{n} error {'trajectory' if n == 1 else 'trajectories'} a text{shots}"
+
+    @property
     def head(self) -> ModelResult:
         """The run's own head; the other models are its rivals."""
         return self.models[0]
@@ -151,7 +164,9 @@ class RunRecord:
 
     def without_test(self) -> RunRecord:
         """The record without any value of the test texts."""
-        return replace(self, models=tuple(replace(model, test=None, test_exact=None) for model in self.models))
+        return replace(
+            self, models=tuple(replace(model, test=None, test_exact=None, test_classes=None) for model in self.models)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, with the number of its form; what is None is left out."""

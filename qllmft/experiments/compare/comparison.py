@@ -20,7 +20,7 @@ class Comparison:
 
     Attributes:
         subject, rival: labels of the rows.
-        difference: of test accuracies, subject less rival, paired by seed.
+        difference: of test accuracies (balanced ones where labels are uneven), subject less rival, paired by seed.
         p_holm: p after Holm's correction over all comparisons of the study; None where the test is not defined.
     """
 
@@ -49,7 +49,7 @@ def compare(record: StudyRecord) -> list[Comparison]:
     pairs = [
         (subject, rival) for subject in subjects for rival in record.rows_of("rival") if subject.group == rival.group
     ]
-    differences = [PairedDifference.of(subject.test, rival.test) for subject, rival in pairs]
+    differences = [PairedDifference.of(subject.compared, rival.compared) for subject, rival in pairs]
     corrected = holm([difference.p for difference in differences])
     return [
         Comparison(subject.label, rival.label, difference, p)

@@ -82,6 +82,8 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequenc
     row = study.rows[index]
     pairs = [(run, result) for run, result in zip(planned, results, strict=True) if index in run.rows]
     models = [_model(run, result, row) for run, result in pairs]
+    classes = [model.test_classes for model in models if model.test_classes is not None]
+    uneven = len(classes) == len(models) and any(scores.uneven for scores in classes)
     return RowResult(
         label=row.label,
         side=row.side,
@@ -95,6 +97,8 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequenc
         test=tuple(model.tested.value for model in models),
         test_exact=tuple(model.test_exact for model in models if model.test_exact is not None),
         epochs=() if row.classical else tuple(result.selected_epoch for _, result in pairs),
+        balanced=tuple(scores.balanced for scores in classes) if uneven else (),
+        constant=bool(classes) and all(scores.constant for scores in classes),
     )
 
 

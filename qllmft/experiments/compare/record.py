@@ -52,6 +52,8 @@ class RowResult:
         test: accuracy of the same, in [0, 1].
         test_exact: without the noise of the head's circuit; empty where it has none.
         epochs: the selected ones; empty for SVC and logistic regression.
+        balanced: balanced test accuracy, in [0, 1]; empty where no label has more than 60 % of the test texts.
+        constant: whether every test text got the same answer, with every seed.
     """
 
     label: str
@@ -66,6 +68,13 @@ class RowResult:
     test: tuple[float, ...]
     test_exact: tuple[float, ...] = ()
     epochs: tuple[int, ...] = ()
+    balanced: tuple[float, ...] = ()
+    constant: bool = False
+
+    @property
+    def compared(self) -> tuple[float, ...]:
+        """What rows are compared by: balanced accuracy where the labels are uneven, else accuracy."""
+        return self.balanced or self.test
 
     @property
     def test_interval(self) -> MeanInterval:

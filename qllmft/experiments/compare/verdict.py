@@ -34,7 +34,10 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
     pair = next(c for c in comparisons if (c.subject, c.rival) == tuple(row.label for row in leaders))
     subject, rival = (_name(row, record) for row in leaders)
     mean, n, count = pair.difference.mean, len(record.seeds), _count(record, comparisons)
-    difference = f"the difference is {signed(mean)} points"
+    if leaders[0].constant:
+        return f"{subject} gives the same answer to every test text, so it beats nothing."
+    unit = "points of balanced accuracy" if leaders[0].balanced else "points"
+    difference = f"the difference is {signed(mean)} {unit}"
     if n == 1:
         return (
             f"Nothing can be said from one seed about {subject} against {rival}: {difference} on the test texts, and "
@@ -56,7 +59,7 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
     verb = "beats" if pair.outcome == "better" else "loses to"
     # both ends have one sign: the corrected p is below 5 %, so the 95 % interval leaves out 0
     near, far = sorted((abs(low), abs(high)))
-    return f"{subject} {verb} {rival} by {points(mean)} points [{points(near)}, {points(far)}] {test}{count}."
+    return f"{subject} {verb} {rival} by {points(mean)} {unit} [{points(near)}, {points(far)}] {test}{count}."
 
 
 def _name(row: RowResult, record: StudyRecord) -> str:

@@ -1,7 +1,8 @@
-"""What a sweep ends with: its ranking by validation, and the winner's test accuracy."""
+"""What a sweep ends with: its ranking by validation, and the test accuracy of the winner and of each row's winner."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -16,10 +17,13 @@ from qllmft.errors import UserError
 from qllmft.experiments.queue import QueueReporter
 from qllmft.experiments.search.plan import SearchPlan
 from qllmft.experiments.search.screening import Screening, main_effects, screening_signs
-from qllmft.experiments.search.space import Point
+from qllmft.experiments.search.space import Point, Value
 from qllmft.experiments.search.store import ERROR, POINT, RESULT, SearchState
 from qllmft.files import write_text
+from qllmft.presets import load_preset
+from qllmft.published import published
 from qllmft.run import run_tracked
+from qllmft.settings import differing
 from qllmft.statistics import Accuracy, MeanInterval
 
 
@@ -65,6 +69,26 @@ class TestedWinner:
         assert interval is not None  # there are several
         return interval
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        by_seed = [accuracy.as_dict() for accuracy in self.by_seed]
+        return {"mean": self.mean, "interval95": list(self.interval), "by_seed": by_seed}
+
+
+@dataclass(frozen=True)
+class RowWinner:
+    """The best of one row of the paper's results by validation, on the test set."""
+
+    row: Point  # the values that make the row
+    best: RankedConfiguration  # the first of the ranking among those of the row
+    tested: TestedWinner  # of that
+    published: float | None  # the paper's accuracy of the row, in percent; None where it prints none
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        own = {"row": self.row, "winner": self.best.identity, "point": self.best.point, "validation": self.best.mean}
+        return {**own, "test": self.tested.as_dict(), "published": self.published}
+
 
 def ranking(state: SearchState) -> list[RankedConfiguration]:
     """All finished configurations, the best first: by validation accuracy, then validation loss, then parameters."""
@@ -95,16 +119,37 @@ def effects(state: SearchState) -> Screening | None:
     return main_effects(names, ends, screening_signs(len(names)), np.array(values, np.float64))
 
 
+def best_of_rows(plan: SearchPlan, ranked: Sequence[RankedConfiguration]) -> list[RankedConfiguration]:
+    """The first of the ranking in each row, in the order of the levels; none where the search has no rows."""
+    best: dict[tuple[Value, ...], RankedConfiguration] = {}
+    for each in ranked:
+        best.setdefault(tuple(each.point[name] for name in plan.rows), each)
+    labels = {parameter.name: parameter.labels for parameter in plan.parameters}
+    order = itertools.product(*(labels[name] for name in plan.rows)) if plan.rows else ()
+    return [best[row] for row in order if row in best]
+
+
+def published_accuracy(plan: SearchPlan, point: Point) -> float | None:
+    """What the paper prints, in percent, as the best of its sweep with the head of ``point``; None where nothing."""
+    config = plan.configurations(point)[0]
+    for value in published().of("accuracy"):
+        if value.sweep == f"Table {plan.table}" and value.preset is not None:
+            names = differing(config, load_preset(value.preset).config())
+            if not [name for name in names if name.startswith(("model.", "noise.")) and name != "model.batch_norm"]:
+                return value.value
+    return None
+
+
 def finish(
     state: SearchState, rows: Sequence[RankedConfiguration], folder: Path, reporter: QueueReporter
-) -> TestedWinner:
-    """Read the test set for the first of ``rows``, and for no other; write ``sweep.json``.
+) -> tuple[TestedWinner, list[RowWinner]]:
+    """Read the test set for the first of ``rows`` and the first of each of the paper's rows; write ``sweep.json``.
 
-    A winner that another machine trained is trained again in the ``runs`` of ``folder``.
+    No other configuration is tested. One that another machine trained is trained again in the ``runs`` of ``folder``.
 
     Raises:
         UserError: where a configuration failed.
-        KeyboardInterrupt: where a training of the winner was interrupted.
+        KeyboardInterrupt: where a training of a winner was interrupted.
     """
     if state.failed:
         identity, trial = next(iter(state.failed.items()))
@@ -112,11 +157,25 @@ def finish(
             f"{len(state.failed)} of {state.plan.size} configurations failed, so there is no winner; the first, "
             f"{identity}: {trial.user_attrs[ERROR]} `qllmft sweep` tries them again."
         )
-    winner = rows[0]
-    configurations = state.plan.configurations(winner.point)
-    tested = TestedWinner(tuple(_test(config, folder / "runs", reporter) for config in configurations))
-    write_text(folder / "sweep.json", json.dumps(_record(state.plan, rows, tested, effects(state)), indent=1) + "\n")
-    return tested
+    plan, runs = state.plan, folder / "runs"
+    chosen = {each.identity: each for each in (rows[0], *best_of_rows(plan, rows))}
+    tested = {
+        identity: TestedWinner(tuple(_test(config, runs, reporter) for config in plan.configurations(each.point)))
+        for identity, each in chosen.items()
+    }
+    of_rows = [
+        RowWinner(
+            {name: best.point[name] for name in plan.rows},
+            best,
+            tested[best.identity],
+            published_accuracy(plan, best.point),
+        )
+        for best in best_of_rows(plan, rows)
+    ]
+    winner = tested[rows[0].identity]
+    content = _record(plan, rows, winner, of_rows, effects(state))
+    write_text(folder / "sweep.json", json.dumps(content, indent=1) + "\n")
+    return winner, of_rows
 
 
 def _test(config: RunConfig, runs: Path, reporter: QueueReporter) -> Accuracy:
@@ -127,16 +186,17 @@ def _test(config: RunConfig, runs: Path, reporter: QueueReporter) -> Accuracy:
 
 
 def _record(
-    plan: SearchPlan, rows: Sequence[RankedConfiguration], tested: TestedWinner, screening: Screening | None
+    plan: SearchPlan,
+    rows: Sequence[RankedConfiguration],
+    tested: TestedWinner,
+    of_rows: Sequence[RowWinner],
+    screening: Screening | None,
 ) -> dict[str, Any]:
     return {
         "plan": plan.model_dump(mode="json"),
         "ranking": [asdict(row) for row in rows],
         "winner": rows[0].identity,
-        "test": {
-            "mean": tested.mean,
-            "interval95": list(tested.interval),
-            "by_seed": [accuracy.as_dict() for accuracy in tested.by_seed],
-        },
+        "test": tested.as_dict(),
+        **({"rows": [row.as_dict() for row in of_rows]} if of_rows else {}),
         **({} if screening is None else {"screening": asdict(screening)}),
     }

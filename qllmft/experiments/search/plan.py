@@ -34,6 +34,8 @@ class SearchPlan(BaseModel):
             mean validation accuracy.
         base: settings of all configurations, as a tree.
         parameters: what is varied.
+        rows: names of parameters; the best of each combination of their values is tested too.
+        table: of the paper, in Roman numerals; "none" where it is not the paper's.
         grace_s: a worker on another machine that was not heard of for so many seconds counts as dead.
     """
 
@@ -45,12 +47,14 @@ class SearchPlan(BaseModel):
     seeds: int = Field(default=1, ge=1)
     base: dict[str, Any]
     parameters: tuple[Parameter, ...]
+    rows: tuple[str, ...] = ()
+    table: str = "none"
     grace_s: int = Field(default=120, ge=2)
 
     @property
     def fingerprint(self) -> str:
         """Hash of all that decides about the configurations and their order; more trials are the same search."""
-        content = self.model_dump(mode="json", exclude={"trials", "grace_s"})
+        content = self.model_dump(mode="json", exclude={"trials", "grace_s", "rows", "table"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
@@ -180,6 +184,8 @@ def make_plan(
             seeds=seeds,
             base=tree,
             parameters=parameters,
+            rows=tuple(p.name for p in parameters if p.name in space.rows and sampler != "screening"),
+            table=space.table,
             grace_s=grace_s,
         )
     except ValidationError as error:

@@ -118,6 +118,7 @@ class Space(BaseModel):
         preset: where the settings come from.
         settings: differences of all configurations from the preset, by dotted names.
         parameters: what is varied.
+        rows: names of the parameters whose values are the rows of the paper's results: of each the best is tested.
         rival: the classical rival whose own grid is the search; preset and parameters are empty then.
         quick: the same search in small, for an hour on two cores; None where there is none.
     """
@@ -130,6 +131,7 @@ class Space(BaseModel):
     preset: str = ""
     settings: Settings = {}
     parameters: tuple[Parameter, ...] = ()
+    rows: tuple[str, ...] = ()
     rival: str | None = None
     quick: Quick | None = None
 
@@ -143,6 +145,8 @@ class Space(BaseModel):
         names = [parameter.name for parameter in self.parameters]
         if len(set(names)) < len(names):
             raise ValueError(f"two parameters have the same name; there are {', '.join(names)}")
+        if unknown := set(self.rows) - {parameter.name for parameter in self.parameters if parameter.scale is None}:
+            raise ValueError(f"rows of {', '.join(sorted(unknown))}, which is no parameter without a scale")
         if self.quick and (unknown := self.quick.values.keys() - set(names)):
             raise ValueError(f"quick.values of {', '.join(sorted(unknown))}, which is no parameter")
         return self

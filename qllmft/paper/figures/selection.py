@@ -97,8 +97,8 @@ def _choice(circumstances: Iterable[Circumstances]) -> str:
 
 def _settings(circumstances: Circumstances) -> dict[str, Any]:
     drawn = {f"data.{name}": value for name, value in circumstances.drawn}
-    epochs, body = circumstances.training[1], circumstances.body
-    return {"train.epochs": epochs, "body.model": body, "data.source": circumstances.data, **drawn}
+    trained = {"train.epochs": circumstances.training[1], "noise.shots": circumstances.shots}
+    return {**trained, "body.model": circumstances.body, "data.source": circumstances.data, **drawn}
 
 
 def _missing_text(
@@ -109,6 +109,8 @@ def _missing_text(
     if example:
         run = next(iter(example.values()))
         words = ["--data", run.source, "--body", run.config.body.model, "--epochs", str(run.config.train.epochs)]
+        if run.config.noise.shots != missing[0].config.noise.shots:
+            words += ["--shots", str(run.config.noise.shots)]
         extra = shlex.join(words)
         if len(example) > 1:
             seeds = f" Give each the seeds of the others too: --seed {' | '.join(map(str, sorted(example)))}."

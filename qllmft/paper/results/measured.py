@@ -2,7 +2,7 @@
 
 An experiment is a preset and perhaps settings on top. A run belongs to it where it differs in nothing but
 
-- its *circumstances*: data, body, epochs. Runs are compared within equal circumstances only;
+- its *circumstances*: data, body, epochs, shots. Runs are compared within equal circumstances only;
 - its *sweep*: learning rate, decay, weight decay, batch norm (tables VI to XV). One of them is chosen, on validation;
 - seed, rivals, device.
 """
@@ -24,7 +24,7 @@ from qllmft.settings import differing, setting_text, settings_of
 from qllmft.statistics import MeanInterval
 
 SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
-_CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs")
+_CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs", "noise.shots")
 _FREE = ("seed", "rivals.", "body.batch_size", "body.device", "backend.options.device")
 
 
@@ -68,6 +68,7 @@ class Circumstances:
         drawn: settings of the split, by name.
         body, dimension: the language model and D.
         training: epochs of a trained head, the grid of a rival.
+        shots: of a trained head, 0 with exact values; None where they are those of the experiment.
     """
 
     data: str
@@ -76,6 +77,7 @@ class Circumstances:
     body: str
     dimension: int
     training: tuple[str, int | str]
+    shots: int | None = None
 
     @property
     def same_texts(self) -> tuple[Any, ...]:
@@ -88,6 +90,8 @@ class Circumstances:
         drawn = dict(self.drawn)
         texts = "" if drawn["n_per_label"] is None else f" ({drawn['n_per_label']} drawn a label)"
         given = ", its own splits" if drawn["protocol"] == "given" else ""
+        if self.shots is not None:
+            how += f", {self.shots:,} shots" if self.shots else ", exact values in place of shots"
         return f"{self.data}{texts}{given}, body {self.body} ({self.dimension}-d), {how}"
 
 
@@ -130,7 +134,7 @@ class Measured:
 
 
 def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measured]:
-    """The experiment's results, by circumstances: the longest training first, then the most seeds."""
+    """The experiment's results, by circumstances: the experiment's own shots first, then the longest training."""
     groups: dict[Circumstances, dict[tuple[Any, ...], Candidate]] = {}
     for run in sorted(runs, key=lambda run: run.config.seed):
         result = experiment.result_of(run)
@@ -151,7 +155,13 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
 def _preference(measured: Measured) -> tuple[Any, ...]:
     training = measured.circumstances.training[1]
     effort = training if isinstance(training, int) else {"small": 0, "paper": 1}.get(training, 0)
-    return effort, measured.chosen.test.n, measured.circumstances.fingerprint, measured.circumstances.body
+    return (
+        measured.circumstances.shots is None,
+        effort,
+        measured.chosen.test.n,
+        measured.circumstances.fingerprint,
+        measured.circumstances.body,
+    )
 
 
 def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
@@ -164,6 +174,7 @@ def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
         body=config.body.model,
         dimension=run.record.body.dimension,
         training=("epochs", config.train.epochs) if experiment.rival is None else ("grid", config.rivals.grid),
+        shots=None if experiment.rival or config.noise.shots == experiment.config.noise.shots else config.noise.shots,
     )
 
 

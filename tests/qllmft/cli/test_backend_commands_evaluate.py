@@ -1,12 +1,15 @@
 """`qllmft evaluate --backend`: accuracy through a backend, beside the exact model's answers."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+import tomli_w
 from sandbox_job import needs_aer, sandbox_job
 
-from qllmft.run import Predictor
+from qllmft.config import NoiseConfig
+from qllmft.run import Predictor, RunFolder
 from qllmft.run.evaluation import Subset, evaluate_run
 from qllmft_backends import create
 
@@ -68,6 +71,31 @@ def test_the_same_seed_draws_the_same_texts(run, cli, monkeypatch):
     assert len(first) == 6
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("given", "changed", "told"),
+    [
+        ([], {}, "1 error trajectory a text"),
+        (["--shots", 50], {"shots": 50}, "1 error trajectory a text"),
+        (["--backend-option", "trajectories=30"], {"trajectories": 30}, "30 error trajectories a text"),
+        (["--backend-option", "noise=forte1"], {"noise": "forte1"}, "1 error trajectory a text"),
+        (["--backend-option", "shot_model=multinomial"], {"shot_model": "multinomial"}, "1 error trajectory a shot"),
+    ],
+)
+def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(run, cli, tmp_path, given, changed, told):
+    noisy = shutil.copytree(run.path, tmp_path / "noisy")
+    rates = {"one_qubit_rate": 0.01, "two_qubit_rate": 0.02}
+    config = RunFolder(noisy).read_config()
+    noise = NoiseConfig(gates="explicit", shots=40, **rates)
+    changed_config = config.model_copy(update={"noise": noise}).model_dump(mode="json", exclude_none=True)
+    (noisy / "config.toml").write_text(tomli_w.dumps(changed_config))
+    options = {"noise": "explicit", "shots": 40, "shot_model": "gaussian", "trajectories": 1, **rates} | changed
+    options = {name: value for name, value in options.items() if "noise" not in changed or name not in rates}
+    expected = evaluate_run(noisy, backend=create("adjoint", options)).as_dict()
+    arguments = ["evaluate", noisy, "--backend", "adjoint", *given]
+    assert json.loads(cli(*arguments, "--json")[0]) == json.loads(json.dumps(expected))
+    assert f"adjoint, {told}: agreement with the exact model" in cli(*arguments)[0]
 
 
 def test_a_limit_and_a_sample_without_a_backend(run, cli):

@@ -90,7 +90,7 @@ def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
     assert "Sizes" in output
     record = json.loads((tmp_path / "studies" / "mine" / "study.json").read_text())
     assert [row["label"] for row in record["rows"]] == ["Five", "MLP beside it"]
-    assert record["rows"][1]["model"].startswith("MLP, ")
+    assert record["rows"][1]["model"] == "MLP, no hidden layer"
     assert record["rows"][0]["runs"] == record["rows"][1]["runs"]  # a rival is fitted beside its head
 
 

@@ -43,7 +43,7 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner(sweep, tmp_path):
     best = record["ranking"][0]
     assert f"Winner by validation: model.reupload_layers = {best['point']['model.reupload_layers']}." in output
     tested = {path.parent.name for path in tmp_path.glob("sweep/runs/*/result.json")}
-    assert len(tested) == 2  # the winner's two seeds
+    assert len(tested) == 6  # two seeds of the best of each row: with main_layers and lr fixed, of every configuration
     assert record["winner"] in tested
     low, high = record["test"]["interval95"]
     assert low <= record["test"]["mean"] <= high
@@ -68,6 +68,41 @@ def test_a_search_of_ones_own(cli, run, tmp_path):
     file.write_text(file.read_text().replace("n_qubits", "qubits"))
     _, errors = cli("sweep", file, *given, code=2)
     assert "sweep mine, model.qubits = 4: model.qubits (got 4): there is no such setting" in " ".join(errors.split())
+
+
+def test_the_best_of_each_row_is_tested_and_drawn(cli, run, tmp_path):
+    """Two widths and two learning rates: of each width the better rate has a test result, and the figure has both."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'title = "ours"\ntable = "VI"\npreset = "single-10q"\nrows = ["model.n_qubits"]\n'
+        '[[parameters]]\nsetting = "model.n_qubits"\nvalues = [10, 12]\n'
+        '[[parameters]]\nsetting = "train.lr"\nvalues = [1e-3, 5e-2]\n'
+    )
+    given = ["--data", run.data, "--body", run.body, "--per-label", 20, "--epochs", 2, "--out", tmp_path / "sweep"]
+    output, _ = cli("sweep", file, *given)
+    record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    assert [(row["row"], row["published"]) for row in record["rows"]] == [
+        ({"model.n_qubits": 10}, 90.21),
+        ({"model.n_qubits": 12}, 90.99),
+    ]
+    tested = {path.parent.name for path in tmp_path.glob("sweep/runs/*/result.json")}
+    assert tested == {row["winner"] for row in record["rows"]}
+    assert record["winner"] in tested
+    table = output[output.index("the best of each row") :]
+    for row in record["rows"]:
+        own = [each for each in record["ranking"] if each["point"]["model.n_qubits"] == row["row"]["model.n_qubits"]]
+        assert len(own) == 2
+        assert row["winner"] == own[0]["identity"]
+        assert row["validation"] == max(each["validation"][0] for each in own)
+        assert f"{100 * row['test']['mean']:.2f} % [" in table
+        assert f"{row['published']:.2f} %" in table
+    figure, _ = cli("figure", "8a", "--runs", tmp_path / "sweep", "--partial", "--out", tmp_path / "f.svg", "--json")
+    points = json.loads(figure)["curves"][0]["points"]
+    expected = [(row["row"]["model.n_qubits"], row["test"]["mean"], row["point"]["train.lr"]) for row in record["rows"]]
+    assert [(point["qubits"], point["accuracy"]["mean"], point["lr"]) for point in points] == expected
+    page, _ = cli("paper", "--runs", tmp_path / "sweep")
+    for row in record["rows"]:
+        assert f"| {row['published']:.2f} | {100 * row['test']['mean']:.2f} | 1 | a |" in page
 
 
 def test_another_search_in_the_same_folder_shares_the_runs(sweep, tmp_path):

@@ -44,7 +44,7 @@ def test_the_result_holds_sizes_seed_versions_and_every_model(run):
     assert {"python", "qllmft", "torch", "qiskit"} <= set(result["versions"])
     names = [model["name"] for model in result["models"]]
     assert names[:3] == ["quantum head", "logistic regression", "SVC"]
-    assert names[3].startswith("MLP")
+    assert names[3] == "MLP, no hidden layer"
     assert result["models"][0]["parameters"] == 2 * (2 * 5 + 1) + 5 * 4 + 5 * 2
     for model in result["models"]:
         low, high = model["test"]["interval95"]

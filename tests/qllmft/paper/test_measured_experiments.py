@@ -55,6 +55,14 @@ def test_other_heads_noise_and_training_do_not_belong(made_run, measured):
     assert not measured("multi-10q")
 
 
+def test_exact_values_are_circumstances_of_their_own_and_come_after_the_papers_shots(made_run, measured):
+    made_run("single-10q", 801, noise__shots=0, train__epochs=900)
+    (found,) = measured("single-10q")
+    assert str(found.circumstances) == "sst2, body minilm (384-d), 900 epochs, exact values in place of shots"
+    made_run("single-10q", 802)
+    assert [each.chosen.test.mean for each in measured("single-10q")] == [0.802, 0.801]
+
+
 def test_settings_on_top_of_a_preset_are_an_experiment_of_their_own(made_run, measured):
     made_run("single-14q", 811, model__main_layers=5)
     made_run("single-14q", 812)

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from qllmft.report import verdict
 from qllmft.run import ModelResult
-from qllmft.statistics import Accuracy
+from qllmft.statistics import Accuracy, ClassScores
 
 
 def row(name, right, total=200):
@@ -64,3 +64,31 @@ def test_no_rivals():
     assert verdict([row("classical head", 150)]).endswith(
         "of 200 test texts right; no rival was trained, so there is nothing to compare it with."
     )
+
+
+def uneven(name, right_of_few, right_of_many, few=40, many=960):
+    """A model on test texts of which 96 % have one label."""
+    answers = (right_of_few + many - right_of_many, few - right_of_few + right_of_many)
+    scores = ClassScores((few, many), answers, (right_of_few, right_of_many))
+    accuracy = Accuracy(right_of_few + right_of_many, few + many)
+    return ModelResult(name, accuracy, 1, test=accuracy, test_classes=scores)
+
+
+def test_uneven_labels_are_compared_by_balanced_accuracy():
+    """The SVC has the higher accuracy, 97.0 against 90.6 %, and the lower balanced accuracy."""
+    head, svc = uneven("quantum head", 36, 870), uneven("SVC", 12, 958)
+    assert svc.tested.interval[0] > head.tested.interval[1]
+    sentence = verdict([head, svc])
+    assert "the quantum head beats the SVC (64.9 %" in sentence
+    assert "a balanced accuracy of 90.3 % [" in sentence
+    assert "(90.6 % of 1,000 test texts right, where one label has 96.0 %)" in sentence
+    assert "loses to the quantum head" in verdict([svc, head])
+
+
+def test_a_constant_answer_wins_nothing():
+    constant, poor = uneven("quantum head", 0, 960), uneven("SVC", 0, 700)
+    assert verdict([constant, poor]) == (
+        "The quantum head gives the same answer to every text, so it beats nothing: it got 96.0 % of 1,000 test texts "
+        "right, the share of that label."
+    )
+    assert "the same answer to every text" in verdict([uneven("quantum head", 36, 870), constant])

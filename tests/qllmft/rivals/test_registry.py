@@ -20,14 +20,15 @@ def config_of(*names: str) -> RunConfig:
 
 
 def test_a_run_names_them():
-    assert list(RIVALS) == ["logistic_regression", "logistic_regression_c1", "svc", "svc_full", "mlp"]
+    names = ["logistic_regression", "logistic_regression_c1", "svc", "svc_full", "mlp", "low_rank"]
+    assert list(RIVALS) == names
     assert [name for name, rival in RIVALS.items() if rival.is_grid] == ["logistic_regression", "svc", "svc_full"]
     assert RunConfig().rivals.names == ("logistic_regression", "svc", "mlp")
 
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_every_one_is_fitted_and_scored(name):
-    (head,) = make_rivals(config_of(name), 20, 6, 2)
+    (head,) = make_rivals(config_of(name), 50, 6, 2)
     assert head.name.partition(",")[0] == RIVALS[name].label
     train, validation = examples(30, 1), examples(13, 2)
     fitted = fit_and_score(head, train, validation)
@@ -44,7 +45,7 @@ def test_they_come_in_the_order_of_the_configuration():
 
 
 def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
-    names = "logistic_regression, logistic_regression_c1, svc, svc_full, mlp"
+    names = "logistic_regression, logistic_regression_c1, svc, svc_full, mlp, low_rank"
     message = rf"rivals.names has 'knn'; expected some of {names}, or none: \[\]."
     for refused in (lambda: check_rivals(["svc", "knn"]), lambda: make_rivals(config_of("knn"), 20, 6, 2)):
         with pytest.raises(UserError, match=message):

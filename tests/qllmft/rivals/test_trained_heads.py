@@ -9,7 +9,7 @@ from qllmft.heads import build_classifier
 from qllmft.rivals import TrainedHead
 from qllmft.rivals.classical import logistic_regression, support_vectors
 from qllmft.rivals.head import Head
-from qllmft.rivals.trained import perceptron_rival
+from qllmft.rivals.trained import low_rank_rival, perceptron_rival
 from qllmft.training import Checkpoint, Examples, fit
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05)
@@ -29,7 +29,8 @@ HEADS = {
     "quantum": lambda: TrainedHead("quantum head", quantum(), CONFIG, 0),
     "logistic regression": lambda: logistic_regression("small"),
     "SVC": lambda: support_vectors("small"),
-    "MLP": lambda: perceptron_rival(30, 6, 2, CONFIG, 0),
+    "MLP": lambda: perceptron_rival(50, 6, 2, CONFIG, 0),
+    "low rank": lambda: low_rank_rival(8, 6, 2, CONFIG, 0),
 }
 
 
@@ -73,21 +74,39 @@ def parameters_of(hidden: int, d: int, k: int) -> int:
 @pytest.mark.parametrize("d", [8, 384, 768])
 @pytest.mark.parametrize("k", [2, 3])
 def test_no_perceptron_is_nearer_in_size(target, d, k):
-    """Against every hidden size there is."""
+    """Against every hidden size there is; below 4 hidden units a linear head of low rank stands in its place."""
     rival = perceptron_rival(target, d, k, CONFIG, 0)
     sizes = [parameters_of(hidden, d, k) for hidden in range(target // d + 3)]
-    nearest = min(abs(size - target) for size in sizes)
-    assert abs(rival.n_parameters - target) == nearest
+    nearest = min(range(len(sizes)), key=lambda hidden: (abs(sizes[hidden] - target), hidden))
+    if nearest in (1, 2, 3):
+        ranks = [rank * (d + k) + k for rank in range(1, k)]
+        assert rival.n_parameters == next((size for size in ranks if size >= target), parameters_of(0, d, k))
+    else:
+        assert rival.n_parameters == sizes[nearest]
     assert rival.n_parameters == sum(p.numel() for p in rival.model.parameters())
+
+
+@pytest.mark.parametrize(("target", "rank"), [(1, 1), (16, 1), (17, 2), (30, 3), (400, 4)])
+def test_a_low_rank_head_is_affine_and_of_that_rank(target, rank):
+    """Of 8 values and 4 labels: rank·12 + 4 parameters, and 36 of the whole linear layer."""
+    rival = low_rank_rival(target, 8, 4, CONFIG, 3)
+    x = torch.cat([torch.zeros(1, 8), torch.eye(8), torch.full((1, 8), 2.0)])
+    logits = rival.model(x).detach()
+    matrix = logits[1:9] - logits[0]
+    torch.testing.assert_close(logits[9], logits[0] + 2 * matrix.sum(dim=0))
+    assert torch.linalg.matrix_rank(matrix, atol=1e-5) == rank
+    assert rival.n_parameters == (36 if rank == 4 else 12 * rank + 4)
+    assert rival.name == ("low rank, full" if rank == 4 else f"low rank, {rank}")
 
 
 @pytest.mark.parametrize(
     ("target", "name", "size"),
     [
-        (353, "MLP, 1 hidden", 773),  # single-10q beside a body of 768
+        (353, "low rank, 1 for an MLP", 772),  # single-10q beside a body of 768
         (1538, "MLP, no hidden layer", 1538),
         (37010, "MLP, 48 hidden", 37010),
-        (1900, "MLP, 2 hidden", 1544),
+        (1900, "MLP, no hidden layer", 1538),
+        (3080, "MLP, 4 hidden", 3086),
         (1541, "MLP, no hidden layer", 1538),  # of equals the simpler
     ],
 )

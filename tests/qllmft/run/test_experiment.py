@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC
 from tiny_runs import LABELS, PER_LABEL, D, HashBody, config, vector, without_seconds, write_corpus
 
+from qllmft.cli.console import PlainConsole
+from qllmft.cli.run_progress import result_table
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.rivals import TrainedHead
 from qllmft.rivals.classical import GridRival
-from qllmft.run import Reporter, load_model, run_experiment, vectors
+from qllmft.run import Reporter, RunFolder, load_model, run_experiment, vectors
+from qllmft.run.evaluation import evaluate_run
 from qllmft.run.versions import versions
 from qllmft.statistics import Accuracy
 from qllmft.training import logits_of
@@ -87,10 +91,15 @@ def test_the_record_of_a_run(corpus, out, body):
         "sizes": {"train": 34, "validation": 6, "test": TEST_SIZE},
     }
     assert 1 <= result["selected_epoch"] <= 4
-    assert [row["name"] for row in result["models"]] == ["quantum head", "logistic regression", "SVC", "MLP, 2 hidden"]
-    assert result["models"][0]["parameters"] == result["models"][3]["parameters"] == 24  # a rival of the same size
+    assert [row["name"] for row in result["models"]] == [
+        "quantum head",
+        "logistic regression",
+        "SVC",
+        "MLP, no hidden layer",
+    ]
+    assert [model["parameters"] for model in result["models"][::3]] == [24, 18]  # no linear head is larger
     for row in result["models"]:
-        assert set(row) == {"name", "validation", "test", "parameters", "seconds", "settings"}
+        assert set(row) == {"name", "validation", "test", "test_classes", "parameters", "seconds", "settings"}
         assert (row["validation"]["total"], row["test"]["total"]) == (6, TEST_SIZE)
         assert row["test"] == Accuracy(row["test"]["right"], TEST_SIZE).as_dict()
         assert row["seconds"] > 0
@@ -213,7 +222,7 @@ def test_a_run_without_a_place_is_named_by_its_configuration(corpus, tmp_path, m
     ("changes", "names"),
     [
         ({"rivals__names": []}, ["quantum head"]),
-        ({"rivals__names": ["svc", "mlp"]}, ["quantum head", "SVC", "MLP, 2 hidden"]),
+        ({"rivals__names": ["svc", "mlp"]}, ["quantum head", "SVC", "MLP, no hidden layer"]),
         ({"model": {"encoder": "none", "head": "mlp"}, "rivals__names": ["svc"]}, ["classical head", "SVC"]),
     ],
     ids=str,
@@ -312,3 +321,28 @@ def test_a_folder_of_another_run_is_refused_before_any_work(corpus, out, body: H
         run_experiment(config(corpus, train__epochs=5), out)
     assert len(body.calls) == 1
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("width", [45, 80])
+def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path, width):
+    """Test texts: 4 of one label and 90 of the other. A head that learned nothing answers the same to all."""
+    corpus = write_corpus(tmp_path / "few.tsv", per_label=14)
+    with corpus.open("a", encoding="utf-8") as file:
+        file.writelines(f"good text number {i}\tgood\n" for i in range(14, 100))
+    asked = config(corpus, data__n_per_label=10, train__lr=1e-9, rivals__names=["svc"])
+    record = run_experiment(asked, out).record
+    predictions = RunFolder(out).read_predictions()
+    for name, answers in predictions.answers.items():
+        scores = record.model(name).test_classes
+        assert scores.balanced == pytest.approx(balanced_accuracy_score(predictions.labels, answers))
+        assert scores.texts == (4, 90)
+        assert scores.uneven
+    found = json.loads(RunFolder(out).result_file.read_text(encoding="utf-8"))["models"][0]["test_classes"]
+    assert found["macro_f1"] == record.head.test_classes.macro_f1
+    assert evaluate_run(out).as_dict()["classes"] == found
+    console = PlainConsole()
+    console.width = width
+    with console.capture() as printed:
+        console.print(result_table(record))
+    assert f"balanced {100 * record.head.test_classes.balanced:.1f}" in printed.get()
+    assert max(map(len, printed.get().splitlines())) <= width

@@ -17,7 +17,6 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 import qllmft
 from qllmft.run import RunFolder
 from qllmft.run.card import model_card
-from qllmft.run.predictions import TestPredictions
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
 
@@ -55,31 +54,6 @@ def test_the_card_has_the_numbers_of_the_record_and_of_the_answers():
     assert "Nothing can be concluded from this one run about which head is better: the `quantum head` got" in body
     assert "| encoder | 9 | 4 | 8 | 8 | 16 |" in body
     assert all(version in body for version in record.versions.values())
-
-
-@pytest.mark.parametrize("k", [2, 3, 5])
-def test_scores_by_label_are_scikit_learns_and_their_intervals_those_of_resampled_texts(k):
-    rng = np.random.default_rng(k)
-    labels = rng.choice(k, size=300, p=np.arange(1, k + 1) / np.arange(1, k + 1).sum())
-    given = np.where(rng.random(300) < 0.7, labels, rng.integers(k, size=300))
-    found = TestPredictions(tuple("abcde"[:k]), labels, {"head": given}, ()).by_label("head")
-    for name, other in (
-        ("balanced accuracy", balanced_accuracy_score),
-        ("macro-F1", lambda y, z: f1_score(y, z, average="macro")),
-    ):
-        value, low, high = found[name]
-        assert value == pytest.approx(other(labels, given), abs=1e-12)
-        rows = rng.integers(300, size=(200, 300))
-        expected = np.quantile([other(labels[r], given[r]) for r in rows], [0.025, 0.975])
-        np.testing.assert_allclose((low, high), expected, atol=0.02)
-        assert low < value < high
-
-
-def test_a_label_that_the_test_texts_lack_counts_where_it_was_answered():
-    labels, given = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
-    found = TestPredictions(("a", "b", "c", "d"), labels, {"head": given}, ()).by_label("head")
-    assert found["balanced accuracy"][0] == pytest.approx((0.5 + 1) / 2)
-    assert found["macro-F1"][0] == pytest.approx(f1_score(labels, given, average="macro"))
 
 
 class Elements(HTMLParser):

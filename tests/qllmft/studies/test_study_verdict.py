@@ -1,11 +1,14 @@
 """The verdict on made-up tables of every outcome: it says what the tests imply, whoever wins."""
 
+from dataclasses import replace
+
 import pytest
 from tiny_studies import record, row
 
 from qllmft.experiments.compare import verdict
 from qllmft.experiments.compare.comparison import compare, leading, limits
 from qllmft.experiments.compare.verdict import p_value, signed
+from qllmft.report.study_table import row_cells
 
 LOW = (0.700, 0.712, 0.705, 0.708, 0.698)
 HIGH = (0.760, 0.768, 0.766, 0.765, 0.757)
@@ -129,3 +132,13 @@ def test_what_the_seeds_redraw_is_said(changes, words):
 def test_numbers_in_words():
     assert [signed(x) for x in (0.0123, -0.0123, -0.0001, 0.0)] == ["+1.2", "−1.2", "0.0", "0.0"]
     assert [p_value(p) for p in (None, 0.0004, 0.0123, 0.321)] == ["no p", "p < 0.001", "p = 0.012", "p = 0.32"]
+
+
+def test_uneven_labels_are_compared_by_balanced_accuracy():
+    """By accuracy the subject wins, by balanced accuracy it loses; a constant subject has won nothing."""
+    subject, rival = row("Multi", "subject", HIGH), row("SVC", "rival", LOW)
+    subject, rival = replace(subject, balanced=LOW), replace(rival, balanced=HIGH)
+    assert verdict(record(subject, rival)).startswith("Multi loses to SVC by 5.9 points of balanced accuracy [5.6")
+    constant = replace(subject, balanced=(0.5,) * 5, constant=True)
+    assert verdict(record(constant, rival)) == "Multi gives the same answer to every test text, so it beats nothing."
+    assert row_cells(subject, record(subject, rival))["test"] == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"
