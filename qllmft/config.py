@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from qllmft.errors import UserError
-from qllmft.model_config import Count, Positive, Section
+from qllmft.model_config import Count, NonNegative, Positive, Section
 from qllmft.model_config import ModelConfig as ModelConfig
+from qllmft.noise_config import NOISE_CHOICES
+from qllmft.noise_config import NoiseConfig as NoiseConfig
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 EMBEDDED = "reviews"  # the corpus that comes with the package
 IN_MEMORY = "in memory: "  # how the source of texts begins that were no file; kind, size and hash of them follow
@@ -171,50 +172,6 @@ class BackendConfig(Section):
         return options
 
 
-class NoiseConfig(Section):
-    """Noise of the head's circuit on the project's engine, in training, validation and test; the encoder has none.
-
-    The paper's are ``gates`` = paper_low or paper_high and 8192 shots. Rates are the r of ``depolarizing_error(r, n)``.
-    """
-
-    gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
-    one_qubit_rate: NonNegative | None = None  # of gates = "explicit"
-    two_qubit_rate: NonNegative | None = None
-    readout_error: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0  # probability that a measured bit is read flipped
-    shots: Count = 0  # S, measurements a sample; 0: exact values
-    shot_model: Literal["gaussian", "multinomial"] = (
-        "gaussian"  # eq. 2; multinomial: its gradient is blocked (figure 6)
-    )
-    trajectories: Positive = 1  # random runs a sample and pass, whose mean is taken; each with all shots
-
-    @property
-    def is_none(self) -> bool:
-        """Whether values are exact."""
-        return self.gates == "none" and not self.readout_error and not self.shots
-
-    @property
-    def backend_options(self) -> dict[str, Any]:
-        """Options of the backend ``adjoint`` that mean the same."""
-        if self.is_none:
-            return {}
-        options: dict[str, Any] = {"noise": self.gates, "readout_error": self.readout_error}
-        options |= {"trajectories": self.trajectories}
-        if self.gates == "explicit":
-            options |= {"one_qubit_rate": self.one_qubit_rate, "two_qubit_rate": self.two_qubit_rate}
-        return options | ({"shots": self.shots, "shot_model": self.shot_model} if self.shots else {})
-
-    @model_validator(mode="after")
-    def _rates_where_explicit(self) -> Self:
-        rates = (self.one_qubit_rate, self.two_qubit_rate)
-        if self.gates == "explicit" and None in rates:
-            raise ValueError("gates is 'explicit'; give one_qubit_rate and two_qubit_rate")
-        if self.gates != "explicit" and rates != (None, None):
-            raise ValueError(f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}")
-        if self.shots == 1:
-            raise ValueError("shots is 1; give 2 or more, or 0 for exact values")
-        return self
-
-
 class RivalsConfig(Section):
     """Classical heads trained beside the quantum one on the same embeddings and split."""
 
@@ -245,6 +202,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _noise_has_one_source(self) -> Self:
         own = {"noise", "one_qubit_rate", "two_qubit_rate", "readout_error", "shots", "shot_model", "trajectories"}
+        own |= set(NOISE_CHOICES)
         if self.backend.name == "adjoint" and (given := sorted(own & self.backend.options.keys())):
             raise ValueError(
                 f"training has its noise in the section noise; move {', '.join(given)} of the backend there"

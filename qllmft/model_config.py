@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 PAPER_ANSATZ = "paper"
 PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (from the published counts)

@@ -19,13 +19,14 @@ So the same "error of 0.5 %" is three different r: name the convention with the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from qllmft_backends.errors import BackendError
 
 FidelityKind = Literal["process", "average"]
 NoiseName = Literal["none", "paper_low", "paper_high", "forte1", "explicit"]
+RateKind = Literal["aer", "nonidentity"]  # r, or the probability of a Pauli error
 
 
 def pauli_error_probability(rate: float, n_qubits: int) -> float:
@@ -150,8 +151,23 @@ PRESETS: dict[str, GateNoise] = {
 }
 
 
+def rate_from_error_probability(probability: float, n_qubits: int) -> float:
+    """The r whose channel applies a Pauli other than the identity with this probability.
+
+    >>> round(rate_from_error_probability(0.012, 1), 9), round(rate_from_error_probability(0.015, 2), 9)
+    (0.016, 0.016)
+    """
+    if not 0 <= probability <= 1:
+        raise BackendError(f"the rate of gates on {n_qubits} qubits is {probability}, expected a probability, 0 to 1.")
+    return probability / (1 - 0.25**n_qubits)
+
+
 def noise_from_options(
-    name: NoiseName, one_qubit_rate: float | None, two_qubit_rate: float | None, readout_error: float
+    name: NoiseName,
+    one_qubit_rate: float | None,
+    two_qubit_rate: float | None,
+    readout_error: float,
+    rate: RateKind = "aer",
 ) -> GateNoise:
     """The noise that a backend's options name.
 
@@ -160,17 +176,27 @@ def noise_from_options(
         one_qubit_rate: the r of ``depolarizing_error(r, 1)``, for ``explicit`` only.
         two_qubit_rate: the r of ``depolarizing_error(r, 2)``, for ``explicit`` only.
         readout_error: probability of a flip.
+        rate: what the numbers are, those of the paper or the explicit ones.
 
     Raises:
         BackendError: where rates are missing for ``explicit``, or given and not used.
     """
     rates = (one_qubit_rate, two_qubit_rate)
+    if rate != "aer" and name in ("none", "forte1"):
+        raise BackendError(
+            f"rate={rate!r} would not be used with noise={name!r}, which has no rates or known ones; leave it out."
+        )
     if name == "explicit":
         if one_qubit_rate is None or two_qubit_rate is None:
             raise BackendError(f"noise is 'explicit', got the rates {rates}; it needs both.")
-        return GateNoise(one_qubit_rate, two_qubit_rate, readout_error)
-    if rates != (None, None):
+    elif rates != (None, None):
         raise BackendError(
             f"the rates {rates} would not be used with noise={name!r}; set noise='explicit', or leave them out."
         )
-    return replace(PRESETS.get(name, GateNoise(0, 0)), readout_error=readout_error)
+    else:
+        preset = PRESETS.get(name, GateNoise(0, 0))
+        one_qubit_rate, two_qubit_rate = preset.one_qubit_rate, preset.two_qubit_rate
+    if rate == "nonidentity":
+        one_qubit_rate = rate_from_error_probability(one_qubit_rate, 1)
+        two_qubit_rate = rate_from_error_probability(two_qubit_rate, 2)
+    return GateNoise(one_qubit_rate, two_qubit_rate, readout_error)

@@ -114,7 +114,8 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         if self._noisy_pass is None or not self.noise_on:
             return self._engine
         self._passes += 1
-        return self._noisy_pass(derive_seed(self._seed, "pass", self._passes))
+        drawn = self._noisy_pass(derive_seed(self._seed, "pass", self._passes))
+        return drawn if self.training else drawn.in_evaluation
 
     # --- one name for the weight, where `TorchConnector` registers ``_weights`` beside it and reads that -------------
 

@@ -22,12 +22,12 @@ from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.gradient import AdjointGradient
 from qllmft_backends.adjoint.interface import Engine
-from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, ShotModel
+from qllmft_backends.adjoint.noisy import CircuitNoise, Draw, NoisyPass, ShotModel, ShotTest
 from qllmft_backends.adjoint.noisy_expectations import noisy_expectations
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.noise import NoiseName, noise_from_options
+from qllmft_backends.noise import NoiseName, RateKind, noise_from_options
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.z_observables import PauliObservables, ZObservables
 
@@ -48,6 +48,11 @@ class AdjointOptions(BaseModel):
             ``gaussian``: eq. 2, which training can differentiate; ``exact``: none (the default without).
         trajectories: random runs a sample whose mean is taken. None: 1 in training; 1000 where `expectations` is asked
             for the values under gate noise.
+        renormalize: of ``gaussian``: frequencies are divided by their sum, which rectification raises above 1.
+        shot_test: of ``gaussian``: ``multinomial`` for true shots in evaluation and `expectations`.
+        rate: what the paper's or explicit rates are: ``aer``: r; ``nonidentity``: the probability of a Pauli error.
+        draw: of gate noise in a pass: trajectories for each ``sample``, or the same ones for all of a ``batch``.
+        uploads: whether the rotations by data carry gate noise.
         seed: of all of it; the same seed and question give the same bits.
     """
 
@@ -61,6 +66,11 @@ class AdjointOptions(BaseModel):
     shots: int | None = Field(None, ge=2)
     shot_model: ShotModel | None = None
     trajectories: int | None = Field(None, ge=1)
+    renormalize: bool = False
+    shot_test: ShotTest = "same"
+    rate: RateKind = "aer"
+    draw: Draw = "sample"
+    uploads: bool = True
     seed: int = Field(0, ge=0)
 
     def circuit_noise(self) -> CircuitNoise:
@@ -69,11 +79,12 @@ class AdjointOptions(BaseModel):
         Raises:
             BackendError: where numbers are missing for it, or given and not used by it.
         """
-        gates = noise_from_options(self.noise, self.one_qubit_rate, self.two_qubit_rate, self.readout_error)
+        gates = noise_from_options(self.noise, self.one_qubit_rate, self.two_qubit_rate, self.readout_error, self.rate)
         model = self.shot_model or ("multinomial" if self.shots else "exact")
         if (model == "exact") != (self.shots is None):
             raise BackendError(f"shot_model is {model!r} with shots={self.shots}; give both, or neither.")
-        return CircuitNoise(gates, self.shots, model, self.trajectories or 1)
+        choices = (self.renormalize, self.shot_test, self.draw, self.uploads)
+        return CircuitNoise(gates, self.shots, model, self.trajectories or 1, *choices)
 
 
 class AdjointBackend(Backend):
@@ -160,7 +171,7 @@ class AdjointBackend(Backend):
         if self.noise.is_none:
             return None
         assert isinstance(engine, AdjointEngine)
-        return partial(NoisyPass, engine, FrameProgram.of(circuit), self.noise)
+        return partial(NoisyPass, engine, FrameProgram.of(circuit, uploads=self.noise.uploads), self.noise)
 
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
@@ -169,11 +180,16 @@ class AdjointBackend(Backend):
         engine, sums = self.compile(circuit, observables)
         if not self.noise.is_none:
             assert isinstance(engine, AdjointEngine)  # a device with noise is refused when the backend is made
-            noise = self.noise
+            noise = self.noise.in_evaluation
+            if noise.draw == "batch":
+                raise BackendError(
+                    "draw='batch' is about the passes of a training; expectation values of a sample come from "
+                    "trajectories of its own. Leave it out."
+                )
             if noise.has_gate_noise and self.options.trajectories is None:
                 noise = replace(noise, trajectories=TRAJECTORIES)
             angles = engine.program.angles(np.asarray(values, np.float64))
-            frames = FrameProgram.of(circuit)
+            frames = FrameProgram.of(circuit, uploads=noise.uploads)
             return noisy_expectations(engine, frames, noise, sums, angles, _seed(self.seed, frames, angles))
         answers = engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
         return Expectations(answers, np.zeros_like(answers))

@@ -105,6 +105,11 @@ class AdjointEngine:
     def _double(self) -> AdjointEngine:
         return AdjointEngine(self.program, self.masks, "float64")
 
+    @cached_property
+    def with_total(self) -> AdjointEngine:
+        """This engine with the identity as one more string: under eq. 2 it has the sum of the frequencies."""
+        return AdjointEngine(self.program, np.append(self.masks, 0), self.dtype)
+
     def forward(
         self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None
     ) -> tuple[Real, Tape]:

@@ -25,9 +25,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
+from qiskit.circuit import Operation, ParameterExpression
 
 from qllmft_backends.adjoint.compiled import frames as kernels
+from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise, pauli_error_probability
+
+DATA = "x"  # the parameter vector of a head's data, as `head_circuit` names it
 
 _KINDS = {"ry": kernels.RY, "h": kernels.H, "cx": kernels.CX, "cz": kernels.CZ, "swap": kernels.SWAP}
 
@@ -48,6 +52,11 @@ class Trajectories:
     signs: NDArray[np.int8]
     flips: NDArray[np.int64]
 
+    def repeated(self, times: int) -> Trajectories:
+        """The same runs ``times`` over, as a whole."""
+        rows = (self.count * np.arange(times)[:, None] + self.rows).reshape(-1)
+        return Trajectories(self.count * times, rows, np.tile(self.signs, (times, 1)), np.tile(self.flips, times))
+
     def string_signs(self, masks: NDArray[np.int64]) -> NDArray[np.float64]:
         """(K, T): ±1, what multiplies ⟨Z-string⟩ of ``masks`` (T,) in the runs with an error."""
         return np.asarray(1.0 - 2.0 * (np.bitwise_count(self.flips[:, None] & masks) & 1))
@@ -61,6 +70,12 @@ class Trajectories:
         kernels.sign_angles(angles, self.rows, self.signs)
 
 
+def _reads_data(operation: Operation) -> bool:
+    """Whether an angle depends on the vector `DATA`."""
+    angles = (angle for angle in operation.params if isinstance(angle, ParameterExpression))
+    return any(parameter.name.startswith(f"{DATA}[") for angle in angles for parameter in angle.parameters)
+
+
 @dataclass(frozen=True)
 class FrameProgram:
     """A circuit as frames see it.
@@ -68,10 +83,12 @@ class FrameProgram:
     Attributes:
         gates: (N, 4) int32; see `compiled.frames.walk`. Rotation slots are those of `lower`.
         n_angles: G.
+        is_noisy: (N,) whether an error may follow.
     """
 
     gates: NDArray[np.int32]
     n_angles: int
+    is_noisy: NDArray[np.bool_]
 
     @cached_property
     def _is_on_two(self) -> NDArray[np.int64]:
@@ -79,9 +96,17 @@ class FrameProgram:
         return (self.gates[:, 2] >= 0).astype(np.int64)
 
     @classmethod
-    def of(cls, circuit: QuantumCircuit) -> FrameProgram:
-        """Read a circuit that `lower` has accepted."""
-        gates, slots = [], 0
+    def of(cls, circuit: QuantumCircuit, *, uploads: bool = True) -> FrameProgram:
+        """Read a circuit that `lower` has accepted.
+
+        Args:
+            circuit: it.
+            uploads: whether the rotations by data, of the parameter vector `DATA`, have errors too.
+
+        Raises:
+            BackendError: where these have none, and the circuit no such vector.
+        """
+        gates, is_noisy, slots = [], [], 0
         for instruction in circuit.data:
             name = instruction.operation.name
             if name == "barrier":
@@ -89,7 +114,14 @@ class FrameProgram:
             qubits = [circuit.find_bit(q).index for q in instruction.qubits]
             gates.append((_KINDS.get(name, kernels.PAULI), *qubits, *[-1] * (2 - len(qubits)), slots))
             slots += name in ("ry", "h")  # H is Z, then R_Y(π/2), to the engine; a frame passes it as the Clifford gate
-        return cls(np.array(gates, np.int32).reshape(-1, 4), slots)
+            is_noisy.append(uploads or not _reads_data(instruction.operation))
+        if not uploads and all(is_noisy):
+            raise BackendError(
+                f"uploads is false, and no rotation of the circuit reads the parameter vector {DATA!r}, got "
+                f"{sorted({p.name.partition('[')[0] for p in circuit.parameters})}. Name the vector of the data "
+                f"{DATA!r}, or leave uploads out."
+            )
+        return cls(np.array(gates, np.int32).reshape(-1, 4), slots, np.array(is_noisy, np.bool_))
 
     def errors(
         self, noise: GateNoise, count: int, seed: int
@@ -105,7 +137,7 @@ class FrameProgram:
             (E,) runs, gates and Paulis, as `push` takes them.
         """
         probabilities = [pauli_error_probability(noise.rate(width), width) for width in (1, 2)]
-        thresholds = np.rint(np.array(probabilities) * 2.0**32).astype(np.int64)[self._is_on_two]
+        thresholds = np.rint(np.array(probabilities) * 2.0**32).astype(np.int64)[self._is_on_two] * self.is_noisy
         low, high = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32 & 0xFFFFFFFF)
         rows, places, paulis = kernels.draw_errors(self.gates, thresholds, count, low, high)
         return rows, places, paulis

@@ -43,6 +43,15 @@ class Differentiable(Protocol):
         ...
 
 
+class Noisy(Differentiable, Protocol):
+    """A pass with noise, as training draws it: a `NoisyPass`."""
+
+    @property
+    def in_evaluation(self) -> Differentiable:
+        """The pass of validation and test that draws from the same seed."""
+        ...
+
+
 class Engine(Differentiable, Protocol):
     """`AdjointEngine`, `ComplexEngine` or `CudaAdjointEngine`: NumPy's arrays in and out, on a GPU the device's too."""
 
@@ -73,7 +82,7 @@ class AdjointCapable(Evaluator, Protocol):
         """An engine for ``circuit`` that measures the strings of ``observables``, and these as sums of strings."""
         ...
 
-    def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], Differentiable] | None:
+    def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], Noisy] | None:
         """From a seed to a pass of training with this backend's noise; None where it has none.
 
         Args:

@@ -15,6 +15,8 @@ from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise
 
 ShotModel = Literal["exact", "gaussian", "multinomial"]
+ShotTest = Literal["same", "multinomial"]
+Draw = Literal["sample", "batch"]
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,44 @@ class CircuitNoise:
         shot_model: ``gaussian``: eq. 2, differentiable; ``multinomial``: true shots, whose gradient is blocked;
             ``exact``: no shots.
         trajectories: random runs a sample, whose mean is taken; each with ``shots`` measurements.
+        renormalize: whether eq. 2's frequencies are divided by their sum after rectification.
+        shot_test: shots of evaluation; ``same``: as ``shot_model``.
+        draw: whether each ``sample`` of a pass has trajectories of its own, or all of a ``batch`` the same.
+        uploads: whether the rotations by data carry noise.
     """
 
     gates: GateNoise
     shots: int | None = None
     shot_model: ShotModel = "exact"
     trajectories: int = 1
+    renormalize: bool = False
+    shot_test: ShotTest = "same"
+    draw: Draw = "sample"
+    uploads: bool = True
+
+    def __post_init__(self) -> None:
+        unread = [
+            name
+            for name, is_default, is_read in (
+                ("renormalize", not self.renormalize, self.shot_model == "gaussian"),
+                ("shot_test", self.shot_test == "same", self.shot_model == "gaussian"),
+                ("draw", self.draw == "sample", self.has_gate_noise),
+                ("uploads", self.uploads, self.has_gate_noise),
+            )
+            if not (is_default or is_read)
+        ]
+        if unread:
+            raise BackendError(
+                f"{' and '.join(unread)} would not be used: renormalize and shot_test are about shots of "
+                "shot_model='gaussian', draw and uploads about gate noise. Add it, or leave them out."
+            )
+
+    @property
+    def in_evaluation(self) -> CircuitNoise:
+        """The noise of validation and test."""
+        if self.shot_test == "same":
+            return self
+        return replace(self, shot_model=self.shot_test, shot_test="same", renormalize=False)
 
     @property
     def has_gate_noise(self) -> bool:
@@ -63,11 +97,14 @@ class NoisyTape:
         engine: the engine's tape; None where the gradient is blocked.
         runs: the trajectories; None without gate noise.
         shape: (B, G) of the angles.
+        normal: (B·N, T) normalised ⟨Z-string⟩ before signs and flips, and (B·N, 1) sums of frequencies; None where
+            these are not normalised.
     """
 
     engine: Tape | None
     runs: Trajectories | None
     shape: tuple[int, ...]
+    normal: tuple[Real, Real] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +113,7 @@ class NoisyPass:
 
     All shots of a sample are measured on the same trajectory (or trajectories): noise injection, of which every step of
     a training draws another. The gradient is that of the trajectory; with shots, that of the outcomes which eq. 2 did
-    not rectify; with ``multinomial`` it is zero.
+    not rectify, and of their sum where frequencies are divided by it; with ``multinomial`` it is zero.
 
     Args:
         engine: of the circuit.
@@ -110,20 +147,28 @@ class NoisyPass:
         """The same errors on the engine in float64."""
         return replace(self, engine=self.engine.double)
 
+    @property
+    def in_evaluation(self) -> NoisyPass:
+        """The same trajectories with the shots of validation and test."""
+        return replace(self, noise=self.noise.in_evaluation)
+
     def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
         """Noisy ⟨Z-string⟩ (B, T)."""
         drawn, runs = self._drawn(angles, amplitudes)
         if self.noise.shot_model == "multinomial":
             return self._means(self._counted(drawn, runs))
-        return self._means(self._read(self.engine.values(drawn, shots=self._shots()), runs))
+        values, _ = self._normalised(self._measuring.values(drawn, shots=self._shots()))
+        return self._means(self._read(values, runs))
 
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, NoisyTape]:
         """Noisy ⟨Z-string⟩ (B, T), and a tape for one backward sweep."""
         if self.noise.shot_model == "multinomial":
             return self.values(angles, amplitudes), NoisyTape(None, None, angles.shape)
         drawn, runs = self._drawn(angles, amplitudes)
-        values, tape = self.engine.forward(drawn, shots=self._shots())
-        return self._means(self._read(values, runs)), NoisyTape(tape, runs, angles.shape)
+        measured, tape = self._measuring.forward(drawn, shots=self._shots())
+        values, sums = self._normalised(measured)
+        normal = None if sums is None else (values.copy(), sums)
+        return self._means(self._read(values, runs)), NoisyTape(tape, runs, angles.shape, normal)
 
     def vjp(self, tape: NoisyTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, Real | None]:
         """Vector-Jacobian product with ``cotangent`` (B, T): gradient of the angles (B, G), and None."""
@@ -137,7 +182,11 @@ class NoisyPass:
             weights = weights * readout_factors(self.noise.gates, self.engine.masks)
         if tape.runs is not None:
             tape.runs.sign_strings(weights, self.engine.masks)
-        gradient, _ = self.engine.vjp(tape.engine, weights)
+        if tape.normal is not None:
+            values, sums = tape.normal
+            weights = weights / sums  # of v/s: 1/s by v, -v/s² by s
+            weights = np.concatenate([weights, -(weights * values).sum(axis=1, keepdims=True)], axis=1)
+        gradient, _ = self._measuring.vjp(tape.engine, weights)
         if tape.runs is not None:
             tape.runs.sign_angles(gradient)
         return gradient if count == 1 else gradient.reshape(tape.shape[0], count, -1).sum(axis=1), None
@@ -155,12 +204,27 @@ class NoisyPass:
         drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
         if not self.noise.has_gate_noise:
             return drawn, None
-        runs = self.frames.draw(self.noise.gates, len(drawn), self.seed)
+        if self.noise.draw == "batch":
+            runs = self.frames.draw(self.noise.gates, count, self.seed).repeated(len(angles))
+        else:
+            runs = self.frames.draw(self.noise.gates, len(drawn), self.seed)
         if not runs.rows.size:
             return drawn, None
         drawn = np.array(drawn)
         runs.sign_angles(drawn)
         return drawn, runs
+
+    @property
+    def _measuring(self) -> AdjointEngine:
+        """The engine, which also measures the sum of the frequencies where they are divided by it."""
+        return self.engine.with_total if self.noise.renormalize else self.engine
+
+    def _normalised(self, measured: Real) -> tuple[Real, Real | None]:
+        """⟨Z-string⟩ (B·N, T), and (B·N, 1) the sums of frequencies that they were divided by."""
+        if not self.noise.renormalize:
+            return measured, None
+        sums = measured[:, -1:]  # at least 1: before rectification the frequencies add up to 1
+        return measured[:, :-1] / sums, sums
 
     def _shots(self) -> GaussianShots | None:
         """Eq. 2's, or None."""

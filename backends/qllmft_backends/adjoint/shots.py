@@ -10,7 +10,8 @@ as a constant where it was rectified. The engine writes ψ for sqrt(p): where ψ
 is as likely with the other sign.
 
 After rectification the frequencies ŷ/n add up to more than 1: little where n·p is large for the outcomes that matter,
-much where 2^Q is far above n. That is the paper's model; the true multinomial has no such bias.
+much where 2^Q is far above n. That is the paper's model; the true multinomial has no such bias. Divided by their sum
+(`CircuitNoise.renormalize`) they are too flat instead, as outcomes of small p gain most.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass
+from qllmft_backends.adjoint.shots import GaussianShots
 from qllmft_backends.noise import GateNoise
 
 STRONG = GateNoise(0.03, 0.08)
@@ -51,3 +53,37 @@ def random_angles(circuit: QuantumCircuit, batch: int, seed: int = 0) -> np.ndar
 def noisy_pass(circuit: QuantumCircuit, noise: CircuitNoise, seed: int, masks=None, dtype="float64") -> NoisyPass:
     masks = 1 << np.arange(circuit.num_qubits) if masks is None else np.asarray(masks)
     return NoisyPass(AdjointEngine(lower(circuit), masks, dtype), FrameProgram.of(circuit), noise, seed)
+
+
+def signs(n_qubits: int) -> np.ndarray:
+    """(strings, outcomes)."""
+    x = np.arange(2**n_qubits)
+    return 1.0 - 2.0 * (np.bitwise_count(x[:, None] & x) & 1)
+
+
+def epsilons(shots: GaussianShots, engine: AdjointEngine, batch: int) -> np.ndarray:
+    """(B, 2^Q) the ε of a pass, by sample."""
+    n, size = engine.program.n_qubits, engine._samples_per_chunk(batch)
+    parts = []
+    for chunk in range(-(-batch // size)):
+        drawn = np.empty(2**n * size, engine.dtype)
+        low, high, first = shots.stream
+        fill_normal(np.uint32(low), np.uint32(high), np.uint32(first + chunk), drawn)
+        parts.append(drawn.reshape(2**n, size).T)
+    return np.concatenate(parts)[:batch]
+
+
+def amplitudes(engine: AdjointEngine, angles: np.ndarray) -> np.ndarray:
+    """(B, 2^Q) real states, whose signs `probabilities` hides: by Qiskit's rules gate after gate would be slower."""
+    tape = engine._tape(*engine._checked(angles, None))
+    engine._run(tape)
+    chunks, size = tape.product.shape
+    psi = tape.states[:, : size << engine.program.n_qubits].reshape(chunks, -1, size) * tape.product[:, None, :]
+    return psi.transpose(0, 2, 1).reshape(chunks * size, -1)[: len(angles)]
+
+
+def equation_2(psi: np.ndarray, eps: np.ndarray, n: int) -> np.ndarray:
+    """(B, 2^Q) ŷ/n before rectification, as it is printed, with the sign of ψ in ε."""
+    p, eps = psi**2, eps * np.sign(psi)
+    y = n * p + np.sqrt(n) * (np.sqrt(p) * eps - p * (np.sqrt(p) * eps).sum(axis=1, keepdims=True))
+    return y / n

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from noisy_circuits import all_strings, noisy_pass, random_angles
+from noisy_circuits import all_strings, amplitudes, epsilons, equation_2, noisy_pass, random_angles, signs
 from scipy.stats import chi2
 
 from qllmft_backends import create
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.engine import Tape
 from qllmft_backends.adjoint.noisy import CircuitNoise
 from qllmft_backends.adjoint.shots import GaussianShots, draw_outcomes, flip_bits
@@ -23,43 +22,9 @@ def engine_of(n_qubits: int, dtype: str = "float64") -> AdjointEngine:
     return AdjointEngine(lower(head_circuit(n_qubits, 2)), all_strings(n_qubits), dtype)
 
 
-def signs(n_qubits: int) -> np.ndarray:
-    """(strings, outcomes)."""
-    x = np.arange(2**n_qubits)
-    return 1.0 - 2.0 * (np.bitwise_count(x[:, None] & x) & 1)
-
-
-def epsilons(shots: GaussianShots, engine: AdjointEngine, batch: int) -> np.ndarray:
-    """(B, 2^Q) the ε of a pass, by sample."""
-    n, size = engine.program.n_qubits, engine._samples_per_chunk(batch)
-    parts = []
-    for chunk in range(-(-batch // size)):
-        drawn = np.empty(2**n * size, engine.dtype)
-        low, high, first = shots.stream
-        fill_normal(np.uint32(low), np.uint32(high), np.uint32(first + chunk), drawn)
-        parts.append(drawn.reshape(2**n, size).T)
-    return np.concatenate(parts)[:batch]
-
-
-def amplitudes(engine: AdjointEngine, angles: np.ndarray) -> np.ndarray:
-    """(B, 2^Q) real states, whose signs `probabilities` hides: by Qiskit's rules gate after gate would be slower."""
-    tape = engine._tape(*engine._checked(angles, None))
-    engine._run(tape)
-    chunks, size = tape.product.shape
-    psi = tape.states[:, : size << engine.program.n_qubits].reshape(chunks, -1, size) * tape.product[:, None, :]
-    return psi.transpose(0, 2, 1).reshape(chunks * size, -1)[: len(angles)]
-
-
 def marks(engine: AdjointEngine, tape: Tape) -> np.ndarray:
     """(chunks, 2^Q · L) which outcomes were not rectified."""
     return tape.kept[:, : tape.product.shape[1] << engine.program.n_qubits]
-
-
-def equation_2(psi: np.ndarray, eps: np.ndarray, n: int) -> np.ndarray:
-    """(B, 2^Q) ŷ/n before rectification, as it is printed, with the sign of ψ in ε."""
-    p, eps = psi**2, eps * np.sign(psi)
-    y = n * p + np.sqrt(n) * (np.sqrt(p) * eps - p * (np.sqrt(p) * eps).sum(axis=1, keepdims=True))
-    return y / n
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -83,8 +83,9 @@ def test_the_mean_gradient_is_that_of_the_density_matrix(n_qubits, name):
         CircuitNoise(STRONG, trajectories=3),
         CircuitNoise(GateNoise(0.02, 0.2, 0.07), trajectories=2),
         CircuitNoise(GateNoise(0, 0, 0.1)),
+        CircuitNoise(STRONG, trajectories=2, draw="batch"),
     ],
-    ids=["one", "three", "readout", "readout alone"],
+    ids=["one", "three", "readout", "readout alone", "batch"],
 )
 @pytest.mark.parametrize("circuit", [head_circuit(3), random_gates(4, 40, 1)], ids=lambda c: c.name)
 def test_the_gradient_is_the_derivative_along_the_trajectory(circuit, noise):

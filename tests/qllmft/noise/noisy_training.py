@@ -15,6 +15,15 @@ NOISES = {
     "gates": NoiseConfig(gates="explicit", one_qubit_rate=0.01, two_qubit_rate=0.05),
     "shots": NoiseConfig(shots=50),
     "both": NoiseConfig(gates="paper_high", shots=200, readout_error=0.02, trajectories=2),
+    "later": NoiseConfig(
+        gates="paper_high",
+        shots=64,
+        renormalize=True,
+        shot_test="multinomial",
+        rate="nonidentity",
+        draw="batch",
+        uploads=False,
+    ),
     "naive": NoiseConfig(shots=100, shot_model="multinomial"),
 }
 

@@ -25,6 +25,24 @@ def test_an_exact_run_keeps_its_name():
     assert len({RunConfig().identity, *names}) == 4
 
 
+CHOICES = {"renormalize": True, "shot_test": "multinomial", "rate": "nonidentity", "draw": "batch", "uploads": False}
+
+
+def test_a_choice_renames_a_run_where_it_is_not_the_default():
+    noise = {"gates": "paper_high", "shots": 8192}
+    plain = parsed(**noise)
+    assert plain.identity == "31fa7a99c477"
+    defaults = {name: NoiseConfig.model_fields[name].default for name in CHOICES}
+    assert parsed(**noise, **defaults).identity == plain.identity
+    assert not CHOICES.keys() & plain.noise.model_dump().keys()
+    names = [parsed(**noise, **{name: value}).identity for name, value in CHOICES.items()]
+    assert len({plain.identity, *names}) == 6
+    chosen = parsed(**noise, **CHOICES)
+    assert parse_config(chosen.model_dump(mode="json"), "the test") == chosen
+    backend = create("adjoint", chosen.noise.backend_options)
+    assert backend.options.model_dump(include=set(CHOICES)) == CHOICES
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_section_becomes_options_of_the_engine(name):
     section = NoiseConfig(gates=name, shots=8192)
@@ -64,6 +82,9 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
             {"backend": {"options": {"shots": 10, "noise": "forte1"}}},
             "training has its noise in the section noise; move noise, shots of the backend there",
         ),
+        ({"noise": {"renormalize": True, "draw": "batch"}}, "renormalize, draw would not be read without noise; set"),
+        ({"noise": {"rate": "process"}}, "noise.rate .got 'process'."),
+        ({"backend": {"options": {"uploads": False}}}, "move uploads of the backend there"),
         ({"noise": {"shots": 10}, "model": {"head": "mlp", "encoder": "none"}}, "noise acts on a quantum head"),
         (
             {"noise": {"shots": 10, "readout_error": 0.1}, "model": {"readout": "words"}},

@@ -127,6 +127,20 @@ def test_leaving_noise_out_uses_none_of_it_up():
     assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
 
 
+def test_evaluation_counts_true_shots_and_training_draws_equation_2():
+    """In training the bits of ``same``; in evaluation those of the multinomial, from the same seed."""
+
+    def values(training, **noise):
+        head = model(NoiseConfig(shots=64, gates="paper_high", **noise)).train(training)
+        reseed(head, 1)
+        with torch.no_grad():
+            return head(VALIDATION.x)
+
+    for training, same in ((True, {}), (False, {"shot_model": "multinomial"})):
+        assert torch.equal(values(training, shot_test="multinomial"), values(training, **same))
+    assert not torch.equal(values(True), values(False, shot_test="multinomial"))
+
+
 def test_the_encoder_is_noiseless():
     head = model(NoiseConfig(gates="explicit", one_qubit_rate=0.5, two_qubit_rate=0.5, shots=10))
     with torch.no_grad():

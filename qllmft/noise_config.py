@@ -1,0 +1,76 @@
+"""The noise of a run: the paper's, and the choices that its text leaves open."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from qllmft.model_config import Count, NonNegative, Positive, Section
+
+NOISE_CHOICES = ("renormalize", "shot_test", "rate", "draw", "uploads")  # settings that the paper leaves open
+
+
+class NoiseConfig(Section):
+    """Noise of the head's circuit on the project's engine, in training, validation and test; the encoder has none.
+
+    The paper's are ``gates`` = paper_low or paper_high and 8192 shots. Rates are the r of ``depolarizing_error(r, n)``
+    unless ``rate`` says otherwise.
+    """
+
+    gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
+    one_qubit_rate: NonNegative | None = None  # of gates = "explicit"
+    two_qubit_rate: NonNegative | None = None
+    readout_error: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0  # probability that a measured bit is read flipped
+    shots: Count = 0  # S, measurements a sample; 0: exact values
+    shot_model: Literal["gaussian", "multinomial"] = (
+        "gaussian"  # eq. 2; multinomial: its gradient is blocked (figure 6)
+    )
+    trajectories: Positive = 1  # random runs a sample and pass, whose mean is taken; each with all shots
+    renormalize: bool = False  # eq. 2's counts, once rectified, are divided by their sum
+    shot_test: Literal["same", "multinomial"] = "same"  # of validation and test: those of training, or true shots
+    rate: Literal["aer", "nonidentity"] = "aer"  # what the rates are: r, or the probability of a Pauli error
+    draw: Literal["sample", "batch"] = "sample"  # a trajectory for each sample, or one for the batch of a pass
+    uploads: bool = True  # whether the rotations by data carry gate noise
+
+    @property
+    def is_none(self) -> bool:
+        """Whether values are exact."""
+        return self.gates == "none" and not self.readout_error and not self.shots
+
+    @property
+    def backend_options(self) -> dict[str, Any]:
+        """Options of the backend ``adjoint`` that mean the same."""
+        if self.is_none:
+            return {}
+        options: dict[str, Any] = {"noise": self.gates, "readout_error": self.readout_error}
+        options |= {"trajectories": self.trajectories}
+        if self.gates == "explicit":
+            options |= {"one_qubit_rate": self.one_qubit_rate, "two_qubit_rate": self.two_qubit_rate}
+        options |= {"shots": self.shots, "shot_model": self.shot_model} if self.shots else {}
+        return options | self._choices
+
+    @property
+    def _choices(self) -> dict[str, Any]:
+        """Where the paper leaves a choice, what was chosen other than by default."""
+        values = {name: getattr(self, name) for name in NOISE_CHOICES}
+        return {name: value for name, value in values.items() if value != type(self).model_fields[name].default}
+
+    @model_serializer(mode="wrap")
+    def _without_default_choices(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Files and identities are those of runs that knew no such choice, where the default is chosen."""
+        tree: dict[str, Any] = content(self)
+        return {name: value for name, value in tree.items() if name not in NOISE_CHOICES or name in self._choices}
+
+    @model_validator(mode="after")
+    def _rates_where_explicit(self) -> Self:
+        rates = (self.one_qubit_rate, self.two_qubit_rate)
+        if self.gates == "explicit" and None in rates:
+            raise ValueError("gates is 'explicit'; give one_qubit_rate and two_qubit_rate")
+        if self.gates != "explicit" and rates != (None, None):
+            raise ValueError(f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}")
+        if self.is_none and self._choices:
+            raise ValueError(f"{', '.join(self._choices)} would not be read without noise; set gates or shots too")
+        if self.shots == 1:
+            raise ValueError("shots is 1; give 2 or more, or 0 for exact values")
+        return self
