@@ -72,7 +72,6 @@ SLOW = (
     r"study (table2|ablations|noise)|sweep (screening|table-06|table-11)|train --preset (unfrozen|contrastive|upper)|"
     r"figure 6|paper --runs docs"
 )
-STALE = "figure 8a --runs docs/records.json"
 
 
 def reason(command):
@@ -142,9 +141,6 @@ def test_a_command_is_known_with_its_options(command):
 def marks(command):
     if re.match(SLOW, command):
         return pytest.mark.slow
-    if command.startswith(STALE):
-        why = "the runs in docs/records.json have exact values, and the presets of figure 8a 8192 shots"
-        return pytest.mark.xfail(reason=why, strict=True)
     return ()
 
 

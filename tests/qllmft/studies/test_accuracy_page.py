@@ -20,11 +20,26 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def test_the_committed_page_is_what_the_command_makes_of_the_committed_record(tmp_path):
-    page = write_study_table(DOCS / "accuracy", tmp_path / "page.md").read_text("utf-8")
-    assert (DOCS / "accuracy.md").read_text("utf-8") == page, (
-        "make it again: qllmft report docs/accuracy --table docs/accuracy.md"
+@pytest.mark.parametrize("name", ["accuracy", "table2"])
+def test_a_committed_page_is_what_the_command_makes_of_the_committed_record(tmp_path, name):
+    page = write_study_table(DOCS / name, tmp_path / "page.md").read_text("utf-8")
+    assert (DOCS / f"{name}.md").read_text("utf-8") == page, (
+        f"make it again: qllmft report docs/{name} --table docs/{name}.md"
     )
+
+
+def test_the_readme_has_the_numbers_of_the_records():
+    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    for name, labels in {
+        "accuracy": ["Odd", "Recommended", "Logistic regression, C = 1", "SVC, the paper's grid"],
+        "table2": ["Single sQE 10Q", "Single sQE 12Q", "Multi sQE 10Q", "Multi sQE 14Q", "SVC", "NN head (0/0)"],
+    }.items():
+        rows = {each.label: each.test_interval for each in read_record(DOCS / name).rows}
+        for label in labels:
+            assert f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}" in readme, label
+
+
+def test_the_study_accuracy_is_the_one_of_its_record():
     plan, found = load_study("accuracy"), read_record(DOCS / "accuracy")
     assert found.notes == plan.notes, "make the record again with the study's command; finished runs are not done twice"
     assert [each.label for each in found.rows] == [each.label for each in plan.rows]
