@@ -144,6 +144,13 @@ def test_the_block_that_loads_the_model_runs(trained_run, tmp_path, monkeypatch)
     assert printed.getvalue() == "".join(f"{p.label} {p.probabilities}\n" for p in expected)
 
 
+def test_the_texts_drawn_a_label_are_told_where_the_setting_leaves_them_to_the_protocol(tmp_path):
+    run = shutil.copytree(GOLDEN, tmp_path / "run")
+    lines = (run / "config.toml").read_text().splitlines(keepends=True)
+    (run / "config.toml").write_text("".join(line for line in lines if not line.startswith("n_per_label")))
+    assert "256 of each label" in card_of(run)[1]
+
+
 def test_a_shared_model_keeps_its_card_and_one_without_a_record_claims_nothing(trained_run, model_of, tmp_path):
     saved = qllmft.load(trained_run).save_pretrained(tmp_path / "films")
     again = qllmft.load(saved).save_pretrained(tmp_path / "again")
