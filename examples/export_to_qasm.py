@@ -1,6 +1,6 @@
 """A head as OpenQASM text: parametric with a map of names, read back, and bound to one input.
 
-A trained run's head: qllmft export RUN --out head.qasm. Reading QASM 3 needs pip install qiskit-qasm3-import.
+A trained run's head: qllmft export RUN --out head.qasm. Reading QASM 3 needs pip install 'qllmft[qasm]'.
 
 Run: python examples/export_to_qasm.py
 """

@@ -11,7 +11,7 @@ import typer
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run or of a finished study.")],
     table: Annotated[
-        Path | None, typer.Option(help="Of a study: write its tables as Markdown into this file instead.")
+        Path | None, typer.Option(help="Of a study: write its tables into this file instead, .md or .tex (LaTeX).")
     ] = None,
 ) -> None:
     """Write report.html into the folder of a run or a study: one page without network, readable on a phone."""

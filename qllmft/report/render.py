@@ -1,4 +1,4 @@
-"""Pages rendered from Jinja files, in HTML and in Markdown."""
+"""Pages rendered from Jinja files, in HTML, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from qllmft.experiments.compare.verdict import p_value
 from qllmft.run.verdict import percent
 
+_TEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$"}
+    | {"○": r"$\circ$", "●": r"$\bullet$", "–": "--"}
+)
+
 
 def render(package: str, name: str, **values: Any) -> str:
     """A page as text; into HTML every value is put escaped.
 
     Args:
         package: the folder with the page's file.
-        name: of the file, which ends in ``.html.j2`` or ``.md.j2``; it may use the filters ``percent``, ``p_value`` and
-            ``shown``.
+        name: of the file, which ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``; it may use the filters ``percent``,
+            ``p_value``, ``shown`` and ``tex``.
         values: all that the file names; a name that is missing is an error.
     """
     environment = Environment(
@@ -28,8 +34,13 @@ def render(package: str, name: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": percent, "p_value": p_value, "shown": shown}
+    environment.filters |= {"percent": percent, "p_value": p_value, "shown": shown, "tex": tex}
     return environment.get_template(name).render(values)
+
+
+def tex(text: Any) -> str:
+    """Text in LaTeX: its special characters escaped, the signs of our tables as commands."""
+    return str(text).translate(_TEX)
 
 
 def shown(value: Any) -> str:

@@ -50,10 +50,14 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
 
 
 def write_study_table(folder: Path, file: Path) -> Path:
-    """Write the tables of ``study.json`` as Markdown into ``file``, and return it; UserError where that cannot be."""
+    """Write the tables of ``study.json`` into ``file`` and return it; UserError where that cannot be.
+
+    A name that ends in ``.tex`` gets LaTeX, any other Markdown.
+    """
     record = read_record(folder)
+    page = "study.tex.j2" if file.suffix == ".tex" else "study.md.j2"
     try:
-        write_text(file, render("qllmft.report", "study.md.j2", **tables(record, compare(record))))
+        write_text(file, render("qllmft.report", page, **tables(record, compare(record))))
     except OSError as error:
         raise UserError(f"the file {file} cannot be written: {error.strerror}.") from error
     return file

@@ -45,7 +45,8 @@ IDENTITIES = {
 def test_frozen_runs_keep_their_names(name):
     from qllmft.presets import load_preset
 
-    assert load_preset(name).config().identity == IDENTITIES[name]
+    exact = {"noise.shots": 0} if name in ("single-10q", "multi-14q") else {}  # the shots of their own came later
+    assert load_preset(name).config(exact).identity == IDENTITIES[name]
 
 
 def test_every_way_to_learn_is_a_run_of_its_own():

@@ -1,6 +1,7 @@
 """The page of the study `accuracy`: made of its record, its notes' tables of theirs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from qllmft.errors import UserError
 from qllmft.experiments.compare.plan import load_study, study_runs
 from qllmft.experiments.compare.record import read_record, write_record
 from qllmft.report import write_study_table
+from qllmft.report.render import tex
 
 DOCS = Path(__file__).parents[3] / "docs"
 TRIED = json.loads((DOCS / "accuracy" / "tried.json").read_text("utf-8"))
@@ -26,6 +28,17 @@ def test_a_committed_page_is_what_the_command_makes_of_the_committed_record(tmp_
     assert (DOCS / f"{name}.md").read_text("utf-8") == page, (
         f"make it again: qllmft report docs/{name} --table docs/{name}.md"
     )
+
+
+def test_the_table_in_latex_has_the_cells_of_the_page_and_no_bare_special_character(tmp_path):
+    text = write_study_table(DOCS / "table2", tmp_path / "table.tex").read_text("utf-8")
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    rows = read_record(DOCS / "table2").rows
+    assert [line.split(" & ")[0] for line in body] == [each.label for each in rows]
+    for line, interval in zip(body, (each.test_interval for each in rows), strict=True):
+        assert rf"{100 * interval.mean:.2f} $\pm$ {100 * interval.half_width:.2f}" in line
+    assert not re.search(r"[±−○]|(?<!\\)[%#_]", text.split(r"\begin{table}")[1])
+    assert tex(r"50 % of a_b & {c} \ d") == r"50 \% of a\_b \& \{c\} \textbackslash{} d"
 
 
 def test_the_readme_has_the_numbers_of_the_records():
