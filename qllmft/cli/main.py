@@ -21,6 +21,7 @@ from qllmft.cli.evaluate import evaluate
 from qllmft.cli.export import export
 from qllmft.cli.figure import figure
 from qllmft.cli.info import info
+from qllmft.cli.lost_interrupt import lost_interrupts_repeated
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.paper import paper
 from qllmft.cli.plugins import plugins
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_utf8(given)
-        with _own_warnings_in_a_line(errors):
+        with _own_warnings_in_a_line(errors), lost_interrupts_repeated():
             app(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
         # typer and rich catch the latter two themselves: they end silently, and with 1 where the reader has left

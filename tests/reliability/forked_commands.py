@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import re
 import signal
 import sys
 import time
@@ -20,7 +19,6 @@ _CONTEXT.set_forkserver_preload(
         "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
     ]
 )  # fmt: skip
-LOST = re.compile(r"^Exception ignored in: .*\nTraceback.*\n(?:[ \n].*\n|\n)*KeyboardInterrupt: ?$", re.MULTILINE)
 Preparation = tuple[Callable[..., None], *tuple[Any, ...]]  # called in the process before the command, with the rest
 
 
@@ -42,19 +40,11 @@ class Command:
             os.kill(self.process.pid, number)
 
     def wait(self) -> int:
-        """The exit code; -N where signal N killed it. What was printed holds no traceback.
-
-        But for one that Python itself prints: a Ctrl-C that falls into a destructor is told and lost.
-        """
+        """The exit code; -N where signal N killed it. What was printed holds no traceback."""
         self.process.join(PATIENCE_S)
         assert self.process.exitcode is not None, "it does not end"
-        assert "Traceback" not in LOST.sub("", self.said), self.said
+        assert "Traceback" not in self.said, self.said
         return int(self.process.exitcode)
-
-    @property
-    def lost_interrupts(self) -> int:
-        """How many Ctrl-C fell into destructors."""
-        return len(LOST.findall(self.said))
 
     @property
     def said(self) -> str:
@@ -89,13 +79,6 @@ def start(
         assert time.monotonic() < give_up, "it does not start"
         time.sleep(0.001)
     return Command(process, output, messages)
-
-
-def run(*arguments: Any, **options: Any) -> Command:
-    """`start`, and wait for the end."""
-    command = start(*arguments, **options)
-    command.wait()
-    return command
 
 
 def _run(

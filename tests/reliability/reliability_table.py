@@ -23,8 +23,7 @@ SIGTERM, or the signal itself); and where nothing that was printed holds a trace
 
 The commands run in processes of their own, forked from one that has imported everything: no kill falls into imports.
 The service is the project's sandbox over HTTP, with faults drawn from all that it has. On a full disk half of one
-write succeeds and no later one. One traceback is let pass: Python tells of a Ctrl-C that falls into a destructor, and
-loses it.
+write succeeds and no later one.
 
 `make reliability` runs every row and writes this page; the counts are those of [reliability.json](reliability.json),
 which has the seeds, the versions and the seconds of each row. A file of `tests/reliability` alone runs its rows alone:

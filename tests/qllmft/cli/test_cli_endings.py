@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -25,6 +26,20 @@ def usual_ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
+def test_ctrl_c_that_falls_into_a_destructor_is_not_lost(run, cli, monkeypatch):
+    class Interrupted:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def loaded(*arguments):
+        Interrupted()  # Python says "Exception ignored in" and goes on
+        time.sleep(10)
+
+    monkeypatch.setattr(Predictor, "load", loaded)
+    assert cli("predict", run.path, "a text", code=130) == ("", "interrupted\n")
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")
