@@ -2,7 +2,11 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -30,6 +34,19 @@ def star(cli, run, example, tmp_path):
     lines = (folder / "curve.csv").read_text().splitlines()
     assert len(lines) == 1 + len((folder / "metrics.jsonl").read_text().splitlines())
     return folder
+
+
+def test_pip_installs_the_example_with_the_entry_points_that_the_other_tests_write(tmp_path):
+    source, site = shutil.copytree(PLUGIN, tmp_path / "source"), tmp_path / "site"
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", site, source], check=True)
+    (found,) = distributions(path=[str(site)])
+    points = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    assert {(p.group, p.name, p.value) for p in found.entry_points} == {
+        (group, name, value) for group, named in points.items() for name, value in named.items()
+    }
+    for file in PLUGIN.rglob("*.py"):
+        assert (site / file.relative_to(PLUGIN)).read_text() == file.read_text()
 
 
 def listed(cli):
