@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -77,7 +78,8 @@ def _inode(file: Path) -> int | None:
 
 
 def _holder(folder: Path) -> str:
-    try:
-        return (folder / HOLDER).read_text(encoding="utf-8").strip()
-    except OSError:  # it was just given back, or just taken
-        return "another process"
+    for _ in range(20):  # half a second: where the lock was just taken, its holder is about to write its name
+        with suppress(OSError):
+            return (folder / HOLDER).read_text(encoding="utf-8").strip()
+        time.sleep(0.025)
+    return "another process"  # it was given back meanwhile
