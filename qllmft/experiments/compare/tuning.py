@@ -20,13 +20,7 @@ from qllmft.run import RunRecord
 def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> list[StudyRun]:
     """The runs that try settings of heads, without the test set; a rival tries its own in the run that is tested.
 
-    Args:
-        study: with a budget.
-        planned: its runs at the settings of the presets.
-        settings: of all runs; one of these, or of a row, is not drawn.
-
-    Raises:
-        UserError: where a row has nothing to draw from, or settings do not fit together.
+    ``planned`` are the study's runs at the settings of the presets. UserError where a row has nothing to draw from.
     """
     tuned: list[StudyRun] = []
     for run in planned:
