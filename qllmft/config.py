@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_validator
+from pydantic.functional_serializers import model_serializer
 
 from qllmft.errors import UserError
 from qllmft.model_config import Count, NonNegative, Positive, Section
@@ -177,6 +178,12 @@ class RivalsConfig(Section):
 
     names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")  # of `qllmft.rivals.RIVALS`, which checks them
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
+    points: Positive | None = None  # so many of the grid's settings, drawn by the run's seed; None: all
+
+    @model_serializer(mode="wrap")
+    def _without_unused_points(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Files, pages and identities are those of runs that knew no points, where there are none."""
+        return {name: value for name, value in content(self).items() if name != "points" or value is not None}
 
 
 _LATER = {

@@ -11,6 +11,22 @@ from qllmft.model_config import Count, NonNegative, Positive, Section
 NOISE_CHOICES = ("renormalize", "shot_test", "rate", "draw", "uploads")  # settings that the paper leaves open
 
 
+def measured_on(shots: int, trajectories: int, *, per_shot: bool) -> str:
+    """What the noisy answer for a text comes from, in the words of training and evaluation alike.
+
+    >>> measured_on(8192, 1, per_shot=True), measured_on(8192, 1, per_shot=False)
+    ('8,192 shots, one error trajectory each', 'one error trajectory for all 8,192 shots of a text (cheap)')
+    """
+    if shots and per_shot:
+        return f"{shots:,} shots, one error trajectory each"
+    number = "one error trajectory" if trajectories == 1 else f"{trajectories:,} error trajectories"
+    if not shots:
+        return f"{number} a text"
+    if trajectories > 1:
+        return f"{number}, {shots:,} shots each"
+    return f"{number} for all {shots:,} shots of a text (cheap)"
+
+
 class NoiseConfig(Section):
     """Noise of the head's circuit on the project's engine, in training, validation and test; the encoder has none.
 
@@ -28,7 +44,8 @@ class NoiseConfig(Section):
     )
     trajectories: Positive = 1  # random runs a sample and pass, whose mean is taken; each with all shots
     renormalize: bool = False  # eq. 2's counts, once rectified, are divided by their sum
-    shot_test: Literal["same", "multinomial"] = "same"  # of validation and test: those of training, or true shots
+    # of validation and test: those of training; true ones; true ones with an error trajectory each, as on a machine
+    shot_test: Literal["same", "multinomial", "per_shot"] = "same"
     rate: Literal["aer", "nonidentity"] = "aer"  # what the rates are: r, or the probability of a Pauli error
     draw: Literal["sample", "batch"] = "sample"  # a trajectory for each sample, or one for the batch of a pass
     uploads: bool = True  # whether the rotations by data carry gate noise

@@ -18,6 +18,15 @@ def derive_seed(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
+def drawn(size: int, count: int, seed: int, *names: str | int) -> list[int]:
+    """Indices, ascending, of ``count`` of ``size`` things, all where there are no more; more contain the fewer.
+
+    >>> drawn(3, 5, 0), set(drawn(100, 2, 0)) < set(drawn(100, 4, 0))
+    ([0, 1, 2], True)
+    """
+    return sorted(numpy_generator(seed, *names).permutation(size)[:count].tolist())
+
+
 def torch_generator(seed: int, *names: str | int) -> torch.Generator:
     """A torch generator on the CPU for the consumer that ``names`` name."""
     return torch.Generator().manual_seed(derive_seed(seed, *names))

@@ -144,8 +144,9 @@ class BackendOptions:
         if self.backend in BACKENDS and BACKENDS[self.backend].keeps_ledger:
             given["ledger"] = ledger
         if self.backend == "adjoint":
-            rates = {"one_qubit_rate", "two_qubit_rate"} if "noise" in given else set()  # they are of another noise
-            given = {key: value for key, value in of_adjoint.items() if key not in rates} | given
+            other = {"one_qubit_rate", "two_qubit_rate"} if "noise" in given else set()  # they are of another noise
+            other |= {"shot_test"} if "trajectories" in given else set()
+            given = {key: value for key, value in of_adjoint.items() if key not in other} | given
         return create(self.backend, given)
 
     def _check_flags(self, backend: Backend | None, ledger: Path) -> None:

@@ -52,8 +52,9 @@ def evaluate(
     """Print accuracy with its 95 % interval, and the confusion matrix, on labelled texts.
 
     Without --data: on the test set of the run itself. With --backend the encoder runs here and the head's circuit
-    there, and the agreement with the exact model is reported; on adjoint with the run's own noise and trajectories
-    unless others are given. With several --aggregation one report follows the other.
+    there, and the agreement with the exact model is reported; on adjoint with the run's own noise unless another one is
+    given, and as on a machine an error trajectory for each shot (--backend-option shot_test=same: as the run had them).
+    With several --aggregation one report follows the other.
     """
     if limit and sample:
         raise UserError("--limit takes the first texts, --sample draws some: give one of the two.")
@@ -95,15 +96,20 @@ def evaluate(
     for name, evaluation in evaluations.items():
         if several:
             say(f"aggregation {name}:", console)
-        _print(evaluation, asked[name], console)
+        _print(evaluation, console)
 
 
 def _own_noise(run: Path) -> dict[str, Any]:
-    """The noise that the run was trained and tested with, as options of ``adjoint``; empty where it is not known."""
+    """The run's noise, as options of ``adjoint`` that mean what a machine does; empty where it is not known."""
     from qllmft.run import RunFolder
 
     folder = RunFolder(run)
-    return folder.read_config().noise.backend_options if folder.config_file.is_file() else {}
+    if not folder.config_file.is_file():
+        return {}
+    noise = folder.read_config().noise
+    if noise.gates == "none" or noise.shots:
+        return noise.backend_options | ({} if noise.gates == "none" else {"shot_test": "per_shot"})
+    return {name: value for name, value in noise.backend_options.items() if name != "trajectories"}
 
 
 def _data(run: Path, source: str, **given: str | None) -> DataConfig:
@@ -116,19 +122,7 @@ def _data(run: Path, source: str, **given: str | None) -> DataConfig:
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
 
-def _trajectories(machine: Backend | None) -> str:
-    """``, 1 error trajectory a text``, where the machine is the project's engine with gate noise; else nothing."""
-    from qllmft_backends.adjoint.backend import TRAJECTORIES, AdjointBackend
-
-    if not isinstance(machine, AdjointBackend) or not machine.noise.has_gate_noise:
-        return ""
-    if machine.noise.shot_model == "multinomial":
-        return ", 1 error trajectory a shot"
-    n = machine.options.trajectories or TRAJECTORIES
-    return f", {n:,} error {'trajectory' if n == 1 else 'trajectories'} a text"
-
-
-def _print(evaluation: Evaluation, machine: Backend | None, console: Console) -> None:
+def _print(evaluation: Evaluation, console: Console) -> None:
     accuracy = evaluation.accuracy
     low, high = accuracy.interval
     say(
@@ -145,7 +139,8 @@ def _print(evaluation: Evaluation, machine: Backend | None, console: Console) ->
         console,
     )
     if evaluation.agreement is not None:
-        say(f"{evaluation.backend}{_trajectories(machine)}: {evaluation.agreement}", console)
+        measured = f", {evaluation.measured}" if evaluation.measured else ""
+        say(f"{evaluation.backend}{measured}: {evaluation.agreement}", console)
     say("Confusion matrix: rows are the true label, columns the predicted.", console)
     table = plain_table()
     table.add_column("")

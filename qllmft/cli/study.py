@@ -61,6 +61,14 @@ def study(
             help="Number of seeds; each draws its own split and initial weights.", show_default="the study's, 5 or 3"
         ),
     ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of settings that every row tries with each seed, drawn from the paper's tables and chosen "
+            "among on the validation texts.",
+            show_default="one setting of a head, all of a rival's grid",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -91,14 +99,14 @@ def study(
         return
     if name is None:
         raise UserError("which study? `qllmft study --list` lists them; for instance `qllmft study table2 --quick`.")
-    plan = _plan(name, preset, quick=quick, seeds=seeds)
+    plan = _plan(name, preset, quick=quick, seeds=seeds, budget=budget)
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
     context.params["out"] = folder
     overrides = texts.overrides(settings, body__model=body, train__epochs=epochs)
     _run(plan, folder, overrides, shlex.join(command_line(context)), console, told.tracking())
 
 
-def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None) -> Study:
+def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budget: int | None) -> Study:
     """The study as the options change it; UserError where they do not go together."""
     from qllmft.experiments.compare import load_study
 
@@ -110,9 +118,12 @@ def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None) -> S
         raise UserError(f"--preset is for the study noise; {name} has presets of its own. Leave it out.")
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds is {seeds}; expected 1 or more (with 1 there are no intervals).")
+    if budget is not None and budget < 1:
+        raise UserError(f"--budget is {budget}; expected 1 or more settings, or no --budget for the presets' own.")
     plan = load_study(name)
     plan = plan.in_small() if quick else plan
-    return plan if seeds is None else plan.model_copy(update={"seeds": seeds})
+    given = {"seeds": seeds, "budget": budget}
+    return plan.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _run(
@@ -159,16 +170,18 @@ def study_table(record: StudyRecord) -> Table:
 
     sizes, n = record.data.sizes, len(record.seeds)
     over = f"{n} seeds, mean ± 95 % interval" if n > 1 else "1 seed, no interval"
+    tried = [] if record.budget is None else ["settings"]
     shown = plain_table(
         *names("model"),
-        *numbers("parameters", "test, %", *(("paper, %", "paper's") if record.published else ())),
+        *numbers(*tried, "parameters", "test, %", *(("paper, %", "paper's") if record.published else ())),
         title=f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
         f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
         f"body {record.body_name}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
         caption=cells.published_note(record) or None,
     )
-    keys = ("label", "parameters", "test", *(("published", "published_parameters") if record.published else ()))
+    printed = ("published", "published_parameters") if record.published else ()
+    keys = ("label", *("tried" for _ in tried), "parameters", "test", *printed)
     for row in record.rows:
         found = cells.row_cells(row, record)
-        shown.add_row(*(found[key] for key in keys))
+        shown.add_row(*(str(found[key]) for key in keys))
     return shown

@@ -146,9 +146,10 @@ def _circuits(record: StudyRecord, configs: dict[str, RunConfig]) -> list[dict[s
 def _settings(
     record: StudyRecord, configs: dict[str, RunConfig]
 ) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
-    """What all rows have in common, and (row, preset, its own settings) for each."""
+    """What all rows have in common, and (row, preset, its own settings) for each; without what validation chose."""
     trees = {label: settings_of(config) for label, config in configs.items()}
-    names = [name for name in dict.fromkeys(name for tree in trees.values() for name in tree) if name not in _OF_A_RUN]
+    left_out = _OF_A_RUN | {name for row in record.rows for point in row.chosen for name in point}
+    names = [name for name in dict.fromkeys(name for tree in trees.values() for name in tree) if name not in left_out]
     first = next(iter(trees.values()))
     same = {
         name: first.get(name) for name in names if all(tree.get(name) == first.get(name) for tree in trees.values())

@@ -49,9 +49,10 @@ def published_note(record: StudyRecord) -> str:
     tables = sorted({row.published.table for row in record.rows if row.published})
     if not tables:
         return ""
+    ours = "of what validation chose" if record.budget else "at one setting"
     said = (
         f"Paper: table{'s' if len(tables) > 1 else ''} {', '.join(tables)}, the best test accuracy of a sweep over "
-        "hyperparameters, one number without an interval; ours are means at one setting."
+        f"hyperparameters, one number without an interval; ours are means {ours}."
     )
     if record.as_published:
         return said
@@ -69,6 +70,13 @@ def selection_note(record: StudyRecord) -> str:
         "last": "The epoch of each run is the last one",
         "of each row": "The epoch of each run is chosen as its row's setting train.select says",
     }[record.select]
+    if record.budget is not None:
+        return (
+            f"Every row has a budget of {record.budget} settings with each seed, drawn by the seed from the space of "
+            "its kind, or all of a smaller space: the column settings. Tested is the one with the highest validation "
+            f"accuracy (of heads, among equals, the lowest validation loss). {rule}. The test texts are read for what "
+            "was chosen alone."
+        )
     given = PLAIN_LOGISTIC_REGRESSION.label  # it has no settings to choose
     fitted = [row.label for row in record.rows if not row.epochs and row.model != given]
     rivals = f"; settings of {' and '.join(fitted)} are chosen on the validation texts too" if fitted else ""
@@ -85,6 +93,7 @@ def row_cells(row: RowResult, record: StudyRecord) -> dict[str, Any]:
         "exact": accuracy(MeanInterval.of(row.test_exact)) if row.test_exact else "",
         "parameters": parameters(row),
         "n": len(row.test),
+        "tried": row.tried,
         "published": published(row, record),
         "published_parameters": published_parameters(row),
     }

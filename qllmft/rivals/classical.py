@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
+from qllmft.randomness import drawn
 from qllmft.rivals.head import Grid, Rival
 from qllmft.training import Examples
 
@@ -46,6 +47,16 @@ class GridRival:
         self._count = count
         self._most = most
         self._best: Any = None
+
+    @property
+    def n_settings(self) -> int:
+        """How many settings `fit` tries."""
+        return len(self._grid)
+
+    def kept(self, count: int, seed: int) -> GridRival:
+        """Itself, left with ``count`` settings in their order, drawn by ``seed``; all where there are no more."""
+        self._grid = [self._grid[index] for index in drawn(len(self._grid), count, seed, "settings", self.name)]
+        return self
 
     def fit(self, train: Examples, validation: Examples) -> None:
         """Fit every setting on ``train``; keep the best on ``validation``."""

@@ -54,7 +54,7 @@ class Rival:
         label: as tables show it; the head that is made may say more in its name.
         make: the head, not yet fitted, from the run's configuration, the number of parameters of the run's own head,
             the embedding's dimension D and the number k of labels.
-        is_grid: the head is a search over a grid, which depends on nothing but ``config.rivals.grid``.
+        is_grid: the head is a search over a grid, which depends on nothing but ``config.rivals`` and the seed.
     """
 
     label: str
@@ -63,8 +63,13 @@ class Rival:
 
     @classmethod
     def of_grid(cls, label: str, make: Callable[[Grid], Head]) -> Rival:
-        """A rival whose grid is all that it is made from."""
-        return cls(label, lambda config, *_: make(config.rivals.grid), is_grid=True)
+        """A rival whose grid, or ``config.rivals.points`` of it, is all that it is made from; see `GridRival`."""
+
+        def searched(config: RunConfig, *_: int) -> Any:
+            head: Any = make(config.rivals.grid)
+            return head if config.rivals.points is None else head.kept(config.rivals.points, config.seed)
+
+        return cls(label, searched, is_grid=True)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from qllmft.errors import UserError
 from qllmft.files import found_beside
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
-from qllmft.run.measurement import Agreement, compare, shots_of
+from qllmft.run.measurement import Agreement, compare, shots_of, trajectories_of
 from qllmft.run.predictor import Predictor
 from qllmft.run.reporter import Reporter
 from qllmft.run.vectors import embed_tables
@@ -32,6 +32,7 @@ class Evaluation:
         confusion: k rows (true label) of k counts (predicted label).
         backend: what ran the head; None: it was computed here, exactly.
         agreement: of the backend with the exact model; None where there is no backend.
+        measured: on what shots and error trajectories, in words; "" where there is no gate noise of ours.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Evaluation:
     confusion: list[list[int]]
     backend: str | None = None
     agreement: Agreement | None = None
+    measured: str = ""
 
     @property
     def accuracy(self) -> Accuracy:
@@ -60,6 +62,7 @@ class Evaluation:
             "labels": list(self.label_names),
             "confusion": self.confusion,
             "backend": self.backend,
+            "measured": self.measured or None,
             "agreement": asdict(self.agreement) if self.agreement else None,
         }
 
@@ -120,7 +123,8 @@ def evaluate_run(
     k = len(predictor.model.label_names)
     confusion = np.bincount(question.labels * k + predicted, minlength=k * k).reshape(k, k)
     name = backend.name if backend else None
-    return Evaluation(question.source, predictor.model.label_names, confusion.tolist(), name, agreement)
+    words = trajectories_of(backend) if backend else ""
+    return Evaluation(question.source, predictor.model.label_names, confusion.tolist(), name, agreement, words)
 
 
 def estimate_run(

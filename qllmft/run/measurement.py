@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft.heads import Classifier
+from qllmft.noise_config import measured_on
 from qllmft.run.requests import HeadRequest as HeadRequest
 from qllmft.run.requests import Request
 from qllmft.run.requests import head_request as head_request
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
+from qllmft_backends.adjoint.backend import TRAJECTORIES, AdjointBackend
 
 Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviations with probability 0.95
 
@@ -115,6 +117,15 @@ def compare(measured: Measurement, exact: Measurement, shots: int | None) -> Agr
         mean_abs_difference=float(np.abs(measured.values - exact.values).mean()),
         expected_from_shots=float(np.sqrt(2.0 / np.pi) * sigma.mean()),
     )
+
+
+def trajectories_of(backend: Backend) -> str:
+    """What an answer is measured on, where ``backend`` is the project's engine with gate noise; else ""."""
+    if not isinstance(backend, AdjointBackend) or not backend.noise.has_gate_noise:
+        return ""
+    noise = backend.noise.in_evaluation
+    number = backend.options.trajectories or TRAJECTORIES
+    return measured_on(noise.shots or 0, number, per_shot=noise.shot_model == "multinomial")
 
 
 def shots_of(backend: Backend) -> int | None:

@@ -11,6 +11,7 @@ from pydantic import PlainSerializer, TypeAdapter, ValidationError
 from qllmft.config import NoiseConfig
 from qllmft.data import Findings
 from qllmft.errors import UserError
+from qllmft.noise_config import measured_on
 from qllmft.statistics import Accuracy, ClassScores
 
 FORMAT = 1  # runs of version 0.1 do not name it, and have this form
@@ -146,12 +147,11 @@ class RunRecord:
 
     @property
     def trajectories(self) -> str:
-        """What a noisy accuracy is measured on, in words: ``1 error trajectory a text``; "" without gate noise."""
+        """What a noisy accuracy is measured on, in words; "" without gate noise."""
         if self.noise is None or self.noise.gates == "none":
             return ""
-        n = self.noise.trajectories
-        shots = f", {'' if n == 1 else 'each '}with all {self.noise.shots:,} shots" if self.noise.shots else ""
-        return f"{n} error {'trajectory' if n == 1 else 'trajectories'} a text{shots}"
+        noise = self.noise
+        return measured_on(noise.shots, noise.trajectories, per_shot=noise.shot_test == "per_shot")
 
     @property
     def head(self) -> ModelResult:

@@ -49,7 +49,8 @@ class AdjointOptions(BaseModel):
         trajectories: random runs a sample whose mean is taken. None: 1 in training; 1000 where `expectations` is asked
             for the values under gate noise.
         renormalize: of ``gaussian``: frequencies are divided by their sum, which rectification raises above 1.
-        shot_test: of ``gaussian``: ``multinomial`` for true shots in evaluation and `expectations`.
+        shot_test: of ``gaussian``: ``multinomial`` for true shots in evaluation and `expectations`; of any shots:
+            ``per_shot``, true ones with an error trajectory each, in evaluation as in `expectations`.
         rate: what the paper's or explicit rates are: ``aer``: r; ``nonidentity``: the probability of a Pauli error.
         draw: of gate noise in a pass: trajectories for each ``sample``, or the same ones for all of a ``batch``.
         uploads: whether the rotations by data carry gate noise.

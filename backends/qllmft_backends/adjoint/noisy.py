@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.engine import EVALUATION_BYTES, AdjointEngine, Real, Tape
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
+from qllmft_backends.adjoint.separate_shots import SITES, read_outcomes
 from qllmft_backends.adjoint.shots import GaussianShots, draw_outcomes, flip_bits
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise
 
 ShotModel = Literal["exact", "gaussian", "multinomial"]
-ShotTest = Literal["same", "multinomial"]
+ShotTest = Literal["same", "multinomial", "per_shot"]
 Draw = Literal["sample", "batch"]
+_TESTED = {"same": (), "multinomial": ("gaussian",), "per_shot": ("gaussian", "multinomial")}  # by shot_test
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class CircuitNoise:
             ``exact``: no shots.
         trajectories: random runs a sample, whose mean is taken; each with ``shots`` measurements.
         renormalize: whether eq. 2's frequencies are divided by their sum after rectification.
-        shot_test: shots of evaluation; ``same``: as ``shot_model``.
+        shot_test: shots of evaluation; ``same``: as ``shot_model``; ``multinomial``: true ones; ``per_shot``: true
+            ones with an error trajectory each, as on a machine.
         draw: whether each ``sample`` of a pass has trajectories of its own, or all of a ``batch`` the same.
         uploads: whether the rotations by data carry noise.
     """
@@ -49,7 +52,7 @@ class CircuitNoise:
             name
             for name, is_default, is_read in (
                 ("renormalize", not self.renormalize, self.shot_model == "gaussian"),
-                ("shot_test", self.shot_test == "same", self.shot_model == "gaussian"),
+                ("shot_test", self.shot_test == "same", self.shot_model in _TESTED[self.shot_test]),
                 ("draw", self.draw == "sample", self.has_gate_noise),
                 ("uploads", self.uploads, self.has_gate_noise),
             )
@@ -66,7 +69,9 @@ class CircuitNoise:
         """The noise of validation and test."""
         if self.shot_test == "same":
             return self
-        return replace(self, shot_model=self.shot_test, shot_test="same", renormalize=False)
+        if self.shot_test == "per_shot":  # which pass has which trajectories is of no account then
+            return replace(self, shot_model="multinomial", trajectories=1, renormalize=False, draw="sample")
+        return replace(self, shot_model="multinomial", shot_test="same", renormalize=False)
 
     @property
     def has_gate_noise(self) -> bool:
@@ -120,6 +125,7 @@ class NoisyPass:
         frames: of the same circuit.
         noise: what to draw.
         seed: of this pass: the same one gives the same bits, on any number of threads.
+        evaluates: whether it is one of validation or test, where shots may have trajectories of their own.
 
     Raises:
         BackendError: where eq. 2 is to have readout error and strings overlap: their errors would be correlated.
@@ -130,6 +136,7 @@ class NoisyPass:
     frames: FrameProgram
     noise: CircuitNoise
     seed: int
+    evaluates: bool = False
 
     def __post_init__(self) -> None:
         if not self.noise.gates.readout_error or self.noise.shot_model != "gaussian":
@@ -150,10 +157,12 @@ class NoisyPass:
     @property
     def in_evaluation(self) -> NoisyPass:
         """The same trajectories with the shots of validation and test."""
-        return replace(self, noise=self.noise.in_evaluation)
+        return replace(self, noise=self.noise.in_evaluation, evaluates=True)
 
     def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
         """Noisy ⟨Z-string⟩ (B, T)."""
+        if self.evaluates and self.noise.shot_test == "per_shot":
+            return self._of_each_shot(angles, amplitudes)
         drawn, runs = self._drawn(angles, amplitudes)
         if self.noise.shot_model == "multinomial":
             return self._means(self._counted(drawn, runs))
@@ -193,13 +202,17 @@ class NoisyPass:
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
-    def _drawn(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Trajectories | None]:
-        """Angles (B·N, G) of N trajectories a sample, one sample after the other."""
+    @staticmethod
+    def _check(angles: Real, amplitudes: Real | None) -> None:
         if amplitudes is not None or angles.ndim != 2:
             raise BackendError(
                 "a noisy pass takes angles (B, G) and begins in |0...0⟩; loaded amplitudes belong to the encoder, and "
                 "that is noiseless."
             )
+
+    def _drawn(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Trajectories | None]:
+        """Angles (B·N, G) of N trajectories a sample, one sample after the other."""
+        self._check(angles, amplitudes)
         count = self.noise.trajectories
         drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
         if not self.noise.has_gate_noise:
@@ -266,6 +279,22 @@ class NoisyPass:
             read ^= flips[start : start + step, None]
             for t, mask in enumerate(self.engine.masks):
                 out[start : start + step, t] = 1 - 2 * (np.bitwise_count(read & mask) & 1).mean(axis=1)
+        return out
+
+    def _of_each_shot(self, angles: Real, amplitudes: Real | None) -> Real:
+        """⟨Z-string⟩ (B, T) from true shots with a trajectory each."""
+        self._check(angles, amplitudes)
+        shots, masks = self.noise.shots or 0, self.engine.masks
+        out = np.empty((len(angles), masks.size), self.engine.dtype)
+        step = max(1, SITES // (shots * max(1, len(self.frames.gates))))
+        for start in range(0, len(angles), step):
+            part = angles[start : start + step]
+            seed, rng = int(stream(self.seed, 3, start).integers(2**63)), stream(self.seed, 4, start)
+            drawn = self.frames.draw(self.noise.gates, len(part) * shots, seed)
+            owners, read = read_outcomes(self.engine, part, drawn, self.noise.gates.readout_error, rng)
+            for t, mask in enumerate(masks):
+                ones = np.bincount(owners, np.bitwise_count(read & mask) & 1, len(part))
+                out[start : start + step, t] = 1 - 2 * ones / shots
         return out
 
     def _means(self, values: Real) -> Real:

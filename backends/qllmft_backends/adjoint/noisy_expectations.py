@@ -8,16 +8,16 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.engine import EVALUATION_BYTES, AdjointEngine
+from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
 from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, readout_factors, stream
-from qllmft_backends.adjoint.shots import draw_outcomes, flip_bits
+from qllmft_backends.adjoint.separate_shots import SITES as _SITES
+from qllmft_backends.adjoint.separate_shots import patterns, read_outcomes
 from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.protocol import Expectations
 from qllmft_backends.z_observables import ZObservables
 
 Floats = NDArray[np.float64]
-_SITES = 4_000_000  # gates of all trajectories that errors are drawn on at once: bounds memory
 
 
 def noisy_expectations(
@@ -86,7 +86,7 @@ class _Sampler:
     def _by_trajectories(self, angles: Floats, drawn: Trajectories) -> tuple[Floats, Floats]:
         """From the exact values of every trajectory."""
         runs, masks, coefficients = self.runs, self.engine.masks, self.sums.coefficients
-        distinct, which = _patterns(angles, drawn, runs)
+        distinct, which = patterns(angles, drawn, runs)
         strings = self.engine.values(distinct).astype(np.float64) * readout_factors(self.noise.gates, masks)
         ideal = strings[: len(angles)] @ coefficients.T  # (B, O)
         samples = drawn.rows // runs
@@ -102,23 +102,8 @@ class _Sampler:
 
     def _by_counts(self, angles: Floats, drawn: Trajectories, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """From shots, each on a trajectory of its own."""
-        runs, n_qubits = self.runs, self.engine.program.n_qubits
-        distinct, which = _patterns(angles, drawn, runs)
-        shots = np.bincount(which, minlength=len(distinct))
-        shots[: len(angles)] = runs - np.bincount(drawn.rows // runs, minlength=len(angles))
-        # shots row after row of `distinct`: whose sample each is, and what its frame flips at the end
-        owners = np.repeat(np.arange(len(angles)), shots[: len(angles)])
-        order = np.argsort(which, kind="stable")
-        owners = np.concatenate([owners, (drawn.rows // runs)[order]])
-        flips = np.concatenate([np.zeros(len(owners) - len(order), np.int64), drawn.flips[order]])
-        step = max(1, EVALUATION_BYTES // 8 >> n_qubits)
-        outcomes = np.concatenate(
-            [
-                draw_outcomes(self.engine.probabilities(distinct[i : i + step]), shots[i : i + step], rng)
-                for i in range(0, len(distinct), step)
-            ]
-        )
-        read = flip_bits(outcomes ^ flips, n_qubits, self.noise.gates.readout_error, rng)
+        n_qubits = self.engine.program.n_qubits
+        owners, read = read_outcomes(self.engine, angles, drawn, self.noise.gates.readout_error, rng)
         places, counts = np.unique(owners << n_qubits | read, return_counts=True)
         bounds = np.searchsorted(places, np.arange(len(angles) + 1) << n_qubits)
         answers = [
@@ -153,21 +138,3 @@ class _Sampler:
         covariance = second - first[:, :, None] * first[:, None, :]
         variances = np.einsum("ot,btu,ou->bo", coefficients, covariance, coefficients)
         return np.asarray(np.sqrt(np.maximum(variances, 0) / (self.noise.shots or 1)))
-
-
-def _patterns(angles: Floats, drawn: Trajectories, runs: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Distinct angles, and which of them each run with an error has.
-
-    Args:
-        angles: (B, G).
-        drawn: trajectories, ``runs`` a sample, one sample after the other.
-        runs: N.
-
-    Returns:
-        (B + D, G) angles, the first B those without errors; (K,) rows of it.
-    """
-    samples = drawn.rows // runs
-    keys = np.concatenate([samples[:, None].view(np.uint8), np.packbits(drawn.signs < 0, axis=1)], axis=1)
-    _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    distinct = angles[samples[first]] * drawn.signs[first]
-    return np.concatenate([angles, distinct]), len(angles) + which.reshape(-1)

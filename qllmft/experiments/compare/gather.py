@@ -10,6 +10,7 @@ from qllmft.data import read_corpus
 from qllmft.errors import UserError
 from qllmft.experiments.compare.plan import Row, Study, StudyRun, study_runs
 from qllmft.experiments.compare.record import PaperResult, RowResult, StudyRecord
+from qllmft.experiments.compare.tuning import chosen_runs, n_settings, tuning_runs
 from qllmft.experiments.feasible import check_feasible
 from qllmft.experiments.queue import QueueReporter, do_all
 from qllmft.published import published
@@ -32,13 +33,18 @@ def run_study(
         UserError: for bad input, before any work.
         KeyboardInterrupt: where a run was interrupted; the same call goes on.
     """
+    reporter = reporter or QueueReporter()
     planned = study_runs(study, settings)
+    tuned = tuning_runs(study, planned, settings) if study.budget is not None else []
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder} is a file; expected a folder, or a name that does not exist.")
     runs = folder / "runs"
-    left = [run for run in planned if not run.is_finished(runs)]
+    left = [run for run in (*tuned, *planned) if not run.is_finished(runs)]
     check_feasible({f"study {study.name}, {run.label}": run.config for run in left})
-    return _record(study, planned, do_all(planned, runs, reporter or QueueReporter()), settings, command)
+    if tuned:
+        tried = list(zip(tuned, do_all(tuned, runs, reporter), strict=True))
+        planned = chosen_runs(study, planned, settings, tried, runs)
+    return _record(study, planned, do_all(planned, runs, reporter), settings, command)
 
 
 def _record(
@@ -68,6 +74,7 @@ def _record(
         rows=tuple(_row(study, index, planned, results) for index in range(len(study.rows))),
         versions=versions,
         notes=study.notes,
+        budget=study.budget,
     )
 
 
@@ -99,7 +106,15 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequenc
         epochs=() if row.classical else tuple(result.selected_epoch for _, result in pairs),
         balanced=tuple(scores.balanced for scores in classes) if uneven else (),
         constant=bool(classes) and all(scores.constant for scores in classes),
+        **_tuned(row, [run for run, _ in pairs], models) if study.budget is not None else {},
     )
+
+
+def _tuned(row: Row, runs: Sequence[StudyRun], models: Sequence[ModelResult]) -> dict[str, Any]:
+    """How many settings validation chose among with each seed, of a rival those of its grid, and the chosen ones."""
+    if row.classical:
+        return {"tried": n_settings(row.classical, runs[0].config), "chosen": tuple(dict(m.settings) for m in models)}
+    return {"tried": runs[0].tried, "chosen": tuple(dict(run.point) for run in runs)}
 
 
 def paper_result(row: Row) -> PaperResult | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,11 +17,13 @@ from qllmft.rivals import check_rivals
 from qllmft.toml_files import Settings, names_in, read_chosen, validated
 
 Side = Literal["subject", "rival"]
+Named = Mapping[str, Any]  # settings by dotted names
 
 _OF_THE_STUDY = {  # settings that a study gives its runs itself
     "seed": "a study draws its own seeds, from 0; choose their number with --seeds",
     "rivals.names": "a study fits the rivals that its rows name; for other ones write a study of your own in a TOML "
     "file, see `qllmft study --help`",
+    "rivals.points": "a study says how many settings every row has; choose their number with --budget",
 }
 
 
@@ -36,6 +38,8 @@ class Row(BaseModel):
         classical: the rival of the preset's run that the row is about; None: the head itself. Rows of the same preset
             and settings share their runs, so a rival is fitted once a seed.
         group: subjects and rivals are compared where their groups are equal; see `comparison.py`.
+        space: search space, by name or path, whose settings a study with a budget draws for the head; None: that of
+            the head's kind, see `tuning.py`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +50,7 @@ class Row(BaseModel):
     settings: Settings = {}
     classical: str | None = None
     group: str = ""
+    space: str | None = None
 
     @model_validator(mode="after")
     def _leaves_alone_what_is_the_studys(self) -> Row:
@@ -57,7 +62,7 @@ class Row(BaseModel):
     @property
     def origin(self) -> str:
         """Rows of the same origin are read from the same runs."""
-        return f"{self.preset} {sorted(self.settings.items())}"
+        return f"{self.preset} {sorted(self.settings.items())}" + (f" {self.space}" if self.space else "")
 
 
 class Quick(BaseModel):
@@ -89,6 +94,8 @@ class Study(BaseModel):
         published: whether the paper's numbers of the rows' presets stand beside ours.
         quick: the same in small; None where there is no such version.
         reduced: what ``--quick`` left of it; "" where it is whole.
+        budget: settings that every row tries with each seed, chosen among by validation; None: a head has the one of
+            its preset, a rival its whole grid.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -104,6 +111,7 @@ class Study(BaseModel):
     published: bool = True
     quick: Quick | None = None
     reduced: str = ""
+    budget: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> Study:
@@ -146,9 +154,13 @@ class StudyRun(PlannedRun):
 
     Attributes:
         rows: indices of the study's rows that are read from it.
+        point: settings of its head that a budget has tried, by dotted names.
+        tried: how many such points the head had with this seed; None without a budget.
     """
 
     rows: tuple[int, ...] = ()
+    point: Mapping[str, Any] = field(default_factory=dict)
+    tried: int | None = None
 
 
 def study_runs(study: Study, settings: Mapping[str, Any]) -> list[StudyRun]:
@@ -164,19 +176,21 @@ def study_runs(study: Study, settings: Mapping[str, Any]) -> list[StudyRun]:
         by_origin.setdefault(row.origin, []).append(index)
     runs: list[StudyRun] = []
     for seed in range(study.seeds):
-        of_seed = [_run(study, indices, settings, seed) for indices in by_origin.values()]
+        of_seed = [study_run(study, indices, settings, seed, {}) for indices in by_origin.values()]
         if seed == 0:
             _check_rows(study, of_seed)
         runs += of_seed
     return runs
 
 
-def _run(study: Study, indices: list[int], settings: Mapping[str, Any], seed: int) -> StudyRun:
-    """The run of one seed that the rows at ``indices`` share."""
+def study_run(study: Study, indices: Sequence[int], settings: Named, seed: int, point: Named) -> StudyRun:
+    """The run of one seed that the rows at ``indices`` share, its head with the settings of ``point``."""
     rows = [study.rows[index] for index in indices]
     named = next((row for row in rows if not row.classical), rows[0])
     rivals = [row.classical for row in rows if row.classical]
-    own = {"rivals.names": rivals, **rows[0].settings}
+    own = {"rivals.names": rivals, **rows[0].settings, **point}
+    if study.budget is not None and rivals:
+        own["rivals.points"] = study.budget
     try:
         check_rivals(rivals)
         preset = load_preset(rows[0].preset)
@@ -185,7 +199,7 @@ def _run(study: Study, indices: list[int], settings: Mapping[str, Any], seed: in
         config = preset.config({**own, **settings, "seed": seed})
     except UserError as error:
         raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None
-    return StudyRun(config, f"{named.label}, seed {seed}", rows=tuple(indices))
+    return StudyRun(config, f"{named.label}, seed {seed}", rows=tuple(indices), point=point)
 
 
 def _check_rows(study: Study, runs: list[StudyRun]) -> None:

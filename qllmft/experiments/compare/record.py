@@ -54,6 +54,8 @@ class RowResult:
         epochs: the selected ones; empty for SVC and logistic regression.
         balanced: balanced test accuracy, in [0, 1]; empty where no label has more than 60 % of the test texts.
         constant: whether every test text got the same answer, with every seed.
+        tried: settings that validation chose among with each seed; None in a study without a budget.
+        chosen: the chosen ones, by dotted names, of a rival by its own; empty in a study without a budget.
     """
 
     label: str
@@ -70,6 +72,8 @@ class RowResult:
     epochs: tuple[int, ...] = ()
     balanced: tuple[float, ...] = ()
     constant: bool = False
+    tried: int | None = None
+    chosen: tuple[dict[str, Any], ...] = ()
 
     @property
     def compared(self) -> tuple[float, ...]:
@@ -105,6 +109,7 @@ class StudyRecord:
         rows: in the table's order.
         versions: by name; several where runs were made with several.
         notes: Markdown below the table.
+        budget: as in the plan.
     """
 
     study: str
@@ -124,6 +129,7 @@ class StudyRecord:
     rows: tuple[RowResult, ...]
     versions: dict[str, list[str]]
     notes: str = ""
+    budget: int | None = None
 
     @property
     def as_published(self) -> bool:
@@ -156,6 +162,10 @@ _ADAPTER = TypeAdapter(StudyRecord)
 def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
     """Write ``study.json``, with what is derived from the record for readers of the file, and return it."""
     content = {"format": FORMAT, **derived, **_ADAPTER.dump_python(record, mode="json")}
+    if record.budget is None:  # such files have the bytes that they had before there were budgets
+        del content["budget"]
+        for row in content["rows"]:
+            del row["tried"], row["chosen"]
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE
 

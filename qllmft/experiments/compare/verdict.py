@@ -50,7 +50,7 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
         )
     low, high = pair.difference.interval
     corrected = f" after Holm's correction over {len(comparisons)} comparisons" if len(comparisons) > 1 else ""
-    test = f"on the test texts ({n} seeds, paired t-test, {p_value(pair.p_holm)}{corrected})"
+    test = f"on the test texts ({n} seeds, {_budget(*leaders)}paired t-test, {p_value(pair.p_holm)}{corrected})"
     if pair.outcome == "open":
         return (
             f"Nothing can be said about {subject} against {rival}: {difference} [{signed(low)}, {signed(high)}] "
@@ -60,6 +60,14 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
     # both ends have one sign: the corrected p is below 5 %, so the 95 % interval leaves out 0
     near, far = sorted((abs(low), abs(high)))
     return f"{subject} {verb} {rival} by {points(mean)} {unit} [{points(near)}, {points(far)}] {test}{count}."
+
+
+def _budget(subject: RowResult, rival: RowResult) -> str:
+    """``best of 6 settings each, ``, how many validation chose among; nothing in a study without a budget."""
+    if subject.tried is None:
+        return ""
+    numbers = "each" if subject.tried == rival.tried else f"and of {rival.tried}"
+    return f"best of {subject.tried} settings {numbers}, "
 
 
 def _name(row: RowResult, record: StudyRecord) -> str:

@@ -197,6 +197,7 @@ def test_true_shots_in_evaluation():
     [
         ({"renormalize": True}, "renormalize would not be used: .*Add it, or leave them out"),
         ({"shots": 50, "shot_model": "multinomial", "shot_test": "multinomial"}, "shot_test would not be used"),
+        ({"noise": "forte1", "shot_test": "per_shot"}, "shot_test would not be used"),
         ({"shots": 50, "draw": "batch", "uploads": False}, "draw and uploads would not be used"),
         ({"rate": "nonidentity"}, "rate='nonidentity' would not be used with noise='none'"),
         ({"noise": "forte1", "rate": "nonidentity"}, "would not be used with noise='forte1'"),

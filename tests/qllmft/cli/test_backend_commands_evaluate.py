@@ -73,14 +73,17 @@ def test_the_same_seed_draws_the_same_texts(run, cli, monkeypatch):
     assert not np.array_equal(first, other)
 
 
+SAME = {"shot_test": "same"}
+
+
 @pytest.mark.parametrize(
     ("given", "changed", "told"),
     [
-        ([], {}, "1 error trajectory a text"),
-        (["--shots", 50], {"shots": 50}, "1 error trajectory a text"),
-        (["--backend-option", "trajectories=30"], {"trajectories": 30}, "30 error trajectories a text"),
-        (["--backend-option", "noise=forte1"], {"noise": "forte1"}, "1 error trajectory a text"),
-        (["--backend-option", "shot_model=multinomial"], {"shot_model": "multinomial"}, "1 error trajectory a shot"),
+        ([], {}, "40 shots, one error trajectory each"),
+        (["--shots", 50], {"shots": 50}, "50 shots, one error trajectory each"),
+        (["--backend-option", "shot_test=same"], SAME, "one error trajectory for all 40 shots of a text (cheap)"),
+        (["--backend-option", "trajectories=30"], SAME | {"trajectories": 30}, "30 error trajectories, 40 shots each"),
+        (["--backend-option", "noise=forte1"], {"noise": "forte1"}, "40 shots, one error trajectory each"),
     ],
 )
 def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(run, cli, tmp_path, given, changed, told):
@@ -90,7 +93,8 @@ def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(run, cli, t
     noise = NoiseConfig(gates="explicit", shots=40, **rates)
     changed_config = config.model_copy(update={"noise": noise}).model_dump(mode="json", exclude_none=True)
     (noisy / "config.toml").write_text(tomli_w.dumps(changed_config))
-    options = {"noise": "explicit", "shots": 40, "shot_model": "gaussian", "trajectories": 1, **rates} | changed
+    options = {"noise": "explicit", "shots": 40, "shot_model": "gaussian", "trajectories": 1, **rates}
+    options |= {"shot_test": "per_shot"} | changed
     options = {name: value for name, value in options.items() if "noise" not in changed or name not in rates}
     expected = evaluate_run(noisy, backend=create("adjoint", options)).as_dict()
     arguments = ["evaluate", noisy, "--backend", "adjoint", *given]

@@ -110,6 +110,7 @@ def test_the_list_has_every_study(cli):
         (["table2", "--preset", "fig11"], "--preset is for the study noise"),
         (["noise", "--preset", "fig12"], "there is no noise study 'fig12'"),
         (["table2", "--seeds", 0], "--seeds is 0; expected 1 or more"),
+        (["table2", "--budget", 0], "--budget is 0; expected 1 or more settings"),
         (["table2", "--data", "nowhere.tsv"], "there is no file or folder"),
         (["table2", "--set", "seed=3"], "a study draws its own seeds"),
         (["table2", "--set", "noise.shots=9"], "the head is 'mlp'"),

@@ -1,6 +1,7 @@
 """The section noise of a configuration, its flags, its presets, and a whole noisy run."""
 
 import json
+from pathlib import Path
 
 import pytest
 from small_texts import embed_by_hash, write_corpus
@@ -145,3 +146,21 @@ def test_a_finished_noisy_run_is_found_again(arguments, tmp_path, monkeypatch):
     before = (tmp_path / "run" / "result.json").read_bytes()
     config = RunFolder(tmp_path / "run").read_config()
     assert run_experiment(config, tmp_path / "run").record.to_json() == json.loads(before)
+
+
+def test_true_shots_with_a_trajectory_each_have_words_and_an_identity_of_their_own(arguments, tmp_path, capsys):
+    assert ended([*arguments, "--set", "noise.shot_test=per_shot", "--shots", "30"]) == 0
+    record = RunFolder(tmp_path / "run").read_result()
+    assert record.trajectories == "30 shots, one error trajectory each"
+    assert record.trajectories in " ".join(capsys.readouterr().out.split())
+    identities = {parsed(gates="paper_high", shots=30, **more).identity for more in ({}, {"shot_test": "per_shot"})}
+    assert len(identities) == 2
+
+
+def test_the_guide_has_the_shares_of_labels_that_the_kept_evaluations_have():
+    docs = Path(__file__).parents[3] / "docs"
+    kept = json.loads((docs / "noise-shots.json").read_text())
+    flips, samples = zip(*((kept[n]["agreement"]["flips"], kept[n]["agreement"]["samples"]) for n in kept), strict=True)
+    guide = " ".join((docs / "guide.md").read_text("utf-8").split())
+    assert f"{100 * flips[0] / samples[0]:.2f} % of the labels differ" in guide
+    assert f"{100 * flips[1] / samples[1]:.2f} % by the second ({flips[0]} and {flips[1]} of the same 2,000" in guide
