@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import reference_mixed
 import workloads
 from workloads import CX, RY, Arrays, Gate, gates_of
 
@@ -153,12 +154,16 @@ def expected_outputs(inputs: Arrays) -> dict[str, Floats]:
     """What a worker must return for the inputs of ``workloads.make_inputs``.
 
     Returns:
-        ``values`` (16, Q), ``grad_weights`` (P,), and for ``head`` also ``grad_data`` (16, Q).
+        ``values`` (16, Q), ``grad_weights`` (P,), and for ``head`` and ``mixed`` also ``grad_data`` (16, Q).
     """
     weights, data, cotangent = (np.asarray(inputs[k], np.float64) for k in ("weights", "data", "cotangent"))
     if str(inputs["workload"]) == "enc":
         result = encode(data, weights, cotangent)
         return {"values": result.values, "grad_weights": result.weights}
+    if str(inputs["workload"]) == "mixed":
+        gates = gates_of("mixed", cotangent.shape[1])
+        values, by_weights, by_data = reference_mixed.expectation_and_gradients(gates, weights, data, cotangent)
+        return {"values": values, "grad_weights": by_weights, "grad_data": by_data}
     result = head(data, weights, cotangent)
     return {"values": result.values, "grad_weights": result.weights, "grad_data": result.data}
 
@@ -166,7 +171,7 @@ def expected_outputs(inputs: Arrays) -> dict[str, Floats]:
 def remembered_outputs(inputs: Arrays, folder: Path) -> dict[str, Floats]:
     """`expected_outputs`, kept in ``folder``: at 18 qubits they take minutes, at 20 a quarter of an hour."""
     digest = hashlib.sha256()
-    for source in (Path(__file__), Path(workloads.__file__)):
+    for source in (Path(__file__), Path(reference_mixed.__file__), Path(workloads.__file__)):
         digest.update(source.read_bytes())
     for name in sorted(inputs):
         digest.update(np.ascontiguousarray(inputs[name]).tobytes())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 FLOAT32_TOLERANCE = 1e-4
 FLOAT64_TOLERANCE = 1e-8
 PROJECT = "qllmft"
+UP_TO_14 = {"enc": 14, "head": 14, "mixed": 14}
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,33 @@ class Peer:
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer(PROJECT, "qllmft", PROJECT, largest={"enc": 20, "head": 20}),
-        Peer("torchquantum", "TorchQuantum", "torchquantum", largest={"enc": 16, "head": 16}),
+        Peer(PROJECT, "qllmft", PROJECT, largest={"enc": 20, "head": 20, "mixed": 18}),
+        Peer("torchquantum", "TorchQuantum", "torchquantum", largest={"enc": 16, "head": 16, "mixed": 14}),
         Peer("pennylane-default", "PennyLane default.qubit, backprop", "pennylane", "default.qubit"),
         Peer(
             "pennylane-lightning",
             "PennyLane lightning.qubit, adjoint",
             "pennylane",
             "lightning.qubit",
-            largest={"enc": 16, "head": 16},
+            largest={"enc": 16, "head": 16, "mixed": 14},
+        ),
+        Peer(
+            "pennylane-kokkos", "PennyLane lightning.kokkos, adjoint", "pennylane", "lightning.kokkos", largest=UP_TO_14
         ),
         Peer("pyqtorch", "pyqtorch, AD", "pyqtorch"),
         Peer("jax", "JAX, written for this circuit", "jax", largest={"enc": 16, "head": 16}),
+        Peer("tensorcircuit-scan", "TensorCircuit-NG on JAX, scan over layers", "tensorcircuit", "scan"),
+        Peer("tensorcircuit-unrolled", "TensorCircuit-NG on JAX", "tensorcircuit", largest={"head": 12, "mixed": 12}),
+        Peer("flagquantum-autograd", "FlagQuantum, autograd", "flagquantum", "autograd", largest=UP_TO_14),
+        Peer(
+            "flagquantum-adjoint",
+            "FlagQuantum, adjoint, a loop over the batch",
+            "flagquantum",
+            "adjoint",
+            largest={**UP_TO_14, "enc": 10},
+        ),
+        Peer("scaluq", "scaluq, gradient in a loop over the batch", "scaluq", largest=UP_TO_14),
+        Peer("torq", "TorQ, 2^Q x 2^Q matrices", "torq", largest={"enc": 10, "head": 10}),
         Peer(
             "qiskit",
             "Qiskit EstimatorQNN, parameter shift",

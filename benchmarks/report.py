@@ -6,7 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-TITLES = {"enc": "ENC: 28 layers on loaded amplitudes", "head": "HEAD: re-uploading circuit"}
+from machine import BUSY_LOAD
+
+TITLES = {
+    "enc": "ENC: 28 layers on loaded amplitudes",
+    "head": "HEAD: re-uploading circuit",
+    "mixed": "MIXED: 28 layers of random gates",
+}
 
 
 def three_digits(number: float) -> str:
@@ -56,14 +62,22 @@ def markdown(results: dict[str, Any]) -> str:
         f"{machine['load_at_start']}. Median ms over rounds (fastest round – slowest round; peak memory of the "
         f"process). Every number shown comes from a run whose values and gradients agreed with a float64 reference.\n"
     )
+    if machine["load_at_start"] > BUSY_LOAD:
+        head += (
+            "\n**The machine was busy with other work.** No duration here is worth quoting, and a ratio only roughly: "
+            "threads that wait for each other, as those of OpenMP, lose most by it.\n"
+        )
     return "\n".join([head, *(table(workload, results["cells"]) + "\n" for workload in workloads)])
 
 
-def write_report(results: dict[str, Any], folder: Path) -> None:
-    """Write results.json, results.md, results.png and results.svg."""
+def write_report(results: dict[str, Any], folder: Path, name: str) -> None:
+    """Write NAME.json, one cell a line, and NAME.md, and of ``results`` the figure results.png and results.svg."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "results.md").write_text(markdown(results))
+    cells = ",\n".join(json.dumps(cell) for cell in results["cells"])
+    (folder / f"{name}.json").write_text(f'{{"machine": {json.dumps(results["machine"])},\n"cells": [\n{cells}\n]}}\n')
+    (folder / f"{name}.md").write_text(markdown(results))
+    if name != "results":
+        return
     try:
         from figure import draw  # matplotlib is optional
     except ImportError as missing:

@@ -21,7 +21,7 @@ from report import write_report
 from sessions import Entrant, Worker, check, race
 from workloads import SMALLEST, make_inputs, save_arrays
 
-DEFAULT_QUBITS = {"enc": (10, 12, 14, 16, 18, 20), "head": (8, 10, 12, 14, 16, 18, 20)}
+DEFAULT_QUBITS = {"enc": (10, 12, 14, 16, 18, 20), "head": (8, 10, 12, 14, 16, 18, 20), "mixed": (10, 12, 14, 16, 18)}
 
 
 def add_common_options(parser: argparse.ArgumentParser, repeats: int) -> None:
@@ -39,12 +39,13 @@ def add_common_options(parser: argparse.ArgumentParser, repeats: int) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line of ``run.py``."""
-    parser = argparse.ArgumentParser(description="Compare this project and its peers on the circuits ENC and HEAD.")
-    parser.add_argument("--workload", choices=["enc", "head", "all"], default="all")
+    parser = argparse.ArgumentParser(description="Compare this project and its peers on the same circuits.")
+    parser.add_argument("--workload", choices=["enc", "head", "mixed", "all"], default="all")
     parser.add_argument("--qubits", help="comma-separated; default 8,10,...,20, enc from 10")
     parser.add_argument("--peers", help="comma-separated rows or environments; default all")
     parser.add_argument("--all-sizes", action="store_true", help="also run peers at sizes that take minutes or 10 GB")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for results.json, .md, .png, .svg")
+    parser.add_argument("--name", default="results", help="of these files; only results get a figure")
     add_common_options(parser, repeats=7)
     return parser.parse_args(arguments)
 
@@ -171,13 +172,15 @@ def main(arguments: list[str] | None = None) -> int:
     environments = prepare_all({peer.environment for peer in peers}, options)
     facts["install_seconds"] = {k: e.install_seconds for k, e in environments.items() if isinstance(e, Environment)}
     cells: list[dict[str, Any]] = []
-    for workload in ("enc", "head") if options.workload == "all" else (options.workload,):
+    for workload in DEFAULT_QUBITS if options.workload == "all" else (options.workload,):
         for n_qubits in qubits or DEFAULT_QUBITS[workload]:
             if n_qubits < SMALLEST[workload]:
                 print(f"{workload}({n_qubits}) left out: it needs at least {SMALLEST[workload]} qubits")
                 continue
             cells.append(measure_cell(workload, n_qubits, peers, environments, options))
-            write_report({"machine": facts, "cells": cells}, options.out)  # a killed run keeps what it has
+            write_report(
+                {"machine": facts, "cells": cells}, options.out, options.name
+            )  # a killed run keeps what it has
     statuses = {row["status"] for cell in cells for row in cell["rows"]}
     return 0 if cells and statuses <= {"ok", "not run"} else 1
 

@@ -204,7 +204,7 @@ def race(entrants: Sequence[Entrant], repeats: int, seconds: float, burst_s: flo
                 entrant.drop("failed", str(failure))
                 continue
             entrant.spent_s += time.monotonic() - turn
-            entrant.rounds_ms.append(statistics.median(times))
+            entrant.rounds_ms.append(round(statistics.median(times), 4))
     after, duration = busy_seconds(pids), time.monotonic() - start
     for entrant in running:
         finish(entrant)

@@ -8,16 +8,31 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from qiskit.circuit import ParameterVector, QuantumCircuit
+from qiskit.primitives import StatevectorEstimator
+from qiskit.quantum_info import SparsePauliOp
 
 import environments
 import noise_table
+import reference_mixed
 import sessions
 from environments import Environment, NotAvailableError
 from figure import spread
 from reference import Floats, expectation_and_gradients, expected_outputs
 from sessions import Entrant, Worker, check, differences
 from steps import PARAMETERS, Model, expected_step, make_step_inputs
-from workloads import CX, RY, Gate, count_weights, gates_of, make_inputs, save_arrays
+from workloads import (
+    CX,
+    MIXED_ON_ONE,
+    MIXED_ON_TWO,
+    RY,
+    Gate,
+    Named,
+    count_weights,
+    gates_of,
+    make_inputs,
+    save_arrays,
+)
 
 IDENTITY, FLIP, Z = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -1.0])
 OFF, ON = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
@@ -67,6 +82,37 @@ def test_reference_agrees_with_dense_matrices_and_parameter_shift(workload: str)
                 (grad_data[b] if gate.from_data else grad_weights)[gate.index] += cotangent[b] @ (plus - minus) / 2
     np.testing.assert_allclose(result.weights, grad_weights, atol=1e-12)
     np.testing.assert_allclose(result.data, grad_data, atol=1e-12)
+
+
+def test_the_reference_of_mixed_agrees_with_qiskit() -> None:
+    n_qubits, h = 4, 1e-5
+    inputs = make_inputs("mixed", n_qubits)
+    weights, data, cotangent = inputs["weights"], inputs["data"][:2], inputs["cotangent"][:2]
+    gates = gates_of("mixed", n_qubits)
+    assert {gate.name for gate in gates if isinstance(gate, Named)} == {*MIXED_ON_ONE, *MIXED_ON_TWO}
+    circuit, theta, x = QuantumCircuit(n_qubits), ParameterVector("theta", len(weights)), ParameterVector("x", n_qubits)
+    for gate in gates:
+        if isinstance(gate, Named):
+            getattr(circuit, gate.name)(*[theta[i] for i in gate.indices], *gate.qubits)
+        elif isinstance(gate, RY):
+            circuit.ry(x[gate.index], gate.qubit)
+    z = [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], n_qubits) for q in range(n_qubits)]
+
+    def values(parameters: Floats) -> Floats:
+        jobs = [(circuit, z, row) for row in parameters]
+        return np.array([result.data.evs for result in StatevectorEstimator().run(jobs, precision=0.0).result()])
+
+    found, by_weights, by_data = reference_mixed.expectation_and_gradients(gates, weights, data, cotangent)
+    parameters = np.concatenate([np.broadcast_to(weights, (2, len(weights))), data], axis=1)
+    np.testing.assert_allclose(found, values(parameters), atol=1e-12)
+    last = {gate.name: gate.indices for gate in gates if isinstance(gate, Named)}
+    for k in [*sum(last.values(), ()), *range(len(weights), parameters.shape[1])]:
+        step = h * (np.arange(parameters.shape[1]) == k)
+        slope = ((values(parameters + step) - values(parameters - step)) / (2 * h) * cotangent).sum(axis=1)
+        if k < len(weights):
+            assert by_weights[k] == pytest.approx(slope.sum(), abs=1e-8)
+        else:
+            np.testing.assert_allclose(by_data[:, k - len(weights)], slope, atol=1e-8)
 
 
 def test_step_reference_agrees_with_finite_differences() -> None:

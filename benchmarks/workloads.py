@@ -19,7 +19,10 @@ EMBEDDING = 768
 ENCODER_LAYERS = 28
 REUPLOADS = 4
 MAIN_LAYERS = 2
-SMALLEST = {"enc": 10, "head": 2}  # 2^10 is the first power of two that holds 768 amplitudes
+MIXED_LAYERS = 28
+MIXED_ON_ONE = {"rx": 1, "ry": 1, "rz": 1, "p": 1, "u": 3, "h": 0, "s": 0, "t": 0, "sx": 0}  # name: angles
+MIXED_ON_TWO = {"cx": 0, "cz": 0, "swap": 0, "crx": 1, "cry": 1, "crz": 1, "cp": 1, "rxx": 1, "ryy": 1, "rzz": 1}
+SMALLEST = {"enc": 10, "head": 2, "mixed": 2}  # 2^10 is the first power of two that holds 768 amplitudes
 SEED = 20240917
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -42,7 +45,16 @@ class RY:
     from_data: bool = False
 
 
-Gate = CX | RY
+@dataclass(frozen=True)
+class Named:
+    """A gate by Qiskit's name and with its order of qubits and angles: a control comes first."""
+
+    name: str
+    qubits: tuple[int, ...]
+    indices: tuple[int, ...]  # its angles are ``weights[i]`` for i in ``indices``
+
+
+Gate = CX | RY | Named
 
 
 def ring_layer(n_qubits: int, first_weight: int) -> list[Gate]:
@@ -71,18 +83,35 @@ def head_gates(n_qubits: int) -> list[Gate]:
     return gates
 
 
+def mixed_gates(n_qubits: int) -> list[Gate]:
+    """MIXED(Q) from |0…0>: R_Y(x) on all qubits, then 28 layers of a random gate on every qubit and on random pairs."""
+    rng = np.random.default_rng([SEED, n_qubits, 3])
+    gates: list[Gate] = [RY(q, q, from_data=True) for q in range(n_qubits)]
+    used = 0
+    for _ in range(MIXED_LAYERS):
+        pairs = rng.permutation(n_qubits)[: n_qubits // 2 * 2].reshape(-1, 2)
+        for qubits in [*((q,) for q in range(n_qubits)), *map(tuple, pairs.tolist())]:
+            counts = MIXED_ON_ONE if len(qubits) == 1 else MIXED_ON_TWO
+            name = str(rng.choice(list(counts)))
+            gates.append(Named(name, qubits, tuple(range(used, used + counts[name]))))
+            used += counts[name]
+    return gates
+
+
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write an .npz file."""
     np.savez(path, **arrays)
 
 
 def gates_of(workload: str, n_qubits: int) -> list[Gate]:
-    """The gates of ``enc`` or ``head``."""
-    return encoder_gates(n_qubits) if workload == "enc" else head_gates(n_qubits)
+    """The gates of ``enc``, ``head`` or ``mixed``."""
+    return {"enc": encoder_gates, "head": head_gates, "mixed": mixed_gates}[workload](n_qubits)
 
 
 def count_weights(workload: str, n_qubits: int) -> int:
-    """28·Q for ``enc``, 5·Q for ``head``."""
+    """28·Q for ``enc``, 5·Q for ``head``; as many as its random gates take for ``mixed``."""
+    if workload == "mixed":
+        return sum(len(gate.indices) for gate in mixed_gates(n_qubits) if isinstance(gate, Named))
     layers = ENCODER_LAYERS if workload == "enc" else REUPLOADS - 1 + MAIN_LAYERS
     return layers * n_qubits
 
@@ -103,12 +132,12 @@ def make_inputs(workload: str, n_qubits: int) -> dict[str, NDArray[np.generic]]:
 
     Returns:
         ``workload`` (string), ``n_qubits`` (integer), ``weights`` (P,) float64 in radians, ``data`` float64:
-        (16, 768) unit vectors for ``enc`` or (16, Q) angles in radians for ``head``, and ``cotangent`` (16, Q)
+        (16, 768) unit vectors for ``enc`` or (16, Q) angles in radians, and ``cotangent`` (16, Q)
         float64, the factors of the loss sum(cotangent * <Z>).
     """
     if n_qubits < SMALLEST[workload]:
         raise ValueError(f"{workload} needs at least {SMALLEST[workload]} qubits, got {n_qubits}")
-    rng = np.random.default_rng([SEED, n_qubits, 0 if workload == "enc" else 1])
+    rng = np.random.default_rng([SEED, n_qubits, list(SMALLEST).index(workload)])
     data = unit_vectors(rng) if workload == "enc" else as_float32_values(rng.uniform(-1.5, 1.5, (BATCH, n_qubits)))
     return {
         "workload": np.array(workload),

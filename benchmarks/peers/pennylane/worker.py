@@ -1,4 +1,4 @@
-"""PennyLane with its torch interface: ``default.qubit`` by backprop, ``lightning.qubit`` by its adjoint method.
+"""PennyLane with its torch interface: ``default.qubit`` by backprop, the lightning devices by their adjoint method.
 
 The variant names the device. Both take the batch by parameter broadcasting. Options are the faster ones of those tried:
 ``device_vjp`` makes lightning slower on this work; ``batch_obs`` and complex64 states change little.
@@ -13,19 +13,21 @@ import pennylane as qml
 import torch
 
 from protocol import serve
-from workloads import CX, Arrays, gates_of
+from workloads import CX, RY, Arrays, gates_of
 
-METHODS = {"default.qubit": "backprop", "lightning.qubit": "adjoint"}
+METHODS = {"default.qubit": "backprop", "lightning.qubit": "adjoint", "lightning.kokkos": "adjoint"}
+NAMES = {"cx": "CNOT", "h": "Hadamard", "p": "PhaseShift", "u": "U3", "cp": "ControlledPhaseShift"}
+NAMES |= {"rxx": "IsingXX", "ryy": "IsingYY", "rzz": "IsingZZ"}  # the others are capitals
 
 
 class PennyLaneTask:
-    """ENC or HEAD. PennyLane's wire 0 is the most significant bit, so qubit q is wire Q-1-q."""
+    """ENC, HEAD or MIXED. PennyLane's wire 0 is the most significant bit, so qubit q is wire Q-1-q."""
 
     def __init__(self, inputs: Arrays, variant: str) -> None:
         workload, n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
         gates, wires = gates_of(workload, n_qubits), list(range(n_qubits))[::-1]
         self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
-        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=workload == "head")
+        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=workload != "enc")
         self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
         self.values = torch.empty(0)
 
@@ -35,8 +37,11 @@ class PennyLaneTask:
             for gate in gates:
                 if isinstance(gate, CX):
                     qml.CNOT(wires=[wires[gate.control], wires[gate.target]])
-                else:
+                elif isinstance(gate, RY):
                     qml.RY(data[:, gate.index] if gate.from_data else weights[gate.index], wires=wires[gate.qubit])
+                else:
+                    operation = getattr(qml, NAMES.get(gate.name, gate.name.upper()))
+                    operation(*[weights[i] for i in gate.indices], wires=[wires[q] for q in gate.qubits])
             return [qml.expval(qml.PauliZ(wire)) for wire in wires]
 
         device = qml.device(variant, wires=n_qubits)

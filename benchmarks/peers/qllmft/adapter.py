@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import ParameterVector, QuantumCircuit
-from qllmft_backends.adjoint import AdjointEngine, Tape, lower
+from qiskit.quantum_info import SparsePauliOp
+from qllmft_backends import create
 
-from workloads import CX, Gate
+from workloads import CX, RY, Gate
 
 Reals = NDArray[np.floating]
 
@@ -23,16 +25,21 @@ class EngineCircuit:
         for gate in gates:
             if isinstance(gate, CX):
                 circuit.cx(gate.control, gate.target)
-            else:
+            elif isinstance(gate, RY):
                 circuit.ry((x if gate.from_data else theta)[gate.index], gate.qubit)
+            else:
+                getattr(circuit, gate.name)(*[theta[i] for i in gate.indices], *gate.qubits)
         self.n_weights, self.n_data = n_weights, n_data
-        self.program = lower(circuit)
+        z = [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], n_qubits) for q in range(n_qubits)]
+        self.engine, strings = create("adjoint").compile(circuit, z)
+        self.program = self.engine.program
+        if strings.masks.tolist() != [1 << q for q in range(n_qubits)]:
+            raise RuntimeError(f"expected Z of every qubit in order, got the masks {strings.masks}")
         expected = [*theta, *x]
         if list(self.program.parameters) != expected:
             raise RuntimeError(f"expected the parameters theta, x in this order, got {self.program.parameters}")
-        self.engine = AdjointEngine(self.program, masks=1 << np.arange(n_qubits, dtype=np.int64))
 
-    def forward(self, weights: Reals, data: Reals, amplitudes: Reals | None) -> tuple[Reals, Tape]:
+    def forward(self, weights: Reals, data: Reals, amplitudes: Reals | None) -> tuple[Reals, Any]:
         """Values (B, Q) and the tape for ``backward``.
 
         Args:
@@ -48,7 +55,7 @@ class EngineCircuit:
         values, tape = self.engine.forward(angles, amplitudes)
         return values, tape
 
-    def backward(self, tape: Tape, cotangent: Reals) -> tuple[Reals, Reals]:
+    def backward(self, tape: Any, cotangent: Reals) -> tuple[Reals, Reals]:
         """Gradients of sum(cotangent * values): weights (P,) and data (B, D)."""
         by_angle, _ = self.engine.vjp(tape, cotangent)
         by_parameter = by_angle @ self.program.angle_matrix

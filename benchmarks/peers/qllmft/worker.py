@@ -1,4 +1,4 @@
-"""This project: its adjoint engine on real float32 amplitudes, called from NumPy."""
+"""This project: its adjoint engine in float32, on real amplitudes but for MIXED, called from NumPy."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from workloads import Arrays, gates_of
 
 
 class EngineTask:
-    """ENC or HEAD; little-endian, so nothing is converted."""
+    """ENC, HEAD or MIXED; little-endian, so nothing is converted."""
 
     def __init__(self, inputs: Arrays, _variant: str) -> None:
         workload, n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
         self.weights, data, self.cotangent = (
             np.asarray(inputs[name], np.float32) for name in ("weights", "data", "cotangent")
         )
-        self.is_head = workload == "head"
-        self.data = data if self.is_head else np.zeros((data.shape[0], 0), np.float32)
-        self.amplitudes = None if self.is_head else data
-        n_data = n_qubits if self.is_head else 0
+        self.has_data = workload != "enc"
+        self.data = data if self.has_data else np.zeros((data.shape[0], 0), np.float32)
+        self.amplitudes = None if self.has_data else data
+        n_data = n_qubits if self.has_data else 0
         self.circuit = EngineCircuit(gates_of(workload, n_qubits), n_qubits, len(self.weights), n_data)
         self.results: dict[str, NDArray[np.generic]] = {}
 
@@ -30,7 +30,7 @@ class EngineTask:
         values, tape = self.circuit.forward(self.weights, self.data, self.amplitudes)
         grad_weights, grad_data = self.circuit.backward(tape, self.cotangent)
         self.results = {"values": values, "grad_weights": grad_weights}
-        if self.is_head:
+        if self.has_data:
             self.results["grad_data"] = grad_data
 
     def outputs(self) -> Arrays:

@@ -15,17 +15,20 @@ import torchquantum as tq  # noqa: E402
 import torchquantum.functional as tqf  # noqa: E402
 
 from protocol import serve  # noqa: E402
-from workloads import CX, Arrays, gates_of  # noqa: E402
+from workloads import CX, RY, Arrays, gates_of  # noqa: E402
+
+NAMES = {"p": "phaseshift", "u": "u3", "h": "hadamard", "cx": "cnot"}  # the others have Qiskit's
+NAMES["cp"] = "cu3"  # its cu1 ends with a NameError
 
 
 class TorchQuantumTask:
-    """ENC or HEAD. TorchQuantum's wire 0 is the most significant bit, so qubit q is wire Q-1-q."""
+    """ENC, HEAD or MIXED. TorchQuantum's wire 0 is the most significant bit, so qubit q is wire Q-1-q."""
 
     def __init__(self, inputs: Arrays, _variant: str) -> None:
         self.workload, self.n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
         self.gates = gates_of(self.workload, self.n_qubits)
         self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
-        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=self.workload == "head")
+        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=self.workload != "enc")
         self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
         self.load, self.measure = tq.AmplitudeEncoder(), tq.MeasureAll(tq.PauliZ)
         self.values = torch.empty(0)
@@ -43,9 +46,16 @@ class TorchQuantumTask:
         for gate in self.gates:
             if isinstance(gate, CX):
                 tqf.cnot(device, wires=[self.wire(gate.control), self.wire(gate.target)])
-            else:
+            elif isinstance(gate, RY):
                 angle = self.data[:, gate.index] if gate.from_data else self.weights[gate.index]
                 tqf.ry(device, wires=self.wire(gate.qubit), params=angle)
+            else:
+                angles = self.weights[list(gate.indices)][None]
+                if gate.name == "cp":
+                    angles = torch.nn.functional.pad(angles, (2, 0))
+                named = {"params": angles} if gate.indices else {}
+                function = getattr(tqf, NAMES.get(gate.name, gate.name))
+                function(device, wires=[self.wire(q) for q in gate.qubits], **named)
         values = self.measure(device).flip(-1)
         (values * self.cotangent).sum().backward()
         self.values = values.detach()  # a kept graph would double the next step's memory
