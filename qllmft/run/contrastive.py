@@ -41,9 +41,10 @@ def tuned_body(setup: Setup) -> BodyConfig:
 
 def _shared_place(setup: Setup) -> Path:
     """Where all runs have the step that is the same to the bit: body, texts, settings, seed, torch and its threads."""
-    body, train = setup.config.body, setup.splits.train
+    body, train, location = setup.config.body, setup.splits.train, locate_body(setup.config.body)
+    location = location if location.identity else Body(body, location).location  # a hub model's commit, once it is here
     content = [
-        body_identity(body, locate_body(body)),
+        body_identity(body, location),
         body.contrastive.model_dump(mode="json"),
         setup.config.seed,
         train.texts,

@@ -68,6 +68,7 @@ def _record(
         rows=tuple(_row(study, index, planned, results) for index in range(len(study.rows))),
         versions=versions,
         notes=study.notes,
+        bodies=study.bodies,
     )
 
 

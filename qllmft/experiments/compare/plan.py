@@ -36,6 +36,7 @@ class Row(BaseModel):
         classical: the rival of the preset's run that the row is about; None: the head itself. Rows of the same preset
             and settings share their runs, so a rival is fitted once a seed.
         group: subjects and rivals are compared where their groups are equal; see `comparison.py`.
+        epochs: of each run; the study's where None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,7 @@ class Row(BaseModel):
     settings: Settings = {}
     classical: str | None = None
     group: str = ""
+    epochs: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _leaves_alone_what_is_the_studys(self) -> Row:
@@ -57,7 +59,7 @@ class Row(BaseModel):
     @property
     def origin(self) -> str:
         """Rows of the same origin are read from the same runs."""
-        return f"{self.preset} {sorted(self.settings.items())}"
+        return f"{self.preset} {self.epochs} {sorted(self.settings.items())}"
 
 
 class Quick(BaseModel):
@@ -83,10 +85,13 @@ class Study(BaseModel):
         subject: one of the rows that the study is about, in words: "quantum head".
         rival: one of the rows that it is compared with, in words: "classical head".
         rows: in the table's order.
+        settings: of all rows, by dotted names, instead of the presets'; a row's own and those of the command win.
         seeds: how many; each draws its own split and initial weights.
         epochs: of each run that Adam trains; L-BFGS has the iterations of its preset.
         notes: Markdown below the study's table.
         published: whether the paper's numbers of the rows' presets stand beside ours.
+        bodies: groups of rows on one body each, whose heads are the same; the page then says what each body after the
+            first does, beside what the head's kind does; see `bodies.py`.
         quick: the same in small; None where there is no such version.
         reduced: what ``--quick`` left of it; "" where it is whole.
     """
@@ -98,10 +103,12 @@ class Study(BaseModel):
     subject: str
     rival: str
     rows: tuple[Row, ...]
+    settings: Settings = {}
     seeds: int = Field(default=5, ge=1)
     epochs: int = Field(default=800, ge=1)
     notes: str = ""
     published: bool = True
+    bodies: tuple[str, ...] = ()
     quick: Quick | None = None
     reduced: str = ""
 
@@ -114,6 +121,11 @@ class Study(BaseModel):
         if not groups["subject"] or (alone := groups["subject"] - groups["rival"]):
             missing = "a subject" if not groups["subject"] else f"a rival in the group {min(alone)!r}"
             raise ValueError(f"a study compares rows of the side 'subject' with rivals of their group; give {missing}")
+        if taken := sorted(self.settings.keys() & {*_OF_THE_STUDY, "train.epochs"}):
+            raise ValueError(f"settings has {', '.join(taken)}, which a study gives its runs itself; leave that out")
+        of_bodies = [set(groups[side]) for side in groups]
+        if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - found for found in of_bodies)):
+            raise ValueError(f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides")
         if self.quick and (unknown := set(self.quick.without) - set(labels)):
             raise ValueError(f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label")
         return self
@@ -176,12 +188,12 @@ def _run(study: Study, indices: list[int], settings: Mapping[str, Any], seed: in
     rows = [study.rows[index] for index in indices]
     named = next((row for row in rows if not row.classical), rows[0])
     rivals = [row.classical for row in rows if row.classical]
-    own = {"rivals.names": rivals, **rows[0].settings}
+    own = {**study.settings, "rivals.names": rivals, **rows[0].settings}
     try:
         check_rivals(rivals)
         preset = load_preset(rows[0].preset)
         if preset.config(own).train.optimizer == "adam":
-            own["train.epochs"] = study.epochs
+            own["train.epochs"] = rows[0].epochs or study.epochs
         config = preset.config({**own, **settings, "seed": seed})
     except UserError as error:
         raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None

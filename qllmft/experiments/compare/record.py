@@ -105,6 +105,7 @@ class StudyRecord:
         rows: in the table's order.
         versions: by name; several where runs were made with several.
         notes: Markdown below the table.
+        bodies: as in the plan.
     """
 
     study: str
@@ -124,6 +125,7 @@ class StudyRecord:
     rows: tuple[RowResult, ...]
     versions: dict[str, list[str]]
     notes: str = ""
+    bodies: tuple[str, ...] = ()
 
     @property
     def as_published(self) -> bool:
