@@ -73,19 +73,51 @@ class DataConfig(Section):
         return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL
 
 
+# chosen by cross-validation within drawn texts of SST-2: docs/decisions/0012-contrastive-step.md
+SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4, "temperature": 0.1}
+
+
 class ContrastiveConfig(Section):
     """SetFit's first step (arXiv 2209.11055, section 3.1): the body alone learns which training texts share a label.
 
-    A pair's cosine similarity is drawn to 1 where the labels are the same, and to 0 where they differ.
+    Loss "cosine" is SetFit's: a pair's cosine similarity is drawn to 1 where the labels are the same, and to 0 where
+    they differ. Loss "supervised" (arXiv 2004.11362, eq. 2) takes all pairs of texts in a batch: it has no iterations,
+    and what is not given is as in `SUPERVISED`.
     """
 
     iterations: Count = 0  # SetFit's R: pairs of the same label, and as many of different ones, a text; 0: no such step
     epochs: Positive = 1
-    batch_size: Positive = 16  # pairs
+    batch_size: Positive = 16  # pairs; texts where the loss is supervised
     lr: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 2e-5  # highest: it rises for a tenth of the steps
+    loss: Literal["cosine", "supervised"] = "cosine"
+    temperature: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None  # of the supervised loss
+
+    @model_validator(mode="before")
+    @classmethod
+    def _chosen_settings(cls, tree: Any) -> Any:
+        supervised = isinstance(tree, dict) and tree.get("loss") == "supervised"
+        return {**SUPERVISED, **tree} if supervised else tree
+
+    @property
+    def switched_on(self) -> bool:
+        """Whether there is such a step."""
+        return self.iterations > 0 or self.loss == "supervised"
 
     @model_validator(mode="after")
     def _switched_on(self) -> Self:
+        if self.loss == "supervised":
+            if self.iterations:
+                raise ValueError(
+                    f"iterations is {self.iterations} and loss 'supervised', which takes all pairs of a batch; leave "
+                    "iterations out, or set loss to 'cosine'"
+                )
+            if self.batch_size < 2:
+                raise ValueError("loss 'supervised' compares the texts of a batch: set batch_size to 2 or more")
+            return self
+        if self.temperature is not None:
+            raise ValueError(
+                f"temperature is {self.temperature:g} and loss 'cosine' has none; set loss to 'supervised'"
+            )
         given = [
             name for name in type(self).model_fields if getattr(self, name) != type(self).model_fields[name].default
         ]
@@ -109,7 +141,7 @@ class BodyConfig(Section):
     @property
     def learns(self) -> bool:
         """Whether the run has a body of its own in the end."""
-        return self.trainable or self.contrastive.iterations > 0
+        return self.trainable or self.contrastive.switched_on
 
     def saved_in(self, folder: Path) -> BodyConfig:
         """A frozen body that was saved in ``folder``, run on the same device in batches of the same size."""
@@ -189,6 +221,7 @@ class RivalsConfig(Section):
 _LATER = {
     "data": ("delimiter", "bad_rows", "duplicates"),
     "body": ("trainable", "contrastive"),
+    "body.contrastive": ("loss", "temperature"),
     "model": ("word_weight", "centre", "components", "odd"),
     "train": ("body_lr", "optimizer", "ridge_c"),
 }
@@ -271,10 +304,12 @@ class RunConfig(Section):
         if self.noise == NoiseConfig():
             del content["noise"]
         for section, names in _LATER.items():
-            part: Section = getattr(self, section)
+            part, tree = self, content
+            for key in section.split("."):
+                part, tree = getattr(part, key), tree.get(key, {})
             for name in names:
                 if getattr(part, name) == type(part).model_fields[name].default:
-                    del content[section][name]
+                    tree.pop(name, None)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

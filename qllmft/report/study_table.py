@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qllmft.experiments.compare.bodies import moves, papers_margin
 from qllmft.experiments.compare.comparison import Comparison, limits
 from qllmft.experiments.compare.record import PAPER_BODY, PAPER_DATA, RowResult, StudyRecord
-from qllmft.experiments.compare.verdict import p_value, signed, verdict
+from qllmft.experiments.compare.verdict import p_value, share, signed, verdict, with_interval
 from qllmft.rivals.classical import PLAIN_LOGISTIC_REGRESSION
 from qllmft.statistics import MeanInterval
 
@@ -130,6 +131,8 @@ def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, 
         "exact": any(row.test_exact for row in record.rows),
         "comparisons": [comparison_cells(c) for c in comparisons],
         "limits": limits(record),
+        "margin": f"{100 * papers_margin():.2f}",
+        "moves": [{**vars(m), "points": with_interval(m), "share": share(m)} for m in moves(record)],
         "published_note": published_note(record),
         "selection_note": selection_note(record),
     }

@@ -42,7 +42,7 @@ class RunBody(Protocol):
 
 def body_of(setup: Setup) -> RunBody:
     """The run's body, after the contrastive step where it has one; UserError where the head does not fit on it."""
-    start = tuned_body(setup) if setup.config.body.contrastive.iterations else setup.config.body
+    start = tuned_body(setup) if setup.config.body.contrastive.switched_on else setup.config.body
     return LearningBody(setup, start) if setup.config.body.trainable else FrozenBody(setup, start)
 
 

@@ -24,7 +24,7 @@ from qllmft.run.setup import Setup, training_backend
 from qllmft.run.vectors import Vectors
 from qllmft.run.versions import versions
 from qllmft.statistics import Accuracy
-from qllmft.training import EpochMetrics
+from qllmft.training import EpochMetrics, contrastive_pairs
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _learned_body(setup: Setup) -> LearnedBody | None:
     if not body.learns:
         return None
     size = sum(file.stat().st_size for file in setup.folder.model_body.rglob("*") if file.is_file())
-    return LearnedBody(2 * body.contrastive.iterations * len(setup.splits.train), body.trainable, size)
+    return LearnedBody(contrastive_pairs(len(setup.splits.train), body.contrastive), body.trainable, size)
 
 
 def _tested(setup: Setup, record: RunRecord, fitted: Sequence[FittedHead], vectors: Sequence[Vectors]) -> RunRecord:

@@ -82,7 +82,7 @@ class LearnedBody:
     """How the body of a run learned.
 
     Attributes:
-        contrastive_pairs: pairs of texts of the contrastive step; 0 where there was none.
+        contrastive_pairs: pairs of texts in an epoch of the contrastive step; 0 where there was none.
         with_head: the body's weights were trained together with the head's.
         bytes: size of the saved body.
     """

@@ -44,13 +44,18 @@ class Vectors:
 
 
 def vectors_of(setup: Setup, body: BodyConfig) -> Vectors:
-    """The run's splits as ``body`` embeds them; what a body of the run's own gives is cached in the run's folder."""
+    """The run's splits as ``body`` embeds them.
+
+    What a body gives that learned is cached beside it, or in the unfinished run's folder where the head learned too.
+    """
     splits, name = setup.splits, setup.config.body.model
     tables = {"training": splits.train, "validation": splits.validation}
     if setup.read_test:
         tables["test"] = splits.test
     shared = body.model == name
-    title, cache = (name, None) if shared else (f"the trained {name}", setup.folder.own_embeddings)
+    title, cache = (name, None) if shared else (f"the trained {name}", Path(body.model).parent)
+    if Path(body.model) == setup.folder.model_body:
+        cache = setup.folder.own_embeddings
     identity, examples = embed_tables(tables, body, setup.reporter, title=title, cache_folder=cache)
     return Vectors(identity, *examples)
 

@@ -1,7 +1,7 @@
 """Train: the loop, its checkpoints and what it learns from."""
 
 from qllmft.training.checkpoint import Checkpoint
-from qllmft.training.contrastive import contrastive_steps, fit_contrastive
+from qllmft.training.contrastive import contrastive_pairs, contrastive_steps, fit_contrastive
 from qllmft.training.end_to_end import EndToEnd, fit_end_to_end
 from qllmft.training.evaluation import checked_logits, exact_accuracy, finite_logits, logits_of
 from qllmft.training.examples import Examples
@@ -17,6 +17,7 @@ __all__ = [
     "Examples",
     "Selection",
     "checked_logits",
+    "contrastive_pairs",
     "contrastive_steps",
     "exact_accuracy",
     "finite_logits",

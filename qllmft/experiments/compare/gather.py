@@ -75,6 +75,7 @@ def _record(
         versions=versions,
         notes=study.notes,
         budget=study.budget,
+        bodies=study.bodies,
     )
 
 

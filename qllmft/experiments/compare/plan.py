@@ -40,6 +40,7 @@ class Row(BaseModel):
         group: subjects and rivals are compared where their groups are equal; see `comparison.py`.
         space: search space, by name or path, whose settings a study with a budget draws for the head; None: that of
             the head's kind, see `tuning.py`.
+        epochs: of each run; the study's where None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +52,7 @@ class Row(BaseModel):
     classical: str | None = None
     group: str = ""
     space: str | None = None
+    epochs: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _leaves_alone_what_is_the_studys(self) -> Row:
@@ -62,7 +64,7 @@ class Row(BaseModel):
     @property
     def origin(self) -> str:
         """Rows of the same origin are read from the same runs."""
-        return f"{self.preset} {sorted(self.settings.items())}" + (f" {self.space}" if self.space else "")
+        return f"{self.preset} {self.epochs} {self.space} {sorted(self.settings.items())}"
 
 
 class Quick(BaseModel):
@@ -88,10 +90,13 @@ class Study(BaseModel):
         subject: one of the rows that the study is about, in words: "quantum head".
         rival: one of the rows that it is compared with, in words: "classical head".
         rows: in the table's order.
+        settings: of all rows, by dotted names, instead of the presets'; a row's own and those of the command win.
         seeds: how many; each draws its own split and initial weights.
         epochs: of each run that Adam trains; L-BFGS has the iterations of its preset.
         notes: Markdown below the study's table.
         published: whether the paper's numbers of the rows' presets stand beside ours.
+        bodies: groups of rows on one body each, whose heads are the same; the page then says what each body after the
+            first does, beside what the head's kind does; see `bodies.py`.
         quick: the same in small; None where there is no such version.
         reduced: what ``--quick`` left of it; "" where it is whole.
         budget: settings that every row tries with each seed, chosen among by validation; None: a head has the one of
@@ -105,10 +110,12 @@ class Study(BaseModel):
     subject: str
     rival: str
     rows: tuple[Row, ...]
+    settings: Settings = {}
     seeds: int = Field(default=5, ge=1)
     epochs: int = Field(default=800, ge=1)
     notes: str = ""
     published: bool = True
+    bodies: tuple[str, ...] = ()
     quick: Quick | None = None
     reduced: str = ""
     budget: int | None = Field(default=None, ge=1)
@@ -122,6 +129,11 @@ class Study(BaseModel):
         if not groups["subject"] or (alone := groups["subject"] - groups["rival"]):
             missing = "a subject" if not groups["subject"] else f"a rival in the group {min(alone)!r}"
             raise ValueError(f"a study compares rows of the side 'subject' with rivals of their group; give {missing}")
+        if taken := sorted(self.settings.keys() & {*_OF_THE_STUDY, "train.epochs"}):
+            raise ValueError(f"settings has {', '.join(taken)}, which a study gives its runs itself; leave that out")
+        of_bodies = [set(groups[side]) for side in groups]
+        if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - found for found in of_bodies)):
+            raise ValueError(f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides")
         if self.quick and (unknown := set(self.quick.without) - set(labels)):
             raise ValueError(f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label")
         return self
@@ -188,14 +200,14 @@ def study_run(study: Study, indices: Sequence[int], settings: Named, seed: int, 
     rows = [study.rows[index] for index in indices]
     named = next((row for row in rows if not row.classical), rows[0])
     rivals = [row.classical for row in rows if row.classical]
-    own = {"rivals.names": rivals, **rows[0].settings, **point}
+    own = {**study.settings, "rivals.names": rivals, **rows[0].settings, **point}
     if study.budget is not None and rivals:
         own["rivals.points"] = study.budget
     try:
         check_rivals(rivals)
         preset = load_preset(rows[0].preset)
         if preset.config(own).train.optimizer == "adam":
-            own["train.epochs"] = study.epochs
+            own["train.epochs"] = rows[0].epochs or study.epochs
         config = preset.config({**own, **settings, "seed": seed})
     except UserError as error:
         raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None

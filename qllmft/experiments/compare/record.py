@@ -110,6 +110,7 @@ class StudyRecord:
         versions: by name; several where runs were made with several.
         notes: Markdown below the table.
         budget: as in the plan.
+        bodies: as in the plan.
     """
 
     study: str
@@ -130,6 +131,7 @@ class StudyRecord:
     versions: dict[str, list[str]]
     notes: str = ""
     budget: int | None = None
+    bodies: tuple[str, ...] = ()
 
     @property
     def as_published(self) -> bool:

@@ -63,7 +63,7 @@ def test_tables_3_and_4_are_the_papers():
     assert of("table3") == [91.45, 92.70, 91.92, 92.08, 91.46, 92.13, 91.93]
     assert of("table4") == [91.45, 91.70]
     assert {name for name in study_names() if not load_study(name).published} == {
-        *("accuracy", "fig11", "fig11-small", "noise-choices"),
+        *("accuracy", "body", "fig11", "fig11-small", "noise-choices"),
     }
 
 
@@ -165,6 +165,8 @@ def test_a_study_of_ones_own(tmp_path):
         ('side = "subject"', 'side = "rival"', r"give a subject"),
         ('side = "subject"', 'side = "subject"\ngroup = "a"', r"give a rival in the group 'a'"),
         ('side = "rival"', 'side = "rival"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
+        ("[[rows]]", 'bodies = ["a"]\n[[rows]]', r"bodies names \['a'\]; expected two or more groups"),
+        ("[[rows]]", "settings.train.epochs = 3\n[[rows]]", r"settings has train.epochs, which a study gives its runs"),
         (
             "[[rows]]",
             '[quick]\nepochs = 1\nwithout = ["X"]\n[[rows]]',
@@ -183,7 +185,7 @@ def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, old, new, message):
 @pytest.mark.parametrize("choice", ["nowhere.toml", "table5"])
 def test_a_study_that_is_not_there(choice):
     with pytest.raises(
-        UserError, match=r"nowhere.toml cannot be read|no study 'table5'.*Studies: ablations, accuracy, fig11"
+        UserError, match=r"nowhere.toml cannot be read|no study 'table5'.*Studies: ablations, accuracy, body, fig11"
     ):
         load_study(choice)
 

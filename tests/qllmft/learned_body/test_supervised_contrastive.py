@@ -1,0 +1,120 @@
+"""The supervised contrastive loss by two routes, the step that descends it, and the runs that share one step."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from small_bodies import run_config, same_bits, table, trainable, weights, without_seconds, write_corpus
+
+from qllmft.config import SUPERVISED, ContrastiveConfig, RunConfig, parse_config
+from qllmft.errors import UserError
+from qllmft.presets import load_preset
+from qllmft.run import contrastive as of_runs
+from qllmft.run import run_experiment
+from qllmft.training import Checkpoint, contrastive_pairs, contrastive_steps, fit_contrastive
+from qllmft.training import contrastive as module
+from qllmft.training.contrastive import supervised_loss
+
+TRAIN = table(13)
+SETTINGS = ContrastiveConfig(loss="supervised", epochs=3, batch_size=6, lr=0.01, temperature=0.2)
+
+
+def by_loops(vectors, labels, temperature):
+    """Equation 2 of arXiv 2004.11362, written out."""
+    unit, terms = vectors / np.linalg.norm(vectors, axis=1, keepdims=True), []
+    for i in range(len(labels)):
+        weight = {j: math.exp(unit[i] @ unit[j] / temperature) for j in range(len(labels)) if j != i}
+        partners = [weight[j] for j in weight if labels[j] == labels[i]]
+        if partners:
+            terms.append(-sum(math.log(p / sum(weight.values())) for p in partners) / len(partners))
+    return sum(terms) / len(terms) if terms else 0.0
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1, 0, 1], [0, 1, 2, 2, 1, 0, 2, 3], [0, 0], [0, 1, 2], [1]])
+@pytest.mark.parametrize("temperature", [0.07, 1.0])
+def test_the_loss_and_its_gradient_by_two_routes(labels, temperature):
+    vectors = torch.from_numpy(np.random.default_rng(len(labels)).normal(size=(len(labels), 6))).requires_grad_()
+    y = torch.tensor(labels)
+    loss = supervised_loss(vectors, y, temperature)
+    assert loss.item() == pytest.approx(by_loops(vectors.detach().numpy(), labels, temperature), rel=1e-12)
+    assert torch.autograd.gradcheck(lambda x: supervised_loss(x, y, temperature), vectors)
+    assert supervised_loss(3.0 * vectors, y, temperature).item() == pytest.approx(loss.item())
+    (gradient,) = torch.autograd.grad(supervised_loss(vectors.float(), y, temperature), vectors)
+    assert gradient.isfinite().all()
+
+
+def test_texts_are_embedded_in_parts_of_like_length_to_the_same_loss(tiny_bert, monkeypatch):
+    body, rows = trainable(tiny_bert).eval(), np.arange(13)
+    losses = []
+    for size in (1, 4, 64):
+        monkeypatch.setattr(module, "TEXTS_AT_ONCE", size)
+        losses.append(module._supervised(body, TRAIN, rows, 0.2).item())
+    assert losses == pytest.approx([supervised_loss(body(TRAIN.texts), torch.from_numpy(TRAIN.labels), 0.2).item()] * 3)
+
+
+def test_the_step_lowers_the_loss_of_held_out_texts_and_is_as_long_as_announced(tiny_bert):
+    held_out, body, seen, losses = table(40, seed=9), trainable(tiny_bert), [], []
+    settings, labels = SETTINGS.model_copy(update={"batch_size": 16}), torch.from_numpy(held_out.labels)
+    for train in (lambda: None, lambda: fit_contrastive(body, table(60), settings, 0, on_step=seen.append)):
+        train()
+        losses.append(supervised_loss(torch.from_numpy(body.body.encode(held_out.texts)), labels, 0.2).item())
+    assert losses[1] < losses[0] - 0.2
+    assert seen == list(range(1, contrastive_steps(60, settings) + 1)) == list(range(1, 13))
+    assert contrastive_pairs(13, SETTINGS) == 15 + 15 + 0
+
+
+@pytest.mark.parametrize("stop_at", [1, 7])
+def test_a_step_that_was_stopped_ends_in_the_same_bits(tiny_bert, tmp_path, monkeypatch, stop_at):
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", -1.0)
+    whole, body, checkpoint = trainable(tiny_bert), trainable(tiny_bert), Checkpoint(tmp_path / "state.safetensors")
+    fit_contrastive(whole, TRAIN, SETTINGS, 4)
+
+    def stop(step):
+        if step == stop_at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_contrastive(trainable(tiny_bert), TRAIN, SETTINGS, 4, checkpoint=checkpoint, on_step=stop)
+    assert checkpoint.epochs_done() == stop_at
+    torch.manual_seed(99)
+    fit_contrastive(body, TRAIN, SETTINGS, 4, checkpoint=checkpoint)
+    assert same_bits(weights(body), weights(whole))
+    assert all(tensor.isfinite().all() for tensor in weights(body).values()), "one text is alone in its batch"
+
+
+def test_settings_that_are_not_given_are_the_chosen_ones_and_contradictions_are_refused():
+    config = parse_config({"body": {"contrastive": {"loss": "supervised", "epochs": 2}}}, "the test")
+    assert config.body.contrastive == ContrastiveConfig(**{**SUPERVISED, "loss": "supervised", "epochs": 2})
+    assert config.body.learns
+    assert load_preset("contrastive-single-10q").config().identity == "a3be9ca17805", "as it was before"
+    assert parse_config(config.model_dump(mode="json"), "again").identity == config.identity != RunConfig().identity
+    for tree, message in [
+        ({"loss": "supervised", "iterations": 1}, "takes all pairs of a batch; leave iterations out"),
+        ({"loss": "supervised", "batch_size": 1}, "set batch_size to 2 or more"),
+        ({"loss": "supervised", "temperature": 0}, "temperature (got 0): Input should be greater than 0"),
+        ({"iterations": 1, "temperature": 0.1}, "temperature is 0.1 and loss 'cosine' has none"),
+        ({"loss": "triplet"}, "Input should be 'cosine' or 'supervised'"),
+    ]:
+        with pytest.raises(UserError) as caught:
+            parse_config({"body": {"contrastive": tree}}, "my.toml")
+        assert message in str(caught.value)
+
+
+def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch):
+    corpus = write_corpus(tmp_path / "corpus.tsv")
+    step = {"loss": "supervised", "epochs": 2, "batch_size": 8, "lr": 0.01}
+    configs = [run_config(corpus, tiny_bert, body__contrastive=step, model__reuploads=r) for r in (2, 3)]
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "alone"))
+    alone = run_experiment(configs[1], tmp_path / "runs" / "alone").record.to_json()
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "shared"))
+    first = run_experiment(configs[0], tmp_path / "runs" / "first").record.to_json()
+    monkeypatch.setattr(of_runs, "fit_contrastive", None)
+    second = run_experiment(configs[1], tmp_path / "runs" / "second").record.to_json()
+    assert without_seconds(second) == without_seconds(alone)
+    assert first["body"] == second["body"] != without_seconds(first)["models"]
+    assert first["body"]["learned"]["contrastive_pairs"] == 4 * 28 + 1
+    (place,) = (tmp_path / "shared").glob("contrastive-*")
+    assert {path.suffix for path in place.iterdir()} == {"", ".sqlite"}, "the body and what it embedded, nothing else"
+    with pytest.raises(TypeError):  # another seed draws other texts, and wants a step of its own
+        run_experiment(configs[0].model_copy(update={"seed": 3}), tmp_path / "runs" / "third")

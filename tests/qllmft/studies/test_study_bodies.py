@@ -1,0 +1,84 @@
+"""What the body gives beside what the kind of head gives: by hand, in the sentence, on the page; the study `body`."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from tiny_studies import record, row
+
+from qllmft.config import SUPERVISED
+from qllmft.experiments.compare import load_study, verdict
+from qllmft.experiments.compare.bodies import moves, papers_margin
+from qllmft.experiments.compare.plan import study_runs
+from qllmft.experiments.compare.record import read_record, write_record
+from qllmft.report import write_study_table
+
+DOCS = Path(__file__).parents[3] / "docs"
+BODIES = ("frozen", "tuned", "trained")
+QUANTUM = {"frozen": (0.70, 0.72, 0.71), "tuned": (0.79, 0.80, 0.81), "trained": (0.80, 0.80, 0.83)}
+CLASSICAL = {"frozen": (0.75, 0.77, 0.74), "tuned": (0.80, 0.81, 0.79), "trained": (0.81, 0.82, 0.80)}
+
+
+def study(quantum=QUANTUM):
+    rows = []
+    for body in BODIES:
+        suffix = " and body" if body == "trained" else ""
+        heads = ((f"quantum head{suffix}", "subject", quantum), (f"classical head{suffix}", "rival", CLASSICAL))
+        rows += [replace(row(f"{n[0]} {body}", side, of[body], group=body), model=n) for n, side, of in heads]
+        # worse by validation, so that no sentence is about it
+        rows.append(row(f"S {body}", "rival", (0.9, 0.9, 0.9), validation=(0.1, 0.1, 0.1), group=body))
+        rows[-1] = replace(rows[-1], model="SVC")
+    return record(*rows, bodies=BODIES)
+
+
+def test_every_move_is_the_paired_difference_of_its_rows():
+    found = {(move.what, move.where): move for move in moves(study())}
+    assert len(found) == len(moves(study())) == 3 * 2 + 3
+    assert papers_margin() == pytest.approx(0.9270 - 0.8956)
+    pairs = {(name, body): (of[body], of["frozen"]) for name, of in (("q frozen", QUANTUM), ("c frozen", CLASSICAL))
+             for body in BODIES[1:]}  # fmt: skip
+    pairs |= {("q frozen less c frozen", body): (QUANTUM[body], CLASSICAL[body]) for body in BODIES}
+    for key, (after, before) in pairs.items():
+        gains = 100 * (np.array(after) - np.array(before))
+        half = stats.t.ppf(0.975, 2) * gains.std(ddof=1) / np.sqrt(3)
+        expected = np.array([gains.mean(), gains.mean() - half, gains.mean() + half]) / 3.14
+        assert found[key].shares == pytest.approx(expected, abs=1e-12)
+        assert found[key].of_body == ("less" not in key[0])
+
+
+def test_the_sentence_and_the_page_say_what_the_numbers_imply_whoever_gives_more(tmp_path):
+    assert verdict(study()).startswith(
+        "The body gives more than the kind of head: on the tuned, c frozen gains +4.7 [+3.2, +6.1] points (149 % [103, "
+        "194] of the paper's margin of 3.14 points); on the frozen, q frozen less c frozen is −4.3 [−7.2, −1.5] points"
+    )
+    higher = study(QUANTUM | {"frozen": (0.95, 0.96, 0.94)})
+    assert verdict(higher).startswith("The kind of head gives more than the body: ")
+    assert verdict(study(QUANTUM | {"frozen": (0.75, 0.85, 0.79)})).startswith("Whether the body or the kind of head")
+    assert "gives" not in verdict(replace(study(), bodies=()))
+    write_record(tmp_path, study(), {})
+    page = write_study_table(tmp_path, tmp_path / "page.md").read_text("utf-8")
+    assert "| body | tuned | c frozen | +4.7 [+3.2, +6.1] | 149 % [103, 194] |" in page
+    assert sum(line.startswith(("| body |", "| head |")) for line in page.splitlines()) == 9
+    assert read_record(tmp_path) == study()
+
+
+def test_the_study_has_the_same_heads_on_every_body_and_one_step_a_seed():
+    runs = [run.config for run in study_runs(load_study("body"), {"data.source": "sst2"}) if run.config.seed == 1]
+    tuned = [config for config in runs if config.body.contrastive.switched_on]
+    frozen = [config for config in runs if not config.body.learns]
+    assert len({config.body.model_dump_json() for config in tuned}) == 1, "one contrastive step for all"
+    assert [(c.model, c.train) for c in tuned] == [(c.model, c.train) for c in frozen]
+    assert {(c.data.source, c.body.model) for c in runs} == {("sst2", "minilm")}
+
+
+def test_the_chosen_settings_are_the_best_that_were_tried():
+    tried = json.loads((DOCS / "frozen-or-tuned" / "tried.json").read_text("utf-8"))["tried"]
+    best = max(tried, key=lambda each: each["right"])
+    assert {name: best[name] for name in SUPERVISED} == SUPERVISED
+    page = (DOCS / "decisions" / "0012-contrastive-step.md").read_text("utf-8").replace("**", "")
+    for each in tried:
+        cells = [each[name] for name in ("epochs", "batch_size", "lr", "temperature", "right")]
+        assert f"| {' | '.join('' if cell is None else f'{cell:g}' for cell in cells)} |" in page
