@@ -36,6 +36,8 @@ def main(rank: int, store: Path, folder: Path) -> None:
     distributed.init_process_group("gloo", init_method=store.as_uri(), rank=rank, world_size=2)
     wrapped = nn.parallel.DistributedDataParallel(model())
     np.savez(folder / f"{rank}.npz", *gradients(wrapped, slice(4 * rank, 4 * rank + 4)))
+    distributed.barrier()
+    del wrapped  # it holds the group, whose threads are to end before the interpreter does
     distributed.destroy_process_group()
 
 
