@@ -18,6 +18,7 @@ def pytest_configure(config):
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HOME"] = f"{folder}/hub"
     os.environ["QLLMFT_CACHE"] = f"{folder}/cache"
+    os.environ["QLLMFT_JOBS"] = "1"  # more are what some tests ask for
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

@@ -46,6 +46,17 @@ BadRows = Annotated[
     str | None,
     typer.Option("--bad-rows", help="Rows without a text or a label: error, or skip them.", show_default="error"),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        envvar="QLLMFT_JOBS",
+        help="Number of runs at a time, each in a process of its own with its share of the processors. Results are the "
+        "same to the bit.",
+        show_default="one a processor; QLLMFT_JOBS",
+        show_envvar=False,
+    ),
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Read only the first so many texts.")]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say
-from qllmft.cli.options import DataOptions, Settings, TrackOptions, command_line, with_options
+from qllmft.cli.options import DataOptions, Jobs, Settings, TrackOptions, command_line, with_options
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def study(
             show_default="studies/<study>",
         ),
     ] = None,
+    jobs: Jobs = None,
     told: TrackOptions,
     list_all: Annotated[bool, typer.Option("--list", help="List the studies with their rows.")] = False,
 ) -> None:
@@ -101,9 +102,9 @@ def study(
         raise UserError("which study? `qllmft study --list` lists them; for instance `qllmft study table2 --quick`.")
     plan = _plan(name, preset, quick=quick, seeds=seeds, budget=budget)
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
-    context.params["out"] = folder
+    context.params |= {"out": folder, "jobs": None}  # the record's command is the same with any number of jobs
     overrides = texts.overrides(settings, body__model=body, train__epochs=epochs)
-    _run(plan, folder, overrides, shlex.join(command_line(context)), console, told.tracking())
+    _run(plan, folder, overrides, shlex.join(command_line(context)), console, told.tracking(), jobs)
 
 
 def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budget: int | None) -> Study:
@@ -127,7 +128,13 @@ def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budg
 
 
 def _run(
-    plan: Study, folder: Path, settings: Mapping[str, object], command: str, console: Console, tracking: Tracking
+    plan: Study,
+    folder: Path,
+    settings: Mapping[str, object],
+    command: str,
+    console: Console,
+    tracking: Tracking,
+    jobs: int | None,
 ) -> None:
     """Do the study's runs, write its files, print its table and verdict."""
     from qllmft.cli.queue_progress import QueueConsole
@@ -136,7 +143,7 @@ def _run(
 
     try:
         with QueueConsole(console, tracking) as watcher:
-            record = run_study(plan, folder, settings, command, watcher)
+            record = run_study(plan, folder, settings, command, watcher, jobs=jobs)
     except KeyboardInterrupt:
         say(f"Interrupted. The same command goes on; the runs are in {folder / 'runs'}.", console)
         raise typer.Exit(130) from None

@@ -11,7 +11,7 @@ import typer
 
 from qllmft.cli.backend import Options
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import DataOptions, Settings, TrackOptions, with_options
+from qllmft.cli.options import DataOptions, Jobs, Settings, TrackOptions, with_options
 from qllmft.errors import UserError
 from qllmft.files import expanded
 from qllmft.settings import parse_settings
@@ -106,6 +106,7 @@ def sweep(
     grace: Annotated[
         int, typer.Option(help="Seconds without a sign of life after which a worker elsewhere counts as dead.")
     ] = 120,
+    jobs: Jobs = None,
     told: TrackOptions,
     list_all: Annotated[bool, typer.Option("--list", help="List the searches with their tables of the paper.")] = False,
 ) -> None:
@@ -153,7 +154,7 @@ def sweep(
             say(f"The search is made: qllmft worker --storage {store.storage} --search {store.name}", console)
             return
         with _console(console, tracking) as watcher:
-            _work(store, folder, ray, watcher)
+            _work(store, folder, ray, watcher, count=_processes(store, jobs, ray))
         _finish(store, folder, console, tracking)
 
 
@@ -238,13 +239,30 @@ def _open(plan: SearchPlan, folder: Path, storage: str | None, name: str) -> Sea
     return SearchStore.create(kept, name, plan)
 
 
+def _processes(store: SearchStore, jobs: int | None, ray: str | None) -> int:
+    """How many processes of this command work on a search; 1 by default where each trial learns from those before."""
+    from qllmft.experiments.together import processes_for
+
+    if ray and jobs:
+        raise UserError("--jobs is about processes here, and --ray puts the trials on a cluster. Leave one out.")
+    if jobs is None and (ray or not store.plan.is_list):
+        return 1
+    return processes_for(store.plan.each_head().values(), store.plan.size - len(store.state().done), jobs)
+
+
 def _work(
-    store: SearchStore, folder: Path, ray: str | None, watcher: QueueConsole, permission: Permission | None = None
+    store: SearchStore,
+    folder: Path,
+    ray: str | None,
+    watcher: QueueConsole,
+    permission: Permission | None = None,
+    count: int = 1,
 ) -> None:
     """Work until the search is finished; a worker has a permission to send circuits away."""
     from qllmft.experiments.queue import QueueProgress
     from qllmft.experiments.search.liveness import Liveness
-    from qllmft.experiments.search.worker import Worker, do_trial_run
+    from qllmft.experiments.search.worker import Worker, do_trial_run, help_with
+    from qllmft.experiments.together import together
 
     runs = folder / "runs"
     with Liveness(folder / ".workers") as liveness:
@@ -253,8 +271,9 @@ def _work(
 
             work_on_cluster(store, liveness, runs, ray, watcher)
         else:
-            progress = QueueProgress(watcher)
-            Worker(store, liveness, lambda run: do_trial_run(run, runs, progress, permission), progress).work()
+            with together(count, help_with, (store.storage, store.name, folder), watcher) as team:
+                progress = QueueProgress(team)
+                Worker(store, liveness, lambda run: do_trial_run(run, runs, progress, permission), progress).work()
 
 
 def _finish(store: SearchStore, folder: Path, console: Console, tracking: Tracking) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +77,12 @@ def embed(
     location = body.location if body else location
     identity = body_identity(config, location)
     cache = EmbeddingCache(identity, cache_folder)
-    truncated = 0
+    truncated, alone = 0, ExitStack()
     try:
         found = cache.get(texts)
+        if any(text not in found for text in texts):
+            alone.enter_context(cache.sole_use())  # another process may be embedding the same texts
+            found = cache.get(texts)
         hits = sum(text in found for text in texts)
         missing = list(dict.fromkeys(text for text in texts if text not in found))
         if progress:
@@ -94,4 +98,5 @@ def embed(
                 found.update(zip(part, vectors, strict=True))
     finally:
         cache.close()
+        alone.close()
     return Embeddings(np.stack([found[text] for text in texts]), identity, hits, truncated, body.longest if body else 0)

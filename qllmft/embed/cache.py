@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import platformdirs
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from qllmft.errors import UserError
@@ -52,6 +53,17 @@ class EmbeddingCache:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    @contextmanager
+    def sole_use(self) -> Iterator[None]:
+        """While no other process writes the file; waits for it."""
+        lock = FileLock(f"{self.path}.lock")
+        with self._explained():
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def get(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The embeddings (D,) that are there, by text.

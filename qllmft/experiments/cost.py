@@ -67,6 +67,11 @@ class TimeLeft:
         return self._done / self._total if self._total else 0.0
 
     @property
+    def running_share(self) -> float:
+        """What of `share` is of the run at work."""
+        return min(self._running / self._total, self.share) if self._total else 0.0
+
+    @property
     def seconds(self) -> float | None:
         """Time left; None before anything was done."""
         worked = self._done - self._earlier

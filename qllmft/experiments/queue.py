@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from qllmft.experiments.cost import BEGINNING, TimeLeft, epoch_cost, run_cost
 from qllmft.run import PassingReporter, Reporter, RunFolder, RunRecord, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
 from qllmft.training import EpochMetrics
+
+LOOK_S = 0.2  # between two looks at runs that helpers are at work on
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Standing:
         share: of the work that is done, in [0, 1].
         seconds_left: time left; None before anything was done.
         best: highest validation accuracy so far, in [0, 1], of a queue that searches for it; else None.
+        running: what of ``share`` is of runs that are at work.
     """
 
     runs: int
@@ -57,6 +60,7 @@ class Standing:
     share: float = 0.0
     seconds_left: float | None = None
     best: float | None = None
+    running: float = 0.0
 
 
 class QueueReporter(Reporter):
@@ -74,8 +78,11 @@ class QueueReporter(Reporter):
     def run_begins(self, label: str) -> None:
         """Before each run that is trained here; not before those that are finished or that others train."""
 
+    def run_begins_elsewhere(self, label: str) -> None:
+        """Before each run that another process of this command trains."""
+
     def run_ends(self, label: str, validation: float) -> None:
-        """After each run that was trained here, with its validation accuracy in [0, 1]."""
+        """After each run that this command trained, with its validation accuracy in [0, 1]."""
 
 
 class QueueProgress:
@@ -112,7 +119,8 @@ class QueueProgress:
 
     def _tell(self) -> None:
         time_left = self._time_left
-        self.reporter.stands(Standing(self._runs, self._finished, time_left.share, time_left.seconds, self._best))
+        share, running = time_left.share, time_left.running_share
+        self.reporter.stands(Standing(self._runs, self._finished, share, time_left.seconds, self._best, running))
 
 
 def do_run(
@@ -154,7 +162,26 @@ def do_run(
     return outcome.record
 
 
-def do_all(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter) -> list[RunRecord]:
+def do_free(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter) -> None:
+    """Do runs as long as there is one that is neither finished nor worked on by another process; see `do_all`."""
+    progress = QueueProgress(reporter)
+    done = True
+    while done:
+        done = False
+        for run in planned:
+            _count(planned, runs, progress)
+            if not run.is_finished(runs):
+                with suppress(RunBusyError):
+                    do_run(run, runs, progress, wait=False)
+                    done = True
+
+
+def do_all(
+    planned: Sequence[PlannedRun],
+    runs: Path,
+    reporter: QueueReporter,
+    helped: Callable[[], bool] = lambda: False,
+) -> list[RunRecord]:
     """Do every run that is not finished. Processes that are given the same runs share them out among themselves.
 
     A run that another process works on is left to it. When all that are left are such runs, this process waits for
@@ -164,6 +191,7 @@ def do_all(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter) -
         planned: the runs, each with an identity of its own.
         runs: the folder of all runs.
         reporter: who watches.
+        helped: whether processes of this command are at work on the runs; they are waited for without a word.
 
     Returns:
         The records, in the order of ``planned``.
@@ -182,7 +210,11 @@ def do_all(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter) -
                 records[index] = do_run(planned[index], runs, progress, wait=False)
             except RunBusyError:
                 continue
-        if not any(index in records for index in left):
+        if any(index in records for index in left):
+            continue
+        if helped():
+            time.sleep(LOOK_S)
+        else:
             records[left[0]] = do_run(planned[left[0]], runs, progress)
     _count(planned, runs, progress)
     return [records[index] for index in range(len(planned))]

@@ -50,7 +50,10 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, k) of embeddings (B, D)."""
-        latent = x if self.encoder is None else self.encoder(x)
+        return self.from_latent(x if self.encoder is None else self.encoder(x))
+
+    def from_latent(self, latent: Tensor) -> Tensor:
+        """Logits (B, k) of latent vectors (B, Q)."""
         return self.read(latent, latent if self.head is None else self.head(latent))
 
     def read(self, latent: Tensor, values: Tensor) -> Tensor:

@@ -64,7 +64,11 @@ class GridRival:
         with warnings.catch_warnings(), threadpool_limits(1):  # small fits: threads cost more than they give
             # the paper's grid holds iteration limits that are meant to stop early
             warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator, fitted = None, {}
             for settings in self._grid:
+                if estimator is not None and _same_again(estimator, fitted, settings):
+                    continue
+                fitted = settings
                 estimator = self._make(**settings).fit(train.x.numpy(), train.y.numpy())
                 accuracy = float(estimator.score(validation.x.numpy(), validation.y.numpy()))
                 score = (self._count(estimator) if self._most else 0, accuracy)
@@ -82,6 +86,14 @@ class GridRival:
     def n_parameters(self) -> int:
         """Trained parameters of the chosen one."""
         return self._count(self._best)
+
+
+def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """Whether ``settings`` only raise the iteration limit of an estimator that ended below it: the same bits."""
+    limit = fitted.get("max_iter")
+    if limit is None or fitted | {"max_iter": settings.get("max_iter")} != settings:
+        return False
+    return bool(settings["max_iter"] >= limit > np.max(getattr(estimator, "n_iter_", limit)))
 
 
 def logistic_regression(grid: Grid) -> GridRival:

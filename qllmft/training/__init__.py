@@ -3,7 +3,7 @@
 from qllmft.training.checkpoint import Checkpoint
 from qllmft.training.contrastive import contrastive_pairs, contrastive_steps, fit_contrastive
 from qllmft.training.end_to_end import EndToEnd, fit_end_to_end
-from qllmft.training.evaluation import checked_logits, exact_accuracy, finite_logits, logits_of
+from qllmft.training.evaluation import checked_logits, exact_accuracy, finite_logits, logits_of, shared_latent
 from qllmft.training.examples import Examples
 from qllmft.training.loop import PAPER_STEPS, fit, one_torch_thread
 from qllmft.training.metrics import EpochMetrics, Selection
@@ -26,5 +26,6 @@ __all__ = [
     "fit_end_to_end",
     "logits_of",
     "one_torch_thread",
+    "shared_latent",
     "step_of",
 ]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qllmft.errors import UserError
+from qllmft.heads import Classifier
 from qllmft.heads.noise import noisy_connectors, without_noise
 from qllmft.training.examples import Examples
 
@@ -14,15 +15,29 @@ EVALUATION_BATCH = 1024
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, x: Tensor) -> Tensor:
-    """Logits (N, k) of embeddings (N, D), in batches, with the model in evaluation mode."""
+def shared_latent(model: nn.Module, x: Tensor) -> Tensor | None:
+    """What an evaluation with noise and one without have in common: the latent vectors (N, Q) of embeddings (N, D).
+
+    None where there is no noise, or no encoder. The encoder is exact, and most of the work.
+    """
+    if not isinstance(model, Classifier) or model.encoder is None or not noisy_connectors(model):
+        return None
     model.eval()
+    return torch.cat([model.encoder(part) for part in torch.split(x, EVALUATION_BATCH)])
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tensor:
+    """Logits (N, k) of embeddings (N, D), in evaluation mode, in batches; ``latent``: `shared_latent`, where known."""
+    model.eval()
+    if latent is not None and isinstance(model, Classifier):
+        return torch.cat([model.from_latent(part) for part in torch.split(latent, EVALUATION_BATCH)])
     return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])
 
 
-def finite_logits(model: nn.Module, x: Tensor) -> Tensor:
+def finite_logits(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tensor:
     """`logits_of` a trained model, all of them finite; UserError where one is not."""
-    return checked_logits(logits_of(model, x))
+    return checked_logits(logits_of(model, x, latent))
 
 
 def checked_logits(logits: Tensor) -> Tensor:
@@ -37,16 +52,16 @@ def checked_logits(logits: Tensor) -> Tensor:
     return logits
 
 
-def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
-    """Cross-entropy in nats, and accuracy in [0, 1]."""
-    logits = logits_of(model, examples.x)
+def evaluate(model: nn.Module, examples: Examples, latent: Tensor | None = None) -> tuple[float, float]:
+    """Cross-entropy in nats, and accuracy in [0, 1]; ``latent`` as in `logits_of`."""
+    logits = logits_of(model, examples.x, latent)
     accuracy = (logits.argmax(dim=1) == examples.y).double().mean()
     return float(cross_entropy(logits, examples.y)), float(accuracy)
 
 
-def exact_accuracy(model: nn.Module, examples: Examples) -> float | None:
+def exact_accuracy(model: nn.Module, examples: Examples, latent: Tensor | None = None) -> float | None:
     """Accuracy in [0, 1] without the noise of the model's circuits; None where they have none."""
     if not noisy_connectors(model):
         return None
     with without_noise(model):
-        return evaluate(model, examples)[1]
+        return evaluate(model, examples, latent)[1]

@@ -17,7 +17,7 @@ from qllmft.heads import Classifier
 from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
-from qllmft.training.evaluation import evaluate, exact_accuracy
+from qllmft.training.evaluation import evaluate, exact_accuracy, shared_latent
 from qllmft.training.examples import Examples, shuffled_batches, with_noise
 from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
@@ -120,9 +120,10 @@ class Training:
         _check_loss("training", train_loss, epoch, config)
         reseed(self.head, derive_seed(seed, "validation noise", epoch))
         examples = self.validation()
-        loss, accuracy = evaluate(self.head, examples)
+        latent = shared_latent(self.head, examples.x)
+        loss, accuracy = evaluate(self.head, examples, latent)
         _check_loss("validation", loss, epoch, config)
-        exact = exact_accuracy(self.head, examples)
+        exact = exact_accuracy(self.head, examples, latent)
         return EpochMetrics(epoch, train_loss, loss, accuracy, lr, time.perf_counter() - started, exact)
 
 

@@ -12,7 +12,8 @@ from qllmft.experiments.compare.plan import Row, Study, StudyRun, study_runs
 from qllmft.experiments.compare.record import PaperResult, RowResult, StudyRecord
 from qllmft.experiments.compare.tuning import chosen_runs, n_settings, tuning_runs
 from qllmft.experiments.feasible import check_feasible
-from qllmft.experiments.queue import QueueReporter, do_all
+from qllmft.experiments.queue import QueueReporter
+from qllmft.experiments.together import do_all_together, processes_for
 from qllmft.published import published
 from qllmft.run import ModelResult, RunRecord
 from qllmft.run.record import BodyRecord
@@ -24,10 +25,13 @@ def run_study(
     settings: Mapping[str, Any],
     command: str,
     reporter: QueueReporter | None = None,
+    *,
+    jobs: int | None = 1,
 ) -> StudyRecord:
     """Do every run of ``study`` that is not finished; a run's folder is ``runs/<identity>``.
 
-    Processes that are given the same study and folder share the runs, and all return the whole record.
+    Processes that are given the same study and folder share the runs, and all return the whole record. ``jobs`` of them
+    are this call's own, see `processes_for`.
 
     Raises:
         UserError: for bad input, before any work.
@@ -41,10 +45,11 @@ def run_study(
     runs = folder / "runs"
     left = [run for run in (*tuned, *planned) if not run.is_finished(runs)]
     check_feasible({f"study {study.name}, {run.label}": run.config for run in left})
+    count = processes_for((run.config for run in left), len(left), jobs)
     if tuned:
-        tried = list(zip(tuned, do_all(tuned, runs, reporter), strict=True))
+        tried = list(zip(tuned, do_all_together(tuned, runs, reporter, count), strict=True))
         planned = chosen_runs(study, planned, settings, tried, runs)
-    return _record(study, planned, do_all(planned, runs, reporter), settings, command)
+    return _record(study, planned, do_all_together(planned, runs, reporter, count), settings, command)
 
 
 def _record(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qllmft.experiments.queue import PlannedRun, QueueProgress, do_run
+from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, do_run
 from qllmft.experiments.search.liveness import Liveness
 from qllmft.experiments.search.permission import Permission
 from qllmft.experiments.search.plan import SearchPlan
 from qllmft.experiments.search.space import Parameter, Point, Value, grid
+from qllmft.experiments.search.storage import Storage
 from qllmft.experiments.search.store import ERROR, IDENTITY, POINT, RESULT, REUSED, WORKER, SearchState, SearchStore
 from qllmft.randomness import derive_seed
 from qllmft.statistics import Accuracy
@@ -50,6 +52,13 @@ def do_trial_run(
     loss = losses[record.selected_epoch]
     head = record.head
     return TrialResult(record.identity, head.validation, loss, head.parameters, head.seconds, before)
+
+
+def help_with(storage: Storage, name: str, folder: Path, reporter: QueueReporter) -> None:
+    """Work on a search of another process of this machine, which keeps its runs in ``folder``."""
+    with closing(SearchStore.join(storage, name)) as store, Liveness(folder / ".workers") as liveness:
+        progress = QueueProgress(reporter)
+        Worker(store, liveness, lambda run: do_trial_run(run, folder / "runs", progress), progress).work()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from qllmft.experiments.queue import QueueReporter
+from qllmft.experiments.search.storage import Storage
+from qllmft.experiments.search.worker import help_with
+
 SMALL = {
     "data.n_per_label": 20,
     "model.n_qubits": 4,
@@ -51,6 +55,25 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner(sweep, tmp_path):
     again, _ = sweep("--seeds", "2")
     assert "6 runs, 6 of them finished already" in again
     assert again[again.index("the best 3") :] == output[output.index("the best 3") :]
+
+
+def test_a_helper_and_several_processes_find_what_one_finds(sweep, tmp_path):
+    """The helper does all of the search here; then two processes share it, and none is left."""
+
+    def ranked(folder):
+        rows = json.loads((folder / "sweep.json").read_text())["ranking"]
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+    sweep("--jobs", "1")
+    said, _ = sweep("--plan-only", "--out", tmp_path / "helped")
+    _, url, _, name = said.rsplit(maxsplit=3)
+    help_with(Storage(url), name, tmp_path / "helped", QueueReporter())
+    output, _ = sweep("--out", tmp_path / "helped")
+    assert "3 runs, 3 of them finished already" in output
+    sweep("--jobs", "2", "--out", tmp_path / "two")
+    assert ranked(tmp_path / "helped") == ranked(tmp_path / "two") == ranked(tmp_path / "sweep")
+    _, errors = sweep("--jobs", "2", "--ray", "auto", code=2)
+    assert "Leave one out" in errors
 
 
 def test_a_search_of_ones_own(cli, run, tmp_path):

@@ -10,7 +10,7 @@ from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noi
 from qllmft.randomness import derive_seed
 from qllmft.rivals import TrainedHead
 from qllmft.run.measurement import head_request
-from qllmft.training import Checkpoint, exact_accuracy, fit, loop
+from qllmft.training import Checkpoint, exact_accuracy, fit, logits_of, loop, shared_latent
 from qllmft.training.evaluation import evaluate
 from qllmft_backends import create
 
@@ -189,3 +189,21 @@ def test_it_learns_through_noise(name):
     settings = SETTINGS.model_copy(update={"epochs": 30, "select": "last"})
     fit(head, data, VALIDATION, settings, SEED)
     assert exact_accuracy(head, data) > 0.85
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_the_encoder_is_asked_once_for_noisy_and_exact_answers(name, monkeypatch):
+    data = examples(1100, seed=3)  # more than one batch of an evaluation
+    head = TrainedHead("head", model(NOISES[name]), SETTINGS, SEED)
+    reseed(head.model, derive_seed(SEED, "prediction noise"))
+    noisy, exact = logits_of(head.model, data.x), exact_accuracy(head.model, data)
+    asked, encoder = [], head.model.encoder.encoders[0]
+    latent = encoder._latent
+    monkeypatch.setattr(encoder, "_latent", lambda x, theta: asked.append(len(x)) or latent(x, theta))
+    assert np.array_equal(head.predict(data.x.numpy()), noisy.argmax(dim=1).numpy())
+    assert head.exact_accuracy(data) == exact
+    assert sum(asked) == 1100
+    head.predict(VALIDATION.x.numpy())
+    assert head.exact_accuracy(data) == exact  # of other embeddings than those of the last prediction
+    reseed(head.model, derive_seed(SEED, "prediction noise"))
+    assert torch.equal(logits_of(head.model, data.x, shared_latent(head.model, data.x)), noisy)

@@ -7,6 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
+from qllmft.rivals import classical
 from qllmft.rivals.classical import GridRival, logistic_regression, support_vectors
 from qllmft.training import Examples
 
@@ -159,3 +160,22 @@ def test_the_full_svc_has_every_training_text_as_a_support_vector():
     chosen.fit(TEST, VALIDATION)  # as many of either label
     assert chosen.n_parameters == len(TEST.y)
     assert chosen.name != support_vectors("paper").name
+
+
+@pytest.mark.parametrize(("scale", "fits"), [(0.0, 6), (2.0, 18)])
+def test_a_limit_that_was_not_reached_is_not_raised(scale, fits, monkeypatch):
+    """Of three limits one fit is enough where it ends below the first; the choice has the bits of the whole grid."""
+    train, validation = blobs(60, 30, 2, seed=1), blobs(60, 30, 2, seed=2)
+    train, validation = (Examples(e.x * torch.logspace(-scale, scale, 30), e.y) for e in (train, validation))
+    found = []
+    for look in (classical._same_again, lambda *_: False):
+        monkeypatch.setattr(classical, "_same_again", look)
+        chosen, made = logistic_regression("paper"), []
+        make = chosen._make
+        chosen._make = lambda made=made, make=make, **settings: made.append(settings) or make(**settings)
+        chosen._grid = [s for s in chosen._grid if s["C"] in (0.3, 9.9, None)]
+        chosen.fit(train, validation)
+        found.append((chosen.settings, chosen._best.coef_.tobytes(), len(made)))
+    assert found[0][:2] == found[1][:2]
+    assert found[0][2] <= fits
+    assert found[1][2] == 18

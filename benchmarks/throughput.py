@@ -1,0 +1,79 @@
+"""Many trainings at once: ``python benchmarks/throughput.py --data FOLDER`` writes ``benchmarks/throughput.json``.
+
+A command is run with ``--jobs 1`` and with a process a processor, in turns, each in an empty folder and with the
+embeddings in the cache. Both count from the command's start to its end. ``--before`` names another checkout of the
+project, whose own way stands in the first place then. On a busy machine wall times say little; CPU seconds of all
+processes, divided by the processors, are what a quiet machine needs at least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from qllmft_backends.adjoint.thread_pool import thread_count
+
+from machine import cpu_model, load_average
+
+COMMANDS = (
+    "sweep table-06 --quick --set model.n_qubits=10",
+    "sweep table-06 --quick --set model.n_qubits=12",
+    "study table2 --quick",
+)
+HERE = Path(__file__).resolve().parents[1]
+
+
+def timed(command: str, root: Path, options: list[str]) -> tuple[float, float]:
+    """Wall seconds of a command by the code in ``root``, and CPU seconds of all its processes."""
+    paths = os.pathsep.join(str(root / part) for part in ("", "circuits", "backends"))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory() as out:
+        words = [sys.executable, "-m", "qllmft.cli.main", *shlex.split(command), *options, "--out", out]
+        begun = time.perf_counter()
+        subprocess.run(words, env=os.environ | {"PYTHONPATH": paths}, check=True, stdout=subprocess.DEVNULL)
+        seconds = time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--body", default="minilm")
+    parser.add_argument("--seeds", default="5")
+    parser.add_argument("--commands", type=lambda text: text.split(";"), default=COMMANDS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--before", type=Path, help="a checkout without --jobs, run in the place of --jobs 1")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("throughput.json"))
+    given = parser.parse_args()
+    shared = ["--data", given.data, "--body", given.body, "--seeds", given.seeds]
+    one = ((given.before or HERE).resolve(), [] if given.before else ["--jobs", "1"])
+    many = (HERE, ["--jobs", str(thread_count())])
+    rows: list[dict[str, object]] = []
+    machine = {"cpu": cpu_model(), "processors": thread_count(), "load_before": load_average()}
+    for command in given.commands:
+        found: dict[str, list[tuple[float, float]]] = {"one": [], "many": []}
+        for turn in range(given.rounds):
+            for name, (root, options) in sorted({"one": one, "many": many}.items(), reverse=turn % 2 == 0):
+                found[name].append(timed(command, root, shared + options))
+        wall = statistics.median(a[0] / b[0] for a, b in zip(found["one"], found["many"], strict=True))
+        cpu = statistics.median(a[1] / b[1] for a, b in zip(found["one"], found["many"], strict=True))
+        rows.append({"command": command, **found, "wall_ratio": wall, "cpu_ratio": cpu, "load_after": load_average()})
+        settings = {"seeds": int(given.seeds), "body": given.body, "before": bool(given.before)}
+        content = {"machine": machine, "settings": settings, "rows": rows}
+        given.out.write_text(json.dumps(content, indent=1) + "\n")
+        print(f"{command}: {wall:.2f} times the throughput; CPU seconds {cpu:.2f} to 1", flush=True)
+
+
+if __name__ == "__main__":
+    main()
