@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from qllmft.config import DataConfig
 from qllmft.data.corpus import Corpus, Table
 from qllmft.data.findings import FIRST_ROWS, Findings, listed
 from qllmft.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",
@@ -116,6 +118,8 @@ def _without_bad_rows(
 
 def _missing(value: Any) -> bool:
     """Whether a cell is empty: None, or one of the two not-a-values of pandas."""
+    import pandas as pd
+
     return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 

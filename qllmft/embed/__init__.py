@@ -72,7 +72,9 @@ def embed(
         UserError: where the body cannot be loaded, or the cache cannot be used.
     """
     location = locate_body(config)
-    body = None if location.identity else Body(config, location)  # a hub model's commit is known once it is here
+    body = (
+        None if location.identity else Body(config, location, light=True)
+    )  # a hub model's commit is known once it is here
     location = body.location if body else location
     identity = body_identity(config, location)
     cache = EmbeddingCache(identity, cache_folder)
@@ -84,7 +86,7 @@ def embed(
         if progress:
             progress(len(texts) - len(missing))  # from the cache, or the same text again
         if missing:
-            body = body or Body(config, location)
+            body = body or Body(config, location, light=True)
             for start in range(0, len(missing), _KEEP_EVERY):
                 part = missing[start : start + _KEEP_EVERY]
                 vectors = body.encode(part, progress)
