@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from qllmft.config import IN_MEMORY, DataConfig
 from qllmft.data.corpus import Corpus
 from qllmft.data.rows import SPLIT_NAMES, corpus_of, counted
 from qllmft.errors import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
@@ -32,8 +31,6 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
 
 def frames_in_memory(data: Any, config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
     """Tables by split, and the names of the labels where a Dataset declares them; see `corpus_in_memory`."""
-    import pandas as pd
-
     if isinstance(data, Mapping) and data:
         return {SPLIT_NAMES.get(str(name), str(name)): _frame(part) for name, part in data.items()}, _names(
             data, config
@@ -47,8 +44,6 @@ def frames_in_memory(data: Any, config: DataConfig) -> tuple[dict[str, pd.DataFr
 
 
 def _frame(data: Any) -> pd.DataFrame:
-    import pandas as pd
-
     if isinstance(data, pd.DataFrame):
         return counted(data)
     if hasattr(data, "to_pandas") and hasattr(data, "features"):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from qllmft.config import DataConfig
 from qllmft.data.corpus import Corpus, Table
 from qllmft.data.findings import FIRST_ROWS, Findings, listed
 from qllmft.errors import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",
@@ -118,8 +116,6 @@ def _without_bad_rows(
 
 def _missing(value: Any) -> bool:
     """Whether a cell is empty: None, or one of the two not-a-values of pandas."""
-    import pandas as pd
-
     return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 

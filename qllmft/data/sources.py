@@ -10,7 +10,9 @@ import warnings
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from qllmft.config import EMBEDDED, IN_MEMORY, DataConfig
 from qllmft.data.corpus import Corpus
@@ -18,9 +20,6 @@ from qllmft.data.in_memory import frames_in_memory
 from qllmft.data.rows import SPLIT_NAMES, corpus_of, counted
 from qllmft.errors import UserError
 from qllmft.files import expanded, parse_json
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 
@@ -79,8 +78,6 @@ def _files(path: Path) -> dict[str, Path]:
 
 def _read_file(path: Path, delimiter: str | None) -> pd.DataFrame:
     """One file as a table, its rows numbered as a reader counts them; the suffix says its format."""
-    import pandas as pd
-
     separators = {".tsv": "\t", ".csv": ","}
     try:
         if path.suffix == ".parquet":
@@ -123,8 +120,6 @@ def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFram
 
     Files named .tsv have no quoting (SST-2 has lone quotes); those named .csv have the usual.
     """
-    import pandas as pd
-
     content = path.read_bytes()
     if not content.strip():
         raise UserError(f"{path} is empty; expected a first line that names the columns, and a row a text.")
@@ -150,8 +145,6 @@ def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFram
 
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
     rows = {}
     for number, line in enumerate(path.read_bytes().decode("utf-8-sig").split("\n"), start=1):
         if not line.strip():

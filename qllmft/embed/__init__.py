@@ -72,9 +72,7 @@ def embed(
         UserError: where the body cannot be loaded, or the cache cannot be used.
     """
     location = locate_body(config)
-    body = (
-        None if location.identity else Body(config, location, light=True)
-    )  # a hub model's commit is known once it is here
+    body = None if location.identity else Body(config, location)  # a hub model's commit is known once it is here
     location = body.location if body else location
     identity = body_identity(config, location)
     cache = EmbeddingCache(identity, cache_folder)

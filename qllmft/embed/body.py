@@ -176,17 +176,11 @@ class Body:
 
 
 def _loaded(config: BodyConfig, path: str, local: bool) -> Any:
-    """The `SentenceTransformer`, frozen."""
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(
-        path,
-        revision=config.revision,
-        device=config.device,
-        trust_remote_code=False,
-        local_files_only=local,
-        model_kwargs={"use_safetensors": True} if local else None,
-    )
+    weights = {"use_safetensors": True} if local else None
+    options = {"revision": config.revision, "device": config.device, "local_files_only": local}
+    model = SentenceTransformer(path, trust_remote_code=False, model_kwargs=weights, **options)
     return model.eval().requires_grad_(False)
 
 

@@ -19,6 +19,7 @@ from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
 from qllmft.training.evaluation import evaluate, exact_accuracy
 from qllmft.training.examples import Examples, shuffled_batches, with_noise
+from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.step import step_of
@@ -61,8 +62,6 @@ def fit(
         if isinstance(model, Classifier) and model.data_map is not None:
             model.data_map.fit(train.x)
         if config.optimizer == "lbfgs":
-            from qllmft.training.full_batch import fit_full_batch  # imports scipy.optimize
-
             assert isinstance(model, Classifier)
             return fit_full_batch(model, train, validation, config, on_epoch)
     with one_torch_thread(), step_of(model) as step:

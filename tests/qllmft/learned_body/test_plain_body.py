@@ -14,9 +14,10 @@ from qllmft.embed import Body
 from qllmft.embed.plain import PlainBody, is_plain
 from qllmft.run import run_experiment
 
-OLD_SETTINGS = {"max_seq_length": 6, "do_lower_case": False}
-OLD_POOLING = {"word_embedding_dimension": 8, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
-HEAVY = ("datasets", "matplotlib", "optuna", "pandas", "scipy.stats", "sentence_transformers", "sklearn")
+SETTINGS = {"max_seq_length": 6, "do_lower_case": False}
+POOLING = {"word_embedding_dimension": 8, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+PLAIN = {"sentence_bert_config": SETTINGS, "1_Pooling__config": POOLING}
+HEAVY = ("datasets", "matplotlib", "optuna", "scipy.stats", "sentence_transformers", "sklearn")
 
 
 def changed(folder, copy, **files):
@@ -35,43 +36,41 @@ def modules(*kinds):
     ]
 
 
-@pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("unit", [False, True])
-def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, old, unit):
-    files = {"modules": modules("Transformer", "Pooling", *["Normalize"] * unit)}
-    if old:
-        files |= {"sentence_bert_config": OLD_SETTINGS, "1_Pooling__config": OLD_POOLING}
-    folder = changed(tiny_bert, tmp_path / "body", **files)
+def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, unit):
+    folder = changed(
+        tiny_bert, tmp_path / "body", **PLAIN, modules=modules("Transformer", "Pooling", *["Normalize"] * unit)
+    )
     texts = [*table(9).texts, "a", " not  a film ", "a very long text of many more words than the body reads " * 3]
     light, whole = (Body(BodyConfig(model=str(folder), device="cpu"), light=light) for light in (True, False))
     assert isinstance(light.transformer, PlainBody)
-    assert not isinstance(whole.transformer, PlainBody)
     np.testing.assert_array_equal(light.encode(texts), whole.encode(texts))
-    assert (light.dimension, light.longest) == (whole.dimension, whole.longest) == (8, 6 if old else 16)
+    assert (light.dimension, light.longest) == (whole.dimension, whole.longest) == (8, 6)
     assert light.truncated(texts) == whole.truncated(texts) > 0
 
 
 @pytest.mark.parametrize(
     "files",
     [
-        {"1_Pooling__config": OLD_POOLING | {"pooling_mode_cls_token": True}},
-        {"1_Pooling__config": {"embedding_dimension": 8, "pooling_mode": "cls"}},
-        {"sentence_bert_config": OLD_SETTINGS | {"do_lower_case": True}},
+        {"1_Pooling__config": POOLING | {"pooling_mode_cls_token": True}},
+        {"sentence_bert_config": SETTINGS | {"do_lower_case": True}},
         {"config_sentence_transformers": {"prompts": {"q": "query: "}, "default_prompt_name": "q"}},
         {"config": {"model_type": "gpt2"}},
         {"modules": modules("Transformer", "Normalize")},
     ],
-    ids=["cls too", "cls", "lower case", "prompt", "decoder", "no pooling"],
+    ids=["cls too", "lower case", "prompt", "decoder", "no pooling"],
 )
 def test_other_bodies_are_left_to_sentence_transformers(tiny_bert, tiny_body, tmp_path, files):
-    assert is_plain(tiny_bert, "cpu")
-    assert not is_plain(changed(tiny_bert, tmp_path / "body", **files), "cpu")
-    assert not is_plain(tiny_bert, "cuda")
+    plain = changed(tiny_bert, tmp_path / "plain", **PLAIN)
+    assert is_plain(plain, "cpu")
+    assert not is_plain(changed(plain, tmp_path / "body", **files), "cpu")
+    assert not is_plain(plain, "cuda")
     assert not is_plain(tiny_body, "cpu")
 
 
 def test_predict_imports_only_what_it_uses(tiny_bert, tmp_path):
-    run_experiment(run_config(write_corpus(tmp_path / "texts.tsv"), tiny_bert), tmp_path / "run")
+    body = changed(tiny_bert, tmp_path / "body", **PLAIN)
+    run_experiment(run_config(write_corpus(tmp_path / "texts.tsv"), body), tmp_path / "run")
     script = (
         "import sys\nfrom qllmft.cli.main import app\n"
         f"app(['predict', {str(tmp_path / 'run')!r}, 'a good film'], standalone_mode=False)\n"
