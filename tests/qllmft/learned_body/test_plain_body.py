@@ -21,7 +21,6 @@ HEAVY = ("datasets", "matplotlib", "optuna", "scipy.stats", "sentence_transforme
 
 
 def changed(folder, copy, **files):
-    """A copy of a body whose files have other contents; keys of names with ``__`` for ``/``."""
     shutil.copytree(folder, copy)
     for name, content in files.items():
         (copy / f"{name.replace('__', '/')}.json").write_text(json.dumps(content))
@@ -56,9 +55,8 @@ def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, unit):
         {"sentence_bert_config": SETTINGS | {"do_lower_case": True}},
         {"config_sentence_transformers": {"prompts": {"q": "query: "}, "default_prompt_name": "q"}},
         {"config": {"model_type": "gpt2"}},
-        {"modules": modules("Transformer", "Normalize")},
     ],
-    ids=["cls too", "lower case", "prompt", "decoder", "no pooling"],
+    ids=["cls too", "lower case", "prompt", "decoder"],
 )
 def test_other_bodies_are_left_to_sentence_transformers(tiny_bert, tiny_body, tmp_path, files):
     plain = changed(tiny_bert, tmp_path / "plain", **PLAIN)
