@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 LEVEL = 0.95
 UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
@@ -43,6 +42,8 @@ class Accuracy:
     @property
     def interval(self) -> tuple[float, float]:
         """Lower and upper limit of the 95 % interval, in [0, 1]. It covers the test set's sampling, nothing else."""
+        from scipy import stats
+
         interval = stats.binomtest(self.right, self.total).proportion_ci(LEVEL, method="wilson")
         return float(interval.low), float(interval.high)
 
@@ -154,6 +155,8 @@ class MeanInterval:
         mean = math.fsum(values) / n
         if n < 2:
             return cls(mean, None, n)
+        from scipy import stats
+
         return cls(mean, float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(values)), n)
 
     @property
@@ -188,6 +191,8 @@ class PairedDifference:
             return cls(mean, None, None)
         if np.ptp(differences) < NO_SCATTER:
             return cls(mean, (mean, mean), None)
+        from scipy import stats
+
         test = stats.ttest_rel(a, b)
         interval = test.confidence_interval(LEVEL)
         return cls(mean, (float(interval.low), float(interval.high)), float(test.pvalue))
@@ -201,6 +206,8 @@ def student_p(estimate: float, standard_error: float, degrees_of_freedom: int) -
     """
     if standard_error == 0.0:
         return 0.0 if estimate else 1.0
+    from scipy import stats
+
     return float(2.0 * stats.t.sf(abs(estimate) / standard_error, degrees_of_freedom))
 
 
@@ -215,6 +222,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     0.0385...
     """
     n = only_first + only_second
+    from scipy import stats
+
     return float(stats.binomtest(only_first, n).pvalue) if n else 1.0
 
 

@@ -93,7 +93,7 @@ def sweep(
         ),
     ] = None,
     plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="Make the search for `qllmft worker`, and train nothing here.")
+        bool, typer.Option("--plan-only", help="Make the search for `qllmft worker`, and say how long it will take.")
     ] = False,
     ray: Annotated[
         str | None,
@@ -152,6 +152,7 @@ def sweep(
     with closing(store):
         if plan_only:
             say(f"The search is made: qllmft worker --storage {store.storage} --search {store.name}", console)
+            say(shown.estimate_text(plan), console)
             return
         with _console(console, tracking) as watcher:
             _work(store, folder, ray, watcher, count=_processes(store, jobs, ray))

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 
 from qllmft.cli.console import names, numbers, plain_table
+from qllmft.errors import UserError
+from qllmft.experiments.search.estimate import estimate
 from qllmft.experiments.search.outcome import RankedConfiguration, RowWinner, TestedWinner
 from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
 from qllmft.experiments.search.screening import Screening
@@ -14,6 +16,7 @@ from qllmft.experiments.search.space import Space, load_space, space_names
 from qllmft.experiments.search.store import SearchState
 from qllmft.published import published
 from qllmft.run import ModelResult
+from qllmft_backends.adjoint.thread_pool import thread_count
 
 BEST_SHOWN = 10
 COLUMNS = 4  # parameters that have columns of their own; more of them share one
@@ -24,6 +27,18 @@ def headline(space: Space, plan: SearchPlan) -> str:
     table = "" if space.table == "none" else f"table {space.table}, "
     seeds = f", {plan.seeds} seeds each" if plan.seeds > 1 else ""
     return f"{space.name}: {table}{space.title}; {plan.sampler}, {plan.size} trials{seeds}"
+
+
+def estimate_text(plan: SearchPlan) -> str:
+    """How long a search takes here, in a line."""
+    try:
+        found, cores = estimate(plan), thread_count()
+    except UserError as error:
+        return f"How long it takes is not known: {error}"
+    hours = sum(epochs * seconds for _, epochs, seconds in found) / 3600 / cores
+    return (
+        f"On {cores} such cores its epochs take about {hours:.2g} h, by a few timed steps of {len(found)} structures."
+    )
 
 
 def spaces_table() -> Table:

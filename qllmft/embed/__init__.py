@@ -88,7 +88,7 @@ def embed(
         if progress:
             progress(len(texts) - len(missing))  # from the cache, or the same text again
         if missing:
-            body = body or Body(config, location)
+            body = body or Body(config, location, light=True)
             for start in range(0, len(missing), _KEEP_EVERY):
                 part = missing[start : start + _KEEP_EVERY]
                 vectors = body.encode(part, progress)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.embed.folder_check import check_body_folder
+from qllmft.embed.plain import PlainBody, is_plain
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
@@ -108,14 +109,13 @@ class Body:
     Args:
         config: which one, and how to run it.
         location: where it is; found from ``config`` where None.
+        light: it will only `encode`: a `PlainBody` where that gives the same bits, which loads in less time.
 
     Raises:
         UserError: where it cannot be loaded, or its folder holds code; says what was tried and the remedy.
     """
 
-    def __init__(self, config: BodyConfig, location: BodyLocation | None = None) -> None:
-        from sentence_transformers import SentenceTransformer
-
+    def __init__(self, config: BodyConfig, location: BodyLocation | None = None, *, light: bool = False) -> None:
         self.config = config
         location = location or locate_body(config)
         local = Path(location.path).exists()
@@ -123,14 +123,8 @@ class Body:
             check_body_folder(Path(location.path))
         try:
             with no_loading_bar():
-                self._model: Any = SentenceTransformer(
-                    location.path,
-                    revision=config.revision,
-                    device=config.device,
-                    trust_remote_code=False,
-                    local_files_only=local,
-                    model_kwargs={"use_safetensors": True} if local else None,
-                )
+                plain = light and local and is_plain(Path(location.path), config.device)
+                self._model: Any = PlainBody(Path(location.path)) if plain else _loaded(config, location.path, local)
         except Exception as error:
             offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
@@ -139,12 +133,10 @@ class Body:
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
             ) from error
         self.location = BodyLocation(location.path, location.identity or _cached_commit(config))
-        self._model.eval()
-        self._model.requires_grad_(False)
 
     @property
     def transformer(self) -> Any:
-        """The `SentenceTransformer` itself."""
+        """The `SentenceTransformer` itself, of a body that is not light."""
         return self._model
 
     @property
@@ -181,6 +173,15 @@ class Body:
             if progress:
                 progress(len(rows))
         return out
+
+
+def _loaded(config: BodyConfig, path: str, local: bool) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    weights = {"use_safetensors": True} if local else None
+    options = {"revision": config.revision, "device": config.device, "local_files_only": local}
+    model = SentenceTransformer(path, trust_remote_code=False, model_kwargs=weights, **options)
+    return model.eval().requires_grad_(False)
 
 
 @contextmanager

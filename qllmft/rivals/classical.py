@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from qllmft.randomness import drawn
@@ -60,6 +57,8 @@ class GridRival:
 
     def fit(self, train: Examples, validation: Examples) -> None:
         """Fit every setting on ``train``; keep the best on ``validation``."""
+        from sklearn.exceptions import ConvergenceWarning  # a second, and who predicts does without
+
         best = (-1, -1.0)
         with warnings.catch_warnings(), threadpool_limits(1):  # small fits: threads cost more than they give
             # the paper's grid holds iteration limits that are meant to stop early
@@ -98,6 +97,8 @@ def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]
 
 def logistic_regression(grid: Grid) -> GridRival:
     """Logistic regression, table IX (whose rows "penalty" and "C" are printed swapped); lbfgs, l2 or no penalty."""
+    from sklearn.linear_model import LogisticRegression
+
     strengths = [0.1, 0.3, 1.0, 3.0, 10.0] if grid == "small" else [*np.arange(0.3, 9.901, 0.05).round(2), None]
     limits = [200] if grid == "small" else [50, 100, 200]
     weights = [None] if grid == "small" else [None, "balanced"]
@@ -116,6 +117,8 @@ def logistic_regression(grid: Grid) -> GridRival:
 
 def plain_logistic_regression() -> GridRival:
     """Logistic regression at C = 1, scikit-learn's default: nothing is chosen on the validation texts."""
+    from sklearn.linear_model import LogisticRegression
+
     return GridRival(
         PLAIN_LOGISTIC_REGRESSION.label,
         lambda **s: LogisticRegression(**s),
@@ -131,6 +134,8 @@ def support_vectors(grid: Grid, *, most: bool = False) -> GridRival:
         grid: settings to try.
         most: the setting with the most support vectors, as the row SVC 435 of table II: every training text is one.
     """
+    from sklearn.svm import SVC
+
     strengths = [0.5, 1.0, 5.0] if grid == "small" else [m * 10.0**e for e in range(-3, 2) for m in (1, 5)] + [100.0]
     gammas = ["scale"] if grid == "small" else ["scale", "auto", 0.01, 0.1, 0.5, 1.0]
     settings = ({"C": c, "gamma": gamma} for c, gamma in itertools.product(strengths, gammas))

@@ -11,10 +11,12 @@ from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.heads import Classifier
 from qllmft.rivals import TrainedHead
 from qllmft.run.contrastive import tuned_body
+from qllmft.run.needs import LARGE, check_memory, epoch_core_seconds
 from qllmft.run.setup import Setup
 from qllmft.run.timing import GB, minutes, seconds_of
 from qllmft.run.vectors import Vectors, vectors_of
 from qllmft.training import EndToEnd
+from qllmft_backends.adjoint.thread_pool import thread_count
 
 
 class RunBody(Protocol):
@@ -59,9 +61,16 @@ class FrozenBody:
         self.classifier = setup.classifier(self.dimension)
 
     def announce(self, epochs_done: int) -> None:
-        """On a backend without adjoint gradients: how long training will take, from one batch."""
+        """Where it is long: how long training will take, from one batch, and the memory of the engine's states."""
         config, backend, sizes = self._setup.config, self._setup.backend, self._setup.splits.sizes
-        if config.model.head != "quantum" or backend.capabilities.adjoint or backend.capabilities.remote:
+        if config.model.head != "quantum" or backend.capabilities.remote:
+            return
+        if backend.capabilities.adjoint:
+            memory, cores = check_memory(config, min(config.train.batch_size, sizes["train"])), thread_count()
+            if memory >= LARGE and epochs_done < config.train.epochs:
+                epoch = epoch_core_seconds(config, self.dimension, self._setup.corpus.n_classes, sizes) / cores
+                took = f"{minutes(epoch)} an epoch, {minutes(config.train.epochs * epoch)} in all on {cores} free cores"
+                self._setup.reporter.message(f"Training takes {memory / GB:.2g} GB for states, and about {took}.")
             return
         batch = self._vectors.train.x[: config.train.batch_size]
         forward, backward = seconds_of(lambda: self.classifier(batch).sum(), self.classifier, repeats=1)

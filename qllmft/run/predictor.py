@@ -200,7 +200,7 @@ class Predictor:
                 raise UserError(f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8.")
         if self._body is None:
             self.check_located_body()
-            body = Body(self.model.body)
+            body = Body(self.model.body, light=True)
             self.check_body(body_identity(self.model.body, body.location))
             self._body = body
         vectors = self._body.encode(texts)

@@ -64,7 +64,7 @@ def test_what_shots_alone_would_give_is_what_they_give():
 class LoadedHashBody:
     """Stands for a loaded body."""
 
-    def __init__(self, config) -> None:
+    def __init__(self, config, *, light=False) -> None:
         self.location = BodyLocation("nowhere", "the hash body")
 
     def encode(self, texts) -> np.ndarray:

@@ -20,7 +20,7 @@ class LoadedHashBody:
 
     loaded = 0
 
-    def __init__(self, config) -> None:
+    def __init__(self, config, *, light=False) -> None:
         type(self).loaded += 1
         self.location = BodyLocation("nowhere", "the hash body")
         self.batches: list[int] = []

@@ -1,0 +1,33 @@
+"""How long a search will take here: epochs times the processor time of a few timed steps of each structure."""
+
+from __future__ import annotations
+
+from qllmft.config import BodyConfig, DataConfig, RunConfig
+from qllmft.data import read_corpus, split_corpus
+from qllmft.embed import embed
+from qllmft.errors import UserError
+from qllmft.experiments.search.plan import SearchPlan
+from qllmft.experiments.search.space import grid
+from qllmft.run.needs import epoch_core_seconds
+
+
+def estimate(plan: SearchPlan) -> list[tuple[RunConfig, float, float]]:
+    """Of each structure: the first configuration, epochs of all, processor seconds of one; UserError where unknown."""
+    points = [*plan.points.values()] if plan.is_list else [*grid(plan.parameters)]
+    alike: dict[str, list[RunConfig]] = {}
+    for config in (plan.configurations(point)[0] for point in points):
+        if config.body.learns or config.backend.name != "adjoint" or config.train.optimizer != "adam":
+            raise UserError("only frozen bodies, Adam and the backend adjoint are timed.")
+        structure = config.model_dump_json(exclude={"seed", "train", "rivals"})
+        alike.setdefault(f"{structure} {config.train.batch_size}", []).append(config)
+    texts: dict[tuple[DataConfig, BodyConfig], tuple[int, int, dict[str, int]]] = {}
+    timed = []
+    for first, *others in alike.values():
+        if (first.data, first.body) not in texts:
+            corpus = read_corpus(first.data)
+            splits = split_corpus(corpus, first.data, first.seed)
+            dimension = embed(splits.train.texts[:1], first.body).vectors.shape[1]
+            texts[first.data, first.body] = dimension, corpus.n_classes, splits.sizes
+        epochs = sum(config.train.epochs for config in (first, *others)) * plan.size * plan.seeds / len(points)
+        timed.append((first, epochs, epoch_core_seconds(first, *texts[first.data, first.body])))
+    return timed

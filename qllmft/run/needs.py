@@ -1,0 +1,65 @@
+"""What training on the engine needs here: memory of its states, and processor time from a few timed steps."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import psutil
+import torch
+
+from qllmft.config import RunConfig
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.training import Examples, exact_accuracy, logits_of, one_torch_thread, step_of
+from qllmft_backends import create
+
+LARGE = 48e6  # bytes of states from which on training is announced: 18 qubits at a batch of 16
+LARGE_STEP = 2**22  # amplitudes of a timed batch at most: a larger batch is timed in part
+
+
+def check_memory(config: RunConfig, batch: int) -> int:
+    """Bytes of a step: states of every circuit and co-states of one; UserError where the CPU's memory is smaller."""
+    if config.backend.options.get("device", "cpu") != "cpu":
+        return 0
+    model, free = config.model, int(psutil.virtual_memory().available)
+    qubits = [model.latent_encoder_qubits] * model.most_encoders * (1 + model.odd) * (model.encoder == "quantum")
+    qubits += [model.n_qubits] * (2 if config.noise.shots else 1)  # with shots, as much again for the outcomes
+    each = 4 * sum(1 << q for q in [*qubits, max(qubits)])
+    if batch * each > free:
+        raise UserError(
+            f"training on {max(qubits)} qubits needs {batch * each / 1e9:.1f} GB for the states of {batch} texts, and "
+            f"{free / 1e9:.1f} GB are free: {free // each} texts fit. Set train.batch_size, or take fewer qubits."
+        )
+    return batch * each
+
+
+def epoch_core_seconds(config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int]) -> float:
+    """Processor seconds of an epoch, of all cores, on random embeddings of D values; ``sizes``: texts by split."""
+    backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
+    model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
+    fitting = LARGE_STEP >> max(config.model.n_qubits, config.model.latent_encoder_qubits)
+    rows = min(config.train.batch_size, sizes["train"], max(1, fitting))
+    x = torch.randn(rows, dimension, generator=torch.Generator().manual_seed(0))
+    examples = Examples(x, torch.arange(rows) % n_classes)
+    with one_torch_thread(), step_of(model) as way:
+        optimizer = torch.optim.Adam(way.parameters(), lr=config.train.lr, fused=True)
+
+        def step() -> None:
+            way.gradient(way.inputs(x), examples.y)
+            way.move(optimizer)
+
+        training = _core_seconds(step)
+        validation = _core_seconds(lambda: (logits_of(model, x), exact_accuracy(model, examples)))
+    return (training * sizes["train"] + validation * sizes["validation"]) / rows
+
+
+def _core_seconds(work: Callable[[], object]) -> float:
+    """Median processor time of two repetitions or more, up to half a second, after one that compiles."""
+    found: list[float] = []
+    while len(found) < 3 or sum(found[1:]) < 0.5:
+        before = time.process_time()
+        work()
+        found.append(time.process_time() - before)
+    return statistics.median(found[1:])

@@ -1,0 +1,79 @@
+"""Bodies that transformers alone reads: the bits of sentence-transformers, known ones only, and a light start."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from small_bodies import run_config, table, write_corpus
+
+from qllmft.config import BodyConfig
+from qllmft.embed import Body
+from qllmft.embed.plain import PlainBody, is_plain
+from qllmft.run import run_experiment
+
+SETTINGS = {"max_seq_length": 6, "do_lower_case": False}
+POOLING = {"word_embedding_dimension": 8, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+PLAIN = {"sentence_bert_config": SETTINGS, "1_Pooling__config": POOLING}
+HEAVY = ("datasets", "matplotlib", "optuna", "scipy.stats", "sentence_transformers", "sklearn")
+
+
+def changed(folder, copy, **files):
+    shutil.copytree(folder, copy)
+    for name, content in files.items():
+        (copy / f"{name.replace('__', '/')}.json").write_text(json.dumps(content))
+    return copy
+
+
+def modules(*kinds):
+    places = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+    return [
+        {"idx": i, "name": str(i), "path": places[kind], "type": f"sentence_transformers.models.{kind}"}
+        for i, kind in enumerate(kinds)
+    ]
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, unit):
+    folder = changed(
+        tiny_bert, tmp_path / "body", **PLAIN, modules=modules("Transformer", "Pooling", *["Normalize"] * unit)
+    )
+    texts = [*table(9).texts, "a", " not  a film ", "a very long text of many more words than the body reads " * 3]
+    light, whole = (Body(BodyConfig(model=str(folder), device="cpu"), light=light) for light in (True, False))
+    assert isinstance(light.transformer, PlainBody)
+    np.testing.assert_array_equal(light.encode(texts), whole.encode(texts))
+    assert (light.dimension, light.longest) == (whole.dimension, whole.longest) == (8, 6)
+    assert light.truncated(texts) == whole.truncated(texts) > 0
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"1_Pooling__config": POOLING | {"pooling_mode_cls_token": True}},
+        {"sentence_bert_config": SETTINGS | {"do_lower_case": True}},
+        {"config_sentence_transformers": {"prompts": {"q": "query: "}, "default_prompt_name": "q"}},
+        {"config": {"model_type": "gpt2"}},
+    ],
+    ids=["cls too", "lower case", "prompt", "decoder"],
+)
+def test_other_bodies_are_left_to_sentence_transformers(tiny_bert, tiny_body, tmp_path, files):
+    plain = changed(tiny_bert, tmp_path / "plain", **PLAIN)
+    assert is_plain(plain, "cpu")
+    assert not is_plain(changed(plain, tmp_path / "body", **files), "cpu")
+    assert not is_plain(plain, "cuda")
+    assert not is_plain(tiny_body, "cpu")
+
+
+def test_predict_imports_only_what_it_uses(tiny_bert, tmp_path):
+    body = changed(tiny_bert, tmp_path / "body", **PLAIN)
+    run_experiment(run_config(write_corpus(tmp_path / "texts.tsv"), body), tmp_path / "run")
+    script = (
+        "import sys\nfrom qllmft.cli.main import app\n"
+        f"app(['predict', {str(tmp_path / 'run')!r}, 'a good film'], standalone_mode=False)\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\t")[0] in ("bad", "good")
+    assert done.stderr.splitlines()[-1] == "[]"

@@ -1,0 +1,41 @@
+"""What training needs: memory by hand, too much of it refused before any step, processor time of an epoch."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from qllmft.config import parse_config
+from qllmft.errors import UserError
+from qllmft.experiments.search.estimate import estimate
+from qllmft.experiments.search.plan import make_plan
+from qllmft.experiments.search.space import load_space
+from qllmft.run import needs
+
+
+@pytest.mark.parametrize(
+    ("model", "states"),
+    [
+        ({"n_qubits": 4}, 3 * 2**4),
+        ({"n_qubits": 4, "n_encoders": 2, "encoder_qubits": 6}, 3 * 2**6 + 2**4),
+    ],
+)
+def test_memory_of_a_step_and_what_does_not_fit(monkeypatch, model, states):
+    config = parse_config({"model": model}, "the test")
+    assert needs.check_memory(config, 3) == 3 * 4 * states
+    monkeypatch.setattr(needs.psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * 4 * states))
+    with pytest.raises(UserError, match=r"2 texts fit\. Set train\.batch_size"):
+        needs.check_memory(config, 3)
+
+
+def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path):
+    (tmp_path / "texts.tsv").write_text("text\tlabel\n" + "".join(f"a good film {i}\t{i % 2}\n" for i in range(60)))
+    timed = []
+    monkeypatch.setattr(
+        "qllmft.experiments.search.estimate.epoch_core_seconds", lambda config, *sizes: timed.append(sizes) or 2.0
+    )
+    overrides = {"data.source": str(tmp_path / "texts.tsv"), "data.n_per_label": 10, "body.model": str(tiny_body)}
+    plan = make_plan(load_space("table-06"), "grid", overrides, trials=None, seeds=2, grace_s=120)
+    found = estimate(plan)
+    assert [config.model.n_qubits for config, _, _ in found] == [10, 12, 14, 16, 18]
+    assert {(epochs, seconds) for _, epochs, seconds in found} == {(6 * 2 * 800, 2.0)}
+    assert {(d, k, sizes["train"]) for d, k, sizes in timed} == {(16, 2, 17)}
