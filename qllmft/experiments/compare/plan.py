@@ -17,6 +17,7 @@ from qllmft.rivals import check_rivals
 from qllmft.toml_files import Settings, names_in, read_chosen, validated
 
 Side = Literal["subject", "rival"]
+MapAxis = Literal["", "parameters", "classes", "texts"]
 
 _OF_THE_STUDY = {  # settings that a study gives its runs itself
     "seed": "a study draws its own seeds, from 0; choose their number with --seeds",
@@ -36,6 +37,7 @@ class Row(BaseModel):
         classical: the rival of the preset's run that the row is about; None: the head itself. Rows of the same preset
             and settings share their runs, so a rival is fitted once a seed.
         group: subjects and rivals are compared where their groups are equal; see `comparison.py`.
+        series: of a map, the curve that the row is a point of; "": the row is compared and not drawn.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +48,7 @@ class Row(BaseModel):
     settings: Settings = {}
     classical: str | None = None
     group: str = ""
+    series: str = ""
 
     @model_validator(mode="after")
     def _leaves_alone_what_is_the_studys(self) -> Row:
@@ -87,6 +90,7 @@ class Study(BaseModel):
         epochs: of each run that Adam trains; L-BFGS has the iterations of its preset.
         notes: Markdown below the study's table.
         published: whether the paper's numbers of the rows' presets stand beside ours.
+        x: of a map, what accuracy is drawn against; "" where the study is no map.
         quick: the same in small; None where there is no such version.
         reduced: what ``--quick`` left of it; "" where it is whole.
     """
@@ -102,6 +106,7 @@ class Study(BaseModel):
     epochs: int = Field(default=800, ge=1)
     notes: str = ""
     published: bool = True
+    x: MapAxis = ""
     quick: Quick | None = None
     reduced: str = ""
 

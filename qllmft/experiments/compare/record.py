@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import Side
+from qllmft.experiments.compare.plan import MapAxis, Side
 from qllmft.files import write_text
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.statistics import MeanInterval
@@ -54,6 +54,8 @@ class RowResult:
         epochs: the selected ones; empty for SVC and logistic regression.
         balanced: balanced test accuracy, in [0, 1]; empty where no label has more than 60 % of the test texts.
         constant: whether every test text got the same answer, with every seed.
+        stored: numbers of a data map that are stored beside the parameters and not trained, the most of any seed.
+        series, settings: as in the plan's `Row`.
     """
 
     label: str
@@ -70,6 +72,9 @@ class RowResult:
     epochs: tuple[int, ...] = ()
     balanced: tuple[float, ...] = ()
     constant: bool = False
+    stored: int = 0
+    series: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def compared(self) -> tuple[float, ...]:
@@ -105,6 +110,7 @@ class StudyRecord:
         rows: in the table's order.
         versions: by name; several where runs were made with several.
         notes: Markdown below the table.
+        x: as in the plan.
     """
 
     study: str
@@ -124,6 +130,7 @@ class StudyRecord:
     rows: tuple[RowResult, ...]
     versions: dict[str, list[str]]
     notes: str = ""
+    x: MapAxis = ""
 
     @property
     def as_published(self) -> bool:
