@@ -10,6 +10,7 @@ from qllmft.experiments.compare.comparison import Comparison, limits
 from qllmft.experiments.compare.record import PAPER_BODY, PAPER_DATA, RowResult, StudyRecord
 from qllmft.experiments.compare.verdict import p_value, share, signed, verdict, with_interval
 from qllmft.rivals.classical import PLAIN_LOGISTIC_REGRESSION
+from qllmft.rivals.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
 from qllmft.statistics import MeanInterval
 
 OUTCOMES = {"better": "wins", "worse": "loses", "open": "open"}
@@ -78,8 +79,8 @@ def selection_note(record: StudyRecord) -> str:
             f"accuracy (of heads, among equals, the lowest validation loss). {rule}. The test texts are read for what "
             "was chosen alone."
         )
-    given = PLAIN_LOGISTIC_REGRESSION.label  # it has no settings to choose
-    fitted = [row.label for row in record.rows if not row.epochs and row.model != given]
+    given = {rival.label for rival in (PLAIN_LOGISTIC_REGRESSION, PRINCIPAL_AXES, RANDOM_AXES, QUANTISED)}  # at C = 1
+    fitted = [row.label for row in record.rows if not row.epochs and row.model not in given]
     rivals = f"; settings of {' and '.join(fitted)} are chosen on the validation texts too" if fitted else ""
     return f"{rule}{rivals}. The test texts are read once a run, for what was chosen."
 

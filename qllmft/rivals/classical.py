@@ -24,6 +24,7 @@ class GridRival:
         make: estimator from settings.
         grid: settings to try, the most regularised first.
         count: trained parameters of a fitted estimator.
+        stored: numbers of a fitted estimator that it needs beside them, in its settings; None: there are none.
         most: choose the most parameters first, and validation accuracy among equals.
     """
 
@@ -33,6 +34,7 @@ class GridRival:
         make: Callable[..., Any],
         grid: Iterator[dict[str, Any]],
         count: Callable[[Any], int],
+        stored: Callable[[Any], int] | None = None,
         *,
         most: bool = False,
     ) -> None:
@@ -42,6 +44,7 @@ class GridRival:
         self._make = make
         self._grid = list(grid)
         self._count = count
+        self._stored = stored
         self._most = most
         self._best: Any = None
 
@@ -73,6 +76,8 @@ class GridRival:
                 score = (self._count(estimator) if self._most else 0, accuracy)
                 if score > best:
                     best, self._best, self.settings = score, estimator, settings
+        if self._stored:
+            self.settings = {**self.settings, "stored": self._stored(self._best)}
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         """Labels (N,) of embeddings (N, D)."""

@@ -26,7 +26,7 @@ class Head(Protocol):
 
     @property
     def n_parameters(self) -> int:
-        """Trained parameters; for an SVC its support vectors (footnote 2 of the paper). Known after `fit`."""
+        """Trained ones; an SVC's support vectors (paper, footnote 2), quantised weights' words. Known after `fit`."""
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.rivals.classical import FULL_SVC, LOGISTIC_REGRESSION, PLAIN_LOGISTIC_REGRESSION, SUPPORT_VECTORS
+from qllmft.rivals.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
 from qllmft.rivals.head import Head, Rival
 from qllmft.rivals.trained import LOW_RANK, PERCEPTRON
 from qllmft_backends.plugins import Registry
@@ -18,6 +19,9 @@ _BUILT_IN = {
     "svc_full": FULL_SVC,
     "mlp": PERCEPTRON,
     "low_rank": LOW_RANK,
+    "pca": PRINCIPAL_AXES,
+    "random_projection": RANDOM_AXES,
+    "quantised": QUANTISED,
 }
 RIVALS: Registry[Rival] = Registry("rival", Rival, _BUILT_IN, UserError)
 

@@ -41,6 +41,7 @@ SEARCH = "table-10-grid-1a2b3c4d"
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
 FIRST = (  # the beginning of a line, what it needs, and the line that makes it
+    (r"report maps", "maps", "study map-texts --data sst2 --quick --out maps/texts-64"),
     (r"report studies/table2", "studies/table2", "study table4 --quick --data sst2 --out studies/table2"),
     (r"jobs .*runs/a", "runs/a/ledger", "predict runs/a film --backend ionq_forte --shots 1000 --max-cost 150"),
     (r"figure (8a|12) --runs runs", "runs/single-10q-1e-3-0", f"{SINGLE_10Q} --out runs/single-10q-1e-3-0"),

@@ -66,7 +66,7 @@ def _record(
     rules = {run.config.train.select for run in planned}
     return StudyRecord(
         study=study.name,
-        **study.model_dump(include={"title", "subject", "rival", "reduced"}),
+        **study.model_dump(include={"title", "subject", "rival", "reduced", "x"}),
         seeds=tuple(range(study.seeds)),
         epochs=config.train.epochs,
         select=config.train.select if len(rules) == 1 else "of each row",
@@ -106,6 +106,9 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequenc
         published=paper_result(row) if study.published else None,
         runs=tuple(result.identity for _, result in pairs),
         parameters=tuple(model.parameters for model in models),
+        stored=max(model.settings.get("stored", 0) for model in models),
+        series=row.series,
+        settings=dict(row.settings),
         validation=tuple(model.validation.value for model in models),
         test=tuple(model.tested.value for model in models),
         test_exact=tuple(model.test_exact for model in models if model.test_exact is not None),

@@ -18,6 +18,7 @@ from qllmft.toml_files import Settings, names_in, read_chosen, validated
 
 Side = Literal["subject", "rival"]
 Named = Mapping[str, Any]  # settings by dotted names
+MapAxis = Literal["", "parameters", "classes", "texts"]
 
 _OF_THE_STUDY = {  # settings that a study gives its runs itself
     "seed": "a study draws its own seeds, from 0; choose their number with --seeds",
@@ -41,6 +42,7 @@ class Row(BaseModel):
         space: search space, by name or path, whose settings a study with a budget draws for the head; None: that of
             the head's kind, see `tuning.py`.
         epochs: of each run; the study's where None.
+        series: of a map, the curve that the row is a point of; "": the row is compared and not drawn.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +55,7 @@ class Row(BaseModel):
     group: str = ""
     space: str | None = None
     epochs: int | None = Field(default=None, ge=1)
+    series: str = ""
 
     @model_validator(mode="after")
     def _leaves_alone_what_is_the_studys(self) -> Row:
@@ -97,6 +100,7 @@ class Study(BaseModel):
         published: whether the paper's numbers of the rows' presets stand beside ours.
         bodies: groups of rows on one body each, whose heads are the same; the page then says what each body after the
             first does, beside what the head's kind does; see `bodies.py`.
+        x: of a map, what accuracy is drawn against; "" where the study is no map.
         quick: the same in small; None where there is no such version.
         reduced: what ``--quick`` left of it; "" where it is whole.
         budget: settings that every row tries with each seed, chosen among by validation; None: a head has the one of
@@ -116,6 +120,7 @@ class Study(BaseModel):
     notes: str = ""
     published: bool = True
     bodies: tuple[str, ...] = ()
+    x: MapAxis = ""
     quick: Quick | None = None
     reduced: str = ""
     budget: int | None = Field(default=None, ge=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import Side
+from qllmft.experiments.compare.plan import MapAxis, Side
 from qllmft.files import write_text
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.statistics import MeanInterval
@@ -56,6 +56,8 @@ class RowResult:
         constant: whether every test text got the same answer, with every seed.
         tried: settings that validation chose among with each seed; None in a study without a budget.
         chosen: the chosen ones, by dotted names, of a rival by its own; empty in a study without a budget.
+        stored: numbers of a data map that are stored beside the parameters and not trained, the most of any seed.
+        series, settings: as in the plan's `Row`.
     """
 
     label: str
@@ -74,6 +76,9 @@ class RowResult:
     constant: bool = False
     tried: int | None = None
     chosen: tuple[dict[str, Any], ...] = ()
+    stored: int = 0
+    series: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def compared(self) -> tuple[float, ...]:
@@ -111,6 +116,7 @@ class StudyRecord:
         notes: Markdown below the table.
         budget: as in the plan.
         bodies: as in the plan.
+        x: as in the plan.
     """
 
     study: str
@@ -132,6 +138,7 @@ class StudyRecord:
     notes: str = ""
     budget: int | None = None
     bodies: tuple[str, ...] = ()
+    x: MapAxis = ""
 
     @property
     def as_published(self) -> bool:

@@ -20,7 +20,8 @@ def config_of(*names: str) -> RunConfig:
 
 
 def test_a_run_names_them():
-    names = ["logistic_regression", "logistic_regression_c1", "svc", "svc_full", "mlp", "low_rank"]
+    names = ["logistic_regression", "logistic_regression_c1", "svc", "svc_full", "mlp", "low_rank", "pca"]
+    names += ["random_projection", "quantised"]
     assert list(RIVALS) == names
     assert [name for name, rival in RIVALS.items() if rival.is_grid] == ["logistic_regression", "svc", "svc_full"]
     assert RunConfig().rivals.names == ("logistic_regression", "svc", "mlp")
@@ -45,7 +46,9 @@ def test_they_come_in_the_order_of_the_configuration():
 
 
 def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
-    names = "logistic_regression, logistic_regression_c1, svc, svc_full, mlp, low_rank"
+    names = (
+        "logistic_regression, logistic_regression_c1, svc, svc_full, mlp, low_rank, pca, random_projection, quantised"
+    )
     message = rf"rivals.names has 'knn'; expected some of {names}, or none: \[\]."
     for refused in (lambda: check_rivals(["svc", "knn"]), lambda: make_rivals(config_of("knn"), 20, 6, 2)):
         with pytest.raises(UserError, match=message):

@@ -1,0 +1,52 @@
+"""Texts of many classes without a download: ``python benchmarks/docstrings.py 50 docstrings-50.tsv``.
+
+First sentences of docstrings in the sources of the installed `PACKAGES`, labelled by the sub-package they stand in.
+Nothing is imported. The first k of 50 classes are those of the file with k; the same versions give the same file.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections import Counter, defaultdict
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGES = ("matplotlib", "networkx", "numpy", "pandas", "pennylane", "qiskit", "scipy", "sklearn", "sympy", "torch")
+PER_CLASS = 100  # sentences of a class; of sub-packages with fewer there is none
+SHORTEST, LONGEST = 25, 200  # characters of a sentence
+
+
+def sentences(file: Path) -> set[str]:
+    """First sentences of the docstrings of a file's public classes and functions, each on one line."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            paragraph = (ast.get_docstring(node) or "").partition("\n\n")[0]
+            found.add(re.split(r"(?<=[a-z)])\.(?:\s|$)", " ".join(paragraph.split()))[0])
+    return {sentence for sentence in found if SHORTEST <= len(sentence) <= LONGEST and sentence.isascii()}
+
+
+def classes() -> dict[str, list[str]]:
+    """`PER_CLASS` sentences by sub-package, the largest first; a sentence of several sub-packages is of none."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for package in PACKAGES:
+        root = Path(find_spec(package).origin).parent
+        for file in sorted(root.rglob("*.py")):
+            folders = file.relative_to(root).parts[:-1]
+            if folders and not any(folder.startswith(("_", "test")) for folder in folders):
+                found[f"{package}.{folders[0]}"] |= sentences(file)
+    copies = Counter(sentence for those in found.values() for sentence in those)
+    unique = {name: [each for each in those if copies[each] == 1] for name, those in found.items()}
+    names = sorted((name for name in unique if len(unique[name]) >= PER_CLASS), key=lambda n: (-len(unique[n]), n))
+    return {name: sorted(unique[name], key=lambda s: sha256(s.encode()).digest())[:PER_CLASS] for name in names}
+
+
+if __name__ == "__main__":
+    wanted, found = int(sys.argv[1]), classes()
+    if len(found) < wanted:
+        sys.exit(f"the installed packages have {len(found)} classes of {PER_CLASS} sentences; {wanted} are wanted")
+    rows = [f"{text}\t{name}\n" for name in list(found)[:wanted] for text in found[name]]
+    Path(sys.argv[2]).write_text("text\tlabel\n" + "".join(rows), encoding="utf-8")

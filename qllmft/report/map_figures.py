@@ -1,0 +1,67 @@
+"""Figures of maps: test accuracy of heads along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from qllmft.experiments.compare.record import RowResult, StudyRecord
+from qllmft.report import style
+
+Point = tuple[StudyRecord, RowResult]
+Value = Callable[[StudyRecord, RowResult], float]
+_APART = {"parameters": 0.004, "energy": 0.004}  # of an axis' length, between curves at one place; else 0.012
+_COLORS = {"subject": (*style.COLORS[:4], style.GREY), "rival": (style.INK, *style.COLORS[4:])}
+_MARKERS = {"subject": "os^Dp", "rival": "v<s>o"}
+
+
+@style.house_style()
+def draw_map(axis: str, points: Sequence[Point], parts: Mapping[str, Value], among: Sequence[Point]) -> Any:
+    """Mean ± 95 % interval over the seeds of each row that has a series; quantum heads filled, classical ones hollow.
+
+    Args:
+        axis: what the map is over; the parts of "energy" have one scale, and no line joins its points.
+        points: records and their rows.
+        parts: by the label of a horizontal axis, where a row is on it; one or two, side by side.
+        among: all points of the page, in which a series looks the same everywhere.
+    """
+    from matplotlib.ticker import LogLocator
+
+    figure, shown = style.new_figure(style.WIDE_INCHES, 4.2), [point for point in points if point[1].series]
+    names = sorted({(row.side == "rival", row.series, row.side) for _, row in shown})
+    panels = figure.subplots(1, len(parts), sharex=axis == "energy", sharey=True, squeeze=False)[0]
+    for axes, (label, value) in zip(panels, parts.items(), strict=True):
+        ticks = sorted({value(*point) for point in shown})
+        for i, (_, name, side) in enumerate(names):
+            own = sorted((point for point in shown if point[1].series == name), key=lambda point: value(*point))
+            shift = (ticks[-1] / ticks[0]) ** (_APART.get(axis, 0.012) * (i - (len(names) - 1) / 2))
+            alike = sorted({row.series for _, row in among if row.side == side and row.series}).index(name) % 5
+            look = {"color": _COLORS[side][alike], "marker": _MARKERS[side][alike], "lw": 1.1, "label": name}
+            look |= {"mfc": "white"} if side == "rival" else {}
+            means = [row.test_interval for _, row in own]
+            axes.errorbar(
+                [shift * value(*point) for point in own],
+                [100 * mean.mean for mean in means],
+                [100 * (mean.half_width or 0.0) for mean in means],
+                **{**style.BARS, **look, "ls": "" if axis == "energy" else "-" if side == "subject" else ":"},
+            )
+        axes.set(xscale="log", xlabel=label)
+        axes.xaxis.set_minor_formatter("")
+        if ticks[-1] < 100 * ticks[0]:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:,g}")
+        if axis in ("classes", "texts"):
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.set_xticks([], minor=True)
+    panels[0].set_ylabel("test accuracy (%)")
+    wide = style.keep_in_view(panels[0], "y", [row.test_interval for _, row in shown])
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    record, n = shown[0][0], len(shown[0][1].test)
+    bars = f"{n} seeds, bars: 95 % interval{wide}" if n > 1 else "one seed, so no intervals"
+    sources = ", ".join(dict.fromkeys(record.data.source for record, _ in shown))
+    style.note_below(
+        figure,
+        f"{sources}; body {record.body_name} ({record.body.dimension}-d); {bars}. Filled: quantum; hollow: classical "
+        "(LR: logistic regression), side by side where they are at one place",
+    )
+    return figure

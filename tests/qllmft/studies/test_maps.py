@@ -1,0 +1,63 @@
+"""Maps: who is compared with whom, the sentence, the figures; the page of the docs from its records."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_studies import record, row
+
+from qllmft.cli.main import main
+from qllmft.errors import UserError
+from qllmft.experiments.compare.plan import load_study, study_runs
+from qllmft.experiments.compare.record import read_record, write_record
+from qllmft.report.maps import AXES, read_map, write_maps
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def written(folder, subject=(0.91, 0.92, 0.9)):
+    rows = [
+        replace(row("Q", "subject", subject, parameters=50), series="quantum", stored=7),
+        replace(row("small", "rival", (0.7, 0.71, 0.7), parameters=40), series="axes"),
+        replace(row("large", "rival", (0.99, 0.98, 0.99), parameters=60), series="axes"),
+    ]
+    (folder / "a").mkdir(parents=True)
+    write_record(folder / "a", record(*rows, x="parameters"), {})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"), [((0.91, 0.92, 0.9), "1 of 1 points; Table 0: Q"), ((0.6, 0.6, 0.5), "0 of 1 points")]
+)
+def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tmp_path, subject, said, capsys):
+    folder = written(tmp_path, subject)
+    (compared,) = [beside for _, beside in read_map(folder, "parameters") if beside]
+    assert [c.rival for c in compared] == ["small"]
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(folder), "--table", str(tmp_path / "page" / "p.md")])
+    assert not end.value.code
+    text = (tmp_path / "page" / "p.md").read_text("utf-8")
+    assert f"at {said}; of 1 comparisons" in text
+    assert "| 50 | 57 | Q | 50 |" in text
+    for name in ("parameters", "energy"):
+        svg = (tmp_path / "page" / "figures" / f"map-{name}.svg").read_text("utf-8")
+        assert all(f"<!-- {word} -->" in svg for word in ("quantum", "axes", "test accuracy (%)", *AXES[name]))
+
+
+def test_a_folder_without_a_comparison_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no study of a map in which a quantum head has a rival"):
+        write_maps(tmp_path, tmp_path / "page.md")
+
+
+def test_the_page_and_figures_of_the_docs_are_what_the_command_makes_of_the_records(tmp_path):
+    page, kept = write_maps(DOCS / "where-it-pays", tmp_path / "page.md"), DOCS / "where-it-pays.md"
+    again = "make it again: qllmft report docs/where-it-pays --table docs/where-it-pays.md"
+    assert kept.read_text("utf-8") == page.read_text("utf-8"), again
+    for file in (tmp_path / "figures").iterdir():
+        assert (DOCS / "figures" / file.name).exists()
+    for folder in (DOCS / "where-it-pays").iterdir():
+        found = read_record(folder)
+        plan = study_runs(load_study(found.study), found.settings)
+        assert sorted({each for r in found.rows for each in r.runs}) == sorted({run.config.identity for run in plan})
+        assert "/" not in json.dumps([found.data.source, found.command, found.settings])
