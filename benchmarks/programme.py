@@ -1,0 +1,54 @@
+"""The paper's quantum searches on this machine: ``python benchmarks/programme.py SST2`` writes ``programme.json``.
+
+SST2 is the folder of the data, the body is ``minilm``. Times are those of `qllmft sweep --plan-only`: processor time,
+which other work hardly changes. A member of each search is then trained, for 15 processor seconds or whole.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from qllmft.config import RunConfig
+from qllmft.experiments.search.estimate import estimate
+from qllmft.experiments.search.plan import make_plan
+from qllmft.experiments.search.space import load_space
+from qllmft.run import run_experiment
+
+from run import machine_facts
+
+BUDGET = 15.0
+
+
+def checked(config: RunConfig, epoch_s: float) -> dict[str, Any]:
+    """The processor time of a training, its reading and writing included, beside the estimate."""
+    epochs = max(1, min(config.train.epochs, int(BUDGET / epoch_s)))
+    short = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        run_experiment(short, Path(folder) / "run", read_test=False)
+    real, expected = time.process_time() - started, epochs * epoch_s
+    member = {"qubits": config.model.n_qubits, "epochs": epochs, "of": config.train.epochs}
+    return member | {"estimate_core_s": expected, "real_core_s": real, "estimate_to_real": expected / real}
+
+
+cores = len(os.sched_getaffinity(0))
+record: dict[str, Any] = {"machine": machine_facts(cores), "families": {}}
+for name in ("table-06", "table-07", "table-10", "table-11", "table-12", "table-15"):
+    overrides = {"data.source": sys.argv[1], "body.model": "minilm"}
+    plan = make_plan(load_space(name), "grid", overrides, trials=None, seeds=1, grace_s=120)
+    found = estimate(plan)
+    by_qubits: dict[str, float] = {}
+    for config, epochs, epoch_s in found:
+        qubits = f"{config.model.n_qubits} qubits"
+        by_qubits[qubits] = by_qubits.get(qubits, 0.0) + epochs * epoch_s / 3600
+    family = {"table": plan.table, "configurations": plan.size, "core_hours": sum(by_qubits.values())}
+    record["families"][name] = family | {"core_hours_by_qubits": by_qubits, "check": checked(found[0][0], found[0][2])}
+    print(name, json.dumps(record["families"][name]), flush=True)
+for key in ("configurations", "core_hours"):
+    record[key] = sum(family[key] for family in record["families"].values())
+record["hours_here"] = record["core_hours"] / cores
+(Path(__file__).parent / "programme.json").write_text(json.dumps(record, indent=1) + "\n")
