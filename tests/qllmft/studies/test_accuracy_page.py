@@ -22,7 +22,7 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-@pytest.mark.parametrize("name", ["accuracy", "table2"])
+@pytest.mark.parametrize("name", ["accuracy", "table2", "table2-tuned"])
 def test_a_committed_page_is_what_the_command_makes_of_the_committed_record(tmp_path, name):
     page = write_study_table(DOCS / name, tmp_path / "page.md").read_text("utf-8")
     assert (DOCS / f"{name}.md").read_text("utf-8") == page, (
