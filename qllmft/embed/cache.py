@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from qllmft.errors import UserError
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+_HEADER = 100  # bytes at a file's begin; SQLite counts the changes in them
+_LATELY: dict[str, Any] = {}  # embeddings found last, and the state of the file then: runs of a study read the same
+_LATELY_BYTES = 256 * 2**20
 _AT_ONCE = 500  # SQLite allows at least 999 variables a statement
 
 
@@ -71,9 +75,14 @@ class EmbeddingCache:
         Raises:
             UserError: where they are not as long as each other, or cannot be read.
         """
-        key_to_text = {self._key(text): text for text in texts}
+        with self._explained(), self.path.open("rb") as file:
+            state = self.path, self.path.stat().st_mtime_ns, file.read(_HEADER)
+        if _LATELY.get("state") != state:
+            _LATELY.update(state=state, found={})
+        lately: dict[str, NDArray[np.float32]] = _LATELY["found"]
+        found = {text: lately[text] for text in texts if text in lately}
+        key_to_text = {self._key(text): text for text in texts if text not in found}
         keys = list(key_to_text)
-        found: dict[str, NDArray[np.float32]] = {}
         for start in range(0, len(keys), _AT_ONCE):
             part = keys[start : start + _AT_ONCE]
             marks = ",".join("?" * len(part))
@@ -84,6 +93,8 @@ class EmbeddingCache:
         lengths = sorted({len(vector) for vector in found.values()})
         if len(lengths) > 1:
             raise self._fault(f"it holds embeddings of {' and '.join(map(str, lengths))} numbers by one body")
+        if sum(vector.nbytes for vector in found.values()) <= _LATELY_BYTES:
+            _LATELY["found"] = found
         return found
 
     def check_length(self, found: dict[str, NDArray[np.float32]], dimension: int) -> None:
