@@ -119,6 +119,10 @@ class Study(BaseModel):
         if not groups["subject"] or (alone := groups["subject"] - groups["rival"]):
             missing = "a subject" if not groups["subject"] else f"a rival in the group {min(alone)!r}"
             raise ValueError(f"a study compares rows of the side 'subject' with rivals of their group; give {missing}")
+        if self.x and not any(row.series for row in self.rows):
+            raise ValueError(
+                f"a study with x {self.x!r} is a map, whose curves are its rows' series; give rows a series"
+            )
         if self.quick and (unknown := set(self.quick.without) - set(labels)):
             raise ValueError(f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label")
         return self
