@@ -21,12 +21,12 @@ SHORTEST, LONGEST = 25, 200  # characters of a sentence
 
 def sentences(file: Path) -> set[str]:
     """First sentences of the docstrings of a file's public classes and functions, each on one line."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-            paragraph = (ast.get_docstring(node) or "").partition("\n\n")[0]
-            found.add(re.split(r"(?<=[a-z)])\.(?:\s|$)", " ".join(paragraph.split()))[0])
-    return {sentence for sentence in found if SHORTEST <= len(sentence) <= LONGEST and sentence.isascii()}
+    nodes = [
+        node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.ClassDef | ast.FunctionDef)
+    ]
+    found = [(ast.get_docstring(node) or "").partition("\n\n")[0] for node in nodes if node.name[0] != "_"]
+    firsts = {re.split(r"(?<=[a-z)])\.(?:\s|$)", " ".join(paragraph.split()))[0] for paragraph in found}
+    return {sentence for sentence in firsts if SHORTEST <= len(sentence) <= LONGEST and sentence.isascii()}
 
 
 def classes() -> dict[str, list[str]]:

@@ -10,13 +10,13 @@ import typer
 
 def report(
     run: Annotated[
-        Path, typer.Argument(help="The folder of a finished run or study, or with --table of the studies of maps.")
+        Path, typer.Argument(help="The folder of a finished run or study; with --table of several studies.")
     ],
     table: Annotated[
         Path | None,
         typer.Option(
             help="Of a study: write its tables into this file instead, .md or .tex (LaTeX). Of studies of maps: their "
-            "page, .md, and its figures into the folder figures beside it."
+            "page, .md, and figures/ beside it."
         ),
     ] = None,
 ) -> None:

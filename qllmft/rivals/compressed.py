@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -61,34 +62,31 @@ def _codebooks(rows: int, dimension: int, most: int) -> list[tuple[int, int, int
 
 def _quantised(config: RunConfig, n_parameters: int, *_: int) -> GridRival:
     seed = derive_seed(config.seed, "codebook") % 2**32  # as NumPy's legacy generators take it
-    return GridRival(
-        QUANTISED.label,
-        lambda **s: QuantisedRegression(LogisticRegression(max_iter=500, **s), n_parameters, seed),
-        iter([{"C": 1.0}]),
-        lambda fitted: fitted.words,
+    return _at_c1(
+        QUANTISED, lambda linear: QuantisedRegression(linear, n_parameters, seed), lambda fitted: fitted.words
     )
 
 
 def _principal_axes(_: RunConfig, *sizes: int) -> GridRival:
     """Mean and axes are stored and not trained, as those of a quantum head's data map."""
     first = FunctionTransformer(lambda x: x[:, : _axes(*sizes)])  # PCA itself refuses more axes than texts
-    return _on_axes(PRINCIPAL_AXES, [PCA(), first], lambda fitted: sizes[1] * (1 + fitted[-1].coef_.shape[1]))
+    make = partial(make_pipeline, PCA(), first)
+    return _at_c1(PRINCIPAL_AXES, make, _weights, lambda fitted: sizes[1] * (1 + fitted[-1].coef_.shape[1]))
 
 
 def _random_axes(config: RunConfig, *sizes: int) -> GridRival:
     """Gaussian axes, drawn again from the seed and not stored."""
     seed = derive_seed(config.seed, "random projection") % 2**32
-    return _on_axes(RANDOM_AXES, [GaussianRandomProjection(_axes(*sizes), random_state=seed)])
+    axes = GaussianRandomProjection(_axes(*sizes), random_state=seed)
+    return _at_c1(RANDOM_AXES, partial(make_pipeline, axes), _weights)
 
 
-def _on_axes(rival: Rival, steps: list[Any], *stored: Callable[[Any], int]) -> GridRival:
-    return GridRival(
-        rival.label,
-        lambda **s: make_pipeline(*steps, LogisticRegression(max_iter=500, **s)),
-        iter([{"C": 1.0}]),
-        lambda fitted: int(fitted[-1].coef_.size + fitted[-1].intercept_.size),
-        *stored,
-    )
+def _at_c1(rival: Rival, make: Callable[[Any], Any], *counts: Callable[[Any], int]) -> GridRival:
+    return GridRival(rival.label, lambda **s: make(LogisticRegression(max_iter=500, **s)), iter([{"C": 1.0}]), *counts)
+
+
+def _weights(fitted: Any) -> int:
+    return int(fitted[-1].coef_.size + fitted[-1].intercept_.size)
 
 
 def _axes(n_parameters: int, dimension: int, n_classes: int) -> int:

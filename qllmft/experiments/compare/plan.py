@@ -139,6 +139,10 @@ class Study(BaseModel):
         of_bodies = [set(groups[side]) for side in groups]
         if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - found for found in of_bodies)):
             raise ValueError(f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides")
+        if self.x and not any(row.series for row in self.rows):
+            raise ValueError(
+                f"a study with x {self.x!r} is a map, whose curves are its rows' series; give rows a series"
+            )
         if self.quick and (unknown := set(self.quick.without) - set(labels)):
             raise ValueError(f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label")
         return self

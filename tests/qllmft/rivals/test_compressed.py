@@ -6,7 +6,6 @@ from sklearn.linear_model import LogisticRegression
 
 from qllmft.config import RunConfig
 from qllmft.rivals import RIVALS
-from qllmft.rivals.compressed import QuantisedRegression
 from qllmft.training import Examples
 
 D = 12
@@ -62,7 +61,7 @@ def test_random_axes_are_of_the_seed_alone(k, size, count):
 def test_quantised_weights_are_from_a_codebook_of_the_words_that_are_counted(k, most):
     head, train = fitted("quantised", most, k), blobs(60, k, 1)
     exact, rows = LogisticRegression(max_iter=500).fit(train.x.numpy(), train.y.numpy()), 1 if k == 2 else k
-    weights, possible = head._best._linear.coef_, []  # words of every length that the weights may have been cut into
+    weights, possible = head._best._linear.coef_, []  # words by every length that they may have been cut into
     for length in (n for n in range(1, D + 1) if D % n == 0):
         bits = max(1, int(np.ceil(np.log2(len(np.unique(weights.reshape(-1, length), axis=0))))))
         possible.append(2**bits * length + -(-(rows * D // length) * bits // 32) + rows)
@@ -73,12 +72,9 @@ def test_quantised_weights_are_from_a_codebook_of_the_words_that_are_counted(k, 
 
 
 def test_a_larger_codebook_is_nearer_and_the_smallest_one_stands_in_where_none_fits():
-    train = blobs(60, 4, 1)
-    exact = LogisticRegression(max_iter=500).fit(train.x.numpy(), train.y.numpy()).coef_
-    errors = []
-    for most in (1, 12, 30, 64):
-        made = QuantisedRegression(LogisticRegression(max_iter=500), most, 0).fit(train.x.numpy(), train.y.numpy())
-        errors.append(np.square(made._linear.coef_ - exact).sum())
-        assert made.words <= max(most, 8)  # 2 centroids, 48 bits in 2 words, 4 biases
+    exact, sizes = fitted("logistic_regression_c1", 0, 4)._best.coef_, (1, 12, 30, 64)
+    heads = [fitted("quantised", most, 4) for most in sizes]
+    errors = [np.square(head._best._linear.coef_ - exact).sum() for head in heads]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0] / 10
+    assert heads[0].n_parameters == 2 + 2 + 4  # centroids, 48 bits in two words, biases

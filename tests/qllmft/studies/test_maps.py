@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_studies import record, row
+from tiny_studies import STUDY, record, row
 
 from qllmft.cli.main import main
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import load_study, study_runs
+from qllmft.experiments.compare.plan import Study, load_study, study_runs
 from qllmft.experiments.compare.record import read_record, write_record
 from qllmft.report.maps import AXES, read_map, write_maps
 
@@ -48,6 +48,8 @@ def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tm
 def test_a_folder_without_a_comparison_is_refused(tmp_path):
     with pytest.raises(UserError, match="no study of a map in which a quantum head has a rival"):
         write_maps(tmp_path, tmp_path / "page.md")
+    with pytest.raises(ValueError, match="give rows a series"):
+        Study.model_validate({**STUDY.model_dump(), "x": "texts"})
 
 
 def test_the_page_and_figures_of_the_docs_are_what_the_command_makes_of_the_records(tmp_path):
