@@ -39,8 +39,8 @@ class FlagQuantumTask:
             if isinstance(gate, CX):
                 circuit.cx(self.wires[gate.control], self.wires[gate.target])
             elif isinstance(gate, RY):
-                of_data = data[:, gate.index] if batch > 1 else data[0, gate.index]
-                circuit.ry(self.wires[gate.qubit], of_data if gate.from_data else self.weights[gate.index])
+                angles = data.squeeze(0) if gate.from_data else self.weights
+                circuit.ry(self.wires[gate.qubit], angles[..., gate.index])
             else:
                 angles = [self.weights[i] for i in gate.indices]
                 getattr(circuit, NAMES.get(gate.name, gate.name))(*[self.wires[q] for q in gate.qubits], *angles)
