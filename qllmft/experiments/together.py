@@ -99,7 +99,7 @@ class Team(PassingReporter, QueueReporter):
                 if kind == "error":
                     self.error = self.error or content[0]
                 elif kind == "stands":
-                    self.stands(*content, of=ready)
+                    self.stands(content[0], ready)
                 else:
                     getattr(self._queue, kind)(*content)
 
