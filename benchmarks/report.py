@@ -64,7 +64,7 @@ def markdown(results: dict[str, Any]) -> str:
     )
     if machine["load_at_start"] > BUSY_LOAD:
         head += (
-            "\n**The machine was busy with other work.** No duration here is worth quoting, and a ratio only roughly: a "
+            "\n**The machine was busy with other work.** No duration here is worth quoting, ratios only roughly: a "
             "step shorter than a time slice is hardly interrupted, so short steps look better than they are.\n"
         )
     return "\n".join([head, *(table(workload, results["cells"]) + "\n" for workload in workloads)])
