@@ -53,13 +53,7 @@ PEERS = {
         Peer("tensorcircuit-scan", "TensorCircuit-NG on JAX, scan over layers", "tensorcircuit", "scan"),
         Peer("tensorcircuit-unrolled", "TensorCircuit-NG on JAX", "tensorcircuit", largest={"head": 12, "mixed": 12}),
         Peer("flagquantum-autograd", "FlagQuantum, autograd", "flagquantum", "autograd", largest=UP_TO_14),
-        Peer(
-            "flagquantum-adjoint",
-            "FlagQuantum, adjoint, a loop over the batch",
-            "flagquantum",
-            "adjoint",
-            largest={**UP_TO_14, "enc": 10},
-        ),
+        Peer("flagquantum-adjoint", "FlagQuantum, adjoint in a loop over the batch", "flagquantum", largest=UP_TO_14),
         Peer("scaluq", "scaluq, gradient in a loop over the batch", "scaluq", largest=UP_TO_14),
         Peer("torq", "TorQ, 2^Q x 2^Q matrices", "torq", largest={"enc": 10, "head": 10}),
         Peer(

@@ -64,8 +64,8 @@ def markdown(results: dict[str, Any]) -> str:
     )
     if machine["load_at_start"] > BUSY_LOAD:
         head += (
-            "\n**The machine was busy with other work.** No duration here is worth quoting, and a ratio only roughly: "
-            "threads that wait for each other, as those of OpenMP, lose most by it.\n"
+            "\n**The machine was busy with other work.** No duration here is worth quoting, ratios only roughly: a "
+            "step shorter than a time slice is hardly interrupted, so short steps look better than they are.\n"
         )
     return "\n".join([head, *(table(workload, results["cells"]) + "\n" for workload in workloads)])
 
