@@ -10,6 +10,7 @@ from qllmft.experiments.compare.comparison import Comparison, limits
 from qllmft.experiments.compare.record import PAPER_BODY, PAPER_DATA, RowResult, StudyRecord
 from qllmft.experiments.compare.verdict import p_value, share, signed, verdict, with_interval
 from qllmft.rivals.classical import PLAIN_LOGISTIC_REGRESSION
+from qllmft.rivals.trained import LOW_RANK, PERCEPTRON
 from qllmft.statistics import MeanInterval
 
 OUTCOMES = {"better": "wins", "worse": "loses", "open": "open"}
@@ -71,7 +72,10 @@ def selection_note(record: StudyRecord) -> str:
         "of each row": "The epoch of each run is chosen as its row's setting train.select says",
     }[record.select]
     given = PLAIN_LOGISTIC_REGRESSION.label  # it has no settings to choose
-    fitted = [row.label for row in record.rows if not row.epochs and row.model != given]
+    trained = (PERCEPTRON.label, LOW_RANK.label)  # nor have these: they are trained as the head that they stand beside
+    fitted = [
+        row.label for row in record.rows if not (row.epochs or row.model == given or row.model.startswith(trained))
+    ]
     rivals = f"; settings of {' and '.join(fitted)} are chosen on the validation texts too" if fitted else ""
     return f"{rule}{rivals}. The test texts are read once a run, for what was chosen."
 
