@@ -11,6 +11,7 @@ from qllmft.experiments.compare.record import PAPER_BODY, PAPER_DATA, RowResult,
 from qllmft.experiments.compare.verdict import p_value, share, signed, verdict, with_interval
 from qllmft.rivals.classical import PLAIN_LOGISTIC_REGRESSION
 from qllmft.rivals.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
+from qllmft.rivals.trained import LOW_RANK, PERCEPTRON
 from qllmft.statistics import MeanInterval
 
 OUTCOMES = {"better": "wins", "worse": "loses", "open": "open"}
@@ -80,7 +81,10 @@ def selection_note(record: StudyRecord) -> str:
             "was chosen alone."
         )
     given = {rival.label for rival in (PLAIN_LOGISTIC_REGRESSION, PRINCIPAL_AXES, RANDOM_AXES, QUANTISED)}  # at C = 1
-    fitted = [row.label for row in record.rows if not row.epochs and row.model not in given]
+    trained = (PERCEPTRON.label, LOW_RANK.label)  # nor have these: they are trained as the head that they stand beside
+    fitted = [
+        row.label for row in record.rows if not (row.epochs or row.model in given or row.model.startswith(trained))
+    ]
     rivals = f"; settings of {' and '.join(fitted)} are chosen on the validation texts too" if fitted else ""
     return f"{rule}{rivals}. The test texts are read once a run, for what was chosen."
 

@@ -72,8 +72,8 @@ def collected():
 
 COMMANDS = collected()
 SLOW = (
-    r"study (table2|ablations|noise)|sweep (screening|table-06|table-11)|train --preset (unfrozen|contrastive|upper)|"
-    r"figure 6|paper --runs docs"
+    r"study (table2|ablations|noise|body)|sweep (screening|table-06|table-11)|"
+    r"train --preset (unfrozen|contrastive|upper)|figure 6|paper --runs docs"
 )
 
 

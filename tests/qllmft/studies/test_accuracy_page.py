@@ -1,4 +1,4 @@
-"""The page of the study `accuracy`: made of its record, its notes' tables of theirs."""
+"""The pages of studies that are committed: made of their records, the notes' tables of `accuracy` of theirs."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-@pytest.mark.parametrize("name", ["accuracy", "table2", "table2-tuned"])
+@pytest.mark.parametrize("name", ["accuracy", "table2", "table2-tuned", "frozen-or-tuned"])
 def test_a_committed_page_is_what_the_command_makes_of_the_committed_record(tmp_path, name):
     page = write_study_table(DOCS / name, tmp_path / "page.md").read_text("utf-8")
     assert (DOCS / f"{name}.md").read_text("utf-8") == page, (
@@ -52,8 +52,9 @@ def test_the_readme_has_the_numbers_of_the_records():
             assert f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}" in readme, label
 
 
-def test_the_study_accuracy_is_the_one_of_its_record():
-    plan, found = load_study("accuracy"), read_record(DOCS / "accuracy")
+@pytest.mark.parametrize(("name", "folder"), [("accuracy", "accuracy"), ("body", "frozen-or-tuned")])
+def test_the_study_is_the_one_of_its_record(name, folder):
+    plan, found = load_study(name), read_record(DOCS / folder)
     assert found.notes == plan.notes, "make the record again with the study's command; finished runs are not done twice"
     assert [each.label for each in found.rows] == [each.label for each in plan.rows]
     identities = [run.config.identity for run in study_runs(plan, found.settings)]

@@ -133,6 +133,13 @@ def test_settings_win_over_presets_and_seeds_are_the_studys():
     assert [run.label for run in runs[2:4]] == ["NN head, seed 0", "Single, seed 1"]
 
 
+def test_a_row_has_epochs_of_its_own_and_all_rows_the_settings_of_the_study():
+    rows = (STUDY.rows[0], STUDY.rows[1].model_copy(update={"epochs": 2}), *STUDY.rows[2:])
+    study = STUDY.model_copy(update={"rows": rows, "settings": {"model.reuploads": 3}})
+    runs = [run.config for run in study_runs(study, {})[:2]]
+    assert [(config.train.epochs, config.model.reuploads) for config in runs] == [(3, 3), (2, 2)]
+
+
 def test_a_study_of_ones_own(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(OWN)
