@@ -284,10 +284,10 @@ class RunConfig(Section):
         if self.train.optimizer == "lbfgs":
             if not (linear and self.model.odd):
                 raise ValueError("train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only that")
-            if "mlp" in self.rivals.names:
+            if trained := [name for name in ("mlp", "low_rank") if name in self.rivals.names]:
                 raise ValueError(
-                    "the rival 'mlp' is trained as the head is, and lbfgs trains no perceptron; leave it out of "
-                    "rivals.names"
+                    f"the rival {trained[0]!r} is trained as the head is, and lbfgs trains no such head; leave it out "
+                    "of rivals.names"
                 )
         if self.body.trainable and (self.train.optimizer == "lbfgs" or self.model.centre or self.model.components):
             raise ValueError(

@@ -262,7 +262,7 @@ def _work(
     """Work until the search is finished; a worker has a permission to send circuits away."""
     from qllmft.experiments.queue import QueueProgress
     from qllmft.experiments.search.liveness import Liveness
-    from qllmft.experiments.search.worker import Worker, do_trial_run, help_with
+    from qllmft.experiments.search.worker import Worker, do_trial_run, search_in_child
     from qllmft.experiments.together import together
 
     runs = folder / "runs"
@@ -272,8 +272,8 @@ def _work(
 
             work_on_cluster(store, liveness, runs, ray, watcher)
         else:
-            with together(count, help_with, (store.storage, store.name, folder), watcher) as team:
-                progress = QueueProgress(team)
+            with together(count, search_in_child, (store.storage, store.name, folder), watcher) as combined:
+                progress = QueueProgress(combined)
                 Worker(store, liveness, lambda run: do_trial_run(run, runs, progress, permission), progress).work()
 
 

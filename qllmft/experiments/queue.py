@@ -16,7 +16,7 @@ from qllmft.run import PassingReporter, Reporter, RunFolder, RunRecord, Tracking
 from qllmft.run.lock import RunBusyError
 from qllmft.training import EpochMetrics
 
-LOOK_S = 0.2  # between two looks at runs that helpers are at work on
+LOOK_S = 0.2  # between two looks at runs that children are at work on
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def do_all(
     planned: Sequence[PlannedRun],
     runs: Path,
     reporter: QueueReporter,
-    helped: Callable[[], bool] = lambda: False,
+    children_at_work: Callable[[], bool] = lambda: False,
 ) -> list[RunRecord]:
     """Do every run that is not finished. Processes that are given the same runs share them out among themselves.
 
@@ -191,7 +191,7 @@ def do_all(
         planned: the runs, each with an identity of its own.
         runs: the folder of all runs.
         reporter: who watches.
-        helped: whether processes of this command are at work on the runs; they are waited for without a word.
+        children_at_work: whether processes of this command are at work on the runs; they are waited for without a word.
 
     Returns:
         The records, in the order of ``planned``.
@@ -212,7 +212,7 @@ def do_all(
                 continue
         if any(index in records for index in left):
             continue
-        if helped():
+        if children_at_work():
             time.sleep(LOOK_S)
         else:
             records[left[0]] = do_run(planned[left[0]], runs, progress)

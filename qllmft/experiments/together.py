@@ -27,7 +27,7 @@ from qllmft.run import PassingReporter, RunRecord, Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 MEMORY_EACH = 2 * 2**30  # bytes that a process is expected to take with all that it imports
-TOLD_EVERY_S = 0.2  # between two standings that a helper sends
+TOLD_EVERY_S = 0.2  # between two standings that a child sends
 
 
 def processes_for(configs: Iterable[RunConfig], runs: int, asked: int | None) -> int:
@@ -47,29 +47,29 @@ def processes_for(configs: Iterable[RunConfig], runs: int, asked: int | None) ->
 
 def do_all_together(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter, count: int) -> list[RunRecord]:
     """`do_all` in ``count`` processes."""
-    with together(count, do_free, (planned, runs), reporter) as team:
-        return do_all(planned, runs, team, team.helped)
+    with together(count, do_free, (planned, runs), reporter) as combined:
+        return do_all(planned, runs, combined, combined.children_at_work)
 
 
-class Team(PassingReporter, QueueReporter):
-    """The reporter of the first process: passes on its own reports and its helpers', and adds up how far all are."""
+class CombinedReporter(PassingReporter, QueueReporter):
+    """The reporter of the first process: passes on its own reports and its children's, and adds up how far all are."""
 
     def __init__(self, reporter: QueueReporter) -> None:
         super().__init__(reporter)
         self.tracking = reporter.tracking
         self.run_begins, self.run_ends = reporter.run_begins, reporter.run_ends  # type: ignore[method-assign]
-        self.error: Exception | None = None  # of a helper
-        self.ending = False  # helpers are not needed any more
+        self.error: Exception | None = None  # of a child
+        self.ending = False  # children are not needed any more
         self._queue, self._time, self._lock = reporter, TimeLeft(), threading.Lock()
         self.standings: dict[Any, Standing] = {}
-        self._helpers: dict[Any, BaseProcess] = {}
+        self._children: dict[Any, BaseProcess] = {}
 
-    def helped(self) -> bool:
-        """Whether helpers are at work."""
-        return bool(self._helpers)
+    def children_at_work(self) -> bool:
+        """Whether children are at work."""
+        return bool(self._children)
 
     def stands(self, standing: Standing, of: object = None) -> None:
-        """How far all are, of whom each knows what is finished and his own run; raises the error of a helper."""
+        """How far all are, of whom each knows what is finished and his own run; raises the error of a child."""
         if of is None and self.error:
             raise self.error
         with self._lock:
@@ -82,16 +82,16 @@ class Team(PassingReporter, QueueReporter):
                 standing = replace(standing, finished=finished, share=time_left.share, seconds_left=time_left.seconds)
             self._queue.stands(standing)
 
-    def listen(self, helpers: dict[Any, BaseProcess]) -> None:
-        """Pass on what comes through the helpers' connections until all have ended."""
-        self._helpers = helpers
-        while helpers:
+    def listen(self, children: dict[Any, BaseProcess]) -> None:
+        """Pass on what comes through the children's connections until all have ended."""
+        self._children = children
+        while children:
             ready: Any
-            for ready in wait(list(helpers)):
+            for ready in wait(list(children)):
                 try:
                     kind, *content = ready.recv()
                 except (EOFError, OSError, pickle.UnpicklingError):
-                    process = helpers.pop(ready)
+                    process = children.pop(ready)
                     process.join()
                     if process.exitcode and not self.ending:
                         self._queue.message(f"process {process.pid} has died; the others take its run over")
@@ -107,42 +107,42 @@ class Team(PassingReporter, QueueReporter):
 @contextmanager
 def together(
     count: int, work: Callable[..., object], arguments: tuple[Any, ...], reporter: QueueReporter
-) -> Iterator[Team]:
-    """While ``count`` - 1 helpers, processes beside this one, do ``work(*arguments, reporter)``, which can be pickled.
+) -> Iterator[CombinedReporter]:
+    """While ``count`` - 1 children, processes beside this one, do ``work(*arguments, reporter)``, which can be pickled.
 
-    All use their share of the processors. An error of a helper is raised here. Where the block ends by an error or by
-    Ctrl-C, helpers get SIGTERM, and save what it lets them save; else they are waited for.
+    All use their share of the processors. An error of a child is raised here. Where the block ends by an error or by
+    Ctrl-C, children get SIGTERM, and save what it lets them save; else they are waited for.
     """
-    team, helpers = Team(reporter), dict[Any, BaseProcess]()
+    combined, children = CombinedReporter(reporter), dict[Any, BaseProcess]()
     before, threads = os.environ.get("QLLMFT_THREADS"), max(1, thread_count() // count)
-    context, listener = multiprocessing.get_context("spawn"), threading.Thread(target=lambda: team.listen(helpers))
+    context, listener = multiprocessing.get_context("spawn"), threading.Thread(target=lambda: combined.listen(children))
     try:
         if count > 1:
-            os.environ["QLLMFT_THREADS"] = str(threads)  # the helpers inherit it
+            os.environ["QLLMFT_THREADS"] = str(threads)  # the children inherit it
         for _ in range(count - 1):
             ours, theirs = context.Pipe(duplex=False)
             given = (theirs, work, arguments, reporter.tracking)
-            helpers[ours] = context.Process(target=_help, args=given, daemon=True)
-            helpers[ours].start()
+            children[ours] = context.Process(target=_in_child, args=given, daemon=True)
+            children[ours].start()
             theirs.close()
         listener.start()
-        yield team
-        team.ending = True
-        for connection, process in list(helpers.items()):
-            if connection not in team.standings:
+        yield combined
+        combined.ending = True
+        for connection, process in list(children.items()):
+            if connection not in combined.standings:
                 process.terminate()  # all was done before it had started
         listener.join()
     except BaseException as error:
-        team.ending = True
-        _end(list(helpers.values()))
-        if team.error and isinstance(error, KeyboardInterrupt):
-            raise team.error from None
+        combined.ending = True
+        _end(list(children.values()))
+        if combined.error and isinstance(error, KeyboardInterrupt):
+            raise combined.error from None
         raise
     finally:
         os.environ.pop("QLLMFT_THREADS", None)
         os.environ |= {} if before is None else {"QLLMFT_THREADS": before}
-    if team.error:
-        raise team.error
+    if combined.error:
+        raise combined.error
 
 
 def _end(processes: list[BaseProcess]) -> None:
@@ -157,8 +157,10 @@ def _end(processes: list[BaseProcess]) -> None:
             process.kill()
 
 
-def _help(connection: Connection, work: Callable[..., object], arguments: tuple[Any, ...], tracking: Tracking) -> None:
-    """What a helper does, until its work or the first process ends."""
+def _in_child(
+    connection: Connection, work: Callable[..., object], arguments: tuple[Any, ...], tracking: Tracking
+) -> None:
+    """What a child does, until its work or the first process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the first process decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     reporter = _Sender(connection, tracking)
@@ -183,7 +185,7 @@ def _end_with_parent() -> None:
 
 
 class _Sender(QueueReporter):
-    """Sends a helper's reports to the first process."""
+    """Sends a child's reports to the first process."""
 
     def __init__(self, connection: Connection, tracking: Tracking) -> None:
         self._connection, self.tracking = connection, tracking

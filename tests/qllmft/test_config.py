@@ -158,7 +158,8 @@ LBFGS = {"optimizer": "lbfgs", "select": "last"}
     ("changes", "message"),
     [
         ({"model": ODD | {"odd": False}}, "train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only"),
-        ({"rivals": {}}, "the rival 'mlp' is trained as the head is, and lbfgs trains no perceptron; leave it out of"),
+        ({"rivals": {}}, "the rival 'mlp' is trained as the head is, and lbfgs trains no such head; leave it out of"),
+        ({"rivals": {"names": ["low_rank"]}}, "the rival 'low_rank' is trained as the head is"),
         ({"body": {"trainable": True}}, "model.centre and model.components need a frozen body; set body.trainable"),
         ({"backend": {"name": "aer_forte"}}, "use the trained model with --backend aer_forte"),
         ({"noise": {"shots": 10}}, "noise acts on a quantum head, and the head is 'none'; leave it out"),

@@ -54,7 +54,7 @@ def do_trial_run(
     return TrialResult(record.identity, head.validation, loss, head.parameters, head.seconds, before)
 
 
-def help_with(storage: Storage, name: str, folder: Path, reporter: QueueReporter) -> None:
+def search_in_child(storage: Storage, name: str, folder: Path, reporter: QueueReporter) -> None:
     """Work on a search of another process of this machine, which keeps its runs in ``folder``."""
     with closing(SearchStore.join(storage, name)) as store, Liveness(folder / ".workers") as liveness:
         progress = QueueProgress(reporter)

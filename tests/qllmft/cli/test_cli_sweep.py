@@ -6,7 +6,7 @@ import pytest
 
 from qllmft.experiments.queue import QueueReporter
 from qllmft.experiments.search.storage import Storage
-from qllmft.experiments.search.worker import help_with
+from qllmft.experiments.search.worker import search_in_child
 
 SMALL = {
     "data.n_per_label": 20,
@@ -58,20 +58,20 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner(sweep, tmp_path):
 
 
 def test_a_helper_and_several_processes_find_what_one_finds(sweep, tmp_path):
-    """The helper does all of the search here; then two processes share it, and none is left."""
+    """The child does all of the search here; then two processes share it, and none is left."""
 
     def ranked(folder):
         rows = json.loads((folder / "sweep.json").read_text())["ranking"]
         return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
     sweep("--jobs", "1")
-    said, _ = sweep("--plan-only", "--out", tmp_path / "helped")
+    said, _ = sweep("--plan-only", "--out", tmp_path / "child")
     _, url, _, name = said.rsplit(maxsplit=3)
-    help_with(Storage(url), name, tmp_path / "helped", QueueReporter())
-    output, _ = sweep("--out", tmp_path / "helped")
+    search_in_child(Storage(url), name, tmp_path / "child", QueueReporter())
+    output, _ = sweep("--out", tmp_path / "child")
     assert "3 runs, 3 of them finished already" in output
     sweep("--jobs", "2", "--out", tmp_path / "two")
-    assert ranked(tmp_path / "helped") == ranked(tmp_path / "two") == ranked(tmp_path / "sweep")
+    assert ranked(tmp_path / "child") == ranked(tmp_path / "two") == ranked(tmp_path / "sweep")
     _, errors = sweep("--jobs", "2", "--ray", "auto", code=2)
     assert "Leave one out" in errors
 

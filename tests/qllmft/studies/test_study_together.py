@@ -18,15 +18,15 @@ from qllmft.experiments.queue import QueueReporter, Standing
 from qllmft.experiments.together import processes_for, together
 from qllmft.report import finish_study
 
-PATIENCE_S = 600  # a helper first imports torch
+PATIENCE_S = 600  # a child first imports torch
 
 
 class Pair(QueueReporter):
-    """Its own first run waits until a helper has begun one."""
+    """Its own first run waits until a child has begun one."""
 
     def __init__(self):
         self.began, self.elsewhere, self.messages, self.shares = [], [], [], []
-        self.helped = threading.Event()
+        self.children_at_work = threading.Event()
 
     def message(self, text):
         self.messages.append(text)
@@ -35,12 +35,12 @@ class Pair(QueueReporter):
         self.shares.append(standing.share)
 
     def run_begins(self, label):
-        assert self.helped.wait(PATIENCE_S)
+        assert self.children_at_work.wait(PATIENCE_S)
         self.began.append(label)
 
     def run_begins_elsewhere(self, label):
         self.elsewhere.append(label)
-        self.helped.set()
+        self.children_at_work.set()
 
 
 def without_seconds(value):
@@ -109,9 +109,9 @@ def fail(reporter):
 
 def test_an_error_of_a_helper_ends_the_work_here():
     def work():
-        with together(2, fail, (), QueueReporter()) as team:
+        with together(2, fail, (), QueueReporter()) as combined:
             while True:
-                team.stands(Standing(1, 0))
+                combined.stands(Standing(1, 0))
                 time.sleep(0.01)
 
     with pytest.raises(UserError, match="the label 'x' is missing"):
