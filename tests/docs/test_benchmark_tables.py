@@ -1,0 +1,46 @@
+"""The guide's tables of measurements say what the kept records say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
+
+
+def record(name):
+    return json.loads((ROOT / "benchmarks" / f"{name}.json").read_text("utf-8"))
+
+
+def cells(first):
+    """The cells of the guide's table row that begins with ``first``."""
+    row = next(line for line in GUIDE.splitlines() if line.startswith(f"| {first} |"))
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def power(text):
+    """2.4 · 10⁻⁷ as a number."""
+    mantissa, exponent = text.split(" · 10⁻")
+    return float(mantissa) * 10.0 ** -"⁰¹²³⁴⁵⁶⁷⁸⁹".index(exponent)
+
+
+def test_the_hours_of_the_papers_searches():
+    kept = record("programme")
+    for family in kept["families"].values():
+        row, check = cells(family["table"]), family["check"]
+        assert (int(row[1]), float(row[3])) == (family["configurations"], round(family["core_hours"], 1))
+        assert row[4] == f"{check['epochs']} epochs at {check['qubits']} qubits, {check['estimate_to_real']:.2f}"
+    total = sum(family["core_hours"] for family in kept["families"].values())
+    expected = f"Together 219 configurations take {total:.0f} hours of one core, {total / 2:.0f} of two."
+    assert expected in GUIDE
+
+
+def test_the_errors_of_large_circuits():
+    kept = record("large")
+    for each in kept["float32"]:
+        row = cells(each["n_qubits"])
+        for cell, key in zip(row[2:4], ("value_error", "gradient_error"), strict=True):
+            assert power(cell) == pytest.approx(each[key], rel=0.05)
+    errors = [abs(angle["adjoint"] - angle["parameter_shift"]) for angle in kept["shift"]["angles"]]
+    assert power(cells(kept["shift"]["n_qubits"])[3]) == pytest.approx(max(errors), rel=0.05)
