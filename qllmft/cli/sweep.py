@@ -42,6 +42,7 @@ StorageUrl = Annotated[
 
 @with_options(texts=DataOptions, told=TrackOptions)
 def sweep(
+    context: typer.Context,
     *,
     name: Annotated[
         str | None,
@@ -140,6 +141,9 @@ def sweep(
             raise UserError(f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only.")
         _search_rival(space, overrides, seeds, console)
         return
+    source = context.get_parameter_source("jobs")
+    if ray and source is not None and source.name == "COMMANDLINE":  # the variable holds for all commands
+        raise UserError("--jobs is about processes here, and --ray puts the trials on a cluster. Leave one out.")
     if told.track and (ray or plan_only):
         raise UserError("--track is about runs of this process, and none is trained here. Give it to `qllmft worker`.")
     tracking = told.tracking()
@@ -244,9 +248,7 @@ def _processes(store: SearchStore, jobs: int | None, ray: str | None) -> int:
     """How many processes of this command work on a search; 1 by default where each trial learns from those before."""
     from qllmft.experiments.together import processes_for
 
-    if ray and jobs:
-        raise UserError("--jobs is about processes here, and --ray puts the trials on a cluster. Leave one out.")
-    if jobs is None and (ray or not store.plan.is_list):
+    if ray or (jobs is None and not store.plan.is_list):
         return 1
     return processes_for(store.plan.each_head().values(), store.plan.size - len(store.state().done), jobs)
 

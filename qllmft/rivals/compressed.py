@@ -9,12 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
-from sklearn.random_projection import GaussianRandomProjection
 
 from qllmft.config import RunConfig
 from qllmft.randomness import derive_seed
@@ -32,11 +26,13 @@ class QuantisedRegression:
     where none fits, the smallest. ``words`` has those that are stored: centroids, packed codes, and biases.
     """
 
-    def __init__(self, linear: LogisticRegression, most: int, seed: int) -> None:
+    def __init__(self, linear: Any, most: int, seed: int) -> None:
         self.words, self._linear, self._most, self._seed = 0, linear, most, seed
 
     def fit(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> Self:
         """Fit the weights on embeddings (N, D) and labels (N,), then replace their sub-vectors by centroids."""
+        from sklearn.cluster import KMeans
+
         weights, least = self._linear.fit(x, y).coef_, math.inf
         for words, length, codes in _codebooks(weights.shape[0], weights.shape[1], self._most):
             found = KMeans(codes, n_init=1, random_state=self._seed).fit(weights.reshape(-1, length))
@@ -69,6 +65,10 @@ def _quantised(config: RunConfig, n_parameters: int, *_: int) -> GridRival:
 
 def _principal_axes(_: RunConfig, *sizes: int) -> GridRival:
     """Mean and axes are stored and not trained, as those of a quantum head's data map."""
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
     first = FunctionTransformer(lambda x: x[:, : _axes(*sizes)])  # PCA itself refuses more axes than texts
     make = partial(make_pipeline, PCA(), first)
     return _at_c1(PRINCIPAL_AXES, make, _weights, lambda fitted: sizes[1] * (1 + fitted[-1].coef_.shape[1]))
@@ -76,12 +76,17 @@ def _principal_axes(_: RunConfig, *sizes: int) -> GridRival:
 
 def _random_axes(config: RunConfig, *sizes: int) -> GridRival:
     """Gaussian axes, drawn again from the seed and not stored."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.random_projection import GaussianRandomProjection
+
     seed = derive_seed(config.seed, "random projection") % 2**32
     axes = GaussianRandomProjection(_axes(*sizes), random_state=seed)
     return _at_c1(RANDOM_AXES, partial(make_pipeline, axes), _weights)
 
 
 def _at_c1(rival: Rival, make: Callable[[Any], Any], *counts: Callable[[Any], int]) -> GridRival:
+    from sklearn.linear_model import LogisticRegression
+
     return GridRival(rival.label, lambda **s: make(LogisticRegression(max_iter=500, **s)), iter([{"C": 1.0}]), *counts)
 
 

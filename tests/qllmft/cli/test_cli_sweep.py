@@ -1,6 +1,7 @@
 """`qllmft sweep` and `qllmft worker` as a person calls them: what they print, and what they refuse before any work."""
 
 import json
+import re
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_a_helper_and_several_processes_find_what_one_finds(sweep, tmp_path):
 
     sweep("--jobs", "1")
     said, _ = sweep("--plan-only", "--out", tmp_path / "child")
-    _, url, _, name = said.rsplit(maxsplit=3)
+    url, name = re.search(r"--storage (\S+)\s+--search (\S+)", said).groups()
     search_in_child(Storage(url), name, tmp_path / "child", QueueReporter())
     output, _ = sweep("--out", tmp_path / "child")
     assert "3 runs, 3 of them finished already" in output

@@ -115,6 +115,7 @@ def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch
     assert first["body"] == second["body"] != without_seconds(first)["models"]
     assert first["body"]["learned"]["contrastive_pairs"] == 4 * 28 + 1
     (place,) = (tmp_path / "shared").glob("contrastive-*")
-    assert {path.suffix for path in place.iterdir()} == {"", ".sqlite"}, "the body and what it embedded, nothing else"
+    kept = {path.suffix for path in place.iterdir()}
+    assert kept == {"", ".sqlite", ".lock"}, "the body, what it embedded and the lock of that, nothing else"
     with pytest.raises(TypeError):  # another seed draws other texts, and wants a step of its own
         run_experiment(configs[0].model_copy(update={"seed": 3}), tmp_path / "runs" / "third")

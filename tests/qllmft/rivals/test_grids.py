@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from sklearn import linear_model
 
-from qllmft.rivals import classical
 from qllmft.rivals.classical import logistic_regression, support_vectors
 from qllmft.training import Examples
 
@@ -32,8 +32,8 @@ def tried(monkeypatch) -> list[dict[str, object]]:
         def score(self, *_: object) -> float:
             return 0.5
 
-    monkeypatch.setattr(classical, "SVC", NoteTaker)
-    monkeypatch.setattr(classical, "LogisticRegression", NoteTaker)
+    monkeypatch.setattr("sklearn.svm.SVC", NoteTaker)
+    monkeypatch.setattr("sklearn.linear_model.LogisticRegression", NoteTaker)
     return notes
 
 
@@ -62,7 +62,8 @@ def test_table_ix_has_193_strengths_and_none_with_2_class_weights_and_3_limits(t
 
 
 def test_no_penalty_is_written_as_none_for_json_has_no_infinity(tried, monkeypatch):
-    monkeypatch.setattr(classical.LogisticRegression, "score", lambda self, *_: self.settings["C"] == float("inf"))
+    taker = linear_model.LogisticRegression
+    monkeypatch.setattr(taker, "score", lambda self, *_: self.settings["C"] == float("inf"))
     rival = logistic_regression("paper")
     rival.fit(TOY, TOY)
     assert json.dumps(rival.settings, allow_nan=False) == '{"C": null, "class_weight": null, "max_iter": 50}'
