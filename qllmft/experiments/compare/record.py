@@ -166,15 +166,18 @@ class StudyRecord:
 
 
 _ADAPTER = TypeAdapter(StudyRecord)
+# what came later is left out where it is not used: files keep the bytes that they had before
+_LATER = ("budget", "bodies", "x")
+_LATER_OF_ROWS = ("tried", "chosen", "stored", "series", "settings")
 
 
 def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
     """Write ``study.json``, with what is derived from the record for readers of the file, and return it."""
     content = {"format": FORMAT, **derived, **_ADAPTER.dump_python(record, mode="json")}
-    if record.budget is None:  # such files have the bytes that they had before there were budgets
-        del content["budget"]
-        for row in content["rows"]:
-            del row["tried"], row["chosen"]
+    for part, names in ((content, _LATER), *((row, _LATER_OF_ROWS) for row in content["rows"])):
+        for name in names:
+            if not part[name]:
+                del part[name]
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE
 
