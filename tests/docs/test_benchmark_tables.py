@@ -44,3 +44,21 @@ def test_the_errors_of_large_circuits():
             assert power(cell) == pytest.approx(each[key], rel=0.05)
     errors = [abs(angle["adjoint"] - angle["parameter_shift"]) for angle in kept["shift"]["angles"]]
     assert power(cells(kept["shift"]["n_qubits"])[3]) == pytest.approx(max(errors), rel=0.05)
+
+
+def test_the_readmes_times_of_a_step():
+    readme, kept = (ROOT / "README.md").read_text("utf-8"), record("peers")
+    times = {
+        (row["label"], cell["workload"]): []
+        for cell in kept["cells"]
+        for row in cell["rows"]
+        if row["status"] == "ok" and cell["workload"] != "head"
+    }
+    for cell in kept["cells"]:
+        for row in cell["rows"]:
+            times.get((row["label"], cell["workload"]), []).append(row.get("ms"))
+    for (label, workload), expected in times.items():
+        line = next(line for line in readme.splitlines() if line.startswith(f"| {label} |"))
+        got = line.strip("|").split("|")[1 + (workload == "mixed")].split("(")[0]
+        found = [float(part.replace(",", "")) for part in got.split("/")]
+        assert found == pytest.approx(expected, rel=0.02)
