@@ -128,4 +128,5 @@ def draw(results: dict[str, Any], folder: Path) -> None:
 
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "results"
-    draw(json.loads((target / "results.json").read_text()), target)
+    file = target if target.suffix == ".json" else target / "results.json"
+    draw(json.loads(file.read_text()), file.parent)
