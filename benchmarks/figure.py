@@ -1,4 +1,4 @@
-"""Time against qubits, one panel a workload. Redraw with ``python benchmarks/figure.py FOLDER``."""
+"""Time against qubits, one panel a workload. Redraw with ``python benchmarks/figure.py FILE.json``."""
 
 from __future__ import annotations
 
