@@ -73,7 +73,7 @@ class DataConfig(Section):
         return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL
 
 
-# chosen by cross-validation within drawn texts of SST-2: docs/decisions/0012-contrastive-step.md
+# chosen on one half of the drawn texts of SST-2, for the other half: docs/decisions/0012-contrastive-step.md
 SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4, "temperature": 0.1}
 
 

@@ -22,9 +22,10 @@ def report(
 ) -> None:
     """Write report.html into the folder of a run or a study: one page without network, readable on a phone."""
     from qllmft.report import write_report, write_study_report, write_study_table
-    from qllmft.report.maps import write_maps
 
     if table is not None:
+        from qllmft.report.maps import write_maps
+
         typer.echo((write_maps if any(run.glob("*/study.json")) else write_study_table)(run, table))
         return
     write = write_study_report if (run / "study.json").exists() else write_report

@@ -124,6 +124,10 @@ class RunFolder:
         """All epochs so far; a line that a crash cut short is left out."""
         return list(self._metrics_lines())
 
+    def validation_loss(self, epoch: int) -> float:
+        """Of an epoch that is done, in nats."""
+        return {metrics.epoch: metrics.validation_loss for metrics in self.metrics()}[epoch]
+
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop what was written after the checkpoint; those epochs are trained again, to the same bits."""
         write_text(self.metrics_file, "".join(_line(m) for m in self._metrics_lines() if m.epoch <= epoch))

@@ -12,6 +12,7 @@ import torch
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
+from qllmft.run.timing import GB
 from qllmft.training import Examples, exact_accuracy, logits_of, one_torch_thread, step_of
 from qllmft_backends import create
 
@@ -29,8 +30,8 @@ def check_memory(config: RunConfig, batch: int) -> int:
     each = 4 * sum(1 << q for q in [*qubits, max(qubits)])
     if batch * each > free:
         raise UserError(
-            f"training on {max(qubits)} qubits needs {batch * each / 1e9:.1f} GB for the states of {batch} texts, and "
-            f"{free / 1e9:.1f} GB are free: {free // each} texts fit. Set train.batch_size, or take fewer qubits."
+            f"training on {max(qubits)} qubits needs {batch * each / GB:.1f} GB for the states of {batch} texts, and "
+            f"{free / GB:.1f} GB are free: {free // each} texts fit. Set train.batch_size, or take fewer qubits."
         )
     return batch * each
 

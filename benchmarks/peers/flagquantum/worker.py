@@ -7,27 +7,24 @@ training needs them. It starts from |0…0> whatever the circuit's ``inputs`` ar
 from __future__ import annotations
 
 import flagquantum as fq
-import numpy as np
 import torch
 from flagquantum import algorithms
 
 from protocol import serve
+from torch_task import TorchTask
 from workloads import CX, RY, Arrays, gates_of
 
 NAMES = {"p": "phase", "u": "u3", "cp": "cphase"}  # the others have Qiskit's
 
 
-class FlagQuantumTask:
+class FlagQuantumTask(TorchTask):
     """ENC, HEAD or MIXED. Its qubit 0 is the most significant bit, so qubit q becomes Q-1-q."""
 
     def __init__(self, inputs: Arrays, variant: str) -> None:
-        self.workload, self.n_qubits, self.variant = str(inputs["workload"]), int(inputs["n_qubits"]), variant
+        super().__init__(inputs)
+        self.variant = variant
         self.gates = gates_of(self.workload, self.n_qubits)
-        self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
-        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=self.workload != "enc")
-        self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
         self.wires = list(range(self.n_qubits))[::-1]
-        self.values = torch.empty(0)
 
     def circuit(self, data: torch.Tensor) -> fq.Circuit:
         """The circuit on the samples of ``data`` (B, D)."""
@@ -46,24 +43,22 @@ class FlagQuantumTask:
                 getattr(circuit, NAMES.get(gate.name, gate.name))(*[self.wires[q] for q in gate.qubits], *angles)
         return circuit
 
+    def expectations(self) -> torch.Tensor:
+        """<Z> (16, Q)."""
+        return self.circuit(self.data).expectation_z(self.wires)
+
     def run(self) -> None:
         """Forward and backward."""
-        self.weights.grad = self.data.grad = None
-        with torch.set_grad_enabled(self.variant == "autograd"):
-            values = self.circuit(self.data).expectation_z(self.wires)
-        self.values = values.detach()
         if self.variant == "autograd":
-            (values * self.cotangent).sum().backward()
+            super().run()
             return
+        self.clear()
+        with torch.no_grad():
+            self.values = self.expectations()
         for b, row in enumerate(self.cotangent.tolist()):
             terms = [algorithms.pauli_term(factor, "Z", (wire,)) for factor, wire in zip(row, self.wires, strict=True)]
             circuit = self.circuit(self.data[b : b + 1])
             algorithms.Hamiltonian(tuple(terms)).expectation(circuit, differentiation="adjoint").backward()
-
-    def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
-        tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
-        return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}
 
 
 if __name__ == "__main__":

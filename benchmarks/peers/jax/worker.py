@@ -5,12 +5,10 @@ It writes the circuits down itself instead of using the shared gate list, so it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from jax_task import JaxTask
 from protocol import serve
 from workloads import ENCODER_LAYERS, REUPLOADS, Arrays
 
@@ -76,36 +74,11 @@ def head(weights: jax.Array, angles: jax.Array, n_qubits: int) -> jax.Array:
     return z_values(ring(state, layers[REUPLOADS]), n_qubits)
 
 
-class JaxTask:
+def prepare(inputs: Arrays, _variant: str) -> JaxTask:
     """ENC or HEAD; little-endian like this project, so nothing is converted."""
-
-    def __init__(self, inputs: Arrays, _variant: str) -> None:
-        n_qubits = int(inputs["n_qubits"])
-        enc = str(inputs["workload"]) == "enc"
-        circuit: Callable[..., jax.Array] = encoder if enc else head
-        cotangent = jnp.asarray(inputs["cotangent"], jnp.float32)
-        self.weights = jnp.asarray(inputs["weights"], jnp.float32)
-        self.data = jnp.asarray(inputs["data"], jnp.float32)
-
-        def loss(weights: jax.Array, data: jax.Array) -> tuple[jax.Array, jax.Array]:
-            values = jax.vmap(lambda sample: circuit(weights, sample, n_qubits))(data)
-            return (values * cotangent).sum(), values
-
-        self.step = jax.jit(jax.grad(loss, argnums=(0,) if enc else (0, 1), has_aux=True))
-        self.result: tuple[tuple[jax.Array, ...], jax.Array] | None = None
-
-    def run(self) -> None:
-        """Forward and backward."""
-        self.result = jax.block_until_ready(self.step(self.weights, self.data))
-
-    def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
-        if self.result is None:
-            raise RuntimeError("outputs() before run()")
-        gradients, values = self.result
-        named = dict(zip(("grad_weights", "grad_data"), gradients, strict=False))
-        return {name: np.asarray(array) for name, array in {"values": values, **named}.items()}
+    n_qubits, circuit = int(inputs["n_qubits"]), encoder if str(inputs["workload"]) == "enc" else head
+    return JaxTask(inputs, lambda weights, sample: circuit(weights, sample, n_qubits))
 
 
 if __name__ == "__main__":
-    serve(JaxTask, "jax")
+    serve(prepare, "jax")

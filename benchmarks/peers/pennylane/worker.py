@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pennylane as qml
 import torch
 
 from protocol import serve
+from torch_task import TorchTask
 from workloads import CX, RY, Arrays, gates_of
 
 METHODS = {"default.qubit": "backprop", "lightning.qubit": "adjoint", "lightning.kokkos": "adjoint"}
@@ -20,16 +20,13 @@ NAMES = {"cx": "CNOT", "h": "Hadamard", "p": "PhaseShift", "u": "U3", "cp": "Con
 NAMES |= {"rxx": "IsingXX", "ryy": "IsingYY", "rzz": "IsingZZ"}  # the others are capitals
 
 
-class PennyLaneTask:
+class PennyLaneTask(TorchTask):
     """ENC, HEAD or MIXED. PennyLane's wire 0 is the most significant bit, so qubit q is wire Q-1-q."""
 
     def __init__(self, inputs: Arrays, variant: str) -> None:
-        workload, n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
+        super().__init__(inputs)
+        workload, n_qubits = self.workload, self.n_qubits
         gates, wires = gates_of(workload, n_qubits), list(range(n_qubits))[::-1]
-        self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
-        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=workload != "enc")
-        self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
-        self.values = torch.empty(0)
 
         def circuit(data: torch.Tensor, weights: torch.Tensor) -> list[object]:
             if workload == "enc":
@@ -49,17 +46,9 @@ class PennyLaneTask:
             circuit, device, interface="torch", diff_method=METHODS[variant]
         )
 
-    def run(self) -> None:
-        """Forward and backward."""
-        self.weights.grad = self.data.grad = None
-        values = torch.stack(self.circuit(self.data, self.weights), dim=-1)
-        (values * self.cotangent).sum().backward()
-        self.values = values.detach()  # a kept graph would double the next step's memory
-
-    def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
-        tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
-        return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}
+    def expectations(self) -> torch.Tensor:
+        """<Z> (16, Q)."""
+        return torch.stack(self.circuit(self.data, self.weights), dim=-1)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ Its adjoint mode is not measured: it gives wrong gradients for a CNOT whose cont
 
 from __future__ import annotations
 
-import numpy as np
 import pyqtorch as pyq
 import torch
 
 from protocol import serve
+from torch_task import TorchTask
 from workloads import CX, Arrays, Gate, gates_of
 
 
@@ -21,17 +21,13 @@ def operation(gate: Gate, n_qubits: int) -> torch.nn.Module:
     return pyq.RY(n_qubits - 1 - gate.qubit, f"{'x' if gate.from_data else 'w'}{gate.index}")
 
 
-class PyQTorchTask:
+class PyQTorchTask(TorchTask):
     """ENC or HEAD. pyqtorch's states are (2,) * Q + (batch,)."""
 
     def __init__(self, inputs: Arrays, _variant: str) -> None:
-        self.workload, self.n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
+        super().__init__(inputs)
         gates = [operation(gate, self.n_qubits) for gate in gates_of(self.workload, self.n_qubits)]
         self.circuit = pyq.QuantumCircuit(self.n_qubits, gates).to(dtype=torch.complex64)
-        self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
-        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=self.workload == "head")
-        self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
-        self.values = torch.empty(0)
 
     def start_state(self) -> torch.Tensor:
         """(2,) * Q + (16,) amplitudes."""
@@ -41,9 +37,8 @@ class PyQTorchTask:
         amplitudes = torch.nn.functional.pad(self.data, (0, 2**self.n_qubits - self.data.shape[1]))
         return amplitudes.to(torch.complex64).T.reshape([2] * self.n_qubits + [batch])
 
-    def run(self) -> None:
-        """Forward and backward."""
-        self.weights.grad = self.data.grad = None
+    def expectations(self) -> torch.Tensor:
+        """<Z> (16, Q)."""
         angles = {f"w{k}": weight for k, weight in enumerate(self.weights)}
         if self.workload == "head":
             angles |= {f"x{q}": self.data[:, q] for q in range(self.n_qubits)}
@@ -54,14 +49,7 @@ class PyQTorchTask:
             rest = [a for a in range(self.n_qubits) if a != axis]
             zero, one = probabilities.sum(rest) if rest else probabilities
             parts.append(zero - one)
-        values = torch.stack(parts, dim=-1)
-        (values * self.cotangent).sum().backward()
-        self.values = values.detach()  # a kept graph would double the next step's memory
-
-    def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
-        tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
-        return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}
+        return torch.stack(parts, dim=-1)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import tensorcircuit as tc
 
+from jax_task import JaxTask
 from protocol import serve
 from workloads import CX, ENCODER_LAYERS, REUPLOADS, RY, Arrays, Gate, gates_of, ring_layer
 
@@ -20,21 +21,13 @@ tc.set_dtype("complex64")
 NAMES = {"p": "phase", "cx": "cnot", "cp": "cphase"}  # the others have Qiskit's, but for SX
 
 
-class TensorCircuitTask:
+class TensorCircuitTask(JaxTask):
     """ENC, HEAD or MIXED. Its qubit 0 is the most significant bit, so qubit q becomes Q-1-q."""
 
     def __init__(self, inputs: Arrays, variant: str) -> None:
         self.workload, self.n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
-        cotangent = jnp.asarray(inputs["cotangent"], jnp.float32)
-        self.weights, self.data = (jnp.asarray(inputs[name], jnp.float32) for name in ("weights", "data"))
         circuit = self.scanned if variant == "scan" else self.unrolled
-
-        def loss(weights: jax.Array, data: jax.Array) -> tuple[jax.Array, jax.Array]:
-            values = jax.vmap(lambda sample: self.z_values(circuit(weights, sample)))(data)
-            return (values * cotangent).sum(), values
-
-        self.step = jax.jit(jax.grad(loss, argnums=(0,) if self.workload == "enc" else (0, 1), has_aux=True))
-        self.result: tuple[tuple[jax.Array, ...], jax.Array] | None = None
+        super().__init__(inputs, lambda weights, sample: self.z_values(circuit(weights, sample)))
 
     def apply(self, gates: Sequence[Gate], state: jax.Array, weights: jax.Array, angles: jax.Array) -> jax.Array:
         """The state (2^Q,) after ``gates``."""
@@ -75,18 +68,6 @@ class TensorCircuitTask:
         probabilities = jnp.abs(state) ** 2
         halves = [probabilities.reshape(-1, 2, 2**q).sum((0, 2)) for q in range(self.n_qubits)]
         return jnp.stack([pair[0] - pair[1] for pair in halves])
-
-    def run(self) -> None:
-        """Forward and backward."""
-        self.result = jax.block_until_ready(self.step(self.weights, self.data))
-
-    def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
-        if self.result is None:
-            raise RuntimeError("outputs() before run()")
-        gradients, values = self.result
-        named = dict(zip(("grad_weights", "grad_data"), gradients, strict=False))
-        return {name: np.asarray(array) for name, array in {"values": values, **named}.items()}
 
 
 if __name__ == "__main__":

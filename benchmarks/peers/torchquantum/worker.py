@@ -9,37 +9,32 @@ from peers.torchquantum.stand_ins import install_torchvision
 install_torchvision()
 warnings.simplefilter("ignore")  # its old dependencies announce their own deprecations
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torchquantum as tq  # noqa: E402
 import torchquantum.functional as tqf  # noqa: E402
 
 from protocol import serve  # noqa: E402
+from torch_task import TorchTask  # noqa: E402
 from workloads import CX, RY, Arrays, gates_of  # noqa: E402
 
 NAMES = {"p": "phaseshift", "u": "u3", "h": "hadamard", "cx": "cnot"}  # the others have Qiskit's
 NAMES["cp"] = "cu3"  # its cu1 ends with a NameError
 
 
-class TorchQuantumTask:
+class TorchQuantumTask(TorchTask):
     """ENC, HEAD or MIXED. TorchQuantum's wire 0 is the most significant bit, so qubit q is wire Q-1-q."""
 
     def __init__(self, inputs: Arrays, _variant: str) -> None:
-        self.workload, self.n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
+        super().__init__(inputs)
         self.gates = gates_of(self.workload, self.n_qubits)
-        self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
-        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=self.workload != "enc")
-        self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
         self.load, self.measure = tq.AmplitudeEncoder(), tq.MeasureAll(tq.PauliZ)
-        self.values = torch.empty(0)
 
     def wire(self, qubit: int) -> int:
         """TorchQuantum's name of a qubit."""
         return self.n_qubits - 1 - qubit
 
-    def run(self) -> None:
-        """Forward and backward."""
-        self.weights.grad = self.data.grad = None
+    def expectations(self) -> torch.Tensor:
+        """<Z> (16, Q)."""
         device = tq.QuantumDevice(n_wires=self.n_qubits, bsz=self.data.shape[0])
         if self.workload == "enc":
             self.load(device, self.data)
@@ -56,14 +51,7 @@ class TorchQuantumTask:
                 named = {"params": angles} if gate.indices else {}
                 function = getattr(tqf, NAMES.get(gate.name, gate.name))
                 function(device, wires=[self.wire(q) for q in gate.qubits], **named)
-        values = self.measure(device).flip(-1)
-        (values * self.cotangent).sum().backward()
-        self.values = values.detach()  # a kept graph would double the next step's memory
-
-    def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
-        tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
-        return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}
+        return self.measure(device).flip(-1)
 
 
 if __name__ == "__main__":

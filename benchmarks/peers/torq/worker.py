@@ -6,28 +6,24 @@ its gates. Neighbouring rotations are one layer; a CNOT's matrix is made once.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torq
 from torq.Ops import apply_single_qubit_wall_batched
 
 from protocol import serve
+from torch_task import TorchTask
 from workloads import CX, RY, Arrays, gates_of
 
 Wall = list[RY]
 
 
-class TorQTask:
+class TorQTask(TorchTask):
     """ENC or HEAD. TorQ's qubit 0 is the most significant bit, so qubit q becomes Q-1-q."""
 
     def __init__(self, inputs: Arrays, _variant: str) -> None:
-        workload, self.n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
-        self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
-        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=workload != "enc")
-        self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
-        self.loads = workload == "enc"
+        super().__init__(inputs)
         self.steps: list[CX | Wall] = []
-        for gate in gates_of(workload, self.n_qubits):
+        for gate in gates_of(self.workload, self.n_qubits):
             last = self.steps[-1] if self.steps else None
             if isinstance(gate, CX):
                 self.steps.append(gate)
@@ -40,7 +36,6 @@ class TorQTask:
         pairs = {(step.control, step.target) for step in self.steps if isinstance(step, CX)}
         self.cnots = {(c, t): torq.get_cnot_ops(self.n_qubits, top - c, top - t, **options) for c, t in pairs}
         self.identity = torch.eye(2, dtype=torch.complex64)
-        self.values = torch.empty(0)
 
     def wall(self, rotations: Wall) -> torch.Tensor:
         """(Q, 2, 2) matrices of R_Y, or (16, Q, 2, 2) where they take data."""
@@ -50,11 +45,10 @@ class TorQTask:
             matrices[self.n_qubits - 1 - gate.qubit] = torq.get_ry(angle).squeeze(0)
         return torch.stack(torch.broadcast_tensors(*matrices), dim=-3)
 
-    def run(self) -> None:
-        """Forward and backward."""
-        self.weights.grad = self.data.grad = None
+    def expectations(self) -> torch.Tensor:
+        """<Z> (16, Q)."""
         state = torch.zeros(len(self.cotangent), 2**self.n_qubits, dtype=torch.complex64)
-        if self.loads:
+        if self.workload == "enc":
             state[:, : self.data.shape[1]] = self.data.to(torch.complex64)
         else:
             state[:, 0] = 1
@@ -63,14 +57,7 @@ class TorQTask:
                 state = torq.apply_matrix(state, self.cnots[step.control, step.target])
             else:
                 state = apply_single_qubit_wall_batched(state, self.wall(step), self.n_qubits)
-        values = torq.measure_local_Z(state).flip(-1)
-        (values * self.cotangent).sum().backward()
-        self.values = values.detach()  # a kept graph would double the next step's memory
-
-    def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
-        tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
-        return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}
+        return torq.measure_local_Z(state).flip(-1)
 
 
 if __name__ == "__main__":

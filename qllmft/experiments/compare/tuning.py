@@ -49,8 +49,7 @@ def chosen_runs(
     """
 
     def worth(trial: StudyRun, record: RunRecord) -> tuple[float, float]:
-        losses = {metrics.epoch: metrics.validation_loss for metrics in trial.folder(runs).metrics()}
-        return record.head.validation.value, -losses[record.selected_epoch]
+        return record.head.validation.value, -trial.folder(runs).validation_loss(record.selected_epoch)
 
     chosen = []
     for run in planned:

@@ -158,7 +158,8 @@ def finish(
             f"{identity}: {trial.user_attrs[ERROR]} `qllmft sweep` tries them again."
         )
     plan, runs = state.plan, folder / "runs"
-    chosen = {each.identity: each for each in (rows[0], *best_of_rows(plan, rows))}
+    best_rows = best_of_rows(plan, rows)
+    chosen = {each.identity: each for each in (rows[0], *best_rows)}
     tested = {
         identity: TestedWinner(tuple(_test(config, runs, reporter) for config in plan.configurations(each.point)))
         for identity, each in chosen.items()
@@ -170,7 +171,7 @@ def finish(
             tested[best.identity],
             published_accuracy(plan, best.point),
         )
-        for best in best_of_rows(plan, rows)
+        for best in best_rows
     ]
     winner = tested[rows[0].identity]
     content = _record(plan, rows, winner, of_rows, effects(state))

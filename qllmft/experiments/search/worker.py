@@ -48,9 +48,7 @@ def do_trial_run(
     before = run.config.train.epochs if run.is_finished(runs) else folder.checkpoint.epochs_done()
     options = permission.options_for(run.config) if permission else None
     record = do_run(run, runs, progress, backend_options=options)
-    losses = {metrics.epoch: metrics.validation_loss for metrics in folder.metrics()}
-    loss = losses[record.selected_epoch]
-    head = record.head
+    head, loss = record.head, folder.validation_loss(record.selected_epoch)
     return TrialResult(record.identity, head.validation, loss, head.parameters, head.seconds, before)
 
 
