@@ -89,7 +89,7 @@ def run_backward(s, c, plan, coefficients, by_lane):
         first, stop, bits = plan.blocks[n]
         steps, strides = plan.steps[first:stop], plan.strides[n]
         if bits == 0:
-            backward_steps(s, c, steps, coefficients, by_lane)
+            backward_steps(s, c, steps, plan.gates, coefficients, by_lane)
             continue
         count = 1 << bits
         _places(strides, bits, row, places)
@@ -97,6 +97,6 @@ def run_backward(s, c, plan, coefficients, by_lane):
             begin = _begin(number, strides, bits, row)
             _gather(s, begin, places, count, part)
             _gather(c, begin, places, count, other)
-            backward_steps(part, other, steps, coefficients, by_lane)
+            backward_steps(part, other, steps, plan.gates, coefficients, by_lane)
             _scatter(s, begin, places, count, part)
             _scatter(c, begin, places, count, other)

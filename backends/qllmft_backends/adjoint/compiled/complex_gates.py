@@ -85,8 +85,9 @@ def _turn_sum(l0, l1, p0, p1):
 
 @_part
 def _general_pair(s, i, j, a, b, m):
-    """A full matrix m on the rows i, j, which hold a, b."""
-    _put(s, i, _sum_of_products((m[0], m[1]), a, (m[2], m[3]), b))
+    """A full matrix m, its first entry real, on the rows i, j, which hold a, b."""
+    real = sub(add(mul(m[0], a[0]), mul(m[2], b[0])), mul(m[3], b[1]))
+    _put(s, i, (real, add(add(mul(m[0], a[1]), mul(m[2], b[1])), mul(m[3], b[0]))))
     _put(s, j, _sum_of_products((m[4], m[5]), a, (m[6], m[7]), b))
 
 
@@ -288,10 +289,23 @@ def forward_steps(s, steps, coefficients):
 
 
 @_jit
-def backward_steps(s, c, steps, coefficients, by_lane):
-    """The same steps undone, the last one first; ``by_lane`` (3·N·width): the gates' sums, which are added to."""
+def backward_steps(s, c, steps, gates, coefficients, by_lane):
+    """The same steps undone, the last one first.
+
+    Args:
+        s: state.
+        c: co-state.
+        steps: of `ComplexPlan`.
+        gates: of the same; those without a parameter need no sums.
+        coefficients: those of the inverses.
+        by_lane: (3·N·width) the gates' sums, which are added to.
+    """
     width = lanes(s.itemsize)
     for n in range(steps.shape[0] - 1, -1, -1):
+        if not gates[steps[n, 1], 5]:
+            forward_steps(s, steps[n : n + 1], coefficients)
+            forward_steps(c, steps[n : n + 1], coefficients)
+            continue
         step = steps[n]
         path, m, at = step[0], _matrix(coefficients, 8 * width * step[1]), 3 * width * step[1]
         sums = load(by_lane, at), load(by_lane, at + width), load(by_lane, at + 2 * width)
@@ -303,11 +317,8 @@ def backward_steps(s, c, steps, coefficients, by_lane):
             sums = undo_cross(s, c, step, m, sums)
         elif path == 3:
             sums = undo_inside(s, c, step, m, sums)
-        elif path == 4:
-            sums = undo_phase(s, c, step, m, sums)
         else:
-            flip(s, step)
-            flip(c, step)
+            sums = undo_phase(s, c, step, m, sums)
         store(by_lane, at, sums[0])
         store(by_lane, at + width, sums[1])
         store(by_lane, at + 2 * width, sums[2])

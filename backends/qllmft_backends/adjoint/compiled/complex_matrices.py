@@ -39,6 +39,18 @@ def _phase(m, i, cos, sin):
 
 
 @_jit
+def _turn_back(m):
+    """Matrices (8, S) times the phase that makes their first entry real: one of the whole state, which is not seen."""
+    for sample in range(m.shape[1]):
+        length = np.hypot(m[0, sample], m[1, sample])
+        if length > 0:
+            c, s = m[0, sample] / length, m[1, sample] / length
+            for k in range(0, 8, 2):
+                real, imaginary = m[k, sample], m[k + 1, sample]
+                m[k, sample], m[k + 1, sample] = c * real + s * imaginary, c * imaginary - s * real
+
+
+@_jit
 def make_matrices(gates, factors, sin, cos, start, out):
     """Products of every gate's factors.
 
@@ -48,7 +60,7 @@ def make_matrices(gates, factors, sin, cos, start, out):
         sin: (F, B) of the factors' angles, of half of them for turns.
         cos: (F, B) of the same.
         start: the first sample.
-        out: (8·N, S) real and imaginary parts of the four entries, overwritten.
+        out: (8·N, S) real and imaginary parts of the four entries, overwritten; the first of a full matrix is real.
     """
     stop = start + out.shape[1]
     for n in range(gates.shape[0]):
@@ -63,6 +75,8 @@ def make_matrices(gates, factors, sin, cos, start, out):
                 _phase(m, 4, cos[f, start:stop], sin[f, start:stop])
             else:
                 m[0], m[2], m[4], m[6] = 0, 1, 1, 0  # CNOT has no other factor
+        if gates[n, 0] == 0:
+            _turn_back(m)
 
 
 @_jit

@@ -24,7 +24,7 @@ _LOADS = ("initialize", "state_preparation")
 
 
 class Kind(IntEnum):
-    """Operations of a complex program, by what their matrix looks like; the first three may have a control.
+    """Operations of a complex program, by what their matrix looks like; REAL and CROSS may have a control.
 
     REAL has real entries, CROSS real ones on the diagonal and imaginary ones beside it (R_X), PHASE is exp(iθ) where
     its one or two qubits are 1, FLIP is CNOT.

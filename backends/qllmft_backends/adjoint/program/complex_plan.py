@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, Kind
 
-BLOCK_BYTES = 32 * 2**10  # of a block, whose state and co-state then stay in the caches of one core
+BLOCK_BYTES = 128 * 2**10  # of a block, whose state and co-state then stay in the caches of one core
 _SHORTEST = 3  # gates; fewer are not worth a copy
 _NEVER = 1 << 62  # a stride beyond every array
 
@@ -36,8 +36,8 @@ class ComplexPlan(NamedTuple):
     """A program's arrays for chunks of one size.
 
     Attributes:
-        gates: (N, 5) int64: `Path`; lanes that must be set for the gate to act, as a mask; the target's lane
-            distance, 0: outside; first factor, factor after the last.
+        gates: (N, 6) int64: `Path`; lanes that must be set for the gate to act, as a mask; the target's lane
+            distance, 0: outside; first factor, factor after the last; 1 where a factor has a parameter.
         steps: (N, 8) int64, ordered: `Path`, gate, numbers to loop over, the lower and the higher stride of its row
             bits, offset of the control, stride of the target, lane distance.
         blocks: (n, 3) int64: first step, step after the last, row bits; 0: all rows in place.
@@ -87,11 +87,10 @@ def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) ->
         strides.append([1 << bit for bit in bits] + [0] * (capacity - len(bits)))
         steps += [_step(places[g], g, local, 2 * width) for g in members]
     ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
-    gates = [
-        (p.path, p.control_lane | (p.target_lane if p.path == Path.PHASE else 0), p.target_lane, ends[g], ends[g + 1])
-        for g, p in enumerate(places)
-    ]
-    return ComplexPlan(*(_table(t, n) for t, n in ((gates, 5), (steps, 8), (blocks, 3), (strides, capacity))))
+    turned = [any(factor.slot >= 0 for factor in gate.factors) for gate in program.gates]
+    masks = [p.control_lane | (p.target_lane if p.path == Path.PHASE else 0) for p in places]
+    gates = [(p.path, masks[g], p.target_lane, ends[g], ends[g + 1], turned[g]) for g, p in enumerate(places)]
+    return ComplexPlan(*(_table(t, n) for t, n in ((gates, 6), (steps, 8), (blocks, 3), (strides, capacity))))
 
 
 def _table(rows: Sequence[Sequence[int]], columns: int) -> NDArray[np.int64]:
