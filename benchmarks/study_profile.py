@@ -1,0 +1,71 @@
+"""Where a study's time goes: ``python benchmarks/study_profile.py --data FOLDER`` writes ``study_profile.json``.
+
+The runs of one seed of ``study table2 --quick`` are made one after the other on one thread under Python's profiler,
+which counts processor seconds, and adds a few. Embeddings come from the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import os
+import pstats
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ |= dict.fromkeys(("QLLMFT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+from qllmft.config import RunConfig
+from qllmft.experiments.compare.plan import load_study, study_runs
+from qllmft.run import run_experiment
+
+from run import machine_facts
+
+PARTS = {  # the function whose time it is, with all that it calls
+    "circuits_forward": ("adjoint/compiled/passes.py", "forward"),
+    "circuits_backward": ("adjoint/compiled/passes.py", "backward"),
+    "training": ("training/loop.py", "run_epochs"),
+    "classical_fit": ("rivals/classical.py", "fit"),
+    "test": ("run/experiment.py", "_tested"),
+}
+
+
+def profiled(config: RunConfig) -> dict[str, float]:
+    """Processor seconds of a run: all, and those of `PARTS`, which overlap."""
+    profile = cProfile.Profile(time.process_time)
+    with tempfile.TemporaryDirectory() as folder:
+        profile.runcall(run_experiment, config, Path(folder) / "run")
+    stats: Any = pstats.Stats(profile)
+    found = dict.fromkeys(PARTS, 0.0)
+    for (file, _, function), (_, _, _, seconds, _) in stats.stats.items():
+        for name, (ending, wanted) in PARTS.items():
+            if file.endswith(ending) and function == wanted:
+                found[name] += seconds
+    return {"core_s": stats.total_tt} | found
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--body", default="minilm")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    study = load_study("table2").in_small()
+    runs = study_runs(study, {"data": {"source": given.data}, "body": {"model": given.body}})
+    of_seed = {run.config.identity: run for run in runs if run.config.seed == given.seed}
+    rows: dict[str, dict[str, float]] = {}
+    for run in of_seed.values():
+        rows[run.label] = profiled(run.config)
+        print(run.label, {name: round(seconds, 2) for name, seconds in rows[run.label].items()}, flush=True)
+    total = {name: sum(row[name] for row in rows.values()) for name in ("core_s", *PARTS)}
+    print("all", {name: round(seconds, 1) for name, seconds in total.items()})
+    record = {"machine": machine_facts(1), "study": "table2 --quick", "body": given.body, "rows": rows, "all": total}
+    Path(__file__).with_name("study_profile.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
