@@ -48,7 +48,7 @@ def sweep(
         str | None,
         typer.Argument(
             help="Name of a search; --list lists them. Or the path of a TOML file with a search of your own: title, "
-            "preset, and [[parameters]] with setting and values.",
+            r"preset, and [\[parameters]] with setting and values.",
             show_default=False,
         ),
     ] = None,
