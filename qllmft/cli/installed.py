@@ -1,4 +1,4 @@
-"""`qllmft doctor`: does this installation do what it says?"""
+"""`qllmft doctor` and `qllmft plugins`: whether this installation does what it says, and what has a name in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.console import say, say_json
+from qllmft.cli.console import PlainConsole, plain_table, say, say_json
 from qllmft.cli.options import Json
 
 if TYPE_CHECKING:
@@ -59,3 +59,19 @@ def _print_findings(findings: Sequence[Finding]) -> None:
         say(f"{'WRONG' if finding.wrong else '':5}  {finding.what}: {finding.found}")
     wrong = sum(finding.wrong for finding in findings)
     say(f"{wrong or 'nothing'} wrong. qllmft doctor --noise proves that noise and shots are applied.")
+
+
+def plugins(json: Json = False) -> None:
+    """List ansätze, backends, rivals and trackers: built-in ones, those of installed packages, and what is broken."""
+    from qllmft.plugins import list_plugins
+
+    rows = list_plugins()
+    if json:
+        say_json([asdict(row) for row in rows])
+        return
+    table = plain_table()
+    for title in ("kind", "name", "from", "error"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(row.kind, row.name, row.source, row.error)
+    PlainConsole().print(table)
