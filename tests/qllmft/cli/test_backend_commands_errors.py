@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from sandbox_job import TEXTS, needs_aer, sandbox_job
+from sandbox_job import TEXTS, needs_aer
 
 # RUN stands for the run's folder, TEXT for a text
 PREDICT = ["predict", "RUN", "TEXT"]
@@ -68,12 +68,6 @@ WRONG = [
     # the sandbox
     (["ionq-sandbox", "--noise", "loud"], ["--noise is 'loud', expected one of ideal, forte-1"]),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 def assert_refused(job, tmp_path, command, parts):

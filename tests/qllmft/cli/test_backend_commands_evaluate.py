@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import tomli_w
-from sandbox_job import needs_aer, sandbox_job
+from sandbox_job import needs_aer
 
 from qllmft.config import NoiseConfig
 from qllmft.run import Predictor, RunFolder
@@ -14,12 +14,6 @@ from qllmft.run.evaluation import Subset, evaluate_run
 from qllmft_backends import create
 
 AER = ["--backend", "aer_statevector", "--backend-option", "max_parallel_threads=1"]
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 def test_an_exact_backend_has_the_accuracy_of_the_record(run, cli):

@@ -10,18 +10,12 @@ import time
 import urllib.request
 
 import pytest
-from sandbox_job import VARIABLES, sandbox_job
+from sandbox_job import VARIABLES
 
 from qllmft_backends import BACKENDS, describe
 from qllmft_backends.ionq.sandbox import Fault, Store
 
 PATIENCE_S = 120
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 @pytest.fixture

@@ -8,19 +8,13 @@ import time
 import warnings
 
 import pytest
-from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments, process_environment, sandbox_job
+from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments, process_environment
 
 from qllmft_backends.ionq.sandbox import Fault, Sandbox
 
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one CNOT each).
 ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
 EACH = ONE_QUBIT_GATES * 1e-6 + TWO_QUBIT_GATES * 1e-5  # a shot, at the sandbox's prices
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 @pytest.fixture

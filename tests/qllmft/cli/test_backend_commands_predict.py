@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from sandbox_job import TEXTS, needs_aer, sandbox_job
+from sandbox_job import TEXTS, needs_aer
 
 from qllmft.run import Predictor
 from qllmft.run.measurement import compare
@@ -19,12 +19,6 @@ HERE = [  # backend, options, shots
     ("aer_forte", {"max_parallel_threads": 1, "noise": "paper_high"}, 400),
     ("aer_forte", {"max_parallel_threads": 1, "seed": 5, "readout_error": 0.1}, 400),
 ]
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 @pytest.fixture(scope="module")

@@ -24,12 +24,6 @@ main(sys.argv[1:])
 """
 
 
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
-
-
 def wait_until(true, process=None):
     give_up = time.monotonic() + PATIENCE_S
     while not true():

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from sandbox_job import needs_aer, option_arguments, sandbox_job
+from sandbox_job import needs_aer, option_arguments
 from small_texts import write_reviews
 
 from qllmft_backends.ionq.sandbox import Fault
@@ -24,12 +24,6 @@ SETTINGS = {
 }
 AER = ["--backend", "aer_statevector", "--backend-option", "max_parallel_threads=1"]
 ASKED_FOR = ["--backend", "ionq_forte", *option_arguments("allow_paid_training=true", "yes=true", "shots=200")]
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from sandbox_job import TOKEN, sandbox_job
+from sandbox_job import TOKEN
 from small_texts import write_reviews
 
 from qllmft.config import BackendConfig, RunConfig
@@ -22,12 +22,6 @@ SETTINGS = {
     "train.embedding_noise": 0.0,
     "train.batch_size": 6,
 }
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 @pytest.fixture
