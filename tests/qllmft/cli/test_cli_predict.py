@@ -79,32 +79,12 @@ def test_json_lines_hold_all_probabilities(run, cli, expected):
         assert list(record["probabilities"]) == ["negative", "positive"]
 
 
-def test_a_text_is_answered_before_the_next_is_read(run, cli, expected, monkeypatch, capsys):
-    answered = []
-
-    class Slow(io.BytesIO):
-        def readline(self, *arguments):
-            answered.append(len(capsys.readouterr().out.splitlines()))
-            return super().readline(*arguments)
-
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Slow("\n".join(TEXTS).encode())))
-    cli("predict", run.path, "--file", "-")
-    assert answered == [0, 1, 1, 1], "before each line and the end: what came since the line before"
-
-
-def test_a_broken_line_is_named_and_what_was_answered_stays(run, cli, expected, tmp_path):
-    (tmp_path / "texts.txt").write_bytes("\n".join(TEXTS[:2]).encode() + b"\n\ncaf\xe9\nfine\n")
-    output, messages = cli("predict", run.path, "--file", tmp_path / "texts.txt", code=2)
-    assert output.splitlines() == lines_of(expected[:2])
-    assert messages == (f"error: {tmp_path}/texts.txt, line 4: byte 0xe9 is not UTF-8. Convert the file first.\n")
-
-
 @pytest.mark.parametrize("batch_size", [1, 64])
 def test_one_bad_byte_costs_no_text_before_it(edited_run, cli, expected, tmp_path, batch_size):
-    (tmp_path / "texts.txt").write_bytes("\n".join(TEXTS).encode() + b"\ncaf\xe9\n")
+    (tmp_path / "texts.txt").write_bytes("\n".join(TEXTS).encode() + b"\n\ncaf\xe9\nfine\n")
     output, messages = cli("predict", edited_run(batch_size=batch_size), "--file", tmp_path / "texts.txt", code=2)
     assert output.splitlines() == lines_of(expected)
-    assert "line 4: byte 0xe9" in messages
+    assert messages == f"error: {tmp_path}/texts.txt, line 5: byte 0xe9 is not UTF-8. Convert the file first.\n"
 
 
 @pytest.mark.parametrize("options", [[], ["--text-column", "review"]])
