@@ -111,27 +111,6 @@ def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
     assert job.till["requests"] == {}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["predict", "x", "text", "--shots", "0"], "Invalid value for '--shots'"),
-        (["predict", "x", "text", "--max-cost", "-1"], "Invalid value for '--max-cost'"),
-        (["predict", "x", "text", "--limit", "0"], "Invalid value for '--limit'"),
-        (["evaluate", "x", "--sample", "0"], "Invalid value for '--sample'"),
-        (["jobs", "stop"], "'stop' is not one of 'list', 'wait', 'cancel'"),
-        (["jobs"], "Missing argument 'action'"),
-        (["ionq-sandbox", "--port", "70000"], "Invalid value for '--port'"),
-        (["ionq-sandbox", "--latency", "-1"], "Invalid value for '--latency'"),
-    ],
-    ids=str,
-)
-def test_a_misspelt_command_is_answered_with_usage(cli, arguments, message):
-    output, messages = cli(*arguments, code=2)
-    assert output == ""
-    assert message in " ".join(messages.replace("│", " ").split()), messages
-    assert "Traceback" not in messages
-
-
 def test_a_port_that_is_taken(job, cli):
     port = job.box.url.split(":")[2].split("/")[0]
     output, messages = cli("ionq-sandbox", "--port", port, code=2)
