@@ -67,18 +67,6 @@ def test_simulated_here(run, cli, exact, name, options, shots):
         assert f"{sum('?' in line for line in output.splitlines())} undecided at this number of shots" in messages
 
 
-def test_the_options_of_a_backend_reach_it(run, cli):
-    """Each changes the answers; the same ones give the same answers."""
-    needs_aer("aer_forte")
-    said = {}
-    for given in (["noise=forte1"], ["noise=paper_low"], ["noise=forte1", "seed=1"], ["noise=forte1", "shots=300"]):
-        pairs = [part for pair in given for part in ("--backend-option", pair)]
-        call = ["predict", run.path, *TEXTS[:2], "--backend", "aer_forte", *pairs]
-        said[tuple(given)] = cli(*call)[0]
-        assert cli(*call)[0] == said[tuple(given)]
-    assert len(set(said.values())) == len(said)
-
-
 def test_json_lines_say_how_sure(run, cli):
     needs_aer("aer_statevector")
     name, options, shots = HERE[3]

@@ -204,13 +204,6 @@ def test_what_is_wrong_is_said_before_any_work(cli, no_work, tmp_path, monkeypat
     assert not list(tmp_path.glob("sweeps/*/runs"))
 
 
-def test_a_head_too_small_for_the_body_is_said_before_any_training(sweep, monkeypatch, tmp_path):
-    monkeypatch.setattr("qllmft.rivals.trained.fit", None)
-    _, errors = sweep("--set", "model.encoder_qubits=4", "--set", "model.pad=bias", code=2)
-    assert "sweep table-11, model.reupload_layers = 1: the body's embedding has 16 values and a constant" in errors
-    assert not (tmp_path / "sweep" / "study.db").exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
