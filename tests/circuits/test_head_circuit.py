@@ -73,7 +73,6 @@ def test_the_unitary_of_a_head_is_uploads_and_layers_in_turn(block):
         ((4, 0), r"reuploads is 0, expected 1 or more: the head must see its data \(R of table I\)"),
         ((4, 2, -1, 2), r"layers are N = -1, M = 2, expected 0 or more of each"),
         ((4, 2, 1, -3), r"layers are N = 1, M = -3, expected 0 or more of each"),
-        ((1,), r"n_qubits is 1, expected 2 or more"),
     ],
 )
 def test_wrong_input_is_refused(arguments, message):

@@ -6,8 +6,9 @@ import pytest
 from broken_disk import fill
 from drawn_faults import KINDS
 from forked_commands import PROMISED, SIGNALS
-from paid_calls import TEXTS, TOKEN, paid_call
+from paid_calls import paid_call
 from same_bits import hidden
+from sandbox_job import TEXTS, TOKEN
 
 pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
 pytestmark = pytest.mark.slow

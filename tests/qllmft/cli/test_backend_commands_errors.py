@@ -19,6 +19,8 @@ WRONG = [
     ([*PREDICT, "--dry-run"], ["--dry-run is about circuits that are sent away, and no backend sends none."]),
     ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Leave it out."]),
     ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Leave it out."]),
+    ([*PREDICT, "--resume"], ["--resume is about circuits that are sent away, and no backend sends none."]),
+    (["evaluate", "RUN", "--resume", "--backend", "adjoint"], ["--resume is about", "and adjoint sends none. Leave"]),
     ([*FORTE, "--offline", "--yes"], ["--offline estimates a price without the server", "Add --dry-run, or leave"]),
     ([*PREDICT, "--bootstrap", "9"], ["--bootstrap draws measured shots again, and without --backend there are none."]),
     ([*PREDICT, "--session-max-cost", "5"], ["--session-max-cost ", *NONE_NAMED]),
@@ -41,6 +43,7 @@ WRONG = [
     ([*PREDICT, "--backend", "adjoint", "--token-file", "hush-hush"], ["option token_file = '***'", "Its options"]),
     # values that an option does not take
     ([*FORTE, "--backend-option", "target=aria-1"], ["option target = 'aria-1'", "'forte-1' or 'forte-enterprise-1'"]),
+    ([*FORTE, "--shots", "10001"], ["option shots = 10001: Input should be less than or equal to 10000"]),
     ([*FORTE, "--backend-option", "shots=many"], ["option shots = 'many'", "valid integer"]),
     ([*FORTE, "--backend-option", "url=http://api.ionq.co/v0.4"], ["expected https://", "travel in the clear"]),
     ([*FORTE, "--backend-option", "error_mitigation=debiasing", "--shots", "100"], ["expected 500 shots or more"]),

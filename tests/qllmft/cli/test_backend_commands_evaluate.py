@@ -96,12 +96,6 @@ def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(run, cli, t
     assert f"adjoint, {told}: agreement with the exact model" in cli(*arguments)[0]
 
 
-def test_a_limit_and_a_sample_without_a_backend(run, cli):
-    assert json.loads(cli("evaluate", run.path, "--limit", 9, "--json")[0])["accuracy"]["total"] == 9
-    found = json.loads(cli("evaluate", run.path, "--sample", 9, "--json")[0])
-    assert (found["accuracy"]["total"], found["backend"]) == (9, None)
-
-
 def test_other_texts_through_aer_with_noise(run, cli, tmp_path):
     needs_aer("aer_forte")
     file = tmp_path / "other.csv"

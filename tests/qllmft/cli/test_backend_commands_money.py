@@ -185,12 +185,6 @@ def test_ionqs_simulator_is_free(job):
     assert "estimated price: 0.00" in job.predict("--dry-run", "--shots", 10, backend="ionq_simulator")[0]
 
 
-def test_a_limit_of_the_machine_is_checked_here(job):
-    _, messages = job.predict("--yes", "--shots", 10_001, code=2)
-    assert "option shots = 10001: Input should be less than or equal to 10000" in messages
-    assert job.till["requests"] == {}
-
-
 def key_file(folder, content):
     file = folder / "the key"
     file.write_text(content)

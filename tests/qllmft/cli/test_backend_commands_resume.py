@@ -149,11 +149,3 @@ def test_nothing_to_resume(job, tmp_path):
         assert f"no ledger in {job.path}/ledger. " in call("--resume", "--yes", code=2)[1]
         job.box.store.requests.clear()
     assert job.till["jobs"] == 0
-
-
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
-@pytest.mark.parametrize(("backend", "name"), [([], "no backend"), (["--backend", "adjoint"], "adjoint")])
-def test_resuming_what_was_never_sent_away(job, command, backend, name):
-    texts = TEXTS[:1] if command == "predict" else []
-    _, messages = job(command, job.path, *texts, "--resume", *backend, code=2)
-    assert messages == f"error: --resume is about circuits that are sent away, and {name} sends none. Leave it out.\n"

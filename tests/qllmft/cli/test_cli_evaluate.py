@@ -24,6 +24,7 @@ def test_on_its_own_test_set_a_run_has_the_accuracy_of_its_record_with_embedding
     found = json.loads(output)
     assert found["accuracy"] == run.result["models"][0]["test"]
     assert found["source"] == f"{run.data} (the run's test set)"
+    assert json.loads(cli("evaluate", run.path, "--sample", 9, "--json")[0])["accuracy"]["total"] == 9
     confusion = np.array(found["confusion"])
     assert confusion.sum(axis=1).tolist() == [20, 20]
     assert np.trace(confusion) == found["accuracy"]["right"]

@@ -147,16 +147,20 @@ def test_without_a_network_the_error_says_so(hub, trained_run, monkeypatch):
         qllmft.load("ann/films")
 
 
+def add_evil(body, written, *modules):
+    """Code that writes a file, and a list of modules that names it."""
+    (body / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
+    (body / "modules.json").write_text(json.dumps(modules))
+
+
 @pytest.mark.parametrize("module", ["evil.Evil", "sentence_transformers.models.Evil"])
 def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loaded(
     hub, trained_run, tmp_path, monkeypatch, module
 ):
     saved = qllmft.load(trained_run).save_pretrained(tmp_path / "saved")
     written = tmp_path / "was run"
-    (saved / "body" / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
     modules = json.loads((saved / "body" / "modules.json").read_text())
-    modules.append({"idx": 1, "name": "1", "path": "", "type": module})
-    (saved / "body" / "modules.json").write_text(json.dumps(modules))
+    add_evil(saved / "body", written, *modules, {"idx": 1, "name": "1", "path": "", "type": module})
     hub.put_folder("eve/films", saved)
     monkeypatch.setattr("sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded"))
     with pytest.raises(UserError, match=f"is not loaded because of modules.json: it names the module '{module}'"):
@@ -166,8 +170,7 @@ def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loade
 
 def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(hub, word_body, model_of, tmp_path):
     body, written = shutil.copytree(word_body, tmp_path / "body"), tmp_path / "was run"
-    (body / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
-    (body / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]))
+    add_evil(body, written, {"idx": 0, "name": "0", "path": "", "type": "evil.Evil"})
     hub.put_folder("eve/body", body)
     folder = model_of()
     record = json.loads((folder / "model" / "model.json").read_text())
