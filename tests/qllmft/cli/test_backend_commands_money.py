@@ -90,10 +90,15 @@ def known_answer_price():
     return 12.4166 + 1000 * (14 * 0.000220 + 3 * 0.000975)
 
 
-def test_a_dry_run_with_a_key_that_is_not_accepted(job):
+def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there_is_no_price(job, monkeypatch):
     job.box.faults.arm(Fault("status", "estimate", code=401, times=-1))
     _, messages = job.predict("--dry-run", code=2)
     assert re.match(r"error: no price: GET .* answered 401.*The API key was not accepted.*--offline", messages)
+    job.box.store.requests.clear()
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    _, messages = job.predict("--dry-run", code=2)
+    assert "no price: there is no IonQ API key. Nothing was sent. Set one of" in messages
+    assert job.till["requests"] == {}
 
 
 def test_a_cap_that_the_service_keeps(job):
@@ -113,13 +118,6 @@ def test_a_cap_that_the_service_keeps(job):
     assert "error: no session was opened: " in messages
     assert "No circuit was sent. Sessions are in beta" in messages
     job.assert_paid_once(8, jobs=4)
-
-
-def test_a_dry_run_without_a_key_says_why_there_is_no_price(job, monkeypatch):
-    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    _, messages = job.predict("--dry-run", code=2)
-    assert "no price: there is no IonQ API key. Nothing was sent. Set one of" in messages
-    assert job.till["requests"] == {}
 
 
 def test_a_ceiling_refuses_before_anything_is_sent(job):
