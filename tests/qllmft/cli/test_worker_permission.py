@@ -118,20 +118,6 @@ def test_a_worker_that_was_allowed_sends_and_keeps_no_agreement(job, planned, cl
     assert not any(word in text for text in held for word in ("max_cost", "yes", "circuit_budget", TOKEN))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--allow-paid"], "--allow-paid and --max-cost go together"),
-        (["--max-cost", "3"], "--allow-paid and --max-cost go together"),
-        (["--backend-option", "url=http://127.0.0.1:1/v0.4"], "url are about circuits that are sent away"),
-        (["--allow-paid", "--max-cost", "3", "--backend-option", "shots=9"], "which the search's plan decides about"),
-    ],
-)
-def test_halves_of_a_permission_are_refused_before_the_study_is_opened(cli, tmp_path, arguments, message):
-    _, errors = cli("worker", "--search", "x", "--storage", f"sqlite:///{tmp_path}/none.db", *arguments, code=2)
-    assert message in errors
-
-
 def test_who_calls_from_python_may_give_everything(tmp_path):
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
     from qllmft_backends import create
