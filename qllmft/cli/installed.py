@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from qllmft.cli.console import PlainConsole, plain_table, say, say_json
+from qllmft.cli.console import PlainConsole, plain_table, say, say_json, say_lines
 from qllmft.cli.options import Json
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from qllmft.installation import Finding
-    from qllmft_backends.noise_check import NoiseCheck
 
 
 def doctor(
@@ -24,41 +18,38 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Examine this installation: versions, optional extras, GPU, cache. The exit code is 1 where something is wrong."""
-    if noise:
-        from qllmft_backends.noise_check import check_noise
-
-        checks = check_noise()
-        if json:
-            say_json([{**asdict(c), "got": None if c.note else c.got, "passed": c.passed} for c in checks])
-        else:
-            _print_checks(checks)
-        failed = any(not check.passed and not check.note for check in checks)
-    else:
-        from qllmft.installation import examine
-
-        findings = examine()
-        if json:
-            say_json([asdict(finding) for finding in findings])
-        else:
-            _print_findings(findings)
-        failed = any(finding.wrong for finding in findings)
-    if failed:
+    if not (_proves_noise(json) if noise else _is_sound(json)):
         raise typer.Exit(1)
 
 
-def _print_checks(checks: Sequence[NoiseCheck]) -> None:
-    for check in checks:
-        verdict = "not checked" if check.note else "ok" if check.passed else "WRONG"
-        say(f"{verdict:11}  {check.backend}: {check.quantity}")
-        numbers = f"got {check.got:.5f}, expected {check.expected:.5f} ± {check.tolerance:.5f}"
-        say(f"             {check.note or f'{numbers}, without noise {check.without:.5f}'}")
+def _proves_noise(json: bool) -> bool:
+    """Print whether noise and shots are applied; False where they are not."""
+    from qllmft_backends.noise_check import check_noise
+
+    checks = check_noise()
+    if json:
+        say_json([{**asdict(c), "got": None if c.note else c.got, "passed": c.passed} for c in checks])
+    else:
+        for check in checks:
+            verdict = "not checked" if check.note else "ok" if check.passed else "WRONG"
+            say(f"{verdict:11}  {check.backend}: {check.quantity}")
+            numbers = f"got {check.got:.5f}, expected {check.expected:.5f} ± {check.tolerance:.5f}"
+            say(f"             {check.note or f'{numbers}, without noise {check.without:.5f}'}")
+    return all(check.passed or check.note for check in checks)
 
 
-def _print_findings(findings: Sequence[Finding]) -> None:
-    for finding in findings:
-        say(f"{'WRONG' if finding.wrong else '':5}  {finding.what}: {finding.found}")
+def _is_sound(json: bool) -> bool:
+    """Print what is installed; False where something is wrong with it."""
+    from qllmft.installation import examine
+
+    findings = examine()
     wrong = sum(finding.wrong for finding in findings)
-    say(f"{wrong or 'nothing'} wrong. qllmft doctor --noise proves that noise and shots are applied.")
+    if json:
+        say_json([asdict(finding) for finding in findings])
+    else:
+        say_lines(f"{'WRONG' if f.wrong else '':5}  {f.what}: {f.found}" for f in findings)
+        say(f"{wrong or 'nothing'} wrong. qllmft doctor --noise proves that noise and shots are applied.")
+    return not wrong
 
 
 def plugins(json: Json = False) -> None:
