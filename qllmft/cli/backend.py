@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.console import PlainConsole, printable, say
-from qllmft.cli.options import with_options
 from qllmft.errors import UserError
 from qllmft.settings import parse_settings
 
@@ -31,33 +30,26 @@ class BackendOptions:
 
     backend: Annotated[
         str | None,
-        typer.Option(
-            "--backend", help="What runs the head's circuit; `qllmft backends` lists them.", show_default="exact"
-        ),
+        typer.Option(help="What runs the head's circuit; `qllmft backends` lists them.", show_default="exact"),
     ] = None
-    shots: Annotated[int | None, typer.Option("--shots", min=1, help="Measurements of each circuit.")] = None
+    shots: Annotated[int | None, typer.Option(min=1, help="Measurements of each circuit.")] = None
     backend_option: Options = None
     max_cost: Annotated[
-        float | None,
-        typer.Option("--max-cost", min=0.0, help="Refuse to send what would cost more, in the server's unit."),
+        float | None, typer.Option(min=0.0, help="Refuse to send what would cost more, in the server's unit.")
     ] = None
     session_max_cost: Annotated[
         float | None,
         typer.Option(
-            "--session-max-cost",
             help="Send the jobs in a session whose cost IonQ itself limits, in its unit (a beta feature of theirs).",
         ),
     ] = None
     session_max_minutes: Annotated[
         int | None,
-        typer.Option(
-            "--session-max-minutes", min=1, help="Send the jobs in a session that IonQ itself ends after so long."
-        ),
+        typer.Option(min=1, help="Send the jobs in a session that IonQ itself ends after so long."),
     ] = None
     aggregation: Annotated[
         str | None,
         typer.Option(
-            "--aggregation",
             help="How the variants of a debiased job are combined: average, voting or dnl. Several with commas between "
             "them: one paid job, a set of results for each.",
             show_default="average",
@@ -87,11 +79,10 @@ class BackendOptions:
     ] = False
     ledger: Annotated[
         Path | None,
-        typer.Option("--ledger", help="Folder of the record of paid jobs.", show_default="ledger, in the run's folder"),
+        typer.Option(help="Folder of the record of paid jobs.", show_default="ledger, in the run's folder"),
     ] = None
     token_file: Annotated[
-        Path | None,
-        typer.Option("--token-file", help="File that holds the API key.", show_default="the environment's key"),
+        Path | None, typer.Option(help="File that holds the API key.", show_default="the environment's key")
     ] = None
 
     def make(self, run: Path, of_adjoint: Mapping[str, Any] | None = None) -> dict[str, Backend]:
@@ -169,9 +160,6 @@ class BackendOptions:
                 f"there is nothing to resume: no ledger in {ledger}. Leave --resume out, or name the folder with "
                 "--ledger."
             )
-
-
-with_backend_options = with_options(last=True, choice=BackendOptions)
 
 
 def attend_training(backend: Backend, tell: Callable[[str], None], *, yes: bool) -> None:

@@ -60,6 +60,12 @@ def say(text: str, console: Console | None = None) -> None:
     (console or PlainConsole()).print(Text(printable(text)), soft_wrap=True)
 
 
+def say_lines(lines: Iterable[str], console: Console | None = None) -> None:
+    """Print some lines."""
+    for line in lines:
+        say(line, console)
+
+
 def say_json(value: Any) -> None:
     """Print ``value`` as JSON, indented."""
     typer.echo(json_text(value, indent=2))

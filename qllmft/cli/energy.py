@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, say_lines
 from qllmft.cli.options import Json, Settings, build_config
 from qllmft.errors import UserError
 from qllmft.settings import parse_settings
@@ -133,10 +133,10 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
 
 def _print_here(measured: MachineEnergy) -> None:
     counts = measured.counts
-    for line in (
+    lines = (
         f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint: "
         f"{measured.samples:,} inferences in {measured.seconds:.1f} s at {measured.power_w:.1f} W",
         f"one inference: {measured.energy_kj:.3g} kJ in all, {measured.net_energy_kj:.3g} kJ above idling",
         *(f"  {c.name}: {c.energy_j:.1f} J; idle {c.idle_power_w:.1f} W" for c in measured.counters),
-    ):
-        say(line)
+    )
+    say_lines(lines)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.backend import BackendOptions, show_estimate, with_backend_options
-from qllmft.cli.console import PlainConsole, json_text, plain_table, say
+from qllmft.cli.backend import BackendOptions, show_estimate
+from qllmft.cli.console import PlainConsole, plain_table, say, say_json
 from qllmft.cli.options import (
     BadRows,
     Data,
@@ -19,6 +19,7 @@ from qllmft.cli.options import (
     RunsDelimiter,
     RunsLabelColumn,
     RunsTextColumn,
+    with_options,
 )
 from qllmft.errors import UserError
 
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from qllmft_backends import Backend
 
 
-@with_backend_options
+@with_options(choice=BackendOptions)
 def evaluate(
+    *,
     run: RunFolderArgument,
-    choice: BackendOptions,
     data: Data = None,
     split: Annotated[
         str | None, typer.Option(help="Evaluate one split of --data.", show_default="test where there is one, else all")
@@ -48,6 +49,7 @@ def evaluate(
     ] = None,
     sample_seed: Annotated[int, typer.Option(min=0, help="Seed of the draw of --sample.")] = 0,
     json: Json = False,
+    choice: BackendOptions,
 ) -> None:
     """Print accuracy with its 95 % interval, and the confusion matrix, on labelled texts.
 
@@ -58,7 +60,8 @@ def evaluate(
     """
     if limit and sample:
         raise UserError("--limit takes the first texts, --sample draws some: give one of the two.")
-    if data is None and (split or text_column or label_column or delimiter or bad_rows):
+    columns = {"text_column": text_column, "label_column": label_column, "delimiter": delimiter, "bad_rows": bad_rows}
+    if data is None and (split or any(columns.values())):
         raise UserError(
             "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not given. "
             "Without it the run's own test set is read; give --data, or leave them out."
@@ -67,13 +70,7 @@ def evaluate(
     from qllmft.run.evaluation import Subset, estimate_run, evaluate_run
 
     console = PlainConsole(stderr=json)
-    other = (
-        None
-        if data is None
-        else _data(
-            run, data, text_column=text_column, label_column=label_column, delimiter=delimiter, bad_rows=bad_rows
-        )
-    )
+    other = None if data is None else _data(run, data, columns)
     machines = choice.make(run, _own_noise(run))
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
@@ -91,7 +88,7 @@ def evaluate(
     several = len(evaluations) > 1
     if json:
         records = [found.as_dict() | ({"aggregation": name} if several else {}) for name, found in evaluations.items()]
-        typer.echo(json_text(records if several else records[0], indent=2))
+        say_json(records if several else records[0])
         return
     for name, evaluation in evaluations.items():
         if several:
@@ -112,7 +109,7 @@ def _own_noise(run: Path) -> dict[str, Any]:
     return {name: value for name, value in noise.backend_options.items() if name != "trajectories"}
 
 
-def _data(run: Path, source: str, **given: str | None) -> DataConfig:
+def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig:
     """The texts to evaluate on; columns, delimiter and what is done with bad rows are the run's unless given."""
     from qllmft.config import EMBEDDED, DataConfig, parse_config
     from qllmft.run import RunFolder

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from qllmft.cli.options import RunFolderArgument
 from qllmft.errors import UserError
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")],
+    run: RunFolderArgument,
     form: Annotated[
         Literal["qasm3", "qasm2", "qpy", "svg", "txt"],
         typer.Option("--format", help="Format of the file: OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing."),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.text import Text
 
-from qllmft.cli.console import PlainConsole, plain_table, say, say_json
+from qllmft.cli.console import PlainConsole, plain_table, say, say_json, say_lines
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -36,12 +35,7 @@ def backends(json: Json = False) -> None:
                 say(f"  {line}", console)
 
 
-class Action(StrEnum):
-    """What to do with jobs."""
-
-    LIST = "list"
-    WAIT = "wait"
-    CANCEL = "cancel"
+Action = Literal["list", "wait", "cancel"]  # what to do with jobs
 
 
 def jobs(
@@ -77,16 +71,16 @@ def jobs(
     connection = _connection(token_file, url)
     folder = ledger or (run / "ledger" if run else None)
     if job:
-        _say_all(cancel(job, connection))
+        say_lines(cancel(job, connection))
         return
     if server:
         rows = server_jobs(connection, limit=limit)
     elif folder is None:
         raise UserError("name a run's folder, or --ledger FOLDER, or --server.")
-    elif action is Action.CANCEL:
-        _say_all(cancel_ledger(folder, connection))
+    elif action == "cancel":
+        say_lines(cancel_ledger(folder, connection))
         return
-    elif action is Action.WAIT:
+    elif action == "wait":
         rows = wait(folder, connection)
     else:
         rows = ledger_jobs(folder) if offline else _asked(folder, connection)
@@ -110,11 +104,11 @@ def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
 
 def _check_jobs_flags(action: Action, *, server: bool, offline: bool, job: list[str] | None) -> None:
     """Make sure that the options of `jobs` go together."""
-    if server and action is not Action.LIST:
+    if server and action != "list":
         raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
-    if offline and (server or action is not Action.LIST):
+    if offline and (server or action != "list"):
         raise UserError("--offline lists a ledger's jobs without asking the server. Leave it out.")
-    if job and action is not Action.CANCEL:
+    if job and action != "cancel":
         raise UserError(f"--job names jobs to cancel; to {action} jobs leave it out.")
 
 
@@ -128,11 +122,6 @@ def _asked(folder: Path, connection: IonQConnection) -> list[Job]:
         raise
     except IonQError as error:
         raise UserError(f"{error} --offline lists what the ledger holds.") from None
-
-
-def _say_all(lines: list[str]) -> None:
-    for line in lines:
-        say(line)
 
 
 def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:

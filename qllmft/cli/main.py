@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import shlex
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,25 +16,19 @@ import typer
 
 from qllmft.cli.backend import resumed
 from qllmft.cli.bench import bench
-from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.doctor import doctor
+from qllmft.cli.console import PlainConsole, say, say_lines
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.export import export
-from qllmft.cli.figure import figure
-from qllmft.cli.info import info
-from qllmft.cli.lost_interrupt import lost_interrupts_repeated
+from qllmft.cli.finished import card, push, report, verify
+from qllmft.cli.info import info, presets
+from qllmft.cli.installed import doctor, plugins
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
-from qllmft.cli.paper import paper
-from qllmft.cli.plugins import plugins
+from qllmft.cli.paper import figure, paper
 from qllmft.cli.predict import predict
-from qllmft.cli.presets import presets
-from qllmft.cli.report import report
-from qllmft.cli.share import card, push
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep, worker
 from qllmft.cli.train import train
-from qllmft.cli.verify import verify
 from qllmft.errors import UserError
 
 INTERRUPTED = 130
@@ -75,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_utf8(given)
-        with _own_warnings_in_a_line(errors), lost_interrupts_repeated():
+        with _own_warnings_in_a_line(errors), _lost_interrupts_repeated():
             app(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
         # typer and rich catch the latter two themselves: they end silently, and with 1 where the reader has left
@@ -108,11 +104,31 @@ def _own_warnings_in_a_line(console: PlainConsole) -> Iterator[None]:
         else:
             usual(message, category, *where, **more)
 
-    warnings.showwarning = show
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _lost_interrupts_repeated() -> Iterator[None]:
+    """Repeat a Ctrl-C that falls into a destructor or a callback from C, where Python prints it and goes on."""
+    before, timers = sys.unraisablehook, list[threading.Timer]()
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            before(unraisable)
+            return
+        timers.append(threading.Timer(0.01, _thread.interrupt_main))  # not at once: it would fall into this hook
+        timers[-1].daemon = True
+        timers[-1].start()
+
+    sys.unraisablehook = hook
     try:
         yield
     finally:
-        warnings.showwarning = usual
+        sys.unraisablehook = before
+        for timer in timers:
+            timer.cancel()
 
 
 def _check_utf8(arguments: Sequence[str]) -> None:
@@ -142,8 +158,7 @@ def _tell_of_interrupt(interrupts: Sequence[KeyboardInterrupt], given: Sequence[
     if jobs is None:
         say("interrupted", console)
         return
-    for line in jobs.splitlines():
-        say(line, console)
+    say_lines(jobs.splitlines(), console)
     say(f"go on: {shlex.join(['qllmft', *resumed(given)])}", console)
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Data = Annotated[
     str | None,
     typer.Option(
-        "--data",
         help="A .tsv, .csv, .jsonl or .parquet file, a folder of splits (train, validation, test), a data set's "
         "name on the hub, or 'reviews' (embedded).",
         show_default="the preset's",
@@ -32,24 +31,17 @@ Settings = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Any setting, as in config.toml: --set model.reuploads=6."),
 ]
 RunFolderArgument = Annotated[Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")]
-RunsTextColumn = Annotated[
-    str | None, typer.Option("--text-column", help="Column of the texts.", show_default="the run's")
-]
-RunsLabelColumn = Annotated[
-    str | None, typer.Option("--label-column", help="Column of the labels.", show_default="the run's")
-]
+RunsTextColumn = Annotated[str | None, typer.Option(help="Column of the texts.", show_default="the run's")]
+RunsLabelColumn = Annotated[str | None, typer.Option(help="Column of the labels.", show_default="the run's")]
 RunsDelimiter = Annotated[
-    str | None,
-    typer.Option("--delimiter", help="Between the fields of a .csv or .tsv file.", show_default="the run's"),
+    str | None, typer.Option(help="Between the fields of a .csv or .tsv file.", show_default="the run's")
 ]
 BadRows = Annotated[
-    str | None,
-    typer.Option("--bad-rows", help="Rows without a text or a label: error, or skip them.", show_default="error"),
+    str | None, typer.Option(help="Rows without a text or a label: error, or skip them.", show_default="error")
 ]
 Jobs = Annotated[
     int | None,
     typer.Option(
-        "--jobs",
         envvar="QLLMFT_JOBS",
         help="Number of runs at a time, each in a process of its own with its share of the processors. Results are the "
         "same to the bit.",
@@ -57,7 +49,7 @@ Jobs = Annotated[
         show_envvar=False,
     ),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Read only the first so many texts.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Read only the first so many texts.")]
 
 
 @dataclass(frozen=True)
@@ -65,36 +57,26 @@ class DataOptions:
     """The options of `qllmft train`, `study` and `sweep` about the texts, and how they are split."""
 
     data: Data = None
-    text_column: Annotated[
-        str | None, typer.Option("--text-column", help="Column of the texts.", show_default="text")
-    ] = None
-    label_column: Annotated[
-        str | None, typer.Option("--label-column", help="Column of the labels.", show_default="label")
-    ] = None
+    text_column: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="text")] = None
+    label_column: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="label")] = None
     protocol: Annotated[
         str | None,
         typer.Option(
-            "--protocol",
             help="paper: pool all texts, draw --per-label of each label (85 % training, 15 % validation), test on the "
             "rest. given: the splits as they are.",
             show_default="paper",
         ),
     ] = None
     per_label: Annotated[
-        int | None, typer.Option("--per-label", help="Texts drawn of each label.", show_default="256; 200 of 'reviews'")
+        int | None, typer.Option(help="Texts drawn of each label.", show_default="256; 200 of 'reviews'")
     ] = None
-
     delimiter: Annotated[
-        str | None,
-        typer.Option(
-            "--delimiter", help="Between the fields of a .csv or .tsv file.", show_default="the comma, the tab"
-        ),
+        str | None, typer.Option(help="Between the fields of a .csv or .tsv file.", show_default="the comma, the tab")
     ] = None
     bad_rows: BadRows = None
     duplicates: Annotated[
         str | None,
         typer.Option(
-            "--duplicates",
             help="Texts that are there more than once: keep, or drop all copies but one, and texts of several labels.",
             show_default="keep",
         ),
@@ -102,17 +84,9 @@ class DataOptions:
 
     def overrides(self, pairs: list[str] | None, **others: Any) -> dict[str, Any]:
         """Settings by dotted names: these, ``others`` (a__b is a.b), and ``--set``, which wins; None is not given."""
-        given = {
-            "data.source": self.data,
-            "data.text_column": self.text_column,
-            "data.label_column": self.label_column,
-            "data.protocol": self.protocol,
-            "data.n_per_label": self.per_label,
-            "data.delimiter": self.delimiter,
-            "data.bad_rows": self.bad_rows,
-            "data.duplicates": self.duplicates,
-            **{name.replace("__", "."): value for name, value in others.items()},
-        }
+        other_names = {"data": "source", "per_label": "n_per_label"}
+        given = {f"data.{other_names.get(name, name)}": value for name, value in vars(self).items()}
+        given |= {name.replace("__", "."): value for name, value in others.items()}
         return {name: value for name, value in given.items() if value is not None} | parse_settings(pairs or [])
 
 
@@ -123,7 +97,6 @@ class TrackOptions:
     track: Annotated[
         list[str] | None,
         typer.Option(
-            "--track",
             metavar="NAME",
             help="Tell a tracker of each run: tensorboard, mlflow, wandb, or a plug-in's. Repeat it, or put commas "
             "between names. The service's own variables say where and who (WANDB_API_KEY, MLFLOW_TRACKING_URI).",
@@ -140,11 +113,10 @@ class TrackOptions:
         return Tracking.of(self.track or (), files=self.track_files)
 
 
-def with_options(*, last: bool = False, **groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the fields of dataclasses as options of the command line.
+def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the fields of dataclasses as options of the command line, in the place of a parameter each.
 
     Args:
-        last: whether they stand behind the command's own options, or in the place of the parameter.
         groups: a dataclass by the name of the parameter that it is passed as; that has no default.
     """
 
@@ -158,8 +130,9 @@ def with_options(*, last: bool = False, **groups: type) -> Callable[[Callable[..
                 given[name] = group(**{option: given.pop(option) for option in shared[name]})
             command(**given)
 
-        order = sorted(own.parameters.values(), key=lambda parameter: last and parameter.name in groups)
-        options = [option for each in order for option in shared.get(each.name, {each.name: each}).values()]
+        options = [
+            option for name, each in own.parameters.items() for option in shared.get(name, {name: each}).values()
+        ]
         signature = own.replace(parameters=[option.replace(kind=option.KEYWORD_ONLY) for option in options])
         run.__signature__ = signature  # type: ignore[attr-defined]
         return run

@@ -1,11 +1,78 @@
-"""`qllmft paper`: every published number held against ours."""
+"""`qllmft figure` and `qllmft paper`: the paper's figures from records of runs, and its numbers held against ours."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from qllmft.cli.console import say, say_json
+from qllmft.cli.options import Json
+from qllmft.errors import UserError
+from qllmft.settings import parse_settings
+
+
+def figure(
+    name: Annotated[str, typer.Argument(help="The figure's number: 5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")],
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The folder that holds the runs, at any depth, or a .json file that `qllmft paper --records` wrote. "
+            "May be repeated.",
+            show_default="runs",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file to draw into; its name ends in .svg, .png or .pdf.", show_default="figure-NAME.svg"
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Take only the runs with this setting: --where train.epochs=100. May be repeated.",
+        ),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Where runs are missing, draw the points of those that there are.")
+    ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="The preset whose training figure 12 shows.", show_default="multi-18q, the paper's"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Redraw a figure of the paper from runs: mean ± 95 % over seeds, the paper's printed numbers as hollow markers."""
+    from qllmft.experiments.records import read_finished_runs
+    from qllmft.paper.figures.catalogue import find_figure, make_figure
+    from qllmft.paper.figures.selection import Request
+    from qllmft.paper.figures.selection import where as having
+    from qllmft.report.style import check_format, save_figure
+
+    chosen = find_figure(name)
+    file = out or Path(f"figure-{name}.svg")
+    check_format(file)
+    given = parse_settings(where or [], "--where")
+    if not chosen.needs_runs and (runs or given or partial):
+        raise UserError(f"figure {name} is computed on the spot: it takes neither --runs nor --where nor --partial.")
+    if preset is not None and name != "12":
+        raise UserError(f"--preset is for figure 12, which shows one training; figure {name} shows many.")
+    folders = runs or [Path("runs")]
+    found = having(read_finished_runs(folders), given) if chosen.needs_runs else []
+    data, drawing = make_figure(Request(name, found, folders[0], partial, preset))
+    save_figure(drawing, file)
+    if json:
+        say_json(data.as_dict() if hasattr(data, "as_dict") else asdict(data))
+        return
+    missing = getattr(data, "missing", ())
+    if missing:
+        listed = f"{missing} heads" if isinstance(missing, int) else ", ".join(missing)
+        say(f"Not in it, for there are no runs: {listed}.")
+    say(f"Figure {name}, {chosen.title}: {file}")
 
 
 def paper(
@@ -23,8 +90,6 @@ def paper(
     ] = None,
 ) -> None:
     """Hold every number that the paper prints against ours: accuracies from runs, the rest counted on the spot."""
-    from qllmft.cli.console import say
-    from qllmft.errors import UserError
     from qllmft.experiments.records import read_finished_runs, write_finished_runs
     from qllmft.files import write_text
     from qllmft.paper.page import of_the_paper, render_page

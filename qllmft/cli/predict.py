@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.backend import BackendOptions, show_estimate, with_backend_options
+from qllmft.cli.backend import BackendOptions, show_estimate
 from qllmft.cli.console import PlainConsole, json_text, printable, say
-from qllmft.cli.options import Limit, RunFolderArgument, RunsDelimiter, RunsTextColumn
+from qllmft.cli.options import Limit, RunFolderArgument, RunsDelimiter, RunsTextColumn, with_options
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from qllmft_backends import Backend
 
 
-@with_backend_options
+@with_options(choice=BackendOptions)
 def predict(
+    *,
     run: RunFolderArgument,
-    choice: BackendOptions,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; without them --file is read.")] = None,
     file: Annotated[
         Path | None,
@@ -48,6 +48,7 @@ def predict(
             "--backend-option per_shot=true has read them.",
         ),
     ] = None,
+    choice: BackendOptions,
 ) -> None:
     """Classify texts with a trained model.
 

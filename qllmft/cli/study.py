@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +13,9 @@ from qllmft.cli.options import DataOptions, Jobs, Settings, TrackOptions, comman
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from qllmft.experiments.compare import Study, StudyRecord
-    from qllmft.run import Tracking
 
 NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")  # what `qllmft study noise` stands for; the first by default
 
@@ -104,7 +101,28 @@ def study(
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
     context.params |= {"out": folder, "jobs": None}  # the record's command is the same with any number of jobs
     overrides = texts.overrides(settings, body__model=body, train__epochs=epochs)
-    _run(plan, folder, overrides, shlex.join(command_line(context)), console, told.tracking(), jobs)
+    tracking = told.tracking()
+
+    from qllmft.cli.queue_progress import QueueConsole
+    from qllmft.experiments.compare import run_study, verdict
+    from qllmft.report import finish_study
+
+    try:
+        with QueueConsole(console, tracking) as watcher:
+            record = run_study(plan, folder, overrides, shlex.join(command_line(context)), watcher, jobs=jobs)
+    except KeyboardInterrupt:
+        say(f"Interrupted. The same command goes on; the runs are in {folder / 'runs'}.", console)
+        raise typer.Exit(130) from None
+    page = finish_study(folder, record)
+    console.print(study_table(record))
+    console.print(f"{verdict(record)}\n")
+    say(f"The report is {page}; every comparison is in {folder / 'table.md'}.", console)
+    if plan.name in NOISE_STUDIES:
+        from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
+        from qllmft.report.style import save_figure
+
+        save_figure(draw_accuracy(noise_figure(record)), folder / "noise.svg")
+        say(f"The figure is {folder / 'noise.svg'}.", console)
 
 
 def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budget: int | None) -> Study:
@@ -125,38 +143,6 @@ def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budg
     plan = plan.in_small() if quick else plan
     given = {"seeds": seeds, "budget": budget}
     return plan.model_copy(update={name: value for name, value in given.items() if value is not None})
-
-
-def _run(
-    plan: Study,
-    folder: Path,
-    settings: Mapping[str, object],
-    command: str,
-    console: Console,
-    tracking: Tracking,
-    jobs: int | None,
-) -> None:
-    """Do the study's runs, write its files, print its table and verdict."""
-    from qllmft.cli.queue_progress import QueueConsole
-    from qllmft.experiments.compare import run_study, verdict
-    from qllmft.report import finish_study
-
-    try:
-        with QueueConsole(console, tracking) as watcher:
-            record = run_study(plan, folder, settings, command, watcher, jobs=jobs)
-    except KeyboardInterrupt:
-        say(f"Interrupted. The same command goes on; the runs are in {folder / 'runs'}.", console)
-        raise typer.Exit(130) from None
-    page = finish_study(folder, record)
-    console.print(study_table(record))
-    console.print(f"{verdict(record)}\n")
-    say(f"The report is {page}; every comparison is in {folder / 'table.md'}.", console)
-    if plan.name in NOISE_STUDIES:
-        from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
-        from qllmft.report.style import save_figure
-
-        save_figure(draw_accuracy(noise_figure(record)), folder / "noise.svg")
-        say(f"The figure is {folder / 'noise.svg'}.", console)
 
 
 def studies_table() -> Table:

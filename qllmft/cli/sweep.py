@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import Annotated, get_args
 
 import typer
 
@@ -16,20 +16,9 @@ from qllmft.errors import UserError
 from qllmft.files import expanded
 from qllmft.settings import parse_settings
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from qllmft.cli.queue_progress import QueueConsole
-    from qllmft.experiments.search.permission import Permission
-    from qllmft.experiments.search.plan import SearchPlan
-    from qllmft.experiments.search.space import Space
-    from qllmft.experiments.search.store import SearchStore
-    from qllmft.run import Tracking
-
 StorageUrl = Annotated[
     str | None,
     typer.Option(
-        "--storage",
         envvar="QLLMFT_STORAGE",
         help="Where the search is kept: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/DATABASE for workers on "
         "several machines. The password reaches no file and no message; to keep it off the command line, put the URL "
@@ -48,7 +37,7 @@ def sweep(
         str | None,
         typer.Argument(
             help="Name of a search; --list lists them. Or the path of a TOML file with a search of your own: title, "
-            "preset, and [[parameters]] with setting and values.",
+            r"preset, and [\[parameters]] with setting and values.",
             show_default=False,
         ),
     ] = None,
@@ -118,13 +107,13 @@ def sweep(
     More than one machine: `--plan-only` with a PostgreSQL `--storage` makes the search, `qllmft worker` on each machine
     works on it, and this command again, without `--plan-only`, works too, waits for the rest and prints the outcome.
     """
-    from qllmft.cli import sweep_tables as shown
+    from qllmft.cli import sweep_work as at_work
     from qllmft.experiments.search.plan import Sampler, make_plan
     from qllmft.experiments.search.space import load_space
 
     console = PlainConsole()
     if list_all:
-        console.print(shown.spaces_table())
+        console.print(at_work.spaces_table())
         return
     if name is None:
         raise UserError("which sweep? `qllmft sweep --list` lists them; for instance `qllmft sweep table-06 --quick`.")
@@ -139,7 +128,7 @@ def sweep(
     if space.rival is not None:
         if sampler != "grid" or ray or storage or plan_only or told.track:
             raise UserError(f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only.")
-        _search_rival(space, overrides, seeds, console)
+        at_work.search_rivals_grid(space, overrides, seeds, console)
         return
     source = context.get_parameter_source("jobs")
     if ray and source is not None and source.name == "COMMANDLINE":  # the variable holds for all commands
@@ -151,16 +140,16 @@ def sweep(
         space = space.in_small() or space
     plan = make_plan(space, sampler, overrides, trials=trials, seeds=seeds, grace_s=grace)  # type: ignore[arg-type]
     folder = out or Path("sweeps") / space.name
-    store = _open(plan, folder, storage, search or f"{space.name}-{sampler}-{plan.fingerprint}")
-    say(shown.headline(space, plan), console)
+    store = at_work.open_search(plan, folder, storage, search or f"{space.name}-{sampler}-{plan.fingerprint}")
+    say(at_work.headline(space, plan), console)
     with closing(store):
         if plan_only:
             say(f"The search is made: qllmft worker --storage {store.storage} --search {store.name}", console)
-            say(shown.estimate_text(plan), console)
+            say(at_work.estimate_text(plan), console)
             return
-        with _console(console, tracking) as watcher:
-            _work(store, folder, ray, watcher, count=_processes(store, jobs, ray))
-        _finish(store, folder, console, tracking)
+        count = at_work.processes(store, jobs, ray)
+        at_work.work_on(store, folder, console, tracking, ray=ray, count=count)
+        at_work.finish_search(store, folder, console, tracking)
 
 
 @with_options(told=TrackOptions)
@@ -191,8 +180,7 @@ def worker(
         ),
     ] = False,
     max_cost: Annotated[
-        float | None,
-        typer.Option("--max-cost", min=0.0, help="Ceiling on all that is paid, in the server's unit."),
+        float | None, typer.Option(min=0.0, help="Ceiling on all that is paid, in the server's unit.")
     ] = None,
     backend_option: Options = None,
     told: TrackOptions,
@@ -202,6 +190,7 @@ def worker(
     The data are to be at the same path on all machines. A worker may die or be stopped at any time: the others take its
     trial over. Neither circuits nor this machine's key leave it on the search's word alone.
     """
+    from qllmft.cli.sweep_work import work_on
     from qllmft.experiments.feasible import check_feasible
     from qllmft.experiments.search.permission import Permission
     from qllmft.experiments.search.storage import Storage
@@ -213,8 +202,7 @@ def worker(
     console, tracking = PlainConsole(), told.tracking()
     with closing(SearchStore.join(Storage(storage), search)) as store:
         check_feasible(store.plan.each_head(), permission.options_for)
-        with _console(console, tracking) as watcher:
-            _work(store, out or Path("sweeps") / search, None, watcher, permission)
+        work_on(store, out or Path("sweeps") / search, console, tracking, permission=permission)
         with store.storage.explained():
             state = store.state()
     say(f"The search is finished: {len(state.done)} configurations.", console)
@@ -222,95 +210,7 @@ def worker(
         raise UserError(f"{len(state.failed)} configurations failed; `qllmft sweep` says why, and tries them again.")
 
 
-def _console(console: Console, tracking: Tracking) -> QueueConsole:
-    from qllmft.cli.queue_progress import QueueConsole
-
-    return QueueConsole(console, tracking)
-
-
 def _absolute(source: str) -> str:
     """A local path as every process finds it, whatever its working directory; other sources as they are."""
     path = expanded(source)
     return str(path.resolve()) if path.exists() else source
-
-
-def _open(plan: SearchPlan, folder: Path, storage: str | None, name: str) -> SearchStore:
-    from qllmft.experiments.feasible import check_feasible
-    from qllmft.experiments.search.storage import Storage
-    from qllmft.experiments.search.store import SearchStore
-
-    kept = Storage(storage) if storage else Storage.in_folder(folder)
-    check_feasible(plan.each_head())
-    return SearchStore.create(kept, name, plan)
-
-
-def _processes(store: SearchStore, jobs: int | None, ray: str | None) -> int:
-    """How many processes of this command work on a search; 1 by default where each trial learns from those before."""
-    from qllmft.experiments.together import processes_for
-
-    if ray or (jobs is None and not store.plan.is_list):
-        return 1
-    return processes_for(store.plan.each_head().values(), store.plan.size - len(store.state().done), jobs)
-
-
-def _work(
-    store: SearchStore,
-    folder: Path,
-    ray: str | None,
-    watcher: QueueConsole,
-    permission: Permission | None = None,
-    count: int = 1,
-) -> None:
-    """Work until the search is finished; a worker has a permission to send circuits away."""
-    from qllmft.experiments.queue import QueueProgress
-    from qllmft.experiments.search.liveness import Liveness
-    from qllmft.experiments.search.worker import Worker, do_trial_run, search_in_child
-    from qllmft.experiments.together import together
-
-    runs = folder / "runs"
-    with Liveness(folder / ".workers") as liveness:
-        if ray is not None:
-            from qllmft.experiments.search.cluster import work_on_cluster
-
-            work_on_cluster(store, liveness, runs, ray, watcher)
-        else:
-            with together(count, search_in_child, (store.storage, store.name, folder), watcher) as combined:
-                progress = QueueProgress(combined)
-                Worker(store, liveness, lambda run: do_trial_run(run, runs, progress, permission), progress).work()
-
-
-def _finish(store: SearchStore, folder: Path, console: Console, tracking: Tracking) -> None:
-    """Test the winner, print the outcome."""
-    from qllmft.cli import sweep_tables as shown
-    from qllmft.experiments.search.outcome import effects, finish, ranking
-
-    with store.storage.explained():
-        state = store.state()
-    rows = ranking(state)
-    with _console(console, tracking) as watcher:
-        tested, of_rows = finish(state, rows, folder, watcher)
-    console.print(shown.ranking_table(state.plan, rows))
-    if of_rows:
-        console.print(shown.rows_table(state.plan, of_rows))
-    screening = effects(state)
-    if screening is not None:
-        console.print(shown.effects_table(screening))
-    for line in shown.verdict(state, rows, tested):
-        say(line, console)
-    winner = folder / "runs" / rows[0].identity
-    say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
-
-
-def _search_rival(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
-    from qllmft.cli import sweep_tables as shown
-    from qllmft.cli.run_progress import ConsoleReporter
-    from qllmft.experiments.search.rival import search_rival
-    from qllmft.presets import load_preset
-
-    first = load_preset("nn-head-0").config(overrides)
-    assert space.rival is not None
-    results = {}
-    for seed in range(first.seed, first.seed + seeds):
-        config = first.model_copy(update={"seed": seed})
-        results[seed] = search_rival(space.rival, config, ConsoleReporter(console))
-    console.print(shown.rival_table(space, results))

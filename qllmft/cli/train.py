@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import Options, Yes
-from qllmft.cli.console import PlainConsole, say
+from qllmft.cli.console import PlainConsole, say, say_lines
 from qllmft.cli.options import DataOptions, Json, Settings, TrackOptions, build_config, with_options
 from qllmft.settings import parse_settings
 
@@ -42,8 +42,7 @@ def _tell_of_jobs(config: RunConfig, personal: dict[str, Any], console: PlainCon
     backend: Any = create(config.backend.name, config.backend.options | personal)
     jobs = jobs_under_way(backend.options.ledger)
     if jobs:
-        for line in str(JobsInterrupt(jobs, backend.options.ledger)).splitlines():
-            say(line, console)
+        say_lines(str(JobsInterrupt(jobs, backend.options.ledger)).splitlines(), console)
 
 
 @with_options(texts=DataOptions, told=TrackOptions)

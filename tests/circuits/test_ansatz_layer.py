@@ -9,35 +9,11 @@ from qiskit.quantum_info import Operator
 
 from qllmft_circuits import AnsatzOptions, append_ansatz_layer
 
-# written out by hand on four qubits: the pairs that each distance adds
-RING = {
-    1: [(0, 1), (1, 2), (2, 3), (3, 0)],
-    2: [(0, 2), (1, 3), (2, 0), (3, 1)],
-    3: [(0, 3), (1, 0), (2, 1), (3, 2)],
-}
-CHAIN = {1: [(0, 1), (1, 2), (2, 3)], 2: [(0, 2), (1, 3)], 3: [(0, 3)]}
-
 
 def one_layer(n_qubits: int, options: AnsatzOptions) -> QuantumCircuit:
     circuit = QuantumCircuit(n_qubits)
     append_ansatz_layer(circuit, list(ParameterVector("t", options.layer_size(n_qubits))), options)
     return circuit
-
-
-def gates(circuit: QuantumCircuit) -> list[tuple[str, list[int], list[str]]]:
-    return [
-        (i.operation.name, [circuit.find_bit(q).index for q in i.qubits], [str(p) for p in i.operation.params])
-        for i in circuit.data
-    ]
-
-
-@pytest.mark.parametrize("connectivity", [1, 2, 3])
-@pytest.mark.parametrize(("ring", "by_distance"), [(True, RING), (False, CHAIN)], ids=["ring", "chain"])
-def test_pairs_are_the_hand_written_ones_by_distance_and_then_by_control(ring, by_distance, connectivity):
-    options = AnsatzOptions(connectivity=connectivity, ring=ring)
-    expected = [pair for distance in range(1, connectivity + 1) for pair in by_distance[distance]]
-    assert list(options.pairs(4)) == expected
-    assert options.layer_size(4) == len(expected)
 
 
 @pytest.mark.parametrize(("n_qubits", "connectivity"), [(3, 1), (5, 2), (10, 1), (14, 3)])
@@ -50,37 +26,14 @@ def test_a_ring_layer_has_c_times_q_blocks_and_a_chain_leaves_out_those_that_wra
     assert [pair for pair in ring.pairs(n_qubits) if pair[0] < pair[1]] == list(chain.pairs(n_qubits))
 
 
-def test_figure_2_has_the_cnot_first_and_then_the_rotation_of_its_target():
-    assert gates(one_layer(3, AnsatzOptions())) == [
-        ("cx", [0, 1], []),
-        ("ry", [1], ["t[0]"]),
-        ("cx", [1, 2], []),
-        ("ry", [2], ["t[1]"]),
-        ("cx", [2, 0], []),
-        ("ry", [0], ["t[2]"]),
-    ]
-
-
-def test_ry_cx_turns_the_target_before_the_cnot():
-    assert gates(one_layer(3, AnsatzOptions(block="ry_cx", ring=False, connectivity=2))) == [
-        ("ry", [1], ["t[0]"]),
-        ("cx", [0, 1], []),
-        ("ry", [2], ["t[1]"]),
-        ("cx", [1, 2], []),
-        ("ry", [2], ["t[2]"]),
-        ("cx", [0, 2], []),
-    ]
-
-
 def test_a_layer_extends_a_circuit_and_keeps_what_was_there():
     circuit = QuantumCircuit(3)
     circuit.x(1)
     append_ansatz_layer(circuit, list(ParameterVector("t", 3)), AnsatzOptions())
-    assert [name for name, _, _ in gates(circuit)] == ["x"] + 3 * ["cx", "ry"]
+    assert [instruction.operation.name for instruction in circuit.data] == ["x"] + 3 * ["cx", "ry"]
 
 
-@pytest.mark.parametrize("n_qubits", [3, 4])
-@pytest.mark.parametrize("connectivity", [1, 2])
+@pytest.mark.parametrize(("n_qubits", "connectivity"), [(3, 1), (3, 2), (4, 1), (4, 2), (4, 3)])
 @pytest.mark.parametrize("ring", [True, False])
 @pytest.mark.parametrize("block", ["cx_ry", "ry_cx"])
 def test_the_unitary_of_a_layer_is_the_kronecker_product_of_its_blocks(n_qubits, connectivity, ring, block):
@@ -91,6 +44,7 @@ def test_the_unitary_of_a_layer_is_the_kronecker_product_of_its_blocks(n_qubits,
         for control in range(n_qubits)
         if ring or control + distance < n_qubits
     ]
+    assert list(options.pairs(n_qubits)) == pairs
     angles = np.random.default_rng(n_qubits).uniform(-np.pi, np.pi, len(pairs))
     unitary = Operator(one_layer(n_qubits, options).assign_parameters(angles)).data
     np.testing.assert_allclose(unitary, layer(angles, pairs, n_qubits, block), atol=1e-12)

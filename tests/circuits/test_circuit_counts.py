@@ -53,11 +53,6 @@ def test_an_encoder_on_a_chain_has_weights_and_no_data_angles():
     }
 
 
-def test_figure_3_has_four_qubits_three_layers_and_connectivity_two():
-    counts = count(encoder_circuit(4, 3, AnsatzOptions(connectivity=2)))
-    assert (counts.n_qubits, counts.two_qubit_gates, counts.one_qubit_gates, counts.weights) == (4, 24, 24, 24)
-
-
 def test_barriers_cost_nothing_and_keep_the_order():
     circuit = QuantumCircuit(3)
     circuit.h(0)

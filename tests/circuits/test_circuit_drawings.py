@@ -1,4 +1,6 @@
-"""Drawings show every qubit and every parameter's name."""
+"""Drawings show every qubit and every parameter's name; an SVG is the same for the same circuit."""
+
+from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
 import pytest
@@ -6,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from qiskit import QuantumCircuit
 
-from qllmft_circuits import draw_figure, draw_text, head_circuit
+from qllmft_circuits import draw_figure, draw_svg, draw_text, head_circuit
 
 NAMES = [f"x[{q}]" for q in range(3)] + [f"theta[{g}]" for g in range(6)]
 
@@ -53,3 +55,14 @@ def test_the_figure_is_matplotlibs_and_names_every_parameter(agg, circuit):
 def test_a_folded_figure_is_taller_than_an_endless_one(agg, circuit):
     folded, endless = draw_figure(circuit, fold=6), draw_figure(circuit, fold=-1)
     assert folded.get_size_inches()[1] > endless.get_size_inches()[1]
+
+
+def test_the_svg_holds_every_gate_and_parameter_and_leaves_nothing_open(agg, circuit):
+    before = plt.get_fignums()
+    svg = draw_svg(circuit)
+    assert plt.get_fignums() == before
+    assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+    assert svg.count("<!-- $\\mathrm{R_Y}$ -->") == 12  # matplotlib writes what it draws as a comment
+    for name in NAMES:
+        assert svg.count(f"<!-- {name} -->") == (2 if name.startswith("x") else 1)
+    assert draw_svg(circuit) == svg

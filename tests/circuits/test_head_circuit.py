@@ -17,22 +17,6 @@ def gates(circuit: QuantumCircuit) -> list[tuple[object, ...]]:
     ]
 
 
-def test_a_small_head_is_the_hand_written_list_of_gates():
-    upload = [("ry", 0, "x[0]"), ("ry", 1, "x[1]"), ("ry", 2, "x[2]")]
-    assert gates(head_circuit(3, reuploads=2, reupload_layers=1, main_layers=1, ansatz=AnsatzOptions(ring=False))) == [
-        *upload,
-        ("cx", 0, 1),
-        ("ry", 1, "theta[0]"),
-        ("cx", 1, 2),
-        ("ry", 2, "theta[1]"),
-        *upload,
-        ("cx", 0, 1),
-        ("ry", 1, "theta[2]"),
-        ("cx", 1, 2),
-        ("ry", 2, "theta[3]"),
-    ]
-
-
 STRUCTURES = [(1, 1, 2, 1), (1, 0, 0, 1), (4, 1, 2, 1), (3, 2, 0, 2), (2, 0, 3, 1), (3, 3, 1, 3)]
 
 
@@ -83,19 +67,12 @@ def test_the_unitary_of_a_head_is_uploads_and_layers_in_turn(block):
     np.testing.assert_allclose(unitary, product([upload, first, upload, second, third]), atol=1e-12)
 
 
-def test_a_head_has_no_measurements_and_no_classical_bits():
-    circuit = head_circuit(4)
-    assert circuit.num_clbits == 0
-    assert {gate[0] for gate in gates(circuit)} == {"cx", "ry"}
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((4, 0), r"reuploads is 0, expected 1 or more: the head must see its data \(R of table I\)"),
         ((4, 2, -1, 2), r"layers are N = -1, M = 2, expected 0 or more of each"),
         ((4, 2, 1, -3), r"layers are N = 1, M = -3, expected 0 or more of each"),
-        ((1,), r"n_qubits is 1, expected 2 or more"),
     ],
 )
 def test_wrong_input_is_refused(arguments, message):

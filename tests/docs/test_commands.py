@@ -29,7 +29,7 @@ ADDED = (  # the beginning of a line, and what makes it small; the last of an op
     (r"study ", "--seeds 1"),
     (r"sweep table-06 .*tpe", "--trials 1 --seeds 1"),
     (r"sweep table-11", "--set model.reupload_layers=1 --set train.lr=2e-3"),
-    (r"sweep table-10", "--set model.n_qubits=4 --set model.main_layers=2 --set train.lr=2e-3"),
+    (r"sweep table-10", "--set model.n_qubits=4 --set model.main_layers=2 --set model.reuploads=4"),
     (r"(sweep table-10|worker)", "--storage sqlite:///shared.db"),
     (r"evaluate .*--sample", "--sample 5"),
     (r"predict .*ionq.* --max-cost", "--yes --backend-option poll_interval_s=0.02"),

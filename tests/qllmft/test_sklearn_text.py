@@ -88,7 +88,7 @@ def test_the_example_of_the_readme():
     section = page.partition("## From scikit-learn")[2]
     (block,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     corpus = read_corpus(DataConfig(source="reviews"))
-    table = corpus.pooled().take(np.arange(0, 600, 3))
+    table = corpus.pooled().take(np.arange(0, 600, 10))
     names = {"texts": table.texts, "labels": np.array(corpus.label_names)[table.labels]}
     exec(block, names)
     assert names["search"].best_score_ > 0.7

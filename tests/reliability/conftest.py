@@ -7,7 +7,7 @@ import pytest
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(Path(__file__).parents[1] / "qllmft")]  # small_texts
+sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("qllmft", "qllmft/cli")]  # small_texts, sandbox_job
 
 from reliability_table import Table  # noqa: E402
 from small_texts import write_reviews  # noqa: E402

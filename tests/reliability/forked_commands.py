@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
+SIGNALS = [signal.SIGKILL] * 3 + [signal.SIGTERM, signal.SIGINT]
+PROMISED = {  # exit codes after each
+    signal.SIGKILL: {-signal.SIGKILL},
+    signal.SIGTERM: {-signal.SIGTERM, 128 + signal.SIGTERM},
+    signal.SIGINT: {128 + signal.SIGINT},
+}
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [

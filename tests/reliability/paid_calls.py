@@ -12,13 +12,12 @@ import forked_commands
 import numpy as np
 from drawn_faults import LONGEST_ANSWER, TIMEOUT_S
 from forked_commands import Command, Preparation
+from sandbox_job import TEXTS, TOKEN, release
 from small_commands import Undisturbed, cache
 
 from qllmft_backends.ionq import ledger_jobs
 from qllmft_backends.ionq.sandbox import Sandbox, Store, simulator
 
-TOKEN = "key-7c1e9b52d0fa4683"
-TEXTS = ["a good and lovely film", "an awful dull plot", "the cast is great", "score", "not very bad", "dull", "a film"]
 OPTIONS = {
     "poll_interval_s": 0.02, "settle_s": 1.5, "retry_s": 2.0, "deadline_s": 6.0, "circuits_per_job": 3,
     "request_timeout_s": TIMEOUT_S, "max_answer_bytes": LONGEST_ANSWER, "retry_failed": "true",
@@ -69,11 +68,7 @@ class PaidCall:
 
     def release(self) -> None:
         """No faults any more; every job that was held ends."""
-        store = self.box.store
-        self.box.faults.clear()
-        for job in [job for job in store.jobs.values() if job.fate == "never_ends" and not job.parent]:
-            job.fate = ""
-            store._worker.submit(store._work, job).result()
+        release(self.box)
 
     def assert_paid_once_and_all_there(self) -> None:
         """Make sure that each circuit was paid once, and that the ledger knows every job that was paid."""

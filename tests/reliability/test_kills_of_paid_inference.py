@@ -1,22 +1,17 @@
 """Paid inference, killed anywhere, beside faults of the service: every circuit is paid once and every answer comes."""
 
-import signal
 import time
 
 import pytest
 from broken_disk import fill
 from drawn_faults import KINDS
-from paid_calls import TEXTS, TOKEN, paid_call
+from forked_commands import PROMISED, SIGNALS
+from paid_calls import paid_call
 from same_bits import hidden
+from sandbox_job import TEXTS, TOKEN
 
 pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
 pytestmark = pytest.mark.slow
-SIGNALS = [signal.SIGKILL] * 3 + [signal.SIGTERM, signal.SIGINT]
-PROMISED = {
-    signal.SIGKILL: {-signal.SIGKILL},
-    signal.SIGTERM: {-signal.SIGTERM, 128 + signal.SIGTERM},
-    signal.SIGINT: {128 + signal.SIGINT},
-}
 CLOCKS_S = [0.0, 0.0, -3600.0, 3600.0, 86_400.0]
 
 

@@ -6,16 +6,11 @@ import time
 
 import forked_commands
 import pytest
+from forked_commands import PROMISED, SIGNALS
 from same_bits import assert_same, hidden
 from small_commands import EPOCHS, OFTEN, cache
 
 pytestmark = pytest.mark.slow
-SIGNALS = [signal.SIGKILL] * 3 + [signal.SIGTERM, signal.SIGINT]
-PROMISED = {
-    signal.SIGKILL: {-signal.SIGKILL},
-    signal.SIGTERM: {-signal.SIGTERM, 128 + signal.SIGTERM},
-    signal.SIGINT: {128 + signal.SIGINT},
-}
 
 
 def phase(run):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import small_job
+from sandbox_job import sandbox_job
 from small_texts import write_reviews
 
 from qllmft.cli.main import main
@@ -70,6 +71,13 @@ def cli(capsys, monkeypatch):
         return output, messages
 
     return call
+
+
+@pytest.fixture
+def job(run, cli, monkeypatch, tmp_path):
+    """The run beside a sandbox of IonQ's service; see `sandbox_job.Job`."""
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        yield job
 
 
 @pytest.fixture

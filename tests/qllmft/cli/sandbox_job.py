@@ -1,6 +1,5 @@
 """A trained run, IonQ's API as a sandbox on this machine, and `qllmft` between the two."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,17 +65,21 @@ class Job:
 
     def release(self) -> None:
         """Let every job end that was held; back when they have ended."""
-        store = self.box.store
-        self.box.faults.clear()
-        held = [job for job in store.jobs.values() if job.fate == "never_ends" and not job.parent]
-        for job in held:
-            job.fate = ""
-            store._worker.submit(store._work, job).result()
+        release(self.box)
 
     def assert_paid_once(self, circuits: int, jobs: int) -> None:
         till = self.till
         assert (till["circuits_paid"], till["circuits_submitted"], till["jobs"]) == (circuits, circuits, jobs)
         assert set(till["times"].values()) == {1}
+
+
+def release(box: Any) -> None:
+    """Clear a sandbox's faults, and let every job end that was held; back when they have ended."""
+    store = box.store
+    box.faults.clear()
+    for job in [job for job in store.jobs.values() if job.fate == "never_ends" and not job.parent]:
+        job.fate = ""
+        store._worker.submit(store._work, job).result()
 
 
 @contextmanager
@@ -108,8 +111,3 @@ def needs_aer(name: str) -> None:
     """Skip where ``name`` is one of Aer's backends and Aer is not installed."""
     if name.startswith("aer"):
         pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
-
-
-def process_environment() -> dict[str, str]:
-    """Of a command in a process of its own: this one's, with output that is not held back."""
-    return os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": "80"}

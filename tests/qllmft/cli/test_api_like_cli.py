@@ -55,5 +55,6 @@ def test_a_public_name_is_what_its_module_defines(name):
 
 def test_the_public_names_are_these():
     assert sorted(qllmft.__all__) == sorted(HOMES)
+    assert dir(qllmft) == sorted([*HOMES, "__version__"])
     with pytest.raises(AttributeError, match="module 'qllmft' has no attribute 'nonsense'"):
         _ = qllmft.nonsense

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from sandbox_job import TEXTS, needs_aer, sandbox_job
+from sandbox_job import TEXTS, needs_aer
 
 # RUN stands for the run's folder, TEXT for a text
 PREDICT = ["predict", "RUN", "TEXT"]
@@ -19,6 +19,8 @@ WRONG = [
     ([*PREDICT, "--dry-run"], ["--dry-run is about circuits that are sent away, and no backend sends none."]),
     ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Leave it out."]),
     ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Leave it out."]),
+    ([*PREDICT, "--resume"], ["--resume is about circuits that are sent away, and no backend sends none."]),
+    (["evaluate", "RUN", "--resume", "--backend", "adjoint"], ["--resume is about", "and adjoint sends none. Leave"]),
     ([*FORTE, "--offline", "--yes"], ["--offline estimates a price without the server", "Add --dry-run, or leave"]),
     ([*PREDICT, "--bootstrap", "9"], ["--bootstrap draws measured shots again, and without --backend there are none."]),
     ([*PREDICT, "--session-max-cost", "5"], ["--session-max-cost ", *NONE_NAMED]),
@@ -41,6 +43,7 @@ WRONG = [
     ([*PREDICT, "--backend", "adjoint", "--token-file", "hush-hush"], ["option token_file = '***'", "Its options"]),
     # values that an option does not take
     ([*FORTE, "--backend-option", "target=aria-1"], ["option target = 'aria-1'", "'forte-1' or 'forte-enterprise-1'"]),
+    ([*FORTE, "--shots", "10001"], ["option shots = 10001: Input should be less than or equal to 10000"]),
     ([*FORTE, "--backend-option", "shots=many"], ["option shots = 'many'", "valid integer"]),
     ([*FORTE, "--backend-option", "url=http://api.ionq.co/v0.4"], ["expected https://", "travel in the clear"]),
     ([*FORTE, "--backend-option", "error_mitigation=debiasing", "--shots", "100"], ["expected 500 shots or more"]),
@@ -68,12 +71,6 @@ WRONG = [
     # the sandbox
     (["ionq-sandbox", "--noise", "loud"], ["--noise is 'loud', expected one of ideal, forte-1"]),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 def assert_refused(job, tmp_path, command, parts):
@@ -115,27 +112,6 @@ def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
             _, message = job(*command, "--backend", backend, code=2)
             assert "head is classical; there is no circuit to run on a backend. Leave --backend out." in message
     assert job.till["requests"] == {}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["predict", "x", "text", "--shots", "0"], "Invalid value for '--shots'"),
-        (["predict", "x", "text", "--max-cost", "-1"], "Invalid value for '--max-cost'"),
-        (["predict", "x", "text", "--limit", "0"], "Invalid value for '--limit'"),
-        (["evaluate", "x", "--sample", "0"], "Invalid value for '--sample'"),
-        (["jobs", "stop"], "'stop' is not one of 'list', 'wait', 'cancel'"),
-        (["jobs"], "Missing argument 'action'"),
-        (["ionq-sandbox", "--port", "70000"], "Invalid value for '--port'"),
-        (["ionq-sandbox", "--latency", "-1"], "Invalid value for '--latency'"),
-    ],
-    ids=str,
-)
-def test_a_misspelt_command_is_answered_with_usage(cli, arguments, message):
-    output, messages = cli(*arguments, code=2)
-    assert output == ""
-    assert message in " ".join(messages.replace("│", " ").split()), messages
-    assert "Traceback" not in messages
 
 
 def test_a_port_that_is_taken(job, cli):

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import tomli_w
-from sandbox_job import needs_aer, sandbox_job
+from sandbox_job import needs_aer
 
 from qllmft.config import NoiseConfig
 from qllmft.run import Predictor, RunFolder
@@ -14,12 +14,6 @@ from qllmft.run.evaluation import Subset, evaluate_run
 from qllmft_backends import create
 
 AER = ["--backend", "aer_statevector", "--backend-option", "max_parallel_threads=1"]
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 def test_an_exact_backend_has_the_accuracy_of_the_record(run, cli):
@@ -100,12 +94,6 @@ def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(run, cli, t
     arguments = ["evaluate", noisy, "--backend", "adjoint", *given]
     assert json.loads(cli(*arguments, "--json")[0]) == json.loads(json.dumps(expected))
     assert f"adjoint, {told}: agreement with the exact model" in cli(*arguments)[0]
-
-
-def test_a_limit_and_a_sample_without_a_backend(run, cli):
-    assert json.loads(cli("evaluate", run.path, "--limit", 9, "--json")[0])["accuracy"]["total"] == 9
-    found = json.loads(cli("evaluate", run.path, "--sample", 9, "--json")[0])
-    assert (found["accuracy"]["total"], found["backend"]) == (9, None)
 
 
 def test_other_texts_through_aer_with_noise(run, cli, tmp_path):

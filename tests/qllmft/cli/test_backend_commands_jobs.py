@@ -10,18 +10,12 @@ import time
 import urllib.request
 
 import pytest
-from sandbox_job import VARIABLES, sandbox_job
+from sandbox_job import VARIABLES
 
 from qllmft_backends import BACKENDS, describe
 from qllmft_backends.ionq.sandbox import Fault, Store
 
 PATIENCE_S = 120
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 @pytest.fixture
@@ -264,16 +258,20 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
     assert len(Store(state_file=tmp_path / "jobs.json").jobs) == 5, "a job, its three circuits, and a job of one"
 
 
+PASSWORD = "url holds a user or a password; expected none"
+
+
 @pytest.mark.parametrize(
-    "url", ["https://ann:S3c/r@tPW@host/v0.4", "https://ann:S3cr@tPW@host/v0.4", "https://S3cr@host"]
+    ("url", "told"),
+    [
+        ("https://ann:S3c/r@tPW@host/v0.4", PASSWORD),
+        ("https://ann:S3cr@tPW@host/v0.4", PASSWORD),
+        ("https://S3cr@host", PASSWORD),
+        ("http://host/v0.4", "url is 'http://host/v0.4'; expected https://..."),
+    ],
 )
-def test_an_address_with_a_password_is_refused_and_not_repeated(cli, url):
+def test_an_address_with_a_password_or_in_the_clear_is_refused_and_no_password_repeated(cli, url, told):
     _, errors = cli("jobs", "list", "--url", url, code=2)
-    assert errors.startswith("error: --url: url holds a user or a password; expected none")
+    assert errors.startswith(f"error: --url: {told}")
     assert errors.count("\n") == 1
     assert not any(part in errors for part in ("S3c", "tPW", "ann"))
-
-
-def test_an_address_in_the_clear_is_refused(cli):
-    _, errors = cli("jobs", "list", "--url", "http://host/v0.4", code=2)
-    assert errors.startswith("error: --url: url is 'http://host/v0.4'; expected https://...")

@@ -2,25 +2,17 @@
 
 import io
 import re
-import subprocess
 import sys
-import time
 import warnings
 
 import pytest
-from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments, process_environment, sandbox_job
+from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
 
 from qllmft_backends.ionq.sandbox import Fault, Sandbox
 
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one CNOT each).
 ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
 EACH = ONE_QUBIT_GATES * 1e-6 + TWO_QUBIT_GATES * 1e-5  # a shot, at the sandbox's prices
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 @pytest.fixture
@@ -46,13 +38,14 @@ def announced(circuits, jobs, known=0, shots=1000):
 
 
 def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
-    output, messages = job.predict("--dry-run")
-    assert output.splitlines() == [
-        announced(7, 3) + " (one circuit's estimate times their number; not binding)",
-        "dry run: nothing was sent",
-    ]
-    assert messages == ""
-    assert job.till["requests"] == {"estimate": 1}
+    for call, circuits, jobs in ((job.predict, 7, 3), (job.evaluate, 40, 14)):
+        output, messages = call("--dry-run")
+        assert output.splitlines()[-2:] == [
+            announced(circuits, jobs) + " (one circuit's estimate times their number; not binding)",
+            "dry run: nothing was sent",
+        ]
+        assert messages == ""
+    assert job.till["requests"] == {"estimate": 2}
     assert not (job.path / "ledger").exists()
     job.predict("--yes", "--limit", 3)
     sent = job.till["requests"]["submit"]
@@ -61,16 +54,6 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
     assert announced(7, 3, shots=50) in job.predict("--dry-run", "--shots", 50)[0]
     assert job.till["requests"]["submit"] == sent == 1
     assert job.till["circuits_paid"] == 3
-
-
-def test_a_dry_run_of_an_evaluation_too(job):
-    output, _ = job.evaluate("--dry-run", "--limit", 4)
-    assert output.splitlines()[-2:] == [
-        announced(4, 2) + " (one circuit's estimate times their number; not binding)",
-        "dry run: nothing was sent",
-    ]
-    assert job.till["requests"] == {"estimate": 1}
-    assert not (job.path / "ledger").exists()
 
 
 def test_with_yes_the_price_is_said_before_anything_is_sent(job):
@@ -82,13 +65,11 @@ def test_with_yes_the_price_is_said_before_anything_is_sent(job):
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
 def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
-    """It fails within seconds, and says why and what to do; without the server there is a dated estimate."""
-    call = {"predict": job.predict, "evaluate": job.evaluate}[command]
+    """It says why and what to do; without the server there is a dated estimate."""
+    call = getattr(job, command)
     with Sandbox() as gone:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
-    began = time.monotonic()
     _, messages = call("--dry-run", "--limit", 4, "--backend-option", "retry_s=600", code=2)
-    assert time.monotonic() - began < 30
     assert re.match(
         r"error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run", messages
     )
@@ -109,31 +90,15 @@ def known_answer_price():
     return 12.4166 + 1000 * (14 * 0.000220 + 3 * 0.000975)
 
 
-def test_a_dry_run_with_a_key_that_is_not_accepted(job):
+def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there_is_no_price(job, monkeypatch):
     job.box.faults.arm(Fault("status", "estimate", code=401, times=-1))
     _, messages = job.predict("--dry-run", code=2)
     assert re.match(r"error: no price: GET .* answered 401.*The API key was not accepted.*--offline", messages)
-
-
-@pytest.mark.parametrize("command", ["predict", "evaluate", "train"])
-def test_nobody_can_be_asked_in_a_script(job, run, command, tmp_path):
-    """In a process of its own, its input /dev/null."""
-    config = tmp_path / "paid.toml"
-    config.write_text('[backend]\nname = "ionq_forte"\n')
-    allowed = ["--backend-option", "allow_paid_training=true", "--backend-option", "circuit_budget=99"]
-    train = ["--config", config, "--data", run.data, "--body", run.body, "--out", tmp_path / "out", "--per-label", 20]
-    train += allowed
-    given = {"predict": [job.path, *TEXTS], "evaluate": [job.path], "train": train}[command]
-    backend = [] if command == "train" else ["--backend", "ionq_forte"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "qllmft.cli.main", command, *map(str, [*given, *backend, *option_arguments()])],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=process_environment(), check=False,
-    )  # fmt: skip
-    assert ended.returncode == 2, ended.stderr
-    assert "Nothing was sent" in ended.stderr
-    assert "Add --yes to send" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert job.till["jobs"] == 0
+    job.box.store.requests.clear()
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    _, messages = job.predict("--dry-run", code=2)
+    assert "no price: there is no IonQ API key. Nothing was sent. Set one of" in messages
+    assert job.till["requests"] == {}
 
 
 def test_a_cap_that_the_service_keeps(job):
@@ -155,13 +120,6 @@ def test_a_cap_that_the_service_keeps(job):
     job.assert_paid_once(8, jobs=4)
 
 
-def test_a_dry_run_without_a_key_says_why_there_is_no_price(job, monkeypatch):
-    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    _, messages = job.predict("--dry-run", code=2)
-    assert "no price: there is no IonQ API key. Nothing was sent. Set one of" in messages
-    assert job.till["requests"] == {}
-
-
 def test_a_ceiling_refuses_before_anything_is_sent(job):
     price = 7 * 1000 * EACH
     _, messages = job.predict("--max-cost", price - 0.01, "--yes", code=2)
@@ -180,7 +138,7 @@ def test_a_ceiling_refuses_before_anything_is_sent(job):
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
 def test_without_a_terminal_somebody_must_have_said_yes(job, command):
-    call = {"predict": job.predict, "evaluate": job.evaluate}[command]
+    call = getattr(job, command)
     _, messages = call("--limit", 4, code=2)
     assert announced(4, 2) in messages
     assert messages.endswith(
@@ -225,12 +183,6 @@ def test_ionqs_simulator_is_free(job):
     assert "estimated price: 0.00" in job.predict("--dry-run", "--shots", 10, backend="ionq_simulator")[0]
 
 
-def test_a_limit_of_the_machine_is_checked_here(job):
-    _, messages = job.predict("--yes", "--shots", 10_001, code=2)
-    assert "option shots = 10001: Input should be less than or equal to 10000" in messages
-    assert job.till["requests"] == {}
-
-
 def key_file(folder, content):
     file = folder / "the key"
     file.write_text(content)
@@ -265,8 +217,7 @@ def test_a_wrong_key_file(job, tmp_path, action, content, told):
         job.predict("--yes", "--backend-option", "deadline_s=0.1", code=2)
     before = job.till["jobs"]
     if action in ("predict", "evaluate"):
-        calls = {"predict": job.predict, "evaluate": job.evaluate}
-        _, messages = calls[action]("--yes", "--limit", 2, "--token-file", file, code=2)
+        _, messages = getattr(job, action)("--yes", "--limit", 2, "--token-file", file, code=2)
     else:
         run = [] if "--server" in action else [job.path]
         _, messages = job(*action.split(), *run, "--token-file", file, code=2)

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from sandbox_job import TEXTS, needs_aer, sandbox_job
+from sandbox_job import TEXTS, needs_aer
 
 from qllmft.run import Predictor
 from qllmft.run.measurement import compare
@@ -19,12 +19,6 @@ HERE = [  # backend, options, shots
     ("aer_forte", {"max_parallel_threads": 1, "noise": "paper_high"}, 400),
     ("aer_forte", {"max_parallel_threads": 1, "seed": 5, "readout_error": 0.1}, 400),
 ]
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +65,6 @@ def test_simulated_here(run, cli, exact, name, options, shots):
     if shots == 60:
         assert {line.split("\t")[0].endswith("?") for line in output.splitlines()} == {True, False}
         assert f"{sum('?' in line for line in output.splitlines())} undecided at this number of shots" in messages
-
-
-def test_the_options_of_a_backend_reach_it(run, cli):
-    """Each changes the answers; the same ones give the same answers."""
-    needs_aer("aer_forte")
-    said = {}
-    for given in (["noise=forte1"], ["noise=paper_low"], ["noise=forte1", "seed=1"], ["noise=forte1", "shots=300"]):
-        pairs = [part for pair in given for part in ("--backend-option", pair)]
-        call = ["predict", run.path, *TEXTS[:2], "--backend", "aer_forte", *pairs]
-        said[tuple(given)] = cli(*call)[0]
-        assert cli(*call)[0] == said[tuple(given)]
-    assert len(set(said.values())) == len(said)
 
 
 def test_json_lines_say_how_sure(run, cli):

@@ -1,11 +1,8 @@
 """Interrupted and resumed: every circuit is paid once, and the answers are those of a call that nobody stopped."""
 
 import gc
-import os
 import shlex
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -15,47 +12,40 @@ from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
 from qllmft_backends.ionq.sandbox import Fault
 
 PATIENCE_S = 120  # nothing takes so long; it only keeps a defect from hanging the tests
-COMMAND = """
-import signal, sys
-from qllmft.cli.main import main
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without it
-main(sys.argv[1:])
-"""
 
 
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
-
-
-def wait_until(true, process=None):
+def wait_until(true):
     give_up = time.monotonic() + PATIENCE_S
     while not true():
-        assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < give_up
         time.sleep(0.005)
 
 
-def interrupted(job, moment):
-    """`qllmft predict` in a process of its own, and Ctrl-C when ``moment()`` has come; what it printed."""
-    arguments = ["predict", str(job.path), *TEXTS, "--backend", "ionq_forte", "--yes", *option_arguments()]
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-c", COMMAND, *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"COLUMNS": "80"},
-    )  # fmt: skip
-    with process:
-        wait_until(moment, process)
-        process.send_signal(signal.SIGINT)
-        output, messages = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 130, messages
-    assert output == ""
-    assert messages.splitlines()[-1] == f"go on: {shlex.join(['qllmft', 'predict', '--resume', *arguments[1:]])}"
-    assert "Traceback" not in messages
-    assert TOKEN not in messages
-    return messages
+@pytest.fixture
+def interrupted(job):
+    """A function: `qllmft predict`, and Ctrl-C when ``moment()`` has come; the lines that it printed."""
+
+    def call(moment):
+        def interrupt():
+            wait_until(moment)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        helper = threading.Thread(target=interrupt)
+        try:
+            helper.start()
+            output, messages = job.predict("--yes", code=130)
+        finally:
+            helper.join()
+            signal.signal(signal.SIGINT, before)
+        gc.collect()  # of the connection that was left
+        assert output == ""
+        assert TOKEN not in messages
+        arguments = [str(job.path), *TEXTS, "--backend", "ionq_forte", *option_arguments(), "--yes"]
+        assert messages.splitlines()[-1] == f"go on: {shlex.join(['qllmft', 'predict', '--resume', *arguments])}"
+        return messages.splitlines()
+
+    return call
 
 
 def assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, folder):
@@ -67,14 +57,12 @@ def assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, folder):
         assert other.predict("--yes")[0] == output, "the same jobs in the same order: the same shots"
 
 
-def test_ctrl_c_while_waiting(job, run, cli, monkeypatch, tmp_path):
+def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path):
     """All three jobs are accepted, and none is done."""
     job.hold()
-    messages = interrupted(job, lambda: job.box.store.requests["poll"] >= 2)
-    assert messages.splitlines()[0].startswith("qpu.forte-1: 7 circuits to send in 3 jobs")
-    told = messages.splitlines()[
-        messages.splitlines().index("interrupted. 3 job(s) go on at the server, and are paid:") :
-    ]
+    lines = interrupted(lambda: job.box.store.requests["poll"] >= 2)
+    assert lines[0].startswith("qpu.forte-1: 7 circuits to send in 3 jobs")
+    told = lines[lines.index("interrupted. 3 job(s) go on at the server, and are paid:") :]
     for line, (job_id, n) in zip(told[1:4], zip(job.till["statuses"], (3, 3, 1), strict=True), strict=True):
         assert line == f"  {job_id}: {n} circuits, about {n * 0.236:.2f} sandbox-credit"
     assert told[4:6] == [
@@ -90,27 +78,12 @@ def test_ctrl_c_while_waiting(job, run, cli, monkeypatch, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_ctrl_c_while_sending(job, run, cli, monkeypatch, tmp_path):
+def test_ctrl_c_while_sending(job, interrupted, run, cli, monkeypatch, tmp_path):
     """The second job is on its way: nobody knows whether it was accepted. It was; its client token tells."""
     job.box.faults.arm(Fault("slow", "submit", after=1, seconds=1.0))
-
-    def interrupt():
-        wait_until(lambda: job.box.store.requests["submit"] >= 2)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    helper = threading.Thread(target=interrupt)
-    try:
-        helper.start()
-        _, messages = job.predict("--yes", code=130)
-    finally:
-        helper.join()
-        signal.signal(signal.SIGINT, before)
-    gc.collect()  # of the connection that was left
-    told = messages.splitlines()
+    told = interrupted(lambda: job.box.store.requests["submit"] >= 2)
     assert told[1] == "interrupted. 2 job(s) go on at the server, and are paid:"
     assert told[3].startswith("  chunk 0002 (perhaps accepted: the server is asked by the next call): 3 circuits, ab")
-    assert told[-1].startswith("go on: qllmft predict --resume ")
     table, _ = job("jobs", "list", job.path, "--offline")
     assert (table.count("submitted"), table.count("sent")) == (1, 1)
     wait_until(lambda: job.till["jobs"] == 2)
@@ -176,11 +149,3 @@ def test_nothing_to_resume(job, tmp_path):
         assert f"no ledger in {job.path}/ledger. " in call("--resume", "--yes", code=2)[1]
         job.box.store.requests.clear()
     assert job.till["jobs"] == 0
-
-
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
-@pytest.mark.parametrize(("backend", "name"), [([], "no backend"), (["--backend", "adjoint"], "adjoint")])
-def test_resuming_what_was_never_sent_away(job, command, backend, name):
-    texts = TEXTS[:1] if command == "predict" else []
-    _, messages = job(command, job.path, *texts, "--resume", *backend, code=2)
-    assert messages == f"error: --resume is about circuits that are sent away, and {name} sends none. Leave it out.\n"

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from sandbox_job import needs_aer, option_arguments, sandbox_job
+from sandbox_job import needs_aer, option_arguments
 from small_texts import write_reviews
 
 from qllmft_backends.ionq.sandbox import Fault
@@ -23,13 +23,8 @@ SETTINGS = {
     "train.embedding_noise": 0.01,
 }
 AER = ["--backend", "aer_statevector", "--backend-option", "max_parallel_threads=1"]
-ASKED_FOR = ["--backend", "ionq_forte", *option_arguments("allow_paid_training=true", "yes=true", "shots=200")]
-
-
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
+AGREED = ("allow_paid_training=true", "shots=200")
+ASKED_FOR = ["--backend", "ionq_forte", *option_arguments(*AGREED, "yes=true")]
 
 
 @pytest.fixture
@@ -139,13 +134,22 @@ def test_paid_training_is_refused_before_any_work(job, train, tmp_path, no_work,
 EPOCH = 3 * TRAIN + VALIDATION  # SPSA: a forward pass and two perturbed ones
 
 
-def test_paid_training_says_first_what_it_sends(job, train, tmp_path):
-    output, _ = train("paid", *ASKED_FOR, "--backend-option", "circuit_budget=100")
+def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_price(job, train, tmp_path):
+    given = ["paid", "--backend", "ionq_forte", *option_arguments(*AGREED, "circuit_budget=100")]
+    _, messages = train(*given, code=2)
+    assert messages.startswith("error: training through ionq_forte sends paid circuits at every step, and asks nobody")
+    assert messages.endswith(
+        "Add --yes to send them, and ceilings: --backend-option max_cost=..., circuit_budget=...\n"
+    )
+    assert job.till["requests"] == {}
+    output, _ = train(*given, "--yes")
     up_to = 3 * TRAIN + 2 * VALIDATION + TEST
     told = f"training by SPSA on ionq_forte sends up to {up_to} circuits; it stops at circuit_budget = 100 embedded 12 "
     assert " ".join(output.split()).startswith(told)
+    prices = [line for line in output.splitlines() if line.startswith("qpu.forte-1: ")]
+    assert [line.split()[1] for line in prices] == [str(n) for n in (TRAIN, 2 * TRAIN, VALIDATION, TEST)]
+    assert "yes" not in (tmp_path / "paid" / "config.toml").read_text(), "consent is for one call"
     job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)  # of 3 circuits; that last validation is known
-    assert up_to == EPOCH + TEST + VALIDATION
     assert (tmp_path / "state" / "qllmft" / "ionq" / "ledger.jsonl").is_file()
     result = json.loads((tmp_path / "paid" / "result.json").read_text())
     assert [row["name"] for row in result["models"]] == ["quantum head"]
@@ -178,25 +182,6 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
     job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
     once, twice = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("straight", "budget"))
     assert [{**row, "seconds": 0} for row in once["models"]] == [{**row, "seconds": 0} for row in twice["models"]]
-
-
-def test_paid_training_says_each_price_and_asks_for_one_yes(job, train, tmp_path):
-    given = [
-        "--backend",
-        "ionq_forte",
-        *option_arguments("allow_paid_training=true", "circuit_budget=100", "shots=200"),
-    ]
-    _, messages = train("asked", *given, code=2)
-    assert messages.startswith("error: training through ionq_forte sends paid circuits at every step, and asks nobody")
-    assert messages.endswith(
-        "Add --yes to send them, and ceilings: --backend-option max_cost=..., circuit_budget=...\n"
-    )
-    assert job.till["requests"] == {}
-    output, _ = train("asked", *given, "--yes")
-    prices = [line for line in output.splitlines() if line.startswith("qpu.forte-1: ")]
-    assert [line.split()[1] for line in prices] == [str(n) for n in (TRAIN, 2 * TRAIN, VALIDATION, TEST)]
-    assert "yes" not in (tmp_path / "asked" / "config.toml").read_text(), "consent is for one call"
-    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
 
 
 def test_interrupted_training_says_which_jobs_go_on(job, train, tmp_path, monkeypatch):

@@ -7,9 +7,10 @@ import sys
 import time
 
 import pytest
+from small_job import EPOCHS
 
 import qllmft.training.loop
-from qllmft.run import Predictor
+from qllmft.run import Predictor, RunFolder
 
 
 def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
@@ -36,7 +37,8 @@ def test_ctrl_c_that_falls_into_a_destructor_is_not_lost(run, cli, monkeypatch):
 
     def loaded(*arguments):
         Interrupted()  # Python says "Exception ignored in" and goes on
-        time.sleep(10)
+        for _ in range(1000):  # one long sleep would go on to its end
+            time.sleep(0.01)
 
     monkeypatch.setattr(Predictor, "load", loaded)
     assert cli("predict", run.path, "a text", code=130) == ("", "interrupted\n")
@@ -65,6 +67,38 @@ def test_a_signal_while_a_rival_trains_leaves_no_result_and_the_run_goes_on(run,
     assert [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()] == [
         json.loads(line) for line in metrics.splitlines()
     ], "the head's epochs are not trained again"
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
+def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(run, cli, tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+    arguments = [*run.arguments(folder), "--no-rivals"]
+    write = RunFolder.write_metrics
+
+    def write_and_stop(self, metrics):
+        write(self, metrics)
+        if metrics.epoch == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(qllmft.training.loop, "CHECKPOINT_EVERY_S", -1.0)
+        patch.setattr(RunFolder, "write_metrics", write_and_stop)
+        output, messages = cli(*arguments, code=130)
+    assert messages == ""
+    assert f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model; " in output
+    assert "the same command goes on from the last checkpoint." in output
+    assert not (folder / "result.json").exists()
+    assert cli("predict", folder, "a good film")[0].endswith("\ta good film\n")
+
+    output, _ = cli(*arguments)
+    assert "continuing after epoch " in output
+    found, whole = (
+        [json.loads(line) | {"seconds": 0} for line in (path / "metrics.jsonl").read_text().splitlines()]
+        for path in (folder, run.path)
+    )
+    assert found == whole
+    weights = "model/model.safetensors"
+    assert (folder / weights).read_bytes() == (run.path / weights).read_bytes()
 
 
 @pytest.mark.parametrize("command", [["predict", "RUN", "a good film"], ["info"], ["info", "--json"]], ids=" ".join)

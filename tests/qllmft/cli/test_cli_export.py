@@ -82,12 +82,6 @@ def test_drawings_hold_the_gates(export, tmp_path):
     ("options", "message"),
     [
         (["--format", "qpy"], "QPY is binary and does not go to standard output. Name a file with --out."),
-        (["--format", "qasm2"], "Bind them with --text '...', or take --format qasm3 or qpy."),
-        (["--format", "qasm2", "--weights", "free", "--text", TEXT], "so --weights free needs --format qasm3 or qpy."),
-        (["--encoder", 0], "Add --part encoder."),
-        (["--decompose", "--text", TEXT], "Add --part encoder --text '...'."),
-        (["--text", " "], "--text is empty"),
-        (["--part", "encoder"], "this model has 2 encoders. Choose one: --encoder 0 to 1."),
         (["--part", "encoder", "--encoder", 2], "--encoder is 2; this model's encoders are 0, 1."),
         (["--format", "qasm4"], "qasm4"),
         (["--part", "body"], "body"),

@@ -1,4 +1,4 @@
-"""`qllmft sweep` and `qllmft worker` as a person calls them: what they print, and what they refuse before any work."""
+"""`qllmft sweep` and `qllmft worker` as a person calls them: what they print."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def sweep(cli, run, tmp_path):
     return call
 
 
-def test_a_sweep_tells_of_each_trial_and_of_the_winner(sweep, tmp_path):
+def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_its_runs(sweep, tmp_path):
     output, _ = sweep("--seeds", "2")
     assert "table-11: table XI, re-uploading layers and main layers (figure 10); grid, 3 trials, 2 seeds each" in output
     assert "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation" in output
@@ -56,6 +56,12 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner(sweep, tmp_path):
     again, _ = sweep("--seeds", "2")
     assert "6 runs, 6 of them finished already" in again
     assert again[again.index("the best 3") :] == output[output.index("the best 3") :]
+
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")}
+    output, _ = sweep("--sampler", "tpe", "--trials", "4")  # another search in the same folder shares the runs
+    assert "tpe, 4 trials" in output
+    assert "trials repeated a configuration and took its value" in output
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")} == before
 
 
 def test_a_helper_and_several_processes_find_what_one_finds(sweep, tmp_path):
@@ -129,15 +135,6 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, run, tmp_path):
         assert f"| {row['published']:.2f} | {100 * row['test']['mean']:.2f} | 1 | a |" in page
 
 
-def test_another_search_in_the_same_folder_shares_the_runs(sweep, tmp_path):
-    sweep()
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")}
-    output, _ = sweep("--sampler", "tpe", "--trials", "4")
-    assert "tpe, 4 trials" in output
-    assert "trials repeated a configuration and took its value" in output
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")} == before
-
-
 def test_screening_prints_main_effects(cli, run, tmp_path):
     settings = [part for part in SETTINGS if part not in ("--set", "model.main_layers=2")]
     pairs = [part for setting in settings for part in ("--set", setting)]
@@ -172,56 +169,14 @@ def test_a_worker_joins_what_was_planned(sweep, cli, tmp_path):
     assert f"qllmft worker --storage sqlite:///{tmp_path}/sweep/study.db --search ours" in output.replace("\n", "")
     assert not (tmp_path / "sweep" / "runs").exists()
     storage = f"sqlite:///{tmp_path}/sweep/study.db"
+    _, errors = cli("worker", "--storage", storage, "--study", "yours", code=2)
+    assert f"there is no search 'yours' in {storage}; it has ours." in errors
     output, _ = cli("worker", "--storage", storage, "--study", "ours", "--out", tmp_path / "sweep")
     assert "The search is finished: 3 configurations." in output
     assert not list(tmp_path.glob("sweep/runs/*/result.json"))
     output, _ = sweep("--study", "ours")  # the option's earlier name
     assert "3 runs, 3 of them finished already" in output
     assert "Its test accuracy" in output
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "which sweep? `qllmft sweep --list` lists them"),
-        (["table06"], "there is no sweep 'table06'. Did you mean 'table-06'?"),
-        (["table-06", "--sampler", "best"], "--sampler got 'best', expected one of grid, tpe, qmc, screening."),
-        (["table-06", "--trials", "3"], "the sampler grid has a fixed number of points"),
-        (["table-06", "--sampler", "tpe", "--trials", "0"], "--trials got 0; expected 1 or more"),
-        (["table-06", "--seeds", "0"], "--seeds got 0"),
-        (["table-06", "--grace", "0"], "--grace_s: Input should be greater than or equal to 2 (got 0)"),
-        (["table-08", "--sampler", "tpe"], "table-08 is a grid of seconds"),
-        (["table-06", "--storage", "somewhere"], "--storage is no URL"),
-        (["table-06", "--data", "/no/such.tsv"], "there is no file or folder /no/such.tsv"),
-        (["table-06", "--set", "model.n_qubit=3"], "there is no such setting"),
-    ],
-)
-def test_what_is_wrong_is_said_before_any_work(cli, no_work, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("QLLMFT_STORAGE", raising=False)
-    _, errors = cli("sweep", *arguments, code=2)
-    assert message in errors
-    assert not list(tmp_path.glob("sweeps/*/runs"))
-
-
-def test_a_head_too_small_for_the_body_is_said_before_any_training(sweep, monkeypatch, tmp_path):
-    monkeypatch.setattr("qllmft.rivals.trained.fit", None)
-    _, errors = sweep("--set", "model.encoder_qubits=4", "--set", "model.pad=bias", code=2)
-    assert "sweep table-11, model.reupload_layers = 1: the body's embedding has 16 values and a constant" in errors
-    assert not (tmp_path / "sweep" / "study.db").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "a worker needs --storage, or QLLMFT_STORAGE"),
-        (["--storage", "sqlite:///{folder}/none.db"], "there is no search 'ours' in sqlite:///"),
-    ],
-)
-def test_a_worker_without_a_search_is_told_so(cli, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.delenv("QLLMFT_STORAGE", raising=False)
-    _, errors = cli("worker", "--study", "ours", *(a.format(folder=tmp_path) for a in arguments), code=2)
-    assert message in errors
 
 
 def test_a_cluster_that_is_not_there(sweep, monkeypatch):

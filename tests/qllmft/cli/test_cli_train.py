@@ -5,7 +5,6 @@ import json
 import shutil
 import tomllib
 
-import numpy as np
 import pytest
 import small_job
 from small_texts import write_reviews
@@ -79,14 +78,6 @@ def test_the_second_call_says_that_the_run_is_finished(run, cli, no_work):
     assert "epoch 1/" not in output
 
 
-def test_json_is_all_that_stands_on_standard_output(run, cli, tmp_path):
-    output, messages = cli(*run.arguments(tmp_path / "new"), "--json", "--no-rivals")
-    result = json.loads(output)
-    assert [model["name"] for model in result["models"]] == ["quantum head"]
-    assert result == json.loads((tmp_path / "new" / "result.json").read_text())
-    assert "epoch 1/6" in messages
-
-
 def test_json_of_a_finished_run(run, cli, no_work):
     output, messages = cli(*run.arguments(), "--json")
     assert json.loads(output) == run.result
@@ -94,18 +85,22 @@ def test_json_of_a_finished_run(run, cli, no_work):
 
 
 def test_a_runs_own_configuration_gives_the_same_run(run, cli, tmp_path):
-    output, _ = cli("train", "--config", run.path / "config.toml", "--out", tmp_path / "copy", "--json")
+    output, messages = cli("train", "--config", run.path / "config.toml", "--out", tmp_path / "copy", "--json")
+    assert json.loads(output) == json.loads((tmp_path / "copy" / "result.json").read_text())
     assert json.loads(output)["identity"] == run.result["identity"]
+    assert "epoch 1/6" in messages
     weights = "model/model.safetensors"
     assert (tmp_path / "copy" / weights).read_bytes() == (run.path / weights).read_bytes()
 
 
-def test_the_folder_is_named_after_the_identity(run, cli, tmp_path, monkeypatch):
+def test_the_folder_is_named_after_the_identity_and_embeddings_come_from_the_cache(run, cli, tmp_path, monkeypatch):
+    monkeypatch.delattr("sentence_transformers.SentenceTransformer")
     monkeypatch.chdir(tmp_path)
     arguments = run.arguments()
     at = arguments.index("--out")
-    output, _ = cli(*arguments[:at], *arguments[at + 2 :], "--epochs", 1, "--no-rivals", "--json")
+    output, _ = cli(*arguments[:at], *arguments[at + 2 :], "--seed", 1, "--epochs", 1, "--no-rivals", "--json")
     result = json.loads(output)
+    assert (result["seed"], sum(result["data"]["sizes"].values())) == (1, 80)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [result["identity"]]
 
 
@@ -156,13 +151,6 @@ def test_options_go_before_the_files_settings(tmp_path):
     assert (config.train.epochs, config.train.lr, config.seed) == (9, 0.5, 4)
     assert config.backend.options == {"a": 1, "b": 2}
     assert config.train.schedule == "exponential", "a file stands in the preset's place"
-
-
-def test_the_embeddings_of_a_second_run_come_from_the_cache(run, cli, tmp_path, monkeypatch):
-    monkeypatch.delattr("sentence_transformers.SentenceTransformer")
-    output, _ = cli(*run.arguments(tmp_path / "other"), "--seed", 1, "--epochs", 1, "--no-rivals", "--json")
-    assert json.loads(output)["seed"] == 1
-    assert np.sum([*json.loads(output)["data"]["sizes"].values()]) == 80
 
 
 def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(run, cli, no_work, monkeypatch, tmp_path):

@@ -1,13 +1,14 @@
 """A search's plan that somebody edited in its data base: on its word neither key nor circuits leave this machine."""
 
 import json
+import shutil
+from contextlib import contextmanager
 
 import pytest
-from sandbox_job import TOKEN, sandbox_job
+from sandbox_job import TOKEN
 from small_texts import write_reviews
 
-from qllmft.config import BackendConfig, RunConfig
-from qllmft.errors import UserError
+from qllmft.cli.main import main
 
 SETTINGS = {
     "data.n_per_label": 4,
@@ -24,44 +25,46 @@ SETTINGS = {
 }
 
 
-@pytest.fixture
-def job(run, cli, monkeypatch, tmp_path):
-    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
-        yield job
+@contextmanager
+def opened(url):
+    """The search ``ours`` in a data base, as optuna has it."""
+    import optuna
+
+    storage = optuna.storages.RDBStorage(url)
+    yield optuna.load_study(study_name="ours", storage=storage)
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def search(run, tmp_path_factory):
+    """The data base with the search ``ours`` of one trial."""
+    pytest.importorskip("optuna", reason="optuna is not installed: pip install 'qllmft[sweep]'")
+    folder = tmp_path_factory.mktemp("search")
+    data = write_reviews(folder / "small.tsv", per_label=6)
+    pairs = [part for setting, value in SETTINGS.items() for part in ("--set", f"{setting}={value}")]
+    with pytest.raises(SystemExit) as end:
+        main([
+            "sweep", "table-11", "--sampler", "qmc", "--trials", "1", "--data", str(data), "--body", str(run.body),
+            "--plan-only", "--search", "ours", "--out", str(folder), *pairs,
+        ])  # fmt: skip
+    assert not end.value.code
+    return folder / "study.db"
 
 
 @pytest.fixture
-def planned(cli, run, tmp_path):
-    """A function that makes the search ``ours`` of one trial, and edits its plan's backend in the data base."""
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed: pip install 'qllmft[sweep]'")
-    url = f"sqlite:///{tmp_path}/study.db"
+def planned(search, tmp_path):
+    """A function that edits the plan's backend in a copy of the data base; the arguments of its worker."""
+    url = f"sqlite:///{shutil.copy(search, tmp_path)}"
 
     def plan(name, **options):
-        data = write_reviews(tmp_path / "small.tsv", per_label=6)
-        pairs = [part for setting, value in SETTINGS.items() for part in ("--set", f"{setting}={value}")]
-        cli("sweep", "table-11", "--sampler", "qmc", "--trials", 1, "--data", data, "--body", run.body, "--plan-only",
-            "--search", "ours", "--storage", url, "--out", tmp_path / "made", *pairs)  # fmt: skip
-        storage = optuna.storages.RDBStorage(url)
-        study = optuna.load_study(study_name="ours", storage=storage)
-        edited = study.user_attrs["plan"]
-        edited["base"]["backend"] = {"name": name, "options": options}
-        study.set_user_attr("plan", edited)
-        storage.remove_session()
-        storage.engine.dispose()
+        with opened(url) as study:
+            edited = study.user_attrs["plan"]
+            edited["base"]["backend"] = {"name": name, "options": options}
+            study.set_user_attr("plan", edited)
         return ["worker", "--storage", url, "--search", "ours", "--out", tmp_path / "out"]
 
     return plan
-
-
-def waiting(arguments):
-    """Trials that are still to be done."""
-    import optuna
-
-    storage = optuna.storages.RDBStorage(arguments[2])
-    trials = optuna.load_study(study_name="ours", storage=storage).get_trials()
-    storage.remove_session()
-    storage.engine.dispose()
-    return sum(trial.state == optuna.trial.TrialState.WAITING for trial in trials)
 
 
 def test_an_address_or_an_agreement_in_the_plan_is_refused(job, planned, cli, tmp_path, no_work):
@@ -92,7 +95,8 @@ def test_a_backend_elsewhere_is_refused_and_the_trial_is_left_to_others(job, pla
     assert f"error: the search's plan names the backend {name!r}, to which circuits and this machine's key" in errors
     assert "add --allow-paid and --max-cost if you agree" in errors
     assert job.till["requests"] == {}
-    assert waiting(worker) == 1
+    with opened(worker[2]) as study:
+        assert [trial.state.name for trial in study.get_trials()] == ["WAITING"], "left to others"
 
 
 ALLOWED = ["--allow-paid", "--backend-option", "circuit_budget=500", "--max-cost"]
@@ -112,46 +116,6 @@ def test_a_worker_that_was_allowed_sends_and_keeps_no_agreement(job, planned, cl
     held = [path.read_text() for path in (tmp_path / "out").rglob("*.toml")]
     assert held
     assert not any(word in text for text in held for word in ("max_cost", "yes", "circuit_budget", TOKEN))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--allow-paid"], "--allow-paid and --max-cost go together"),
-        (["--max-cost", "3"], "--allow-paid and --max-cost go together"),
-        (["--backend-option", "url=http://127.0.0.1:1/v0.4"], "url are about circuits that are sent away"),
-        (["--allow-paid", "--max-cost", "3", "--backend-option", "shots=9"], "which the search's plan decides about"),
-    ],
-)
-def test_halves_of_a_permission_are_refused_before_the_study_is_opened(cli, tmp_path, arguments, message):
-    _, errors = cli("worker", "--search", "x", "--storage", f"sqlite:///{tmp_path}/none.db", *arguments, code=2)
-    assert message in errors
-
-
-@pytest.mark.parametrize(
-    "name", ["url", "token_file", "ledger", "yes", "max_cost", "circuit_budget", "allow_paid_training"]
-)
-def test_a_configuration_in_python_holds_none_of_these_either(name):
-    with pytest.raises(ValueError, match=f"it holds {name}. An address, a key"):
-        BackendConfig(name="ionq_forte", options={name: 1})
-    with pytest.raises(ValueError, match=f"it holds {name}. An address, a key"):
-        RunConfig.model_validate({"backend": {"name": "ionq_forte", "options": {name: 1}}})
-
-
-def test_a_runs_own_configuration_is_refused_too(run, cli, tmp_path):
-    import shutil
-
-    import tomli_w
-
-    from qllmft.run import RunFolder
-
-    copy = shutil.copytree(run.path, tmp_path / "copy")
-    tree = RunFolder(copy).read_config().model_dump(mode="json", exclude_none=True)
-    tree["backend"] = {"name": "ionq_forte", "options": {"url": "https://ann:S3cr@tPW@host/v0.4"}}
-    (copy / "config.toml").write_text(tomli_w.dumps(tree))
-    with pytest.raises(UserError, match=r"config.toml: backend.options: it holds url\.") as caught:
-        RunFolder(copy).read_config()
-    assert "tPW" not in str(caught.value)
 
 
 def test_who_calls_from_python_may_give_everything(tmp_path):

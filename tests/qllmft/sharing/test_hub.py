@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from hub_stand_in import TOKEN
 
 import qllmft
+from qllmft.cli.main import main
 from qllmft.config import BodyConfig
 from qllmft.embed import body_identity, embed, locate_body
 from qllmft.errors import UserError
@@ -86,19 +85,15 @@ def test_a_folder_wins_over_the_hub(hub, trained_run, tmp_path, monkeypatch):
     assert not hub.tokens
 
 
-def test_the_command_pushes_to_the_endpoint_of_the_environment(hub, trained_run, tmp_path):
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": hub.url,
-        "HF_TOKEN": TOKEN,
-        "HF_HUB_OFFLINE": "0",
-        "HF_HOME": str(tmp_path),
-    }
-    command = [sys.executable, "-m", "qllmft.cli.main", "push", str(trained_run), "ann/films"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, f"{hub.url}/ann/films/commit/{hub.sha('ann/films')}\n"), done.stderr
+def test_the_command_pushes_with_the_token_of_the_environment(hub, trained_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with pytest.raises(SystemExit) as end:
+        main(["push", str(trained_run), "ann/films"])
+    assert not end.value.code
+    output, messages = capsys.readouterr()
+    assert output == f"{hub.url}/ann/films/commit/{hub.sha('ann/films')}\n"
     assert hub.created[0]["visibility"] == "public"
-    assert TOKEN not in done.stdout + done.stderr
+    assert TOKEN not in output + messages
     assert TOKEN.encode() not in contents(tmp_path)
     assert 'qllmft.load("ann/films")' in hub.files("ann/films")["README.md"].decode()
 
@@ -152,16 +147,20 @@ def test_without_a_network_the_error_says_so(hub, trained_run, monkeypatch):
         qllmft.load("ann/films")
 
 
+def add_evil(body, written, *modules):
+    """Code that writes a file, and a list of modules that names it."""
+    (body / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
+    (body / "modules.json").write_text(json.dumps(modules))
+
+
 @pytest.mark.parametrize("module", ["evil.Evil", "sentence_transformers.models.Evil"])
 def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loaded(
     hub, trained_run, tmp_path, monkeypatch, module
 ):
     saved = qllmft.load(trained_run).save_pretrained(tmp_path / "saved")
     written = tmp_path / "was run"
-    (saved / "body" / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
     modules = json.loads((saved / "body" / "modules.json").read_text())
-    modules.append({"idx": 1, "name": "1", "path": "", "type": module})
-    (saved / "body" / "modules.json").write_text(json.dumps(modules))
+    add_evil(saved / "body", written, *modules, {"idx": 1, "name": "1", "path": "", "type": module})
     hub.put_folder("eve/films", saved)
     monkeypatch.setattr("sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded"))
     with pytest.raises(UserError, match=f"is not loaded because of modules.json: it names the module '{module}'"):
@@ -171,8 +170,7 @@ def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loade
 
 def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(hub, word_body, model_of, tmp_path):
     body, written = shutil.copytree(word_body, tmp_path / "body"), tmp_path / "was run"
-    (body / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
-    (body / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]))
+    add_evil(body, written, {"idx": 0, "name": "0", "path": "", "type": "evil.Evil"})
     hub.put_folder("eve/body", body)
     folder = model_of()
     record = json.loads((folder / "model" / "model.json").read_text())

@@ -27,6 +27,22 @@ def card_of(run, name="ann/films"):
     return yaml.safe_load(metadata), body
 
 
+@pytest.fixture
+def golden(tmp_path):
+    """A function that copies the golden run with another source of its texts, and with an edited record."""
+
+    def copy(source="texts.tsv", edit=lambda record: None):
+        run = shutil.copytree(GOLDEN, tmp_path / "run")
+        record = json.loads((run / "result.json").read_text())
+        edit(record)
+        (run / "result.json").write_text(json.dumps(record))
+        config = (run / "config.toml").read_text()
+        (run / "config.toml").write_text(config.replace('"texts.tsv"', json.dumps(source)))
+        return run
+
+    return copy
+
+
 def test_the_card_has_the_numbers_of_the_record_and_of_the_answers():
     metadata, body = card_of(GOLDEN)
     record, answers = RunFolder(GOLDEN).read_result(), RunFolder(GOLDEN).read_predictions()
@@ -83,17 +99,14 @@ class Elements(HTMLParser):
     ["<script>alert(1)</script>", "a`b``c", "| x |", "[a](http://b.example) ![c](d)", "# *h* _i_ {{ 7 * 7 }} {% x %}",
      "a\n---\nlicense: mit\n---\n# b", "'\": [{&*!%@", "\u202eevil", "`", "&lt;b&gt;"],
 )  # fmt: skip
-def test_a_name_with_markup_stays_text(tmp_path, text):
-    run = shutil.copytree(GOLDEN, tmp_path / "run")
-    record = json.loads((run / "result.json").read_text())
-    config = (run / "config.toml").read_text()
-    record["data"]["labels"] = [text, "good"]
-    record["models"][1]["name"] = text
-    answers = json.loads((run / "predictions.json").read_text())
-    answers["answers"][text] = answers["answers"].pop("logistic regression")
-    (run / "result.json").write_text(json.dumps(record))
-    (run / "predictions.json").write_text(json.dumps(answers))
-    (run / "config.toml").write_text(config.replace('"texts.tsv"', json.dumps(f"data set {text}")))
+def test_a_name_with_markup_stays_text(golden, text):
+    def rename(record):
+        record["data"]["labels"] = [text, "good"]
+        record["models"][1]["name"] = text
+
+    run = golden(f"data set {text}", rename)
+    answers = (run / "predictions.json").read_text()
+    (run / "predictions.json").write_text(answers.replace('"logistic regression"', json.dumps(text)))
     expected, _ = card_of(GOLDEN)
     metadata, body = card_of(run)
     assert metadata.keys() == expected.keys()
@@ -108,23 +121,14 @@ def test_a_name_with_markup_stays_text(tmp_path, text):
 
 
 @pytest.mark.parametrize("source", ["/home/ann/secret/texts.tsv", "C:\\Users\\ann\\texts.tsv", "~/secret/texts.tsv"])
-def test_folders_of_this_machine_are_not_shown(tmp_path, source):
-    run = shutil.copytree(GOLDEN, tmp_path / "run")
-    config = (run / "config.toml").read_text()
-    (run / "config.toml").write_text(config.replace('"texts.tsv"', json.dumps(source)))
-    record = json.loads((run / "result.json").read_text())
-    record["body"]["model"] = "/home/ann/secret/body"
-    (run / "result.json").write_text(json.dumps(record))
-    metadata, body = card_of(run)
+def test_folders_of_this_machine_are_not_shown(golden, source):
+    metadata, body = card_of(golden(source, lambda record: record["body"].update(model="/home/ann/secret/body")))
     assert "`texts.tsv`" in body
     assert not re.search(r"secret|/home|Users", body + str(metadata))
 
 
-def test_a_data_set_of_the_hub_is_named_in_the_metadata(tmp_path):
-    run = shutil.copytree(GOLDEN, tmp_path / "run")
-    config = (run / "config.toml").read_text()
-    (run / "config.toml").write_text(config.replace('"texts.tsv"', '"SetFit/sst2"'))
-    metadata, _ = card_of(run)
+def test_a_data_set_of_the_hub_is_named_in_the_metadata(golden):
+    metadata, _ = card_of(golden("SetFit/sst2"))
     assert metadata["datasets"] == "SetFit/sst2"
     assert metadata["model-index"][0]["results"][0]["dataset"] == {
         "name": "SetFit/sst2",
@@ -144,8 +148,8 @@ def test_the_block_that_loads_the_model_runs(trained_run, tmp_path, monkeypatch)
     assert printed.getvalue() == "".join(f"{p.label} {p.probabilities}\n" for p in expected)
 
 
-def test_the_texts_drawn_a_label_are_told_where_the_setting_leaves_them_to_the_protocol(tmp_path):
-    run = shutil.copytree(GOLDEN, tmp_path / "run")
+def test_the_texts_drawn_a_label_are_told_where_the_setting_leaves_them_to_the_protocol(golden):
+    run = golden()
     lines = (run / "config.toml").read_text().splitlines(keepends=True)
     (run / "config.toml").write_text("".join(line for line in lines if not line.startswith("n_per_label")))
     assert "256 of each label" in card_of(run)[1]

@@ -1,25 +1,104 @@
-"""The tables of a sweep: the searches that there are, the ranking, main effects, a rival's choice."""
+"""A sweep at work and its tables: the searches that there are, the ranking, main effects, a rival's choice."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
-from qllmft.cli.console import names, numbers, plain_table
+from qllmft.cli.console import names, numbers, plain_table, say, say_lines
+from qllmft.cli.queue_progress import QueueConsole
+from qllmft.cli.run_progress import ConsoleReporter
 from qllmft.errors import UserError
+from qllmft.experiments.feasible import check_feasible
+from qllmft.experiments.queue import QueueProgress
+from qllmft.experiments.search.cluster import work_on_cluster
 from qllmft.experiments.search.estimate import estimate
-from qllmft.experiments.search.outcome import RankedConfiguration, RowWinner, TestedWinner
+from qllmft.experiments.search.liveness import Liveness
+from qllmft.experiments.search.outcome import RankedConfiguration, RowWinner, TestedWinner, effects, finish, ranking
+from qllmft.experiments.search.permission import Permission
 from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
+from qllmft.experiments.search.rival import search_rival
 from qllmft.experiments.search.screening import Screening
 from qllmft.experiments.search.space import Space, load_space, space_names
-from qllmft.experiments.search.store import SearchState
+from qllmft.experiments.search.storage import Storage
+from qllmft.experiments.search.store import SearchState, SearchStore
+from qllmft.experiments.search.worker import Worker, do_trial_run, search_in_child
+from qllmft.experiments.together import processes_for, together
+from qllmft.presets import load_preset
 from qllmft.published import published
-from qllmft.run import ModelResult
+from qllmft.run import ModelResult, Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 BEST_SHOWN = 10
 COLUMNS = 4  # parameters that have columns of their own; more of them share one
+
+
+def open_search(plan: SearchPlan, folder: Path, storage: str | None, name: str) -> SearchStore:
+    """Make the search in its storage, or join the one of this name; UserError where a head does not fit its body."""
+    kept = Storage(storage) if storage else Storage.in_folder(folder)
+    check_feasible(plan.each_head())
+    return SearchStore.create(kept, name, plan)
+
+
+def processes(store: SearchStore, jobs: int | None, ray: str | None) -> int:
+    """How many processes of this command work on a search; 1 by default where each trial learns from those before."""
+    if ray or (jobs is None and not store.plan.is_list):
+        return 1
+    return processes_for(store.plan.each_head().values(), store.plan.size - len(store.state().done), jobs)
+
+
+def work_on(
+    store: SearchStore,
+    folder: Path,
+    console: Console,
+    tracking: Tracking,
+    *,
+    ray: str | None = None,
+    permission: Permission | None = None,
+    count: int = 1,
+) -> None:
+    """Work until the search is finished; a worker has a permission to send circuits away."""
+    runs = folder / "runs"
+    with QueueConsole(console, tracking) as watcher, Liveness(folder / ".workers") as liveness:
+        if ray is not None:
+            work_on_cluster(store, liveness, runs, ray, watcher)
+        else:
+            with together(count, search_in_child, (store.storage, store.name, folder), watcher) as combined:
+                progress = QueueProgress(combined)
+                Worker(store, liveness, lambda run: do_trial_run(run, runs, progress, permission), progress).work()
+
+
+def finish_search(store: SearchStore, folder: Path, console: Console, tracking: Tracking) -> None:
+    """Test the winner, print the outcome."""
+    with store.storage.explained():
+        state = store.state()
+    rows = ranking(state)
+    with QueueConsole(console, tracking) as watcher:
+        tested, of_rows = finish(state, rows, folder, watcher)
+    console.print(ranking_table(state.plan, rows))
+    if of_rows:
+        console.print(rows_table(state.plan, of_rows))
+    screening = effects(state)
+    if screening is not None:
+        console.print(effects_table(screening))
+    say_lines(verdict(state, rows, tested), console)
+    winner = folder / "runs" / rows[0].identity
+    say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
+
+
+def search_rivals_grid(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
+    """The grid of a classical rival, chosen on validation for each seed."""
+    first = load_preset("nn-head-0").config(overrides)
+    assert space.rival is not None
+    results = {}
+    for seed in range(first.seed, first.seed + seeds):
+        config = first.model_copy(update={"seed": seed})
+        results[seed] = search_rival(space.rival, config, ConsoleReporter(console))
+    console.print(rival_table(space, results))
 
 
 def headline(space: Space, plan: SearchPlan) -> str:
