@@ -271,7 +271,7 @@ def test_several_aggregations_of_one_paid_job(box, forte, problem):
 
 
 def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, problem):
-    box.results_style = "artifacts"
+    box.api.results_style = "artifacts"
     ask(forte(error_mitigation="debiasing"), problem)
     with pytest.raises(IonQRequestError, match=r"for the aggregation 'dnl'. Nothing is lost"):
         ask(forte(error_mitigation="debiasing", aggregation="dnl"), problem)
