@@ -7,7 +7,7 @@ import pytest
 from qiskit.quantum_info import Kraus, Operator, Pauli, average_gate_fidelity, process_fidelity
 
 from qllmft_backends import BackendError, GateNoise
-from qllmft_backends.noise import PRESETS, average_gate_infidelity, pauli_error_probability, rate_from_fidelity
+from qllmft_backends.noise import PRESETS, pauli_error_probability, rate_from_fidelity
 
 
 def mixing(rate: float, n_qubits: int) -> Kraus:
@@ -23,7 +23,6 @@ def mixing(rate: float, n_qubits: int) -> Kraus:
 def test_conversions_are_those_of_the_channel(rate, n_qubits):
     channel = mixing(rate, n_qubits)
     identity = Operator(np.eye(2**n_qubits))
-    assert average_gate_infidelity(rate, n_qubits) == pytest.approx(1 - average_gate_fidelity(channel, identity))
     assert pauli_error_probability(rate, n_qubits) == pytest.approx(1 - process_fidelity(channel, identity))
     assert rate_from_fidelity(process_fidelity(channel), n_qubits, "process") == pytest.approx(rate)
     assert rate_from_fidelity(average_gate_fidelity(channel), n_qubits, "average") == pytest.approx(rate)
@@ -43,8 +42,7 @@ def choi(channel: Kraus) -> np.ndarray:
 
 
 def test_the_fractions_of_the_docstring():
-    assert average_gate_infidelity(1.0, 1) == 1 / 2
-    assert average_gate_infidelity(1.0, 2) == 3 / 4
+    assert [rate_from_fidelity(1 - infidelity, n, "average") for n, infidelity in ((1, 1 / 2), (2, 3 / 4))] == [1, 1]
     assert pauli_error_probability(1.0, 1) == 3 / 4
     assert pauli_error_probability(1.0, 2) == 15 / 16
 
