@@ -9,9 +9,8 @@ import traceback
 
 import pytest
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-
-from ionq.helpers import TOKEN, ask, make_problem
+from ionq import TOKEN
+from ionq.helpers import ask, make_problem
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.ionq import IonQConnection, IonQError, cancel, ledger_jobs, server_jobs
 from qllmft_backends.ionq.answer import clean
@@ -119,14 +118,13 @@ def echo():
     )
 
 
-def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, problem):
+def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, problem, folder):
     box.faults.arm(Fault("job_failed", "submit", value=echo()))
     box.faults.arm(Fault("status", "submit", code=400, value=echo()))
     with pytest.raises(IonQError, match="answered 400") as refused:
         ask(forte(), problem)
     with pytest.raises(IonQError, match="have no result") as failed:
         ask(forte(), problem)
-    folder = forte().options.ledger
     rows = [*ledger_jobs(folder), *server_jobs(IonQConnection(url=box.url))]
     said = [told(refused.value), told(failed.value), *(row.note for row in rows), repr(rows)]
     said += [path.read_text() for path in folder.iterdir() if path.is_file()]
