@@ -7,8 +7,10 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit_machine_learning.neural_networks import EstimatorQNN
 
 from qllmft_backends import Backend, Capabilities, Expectations
+from qllmft_circuits import data_parameters, readout_observables, weight_parameters
 
 
 def every_gate(n_qubits: int, seed: int = 0) -> QuantumCircuit:
@@ -126,6 +128,29 @@ def jacobian_by_shifts(
         minus = expectations_by_statevector(circuit, values - shift, operators, amplitudes)
         columns.append((plus - minus) / 2)
     return np.stack(columns, axis=-1)
+
+
+def question(circuit: QuantumCircuit, batch: int, pair: str = "ZZ"):
+    """A request: ``circuit``, random values, and Z on each qubit and a sum; ``pair``: its string on first and last."""
+    n, values = circuit.num_qubits, np.random.default_rng(0).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
+    terms = [(pair, [0, n - 1][: len(pair)], 0.5), ("Z", [1], -1.5), ("", [], 0.25)]
+    return circuit, values, [*readout_observables(n), SparsePauliOp.from_sparse_list(terms, n)]
+
+
+def network(
+    circuit: QuantumCircuit, observables: list[SparsePauliOp], estimator, gradient, *, input_gradients: bool = True
+) -> EstimatorQNN:
+    """A network whose inputs are the vector ``x`` of ``circuit`` and whose weights are ``theta``."""
+    return EstimatorQNN(
+        circuit=circuit,
+        observables=observables,
+        input_params=data_parameters(circuit),
+        weight_params=weight_parameters(circuit),
+        estimator=estimator,
+        gradient=gradient,
+        input_gradients=input_gradients,
+        default_precision=0.0,  # no sampling noise in Qiskit's StatevectorEstimator
+    )
 
 
 class StatevectorBackend(Backend):

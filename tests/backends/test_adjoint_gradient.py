@@ -7,10 +7,10 @@ from qiskit.circuit import ParameterVector
 from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
-from qiskit_machine_learning.neural_networks import EstimatorQNN
-from reference_circuits import StatevectorBackend, reuploading, z_string
+from reference_circuits import StatevectorBackend, network, reuploading, z_string
 
 from qllmft_backends import UnsupportedGateError, create
+from qllmft_circuits import readout_observables
 
 SUM = SparsePauliOp(["ZZI", "IIZ", "IZZ"], [0.5, -2.0, 1.25])
 
@@ -38,28 +38,16 @@ def affine(n_qubits: int = 3) -> QuantumCircuit:
     return circuit
 
 
-def network(n_qubits: int, estimator, gradient, input_gradients: bool) -> EstimatorQNN:
-    circuit = reuploading(n_qubits)
-    return EstimatorQNN(
-        circuit=circuit,
-        estimator=estimator,
-        observables=[z_string(1 << q, n_qubits) for q in range(n_qubits)],
-        input_params=[p for p in circuit.parameters if p.name.startswith("x")],
-        weight_params=[p for p in circuit.parameters if p.name.startswith("theta")],
-        gradient=gradient,
-        input_gradients=input_gradients,
-        default_precision=0.0,  # no sampling noise in Qiskit's StatevectorEstimator
-    )
-
-
 @pytest.mark.parametrize("input_gradients", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
 def test_a_network_of_five_qubits_agrees_with_qiskit_forward_and_backward(dtype, tolerance, input_gradients, shifts):
     backend = create("adjoint", {"dtype": dtype})
     rng = np.random.default_rng(8)
     x, theta = rng.normal(size=(2, 5)), rng.normal(size=10)
-    ours = network(5, backend.estimator(), backend.gradient(), input_gradients)
-    qiskits = network(5, StatevectorEstimator(), shifts, input_gradients)
+    ours, qiskits = (
+        network(reuploading(5), readout_observables(5), estimator, gradient, input_gradients=input_gradients)
+        for estimator, gradient in ((backend.estimator(), backend.gradient()), (StatevectorEstimator(), shifts))
+    )
     np.testing.assert_allclose(ours.forward(x, theta), qiskits.forward(x, theta), rtol=0, atol=tolerance)
     for found, expected in zip(ours.backward(x, theta), qiskits.backward(x, theta), strict=True):
         assert (found is None) == (expected is None)
