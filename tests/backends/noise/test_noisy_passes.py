@@ -170,7 +170,7 @@ def test_shots_of_a_trajectory_are_right_in_the_mean():
     values, noise = random_values(circuit, 1), GateNoise(0.03, 0.08, 0.05)
     expected = density_matrix(circuit, values, readout_observables(3), noise)
     for model in ("multinomial", "gaussian"):
-        draw = noisy_pass(circuit, CircuitNoise(noise, 50_000, model), 1)
+        draw = noisy_pass(circuit, CircuitNoise(noise, 5_000, model), 1)
         runs = draw.values(lower(circuit).angles(values).repeat(1500, axis=0))
         means, errors = mean_and_error(runs[None])
         assert (np.abs(means - expected) < 4 * errors).all()
