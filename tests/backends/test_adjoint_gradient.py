@@ -40,12 +40,12 @@ def affine(n_qubits: int = 3) -> QuantumCircuit:
 
 @pytest.mark.parametrize("input_gradients", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
-def test_a_network_of_five_qubits_agrees_with_qiskit_forward_and_backward(dtype, tolerance, input_gradients, shifts):
+def test_a_network_agrees_with_qiskit_forward_and_backward(dtype, tolerance, input_gradients, shifts):
     backend = create("adjoint", {"dtype": dtype})
     rng = np.random.default_rng(8)
-    x, theta = rng.normal(size=(2, 5)), rng.normal(size=10)
+    x, theta = rng.normal(size=(2, 3)), rng.normal(size=6)
     ours, qiskits = (
-        network(reuploading(5), readout_observables(5), estimator, gradient, input_gradients=input_gradients)
+        network(reuploading(3), readout_observables(3), estimator, gradient, input_gradients=input_gradients)
         for estimator, gradient in ((backend.estimator(), backend.gradient()), (StatevectorEstimator(), shifts))
     )
     np.testing.assert_allclose(ours.forward(x, theta), qiskits.forward(x, theta), rtol=0, atol=tolerance)

@@ -157,12 +157,6 @@ def test_values_and_standard_errors_land_in_their_places():
     assert result.metadata == {"target_precision": 0.25, "backend": "labelled"}
 
 
-def test_a_pubs_own_precision_travels_into_its_metadata():
-    pubs = [(CIRCUIT, "IIZ", np.zeros(P), 0.5), (CIRCUIT, "IIZ", np.zeros(P))]
-    results = Labelled().estimator().run(pubs, precision=0.125).result()
-    assert [result.metadata["target_precision"] for result in results] == [0.5, 0.125]
-
-
 def test_no_pubs_are_no_results(exact):
     assert len(exact.run([]).result()) == 0
 

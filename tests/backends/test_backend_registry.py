@@ -115,7 +115,7 @@ def phantom(tmp_path, monkeypatch):
     [
         (
             "ghosts",
-            r"'phantom' needs the package 'no_such_package_anywhere', which is not installed: pip install 'qllmft",
+            r"'phantom' needs the package 'no_such_package_anywhere', which is not installed: pip install .*ghosts",
         ),
         (None, r"'phantom' \(registered in Python\) does not load: ModuleNotFoundError: .*no_such_package_anywhere"),
     ],

@@ -33,7 +33,7 @@ def case(n_qubits: int, start: str) -> Case:
 
 @PRECISIONS
 @pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize("n_qubits", [3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("n_qubits", [3, 4, 5, 6, 8])
 def test_values_are_the_statevectors_for_every_batch_size(n_qubits, start, dtype, tolerance):
     case(n_qubits, start).check(dtype, tolerance, BATCH_SIZES, gradient=False)
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 
-from ionq.helpers import ask, assert_paid_once, make_problem, refused
+from ionq.helpers import ask, assert_paid_once, assert_served, make_problem, refused
 from qllmft_backends import UnknownBackendError, create
-from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_backends.ionq import (
     CostRefusedError,
     IonQAuthError,
@@ -23,7 +22,6 @@ from qllmft_backends.ionq import (
 )
 from qllmft_backends.ionq.cost import training_circuits
 from qllmft_backends.ionq.sandbox import Fault, Sandbox
-from qllmft_backends.spsa import SpsaGradient
 
 # The sandbox's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit gates.
 EACH = 1000 * (12e-6 + 6e-5)
@@ -99,11 +97,17 @@ def test_the_estimate_leaves_out_what_is_paid_already(forte, problem):
     assert estimate.price == pytest.approx(4 * EACH)
 
 
-def test_a_ceiling_refuses(box, forte, problem):
-    with refused(box, CostRefusedError, r"estimated price is 0\.50 sandbox-credit, above max_cost = 0\.4"):
-        ask(forte(max_cost=0.4), problem)
-    ask(forte(max_cost=0.51), problem)
-    assert_paid_once(box, 7)
+@pytest.mark.parametrize(
+    ("few", "enough", "match"),
+    [
+        ({"max_cost": 0.4}, {"max_cost": 0.51}, r"estimated price is 0\.50 sandbox-credit, above max_cost = 0\.4"),
+        ({"circuit_budget": 6}, {"circuit_budget": 7}, "7 more circuits make 7, above circuit_budget = 6"),
+    ],
+)
+def test_a_ceiling_refuses(box, forte, problem, few, enough, match):
+    with refused(box, CostRefusedError, match):
+        ask(forte(**few), problem)
+    assert_served(box, forte, problem, **enough)
 
 
 @pytest.mark.parametrize("ceiling", [None, 5])
@@ -127,10 +131,10 @@ def test_the_price_is_told_before_anything_is_sent(box, forte, simulator, proble
     ask(backend, problem)
     assert told == [(7, pytest.approx(7 * EACH), "sandbox-credit", 0)]
     ask(backend, problem)  # all known: nothing is sent
-    refused = forte(yes=False, repetition=1)
-    refused.announce = announce
-    with pytest.raises(CostRefusedError):
-        ask(refused, problem)
+    unasked = forte(yes=False, repetition=1)
+    unasked.announce = announce
+    with refused(box, CostRefusedError, "nobody agreed"):
+        ask(unasked, problem)
     free = simulator()
     free.announce = announce
     ask(free, problem)
@@ -249,11 +253,6 @@ def test_only_true_is_a_yes(box, forte, problem):
     ask(backend, problem)  # all known: nothing to agree to
 
 
-def test_a_budget_of_circuits(box, forte, problem):
-    with refused(box, CostRefusedError, "7 more circuits make 7, above circuit_budget = 6"):
-        ask(forte(circuit_budget=6), problem)
-
-
 def test_the_simulator_is_free(box, simulator, problem):
     ask(simulator(), problem)
     assert "estimate" not in box.store.till()["requests"]
@@ -283,18 +282,3 @@ def test_paid_training_keeps_its_budget(box, forte):
     with pytest.raises(CostRefusedError, match="above circuit_budget = 10"):
         gradient.run(*jobs).result()
     assert box.store.till()["circuits_paid"] == 8
-
-
-def test_the_mean_of_spsa_is_the_gradient():
-    """Against the adjoint gradient; a deterministic backend, so that only the signs are random."""
-    problem = make_problem(1)
-    backend = AdjointBackend(AdjointOptions(dtype="float64"))
-    circuits, parameters = [problem.circuit] * 3, [problem.circuit.parameters[2:8]] * 3
-    point = [problem.values[0]] * 3
-    expected = np.array(backend.gradient().run(circuits, problem.observables, point, parameters).result().gradients)
-    spsa = SpsaGradient(backend, step_rad=1e-3, batch=3000, seed=0)
-    mean = np.array(spsa.run(circuits, problem.observables, point, parameters).result().gradients)
-    # One draw is g_i + s_i Σ_{j≠i} s_j g_j with independent signs s.
-    error = np.sqrt(((expected**2).sum(axis=1, keepdims=True) - expected**2) / 3000)
-    assert np.abs((mean - expected) / error).max() < 4
-    assert error.max() < 0.03

@@ -13,6 +13,7 @@ from qiskit.quantum_info import SparsePauliOp
 from ionq import TOKEN
 from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, records_of, refused
 from qllmft_backends import BACKENDS, UnsupportedGateError, create
+from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, ledger_jobs
 from qllmft_backends.ionq.measure import draw, expectations, read_probabilities
 from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
@@ -77,18 +78,14 @@ def test_the_library_reads_the_same_counts_from_the_same_jobs(box, forte, proble
     np.testing.assert_allclose(read, answer.values[::-1] if reordered else answer.values, atol=1e-12)
 
 
-def test_the_estimator_of_sums_by_two_routes():
-    """⟨O⟩ and its error of weighted sums of Z strings, against shots written out one by one."""
-    rng = np.random.default_rng(2)
-    shots = rng.choice(8, p=[0.3, 0.05, 0.2, 0.1, 0.05, 0.1, 0.15, 0.05], size=500)
-    result = {int(s): float((shots == s).mean()) for s in np.unique(shots)}
+def test_the_estimator_is_that_of_the_counts_whose_frequencies_the_server_gives():
+    """`test_expectations_from_counts` has it against shots written out one by one."""
     sums = [SparsePauliOp.from_list([("ZII", 0.5), ("IZZ", -1.5), ("III", 0.25)]), SparsePauliOp("IIZ")]
-    answer = expectations([result], 500, ZObservables.from_operators(sums, 3))
-    z = 1 - 2 * (shots[:, None] >> np.arange(3) & 1)
-    by_shot = np.stack([0.5 * z[:, 2] - 1.5 * z[:, 0] * z[:, 1] + 0.25, z[:, 0]])
-    np.testing.assert_allclose(answer.values[0], by_shot.mean(axis=1), atol=1e-12)
-    np.testing.assert_allclose(answer.standard_errors[0], by_shot.std(axis=1, ddof=1) / np.sqrt(500), atol=1e-12)
-    exact = expectations([result], None, ZObservables.from_operators(sums, 3))
+    counts, observables = {0: 150, 1: 25, 2: 100, 6: 225}, ZObservables.from_operators(sums, 3)
+    answer, exact = (expectations([{s: n / 500 for s, n in counts.items()}], n, observables) for n in (500, None))
+    expected = expectations_from_counts(counts, observables)
+    np.testing.assert_allclose((answer.values[0], answer.standard_errors[0]), expected, atol=1e-12)
+    np.testing.assert_array_equal(exact.values, answer.values)
     assert not exact.standard_errors.any()
 
 

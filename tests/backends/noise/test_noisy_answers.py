@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from noisy_circuits import random_gates
+from noisy_circuits import density_matrix, random_gates
 from reference_circuits import question
 
 from qllmft_backends import BackendError, Capabilities, UnknownBackendError, create
@@ -30,7 +30,7 @@ def ask(circuit, batch: int):
 def test_answers_are_within_four_standard_errors_of_the_density_matrix(circuit, readout_error, way):
     asked = ask(circuit, 4)
     noise = RATES | {"readout_error": readout_error}
-    expected = create("aer_forte", noise | {"shots": None, "method": "density_matrix"}).expectations(*asked).values
+    expected = density_matrix(*asked, GateNoise(0.03, 0.08, readout_error))
     got = create("adjoint", noise | WAYS[way] | {"dtype": "float64"}).expectations(*asked)
     scores = (got.values - expected) / got.standard_errors
     assert np.abs(scores).max() < 4
@@ -103,9 +103,7 @@ def test_readout_error_alone_has_exact_means():
     exact = create("adjoint", {"dtype": "float64"}).expectations(*asked)
     np.testing.assert_allclose(got.values[:, :3], 0.8 * exact.values[:, :3], atol=1e-12)
     assert not got.standard_errors.any()
-    aer = {**RATES, "one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "readout_error": 0.1, "shots": None}
-    expected = create("aer_forte", aer | {"method": "density_matrix"}).expectations(*asked).values
-    np.testing.assert_allclose(got.values, expected, atol=1e-10)
+    np.testing.assert_allclose(got.values, density_matrix(*asked, GateNoise(0, 0, 0.1)), atol=1e-10)
 
 
 def test_one_trajectory_says_nothing_of_its_error():

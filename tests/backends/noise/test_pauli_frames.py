@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from noisy_circuits import WIDTHS, all_strings, operator, random_gates
+from noisy_circuits import WIDTHS, all_strings, random_gates, signs
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 from scipy.stats import chi2
@@ -34,9 +34,7 @@ def with_errors(circuit: QuantumCircuit, errors: dict[int, int]) -> QuantumCircu
 
 def by_statevector(circuit: QuantumCircuit, values: np.ndarray) -> np.ndarray:
     state = Statevector.from_instruction(circuit.assign_parameters(values))
-    n = circuit.num_qubits
-    signs = 1.0 - 2.0 * (np.bitwise_count(all_strings(n)[:, None] & np.arange(2**n)) & 1)
-    return signs @ np.abs(state.data) ** 2
+    return signs(circuit.num_qubits) @ np.abs(state.data) ** 2
 
 
 def by_frames(circuit: QuantumCircuit, values: np.ndarray, errors: list[dict[int, int]]) -> np.ndarray:
@@ -156,7 +154,3 @@ def test_the_extremes_of_the_rates():
     assert len(rows) == 50 * len(frames.gates)  # every gate is hit
     runs = FrameProgram.of(head_circuit(3)).draw(GateNoise(0, 0), 50, seed=0)
     assert (runs.count, len(runs.rows), runs.signs.shape) == (50, 0, (0, lower(head_circuit(3)).n_angles))
-
-
-def test_operators_are_the_masks():
-    assert operator(0b101, 3).paulis.to_labels() == ["ZIZ"]
