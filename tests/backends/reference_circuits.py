@@ -13,18 +13,21 @@ from qllmft_backends import Backend, Capabilities, Expectations
 from qllmft_circuits import data_parameters, readout_observables, weight_parameters
 
 
-def every_gate(n_qubits: int, seed: int = 0) -> QuantumCircuit:
+def every_gate(n_qubits: int, seed: int = 0, others: int | None = None) -> QuantumCircuit:
     """Every supported gate in random order, each R_Y with an angle of its own.
 
     Every ordered pair of qubits has a CNOT followed by an R_Y on its target, every qubit an R_Y, a Z or X, and an H:
-    no branch of the kernels is left out, whatever qubits live inside a register.
+    no branch of the kernels is left out, whatever qubits live inside a register. ``others``: further CX, CZ and SWAP
+    each, as many as qubits by default.
     """
     rng = np.random.default_rng([n_qubits, seed])
     pairs = list(permutations(range(n_qubits), 2))
     blocks: list[tuple[str, tuple[int, ...]]] = [("cx_ry", pair) for pair in pairs]
     blocks += [(name, (q,)) for q in range(n_qubits) for name in ("ry", "h", "xz"[(q + seed) % 2], "id")]
-    blocks += [(name, pairs[i]) for name in ("cx", "cz", "swap") for i in rng.choice(len(pairs), n_qubits)]
-    blocks += [("barrier", (0, 1))]
+    if pairs:
+        count = n_qubits if others is None else others
+        blocks += [(name, pairs[i]) for name in ("cx", "cz", "swap") for i in rng.choice(len(pairs), count)]
+        blocks += [("barrier", (0, 1))]
     theta = iter(ParameterVector("t", n_qubits * n_qubits))
     circuit = QuantumCircuit(n_qubits)
     for i in rng.permutation(len(blocks)):

@@ -63,15 +63,6 @@ def test_affine_angles_follow_the_chain_rule(adjoint, shifts):
     np.testing.assert_allclose(*runs, atol=1e-10)
 
 
-def test_a_derivative_is_the_central_difference_of_the_estimator(adjoint):
-    circuit, values, step = affine(), np.random.default_rng(10).normal(size=5), 1e-5
-    estimator = create("adjoint", {"dtype": "float64"}).estimator()
-    around = np.stack([values + step * np.eye(5), values - step * np.eye(5)])
-    plus, minus = estimator.run([(circuit, SUM, around)]).result()[0].data.evs
-    [gradient] = adjoint.run([circuit], [SUM], [values]).result().gradients
-    np.testing.assert_allclose(gradient, (plus - minus) / (2 * step), atol=1e-8)
-
-
 def test_the_gradient_of_chosen_parameters_comes_in_their_order(adjoint, shifts):
     circuit = affine()
     a0, a1, a2, b0, b1 = circuit.parameters

@@ -31,7 +31,7 @@ def shared_parameters() -> QuantumCircuit:
 OBSERVABLES = [SparsePauliOp("IIZ"), SparsePauliOp(["ZZI", "ZII"], [1.0, -0.5])]
 
 
-def test_it_is_the_slope_and_what_qiskit_computes():
+def test_it_is_what_qiskit_computes():
     circuit, backend = shared_parameters(), StatevectorBackend()
     rows = np.random.default_rng(0).normal(size=(3, 11))
     circuits = [circuit] * 6
@@ -41,12 +41,6 @@ def test_it_is_the_slope_and_what_qiskit_computes():
     assert len(backend.calls) == 1
     theirs = ParamShiftEstimatorGradient(StatevectorEstimator()).run(circuits, observables, points).result()
     np.testing.assert_allclose(got, theirs.gradients, atol=1e-12)
-    step = 1e-5
-    for i, (row, observable) in enumerate(zip(points, observables, strict=True)):
-        for k in range(11):
-            ends = row + step * np.eye(11)[k] * np.array([[1], [-1]])
-            high, low = backend.expectations(circuit, ends, [observable]).values[:, 0]
-            assert got[i, k] == pytest.approx((high - low) / (2 * step), abs=1e-8)
 
 
 def test_every_shift_is_asked_once_for_all_observables():

@@ -49,19 +49,3 @@ def test_the_gradient_of_every_angle_is_its_central_difference(n_qubits, shared)
         by_sample = (cotangent * change).sum(axis=1) / (2 * step)
         expected = by_sample.sum() if shared else by_sample
         np.testing.assert_allclose(gradient[..., g], expected, rtol=0, atol=1e-7, err_msg=f"angle {g}")
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n_qubits", [3, 6])
-def test_a_shared_angles_gradient_is_the_sum_over_the_samples(n_qubits, dtype):
-    engine = AdjointEngine(lower(every_gate(n_qubits)), masks_of_every_weight(n_qubits), dtype)
-    rng = np.random.default_rng(5)
-    angles, amplitudes = rng.normal(size=engine.program.n_angles), rng.normal(size=(9, 2**n_qubits))
-    amplitudes /= np.linalg.norm(amplitudes, axis=1, keepdims=True)
-    cotangent = rng.normal(size=(9, engine.masks.size))
-    gradients = []
-    for given in (angles, np.tile(angles, (9, 1))):
-        _, tape = engine.forward(given, amplitudes)
-        gradients.append(engine.vjp(tape, cotangent)[0])
-    assert [gradient.shape for gradient in gradients] == [angles.shape, (9, angles.size)]
-    np.testing.assert_allclose(gradients[0], gradients[1].sum(axis=0), rtol=1e-4, atol=1e-5)

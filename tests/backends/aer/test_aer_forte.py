@@ -16,11 +16,6 @@ from qllmft_circuits import head_circuit, readout_observables
 STRONG = {"noise": "explicit", "one_qubit_rate": 0.03, "two_qubit_rate": 0.08}
 RATES = (0.03, 0.08)
 EXACT = {"shots": None, "method": "density_matrix"}
-WAYS = {
-    "shots": lambda runs: {"method": "density_matrix", "shots": runs},
-    "trajectory shots": lambda runs: {"method": "trajectories", "shots": runs},
-    "trajectory means": lambda runs: {"method": "trajectories", "shots": None, "trajectories": runs},
-}
 
 
 def zoo() -> QuantumCircuit:
@@ -56,46 +51,6 @@ def test_the_density_matrix_is_the_one_of_kraus_operators(circuit, readout_error
     assert not got.standard_errors.any()
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("circuit", CIRCUITS[:2], ids=lambda c: c.name)
-def test_answers_are_within_four_standard_errors(circuit, way):
-    asked = question(circuit, batch=3)
-    got = create("aer_forte", STRONG | WAYS[way](1500) | {"readout_error": 0.04}).expectations(*asked)
-    scores = (got.values - noisy_expectations(*asked, RATES, 0.04)) / got.standard_errors
-    assert np.abs(scores).max() < 4
-    assert np.abs(scores).max() > 0.1  # they are drawn, not exact
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_standard_errors_are_the_scatter_of_repeated_answers(way):
-    circuit, values, observables = question(zoo(), batch=1)
-    exact = noisy_expectations(circuit, values, observables, RATES, 0.04)
-    rows = np.repeat(values, 150, axis=0)
-    backend = create("aer_forte", STRONG | WAYS[way](50) | {"readout_error": 0.04})
-    got = backend.expectations(circuit, rows, observables)
-    assert (np.abs(got.values.mean(axis=0) - exact) < 4 * got.standard_errors.mean(axis=0) / np.sqrt(150)).all()
-    scatter = got.values.std(axis=0, ddof=1)
-    # 4 standard errors of a deviation of 150 are 0.23; the stated errors of 50 runs scatter themselves
-    np.testing.assert_allclose(got.standard_errors.mean(axis=0) / scatter, 1, atol=0.25)
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_every_sample_has_its_own_noise_and_the_seed_decides_it(way):
-    circuit, values, observables = question(zoo(), batch=1)
-    asked = circuit, np.repeat(values, 5, axis=0), observables
-    options = STRONG | WAYS[way](100) | {"seed": 11}
-    first = create("aer_forte", options).expectations(*asked)
-    assert len(np.unique(first.values, axis=0)) == 5
-    again = create("aer_forte", options | {"max_parallel_threads": 1}).expectations(*asked)
-    np.testing.assert_array_equal(again.values, first.values)
-    np.testing.assert_array_equal(again.standard_errors, first.standard_errors)
-    other = create("aer_forte", options | {"seed": 12}).expectations(*asked)
-    assert not np.isclose(other.values[:, :3], first.values[:, :3], atol=1e-12).all()
-    # another step of a training has other values: its noise must not be the same draw again
-    moved = create("aer_forte", options).expectations(circuit, asked[1] + 1e-9, observables)
-    assert not np.isclose(moved.values, first.values, atol=1e-6).all()
-
-
 @pytest.mark.parametrize("readout_error", [0.0, 0.1])
 def test_z_decays_by_one_minus_r_a_gate(readout_error):
     circuit = QuantumCircuit(3)
@@ -112,16 +67,6 @@ def test_z_decays_by_one_minus_r_a_gate(readout_error):
     np.testing.assert_allclose(
         got.values, [[one * flip, two * flip, two * flip, two * flip**2, one * two * flip**3]], atol=1e-12
     )
-
-
-def test_readout_error_reaches_the_counts():
-    circuit = QuantumCircuit(3)
-    circuit.x(1)
-    noise = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "readout_error": 0.1}
-    observables = [*readout_observables(3), SparsePauliOp("ZZZ")]
-    got = create("aer_forte", noise | {"shots": 20000}).expectations(circuit, np.empty((1, 0)), observables)
-    assert (np.abs(got.values - [0.8, -0.8, 0.8, -(0.8**3)]) < 4 * got.standard_errors).all()
-    np.testing.assert_allclose(got.standard_errors[0, :3], np.sqrt((1 - 0.64) / 20000), rtol=0.05)
 
 
 def test_all_observables_of_a_sample_come_from_the_same_shots_behind_the_primitive_too():
@@ -221,9 +166,3 @@ def test_auto_follows_the_rule_and_capabilities_the_options():
     assert exact.max_qubits < default.max_qubits
     # which method "auto" takes is known with the circuit only, so exactness is not promised
     assert not create("aer_forte", {"shots": None}).capabilities.exact
-
-
-def test_no_samples_give_no_rows():
-    circuit, values, observables = question(head_circuit(3), batch=1)
-    for options in (EXACT, {"shots": 8}):
-        assert create("aer_forte", options).expectations(circuit, values[:0], observables).values.shape == (0, 4)

@@ -28,11 +28,11 @@ def only_ry() -> QuantumCircuit:
     return circuit
 
 
-def test_the_head_is_covered():
-    circuit = head_circuit(4)
-    model = noise_model(circuit, NOISE)
-    check_coverage(circuit, model, NOISE)
-    assert set(model.noise_instructions) == {"ry", "cx"}
+@pytest.mark.parametrize(("noise", "covered"), [(NOISE, {"ry", "cx"}), (GateNoise(0.0, 0.08), {"cx"})])
+def test_the_head_is_covered_and_a_rate_of_zero_needs_no_cover(noise, covered):
+    model = noise_model(head_circuit(4), noise)
+    check_coverage(head_circuit(4), model, noise)
+    assert set(model.noise_instructions) == covered
 
 
 def test_a_gate_that_is_left_out_is_named():
@@ -95,11 +95,3 @@ def test_every_run_is_checked(monkeypatch):
     for options in (EXACT, {"shots": 10}):
         with pytest.raises(UnsupportedGateError, match="is 'cx' on 2 qubits and would run without noise"):
             create("aer_forte", options).expectations(circuit, np.zeros((1, 18)), readout_observables(3))
-
-
-def test_a_rate_of_zero_needs_no_cover():
-    noise = GateNoise(0.0, 0.08)
-    circuit = head_circuit(3)
-    model = noise_model(circuit, noise)
-    assert set(model.noise_instructions) == {"cx"}
-    check_coverage(circuit, model, noise)
