@@ -40,12 +40,12 @@ def ask(way: str, circuit, batch: int):
 def test_answers_are_within_four_standard_errors_of_the_density_matrix(circuit, way):
     asked = ask(way, circuit, 3)
     expected = noisy_expectations(*asked, RATES, 0.04)
-    got = noisy(way, 2000).expectations(*asked)
+    got = noisy(way, 800).expectations(*asked)
     scores = (got.values - expected) / got.standard_errors
     assert np.abs(scores).max() < 4
-    assert np.sqrt((scores**2).mean()) > 0.4  # they are drawn, not exact
+    assert np.sqrt((scores**2).mean()) > 0.2  # they are drawn, not exact
     ideal = create("adjoint").expectations(*asked).values
-    assert (np.abs(ideal - expected) / got.standard_errors).max() > 6
+    assert (np.abs(ideal - expected) / got.standard_errors).max() > 8
 
 
 @EVERY_WAY
