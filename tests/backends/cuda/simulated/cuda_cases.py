@@ -1,10 +1,7 @@
 """Circuits with every gate, and the engines that answer for them: the CPU's in float64, and the simulated GPU's."""
 
-from itertools import permutations
-
 import numpy as np
-from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
+from reference_circuits import every_gate
 
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits
@@ -13,26 +10,6 @@ WHOLE = Limits(shared_bytes=48 * 1024, threads=4)
 GROUPED = Limits(shared_bytes=48 * 1024, threads=4, tile_qubits=4)
 WIDER = Limits(shared_bytes=48 * 1024, threads=4, tile_qubits=5)  # two threads a block
 TOLERANCE = {"float64": 1e-11, "float32": 1e-5}
-
-
-def every_gate(n_qubits, seed=0):
-    """All gates in random order; every ordered pair of qubits has a CNOT with an R_Y on its target."""
-    rng = np.random.default_rng([n_qubits, seed])
-    pairs = list(permutations(range(n_qubits), 2))
-    blocks = [("cx_ry", *pair) for pair in pairs]
-    blocks += [(name, q) for q in range(n_qubits) for name in ("ry", "h", "xz"[(q + seed) % 2])]
-    blocks += [(name, *pairs[rng.integers(len(pairs))]) for name in ("cx", "cz", "swap") if pairs]
-    circuit = QuantumCircuit(n_qubits)
-    theta = iter(ParameterVector("t", len(blocks)))
-    for i in rng.permutation(len(blocks)):
-        name, *qubits = blocks[i]
-        if name == "cx_ry":
-            circuit.cx(*qubits)
-        if "ry" in name:
-            circuit.ry(next(theta), qubits[-1])
-        else:
-            getattr(circuit, name)(*qubits)
-    return circuit
 
 
 class Problem:
@@ -64,7 +41,7 @@ class Case(Problem):
 
     def __init__(self, n_qubits, samples, *, dimension=None, shared=False, seed=0):
         rng = np.random.default_rng([n_qubits, samples, seed])
-        program = lower(every_gate(n_qubits, seed))
+        program = lower(every_gate(n_qubits, seed, others=1))
         masks = [0, *(1 << q for q in range(n_qubits)), 2**n_qubits - 1, 1, 2**n_qubits // 3]
         angles = rng.uniform(-7, 7, program.n_angles if shared else (samples, program.n_angles))
         amplitudes = None if dimension is None else rng.normal(size=(samples, dimension))

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from cuda_cases import GROUPED, WHOLE, WIDER, Case, Problem, close, every_gate
+from cuda_cases import GROUPED, WHOLE, WIDER, Case, Problem, close
 from numba import cuda
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.quantum_info import Pauli, Statevector
+from reference_circuits import every_gate, expectations_by_statevector, z_string
 
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits
@@ -106,17 +106,13 @@ def test_gradients_are_the_parameter_shifts_and_values_qiskits():
     engine = CudaAdjointEngine(program, masks, "float64", WHOLE)
     rng = np.random.default_rng(4)
     parameters, cotangent = rng.uniform(-3, 3, circuit.num_parameters), rng.normal(size=3)
-    state = Statevector(circuit.assign_parameters(parameters))
     angles = program.angles(parameters[np.newaxis])
     values, tape = engine.forward(angles)
-    close(values, np.array([[state.expectation_value(pauli).real for pauli in _paulis(4, masks)]]))
+    operators = [z_string(mask, 4) for mask in masks]
+    close(values, expectations_by_statevector(circuit, parameters[np.newaxis], operators))
     shifts = np.pi / 2 * np.eye(program.n_angles)
     difference = engine.values(angles + shifts) - engine.values(angles - shifts)
     close(engine.vjp(tape, cotangent[np.newaxis])[0][0], difference @ cotangent / 2)
-
-
-def _paulis(n_qubits, masks):
-    return [Pauli("".join("IZ"[int(mask) >> q & 1] for q in reversed(range(n_qubits)))) for mask in masks]
 
 
 @pytest.mark.parametrize("limits", [WHOLE, GROUPED], ids=["whole", "grouped"])

@@ -4,9 +4,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-from cuda_cases import GROUPED, WHOLE, Case, Problem, close, every_gate
+from cuda_cases import GROUPED, WHOLE, Case, Problem, close
 from numba import cuda
 from qiskit import QuantumCircuit
+from reference_circuits import every_gate
 
 from qllmft_backends import BackendError
 from qllmft_backends.adjoint import lower
