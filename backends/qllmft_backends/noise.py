@@ -38,15 +38,6 @@ def pauli_error_probability(rate: float, n_qubits: int) -> float:
     return rate * (1 - 0.25**n_qubits)
 
 
-def average_gate_infidelity(rate: float, n_qubits: int) -> float:
-    """1 - average gate fidelity: r (2^n - 1)/2^n.
-
-    >>> average_gate_infidelity(0.004, 1), average_gate_infidelity(0.004, 2)
-    (0.002, 0.003)
-    """
-    return rate * (1 - 0.5**n_qubits)
-
-
 def rate_from_fidelity(fidelity: float, n_qubits: int, kind: FidelityKind) -> float:
     """The r of ``depolarizing_error(r, n)`` whose channel has this fidelity.
 

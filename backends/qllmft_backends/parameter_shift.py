@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import EstimatorGradientResult, ParamShiftEstimatorGradient
 
@@ -38,14 +37,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
         halves = [np.split(block, 2) for block in np.split(answers, ends[:-1])]
         return [((plus - minus) / 2).T for plus, minus in halves]
 
-    def _run(
-        self,
-        circuits: Sequence[QuantumCircuit],
-        observables: Sequence[SparsePauliOp],
-        parameter_values: Sequence[Sequence[float]] | NDArray[np.float64],
-        parameters: Sequence[Sequence[Parameter]],
-        **options: Any,
-    ) -> EstimatorGradientResult:
+    def _run(self, circuits: Sequence[QuantumCircuit], *request: Any, **options: Any) -> EstimatorGradientResult:
         """Refuse noisy gates without a rule: Qiskit would rewrite them, and other gates carry other noise."""
         for circuit in {id(circuit): circuit for circuit in circuits if self._backend.capabilities.noisy}.values():
             for gate in circuit.data:
@@ -55,4 +47,4 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
                         f"parameter-shift rule; expected {', '.join(self.SUPPORTED_GATES)}. Write it with these, "
                         "so that its gradient sees the noise that its value does."
                     )
-        return super()._run(circuits, observables, parameter_values, parameters, **options)
+        return super()._run(circuits, *request, **options)

@@ -7,22 +7,27 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit_machine_learning.neural_networks import EstimatorQNN
 
 from qllmft_backends import Backend, Capabilities, Expectations
+from qllmft_circuits import data_parameters, readout_observables, weight_parameters
 
 
-def every_gate(n_qubits: int, seed: int = 0) -> QuantumCircuit:
+def every_gate(n_qubits: int, seed: int = 0, others: int | None = None) -> QuantumCircuit:
     """Every supported gate in random order, each R_Y with an angle of its own.
 
     Every ordered pair of qubits has a CNOT followed by an R_Y on its target, every qubit an R_Y, a Z or X, and an H:
-    no branch of the kernels is left out, whatever qubits live inside a register.
+    no branch of the kernels is left out, whatever qubits live inside a register. ``others``: further CX, CZ and SWAP
+    each, as many as qubits by default.
     """
     rng = np.random.default_rng([n_qubits, seed])
     pairs = list(permutations(range(n_qubits), 2))
     blocks: list[tuple[str, tuple[int, ...]]] = [("cx_ry", pair) for pair in pairs]
     blocks += [(name, (q,)) for q in range(n_qubits) for name in ("ry", "h", "xz"[(q + seed) % 2], "id")]
-    blocks += [(name, pairs[i]) for name in ("cx", "cz", "swap") for i in rng.choice(len(pairs), n_qubits)]
-    blocks += [("barrier", (0, 1))]
+    if pairs:
+        count = n_qubits if others is None else others
+        blocks += [(name, pairs[i]) for name in ("cx", "cz", "swap") for i in rng.choice(len(pairs), count)]
+        blocks += [("barrier", (0, 1))]
     theta = iter(ParameterVector("t", n_qubits * n_qubits))
     circuit = QuantumCircuit(n_qubits)
     for i in rng.permutation(len(blocks)):
@@ -126,6 +131,29 @@ def jacobian_by_shifts(
         minus = expectations_by_statevector(circuit, values - shift, operators, amplitudes)
         columns.append((plus - minus) / 2)
     return np.stack(columns, axis=-1)
+
+
+def question(circuit: QuantumCircuit, batch: int, pair: str = "ZZ"):
+    """A request: ``circuit``, random values, and Z on each qubit and a sum; ``pair``: its string on first and last."""
+    n, values = circuit.num_qubits, np.random.default_rng(0).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
+    terms = [(pair, [0, n - 1][: len(pair)], 0.5), ("Z", [1], -1.5), ("", [], 0.25)]
+    return circuit, values, [*readout_observables(n), SparsePauliOp.from_sparse_list(terms, n)]
+
+
+def network(
+    circuit: QuantumCircuit, observables: list[SparsePauliOp], estimator, gradient, *, input_gradients: bool = True
+) -> EstimatorQNN:
+    """A network whose inputs are the vector ``x`` of ``circuit`` and whose weights are ``theta``."""
+    return EstimatorQNN(
+        circuit=circuit,
+        observables=observables,
+        input_params=data_parameters(circuit),
+        weight_params=weight_parameters(circuit),
+        estimator=estimator,
+        gradient=gradient,
+        input_gradients=input_gradients,
+        default_precision=0.0,  # no sampling noise in Qiskit's StatevectorEstimator
+    )
 
 
 class StatevectorBackend(Backend):

@@ -5,10 +5,10 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.primitives import BaseEstimatorV2, StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp
-from qiskit_machine_learning.neural_networks import EstimatorQNN
-from reference_circuits import StatevectorBackend, every_gate, reuploading, z_string
+from reference_circuits import StatevectorBackend, every_gate, network, reuploading
 
 from qllmft_backends import Backend, BackendError, Capabilities, Expectations, create
+from qllmft_circuits import readout_observables
 
 CIRCUIT = every_gate(3)
 P = CIRCUIT.num_parameters
@@ -124,18 +124,10 @@ def test_pubs_that_differ_in_observable_or_precision_alone_have_their_own_answer
 
 def test_a_network_with_five_observables_makes_one_call_a_forward():
     backend = StatevectorBackend()
-    circuit = reuploading(5)
-    network = EstimatorQNN(
-        circuit=circuit,
-        estimator=backend.estimator(),
-        observables=[z_string(1 << q, 5) for q in range(5)],
-        input_params=[p for p in circuit.parameters if p.name.startswith("x")],
-        weight_params=[p for p in circuit.parameters if p.name.startswith("theta")],
-        gradient=backend.gradient(),
-    )
+    qnn = network(reuploading(5), readout_observables(5), backend.estimator(), backend.gradient())
     rng = np.random.default_rng(4)
     for calls in (1, 2):
-        assert network.forward(rng.normal(size=(3, 5)), rng.normal(size=10)).shape == (3, 5)
+        assert qnn.forward(rng.normal(size=(3, 5)), rng.normal(size=10)).shape == (3, 5)
         assert len(backend.calls) == calls
     for _, values, observables in backend.calls:
         assert values.shape == (3, 15)
@@ -163,12 +155,6 @@ def test_values_and_standard_errors_land_in_their_places():
     assert result.data.evs.tolist() == one_set
     np.testing.assert_allclose(result.data.stds, np.array(one_set) / 100)
     assert result.metadata == {"target_precision": 0.25, "backend": "labelled"}
-
-
-def test_a_pubs_own_precision_travels_into_its_metadata():
-    pubs = [(CIRCUIT, "IIZ", np.zeros(P), 0.5), (CIRCUIT, "IIZ", np.zeros(P))]
-    results = Labelled().estimator().run(pubs, precision=0.125).result()
-    assert [result.metadata["target_precision"] for result in results] == [0.5, 0.125]
 
 
 def test_no_pubs_are_no_results(exact):

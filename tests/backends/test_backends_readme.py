@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qiskit_machine_learning.neural_networks import EstimatorQNN
+from reference_circuits import network
 
 from qllmft_backends import BACKENDS, BackendError, UnknownBackendError, create, describe
-from qllmft_circuits import data_parameters, head_circuit, readout_observables, weight_parameters
+from qllmft_circuits import head_circuit, readout_observables
 
 PAGE = Path(__file__).parents[2] / "backends" / "README.md"
 
@@ -34,23 +34,9 @@ def test_the_example_is_a_whole_backend():
     expected = engine.expectations(circuit, values, observables).values
     np.testing.assert_allclose(backend.expectations(circuit, values, observables).values, expected, atol=1e-12)
 
-    def qnn(of) -> EstimatorQNN:
-        return EstimatorQNN(
-            circuit=circuit,
-            observables=observables,
-            input_params=data_parameters(circuit),
-            weight_params=weight_parameters(circuit),
-            estimator=of.estimator(),
-            gradient=of.gradient(),
-            input_gradients=True,
-            default_precision=0.0,
-        )
-
-    np.testing.assert_allclose(
-        qnn(backend).backward(values[:, 15:], values[0, :15])[0],
-        qnn(engine).backward(values[:, 15:], values[0, :15])[0],
-        atol=1e-12,
-    )
+    networks = [network(circuit, observables, of.estimator(), of.gradient()) for of in (backend, engine)]
+    by_input = [qnn.backward(values[:, 15:], values[0, :15])[0] for qnn in networks]
+    np.testing.assert_allclose(*by_input, atol=1e-12)
 
 
 @pytest.mark.usefixtures("_matrix_backend")

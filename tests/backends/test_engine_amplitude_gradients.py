@@ -47,21 +47,6 @@ def test_the_gradient_is_twice_the_forms_matrix_times_the_amplitudes(
         np.testing.assert_allclose(gradient[sample], 2 * form @ amplitudes[sample], rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize(("n_qubits", "samples", "dimension", "shared"), CASES)
-def test_the_gradient_is_the_central_difference_which_is_exact_for_a_quadratic_form(
-    n_qubits, samples, dimension, shared
-):
-    circuit, values, amplitudes, cotangent = problem(n_qubits, samples, dimension, shared)
-    engine, other = (AdjointEngine(lower(circuit), masks_of_every_weight(n_qubits), "float64") for _ in range(2))
-    gradient = gradient_of(engine, values, amplitudes, cotangent, shared)
-    angles = other.program.angles(values)
-    angles = angles[0] if shared else angles
-    for i in range(dimension):
-        step = 0.5 * np.eye(dimension)[i]  # no truncation error, so a long step and its small rounding error
-        change = other.values(angles, amplitudes + step) - other.values(angles, amplitudes - step)
-        np.testing.assert_allclose(gradient[:, i], (cotangent * change).sum(axis=1), rtol=0, atol=1e-10)
-
-
 def test_the_gradient_of_the_norm_is_twice_the_amplitudes():
     engine = AdjointEngine(lower(every_gate(5)), np.array([0]), "float64")
     amplitudes = np.random.default_rng(0).normal(size=(3, 32))

@@ -4,52 +4,31 @@ from functools import cache
 
 import numpy as np
 import pytest
-from reference_circuits import every_gate, jacobian_by_shifts, masks_of_every_weight, z_string
+from engine_cases import PRECISIONS, Case, unit_rows
+from reference_circuits import every_gate, masks_of_every_weight
 
 from qllmft_backends.adjoint import AdjointEngine, lower
 
-PRECISIONS = [("float32", 1e-5), ("float64", 1e-10)]
 # three qubits live inside a register for small batches, and outside for large ones; six have some on either side
 BATCH_SIZES = {3: (1, 2, 3, 5, 8, 9, 16, 17), 5: (1, 2, 3), 6: (1, 2, 3)}
 
 
 @cache
-def case(n_qubits: int, loaded: bool, shared: bool):
-    """Circuit, values (B, P), amplitudes (B, D) or None, cotangent (B, T), and the gradient (B, P) by shifts."""
+def case(n_qubits: int, loaded: bool, shared: bool) -> Case:
     rng = np.random.default_rng([n_qubits, loaded, shared])
-    samples = max(BATCH_SIZES[n_qubits])
+    samples = 5 if n_qubits == 3 else 2
     circuit = every_gate(n_qubits, seed=2 * loaded + shared)
     values = rng.uniform(-np.pi, np.pi, (samples, circuit.num_parameters))
     if shared:
         values[:] = values[0]
-    amplitudes = None
-    if loaded:
-        amplitudes = rng.normal(size=(samples, 2**n_qubits - 2 * shared))
-        amplitudes /= np.linalg.norm(amplitudes, axis=1, keepdims=True)
-    masks = masks_of_every_weight(n_qubits)
-    cotangent = rng.normal(size=(samples, masks.size))
-    cotangent /= np.abs(cotangent).sum(axis=0 if shared else 1).max()  # so that a gradient is of order one
-    operators = [z_string(mask, n_qubits) for mask in masks]
-    jacobian = jacobian_by_shifts(circuit, values, operators, amplitudes)
-    return circuit, values, amplitudes, cotangent, np.einsum("bo,bop->bp", cotangent, jacobian)
+    return Case(circuit, values, unit_rows(rng, samples, 2**n_qubits - 2 * shared) if loaded else None, shared=shared)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@PRECISIONS
 @pytest.mark.parametrize(("loaded", "shared"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("n_qubits", [3, 5, 6])
 def test_the_gradient_is_the_parameter_shift_rules_for_every_batch_size(n_qubits, loaded, shared, dtype, tolerance):
-    circuit, values, amplitudes, cotangent, expected = case(n_qubits, loaded, shared)
-    engine = AdjointEngine(lower(circuit), masks_of_every_weight(n_qubits), dtype)
-    angles = engine.program.angles(values)
-    for samples in BATCH_SIZES[n_qubits]:
-        start = None if amplitudes is None else amplitudes[:samples]
-        _, tape = engine.forward(angles[0] if shared else angles[:samples], start)
-        by_angle, by_amplitude = engine.vjp(tape, cotangent[:samples])
-        by_parameter = by_angle @ engine.program.angle_matrix
-        wanted = expected[:samples].sum(axis=0) if shared else expected[:samples]
-        assert by_angle.dtype == np.dtype(dtype)
-        assert by_amplitude is None
-        np.testing.assert_allclose(by_parameter, wanted, rtol=0, atol=tolerance, err_msg=f"B = {samples}")
+    case(n_qubits, loaded, shared).check(dtype, tolerance, BATCH_SIZES[n_qubits])
 
 
 @pytest.mark.parametrize("n_qubits", [3, 5])
@@ -70,19 +49,3 @@ def test_the_gradient_of_every_angle_is_its_central_difference(n_qubits, shared)
         by_sample = (cotangent * change).sum(axis=1) / (2 * step)
         expected = by_sample.sum() if shared else by_sample
         np.testing.assert_allclose(gradient[..., g], expected, rtol=0, atol=1e-7, err_msg=f"angle {g}")
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n_qubits", [3, 6])
-def test_a_shared_angles_gradient_is_the_sum_over_the_samples(n_qubits, dtype):
-    engine = AdjointEngine(lower(every_gate(n_qubits)), masks_of_every_weight(n_qubits), dtype)
-    rng = np.random.default_rng(5)
-    angles, amplitudes = rng.normal(size=engine.program.n_angles), rng.normal(size=(9, 2**n_qubits))
-    amplitudes /= np.linalg.norm(amplitudes, axis=1, keepdims=True)
-    cotangent = rng.normal(size=(9, engine.masks.size))
-    gradients = []
-    for given in (angles, np.tile(angles, (9, 1))):
-        _, tape = engine.forward(given, amplitudes)
-        gradients.append(engine.vjp(tape, cotangent)[0])
-    assert [gradient.shape for gradient in gradients] == [angles.shape, (9, angles.size)]
-    np.testing.assert_allclose(gradients[0], gradients[1].sum(axis=0), rtol=1e-4, atol=1e-5)

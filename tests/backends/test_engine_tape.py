@@ -72,16 +72,6 @@ def test_padded_samples_change_neither_values_nor_gradients(engine, samples, dty
 
 
 @DTYPES
-def test_a_batch_without_amplitudes_starts_from_the_zero_state_padded_or_not(engine):
-    angles, _, cotangent = inputs(engine, 9)
-    values, tape = engine.forward(angles)
-    by_angle, _ = engine.vjp(tape, cotangent)
-    loaded, loaded_tape = engine.forward(angles, np.ones((9, 1)))
-    np.testing.assert_array_equal(values, loaded)
-    np.testing.assert_array_equal(by_angle, engine.vjp(loaded_tape, cotangent)[0])
-
-
-@DTYPES
 def test_a_sample_without_a_cotangent_has_no_gradient_and_leaves_the_others_theirs(engine):
     angles, amplitudes, cotangent = inputs(engine, 5)
     _, tape = engine.forward(angles, amplitudes)

@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from engine_cases import PRECISIONS, Case, unit_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
@@ -13,55 +14,41 @@ from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint import engine as engine_module
 from qllmft_circuits import head_circuit
 
-PRECISIONS = [("float32", 1e-5), ("float64", 1e-10)]
 BATCH_SIZES = (1, 2, 3, 5, 8, 9, 16, 17)
 STARTS = ("zero state", "fewer amplitudes", "all amplitudes", "fewer, shared angles", "all, shared angles")
 
 
 @cache
-def case(n_qubits: int, start: str) -> tuple[QuantumCircuit, np.ndarray, np.ndarray | None, np.ndarray]:
-    """Circuit, parameter values, amplitudes and the Statevector's answers for 17 samples."""
+def case(n_qubits: int, start: str) -> Case:
+    """Nine samples."""
     rng = np.random.default_rng([n_qubits, STARTS.index(start)])
     circuit = every_gate(n_qubits, seed=STARTS.index(start))
-    values = rng.uniform(-np.pi, np.pi, (17, circuit.num_parameters))
+    values = rng.uniform(-np.pi, np.pi, (9, circuit.num_parameters))
     if "shared" in start:
         values[:] = values[0]
     dimension = 2**n_qubits if "all" in start else 2**n_qubits - 3
-    amplitudes = None
-    if start != "zero state":
-        amplitudes = rng.normal(size=(17, dimension))
-        amplitudes /= np.linalg.norm(amplitudes, axis=1, keepdims=True)
-    operators = [z_string(mask, n_qubits) for mask in masks_of_every_weight(n_qubits)]
-    return circuit, values, amplitudes, expectations_by_statevector(circuit, values, operators, amplitudes)
+    amplitudes = None if start == "zero state" else unit_rows(rng, 9, dimension)
+    return Case(circuit, values, amplitudes, shared="shared" in start)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@PRECISIONS
 @pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize("n_qubits", [3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("n_qubits", [3, 4, 5, 6, 8])
 def test_values_are_the_statevectors_for_every_batch_size(n_qubits, start, dtype, tolerance):
-    circuit, values, amplitudes, expected = case(n_qubits, start)
-    engine = AdjointEngine(lower(circuit), masks_of_every_weight(n_qubits), dtype)
-    angles = engine.program.angles(values)
-    for samples in BATCH_SIZES:
-        given_angles = angles[0] if "shared" in start else angles[:samples]
-        loaded = None if amplitudes is None else amplitudes[:samples]
-        answer, _ = engine.forward(given_angles, loaded)
-        assert answer.dtype == np.dtype(dtype)
-        np.testing.assert_allclose(answer, expected[:samples], rtol=0, atol=tolerance, err_msg=f"B = {samples}")
-        np.testing.assert_array_equal(engine.values(given_angles, loaded), answer, err_msg=f"B = {samples}")
+    case(n_qubits, start).check(dtype, tolerance, BATCH_SIZES, gradient=False)
 
 
 def test_amplitudes_are_taken_as_they_are_and_not_normalised():
-    circuit, values, amplitudes, expected = case(4, "all amplitudes")
-    engine = AdjointEngine(lower(circuit), masks_of_every_weight(4), "float64")
-    lengths = np.linspace(0.5, 2.0, 17)[:, np.newaxis]
-    answer, _ = engine.forward(engine.program.angles(values), amplitudes * lengths)
-    np.testing.assert_allclose(answer, expected * lengths**2, atol=1e-10)
+    plain = case(4, "all amplitudes")
+    engine = AdjointEngine(lower(plain.circuit), plain.masks, "float64")
+    lengths = np.linspace(0.5, 2.0, 9)[:, np.newaxis]
+    answer, _ = engine.forward(engine.program.angles(plain.values), plain.amplitudes * lengths)
+    np.testing.assert_allclose(answer, plain.expected * lengths**2, atol=1e-10)
     np.testing.assert_allclose(answer[:, 0], lengths[:, 0] ** 2)  # mask 0 is the identity
 
 
 @pytest.mark.parametrize("n_qubits", [1, 2])
-@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@PRECISIONS
 def test_circuits_narrower_than_one_register_work_too(n_qubits, dtype, tolerance):
     circuit = QuantumCircuit(n_qubits)
     circuit.h(0)
@@ -151,22 +138,16 @@ def test_small_chunks_change_no_value_and_no_gradient(together, monkeypatch):
     np.testing.assert_allclose(answers[1][1], answers[0][1], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@PRECISIONS
 def test_the_layout_of_arrays_in_memory_changes_nothing(dtype, tolerance):
     """Columns first, every second row, 32-bit masks: an engine reads numbers, whatever order they lie in."""
-    circuit, values, amplitudes, expected = case(4, "all amplitudes")
-    engine = AdjointEngine(lower(circuit), masks_of_every_weight(4).astype(np.int32), dtype)
-    angles = engine.program.angles(values).astype(dtype)
-    layouts = {
-        "columns first": np.asfortranarray,
-        "every second row": lambda array: np.repeat(array, 2, axis=0)[::2],
-    }
-    cotangent = np.random.default_rng(0).normal(size=expected.shape)
-    _, tape = engine.forward(angles, amplitudes)
-    by_angle, by_amplitude = engine.vjp(tape, cotangent, amplitudes=True)
-    for name, layout in layouts.items():
-        answer, tape = engine.forward(layout(angles), layout(amplitudes))
-        np.testing.assert_allclose(answer, expected, rtol=0, atol=tolerance, err_msg=name)
-        again = engine.vjp(tape, layout(cotangent), amplitudes=True)
-        np.testing.assert_array_equal(again[0], by_angle, err_msg=name)
-        np.testing.assert_array_equal(again[1], by_amplitude, err_msg=name)
+    plain = case(4, "all amplitudes")
+    engine = AdjointEngine(lower(plain.circuit), plain.masks.astype(np.int32), dtype)
+    angles = engine.program.angles(plain.values).astype(dtype)
+    _, tape = engine.forward(angles, plain.amplitudes)
+    gradients = engine.vjp(tape, plain.cotangent, amplitudes=True)
+    for layout in (np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2]):
+        answer, tape = engine.forward(layout(angles), layout(plain.amplitudes))
+        np.testing.assert_allclose(answer, plain.expected, rtol=0, atol=tolerance)
+        for again, gradient in zip(engine.vjp(tape, layout(plain.cotangent), amplitudes=True), gradients, strict=True):
+            np.testing.assert_array_equal(again, gradient)

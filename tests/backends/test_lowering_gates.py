@@ -73,14 +73,6 @@ def test_only_a_cnot_that_ends_on_the_rotated_qubit_fuses(gates, expected):
     assert_same_unitary(circuit, np.empty(0))
 
 
-@pytest.mark.parametrize("gate", [("h", 0), ("h", 2), ("swap", 0, 1), ("swap", 2, 0), ("cz", 1, 2), ("x", 1), ("z", 2)])
-def test_a_gate_without_an_angle_keeps_its_matrix(gate):
-    name, *qubits = gate
-    circuit = QuantumCircuit(3)
-    getattr(circuit, name)(*qubits)
-    assert_same_unitary(circuit, np.empty(0))
-
-
 def test_identities_and_barriers_leave_no_operation():
     circuit = QuantumCircuit(3)
     circuit.id(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from typing import Any
 
 import numpy as np
@@ -154,16 +154,10 @@ def gpu_obstacle() -> str | None:
     devices = AerSimulator().available_devices()
     if "GPU" in devices:
         return None
-    found = [f"{name} {installed}" for name in ("qiskit-aer", "qiskit-aer-gpu") if (installed := _version(name))]
+    wheels = {name: wheel.version for name in ("qiskit-aer", "qiskit-aer-gpu") for wheel in distributions(name=name)}
+    found = " and ".join(f"{name} {version}" for name, version in wheels.items()) or "no wheel"
     return (
-        f"Aer finds no GPU: its devices here are {', '.join(devices)} ({' and '.join(found) or 'no wheel'} installed). "
+        f"Aer finds no GPU: its devices here are {', '.join(devices)} ({found} installed). "
         "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12, and Linux on x86-64. The two packages are "
         "one Python module, so never both: pip uninstall qiskit-aer qiskit-aer-gpu, then pip install 'qllmft[gpu]'."
     )
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None

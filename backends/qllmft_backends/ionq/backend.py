@@ -25,7 +25,6 @@ class IonQSimulator(IonQBase):
     """IonQ's simulator in the cloud: free, ideal or with a machine's noise model."""
 
     name: ClassVar[str] = "ionq_simulator"
-    paid: ClassVar[bool] = False
     options_type: ClassVar[type[IonQOptions]] = IonQSimulatorOptions
     options: IonQSimulatorOptions
 
@@ -65,7 +64,6 @@ class IonQForte(IonQBase):
     """IonQ's Forte machines: 36 trapped ions, all-to-all connected. Circuits cost money."""
 
     name: ClassVar[str] = "ionq_forte"
-    paid: ClassVar[bool] = True
     options_type: ClassVar[type[IonQOptions]] = IonQForteOptions
     options: IonQForteOptions
 

@@ -28,7 +28,7 @@ from qllmft_backends.ionq.prices import Prices, dated_estimate
 from qllmft_backends.ionq.results import Resampled, check_answers, resampled, resampled_shots, results_of
 from qllmft_backends.ionq.sessions import end_sessions, session_caps
 from qllmft_backends.ionq.token import load_token
-from qllmft_backends.ionq.work import Place, Submission, Work, chunks_of
+from qllmft_backends.ionq.work import Submission, Work, chunks_of
 from qllmft_backends.protocol import Availability, Expectations
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
@@ -45,7 +45,6 @@ class IonQBase(Backend):
         progress: called at each look at a job, with its chunk and status; None: nobody.
     """
 
-    paid: ClassVar[bool]
     options_type: ClassVar[type[IonQOptions]]
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
@@ -126,7 +125,7 @@ class IonQBase(Backend):
         Args:
             circuit: as for `expectations`.
             values: as for `expectations`.
-            offline: do not ask the server; the price is a dated estimate, see `prices.PUBLISHED`.
+            offline: do not ask the server; the price is a dated estimate, see `prices.dated_estimate`.
 
         Raises:
             IonQError: where the server gives no price within a few seconds; says why.
@@ -150,7 +149,7 @@ class IonQBase(Backend):
             IonQError: see `qllmft_backends.ionq.errors`; the ledger knows what was accepted.
         """
         with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
-            return self._dispatch.submit(self._work(circuit, values), paid=self.paid, progress=self.progress)
+            return self._dispatch.submit(self._work(circuit, values), self.progress)
 
     def collect(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
@@ -177,7 +176,7 @@ class IonQBase(Backend):
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
             work = self._work(circuit, values)
-            self._dispatch.submit(work, paid=self.paid, progress=self.progress)
+            self._dispatch.submit(work, self.progress)
             return self._collect(work, sums)
 
     def resample(
@@ -259,7 +258,8 @@ class IonQBase(Backend):
         for chunk in chunks:
             if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
                 read_shots(self._client, self._ledger, chunk)
-        return self._answer(self._dispatch.find(work), sums)
+        found = results_of(self._dispatch.find(work), self._result, self.options.ledger)
+        return expectations(found, self.options.shots, sums)
 
     def _sends_known_answer(self) -> bool:
         """Whether a circuit with a known answer goes first in each job."""
@@ -267,10 +267,6 @@ class IonQBase(Backend):
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         """Have the results in the form that the options ask for; a machine without variants has one."""
-
-    def _answer(self, places: Sequence[Place | None], sums: ZObservables) -> Expectations:
-        """Expectation values from the ledger's results."""
-        return expectations(results_of(places, self._result, self.options.ledger), self.options.shots, sums)
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         return None if chunk.results is None else chunk.results[index]

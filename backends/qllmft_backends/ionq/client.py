@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -45,7 +46,7 @@ class Client(IonQClient):  # type: ignore[misc]
         super().__init__(token="held by the transport", url=connection.address())  # noqa: S106
         self.transport = Transport(connection, load_token(connection.token_file))
 
-    @property
+    @cached_property
     def api_headers(self) -> dict[str, str]:
         """The library's headers without the key, which `Transport` adds on the wire."""
         return {name: value for name, value in super().api_headers.items() if name != "Authorization"}

@@ -73,7 +73,7 @@ class Dispatch:
         first = price(known.counted([None] * counted.jobs, self._options), known)
         return replace(estimate, jobs=counted.jobs).before(first)
 
-    def submit(self, work: Work, *, paid: bool, progress: Progress | None = None) -> Submission:
+    def submit(self, work: Work, progress: Progress | None = None) -> Submission:
         """Send what the ledger does not know; ``progress`` is told of a job that is waited for.
 
         Raises:
@@ -86,7 +86,7 @@ class Dispatch:
         check_answers(chunks_of(places), self._ledger)
         missing = any(place is None for place in places)
         estimate = work.counted(places, self._options)
-        if missing and paid:
+        if missing and self._options.paid:
             estimate = self.priced(work, self._prices.estimate)
         self._purse.authorize(estimate, self._options, spent(self._ledger.chunks.values(), work.setup.url))
         if missing:

@@ -44,12 +44,10 @@ def expectations(results: Sequence[Mapping[int, float]], shots: int | None, obse
     values = np.empty((len(results), len(observables.coefficients)))
     errors = np.zeros_like(values)
     for b, result in enumerate(results):
-        p = distribution(result)
-        frequencies = dict(zip(result, p.tolist(), strict=True))
-        if shots is None:
-            values[b], _ = expectations_from_frequencies(frequencies, 2, observables)  # no mean depends on the shots
-        else:
-            values[b], errors[b] = expectations_from_frequencies(frequencies, shots, observables)
+        frequencies = dict(zip(result, distribution(result).tolist(), strict=True))
+        values[b], errors[b] = expectations_from_frequencies(frequencies, shots or 2, observables)
+    if shots is None:
+        errors[:] = 0  # and no mean depends on the number of shots
     return Expectations(values, errors)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.cost import CostEstimate
 from qllmft_backends.ionq.errors import IonQError, IonQRequestError
 from qllmft_backends.ionq.ledger import Setup
@@ -21,58 +20,28 @@ _NOT_FOUND = 404
 _PATIENCE_S = 5.0  # for a price that a person waits for
 
 
-@dataclass(frozen=True)
-class PublishedPrices:
-    """What a seller of machine time published on a day: a circuit costs least + shots · (one · n1 + two · n2).
-
-    Attributes:
-        date: of the publication, ISO.
-        source: address.
-        unit: of all prices.
-        one, two: of a one-qubit and a two-qubit gate, for each shot.
-        least: of a circuit without error mitigation.
-        least_mitigated: of a circuit with it.
-    """
-
-    date: str
-    source: str
-    unit: str
-    one: float
-    two: float
-    least: float
-    least_mitigated: float
-
-    def circuit(self, template: Template, setup: Setup) -> float:
-        """The price of one circuit; gates are counted as the ions run them."""
-        least = self.least if setup.error_mitigation == "none" else self.least_mitigated
-        one, two = template.native_one_qubit_gates, template.native_two_qubit_gates
-        return least + setup.shots * (self.one * one + self.two * two)
-
-
 # IonQ itself publishes no prices: they are part of each contract. Azure's are public.
-PUBLISHED = PublishedPrices(
-    date="2024-12-05",
-    source="https://learn.microsoft.com/azure/quantum/pricing",
-    unit="usd",
-    one=0.000220,
-    two=0.000975,
-    least=12.4166,
-    least_mitigated=97.50,
-)
+PUBLISHED_ON, PUBLISHED_AT = "2024-12-05", "https://learn.microsoft.com/azure/quantum/pricing"
+_UNIT = "usd"
+_ONE_QUBIT_GATE, _ZZ_GATE = 0.000220, 0.000975  # for each shot
+_LEAST, _LEAST_MITIGATED = 12.4166, 97.50  # of a circuit without error mitigation, and with it
 
 
 def dated_estimate(counted: CostEstimate, work: Work) -> CostEstimate:
-    """``counted`` of ``work`` with a price from `PUBLISHED`; the server is not asked."""
-    template, setup = work.template, work.setup
+    """``counted`` of ``work`` with a price as it was published on a day; the server is not asked.
+
+    A circuit costs least + shots · (one · n1 + two · n2), its gates counted as the ions run them.
+    """
+    setup, one, two = work.setup, work.template.native_one_qubit_gates, work.template.native_two_qubit_gates
     if setup.backend == "simulator":
         return replace(counted, price=0.0, note="IonQ's simulator is free; the server was not asked")
+    least = _LEAST if setup.error_mitigation == "none" else _LEAST_MITIGATED
     return replace(
         counted,
-        price=PUBLISHED.circuit(template, setup) * counted.circuits,
-        unit=PUBLISHED.unit,
-        note=f"a dated estimate, not the server's price: Azure's prices of {PUBLISHED.date}, {PUBLISHED.source}, "
-        f"{template.native_one_qubit_gates} native one-qubit and {template.native_two_qubit_gates} ZZ gates a circuit; "
-        "yours may differ",
+        price=(least + setup.shots * (_ONE_QUBIT_GATE * one + _ZZ_GATE * two)) * counted.circuits,
+        unit=_UNIT,
+        note=f"a dated estimate, not the server's price: Azure's prices of {PUBLISHED_ON}, {PUBLISHED_AT}, "
+        f"{one} native one-qubit and {two} ZZ gates a circuit; yours may differ",
     )
 
 
@@ -126,7 +95,7 @@ class Prices:
                 yield
         except IonQError as error:
             raise type(error)(
-                f"no price: {error} Without the server there is a dated estimate from the prices of {PUBLISHED.date}: "
+                f"no price: {error} Without the server there is a dated estimate from the prices of {PUBLISHED_ON}: "
                 "--offline beside --dry-run, in Python estimate(..., offline=True).",
                 status=error.status,
             ) from None

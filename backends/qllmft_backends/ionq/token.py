@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from qllmft_backends.ionq.answer import clean
 from qllmft_backends.ionq.errors import IonQAuthError
+from qllmft_backends.masking import HIDDEN
 
 TOKEN_VARIABLES = ("QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN")  # qiskit-ionq's order
-HIDDEN = "***"
 
 
 class ApiToken:

@@ -112,7 +112,7 @@ class Transport:
             # What failed is told as a text: an exception would keep the frames of requests alive, and with them the
             # header that holds the key.
             try:
-                outcome.append(self._exchange(method, url, seconds, params, body, headers))
+                outcome.append(self._exchange(method, url, seconds, params=params, data=body, headers=headers))
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 outcome.append(self._no_answer(method, url, error))
             finally:
@@ -133,24 +133,14 @@ class Transport:
         """Now by the server's clock, in seconds since 1970, from its latest answer; None: it never told."""
         return None if self._clock is None else self._clock[0] + time.monotonic() - self._clock[1]
 
-    def _exchange(
-        self,
-        method: str,
-        url: str,
-        seconds: float,
-        params: Mapping[str, Any] | None,
-        body: str | None,
-        headers: Mapping[str, str] | None,
-    ) -> Answer | IonQError:
+    def _exchange(self, method: str, url: str, seconds: float, **sent: Any) -> Answer | IonQError:
         deadline = Deadline(seconds)
         with requests.Session() as session:
             session.trust_env = urlsplit(url).scheme == "https"  # http is this machine's own: past any proxy
             with session.request(
                 method,
                 url,
-                params=params,
-                data=body,
-                headers=headers,
+                **sent,
                 auth=_KeyAuth(self._token),
                 timeout=seconds,
                 allow_redirects=False,

@@ -5,7 +5,8 @@ import pytest
 from kraus_evolution import noisy_expectations
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
-from qiskit.quantum_info import DensityMatrix, Kraus, Pauli, SparsePauliOp
+from qiskit.quantum_info import SparsePauliOp
+from reference_circuits import question
 
 from qllmft_backends import BackendError, GateNoise, UnknownBackendError, UnsupportedGateError, create
 from qllmft_backends.aer.noisy import cheaper_method
@@ -38,13 +39,6 @@ def zoo() -> QuantumCircuit:
     return circuit
 
 
-def question(circuit: QuantumCircuit, batch: int):
-    values = np.random.default_rng(0).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
-    n = circuit.num_qubits
-    pair = SparsePauliOp.from_sparse_list([("ZZ", [0, n - 1], 0.5), ("Z", [1], -1.5), ("", [], 0.25)], n)
-    return circuit, values, [*readout_observables(n), pair]
-
-
 CIRCUITS = [zoo(), head_circuit(3), head_circuit(4)]
 
 
@@ -55,90 +49,6 @@ def test_the_density_matrix_is_the_one_of_kraus_operators(circuit, readout_error
     got = create("aer_forte", STRONG | EXACT | {"readout_error": readout_error}).expectations(*asked)
     np.testing.assert_allclose(got.values, noisy_expectations(*asked, RATES, readout_error), atol=1e-10)
     assert not got.standard_errors.any()
-
-
-@pytest.mark.parametrize("circuit", CIRCUITS, ids=lambda c: c.name)
-def test_the_density_matrix_is_qiskit_s_own(circuit):
-    _, values, observables = question(circuit, batch=2)
-    paulis = {1: ["I", "X", "Y", "Z"], 2: [p + q for p in "IXYZ" for q in "IXYZ"]}
-    channels = {}
-    for n, rate in ((1, RATES[0]), (2, RATES[1])):
-        weights = [1 - rate * (4**n - 1) / 4**n] + [rate / 4**n] * (4**n - 1)
-        channels[n] = Kraus([np.sqrt(w) * Pauli(p).to_matrix() for w, p in zip(weights, paulis[n], strict=True)])
-    expected = []
-    for row in values:
-        state = DensityMatrix.from_label("0" * circuit.num_qubits)
-        for gate in circuit.assign_parameters(row).data:
-            if gate.operation.name != "barrier":
-                qubits = [circuit.find_bit(q).index for q in gate.qubits]
-                state = state.evolve(gate.operation, qubits).evolve(channels[len(qubits)], qubits)
-        expected.append([state.expectation_value(o).real for o in observables])
-    got = create("aer_forte", STRONG | EXACT).expectations(circuit, values, observables).values
-    np.testing.assert_allclose(got, expected, atol=1e-10)
-
-
-@pytest.mark.parametrize("method", ["density_matrix", "trajectories"])
-@pytest.mark.parametrize("circuit", CIRCUITS[:2], ids=lambda c: c.name)
-def test_shots_are_within_four_standard_errors(circuit, method):
-    asked = question(circuit, batch=3)
-    options = STRONG | {"method": method, "shots": 1500, "readout_error": 0.04}
-    got = create("aer_forte", options).expectations(*asked)
-    scores = (got.values - noisy_expectations(*asked, RATES, 0.04)) / got.standard_errors
-    assert np.abs(scores).max() < 4
-    assert np.abs(scores).max() > 0.1  # they are shots, not exact values
-
-
-def test_trajectories_without_shots_are_within_four_standard_errors():
-    asked = question(head_circuit(3), batch=3)
-    options = STRONG | {"method": "trajectories", "shots": None, "trajectories": 600, "readout_error": 0.04}
-    got = create("aer_forte", options).expectations(*asked)
-    assert (got.standard_errors > 0).all()
-    assert (np.abs(got.values - noisy_expectations(*asked, RATES, 0.04)) < 4 * got.standard_errors).all()
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"method": "density_matrix", "shots": 200},
-        {"method": "trajectories", "shots": 50},
-        {"method": "trajectories", "shots": None, "trajectories": 50},
-    ],
-    ids=["shots", "trajectory shots", "trajectory means"],
-)
-def test_standard_errors_are_the_scatter_of_repeated_answers(options):
-    circuit, values, observables = question(zoo(), batch=1)
-    exact = noisy_expectations(circuit, values, observables, RATES, 0.04)
-    rows = np.repeat(values, 150, axis=0)
-    got = create("aer_forte", STRONG | options | {"readout_error": 0.04}).expectations(circuit, rows, observables)
-    assert (np.abs(got.values.mean(axis=0) - exact) < 4 * got.standard_errors.mean(axis=0) / np.sqrt(150)).all()
-    scatter = got.values.std(axis=0, ddof=1)
-    # 4 standard errors of a deviation of 150 are 0.23; the stated errors of 50 runs scatter themselves
-    np.testing.assert_allclose(got.standard_errors.mean(axis=0) / scatter, 1, atol=0.25)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"method": "density_matrix", "shots": 100},
-        {"method": "trajectories", "shots": 100},
-        {"method": "trajectories", "shots": None, "trajectories": 100},
-    ],
-    ids=["shots", "trajectory shots", "trajectory means"],
-)
-def test_every_sample_has_its_own_noise_and_the_seed_decides_it(options):
-    circuit, values, observables = question(zoo(), batch=1)
-    asked = circuit, np.repeat(values, 5, axis=0), observables
-    options = STRONG | options | {"seed": 11}
-    first = create("aer_forte", options).expectations(*asked)
-    assert len(np.unique(first.values, axis=0)) == 5
-    again = create("aer_forte", options | {"max_parallel_threads": 1}).expectations(*asked)
-    np.testing.assert_array_equal(again.values, first.values)
-    np.testing.assert_array_equal(again.standard_errors, first.standard_errors)
-    other = create("aer_forte", options | {"seed": 12}).expectations(*asked)
-    assert not np.isclose(other.values[:, :3], first.values[:, :3], atol=1e-12).all()
-    # another step of a training has other values: its noise must not be the same draw again
-    moved = create("aer_forte", options).expectations(circuit, asked[1] + 1e-9, observables)
-    assert not np.isclose(moved.values, first.values, atol=1e-6).all()
 
 
 @pytest.mark.parametrize("readout_error", [0.0, 0.1])
@@ -157,16 +67,6 @@ def test_z_decays_by_one_minus_r_a_gate(readout_error):
     np.testing.assert_allclose(
         got.values, [[one * flip, two * flip, two * flip, two * flip**2, one * two * flip**3]], atol=1e-12
     )
-
-
-def test_readout_error_reaches_the_counts():
-    circuit = QuantumCircuit(3)
-    circuit.x(1)
-    noise = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "readout_error": 0.1}
-    observables = [*readout_observables(3), SparsePauliOp("ZZZ")]
-    got = create("aer_forte", noise | {"shots": 20000}).expectations(circuit, np.empty((1, 0)), observables)
-    assert (np.abs(got.values - [0.8, -0.8, 0.8, -(0.8**3)]) < 4 * got.standard_errors).all()
-    np.testing.assert_allclose(got.standard_errors[0, :3], np.sqrt((1 - 0.64) / 20000), rtol=0.05)
 
 
 def test_all_observables_of_a_sample_come_from_the_same_shots_behind_the_primitive_too():
@@ -189,16 +89,6 @@ def test_no_noise_is_the_engine():
     options = EXACT | {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
     expected = create("adjoint", {"dtype": "float64"}).expectations(*asked).values
     np.testing.assert_allclose(create("aer_forte", options).expectations(*asked).values, expected, atol=1e-12)
-
-
-def test_rounded_presets_are_the_published_rates():
-    circuit = QuantumCircuit(3)
-    circuit.z(0)
-    circuit.cz(1, 2)
-    observables = [SparsePauliOp("IIZ"), SparsePauliOp("ZII")]
-    for name, rates in {"paper_low": (1e-4, 1e-3), "paper_high": (2e-4, 2e-3), "forte1": (2.667e-4, 4.949e-3)}.items():
-        got = create("aer_forte", EXACT | {"noise": name}).expectations(circuit, np.empty((1, 0)), observables)
-        np.testing.assert_allclose(1 - got.values[0], rates, rtol=2e-4)
 
 
 def test_noise_comes_from_presets_numbers_or_fidelities():
@@ -241,14 +131,13 @@ def test_a_gate_that_aer_would_rewrite_is_refused_by_its_name():
         create("aer_forte").expectations(circuit, np.empty((1, 0)), readout_observables(3))
 
 
-def test_x_is_no_z_observable():
-    with pytest.raises(UnsupportedGateError, match="expected strings of I and Z only"):
-        create("aer_forte").expectations(QuantumCircuit(3), np.empty((1, 0)), [SparsePauliOp("IIX")])
-
-
-def test_a_density_matrix_too_large_for_the_memory_is_refused():
-    with pytest.raises(BackendError, match="has 30 qubits; this machine's memory holds"):
-        create("aer_forte", EXACT).expectations(QuantumCircuit(30), np.empty((1, 0)), readout_observables(30))
+@pytest.mark.parametrize(
+    ("n_qubits", "observable", "message"),
+    [(3, "IIX", "expected strings of I and Z only"), (30, "Z" * 30, "has 30 qubits; this machine's memory holds")],
+)
+def test_a_question_that_does_not_fit_is_refused(n_qubits, observable, message):
+    with pytest.raises(BackendError, match=message):
+        create("aer_forte", EXACT).expectations(QuantumCircuit(n_qubits), np.empty((1, 0)), [SparsePauliOp(observable)])
 
 
 @pytest.mark.parametrize(
@@ -277,9 +166,3 @@ def test_auto_follows_the_rule_and_capabilities_the_options():
     assert exact.max_qubits < default.max_qubits
     # which method "auto" takes is known with the circuit only, so exactness is not promised
     assert not create("aer_forte", {"shots": None}).capabilities.exact
-
-
-def test_no_samples_give_no_rows():
-    circuit, values, observables = question(head_circuit(3), batch=1)
-    for options in (EXACT, {"shots": 8}):
-        assert create("aer_forte", options).expectations(circuit, values[:0], observables).values.shape == (0, 4)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Parameter
-from qiskit.quantum_info import SparsePauliOp, Statevector
-from qiskit_machine_learning.neural_networks import EstimatorQNN
+from qiskit.quantum_info import SparsePauliOp
+from reference_circuits import expectations_by_statevector, network
 
 from qllmft_backends import BackendError, UnknownBackendError, UnsupportedGateError, create
 from qllmft_backends.aer.simulator import gpu_obstacle
 from qllmft_backends.aer.statevector import AerSimulator, AerStatevectorBackend
-from qllmft_circuits import data_parameters, head_circuit, readout_observables, weight_parameters
+from qllmft_circuits import head_circuit, readout_observables
 
 
 def head(n_qubits: int, batch: int, seed: int = 0):
@@ -56,10 +56,8 @@ def test_gates_that_aer_does_not_know_are_opened_up_and_any_pauli_is_measured():
     circuit.rx(b, 2)
     observables = [SparsePauliOp(["XYI", "ZIZ"], [0.5, -2.0]), SparsePauliOp("IIY"), SparsePauliOp("III")]
     values = np.random.default_rng(1).normal(size=(5, 2))
-    states = [Statevector(circuit.assign_parameters(row)) for row in values]
-    expected = [[state.expectation_value(o).real for o in observables] for state in states]
     got = create("aer_statevector").expectations(circuit, values, observables)
-    np.testing.assert_allclose(got.values, expected, atol=1e-12)
+    np.testing.assert_allclose(got.values, expectations_by_statevector(circuit, values, observables), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["cry", "crx", "crz", "cp"])
@@ -72,10 +70,8 @@ def test_controlled_rotations_get_their_angles_though_aer_would_not_bind_them(na
     circuit.h(1)
     values = np.random.default_rng(4).normal(size=(3, 2))
     observables = readout_observables(3)
-    states = [Statevector(circuit.assign_parameters(row)) for row in values]
-    expected = [[state.expectation_value(o).real for o in observables] for state in states]
     got = create("aer_statevector").expectations(circuit, values, observables)
-    np.testing.assert_allclose(got.values, expected, atol=1e-12)
+    np.testing.assert_allclose(got.values, expectations_by_statevector(circuit, values, observables), atol=1e-12)
 
 
 def test_a_gate_is_opened_up_for_shots_too_and_where_it_holds_one_gate_only():
@@ -133,50 +129,23 @@ def test_it_stands_behind_estimator_qnn_forward_and_backward():
     rng = np.random.default_rng(2)
     x, theta = rng.normal(size=(3, 4)), rng.normal(size=20)
 
-    def qnn(name: str, **options: object) -> EstimatorQNN:
-        backend = create(name, options)
-        return EstimatorQNN(
-            circuit=circuit,
-            observables=observables,
-            input_params=data_parameters(circuit),
-            weight_params=weight_parameters(circuit),
-            estimator=backend.estimator(),
-            gradient=backend.gradient(),
-            input_gradients=True,
-            default_precision=0.0,
-        )
-
-    aer, engine = qnn("aer_statevector"), qnn("adjoint", dtype="float64")
+    backends = create("aer_statevector"), create("adjoint", {"dtype": "float64"})
+    aer, engine = (network(circuit, observables, of.estimator(), of.gradient()) for of in backends)
     np.testing.assert_allclose(aer.forward(x, theta), engine.forward(x, theta), atol=1e-12)
     for got, expected in zip(aer.backward(x, theta), engine.backward(x, theta), strict=True):
         assert got.shape[:2] == (3, 4)
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
-def measured() -> QuantumCircuit:
+def circuit_with(append) -> QuantumCircuit:
     circuit = QuantumCircuit(3)
-    circuit.measure_all()
+    append(circuit)
     return circuit
 
 
-def reset() -> QuantumCircuit:
-    circuit = QuantumCircuit(3)
-    circuit.reset(1)
-    return circuit
-
-
-def undefined() -> QuantumCircuit:
-    circuit = QuantumCircuit(3)
-    circuit.append(Gate("mystery", 1, []), [0])
-    return circuit
-
-
-def rotation_about_a_vector() -> QuantumCircuit:
-    circuit = QuantumCircuit(3)
-    circuit.rv(Parameter("a"), 0.1, 0.2, 0)  # Qiskit defines it for numbers only
-    return circuit
-
-
+MEASURED, RESET = circuit_with(lambda c: c.measure_all()), circuit_with(lambda c: c.reset(1))
+UNDEFINED = circuit_with(lambda c: c.append(Gate("mystery", 1, []), [0]))
+ABOUT_A_VECTOR = circuit_with(lambda c: c.rv(Parameter("a"), 0.1, 0.2, 0))  # Qiskit defines it for numbers only
 Z3 = SparsePauliOp("IIZ")
 
 
@@ -189,10 +158,10 @@ Z3 = SparsePauliOp("IIZ")
         (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZ"), "observable 0 acts on 2 qubits, expected 3"),
         (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZZ", 1j), "observable 0 has complex coefficients"),
         (QuantumCircuit(60), np.zeros((1, 0)), SparsePauliOp("Z" * 60), "has 60 qubits; this machine's memory holds"),
-        (measured(), np.zeros((1, 0)), Z3, "'measure'; expected unitary gates .* Leave measurements and resets out"),
-        (reset(), np.zeros((1, 0)), Z3, "instruction 0 of circuit .* is 'reset'"),
-        (undefined(), np.zeros((1, 0)), Z3, "that have no definition: mystery"),
-        (rotation_about_a_vector(), np.zeros((1, 1)), Z3, "that have no definition: rv"),
+        (MEASURED, np.zeros((1, 0)), Z3, "'measure'; expected unitary gates .* Leave measurements and resets out"),
+        (RESET, np.zeros((1, 0)), Z3, "instruction 0 of circuit .* is 'reset'"),
+        (UNDEFINED, np.zeros((1, 0)), Z3, "that have no definition: mystery"),
+        (ABOUT_A_VECTOR, np.zeros((1, 1)), Z3, "that have no definition: rv"),
     ],
 )
 def test_a_question_that_does_not_fit_is_refused(circuit, values, observable, message):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit.library import CXGate, RYGate, UnitaryGate
+from qiskit.circuit.library import CCXGate, CXGate, RYGate, UnitaryGate
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 
@@ -28,11 +28,11 @@ def only_ry() -> QuantumCircuit:
     return circuit
 
 
-def test_the_head_is_covered():
-    circuit = head_circuit(4)
-    model = noise_model(circuit, NOISE)
-    check_coverage(circuit, model, NOISE)
-    assert set(model.noise_instructions) == {"ry", "cx"}
+@pytest.mark.parametrize(("noise", "covered"), [(NOISE, {"ry", "cx"}), (GateNoise(0.0, 0.08), {"cx"})])
+def test_the_head_is_covered_and_a_rate_of_zero_needs_no_cover(noise, covered):
+    model = noise_model(head_circuit(4), noise)
+    check_coverage(head_circuit(4), model, noise)
+    assert set(model.noise_instructions) == covered
 
 
 def test_a_gate_that_is_left_out_is_named():
@@ -72,25 +72,20 @@ def test_labelled_gates_keep_their_noise_in_the_backend():
     np.testing.assert_allclose(got.values, [[0.97**3, 0.92, 0.92]], atol=1e-12)
 
 
-def test_one_label_on_gates_of_two_widths_is_refused():
+@pytest.mark.parametrize(
+    ("gates", "message"),
+    [
+        ([RYGate(0.0, label="same"), CXGate(label="same")], "is 'same' on 1 qubits and would run without noise"),
+        ([RYGate(0.0, label="cx")], "Aer takes no noise on 1-qubit gates 'cx'"),
+        ([CCXGate()], "a gate acts on 3 qubits; noise is defined for gates on one and two"),
+    ],
+    ids=["one label for two widths", "the label is another gate's name", "three qubits"],
+)
+def test_a_gate_whose_noise_is_not_clear_is_refused(gates, message):
     circuit = QuantumCircuit(3)
-    circuit.append(RYGate(0.0, label="same"), [0])
-    circuit.append(CXGate(label="same"), [1, 2])
-    with pytest.raises(UnsupportedGateError, match="is 'same' on 1 qubits and would run without noise"):
-        create("aer_forte", EXACT).expectations(circuit, np.empty((1, 0)), readout_observables(3))
-
-
-def test_a_label_that_is_another_gate_s_name_is_refused():
-    circuit = QuantumCircuit(3)
-    circuit.append(RYGate(0.0, label="cx"), [0])
-    with pytest.raises(BackendError, match="Aer takes no noise on 1-qubit gates 'cx'"):
-        create("aer_forte", EXACT).expectations(circuit, np.empty((1, 0)), readout_observables(3))
-
-
-def test_a_gate_on_three_qubits_is_refused():
-    circuit = QuantumCircuit(3)
-    circuit.ccx(0, 1, 2)
-    with pytest.raises(BackendError, match="a gate acts on 3 qubits; noise is defined for gates on one and two"):
+    for gate in gates:
+        circuit.append(gate, range(gate.num_qubits))
+    with pytest.raises(BackendError, match=message):
         create("aer_forte", EXACT).expectations(circuit, np.empty((1, 0)), readout_observables(3))
 
 
@@ -99,14 +94,4 @@ def test_every_run_is_checked(monkeypatch):
     circuit = head_circuit(3)
     for options in (EXACT, {"shots": 10}):
         with pytest.raises(UnsupportedGateError, match="is 'cx' on 2 qubits and would run without noise"):
-            create("aer_forte", options).expectations(
-                circuit, np.zeros((1, circuit.num_parameters)), readout_observables(3)
-            )
-
-
-def test_a_rate_of_zero_needs_no_cover():
-    noise = GateNoise(0.0, 0.08)
-    circuit = head_circuit(3)
-    model = noise_model(circuit, noise)
-    assert set(model.noise_instructions) == {"cx"}
-    check_coverage(circuit, model, noise)
+            create("aer_forte", options).expectations(circuit, np.zeros((1, 18)), readout_observables(3))

@@ -54,8 +54,8 @@ def test_the_benchmark_ends_with_the_remedy_and_code_2():
 
 
 @pytest.fixture
-def fake(monkeypatch):
-    """A machine with a GPU, whose parts a test takes away."""
+def machine(monkeypatch):
+    """With a GPU."""
     gpu = SimpleNamespace(name="Tesla", compute_capability=(9, 0), MAX_SHARED_MEMORY_PER_BLOCK_OPTIN=232448)
     machine = SimpleNamespace(
         is_available=lambda: True, cuda_error=lambda: None, get_current_device=lambda: gpu, gpu=gpu
@@ -65,47 +65,46 @@ def fake(monkeypatch):
     return machine
 
 
-def test_a_gpu_gives_its_own_shared_memory(fake):
+def test_a_gpu_gives_its_own_shared_memory(machine):
     assert find_limits() == Limits(shared_bytes=232448, threads=512)
     assert AdjointBackend(AdjointOptions(device="cuda")).options.device == "cuda"
 
 
-def refused(*words):
+def fail(error):
+    def raises(*arguments):
+        raise error
+
+    return raises
+
+
+NO_DRIVER = "CUDA driver library cannot be found.\nEnsure that\n:"
+
+
+@pytest.mark.parametrize(
+    ("take_away", "found"),
+    [
+        (
+            {"is_available": lambda: False, "cuda_error": lambda: NO_DRIVER},
+            "found numba-cuda 0.30.4, but no usable GPU: CUDA driver library cannot be found. Ensure that. device=",
+        ),
+        ({"is_available": lambda: False}, "no CUDA toolkit library (libnvvm)"),
+        ({"gpu.compute_capability": (6, 1)}, "Tesla, of compute capability 6.1"),
+        (
+            {"get_current_device": fail(RuntimeError("[100] Call to cuInit results in CUDA_ERROR_NO_DEVICE"))},
+            "CUDA_ERROR_NO_DEVICE",
+        ),
+        ({"version": fail(PackageNotFoundError("numba-cuda"))}, "numba-cuda is not installed"),
+    ],
+    ids=["no driver", "no toolkit", "too old", "the driver fails", "no numba-cuda"],
+)
+def test_a_machine_that_lacks_something_is_told_what(machine, monkeypatch, take_away, found):
+    for name, left in take_away.items():
+        place = device_module if name == "version" else machine.gpu if name.startswith("gpu.") else machine
+        monkeypatch.setattr(place, name.removeprefix("gpu."), left)
     with pytest.raises(BackendError) as error:
         find_limits()
-    for text in (*words, *REMEDY):
-        assert text in str(error.value)
-
-
-def test_numba_cuda_is_missing(fake, monkeypatch):
-    def missing(name):
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(device_module, "version", missing)
-    refused("numba-cuda is not installed")
-
-
-def test_the_driver_is_missing(fake):
-    fake.is_available, fake.cuda_error = lambda: False, lambda: "CUDA driver library cannot be found.\nEnsure that\n:"
-    refused("found numba-cuda 0.30.4, but no usable GPU: CUDA driver library cannot be found. Ensure that. device=")
-
-
-def test_the_toolkit_is_missing(fake):
-    fake.is_available = lambda: False
-    refused("no CUDA toolkit library (libnvvm)")
-
-
-def test_the_gpu_is_too_old(fake):
-    fake.gpu.compute_capability = (6, 1)
-    refused("Tesla, of compute capability 6.1")
-
-
-def test_the_driver_fails(fake):
-    def fail():
-        raise RuntimeError("[100] Call to cuInit results in CUDA_ERROR_NO_DEVICE")
-
-    fake.get_current_device = fail
-    refused("CUDA_ERROR_NO_DEVICE")
+    for words in (found, *REMEDY):
+        assert words in str(error.value)
 
 
 def test_numba_without_a_cuda_target():
@@ -123,13 +122,3 @@ def test_numba_without_a_cuda_target():
 def test_other_devices_are_not_known():
     with pytest.raises(UnknownBackendError, match="option device = 'gpu': Input should be 'cpu' or 'cuda'"):
         create("adjoint", {"device": "gpu"})
-
-
-def test_the_cpu_loads_nothing_of_the_gpu():
-    code = (
-        "import sys, qllmft_backends as q\n"
-        "q.create('adjoint')\n"
-        "print([m for m in sys.modules if m.startswith(('numba.cuda', 'qllmft_backends.adjoint.cuda'))])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.strip() == "[]"

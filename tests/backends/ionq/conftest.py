@@ -6,12 +6,14 @@ import os
 
 import pytest
 
-from ionq.helpers import FAST, TOKEN, make_problem
+from ionq import FAST, TOKEN
 from qllmft_backends.ionq.sandbox import Sandbox, Store
 
 
 @pytest.fixture
 def problem():
+    from ionq.helpers import make_problem
+
     return make_problem(7)
 
 
@@ -37,24 +39,34 @@ def box():
 
 
 @pytest.fixture
-def forte(box, tmp_path):
-    """Make an `IonQForte` on the sandbox: 3 circuits a job, one ledger for each test."""
-    from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
+def connection(box):
+    """To the sandbox."""
+    from qllmft_backends.ionq import IonQConnection
 
-    def make(**options):
-        given = {"url": box.url, "ledger": tmp_path / "ledger", "yes": True, "circuits_per_job": 3, **FAST, **options}
-        return IonQForte(IonQForteOptions(**given))
-
-    return make
+    return IonQConnection(url=box.url, poll_interval_s=0.02, settle_s=0.1, retry_s=0.0)
 
 
 @pytest.fixture
-def simulator(box, tmp_path):
-    """Make an `IonQSimulator` on the sandbox."""
+def folder(tmp_path):
+    """Of the one ledger of each test."""
+    return tmp_path / "ledger"
+
+
+@pytest.fixture
+def forte(box, folder):
+    """Make an `IonQForte` on the sandbox: 3 circuits a job."""
+    from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
+
+    return lambda **options: IonQForte(
+        IonQForteOptions(**{"url": box.url, "ledger": folder, "yes": True, "circuits_per_job": 3, **FAST, **options})
+    )
+
+
+@pytest.fixture
+def simulator(box, folder):
+    """Make an `IonQSimulator` on the sandbox: 3 circuits a job."""
     from qllmft_backends.ionq.backend import IonQSimulator, IonQSimulatorOptions
 
-    def make(**options):
-        given = {"url": box.url, "ledger": tmp_path / "ledger", "circuits_per_job": 3, **FAST, **options}
-        return IonQSimulator(IonQSimulatorOptions(**given))
-
-    return make
+    return lambda **options: IonQSimulator(
+        IonQSimulatorOptions(**{"url": box.url, "ledger": folder, "circuits_per_job": 3, **FAST, **options})
+    )

@@ -1,18 +1,20 @@
-"""A small problem with known answers, and what the tests ask of every answer."""
+"""A small problem with known answers, and what the tests ask of every answer. Without qiskit-ionq they are skipped."""
 
 from __future__ import annotations
 
+import json
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
 
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_circuits.head import head_circuit, readout_observables
-
-TOKEN = "tok-5f3a9c71e2d84b60"
-FAST = {"poll_interval_s": 0.02, "settle_s": 0.15, "retry_s": 3.0, "deadline_s": 20.0, "request_timeout_s": 10.0}
-NO_IONQ = "qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
 
 
 @dataclass
@@ -45,8 +47,48 @@ def assert_right(answer, problem, shots=1000):
     assert np.abs((answer.values - problem.exact) / errors).max() < 4
 
 
-def assert_paid_once(box, circuits, checks=0):
-    """Of the user's ``circuits`` each; ``checks``: how often the circuit with a known answer was paid beside them."""
+def assert_paid_once(box, circuits, checks=0, jobs=None):
+    """Of the user's ``circuits`` each, in ``jobs`` where they are told; ``checks``: how often the circuit with a known
+    answer was paid beside them."""
     till = box.store.till()
     assert till["circuits_paid"] == circuits + checks, till
     assert sum(till["times"].values()) - len(till["times"]) == max(0, checks - 1), till
+    assert jobs in (None, till["jobs"]), till
+
+
+def assert_served(box, forte, problem, checks=0, jobs=None, **options):
+    """The problem's answer, by `forte` with ``options``, is right, and each of its circuits was paid once."""
+    assert_right(ask(forte(**options), problem), problem)
+    assert_paid_once(box, len(problem.values), checks, jobs)
+
+
+def assert_recovers(box, forte, problem, **more):
+    """A later call on the same ledger, without faults, ends well and pays for the rest only; see `assert_served`."""
+    box.faults.clear()
+    assert_served(box, forte, problem, **more)
+
+
+def await_jobs(box, jobs):
+    """Until the server has taken so many: a request that was given up may be accepted late."""
+    give_up = time.monotonic() + 20
+    while box.store.till()["jobs"] < jobs:
+        assert time.monotonic() < give_up, box.store.till()
+        time.sleep(0.02)
+
+
+@contextmanager
+def refused(box, error, match):
+    """What is done inside ends in ``error``, and no job was sent."""
+    before = box.store.requests["submit"]
+    with pytest.raises(error, match=match) as caught:
+        yield caught
+    assert box.store.requests["submit"] == before
+
+
+def records_of(ledger):
+    """The events in the ledger's folder."""
+    return [json.loads(line) for line in (ledger / "ledger.jsonl").read_text().splitlines()]
+
+
+def write_records(ledger, records):
+    (ledger / "ledger.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))

@@ -6,7 +6,8 @@ one URL LEDGER EVENT MOMENT NTH    ask for the problem; die at the NTH event of 
                                    written, `after` it, or in the middle (`torn`). EVENT `never`: live.
 sweep URL FOLDER CHECKED           die at every event of a request in each of the three ways, each time
                                    with a request of its own, and finish it in a new process; answers the deaths.
-                                   CHECKED is 0, or the shots of a circuit with a known answer in each job.
+                                   CHECKED is 0, or the shots of a circuit with a known answer in each job; then
+                                   no event is torn.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import signal
 import sys
 from pathlib import Path
 
-from ionq.helpers import FAST, ask, assert_right, make_problem
+from ionq import FAST
+from ionq.helpers import ask, assert_right, make_problem
 from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
 from qllmft_backends.ionq.ledger import Ledger
 
@@ -82,7 +84,7 @@ def one(url, ledger, event, moment, n):
 def sweep(url, folder, checked):
     """Returns the number of deaths."""
     deaths = 0
-    for moment in ("before", "after", "torn"):
+    for moment in ("before", "after", *([] if checked else ["torn"])):
         for k in range(1, 100):
             problem = make_problem(5, seed=1000 * deaths + k)
             ledger = folder / f"{moment}-{k}"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from qiskit.quantum_info import Statevector
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-
-from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from ionq import TOKEN
+from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, records_of, write_records
 from qllmft_backends.ionq import CostRefusedError, IonQJobFailedError, IonQTimeoutError, LedgerError, ledger_jobs
 from qllmft_backends.ionq.known_answer import known_circuit
 from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
@@ -38,7 +35,7 @@ def test_the_answer_against_qiskit(n_qubits):
     assert circuit.count_ops().get("cx", 0) == n_qubits - 1
 
 
-def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem):
+def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem, folder):
     estimate = careful().estimate(problem.circuit, problem.values)
     assert (estimate.circuits, estimate.jobs, estimate.first.circuits) == (7, 3, 3)
     assert estimate.price == pytest.approx(7 * EACH + 3 * CHECK)
@@ -47,11 +44,10 @@ def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem):
     assert_right(ask(careful(), problem), problem)
     assert [len(job.circuits) for job in jobs_of(box)] == [4, 4, 2]
     assert len({str(job.circuits[0]) for job in jobs_of(box)}) == 1
-    rows = ledger_jobs(careful().options.ledger)
+    rows = ledger_jobs(folder)
     assert [(row.circuits, row.known_circuits, row.note) for row in rows] == [(3, 1, ""), (3, 1, ""), (1, 1, "")]
     assert sum(row.price for row in rows) == pytest.approx(7 * EACH + 3 * CHECK) == sum(row.cost for row in rows)
-    assert_right(ask(careful(known_answer_shots=0), problem), problem)  # all known, however they were checked
-    assert_paid_once(box, 7, checks=3)
+    assert_served(box, careful, problem, checks=3, known_answer_shots=0)  # all known, however they were checked
 
 
 def test_the_first_job_is_awaited_before_the_rest_is_sent(box, careful, problem):
@@ -67,25 +63,15 @@ def test_the_first_job_is_awaited_before_the_rest_is_sent(box, careful, problem)
     assert len(statuses) == 3
 
 
-def flipped(box, monkeypatch, qubit):
+def err(box, monkeypatch, change):
+    """Each basis state of an answer becomes another one."""
     simulate = box.store._simulate
-    monkeypatch.setattr(
-        box.store, "_simulate", lambda job: {str(int(s) ^ 1 << qubit): p for s, p in simulate(job).items()}
-    )
+    monkeypatch.setattr(box.store, "_simulate", lambda job: {str(change(int(s))): p for s, p in simulate(job).items()})
 
 
-def reversed_order(box, monkeypatch, n_qubits):
-    simulate = box.store._simulate
-    monkeypatch.setattr(
-        box.store,
-        "_simulate",
-        lambda job: {str(int(f"{int(s):0{n_qubits}b}"[::-1], 2)): p for s, p in simulate(job).items()},
-    )
-
-
-def test_a_wrong_answer_stops_the_sending(box, careful, problem, monkeypatch):
+def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeypatch):
     with monkeypatch.context() as patch:
-        flipped(box, patch, 1)
+        err(box, patch, lambda state: state ^ 2)
         with pytest.raises(IonQJobFailedError, match=r"job \S+\): .*wrong on the qubits \[1\]: .*the server: none"):
             ask(careful(), problem)
         assert_paid_once(box, 3, checks=1)
@@ -95,7 +81,7 @@ def test_a_wrong_answer_stops_the_sending(box, careful, problem, monkeypatch):
         with pytest.raises(IonQJobFailedError, match="wrong on the qubits"):
             careful().resample(problem.circuit, problem.values[:3], problem.observables, 10)
         assert_paid_once(box, 3, checks=1)
-        (row,) = ledger_jobs(careful().options.ledger)
+        (row,) = ledger_jobs(folder)
         assert row.state == "collected"
         assert "wrong on the qubits [1]" in row.note
     assert_right(ask(careful(retry_wrong=True), problem), problem)
@@ -105,7 +91,7 @@ def test_a_wrong_answer_stops_the_sending(box, careful, problem, monkeypatch):
 
 
 def test_qubits_in_the_wrong_order_stop_the_sending(box, careful, problem, monkeypatch):
-    reversed_order(box, monkeypatch, 3)
+    err(box, monkeypatch, lambda state: int(f"{state:03b}"[::-1], 2))
     with pytest.raises(IonQJobFailedError, match=r"wrong on the qubits \[0, 2\]"):
         ask(careful(), problem)
     assert len(jobs_of(box)) == 1
@@ -113,9 +99,10 @@ def test_qubits_in_the_wrong_order_stop_the_sending(box, careful, problem, monke
 
 def test_a_later_job_is_judged_when_it_is_collected(box, careful, problem, monkeypatch):
     """The second job errs while the third never ends; the jobs of the first call stop the second call's sending."""
-    simulate = box.store._simulate
-    wrong = lambda job: {str(int(s) ^ 4): p for s, p in simulate(job).items()}  # noqa: E731
-    monkeypatch.setattr(box.store, "_simulate", lambda job: (wrong if job.number in range(5, 10) else simulate)(job))
+    right = box.store._simulate
+    err(box, monkeypatch, lambda state: state ^ 4)
+    wrong = box.store._simulate
+    monkeypatch.setattr(box.store, "_simulate", lambda job: (wrong if job.number in range(5, 10) else right)(job))
     box.faults.arm(Fault("never_ends", "submit", after=2))
     with pytest.raises(IonQTimeoutError):
         ask(careful(deadline_s=1.0), problem)
@@ -136,15 +123,13 @@ def test_noise_is_no_wrong_answer(careful):
 
 def test_interrupted_while_it_is_under_way(box, careful, problem):
     box.faults.arm(Fault("never_ends", "submit"))
-    with pytest.raises(IonQTimeoutError):
-        ask(careful(deadline_s=0.3), problem)
-    with pytest.raises(IonQTimeoutError):
-        ask(careful(deadline_s=0.3), problem)
+    for _ in range(2):
+        with pytest.raises(IonQTimeoutError):
+            ask(careful(deadline_s=0.3), problem)
     (job,) = jobs_of(box)  # still awaited
     job.fate = ""
     box.store._worker.submit(box.store._work, job).result()
-    assert_right(ask(careful(), problem), problem)
-    assert_paid_once(box, 7, checks=3)
+    assert_served(box, careful, problem, checks=3)
 
 
 @pytest.mark.parametrize("fate", ["job_failed", "job_half_failed"])
@@ -153,8 +138,7 @@ def test_a_first_job_that_failed_stops_too(box, careful, problem, fate):
     with pytest.raises(IonQJobFailedError, match=r"whose known answer was waited for, failed: .*No further job was"):
         ask(careful(), problem)
     assert len(jobs_of(box)) == 1
-    assert_right(ask(careful(retry_failed=True), problem), problem)
-    assert_paid_once(box, 7, checks=3)
+    assert_served(box, careful, problem, checks=3, retry_failed=True)
 
 
 def test_ceilings_count_it(box, careful, problem):
@@ -169,14 +153,11 @@ def test_ceilings_count_it(box, careful, problem):
         ask(backend, make_problem(1, seed=2))
 
 
-def test_a_job_whose_record_was_lost_is_found_by_its_token(box, careful, problem):
-    ledger = careful().options.ledger / "ledger.jsonl"
+def test_a_job_whose_record_was_lost_is_found_by_its_token(box, careful, problem, folder):
     ask(careful(), problem)
-    lines = ledger.read_bytes().splitlines(keepends=True)
-    ledger.write_bytes(b"".join(lines[:4]))  # the first job; the ledger's count of jobs is lost too
-    (ledger.parent / "ledger.count").unlink()
-    assert_right(ask(careful(), problem), problem)
-    assert_paid_once(box, 7, checks=3)
+    write_records(folder, records_of(folder)[:4])  # the first job; the ledger's count of jobs is lost too
+    (folder / "ledger.count").unlink()
+    assert_served(box, careful, problem, checks=3)
 
 
 @pytest.mark.parametrize(
@@ -187,12 +168,11 @@ def test_a_job_whose_record_was_lost_is_found_by_its_token(box, careful, problem
         ("collected", {"results": []}, "0 results of 4 circuits"),
     ],
 )
-def test_a_record_that_was_changed_is_told(careful, problem, event, change, message):
-    ledger = careful().options.ledger / "ledger.jsonl"
+def test_a_record_that_was_changed_is_told(careful, problem, folder, event, change, message):
     ask(careful(), problem)
-    records = [json.loads(line) for line in ledger.read_text().splitlines()]
+    records = records_of(folder)
     next(record for record in records if record["event"] == event).update(change)
-    ledger.write_text("".join(json.dumps(record) + "\n" for record in records))
+    write_records(folder, records)
     with pytest.raises(LedgerError, match=message):
         ask(careful(), problem)
 

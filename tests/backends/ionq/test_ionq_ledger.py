@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-
-from ionq.helpers import ask, assert_paid_once, assert_right
+from ionq.helpers import (
+    ask,
+    assert_paid_once,
+    assert_right,
+    assert_served,
+    await_jobs,
+    records_of,
+    refused,
+    write_records,
+)
 from qllmft_backends.ionq import (
     DuplicateJobWarning,
     IonQConnection,
@@ -62,21 +67,19 @@ def test_a_life(tmp_path):
     assert (copy.state, copy.setup, copy.job_id, copy.results) == ("collected", SETUP, "job-1", RESULTS)
     assert (copy.values == VALUES).all()
     assert [a.client_token for a in copy.attempts] == [token, second]
-    records = [json.loads(line) for line in ledger.path.read_text().splitlines()]
+    records = records_of(ledger.folder)
     assert [r["event"] for r in records] == ["planned", "sent", "refused", "sent", "submitted", "collected"]
     assert len(records[0]["values_sha256"]) == 64
 
 
-def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(box, forte, problem, monkeypatch):
+def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(box, forte, problem, folder, monkeypatch):
     """Token, hashes, shots, mitigation and versions, synced before the POST."""
     synced, sync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (sync(fd), synced.append(fd)))
-    submit, path = box.store.submit, forte().options.ledger / "ledger.jsonl"
-    posts = []
+    submit, posts = box.store.submit, []
 
     def spy(payload, fate=""):
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-        posts.append((payload, records[-2], records[-1], len(synced)))
+        posts.append((payload, *records_of(folder)[-2:], len(synced)))
         return submit(payload, fate)
 
     monkeypatch.setattr(box.store, "submit", spy)
@@ -112,21 +115,9 @@ def test_a_torn_line_is_forgotten(tmp_path):
 
 @pytest.mark.parametrize("line", ["not json", '{"event": "planned"}', '{"event": "sung", "chunk": "0001"}', "[]"])
 def test_a_broken_line_is_told(tmp_path, line):
-    ledger = Ledger(tmp_path)
-    with ledger.lock():
-        ledger.plan(SETUP, VALUES)
-    with ledger.path.open("a") as file:
+    with full_ledger(tmp_path).path.open("a") as file:
         file.write(line + "\n")
     with pytest.raises(LedgerError, match=r"cannot be read near byte \d+.*Restore the file"):
-        Ledger(tmp_path).refresh()
-
-
-def test_another_format_is_told(tmp_path):
-    ledger = Ledger(tmp_path)
-    with ledger.lock():
-        ledger.plan(SETUP, VALUES)
-    ledger.path.write_text(ledger.path.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(LedgerError, match="format 2, expected 1"):
         Ledger(tmp_path).refresh()
 
 
@@ -136,16 +127,14 @@ def test_a_full_disk_stops_before_the_post(box, forte, problem, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(LedgerError, match="No space left"):
+        with refused(box, LedgerError, "No space left"):
             ask(forte(), problem)
-    assert box.store.till()["jobs"] == 0
-    assert_right(ask(forte(), problem), problem)
-    assert_paid_once(box, 7)
+    assert_served(box, forte, problem)
 
 
 @pytest.mark.parametrize("name", ["ledger.id", "ledger.count"])
-def test_a_full_disk_leaves_nothing_half_written_beside_the_ledger(box, forte, problem, monkeypatch, name):
-    folder, sync = forte().options.ledger, os.fsync
+def test_a_full_disk_leaves_nothing_half_written_beside_the_ledger(box, forte, problem, folder, monkeypatch, name):
+    sync = os.fsync
 
     def full(descriptor):
         if (folder / f"{name}.new").exists():
@@ -157,8 +146,7 @@ def test_a_full_disk_leaves_nothing_half_written_beside_the_ledger(box, forte, p
         with pytest.raises(LedgerError, match=rf"{name} cannot be written: .*No space left.* Make room and run again"):
             ask(forte(), problem)
     assert list(folder.glob("*.new")) == []
-    assert_right(ask(forte(), problem), problem)
-    assert_paid_once(box, 7)
+    assert_served(box, forte, problem)
 
 
 def test_a_ledger_that_cannot_be_made(forte, problem, tmp_path):
@@ -167,21 +155,20 @@ def test_a_ledger_that_cannot_be_made(forte, problem, tmp_path):
         ask(forte(ledger=tmp_path / "file" / "ledger"), problem)
 
 
-def test_one_writer_at_a_time(box, forte, problem):
-    other = Ledger(forte().options.ledger)
+def test_one_writer_at_a_time(box, forte, problem, folder):
+    other = Ledger(folder)
     with other.lock(), pytest.raises(LedgerError, match=f"in use by process {os.getpid()} on .*Nothing was sent"):
         ask(forte(), problem)
     assert box.store.till()["requests"] == {}
     assert_right(ask(forte(), problem), problem)
 
 
-def test_another_process_has_the_ledger_and_dies(box, forte, problem):
+def test_another_process_has_the_ledger_and_dies(forte, problem, folder):
     """A killed owner leaves no lock behind."""
     code = (
         "import sys, pathlib; from qllmft_backends.ionq.ledger import Ledger\n"
         "with Ledger(pathlib.Path(sys.argv[1])).lock(): print('mine', flush=True); sys.stdin.read()"
     )
-    folder = forte().options.ledger
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)],
         stdin=subprocess.PIPE,
@@ -193,18 +180,12 @@ def test_another_process_has_the_ledger_and_dies(box, forte, problem):
         assert process.stdout.readline() == "mine\n"
         with pytest.raises(LedgerError, match=f"in use by process {process.pid}"):
             ask(forte(), problem)
-        assert ledger_jobs_or_none(folder) is None
+        with pytest.raises(IonQRequestError, match="holds no ledger"):
+            ledger_jobs(folder)
     finally:
         process.kill()
         process.communicate()
     assert_right(ask(forte(), problem), problem)
-
-
-def ledger_jobs_or_none(folder):
-    try:
-        return ledger_jobs(folder)
-    except IonQRequestError:
-        return None
 
 
 def test_threads_of_one_backend_take_turns(box, forte, problem):
@@ -224,8 +205,7 @@ def test_writing_needs_the_lock(tmp_path):
         Ledger(tmp_path).plan(SETUP, VALUES)
 
 
-def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem):
-    folder, connection = forte().options.ledger, IonQConnection(url=box.url)
+def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem, folder, connection):
     with pytest.raises(IonQRequestError, match="holds no ledger"):
         ledger_jobs(folder)
     forte().submit(problem.circuit, problem.values)
@@ -250,8 +230,7 @@ def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem):
     assert "not canceled" in line
 
 
-def test_the_server_is_asked_for_the_states(box, forte, problem):
-    folder, connection = forte().options.ledger, IonQConnection(url=box.url, retry_s=0.0)
+def test_the_server_is_asked_for_the_states(box, forte, problem, folder, connection):
     box.faults.arm(Fault("never_ends", "submit", after=1, times=-1))
     forte().submit(problem.circuit, problem.values)
     cancel([ledger_jobs(folder)[1].job_id], connection)
@@ -272,8 +251,7 @@ def test_the_server_is_asked_for_the_states(box, forte, problem):
         ledger_jobs(folder, ask=connection)
 
 
-def test_waiting_goes_on_past_a_job_that_the_server_lacks(box, forte, problem):
-    folder, connection = forte().options.ledger, IonQConnection(url=box.url, poll_interval_s=0.02)
+def test_waiting_goes_on_past_a_job_that_the_server_lacks(box, forte, problem, folder, connection):
     submission = forte().submit(problem.circuit, problem.values)
     lost = box.store.jobs.pop(submission.job_ids[0])
     rows = wait(folder, connection)
@@ -282,23 +260,20 @@ def test_waiting_goes_on_past_a_job_that_the_server_lacks(box, forte, problem):
     with pytest.raises(IonQRequestError, match="answered 404"):
         ask(forte(), problem)
     box.store.jobs[lost.id] = lost
-    assert_right(ask(forte(), problem), problem)
-    assert_paid_once(box, 7)
+    assert_served(box, forte, problem)
 
 
-def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(box, forte, problem):
-    folder, connection = forte().options.ledger, IonQConnection(url=box.url, poll_interval_s=0.02)
+def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(box, forte, problem, folder, connection):
     box.faults.arm(Fault("slow", "submit", seconds=1.0))
     box.faults.arm(Fault("never_ends", "submit", times=-1))
     forte(request_timeout_s=0.3, settle_s=0.1).submit(problem.circuit, problem.values)
-    give_up = time.monotonic() + 20
-    while box.store.till()["jobs"] < 4 and time.monotonic() < give_up:
-        time.sleep(0.05)
+    await_jobs(box, 4)
     rows = ledger_jobs(folder, ask=connection)
     assert [(row.state, row.chunk) for row in rows].count(("duplicate", "0001")) == 1
     assert str(job_total(rows)).startswith("4 jobs, 10 circuits: 0.72 ")
-    with pytest.warns(DuplicateJobWarning, match="again"):
-        wait_in_vain(folder, box)
+    hasty = connection.model_copy(update={"deadline_s": 0.1})
+    with pytest.warns(DuplicateJobWarning, match="again"), pytest.raises(IonQTimeoutError):
+        wait(folder, hasty)
     assert [row.state for row in ledger_jobs(folder)] == ["submitted", "duplicate", "submitted", "submitted"]
     lines = cancel_ledger(folder, connection)
     assert [line.partition(": ")[2] for line in lines[:3]] == ["canceled"] * 3
@@ -311,12 +286,7 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(box, for
     assert str(job_total(ledger_jobs(folder))) == "0 jobs, 0 circuits: free"
 
 
-def wait_in_vain(folder, box):
-    with pytest.raises(IonQTimeoutError):
-        wait(folder, IonQConnection(url=box.url, poll_interval_s=0.02, deadline_s=0.1))
-
-
-def test_interrupted_after_sending(box, forte, problem, monkeypatch):
+def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
     """Ctrl-C while jobs are under way: which, what they cost, how to collect them."""
     from qllmft_backends.ionq import collector
 
@@ -328,7 +298,6 @@ def test_interrupted_after_sending(box, forte, problem, monkeypatch):
         patch.setattr(collector.time, "sleep", interrupt)
         with pytest.raises(JobsInterrupt) as caught:
             ask(forte(), problem)
-    folder = forte().options.ledger
     ids = [row.job_id for row in ledger_jobs(folder)]
     assert [job.job_id for job in caught.value.jobs] == ids
     assert str(caught.value).splitlines() == [
@@ -352,28 +321,25 @@ def test_interrupted_while_sending(box, forte, problem, monkeypatch):
         patch.setattr(sender, "post", accepted_and_interrupted)
         with pytest.raises(JobsInterrupt, match=r"chunk 0001 \(perhaps accepted"):
             ask(forte(), problem)
-    assert_right(ask(forte(), problem), problem)
-    assert_paid_once(box, 7)
+    assert_served(box, forte, problem)
     monkeypatch.setattr(sender, "post", accepted_and_interrupted)
     assert ask(forte(), problem).values.shape == (7, 3), "nothing to send, nothing to interrupt"
 
 
-def test_waiting_settles_a_doubtful_job(box, forte, problem):
+def test_waiting_settles_a_doubtful_job(box, forte, problem, folder, connection):
     box.faults.arm(Fault("drop_after", "submit"))
     box.faults.arm(Fault("status", "list", code=503, times=-1))
     with pytest.raises(IonQTransientError, match="may have been accepted"):
         ask(forte(retry_s=0.3), problem)
     box.faults.clear()
-    connection = IonQConnection(url=box.url, poll_interval_s=0.02, settle_s=0.1)
-    assert [j.state for j in wait(forte().options.ledger, connection)] == ["collected"]
-    assert_right(ask(forte(), problem), problem)
-    assert_paid_once(box, 7)
+    assert [j.state for j in wait(folder, connection)] == ["collected"]
+    assert_served(box, forte, problem)
 
 
-def test_the_key_goes_to_no_server_that_a_file_names(box, forte, problem):
+def test_the_key_goes_to_no_server_that_a_file_names(box, forte, problem, folder):
     forte().submit(problem.circuit, problem.values)
     with pytest.raises(IonQRequestError, match=r"was sent to http://127.*and the options name https://other"):
-        wait(forte().options.ledger, IonQConnection(url="https://other.example/v0.4"))
+        wait(folder, IonQConnection(url="https://other.example/v0.4"))
 
 
 def test_matching_prefers_what_has_a_result(tmp_path):
@@ -393,16 +359,13 @@ def test_matching_prefers_what_has_a_result(tmp_path):
         assert ledger.find(SETUP, VALUES) == [(again, 0), (failed, 1)]
 
 
-def changed(line, **fields):
-    return json.dumps(json.loads(line) | fields)
-
-
 @pytest.mark.parametrize(
     ("event", "change", "match"),
     [
         ("planned", {"values": [[0.1, 0.2], [0.3, 0.5]]}, "values_sha256 does not fit the values"),
         ("planned", {"values": [[0.1, 0.2], [0.3, float("nan")]]}, "NaN in the place of a number"),
         ("planned", {"values": []}, "values are empty"),
+        ("planned", {"format": 2}, "format 2, expected 1"),
         ("planned", {"price_each": -1.0}, "price_each is -1.0"),
         ("planned", {"price_each": "much"}, "price_each is 'much'"),
         ("submitted", {"job_id": ""}, "the job's id is ''"),
@@ -413,9 +376,8 @@ def changed(line, **fields):
     ],
 )
 def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
-    path = full_ledger(tmp_path).path
-    lines = path.read_text().splitlines()
-    path.write_text("".join((changed(s, **change) if f'"{event}"' in s else s) + "\n" for s in lines))
+    full_ledger(tmp_path)
+    write_records(tmp_path, [r | change if r["event"] == event else r for r in records_of(tmp_path)])
     with pytest.raises(LedgerError, match=f"cannot be read near byte .*{match}.*Restore the file"):
         Ledger(tmp_path).refresh()
 
@@ -434,11 +396,10 @@ def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
 )
 def test_results_of_an_earlier_version_are_checked_too(tmp_path, results, match):
     """Those have no hash of the results."""
-    path = full_ledger(tmp_path).path
-    lines = [json.loads(s) for s in path.read_text().splitlines()]
-    lines[-1]["results"] = results
-    del lines[-1]["results_sha256"]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    full_ledger(tmp_path)
+    *others, collected = records_of(tmp_path)
+    del collected["results_sha256"]
+    write_records(tmp_path, [*others, collected | {"results": results}])
     with pytest.raises(LedgerError, match=match):
         Ledger(tmp_path).refresh()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-
 from ionq.helpers import ask, make_problem
 from qllmft_backends import GateNoise, UnknownBackendError, create
 from qllmft_backends.ionq import IonQSimulatorOptions
@@ -23,12 +21,13 @@ def problem():
     return problem
 
 
+@pytest.mark.parametrize("there", [None, {"noise_model": "forte-1"}], ids=["our name", "IonQ's"])
 @pytest.mark.parametrize("options", [{"noise": "forte1"}, PRESETS["forte1"].options], ids=["by name", "by value"])
-def test_one_noise_feeds_the_engine_aer_and_the_cloud(box, simulator, problem, options):
+def test_one_noise_feeds_the_engine_aer_and_the_cloud(box, simulator, problem, options, there):
     pytest.importorskip("qiskit_aer")
     exact = ask(create("aer_forte", {**options, "shots": None, "method": "density_matrix"}), problem).values
     engine = ask(create("adjoint", {**options, "trajectories": 20_000}), problem)
-    cloud = ask(simulator(**options, shots=SHOTS), problem)
+    cloud = ask(simulator(**there or options, shots=SHOTS), problem)
     assert (exact < 0.99).all()
     for answer in (engine, cloud):
         assert (exact < 1 - 10 * answer.standard_errors).all(), "the noise stands out of the statistics"

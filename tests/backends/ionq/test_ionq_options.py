@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-
 from ionq.helpers import ask
 from qllmft_backends import MissingExtraError, UnknownBackendError, create
 from qllmft_backends.ionq import IonQAuthError, IonQConnection, IonQRequestError, server_jobs
@@ -23,6 +21,7 @@ from qllmft_backends.ionq.token import load_token
         ("ionq_forte", {"target": "aria-1"}, "'forte-1' or 'forte-enterprise-1'"),
         ("ionq_forte", {"error_mitigation": "sharpening"}, "'none' or 'debiasing'"),
         ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, "500 shots or more"),
+        ("ionq_forte", {"shots": 100, "error_mitigation": "debiasing"}, "500 shots or more"),
         ("ionq_forte", {"aggregation": "voting"}, "expected error_mitigation='debiasing' beside it"),
         ("ionq_forte", {"allow_paid_training": True}, "without circuit_budget"),
         ("ionq_forte", {"noise_model": "ideal"}, "Its options are: .*error_mitigation"),
@@ -40,16 +39,11 @@ def test_refused(name, options, match):
         create(name, options)
 
 
-def test_a_key_given_as_an_option_is_not_repeated():
-    for option in ("token", "api_key"):
-        with pytest.raises(UnknownBackendError) as caught:
-            create("ionq_forte", {option: "very-secret-key"})
-        assert "very-secret-key" not in str(caught.value)
-
-
-def test_debiasing_is_checked_in_any_order_of_the_options():
-    with pytest.raises(UnknownBackendError, match="500 shots or more"):
-        create("ionq_forte", {"shots": 100, "error_mitigation": "debiasing"})
+@pytest.mark.parametrize("option", ["token", "api_key"])
+def test_a_key_given_as_an_option_is_not_repeated(option):
+    with pytest.raises(UnknownBackendError) as caught:
+        create("ionq_forte", {option: "very-secret-key"})
+    assert "very-secret-key" not in str(caught.value)
 
 
 def test_the_address(monkeypatch):
@@ -104,8 +98,9 @@ def test_retry_after(text, seconds):
 
 def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    with pytest.raises(IonQAuthError, match="there is no IonQ API key"):
-        ask(forte(), problem)
+    for call in (lambda: ask(forte(), problem), lambda: forte().estimate(problem.circuit, problem.values)):
+        with pytest.raises(IonQAuthError, match="there is no IonQ API key"):
+            call()
     assert box.store.till()["requests"] == {}
 
 

@@ -79,7 +79,7 @@ def test_noisy_shots_against_the_density_matrix(monkeypatch):
         circuit.compose(step, inplace=True)
     expected = state.probabilities()
     assert np.abs(expected - Statevector(circuit).probabilities()).max() > 0.05  # the noise does something
-    shots = 10_000
+    shots = 4_000
     counts = sim.counts([gate for gate, _ in TWO_AT_MOST], 3, shots, "strong", np.random.default_rng(5))
     assert counts.sum() == shots
     z = (counts / shots - expected) / np.sqrt(expected * (1 - expected) / shots)

@@ -9,9 +9,8 @@ import traceback
 
 import pytest
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-
-from ionq.helpers import TOKEN, ask, make_problem
+from ionq import TOKEN
+from ionq.helpers import ask, make_problem
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.ionq import IonQConnection, IonQError, cancel, ledger_jobs, server_jobs
 from qllmft_backends.ionq.answer import clean
@@ -74,14 +73,20 @@ def test_no_trace_of_the_key(forte, problem, tmp_path, caplog, capfd):
         assert TOKEN not in text
 
 
-def test_a_server_that_repeats_the_key_is_scrubbed(forte, problem, monkeypatch):
+@pytest.mark.parametrize(
+    ("status", "match"),
+    [(401, r"bad header apiKey \*\*\*"), (302, "answered 302")],
+    ids=["repeats the key", "redirects"],
+)
+def test_a_server_that_is_not_to_be_trusted_with_the_key(forte, problem, monkeypatch, status, match):
+    """What it repeats is scrubbed; where it redirects to is not followed."""
     from qllmft_backends.ionq.sandbox import server
 
     def refuse(self):
-        raise server.Refused(401, f"bad header {self.headers['Authorization']}")
+        raise server.Refused(status, f"bad header {self.headers['Authorization']}")
 
     monkeypatch.setattr(server._Handler, "_check_key", refuse)
-    with pytest.raises(IonQError, match=r"bad header apiKey \*\*\*") as caught:
+    with pytest.raises(IonQError, match=match) as caught:
         ask(forte(), problem)
     assert TOKEN not in told(caught.value)
 
@@ -99,17 +104,6 @@ def test_a_key_in_place_of_a_file_name_is_not_repeated(forte, problem):
     assert TOKEN not in str(caught.value)
 
 
-def test_an_address_that_redirects_is_not_followed(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq.sandbox import server
-
-    def redirect(self):
-        raise server.Refused(302, "elsewhere")
-
-    monkeypatch.setattr(server._Handler, "_check_key", redirect)
-    with pytest.raises(IonQError, match="answered 302"):
-        ask(forte(), problem)
-
-
 def echo():
     """What a careless service could say: the key as it is, encoded, in an address; and codes for a terminal."""
     return (
@@ -119,14 +113,13 @@ def echo():
     )
 
 
-def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, problem):
+def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, problem, folder):
     box.faults.arm(Fault("job_failed", "submit", value=echo()))
     box.faults.arm(Fault("status", "submit", code=400, value=echo()))
     with pytest.raises(IonQError, match="answered 400") as refused:
         ask(forte(), problem)
     with pytest.raises(IonQError, match="have no result") as failed:
         ask(forte(), problem)
-    folder = forte().options.ledger
     rows = [*ledger_jobs(folder), *server_jobs(IonQConnection(url=box.url))]
     said = [told(refused.value), told(failed.value), *(row.note for row in rows), repr(rows)]
     said += [path.read_text() for path in folder.iterdir() if path.is_file()]

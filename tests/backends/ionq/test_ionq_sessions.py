@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-
-from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, records_of, refused
 from qllmft_backends.ionq import (
     IonQAuthError,
-    IonQConnection,
     IonQError,
     IonQJobFailedError,
     IonQRequestError,
     IonQTimeoutError,
     SessionWarning,
     cancel_ledger,
-    ledger_jobs,
     wait,
 )
-from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.ionq.sandbox.sessions import Sessions
 
 CAPS = {"session_max_cost": 5.0, "session_max_minutes": 30}
 
@@ -34,9 +29,10 @@ def session_ids(box):
     return {job.payload.get("session_id") for job in box.store.jobs.values()}
 
 
-def test_the_jobs_of_a_call_are_in_a_session_with_its_caps(box, forte, problem):
+def test_the_jobs_of_a_call_are_in_a_session_with_its_caps(box, forte, problem, folder):
     assert_right(ask(forte(**CAPS, known_answer_shots=1000), problem), problem)
     (session,) = sessions(box)
+    assert [record["session"] for record in records_of(folder) if record["event"] == "sent"] == [session.id] * 3
     assert session.backend == "qpu.forte-1"
     assert session.caps == {"cost_limit": {"unit": "sandbox-credit", "value": 5.0}, "duration_limit_min": 30}
     assert session.ended
@@ -83,11 +79,9 @@ def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
 )
 def test_a_service_without_sessions_is_sent_nothing(box, forte, problem, fault, error, match):
     box.faults.arm(fault)
-    with pytest.raises(error, match=match):
+    with refused(box, error, match):
         ask(forte(**CAPS), problem)
-    assert box.store.till()["jobs"] == 0
-    assert_right(ask(forte(), problem), problem)
-    assert_paid_once(box, 7)
+    assert_served(box, forte, problem)
 
 
 @pytest.mark.parametrize(
@@ -98,30 +92,29 @@ def test_caps_that_the_server_does_not_confirm_are_none(box, forte, problem, set
 
     describe = Session.describe
     monkeypatch.setattr(Session, "describe", lambda self, now: describe(self, now) | {"settings": settings})
-    with pytest.raises(IonQRequestError, match=r"without the caps that were asked for \(cost_limit"):
+    with refused(box, IonQRequestError, r"without the caps that were asked for \(cost_limit"):
         ask(forte(**CAPS), problem)
-    assert box.store.till()["jobs"] == 0
     assert sessions(box)[0].ended
 
 
-def test_another_process_ends_the_session_of_jobs_that_it_collects(box, forte, problem):
+def test_another_process_ends_the_session_of_jobs_that_it_collects(box, forte, problem, folder, connection):
     forte(**CAPS).submit(problem.circuit, problem.values)
     assert not sessions(box)[0].ended
     assert_right(ask(forte(), problem), problem)
     assert sessions(box)[0].ended
     more = make_problem(2, seed=5)
     forte(**CAPS).submit(more.circuit, more.values)
-    wait(forte().options.ledger, IonQConnection(url=box.url, poll_interval_s=0.02))
+    wait(folder, connection)
     assert sessions(box)[1].ended
 
 
-def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(box, forte, problem):
+def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(box, forte, problem, folder, connection):
     box.faults.arm(Fault("never_ends", "submit", times=-1))
     with pytest.raises(IonQTimeoutError):
         ask(forte(**CAPS, deadline_s=0.1), problem)
     (session,) = sessions(box)
     assert not session.ended
-    lines = cancel_ledger(forte().options.ledger, IonQConnection(url=box.url))
+    lines = cancel_ledger(folder, connection)
     assert lines[-1] == f"session {session.id}: ended"
     assert session.ended
 
@@ -153,16 +146,6 @@ def test_a_session_that_cannot_be_ended_loses_no_answer(box, forte, problem):
 
 
 def test_a_session_whose_time_is_up_takes_no_job():
-    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
-        session = box.store.sessions.open(
-            {"backend": "qpu.forte-1", "settings": {"duration_limit_min": 1}}, ["qpu.forte-1"], time.time() - 61
-        )
-        assert session.describe(time.time())["status"] == "ended"
-        assert session.describe(time.time() - 30)["status"] == "created"
-
-
-def test_the_ledger_names_the_session(box, forte, problem):
-    forte(**CAPS).submit(problem.circuit, problem.values)
-    text = (forte().options.ledger / "ledger.jsonl").read_text()
-    assert text.count(f'"session": "{sessions(box)[0].id}"') == 3
-    assert len(ledger_jobs(forte().options.ledger)) == 3
+    body = {"backend": "qpu.forte-1", "settings": {"duration_limit_min": 1}}
+    session = Sessions().open(body, ["qpu.forte-1"], 1000.0)
+    assert [session.describe(now)["status"] for now in (1030.0, 1061.0)] == ["created", "ended"]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import pytest
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-
-from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from ionq import TOKEN
+from ionq.helpers import ask, assert_paid_once, assert_recovers, assert_right, make_problem, records_of, write_records
 from qllmft_backends.ionq import IonQJobFailedError, Ledger, LedgerError
 from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
 from qllmft_backends.ionq.sandbox.job import StoredJob
+
+
+def frequencies(shots):
+    return {state: n / len(shots) for state, n in Counter(shots).items()}
 
 
 def stored(backend):
@@ -20,17 +22,13 @@ def stored(backend):
     ledger = Ledger(backend.options.ledger)
     ledger.refresh()
     for chunk in ledger.chunks.values():
-        counted = None
-        if chunk.shots is not None:
-            pairs = [None if shots is None else (Counter(shots), len(shots)) for shots in chunk.shots]
-            counted = [None if p is None else {state: n / p[1] for state, n in p[0].items()} for p in pairs]
-        yield chunk.results, counted
+        yield chunk.results, chunk.shots and [shots and frequencies(shots) for shots in chunk.shots]
 
 
 @pytest.mark.parametrize("style", ["url", "artifacts"])
 @pytest.mark.parametrize("checked", [0, 1000])
 def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked):
-    box.results_style = style
+    box.api.results_style = style
     options = {"known_answer_shots": checked}
     before = ask(forte(**options), problem)
     assert all(shots is None for _, shots in stored(forte()))
@@ -62,9 +60,7 @@ def test_shots_that_cannot_be_used(box, forte, problem, kind, on, message):
     with pytest.raises(IonQJobFailedError, match=rf"{message}.*Nothing is lost: .*leave per_shot out"):
         ask(forte(per_shot=True), problem)
     assert_right(ask(forte(), problem), problem)
-    box.faults.clear()
-    assert_right(ask(forte(per_shot=True), problem), problem)
-    assert_paid_once(box, 7)
+    assert_recovers(box, forte, problem, per_shot=True)
     assert all(counted == results for results, counted in stored(forte()))
 
 
@@ -89,14 +85,12 @@ def test_symmetry_verification_discards_shots(box, forte, monkeypatch):
         ask(forte(per_shot=True, symmetry_verification=True, repetition=1), problem)
 
 
-def test_a_record_of_shots_that_was_changed_is_told(forte, problem):
-    backend = forte(per_shot=True)
-    ask(backend, problem)
-    path = backend.options.ledger / "ledger.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
+def test_a_record_of_shots_that_was_changed_is_told(forte, problem, folder):
+    ask(forte(per_shot=True), problem)
+    records = records_of(folder)
     shots = next(record for record in records if record["event"] == "shots")["shots"]
     shots[0][0], shots[0][1:] = shots[0][-1], shots[0][:-1]
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    write_records(folder, records)
     with pytest.raises(LedgerError, match="shots_sha256 does not fit the shots"):
         ask(forte(), problem)
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import time
 import warnings
 
 import pytest
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-
-from ionq.helpers import TOKEN, ask, assert_paid_once, assert_right, make_problem
+from ionq import TOKEN
+from ionq.helpers import (
+    ask,
+    assert_paid_once,
+    assert_recovers,
+    assert_right,
+    assert_served,
+    await_jobs,
+    make_problem,
+    records_of,
+    refused,
+    write_records,
+)
 from qllmft_backends.ionq import DuplicateJobWarning, IonQError, LedgerError, ledger_jobs
 from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
 
@@ -18,9 +26,7 @@ from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
 @pytest.mark.parametrize("code", [302, 303, 400, 404, 409, 429, 500, 502, 504])
 def test_whatever_the_answer_an_accepted_job_is_found(box, forte, problem, code):
     box.faults.arm(Fault("status_after", "submit", code=code, after=1))
-    assert_right(ask(forte(), problem), problem)
-    assert_paid_once(box, 7)
-    assert box.store.till()["jobs"] == 3
+    assert_served(box, forte, problem, jobs=3)
 
 
 @pytest.mark.parametrize(
@@ -40,45 +46,37 @@ def test_whatever_the_body_an_accepted_job_is_found(box, forte, problem, fault):
     box.faults.arm(fault)
     assert_right(ask(forte(max_answer_bytes=1 << 20, request_timeout_s=1.0), problem), problem)
     assert fault.times == 0
-    assert_paid_once(box, 7)
-    assert box.store.till()["jobs"] == 3
+    assert_paid_once(box, 7, jobs=3)
 
 
 @pytest.mark.parametrize("code", [302, 404])
-def test_a_refusal_whose_job_shows_up_later_is_found_by_the_next_call(box, forte, problem, code):
+def test_a_refusal_whose_job_shows_up_later_is_found_by_the_next_call(box, forte, problem, code, folder):
     """The list is behind: the job is not in it when it is asked for."""
     box.faults.arm(Fault("status_after", "submit", code=code))
     box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
     with pytest.raises(IonQError, match=f"answered {code}"):
         ask(forte(), problem)
-    assert [job.state for job in ledger_jobs(forte().options.ledger)] == ["planned"]
-    box.faults.clear()
-    assert_right(ask(forte(), problem), problem)
-    assert_paid_once(box, 7)
-    assert box.store.till()["jobs"] == 3
+    assert [job.state for job in ledger_jobs(folder)] == ["planned"]
+    assert_recovers(box, forte, problem, jobs=3)
 
 
 def stalled(box, forte, problem):
     """A request that is accepted long after it was given up and sent again."""
     box.faults.arm(Fault("slow", "submit", seconds=1.5))
     ask(forte(request_timeout_s=0.3, settle_s=0.2), problem)
-    give_up = time.monotonic() + 20
-    while box.store.till()["jobs"] < 4 and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert box.store.till()["jobs"] == 4
+    await_jobs(box, 4)
 
 
 def test_a_request_that_hangs_is_not_sent_again_within_settle_s(box, forte, problem):
     box.faults.arm(Fault("slow", "submit", seconds=1.5))
-    assert_right(ask(forte(request_timeout_s=0.3, settle_s=5.0), problem), problem)
-    assert_paid_once(box, 7)
+    assert_served(box, forte, problem, request_timeout_s=0.3, settle_s=5.0)
 
 
-def test_a_job_that_was_accepted_late_is_told(box, forte, problem):
+def test_a_job_that_was_accepted_late_is_told(box, forte, problem, folder):
     stalled(box, forte, problem)
     with pytest.warns(DuplicateJobWarning, match=r"holds the 3 circuits of chunk 0001 .*again.*cancel\(\['"):
         assert_right(ask(forte(), problem), problem)
-    rows = ledger_jobs(forte().options.ledger)
+    rows = ledger_jobs(folder)
     late = [job for job in rows if job.state == "duplicate"]
     assert len(late) == 1
     assert late[0].job_id not in {job.job_id for job in rows if job.state == "collected"}
@@ -91,21 +89,18 @@ def test_a_job_that_was_accepted_late_is_told(box, forte, problem):
     assert box.store.till()["jobs"] == 5
 
 
-def test_a_job_that_was_accepted_late_is_taken_instead_of_sending(box, forte, problem):
+def test_a_job_that_was_accepted_late_is_taken_instead_of_sending(box, forte, problem, folder):
     """The first call gives up; the job comes; the next call, cut into other chunks, asks before it sends."""
     box.faults.arm(Fault("slow", "submit", seconds=1.0))
     with pytest.raises(IonQError, match="was not accepted"):
         ask(forte(request_timeout_s=0.3, settle_s=0.1, retry_s=0.0), problem)
-    give_up = time.monotonic() + 20
-    while box.store.till()["jobs"] < 1 and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert_right(ask(forte(circuits_per_job=2), problem), problem)
-    assert_paid_once(box, 7)
-    assert sorted(job.circuits for job in ledger_jobs(forte().options.ledger)) == [2, 2, 3]
+    await_jobs(box, 1)
+    assert_served(box, forte, problem, circuits_per_job=2)
+    assert sorted(job.circuits for job in ledger_jobs(folder)) == [2, 2, 3]
 
 
 @pytest.mark.parametrize("offset", [-7200.0, 7200.0])
-def test_clocks_that_differ(forte, problem, offset):
+def test_clocks_that_differ(forte, problem, offset, folder):
     """More jobs than a page, so that the search could end too early; the clock of the server is hours off."""
     with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal", clock_offset_s=offset)) as box:
         ask(forte(url=box.url), make_problem(2, seed=3))
@@ -114,16 +109,16 @@ def test_clocks_that_differ(forte, problem, offset):
         with pytest.raises(IonQError, match="may have been accepted"):
             ask(forte(url=box.url, retry_s=0.1), problem)
         box.faults.clear()
-        others = forte(url=box.url, ledger=forte().options.ledger.with_name("others"), circuits_per_job=1)
+        others = forte(url=box.url, ledger=folder.with_name("others"), circuits_per_job=1)
         ask(others, make_problem(30, seed=4))
         assert_right(ask(forte(url=box.url), problem), problem)
         assert max(box.store.till()["times"].values()) == 1
         assert box.store.till()["circuits_paid"] == 2 + 30 + 7
 
 
-def test_old_jobs_are_not_read_through(box, forte, problem):
+def test_old_jobs_are_not_read_through(box, forte, problem, folder):
     """The list ends, by the server's clock, at what was there before the ledger."""
-    ask(forte(ledger=forte().options.ledger.with_name("others"), circuits_per_job=1), make_problem(60, seed=4))
+    ask(forte(ledger=folder.with_name("others"), circuits_per_job=1), make_problem(30, seed=4))
     for job in box.store.jobs.values():
         job.submitted_at = "2020-01-01T00:00:00Z"
     ask(forte(), problem)
@@ -132,86 +127,74 @@ def test_old_jobs_are_not_read_through(box, forte, problem):
     assert box.store.requests["list"] == 1
 
 
-def emptied(forte, lines=0):
-    """Keep the first ``lines`` lines of the ledger."""
-    path = forte().options.ledger / "ledger.jsonl"
+def lose(folder, lines=0, *, count=True):
+    """Keep the first ``lines`` lines of the ledger; ``count``: lose the number of its jobs too."""
+    path = folder / "ledger.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:lines]))
-    return path
+    if count:
+        (folder / "ledger.count").unlink()
 
 
-@pytest.mark.parametrize("lines", [0, 4])
-def test_a_ledger_that_lost_its_records_sends_nothing(box, forte, problem, lines):
+@pytest.mark.parametrize("lines", [0, 4, None])
+def test_a_ledger_that_lost_its_records_sends_nothing(box, forte, problem, folder, lines):
     ask(forte(), problem)
-    path = emptied(forte, lines)
-    for call in (
-        lambda: ask(forte(), problem),
-        lambda: forte().estimate(problem.circuit, problem.values),
-        lambda: ledger_jobs(path.parent),
-    ):
-        with pytest.raises(LedgerError, match=r"has lost records: .*once held 3.*Restore.*delete ledger\.count"):
+    lose(folder, lines or 0, count=False)
+    calls = [lambda: ask(forte(), problem), lambda: forte().estimate(problem.circuit, problem.values)]
+    if lines is None:
+        (folder / "ledger.jsonl").unlink()
+    else:
+        calls.append(lambda: ledger_jobs(folder))
+    for call in calls:
+        with refused(box, LedgerError, r"has lost records: .*once held 3.*Restore.*delete ledger\.count"):
             call()
-    path.unlink()
-    with pytest.raises(LedgerError, match="has lost records"):
-        ask(forte(), problem)
-    assert box.store.till()["jobs"] == 3
 
 
 @pytest.mark.parametrize("lines", [0, 3, 5])
-def test_after_a_loss_the_jobs_are_found_at_the_server(box, forte, problem, lines):
+def test_after_a_loss_the_jobs_are_found_at_the_server(box, forte, problem, folder, lines):
     ask(forte(), problem)
-    path = emptied(forte, lines)
-    (path.parent / "ledger.count").unlink()
-    assert_right(ask(forte(), problem), problem)
-    assert_paid_once(box, 7)
-    assert box.store.till()["jobs"] == 3
+    lose(folder, lines)
+    assert_served(box, forte, problem, jobs=3)
 
 
-def test_after_a_loss_another_call_does_not_pay_for_what_it_cannot_know(box, forte, problem):
+def test_after_a_loss_another_call_does_not_pay_for_what_it_cannot_know(box, forte, problem, folder):
     """Cut otherwise, the circuits have other client tokens (but the chunk of one); whose the jobs are is known."""
     ask(forte(), problem)
-    path = emptied(forte)
-    (path.parent / "ledger.count").unlink()
-    with pytest.raises(LedgerError, match=r"holds 2 job\(s\) of the ledger .* that are not in it.*nothing was sent"):
+    lose(folder)
+    with refused(box, LedgerError, r"holds 2 job\(s\) of the ledger .* that are not in it.*nothing was sent"):
         ask(forte(circuits_per_job=2), problem)
-    assert box.store.till()["jobs"] == 3
 
 
-def test_a_running_backend_notices_that_its_ledger_was_emptied(box, forte, problem):
+def test_a_running_backend_notices_that_its_ledger_was_emptied(box, forte, problem, folder):
     backend = forte()
     ask(backend, problem)
-    emptied(forte)
-    with pytest.raises(LedgerError, match="has become shorter"):
+    lose(folder, count=False)
+    with refused(box, LedgerError, "has become shorter"):
         ask(backend, make_problem(2, seed=5))
-    assert box.store.till()["jobs"] == 3
 
 
-def test_equal_chunks_have_tokens_of_their_own(box, forte, problem):
+def test_equal_chunks_have_tokens_of_their_own(box, forte, problem, folder):
     problem.values[:], problem.exact[:] = problem.values[0], problem.exact[0]
     problem.values, problem.exact = problem.values[:6], problem.exact[:6]
     ask(forte(), problem)
     tokens = {j.payload["metadata"]["client_token"] for j in box.store.jobs.values() if not j.parent}
     assert len(tokens) == 2
-    path = emptied(forte)
-    (path.parent / "ledger.count").unlink()
+    lose(folder)
     assert_right(ask(forte(), problem), problem)
     assert box.store.till()["jobs"] == 2
 
 
-def test_a_ledger_without_identity_is_read_and_gets_one(box, forte, problem):
+def test_a_ledger_without_identity_is_read_and_gets_one(box, forte, problem, folder):
     """As one of an earlier version: random client tokens, no files beside it."""
     ask(forte(), problem)
-    folder = forte().options.ledger
-    old = []
-    for n, line in enumerate((folder / "ledger.jsonl").read_text().splitlines()):
-        record = json.loads(line)
+    records = records_of(folder)
+    for n, record in enumerate(records):
         record.pop("server_at", None)
         record.pop("results_sha256", None)
         if "client_token" in record:
             record["client_token"] = f"random-{n}"
         if record["event"] == "planned":
             del record["setup"]["symmetry_verification"]
-        old.append(json.dumps(record))
-    (folder / "ledger.jsonl").write_text("\n".join(old) + "\n")
+    write_records(folder, records)
     (folder / "ledger.id").unlink()
     (folder / "ledger.count").unlink()
     assert_right(ask(forte(), problem), problem)
@@ -229,19 +212,18 @@ def test_a_list_without_end_is_told(box, forte, problem):
         ask(forte(), make_problem(2, seed=5))
 
 
-@pytest.mark.parametrize("page", [{"jobs": 7}, {"jobs": [7]}, {"jobs": [{"id": 7}]}, [1]])
-def test_a_list_that_cannot_be_read_stops_the_sending(box, forte, problem, page):
+def test_a_list_that_cannot_be_read_stops_the_sending(box, forte, problem):
     ask(forte(), problem)
-    box.faults.arm(Fault("value", "list", value=page, times=-1))
-    with pytest.raises(IonQError, match=r"cannot be read|expected a JSON object"):
-        ask(forte(), make_problem(2, seed=5))
-    assert box.store.till()["jobs"] == 3
+    for page in ({"jobs": 7}, {"jobs": [7]}, {"jobs": [{"id": 7}]}, [1]):
+        box.faults.arm(Fault("value", "list", value=page))
+        with refused(box, IonQError, r"cannot be read|expected a JSON object"):
+            ask(forte(), make_problem(2, seed=5))
 
 
-@pytest.mark.parametrize("metadata", [None, 7, [], {"client_token": 7}, {"client_token": "x", "ledger": 7}])
-def test_jobs_of_other_programs_are_passed_over(box, forte, problem, metadata):
+def test_jobs_of_other_programs_are_passed_over(box, forte, problem):
     ask(forte(), problem)
-    page = {"jobs": [{"id": "x", "metadata": metadata, "submitted_at": 7}], "next": None}
-    box.faults.arm(Fault("value", "list", value=page))
+    metadata = (None, 7, [], {"client_token": 7}, {"client_token": "x", "ledger": 7})
+    jobs = [{"id": f"x{n}", "metadata": each, "submitted_at": 7} for n, each in enumerate(metadata)]
+    box.faults.arm(Fault("value", "list", value={"jobs": jobs, "next": None}))
     ask(forte(), make_problem(2, seed=5))
     assert box.store.till()["jobs"] == 4

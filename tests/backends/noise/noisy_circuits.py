@@ -3,8 +3,8 @@
 import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.quantum_info import SparsePauliOp
 
+from qllmft_backends import create
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.frames import FrameProgram
@@ -40,8 +40,10 @@ def all_strings(n_qubits: int) -> np.ndarray:
     return np.arange(2**n_qubits)
 
 
-def operator(mask: int, n_qubits: int) -> SparsePauliOp:
-    return SparsePauliOp("".join("Z" if mask >> q & 1 else "I" for q in reversed(range(n_qubits))))
+def density_matrix(circuit: QuantumCircuit, values: np.ndarray, observables, noise: GateNoise) -> np.ndarray:
+    """(B, O), exact, by Aer; `test_aer_forte` has it against Kraus operators in NumPy."""
+    options = {**noise.options, "shots": None, "method": "density_matrix"}
+    return create("aer_forte", options).expectations(circuit, values, observables).values
 
 
 def random_angles(circuit: QuantumCircuit, batch: int, seed: int = 0) -> np.ndarray:

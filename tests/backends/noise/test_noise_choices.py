@@ -1,12 +1,11 @@
 """What the paper leaves open, by formula in NumPy: normalised frequencies, rates, uploads, one trajectory a batch."""
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
+from kraus_evolution import noisy_expectations
 from noisy_circuits import STRONG, amplitudes, epsilons, equation_2, noisy_pass, random_angles, random_gates
-from qiskit.quantum_info import Operator, Pauli
 
 from qllmft_backends import BackendError, create
 from qllmft_backends.adjoint import lower
@@ -98,42 +97,18 @@ def test_the_gradient_goes_through_the_sum(n_qubits, trajectories, gates):
     assert np.abs(as_printed.vjp(as_printed.forward(angles)[1], weights)[0] - got).max() > 0.01
 
 
-def z_by_kraus(circuit, values: np.ndarray, probabilities: tuple[float, float], uploads: bool) -> np.ndarray:
-    """(O,) ⟨Z_q⟩: each of the 4^n - 1 Paulis after a gate on n qubits with p/(4^n - 1), in NumPy, on the matrix."""
-    n = circuit.num_qubits
-    is_data = [any("x[" in str(angle) for angle in gate.operation.params) for gate in circuit.data]
-    rho = np.zeros((2**n, 2**n), complex)
-    rho[0, 0] = 1
-    for gate, data in zip(circuit.assign_parameters(values).data, is_data, strict=True):
-        qubits = [circuit.find_bit(q).index for q in gate.qubits]
-        ideal = Operator(np.eye(2**n)).compose(Operator(gate.operation), qargs=qubits).data
-        rho = ideal @ rho @ ideal.conj().T
-        if data and not uploads:
-            continue
-        p, mixed = probabilities[len(qubits) - 1], np.zeros_like(rho)
-        for letters in list(product("IXYZ", repeat=len(qubits)))[1:]:
-            label = ["I"] * n
-            for letter, qubit in zip(letters, qubits, strict=True):
-                label[n - 1 - qubit] = letter
-            error = Pauli("".join(label)).to_matrix()
-            mixed += error @ rho @ error.conj().T
-        rho = (1 - p) * rho + p / (4 ** len(qubits) - 1) * mixed
-    return z_signs(n) @ np.diag(rho).real
-
-
 @pytest.mark.parametrize("uploads", [True, False])
 @pytest.mark.parametrize("rate", ["aer", "nonidentity"])
 @pytest.mark.parametrize("n_qubits", [3, 4])
 def test_rates_and_noiseless_uploads_against_kraus_operators(n_qubits, rate, uploads):
-    circuit, given = head_circuit(n_qubits), (0.03, 0.1)
+    circuit, observables, given = head_circuit(n_qubits), readout_observables(n_qubits), (0.03, 0.1)
     values = np.random.default_rng(n_qubits).uniform(-np.pi, np.pi, (1, circuit.num_parameters))
-    probabilities = given if rate == "nonidentity" else (given[0] * 3 / 4, given[1] * 15 / 16)
+    rates = given if rate == "aer" else (given[0] * 4 / 3, given[1] * 16 / 15)
     options = dict(zip(("one_qubit_rate", "two_qubit_rate"), given, strict=True), noise="explicit", trajectories=RUNS)
-    answer = create("adjoint", {**options, "rate": rate, "uploads": uploads}).expectations(
-        circuit, values, readout_observables(n_qubits)
-    )
-    expected = z_by_kraus(circuit, values[0], probabilities, uploads)
-    assert (np.abs(answer.values[0] - expected) < 4.5 * answer.standard_errors[0]).all()
+    backend = create("adjoint", {**options, "rate": rate, "uploads": uploads})
+    answer = backend.expectations(circuit, values, observables)
+    expected = noisy_expectations(circuit, values, observables, rates, uploads=uploads)
+    assert (np.abs(answer.values - expected) < 4.5 * answer.standard_errors).all()
 
 
 @pytest.mark.parametrize("n_qubits", [3, 5])
@@ -167,7 +142,7 @@ def test_a_batch_shares_its_trajectories_and_not_its_shots(trajectories):
     drawn = noisy_pass(circuit, noise, 0)
     at = drawn.engine.program.angles(values)
     passes = [replace(drawn, seed=seed).values(at) for seed in range(RUNS // 2)]
-    expected = [z_by_kraus(circuit, row, (0.03 * 3 / 4, 0.08 * 15 / 16), True) for row in values]
+    expected = noisy_expectations(circuit, values, readout_observables(3), (0.03, 0.08))
     errors = np.std(passes, axis=0, ddof=1) / np.sqrt(len(passes))
     assert (np.abs(np.mean(passes, axis=0) - expected) < 4.5 * errors).all()
 

@@ -1,10 +1,8 @@
 """Every Pauli after every gate, pushed to the end as signs, against the circuit with the Pauli in it, by Qiskit."""
 
-from itertools import product
-
 import numpy as np
 import pytest
-from noisy_circuits import WIDTHS, all_strings, operator, random_gates
+from noisy_circuits import all_strings, random_gates, signs
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 from scipy.stats import chi2
@@ -34,9 +32,7 @@ def with_errors(circuit: QuantumCircuit, errors: dict[int, int]) -> QuantumCircu
 
 def by_statevector(circuit: QuantumCircuit, values: np.ndarray) -> np.ndarray:
     state = Statevector.from_instruction(circuit.assign_parameters(values))
-    n = circuit.num_qubits
-    signs = 1.0 - 2.0 * (np.bitwise_count(all_strings(n)[:, None] & np.arange(2**n)) & 1)
-    return signs @ np.abs(state.data) ** 2
+    return signs(circuit.num_qubits) @ np.abs(state.data) ** 2
 
 
 def by_frames(circuit: QuantumCircuit, values: np.ndarray, errors: list[dict[int, int]]) -> np.ndarray:
@@ -73,36 +69,6 @@ def test_many_paulis_in_one_run(n_qubits):
     ]
     expected = [by_statevector(with_errors(circuit, of_run), values) for of_run in errors]
     np.testing.assert_allclose(by_frames(circuit, values, errors), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", WIDTHS)
-def test_the_rule_of_a_gate(name):
-    """P before the gate is C P C⁻¹ after it; before R_Y(θ) it is itself after R_Y(±θ). As matrices."""
-    width = WIDTHS[name]
-    x, z = np.array([[0, 1], [1, 0]]), np.diag([1, -1])
-    circuit = QuantumCircuit(3)
-    for qubit in (2, 1):  # where the errors are put: gates that leave everything as it is
-        circuit.id(qubit)
-    qubits = [2, 1][:width]
-    getattr(circuit, name)(*([0.7] if name == "ry" else []), *qubits)
-    frames = FrameProgram.of(circuit)
-    for bits in list(product((0, 1), repeat=2 * width))[1:]:
-        places = [position for position in range(width) if any(bits[2 * position : 2 * position + 2])]
-        paulis = [bits[2 * p] + 2 * bits[2 * p + 1] for p in places]
-        runs = frames.push(1, np.zeros(len(places), int), np.array(places), np.array(paulis))
-        # Qiskit's matrices have the first qubit of a gate in the last factor
-        before = np.eye(1)
-        for position in range(width):
-            pauli = np.linalg.matrix_power(x, bits[2 * position]) @ np.linalg.matrix_power(z, bits[2 * position + 1])
-            before = np.kron(pauli, before)
-        gate = circuit.data[-1].operation
-        sign = int(runs.signs[0, 0]) if name in ("ry", "h") else 1
-        changed = type(gate)(sign * 0.7).to_matrix() if name == "ry" else gate.to_matrix()
-        after = gate.to_matrix() @ before @ np.linalg.inv(changed)
-        # `after` must be a Pauli up to a sign; what of it the measurement sees are its bit flips
-        flips = sum((int(runs.flips[0]) >> qubit & 1) << position for position, qubit in enumerate(qubits))
-        permuted = np.abs(after)
-        np.testing.assert_allclose(permuted, np.eye(2**width)[np.arange(2**width) ^ flips], atol=1e-12)
 
 
 def test_gates_carry_noise_as_the_circuit_has_them_written():
@@ -156,7 +122,3 @@ def test_the_extremes_of_the_rates():
     assert len(rows) == 50 * len(frames.gates)  # every gate is hit
     runs = FrameProgram.of(head_circuit(3)).draw(GateNoise(0, 0), 50, seed=0)
     assert (runs.count, len(runs.rows), runs.signs.shape) == (50, 0, (0, lower(head_circuit(3)).n_angles))
-
-
-def test_operators_are_the_masks():
-    assert operator(0b101, 3).paulis.to_labels() == ["ZIZ"]

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from kraus_evolution import noisy_expectations
 from noisy_circuits import STRONG, noisy_pass
-from test_noise_choices import z_by_kraus
 
 from qllmft_backends import create
 from qllmft_backends.adjoint.noisy import CircuitNoise
@@ -16,11 +16,11 @@ SHOTS, REPEATS = 60, 1500
 def repeated(n_qubits: int, gates: GateNoise, shot_test: str, **more):
     """(REPEATS, qubits) answers for one text in one evaluation pass, and the exact mean of each."""
     circuit = head_circuit(n_qubits, 2)
-    values = np.random.default_rng(1).uniform(-1, 1, circuit.num_parameters)
+    values = np.random.default_rng(1).uniform(-1, 1, (1, circuit.num_parameters))
     draw = noisy_pass(circuit, CircuitNoise(gates, SHOTS, "gaussian", shot_test=shot_test, **more), 3).in_evaluation
-    p = (gates.one_qubit_rate * 3 / 4, gates.two_qubit_rate * 15 / 16)
-    exact = z_by_kraus(circuit, values, p, True) * (1 - 2 * gates.readout_error)
-    return draw.values(draw.engine.program.angles(values[None].repeat(REPEATS, axis=0))), exact
+    rates = gates.one_qubit_rate, gates.two_qubit_rate
+    exact = noisy_expectations(circuit, values, readout_observables(n_qubits), rates, gates.readout_error)
+    return draw.values(draw.engine.program.angles(values.repeat(REPEATS, axis=0))), exact[0]
 
 
 @pytest.mark.parametrize(

@@ -53,5 +53,5 @@ def main(arguments: list[str] | None = None) -> None:
         help='JSON, as for POST /sandbox/faults: {"kind": "status", "code": 429}',
     )
     given = parser.parse_args(arguments)
-    faults = [Fault.from_json(json.loads(text)) for text in given.fault]
+    faults = [Fault(**json.loads(text)) for text in given.fault]
     serve(given.port, given.noise, given.seed, given.latency, given.state_file, faults)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -65,11 +64,6 @@ class Fault:
                 f"fault {self.kind!r} on {self.on!r}; expected one of {', '.join(get_args(Kind))} "
                 f"on one of {', '.join(get_args(Route))}"
             )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Fault:
-        """As posted to /sandbox/faults."""
-        return cls(**data)
 
 
 class Faults:

@@ -11,12 +11,12 @@ from qllmft_backends.ionq.sandbox.job import StoredJob, circuits_of
 
 
 class Journal:
-    """Submissions, whole, and changes of a job: status, results, failure.
+    """Submissions, whole, and changes of a job: status, results, failure. Without a file nothing is kept.
 
     A file of earlier versions, one JSON list of whole jobs, is read too.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | None) -> None:
         self._file = file
 
     def submitted(self, job: StoredJob) -> None:
@@ -31,7 +31,7 @@ class Journal:
     def read(self) -> dict[str, StoredJob]:
         """The jobs by id. A line that a dying sandbox left without its end is left out."""
         jobs: dict[str, StoredJob] = {}
-        if not self._file.exists():
+        if self._file is None or not self._file.exists():
             return jobs
         for line in self._file.read_text(encoding="utf-8").split("\n"):
             try:
@@ -48,6 +48,8 @@ class Journal:
         return jobs
 
     def _append(self, record: dict[str, Any]) -> None:
+        if self._file is None:
+            return
         with suppress(OSError), self._file.open("ab+") as file:  # a full disk ends no job
             if file.tell():
                 file.seek(-1, 2)

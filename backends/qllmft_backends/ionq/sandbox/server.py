@@ -61,15 +61,6 @@ class Sandbox:
         """The API's address."""
         return f"http://127.0.0.1:{self._http.server_address[1]}/v0.4"
 
-    @property
-    def results_style(self) -> str:
-        """See the class."""
-        return self.api.results_style
-
-    @results_style.setter
-    def results_style(self, style: str) -> None:
-        self.api.results_style = style
-
     def __enter__(self) -> Sandbox:
         self._thread.start()
         return self
@@ -96,15 +87,6 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
 
-    def do_GET(self) -> None:
-        self._serve("GET")
-
-    def do_POST(self) -> None:
-        self._serve("POST")
-
-    def do_PUT(self) -> None:
-        self._serve("PUT")
-
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Quiet."""
 
@@ -112,8 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
         """The header ``Date``, by the sandbox's clock."""
         return super().date_time_string(self.server.sandbox.store.now() if timestamp is None else timestamp)
 
-    def _serve(self, method: str) -> None:
-        parts = urlsplit(self.path)
+    def _serve(self) -> None:
+        method, parts = self.command, urlsplit(self.path)
         path = tuple(p for p in parts.path.split("/") if p)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         box = self.server.sandbox
@@ -129,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._obey(fault, request)
         except Refused as refused:
             self._answer(refused.status, error(refused.status, str(refused)))
+
+    do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names that the standard library calls
 
     def _obey(self, fault: Fault | None, request: Request) -> None:
         """Answer a request, with what the fault makes of it."""
@@ -147,11 +131,11 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
             self._answer(fault.code, error(fault.code, fault.value or "the sandbox was told to answer so"), headers)
         elif kind == "not_json":
-            self._send(200, b"<html>please log in</html>", "text/html", {})
+            self._send(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
         elif kind == "huge":
             self._send_huge(fault.size)
         elif kind == "value":
-            self._send(status, json.dumps(fault.value).encode(), "application/json", {})
+            self._send(status, json.dumps(fault.value).encode())
         elif kind == "no_id":
             self._answer(status, {k: v for k, v in body.items() if k != "id"})
         elif kind in ("drip", "truncated"):
@@ -169,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         box = self.server.sandbox
         match (method, *path):
             case ("POST", "faults"):
-                fault = Fault.from_json(json_object(body))
+                fault = Fault(**json_object(body))
                 with box.store.lock:
                     box.faults.arm(fault)
                 return {"armed": fault.kind}
@@ -183,23 +167,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
         if isinstance(answer, dict) and not is_results(answer):
             answer = {**answer, "sandbox": SAYS}
-        self._send(status, json.dumps(answer).encode(), "application/json", headers or {})
+        self._send(status, json.dumps(answer).encode(), headers)
 
-    def _send(self, status: int, body: bytes, kind: str, headers: dict[str, str]) -> None:
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._begin(status, {"Content-Length": str(len(body)), **(headers or {})})
+        self.wfile.write(body)
+
+    def _begin(self, status: int, headers: dict[str, str]) -> None:
+        """The header of an answer."""
         self.send_response(status)
-        for name, value in {HEADER: SAYS, "Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
+        for name, value in {HEADER: SAYS, "Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
 
     def _send_huge(self, size: int) -> None:
         """A JSON string of ``size`` bytes, without a length beforehand."""
-        self.close_connection = True
-        self.send_response(200)
-        self.send_header(HEADER, SAYS)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Connection", "close")
-        self.end_headers()
+        self._begin(200, {"Connection": "close"})
         block = b"x" * (1 << 16)
         self.wfile.write(b'"')
         for _ in range(0, size, len(block)):
@@ -208,12 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_partly(self, status: int, body: bytes, fault: Fault) -> None:
         """The whole header, then the body byte by byte, or half of it."""
+        self._begin(status, {"Content-Length": str(len(body))})
         self.close_connection = True
-        self.send_response(status)
-        self.send_header(HEADER, SAYS)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
         if fault.kind == "truncated":
             self.wfile.write(body[: len(body) // 2])
             return

@@ -46,18 +46,16 @@ class Store:
     ) -> None:
         self._seed, self._qpu_noise, self._latency_s = seed, qpu_noise, latency_s
         self._clock_offset_s = clock_offset_s
-        self._journal = Journal(state_file) if state_file is not None else None
-        self.jobs: dict[str, StoredJob] = {}
+        self._journal = Journal(state_file)
+        self.jobs = self._journal.read()
         self.sessions = Sessions()
         self.requests: Counter[str] = Counter()
         self.lock = threading.RLock()
         self._stop = threading.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="sandbox")
-        if self._journal is not None:
-            self.jobs = self._journal.read()
-            for job in self.jobs.values():
-                if job.status in ("submitted", "ready", "started") and not job.parent and not job.fate:
-                    self._worker.submit(self._work, job)
+        for job in self.jobs.values():
+            if job.status in ("submitted", "ready", "started") and not job.parent and not job.fate:
+                self._worker.submit(self._work, job)
 
     def now(self) -> float:
         """The server's clock, in seconds since 1970."""
@@ -97,8 +95,7 @@ class Store:
                     child = self._new(payload, [circuit], entry.get("name"))
                     child.parent = job.id
                     job.children.append(child.id)
-            if self._journal is not None:
-                self._journal.submitted(job)
+            self._journal.submitted(job)
         self._worker.submit(self._work, job)
         return job
 
@@ -154,8 +151,7 @@ class Store:
 
     def _change(self, job: StoredJob, status: str) -> None:
         job.status = status
-        if self._journal is not None:
-            self._journal.changed(job)
+        self._journal.changed(job)
 
     def _new(self, payload: dict[str, Any], circuits: list[list[dict[str, Any]]], name: str | None) -> StoredJob:
         now = datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

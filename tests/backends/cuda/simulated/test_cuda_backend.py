@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cuda_cases import every_gate
 from qiskit.quantum_info import SparsePauliOp
+from reference_circuits import every_gate
 
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from cuda_cases import GROUPED, WHOLE, WIDER, Case, close, every_gate
+from cuda_cases import GROUPED, WHOLE, WIDER, Case, Problem, close
 from numba import cuda
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.quantum_info import Pauli, Statevector
+from reference_circuits import every_gate, expectations_by_statevector, z_string
 
-from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits
 from qllmft_backends.adjoint.cuda.sums import add_up
 
@@ -26,13 +26,8 @@ CASES = [
 def test_values_and_gradients_are_the_cpu_engines(n_qubits, limits, start):
     dimension = {"zero state": None, "fewer amplitudes": 2**n_qubits - 1, "all amplitudes": 2**n_qubits}[start]
     case = Case(n_qubits, 2, dimension=dimension)
-    engine = case.engine(limits)
-    values, tape = engine.forward(case.angles, case.amplitudes)
-    close(values, case.values)
-    by_angle, by_amplitude = engine.vjp(tape, case.cotangent, amplitudes=True)
-    close(by_angle, case.by_angle)
-    close(by_amplitude, case.by_amplitude)
-    close(engine.values(case.angles, case.amplitudes), case.values)
+    case.check(limits)
+    close(case.engine(limits).values(case.angles, case.amplitudes), case.values)
 
 
 @pytest.mark.parametrize("limits", [WHOLE, GROUPED], ids=["whole", "grouped"])
@@ -48,13 +43,7 @@ def test_shared_angles_have_one_gradient_for_the_batch(limits):
 
 @pytest.mark.parametrize("limits", [WHOLE, WIDER], ids=["whole", "grouped"])
 def test_single_precision_is_near(limits):
-    case = Case(6, 2, dimension=64)
-    engine = case.engine(limits, "float32")
-    values, tape = engine.forward(case.angles, case.amplitudes)
-    close(values, case.values, "float32")
-    by_angle, by_amplitude = engine.vjp(tape, case.cotangent, amplitudes=True)
-    close(by_angle, case.by_angle, "float32")
-    close(by_amplitude, case.by_amplitude, "float32")
+    Case(6, 2, dimension=64).check(limits, "float32")
 
 
 @pytest.mark.parametrize("threads", [1, 3, 4])
@@ -73,17 +62,9 @@ def test_few_rotations_are_added_up_by_several_threads_each(rotations, threads):
     for qubit, theta in enumerate(ParameterVector("t", rotations)):
         circuit.ry(theta, 2 * qubit)
         circuit.cx(2 * qubit, 2 * qubit + 1)
-    program = lower(circuit)
-    masks, angles, cotangent = np.array([1, 3, 64]), np.linspace(-2, 2, rotations)[np.newaxis], np.ones((1, 3))
     amplitudes = np.random.default_rng(rotations).normal(size=(1, 128))
-    gradients = []
-    for engine in (
-        AdjointEngine(program, masks, "float64"),
-        CudaAdjointEngine(program, masks, "float64", Limits(48 * 1024, threads)),
-    ):
-        _, tape = engine.forward(angles, amplitudes)
-        gradients.append(engine.vjp(tape, cotangent)[0])
-    close(*gradients[::-1])
+    angles = np.linspace(-2, 2, rotations)[np.newaxis]
+    Problem(lower(circuit), [1, 3, 64], angles, amplitudes, np.ones((1, 3))).check(Limits(48 * 1024, threads))
 
 
 def test_many_rotations_on_one_qubit_make_several_passes():
@@ -91,17 +72,8 @@ def test_many_rotations_on_one_qubit_make_several_passes():
     for theta in ParameterVector("t", 70):
         circuit.ry(theta, 1)
         circuit.cz(1, 2)
-    program, masks = lower(circuit), np.array([1, 2, 4, 7])
     angles = np.random.default_rng(0).uniform(-3, 3, (2, 70))
-    cotangent = np.ones((2, 4))
-    engine, reference = (
-        CudaAdjointEngine(program, masks, "float64", WHOLE),
-        AdjointEngine(program, masks, "float64"),
-    )
-    values, tape = engine.forward(angles)
-    expected, expected_tape = reference.forward(angles)
-    close(values, expected)
-    close(engine.vjp(tape, cotangent)[0], reference.vjp(expected_tape, cotangent)[0])
+    Problem(lower(circuit), [1, 2, 4, 7], angles, None, np.ones((2, 4))).check()
 
 
 def test_launches_that_begin_with_passes_of_no_rotation():
@@ -110,24 +82,13 @@ def test_launches_that_begin_with_passes_of_no_rotation():
         for qubit in range(6):
             circuit.cx(qubit, (qubit + 1) % 6)
         circuit.ry(theta, 0)
-    program, masks = lower(circuit), np.array([1, 8, 33])
-    angles, amplitudes = np.array([0.3, -1.0, 2.0]), np.random.default_rng(0).normal(size=(2, 64))
-    gradients = []
-    for engine in (AdjointEngine(program, masks, "float64"), CudaAdjointEngine(program, masks, "float64", GROUPED)):
-        _, tape = engine.forward(angles, amplitudes)
-        gradients.append(engine.vjp(tape, np.ones((2, 3)))[0])
-    close(*gradients[::-1])
+    amplitudes = np.random.default_rng(0).normal(size=(2, 64))
+    Problem(lower(circuit), [1, 8, 33], np.array([0.3, -1.0, 2.0]), amplitudes, np.ones((2, 3))).check(GROUPED)
 
 
 def test_no_gates_on_several_threads():
-    program, masks = lower(QuantumCircuit(6)), np.array([1, 32])
     amplitudes = np.random.default_rng(0).normal(size=(2, 64))
-    answers = []
-    for engine in (AdjointEngine(program, masks, "float64"), CudaAdjointEngine(program, masks, "float64", WHOLE)):
-        values, tape = engine.forward(np.zeros((2, 0)), amplitudes)
-        answers.append((values, *engine.vjp(tape, np.ones((2, 2)), amplitudes=True)))
-    for expected, got in zip(*answers, strict=True):
-        close(got, expected)
+    Problem(lower(QuantumCircuit(6)), [1, 32], np.zeros((2, 0)), amplitudes, np.ones((2, 2))).check()
 
 
 @pytest.mark.parametrize(("columns", "depth"), [(2, 3), (4, 1), (1, 4)])
@@ -145,28 +106,20 @@ def test_gradients_are_the_parameter_shifts_and_values_qiskits():
     engine = CudaAdjointEngine(program, masks, "float64", WHOLE)
     rng = np.random.default_rng(4)
     parameters, cotangent = rng.uniform(-3, 3, circuit.num_parameters), rng.normal(size=3)
-    state = Statevector(circuit.assign_parameters(parameters))
     angles = program.angles(parameters[np.newaxis])
     values, tape = engine.forward(angles)
-    close(values, np.array([[state.expectation_value(pauli).real for pauli in _paulis(4, masks)]]))
+    operators = [z_string(mask, 4) for mask in masks]
+    close(values, expectations_by_statevector(circuit, parameters[np.newaxis], operators))
     shifts = np.pi / 2 * np.eye(program.n_angles)
     difference = engine.values(angles + shifts) - engine.values(angles - shifts)
     close(engine.vjp(tape, cotangent[np.newaxis])[0][0], difference @ cotangent / 2)
 
 
-def _paulis(n_qubits, masks):
-    return [Pauli("".join("IZ"[int(mask) >> q & 1] for q in reversed(range(n_qubits)))) for mask in masks]
-
-
 @pytest.mark.parametrize("limits", [WHOLE, GROUPED], ids=["whole", "grouped"])
 def test_the_same_call_gives_the_same_bits(limits):
-    case = Case(5, 3, dimension=32, shared=True)
-    answers = []
-    for _ in range(2):
-        engine = case.engine(limits, "float32")
-        for _ in range(2):
-            values, tape = engine.forward(case.angles, case.amplitudes)
-            answers.append((values, *engine.vjp(tape, case.cotangent, amplitudes=True)))
-    for answer in answers[1:]:
-        for got, expected in zip(answer, answers[0], strict=True):
+    case = Case(5, 2, dimension=32, shared=True)
+    engines = [case.engine(limits, "float32") for _ in range(2)]
+    first, *others = [case.ask(engine) for engine in engines * 2]
+    for answer in others:
+        for got, expected in zip(answer, first, strict=True):
             np.testing.assert_array_equal(got, expected)

@@ -1,13 +1,16 @@
 """What the GPU's engine takes and hands out, what it keeps, and what it refuses."""
 
+from itertools import product
+
 import numpy as np
 import pytest
-from cuda_cases import GROUPED, WHOLE, Case, close, every_gate
+from cuda_cases import GROUPED, WHOLE, Case, Problem, close
 from numba import cuda
 from qiskit import QuantumCircuit
+from reference_circuits import every_gate
 
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.cuda import CudaAdjointEngine, Limits
 from qllmft_backends.adjoint.cuda import device as device_module
 from qllmft_backends.adjoint.cuda import engine as engine_module
@@ -73,11 +76,11 @@ def test_a_second_sweep_repeats_the_forward_pass(limits):
 
 @BOTH
 def test_two_tapes_do_not_disturb_each_other(limits):
-    case, other = Case(5, 2, dimension=30), Case(5, 2, dimension=30, seed=0)
+    case = Case(5, 2, dimension=30)
     engine = case.engine(limits)
     _, tape = engine.forward(case.angles, case.amplitudes)
-    _, second = engine.forward(-other.angles, other.amplitudes)
-    engine.values(other.angles + 1, other.amplitudes)
+    _, second = engine.forward(-case.angles, case.amplitudes)
+    engine.values(case.angles + 1, case.amplitudes)
     engine.vjp(second, case.cotangent)
     close(engine.vjp(tape, case.cotangent)[0], case.by_angle)
 
@@ -198,14 +201,10 @@ def test_arrays_of_the_device_stay_there(limits, dtype):
     values, tape = engine.forward(angles, amplitudes)
     by_angle, by_amplitude = engine.vjp(tape, cotangent, amplitudes=True)
     evaluated = engine.values(angles, amplitudes)
-    for got, expected in (
-        (values, case.values),
-        (evaluated, case.values),
-        (by_angle, case.by_angle),
-        (by_amplitude, case.by_amplitude),
-    ):
+    expected = (case.values, case.values, case.by_angle, case.by_amplitude)
+    for got, wanted in zip((values, evaluated, by_angle, by_amplitude), expected, strict=True):
         assert not isinstance(got, np.ndarray)
-        close(got.copy_to_host(), expected, dtype)
+        close(got.copy_to_host(), wanted, dtype)
 
 
 def test_results_are_where_the_angles_and_the_cotangent_are():
@@ -257,22 +256,15 @@ def test_other_arrays_of_the_device_are_refused_with_the_remedy(change, found):
 
 def test_nothing_to_do_is_done():
     """No samples, no observables, no rotations, no gates: the same shapes as on the CPU."""
-    rotating, fixed, empty = every_gate(3), QuantumCircuit(3), QuantumCircuit(3)
+    fixed = QuantumCircuit(3)
     fixed.x(0)
-    for circuit in (rotating, fixed, empty):
-        program = lower(circuit)
-        for masks in (np.zeros(0, np.int64), np.array([1, 3])):
-            for samples in (0, 2):
-                for dimension in (None, 5):
-                    start = None if dimension is None else np.ones((samples, dimension))
-                    answers = []
-                    for engine in (AdjointEngine(program, masks), CudaAdjointEngine(program, masks, limits=WHOLE)):
-                        angles = np.ones((samples, program.n_angles))
-                        values, tape = engine.forward(angles, start)
-                        swept = engine.vjp(tape, np.ones((samples, masks.size)), amplitudes=True)
-                        answers.append([values, engine.values(angles, start), *swept])
-                    for expected, got in zip(*answers, strict=True):
-                        close(got, expected, "float32")
+    requests = product((every_gate(3), fixed, QuantumCircuit(3)), ([], [1, 3]), (0, 2), (None, 5))
+    for circuit, masks, samples, dimension in requests:
+        program, start = lower(circuit), None if dimension is None else np.ones((samples, dimension))
+        masks = np.array(masks, np.int64)
+        case = Problem(program, masks, np.ones((samples, program.n_angles)), start, np.ones((samples, len(masks))))
+        case.check(dtype="float32")
+        close(case.engine(dtype="float32").values(case.angles, start), case.values, "float32")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Noisy circuits as dense density matrices, by NumPy and Kraus operators alone: a route that shares nothing with Aer.
+"""Noisy circuits as dense density matrices, by NumPy and Kraus operators alone: a route that shares nothing with Aer or
+the engine.
 
 Qubit 0 is the least significant bit of an index, so it is the rightmost factor of every product.
 """
@@ -47,17 +48,24 @@ def depolarize(rho: np.ndarray, rate: float, qubits: list[int], n_qubits: int) -
     return out
 
 
-def noisy_state(circuit: QuantumCircuit, row: np.ndarray, rates: tuple[float, float]) -> np.ndarray:
-    """The density matrix after ``circuit`` at the parameter values ``row``, depolarized after every gate."""
+def noisy_state(
+    circuit: QuantumCircuit, row: np.ndarray, rates: tuple[float, float], *, uploads: bool = True
+) -> np.ndarray:
+    """The density matrix after ``circuit`` at the parameter values ``row``, depolarized after every gate.
+
+    ``uploads``: also after gates whose angle is an element of the vector ``x``.
+    """
     n = circuit.num_qubits
     rho = np.zeros((2**n, 2**n), complex)
     rho[0, 0] = 1
-    for gate in circuit.assign_parameters(row).data:
+    for written, gate in zip(circuit.data, circuit.assign_parameters(row).data, strict=True):
         if gate.operation.name == "barrier":
             continue
         qubits = [circuit.find_bit(q).index for q in gate.qubits]
         u = unitary(gate.operation.name, [float(p) for p in gate.operation.params], qubits, n)
-        rho = depolarize(u @ rho @ u.conj().T, rates[len(qubits) - 1], qubits, n)
+        rho = u @ rho @ u.conj().T
+        if uploads or "x[" not in str(written.operation.params):
+            rho = depolarize(rho, rates[len(qubits) - 1], qubits, n)
     return rho
 
 
@@ -67,9 +75,10 @@ def noisy_expectations(
     observables: list[SparsePauliOp],
     rates: tuple[float, float],
     readout_error: float = 0.0,
+    **options: bool,
 ) -> np.ndarray:
     """(B, O) exact expectation values; every bit of the outcome distribution is read flipped with ``readout_error``."""
     n, e = circuit.num_qubits, readout_error
     confusion = reduce(np.kron, [np.array([[1 - e, e], [e, 1 - e]])] * n)
-    outcomes = np.array([confusion @ noisy_state(circuit, row, rates).diagonal().real for row in values])
+    outcomes = np.array([confusion @ noisy_state(circuit, row, rates, **options).diagonal().real for row in values])
     return outcomes @ np.array([o.to_matrix().diagonal().real for o in observables]).T
