@@ -7,7 +7,7 @@ NEUTRAL = ("film", "plot", "cast", "very", "not")
 DIMENSION = 16
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_torch_thread():
     """One thread for torch: its threads wait for each other on a busy machine, and these models are tiny."""
     import torch

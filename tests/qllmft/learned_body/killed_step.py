@@ -4,12 +4,12 @@ It stands still within the contrastive step after its third batch, or after the 
 """
 
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from small_bodies import run_config
+from stopped_runs import stand_still
 
 from qllmft.run import Reporter, run_experiment
 from qllmft.training import contrastive, end_to_end
@@ -23,11 +23,6 @@ class StandStill(Reporter):
     @contextmanager
     def training(self, epochs, done):
         yield lambda metrics: stand_still() if sys.argv[4] == "training" and metrics.epoch == 2 else None
-
-
-def stand_still() -> None:
-    print("now", flush=True)  # noqa: T201 - the signal to kill
-    time.sleep(600)
 
 
 if __name__ == "__main__":

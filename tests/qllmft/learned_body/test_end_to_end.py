@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_bodies import DIMENSION, HEADS, TRAINING, end_to_end, same_bits, table, trainable, weights
+from small_bodies import DIMENSION, HEADS, TRAINING, end_to_end, table, trainable, weights
+from stopped_runs import same_bits
 
 from qllmft.config import BodyConfig, TrainConfig
 from qllmft.embed import Body

@@ -36,7 +36,3 @@ def examples(n: int, seed: int = 0) -> Examples:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, D)).astype(np.float32)
     return Examples.from_arrays(x, (x.sum(axis=1) > 0).astype(np.int64))
-
-
-def same_bits(a, b) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model, same_bits
+from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model
+from stopped_runs import same_bits
 
 from qllmft.config import NoiseConfig
 from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noise

@@ -10,7 +10,8 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC
-from tiny_runs import LABELS, PER_LABEL, D, HashBody, config, vector, without_seconds, write_corpus
+from stopped_runs import without_seconds
+from tiny_runs import LABELS, PER_LABEL, D, HashBody, config, vector, write_corpus
 
 from qllmft.cli.console import PlainConsole
 from qllmft.cli.run_progress import result_table

@@ -110,37 +110,6 @@ def test_exact_backends_answer_what_the_model_answers(structure, k, name, option
     assert answers.decided.tolist() == [True] * N
 
 
-@pytest.mark.parametrize("k", [2, 3])
-def test_probabilities_of_a_final_layer_by_hand(k):
-    """softmax(W⟨Z⟩ + b), with a bias that alone would decide."""
-    model = built({}, k)
-    with torch.no_grad():
-        model.final.bias[:] = torch.arange(k)
-    _, named = by_name(model)
-    weight, bias = (p.detach().double().numpy() for p in (model.final.weight, model.final.bias))
-    powers = np.exp(z_values(model, named) @ weight.T + bias)
-    np.testing.assert_allclose(asked(model)[1].probabilities, powers / powers.sum(axis=1, keepdims=True), atol=1e-6)
-
-
-def test_the_sign_readout_by_hand():
-    """Logits (z, -z): p = 1/(1 + exp(-2z))."""
-    model = built({"final_linear": False}, 2)
-    z = z_values(model, by_name(model)[1])[:, 0]
-    answers = asked(model)[1]
-    np.testing.assert_allclose(answers.probabilities[:, 0], 1 / (1 + np.exp(-2 * z)), atol=1e-6)
-    assert set(answers.probabilities.argmax(axis=1).tolist()) == {0, 1}
-
-
-def test_a_skip_connection_by_hand():
-    """The final layer sees Q latent values, then one ⟨Z⟩; it has no bias."""
-    model = built({"skip": True}, 3)
-    latent, named = by_name(model)
-    weight = model.final.weight.detach().double().numpy()
-    logits = latent @ weight[:, :4].T + z_values(model, named) @ weight[:, 4:].T
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    np.testing.assert_allclose(asked(model)[1].probabilities, powers / powers.sum(axis=1, keepdims=True), atol=1e-6)
-
-
 def test_a_classical_head_has_no_circuit():
     model = build_classifier(ModelConfig(head="mlp", encoder="none"), D, 2)
     with pytest.raises(UserError, match=r"head is classical; there is no circuit to run .* Leave --backend out"):

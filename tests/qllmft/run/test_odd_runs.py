@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from qiskit.quantum_info import Statevector
-from tiny_runs import LABELS, config, vector, without_seconds
+from stopped_runs import without_seconds
+from tiny_runs import LABELS, config, vector
 
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier

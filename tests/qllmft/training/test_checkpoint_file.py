@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from small_training import SETTINGS, examples, model, same_bits
+from small_training import SETTINGS, examples, model
+from stopped_runs import same_bits
 from torch import nn
 
 from qllmft.errors import UserError

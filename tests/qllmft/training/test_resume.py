@@ -1,13 +1,12 @@
 """A training that was stopped, however it was stopped, ends in the bits of one that was not."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from small_training import SETTINGS, STRUCTURES, before_every_batch, examples, model, same_bits
+from small_training import SETTINGS, STRUCTURES, before_every_batch, examples, model
+from stopped_runs import same_bits
 
 from qllmft.training import Checkpoint, EpochMetrics, Selection, fit, loop
 from qllmft.training.evaluation import evaluate
@@ -152,17 +151,3 @@ def test_the_checkpoint_is_written_every_five_seconds_and_at_the_end(file, monke
 
     fit(model(), TRAIN, VALIDATION, config, SEED, checkpoint=Checkpoint(file), on_epoch=two_seconds)
     assert saved == [3, 6, 9, 11]
-
-
-@pytest.mark.parametrize("last", [3])
-def test_killed_in_the_middle_of_an_epoch_it_ends_in_the_same_bits(file, tmp_path, last):
-    script = Path(__file__).with_name("killed_training.py")
-    done = subprocess.run([sys.executable, str(script), str(file), str(last)], capture_output=True, check=False)
-    assert done.returncode == -9, done.stderr.decode()
-    assert Checkpoint(file).epochs_done() == last
-    selection, weights, metrics = trained("quantum", file)
-    assert [m.epoch for m in metrics] == list(range(last + 1, EPOCHS + 1))
-    whole = trained("quantum", tmp_path / "whole")
-    assert selection == whole[0]
-    assert same_bits(weights, whole[1])
-    assert file.read_bytes() == (tmp_path / "whole").read_bytes()
