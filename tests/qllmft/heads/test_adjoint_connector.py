@@ -84,12 +84,6 @@ def test_sums_of_strings_on_a_circuit_of_ones_own(observables, dtype, tolerance)
     np.testing.assert_allclose(connector.weight.grad, by_weight, rtol=0, atol=by_differences)
 
 
-def test_weights_start_where_they_are_told():
-    backend = create("adjoint")
-    connector = AdjointConnector(network(backend, *own_circuit(), PLAIN), backend, torch.arange(4.0))
-    assert connector.weight.tolist() == [0.0, 1.0, 2.0, 3.0]
-
-
 @pytest.mark.parametrize(
     ("product", "message"), [(False, "has 'reset' on qubits"), (True, "is a product or a function")]
 )
