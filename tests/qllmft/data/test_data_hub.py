@@ -53,24 +53,12 @@ def test_name_subset_and_revision_are_handed_on(hub):
     assert hub.asked == (("owner/news", "small"), {"revision": "v2"})
 
 
-def test_columns_are_chosen_by_name(hub):
-    hub.answer = DatasetDict(train=split(TRAIN, text="headline", label="topic"))
-    corpus = read_corpus(DataConfig(source="owner/news", text_column="headline", label_column="topic"))
-    assert corpus.splits["train"].texts == ["a", "b", "c", "d"]
-    assert corpus.label_names == ("world", "sports", "tech")
-
-
 def test_setfit_names_its_labels_in_a_column(hub):
     rows = {"text": ["a", "b"], "label": [1, 0], "label_text": ["positive", "negative"]}
     hub.answer = DatasetDict(train=Dataset.from_dict(rows), test=Dataset.from_dict(rows))
     corpus = read_corpus(DataConfig(source="SetFit/sst2"))
     assert corpus.label_names == ("negative", "positive")
     assert corpus.splits["test"].labels.tolist() == [1, 0]
-
-
-def test_one_table_without_splits_is_the_split_all(hub):
-    hub.answer = split(TRAIN)
-    assert read_corpus(DataConfig(source="owner/news")).splits["all"].texts == ["a", "b", "c", "d"]
 
 
 def test_other_splits_are_pooled_too(hub):
