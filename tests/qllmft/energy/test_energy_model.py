@@ -34,11 +34,6 @@ def test_counting_between_is_the_trained_head():
 
 
 @pytest.mark.parametrize("counting", LAYER_COUNTINGS)
-def test_the_papers_crossover_is_46_by_every_way_of_counting_layers(counting):
-    assert crossover_qubits(HEAD, PAPER, counting) == 46
-
-
-@pytest.mark.parametrize("counting", LAYER_COUNTINGS)
 def test_the_crossover_agrees_with_the_equation_solved_for_it(counting):
     """E_qpu = E_gpu with SQ = a·Q, TQ = b·Q is Q - log2 Q = const: a fixed point, no circuit in it."""
     layers = LAYERS[counting]

@@ -70,10 +70,6 @@ def test_a_setting_with_nothing_right_is_still_one():
     assert chosen.n_parameters == len(TRAIN)  # fitted on training alone
 
 
-def test_before_fit_nothing_is_chosen():
-    assert rival(0.5).settings == {}
-
-
 def blobs(n: int, d: int, k: int, seed: int) -> Examples:
     rng = np.random.default_rng(seed)
     y = np.arange(n) % k
