@@ -73,16 +73,6 @@ def test_logits_are_the_readout_of_qiskits_values(options, k, observables, final
     np.testing.assert_allclose(model(X).detach(), expected, rtol=0, atol=1e-4)
 
 
-def test_without_a_final_layer_the_prediction_is_the_sign_of_one_qubit():
-    model = built({"final_linear": False, "pad": "bias"})
-    x = torch.cat([X, -X, 1 - X, X.flip(1)])
-    logits = model(x).detach()
-    z0 = model.head(model.encoder(x)).detach()[:, 0]
-    assert torch.equal(logits, torch.stack([z0, -z0], dim=1))
-    assert set(logits.argmax(dim=1).tolist()) == {0, 1}
-    assert torch.equal(logits.argmax(dim=1), (z0 < 0).long())
-
-
 def test_the_sign_of_one_qubit_tells_no_three_classes_apart():
     message = r"the data has 3 labels; the sign of one qubit \(final_linear = false\) tells two apart"
     with pytest.raises(UserError, match=message):

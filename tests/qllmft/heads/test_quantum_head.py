@@ -12,7 +12,7 @@ from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from qiskit_reference import StatevectorBackend, rows, shift_jacobian, values, z
 
-from qllmft.heads import AdjointConnector, QuantumHead
+from qllmft.heads import QuantumHead
 from qllmft_backends import create
 from qllmft_circuits import AnsatzOptions, data_parameters, head_circuit, weight_parameters
 
@@ -127,13 +127,6 @@ def test_an_estimator_that_would_add_noise_is_asked_for_exact_values():
     torch.testing.assert_close(other(x), ours(x), rtol=0, atol=1e-5)
 
 
-def test_on_another_backend_one_sample_may_come_alone():
-    """TorchConnector's own extra; an engine's batch always has two axes."""
-    other = built(STRUCTURES[0], backend=StatevectorBackend())
-    x = latent(1, 3)
-    torch.testing.assert_close(other(x[0]), other(x)[0])
-
-
 def test_the_engine_of_our_own_backend_asks_for_no_jacobian(monkeypatch):
     """One sweep: EstimatorQNN's forward and backward are never called."""
     head = built(STRUCTURES[0])
@@ -178,16 +171,3 @@ def test_the_default_generator_is_torchs():
     torch.manual_seed(11)
     assert torch.equal(first, QuantumHead(3).connector.weight)
     assert not torch.equal(first, QuantumHead(3).connector.weight)
-
-
-def test_its_state_is_its_weights_whatever_the_backend():
-    """What the engine needs is derived from the circuit; a stored model must not depend on it."""
-    ours, other = QuantumHead(3), QuantumHead(3, backend=StatevectorBackend())
-    assert ours.state_dict().keys() == other.state_dict().keys()
-    for head in (ours, other):
-        assert isinstance(head.connector, AdjointConnector)
-        (weights,) = head.parameters()
-        # TorchConnector registers its one tensor under two names
-        assert {t.data_ptr() for t in head.state_dict().values()} == {weights.data_ptr()}
-    other.load_state_dict(ours.state_dict())
-    assert torch.equal(other.connector.weight, ours.connector.weight)

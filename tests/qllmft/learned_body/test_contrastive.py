@@ -61,13 +61,6 @@ def test_the_rate_rises_for_a_tenth_of_the_steps_and_falls_to_the_end():
     assert [warm_up(step, 1) for step in [1]] == [1.0]
 
 
-def test_the_steps_are_those_announced(tiny_bert):
-    seen = []
-    fit_contrastive(trainable(tiny_bert), TRAIN, SETTINGS, 0, on_step=seen.append)
-    assert seen == list(range(1, contrastive_steps(len(TRAIN), SETTINGS) + 1))
-    assert len(seen) == 2 * 6
-
-
 def similarities(vectors, labels):
     """Mean cosine similarity of pairs of different texts, of the same label and of different ones."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -9,7 +9,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qllmft.errors import UserError
 from qllmft.run import load_model
-from qllmft.run.export import ExportRequest, embedding, export_run, latent_angles
+from qllmft.run.export import ExportRequest, embedding, export_run
 from qllmft_circuits import from_qasm3, from_qpy
 
 TEXT = "a great film , not dull at all"
@@ -52,12 +52,6 @@ def test_the_head_bound_to_a_text_gives_the_models_values(trained_run, form):
     assert circuit.num_parameters == 0
     np.testing.assert_allclose(z_values(circuit, 4), values, atol=1e-6)
     assert np.ptp(values) > 0.05
-
-
-@pytest.mark.parametrize("form", ["qasm3", "qpy"])
-def test_the_parametric_head_gives_the_models_values_at_its_latent_angles(trained_run, form):
-    latent, values = model_values(trained_run)
-    np.testing.assert_allclose(z_values(named(read_back(trained_run, form), x=latent), 4), values, atol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["qasm3", "qpy"])
@@ -157,24 +151,6 @@ def test_the_qubits_measured_are_those_that_the_heads_observables_read(model_of,
     pairs = [i for i in circuit.data if i.operation.name == "measure"]
     found = [(circuit.find_bit(i.qubits[0]).index, circuit.find_bit(i.clbits[0]).index) for i in pairs]
     assert found == [(0, 0), (1, 1), (3, 2)]
-
-
-def test_counts_of_a_simulator_agree_with_the_model(trained_run):
-    """A route through measurements: the most that 40,000 shots may miss by is 5 standard errors."""
-    from qiskit.primitives import StatevectorSampler
-
-    circuit = read_back(trained_run, "qasm3", text=TEXT, measure=True)
-    counts = StatevectorSampler(seed=1).run([circuit], shots=40_000).result()[0].data.c
-    ones = counts.to_bool_array(order="little").mean(axis=0)
-    _, values = model_values(trained_run)
-    np.testing.assert_allclose(1 - 2 * ones, values, atol=5 / 200)
-
-
-def test_the_latent_angles_are_the_encoders(trained_run):
-    model = load_model(trained_run)
-    vector = embedding(model, TEXT)
-    parts = [encoder(vector)[0] for encoder in model.classifier.encoder.encoders]
-    assert latent_angles(model, vector).tolist() == torch.cat(parts).tolist()
 
 
 @pytest.mark.parametrize(

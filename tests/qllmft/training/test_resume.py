@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_training import SETTINGS, STRUCTURES, before_every_batch, examples, model
+from small_training import SETTINGS, STRUCTURES, examples, model
 from stopped_runs import same_bits
 
 from qllmft.training import Checkpoint, EpochMetrics, Selection, fit, loop
@@ -91,24 +91,6 @@ def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, stop_at, select):
     assert evaluate(head, VALIDATION) == (best.validation_loss, best.validation_accuracy)
 
 
-def test_ctrl_c_in_the_middle_of_an_epoch_drops_that_epoch(structure, file, monkeypatch):
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", AT_ONCE)
-    head, batches = model(structure), []
-
-    def stop() -> None:
-        batches.append(1)
-        if len(batches) == 3 * 2 + 2:  # in the third epoch, of three batches each
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        before_every_batch(stop, patched.setattr)
-        selection = fit(head, TRAIN, VALIDATION, SETTINGS, SEED, checkpoint=Checkpoint(file))
-    two = trained(structure, stop_at=2)
-    assert selection == two[0]
-    assert same_bits(head.state_dict(), two[1])
-    assert same_bits(trained(structure, file)[1], trained(structure)[1])
-
-
 def test_ctrl_c_before_the_first_epoch_leaves_the_initial_weights(structure, file):
     head = model(structure)
     head.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -116,18 +98,6 @@ def test_ctrl_c_before_the_first_epoch_leaves_the_initial_weights(structure, fil
     assert (selection.epoch, selection.epochs_done, selection.finished) == (0, 0, False)
     assert same_bits(head.state_dict(), model(structure).state_dict())
     assert not file.exists()
-
-
-def test_with_no_checkpoint_yet_it_begins_again_and_ends_in_the_same_bits(structure, file, monkeypatch):
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", NEVER)
-    trained(structure, file, stop_at=4)
-    assert not file.exists()
-    selection, weights, metrics = trained(structure, file)
-    assert metrics[0].epoch == 1
-    whole = trained(structure)
-    assert selection == whole[0]
-    assert same_bits(weights, whole[1])
-    assert Checkpoint(file).epochs_done() == EPOCHS  # the last epoch is saved always
 
 
 def test_a_finished_training_is_not_trained_again(structure, file):
