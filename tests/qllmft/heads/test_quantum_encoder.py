@@ -52,21 +52,7 @@ def reference(shape, theta: np.ndarray, scale: float, x: np.ndarray) -> np.ndarr
 
 @pytest.mark.parametrize("dtype", PRECISION)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_values_are_scaled_expectations_of_the_loaded_state(shape, dtype):
-    encoder, x = built(*shape, dtype=dtype), embeddings(5, shape[0], dtype)
-    out = encoder(x)
-    assert out.shape == (5, shape[2])
-    assert out.dtype == x.dtype
-    theta = encoder.theta.detach().double().numpy()
-    expected = reference(shape, theta, float(encoder.scale.detach()), x.double().numpy())
-    np.testing.assert_allclose(out.detach(), expected, rtol=0, atol=10 * PRECISION[dtype])
-    with torch.no_grad():
-        torch.testing.assert_close(encoder(x), out.detach(), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("dtype", PRECISION)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_gradients_of_theta_scale_and_embedding(shape, dtype):
+def test_values_and_gradients_of_theta_scale_and_embedding(shape, dtype):
     encoder, x = built(*shape, dtype=dtype), embeddings(3, shape[0], dtype).requires_grad_()
     out = encoder(x)
     cotangent = torch.from_numpy(np.random.default_rng(6).normal(size=out.shape)).to(x.dtype)
@@ -75,6 +61,8 @@ def test_gradients_of_theta_scale_and_embedding(shape, dtype):
     theta, inputs, weighted = (t.detach().double().numpy() for t in (encoder.theta, x, cotangent))
     scale, tolerance = float(encoder.scale.detach()), 10 * PRECISION[dtype]
     unscaled = reference(shape, theta, 1.0, inputs)
+    assert out.dtype == x.dtype
+    np.testing.assert_allclose(out.detach(), scale * unscaled, rtol=0, atol=tolerance)
     np.testing.assert_allclose(encoder.scale.grad, (weighted * unscaled).sum(), rtol=0, atol=tolerance)
 
     _, q, outputs, pad, options = shape

@@ -80,7 +80,7 @@ def test_held_out_texts_of_one_label_come_together_and_others_move_apart(tiny_be
 
 
 def test_the_real_body_brings_held_out_texts_of_one_label_together():
-    same, _, same_after, different_after = on_the_reviews(48, ContrastiveConfig(iterations=1, lr=5e-5))
+    same, _, same_after, different_after = on_the_reviews(32, ContrastiveConfig(iterations=1, lr=1e-4))
     assert same_after > same + 0.1
     assert same_after > different_after
 
@@ -93,10 +93,10 @@ def test_with_more_pairs_the_real_body_tells_labels_apart_better():
 
 
 def on_the_reviews(n, settings):
-    """`similarities` of 100 held-out texts of the embedded corpus, before and after a step on n others."""
+    """`similarities` of 60 held-out texts of the embedded corpus, before and after a step on n others."""
     corpus = read_corpus(DataConfig(source="reviews")).pooled()
     rows = numpy_generator(0, "test").permutation(len(corpus))
-    train, held_out = corpus.take(rows[:n]), corpus.take(rows[500:])
+    train, held_out = corpus.take(rows[:n]), corpus.take(rows[540:])
     body = TrainableBody(Body(BodyConfig(model="minilm", device="cpu")))
     before = similarities(body.body.encode(held_out.texts), held_out.labels)
     fit_contrastive(body, train, settings, 0)

@@ -118,13 +118,6 @@ def test_parameters_of_an_svc_are_its_support_vectors(k):
     assert chosen.n_parameters == 20
 
 
-@pytest.mark.parametrize(("k", "expected"), [(2, 8 + 1), (3, 3 * (8 + 1)), (4, 4 * (8 + 1))])
-def test_parameters_of_logistic_regression_are_weights_and_biases(k, expected):
-    chosen = logistic_regression("small")
-    chosen.fit(blobs(40, 8, k, seed=1), blobs(40, 8, k, seed=2))
-    assert chosen.n_parameters == expected
-
-
 def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
     """Limits of 50 iterations are meant to stop early; warnings are errors in these tests, and none may come."""
     hard = blobs(60, 30, 2, seed=1)
