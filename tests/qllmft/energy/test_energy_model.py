@@ -52,17 +52,10 @@ def test_printed_p_qpu_in_e_gpu_would_not_give_the_published_46(counting, crosso
     assert crossover_qubits(HEAD, replace(PAPER, gpu_power_w=300.0), counting) == crossover
 
 
-def test_exchanged_gate_times_give_46_too():
-    assert crossover_qubits(HEAD, replace(PAPER, one_qubit_gate_s=1e-5, two_qubit_gate_s=1e-4)) == 46
-
-
-def test_fortes_gate_times_put_it_at_49():
-    assert crossover_qubits(HEAD, FORTE) == 49
-    assert (FORTE.one_qubit_gate_s, FORTE.two_qubit_gate_s) == (130e-6, 970e-6)
-
-
-def test_constants_are_table_v():
+def test_constants_are_table_v_and_what_other_gate_times_would_give():
     assert EnergyConstants() == EnergyConstants(300.0, 1e-4, 1e-5, 8000, 700.0, 3.4e13)
+    assert crossover_qubits(HEAD, replace(PAPER, one_qubit_gate_s=1e-5, two_qubit_gate_s=1e-4)) == 46, "exchanged"
+    assert (FORTE.one_qubit_gate_s, FORTE.two_qubit_gate_s, crossover_qubits(HEAD, FORTE)) == (130e-6, 970e-6, 49)
 
 
 def test_energies_by_hand_at_three_qubits():

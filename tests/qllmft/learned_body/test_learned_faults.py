@@ -3,7 +3,7 @@
 import pytest
 from small_bodies import run_config, write_corpus
 
-from qllmft.config import BodyConfig, ContrastiveConfig, RunConfig, parse_config
+from qllmft.config import parse_config
 from qllmft.errors import UserError
 from qllmft.run import bodies, run_experiment, setup
 from qllmft_backends import Backend
@@ -47,19 +47,6 @@ def test_frozen_runs_keep_their_names(name):
 
     exact = {"noise.shots": 0} if name in ("single-10q", "multi-14q") else {}  # the shots of their own came later
     assert load_preset(name).config(exact).identity == IDENTITIES[name]
-
-
-def test_every_way_to_learn_is_a_run_of_its_own():
-    tuned = BodyConfig(contrastive=ContrastiveConfig(iterations=1))
-    configs = [
-        RunConfig(),
-        RunConfig(body=BodyConfig(trainable=True)),
-        RunConfig(body=tuned),
-        RunConfig(body=tuned.model_copy(update={"trainable": True})),
-        parse_config({"body": {"trainable": True}, "train": {"body_lr": 1e-5}}, "the test"),
-        parse_config({"body": {"contrastive": {"iterations": 1, "batch_size": 8}}}, "the test"),
-    ]
-    assert len({config.identity for config in configs}) == len(configs)
 
 
 class Sending(Backend):

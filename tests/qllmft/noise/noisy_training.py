@@ -1,8 +1,10 @@
-"""A training of a second with every kind of noise."""
+"""A training of a second with every kind of noise, and the command line."""
 
 import numpy as np
+import pytest
 import torch
 
+from qllmft.cli.main import main
 from qllmft.config import ModelConfig, NoiseConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.training import Examples
@@ -36,3 +38,10 @@ def examples(n: int, seed: int = 0) -> Examples:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, D)).astype(np.float32)
     return Examples.from_arrays(x, (x.sum(axis=1) > 0).astype(np.int64))
+
+
+def ended(arguments: list[str]) -> int:
+    """Exit code of the command line."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    return int(end.value.code or 0)

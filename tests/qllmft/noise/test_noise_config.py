@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from noisy_training import ended
 from small_texts import embed_by_hash, write_corpus
 
-from qllmft.cli.main import main
 from qllmft.config import NoiseConfig, RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.presets import load_preset
@@ -107,12 +107,6 @@ def arguments(tmp_path, monkeypatch):
         *("train", "--preset", "noise-high-10q", "--data", str(texts), "--out", str(tmp_path / "run")),
         *("--epochs", "3", "--no-rivals", *(word for s in settings for word in ("--set", s))),
     ]
-
-
-def ended(arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    return int(end.value.code or 0)
 
 
 def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from qiskit.quantum_info import Statevector
 from stopped_runs import without_seconds
-from tiny_runs import LABELS, config, vector
+from tiny_runs import LABELS, backend_named, config, vector
 
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
@@ -73,13 +73,6 @@ def test_a_killed_training_begins_again_and_ends_in_the_same_bits(run, corpus, t
     assert [m.epoch for m in killed.metrics()] == list(range(1, whole.selected_epoch + 1))
     weights, expected = (load_model(path).classifier.state_dict() for path in (killed.path, run))
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
-
-
-def backend_named(name: str, **options):
-    if name.startswith("aer"):
-        pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
-        options["max_parallel_threads"] = 1
-    return create(name, options)
 
 
 @pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])

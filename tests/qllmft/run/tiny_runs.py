@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from small_texts import write_corpus as write_corpus
 from stopped_runs import without_seconds
 
 from qllmft.config import BodyConfig, RunConfig, parse_config
 from qllmft.embed import BodyLocation, Embeddings
 from qllmft.run import Outcome, RunFolder
+from qllmft_backends import Backend, create
 
 D = 8
 PER_LABEL = 20  # drawn: 34 to train on, 6 to validate, of two labels
@@ -87,3 +89,11 @@ def assert_same(ours: RunFolder, whole: Outcome) -> None:
     lines = [[replace(m, seconds=0.0) for m in folder.metrics()] for folder in (ours, whole.folder)]
     assert lines[0] == lines[1]
     assert [m.epoch for m in lines[0]] == [1, 2, 3, 4]
+
+
+def backend_named(name: str, **options: Any) -> Backend:
+    """A backend; one of Aer's on one thread, where it is installed."""
+    if name.startswith("aer"):
+        pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
+        options["max_parallel_threads"] = 1
+    return create(name, options)
