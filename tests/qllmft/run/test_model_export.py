@@ -126,18 +126,20 @@ def test_every_structure(model_of, settings):
     np.testing.assert_allclose(z_values(parametric, len(values)), values, atol=1e-6)
 
 
+def measured(folder, form, **options) -> list[tuple[int, int]]:
+    """Qubits that are measured, and their bits."""
+    circuit = read_back(folder, form, text=TEXT, measure=True, **options)
+    assert [r.name for r in circuit.cregs] == ["c"]
+    pairs = [i for i in circuit.data if i.operation.name == "measure"]
+    return [(circuit.find_bit(i.qubits[0]).index, circuit.find_bit(i.clbits[0]).index) for i in pairs]
+
+
 @EVERY_FORMAT
 def test_the_qubits_that_are_read_are_measured_into_their_bits(model_of, form):
-    def measured(folder, **options):
-        circuit = read_back(folder, form, text=TEXT, measure=True, **options)
-        assert [r.name for r in circuit.cregs] == ["c"]
-        pairs = [i for i in circuit.data if i.operation.name == "measure"]
-        return [(circuit.find_bit(i.qubits[0]).index, circuit.find_bit(i.clbits[0]).index) for i in pairs]
-
-    assert measured(model_of(skip=True)) == [(0, 0)]
+    assert measured(model_of(skip=True), form) == [(0, 0)]
     folder = model_of(n_qubits=4, n_encoders=2)  # in the place of the other
-    assert measured(folder) == [(0, 0), (1, 1), (2, 2), (3, 3)]
-    assert measured(folder, part="encoder", encoder=1) == [(0, 0), (1, 1)]
+    assert measured(folder, form) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    assert measured(folder, form, part="encoder", encoder=1) == [(0, 0), (1, 1)]
     _, values = model_values(folder)
     np.testing.assert_allclose(z_values(read_back(folder, form, text=TEXT, measure=True), 4), values, atol=1e-6)
 
@@ -147,10 +149,7 @@ def test_the_qubits_measured_are_those_that_the_heads_observables_read(model_of,
 
     observables = [SparsePauliOp.from_sparse_list([("ZZ", pair, 1.0)], 4) for pair in ([0, 3], [1, 3], [0, 1], [0, 3])]
     monkeypatch.setattr(quantum, "readout_observables", lambda *_: observables)
-    circuit = read_back(model_of(n_qubits=4), "qasm3", text=TEXT, measure=True)
-    pairs = [i for i in circuit.data if i.operation.name == "measure"]
-    found = [(circuit.find_bit(i.qubits[0]).index, circuit.find_bit(i.clbits[0]).index) for i in pairs]
-    assert found == [(0, 0), (1, 1), (3, 2)]
+    assert measured(model_of(n_qubits=4), "qasm3") == [(0, 0), (1, 1), (3, 2)]
 
 
 @pytest.mark.parametrize(
