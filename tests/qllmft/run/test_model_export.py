@@ -189,14 +189,6 @@ def test_what_a_model_does_not_have_is_refused_before_the_body_is_loaded(
         export_run(model_of(**settings), ExportRequest(text=TEXT, **options))
 
 
-def test_another_body_is_refused(model_of, monkeypatch):
-    monkeypatch.setattr("qllmft.run.predictor.body_identity", lambda *_: "another")
-    folder = model_of()
-    with pytest.raises(UserError, match="is not the one that this model was trained on"):
-        export_run(folder, ExportRequest(text=TEXT))
-    assert export_run(folder, ExportRequest()).names["x[2]"] == "x_2"  # no text, no body
-
-
 def test_without_matplotlib_a_drawing_says_what_to_install(model_of, monkeypatch):
     def missing(*arguments):
         raise ImportError("no matplotlib")
