@@ -36,7 +36,7 @@ def test_texts_come_back_in_their_order_whatever_the_batches(tiny_body, batch_si
 
 
 def test_a_body_is_frozen(tiny_body):
-    model = Body(body_of(tiny_body, device="cpu"))._model
+    model = Body(body_of(tiny_body, device="cpu")).transformer
     parameters = list(model.parameters())
     assert parameters
     assert not any(parameter.requires_grad for parameter in parameters)
