@@ -1,6 +1,5 @@
 """Whole runs whose body learns: what is in the folder, its use, and runs that were killed."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -151,15 +150,6 @@ def test_a_body_learns_through_a_noisy_circuit_too(corpus, tiny_bert, tmp_path):
     results = [without_seconds(run_experiment(config, tmp_path / name).record.to_json()) for name in "ab"]
     assert results[0] == results[1]
     assert 0.0 <= results[0]["models"][0]["test_exact"] <= 1.0
-
-
-def test_a_frozen_run_keeps_its_record_and_its_checkpoint(corpus, tiny_bert, tmp_path):
-    out = tmp_path / "run"
-    result = run_experiment(run_config(corpus, tiny_bert), out).record.to_json()
-    assert "learned" not in result["body"]
-    assert {p.name for p in (out / "model").iterdir()} == {"model.safetensors", "model.json"}
-    assert (out / "checkpoint" / "state.safetensors").exists()
-    assert "own_body" not in json.loads((out / "model" / "model.json").read_text())
 
 
 def test_killed_in_the_contrastive_step_it_goes_on_to_the_same_bits(corpus, tiny_bert, tmp_path):

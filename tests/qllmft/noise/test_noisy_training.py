@@ -76,16 +76,6 @@ def test_every_pass_epoch_and_set_draws_its_own_noise():
     assert torch.equal(a, again)
     assert not torch.allclose(a, b, atol=1e-3)
     assert not torch.allclose(a, other, atol=1e-3)
-    seeds = {derive_seed(SEED, name, epoch) for name in ("circuit noise", "validation noise") for epoch in (1, 2)}
-    assert len(seeds) == 4
-
-
-def test_the_loop_seeds_training_and_validation_by_name_and_epoch(monkeypatch):
-    seen = []
-    monkeypatch.setattr(loop, "reseed", lambda _, seed: seen.append(seed))
-    trained(NOISES["gates"])
-    names = ("circuit noise", "validation noise")
-    assert seen == [derive_seed(SEED, name, epoch) for epoch in range(1, 6) for name in names]
 
 
 def test_validation_is_noisy_and_the_exact_value_stands_beside_it():
