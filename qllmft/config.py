@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_validator
-from pydantic.functional_serializers import model_serializer
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from qllmft.errors import UserError
 from qllmft.model_config import Count, NonNegative, Positive, Section
@@ -118,10 +117,7 @@ class ContrastiveConfig(Section):
             raise ValueError(
                 f"temperature is {self.temperature:g} and loss 'cosine' has none; set loss to 'supervised'"
             )
-        given = [
-            name for name in type(self).model_fields if getattr(self, name) != type(self).model_fields[name].default
-        ]
-        if given and not self.iterations:
+        if not self.iterations and (given := self.given(type(self).model_fields)):
             raise ValueError(
                 f"iterations is 0, so {', '.join(given)} would not be read; set iterations (SetFit's is 20)"
             )
@@ -170,7 +166,7 @@ class TrainConfig(Section):
                 raise ValueError(f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set optimizer to 'lbfgs'")
             return self
         unread = ("batch_size", "lr", "lr_decay", "schedule", "weight_decay", "embedding_noise", "body_lr")
-        if given := [name for name in unread if getattr(self, name) != type(self).model_fields[name].default]:
+        if given := self.given(unread):
             raise ValueError(f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out")
         if self.select != "last":
             raise ValueError("optimizer 'lbfgs' ends at its last point: set select to 'last'")
@@ -208,14 +204,10 @@ class BackendConfig(Section):
 class RivalsConfig(Section):
     """Classical heads trained beside the quantum one on the same embeddings and split."""
 
+    unsaid = ("points",)
     names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")  # of `qllmft.rivals.RIVALS`, which checks them
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
     points: Positive | None = None  # so many of the grid's settings, drawn by the run's seed; None: all
-
-    @model_serializer(mode="wrap")
-    def _without_unused_points(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Files, pages and identities are those of runs that knew no points, where there are none."""
-        return {name: value for name, value in content(self).items() if name != "points" or value is not None}
 
 
 _LATER = {
@@ -307,9 +299,8 @@ class RunConfig(Section):
             part, tree = self, content
             for key in section.split("."):
                 part, tree = getattr(part, key), tree.get(key, {})
-            for name in names:
-                if getattr(part, name) == type(part).model_fields[name].default:
-                    tree.pop(name, None)
+            for name in set(names) - set(part.given(names)):
+                tree.pop(name, None)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -323,10 +314,8 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
             where = ".".join(str(part) for part in fault["loc"]) or "the configuration"
             message = fault["msg"].removeprefix("Value error, ")
             if fault["type"] == "extra_forbidden":
-                section = tree
                 message = "there is no such setting"
-                known = _known_settings(fault["loc"][:-1])
-                if known and isinstance(section, dict):
+                if known := _known_settings(fault["loc"][:-1]):
                     message += f"; expected one of {', '.join(known)}"
             got = "" if isinstance(fault["input"], dict | BaseModel) else f" (got {fault['input']!r})"
             lines.append(f"{where}{got}: {message}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: where it is not TOML, is nested too deeply, or holds an integer of thousands of digits.
     """
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    return dict(_parsed(tomllib.loads, text))
 
 
 def parse_json(text: str) -> Any:
@@ -53,8 +51,12 @@ def parse_json(text: str) -> Any:
     Raises:
         ValueError: where it is not JSON, is nested too deeply, or holds an integer of thousands of digits.
     """
+    return _parsed(json.loads, text)
+
+
+def _parsed(parse: Callable[[str], Any], text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import comb
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -26,11 +27,23 @@ class Section(BaseModel):
     """A part of a configuration: its settings are known, and do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    # settings that go without saying: files and identities are those of runs that knew no such setting, at its default
+    unsaid: ClassVar[tuple[str, ...]] = ()
+
+    def given(self, names: Iterable[str]) -> list[str]:
+        """Those of ``names`` whose settings are not the defaults."""
+        return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
+
+    @model_serializer(mode="wrap")
+    def _without_unsaid(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        given = self.given(self.unsaid)
+        return {name: value for name, value in content(self).items() if name not in self.unsaid or name in given}
 
 
 class ModelConfig(Section):
     """Everything on top of the body. A field's comment gives its symbol in table I."""
 
+    unsaid = ("ansatz",)
     encoder: Literal["quantum", "mlp", "none"] = "quantum"
     head: Literal["quantum", "mlp", "none"] = "quantum"  # none: the final linear layer reads the encoders
     n_qubits: Positive = 10  # Q
@@ -106,21 +119,13 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _ansatz_has_these_options(self) -> Self:
-        given = [name for name in ("connectivity", "ring", "block") if getattr(self, name) != _default(name)]
+        given = self.given(("connectivity", "ring", "block"))
         if given and self.ansatz != PAPER_ANSATZ:
             raise ValueError(
                 f"ansatz is {self.ansatz!r}, and {', '.join(given)} would not be read: the ansatz 'paper' has them; "
-                f"set {', '.join(f'{name} to {_default(name)}' for name in given)}"
+                f"set {', '.join(f'{name} to {type(self).model_fields[name].default}' for name in given)}"
             )
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_default_ansatz(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The paper's ansatz goes without saying: files and identities are those of models that have no other."""
-        tree: dict[str, Any] = content(self)
-        if self.ansatz == PAPER_ANSATZ:
-            tree.pop("ansatz", None)
-        return tree
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -185,7 +190,3 @@ class ModelConfig(Section):
         if count > MOST_WORDS:
             raise ValueError(f"{count:,} words would be read, expected at most {MOST_WORDS:,}; lower word_weight")
         return self
-
-
-def _default(name: str) -> Any:
-    return ModelConfig.model_fields[name].default

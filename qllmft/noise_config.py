@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from qllmft.model_config import Count, NonNegative, Positive, Section
 
@@ -34,6 +34,7 @@ class NoiseConfig(Section):
     unless ``rate`` says otherwise.
     """
 
+    unsaid = NOISE_CHOICES
     gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
     one_qubit_rate: NonNegative | None = None  # of gates = "explicit"
     two_qubit_rate: NonNegative | None = None
@@ -65,19 +66,7 @@ class NoiseConfig(Section):
         if self.gates == "explicit":
             options |= {"one_qubit_rate": self.one_qubit_rate, "two_qubit_rate": self.two_qubit_rate}
         options |= {"shots": self.shots, "shot_model": self.shot_model} if self.shots else {}
-        return options | self._choices
-
-    @property
-    def _choices(self) -> dict[str, Any]:
-        """Where the paper leaves a choice, what was chosen other than by default."""
-        values = {name: getattr(self, name) for name in NOISE_CHOICES}
-        return {name: value for name, value in values.items() if value != type(self).model_fields[name].default}
-
-    @model_serializer(mode="wrap")
-    def _without_default_choices(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Files and identities are those of runs that knew no such choice, where the default is chosen."""
-        tree: dict[str, Any] = content(self)
-        return {name: value for name, value in tree.items() if name not in NOISE_CHOICES or name in self._choices}
+        return options | {name: getattr(self, name) for name in self.given(NOISE_CHOICES)}
 
     @model_validator(mode="after")
     def _rates_where_explicit(self) -> Self:
@@ -86,8 +75,8 @@ class NoiseConfig(Section):
             raise ValueError("gates is 'explicit'; give one_qubit_rate and two_qubit_rate")
         if self.gates != "explicit" and rates != (None, None):
             raise ValueError(f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}")
-        if self.is_none and self._choices:
-            raise ValueError(f"{', '.join(self._choices)} would not be read without noise; set gates or shots too")
+        if self.is_none and (chosen := self.given(NOISE_CHOICES)):
+            raise ValueError(f"{', '.join(chosen)} would not be read without noise; set gates or shots too")
         if self.shots == 1:
             raise ValueError("shots is 1; give 2 or more, or 0 for exact values")
         return self

@@ -37,7 +37,7 @@ def read_corpus(config: DataConfig) -> Corpus:
             "qllmft.train again to go on with the run, or labelled texts in a file with --data."
         )
     if config.source == EMBEDDED:
-        frames = {"all": _embedded()}
+        frames = {"all": _table_of(resources.files("qllmft.data") / "reviews.tsv", "\t")}
         names: list[str] | None = ["negative", "positive"]
     elif (path := expanded(config.source)).exists():
         frames, names = {split: _read_file(file, config.delimiter) for split, file in _files(path).items()}, None
@@ -49,10 +49,6 @@ def read_corpus(config: DataConfig) -> Corpus:
     else:
         frames, names = _read_hub(config)
     return corpus_of(frames, names, config)
-
-
-def _embedded() -> pd.DataFrame:
-    return _table_of(resources.files("qllmft.data") / "reviews.tsv", "\t")
 
 
 def _files(path: Path) -> dict[str, Path]:

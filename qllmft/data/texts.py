@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from qllmft.data.sources import SUFFIXES
 from qllmft.errors import UserError
@@ -46,23 +46,18 @@ def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterato
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbers and content of the lines of a file or of standard input, ends of lines included."""
     with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
-        yield from enumerate(_decoded(path, file), start=1)
-
-
-def _decoded(path: Path, file: BinaryIO) -> Iterator[str]:
-    number = 0
-    while line := file.readline(LONGEST_LINE + 1):
-        number += 1
-        if len(line) > LONGEST_LINE:
-            raise UserError(
-                f"{path}, line {number}: it has more than {LONGEST_LINE:,} bytes. Expected one text a line; break it."
-            )
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8. Convert the file first."
-            ) from None
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
+            if len(line) > LONGEST_LINE:
+                raise UserError(
+                    f"{path}, line {number}: it has more than {LONGEST_LINE:,} bytes. Expected one text a line; break "
+                    "it."
+                )
+            try:
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise UserError(
+                    f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8. Convert the file first."
+                ) from None
 
 
 def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:

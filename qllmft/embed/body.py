@@ -111,6 +111,9 @@ class Body:
         location: where it is; found from ``config`` where None.
         light: it will only `encode`: a `PlainBody` where that gives the same bits, which loads in less time.
 
+    Attributes:
+        transformer: the `SentenceTransformer` itself, of a body that is not light.
+
     Raises:
         UserError: where it cannot be loaded, or its folder holds code; says what was tried and the remedy.
     """
@@ -124,7 +127,9 @@ class Body:
         try:
             with no_loading_bar():
                 plain = light and local and is_plain(Path(location.path), config.device)
-                self._model: Any = PlainBody(Path(location.path)) if plain else _loaded(config, location.path, local)
+                self.transformer: Any = (
+                    PlainBody(Path(location.path)) if plain else _loaded(config, location.path, local)
+                )
         except Exception as error:
             offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
@@ -135,24 +140,19 @@ class Body:
         self.location = BodyLocation(location.path, location.identity or _cached_commit(config))
 
     @property
-    def transformer(self) -> Any:
-        """The `SentenceTransformer` itself, of a body that is not light."""
-        return self._model
-
-    @property
     def dimension(self) -> int:
         """D, the length of an embedding."""
-        return int(self._model.get_embedding_dimension())
+        return int(self.transformer.get_embedding_dimension())
 
     @property
     def longest(self) -> int:
         """Number of tokens that it reads of a text; 0 where it has no limit."""
-        limit = getattr(self._model, "max_seq_length", None)
+        limit = getattr(self.transformer, "max_seq_length", None)
         return int(limit) if limit and limit < sys.maxsize else 0
 
     def truncated(self, texts: Sequence[str]) -> int:
         """How many of ``texts`` have more tokens than it reads; what is beyond does not count in their embeddings."""
-        tokens: Any = getattr(self._model, "tokenizer", None)
+        tokens: Any = getattr(self.transformer, "tokenizer", None)
         # a token has one byte or more, but for the few that mark start and end
         long = [text for text in texts if len(text.encode("utf-8", "replace")) > self.longest - _MARKS]
         if not self.longest or not long or not callable(tokens):
@@ -167,7 +167,7 @@ class Body:
         for start in range(0, len(texts), size):
             rows = order[start : start + size]
             batch = [texts[i] for i in rows]
-            out[rows] = self._model.encode(
+            out[rows] = self.transformer.encode(
                 batch, batch_size=size, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=False
             )
             if progress:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +58,10 @@ class EmbeddingCache:
         """Close the file."""
         self._connection.close()
 
-    @contextmanager
-    def sole_use(self) -> Iterator[None]:
+    def sole_use(self) -> AbstractContextManager[object]:
         """While no other process writes the file; waits for it."""
-        lock = FileLock(f"{self.path}.lock")
         with self._explained():
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+            return FileLock(f"{self.path}.lock").acquire()
 
     def get(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The embeddings (D,) that are there, by text.

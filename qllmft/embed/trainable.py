@@ -22,20 +22,18 @@ class TrainableBody(nn.Module):
 
     Raises:
         UserError: where it has no weights to train.
+
+    Attributes:
+        body: what embeds with these weights, without gradients.
     """
 
     def __init__(self, body: Body) -> None:
         super().__init__()
-        self._body = body
+        self.body = body
         self.transformer: nn.Module = body.transformer.float()
         self.transformer.requires_grad_(True)
         if not self.n_parameters:
             raise UserError(f"the body {body.config.model!r} has no weights to train. Set body.trainable to false.")
-
-    @property
-    def body(self) -> Body:
-        """What embeds with these weights, without gradients."""
-        return self._body
 
     @property
     def n_parameters(self) -> int:
@@ -51,7 +49,7 @@ class TrainableBody(nn.Module):
         """``texts`` tokenised as `Body.encode` does it, the body's own prompt before them, on its device."""
         from sentence_transformers.util import batch_to_device
 
-        model = self._body.transformer
+        model = self.body.transformer
         prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
         tokens: dict[str, Tensor] = batch_to_device(model.preprocess(list(texts), prompt=prompt), self.device)
         return tokens
@@ -59,7 +57,7 @@ class TrainableBody(nn.Module):
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Embeddings (B, D) float32 of B texts, on the CPU, where the head is."""
         embeddings: Tensor = self.transformer(self.features(texts))["sentence_embedding"]
-        return embeddings[:, : self._body.dimension].cpu()
+        return embeddings[:, : self.body.dimension].cpu()
 
     def save(self, folder: Path) -> None:
         """Write the body as sentence-transformers does (safetensors); a crash never leaves a part of it."""
@@ -67,7 +65,7 @@ class TrainableBody(nn.Module):
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)
         with no_loading_bar():
-            self._body.transformer.save(str(fresh), create_model_card=False)
+            self.body.transformer.save(str(fresh), create_model_card=False)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
 

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal, get_args
 
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.templates import head_template
 from qllmft_circuits import CircuitCounts, count
 
-LayerCounting = Literal["between", "after_each", "every"]
-LAYER_COUNTINGS: tuple[LayerCounting, ...] = get_args(LayerCounting)
 
-
-def head_counts(config: ModelConfig, n_qubits: int, counting: LayerCounting = "between") -> CircuitCounts:
+def head_counts(config: ModelConfig, n_qubits: int) -> CircuitCounts:
     """Gates of the head of ``config`` on ``n_qubits`` qubits, as written, before any transpilation.
 
-    The paper does not say how many ansatz layers R, N and M make; three readings of figure 1 are possible:
-
-    - ``between``: N layers between two encodings, M at the end: (R-1)·N + M. It fits every published parameter count,
-      and is what the project trains.
-    - ``after_each``: N layers after each encoding, the last one too, then M: R·N + M.
-    - ``every``: N + M layers after each encoding: R·(N + M).
-
-    With R = 4, N = 1, M = 2 they are 5, 6 and 12 layers, and all three put the paper's crossover at 46 qubits.
+    The paper does not say how many ansatz layers R, N and M make. Here N are between two encodings and M at the end,
+    (R-1)·N + M in all, which fits every published parameter count. Figure 1 may also be read as N after each encoding,
+    the last one too, then M (R·N + M), or as N + M after each (R·(N + M)). With R = 4, N = 1, M = 2 these are 5, 6 and
+    12 layers, and all three put the paper's crossover at 46 qubits.
     """
     if config.head != "quantum":
         kind = "classical" if config.head == "mlp" else "a linear layer"
@@ -34,13 +26,7 @@ def head_counts(config: ModelConfig, n_qubits: int, counting: LayerCounting = "b
             f"{n_qubits} qubits are too few for connectivity {config.connectivity}; "
             f"begin --qubits at {max(2, config.connectivity + 1)} or more."
         )
-    between, last = config.reupload_layers, config.main_layers
-    if counting == "after_each":
-        last = between + last
-    elif counting == "every":
-        between = last = between + last
-    layers = {"reupload_layers": between, "main_layers": last}
-    return _counts(config.model_copy(update={"n_qubits": n_qubits, **layers}))
+    return _counts(config.model_copy(update={"n_qubits": n_qubits}))
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from qllmft.config import ModelConfig
-from qllmft.energy.circuits import LayerCounting, head_counts
+from qllmft.energy.circuits import head_counts
 from qllmft.energy.formula import FORTE, PAPER, EnergyConstants, amplitude_flops, gpu_energy_kj, qpu_energy_kj
 from qllmft_circuits import CircuitCounts
 
@@ -103,7 +103,6 @@ def energy_curve(
     qubits: Sequence[int],
     model: ModelName = "paper",
     constants: EnergyConstants | None = None,
-    counting: LayerCounting = "between",
 ) -> EnergyCurve:
     """Energies of one inference with the head of ``config``, at each width in ``qubits``.
 
@@ -112,19 +111,16 @@ def energy_curve(
         qubits: widths Q, ascending.
         model: ``paper``, ``measured`` (Forte's gate times) or ``follow-up``.
         constants: instead of the model's own; ``follow-up`` takes none.
-        counting: of the layers, see `head_counts`.
     """
     used = None if model == "follow-up" else constants or (PAPER if model == "paper" else FORTE)
-    points = tuple(_point(config, q, used, counting) for q in qubits)
-    return EnergyCurve(model, used, points, crossover_qubits(config, used, counting))
+    points = tuple(_point(config, q, used) for q in qubits)
+    return EnergyCurve(model, used, points, crossover_qubits(config, used))
 
 
-def crossover_qubits(
-    config: ModelConfig, constants: EnergyConstants | None = PAPER, counting: LayerCounting = "between"
-) -> int | None:
+def crossover_qubits(config: ModelConfig, constants: EnergyConstants | None = PAPER) -> int | None:
     """Least number of qubits at which simulation needs more than the QPU, or None; no constants: the follow-up's."""
     for q in range(max(2, config.connectivity + 1), MOST_QUBITS + 1):
-        point = _point(config, q, constants, counting)
+        point = _point(config, q, constants)
         if point.gpu >= point.qpu:
             return q
     return None
@@ -141,10 +137,10 @@ def crossing(points: Sequence[EnergyPoint]) -> tuple[float, float] | None:
     return None
 
 
-def _point(config: ModelConfig, q: int, constants: EnergyConstants | None, counting: LayerCounting) -> EnergyPoint:
-    counts = head_counts(config, q, counting)
+def _point(config: ModelConfig, q: int, constants: EnergyConstants | None) -> EnergyPoint:
+    counts = head_counts(config, q)
     if constants is not None:
         return EnergyPoint(counts, qpu_energy_kj(counts, constants), gpu_energy_kj(counts, constants))
-    flops = amplitude_flops(head_counts(config, FOLLOW_UP_BREAK_EVEN, counting))
+    flops = amplitude_flops(head_counts(config, FOLLOW_UP_BREAK_EVEN))
     gpu = 2.0 ** (q - FOLLOW_UP_BREAK_EVEN) * amplitude_flops(counts) / flops
     return EnergyPoint(counts, q / FOLLOW_UP_BREAK_EVEN, gpu)

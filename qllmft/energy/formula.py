@@ -91,8 +91,8 @@ def gpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> 
     """E_gpu = 2^Q·(SQ·2² + TQ·2³)/F_gpu·P_gpu/1000: at the peak speed, with no communication between GPUs.
 
     The paper prints P_qpu in this formula. P_gpu is used here: table V has no other use for it, and with P_qpu the
-    crossover of the paper's head would be at 48 qubits (47 where `head_counts` counts ``every`` layer), where the
-    caption of figure 5 says 46.
+    crossover of the paper's head would be at 48 qubits (47 with the most layers of `head_counts`), where the caption of
+    figure 5 says 46.
 
     Returns:
         Kilojoules of one inference (one exact simulation; it needs no shots).

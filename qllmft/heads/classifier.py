@@ -116,13 +116,7 @@ def build_classifier(
     if isinstance(backend, BackendConfig):
         backend = create(backend.name, backend.options)
     if config.head == "mlp":
-        head = perceptron(
-            dimension,
-            n_classes,
-            hidden_dim=config.hidden_dim,
-            batch_norm=config.batch_norm,
-            generator=torch_generator(seed, "weights", "head"),
-        )
+        head = _perceptron(config, dimension, n_classes, torch_generator(seed, "weights", "head"))
         return Classifier(None, head, None, skip=False, sign_readout=False)
     check_classes(config, n_classes)
     config = config.for_labels(n_classes)
@@ -163,15 +157,14 @@ def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
         )
 
 
+def _perceptron(config: ModelConfig, dimension: int, n_outputs: int, generator: torch.Generator) -> nn.Sequential:
+    hidden_dim, batch_norm = config.hidden_dim, config.batch_norm
+    return perceptron(dimension, n_outputs, hidden_dim=hidden_dim, batch_norm=batch_norm, generator=generator)
+
+
 def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Backend | None) -> nn.Module:
     if config.encoder == "mlp":
-        return perceptron(
-            dimension,
-            config.n_qubits,
-            hidden_dim=config.hidden_dim,
-            batch_norm=config.batch_norm,
-            generator=torch_generator(seed, "weights", "encoder"),
-        )
+        return _perceptron(config, dimension, config.n_qubits, torch_generator(seed, "weights", "encoder"))
     data_map = None
     if config.centre or config.components:
         data_map = DataMap(dimension, centre=config.centre, components=config.components)

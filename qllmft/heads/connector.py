@@ -31,6 +31,7 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         initial_weights: (P,) weights in radians.
 
     Attributes:
+        engine: the compiled circuit; None on a backend that is not adjoint.
         angle_map: (G, Q + P) of the engine's angles by data and weights; adjoint only.
         angle_offset: (G,) what is added to them; adjoint only.
         noise_on: whether passes draw the backend's noise, in training and in evaluation alike.
@@ -43,17 +44,17 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         super().__init__(network, initial_weights=initial_weights.numpy())
         self.weight.data = initial_weights.clone()  # in its own dtype
         self._constants: dict[str, NDArray[np.float64]] = {}
-        self._engine = None
+        self.engine: Engine | None = None
         self._noisy_pass = None
         self.noise_on = True
         adjoint = adjoint_or_none(backend)
         if adjoint is None:
             return
         circuit = network.circuit
-        self._engine, sums = adjoint.compile(circuit, network.observables)
-        self._noisy_pass = adjoint.noisy_pass(circuit, self._engine)
+        self.engine, sums = adjoint.compile(circuit, network.observables)
+        self._noisy_pass = adjoint.noisy_pass(circuit, self.engine)
         self.reseed(adjoint.seed)
-        program = self._engine.program
+        program = self.engine.program
         order = [*network.input_params, *network.weight_params]
         columns = [program.parameters.index(p) for p in order]
         self._constants = {"angle_map": program.angle_matrix[:, columns], "angle_offset": program.angle_offset}
@@ -64,14 +65,9 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
             self.register_buffer(name, torch.from_numpy(constant).to(self.weight), persistent=False)
 
     @property
-    def engine(self) -> Engine | None:
-        """The compiled circuit; None on a backend that is not adjoint."""
-        return self._engine
-
-    @property
     def is_plain(self) -> bool:
         """Whether the values are those of the engine's strings as they are."""
-        return self._engine is not None and self._coefficients is None
+        return self.engine is not None and self._coefficients is None
 
     @property
     def is_noisy(self) -> bool:
@@ -91,7 +87,7 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
 
     def _values(self, x: Tensor, weight: Tensor) -> Tensor:
         """(B, O) of (B, Q)."""
-        if self._engine is None:
+        if self.engine is None:
             if not len(x):  # Qiskit's networks take one sample at least
                 return x @ x.new_zeros(x.shape[1], *self.neural_network.output_shape) + 0 * weight.sum()
             by_jacobian: Tensor = super().forward(x).to(x.dtype)
@@ -110,9 +106,9 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
 
     def next_pass(self) -> Differentiable:
         """What the next pass goes through."""
-        assert self._engine is not None
+        assert self.engine is not None
         if self._noisy_pass is None or not self.noise_on:
-            return self._engine
+            return self.engine
         self._passes += 1
         drawn = self._noisy_pass(derive_seed(self._seed, "pass", self._passes))
         return drawn if self.training else drawn.in_evaluation

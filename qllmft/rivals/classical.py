@@ -116,7 +116,7 @@ def logistic_regression(grid: Grid) -> GridRival:
         # no penalty is C = None in the record: JSON has no infinity
         lambda **s: LogisticRegression(**{**s, "C": np.inf if s["C"] is None else s["C"]}),
         settings,
-        lambda fitted: int(fitted.coef_.size + fitted.intercept_.size),
+        weights_and_biases,
     )
 
 
@@ -124,12 +124,13 @@ def plain_logistic_regression() -> GridRival:
     """Logistic regression at C = 1, scikit-learn's default: nothing is chosen on the validation texts."""
     from sklearn.linear_model import LogisticRegression
 
-    return GridRival(
-        PLAIN_LOGISTIC_REGRESSION.label,
-        lambda **s: LogisticRegression(**s),
-        iter([{"C": 1.0, "max_iter": 500}]),
-        lambda fitted: int(fitted.coef_.size + fitted.intercept_.size),
-    )
+    settings = iter([{"C": 1.0, "max_iter": 500}])
+    return GridRival(PLAIN_LOGISTIC_REGRESSION.label, LogisticRegression, settings, weights_and_biases)
+
+
+def weights_and_biases(fitted: Any) -> int:
+    """Trained parameters of a fitted logistic regression."""
+    return int(fitted.coef_.size + fitted.intercept_.size)
 
 
 def support_vectors(grid: Grid, *, most: bool = False) -> GridRival:

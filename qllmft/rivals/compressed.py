@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
 from qllmft.randomness import derive_seed
-from qllmft.rivals.classical import GridRival
+from qllmft.rivals.classical import GridRival, weights_and_biases
 from qllmft.rivals.head import Rival
 
 MOST_BITS, LONGEST = 8, 32  # of a code, and entries of a sub-vector
@@ -91,7 +91,7 @@ def _at_c1(rival: Rival, make: Callable[[Any], Any], *counts: Callable[[Any], in
 
 
 def _weights(fitted: Any) -> int:
-    return int(fitted[-1].coef_.size + fitted[-1].intercept_.size)
+    return weights_and_biases(fitted[-1])
 
 
 def _axes(n_parameters: int, dimension: int, n_classes: int) -> int:

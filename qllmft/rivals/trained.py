@@ -161,7 +161,7 @@ def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
 
 
 def _rival(label: str, make: Callable[[int, int, int, TrainConfig, int], TrainedHead]) -> Rival:
-    return Rival(label, lambda config, *sizes: make(sizes[0], sizes[1], sizes[2], config.train, config.seed))
+    return Rival(label, lambda config, n, d, k: make(n, d, k, config.train, config.seed))
 
 
 PERCEPTRON = _rival("MLP", perceptron_rival)

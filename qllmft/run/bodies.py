@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from typing import Protocol
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
-from qllmft.heads import Classifier
 from qllmft.rivals import TrainedHead
 from qllmft.run.contrastive import tuned_body
 from qllmft.run.needs import LARGE, check_memory, epoch_core_seconds
@@ -19,37 +17,14 @@ from qllmft.training import EndToEnd
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 
-class RunBody(Protocol):
-    """What a run does with its body."""
-
-    suffix: str  # of the head's name, where the body learns with it
-    classifier: Classifier  # the run's head, with its initial weights
-    dimension: int  # D, the length of an embedding
-
-    def announce(self, epochs_done: int) -> None:
-        """Say beforehand what training will take, where that is long."""
-
-    def fit(self, head: TrainedHead) -> float:
-        """Train ``head``, which holds `classifier`; returns the seconds that it took."""
-
-    def saved(self) -> tuple[BodyConfig, str]:
-        """The body that the trained head reads, on disk, and its identity."""
-
-    def head_vectors(self) -> Vectors:
-        """What the trained head reads."""
-
-    def rival_vectors(self) -> Vectors:
-        """What the rivals read: what the head read before it was trained."""
-
-
-def body_of(setup: Setup) -> RunBody:
-    """The run's body, after the contrastive step where it has one; UserError where the head does not fit on it."""
-    start = tuned_body(setup) if setup.config.body.contrastive.switched_on else setup.config.body
-    return LearningBody(setup, start) if setup.config.body.trainable else FrozenBody(setup, start)
-
-
 class FrozenBody:
-    """A body whose texts are embedded once, for the head and its rivals alike."""
+    """A body whose texts are embedded once, for the head and its rivals alike.
+
+    Attributes:
+        suffix: of the head's name.
+        dimension: D, the length of an embedding.
+        classifier: the run's head, with its initial weights.
+    """
 
     suffix = ""
 
@@ -82,17 +57,17 @@ class FrozenBody:
         )
 
     def fit(self, head: TrainedHead) -> float:
-        """Train the head on the embeddings."""
+        """Train ``head``, which holds `classifier`, on the embeddings; returns the seconds that it took."""
         started = time.perf_counter()
         head.fit(self._vectors.train, self._vectors.validation)
         return time.perf_counter() - started
 
     def saved(self) -> tuple[BodyConfig, str]:
-        """The body as it was."""
+        """The body that the trained head reads, as it was, and its identity."""
         return self._body, self._vectors.identity
 
     def head_vectors(self) -> Vectors:
-        """The embeddings."""
+        """What the trained head reads: the embeddings."""
         return self._vectors
 
     def rival_vectors(self) -> Vectors:
@@ -101,7 +76,7 @@ class FrozenBody:
 
 
 class LearningBody:
-    """A body whose weights learn together with the head's; its rivals show what that brings."""
+    """A body whose weights learn together with the head's; its rivals show what that brings. See `FrozenBody`."""
 
     suffix = " and body"
 
@@ -153,3 +128,12 @@ class LearningBody:
     @cached_property
     def _vectors_before(self) -> Vectors:
         return vectors_of(self._setup, self._start)
+
+
+RunBody = FrozenBody | LearningBody
+
+
+def body_of(setup: Setup) -> RunBody:
+    """The run's body, after the contrastive step where it has one; UserError where the head does not fit on it."""
+    start = tuned_body(setup) if setup.config.body.contrastive.switched_on else setup.config.body
+    return LearningBody(setup, start) if setup.config.body.trainable else FrozenBody(setup, start)

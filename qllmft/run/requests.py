@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,28 +19,6 @@ from qllmft.training import logits_of
 from qllmft_circuits import loading_angles, loading_template, readout_observables
 
 Floats = NDArray[np.float64]
-
-
-class Request(Protocol):
-    """What a backend is asked for N samples, C circuits each."""
-
-    @property
-    def circuit(self) -> QuantumCircuit:
-        """The circuit, its parameters free."""
-
-    @property
-    def observables(self) -> list[SparsePauliOp]:
-        """O observables of every circuit."""
-
-    @property
-    def parameters(self) -> Floats:
-        """(N·C, P) values in the order of the circuit's parameters, sample after sample."""
-
-    def weights(self, classifier: Classifier) -> Floats:
-        """(k, C, O): how each label's logit depends on each circuit's values; it is linear in them."""
-
-    def logits(self, classifier: Classifier, values: Floats) -> Tensor:
-        """Logits (N, k) from the values (N·C, O)."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +37,22 @@ class HeadRequest:
 
     @property
     def circuit(self) -> QuantumCircuit:
-        """See `Request`."""
+        """The head's, its parameters free."""
         return self.head.circuit
 
     @property
     def observables(self) -> list[SparsePauliOp]:
-        """See `Request`."""
+        """O observables of the circuit."""
         return self.head.observables
 
     def weights(self, classifier: Classifier) -> Floats:
-        """See `Request`."""
+        """(k, 1, O): how each label's logit depends on the circuit's values; it is linear in them."""
         if classifier.sign_readout:
             return np.array([[[1.0]], [[-1.0]]])
         return _final_weights(classifier)[:, None, -len(self.observables) :]
 
     def logits(self, classifier: Classifier, values: Floats) -> Tensor:
-        """See `Request`."""
+        """Logits (N, k) from the values (N, O)."""
         return classifier.read(torch.from_numpy(self.latent).float(), torch.from_numpy(values).float())
 
 
@@ -88,7 +66,7 @@ class EncoderRequest:
     Attributes:
         circuit: loading and encoder, one circuit for all.
         observables: Z of every qubit.
-        parameters: (N·C, P) values in the order of the circuit's parameters.
+        parameters: (N·C, P) values in the order of the circuit's parameters, sample after sample.
         n_encoders: E.
         signs: of one encoder's circuits; the constant's.
     """
@@ -105,20 +83,23 @@ class EncoderRequest:
         return np.array(self.signs) / len(self.signs)
 
     def weights(self, classifier: Classifier) -> Floats:
-        """See `Request`."""
+        """(k, C, O): how each label's logit depends on each circuit's values; it is linear in them."""
         final = _final_weights(classifier).reshape(-1, self.n_encoders, 1, len(self.observables))
         return (final * self.shares[:, None]).reshape(len(final), -1, len(self.observables))
 
     def logits(self, classifier: Classifier, values: Floats) -> Tensor:
-        """See `Request`."""
+        """Logits (N, k) from the values (N·C, O)."""
         by_circuit = values.reshape(-1, self.n_encoders, len(self.signs), len(self.observables))
         read = np.einsum("s,nesq->neq", self.shares, by_circuit)
         latent = torch.from_numpy(read.reshape(len(read), -1)).float()
         return classifier.read(latent, latent)
 
 
+Request = HeadRequest | EncoderRequest  # for N samples, C circuits each; C = 1 with a quantum head
+
+
 @torch.no_grad()
-def head_request(classifier: Classifier, vectors: NDArray[np.float32]) -> HeadRequest | EncoderRequest:
+def head_request(classifier: Classifier, vectors: NDArray[np.float32]) -> Request:
     """What a backend is asked for embeddings (N, D): the head's circuit, or the encoders' where there is no head.
 
     Raises:

@@ -1,6 +1,27 @@
-"""Trackers: services and files that keep the curves of many runs side by side."""
+"""Trackers: services and files that keep the curves of many runs side by side, by name."""
 
-from qllmft.trackers.registry import TRACKERS, make_tracker
-from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
+from __future__ import annotations
 
-__all__ = ["TRACKERS", "TrackedRun", "Tracker", "final_numbers", "make_tracker"]
+from collections.abc import Callable
+
+from qllmft.errors import UserError
+from qllmft.trackers.mlflow import MLflow
+from qllmft.trackers.tensorboard import TensorBoard
+from qllmft.trackers.tracker import TrackedRun, Tracker
+from qllmft.trackers.wandb import WeightsAndBiases
+from qllmft_backends.plugins import BUILT_IN, Registry
+
+__all__ = ["TRACKERS", "TrackedRun", "Tracker", "make_tracker"]
+
+_BUILT_IN = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WeightsAndBiases}
+TRACKERS: Registry[Callable[[], Tracker]] = Registry("tracker", Callable, _BUILT_IN, UserError)
+
+
+def make_tracker(name: str) -> Tracker:
+    """A tracker for one run; UserError where there is none of that name, or a package that it needs is missing."""
+    make = TRACKERS[name]
+    try:
+        return make()
+    except ImportError as error:
+        remedy = "pip install 'qllmft[track]'" if TRACKERS.source(name) == BUILT_IN else "install it"
+        raise UserError(f"the tracker {name!r} needs the package {error.name or error!s}: {remedy}.") from error

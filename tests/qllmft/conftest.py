@@ -2,12 +2,10 @@
 
 import pytest
 
-WORDS = {"good": ("good", "great", "fine"), "bad": ("bad", "awful", "dull")}
-NEUTRAL = ("film", "plot", "cast", "very", "not")
-DIMENSION = 16
+DIMENSION = 16  # of the tiny body
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_torch_thread():
     """One thread for torch: its threads wait for each other on a busy machine, and these models are tiny."""
     import torch
@@ -19,37 +17,17 @@ def one_torch_thread():
 
 
 @pytest.fixture(scope="session")
-def word_body(tmp_path_factory):
-    """The folder of a sentence-transformers model that loads in milliseconds: the mean of random word vectors."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    words = ["[UNK]", *WORDS["good"], *WORDS["bad"], *NEUTRAL]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    vectors = torch.randn(len(words), DIMENSION, generator=torch.Generator().manual_seed(5))
-    folder = tmp_path_factory.mktemp("words") / "body"
-    module = StaticEmbedding(tokenizer, embedding_weights=vectors)
-    SentenceTransformer(modules=[module], device="cpu").save(str(folder), create_model_card=False)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def trained_run(tmp_path_factory, word_body):
+def trained_run(tmp_path_factory, tiny_body):
     """The folder of a run: two encoders with a constant among the amplitudes, a head of 4 qubits and 16 weights."""
+    from small_texts import write_reviews
+
     from qllmft.config import parse_config
     from qllmft.run import run_experiment
 
     folder = tmp_path_factory.mktemp("export")
-    rows = [
-        f"{w} {a} {b} {w}\t{label}" for label, words in WORDS.items() for w in words for a in NEUTRAL for b in NEUTRAL
-    ]
-    (folder / "texts.tsv").write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
     settings = {
-        "data": {"source": str(folder / "texts.tsv"), "n_per_label": 20},
-        "body": {"model": str(word_body)},
+        "data": {"source": str(write_reviews(folder / "texts.tsv")), "n_per_label": 20},
+        "body": {"model": str(tiny_body)},
         "model": {
             "n_qubits": 4,
             "n_encoders": 2,
@@ -68,7 +46,7 @@ def trained_run(tmp_path_factory, word_body):
 
 
 @pytest.fixture
-def model_of(tmp_path, word_body):
+def model_of(tmp_path, tiny_body):
     """A function from settings of `ModelConfig` to the folder of a model of that structure, not trained."""
     from qllmft.config import BodyConfig, ModelConfig
     from qllmft.embed import body_identity, locate_body
@@ -77,7 +55,7 @@ def model_of(tmp_path, word_body):
 
     def save(**settings):
         config = ModelConfig(**({"n_qubits": 3, "encoder_qubits": 4, "encoder_layers": 3} | settings))
-        body = BodyConfig(model=str(word_body))
+        body = BodyConfig(model=str(tiny_body))
         identity = body_identity(body, locate_body(body))
         classifier = build_classifier(config, DIMENSION, 2, seed=11)
         save_model(tmp_path / "model", StoredModel(classifier, config, body, identity, DIMENSION, ("bad", "good")), {})

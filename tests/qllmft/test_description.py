@@ -6,7 +6,6 @@ import pytest
 
 from qllmft.config import ModelConfig
 from qllmft.description import describe
-from qllmft.errors import UserError
 from qllmft.presets import load_preset, preset_names
 from qllmft.templates import encoder_template, head_template
 
@@ -76,19 +75,3 @@ def test_connectivity_is_the_heads_and_not_the_encoders():
 @pytest.mark.parametrize(("n_classes", "total"), [(2, 353), (5, 386)])
 def test_classes_count_in_the_final_layer(n_classes, total):
     assert parts_of("single-10q", n_classes=n_classes)[0]["parameters"] == total
-
-
-@pytest.mark.parametrize(
-    ("preset", "dimension", "n_classes", "message"),
-    [
-        ("single-10q", 1025, 2, "the body's embedding has 1025 values; 10 encoder qubits hold 1024 amplitudes. Set "
-         "model.encoder_qubits to 11 or more"),
-        ("recommended", 1024, 2, "has 1024 values and a constant .*; 10 encoder qubits hold 1024 amplitudes. Set "
-         "model.encoder_qubits to 11 or more"),
-        ("single-14q-no-linear", 768, 3, "the data has 3 labels; the sign of one qubit .* tells two apart. Set "
-         "model.final_linear to true"),
-    ],
-)  # fmt: skip
-def test_what_does_not_fit_is_refused(preset, dimension, n_classes, message):
-    with pytest.raises(UserError, match=message):
-        describe(load_preset(preset).config().model, dimension, n_classes)

@@ -27,14 +27,6 @@ def test_text_is_utf8_with_its_line_ends_untouched(tmp_path):
     assert path.read_bytes() == b"\xe2\x9f\xa8Z\xe2\x9f\xa9 \xc3\xa9\r\nend\n"
 
 
-def test_a_file_is_replaced(tmp_path):
-    path = tmp_path / "file"
-    write_bytes(path, NEW)
-    write_bytes(path, OLD)
-    assert path.read_bytes() == OLD
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
 @pytest.mark.parametrize("broken", ["fsync", "getpid"])
 def test_a_failure_before_the_last_step_leaves_the_old_file(tmp_path, monkeypatch, broken):
     path = tmp_path / "file"

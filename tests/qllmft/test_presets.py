@@ -6,7 +6,15 @@ import tomllib
 import pytest
 import tomli_w
 
-from qllmft.config import BackendConfig, BodyConfig, DataConfig, RivalsConfig, RunConfig, parse_config
+from qllmft.config import (
+    BackendConfig,
+    BodyConfig,
+    DataConfig,
+    ModelConfig,
+    RivalsConfig,
+    RunConfig,
+    parse_config,
+)
 from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.presets import load_preset, preset_names
@@ -55,32 +63,31 @@ def test_what_the_papers_experiments_share(name):
     assert config.backend == BackendConfig(name="adjoint", options={})
 
 
-@pytest.mark.parametrize("name", [*SINGLE, *MULTI, *NN_ENCODER, "single-14q-no-linear"])
-def test_the_papers_quantum_head(name):
-    model = load_preset(name).config().model
-    assert model.head == "quantum"
-    assert (model.reuploads, model.reupload_layers, model.main_layers, model.connectivity) == (4, 1, 2, 1)
-    assert (model.ring, model.block, model.skip) == (True, "cx_ry", False)
-    assert model.final_linear == (name != "single-14q-no-linear")
-    assert model.measured == ("all" if model.final_linear else "first")
+def classical(hidden: int) -> dict[str, object]:
+    return {"hidden_layers": int(hidden > 0), "hidden_dim": hidden}
 
 
-@pytest.mark.parametrize("name", [*SINGLE, *MULTI, "single-14q-no-linear"])
-def test_the_papers_quantum_encoder(name):
-    model = load_preset(name).config().model
+STRUCTURES = {
+    **{name: ModelConfig(n_qubits=q) for name, q in SINGLE.items()},
+    **{name: ModelConfig(n_qubits=q, n_encoders=2) for name, q in MULTI.items()},
+    **{name: ModelConfig(n_qubits=14, encoder="mlp", **classical(h)) for name, h in NN_ENCODER.items()},
+    **{name: ModelConfig(encoder="none", head="mlp", **classical(h)) for name, h in NN_HEAD.items()},
+    "single-14q-no-linear": ModelConfig(n_qubits=14, final_linear=False),
+}
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_the_structures_of_the_papers_experiments(name):
+    assert load_preset(name).config().model == STRUCTURES[name]
+
+
+def test_the_defaults_are_the_papers_quantum_encoder_and_head():
+    model = ModelConfig()
     assert (model.encoder, model.encoder_layers, model.pad) == ("quantum", 28, "zeros")
-    q = int(re.search(r"-(\d+)q", name)[1])
-    assert model.n_qubits == q
-    assert (model.n_encoders, model.latent_encoder_qubits) == ((2, 14) if name in MULTI else (1, q))
-
-
-@pytest.mark.parametrize(("name", "hidden"), [*NN_ENCODER.items(), *NN_HEAD.items()])
-def test_the_papers_classical_parts(name, hidden):
-    model = load_preset(name).config().model
-    assert (model.encoder, model.head) == (("mlp", "quantum") if name in NN_ENCODER else ("none", "mlp"))
-    assert (model.hidden_layers, model.hidden_dim) == (int(hidden > 0), hidden)
-    if name in NN_ENCODER:
-        assert model.n_qubits == 14
+    assert (model.reuploads, model.reupload_layers, model.main_layers, model.connectivity) == (4, 1, 2, 1)
+    assert (model.head, model.ring, model.block, model.skip) == ("quantum", True, "cx_ry", False)
+    assert STRUCTURES["multi-10q"].latent_encoder_qubits == STRUCTURES["multi-18q"].latent_encoder_qubits == 14
+    assert [STRUCTURES[name].measured for name in ("single-14q", "single-14q-no-linear")] == ["all", "first"]
 
 
 def test_the_upper_bound_is_table_xvi():
@@ -144,27 +151,6 @@ def test_settings_are_changed_by_dotted_names():
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("recomended", "Did you mean 'recommended'?"),
-        ("multi-14", "Did you mean 'multi-14q'?"),
-        ("nn_head_48", "Did you mean 'nn-head-48'?"),
-    ],
-)
-def test_a_near_miss_is_answered_with_the_nearest(name, hint):
-    with pytest.raises(UserError) as caught:
-        load_preset(name)
-    assert str(caught.value) == f"there is no preset {name!r}. {hint} Presets: {', '.join(preset_names())}."
-
-
-@pytest.mark.parametrize("name", ["", "x", "../config", "__init__"])
-def test_a_far_miss_is_answered_with_the_list(name):
-    with pytest.raises(UserError) as caught:
-        load_preset(name)
-    assert str(caught.value) == f"there is no preset {name!r}. Presets: {', '.join(preset_names())}."
-
-
-@pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (
@@ -184,6 +170,21 @@ def test_a_bad_change_is_refused_in_the_presets_name(overrides, message):
     with pytest.raises(UserError) as caught:
         load_preset("recommended").config(overrides)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("recomended", " Did you mean 'recommended'?"),
+        ("multi-14", " Did you mean 'multi-14q'?"),
+        ("nn_head_48", " Did you mean 'nn-head-48'?"),
+        *((name, "") for name in ("", "x", "../config", "__init__")),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(name, hint):
+    with pytest.raises(UserError) as caught:
+        load_preset(name)
+    assert str(caught.value) == f"there is no preset {name!r}.{hint} Presets: {', '.join(preset_names())}."
 
 
 def test_the_defaults_are_the_first_experiment_of_the_paper_with_exact_values():

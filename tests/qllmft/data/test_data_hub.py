@@ -53,24 +53,12 @@ def test_name_subset_and_revision_are_handed_on(hub):
     assert hub.asked == (("owner/news", "small"), {"revision": "v2"})
 
 
-def test_columns_are_chosen_by_name(hub):
-    hub.answer = DatasetDict(train=split(TRAIN, text="headline", label="topic"))
-    corpus = read_corpus(DataConfig(source="owner/news", text_column="headline", label_column="topic"))
-    assert corpus.splits["train"].texts == ["a", "b", "c", "d"]
-    assert corpus.label_names == ("world", "sports", "tech")
-
-
 def test_setfit_names_its_labels_in_a_column(hub):
     rows = {"text": ["a", "b"], "label": [1, 0], "label_text": ["positive", "negative"]}
     hub.answer = DatasetDict(train=Dataset.from_dict(rows), test=Dataset.from_dict(rows))
     corpus = read_corpus(DataConfig(source="SetFit/sst2"))
     assert corpus.label_names == ("negative", "positive")
     assert corpus.splits["test"].labels.tolist() == [1, 0]
-
-
-def test_one_table_without_splits_is_the_split_all(hub):
-    hub.answer = split(TRAIN)
-    assert read_corpus(DataConfig(source="owner/news")).splits["all"].texts == ["a", "b", "c", "d"]
 
 
 def test_other_splits_are_pooled_too(hub):
@@ -94,16 +82,8 @@ def test_other_splits_are_pooled_too(hub):
             DatasetDict(train=split(TRAIN), test=split([("x", 1), ("y", -1)])),
             r"owner/news, split 'test', row 2: the label is '-1', expected one of \['0', '1', '2'\]",
         ),
-        (
-            DatasetDict(train=split(TRAIN, text="headline")),
-            "owner/news, split 'train': there is no column 'text'; its columns are headline, label",
-        ),
-        (
-            DatasetDict(train=split([("a", 1), ("b", 1)])),
-            "owner/news: every text has the label 'sports'; a classifier needs two labels or more",
-        ),
     ],
-    ids=["not there", "no reason given", "a test split without labels", "another column", "one label"],
+    ids=["not there", "no reason given", "a test split without labels"],
 )
 def test_what_cannot_be_used_is_refused(hub, answer, message):
     hub.answer = answer

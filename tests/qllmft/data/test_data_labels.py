@@ -51,12 +51,3 @@ def test_names_from_the_column_beside_the_label(tmp_path, suffix):
     corpus = read(write_table(tmp_path / f"mine{suffix}", rows), label_column="stars")
     assert corpus.label_names == ("very bad", "middling", "very good")
     assert corpus.splits["all"].labels.tolist() == [2, 0, 1]
-
-
-def test_labels_are_gathered_over_all_splits(tmp_path):
-    write_table(tmp_path / "train.csv", labelled(("a", "b"), ("b", "c")))
-    write_table(tmp_path / "test.csv", labelled(("c", "a"), ("d", "c")))
-    corpus = read(tmp_path)
-    assert corpus.label_names == ("a", "b", "c")
-    assert corpus.splits["train"].labels.tolist() == [1, 2]
-    assert corpus.splits["test"].labels.tolist() == [0, 2]

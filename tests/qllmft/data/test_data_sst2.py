@@ -37,16 +37,3 @@ def test_the_papers_protocol_gives_435_77_9101(corpus, seed):
     assert sum(map(pairs, parts), Counter()) == pairs(corpus.pooled()), "a partition"
     assert np.bincount(np.concatenate([splits.train.labels, splits.validation.labels])).tolist() == [256, 256]
     assert sorted(np.bincount(splits.train.labels).tolist()) == [217, 218]
-
-
-def test_the_seed_decides(corpus):
-    first, again, other = (split_corpus(corpus, DataConfig(), seed) for seed in (0, 0, 1))
-    assert first.train.texts == again.train.texts
-    assert first.test.texts == again.test.texts
-    assert len(set(first.train.texts) & set(other.train.texts)) < 100
-
-
-def test_its_own_splits(corpus):
-    splits = split_corpus(corpus, DataConfig(protocol="given"), 0)
-    assert splits.sizes == {"train": 6920, "validation": 872, "test": 1821}
-    assert splits.test.texts == corpus.splits["test"].texts

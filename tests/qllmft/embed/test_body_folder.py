@@ -37,6 +37,13 @@ def refused(folder, *parts):
     assert "Traceback" not in message
 
 
+def link(path, target):
+    try:
+        path.symlink_to(target)
+    except OSError:
+        pytest.skip("no links on this system")
+
+
 def test_what_sentence_transformers_saves_is_loaded(body, tmp_path):
     texts = ["a good film", "a bad plot"]
     first = load(body)
@@ -135,10 +142,7 @@ def test_a_link_out_of_the_folder(body, tmp_path, target):
     (tmp_path / "outside.json").write_text("{}")
     (body / "inside").mkdir()
     places = {"a file outside": tmp_path / "outside.json", "a folder inside": body / "inside", "nothing": body / "no"}
-    try:
-        (body / "link").symlink_to(places[target])
-    except OSError:
-        pytest.skip("no links on this system")
+    link(body / "link", places[target])
     refused(body, "link", "it is a link to a folder, or leads out of the body's own folder")
 
 
@@ -148,10 +152,7 @@ def test_links_of_the_hubs_cache_are_followed(body, tmp_path):
     blobs.mkdir()
     (weights,) = snapshot.rglob("*.safetensors")
     weights.rename(blobs / "f00")
-    try:
-        weights.symlink_to(blobs / "f00")
-    except OSError:
-        pytest.skip("no links on this system")
+    link(weights, blobs / "f00")
     assert (load(snapshot).encode(["a good film"]) == load(body).encode(["a good film"])).all()
 
 

@@ -36,7 +36,7 @@ def test_texts_come_back_in_their_order_whatever_the_batches(tiny_body, batch_si
 
 
 def test_a_body_is_frozen(tiny_body):
-    model = Body(body_of(tiny_body, device="cpu"))._model
+    model = Body(body_of(tiny_body, device="cpu")).transformer
     parameters = list(model.parameters())
     assert parameters
     assert not any(parameter.requires_grad for parameter in parameters)
@@ -88,14 +88,6 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         UserError, match=rf"the folder {tmp_path} holds no model: .*modules.json .*config.json.*Give a folder"
     ):
         locate_body(body_of(tmp_path))
-
-
-def test_a_damaged_model_is_refused(tmp_path):
-    (tmp_path / "modules.json").write_text("[")
-    with pytest.raises(
-        UserError, match=rf"the body in {tmp_path} is not loaded because of modules.json: it cannot be read: .* Give a"
-    ):
-        embed(["a text"], body_of(tmp_path), cache_folder=tmp_path / "cache")
 
 
 def test_the_offline_body_that_is_not_installed_is_refused(monkeypatch):

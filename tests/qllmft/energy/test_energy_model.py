@@ -8,7 +8,7 @@ import pytest
 
 from qllmft.config import ModelConfig
 from qllmft.energy import crossover_qubits, energy_curve, gpu_energy_kj, qpu_energy_kj
-from qllmft.energy.circuits import LAYER_COUNTINGS, head_counts
+from qllmft.energy.circuits import head_counts
 from qllmft.energy.curve import crossing
 from qllmft.energy.formula import FORTE, PAPER, EnergyConstants
 from qllmft.errors import UserError
@@ -16,14 +16,19 @@ from qllmft.templates import head_template
 from qllmft_circuits import CircuitCounts, count
 
 HEAD = ModelConfig()  # R = 4, N = 1, M = 2
-LAYERS = {"between": 5, "after_each": 6, "every": 12}
+# the readings of figure 1, as heads of so many layers: N between and M last, N after each then M, N + M after each
+READINGS = [
+    (HEAD, 5),
+    (HEAD.model_copy(update={"main_layers": 3}), 6),
+    (HEAD.model_copy(update={"reupload_layers": 3, "main_layers": 3}), 12),
+]
+EVERY_READING = pytest.mark.parametrize(("head", "layers"), READINGS, ids=["between", "after each", "every"])
 
 
-@pytest.mark.parametrize("counting", LAYER_COUNTINGS)
+@EVERY_READING
 @pytest.mark.parametrize("q", [3, 10, 17])
-def test_counts_come_from_the_circuit_and_agree_with_the_layers_by_hand(counting, q):
-    counts = head_counts(HEAD, q, counting)
-    layers = LAYERS[counting]
+def test_counts_come_from_the_circuit_and_agree_with_the_layers_by_hand(head, layers, q):
+    counts = head_counts(head, q)
     assert (counts.one_qubit_gates, counts.two_qubit_gates) == ((4 + layers) * q, layers * q)
     assert counts.n_qubits == q
 
@@ -33,41 +38,28 @@ def test_counting_between_is_the_trained_head():
     assert head_counts(config, 7) == count(head_template(config))
 
 
-@pytest.mark.parametrize("counting", LAYER_COUNTINGS)
-def test_the_papers_crossover_is_46_by_every_way_of_counting_layers(counting):
-    assert crossover_qubits(HEAD, PAPER, counting) == 46
-
-
-@pytest.mark.parametrize("counting", LAYER_COUNTINGS)
-def test_the_crossover_agrees_with_the_equation_solved_for_it(counting):
+@EVERY_READING
+def test_the_crossover_agrees_with_the_equation_solved_for_it(head, layers):
     """E_qpu = E_gpu with SQ = a·Q, TQ = b·Q is Q - log2 Q = const: a fixed point, no circuit in it."""
-    layers = LAYERS[counting]
     watts_seconds = ((4 + layers) * 1e-4 + layers * 1e-5) * 8000 * 300
     const = math.log2(watts_seconds * 3.4e13 / (((4 + layers) * 4 + layers * 8) * 700))
     q = 40.0
     for _ in range(100):
         q = const + math.log2(q)
-    assert math.ceil(q) == crossover_qubits(HEAD, PAPER, counting) == 46
-    at, _energy = crossing(energy_curve(HEAD, range(40, 50), counting=counting).points)
+    assert math.ceil(q) == crossover_qubits(head) == 46
+    at, _energy = crossing(energy_curve(head, range(40, 50)).points)
     assert at == pytest.approx(q, abs=2e-3)  # straight lines between whole numbers of qubits
 
 
-@pytest.mark.parametrize(("counting", "crossover"), [("between", 48), ("after_each", 48), ("every", 47)])
-def test_printed_p_qpu_in_e_gpu_would_not_give_the_published_46(counting, crossover):
-    assert crossover_qubits(HEAD, replace(PAPER, gpu_power_w=300.0), counting) == crossover
+def test_printed_p_qpu_in_e_gpu_would_not_give_the_published_46():
+    printed = replace(PAPER, gpu_power_w=300.0)
+    assert [crossover_qubits(head, printed) for head, _ in READINGS] == [48, 48, 47]
 
 
-def test_exchanged_gate_times_give_46_too():
-    assert crossover_qubits(HEAD, replace(PAPER, one_qubit_gate_s=1e-5, two_qubit_gate_s=1e-4)) == 46
-
-
-def test_fortes_gate_times_put_it_at_49():
-    assert crossover_qubits(HEAD, FORTE) == 49
-    assert (FORTE.one_qubit_gate_s, FORTE.two_qubit_gate_s) == (130e-6, 970e-6)
-
-
-def test_constants_are_table_v():
+def test_constants_are_table_v_and_what_other_gate_times_would_give():
     assert EnergyConstants() == EnergyConstants(300.0, 1e-4, 1e-5, 8000, 700.0, 3.4e13)
+    assert crossover_qubits(HEAD, replace(PAPER, one_qubit_gate_s=1e-5, two_qubit_gate_s=1e-4)) == 46, "exchanged"
+    assert (FORTE.one_qubit_gate_s, FORTE.two_qubit_gate_s, crossover_qubits(HEAD, FORTE)) == (130e-6, 970e-6, 49)
 
 
 def test_energies_by_hand_at_three_qubits():

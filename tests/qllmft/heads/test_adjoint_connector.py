@@ -84,27 +84,6 @@ def test_sums_of_strings_on_a_circuit_of_ones_own(observables, dtype, tolerance)
     np.testing.assert_allclose(connector.weight.grad, by_weight, rtol=0, atol=by_differences)
 
 
-def test_weights_start_where_they_are_told():
-    backend = create("adjoint")
-    connector = AdjointConnector(network(backend, *own_circuit(), PLAIN), backend, torch.arange(4.0))
-    assert connector.weight.tolist() == [0.0, 1.0, 2.0, 3.0]
-
-
-@pytest.mark.parametrize(
-    ("product", "message"), [(False, "has 'reset' on qubits"), (True, "is a product or a function")]
-)
-def test_what_the_engine_cannot_run_is_refused_when_the_head_is_built(product, message):
-    backend = create("adjoint")
-    circuit, data, weights = own_circuit()
-    if product:
-        circuit.rx(data[0] * weights[0], 0)
-    else:
-        circuit.reset(0)
-    qnn = network(backend, circuit, data, weights, PLAIN[:1])
-    with pytest.raises(UnsupportedGateError, match=message):
-        AdjointConnector(qnn, backend, torch.zeros(4))
-
-
 def test_a_circuit_of_any_gates_trains_through_the_engine_as_through_the_jacobian():
     backend = create("adjoint", {"dtype": "float64"})
     circuit, data, weights = own_circuit()
@@ -117,3 +96,11 @@ def test_a_circuit_of_any_gates_trains_through_the_engine_as_through_the_jacobia
         kind(x).square().sum().backward()
         gradients.append((x.grad, kind.weight.grad))
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=0)
+
+
+def test_an_angle_that_is_no_sum_is_refused_when_the_head_is_built():
+    backend = create("adjoint")
+    circuit, data, weights = own_circuit()
+    circuit.rx(data[0] * weights[0], 0)
+    with pytest.raises(UnsupportedGateError, match="is a product or a function"):
+        AdjointConnector(network(backend, circuit, data, weights, PLAIN[:1]), backend, torch.zeros(4))

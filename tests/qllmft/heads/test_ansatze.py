@@ -9,7 +9,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit_reference import logits, z_values
 
 import qllmft
 from qllmft.ansatze import ANSATZE, ansatz_named
@@ -23,7 +23,7 @@ from qllmft.run.setup import check_circuits
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import logits_of
 from qllmft_backends import UnsupportedGateError, create
-from qllmft_circuits import LIBRARY, data_parameters, readout_observables, weight_parameters
+from qllmft_circuits import LIBRARY, readout_observables
 
 D, Q = 8, 3
 REAL = ["brickwork", "real_amplitudes", "n_local_ry_cz", "mixed"]
@@ -67,35 +67,11 @@ def config_of(name, **settings):
     return ModelConfig(**small | {"ansatz": name} | settings)
 
 
-def z_values(circuit, values, state=None):
-    bound = circuit.assign_parameters(values)
-    final = Statevector(bound) if state is None else Statevector(state).evolve(bound)
-    zs = [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], num_qubits=Q) for q in range(Q)]
-    return np.array([final.expectation_value(z).real for z in zs])
-
-
-def by_qiskit(model, config, x):
-    """Logits (k,) of one embedding: Qiskit's statevectors of both templates, then W z + b."""
-    state = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
-    head = head_template(config)
-    latent = x.double().numpy()
-    if config.encoder == "quantum":
-        encoder = encoder_template(config)
-        theta = dict(zip(weight_parameters(encoder), state["encoder.encoders.0.theta"], strict=True))
-        latent = state["encoder.encoders.0.scale"] * z_values(encoder, theta, latent / np.linalg.norm(latent))
-    else:
-        latent = model.encoder(x[None])[0].detach().double().numpy()
-    values = dict(zip(data_parameters(head), latent, strict=True))
-    values |= dict(zip(weight_parameters(head), state["head.connector.weight"], strict=True))
-    return state["final.weight"] @ z_values(head, values) + state["final.bias"]
-
-
 @pytest.mark.parametrize("name", REAL)
 def test_logits_and_gradients_are_those_of_qiskit_s_statevectors(name):
     config = config_of(name)
     model = build_classifier(config, D, 2, seed=3)
-    expected = [by_qiskit(model, config, x) for x in X]
-    np.testing.assert_allclose(model(X).detach().numpy(), expected, atol=2e-6)
+    np.testing.assert_allclose(model(X).detach().numpy(), logits(model, config, X), atol=2e-6)
     model(X)[:, 0].sum().backward()
     for parameter in (model.encoder.encoders[0].theta, model.head.connector.weight):
         for i in (0, len(parameter) - 1):
@@ -103,12 +79,11 @@ def test_logits_and_gradients_are_those_of_qiskit_s_statevectors(name):
             for step in (1e-2, -1e-2):
                 with torch.no_grad():
                     parameter[i] += step
-                    ends.append(sum(by_qiskit(model, config, x)[0] for x in X))
+                    ends.append(logits(model, config, X)[:, 0].sum())
                     parameter[i] -= step
             assert parameter.grad[i].item() == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=2e-3, abs=2e-3)
     model.double()
-    expected = [by_qiskit(model, config, x) for x in X.double()]
-    np.testing.assert_allclose(model(X.double()).detach().numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(model(X.double()).detach().numpy(), logits(model, config, X.double()), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [*REAL, "efficient_su2"])
@@ -132,7 +107,7 @@ def test_every_parameter_is_counted_once(name):
 def test_every_backend_measures_the_same(name, settings, tmp_path):
     head = head_template(config_of(name, **settings, reuploads=2, main_layers=1))
     values = np.random.default_rng(2).uniform(-2, 2, (2, head.num_parameters))
-    exact = np.array([z_values(head, row) for row in values])
+    exact = z_values(head, values)
     observables = readout_observables(Q)
     answer = create("aer_statevector").expectations(head, values, observables)
     np.testing.assert_allclose(answer.values, exact, atol=1e-9)
@@ -202,9 +177,8 @@ def test_what_the_engine_lacks_is_said_with_what_runs_it():
     check_circuits(config_of("opaque", encoder="mlp"), create("aer_statevector"))
     check_circuits(config_of("mixed"), create("adjoint", {"noise": "forte1"}))
     model = build_classifier(config_of("opaque", encoder="mlp"), D, 2, seed=3)  # on the exact backend that runs it
-    np.testing.assert_allclose(
-        model(X[:1])[0].detach().numpy(), by_qiskit(model, config_of("opaque", encoder="mlp"), X[0]), atol=1e-5
-    )
+    expected = logits(model, config_of("opaque", encoder="mlp"), X[:1])
+    np.testing.assert_allclose(model(X[:1]).detach().numpy(), expected, atol=1e-5)
 
 
 def made(n_qubits, n_layers, *, width=0, per_layer=1, unused=0, offset=0.0):

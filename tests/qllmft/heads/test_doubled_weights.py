@@ -6,15 +6,15 @@ The two files come from one training over four epochs: its checkpoint after the 
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from qiskit_machine_learning.connectors import TorchConnector
 from safetensors.torch import load_file
+from small_training import examples  # the files were trained on such ones
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import QuantumHead, build_classifier
-from qllmft.training import Checkpoint, Examples, fit
+from qllmft.training import Checkpoint, fit
 from qllmft_backends import create
 
 FILES = Path(__file__).parent / "doubled_weights"
@@ -25,14 +25,6 @@ DOUBLE = "head.connector._weights"
 
 def model(seed: int = 7) -> torch.nn.Module:
     return build_classifier(CONFIG, 6, 2, seed=seed)
-
-
-def examples(n: int, seed: int = 0) -> Examples:
-    """Those that the files were trained on."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(n, 6))
-    y = (x.sum(axis=1) + rng.normal(size=n) > 0).astype(np.int64)
-    return Examples.from_arrays((x * rng.uniform(0.5, 3, (n, 1))).astype(np.float32), y)
 
 
 def test_a_state_holds_each_weight_once():

@@ -5,7 +5,7 @@ import torch
 
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
-from qllmft.heads.mlp import linear, perceptron
+from qllmft.heads.mlp import linear
 from qllmft.randomness import torch_generator
 
 BASE = {"n_qubits": 4, "encoder_qubits": 4, "encoder_layers": 2}
@@ -76,12 +76,6 @@ def test_more_labels_change_nothing_before_the_final_layer():
         assert name.startswith("final") or torch.equal(two[name], three[name])
 
 
-def test_parallel_encoders_begin_apart():
-    drawn = weights(BASE | {"n_encoders": 4, "n_qubits": 4})
-    thetas = [t for name, t in drawn.items() if name.endswith("theta")]
-    assert len({tuple(t.tolist()) for t in thetas}) == len(thetas) == 4
-
-
 @pytest.mark.parametrize("bias", [True, False])
 def test_dense_layers_are_uniform_within_one_over_the_root_of_their_inputs(bias):
     layer = linear(25, 400, torch_generator(0, "a"), bias=bias)
@@ -89,11 +83,3 @@ def test_dense_layers_are_uniform_within_one_over_the_root_of_their_inputs(bias)
         assert 0.19 < float(parameter.detach().abs().max()) <= 0.2
         assert abs(float(parameter.detach().mean())) < 0.02
     assert (layer.bias is not None) == bias
-
-
-def test_a_perceptrons_layers_in_their_order():
-    generator = torch_generator(0, "a")
-    kinds = [type(m).__name__ for m in perceptron(9, 2, hidden_dim=5, batch_norm=True, generator=generator)]
-    assert kinds == ["Linear", "BatchNorm1d", "ReLU", "Linear"]
-    kinds = [type(m).__name__ for m in perceptron(9, 2, batch_norm=True, generator=generator)]
-    assert kinds == ["BatchNorm1d", "Linear"]

@@ -57,13 +57,6 @@ def test_without_gradients_values_are_the_same_and_no_tape_is_kept(circuit, engi
     )
 
 
-def test_amplitudes_that_learn_are_enough_for_a_tape(engine, angles):
-    loaded = torch.eye(16, dtype=torch.float64)[:11].requires_grad_()
-    assert expectations(engine, angles, loaded).requires_grad
-    with torch.no_grad():
-        assert not expectations(engine, angles, loaded).requires_grad
-
-
 def test_one_output_can_be_swept_twice_with_different_cotangents(circuit, engine, angles):
     angles.requires_grad_()
     out = expectations(engine, angles)
@@ -73,16 +66,6 @@ def test_one_output_can_be_swept_twice_with_different_cotangents(circuit, engine
         cotangent[:, qubit] = 1.0
         (gradient,) = torch.autograd.grad(out, angles, cotangent, retain_graph=True)
         np.testing.assert_allclose(gradient[:3], jacobian[:, qubit], rtol=0, atol=1e-10)
-
-
-def test_two_backward_calls_add_up(engine, angles):
-    angles.requires_grad_()
-    out = expectations(engine, angles)
-    out.sum().backward(retain_graph=True)
-    once = angles.grad.clone()
-    out.sum().backward()
-    assert once.abs().max() > 0.1
-    torch.testing.assert_close(angles.grad, 2 * once, rtol=0, atol=1e-12)
 
 
 def test_a_pass_between_forward_and_backward_leaves_the_tape_alone(engine, angles):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from qiskit_reference import central_differences, quadratic_form, shift_jacobian, values, z
+from qiskit_reference import quadratic_form, shift_jacobian, values, z
 
 from qllmft.heads.layer import expectations
 from qllmft_backends.adjoint import AdjointEngine, lower
@@ -63,44 +63,6 @@ def test_shared_angles_and_loaded_amplitudes(n_qubits, options, dimension):
     np.testing.assert_allclose(
         loaded.grad, 2 * np.einsum("bo,oij,bj->bi", cotangent, forms, amplitudes), rtol=0, atol=EXACT
     )
-
-
-def test_amplitudes_by_finite_differences():
-    circuit, operators, engine = compiled(4, "C=2")
-    angles, cotangent = drawn(3, circuit.num_parameters), drawn(5, 2, 4)
-    loaded = drawn(4, 2, 13, unit=True).requires_grad_()
-    expectations(engine, angles, loaded).backward(cotangent)
-
-    def loss(amplitudes: np.ndarray) -> float:
-        return float((values(circuit, np.tile(angles, (2, 1)), operators, amplitudes) * cotangent.numpy()).sum())
-
-    by_differences = central_differences(loss, loaded.detach().numpy(), step=0.1)  # exact: a quadratic form
-    np.testing.assert_allclose(loaded.grad, by_differences, rtol=0, atol=EXACT)
-
-
-@pytest.mark.parametrize("shared", [True, False])
-def test_torchs_own_gradcheck(shared):
-    circuit, _, engine = compiled(3, "ring")
-    angles = drawn(6, *([] if shared else [4]), circuit.num_parameters).requires_grad_()
-    loaded = drawn(7, 4, 8, unit=True).requires_grad_()
-    assert torch.autograd.gradcheck(lambda a, s: expectations(engine, a, s), (angles, loaded), atol=1e-8, rtol=1e-7)
-
-
-def test_the_body_learns_through_the_amplitudes():
-    """An unfrozen body is a function before the amplitudes: its weights get the gradient of the whole chain."""
-    circuit, operators, engine = compiled(3, "ring")
-    angles, x, cotangent = drawn(1, circuit.num_parameters), drawn(2, 4, 5), drawn(3, 4, 3)
-    weight = drawn(4, 7, 5).requires_grad_()
-    expectations(engine, angles, torch.nn.functional.normalize(x @ weight.T, dim=1)).backward(cotangent)
-
-    def loss(matrix: np.ndarray) -> float:
-        a = x.numpy() @ matrix.T
-        a /= np.linalg.norm(a, axis=1, keepdims=True)
-        return float((values(circuit, np.tile(angles, (4, 1)), operators, a) * cotangent.numpy()).sum())
-
-    by_differences = central_differences(loss, weight.detach().numpy(), step=1e-3)
-    np.testing.assert_allclose(weight.grad, by_differences, rtol=0, atol=1e-9)
-    assert weight.grad.abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("wanted", ["angles", "amplitudes"])

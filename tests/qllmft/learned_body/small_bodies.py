@@ -45,10 +45,6 @@ def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
 
-def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
 def write_corpus(path: Path, n: int = 90) -> Path:
     texts = table(n, seed=3)
     rows = [
@@ -72,7 +68,3 @@ def run_config(corpus: Path, body: Path, **changes: Any) -> RunConfig:
         section, key = name.split("__")
         tree.setdefault(section, {})[key] = value
     return parse_config(tree, "the test")
-
-
-def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
-    return result | {"models": [{k: v for k, v in row.items() if k != "seconds"} for row in result["models"]]}

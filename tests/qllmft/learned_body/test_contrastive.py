@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from small_bodies import same_bits, table, trainable, weights
+from small_bodies import table, trainable, weights
+from stopped_runs import same_bits
 
 from qllmft.config import BodyConfig, ContrastiveConfig, DataConfig
 from qllmft.data import read_corpus
@@ -15,6 +16,7 @@ from qllmft.training.contrastive import draw_pairs, warm_up
 
 TRAIN = table(12)
 SETTINGS = ContrastiveConfig(iterations=2, epochs=2, batch_size=8, lr=0.01)
+SUPERVISED = ContrastiveConfig(loss="supervised", epochs=3, batch_size=6, lr=0.01, temperature=0.2)
 
 
 @pytest.mark.parametrize(("labels", "iterations"), [([0, 1] * 6, 3), ([0, 1, 2, 2, 1, 0, 2], 2), ([1, 0, 0, 1], 20)])
@@ -59,13 +61,6 @@ def test_the_rate_rises_for_a_tenth_of_the_steps_and_falls_to_the_end():
     assert [warm_up(step, 1) for step in [1]] == [1.0]
 
 
-def test_the_steps_are_those_announced(tiny_bert):
-    seen = []
-    fit_contrastive(trainable(tiny_bert), TRAIN, SETTINGS, 0, on_step=seen.append)
-    assert seen == list(range(1, contrastive_steps(len(TRAIN), SETTINGS) + 1))
-    assert len(seen) == 2 * 6
-
-
 def similarities(vectors, labels):
     """Mean cosine similarity of pairs of different texts, of the same label and of different ones."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -85,7 +80,7 @@ def test_held_out_texts_of_one_label_come_together_and_others_move_apart(tiny_be
 
 
 def test_the_real_body_brings_held_out_texts_of_one_label_together():
-    same, _, same_after, different_after = on_the_reviews(48, ContrastiveConfig(iterations=1, lr=5e-5))
+    same, _, same_after, different_after = on_the_reviews(32, ContrastiveConfig(iterations=1, lr=1e-4))
     assert same_after > same + 0.1
     assert same_after > different_after
 
@@ -98,33 +93,34 @@ def test_with_more_pairs_the_real_body_tells_labels_apart_better():
 
 
 def on_the_reviews(n, settings):
-    """`similarities` of 100 held-out texts of the embedded corpus, before and after a step on n others."""
+    """`similarities` of 60 held-out texts of the embedded corpus, before and after a step on n others."""
     corpus = read_corpus(DataConfig(source="reviews")).pooled()
     rows = numpy_generator(0, "test").permutation(len(corpus))
-    train, held_out = corpus.take(rows[:n]), corpus.take(rows[500:])
+    train, held_out = corpus.take(rows[:n]), corpus.take(rows[540:])
     body = TrainableBody(Body(BodyConfig(model="minilm", device="cpu")))
     before = similarities(body.body.encode(held_out.texts), held_out.labels)
     fit_contrastive(body, train, settings, 0)
     return *before, *similarities(body.body.encode(held_out.texts), held_out.labels)
 
 
-@pytest.mark.parametrize("stop_at", [1, 5, 11])
-def test_a_step_that_was_stopped_ends_in_the_same_bits(tiny_bert, tmp_path, monkeypatch, stop_at):
+@pytest.mark.parametrize(("settings", "stop_at"), [(SETTINGS, 1), (SETTINGS, 11), (SUPERVISED, 1), (SUPERVISED, 7)])
+def test_a_step_that_was_stopped_ends_in_the_same_bits(tiny_bert, tmp_path, monkeypatch, settings, stop_at):
     monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", -1.0)
-    whole = trainable(tiny_bert)
-    fit_contrastive(whole, TRAIN, SETTINGS, 4)
-    assert not same_bits(weights(whole), weights(trainable(tiny_bert)))
-    checkpoint = Checkpoint(tmp_path / "contrastive.safetensors")
+    train = table(13)  # one text is alone in its batch
+    whole, body, checkpoint = trainable(tiny_bert), trainable(tiny_bert), Checkpoint(tmp_path / "state.safetensors")
+    fit_contrastive(whole, train, settings, 4)
+    assert not same_bits(weights(whole), weights(body))
+    assert all(tensor.isfinite().all() for tensor in weights(whole).values())
 
     def stop(step):
         if step == stop_at:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_contrastive(trainable(tiny_bert), TRAIN, SETTINGS, 4, checkpoint=checkpoint, on_step=stop)
+        fit_contrastive(trainable(tiny_bert), train, settings, 4, checkpoint=checkpoint, on_step=stop)
     assert checkpoint.epochs_done() == stop_at
     torch.manual_seed(99)
-    body, steps = trainable(tiny_bert), []
-    fit_contrastive(body, TRAIN, SETTINGS, 4, checkpoint=checkpoint, on_step=steps.append)
-    assert steps == list(range(stop_at + 1, 13))
+    steps = []
+    fit_contrastive(body, train, settings, 4, checkpoint=checkpoint, on_step=steps.append)
+    assert steps == list(range(stop_at + 1, contrastive_steps(len(train), settings) + 1))
     assert same_bits(weights(body), weights(whole))

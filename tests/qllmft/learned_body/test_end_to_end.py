@@ -5,13 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_bodies import DIMENSION, HEADS, TRAINING, end_to_end, same_bits, table, trainable, weights
+from small_bodies import HEADS, TRAINING, end_to_end, table, trainable, weights
+from stopped_runs import same_bits
 
 from qllmft.config import BodyConfig, TrainConfig
-from qllmft.embed import Body
 from qllmft.errors import UserError
-from qllmft.heads import build_classifier
-from qllmft.training import Checkpoint, Selection, fit, fit_end_to_end
+from qllmft.training import Checkpoint, fit_end_to_end
 from qllmft.training import end_to_end as module
 from qllmft.training.evaluation import evaluate
 
@@ -44,16 +43,6 @@ def test_it_learns_and_every_weight_that_the_loss_sees_moves(tiny_bert, head):
     assert metrics[-1].train_loss < 0.7 * metrics[0].train_loss
     assert selection.validation_accuracy > 0.8
     assert evaluate(model.classifier, model.embedded(VALIDATION))[1] == selection.validation_accuracy
-
-
-def test_a_frozen_body_stays_as_it_was(tiny_bert):
-    body = Body(BodyConfig(model=str(tiny_bert), device="cpu"))
-    before = weights(body.transformer)
-    assert not any(p.requires_grad for p in body.transformer.parameters())
-    model = build_classifier(HEADS["quantum"], DIMENSION, 2)
-    examples = module.Examples.from_arrays(body.encode(TRAIN.texts), TRAIN.labels)
-    fit(model, examples, examples, TrainConfig(epochs=2, lr=0.05), SEED)
-    assert same_bits(weights(body.transformer), before)
 
 
 def test_the_body_has_a_learning_rate_of_its_own(tiny_bert):
@@ -112,14 +101,6 @@ def test_dropout_is_on_in_training_and_leaves_torchs_generator_alone(tiny_bert):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_ctrl_c_keeps_the_best_so_far(tiny_bert):
-    selection, model, metrics = trained(tiny_bert, stop_at=2)
-    best = min(metrics, key=lambda m: (-m.validation_accuracy, m.validation_loss))
-    assert selection == Selection(best.epoch, best.validation_accuracy, 2, finished=False)
-    loss, accuracy = evaluate(model.classifier, model.embedded(VALIDATION))
-    assert (loss, accuracy) == (best.validation_loss, best.validation_accuracy)
-
-
 def test_a_body_without_weights_is_refused():
     class Empty:
         transformer = torch.nn.Identity()
@@ -142,13 +123,3 @@ def test_saving_a_body_replaces_the_folder_whole(tiny_bert, tmp_path):
     again = trainable(folder)
     assert same_bits(weights(again), weights(body))
     assert np.array_equal(again.body.encode(TRAIN.texts), body.body.encode(TRAIN.texts))
-
-
-def test_a_loss_that_is_no_number_ends_training(tiny_bert, tmp_path):
-    model = end_to_end(tiny_bert, "quantum")
-    with torch.no_grad():
-        model.classifier.final.bias[0] = float("nan")
-    checkpoint = Checkpoint(tmp_path / "state.safetensors")
-    with pytest.raises(UserError, match="epoch 1: the training loss is nan, expected a finite number"):
-        fit_end_to_end(model, TRAIN, VALIDATION, TRAINING, SEED, checkpoint=checkpoint)
-    assert not checkpoint.path.exists()

@@ -1,19 +1,19 @@
 """Whole runs whose body learns: what is in the folder, its use, and runs that were killed."""
 
-import json
 import shutil
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from any_input import contents
 from huggingface_hub import constants
-from small_bodies import run_config, same_bits, trainable, weights, without_seconds, write_corpus
+from small_bodies import run_config, trainable, weights, write_corpus
+from stopped_runs import Stop, killed, same_bits, without_seconds
 
-from qllmft.embed import body_identity, locate_body
+from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
-from qllmft.run import Predictor, RunFolder, load_model, run_experiment
+from qllmft.run import Predictor, RunFolder, contrastive, load_model, run_experiment
 from qllmft.run.evaluation import evaluate_run
 from qllmft.run.export import embedding
 from qllmft.run.reporter import Reporter
@@ -38,10 +38,27 @@ class Watcher(Reporter):
         return super().embedding(total, body)
 
 
-@pytest.fixture
-def corpus(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
-    return write_corpus(tmp_path / "corpus.tsv")
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tiny_bert, tmp_path_factory):
+    """Finished runs and what they said, by kind; they are looked at, and not changed."""
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in KINDS:
+            folder, watcher = tmp_path_factory.mktemp("finished"), Watcher()
+            patch.setenv("QLLMFT_CACHE", str(folder / "cache"))
+            found[kind] = outcome_of(corpus, tiny_bert, folder / "run", kind, watcher), watcher
+    return found
 
 
 @pytest.fixture(params=KINDS)
@@ -53,24 +70,27 @@ def outcome_of(corpus, body, out, kind, watcher=None, **changes):
     return run_experiment(run_config(corpus, body, **KINDS[kind], **changes), out, watcher)
 
 
-def test_a_run_keeps_its_body_and_says_what_it_takes(corpus, tiny_bert, tmp_path, kind):
-    watcher, out = Watcher(), tmp_path / "run"
-    result = outcome_of(corpus, tiny_bert, out, kind, watcher).record.to_json()
+def body_of(outcome):
+    return weights(trainable(outcome.folder.model_body))
+
+
+def test_a_run_keeps_its_body_and_says_what_it_takes(finished, tiny_bert, kind):
+    outcome, watcher = finished[kind]
+    out, result = outcome.folder.path, outcome.record.to_json()
     assert {p.name for p in (out / "model").iterdir()} == {"model.safetensors", "model.json", "body"}
     assert not (out / "checkpoint").exists(), "it is several times the body's size"
-    assert not same_bits(weights(trainable(out / "model" / "body")), weights(trainable(tiny_bert)))
+    assert not same_bits(body_of(outcome), weights(trainable(tiny_bert)))
     assert not list((out / "model" / "body").rglob("*.bin")), "safetensors, never pickle"
     trained_with_head = kind != "contrastive"
-    learned = result["body"]["learned"]
-    assert learned["contrastive_pairs"] == (0 if kind == "end to end" else 2 * 34)
-    assert learned["with_head"] == trained_with_head
-    assert learned["bytes"] == sum(p.stat().st_size for p in (out / "model" / "body").rglob("*") if p.is_file())
+    assert result["body"]["learned"] == {
+        "contrastive_pairs": 0 if kind == "end to end" else 2 * 34,
+        "with_head": trained_with_head,
+        "bytes": sum(p.stat().st_size for p in (out / "model" / "body").rglob("*") if p.is_file()),
+    }
     n_body = sum(p.numel() for p in trainable(tiny_bert).parameters())
     head = load_model(out).classifier.n_parameters
-    assert [row["name"] for row in result["models"]] == [
-        "quantum head and body" if trained_with_head else "quantum head",
-        "logistic regression",
-    ]
+    name = "quantum head and body" if trained_with_head else "quantum head"
+    assert [row["name"] for row in result["models"]] == [name, "logistic regression"]
     assert [row["parameters"] for row in result["models"]] == [head + trained_with_head * n_body, 9]
     said = " ".join(watcher.said)
     assert ("weights learn too. An epoch will take" in said) == trained_with_head
@@ -79,52 +99,36 @@ def test_a_run_keeps_its_body_and_says_what_it_takes(corpus, tiny_bert, tmp_path
     assert "on disk" in said
 
 
-def test_what_predicts_afterwards_is_what_was_tested(corpus, tiny_bert, tmp_path, kind):
-    out = tmp_path / "run"
-    result = outcome_of(corpus, tiny_bert, out, kind).record.to_json()
-    evaluation = evaluate_run(out)
-    assert evaluation.accuracy.right == result["models"][0]["test"]["right"]
-    answers = RunFolder(out).read_predictions().answers[result["models"][0]["name"]]
-    moved = tmp_path / "elsewhere"
-    shutil.copytree(out / "model", moved)
-    shutil.rmtree(out)
+def test_what_predicts_afterwards_is_what_was_tested(finished, corpus, tiny_bert, tmp_path, kind):
+    outcome, _ = finished[kind]
+    head = outcome.record.head
+    assert evaluate_run(outcome.folder.path).accuracy.right == head.tested.right
+    answers = outcome.folder.read_predictions().answers[head.name]
+    moved = shutil.copytree(outcome.folder.model_folder, tmp_path / "elsewhere")
     texts = [line.split("\t")[0] for line in corpus.read_text().splitlines()[1:]]
     predictor = Predictor.load(moved)
     named = {p.text: p.label for p in predictor.predict(texts)}
-    from qllmft.data import read_corpus, split_corpus
-
     config = run_config(corpus, tiny_bert)
     test = split_corpus(read_corpus(config.data), config.data, config.seed).test
     assert [named[text] for text in test.texts] == [("bad", "good")[answer] for answer in answers]
     assert np.array_equal(embedding(predictor.model, texts[0]).numpy()[0], predictor.embed(texts[:1])[0])
 
 
-def test_the_rivals_of_a_trained_body_read_the_one_that_it_began_from(corpus, tiny_bert, tmp_path):
-    rivals = {
-        kind: outcome_of(corpus, tiny_bert, tmp_path / kind, kind).record.to_json()["models"][1]
-        for kind in ("end to end", "both")
-    }
-    frozen = run_experiment(run_config(corpus, tiny_bert), tmp_path / "frozen").record.to_json()["models"][1]
-    tuned = outcome_of(corpus, tiny_bert, tmp_path / "contrastive", "contrastive").record.to_json()["models"][1]
-    for one, other in ((rivals["end to end"], frozen), (rivals["both"], tuned)):
-        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+def test_the_rivals_of_a_trained_body_read_the_one_that_it_began_from(finished, corpus, tiny_bert, tmp_path):
+    rivals = {kind: outcome.record.models[1] for kind, (outcome, _) in finished.items()}
+    frozen = run_experiment(run_config(corpus, tiny_bert), tmp_path / "frozen").record.models[1]
+    for one, other in ((rivals["end to end"], frozen), (rivals["both"], rivals["contrastive"])):
+        assert replace(one, seconds=0.0) == replace(other, seconds=0.0)
 
 
-def test_without_rivals_the_frozen_body_embeds_nothing(corpus, tiny_bert, tmp_path):
+def test_without_rivals_the_frozen_body_embeds_nothing(corpus, tiny_bert, tmp_path, cache):
     watcher = Watcher()
     outcome_of(corpus, tiny_bert, tmp_path / "run", "end to end", watcher, rivals__names=[])
     assert watcher.embedded == [(90, f"the trained {tiny_bert}")]
-    assert not (tmp_path / "cache").exists(), "a body of the run's own leaves nothing in the user's cache"
+    assert not cache.exists(), "a body of the run's own leaves nothing in the user's cache"
 
 
-def test_the_same_run_twice_is_the_same_to_the_bit(corpus, tiny_bert, tmp_path, kind):
-    results = [without_seconds(outcome_of(corpus, tiny_bert, tmp_path / name, kind).record.to_json()) for name in "ab"]
-    assert results[0] == results[1]
-    bodies = [weights(trainable(tmp_path / name / "model" / "body")) for name in "ab"]
-    assert same_bits(*bodies)
-
-
-def test_a_body_of_the_hub_with_a_revision_learns_like_a_local_one(corpus, tiny_bert, tmp_path, kind):
+def test_a_body_of_the_hub_with_a_revision_learns_like_a_local_one(finished, corpus, tiny_bert, tmp_path, kind):
     name, commit = "qllmft-tests/tiny-bert", "c" * 40
     folder = Path(constants.HF_HUB_CACHE) / "models--qllmft-tests--tiny-bert"
     shutil.copytree(tiny_bert, folder / "snapshots" / commit)
@@ -134,115 +138,66 @@ def test_a_body_of_the_hub_with_a_revision_learns_like_a_local_one(corpus, tiny_
         hub = outcome_of(corpus, name, tmp_path / "hub", kind, body__revision="v2").record.to_json()
     finally:
         shutil.rmtree(folder)
-    local = outcome_of(corpus, tiny_bert, tmp_path / "local", kind).record.to_json()
-    assert without_seconds(hub)["models"] == without_seconds(local)["models"]
+    local = finished[kind][0]
+    assert without_seconds(hub)["models"] == without_seconds(local.record.to_json())["models"]
     assert hub["body"]["model"] == name
-    answer, same = (Predictor.load(tmp_path / where).predict(["a good film"]) for where in ("hub", "local"))
+    answer, same = (Predictor.load(path).predict(["a good film"]) for path in (tmp_path / "hub", local.folder.path))
     assert answer == same, "the hub's model is no longer needed"
 
 
 def test_a_body_learns_through_a_noisy_circuit_too(corpus, tiny_bert, tmp_path):
-    noise = {"gates": "paper_high", "shots": 64}
     config = run_config(corpus, tiny_bert, body__trainable=True, noise__gates="paper_high", noise__shots=64)
-    assert {name: getattr(config.noise, name) for name in noise} == noise
     results = [without_seconds(run_experiment(config, tmp_path / name).record.to_json()) for name in "ab"]
     assert results[0] == results[1]
     assert 0.0 <= results[0]["models"][0]["test_exact"] <= 1.0
 
 
-def test_a_frozen_run_keeps_its_record_and_its_checkpoint(corpus, tiny_bert, tmp_path):
-    out = tmp_path / "run"
-    result = run_experiment(run_config(corpus, tiny_bert), out).record.to_json()
-    assert "learned" not in result["body"]
-    assert {p.name for p in (out / "model").iterdir()} == {"model.safetensors", "model.json"}
-    assert (out / "checkpoint" / "state.safetensors").exists()
-    assert "own_body" not in json.loads((out / "model" / "model.json").read_text())
-
-
-@pytest.mark.parametrize("where", ["contrastive", "training"])
-def test_killed_it_goes_on_to_the_same_bits(corpus, tiny_bert, tmp_path, monkeypatch, where):
-    out, script = tmp_path / "killed", Path(__file__).with_name("killed_step.py")
-    command = [sys.executable, str(script), str(corpus), str(tiny_bert), str(out), where]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        said = process.stdout.readline()
-        process.kill()
-        assert said == b"now\n", process.stderr.read().decode()
-    assert process.returncode == -9
-    changes = {"body__trainable": True, "body__contrastive": CONTRASTIVE}
-    if where == "contrastive":
-        assert RunFolder(out).contrastive_checkpoint.epochs_done() == 3
-        assert not RunFolder(out).contrastive_body.exists()
-    else:
-        assert RunFolder(out).contrastive_body.is_dir()
-        assert RunFolder(out).checkpoint.epochs_done() == 1
-    ours = run_experiment(run_config(corpus, tiny_bert, **changes), out)
-    whole = run_experiment(run_config(corpus, tiny_bert, **changes), tmp_path / "whole")
+def test_killed_in_the_contrastive_step_it_goes_on_to_the_same_bits(corpus, tiny_bert, tmp_path):
+    out = tmp_path / "killed"
+    killed(Path(__file__).with_name("killed_step.py"), corpus, tiny_bert, out)
+    assert RunFolder(out).contrastive_checkpoint.epochs_done() == 3
+    assert not RunFolder(out).contrastive_body.exists()
+    config = run_config(corpus, tiny_bert, body__trainable=True, body__contrastive=CONTRASTIVE)
+    ours, whole = (run_experiment(config, place) for place in (out, tmp_path / "whole"))
     assert without_seconds(ours.record.to_json()) == without_seconds(whole.record.to_json())
-    folders = (ours.folder.model_folder, whole.folder.model_folder)
-    files = [sorted(p.relative_to(f) for p in f.rglob("*") if p.is_file()) for f in folders]
-    assert files[0] == files[1]
-    for name in files[0]:
-        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
-    assert [m.epoch for m in ours.folder.metrics()] == [1, 2, 3]
+    assert contents(ours.folder.model_folder) == contents(whole.folder.model_folder)
 
 
-def test_without_the_test_set_first_it_ends_as_the_whole_run_does(corpus, tiny_bert, tmp_path, kind):
-    config, watcher = run_config(corpus, tiny_bert, **KINDS[kind]), Watcher()
+def test_without_the_test_set_first_it_ends_as_the_whole_run_does(finished, corpus, tiny_bert, tmp_path, kind):
+    config, watcher, (whole, _) = run_config(corpus, tiny_bert, **KINDS[kind]), Watcher(), finished[kind]
     first = run_experiment(config, tmp_path / "run", watcher, read_test=False)
     assert {total for total, _ in watcher.embedded} == {40}, "training and validation texts alone"
     assert not any("test" in row for row in first.record.to_json()["models"])
     again = run_experiment(config, tmp_path / "run")
-    whole = run_experiment(config, tmp_path / "whole")
     assert without_seconds(again.record.to_json()) == without_seconds(whole.record.to_json())
+    assert same_bits(body_of(again), body_of(whole)), "two runs of the same configuration"
     assert [m.epoch for m in again.folder.metrics()] == [1, 2, 3], "nothing is trained twice"
 
 
 def test_a_finished_contrastive_step_is_not_made_again(corpus, tiny_bert, tmp_path, monkeypatch):
-    class Stop(Reporter):
+    class Interrupted(Reporter):
         def embedding(self, total, body):
             raise KeyboardInterrupt
 
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        outcome_of(corpus, tiny_bert, out, "contrastive", Stop())
-    from qllmft.run import contrastive
-
+        outcome_of(corpus, tiny_bert, out, "contrastive", Interrupted())
     monkeypatch.setattr(contrastive, "fit_contrastive", None)
     assert outcome_of(corpus, tiny_bert, out, "contrastive").record is not None
 
 
 def test_ctrl_c_leaves_a_model_with_its_body(corpus, tiny_bert, tmp_path):
-    from contextlib import contextmanager
-
-    class Stop(Reporter):
-        @contextmanager
-        def training(self, epochs, done):
-            def report(metrics):
-                if metrics.epoch == 2:
-                    raise KeyboardInterrupt
-
-            yield report
-
     out = tmp_path / "run"
-    outcome = outcome_of(corpus, tiny_bert, out, "end to end", Stop())
+    outcome = outcome_of(corpus, tiny_bert, out, "end to end", Stop(2))
     assert (outcome.record, outcome.epochs_done) == (None, 2)
     assert Predictor.load(out).predict(["a good film"])[0].label in ("bad", "good")
 
 
-def test_a_model_folder_without_its_body_is_refused(corpus, tiny_bert, tmp_path):
-    out = tmp_path / "run"
-    outcome_of(corpus, tiny_bert, out, "end to end")
-    shutil.rmtree(out / "model" / "body")
+def test_a_model_without_its_body_or_with_another_one_is_refused(finished, tiny_bert, tmp_path):
+    model = shutil.copytree(finished["end to end"][0].folder.model_folder, tmp_path / "model")
+    shutil.rmtree(model / "body")
     with pytest.raises(UserError, match=r"trained together with its body, and the folder body is missing\. Copy the"):
-        Predictor.load(out)
-
-
-def test_another_body_in_its_place_is_refused(corpus, tiny_bert, tmp_path):
-    out = tmp_path / "run"
-    outcome_of(corpus, tiny_bert, out, "end to end")
-    shutil.rmtree(out / "model" / "body")
-    shutil.copytree(tiny_bert, out / "model" / "body")
+        Predictor.load(model)
+    shutil.copytree(tiny_bert, model / "body")
     with pytest.raises(UserError, match="is not the one that this model was trained on"):
-        Predictor.load(out).predict(["a good film"])
-    model = load_model(out)
-    assert body_identity(model.body, locate_body(model.body)) != model.body_identity
+        Predictor.load(model).predict(["a good film"])

@@ -5,15 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
-from small_bodies import run_config, same_bits, table, trainable, weights, without_seconds, write_corpus
+from small_bodies import run_config, table, trainable, write_corpus
+from stopped_runs import without_seconds
 
 from qllmft.config import SUPERVISED, ContrastiveConfig, RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.presets import load_preset
 from qllmft.run import contrastive as of_runs
 from qllmft.run import run_experiment
-from qllmft.training import Checkpoint, contrastive_pairs, contrastive_steps, fit_contrastive
 from qllmft.training import contrastive as module
+from qllmft.training import contrastive_pairs, contrastive_steps, fit_contrastive
 from qllmft.training.contrastive import supervised_loss
 
 TRAIN = table(13)
@@ -62,25 +63,6 @@ def test_the_step_lowers_the_loss_of_held_out_texts_and_is_as_long_as_announced(
     assert losses[1] < losses[0] - 0.2
     assert seen == list(range(1, contrastive_steps(60, settings) + 1)) == list(range(1, 13))
     assert contrastive_pairs(13, SETTINGS) == 15 + 15 + 0
-
-
-@pytest.mark.parametrize("stop_at", [1, 7])
-def test_a_step_that_was_stopped_ends_in_the_same_bits(tiny_bert, tmp_path, monkeypatch, stop_at):
-    monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", -1.0)
-    whole, body, checkpoint = trainable(tiny_bert), trainable(tiny_bert), Checkpoint(tmp_path / "state.safetensors")
-    fit_contrastive(whole, TRAIN, SETTINGS, 4)
-
-    def stop(step):
-        if step == stop_at:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit_contrastive(trainable(tiny_bert), TRAIN, SETTINGS, 4, checkpoint=checkpoint, on_step=stop)
-    assert checkpoint.epochs_done() == stop_at
-    torch.manual_seed(99)
-    fit_contrastive(body, TRAIN, SETTINGS, 4, checkpoint=checkpoint)
-    assert same_bits(weights(body), weights(whole))
-    assert all(tensor.isfinite().all() for tensor in weights(body).values()), "one text is alone in its batch"
 
 
 def test_settings_that_are_not_given_are_the_chosen_ones_and_contradictions_are_refused():

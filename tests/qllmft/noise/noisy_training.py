@@ -1,8 +1,10 @@
-"""A training of a second with every kind of noise."""
+"""A training of a second with every kind of noise, and the command line."""
 
 import numpy as np
+import pytest
 import torch
 
+from qllmft.cli.main import main
 from qllmft.config import ModelConfig, NoiseConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.training import Examples
@@ -38,5 +40,8 @@ def examples(n: int, seed: int = 0) -> Examples:
     return Examples.from_arrays(x, (x.sum(axis=1) > 0).astype(np.int64))
 
 
-def same_bits(a, b) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+def ended(arguments: list[str]) -> int:
+    """Exit code of the command line."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    return int(end.value.code or 0)

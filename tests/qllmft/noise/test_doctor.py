@@ -4,18 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from noisy_training import ended
 
-from qllmft.cli.main import main
 from qllmft_backends import MissingExtraError, create, noise_check
 from qllmft_backends.noise_check import check_noise
 
 QUIET = {"one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "noise": "explicit"}
-
-
-def ended(arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    return int(end.value.code or 0)
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from noisy_training import ended
 from small_texts import embed_by_hash, write_corpus
 
-from qllmft.cli.main import main
 from qllmft.config import NoiseConfig, RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.presets import load_preset
-from qllmft.run import RunFolder, run_experiment, vectors
+from qllmft.run import RunFolder, vectors
 from qllmft_backends import create
 from qllmft_backends.noise import PRESETS, GateNoise
 
@@ -109,12 +109,6 @@ def arguments(tmp_path, monkeypatch):
     ]
 
 
-def ended(arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    return int(end.value.code or 0)
-
-
 def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):
     assert ended([*arguments, "--noise", "paper_low", "--shots", "64", "--set", "noise.readout_error=0.01"]) == 0
     assert "quantum head without its circuit's noise: validation" in " ".join(capsys.readouterr().out.split())
@@ -134,18 +128,6 @@ def test_without_noise_nothing_of_it_is_recorded(arguments, tmp_path):
     assert "noise" not in result
     assert not {"validation_exact", "test_exact"} & result["models"][0].keys()
     assert [m.validation_accuracy_exact for m in RunFolder(tmp_path / "run").metrics()] == [None] * 3
-
-
-def test_noise_with_another_backend_ends_with_two(arguments, capsys):
-    assert ended([*arguments, "--backend", "aer_forte"]) == 2
-    assert "'aer_forte' has noise and shots of its own" in " ".join(capsys.readouterr().err.split())
-
-
-def test_a_finished_noisy_run_is_found_again(arguments, tmp_path, monkeypatch):
-    assert ended(arguments) == 0
-    before = (tmp_path / "run" / "result.json").read_bytes()
-    config = RunFolder(tmp_path / "run").read_config()
-    assert run_experiment(config, tmp_path / "run").record.to_json() == json.loads(before)
 
 
 def test_true_shots_with_a_trajectory_each_have_words_and_an_identity_of_their_own(arguments, tmp_path, capsys):

@@ -70,10 +70,6 @@ def test_a_setting_with_nothing_right_is_still_one():
     assert chosen.n_parameters == len(TRAIN)  # fitted on training alone
 
 
-def test_before_fit_nothing_is_chosen():
-    assert rival(0.5).settings == {}
-
-
 def blobs(n: int, d: int, k: int, seed: int) -> Examples:
     rng = np.random.default_rng(seed)
     y = np.arange(n) % k
@@ -120,13 +116,6 @@ def test_parameters_of_an_svc_are_its_support_vectors(k):
     noise = Examples.from_arrays(np.eye(20, dtype=np.float32), np.arange(20) % k)
     chosen.fit(noise, noise)
     assert chosen.n_parameters == 20
-
-
-@pytest.mark.parametrize(("k", "expected"), [(2, 8 + 1), (3, 3 * (8 + 1)), (4, 4 * (8 + 1))])
-def test_parameters_of_logistic_regression_are_weights_and_biases(k, expected):
-    chosen = logistic_regression("small")
-    chosen.fit(blobs(40, 8, k, seed=1), blobs(40, 8, k, seed=2))
-    assert chosen.n_parameters == expected
 
 
 def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():

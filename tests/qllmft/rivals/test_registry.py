@@ -32,8 +32,12 @@ def test_every_one_is_fitted_and_scored(name):
     (head,) = make_rivals(config_of(name), 50, 6, 2)
     assert head.name.partition(",")[0] == RIVALS[name].label
     train, validation = examples(30, 1), examples(13, 2)
+    assert head.settings == {}
     fitted = fit_and_score(head, train, validation)
-    right = int((head.predict(validation.x.numpy()) == validation.y.numpy()).sum())
+    predicted = head.predict(validation.x.numpy())
+    assert (predicted.shape, predicted.dtype) == ((13,), "int64")
+    assert head.n_parameters > 0 < len(head.settings)
+    right = int((predicted == validation.y.numpy()).sum())
     assert (fitted.validation.right, fitted.validation.total) == (right, 13)
     assert (fitted.head, fitted.validation_exact, head.interrupted) == (head, None, False)
     assert fitted.seconds > 0

@@ -7,8 +7,6 @@ import torch
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.rivals import TrainedHead
-from qllmft.rivals.classical import logistic_regression, support_vectors
-from qllmft.rivals.head import Head
 from qllmft.rivals.trained import low_rank_rival, perceptron_rival
 from qllmft.training import Checkpoint, Examples, fit
 
@@ -23,29 +21,6 @@ def examples(n: int = 20, seed: int = 0) -> Examples:
 
 def quantum() -> torch.nn.Module:
     return build_classifier(ModelConfig(n_qubits=3, encoder_layers=2, reuploads=2), 6, 2)
-
-
-HEADS = {
-    "quantum": lambda: TrainedHead("quantum head", quantum(), CONFIG, 0),
-    "logistic regression": lambda: logistic_regression("small"),
-    "SVC": lambda: support_vectors("small"),
-    "MLP": lambda: perceptron_rival(50, 6, 2, CONFIG, 0),
-    "low rank": lambda: low_rank_rival(8, 6, 2, CONFIG, 0),
-}
-
-
-@pytest.mark.parametrize("kind", HEADS)
-def test_every_head_speaks_the_same_way(kind):
-    head: Head = HEADS[kind]()
-    assert head.settings == {}
-    head.fit(examples(), examples(12, 1))
-    predicted = head.predict(examples(7, 2).x.numpy())
-    assert predicted.shape == (7,)
-    assert predicted.dtype == np.int64
-    assert set(predicted.tolist()) <= {0, 1}
-    assert head.n_parameters > 0
-    assert head.settings
-    assert head.name
 
 
 def test_a_trained_head_is_a_fit_and_an_argmax(tmp_path):

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tiny_runs import HashBody, write_corpus
+from tiny_runs import HashBody, LoadedHashBody, write_corpus
 
-from qllmft.run import vectors
+from qllmft.run import predictor, vectors
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
 
@@ -16,6 +16,15 @@ def body(monkeypatch) -> HashBody:
     stub = HashBody()
     monkeypatch.setattr(vectors, "embed", stub)
     return stub
+
+
+@pytest.fixture
+def loaded(monkeypatch) -> type[LoadedHashBody]:
+    """In the place of a loaded body, too."""
+    monkeypatch.setattr(LoadedHashBody, "loaded", 0)
+    monkeypatch.setattr(predictor, "Body", LoadedHashBody)
+    monkeypatch.setattr(predictor, "body_identity", lambda _, location: location.identity)
+    return LoadedHashBody
 
 
 @pytest.fixture

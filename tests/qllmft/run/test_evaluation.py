@@ -10,7 +10,7 @@ from tiny_runs import LABELS, config, vector, write_corpus
 from qllmft.config import DataConfig
 from qllmft.errors import UserError
 from qllmft.run import evaluation, load_model, run_experiment
-from qllmft.run.evaluation import Evaluation, evaluate_run
+from qllmft.run.evaluation import evaluate_run
 from qllmft.training import logits_of
 
 
@@ -96,21 +96,3 @@ def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, b
     with pytest.raises(UserError, match=r"has the labels good, ugly; the model knows bad, good. Evaluate on texts"):
         evaluate_run(run, DataConfig(source=str(other)))
     assert body.calls == []
-
-
-def test_another_body_is_refused(run, body):
-    body.identity = "another"
-    with pytest.raises(UserError, match="is not the one that this model was trained on"):
-        evaluate_run(run)
-
-
-def test_for_json():
-    found = Evaluation("here", LABELS, [[3, 1], [2, 4]])
-    expected = {
-        "source": "here",
-        "accuracy": found.accuracy.as_dict(),
-        "labels": ["bad", "good"],
-        "confusion": [[3, 1], [2, 4]],
-    }
-    assert found.as_dict().items() >= expected.items()
-    assert (found.accuracy.right, found.accuracy.total) == (7, 10)

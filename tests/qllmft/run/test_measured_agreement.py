@@ -5,12 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tiny_runs import LABELS, HashBody, config, vector
+from tiny_runs import LABELS, backend_named, config, vector
 
 from qllmft.config import DataConfig
 from qllmft.data import Table
-from qllmft.embed import BodyLocation
-from qllmft.run import Predictor, evaluation, predictor, run_experiment
+from qllmft.run import Predictor, evaluation, run_experiment
 from qllmft.run.evaluation import Subset, evaluate_run
 from qllmft.run.measurement import Agreement, Measurement, compare
 from qllmft_backends import create
@@ -61,42 +60,19 @@ def test_what_shots_alone_would_give_is_what_they_give():
     assert compare(first, exact, shots).mean_abs_difference == pytest.approx(expected, rel=4 * 0.76 / np.sqrt(150))
 
 
-class LoadedHashBody:
-    """Stands for a loaded body."""
-
-    def __init__(self, config, *, light=False) -> None:
-        self.location = BodyLocation("nowhere", "the hash body")
-
-    def encode(self, texts) -> np.ndarray:
-        return np.stack([vector(text) for text in texts])
-
-
 @pytest.fixture
-def stub(monkeypatch, body) -> HashBody:
-    """Every body is a hash; keeps what `evaluate_run` embeds."""
-    monkeypatch.setattr(predictor, "Body", LoadedHashBody)
-    monkeypatch.setattr(predictor, "body_identity", lambda _, location: location.identity)
-    return body
-
-
-@pytest.fixture
-def run(corpus, out, stub) -> Path:
+def run(corpus, out, loaded, body) -> Path:
     """A trained run of three qubits."""
     run_experiment(config(corpus, rivals__names=[]), out)
-    stub.calls.clear()
+    body.calls.clear()
     return out
-
-
-def aer(name: str = "aer_statevector", **options: object):
-    pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
-    return create(name, {"max_parallel_threads": 1} | options)
 
 
 def test_a_trained_model_answers_the_same_on_every_exact_backend(run):
     """The same ⟨Z⟩ to 1e-6; predictions with no backend, with `adjoint`, with Aer."""
     x = np.stack([vector(text) for text in TEXTS])
     adjoint = Predictor.load(run, create("adjoint", {"dtype": "float64"}))
-    statevector = Predictor.load(run, aer())
+    statevector = Predictor.load(run, backend_named("aer_statevector"))
     np.testing.assert_allclose(statevector.measure(x).values, adjoint.measure(x).values, atol=1e-6)
     assert np.ptp(adjoint.measure(x).values, axis=0).min() > 0.1
     plain = Predictor.load(run).predict(TEXTS)
@@ -109,7 +85,7 @@ def test_a_trained_model_answers_the_same_on_every_exact_backend(run):
 
 
 def test_a_prediction_from_shots_has_the_error_of_its_label(run):
-    model = Predictor.load(run, aer(shots=40))
+    model = Predictor.load(run, backend_named("aer_statevector", shots=40))
     measured = model.measure(np.stack([vector(text) for text in TEXTS]))
     found = model.predict(TEXTS)  # the same seed and question: the same shots
     assert [p.decided for p in found] == measured.decided.tolist()
@@ -134,7 +110,7 @@ def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one():
 
 
 def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
-    backend = aer(shots=60)
+    backend = backend_named("aer_statevector", shots=60)
     found = evaluate_run(run, backend=backend)
     rows = evaluation.split_corpus(
         evaluation.read_corpus(evaluation.RunFolder(run).read_config().data),
@@ -143,7 +119,7 @@ def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
     ).test
     x = np.stack([vector(text) for text in rows.texts])
     model = Predictor.load(run, backend)
-    measured, exact = model.measure(x), Predictor.load(run, aer()).measure(x)
+    measured, exact = model.measure(x), Predictor.load(run, backend_named("aer_statevector")).measure(x)
     confusion = np.zeros((2, 2), int)
     np.add.at(confusion, (rows.labels, measured.probabilities.argmax(axis=1)), 1)
     assert found.confusion == confusion.tolist()
@@ -157,15 +133,11 @@ def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
     assert found.agreement.expected_from_shots == pytest.approx(np.sqrt(2 / np.pi) * sigma.mean())
     assert found.as_dict()["backend"] == "aer_statevector"
     assert found.as_dict()["agreement"]["flips"] == flips
-
-
-def test_an_exact_backend_agrees(run):
-    plain, found = evaluate_run(run), evaluate_run(run, backend=aer())
-    assert found.confusion == plain.confusion
-    assert (plain.backend, plain.agreement) == (None, None)
-    assert plain.as_dict()["agreement"] is None
-    assert (found.agreement.flips, found.agreement.undecided, found.agreement.expected_from_shots) == (0, 0, 0.0)
-    assert found.agreement.mean_abs_difference < 1e-6
+    plain, same = evaluate_run(run), evaluate_run(run, backend=backend_named("aer_statevector"))
+    assert same.confusion == plain.confusion
+    assert (plain.backend, plain.as_dict()["agreement"]) == (None, None)
+    assert (same.agreement.flips, same.agreement.undecided, same.agreement.expected_from_shots) == (0, 0, 0.0)
+    assert same.agreement.mean_abs_difference < 1e-6
 
 
 def table(n: int) -> Table:
@@ -191,22 +163,14 @@ def test_drawn_texts_are_the_same_with_the_same_seed():
     assert str(Subset(5, 7)) == "5 drawn with seed 7"
 
 
-def test_every_text_is_drawn_as_often_as_another():
-    counts = np.zeros(12)
-    for seed in range(600):
-        for text in Subset(4, seed).of(table(12)).texts:
-            counts[int(text.removeprefix("text "))] += 1
-    assert np.abs(counts - 200).max() < 4 * np.sqrt(600 * 1 / 3 * 2 / 3)
-
-
 @pytest.mark.parametrize("seed", [None, 5])
-def test_only_the_subset_is_embedded_and_counted(run, corpus, stub, seed):
+def test_only_the_subset_is_embedded_and_counted(run, corpus, body, seed):
     chosen = Subset(7, seed)
-    found = evaluate_run(run, DataConfig(source=str(corpus)), backend=aer(), subset=chosen)
+    found = evaluate_run(run, DataConfig(source=str(corpus)), backend=backend_named("aer_statevector"), subset=chosen)
     rows = [tuple(line.split("\t")) for line in corpus.read_text().splitlines()[1:]]
     labels = np.array([LABELS.index(label) for _, label in rows])
     expected = chosen.of(Table([text for text, _ in rows], labels))
-    assert stub.calls == [expected.texts]
+    assert body.calls == [expected.texts]
     assert np.sum(found.confusion, axis=1).tolist() == np.bincount(expected.labels, minlength=2).tolist()
     assert found.agreement.samples == found.accuracy.total == 7
     assert found.source == f"{corpus}, {chosen}"

@@ -124,15 +124,6 @@ def test_the_error_of_a_probability_of_two_labels_is_that_of_the_bootstrap(kind,
     assert (ratio < 0.75).all() if kind == "errors add up" else (ratio > 1.3).all(), "the covariance matters here"
 
 
-@pytest.mark.parametrize("structure", [{"final_linear": False}, {"readout": "first"}, {"skip": True}], ids=str)
-def test_the_error_where_one_qubit_is_read_is_that_of_the_bootstrap(structure):
-    weights = {"readout": [[0.9], [-0.6]], "skip": STRUCTURES[5][1]}.get(next(iter(structure)))
-    model = classifier(weights, **structure)
-    request = request_for(model, spread=1.3)
-    answers = measure(model, request, Shots(S))
-    np.testing.assert_allclose(answers.standard_errors, bootstrap(model, request), rtol=0.1)
-
-
 @pytest.mark.parametrize("index", [2, 4, 6])
 def test_the_error_of_a_probability_of_three_labels_is_an_upper_bound(index):
     structure, weights = STRUCTURES[index]

@@ -5,9 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from tiny_runs import LABELS, config, vector
+from tiny_runs import LABELS, LoadedHashBody, config, vector
 
-from qllmft.embed import BodyLocation
 from qllmft.errors import UserError
 from qllmft.run import Predictor, predictor, run_experiment
 from qllmft.training import logits_of
@@ -15,26 +14,8 @@ from qllmft.training import logits_of
 TEXTS = [f"{label} new text {i}" for i in range(5) for label in LABELS]
 
 
-class LoadedHashBody:
-    """Stands for a loaded body; counts what is asked of it."""
-
-    loaded = 0
-
-    def __init__(self, config, *, light=False) -> None:
-        type(self).loaded += 1
-        self.location = BodyLocation("nowhere", "the hash body")
-        self.batches: list[int] = []
-
-    def encode(self, texts) -> np.ndarray:
-        self.batches.append(len(texts))
-        return np.stack([vector(text) for text in texts])
-
-
 @pytest.fixture
-def trained(corpus, out, monkeypatch) -> Predictor:
-    monkeypatch.setattr(LoadedHashBody, "loaded", 0)
-    monkeypatch.setattr(predictor, "Body", LoadedHashBody)
-    monkeypatch.setattr(predictor, "body_identity", lambda _, location: location.identity)
+def trained(corpus, out, loaded) -> Predictor:
     run_experiment(config(corpus, rivals__names=[], body__batch_size=4), out)
     return Predictor.load(str(out))
 
@@ -71,13 +52,9 @@ def test_texts_are_read_as_they_are_needed_and_never_more_than_a_batch(trained):
     assert trained._body.batches[-4:] == [3, 3, 3, 1]
 
 
-def test_no_text_loads_no_body(trained):
-    assert trained.predict([]) == []
-    assert LoadedHashBody.loaded == 0
-
-
 @pytest.mark.parametrize("empty", ["", "  ", "\t\n"])
 def test_an_empty_text_is_refused_before_the_body_is_loaded(trained, empty):
+    assert trained.predict([]) == []
     with pytest.raises(UserError, match="a text is empty; there is nothing to classify in it"):
         trained.predict(["good", empty])
     assert LoadedHashBody.loaded == 0

@@ -8,7 +8,7 @@ from tiny_runs import config
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.presets import load_preset, preset_names
+from qllmft.presets import load_preset
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.statistics import Accuracy
@@ -27,14 +27,6 @@ def folder(out) -> RunFolder:
 @pytest.fixture
 def settings(corpus) -> RunConfig:
     return config(corpus)
-
-
-@pytest.mark.parametrize("preset", preset_names())
-def test_config_toml_holds_every_preset_whole(preset, folder):
-    asked = load_preset(preset).config()
-    folder.open_for(asked)
-    assert folder.read_config() == asked
-    assert folder.read_config().identity == asked.identity
 
 
 @pytest.mark.parametrize(
@@ -137,20 +129,18 @@ def test_a_damaged_configuration_is_refused(content, message, folder, settings):
             read()
 
 
-def test_a_folder_without_configuration_is_no_run(folder):
+def test_metrics_come_back_to_the_last_digit_and_those_after_the_checkpoint_are_dropped(folder):
+    assert folder.metrics() == []
     folder.path.mkdir()
     with pytest.raises(UserError, match=r"run is not a run: there is no config\.toml in it"):
         folder.read_config()
-
-
-def test_metrics_come_back_to_the_last_digit(folder):
-    assert folder.metrics() == []
-    folder.path.mkdir()
     for number in (1, 2, 3):
         folder.write_metrics(epoch(number))
-    assert folder.metrics() == [epoch(1), epoch(2), epoch(3)]
     lines = folder.metrics_file.read_text().splitlines()
     assert [json.loads(line) for line in lines] == [asdict(epoch(n)) for n in (1, 2, 3)]
+    for done in (4, 3, 1, 0):
+        folder.keep_metrics_until(done)
+        assert folder.metrics() == [epoch(number) for number in range(1, min(done, 3) + 1)]
 
 
 @pytest.mark.parametrize("cut", [1, 20, -2, -1])
@@ -164,15 +154,6 @@ def test_a_last_line_that_a_crash_cut_short_is_left_out(folder, cut):
     folder.keep_metrics_until(5)
     folder.write_metrics(epoch(2))  # a continued run goes on below a whole line
     assert folder.metrics() == [epoch(1), epoch(2)]
-
-
-@pytest.mark.parametrize("done", range(5))
-def test_epochs_after_the_checkpoint_are_dropped(folder, done):
-    folder.path.mkdir()
-    for number in (1, 2, 3, 4):
-        folder.write_metrics(epoch(number))
-    folder.keep_metrics_until(done)
-    assert folder.metrics() == [epoch(number) for number in range(1, done + 1)]
 
 
 def test_the_result_comes_back_and_is_there_only_when_it_is_written(folder):
@@ -193,10 +174,3 @@ def test_a_damaged_result_is_refused_with_the_remedy(folder, content):
     folder.result_file.write_bytes(content)
     with pytest.raises(UserError, match=r"result\.json cannot be read: .*Delete it; the same command makes it again"):
         folder.read_result()
-
-
-def test_what_a_killed_process_had_begun_to_write_is_no_other_run(folder, settings):
-    folder.path.mkdir()
-    (folder.path / ".config.toml.4711").write_text("se")
-    folder.open_for(settings)
-    assert folder.read_config() == settings

@@ -6,9 +6,8 @@ import threading
 import time
 
 import pytest
-from filelock import FileLock
 
-from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
+from qllmft.run.lock import HOLDER, RunBusyError, sole_use
 
 
 def test_a_second_one_is_told_who_has_the_run(tmp_path):
@@ -71,10 +70,3 @@ def test_the_system_takes_the_lock_back_from_the_dead(tmp_path):
     process.join()
     assert waited == [f"{waited[0].partition('; ')[0]}; waiting for it"]
     assert f"process {process.pid} on" in waited[0]
-
-
-def test_it_is_a_lock_of_the_system(tmp_path):
-    with sole_use(tmp_path, None):
-        assert not FileLock(tmp_path / LOCK).is_locked  # another object does not hold it
-        with pytest.raises(TimeoutError):
-            FileLock(tmp_path / LOCK).acquire(timeout=0)

@@ -2,39 +2,26 @@
 
 import json
 import struct
-import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from tiny_runs import config, settings, without_seconds
+from stopped_runs import Stop, killed, without_seconds
+from tiny_runs import assert_same, config, settings
 
 from qllmft.api import train
 from qllmft.errors import UserError
 from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, do_run
 from qllmft.plugins import register
-from qllmft.run import Reporter, Tracking, run_experiment, run_tracked, tracking
+from qllmft.run import Reporter, RunFolder, Tracking, run_experiment, run_tracked, tracking
 from qllmft.run.tracking import TrackerWarning
 from qllmft.settings import flat
 from qllmft.trackers import TRACKERS, Tracker
 from qllmft.training import loop
 
 REAL = ("tensorboard", "mlflow", "wandb")
-
-
-class Stop(Reporter):
-    """Ctrl-C after an epoch, when the trackers have been told of it."""
-
-    @contextmanager
-    def training(self, epochs, done):
-        def report(metrics):
-            if metrics.epoch == 2:
-                raise KeyboardInterrupt
-
-        yield report
 
 
 class Noted(Tracker):
@@ -151,7 +138,7 @@ def assert_told_once(name, tmp_path, outcome):
 
 @pytest.mark.parametrize("name", REAL)
 def test_an_interrupted_run_goes_on_as_one_run_of_the_tracker(corpus, out, tmp_path, name):
-    assert run_tracked(config(corpus), out, Stop(), Tracking.of(name)).record is None
+    assert run_tracked(config(corpus), out, Stop(2), Tracking.of(name)).record is None
     outcome = run_tracked(config(corpus), out, Reporter(), Tracking.of(name))
     assert_told_once(name, tmp_path, outcome)
     untracked = run_experiment(config(corpus), tmp_path / "untracked")
@@ -159,18 +146,18 @@ def test_an_interrupted_run_goes_on_as_one_run_of_the_tracker(corpus, out, tmp_p
     assert outcome.folder.config_file.read_bytes() == untracked.folder.config_file.read_bytes()
 
 
-def test_a_killed_run_goes_on_with_each_epoch_once(corpus, out, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_to_the_same_bits_and_no_epoch_is_told_twice(corpus, out, tmp_path, monkeypatch):
     monkeypatch.delenv("WANDB_SERVICE", raising=False)  # the process of this one's W&B is not the killed one's
     names = ("tensorboard", "wandb")  # MLflow's client returns when its store has the values
-    script = Path(__file__).with_name("killed_run.py")
-    command = [sys.executable, str(script), str(corpus), str(out), "3", *names]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        said = process.stdout.readline()
-        process.kill()
-        assert said == b"now\n", process.stderr.read().decode()
+    killed(Path(__file__).with_name("killed_run.py"), corpus, out, 3, *names)
+    folder = RunFolder(out)
+    assert ([m.epoch for m in folder.metrics()], folder.checkpoint.epochs_done()) == ([1, 2, 3], 2)
+    with folder.metrics_file.open("a") as file:
+        file.write('{"epoch": 4, "train_lo')  # as if it had been killed within the next line
     outcome = run_tracked(config(corpus), out, Reporter(), Tracking.of(names))
     for name in names:
         assert_told_once(name, tmp_path, outcome)
+    assert_same(folder, run_experiment(config(corpus), tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("fails_at", ["start", "epoch", "end"])
@@ -191,8 +178,8 @@ def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(corpus, out, not
 
 
 def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
-    run_experiment(config(corpus), out, Stop())
-    run_tracked(config(corpus), out, Stop(), Tracking.of("noted"))
+    run_experiment(config(corpus), out, Stop(2))
+    run_tracked(config(corpus), out, Stop(2), Tracking.of("noted"))
     run_tracked(config(corpus), out, Reporter(), Tracking.of("noted"))
     assert noted.calls == [
         *(("start", None), ("epoch", 1), ("epoch", 2), ("aborted",)),

@@ -3,32 +3,21 @@
 import importlib
 import platform
 
-import pytest
-
 from qllmft.run.versions import versions
 
-MODULES = {
-    "numba": "numba",
-    "numpy": "numpy",
-    "qiskit": "qiskit",
-    "qiskit-machine-learning": "qiskit_machine_learning",
-    "scikit-learn": "sklearn",
-    "torch": "torch",
-}
+MODULES = ("numba", "numpy", "qiskit", "qiskit-machine-learning", "sklearn", "torch")
 
 
-def test_every_package_that_decides_about_numbers_is_there():
+def test_every_package_that_decides_about_numbers_is_there_with_the_version_that_it_says_of_itself():
     found = versions()
-    assert set(found) == {"python", "machine", "qllmft", "sentence-transformers", *MODULES}
+    assert set(found) == {"python", "machine", "qllmft", "sentence-transformers", "scikit-learn", *MODULES} - {
+        "sklearn"
+    }
+    assert (found["python"], found["machine"]) == (platform.python_version(), platform.machine())
+    for name in MODULES:
+        module = importlib.import_module(name.replace("-", "_"))
+        assert found[{"sklearn": "scikit-learn"}.get(name, name)] == module.__version__
     assert "not installed" not in found.values()
-    assert all(found.values())
-    assert found["python"] == platform.python_version()
-    assert found["machine"] == platform.machine()
-
-
-@pytest.mark.parametrize("package", MODULES)
-def test_a_version_is_what_the_package_says_of_itself(package):
-    assert versions()[package] == importlib.import_module(MODULES[package]).__version__
 
 
 def test_a_package_that_is_absent_is_said_to_be(monkeypatch):

@@ -2,24 +2,23 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from small_texts import write_corpus as write_corpus
+from stopped_runs import without_seconds
 
 from qllmft.config import BodyConfig, RunConfig, parse_config
-from qllmft.embed import Embeddings
+from qllmft.embed import BodyLocation, Embeddings
+from qllmft.run import Outcome, RunFolder
+from qllmft_backends import Backend, create
 
 D = 8
 PER_LABEL = 20  # drawn: 34 to train on, 6 to validate, of two labels
 LABELS = ("bad", "good")
-
-
-def write_corpus(path: Path, per_label: int = 35, labels: Sequence[str] = LABELS) -> Path:
-    rows = [f"{label} text number {i}\t{label}" for i in range(per_label) for label in labels]
-    path.write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return path
 
 
 def settings(corpus: Path) -> dict[str, Any]:
@@ -67,5 +66,34 @@ class HashBody:
         return Embeddings(np.stack([vector(text) for text in texts]), self.identity, 0)
 
 
-def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
-    return result | {"models": [{k: v for k, v in row.items() if k != "seconds"} for row in result["models"]]}
+class LoadedHashBody:
+    """Stands for a loaded body; counts what is asked of it."""
+
+    loaded = 0
+
+    def __init__(self, config, *, light=False) -> None:
+        type(self).loaded += 1
+        self.location = BodyLocation("nowhere", HashBody.identity)
+        self.batches: list[int] = []
+
+    def encode(self, texts) -> np.ndarray:
+        self.batches.append(len(texts))
+        return np.stack([vector(text) for text in texts])
+
+
+def assert_same(ours: RunFolder, whole: Outcome) -> None:
+    """Every bit of the model, every figure of the record, every line of the metrics; the seconds aside."""
+    assert without_seconds(ours.read_result().to_json()) == without_seconds(whole.record.to_json())
+    for file in ("model/model.safetensors", "model/model.json", "checkpoint/state.safetensors", "config.toml"):
+        assert (ours.path / file).read_bytes() == (whole.folder.path / file).read_bytes()
+    lines = [[replace(m, seconds=0.0) for m in folder.metrics()] for folder in (ours, whole.folder)]
+    assert lines[0] == lines[1]
+    assert [m.epoch for m in lines[0]] == [1, 2, 3, 4]
+
+
+def backend_named(name: str, **options: Any) -> Backend:
+    """A backend; one of Aer's on one thread, where it is installed."""
+    if name.startswith("aer"):
+        pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
+        options["max_parallel_threads"] = 1
+    return create(name, options)

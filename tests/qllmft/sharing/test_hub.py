@@ -40,8 +40,8 @@ def test_a_saved_model_is_moved_and_answers_the_same(trained_run, tmp_path):
         qllmft.load(trained_run).save_pretrained(again)
 
 
-def test_a_saved_model_names_a_body_of_the_hub_with_its_commit(hub, word_body, model_of, tmp_path):
-    commit = hub.put_folder("ann/words", word_body)
+def test_a_saved_model_names_a_body_of_the_hub_with_its_commit(hub, tiny_body, model_of, tmp_path):
+    commit = hub.put_folder("ann/words", tiny_body)
     body = BodyConfig(model="ann/words", device="cpu")
     embed(TEXTS, body, cache_folder=tmp_path / "cache")
     stored = replace(Predictor.load(model_of()).model, body=body, body_identity=body_identity(body, locate_body(body)))
@@ -168,8 +168,8 @@ def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loade
     assert not written.exists()
 
 
-def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(hub, word_body, model_of, tmp_path):
-    body, written = shutil.copytree(word_body, tmp_path / "body"), tmp_path / "was run"
+def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(hub, tiny_body, model_of, tmp_path):
+    body, written = shutil.copytree(tiny_body, tmp_path / "body"), tmp_path / "was run"
     add_evil(body, written, {"idx": 0, "name": "0", "path": "", "type": "evil.Evil"})
     hub.put_folder("eve/body", body)
     folder = model_of()

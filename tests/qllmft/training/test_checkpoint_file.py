@@ -1,13 +1,15 @@
 """The checkpoint's file: what it holds, and the errors where it is damaged or another model's."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from small_training import SETTINGS, examples, model, same_bits
+from small_training import SETTINGS, examples, model
+from stopped_runs import same_bits
 from torch import nn
 
 from qllmft.errors import UserError
@@ -18,11 +20,16 @@ from qllmft.training.step import step_of
 VALIDATION = examples(5, seed=1)
 
 
-@pytest.fixture
-def file(tmp_path) -> Path:
-    path = tmp_path / "state.safetensors"
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint") / "state.safetensors"
     fit(model(), examples(12), VALIDATION, SETTINGS, 0, checkpoint=Checkpoint(path))
     return path
+
+
+@pytest.fixture
+def file(whole, tmp_path) -> Path:
+    return Path(shutil.copy(whole, tmp_path))
 
 
 def loaded(path: Path, head: nn.Module | None = None):
@@ -65,13 +72,6 @@ def test_it_holds_the_model_the_best_and_adams_moments(file):
     assert moved == sum(p.numel() for p in head.parameters())
 
 
-def test_a_file_without_the_best_weights_is_refused(file):
-    tensors = {name: tensor for name, tensor in load_file(file).items() if not name.startswith("best/")}
-    save_file(tensors, file, metadata(file))
-    with pytest.raises(UserError, match=r"cannot be continued: it does not hold the weights of the best epoch\."):
-        loaded(file)
-
-
 def test_moments_of_other_parameters_are_refused(file):
     head = model()
     with pytest.raises(UserError, match="its moments belong to parameters of other shapes"):
@@ -83,23 +83,33 @@ def test_rates_are_the_configurations_and_not_the_files(file):
     assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (0.123, 0.4)
 
 
-@pytest.mark.parametrize("keep", [0, 5, 8, 300, -1])
-def test_a_file_cut_short_is_refused_with_the_remedy(file, keep):
-    file.write_bytes(file.read_bytes()[:keep])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(lambda old, keep=keep: old[:keep] for keep in (0, 5, 8, 300, -1)),
+        *(lambda _, new=new: new for new in (b"not a checkpoint at all", b"\x00" * 64, b"\xff" * 64)),
+    ],
+)
+def test_a_damaged_file_is_refused_with_the_remedy(file, damage):
+    file.write_bytes(damage(file.read_bytes()))
     message = rf"the checkpoint {file} cannot be continued: .*\. Delete the run's folder to start afresh"
-    with pytest.raises(UserError, match=message):
-        loaded(file)
-    with pytest.raises(UserError, match=message):
-        Checkpoint(file).epochs_done()
+    for read in (loaded, lambda path: Checkpoint(path).epochs_done()):
+        with pytest.raises(UserError, match=message):
+            read(file)
 
 
-@pytest.mark.parametrize("content", [b"not a checkpoint at all", b"\x00" * 64, b"\xff" * 64])
-def test_any_other_file_is_refused(file, content):
-    file.write_bytes(content)
-    with pytest.raises(UserError, match="cannot be continued"):
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("best/", r"it does not hold the weights of the best epoch\."),
+        ("model/head.connector.weight", r'(.|\n)*Missing key\(s\) in state_dict: "head.connector'),
+    ],
+)
+def test_a_file_that_lacks_tensors_is_refused(file, missing, message):
+    tensors = {name: tensor for name, tensor in load_file(file).items() if not name.startswith(missing)}
+    save_file(tensors, file, metadata(file))
+    with pytest.raises(UserError, match=f"cannot be continued: {message}"):
         loaded(file)
-    with pytest.raises(UserError, match="cannot be continued"):
-        Checkpoint(file).epochs_done()
 
 
 @pytest.mark.parametrize(
@@ -126,11 +136,3 @@ def test_another_models_checkpoint_is_refused(file, other):
     head = model("batch norm") if other == "batch norm" else nn.Sequential(model(), nn.Linear(2, 2))
     with pytest.raises(UserError, match=r"cannot be continued: Error.* in loading state_dict"):
         loaded(file, head)
-
-
-def test_a_file_that_lacks_a_tensor_is_refused(file):
-    content = load_file(file)
-    del content["model/head.connector.weight"]
-    save_file(content, file, metadata(file))
-    with pytest.raises(UserError, match=r'cannot be continued: (.|\n)*Missing key\(s\) in state_dict: "head.connector'):
-        loaded(file)

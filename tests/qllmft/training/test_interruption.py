@@ -4,7 +4,8 @@ import signal
 import threading
 
 import pytest
-from small_training import SETTINGS, before_every_batch, examples, model, same_bits
+from small_training import SETTINGS, before_every_batch, examples, model
+from stopped_runs import same_bits
 
 from qllmft.training import Checkpoint, fit, loop
 from qllmft.training.interruption import interruptible

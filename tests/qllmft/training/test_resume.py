@@ -1,13 +1,12 @@
 """A training that was stopped, however it was stopped, ends in the bits of one that was not."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from small_training import SETTINGS, STRUCTURES, before_every_batch, examples, model, same_bits
+from small_training import SETTINGS, STRUCTURES, examples, model
+from stopped_runs import same_bits
 
 from qllmft.training import Checkpoint, EpochMetrics, Selection, fit, loop
 from qllmft.training.evaluation import evaluate
@@ -92,24 +91,6 @@ def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, stop_at, select):
     assert evaluate(head, VALIDATION) == (best.validation_loss, best.validation_accuracy)
 
 
-def test_ctrl_c_in_the_middle_of_an_epoch_drops_that_epoch(structure, file, monkeypatch):
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", AT_ONCE)
-    head, batches = model(structure), []
-
-    def stop() -> None:
-        batches.append(1)
-        if len(batches) == 3 * 2 + 2:  # in the third epoch, of three batches each
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        before_every_batch(stop, patched.setattr)
-        selection = fit(head, TRAIN, VALIDATION, SETTINGS, SEED, checkpoint=Checkpoint(file))
-    two = trained(structure, stop_at=2)
-    assert selection == two[0]
-    assert same_bits(head.state_dict(), two[1])
-    assert same_bits(trained(structure, file)[1], trained(structure)[1])
-
-
 def test_ctrl_c_before_the_first_epoch_leaves_the_initial_weights(structure, file):
     head = model(structure)
     head.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -117,18 +98,6 @@ def test_ctrl_c_before_the_first_epoch_leaves_the_initial_weights(structure, fil
     assert (selection.epoch, selection.epochs_done, selection.finished) == (0, 0, False)
     assert same_bits(head.state_dict(), model(structure).state_dict())
     assert not file.exists()
-
-
-def test_with_no_checkpoint_yet_it_begins_again_and_ends_in_the_same_bits(structure, file, monkeypatch):
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", NEVER)
-    trained(structure, file, stop_at=4)
-    assert not file.exists()
-    selection, weights, metrics = trained(structure, file)
-    assert metrics[0].epoch == 1
-    whole = trained(structure)
-    assert selection == whole[0]
-    assert same_bits(weights, whole[1])
-    assert Checkpoint(file).epochs_done() == EPOCHS  # the last epoch is saved always
 
 
 def test_a_finished_training_is_not_trained_again(structure, file):
@@ -152,17 +121,3 @@ def test_the_checkpoint_is_written_every_five_seconds_and_at_the_end(file, monke
 
     fit(model(), TRAIN, VALIDATION, config, SEED, checkpoint=Checkpoint(file), on_epoch=two_seconds)
     assert saved == [3, 6, 9, 11]
-
-
-@pytest.mark.parametrize("last", [3])
-def test_killed_in_the_middle_of_an_epoch_it_ends_in_the_same_bits(file, tmp_path, last):
-    script = Path(__file__).with_name("killed_training.py")
-    done = subprocess.run([sys.executable, str(script), str(file), str(last)], capture_output=True, check=False)
-    assert done.returncode == -9, done.stderr.decode()
-    assert Checkpoint(file).epochs_done() == last
-    selection, weights, metrics = trained("quantum", file)
-    assert [m.epoch for m in metrics] == list(range(last + 1, EPOCHS + 1))
-    whole = trained("quantum", tmp_path / "whole")
-    assert selection == whole[0]
-    assert same_bits(weights, whole[1])
-    assert file.read_bytes() == (tmp_path / "whole").read_bytes()

@@ -1,14 +1,12 @@
 """Which epoch a run keeps: validation accuracy, then lower validation loss, then the earlier; or the last."""
 
-import inspect
-
 import pytest
 import torch
-from small_training import Recorder, examples, same_bits
+from small_training import Recorder, examples
+from stopped_runs import same_bits
 
 from qllmft.config import TrainConfig
 from qllmft.training import EpochMetrics, Examples, Selection, fit, loop
-from qllmft.training.checkpoint import State
 
 # (loss, accuracy) of every epoch, and the epoch that wins
 SCRIPTS = [
@@ -54,29 +52,6 @@ def test_or_the_last_epoch_wins_whatever_validation_says(script, winner, monkeyp
     selection, model, after, _ = run(script, monkeypatch, select="last")
     assert selection == Selection(len(script), script[-1][1], len(script), finished=True)
     assert same_bits(model.state_dict(), after[-1])
-
-
-def test_before_the_first_epoch_any_epoch_is_better():
-    model = Recorder()
-    state = State.initial(model)
-    assert (state.epoch, state.best_epoch) == (0, 0)
-    assert state.after(1, 0.0, 1e9, model).best_epoch == 1
-
-
-def test_the_best_weights_are_a_copy_that_training_does_not_reach():
-    model = Recorder()
-    state = State.initial(model).after(1, 0.5, 1.0, model)
-    with torch.no_grad():
-        model.layer.weight.fill_(3.0)
-    assert float(state.best_weights["layer.weight"].abs().max()) == 0.0
-
-
-def test_the_test_set_cannot_be_reached_from_fit():
-    """Two sets of examples go in, and they are named: there is no door for a third."""
-    parameters = inspect.signature(fit).parameters
-    assert list(parameters) == ["model", "train", "validation", "config", "seed", "checkpoint", "on_epoch"]
-    taking_examples = [name for name, p in parameters.items() if "Examples" in str(p.annotation)]
-    assert taking_examples == ["train", "validation"]
 
 
 def test_no_validation_label_reaches_the_weights():

@@ -59,7 +59,3 @@ def before_every_batch(call: Callable[[], None], patch: Callable[[type, str, Any
             return way(step, *batch)
 
         patch(kind, "gradient", gradient)
-
-
-def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

@@ -10,8 +10,13 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import CircuitInstruction
 from qiskit.circuit.library import RYGate
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
+from torch import Tensor
 
+from qllmft.config import ModelConfig
+from qllmft.heads import Classifier
+from qllmft.templates import encoder_template, head_template
 from qllmft_backends import Backend, Capabilities, Expectations
+from qllmft_circuits import data_parameters, weight_parameters
 
 
 def z(qubit: int, n_qubits: int) -> SparsePauliOp:
@@ -33,6 +38,32 @@ def values(
         state = Statevector(start).evolve(circuit.assign_parameters(row))
         answers.append([state.expectation_value(operator).real for operator in operators])
     return np.array(answers)
+
+
+def rows(circuit: QuantumCircuit, data: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Parameters (B, P) of a head in Qiskit's order, from data angles (B, Q) and weights (G,)."""
+    given = [*data_parameters(circuit), *weight_parameters(circuit)]
+    side_by_side = np.hstack([data, np.tile(weights, (len(data), 1))])
+    return side_by_side[:, [given.index(parameter) for parameter in circuit.parameters]]
+
+
+def z_values(circuit: QuantumCircuit, parameters: np.ndarray, amplitudes: np.ndarray | None = None) -> np.ndarray:
+    """`values` of Z of every qubit, (B, Q)."""
+    return values(circuit, parameters, [z(q, circuit.num_qubits) for q in range(circuit.num_qubits)], amplitudes)
+
+
+def logits(model: Classifier, config: ModelConfig, x: Tensor) -> np.ndarray:
+    """Logits (B, k) of embeddings (B, D): one encoder, quantum or classical, the head, then W z + b."""
+    state = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
+    head, encoder = head_template(config), encoder_template(config)
+    if encoder is None:
+        latent = model.encoder(x).detach().double().numpy()
+    else:
+        unit = (x / x.norm(dim=1, keepdim=True)).double().numpy()
+        theta = np.tile(state["encoder.encoders.0.theta"], (len(x), 1))
+        latent = state["encoder.encoders.0.scale"] * z_values(encoder, theta, unit)
+    measured = z_values(head, rows(head, latent, state["head.connector.weight"]))
+    return measured @ state["final.weight"].T + state["final.bias"]
 
 
 def shift_jacobian(

@@ -1,0 +1,66 @@
+"""Runs that are stopped, by Ctrl-C or by a kill while they stand still; and whether two have the same outcome."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qllmft.run import Reporter
+
+
+class Stop(Reporter):
+    """Ctrl-C after an epoch of the training, or when a rival's turn comes."""
+
+    def __init__(self, at: int | str) -> None:
+        self.at = at
+
+    @contextmanager
+    def training(self, epochs, done):
+        self.done = done
+
+        def report(metrics):
+            if metrics.epoch == self.at:
+                raise KeyboardInterrupt
+
+        yield report
+
+    def fitting(self, name):
+        if name == self.at:
+            raise KeyboardInterrupt
+        return super().fitting(name)
+
+
+def stand_still() -> None:
+    """Wait to be killed."""
+    print("now", flush=True)  # noqa: T201 - the signal to kill
+    time.sleep(600)
+
+
+def killed(script: Path, *arguments: Any) -> None:
+    """A script in a process of its own, killed where it stands still."""
+    folders = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with subprocess.Popen(
+        [sys.executable, str(script), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+    ) as process:
+        said = process.stdout.readline()
+        process.kill()
+        assert said == b"now\n", process.stderr.read().decode()
+    assert process.returncode == -9
+
+
+def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
+    """The content of a record, the wall times of training left out."""
+    return result | {"models": [{k: v for k, v in row.items() if k != "seconds"} for row in result["models"]]}
+
+
+def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    """Whether two states of a model are the same."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
