@@ -11,7 +11,7 @@ from qllmft.cli.main import main
 from qllmft.errors import UserError
 from qllmft.experiments.compare.plan import Study, load_study, study_runs
 from qllmft.experiments.compare.record import read_record, write_record
-from qllmft.report.maps import AXES, read_map, write_maps
+from qllmft.report.maps import AXES, read_maps, write_maps
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -32,7 +32,7 @@ def written(folder, subject=(0.91, 0.92, 0.9)):
 )
 def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tmp_path, subject, said, capsys):
     folder = written(tmp_path, subject)
-    (compared,) = [beside for _, beside in read_map(folder, "parameters") if beside]
+    (compared,) = [beside for _, beside in read_maps(folder)["parameters"] if beside]
     assert [c.rival for c in compared] == ["small"]
     with pytest.raises(SystemExit) as end:
         main(["report", str(folder), "--table", str(tmp_path / "page" / "p.md")])
