@@ -1,8 +1,8 @@
-"""A study's rows and differences with their intervals, as SVG that stands in its page."""
+"""Figures as SVG that stands in a page: a training's curves, a study's rows and differences with their intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -10,14 +10,72 @@ from markupsafe import Markup
 from qllmft.experiments.compare.comparison import Comparison
 from qllmft.experiments.compare.record import StudyRecord
 from qllmft.report import style
+from qllmft.report.study_table import OUTCOMES
+from qllmft.training import EpochMetrics
 
+LONG_LABEL = 22  # characters: longer ones stand one below the other in the legend
+_COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
 _SIDES = {"subject": (style.BLUE, "o"), "rival": (style.SLATE, "s")}
 _PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "mec": style.ORANGE, "ms": 5.5, "mew": 1.3}
-_OUTCOMES = {  # colour, inside of the marker, word
-    "better": (style.BLUE, style.BLUE, "wins"),
-    "worse": (style.ORANGE, style.ORANGE, "loses"),
-    "open": (style.SLATE, "white", "open"),
+_OUTCOMES = {  # colour, inside of the marker
+    "better": (style.BLUE, style.BLUE),
+    "worse": (style.ORANGE, style.ORANGE),
+    "open": (style.SLATE, "white"),
 }
+
+
+def loss_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
+    """Training and validation loss of a run; the epoch ``selected`` is marked."""
+    lines = {
+        "training": [m.train_loss for m in metrics],
+        "validation": [m.validation_loss for m in metrics],
+    }
+    return curves_svg("loss", "cross-entropy (nats)", lines, [m.epoch for m in metrics], selected)
+
+
+def accuracy_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
+    """Validation accuracy of a run; the epoch ``selected`` is marked."""
+    lines = {"validation": [100 * m.validation_accuracy for m in metrics]}
+    return curves_svg("accuracy", "right answers (%)", lines, [m.epoch for m in metrics], selected)
+
+
+@style.house_style(in_a_page=True)
+def curves_svg(
+    name: str,
+    unit: str,
+    lines: Mapping[str, Sequence[float]],
+    epochs: Sequence[int] | None = None,
+    selected: int | None = None,
+) -> Markup:
+    """A line for each label.
+
+    Args:
+        name: of the figure, for its ids.
+        unit: label of the vertical axis.
+        lines: values by label, one an epoch.
+        epochs: of all lines; from 1 on, as far as each line has values, where None.
+        selected: the epoch that is marked; None: none is.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    columns = 1 if max(map(len, lines)) > LONG_LABEL else 2 if selected is None else 3
+    figure = style.new_figure(height=2.8 + 0.2 * -(-len(lines) // columns))
+    axes = figure.subplots()
+    for place, (label, values) in enumerate(lines.items()):
+        turn, index = divmod(_COLORS.get(label, place), len(style.COLORS))
+        color, dashes = style.COLORS[index], style.DASHES[(index + turn) % len(style.DASHES)]
+        at = range(1, len(values) + 1) if epochs is None else epochs
+        axes.plot(at, values, color=color, ls=dashes, marker="o" if len(values) < 2 else "", label=label)
+        if selected in at:
+            marked = values[at.index(selected)]
+            axes.plot(selected, marked, "o", ms=6, mfc="white", mec=color, mew=1.6, zorder=5, clip_on=False)
+    if selected is not None:
+        axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=f"selected: epoch {selected}")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(unit)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    figure.legend(loc="outside upper center", ncols=columns)
+    return style.as_svg(figure, name)
 
 
 @style.house_style(in_a_page=True)
@@ -51,14 +109,14 @@ def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], na
     figure, axes = _labelled(labels, "difference of test accuracies (points)")
     axes.axvline(0, color=style.INK, lw=0.8)
     for place, comparison in enumerate(comparisons):
-        color, inside, _ = _OUTCOMES[comparison.outcome]
+        color, inside = _OUTCOMES[comparison.outcome]
         ends = comparison.difference.interval
         if ends is not None:
             axes.plot([100 * end for end in ends], [place, place], color=color, lw=1.8)
         axes.plot(100 * comparison.difference.mean, place, "o", color=color, mfc=inside, ms=5, zorder=4)
     style.keep_in_view(axes, "x", [comparison.difference for comparison in comparisons], [0.0])
-    for color, inside, word in _OUTCOMES.values():
-        axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=word)
+    for outcome, (color, inside) in _OUTCOMES.items():
+        axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=OUTCOMES[outcome])
     figure.legend(loc="outside upper center", ncols=3)
     return style.as_svg(figure, name)
 

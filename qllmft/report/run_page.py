@@ -10,8 +10,8 @@ from typing import Any
 from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.files import write_bytes
-from qllmft.report.curves import accuracy_svg, loss_svg
 from qllmft.report.nearest_preset import describe_settings
+from qllmft.report.page_figures import accuracy_svg, loss_svg
 from qllmft.report.render import render
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.predictions import TestPredictions

@@ -18,9 +18,8 @@ from qllmft.experiments.compare.plan import Side
 from qllmft.experiments.compare.record import RowResult, StudyRecord, read_record, write_record
 from qllmft.files import write_bytes, write_text
 from qllmft.report import style
-from qllmft.report.curves import curves_svg
+from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg
 from qllmft.report.render import render
-from qllmft.report.study_figures import accuracies_svg, differences_svg
 from qllmft.report.study_table import tables
 from qllmft.run import RunFolder
 from qllmft.settings import settings_of

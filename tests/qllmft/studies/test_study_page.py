@@ -13,9 +13,8 @@ from qllmft.errors import UserError
 from qllmft.experiments.compare.record import PaperResult
 from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
 from qllmft.report import write_study_report
-from qllmft.report.curves import curves_svg
-from qllmft.report.study_figures import accuracies_svg
-from qllmft.report.study_table import published, published_note, selection_note
+from qllmft.report.page_figures import accuracies_svg, curves_svg
+from qllmft.report.study_table import published_accuracy, published_note, selection_note
 from qllmft.run.record import BodyRecord
 
 in_a_browser = pytest.mark.skipif(
@@ -63,14 +62,14 @@ def test_a_page_needs_its_runs(finished, tmp_path):
 def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     single = row("Single", "subject", (0.7, 0.72), published=PAPER)
     other = record(single, row("SVC", "rival", (0.7, 0.75)))
-    assert published(single, other) == "○ 90.21"
+    assert published_accuracy(single, other) == "○ 90.21"
     assert "minilm on texts.tsv: the two columns are not to be held against each other" in published_note(other)
     papers = {
         "body": BodyRecord(BodyConfig().model, "", 768),
         "data": replace(other.data, source=DataConfig().source),
     }
     same = record(single, row("SVC", "rival", (0.7, 0.75)), **papers)
-    assert published(single, same) == "● 90.21"
+    assert published_accuracy(single, same) == "● 90.21"
     assert "not to be held" not in published_note(same)
     nothing = record(row("A", "subject", (0.7, 0.72)), row("B", "rival", (0.7, 0.75)))
     assert published_note(nothing) == ""
