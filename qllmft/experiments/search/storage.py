@@ -32,7 +32,6 @@ class Storage:
     @classmethod
     def in_folder(cls, folder: Path) -> Storage:
         """The SQLite file of a sweep's folder."""
-        _installed()
         return cls(f"sqlite:///{(folder / 'study.db').resolve()}")
 
     def __str__(self) -> str:
