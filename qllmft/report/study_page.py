@@ -19,7 +19,7 @@ from qllmft.experiments.compare.record import RowResult, StudyRecord, read_recor
 from qllmft.files import write_bytes, write_text
 from qllmft.report import style
 from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg
-from qllmft.report.render import render
+from qllmft.report.render import identified, render
 from qllmft.report.study_table import tables
 from qllmft.run import RunFolder
 from qllmft.settings import settings_of
@@ -80,6 +80,10 @@ def write_study_report(folder: Path) -> Path:
         differences=_differences(comparisons),
         curves=_curves(folder, record),
         circuits=_circuits(record, configs),
+        made_with=[
+            *identified(record.data, record.body),
+            *((name, ", ".join(versions)) for name, versions in record.versions.items()),
+        ],
         common=common,
         differing=differing,
     )
