@@ -1,9 +1,8 @@
-"""Studies of a second: the tiny body, one thread for torch."""
+"""Studies of a second with the tiny body."""
 
 from pathlib import Path
 
 import pytest
-import torch
 from small_texts import write_reviews
 from tiny_studies import COMMAND, STUDY, settings
 
@@ -11,14 +10,6 @@ from qllmft.experiments.compare import run_study
 from qllmft.report import finish_study
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
