@@ -190,13 +190,6 @@ def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, head, parameter, me
         load_space(own(tmp_path, parameter, head=head))
 
 
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(
-        UserError, match=r"'table06'. Did you mean 'table-06'\? Sweeps: odd, recommended, screening, table-06"
-    ):
-        load_space("table06")
-
-
 def test_a_search_agrees_to_no_price(tmp_path):
     space = load_space(own(tmp_path, 'setting = "backend.options.yes"\nvalues = [true]'))
     with pytest.raises(UserError, match=r"backend.options: it holds yes\. An address, a key"):
