@@ -127,26 +127,26 @@ def test_runs_of_different_circumstances_are_not_mixed(made_run, figure, other, 
     assert f"Choose with {choice}, or with another --runs." in str(caught.value)
 
 
-def test_layers_over_re_uploads(made_run, figure):
-    grid = [(r, m) for r in (4, 6, 8) for m in range(2, 9)]
-    for r, m in grid:
+@pytest.mark.parametrize(
+    ("name", "over", "curves", "labels"),
+    [
+        ("9", ("main_layers", range(2, 9)), ("reuploads", (4, 6, 8)), "R"),
+        ("10", ("reupload_layers", (1, 2, 4)), ("main_layers", (2, 4, 6)), "M"),
+    ],
+)
+def test_accuracy_over_layers(made_run, figure, name, over, curves, labels):
+    grid = [(curve, x) for curve in curves[1] for x in over[1]]
+    for curve, x in grid:
         for seed in (0, 1):
-            made_run("single-14q", 800 + r - m + seed, seed=seed, model__reuploads=r, model__main_layers=m)
-    data, drawing = figure("9")
-    assert {(r, p.x): p.accuracy.mean for r, points in data.curves.items() for p in points} == {
-        (r, m): pytest.approx((800.5 + r - m) / 1000) for r, m in grid
+            settings = {f"model__{over[0]}": x, f"model__{curves[0]}": curve}
+            made_run("single-14q", 800 + 10 * curve - x + seed, seed=seed, **settings)
+    data, drawing = figure(name)
+    assert {(curve, p.x): p.accuracy.mean for curve, points in data.curves.items() for p in points} == {
+        (curve, x): pytest.approx((800.5 + 10 * curve - x) / 1000) for curve, x in grid
     }
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["$R$ = 4", "$R$ = 6", "$R$ = 8"]
-    assert data.curves[4][0].runs == (0.802, 0.803)
-
-
-def test_re_uploading_layers_over_main_layers(made_run, figure):
-    for n in (1, 2, 4):
-        for m in (2, 4, 6):
-            made_run("single-14q", 800 - n + m, model__reupload_layers=n, model__main_layers=m)
-    data, _ = figure("10")
-    assert {m: [p.x for p in points] for m, points in data.curves.items()} == {m: [1, 2, 4] for m in (2, 4, 6)}
-    assert data.curves[6][2].accuracy.mean == 0.802
+    shown = [text.get_text() for text in drawing.legends[0].get_texts()]
+    assert shown == [f"${labels}$ = {curve}" for curve in curves[1]]
+    assert len(data.curves[4][0].runs) == 2
 
 
 def test_the_learning_curves_of_every_seed(made_run, figure):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from small_texts import write_reviews
-from tiny_studies import COMMAND, STUDY, settings
+from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.experiments.compare import run_study
 from qllmft.report import finish_study
@@ -18,9 +18,14 @@ def texts(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, tiny_body):
-    """(folder, record, page) of the tiny study."""
-    folder = tmp_path_factory.mktemp("study")
+def watched(tmp_path_factory, tiny_body):
+    """(folder, record, page) of the tiny study, and who watched it being made."""
+    folder, watcher = tmp_path_factory.mktemp("study"), Watcher()
     given = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
-    record = run_study(STUDY, folder, given, COMMAND)
-    return folder, record, finish_study(folder, record)
+    record = run_study(STUDY, folder, given, COMMAND, watcher)
+    return (folder, record, finish_study(folder, record)), watcher
+
+
+@pytest.fixture
+def finished(watched):
+    return watched[0]

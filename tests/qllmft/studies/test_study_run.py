@@ -10,34 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_texts import write_corpus
-from tiny_studies import COMMAND, STUDY, settings
+from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.errors import UserError
 from qllmft.experiments import queue
 from qllmft.experiments.compare import Study, load_study, run_study
 from qllmft.experiments.compare.comparison import discordances, leading
 from qllmft.experiments.compare.record import read_record
-from qllmft.experiments.queue import QueueReporter
 from qllmft.report import finish_study
 from qllmft.run import RunFolder
 from qllmft_backends.errors import BackendError
 
 LABELS = [f"{label}, seed {seed}" for seed in (0, 1) for label in ("Single", "Short", "NN head")]
 EPOCHS = 3
-
-
-class Watcher(QueueReporter):
-    def __init__(self):
-        self.began, self.ended, self.standings = [], [], []
-
-    def stands(self, standing):
-        self.standings.append(standing)
-
-    def run_begins(self, label):
-        self.began.append(label)
-
-    def run_ends(self, label, validation):
-        self.ended.append(label)
 
 
 @pytest.fixture
@@ -110,9 +95,8 @@ def test_a_finished_study_trains_nothing_again(finished, run, monkeypatch):
     assert watcher.began == []
 
 
-def test_all_of_the_work_is_reported(texts, tmp_path, run):
-    watcher = Watcher()
-    run(tmp_path / "study", texts, watcher)
+def test_all_of_the_work_is_reported(watched):
+    _, watcher = watched
     shares = [standing.share for standing in watcher.standings]
     assert shares[0] == 0.0
     assert shares[-1] == 1.0

@@ -1,7 +1,6 @@
 """A trial for real: it trains up to validation, leaves the test set closed, and trains nothing when it is opened."""
 
 import json
-import threading
 from dataclasses import replace
 
 import pytest
@@ -90,34 +89,6 @@ def test_a_run_that_was_tested_before_still_keeps_it_to_itself(config, tmp_path)
     trial(config, tmp_path)
     outcome = run_experiment(config, tmp_path / config.identity, read_test=False)
     assert not keys(outcome.record.to_json()["models"]) & {"test", "test_exact"}
-
-
-def test_two_that_want_the_same_run_wait_for_each_other(config, tmp_path):
-    said, results = [], []
-
-    class Slow(QueueReporter):
-        def message(self, text):
-            said.append(text)
-
-        def training(self, epochs, done):
-            started.set()
-            proceed.wait(20)
-            return super().training(epochs, done)
-
-    started, proceed = threading.Event(), threading.Event()
-    first = threading.Thread(target=lambda: results.append(trial(config, tmp_path, Slow())))
-    first.start()
-    assert started.wait(20)
-    second = threading.Thread(target=lambda: results.append(trial(config, tmp_path, Slow())))
-    second.start()
-    while not said:
-        second.join(0.05)
-    proceed.set()
-    first.join()
-    second.join()
-    assert f"{config.identity} is worked on by process" in said[0]
-    assert said[0].endswith("; waiting for it")
-    assert results[0] == results[1]  # trained once: the seconds are the same
 
 
 def test_an_interrupted_training_is_an_interruption(config, tmp_path):
