@@ -112,10 +112,7 @@ class StudyRecord:
         command: that runs it again.
         rows: in the table's order.
         versions: by name; several where runs were made with several.
-        notes: Markdown below the table.
-        budget: as in the plan.
-        bodies: as in the plan.
-        x: as in the plan.
+        notes, budget, bodies, x: as in the plan.
     """
 
     study: str
