@@ -39,12 +39,16 @@ def run_cost(config: RunConfig, *, read_test: bool = True) -> float:
 
 
 class TimeLeft:
-    """The time left of many runs, from the cost that all processes have worked off since this one began to watch."""
+    """The time left of many runs, from the cost that all processes have worked off since this one began to watch.
+
+    Attributes:
+        finished, total: cost of the finished runs, and of all.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began: float | None = None
-        self._finished = self._total = self._running = 0.0
+        self.finished = self.total = self._running = 0.0
         self._earlier = 0.0  # cost worked off before this process watched: it tells nothing of the speed
 
     def update(self, finished: float, total: float) -> None:
@@ -54,7 +58,7 @@ class TimeLeft:
         """
         if self._began is None:
             self._began, self._earlier = self._clock(), finished
-        self._finished, self._total, self._running = finished, total, 0.0
+        self.finished, self.total, self._running = finished, total, 0.0
 
     def running(self, cost: float, earlier: float = 0.0) -> None:
         """Take in the cost that is done of the run at work, and, once, what of it an earlier process did."""
@@ -64,12 +68,12 @@ class TimeLeft:
     @property
     def share(self) -> float:
         """What is done of the cost, in [0, 1]."""
-        return self._done / self._total if self._total else 0.0
+        return self._done / self.total if self.total else 0.0
 
     @property
     def running_share(self) -> float:
         """What of `share` is of the run at work."""
-        return min(self._running / self._total, self.share) if self._total else 0.0
+        return min(self._running / self.total, self.share) if self.total else 0.0
 
     @property
     def seconds(self) -> float | None:
@@ -77,8 +81,8 @@ class TimeLeft:
         worked = self._done - self._earlier
         if self._began is None or worked <= 0:
             return None
-        return (self._clock() - self._began) * (self._total - self._done) / worked
+        return (self._clock() - self._began) * (self.total - self._done) / worked
 
     @property
     def _done(self) -> float:
-        return min(self._finished + self._running, self._total)
+        return min(self.finished + self._running, self.total)

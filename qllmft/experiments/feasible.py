@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-from qllmft.config import BodyConfig, DataConfig, RunConfig
-from qllmft.data import Corpus, Table, read_corpus, split_corpus
+from qllmft.config import BodyConfig, RunConfig
+from qllmft.data import read_corpus, split_corpus
 from qllmft.embed import embed, locate_body
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
@@ -24,14 +25,11 @@ def check_feasible(
     """
     for config in configs.values():
         backend_options(config)
-    corpora: dict[DataConfig, Corpus] = {}
-    training: dict[tuple[DataConfig, int], Table] = {}  # texts to train on, by data and seed
+    corpus = cache(read_corpus)
+    training = cache(lambda data, seed: split_corpus(corpus(data), data, seed).train)
     for config in configs.values():
         locate_body(config.body)
-        if config.data not in corpora:
-            corpora[config.data] = read_corpus(config.data)
-        if (config.data, config.seed) not in training:
-            training[config.data, config.seed] = split_corpus(corpora[config.data], config.data, config.seed).train
+        training(config.data, config.seed)
     dimensions: dict[BodyConfig, int] = {}
     checked: set[str] = set()
     for where, config in configs.items():
@@ -42,9 +40,9 @@ def check_feasible(
         options = {**config.backend.options, **config.noise.backend_options, **backend_options(config)}
         backend = create(config.backend.name, options)
         if config.body not in dimensions:
-            text = training[config.data, config.seed].texts[:1]
+            text = training(config.data, config.seed).texts[:1]
             dimensions[config.body] = embed(text, config.body).vectors.shape[1]
         try:
-            build_classifier(config.model, dimensions[config.body], corpora[config.data].n_classes, backend=backend)
+            build_classifier(config.model, dimensions[config.body], corpus(config.data).n_classes, backend=backend)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None

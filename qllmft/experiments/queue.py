@@ -92,13 +92,11 @@ class QueueProgress:
         self.reporter = reporter
         self._time_left = TimeLeft(clock)
         self._runs = self._finished = 0
-        self._cost = self._finished_cost = 0.0
         self._best: float | None = None
 
     def update(self, *, runs: int, finished: int, cost: float, finished_cost: float, best: float | None = None) -> None:
         """Take in how many runs there are and what they cost, and how many of them are finished."""
         self._runs, self._finished, self._best = runs, finished, best
-        self._cost, self._finished_cost = cost, finished_cost
         self._time_left.update(finished_cost, cost)
         self._tell()
 
@@ -109,13 +107,9 @@ class QueueProgress:
 
     def run_finished(self, cost: float) -> None:
         """Count one finished run more."""
-        self.update(
-            runs=self._runs,
-            finished=self._finished + 1,
-            cost=self._cost,
-            finished_cost=self._finished_cost + cost,
-            best=self._best,
-        )
+        self._finished += 1
+        self._time_left.update(self._time_left.finished + cost, self._time_left.total)
+        self._tell()
 
     def _tell(self) -> None:
         time_left = self._time_left

@@ -45,13 +45,9 @@ class Paper:
         """The values of one quantity."""
         return [value for value in self.values if value.quantity == quantity]
 
-    def accuracy(self, preset: str) -> Published | None:
-        """The published accuracy of a preset; None where there is none."""
-        return next((value for value in self.of("accuracy") if value.preset == preset), None)
-
-    def parameters(self, preset: str) -> Published | None:
-        """The published number of parameters of a preset; None where there is none."""
-        return next((value for value in self.of("parameters") if value.preset == preset), None)
+    def of_preset(self, quantity: Quantity, preset: str) -> Published | None:
+        """The value of a quantity that is printed for a preset; None where there is none."""
+        return next((value for value in self.of(quantity) if value.preset == preset), None)
 
 
 @cache

@@ -1,46 +1,72 @@
-"""Figures of maps: test accuracy of heads along an axis."""
+"""The points of maps, and their figures: test accuracy of heads along an axis."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from qllmft.energy.inference import linear_energy_j, quantum_energies_j
 from qllmft.experiments.compare.record import RowResult, StudyRecord
+from qllmft.presets import load_preset
 from qllmft.report import style
 
-Point = tuple[StudyRecord, RowResult]
-Value = Callable[[StudyRecord, RowResult], float]
 _APART = {"parameters": 0.004, "energy": 0.004}  # of an axis' length, between curves at one place; else 0.012
 _COLORS = {"subject": (*style.COLORS[:4], style.GREY), "rival": (style.INK, *style.COLORS[4:])}
 _MARKERS = {"subject": "os^Dp", "rival": "v<s>o"}
 
 
+@dataclass(frozen=True)
+class MapPoint:
+    """A row of a study of a map."""
+
+    record: StudyRecord  # the study
+    row: RowResult  # the row
+
+    @property
+    def linear_energy_j(self) -> float:
+        """Joules of an inference with one matrix in the head's place."""
+        return linear_energy_j(self.record.body.dimension, len(self.record.data.labels))
+
+    @cached_property
+    def energies_j(self) -> tuple[float, float]:
+        """Joules of an inference, all on a GPU, and with circuits on a QPU; a classical head is one matrix in both."""
+        if self.row.side == "rival":
+            return self.linear_energy_j, self.linear_energy_j
+        model = load_preset(self.row.preset).config({**self.row.settings, **self.record.settings}).model
+        return quantum_energies_j(model, self.record.body.dimension, len(self.record.data.labels))
+
+
+Value = Callable[[MapPoint], float]
+
+
 @style.house_style()
-def draw_map(axis: str, points: Sequence[Point], parts: Mapping[str, Value], among: Sequence[Point]) -> Any:
+def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], among: Sequence[MapPoint]) -> Any:
     """Mean ± 95 % interval over the seeds of each row that has a series; quantum heads filled, classical ones hollow.
 
     Args:
         axis: what the map is over; the parts of "energy" have one scale, and no line joins its points.
-        points: records and their rows.
+        points: of the map.
         parts: by the label of a horizontal axis, where a row is on it; one or two, side by side.
         among: all points of the page, in which a series looks the same everywhere.
     """
     from matplotlib.ticker import LogLocator
 
-    figure, shown = style.new_figure(style.WIDE_INCHES, 4.2), [point for point in points if point[1].series]
-    names = sorted({(row.side == "rival", row.series, row.side) for _, row in shown})
+    figure, shown = style.new_figure(style.WIDE_INCHES, 4.2), [point for point in points if point.row.series]
+    names = sorted({(point.row.side == "rival", point.row.series, point.row.side) for point in shown})
     panels = figure.subplots(1, len(parts), sharex=axis == "energy", sharey=True, squeeze=False)[0]
     for axes, (label, value) in zip(panels, parts.items(), strict=True):
-        ticks = sorted({value(*point) for point in shown})
+        ticks = sorted(set(map(value, shown)))
         for i, (_, name, side) in enumerate(names):
-            own = sorted((point for point in shown if point[1].series == name), key=lambda point: value(*point))
+            own = sorted((point for point in shown if point.row.series == name), key=value)
             shift = (ticks[-1] / ticks[0]) ** (_APART.get(axis, 0.012) * (i - (len(names) - 1) / 2))
-            alike = sorted({row.series for _, row in among if row.side == side and row.series}).index(name) % 5
+            alike = sorted({p.row.series for p in among if p.row.side == side and p.row.series}).index(name) % 5
             look = {"color": _COLORS[side][alike], "marker": _MARKERS[side][alike], "lw": 1.1, "label": name}
             look |= {"mfc": "white"} if side == "rival" else {}
-            means = [row.test_interval for _, row in own]
+            means = [point.row.test_interval for point in own]
             axes.errorbar(
-                [shift * value(*point) for point in own],
+                [shift * value(point) for point in own],
                 [100 * mean.mean for mean in means],
                 [100 * (mean.half_width or 0.0) for mean in means],
                 **{**style.BARS, **look, "ls": "" if axis == "energy" else "-" if side == "subject" else ":"},
@@ -54,11 +80,11 @@ def draw_map(axis: str, points: Sequence[Point], parts: Mapping[str, Value], amo
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.set_xticks([], minor=True)
     panels[0].set_ylabel("test accuracy (%)")
-    wide = style.keep_in_view(panels[0], "y", [row.test_interval for _, row in shown])
+    wide = style.keep_in_view(panels[0], "y", [point.row.test_interval for point in shown])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    record, n = shown[0][0], len(shown[0][1].test)
+    record, n = shown[0].record, len(shown[0].row.test)
     bars = f"{n} seeds, bars: 95 % interval{wide}" if n > 1 else "one seed, so no intervals"
-    sources = ", ".join(dict.fromkeys(record.data.source for record, _ in shown))
+    sources = ", ".join(dict.fromkeys(point.record.data.source for point in shown))
     style.note_below(
         figure,
         f"{sources}; body {record.body_name} ({record.body.dimension}-d); {bars}. Filled: quantum; hollow: classical "

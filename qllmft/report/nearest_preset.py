@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +33,14 @@ class Configuration:
     @property
     def command(self) -> str | None:
         """The shortest `qllmft train` that is this run; None where a setting cannot be given to ``--set``."""
-        words = ["qllmft", "train", "--preset", self.preset]
-        for setting in self.differing:
-            if setting.value is None:
-                return None
-            words += ["--set", setting_text(setting.name, setting.value)]
-        return shlex.join(words)
+        settings = {setting.name: setting.value for setting in self.differing}
+        return None if None in settings.values() else train_command(self.preset, settings)
+
+
+def train_command(preset: str, settings: Mapping[str, Any]) -> str:
+    """`qllmft train` with settings, by dotted names, on top of a preset."""
+    given = [word for name, value in settings.items() for word in ("--set", setting_text(name, value))]
+    return shlex.join(["qllmft", "train", "--preset", preset, *given])
 
 
 def describe_settings(config: RunConfig) -> Configuration:

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qllmft.experiments.compare.verdict import p_value
+from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.run.verdict import percent
 
 _TEX = str.maketrans(
@@ -36,6 +37,11 @@ def render(package: str, name: str, **values: Any) -> str:
     )
     environment.filters |= {"percent": percent, "p_value": p_value, "shown": shown, "tex": tex}
     return environment.get_template(name).render(values)
+
+
+def identified(data: DataRecord, body: BodyRecord) -> list[tuple[str, str]]:
+    """What texts and what body the numbers of a page are of, each with what tells it from others of its name."""
+    return [("texts", f"{data.source}, {data.fingerprint}"), ("body", f"{body}, {body.identity}")]
 
 
 def tex(text: Any) -> str:

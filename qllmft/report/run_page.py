@@ -10,9 +10,9 @@ from typing import Any
 from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.files import write_bytes
-from qllmft.report.curves import accuracy_svg, loss_svg
 from qllmft.report.nearest_preset import describe_settings
-from qllmft.report.render import render
+from qllmft.report.page_figures import accuracy_svg, loss_svg
+from qllmft.report.render import identified, render
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.verdict import verdict
@@ -76,6 +76,7 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
         answers=answers,
         confusion=_confusion(answers, result.head.name) if answers else None,
         mistaken=int((answers.answers[result.head.name] != answers.labels).sum()) if answers else 0,
+        made_with=[*identified(result.data, result.body), *result.versions.items()],
         config_toml=folder.config_file.read_text(encoding="utf-8"),
     )
 

@@ -18,9 +18,8 @@ from qllmft.experiments.compare.plan import Side
 from qllmft.experiments.compare.record import RowResult, StudyRecord, read_record, write_record
 from qllmft.files import write_bytes, write_text
 from qllmft.report import style
-from qllmft.report.curves import curves_svg
-from qllmft.report.render import render
-from qllmft.report.study_figures import accuracies_svg, differences_svg
+from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg
+from qllmft.report.render import identified, render
 from qllmft.report.study_table import tables
 from qllmft.run import RunFolder
 from qllmft.settings import settings_of
@@ -81,6 +80,10 @@ def write_study_report(folder: Path) -> Path:
         differences=_differences(comparisons),
         curves=_curves(folder, record),
         circuits=_circuits(record, configs),
+        made_with=[
+            *identified(record.data, record.body),
+            *((name, ", ".join(versions)) for name, versions in record.versions.items()),
+        ],
         common=common,
         differing=differing,
     )
@@ -147,15 +150,13 @@ def _settings(
     record: StudyRecord, configs: dict[str, RunConfig]
 ) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
     """What all rows have in common, and (row, preset, its own settings) for each; without what validation chose."""
-    trees = {label: settings_of(config) for label, config in configs.items()}
+    trees = [settings_of(configs[row.label]) for row in record.rows]
     left_out = _OF_A_RUN | {name for row in record.rows for point in row.chosen for name in point}
-    names = [name for name in dict.fromkeys(name for tree in trees.values() for name in tree) if name not in left_out]
-    first = next(iter(trees.values()))
-    same = {
-        name: first.get(name) for name in names if all(tree.get(name) == first.get(name) for tree in trees.values())
-    }
+    names = [name for name in dict.fromkeys(name for tree in trees for name in tree) if name not in left_out]
+    first = trees[0]
+    same = {name: first.get(name) for name in names if all(tree.get(name) == first.get(name) for tree in trees)}
     own = [
-        (row.label, row.preset, {name: trees[row.label].get(name) for name in names if name not in same})
-        for row in record.rows
+        (row.label, row.preset, {name: tree.get(name) for name in names if name not in same})
+        for row, tree in zip(record.rows, trees, strict=True)
     ]
     return same, own

@@ -7,8 +7,9 @@ from typing import Any
 
 from qllmft.experiments.compare.bodies import moves, papers_margin
 from qllmft.experiments.compare.comparison import Comparison, limits
-from qllmft.experiments.compare.record import PAPER_BODY, PAPER_DATA, RowResult, StudyRecord
+from qllmft.experiments.compare.record import RowResult, StudyRecord
 from qllmft.experiments.compare.verdict import p_value, share, signed, verdict, with_interval
+from qllmft.published import published
 from qllmft.rivals.classical import PLAIN_LOGISTIC_REGRESSION
 from qllmft.rivals.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
 from qllmft.rivals.trained import LOW_RANK, PERCEPTRON
@@ -40,7 +41,7 @@ def published_parameters(row: RowResult) -> str:
     return "" if count is None else f"{count:,}"
 
 
-def published(row: RowResult, record: StudyRecord) -> str:
+def published_accuracy(row: RowResult, record: StudyRecord) -> str:
     """``● 92.70``, or ``○ 92.70`` where body or texts are not the paper's; nothing where it prints none."""
     if row.published is None:
         return ""
@@ -59,8 +60,9 @@ def published_note(record: StudyRecord) -> str:
     )
     if record.as_published:
         return said
+    paper = published()
     return (
-        f"{said} ○: published with the body {PAPER_BODY} on {PAPER_DATA}, and ours are with {record.body_name} on "
+        f"{said} ○: published with the body {paper.body} on {paper.data}, and ours are with {record.body_name} on "
         f"{record.data.source}: the two columns are not to be held against each other."
     )
 
@@ -100,7 +102,7 @@ def row_cells(row: RowResult, record: StudyRecord) -> dict[str, Any]:
         "parameters": parameters(row),
         "n": len(row.test),
         "tried": row.tried,
-        "published": published(row, record),
+        "published": published_accuracy(row, record),
         "published_parameters": published_parameters(row),
     }
 

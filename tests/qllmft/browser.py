@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 
+import pytest
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--headless",
@@ -45,6 +47,8 @@ addEventListener('load', () => {
 
 
 def browse(tmp_path, file, *more):
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: the page is not seen in a browser")
     done = subprocess.run(
         [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", *more, file.as_uri()],
         capture_output=True,
@@ -69,3 +73,20 @@ def look(tmp_path, page):
     phone, desk = json.loads(escaping.unescape(found.group(1)))
     assert (phone["width"], desk["width"]) == (380, 1280)
     return phone, desk
+
+
+def assert_sound(tmp_path, page, pieces, headings):
+    """The page is whole, without errors, requests and scripts, and no phone scrolls it sideways.
+
+    Returns the page as the browser has it, and what it looks like in both frames.
+    """
+    done = browse(tmp_path, page, "--dump-dom")
+    assert "CONSOLE" not in done.stderr, done.stderr  # no error, no refused request
+    for piece in ("</html>", *pieces):
+        assert piece in done.stdout, piece
+    seen = look(tmp_path, page)
+    for frame in seen:
+        assert frame["scrollWidth"] <= frame["width"]  # only tables and circuits scroll, inside their boxes
+        assert (frame["requests"], frame["scripts"], frame["empty"]) == ([], 0, 0)
+        assert frame["headings"][1:] == headings
+    return done.stdout, seen

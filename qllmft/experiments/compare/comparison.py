@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,6 +50,11 @@ def compare(record: StudyRecord) -> list[Comparison]:
     pairs = [
         (subject, rival) for subject in subjects for rival in record.rows_of("rival") if subject.group == rival.group
     ]
+    return compare_pairs(pairs)
+
+
+def compare_pairs(pairs: Sequence[tuple[RowResult, RowResult]]) -> list[Comparison]:
+    """Subjects less rivals, pair by pair; p after Holm's correction over all pairs."""
     differences = [PairedDifference.of(subject.compared, rival.compared) for subject, rival in pairs]
     corrected = holm([difference.p for difference in differences])
     return [

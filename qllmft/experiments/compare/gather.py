@@ -129,8 +129,9 @@ def _tuned(row: Row, runs: Sequence[StudyRun], models: Sequence[ModelResult]) ->
 def paper_result(row: Row) -> PaperResult | None:
     """What the paper prints of a row of one of its own presets, or of the preset named like the row's rival."""
     preset = row.classical.replace("_", "-") if row.classical else row.preset
-    accuracy, parameters = published().accuracy(preset), published().parameters(preset)
-    if row.settings or accuracy is None or published().accuracy(row.preset) is None:
+    paper = published()
+    accuracy, parameters = paper.of_preset("accuracy", preset), paper.of_preset("parameters", preset)
+    if row.settings or accuracy is None or paper.of_preset("accuracy", row.preset) is None:
         return None
     count = None if parameters is None else int(parameters.value)
     return PaperResult(accuracy.value, count, accuracy.where.removeprefix("Table "))

@@ -9,16 +9,15 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
 from qllmft.experiments.compare.plan import MapAxis, Side
 from qllmft.files import write_text
+from qllmft.published import published
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.statistics import MeanInterval
 
 FORMAT = 1
 FILE = "study.json"
-PAPER_BODY, PAPER_DATA = BodyConfig().model, DataConfig().source
 
 
 @dataclass(frozen=True)
@@ -113,10 +112,7 @@ class StudyRecord:
         command: that runs it again.
         rows: in the table's order.
         versions: by name; several where runs were made with several.
-        notes: Markdown below the table.
-        budget: as in the plan.
-        bodies: as in the plan.
-        x: as in the plan.
+        notes, budget, bodies, x: as in the plan.
     """
 
     study: str
@@ -143,7 +139,7 @@ class StudyRecord:
     @property
     def as_published(self) -> bool:
         """Whether body and texts are the paper's, so that its numbers can be held against these."""
-        return bool(self.body_name == PAPER_BODY and self.data.source == PAPER_DATA)
+        return (self.body_name, self.data.source) == (published().body, published().data)
 
     @property
     def body_name(self) -> str:

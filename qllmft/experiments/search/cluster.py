@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,29 +87,16 @@ def work_on_cluster(store: SearchStore, liveness: Liveness, runs: Path, address:
         KeyboardInterrupt: by Ctrl-C; trials under way are given up, and their runs go on from their checkpoints.
     """
     halt = threading.Event()
-    errors: list[BaseException] = []
-
-    def keep_working(worker: Worker) -> None:
-        try:
-            worker.work()
-        except BaseException as error:  # raised again in the main thread
-            errors.append(error)
-            halt.set()
-
     with ray_cluster(address) as slots:
         progress = QueueProgress(reporter)
         worker = Worker(store, liveness, remote_execute(runs, halt.is_set, progress), progress, halt.is_set)
         count = min(slots, store.plan.size)
-        threads = [threading.Thread(target=keep_working, args=(worker,), name=f"trial {i}") for i in range(count)]
-        for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        except KeyboardInterrupt:
-            halt.set()
-            for thread in threads:
-                thread.join()
-            raise
+        with ThreadPoolExecutor(count) as threads:
+            at_work = [threads.submit(worker.work) for _ in range(count)]
+            try:
+                wait(at_work, return_when=FIRST_EXCEPTION)
+            finally:
+                halt.set()  # the pool waits for its threads
+    errors = filter(None, (each.exception() for each in at_work))
     for error in sorted(errors, key=lambda error: isinstance(error, KeyboardInterrupt)):
         raise error

@@ -56,18 +56,18 @@ class TestedWinner:
     by_seed: tuple[Accuracy, ...]
 
     @property
+    def _over_seeds(self) -> MeanInterval:
+        return MeanInterval.of([accuracy.value for accuracy in self.by_seed])
+
+    @property
     def mean(self) -> float:
         """Over the seeds, in [0, 1]."""
-        return math.fsum(accuracy.value for accuracy in self.by_seed) / len(self.by_seed)
+        return self._over_seeds.mean
 
     @property
     def interval(self) -> tuple[float, float]:
         """95 %: Wilson's for one seed (the test set's sampling alone), Student's over several (seeds' scatter)."""
-        if len(self.by_seed) == 1:
-            return self.by_seed[0].interval
-        interval = MeanInterval.of([accuracy.value for accuracy in self.by_seed]).interval
-        assert interval is not None  # there are several
-        return interval
+        return self._over_seeds.interval or self.by_seed[0].interval
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

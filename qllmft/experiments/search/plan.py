@@ -93,11 +93,11 @@ class SearchPlan(BaseModel):
         for parameter in self.parameters:
             tree = with_settings(tree, parameter.settings_at(point[parameter.name]))
         first = int(tree["seed"])
-        where = ", ".join(f"{name} = {label}" for name, label in point.items())
-        return [parse_config(tree | {"seed": seed}, f"sweep {self.space}, {where}") for seed in self._seeds(first)]
+        return [parse_config(tree | {"seed": first + i}, self._where(point)) for i in range(self.seeds)]
 
-    def _seeds(self, first: int) -> range:
-        return range(first, first + self.seeds)
+    def _where(self, point: Point) -> str:
+        """What an error calls a point."""
+        return f"sweep {self.space}, " + ", ".join(f"{name} = {label}" for name, label in point.items())
 
     def identity(self, point: Point) -> str:
         """The identity of a point: that of its configuration with the first seed."""
@@ -123,10 +123,7 @@ class SearchPlan(BaseModel):
         found: dict[str, tuple[str, RunConfig]] = {}
         for point in self.points.values() if self.is_list else grid(self.parameters):
             config = self.configurations(point)[0]
-            where = ", ".join(f"{name} = {label}" for name, label in point.items())
-            found.setdefault(
-                config.model_dump_json(include={"model", "body", "backend"}), (f"sweep {self.space}, {where}", config)
-            )
+            found.setdefault(config.model_dump_json(include={"model", "body", "backend"}), (self._where(point), config))
         return dict(found.values())
 
 

@@ -32,7 +32,6 @@ class Storage:
     @classmethod
     def in_folder(cls, folder: Path) -> Storage:
         """The SQLite file of a sweep's folder."""
-        _installed()
         return cls(f"sqlite:///{(folder / 'study.db').resolve()}")
 
     def __str__(self) -> str:
@@ -139,9 +138,9 @@ def _parsed(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise fault from None
-    if parsed.get_backend_name() != "sqlite" and url.count("@") > 1:  # one of them is the password's, or the user's
-        raise fault
     kind = parsed.get_backend_name()
+    if kind != "sqlite" and url.count("@") > 1:  # one of them is the password's, or the user's
+        raise fault
     if kind not in _DRIVERS:
         raise UserError(f"--storage got a {kind} URL; {expected}.")
     if kind == "sqlite":

@@ -209,31 +209,22 @@ def _plan_of(content: Any, name: str) -> SearchPlan:
 def _state_of(plan: SearchPlan, trials: Sequence[FrozenTrial]) -> SearchState:
     from optuna.trial import TrialState
 
+    by_state = {state: [trial for trial in trials if trial.state == state] for state in TrialState}
+    running = {trial.number: trial for trial in by_state[TrialState.RUNNING]}
+    waiting = {trial.number: trial for trial in by_state[TrialState.WAITING]}
+    ended = {trial.user_attrs[IDENTITY]: trial for trial in by_state[TrialState.FAIL] if IDENTITY in trial.user_attrs}
+    complete = [trial for trial in by_state[TrialState.COMPLETE] if IDENTITY in trial.user_attrs]
     done: dict[str, FrozenTrial] = {}
-    ended: dict[str, FrozenTrial] = {}
-    repeats = 0
-    running: dict[int, FrozenTrial] = {}
-    waiting: dict[int, FrozenTrial] = {}
-    for trial in trials:
-        identity = trial.user_attrs.get(IDENTITY)
-        if trial.state == TrialState.RUNNING:
-            running[trial.number] = trial
-        elif trial.state == TrialState.WAITING:
-            waiting[trial.number] = trial
-        elif identity is not None and trial.state == TrialState.FAIL:
-            ended[identity] = trial
-        elif identity is not None and trial.state == TrialState.COMPLETE:
-            if REUSED in trial.user_attrs or identity in done:
-                repeats += 1
-            else:
-                done[identity] = trial
+    for trial in complete:
+        if REUSED not in trial.user_attrs:
+            done.setdefault(trial.user_attrs[IDENTITY], trial)
     live = {trial.user_attrs.get(IDENTITY) for trial in (*running.values(), *waiting.values())} | done.keys()
     gone = {identity: trial for identity, trial in ended.items() if identity not in live}
     order = {identity: place for place, identity in enumerate(plan.points)}
     return SearchState(
         plan,
         dict(sorted(done.items(), key=lambda item: (order.get(item[0], len(order)), item[1].number))),
-        repeats,
+        len(complete) - len(done),
         running,
         waiting,
         {identity: trial for identity, trial in gone.items() if ERROR not in trial.user_attrs},

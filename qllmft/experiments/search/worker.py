@@ -105,25 +105,18 @@ class Worker:
 
     def _take_one(self) -> None:
         from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import TrialState
 
         seed = derive_seed(int(self.store.plan.base["seed"]), "proposal", len(self.store.trials())) % 2**32
-        study = self.store.study(seed)
         attempt = _Attempt(self)
         try:
-            study.optimize(attempt, n_trials=1)
+            self.store.study(seed).optimize(attempt, n_trials=1)
         except (ValueError, UpdateFinishedTrialError):
-            # a trial that others gave up while this process stood still; they have taken it up again
-            if attempt.trial is None or not _is_over(study.get_trials(deepcopy=False)[attempt.trial.number]):
+            trial = attempt.trial
+            if attempt.failed or trial is None or self.store.trials()[trial.number].state != TrialState.FAIL:
                 raise
-            if attempt.failed:
-                raise
+            # others gave it up while this process stood still; they have taken it up again
             self.progress.reporter.message("a trial was given up by others, because this process was not heard of")
-
-
-def _is_over(trial: FrozenTrial) -> bool:
-    from optuna.trial import TrialState
-
-    return trial.state == TrialState.FAIL
 
 
 class _Attempt:

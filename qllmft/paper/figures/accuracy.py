@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft.experiments.compare.record import PAPER_DATA, RowResult, StudyRecord
+from qllmft.experiments.compare.record import RowResult, StudyRecord
 from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment, Measured
 from qllmft.paper.results.counts import preset_parameters
@@ -67,7 +67,8 @@ def accuracy_figure(request: Request) -> AccuracyFigure:
     for i, (label, preset) in enumerate(CURVES[name]):
         measured = selection.measured[i * len(QUBITS) : (i + 1) * len(QUBITS)]
         points = tuple(_point(q, m) for q, m in zip(QUBITS, measured, strict=True) if m is not None)
-        printed = ((q, published().accuracy(preset.format(q))) for q in QUBITS if _is_papers(selection.circumstances))
+        shown = QUBITS if _is_papers(selection.circumstances) else ()
+        printed = ((q, published().of_preset("accuracy", preset.format(q))) for q in shown)
         curves.append(AccuracyCurve(label, points, tuple((q, p.value) for q, p in printed if p is not None)))
     missing = tuple(experiment.preset for experiment in selection.missing)
     return AccuracyFigure(name, str(selection.circumstances), _parameters(CURVES[name][0][1]), tuple(curves), missing)
@@ -75,7 +76,7 @@ def accuracy_figure(request: Request) -> AccuracyFigure:
 
 def _is_papers(circumstances: Circumstances) -> bool:
     """Whether the texts are the paper's, by the name of the data: elsewhere its points would mean nothing."""
-    return circumstances.data.rsplit("/", 1)[-1].lower() == PAPER_DATA.rsplit("/", 1)[-1]
+    return circumstances.data.rsplit("/", 1)[-1].lower() == published().data.rsplit("/", 1)[-1]
 
 
 def _parameters(preset: str) -> dict[int, int]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from qllmft.config import ModelConfig
-from qllmft.energy import EnergyCurve, energy_curve
+from qllmft.energy import energy_curve
 from qllmft.errors import UserError
 from qllmft.paper.figures.accuracy import accuracy_figure, draw_accuracy
 from qllmft.paper.figures.curves import curves_figure, draw_curves
 from qllmft.paper.figures.depth import depth_figure, draw_depth
 from qllmft.paper.figures.energy import draw_energy
-from qllmft.paper.figures.samplers import SamplerFigure, draw_sampler, sampler_figure
+from qllmft.paper.figures.samplers import draw_sampler, sampler_figure
 from qllmft.paper.figures.selection import Request
 from qllmft.published import published
 
@@ -29,25 +29,18 @@ class PaperFigure:
     draw: Callable[[Any], Any]  # the matplotlib figure, from that dataclass
 
 
-def _energy(_: Request) -> EnergyCurve:
-    return energy_curve(ModelConfig(), range(10, 61))
-
-
-def _sampler(request: Request) -> SamplerFigure:
-    return sampler_figure(request.name)
-
-
-def _draw_energy(data: EnergyCurve) -> Any:
-    (crossover,) = published().of("crossover")
-    return draw_energy(data, published=int(crossover.value))
-
+_ENERGY = (
+    lambda _: energy_curve(ModelConfig(), range(10, 61)),
+    lambda data: draw_energy(data, published=int(published().of("crossover")[0].value)),
+)
+_SAMPLER = (lambda request: sampler_figure(request.name), draw_sampler)
 
 FIGURES = {
     figure.name: figure
     for figure in (
-        PaperFigure("5", "energy of one inference over qubits", False, _energy, _draw_energy),
-        PaperFigure("6", "straightforward sampler: true shots, gradient blocked", False, _sampler, draw_sampler),
-        PaperFigure("7", "differentiable sampler (eq. 2): the gradient passes", False, _sampler, draw_sampler),
+        PaperFigure("5", "energy of one inference over qubits", False, *_ENERGY),
+        PaperFigure("6", "straightforward sampler: true shots, gradient blocked", False, *_SAMPLER),
+        PaperFigure("7", "differentiable sampler (eq. 2): the gradient passes", False, *_SAMPLER),
         PaperFigure("8a", "accuracy over qubits, one encoder", True, accuracy_figure, draw_accuracy),
         PaperFigure("8b", "accuracy over qubits, two encoders", True, accuracy_figure, draw_accuracy),
         PaperFigure("9", "accuracy over main block layers and re-upload number", True, depth_figure, draw_depth),

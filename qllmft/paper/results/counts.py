@@ -34,18 +34,18 @@ class PresetCounts:
     gpu_energy_kj: float | None
 
 
-def preset_parameters(preset: Preset, dimension: int | None = None) -> int | None:
-    """Trained parameters of a preset on D (768) values and two labels; None for an SVC, where training decides."""
-    dimension = dimension or published().dimension
+def preset_parameters(preset: Preset) -> int | None:
+    """Trained parameters of a preset on D = 768 values and two labels; None for an SVC, where training decides."""
+    dimension = published().dimension
     if preset.rival is None:
         return int(describe(preset.config().model, dimension, CLASSES)["parameters"])
     return dimension + 1 if preset.rival == LOGISTIC_REGRESSION else None
 
 
-def preset_counts(preset: Preset, dimension: int | None = None) -> PresetCounts:
+def preset_counts(preset: Preset) -> PresetCounts:
     """All counts of a preset."""
     model = preset.config().model
-    parameters = preset_parameters(preset, dimension)
+    parameters = preset_parameters(preset)
     if preset.rival is not None:  # the head beside it is not what is meant
         return PresetCounts(parameters, None, None, 0, None, None)
     head, encoder = head_template(model), encoder_template(model)

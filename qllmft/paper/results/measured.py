@@ -9,9 +9,9 @@ An experiment is a preset and perhaps settings on top. A run belongs to it where
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ import numpy as np
 from qllmft.config import RunConfig
 from qllmft.experiments.records import FinishedRun
 from qllmft.presets import load_preset
+from qllmft.report.nearest_preset import train_command
 from qllmft.run import ModelResult
-from qllmft.settings import differing, setting_text, settings_of
+from qllmft.settings import differing, settings_of
 from qllmft.statistics import MeanInterval
 
 SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
@@ -35,20 +36,19 @@ class Experiment:
     preset: str  # its name
     overrides: Mapping[str, Any] = field(default_factory=dict)  # dotted settings on top of it
 
-    @property
+    @cached_property
     def config(self) -> RunConfig:
         """Its configuration, as the paper has it."""
         return load_preset(self.preset).config(self.overrides)
 
-    @property
+    @cached_property
     def rival(self) -> str | None:
         """The rival of a run that is meant; None: the head."""
         return load_preset(self.preset).rival
 
     def command(self, extra: str = "") -> str:
         """`qllmft train` that makes a run of it."""
-        sets = [f"--set {shlex.quote(setting_text(name, value))}" for name, value in self.overrides.items()]
-        return " ".join(["qllmft train --preset", self.preset, *sets, *([extra] if extra else [])])
+        return f"{train_command(self.preset, self.overrides)} {extra}".strip()
 
     def result_of(self, run: FinishedRun) -> ModelResult | None:
         """The model of a run that is a result of the experiment; None where it has none."""

@@ -1,14 +1,19 @@
 """Figures 8 to 12 by their data and by what is drawn: points, intervals, the paper's, and what is missing."""
 
+import shlex
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from qllmft.cli.main import app
 from qllmft.errors import UserError
 from qllmft.experiments.records import read_finished_runs
-from qllmft.paper.figures.accuracy import QUBITS, draw_accuracy
+from qllmft.paper.figures.accuracy import QUBITS
 from qllmft.paper.figures.catalogue import make_figure
 from qllmft.paper.figures.depth import depth_experiments
 from qllmft.paper.figures.selection import Request
+from qllmft.paper.results import Experiment
 
 
 @pytest.fixture
@@ -86,13 +91,6 @@ def test_what_is_missing_is_named_with_its_commands(made_run, figure):
 
 def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monkeypatch):
     """What the error tells one to type is taken by the command line, and is the run that is missing."""
-    import shlex
-
-    from typer.testing import CliRunner
-
-    from qllmft.cli.main import app
-    from qllmft.paper.results import Experiment
-
     made_run("single-14q", train__epochs=7)
     with pytest.raises(UserError) as caught:
         figure("9")
@@ -129,26 +127,26 @@ def test_runs_of_different_circumstances_are_not_mixed(made_run, figure, other, 
     assert f"Choose with {choice}, or with another --runs." in str(caught.value)
 
 
-def test_layers_over_re_uploads(made_run, figure):
-    grid = [(r, m) for r in (4, 6, 8) for m in range(2, 9)]
-    for r, m in grid:
+@pytest.mark.parametrize(
+    ("name", "over", "curves", "labels"),
+    [
+        ("9", ("main_layers", range(2, 9)), ("reuploads", (4, 6, 8)), "R"),
+        ("10", ("reupload_layers", (1, 2, 4)), ("main_layers", (2, 4, 6)), "M"),
+    ],
+)
+def test_accuracy_over_layers(made_run, figure, name, over, curves, labels):
+    grid = [(curve, x) for curve in curves[1] for x in over[1]]
+    for curve, x in grid:
         for seed in (0, 1):
-            made_run("single-14q", 800 + r - m + seed, seed=seed, model__reuploads=r, model__main_layers=m)
-    data, drawing = figure("9")
-    assert {(r, p.x): p.accuracy.mean for r, points in data.curves.items() for p in points} == {
-        (r, m): pytest.approx((800.5 + r - m) / 1000) for r, m in grid
+            settings = {f"model__{over[0]}": x, f"model__{curves[0]}": curve}
+            made_run("single-14q", 800 + 10 * curve - x + seed, seed=seed, **settings)
+    data, drawing = figure(name)
+    assert {(curve, p.x): p.accuracy.mean for curve, points in data.curves.items() for p in points} == {
+        (curve, x): pytest.approx((800.5 + 10 * curve - x) / 1000) for curve, x in grid
     }
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["$R$ = 4", "$R$ = 6", "$R$ = 8"]
-    assert data.curves[4][0].runs == (0.802, 0.803)
-
-
-def test_re_uploading_layers_over_main_layers(made_run, figure):
-    for n in (1, 2, 4):
-        for m in (2, 4, 6):
-            made_run("single-14q", 800 - n + m, model__reupload_layers=n, model__main_layers=m)
-    data, _ = figure("10")
-    assert {m: [p.x for p in points] for m, points in data.curves.items()} == {m: [1, 2, 4] for m in (2, 4, 6)}
-    assert data.curves[6][2].accuracy.mean == 0.802
+    shown = [text.get_text() for text in drawing.legends[0].get_texts()]
+    assert shown == [f"${labels}$ = {curve}" for curve in curves[1]]
+    assert len(data.curves[4][0].runs) == 2
 
 
 def test_the_learning_curves_of_every_seed(made_run, figure):
@@ -161,28 +159,12 @@ def test_the_learning_curves_of_every_seed(made_run, figure):
     np.testing.assert_allclose(accuracy.lines[-1].get_ydata(), [50, 75])
     with pytest.raises(UserError, match="figure 12 has no run under"):
         figure("12", preset="multi-14q")
-
-
-def test_a_run_without_its_curve_is_refused(made_run, figure):
-    made_run("multi-18q")
-    with pytest.raises(UserError, match="needs the curve of a run of multi-18q"):
-        figure("12")
+    made_run("multi-14q")  # without its curve
+    with pytest.raises(UserError, match="needs the curve of a run of multi-14q"):
+        figure("12", preset="multi-14q")
 
 
 def test_figure_5_has_the_papers_crossover():
     data, drawing = make_figure(Request("5"))
     assert data.crossover_qubits == 46
     assert [x for x, _ in hollow(drawing.axes[0])] == [46]
-
-
-def test_the_same_data_give_the_same_drawing(made_run, figure, tmp_path):
-    from qllmft.report.style import save_figure
-
-    for q in QUBITS:
-        made_run(f"single-{q}q")
-    data, drawing = figure("8a")
-    files = [tmp_path / "1.svg", tmp_path / "2.svg"]
-    for file, each in zip(files, (drawing, draw_accuracy(data)), strict=True):
-        save_figure(each, file)
-    assert files[0].read_bytes()[:100] == files[1].read_bytes()[:100]
-    assert b"<svg" in files[0].read_bytes()

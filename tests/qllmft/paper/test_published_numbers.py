@@ -37,7 +37,7 @@ def test_every_table_and_figure_of_a_preset_is_named_in_its_title():
 
 def test_printed_differences_are_those_of_the_printed_accuracies():
     for difference in PAPER.of("difference"):
-        a, b = PAPER.accuracy(difference.preset), PAPER.accuracy(difference.than)
+        a, b = (PAPER.of_preset("accuracy", preset) for preset in (difference.preset, difference.than))
         assert difference.value == pytest.approx(a.value - b.value)
 
 

@@ -95,8 +95,12 @@ def test_everything_is_on_the_page(make_run):
     assert page.tags.count("th") > 20
 
 
-def test_nothing_on_the_page_reaches_out_or_runs(make_run):
-    page = Page(render_report(make_run()))
+def test_texts_and_names_are_escaped_and_nothing_reaches_out_or_runs(make_run):
+    html = write_report(make_run().path).read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(&#39;owned&#39;)" in html
+    for piece in ("<script", "<img", "<b>bad", "<i>texts"):
+        assert piece not in html
+    page = Page(html)
     assert not {"script", "img", "iframe", "link", "object", "embed", "form", "base"} & set(page.tags)
     for name, value in page.attributes:
         assert not name.startswith("on")
@@ -105,13 +109,6 @@ def test_nothing_on_the_page_reaches_out_or_runs(make_run):
         if name == "style":
             assert "url(" not in value
     assert "@import" not in "".join(page.text)
-
-
-def test_texts_and_names_are_escaped(make_run):
-    html = write_report(make_run().path).read_text(encoding="utf-8")
-    assert "&lt;script&gt;alert(&#39;owned&#39;)" in html
-    for piece in ("<script", "<img", "<b>bad", "<i>texts"):
-        assert piece not in html
 
 
 def test_the_matrix_and_the_mistakes_by_another_route(make_run):
@@ -151,34 +148,27 @@ def test_bars_have_one_scale_for_all(make_run):
         assert back == pytest.approx(interval, abs=1e-3)
 
 
-def test_no_mistakes(make_run):
-    assert "None: every test text was labelled right." in render_report(make_run(wrong=0))
-
-
-def test_a_classical_head_has_no_circuit(make_run):
-    html = render_report(make_run(load_preset("nn-head-48").config()))
+def test_what_a_run_does_not_have_is_said(make_run):
+    """A classical head without mistakes, and without answers and metrics."""
+    folder = make_run(load_preset("nn-head-48").config(), wrong=0)
+    html = render_report(folder)
     assert "The head is classical: it has no circuit." in html
-
-
-def test_a_run_without_predictions_says_so(make_run):
-    folder = make_run()
+    assert "None: every test text was labelled right." in html
     folder.predictions_file.unlink()
+    folder.metrics_file.unlink()
     html = render_report(folder)
     assert "There is no predictions.json" in html
     assert "Examples it got wrong" not in html
+    assert "there are no curves to draw" in html
 
 
-def test_no_metrics_no_curves(make_run):
-    folder = make_run()
-    folder.metrics_file.unlink()
-    assert "there are no curves to draw" in render_report(folder)
-
-
-@pytest.mark.parametrize("name", preset_names())
-def test_a_preset_is_its_own_nearest(name):
-    configuration = describe_settings(load_preset(name).config())
-    assert (configuration.preset, configuration.differing) == (name, ())
-    assert configuration.command == f"qllmft train --preset {name}"
+def test_a_preset_is_its_own_nearest():
+    configs = {name: load_preset(name).config() for name in preset_names()}
+    assert len({config.model_dump_json() for config in configs.values()}) == len(configs)
+    for name in ("multi-14q", "recommended", "svc"):
+        configuration = describe_settings(configs[name])
+        assert (configuration.preset, configuration.differing) == (name, ())
+        assert configuration.command == f"qllmft train --preset {name}"
 
 
 def test_the_command_is_the_same_run():

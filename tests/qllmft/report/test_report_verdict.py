@@ -32,18 +32,30 @@ def test_the_word_follows_from_the_intervals(other):
     assert ("In this one run" in sentence) != ("Nothing can be concluded" in sentence)
 
 
-def test_overlap_concludes_nothing_and_names_no_winner():
-    assert verdict([row("quantum head", 165), row("SVC", 170), row("MLP", 168)]) == (
-        "Nothing can be concluded from this one run about which head is better: the quantum head got 82.5 % "
-        "[76.6, 87.1] of 200 test texts right, and its interval overlaps those of the SVC (85.0 %) and MLP (84.0 %)."
-    )
-
-
-def test_a_loss_is_said():
-    assert verdict([row("quantum head", 120), row("SVC", 180)]) == (
-        "In this one run the quantum head loses to the SVC (90.0 % [85.1, 93.4]): "
-        "it got 60.0 % [53.1, 66.5] of 200 test texts right."
-    )
+@pytest.mark.parametrize(
+    ("models", "sentence"),
+    [
+        (
+            [row("quantum head", 165), row("SVC", 170), row("MLP", 168)],
+            "Nothing can be concluded from this one run about which head is better: the quantum head got 82.5 % "
+            "[76.6, 87.1] of 200 test texts right, and its interval overlaps those of the SVC (85.0 %) and MLP "
+            "(84.0 %).",
+        ),
+        (
+            [row("quantum head", 120), row("SVC", 180)],
+            "In this one run the quantum head loses to the SVC (90.0 % [85.1, 93.4]): "
+            "it got 60.0 % [53.1, 66.5] of 200 test texts right.",
+        ),
+        (
+            [row("classical head", 150)],
+            "The classical head got 75.0 % [68.6, 80.5] of 200 test texts right; no rival was trained, so there is "
+            "nothing to compare it with.",
+        ),
+    ],
+    ids=["overlap", "a loss", "no rivals"],
+)
+def test_the_whole_sentence(models, sentence):
+    assert verdict(models) == sentence
 
 
 def test_all_three_at_once():
@@ -58,12 +70,6 @@ def test_intervals_that_touch_overlap():
     a, b = row("quantum head", 100), row("SVC", 100)
     assert a.tested.interval[1] >= b.tested.interval[0]
     assert verdict([a, b]).startswith("Nothing can be concluded")
-
-
-def test_no_rivals():
-    assert verdict([row("classical head", 150)]).endswith(
-        "of 200 test texts right; no rival was trained, so there is nothing to compare it with."
-    )
 
 
 def uneven(name, right_of_few, right_of_many, few=40, many=960):

@@ -1,24 +1,15 @@
-"""Studies of a second: the tiny body, one thread for torch."""
+"""Studies of a second with the tiny body."""
 
 from pathlib import Path
 
 import pytest
-import torch
 from small_texts import write_reviews
-from tiny_studies import COMMAND, STUDY, settings
+from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.experiments.compare import run_study
 from qllmft.report import finish_study
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -27,9 +18,14 @@ def texts(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, tiny_body):
-    """(folder, record, page) of the tiny study."""
-    folder = tmp_path_factory.mktemp("study")
+def watched(tmp_path_factory, tiny_body):
+    """(folder, record, page) of the tiny study, and who watched it being made."""
+    folder, watcher = tmp_path_factory.mktemp("study"), Watcher()
     given = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
-    record = run_study(STUDY, folder, given, COMMAND)
-    return folder, record, finish_study(folder, record)
+    record = run_study(STUDY, folder, given, COMMAND, watcher)
+    return (folder, record, finish_study(folder, record)), watcher
+
+
+@pytest.fixture
+def finished(watched):
+    return watched[0]

@@ -52,10 +52,16 @@ def test_the_readme_has_the_numbers_of_the_records():
             assert f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}" in readme, label
 
 
-@pytest.mark.parametrize(("name", "folder"), [("accuracy", "accuracy"), ("body", "frozen-or-tuned")])
-def test_the_study_is_the_one_of_its_record(name, folder):
-    plan, found = load_study(name), read_record(DOCS / folder)
+MAPS = [f"where-it-pays/{folder.name}" for folder in (DOCS / "where-it-pays").iterdir()]
+
+
+@pytest.mark.parametrize("folder", ["accuracy", "frozen-or-tuned", *MAPS])
+def test_the_study_is_the_one_of_its_record(folder):
+    found = read_record(DOCS / folder)
+    plan = load_study(found.study)
     assert found.notes == plan.notes, "make the record again with the study's command; finished runs are not done twice"
+    assert "/" not in json.dumps([found.data.source, found.settings])
+    assert " /" not in found.command
     assert [each.label for each in found.rows] == [each.label for each in plan.rows]
     identities = [run.config.identity for run in study_runs(plan, found.settings)]
     assert sorted(identities) == sorted({identity for each in found.rows for identity in each.runs})

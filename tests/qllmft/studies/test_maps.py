@@ -1,6 +1,5 @@
 """Maps: who is compared with whom, the sentence, the figures; the page of the docs from its records."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +8,9 @@ from tiny_studies import STUDY, record, row
 
 from qllmft.cli.main import main
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import Study, load_study, study_runs
-from qllmft.experiments.compare.record import read_record, write_record
-from qllmft.report.maps import AXES, read_map, write_maps
+from qllmft.experiments.compare.plan import Study
+from qllmft.experiments.compare.record import write_record
+from qllmft.report.maps import AXES, read_maps, write_maps
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -32,7 +31,7 @@ def written(folder, subject=(0.91, 0.92, 0.9)):
 )
 def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tmp_path, subject, said, capsys):
     folder = written(tmp_path, subject)
-    (compared,) = [beside for _, beside in read_map(folder, "parameters") if beside]
+    (compared,) = [beside for _, beside in read_maps(folder)["parameters"] if beside]
     assert [c.rival for c in compared] == ["small"]
     with pytest.raises(SystemExit) as end:
         main(["report", str(folder), "--table", str(tmp_path / "page" / "p.md")])
@@ -58,8 +57,3 @@ def test_the_page_and_figures_of_the_docs_are_what_the_command_makes_of_the_reco
     assert kept.read_text("utf-8") == page.read_text("utf-8"), again
     for file in (tmp_path / "figures").iterdir():
         assert (DOCS / "figures" / file.name).exists()
-    for folder in (DOCS / "where-it-pays").iterdir():
-        found = read_record(folder)
-        plan = study_runs(load_study(found.study), found.settings)
-        assert sorted({each for r in found.rows for each in r.runs}) == sorted({run.config.identity for run in plan})
-        assert "/" not in json.dumps([found.data.source, found.command, found.settings])

@@ -10,33 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_texts import write_corpus
-from tiny_studies import COMMAND, STUDY, settings
+from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.errors import UserError
 from qllmft.experiments import queue
 from qllmft.experiments.compare import Study, load_study, run_study
+from qllmft.experiments.compare.comparison import discordances, leading
 from qllmft.experiments.compare.record import read_record
-from qllmft.experiments.queue import QueueReporter
 from qllmft.report import finish_study
 from qllmft.run import RunFolder
 from qllmft_backends.errors import BackendError
 
 LABELS = [f"{label}, seed {seed}" for seed in (0, 1) for label in ("Single", "Short", "NN head")]
 EPOCHS = 3
-
-
-class Watcher(QueueReporter):
-    def __init__(self):
-        self.began, self.ended, self.standings = [], [], []
-
-    def stands(self, standing):
-        self.standings.append(standing)
-
-    def run_begins(self, label):
-        self.began.append(label)
-
-    def run_ends(self, label, validation):
-        self.ended.append(label)
 
 
 @pytest.fixture
@@ -75,6 +61,17 @@ def test_rows_of_a_seed_have_the_same_split_and_seeds_have_others(finished):
     assert labels[0][0] != labels[1][0]
 
 
+def test_discordant_answers_add_up_to_the_difference_of_accuracies(finished, tmp_path):
+    folder, record, page = finished
+    subject, rival = leading(record)
+    for found in discordances(folder, subject, rival):
+        n = len(RunFolder(folder / "runs" / subject.runs[found.seed]).read_predictions().labels)
+        difference = subject.test[found.seed] - rival.test[found.seed]
+        assert (found.only_subject - found.only_rival) / n == pytest.approx(difference)
+    assert "McNemar" in page.read_text()
+    assert discordances(tmp_path, subject, rival) == []  # runs that kept no answers
+
+
 def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
     folder, record, _ = finished
     content = json.loads((folder / "study.json").read_text())
@@ -98,9 +95,8 @@ def test_a_finished_study_trains_nothing_again(finished, run, monkeypatch):
     assert watcher.began == []
 
 
-def test_all_of_the_work_is_reported(texts, tmp_path, run):
-    watcher = Watcher()
-    run(tmp_path / "study", texts, watcher)
+def test_all_of_the_work_is_reported(watched):
+    _, watcher = watched
     shares = [standing.share for standing in watcher.standings]
     assert shares[0] == 0.0
     assert shares[-1] == 1.0
@@ -180,49 +176,42 @@ def bits(folder):
     return found
 
 
-def test_killed_twice_it_ends_in_the_same_bits(finished, tmp_path, tiny_body, run):
-    whole, record, _ = finished
-    texts, out, log = whole / "texts.tsv", tmp_path / "study", tmp_path / "log"
-    for where in (("Short, seed 0", 2), ("NN head, seed 1", "logistic regression")):
-        process = start(texts, tiny_body, out, log, *where)  # within an epoch; while a rival is being fitted
-        wait(process)
-        kill(process)
-    times = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")}
-    assert len(times) == 5
-    watcher = Watcher()
-    again = run(out, texts, watcher)
-    finish_study(out, again)
-    assert watcher.began == ["NN head, seed 1"]  # the others were finished, and are not touched
-    assert watcher.standings[0].finished == 5
-    assert {path: path.stat().st_mtime_ns for path in times} == times
-    assert again == record
-    assert bits(out) == bits(whole)
+def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bits(finished, tmp_path, tiny_body, run):
+    """A stands still in its first run; B leaves that alone, and is killed within an epoch of another one.
 
-
-def test_two_processes_share_a_study_and_one_is_killed(finished, tmp_path, tiny_body):
-    """A stands still in the first run; B leaves it alone, and is killed in another; C does the rest and waits for A."""
+    C goes on with it, and is killed while it fits a rival; this process goes on with that, and waits for A.
+    """
     whole, record, _ = finished
     texts, out, logs = whole / "texts.tsv", tmp_path / "study", [tmp_path / f"log-{name}" for name in "abc"]
-    first = start(texts, tiny_body, out, logs[0], "Single, seed 0", 2)
-    wait(first)
-    second = start(texts, tiny_body, out, logs[1], "Single, seed 1", 2)
-    wait(second)
-    kill(second)
-    third = start(texts, tiny_body, out, logs[2], "NN head, seed 1", "SVC")  # its last run but for that of A
-    wait(third)
-    Path(f"{logs[2]}.go").touch()
-    Path(f"{logs[0]}.go").touch()
-    for process in (first, third):
-        _, messages = process.communicate(timeout=120)
-        assert process.returncode == 0, messages
-    trained = [log.read_text().splitlines() for log in logs]
-    by_run = [{line.rpartition(";")[0] for line in lines} for lines in trained]
+    places = (("Single, seed 0", 2), ("Single, seed 1", 2), ("NN head, seed 1", "logistic regression"))
+    standing = []
+    for log, where in zip(logs, places, strict=True):
+        standing.append(start(texts, tiny_body, out, log, *where))
+        wait(standing[-1])
+        if len(standing) > 1:
+            kill(standing[-1])
+    times = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")}
+    assert len(times) == 4
+
+    class LetsAGoOn(Watcher):
+        def message(self, text):
+            assert text.endswith("; waiting for it")
+            Path(f"{logs[0]}.go").touch()
+
+    watcher = LetsAGoOn()
+    assert run(out, texts, watcher) == record
+    assert watcher.began == ["NN head, seed 1"]  # the others were finished, and are not touched
+    assert watcher.standings[0].finished == 4
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    _, messages = standing[0].communicate(timeout=120)
+    assert standing[0].returncode == 0, messages
+    trained = [line for log in logs for line in log.read_text().splitlines()]
+    by_run = [{line.rpartition(";")[0] for line in log.read_text().splitlines()} for log in logs]
+    assert by_run[0] == {"Single, seed 0"}
     assert by_run[1] == {"Short, seed 0", "NN head, seed 0", "Single, seed 1"}
-    assert by_run[2] >= {"Single, seed 1", "Short, seed 1", "NN head, seed 1"}
-    assert not by_run[0] & by_run[2]
-    times = Counter(line for lines in trained for line in lines)
-    assert len(times) == 6 * EPOCHS
-    assert {line for line, n in times.items() if n > 1} == {"Single, seed 1; 2"}  # the epoch of the kill
+    assert by_run[2] == {"Single, seed 1", "Short, seed 1", "NN head, seed 1"}
+    assert len(set(trained)) == 6 * EPOCHS
+    assert [line for line, n in Counter(trained).items() if n > 1] == ["Single, seed 1; 2"]  # the epoch of the kill
     assert read_record(out) == record
     assert bits(out) == bits(whole)
 

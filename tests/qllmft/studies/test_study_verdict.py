@@ -20,19 +20,34 @@ def outcomes(found):
     return [comparison.outcome for comparison in compare(found)]
 
 
-def test_a_win():
-    found = record(row("Multi", "subject", HIGH), row("SVC", "rival", LOW))
-    assert verdict(found) == (
-        "Multi beats SVC by 5.9 points [5.6, 6.1] on the test texts (5 seeds, paired t-test, p < 0.001)."
-    )
-
-
-def test_a_loss():
-    found = record(row("Multi", "subject", LOW), row("SVC", "rival", HIGH))
-    assert verdict(found) == (
-        "Multi loses to SVC by 5.9 points [5.6, 6.1] on the test texts (5 seeds, paired t-test, p < 0.001)."
-    )
-    assert outcomes(found) == ["worse"]
+@pytest.mark.parametrize(
+    ("subject", "rival", "sentence"),
+    [
+        (HIGH, LOW, "Multi beats SVC by 5.9 points [5.6, 6.1] on the test texts (5 seeds, paired t-test, p < 0.001)."),
+        (
+            LOW,
+            HIGH,
+            "Multi loses to SVC by 5.9 points [5.6, 6.1] on the test texts (5 seeds, paired t-test, p < 0.001).",
+        ),
+        (
+            (0.9,),
+            (0.5,),
+            "Nothing can be said from one seed about Multi against SVC: the difference is +40.0 points on the test "
+            "texts, and there is no scatter to judge it by.",
+        ),
+        (
+            (0.9, 0.8, 0.85),
+            (0.8, 0.7, 0.75),
+            "Nothing can be said about Multi against SVC: the difference is +10.0 points with each of 3 seeds alike, "
+            "and the paired test is not defined.",
+        ),
+    ],
+    ids=["a win", "a loss", "one seed", "no scatter"],
+)
+def test_the_sentence_of_a_pair(subject, rival, sentence):
+    found = record(row("Multi", "subject", subject), row("SVC", "rival", rival))
+    assert verdict(found) == sentence
+    assert limits(found)[0].startswith("One seed") == (len(subject) == 1)
 
 
 def test_nothing_can_be_said():
@@ -81,24 +96,6 @@ def test_the_correction_can_take_a_win_back():
     low, _ = compare(crowd)[0].difference.interval
     assert low > 0  # its own interval leaves out 0 all the same: that is said
     assert any("may leave out 0 and the comparison still be open" in sentence for sentence in limits(crowd))
-
-
-def test_one_seed():
-    found = record(row("Multi", "subject", (0.9,)), row("SVC", "rival", (0.5,)))
-    assert verdict(found) == (
-        "Nothing can be said from one seed about Multi against SVC: the difference is +40.0 points on the test texts, "
-        "and there is no scatter to judge it by."
-    )
-    assert limits(found)[0].startswith("One seed")
-
-
-def test_no_scatter():
-    a = row("Multi", "subject", (0.9, 0.8, 0.85))
-    found = record(a, row("SVC", "rival", (0.8, 0.7, 0.75)))
-    assert verdict(found) == (
-        "Nothing can be said about Multi against SVC: the difference is +10.0 points with each of 3 seeds alike, "
-        "and the paired test is not defined."
-    )
 
 
 def test_groups_are_compared_within():

@@ -5,6 +5,7 @@ from typing import Any
 
 from qllmft.experiments.compare import Study, StudyRecord
 from qllmft.experiments.compare.record import PaperResult, RowResult
+from qllmft.experiments.queue import QueueReporter
 from qllmft.run.record import BodyRecord, DataRecord
 
 COMMAND = "qllmft study tiny --data <texts>"
@@ -27,6 +28,22 @@ STUDY = Study.model_validate(
     }
 )
 PAPER = PaperResult(90.21, 353, "II")
+
+
+class Watcher(QueueReporter):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.began, self.ended, self.standings = [], [], []
+
+    def stands(self, standing):
+        self.standings.append(standing)
+
+    def run_begins(self, label):
+        self.began.append(label)
+
+    def run_ends(self, label, validation):
+        self.ended.append(label)
 
 
 def settings(texts: Path, body: Path) -> dict[str, Any]:

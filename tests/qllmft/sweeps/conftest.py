@@ -3,14 +3,14 @@
 import os
 
 import pytest
-from small_sweeps import write_texts
+from small_texts import write_reviews
 
 collect_ignore = ["conftest.py", "sweep_process.py", "ray_process.py"]
 
 
 @pytest.fixture(scope="session")
 def texts(tmp_path_factory):
-    return write_texts(tmp_path_factory.mktemp("sweeps") / "texts.tsv")
+    return write_reviews(tmp_path_factory.mktemp("sweeps") / "texts.tsv")
 
 
 @pytest.fixture

@@ -1,26 +1,13 @@
 """Sweeps of seconds: a few dozen texts, the tiny body, nine configurations of four qubits."""
 
-import random
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
-GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
 EPOCHS = 4
 SIZE = 9  # table XI with one learning rate
 SCRIPT = Path(__file__).with_name("sweep_process.py")
-
-
-def write_texts(path: Path, per_label: int = 40) -> Path:
-    rng = random.Random(2)
-    rows = []
-    for i in range(per_label):
-        for label, words in (("positive", GOOD), ("negative", BAD)):
-            rest = rng.choices(["film", "plot", "cast", "score", "ending", "very"], k=3)
-            rows.append(f"{label}\t{' '.join([rng.choice(words), *rest])} {i}\n")
-    path.write_text("label\ttext\n" + "".join(rows), encoding="utf-8")
-    return path
 
 
 def settings(epochs: int = EPOCHS, **more) -> dict:
@@ -66,8 +53,8 @@ def epochs_trained(log: Path) -> Counter:
     return Counter(tuple(line.split()) for line in log.read_text().splitlines())
 
 
-def complete_trials(url: str) -> Counter:
-    """Finished trials that trained something, by identity."""
+def ended_trials(url: str) -> list:
+    """All trials of the one search there is; none is under way."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -76,6 +63,11 @@ def complete_trials(url: str) -> Counter:
     trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
     storage.remove_session()
     storage.engine.dispose()
-    done = [t for t in trials if t.state == optuna.trial.TrialState.COMPLETE and "reused" not in t.user_attrs]
-    assert not [t for t in trials if not t.state.is_finished()]
+    assert all(trial.state.is_finished() for trial in trials)
+    return trials
+
+
+def complete_trials(url: str) -> Counter:
+    """Finished trials that trained something, by identity."""
+    done = [t for t in ended_trials(url) if t.state.name == "COMPLETE" and "reused" not in t.user_attrs]
     return Counter(t.user_attrs["identity"] for t in done)

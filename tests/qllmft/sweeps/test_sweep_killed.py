@@ -3,32 +3,36 @@
 import json
 import signal
 
-from small_sweeps import EPOCHS, SIZE, arguments, complete_trials, epochs_trained, start, wait_for
+import pytest
+import sweep_process
+from small_sweeps import EPOCHS, arguments, complete_trials, epochs_trained, start, wait_for
+
+TRIALS = 3  # the re-uploading layers of table XI
 
 
-def test_the_same_command_goes_on_after_kill_9(texts, tiny_body, tmp_path, environment):
+def test_the_same_command_goes_on_after_kill_9(texts, tiny_body, tmp_path, environment, monkeypatch, capsys):
     out, log = tmp_path / "sweep", tmp_path / "log"
-    command = arguments(texts, tiny_body, out)
-    stop = 2 * EPOCHS + 3  # the third epoch of the third trial
+    command = arguments(texts, tiny_body, out, "--set", "model.main_layers=2")
+    stop = EPOCHS + 3  # the third epoch of the second trial
     process = start(command, log, environment, stop)
     wait_for(process, "now")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert len(epochs_trained(log)) == stop
 
-    process = start(command, log, environment)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    assert "9 runs, 2 of them finished already" in said
+    monkeypatch.setenv("SWEEP_LOG", str(log))
+    monkeypatch.setattr(sweep_process.RunFolder, "write_metrics", sweep_process.logged)
+    with pytest.raises(SystemExit) as end:
+        sweep_process.main(command)
+    said = capsys.readouterr().out
+    assert not end.value.code, said
+    assert "3 runs, 1 of them finished already" in said
     assert "continuing" in said
     trained = epochs_trained(log)
-    assert len(trained) == SIZE * EPOCHS
-    twice = [run for run, times in trained.items() if times > 1]
-    assert len(twice) == 1  # the epoch of the kill, which was in no checkpoint
-    assert twice[0][1] == "3"
+    assert len(trained) == TRIALS * EPOCHS
+    assert [epoch for (_, epoch), times in trained.items() if times > 1] == ["3"]  # of the kill, in no checkpoint
     done = complete_trials(f"sqlite:///{out}/study.db")
-    assert len(done) == SIZE
-    assert set(done.values()) == {1}
+    assert sorted(done.values()) == [1] * TRIALS
 
     record = json.loads((out / "sweep.json").read_text())
     tested = [path.parent.name for path in out.glob("runs/*/result.json")]

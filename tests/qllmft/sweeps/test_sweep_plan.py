@@ -74,10 +74,8 @@ def test_screening_takes_the_ends():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sampler": "grid", "trials": 3}, "--trials got 3, and the sampler grid has a fixed number of points"),
         ({"model.main_layers": 2, "model.reupload_layers": 1}, "fixes every parameter of table-11"),
         ({"name": "table-13", "model.hidden_dim": 48}, "go together: model.hidden_layers, model.hidden_dim"),
-        ({"model.n_qubit": 4}, "there is no such setting"),
         ({"sampler": "screening", "model.main_layers": 2}, "takes 2 to 30 parameters, and this search has 1"),
         ({"model.connectivity": 4}, "main_layers = 2.* connectivity below|connectivity 4"),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from small_sweeps import arguments, complete_trials
+from small_sweeps import arguments, complete_trials, ended_trials
 
 from qllmft.run.lock import LOCK
 
@@ -66,19 +66,6 @@ def at_work(cluster, out: Path):
     return None
 
 
-def results(out: Path) -> list[dict]:
-    """What the finished trials kept; none was given up."""
-    import optuna
-
-    storage = optuna.storages.RDBStorage(f"sqlite:///{out}/study.db")
-    (name,) = optuna.get_all_study_names(storage)
-    trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
-    storage.remove_session()
-    storage.engine.dispose()
-    assert not [trial for trial in trials if trial.state == optuna.trial.TrialState.FAIL]
-    return [trial.user_attrs["result"] for trial in trials if "result" in trial.user_attrs]
-
-
 def test_a_node_is_killed_and_another_does_its_trial(cluster, texts, tiny_body, tmp_path, environment):
     out = tmp_path / "sweep"
     few = ["--set", "model.main_layers=2"]
@@ -100,10 +87,12 @@ def test_a_node_is_killed_and_another_does_its_trial(cluster, texts, tiny_body, 
     assert sweep.returncode == 0, said
     assert "Its test accuracy" in said
 
-    done = complete_trials(f"sqlite:///{out}/study.db")
+    url = f"sqlite:///{out}/study.db"
+    done = complete_trials(url)
     assert len(done) == TRIALS
     assert set(done.values()) == {1}
-    kept = results(out)
+    assert "FAIL" not in [trial.state.name for trial in ended_trials(url)]  # none was given up
+    kept = [trial.user_attrs["result"] for trial in ended_trials(url) if "result" in trial.user_attrs]
     assert len(kept) == TRIALS
     before = [result["epochs_before"][0] for result in kept]
     assert sum(epochs > 0 for epochs in before) == 1  # the killed node's, from its checkpoint

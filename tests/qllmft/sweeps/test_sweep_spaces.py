@@ -135,10 +135,13 @@ def test_a_scale_is_drawn_between_its_ends():
     assert parameter.settings_at(2e-3) == {"train.lr": 2e-3}
 
 
-def own(folder, *parameters, head='title = "Mine"\npreset = "single-10q"'):
-    """The path of a TOML file with these parameters."""
+HEAD = 'title = "Mine"\npreset = "single-10q"'
+
+
+def own(folder, parameter, head=HEAD):
+    """The path of a TOML file with this parameter."""
     file = folder / "mine.toml"
-    file.write_text("\n".join([head, *(f"[[parameters]]\n{text}" for text in parameters)]))
+    file.write_text(f"{head}\n[[parameters]]\n{parameter}")
     return str(file)
 
 
@@ -163,46 +166,31 @@ def test_a_search_of_ones_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("head", "parameter", "message"),
     [
-        ('values = [[1, 2], [3]]\nname = "a"\nsettings = ["x.a", "x.b"]', r"parameters\[1\].*value needs 2 entries"),
-        ('setting = "x.a"\nvalues = [0.0, 1.0]\nscale = "log"', "positive numbers"),
-        ('setting = "x.a"\nvalues = [1]\nother = 2', r"parameters\[1\].other: there is no such key here"),
-        ('setting = "x.a"\nvalues = []', r"parameters\[1\].values.*at least 1"),
-        ('setting = "x.a"\nvalues = 3', r"parameters\[1\].values \(got 3\)"),
+        (
+            HEAD,
+            'values = [[1, 2], [3]]\nname = "a"\nsettings = ["x.a", "x.b"]',
+            r"parameters\[1\].*value needs 2 entries",
+        ),
+        (HEAD, 'setting = "x.a"\nvalues = [0.0, 1.0]\nscale = "log"', "positive numbers"),
+        (HEAD, 'setting = "x.a"\nvalues = [1]\nother = 2', r"parameters\[1\].other: there is no such key here"),
+        (HEAD, 'setting = "x.a"\nvalues = []', r"parameters\[1\].values.*at least 1"),
+        (HEAD, 'setting = "x.a"\nvalues = 3', r"parameters\[1\].values \(got 3\)"),
+        ('title = "Mine"', QUBITS_2, "a search needs a preset and"),
+        ('preset = "single-10q"', QUBITS_2, "title: Field required"),
+        ('title = "Mine"\npreset = "single"', QUBITS_2, "preset: there is no preset 'single'"),
+        (HEAD + "\nquick.values.x = [1]", QUBITS_2, "quick.values of x, which is no parameter"),
+        (HEAD + '\nquick.values."model.n_qubits" = []', QUBITS_2, "quick.values: .*at least 1"),
+        ('title = "Mine', QUBITS_2, "is not TOML: .*line 1"),
     ],
 )
-def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, text, message):
-    with pytest.raises(UserError, match=f"sweep .*mine.toml: .*{message}"):
-        load_space(own(tmp_path, text))
-
-
-@pytest.mark.parametrize(
-    ("head", "message"),
-    [
-        ('title = "Mine"', "a search needs a preset and"),
-        ('preset = "single-10q"', "title: Field required"),
-        ('title = "Mine"\npreset = "single"', "preset: there is no preset 'single'"),
-        ('title = "Mine"\npreset = "single-10q"\nquick.values.x = [1]', "quick.values of x, which is no parameter"),
-        ('title = "Mine"\npreset = "single-10q"\nquick.values."model.n_qubits" = []', "quick.values: .*at least 1"),
-        ('title = "Mine', "is not TOML: .*line 1"),
-    ],
-)
-def test_a_fault_in_the_head_of_a_file(tmp_path, head, message):
-    with pytest.raises(UserError, match=message):
-        load_space(own(tmp_path, QUBITS_2, head=head))
-
-
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(
-        UserError, match=r"'table06'. Did you mean 'table-06'\? Sweeps: odd, recommended, screening, table-06"
-    ):
-        load_space("table06")
+def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, head, parameter, message):
+    with pytest.raises(UserError, match=f"sweep .*mine.toml.*{message}"):
+        load_space(own(tmp_path, parameter, head=head))
 
 
 def test_a_search_agrees_to_no_price(tmp_path):
-    from qllmft.experiments.search.plan import make_plan
-
     space = load_space(own(tmp_path, 'setting = "backend.options.yes"\nvalues = [true]'))
     with pytest.raises(UserError, match=r"backend.options: it holds yes\. An address, a key"):
         make_plan(space, "grid", {}, trials=None, seeds=1, grace_s=120)

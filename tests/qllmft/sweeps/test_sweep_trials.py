@@ -1,7 +1,6 @@
 """A trial for real: it trains up to validation, leaves the test set closed, and trains nothing when it is opened."""
 
 import json
-import threading
 from dataclasses import replace
 
 import pytest
@@ -38,11 +37,6 @@ def trial(config, runs, reporter=None):
     return do_trial_run(PlannedRun(config, "a run", read_test=False), runs, QueueProgress(reporter or QueueReporter()))
 
 
-def run_whole(config, runs):
-    """As for the winner of a search."""
-    return run_experiment(config, runs / config.identity)
-
-
 def keys(content) -> set[str]:
     """Of all objects in JSON."""
     if isinstance(content, dict):
@@ -50,8 +44,8 @@ def keys(content) -> set[str]:
     return set().union(*(keys(value) for value in content)) if isinstance(content, list) else set()
 
 
-def test_nothing_of_the_test_set_is_read_or_written(config, tmp_path, embedded):
-    trial(config, tmp_path)
+def test_nothing_of_the_test_set_is_read_or_written_and_the_figures_are_the_selected_epochs(config, tmp_path, embedded):
+    result = trial(config, tmp_path)
     assert embedded == [40]  # training and validation; the other 40 are the test set
     folder = RunFolder(tmp_path / config.identity)
     assert folder.read_result() is None
@@ -61,12 +55,7 @@ def test_nothing_of_the_test_set_is_read_or_written(config, tmp_path, embedded):
     outcome = run_experiment(config, folder.path, read_test=False)
     assert outcome.record.to_json() == record
     assert record["data"]["sizes"]["test"] == 40  # how large it is, no more
-
-
-def test_the_figures_are_those_of_the_selected_epoch(config, tmp_path):
-    result = trial(config, tmp_path)
-    metrics = RunFolder(tmp_path / config.identity).metrics()
-    best = max(metrics, key=lambda m: (m.validation_accuracy, -m.validation_loss, -m.epoch))
+    best = max(folder.metrics(), key=lambda m: (m.validation_accuracy, -m.validation_loss, -m.epoch))
     assert result.validation.value == pytest.approx(best.validation_accuracy)
     assert result.validation_loss == best.validation_loss
     assert result.parameters == load_model(tmp_path / config.identity).classifier.n_parameters
@@ -84,50 +73,22 @@ def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monk
 
     with monkeypatch.context() as patch:
         patch.setattr("qllmft.training.loop.Training.epoch", forbidden)
-        winner = run_whole(config, tmp_path / "a").record.head
+        winner = run_experiment(config, folder).record.head
     assert winner.tested.total == 40
     assert (winner.validation, winner.seconds) == (first.validation, first.seconds)
     assert trial(config, tmp_path / "a") == replace(first, epochs_before=config.train.epochs)
     assert (folder / "model" / "model.safetensors").read_bytes() == weights
     assert (folder / "metrics.jsonl").read_bytes() == metrics
 
-    whole = run_whole(config, tmp_path / "b").record.head  # the other route: all at once
+    whole = run_experiment(config, tmp_path / "b").record.head  # the other route: all at once
     assert (whole.test, whole.validation) == (winner.test, winner.validation)
 
 
 def test_a_run_that_was_tested_before_still_keeps_it_to_itself(config, tmp_path):
-    run_whole(config, tmp_path)
+    run_experiment(config, tmp_path / config.identity)
     trial(config, tmp_path)
     outcome = run_experiment(config, tmp_path / config.identity, read_test=False)
     assert not keys(outcome.record.to_json()["models"]) & {"test", "test_exact"}
-
-
-def test_two_that_want_the_same_run_wait_for_each_other(config, tmp_path):
-    said, results = [], []
-
-    class Slow(QueueReporter):
-        def message(self, text):
-            said.append(text)
-
-        def training(self, epochs, done):
-            started.set()
-            proceed.wait(20)
-            return super().training(epochs, done)
-
-    started, proceed = threading.Event(), threading.Event()
-    first = threading.Thread(target=lambda: results.append(trial(config, tmp_path, Slow())))
-    first.start()
-    assert started.wait(20)
-    second = threading.Thread(target=lambda: results.append(trial(config, tmp_path, Slow())))
-    second.start()
-    while not said:
-        second.join(0.05)
-    proceed.set()
-    first.join()
-    second.join()
-    assert f"{config.identity} is worked on by process" in said[0]
-    assert said[0].endswith("; waiting for it")
-    assert results[0] == results[1]  # trained once: the seconds are the same
 
 
 def test_an_interrupted_training_is_an_interruption(config, tmp_path):

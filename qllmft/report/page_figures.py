@@ -1,0 +1,132 @@
+"""Figures as SVG that stands in a page: a training's curves, a study's rows and differences with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from qllmft.experiments.compare.comparison import Comparison
+from qllmft.experiments.compare.record import StudyRecord
+from qllmft.report import style
+from qllmft.report.study_table import OUTCOMES
+from qllmft.training import EpochMetrics
+
+LONG_LABEL = 22  # characters: longer ones stand one below the other in the legend
+_COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
+_SIDES = {"subject": (style.BLUE, "o"), "rival": (style.SLATE, "s")}
+_PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "mec": style.ORANGE, "ms": 5.5, "mew": 1.3}
+_OUTCOMES = {  # colour, inside of the marker
+    "better": (style.BLUE, style.BLUE),
+    "worse": (style.ORANGE, style.ORANGE),
+    "open": (style.SLATE, "white"),
+}
+
+
+def loss_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
+    """Training and validation loss of a run; the epoch ``selected`` is marked."""
+    lines = {
+        "training": [m.train_loss for m in metrics],
+        "validation": [m.validation_loss for m in metrics],
+    }
+    return curves_svg("loss", "cross-entropy (nats)", lines, [m.epoch for m in metrics], selected)
+
+
+def accuracy_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
+    """Validation accuracy of a run; the epoch ``selected`` is marked."""
+    lines = {"validation": [100 * m.validation_accuracy for m in metrics]}
+    return curves_svg("accuracy", "right answers (%)", lines, [m.epoch for m in metrics], selected)
+
+
+@style.house_style(in_a_page=True)
+def curves_svg(
+    name: str,
+    unit: str,
+    lines: Mapping[str, Sequence[float]],
+    epochs: Sequence[int] | None = None,
+    selected: int | None = None,
+) -> Markup:
+    """A line for each label.
+
+    Args:
+        name: of the figure, for its ids.
+        unit: label of the vertical axis.
+        lines: values by label, one an epoch.
+        epochs: of all lines; from 1 on, as far as each line has values, where None.
+        selected: the epoch that is marked; None: none is.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    columns = 1 if max(map(len, lines)) > LONG_LABEL else 2 if selected is None else 3
+    figure = style.new_figure(height=2.8 + 0.2 * -(-len(lines) // columns))
+    axes = figure.subplots()
+    for place, (label, values) in enumerate(lines.items()):
+        turn, index = divmod(_COLORS.get(label, place), len(style.COLORS))
+        color, dashes = style.COLORS[index], style.DASHES[(index + turn) % len(style.DASHES)]
+        at = range(1, len(values) + 1) if epochs is None else epochs
+        axes.plot(at, values, color=color, ls=dashes, marker="o" if len(values) < 2 else "", label=label)
+        if selected in at:
+            marked = values[at.index(selected)]
+            axes.plot(selected, marked, "o", ms=6, mfc="white", mec=color, mew=1.6, zorder=5, clip_on=False)
+    if selected is not None:
+        axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=f"selected: epoch {selected}")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(unit)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    figure.legend(loc="outside upper center", ncols=columns)
+    return style.as_svg(figure, name)
+
+
+@style.house_style(in_a_page=True)
+def accuracies_svg(record: StudyRecord) -> Markup:
+    """Test accuracy of each row: every seed, the mean with its 95 % interval, the paper's as a hollow marker."""
+    rows = record.rows
+    figure, axes = _labelled([row.label for row in rows], "test accuracy (%)")
+    for place, row in enumerate(rows):
+        (color, marker), found = _SIDES[row.side], row.test_interval
+        seeds = [100 * value for value in row.test]
+        axes.plot(seeds, [place] * len(seeds), "|", color=color, ms=6, mew=0.8, alpha=0.6)
+        if found.half_width is not None:
+            axes.errorbar(100 * found.mean, place, xerr=100 * found.half_width, color=color, lw=1.8, capsize=3)
+        axes.plot(100 * found.mean, place, marker, color=color, ms=5.5, zorder=4)
+        if row.published:
+            axes.plot(row.published.accuracy, place, **_PAPER)
+    for side, label in (("subject", record.subject), ("rival", record.rival)):
+        axes.plot([], [], _SIDES[side][1], color=_SIDES[side][0], ms=5.5, label=label)
+    if record.published:
+        axes.plot([], [], label="paper", **_PAPER)
+    others = [100 * value for row in rows for value in row.test]
+    others += [row.published.accuracy for row in rows if row.published]
+    style.keep_in_view(axes, "x", [row.test_interval for row in rows], others)
+    figure.legend(loc="outside upper center", ncols=2, handletextpad=0.2)
+    return style.as_svg(figure, "dots")
+
+
+@style.house_style(in_a_page=True)
+def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], name: str) -> Markup:
+    """Differences of test accuracies with their intervals, in percentage points, a line for each label from above."""
+    figure, axes = _labelled(labels, "difference of test accuracies (points)")
+    axes.axvline(0, color=style.INK, lw=0.8)
+    for place, comparison in enumerate(comparisons):
+        color, inside = _OUTCOMES[comparison.outcome]
+        ends = comparison.difference.interval
+        if ends is not None:
+            axes.plot([100 * end for end in ends], [place, place], color=color, lw=1.8)
+        axes.plot(100 * comparison.difference.mean, place, "o", color=color, mfc=inside, ms=5, zorder=4)
+    style.keep_in_view(axes, "x", [comparison.difference for comparison in comparisons], [0.0])
+    for outcome, (color, inside) in _OUTCOMES.items():
+        axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=OUTCOMES[outcome])
+    figure.legend(loc="outside upper center", ncols=3)
+    return style.as_svg(figure, name)
+
+
+def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
+    """A figure and its axes with a line for each label, the first one above."""
+    figure = style.new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
+    axes = figure.subplots()
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlabel(unit)
+    axes.grid(visible=False, axis="y")
+    return figure, axes
