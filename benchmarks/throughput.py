@@ -25,8 +25,8 @@ from qllmft_backends.adjoint.thread_pool import thread_count
 from machine import cpu_model, load_average
 
 COMMANDS = (
-    "sweep table-06 --quick --set model.n_qubits=10",
-    "sweep table-06 --quick --set model.n_qubits=12",
+    "sweep table-06 --quick --set model.n_qubits=10 --seeds 3",
+    "sweep table-06 --quick --set model.n_qubits=12 --seeds 3",
     "study table2 --quick",
 )
 HERE = Path(__file__).resolve().parents[1]
@@ -50,13 +50,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--body", default="minilm")
-    parser.add_argument("--seeds", default="5")
     parser.add_argument("--commands", type=lambda text: text.split(";"), default=COMMANDS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--before", type=Path, help="a checkout without --jobs, run in the place of --jobs 1")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("throughput.json"))
     given = parser.parse_args()
-    shared = ["--data", given.data, "--body", given.body, "--seeds", given.seeds]
+    shared = ["--data", given.data, "--body", given.body]
     one = ((given.before or HERE).resolve(), [] if given.before else ["--jobs", "1"])
     many = (HERE, ["--jobs", str(thread_count())])
     rows: list[dict[str, object]] = []
@@ -69,7 +68,7 @@ def main() -> None:
         wall = statistics.median(a[0] / b[0] for a, b in zip(found["one"], found["many"], strict=True))
         cpu = statistics.median(a[1] / b[1] for a, b in zip(found["one"], found["many"], strict=True))
         rows.append({"command": command, **found, "wall_ratio": wall, "cpu_ratio": cpu, "load_after": load_average()})
-        settings = {"seeds": int(given.seeds), "body": given.body, "before": bool(given.before)}
+        settings = {"body": given.body, "before": bool(given.before)}
         content = {"machine": machine, "settings": settings, "rows": rows}
         given.out.write_text(json.dumps(content, indent=1) + "\n")
         print(f"{command}: {wall:.2f} times the throughput; CPU seconds {cpu:.2f} to 1", flush=True)

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,26 @@ def test_a_folder_in_which_nothing_was_begun_is_taken_away(tmp_path):
     with sole_use(folder, None):
         (folder / "config.toml").write_text("seed = 1")
     assert [file.name for file in folder.iterdir()] == ["config.toml"]
+
+
+def test_a_folder_that_is_taken_away_while_it_is_made_is_made_again(tmp_path, monkeypatch):
+    make, calls = Path.mkdir, []
+
+    def mkdir(self, *arguments, **options):
+        calls.append(self)
+        if len(calls) == 1:  # as pathlib does where the folder is there, and gone when it looks
+            raise FileExistsError(self)
+        make(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with sole_use(tmp_path / "run", None):
+        assert (tmp_path / "run" / HOLDER).exists()
+
+
+def test_a_file_in_the_folders_place_is_an_error(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(FileExistsError), sole_use(tmp_path / "run", None):
+        pass
 
 
 def test_those_who_wait_take_turns(tmp_path):
