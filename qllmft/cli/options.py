@@ -45,7 +45,7 @@ Jobs = Annotated[
         envvar="QLLMFT_JOBS",
         help="Number of runs at a time, each in a process of its own with its share of the processors. Results are the "
         "same to the bit.",
-        show_default="one a processor; QLLMFT_JOBS",
+        show_default="one a processor, where each has 8 runs; QLLMFT_JOBS",
         show_envvar=False,
     ),
 ]

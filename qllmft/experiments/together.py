@@ -26,6 +26,7 @@ from qllmft.experiments.queue import PlannedRun, QueueReporter, Standing, do_all
 from qllmft.run import PassingReporter, RunRecord, Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
 
+RUNS_EACH = 8  # fewer are not worth a process: its start, and the last run, which one does alone
 MEMORY_EACH = 2 * 2**30  # bytes that a process is expected to take with all that it imports
 TOLD_EVERY_S = 0.2  # between two standings that a child sends
 
@@ -33,15 +34,16 @@ TOLD_EVERY_S = 0.2  # between two standings that a child sends
 def processes_for(configs: Iterable[RunConfig], runs: int, asked: int | None) -> int:
     """How many processes are to share ``runs`` runs of such configurations, never more than runs.
 
-    Where nobody asked: one a processor, as far as memory goes; but 1 where runs share something else: a body that
-    learns takes all processors, a GPU is one, and circuits that are sent away are paid for.
+    Where nobody asked: one a processor, as far as memory goes and each has `RUNS_EACH`; but 1 where runs share
+    something else: a body that learns takes all processors, a GPU is one, and circuits that are sent away are paid for.
     """
     if asked is not None and asked < 1:
         raise UserError(f"--jobs is {asked}; expected 1 or more.")
     if asked is None:
         kinds = {(c.body.learns, c.backend.name, c.backend.options.get("device", "cpu")) for c in configs}
         alone = kinds - {(False, "adjoint", "cpu")}
-        asked = 1 if alone else min(thread_count(), psutil.virtual_memory().available // MEMORY_EACH)
+        fitting = psutil.virtual_memory().available // MEMORY_EACH
+        asked = 1 if alone else min(thread_count(), fitting, runs // RUNS_EACH)
     return max(1, min(asked, runs))
 
 

@@ -60,7 +60,7 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
 def _made(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:  # also where it is taken away between the try to make it and the look whether it is a folder
+    except FileExistsError:  # also where it is taken away between the try to make it and the look what it is
         if folder.is_file():
             raise
 
