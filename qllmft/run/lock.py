@@ -47,22 +47,20 @@ def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[No
 def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
     """The lock, on a file that is still there: a holder takes its file away before it lets go of it."""
     while True:
-        with suppress(FileNotFoundError):  # the folder itself was taken away meanwhile, where nothing was begun
-            _made(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
             (folder / LOCK).touch()
             before = (folder / LOCK).stat().st_ino
             lock = _taken(folder, on_wait)
-            if _inode(folder / LOCK) == before:
-                return lock
-            lock.release()
-
-
-def _made(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:  # also where it is taken away between the try to make it and the look what it is
-        if folder.is_file():
-            raise
+        except FileNotFoundError:  # the folder itself was taken away meanwhile, where nothing was begun
+            continue
+        except FileExistsError:  # the same, between the try to make it and the look what is there
+            if folder.is_file():
+                raise
+            continue
+        if _inode(folder / LOCK) == before:
+            return lock
+        lock.release()
 
 
 def _taken(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:

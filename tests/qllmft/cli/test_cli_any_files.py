@@ -99,7 +99,7 @@ def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch,
     def answered(handler, fault, request):
         if server._route(request.method, request.path) != route:
             return obey(handler, fault, request)
-        return handler._send(status, content, "application/json", {})
+        return handler._send(status, content)
 
     with sandbox_job(run, cli, monkeypatch, tmp_path_factory.mktemp("any")) as job:
         with monkeypatch.context() as patch:
