@@ -55,7 +55,8 @@ def milliseconds(workers: list[subprocess.Popen[str]]) -> float:
         print(file=process.stdin, flush=True)
     for process in workers:
         assert process.stdout is not None
-        process.stdout.readline()
+        if process.stdout.readline() != "done\n":
+            raise RuntimeError("a worker has died; its error stands above")
     return (time.perf_counter() - begun) / STEPS * 1e3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -55,8 +56,9 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
         except FileNotFoundError:  # the folder itself was taken away meanwhile, where nothing was begun
             continue
         except FileExistsError:  # the same, between the try to make it and the look what is there
-            if folder.is_file():
-                raise
+            with suppress(FileNotFoundError):
+                if not stat.S_ISDIR(folder.lstat().st_mode):
+                    raise
             continue
         if _inode(folder / LOCK) == before:
             return lock

@@ -44,8 +44,9 @@ def test_a_folder_that_is_taken_away_while_it_is_made_is_made_again(tmp_path, mo
         assert (tmp_path / "run" / HOLDER).exists()
 
 
-def test_a_file_in_the_folders_place_is_an_error(tmp_path):
-    (tmp_path / "run").touch()
+@pytest.mark.parametrize("occupy", [Path.touch, lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_folder_in_its_place_is_an_error(occupy, tmp_path):
+    occupy(tmp_path / "run")
     with pytest.raises(FileExistsError), sole_use(tmp_path / "run", None):
         pass
 
