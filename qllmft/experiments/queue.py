@@ -17,8 +17,7 @@ from qllmft.run import PassingReporter, Reporter, RunFolder, RunRecord, Tracking
 from qllmft.run.lock import RunBusyError
 from qllmft.training import EpochMetrics
 
-LOOK_S = 0.2  # between two looks at runs that children are at work on
-TELL_S = 1.0  # between two looks at how far a queue has come
+LOOK_S = 1.0  # between two looks at how far a queue has come, and at runs that children are at work on
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class QueueProgress:
     def tell(self, *, at_once: bool = False) -> None:
         """Tell how far the queue has come; nothing where that was told less than a second ago."""
         now = self._clock()
-        if self._look is None or not (at_once or now - self._looked > TELL_S):
+        if self._look is None or not (at_once or now - self._looked >= LOOK_S):
             return
         self._looked, standing = now, self._look()
         self._first = began, earlier = self._first or (now, standing.done)
