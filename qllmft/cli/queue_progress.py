@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 
 from qllmft.cli.console import progress_bars, say
 from qllmft.experiments.queue import QueueReporter, Standing
+from qllmft.progress import LineReporter, Move
 from qllmft.run import Tracking
-from qllmft.training import EpochMetrics
 
 
 def left_text(seconds: float | None) -> str:
@@ -25,20 +25,19 @@ def left_text(seconds: float | None) -> str:
     return f"about {minutes:.0f} min left" if minutes < 90 else f"about {minutes / 60:.1f} h left"
 
 
-class QueueConsole(QueueReporter):
+class QueueConsole(LineReporter, QueueReporter):
     """Two bars; a line at the beginning and at the end of each run where output is not a terminal.
 
     A context manager around all runs. Several threads may report.
     """
 
     def __init__(self, console: Console, tracking: Tracking | None = None) -> None:
-        self._console = console
+        super().__init__(console=console)
         self.tracking = tracking or Tracking()
         self._progress = progress_bars(console, counted=False)
         self._all = self._progress.add_task("starting", total=None, fields="")
         self._one = self._progress.add_task("", total=None, fields="", visible=False)
         self._standing: Standing | None = None
-        self._at_work: set[str] = set()  # labels
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -51,35 +50,27 @@ class QueueConsole(QueueReporter):
         """One line."""
         say(text, self._progress.console)
 
+    def line(self, text: str) -> None:
+        """Nothing: there is a line for each run."""
+
     def stands(self, standing: Standing) -> None:
         """The upper bar moves; the first time a line says how many runs there are."""
         if self._standing is None:
             done = f", {standing.finished} of them finished already" if standing.finished else ""
             self.message(f"{standing.runs} runs{done}")
         self._standing = standing
-        self._progress.update(
-            self._all,
-            description=f"{standing.finished} of {standing.runs} runs",
-            total=1.0,
-            completed=standing.share,
-            fields=self._words(),
-        )
+        runs = f"{standing.finished} of {standing.runs} runs"
+        self._progress.update(self._all, description=runs, total=1.0, completed=standing.share, fields=self._words())
 
     def run_begins(self, label: str) -> None:
-        """The lower bar begins again."""
+        """The lower bar begins again, or a line where output is not a terminal."""
         self._progress.reset(self._one, description=label, fields="", visible=True)
-        self.run_begins_elsewhere(label)
-
-    def run_begins_elsewhere(self, label: str) -> None:
-        """A line where output is not a terminal."""
         if not self._console.is_terminal and self._standing:
-            number = self._standing.finished + len(self._at_work) + 1
-            self.message("; ".join(filter(None, [f"run {number} of {self._standing.runs}: {label}", self._words()])))
-        self._at_work.add(label)
+            number = f"run {self._standing.finished + 1} of {self._standing.runs}: {label}"
+            self.message("; ".join(filter(None, [number, self._words()])))
 
     def run_ends(self, label: str, validation: float) -> None:
         """A line where output is not a terminal."""
-        self._at_work.discard(label)
         if not self._console.is_terminal:
             self.message(f"{label}: validation {100 * validation:.2f} %")
 
@@ -91,30 +82,15 @@ class QueueConsole(QueueReporter):
         return ", ".join(filter(None, words))
 
     @contextmanager
-    def embedding(self, total: int, body: str) -> Iterator[Callable[[int], None]]:
-        """The lower bar counts texts."""
-        self._progress.update(self._one, total=total, completed=0, fields=f"embedding {total:,} texts with {body}")
-        yield lambda n: self._progress.advance(self._one, n)
-        self._progress.update(self._one, fields="")
+    def bar(self, words: str, total: int, done: int = 0) -> Iterator[Move]:
+        """The lower bar, with words or numbers beside it."""
 
-    @contextmanager
-    def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
-        """The lower bar counts epochs."""
-        if 0 < done < epochs:
-            self.message(f"continuing after epoch {done} of {epochs}")
-        self._progress.update(self._one, total=epochs, completed=done)
+        def move(fields: str = "", **steps: Any) -> None:
+            said: dict[str, Any] = {"fields": f"epoch {steps['completed']}/{total}  {fields}"} if fields else {}
+            self._progress.update(self._one, **steps, **said)
 
-        def show(m: EpochMetrics) -> None:
-            fields = f"epoch {m.epoch}/{epochs}  validation {100 * m.validation_accuracy:.1f} %"
-            self._progress.update(self._one, completed=m.epoch, fields=fields)
-
-        yield show
-
-    @contextmanager
-    def contrastive(self, steps: int, done: int) -> Iterator[Callable[[int], None]]:
-        """The lower bar counts batches."""
-        self._progress.update(self._one, total=steps, completed=done, fields="contrastive step")
-        yield lambda step: self._progress.update(self._one, completed=step)
+        self._progress.update(self._one, total=total, completed=done, fields=words)
+        yield move
         self._progress.update(self._one, fields="")
 
     @contextmanager

@@ -2,77 +2,47 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from qllmft.cli.backend import attend_training
-from qllmft.cli.console import DRAWN_EVERY_S, names, numbers, plain_table, printable, progress_bars, say
-from qllmft.run import ModelResult, Reporter, RunRecord
-from qllmft.training import EpochMetrics
+from qllmft.cli.console import names, numbers, plain_table, printable, progress_bars, say
+from qllmft.progress import LineReporter, Move
+from qllmft.run import ModelResult, RunRecord
 from qllmft_backends import Backend
 
-PLAIN_LINES = 10  # lines about training where there is no terminal to draw a bar on
 
-
-class ConsoleReporter(Reporter):
-    """Draws progress bars with loss, validation accuracy and time left; plain lines where output is not a terminal."""
+class ConsoleReporter(LineReporter):
+    """Draws progress bars with loss, validation accuracy and time left; lines where output is not a terminal."""
 
     def __init__(self, console: Console, *, yes: bool = False) -> None:
-        self._console = console
+        super().__init__(console=console)
         self._yes = yes
 
     def message(self, text: str) -> None:
         """One line."""
         say(text, self._console)
 
+    def line(self, text: str) -> None:
+        """One line where there is no bar."""
+        if not self._console.is_terminal:
+            self.message(text)
+
     def backend(self, backend: Backend) -> None:
         """Its price, line by line."""
         attend_training(backend, self.message, yes=self._yes)
 
     @contextmanager
-    def embedding(self, total: int, body: str) -> Iterator[Callable[[int], None]]:
-        """A bar over the texts."""
+    def bar(self, words: str, total: int, done: int = 0) -> Iterator[Move]:
+        """A bar of its own."""
         with progress_bars(self._console) as progress:
-            task = progress.add_task(f"embedding {total:,} texts with {body}", total=total, fields="")
-            yield lambda n: progress.advance(task, n)
-        if not self._console.is_terminal:
-            self.message(f"embedded {total:,} texts with {body}")
-
-    @contextmanager
-    def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
-        """A bar over the epochs."""
-        if done:
-            self.message(f"continuing after epoch {done} of {epochs}")
-        with progress_bars(self._console) as progress:
-            task = progress.add_task("training", total=epochs, completed=done, fields="")
-
-            drawn_at = -DRAWN_EVERY_S
-
-            def report(m: EpochMetrics) -> None:
-                nonlocal drawn_at
-                if self._console.is_terminal and m.epoch < epochs and time.monotonic() - drawn_at < DRAWN_EVERY_S:
-                    return
-                drawn_at = time.monotonic()
-                numbers = f"loss {m.train_loss:.4f}  validation {100 * m.validation_accuracy:.1f} %"
-                progress.update(task, completed=m.epoch, fields=numbers)
-                if not self._console.is_terminal and m.epoch % max(1, epochs // PLAIN_LINES) == 0:
-                    self.message(f"epoch {m.epoch}/{epochs}  {numbers}")
-
-            yield report
-
-    @contextmanager
-    def contrastive(self, steps: int, done: int) -> Iterator[Callable[[int], None]]:
-        """A bar over the steps."""
-        if done:
-            self.message(f"continuing the contrastive step after {done:,} of {steps:,} batches")
-        with progress_bars(self._console) as progress:
-            task = progress.add_task("contrastive step", total=steps, completed=done, fields="")
-            yield lambda step: progress.update(task, completed=step)
+            task = progress.add_task(words, total=total, completed=done, fields="")
+            yield partial(progress.update, task)
 
     @contextmanager
     def fitting(self, name: str) -> Iterator[None]:

@@ -67,9 +67,9 @@ def work_on(
         if ray is not None:
             work_on_cluster(store, liveness, runs, ray, watcher)
         else:
-            with together(count, search_in_child, (store.storage, store.name, folder), watcher) as combined:
-                progress = QueueProgress(combined)
-                Worker(store, liveness, lambda run: do_trial_run(run, runs, progress, permission), progress).work()
+            progress = QueueProgress(watcher, runs)
+            with together(count, search_in_child, (store.storage, store.name, folder), watcher):
+                Worker(store, liveness, lambda run: do_trial_run(run, progress, permission), progress).work()
 
 
 def finish_search(store: SearchStore, folder: Path, console: Console, tracking: Tracking) -> None:

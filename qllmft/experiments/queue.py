@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.data import Findings
-from qllmft.experiments.cost import BEGINNING, TimeLeft, epoch_cost, run_cost
+from qllmft.experiments.cost import begun_cost, run_cost
 from qllmft.run import PassingReporter, Reporter, RunFolder, RunRecord, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
 from qllmft.training import EpochMetrics
 
-LOOK_S = 0.2  # between two looks at runs that children are at work on
+LOOK_S = 1.0  # between two looks at how far a queue has come, and at runs that children are at work on
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class PlannedRun:
         """Cost of the run beside other runs."""
         return run_cost(self.config, read_test=self.read_test)
 
+    def done(self, runs: Path) -> float:
+        """What of the cost is done, by what is in the run's folder, whoever works on it."""
+        return self.cost if self.is_finished(runs) else begun_cost(self.config, self.folder(runs).epochs_done())
+
     def folder(self, runs: Path) -> RunFolder:
         """The run's folder in the folder of all runs."""
         return RunFolder(runs / self.config.identity)
@@ -44,93 +49,82 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a queue has come, by the work of all processes.
+    """How far a queue has come, by the work of all processes."""
 
-    Attributes:
-        runs: number of runs.
-        finished: those of them that are finished.
-        share: of the work that is done, in [0, 1].
-        seconds_left: time left; None before anything was done.
-        best: highest validation accuracy so far, in [0, 1], of a queue that searches for it; else None.
-        running: what of ``share`` is of runs that are at work.
-    """
+    runs: int  # number of runs
+    finished: int  # those of them that are finished
+    cost: float  # of all runs
+    done: float  # what of it is done
+    best: float | None = None  # highest validation accuracy so far, in [0, 1], of a queue that searches for it
+    seconds_left: float | None = None  # time left; None before anything was done
 
-    runs: int
-    finished: int
-    share: float = 0.0
-    seconds_left: float | None = None
-    best: float | None = None
-    running: float = 0.0
+    @property
+    def share(self) -> float:
+        """What is done of the work, in [0, 1]."""
+        return min(self.done / self.cost, 1.0) if self.cost else 0.0
 
 
 class QueueReporter(Reporter):
-    """Callbacks of a queue beside those of the runs that are trained here. Override what is of interest.
+    """Callbacks of a queue beside those of the runs that are trained here. Override what is of interest."""
 
-    Attributes:
-        tracking: who is told of each run that is trained here.
-    """
-
-    tracking = Tracking()
+    tracking = Tracking()  # who is told of each run that is trained here
 
     def stands(self, standing: Standing) -> None:
-        """Before the first run, after each epoch and each run, and after each look at a search's store."""
+        """Before the first run, in and after each run, and after each look at a search's store."""
 
     def run_begins(self, label: str) -> None:
         """Before each run that is trained here; not before those that are finished or that others train."""
 
-    def run_begins_elsewhere(self, label: str) -> None:
-        """Before each run that another process of this command trains."""
-
     def run_ends(self, label: str, validation: float) -> None:
-        """After each run that this command trained, with its validation accuracy in [0, 1]."""
+        """After each run that was trained here, with its validation accuracy in [0, 1]."""
 
 
 class QueueProgress:
-    """Counts what a queue has done and tells its reporter."""
+    """Looks how far a queue has come and tells its reporter, with the time left.
 
-    def __init__(self, reporter: QueueReporter, clock: Callable[[], float] = time.monotonic) -> None:
-        self.reporter = reporter
-        self._time_left = TimeLeft(clock)
-        self._runs = self._finished = 0
-        self._best: float | None = None
+    Args:
+        reporter: who is told.
+        runs: the folder of all runs.
+        clock: seconds that go up.
 
-    def update(self, *, runs: int, finished: int, cost: float, finished_cost: float, best: float | None = None) -> None:
-        """Take in how many runs there are and what they cost, and how many of them are finished."""
-        self._runs, self._finished, self._best = runs, finished, best
-        self._time_left.update(finished_cost, cost)
-        self._tell()
+    Attributes:
+        begun: the runs that were begun here since the last `watch`, by identity.
+    """
 
-    def running(self, cost: float, earlier: float = 0.0) -> None:
-        """Take in what is done of the run at work; see `TimeLeft.running`."""
-        self._time_left.running(cost, earlier)
-        self._tell()
+    def __init__(self, reporter: QueueReporter, runs: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.reporter, self.runs = reporter, runs
+        self.begun: dict[str, PlannedRun] = {}
+        self._clock = clock
+        self._look: Callable[[], Standing] | None = None
+        self._looked = -math.inf
+        self._first: tuple[float, float] | None = None  # when it was looked first, and what was done by then
 
-    def run_finished(self, cost: float) -> None:
-        """Count one finished run more."""
-        self._finished += 1
-        self._time_left.update(self._time_left.finished + cost, self._time_left.total)
-        self._tell()
+    def watch(self, look: Callable[[], Standing]) -> None:
+        """Look this way from now on, and tell."""
+        self._look = look
+        self.begun.clear()
+        self.tell(at_once=True)
 
-    def _tell(self) -> None:
-        time_left = self._time_left
-        share, running = time_left.share, time_left.running_share
-        self.reporter.stands(Standing(self._runs, self._finished, share, time_left.seconds, self._best, running))
+    def tell(self, *, at_once: bool = False) -> None:
+        """Tell how far the queue has come; nothing where that was told less than a second ago."""
+        now = self._clock()
+        if self._look is None or not (at_once or now - self._looked >= LOOK_S):
+            return
+        self._looked, standing = now, self._look()
+        self._first = began, earlier = self._first or (now, standing.done)
+        worked = standing.done - earlier  # what was done before tells nothing of the speed
+        left = (now - began) * (standing.cost - standing.done) / worked if worked > 0 else None
+        self.reporter.stands(replace(standing, seconds_left=left))
 
 
 def do_run(
-    run: PlannedRun,
-    runs: Path,
-    progress: QueueProgress,
-    *,
-    wait: bool = True,
-    backend_options: Mapping[str, Any] | None = None,
+    run: PlannedRun, progress: QueueProgress, *, wait: bool = True, backend_options: Mapping[str, Any] | None = None
 ) -> RunRecord:
     """Train a run, or go on with it from its checkpoint, or look up its record.
 
     Args:
         run: what is to be done.
-        runs: the folder of all runs.
-        progress: counts and tells.
+        progress: whose folder of runs it is in; it looks and tells.
         wait: where another process works on the run, wait for it and take its record.
         backend_options: see `run_experiment`.
 
@@ -139,10 +133,10 @@ def do_run(
         RunBusyError: where another process works on the run, and ``wait`` is off.
         KeyboardInterrupt: where training was interrupted; the same call goes on.
     """
-    reporter = Reporter() if run.is_finished(runs) else _ReporterOfRun(run, progress)
+    reporter = Reporter() if run.is_finished(progress.runs) else _ReporterOfRun(run, progress)
     outcome = run_tracked(
         run.config,
-        run.folder(runs).path,
+        run.folder(progress.runs).path,
         reporter,
         progress.reporter.tracking,
         read_test=run.read_test,
@@ -154,20 +148,6 @@ def do_run(
     if isinstance(reporter, _ReporterOfRun):
         reporter.end(outcome.record)
     return outcome.record
-
-
-def do_free(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter) -> None:
-    """Do runs as long as there is one that is neither finished nor worked on by another process; see `do_all`."""
-    progress = QueueProgress(reporter)
-    done = True
-    while done:
-        done = False
-        for run in planned:
-            _count(planned, runs, progress)
-            if not run.is_finished(runs):
-                with suppress(RunBusyError):
-                    do_run(run, runs, progress, wait=False)
-                    done = True
 
 
 def do_all(
@@ -194,39 +174,34 @@ def do_all(
         UserError: for bad input.
         KeyboardInterrupt: where a run was interrupted; the same call goes on.
     """
-    progress = QueueProgress(reporter)
+    progress = QueueProgress(reporter, runs)
+    progress.watch(lambda: _standing(planned, runs))
     records: dict[int, RunRecord] = {}
     while len(records) < len(planned):
         left = [index for index in range(len(planned)) if index not in records]
         for index in left:
-            _count(planned, runs, progress)
             try:
-                records[index] = do_run(planned[index], runs, progress, wait=False)
+                records[index] = do_run(planned[index], progress, wait=False)
             except RunBusyError:
                 continue
         if any(index in records for index in left):
             continue
         if children_at_work():
+            progress.tell()
             time.sleep(LOOK_S)
         else:
-            records[left[0]] = do_run(planned[left[0]], runs, progress)
-    _count(planned, runs, progress)
+            records[left[0]] = do_run(planned[left[0]], progress)
+    progress.tell(at_once=True)
     return [records[index] for index in range(len(planned))]
 
 
-def _count(planned: Sequence[PlannedRun], runs: Path, progress: QueueProgress) -> None:
-    """Look which runs are finished, whoever did them."""
-    finished = [run for run in planned if run.is_finished(runs)]
-    progress.update(
-        runs=len(planned),
-        finished=len(finished),
-        cost=sum(run.cost for run in planned),
-        finished_cost=sum(run.cost for run in finished),
-    )
+def _standing(planned: Sequence[PlannedRun], runs: Path) -> Standing:
+    finished = sum(run.is_finished(runs) for run in planned)
+    return Standing(len(planned), finished, sum(run.cost for run in planned), sum(run.done(runs) for run in planned))
 
 
 class _ReporterOfRun(PassingReporter):
-    """Passes a run's reports on to the queue's reporter, and its epochs to the queue's progress as cost.
+    """Passes a run's reports on to the queue's reporter, and lets the queue's progress look after each epoch.
 
     The run begins with the first work on it: until then another process may have it.
     """
@@ -254,23 +229,23 @@ class _ReporterOfRun(PassingReporter):
     @contextmanager
     def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
         self._begin()
-        each = epoch_cost(self._run.config)
-        self._progress.running(BEGINNING + done * each, earlier=done * each)
         with super().training(epochs, done) as show:
 
             def report(metrics: EpochMetrics) -> None:
                 show(metrics)
-                self._progress.running(BEGINNING + metrics.epoch * each)
+                self._progress.tell()
 
             yield report
 
     def end(self, record: RunRecord) -> None:
         """The run has its record; nothing is said where another process made it."""
         if self._begun:
-            self._progress.run_finished(self._run.cost)
+            self._progress.tell(at_once=True)
             self._queue.run_ends(self._run.label, record.head.validation.value)
 
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
+            self._progress.begun[self._run.config.identity] = self._run
+            self._progress.tell(at_once=True)
             self._queue.run_begins(self._run.label)

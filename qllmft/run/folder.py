@@ -124,6 +124,10 @@ class RunFolder:
         """All epochs so far; a line that a crash cut short is left out."""
         return list(self._metrics_lines())
 
+    def epochs_done(self) -> int:
+        """How many epochs have their line, the checkpoint's and those after it."""
+        return self.metrics_file.read_bytes().count(b"\n") if self.metrics_file.exists() else 0
+
     def validation_loss(self, epoch: int) -> float:
         """Of an epoch that is done, in nats."""
         return {metrics.epoch: metrics.validation_loss for metrics in self.metrics()}[epoch]

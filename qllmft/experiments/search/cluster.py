@@ -26,7 +26,7 @@ def train_on_node(config: dict[str, Any], runs: str) -> TrialResult:
     """What a node does: train a configuration with one thread, on the one processor that Ray gave it."""
     os.environ["QLLMFT_THREADS"] = "1"
     run = PlannedRun(RunConfig.model_validate(config), "", read_test=False)
-    return do_trial_run(run, Path(runs), QueueProgress(QueueReporter()))
+    return do_trial_run(run, QueueProgress(QueueReporter(), Path(runs)))
 
 
 @contextmanager
@@ -51,9 +51,7 @@ def ray_cluster(address: str) -> Iterator[int]:
         ray.shutdown()
 
 
-def remote_execute(
-    runs: Path, halted: Callable[[], bool], progress: QueueProgress
-) -> Callable[[PlannedRun], TrialResult]:
+def remote_execute(halted: Callable[[], bool], progress: QueueProgress) -> Callable[[PlannedRun], TrialResult]:
     """Train on some node, and on another one where it dies."""
     import ray
 
@@ -61,7 +59,7 @@ def remote_execute(
     task = ray.remote(num_cpus=1, max_retries=NODES_MAY_DIE)(train_on_node)
 
     def execute(run: PlannedRun) -> TrialResult:
-        reference = task.remote(run.config.model_dump(mode="json"), str(runs.resolve()))
+        reference = task.remote(run.config.model_dump(mode="json"), str(progress.runs.resolve()))
         while not ray.wait([reference], timeout=POLL_S)[0]:
             if halted():
                 ray.cancel(reference, force=True)
@@ -72,7 +70,6 @@ def remote_execute(
             if isinstance(error.cause, Exception):
                 raise error.cause from None
             raise
-        progress.run_finished(run.cost)
         progress.reporter.run_ends(run.label, result.validation.value)
         return result
 
@@ -88,8 +85,8 @@ def work_on_cluster(store: SearchStore, liveness: Liveness, runs: Path, address:
     """
     halt = threading.Event()
     with ray_cluster(address) as slots:
-        progress = QueueProgress(reporter)
-        worker = Worker(store, liveness, remote_execute(runs, halt.is_set, progress), progress, halt.is_set)
+        progress = QueueProgress(reporter, runs)
+        worker = Worker(store, liveness, remote_execute(halt.is_set, progress), progress, halt.is_set)
         count = min(slots, store.plan.size)
         with ThreadPoolExecutor(count) as threads:
             at_work = [threads.submit(worker.work) for _ in range(count)]

@@ -6,11 +6,11 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, do_run
+from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, Standing, do_run
 from qllmft.experiments.search.liveness import Liveness
 from qllmft.experiments.search.permission import Permission
 from qllmft.experiments.search.plan import SearchPlan
@@ -40,14 +40,12 @@ class TrialResult:
     epochs_before: int  # epochs that were done before this call
 
 
-def do_trial_run(
-    run: PlannedRun, runs: Path, progress: QueueProgress, permission: Permission | None = None
-) -> TrialResult:
+def do_trial_run(run: PlannedRun, progress: QueueProgress, permission: Permission | None = None) -> TrialResult:
     """One run of a trial, waited for where others do it; a plan that is not this process's own needs a permission."""
-    folder = run.folder(runs)
-    before = run.config.train.epochs if run.is_finished(runs) else folder.checkpoint.epochs_done()
+    folder = run.folder(progress.runs)
+    before = run.config.train.epochs if run.is_finished(progress.runs) else folder.checkpoint.epochs_done()
     options = permission.options_for(run.config) if permission else None
-    record = do_run(run, runs, progress, backend_options=options)
+    record = do_run(run, progress, backend_options=options)
     head, loss = record.head, folder.validation_loss(record.selected_epoch)
     return TrialResult(record.identity, head.validation, loss, head.parameters, head.seconds, before)
 
@@ -55,8 +53,8 @@ def do_trial_run(
 def search_in_child(storage: Storage, name: str, folder: Path, reporter: QueueReporter) -> None:
     """Work on a search of another process of this machine, which keeps its runs in ``folder``."""
     with closing(SearchStore.join(storage, name)) as store, Liveness(folder / ".workers") as liveness:
-        progress = QueueProgress(reporter)
-        Worker(store, liveness, lambda run: do_trial_run(run, folder / "runs", progress), progress).work()
+        progress = QueueProgress(reporter, folder / "runs")
+        Worker(store, liveness, lambda run: do_trial_run(run, progress), progress).work()
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Worker:
     store: SearchStore  # the search
     liveness: Liveness  # the sign of life of this process
     execute: Callable[[PlannedRun], TrialResult]  # does a run
-    progress: QueueProgress  # counts and tells
+    progress: QueueProgress  # looks and tells
     halted: Callable[[], bool] = lambda: False  # says when to stop before the search is finished
 
     def work(self) -> None:
@@ -208,7 +206,7 @@ def summary(results: list[TrialResult]) -> dict[str, Any]:
 
 
 class SearchStanding:
-    """Counts the runs of a search for a queue's progress; the costs of its configurations are worked out once."""
+    """How far a search has come, for a queue's progress; the costs of its configurations are worked out once."""
 
     def __init__(self, plan: SearchPlan, progress: QueueProgress) -> None:
         self._plan = plan
@@ -216,7 +214,7 @@ class SearchStanding:
         self._costs: dict[str, float] = {}
 
     def update(self, state: SearchState) -> None:
-        """Tell where the search stands. Of trials that are not known beforehand the mean cost is expected."""
+        """Tell where the search stands, now and while trials run. Trials that are not known yet cost the mean."""
         done = sum(self._cost(identity, trial.user_attrs[POINT]) for identity, trial in state.done.items())
         if self._plan.is_list:
             total = sum(self._cost(identity, point) for identity, point in self._plan.points.items())
@@ -224,13 +222,22 @@ class SearchStanding:
             mean = done / len(state.done) if state.done else self._first_cost()
             done += mean * state.repeats
             total = mean * self._plan.size
-        self._progress.update(
+        standing = Standing(
             runs=self._plan.size * self._plan.seeds,
             finished=(len(state.done) + state.repeats) * self._plan.seeds,
             cost=total,
-            finished_cost=done,
+            done=done,
             best=max((trial.value or 0.0 for trial in state.done.values()), default=None),
         )
+        self._progress.watch(lambda: self._with_running(standing, state))
+
+    def _with_running(self, standing: Standing, state: SearchState) -> Standing:
+        """The standing with the trials that run here, and elsewhere where their runs are in the same folder."""
+        points = [trial.user_attrs[POINT] for trial in state.running.values() if POINT in trial.user_attrs]
+        runs = {run.config.identity: run for point in points for run in self._plan.runs(point)} | self._progress.begun
+        finished = sum(run.is_finished(self._progress.runs) for run in runs.values())
+        done = sum(run.done(self._progress.runs) for run in runs.values())
+        return replace(standing, finished=standing.finished + finished, done=standing.done + done)
 
     def _first_cost(self) -> float:
         point = next(grid(self._plan.parameters))

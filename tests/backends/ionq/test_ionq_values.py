@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from ionq import TOKEN
 from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, records_of, refused
-from qllmft_backends import BACKENDS, UnsupportedGateError, create
+from qllmft_backends import BACKENDS, create
 from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, ledger_jobs
 from qllmft_backends.ionq.measure import draw, expectations, read_probabilities
@@ -263,82 +263,6 @@ def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monk
         ask(forte(), problem)
     monkeypatch.setattr(client, "qiskit_to_ionq", write)
     assert_served(box, forte, problem)
-
-
-def test_submit_and_collect_from_two_objects(forte, problem):
-    submission = forte().submit(problem.circuit, problem.values)
-    assert len(submission.job_ids) == 3
-    assert submission.estimate.circuits == 7
-    again = forte().submit(problem.circuit, problem.values)
-    assert (again.job_ids, again.estimate.circuits, again.estimate.known) == (submission.job_ids, 0, 7)
-    assert_right(forte().collect(problem.circuit, problem.values, problem.observables), problem)
-
-
-def test_collecting_what_was_never_submitted(box, forte, problem):
-    with refused(box, IonQRequestError, "7 of 7 samples are not in the ledger"):
-        forte().collect(problem.circuit, problem.values, problem.observables)
-
-
-def test_chunks_of_one_and_of_all(box, forte, problem):
-    assert_right(ask(forte(circuits_per_job=1), problem), problem)
-    assert {j.payload["type"] for j in box.store.jobs.values()} == {"ionq.circuit.v1"}
-    assert_right(ask(forte(circuits_per_job=50, repetition=1), problem), problem)
-    assert box.store.till()["jobs"] == 8
-
-
-def test_the_jobs_of_a_full_project_are_searched_page_by_page(box, forte, problem):
-    """More jobs than a page holds, and children among them."""
-    ask(forte(circuits_per_job=1), make_problem(30, seed=7))
-    box.faults.arm(Fault("drop_after", "submit"))
-    ask(forte(circuits_per_job=50), make_problem(30, seed=8))
-    assert box.store.till()["jobs"] == 31
-    assert_paid_once(box, 60)
-
-
-@pytest.mark.parametrize(
-    ("build", "error", "match"),
-    [
-        (lambda c: c.ccx(0, 1, 2), UnsupportedGateError, "gate 0 .* is 'ccx'.*aer_statevector"),
-        (lambda c: c.p(0.1, 0), UnsupportedGateError, "is 'p'"),
-        (lambda c: c.measure_all(), IonQRequestError, "Remove the measurements"),
-    ],
-)
-def test_circuits_that_cannot_be_sent(box, forte, build, error, match):
-    circuit = QuantumCircuit(3)
-    build(circuit)
-    with pytest.raises(error, match=match):
-        forte().expectations(circuit, np.empty((1, 0)), [SparsePauliOp("ZII")])
-    assert box.store.till()["requests"] == {}
-
-
-def test_values_and_observables_that_do_not_fit(box, forte, problem):
-    with pytest.raises(IonQRequestError, match=r"values are \(7, 3\), expected \(B, "):
-        forte().expectations(problem.circuit, problem.values[:, :3], problem.observables)
-    problem.values[4, 2] = np.nan
-    with pytest.raises(IonQRequestError, match="row 4 of values"):
-        ask(forte(), problem)
-    with pytest.raises(UnsupportedGateError, match="expected strings of I and Z"):
-        forte().expectations(problem.circuit, problem.values, [SparsePauliOp("XII")])
-    assert box.store.till()["requests"] == {}
-
-
-def test_limits_are_checked_before_anything_is_sent(box, forte, simulator):
-    with pytest.raises(IonQRequestError, match="37 qubits and ionq_forte takes 36"):
-        forte().expectations(QuantumCircuit(37), np.empty((1, 0)), [])
-    with pytest.raises(IonQRequestError, match="30 qubits and ionq_simulator takes 29"):
-        simulator().expectations(QuantumCircuit(30), np.empty((1, 0)), [])
-    assert box.store.till()["requests"] == {}
-    assert forte().capabilities.max_shots == 10_000
-    assert forte().capabilities.paid
-    assert not simulator().capabilities.paid
-
-
-def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq.sandbox import store
-
-    monkeypatch.setitem(store.BACKENDS, "qpu.forte-1", 2)
-    with refused(box, IonQRequestError, r"3 qubits and qpu\.forte-1 has 2"):
-        ask(forte(), problem)
 
 
 def test_from_the_registry(box, tmp_path, problem):

@@ -191,7 +191,7 @@ def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
     reporter = QueueReporter()
     reporter.tracking = Tracking.of(["noted"])
     for read_test in (False, True, True):
-        do_run(PlannedRun(config(corpus), "a run", read_test), tmp_path, QueueProgress(reporter))
+        do_run(PlannedRun(config(corpus), "a run", read_test), QueueProgress(reporter, tmp_path))
     assert noted.calls == [
         *(("start", None), *(("epoch", epoch) for epoch in (1, 2, 3, 4)), ("end", False, [])),
         *(("start", "a key"), ("end", True, [])),

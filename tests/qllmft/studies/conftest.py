@@ -22,7 +22,9 @@ def watched(tmp_path_factory, tiny_body):
     """(folder, record, page) of the tiny study, and who watched it being made."""
     folder, watcher = tmp_path_factory.mktemp("study"), Watcher()
     given = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
-    record = run_study(STUDY, folder, given, COMMAND, watcher)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.experiments.queue.LOOK_S", 0.0)  # after every epoch
+        record = run_study(STUDY, folder, given, COMMAND, watcher)
     return (folder, record, finish_study(folder, record)), watcher
 
 

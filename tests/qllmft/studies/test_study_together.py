@@ -4,43 +4,40 @@ import json
 import multiprocessing
 import os
 import signal
-import threading
 import time
 
 import pytest
 from test_study_run import bits
-from tiny_studies import COMMAND, STUDY, settings
+from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.experiments.compare import run_study
-from qllmft.experiments.queue import QueueReporter, Standing
 from qllmft.experiments.together import processes_for, together
 from qllmft.report import finish_study
 
 PATIENCE_S = 600  # a child first imports torch
 
 
-class Pair(QueueReporter):
-    """Its own first run waits until a child has begun one."""
+class Pair(Watcher):
+    """Its own first run waits until a child is at work on another."""
 
-    def __init__(self):
-        self.began, self.elsewhere, self.messages, self.shares = [], [], [], []
-        self.children_at_work = threading.Event()
+    def __init__(self, folder):
+        super().__init__()
+        self.folder, self.messages = folder, []
 
     def message(self, text):
         self.messages.append(text)
 
-    def stands(self, standing):
-        self.shares.append(standing.share)
-
     def run_begins(self, label):
-        assert self.children_at_work.wait(PATIENCE_S)
-        self.began.append(label)
+        until = time.monotonic() + PATIENCE_S
+        while not self.began and not self.child_at_work() and time.monotonic() < until:
+            time.sleep(0.02)
+        super().run_begins(label)
 
-    def run_begins_elsewhere(self, label):
-        self.elsewhere.append(label)
-        self.children_at_work.set()
+    def child_at_work(self):
+        holders = [path.read_text() for path in self.folder.glob("runs/*/.lock-holder")]
+        return any(holder and f"process {os.getpid()} " not in holder for holder in holders)
 
 
 def without_seconds(value):
@@ -74,44 +71,44 @@ def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(finished, ru
 
     whole, record, _ = finished
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "study", Interrupted(), 2)
+        run(tmp_path / "study", Interrupted(tmp_path / "study"), 2)
     done = len(results(tmp_path / "study"))
     assert 1 <= done < 6
-    watcher = Pair()
+    watcher = Pair(tmp_path / "study")
     assert run(tmp_path / "study", watcher, 2) == record
     assert bits(tmp_path / "study") == bits(whole)
     assert results(tmp_path / "study") == results(whole)
-    assert watcher.elsewhere
-    assert len(watcher.began) + len(watcher.elsewhere) == len({*watcher.began, *watcher.elsewhere}) == 6 - done
-    assert watcher.shares[-1] == 1.0
+    assert watcher.began == watcher.ended
+    assert 1 <= len(watcher.began) < 6 - done  # the child did the others
+    assert watcher.standings[0].finished == done
+    assert (watcher.standings[-1].finished, watcher.standings[-1].share) == (6, 1.0)
     assert not [text for text in watcher.messages if "has died" in text]
 
 
 def test_a_killed_process_costs_its_time_alone(finished, run, tmp_path):
     class Killing(Pair):
-        def run_begins_elsewhere(self, label):
-            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
-            super().run_begins_elsewhere(label)
+        def run_begins(self, label):
+            super().run_begins(label)
+            if self.child_at_work():
+                os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
 
-    watcher = Killing()
+    watcher = Killing(tmp_path / "study")
     assert run(tmp_path / "study", watcher, 2) == finished[1]
     assert bits(tmp_path / "study") == bits(finished[0])
-    assert [text for text in watcher.messages if "has died; the others take its run over" in text]
+    assert [text for text in watcher.messages if "has died; the others took its runs over" in text]
 
 
 def fail(reporter):
     raise UserError("the label 'x' is missing")
 
 
-def test_an_error_of_a_helper_ends_the_work_here():
-    def work():
-        with together(2, fail, (), QueueReporter()) as combined:
-            while True:
-                combined.stands(Standing(1, 0))
-                time.sleep(0.01)
-
-    with pytest.raises(UserError, match="the label 'x' is missing"):
-        work()
+def test_a_child_that_ends_with_an_error_is_named(tmp_path):
+    watcher = Pair(tmp_path)
+    with together(2, fail, (), watcher) as children_at_work:
+        while children_at_work():
+            time.sleep(0.02)
+    (message,) = watcher.messages
+    assert message.endswith("has died; the others took its runs over")
 
 
 def test_how_many_processes(monkeypatch):

@@ -56,7 +56,7 @@ def opened(tmp_path, plan, execute, name="study"):
     """A worker on a search, and its store."""
     store = SearchStore.create(Storage.in_folder(tmp_path), name, plan)
     with Liveness(tmp_path / ".workers") as liveness:
-        yield Worker(store, liveness, execute, QueueProgress(QueueReporter())), store
+        yield Worker(store, liveness, execute, QueueProgress(QueueReporter(), tmp_path)), store
     store.close()
 
 
@@ -131,7 +131,7 @@ def test_an_error_stops_and_is_tried_again_by_the_next_sweep_only(tmp_path):
         assert not state.missing
         joined = SearchStore.join(store.storage, "study")  # a worker does the others, and leaves this one
         execute = Pretended()
-        Worker(joined, worker.liveness, execute, QueueProgress(QueueReporter())).work()
+        Worker(joined, worker.liveness, execute, QueueProgress(QueueReporter(), tmp_path)).work()
         joined.close()
         assert len(execute.trained) == 2
         assert store.state().finished
@@ -154,7 +154,7 @@ def test_many_workers_share_a_search(tmp_path, monkeypatch, sampler, waiting):
             try:
                 mine = SearchStore.join(Storage.in_folder(tmp_path), "study")
                 with Liveness(tmp_path / ".workers") as liveness:
-                    Worker(mine, liveness, execute, QueueProgress(QueueReporter())).work()
+                    Worker(mine, liveness, execute, QueueProgress(QueueReporter(), tmp_path)).work()
                 mine.close()
             except BaseException as error:
                 errors.append(error)
@@ -253,7 +253,7 @@ def test_a_trial_that_others_gave_up_meanwhile_is_not_told_twice(tmp_path):
                 store.give_up(0)
             return pretended(run)
 
-        Worker(store, worker.liveness, slept, QueueProgress(Reporter())).work()
+        Worker(store, worker.liveness, slept, QueueProgress(Reporter(), tmp_path)).work()
         assert states(store) == {"COMPLETE": 3, "FAIL": 1}
     assert said == ["a trial was given up by others, because this process was not heard of"]
 

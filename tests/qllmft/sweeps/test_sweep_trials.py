@@ -34,7 +34,7 @@ def embedded(monkeypatch):
 
 
 def trial(config, runs, reporter=None):
-    return do_trial_run(PlannedRun(config, "a run", read_test=False), runs, QueueProgress(reporter or QueueReporter()))
+    return do_trial_run(PlannedRun(config, "a run", read_test=False), QueueProgress(reporter or QueueReporter(), runs))
 
 
 def keys(content) -> set[str]:

@@ -1,13 +1,14 @@
 """Cost and time left: weighed by what a run costs, from the work that was seen."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from small_sweeps import settings
 
 from qllmft.config import RunConfig
-from qllmft.experiments.cost import TimeLeft, circuit_work, epoch_cost, run_cost
-from qllmft.experiments.queue import QueueProgress, QueueReporter
+from qllmft.experiments.cost import circuit_work, epoch_cost, run_cost
+from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, Standing
 from qllmft.experiments.search.plan import make_plan
 from qllmft.experiments.search.space import load_space
 from qllmft.experiments.search.store import SearchState
@@ -49,26 +50,38 @@ def test_larger_models_cost_more_and_rivals_something():
 
 
 def test_time_left_counts_what_was_worked_off_since_it_watches():
-    clock = Clock()
-    left = TimeLeft(clock)
-    left.update(finished=100.0, total=500.0)  # done before: it says nothing of the speed
-    assert (left.share, left.seconds) == (pytest.approx(0.2), None)
-    left.running(100.0, earlier=100.0)  # by a call that was killed
-    assert left.seconds is None
+    clock, watcher, done = Clock(), Watcher(), [100.0]
+    progress = QueueProgress(watcher, Path(), clock)
+    progress.watch(lambda: Standing(9, 1, 500.0, done[0]))  # done before: it says nothing of the speed
+    assert (watcher.last.share, watcher.last.seconds_left) == (pytest.approx(0.2), None)
     clock.now += 120.0
-    left.running(200.0)
-    assert left.seconds == pytest.approx(120 * 200 / 100)  # 100 in two minutes, 200 are left
-    left.update(finished=300.0, total=500.0)
-    assert (left.share, left.seconds) == (pytest.approx(0.6), pytest.approx(240))
-    left.update(finished=500.0, total=500.0)
-    assert (left.share, left.seconds) == (1.0, 0.0)
+    done[0] = 200.0
+    progress.tell()
+    assert watcher.last.seconds_left == pytest.approx(120 * 300 / 100)  # 100 in two minutes, 300 are left
+    clock.now += 0.5
+    done[0] = 500.0
+    progress.tell()  # less than a second later
+    assert watcher.last.done == 200.0
+    progress.tell(at_once=True)
+    assert (watcher.last.share, watcher.last.seconds_left) == (1.0, 0.0)
+
+
+def test_what_is_done_of_a_run_is_in_its_folder(tmp_path):
+    run = PlannedRun(RunConfig(), "a run")
+    folder = run.folder(tmp_path)
+    assert run.done(tmp_path) == 0.0
+    folder.path.mkdir()
+    folder.metrics_file.write_text("{}\n" * 3)
+    assert run.done(tmp_path) == pytest.approx(50.0 + 3 * epoch_cost(run.config))
+    folder.result_file.touch()
+    assert run.done(tmp_path) == run.cost
 
 
 def test_a_search_counts_cost_and_not_trials():
     fixed = {"train.lr": 1e-3}
     plan = make_plan(load_space("table-06"), "grid", fixed, trials=None, seeds=2, grace_s=60)  # 10, 12, … 18 qubits
     clock, watcher = Clock(), Watcher()
-    standing = SearchStanding(plan, QueueProgress(watcher, clock))
+    standing = SearchStanding(plan, QueueProgress(watcher, Path(), clock))
     points = list(plan.points.items())
     costs = [sum(run.cost for run in plan.runs(point)) for _, point in points]
     assert costs[-1] > 50 * costs[0]
@@ -85,7 +98,7 @@ def test_a_search_by_tpe_expects_the_mean():
     plan = make_plan(load_space("table-11"), "tpe", settings(), trials=10, seeds=1, grace_s=60)
     grid = make_plan(load_space("table-11"), "grid", settings(), trials=None, seeds=1, grace_s=60)
     clock, watcher = Clock(), Watcher()
-    standing = SearchStanding(plan, QueueProgress(watcher, clock))
+    standing = SearchStanding(plan, QueueProgress(watcher, Path(), clock))
     standing.update(state(plan, {}))
     assert watcher.last.share == 0.0
     clock.now += 30.0
