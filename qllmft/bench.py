@@ -23,28 +23,17 @@ EMBEDDING = 768  # D of the workload enc
 
 @dataclass(frozen=True)
 class Timing:
-    """One measured workload.
+    """One measured workload."""
 
-    Attributes:
-        name: workload and qubits, or the preset.
-        batch_size: B.
-        milliseconds: median of a step.
-        fastest, slowest: of all steps, in milliseconds.
-        gflops: executed in the circuits, a second; None for a whole training step.
-        peak_share: of `Peaks.multiply_add_gflops`, in [0, 1]; None for a whole training step.
-        memory_mb: of this process after the steps, imports included.
-        paper_run_s: projected time of the paper's 22,400 steps.
-    """
-
-    name: str
-    batch_size: int
-    milliseconds: float
-    fastest: float
-    slowest: float
-    gflops: float | None
-    peak_share: float | None
-    memory_mb: float
-    paper_run_s: float
+    name: str  # workload and qubits, or the preset
+    batch_size: int  # B
+    milliseconds: float  # median of a step
+    fastest: float  # of all steps, in milliseconds
+    slowest: float  # likewise
+    gflops: float | None  # executed in the circuits, a second; None for a whole training step
+    peak_share: float | None  # of `Peaks.multiply_add_gflops`, in [0, 1]; None for a whole training step
+    memory_mb: float  # of this process after the steps, imports included
+    paper_run_s: float  # projected time of the paper's 22,400 steps
 
 
 def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: int = 16, seconds: float = 2.0) -> Timing:

@@ -69,15 +69,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Subset:
-    """Some of the texts, for a backend where each costs time or money.
+    """Some of the texts, for a backend where each costs time or money."""
 
-    Attributes:
-        size: how many.
-        seed: draws them at random; None: the first ones.
-    """
-
-    size: int
-    seed: int | None = None
+    size: int  # how many
+    seed: int | None = None  # draws them at random; None: the first ones
 
     def of(self, table: Table) -> Table:
         """The subset of ``table``; all of it where it is not larger."""
@@ -144,11 +139,11 @@ def estimate_run(
 
 @dataclass(frozen=True)
 class _Question:
-    """Texts to evaluate on; their labels are indices into the model's label names."""
+    """Texts to evaluate on."""
 
     source: str
     table: Table
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64]  # (N,) indices into the model's label names
 
 
 def _read(

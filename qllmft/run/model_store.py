@@ -30,27 +30,16 @@ _TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # as 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A trained classifier and what is needed to use it.
+    """A trained classifier and what is needed to use it."""
 
-    Attributes:
-        classifier: embeddings (B, D) to logits (B, k).
-        config: its structure.
-        body: the language model that it was trained on.
-        body_identity: hash of that model's weights.
-        dimension: D.
-        label_names: k names.
-        own_body: the body learned, and lies in ``body`` beside the head.
-        checked: it was read from a folder, and gave the logits that it was saved with.
-    """
-
-    classifier: Classifier
-    config: ModelConfig
-    body: BodyConfig
-    body_identity: str
-    dimension: int
-    label_names: tuple[str, ...]
-    own_body: bool = False
-    checked: bool = False
+    classifier: Classifier  # embeddings (B, D) to logits (B, k)
+    config: ModelConfig  # its structure
+    body: BodyConfig  # the language model that it was trained on
+    body_identity: str  # hash of that model's weights
+    dimension: int  # D
+    label_names: tuple[str, ...]  # k names
+    own_body: bool = False  # the body learned, and lies in ``body`` beside the head
+    checked: bool = False  # it was read from a folder, and gave the logits that it was saved with
 
 
 def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:

@@ -18,36 +18,23 @@ LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test text that the head got wrong.
+    """A test text that the head got wrong."""
 
-    Attributes:
-        text: its first 1,000 characters.
-        label: the true one's name.
-        answer: the predicted one's name.
-    """
-
-    text: str
-    label: str
-    answer: str
+    text: str  # its first 1,000 characters
+    label: str  # the true one's name
+    answer: str  # the predicted one's name
 
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """The content of ``predictions.json``.
-
-    Attributes:
-        label_names: k names.
-        labels: (N,) true labels, in the order of the test set.
-        answers: (N,) predicted labels by the model's name.
-        mistakes: of the first model, up to 20, evenly spaced over all that it made.
-    """
+    """The content of ``predictions.json``."""
 
     __test__ = False  # pytest: not a test, for all its name
 
-    label_names: tuple[str, ...]
-    labels: NDArray[np.int64]
-    answers: Mapping[str, NDArray[np.int64]]
-    mistakes: tuple[Mistake, ...]
+    label_names: tuple[str, ...]  # k names
+    labels: NDArray[np.int64]  # (N,) true labels, in the order of the test set
+    answers: Mapping[str, NDArray[np.int64]]  # (N,) predicted labels by the model's name
+    mistakes: tuple[Mistake, ...]  # of the first model, up to 20, evenly spaced over all that it made
 
     @classmethod
     def of(cls, label_names: tuple[str, ...], test: Table, answers: Mapping[str, NDArray[np.int64]]) -> TestPredictions:

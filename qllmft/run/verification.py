@@ -20,17 +20,11 @@ LEDGER = "ledger"  # folder in the run's own, of the jobs that were paid for it
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, and how it is.
+    """What was looked at, and how it is."""
 
-    Attributes:
-        name: of the part.
-        sound: whether nothing is wrong with it.
-        words: what was found.
-    """
-
-    name: str
-    sound: bool
-    words: str
+    name: str  # of the part
+    sound: bool  # whether nothing is wrong with it
+    words: str  # what was found
 
 
 def verify_run(path: Path) -> Iterator[Check]:

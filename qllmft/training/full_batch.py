@@ -27,11 +27,11 @@ MEMORY = 20  # steps that L-BFGS remembers
 
 
 class _Parts(NamedTuple):
-    """The parameters: angles (E, G) of the encoders, weights (k, T) and biases (k,) of the linear layer."""
+    """The parameters of encoders and linear layer."""
 
-    thetas: Floats
-    weight: Floats
-    bias: Floats
+    thetas: Floats  # (E, G) angles
+    weight: Floats  # (k, T)
+    bias: Floats  # (k,)
 
 
 class LinearObjective:
