@@ -132,19 +132,12 @@ def run_epochs(
     checkpoint: Checkpoint | None,
     on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> Selection:
-    """Epochs with schedule, selection and checkpoints, whatever is trained in them.
+    """Epochs with schedule, selection and checkpoints, whatever is trained in them; arguments and result as of `fit`.
 
     Ctrl-C or SIGTERM ends training. Where finished epochs are not on disk yet, the running one is finished too and the
     checkpoint written: it takes less than the time between two checkpoints, for longer epochs are saved one by one, and
     so the weights need no copy after every epoch. Otherwise the running epoch is dropped. A second signal always ends
     training at once; a continued run then starts from the last checkpoint.
-
-    Args:
-        training: what an epoch is; its model holds the weights of the selected epoch afterwards.
-        config: epochs, schedule, selection.
-        seed: of shuffling and noise.
-        checkpoint: where to continue from and to save to; nothing is saved where None.
-        on_epoch: called after every epoch.
 
     Raises:
         UserError: where an epoch's loss, of training or validation, is no finite number.
