@@ -61,6 +61,11 @@ class Accuracy:
         return {"right": self.right, "total": self.total, "value": self.value, "interval95": list(self.interval)}
 
 
+def confusion_of(labels: NDArray[np.int64], answers: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """(k, k) counts of answers (N,) against the true labels (N,): true label by predicted label."""
+    return np.bincount(labels * k + answers, minlength=k * k).reshape(k, k)
+
+
 @dataclass(frozen=True)
 class ClassScores:
     """What a model did class by class; where classes are uneven, accuracy alone hides it."""
@@ -71,7 +76,7 @@ class ClassScores:
 
     @classmethod
     def of(cls, confusion: NDArray[np.int64]) -> ClassScores:
-        """From (k, k) counts: true label by predicted label.
+        """From (k, k) counts, see `confusion_of`.
 
         >>> ClassScores.of(np.array([[0, 2], [0, 8]])).balanced
         0.5

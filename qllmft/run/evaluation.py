@@ -18,7 +18,7 @@ from qllmft.run.measurement import Agreement, compare, shots_of, trajectories_of
 from qllmft.run.predictor import Predictor
 from qllmft.run.reporter import Reporter
 from qllmft.run.vectors import embed_tables
-from qllmft.statistics import Accuracy, ClassScores
+from qllmft.statistics import Accuracy, ClassScores, confusion_of
 from qllmft_backends import Backend
 
 
@@ -115,11 +115,10 @@ def evaluate_run(
         measured = predictor.measure(vectors)
         predicted = measured.probabilities.argmax(axis=1)
         agreement = compare(measured, predictor.exact(vectors), shots_of(backend))
-    k = len(predictor.model.label_names)
-    confusion = np.bincount(question.labels * k + predicted, minlength=k * k).reshape(k, k)
-    name = backend.name if backend else None
+    names = predictor.model.label_names
+    confusion = confusion_of(question.labels, predicted, len(names)).tolist()
     words = trajectories_of(backend) if backend else ""
-    return Evaluation(question.source, predictor.model.label_names, confusion.tolist(), name, agreement, words)
+    return Evaluation(question.source, names, confusion, backend.name if backend else None, agreement, words)
 
 
 def estimate_run(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.data import Table
-from qllmft.statistics import ClassScores
+from qllmft.statistics import ClassScores, confusion_of
 
 MOST_MISTAKES = 20
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
@@ -49,8 +49,7 @@ class TestPredictions:
 
     def confusion(self, model: str) -> NDArray[np.int64]:
         """(k, k) counts of a model: true label by predicted label."""
-        k = len(self.label_names)
-        return np.bincount(self.labels * k + self.answers[model], minlength=k * k).reshape(k, k)
+        return confusion_of(self.labels, self.answers[model], len(self.label_names))
 
     def by_class(self, model: str) -> ClassScores:
         """What a model did class by class."""
