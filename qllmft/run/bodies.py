@@ -76,7 +76,7 @@ class LearningBody:
 
     def __init__(self, setup: Setup, start: BodyConfig) -> None:
         self._setup = setup
-        self._start = start
+        self._start, self._trained = start, start.saved_in(setup.folder.model_body)
         body = TrainableBody(Body(start))
         self.dimension = body.body.dimension
         self.classifier = setup.classifier(self.dimension)
@@ -106,10 +106,6 @@ class LearningBody:
         """The body with the weights of the selected epoch, in the folder of the model."""
         self._model.body.save(self._setup.folder.model_body)
         return self._trained, body_identity(self._trained, locate_body(self._trained))
-
-    @property
-    def _trained(self) -> BodyConfig:
-        return self._start.saved_in(self._setup.folder.model_body)
 
     @cached_property
     def head_vectors(self) -> Vectors:

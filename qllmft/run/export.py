@@ -119,8 +119,10 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         )
     values = {}
     if request.text is not None:
-        latent = latent_angles(model, embedding(model, request.text))
-        values = dict(zip(data_parameters(head.circuit), latent.tolist(), strict=True))
+        encoder, vector = model.classifier.encoder, embedding(model, request.text)
+        with torch.no_grad():
+            latent = vector if encoder is None else encoder(vector)
+        values = dict(zip(data_parameters(head.circuit), latent[0].tolist(), strict=True))
     if request.weights == "bound":
         weights = head.connector.weight.detach().tolist()
         values |= dict(zip(weight_parameters(head.circuit), weights, strict=True))
@@ -164,14 +166,6 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
 def embedding(model: StoredModel, text: str) -> Tensor:
     """The embedding (1, D) of a text by the body that the model was trained on."""
     return torch.from_numpy(Predictor(model).embed([text]))
-
-
-def latent_angles(model: StoredModel, vector: Tensor) -> Tensor:
-    """The head's data angles (Q,) in radians for an embedding (1, D)."""
-    encoder = model.classifier.encoder
-    with torch.no_grad():
-        angles: Tensor = vector if encoder is None else encoder(vector)
-    return angles[0]
 
 
 def _measured(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:
