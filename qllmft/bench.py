@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,8 +13,9 @@ import psutil
 import torch
 
 from qllmft.config import RunConfig
-from qllmft.heads import build_classifier
-from qllmft.training import PAPER_STEPS, one_torch_thread, step_of
+from qllmft.heads import Classifier, build_classifier
+from qllmft.training import PAPER_STEPS, Examples, one_torch_thread, step_of
+from qllmft_backends import Backend
 from qllmft_backends.adjoint.peaks import Peaks, passes_of
 from qllmft_circuits import encoder_circuit, head_circuit
 
@@ -23,28 +25,17 @@ EMBEDDING = 768  # D of the workload enc
 
 @dataclass(frozen=True)
 class Timing:
-    """One measured workload.
+    """One measured workload."""
 
-    Attributes:
-        name: workload and qubits, or the preset.
-        batch_size: B.
-        milliseconds: median of a step.
-        fastest, slowest: of all steps, in milliseconds.
-        gflops: executed in the circuits, a second; None for a whole training step.
-        peak_share: of `Peaks.multiply_add_gflops`, in [0, 1]; None for a whole training step.
-        memory_mb: of this process after the steps, imports included.
-        paper_run_s: projected time of the paper's 22,400 steps.
-    """
-
-    name: str
-    batch_size: int
-    milliseconds: float
-    fastest: float
-    slowest: float
-    gflops: float | None
-    peak_share: float | None
-    memory_mb: float
-    paper_run_s: float
+    name: str  # workload and qubits, or the preset
+    batch_size: int  # B
+    milliseconds: float  # median of a step
+    fastest: float  # of all steps, in milliseconds
+    slowest: float  # likewise
+    gflops: float | None  # executed in the circuits, a second; None for a whole training step
+    peak_share: float | None  # of `Peaks.multiply_add_gflops`, in [0, 1]; None for a whole training step
+    memory_mb: float  # of this process after the steps, imports included
+    paper_run_s: float  # projected time of the paper's 22,400 steps
 
 
 def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: int = 16, seconds: float = 2.0) -> Timing:
@@ -65,20 +56,30 @@ def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: in
 
 def time_training(name: str, config: RunConfig, dimension: int = EMBEDDING, seconds: float = 2.0) -> Timing:
     """A whole training step of a configuration: forward, loss, backward, Adam, on random embeddings."""
-    batch_size = config.train.batch_size
-    model = build_classifier(config.model, dimension, 2, seed=config.seed)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(batch_size, dimension, generator=generator)
-    y = torch.arange(batch_size) % 2
+    with training_step(config, dimension, 2, config.train.batch_size) as (_, _, step):
+        return _timing(name, step, config.train.batch_size, seconds)
+
+
+@contextmanager
+def training_step(
+    config: RunConfig, dimension: int, n_classes: int, batch_size: int, backend: Backend | None = None
+) -> Iterator[tuple[Classifier, Examples, Callable[[], None]]]:
+    """A configuration's head, a batch of random embeddings of D values, and the training step of the one on the other.
+
+    The head's circuit runs on ``backend``, the project's own engine where None.
+    """
+    model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
+    x = torch.randn(batch_size, dimension, generator=torch.Generator().manual_seed(0))
+    batch = Examples(x, torch.arange(batch_size) % n_classes)
     with one_torch_thread(), step_of(model) as way:
         optimizer = torch.optim.Adam(way.parameters(), lr=config.train.lr, fused=True)
-        inputs = way.inputs(x)
+        inputs = way.inputs(batch.x)
 
         def step() -> None:
-            way.gradient(inputs, y)
+            way.gradient(inputs, batch.y)
             way.move(optimizer)
 
-        return _timing(name, step, batch_size, seconds)
+        yield model, batch, step
 
 
 def _timing(

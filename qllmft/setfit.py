@@ -75,9 +75,8 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         self.eps = eps
         self.multitarget = False
         self.structure = load_preset(preset).config(dict(settings or {})).model
-        self.linear = build_classifier(
-            self.structure, in_features, out_features, seed=seed
-        )  # the name SetFitHead reads
+        # the name is that which SetFitHead reads
+        self.linear = build_classifier(self.structure, in_features, out_features, seed=seed)
         self.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def get_loss_fn(self) -> nn.Module:

@@ -61,23 +61,22 @@ class Accuracy:
         return {"right": self.right, "total": self.total, "value": self.value, "interval95": list(self.interval)}
 
 
+def confusion_of(labels: NDArray[np.int64], answers: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """(k, k) counts of answers (N,) against the true labels (N,): true label by predicted label."""
+    return np.bincount(labels * k + answers, minlength=k * k).reshape(k, k)
+
+
 @dataclass(frozen=True)
 class ClassScores:
-    """What a model did class by class; where classes are uneven, accuracy alone hides it.
+    """What a model did class by class; where classes are uneven, accuracy alone hides it."""
 
-    Attributes:
-        texts: k numbers of texts by true label.
-        answers: k numbers of texts by predicted label.
-        right: k numbers of right answers by label.
-    """
-
-    texts: tuple[int, ...]
-    answers: tuple[int, ...]
-    right: tuple[int, ...]
+    texts: tuple[int, ...]  # k numbers of texts by true label
+    answers: tuple[int, ...]  # k numbers of texts by predicted label
+    right: tuple[int, ...]  # k numbers of right answers by label
 
     @classmethod
     def of(cls, confusion: NDArray[np.int64]) -> ClassScores:
-        """From (k, k) counts: true label by predicted label.
+        """From (k, k) counts, see `confusion_of`.
 
         >>> ClassScores.of(np.array([[0, 2], [0, 8]])).balanced
         0.5
@@ -132,17 +131,11 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """A mean over seeds.
+    """A mean over seeds."""
 
-    Attributes:
-        mean: of the values.
-        half_width: of its 95 % interval by Student's t; None with one value, which says nothing of scatter.
-        n: number of values.
-    """
-
-    mean: float
-    half_width: float | None
-    n: int
+    mean: float  # of the values
+    half_width: float | None  # of its 95 % interval by Student's t; None with one value, which says nothing of scatter
+    n: int  # number of values
 
     @classmethod
     def of(cls, values: Sequence[float]) -> MeanInterval:
@@ -167,18 +160,11 @@ class MeanInterval:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The mean of a_s - b_s over seeds s.
+    """The mean of a_s - b_s over seeds s."""
 
-    Attributes:
-        mean: of the differences.
-        interval: its own 95 % interval by Student's t, not corrected for other comparisons; None with one seed.
-        p: two-sided, of the paired t-test; None with one seed, or where all differences are equal and the test is not
-            defined.
-    """
-
-    mean: float
-    interval: tuple[float, float] | None
-    p: float | None
+    mean: float  # of the differences
+    interval: tuple[float, float] | None  # 95 % by Student's t, not corrected for other comparisons; None with one seed
+    p: float | None  # two-sided, of the paired t-test; None with one seed, and where all differences are equal
 
     @classmethod
     def of(cls, a: Sequence[float], b: Sequence[float]) -> PairedDifference:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,37 +17,23 @@ from qllmft.rivals.head import Grid, Rival
 from qllmft.training import Examples
 
 
+@dataclass(eq=False)
 class GridRival:
-    """A scikit-learn classifier whose settings are chosen on validation accuracy; the first of equals wins.
+    """A scikit-learn classifier whose settings are chosen on validation accuracy; the first of equals wins."""
 
-    Args:
-        name: as the table shows it.
-        make: estimator from settings.
-        grid: settings to try, the most regularised first.
-        count: trained parameters of a fitted estimator.
-        stored: numbers of a fitted estimator that it needs beside them, in its settings; None: there are none.
-        most: choose the most parameters first, and validation accuracy among equals.
-    """
+    name: str  # as the table shows it
+    make: Callable[..., Any]  # estimator from settings
+    grid: InitVar[Iterable[dict[str, Any]]]  # settings to try, the most regularised first
+    count: Callable[[Any], int]  # trained parameters of a fitted estimator
+    stored: Callable[[Any], int] | None = None  # numbers that it needs beside them, for its settings; None: none
+    _: KW_ONLY
+    most: bool = False  # choose the most parameters first, and validation accuracy among equals
+    settings: dict[str, Any] = field(default_factory=dict, init=False)
+    interrupted: bool = field(default=False, init=False)  # Ctrl-C while a grid is searched ends the whole run
+    _best: Any = field(default=None, init=False)
 
-    def __init__(
-        self,
-        name: str,
-        make: Callable[..., Any],
-        grid: Iterator[dict[str, Any]],
-        count: Callable[[Any], int],
-        stored: Callable[[Any], int] | None = None,
-        *,
-        most: bool = False,
-    ) -> None:
-        self.name = name
-        self.settings: dict[str, Any] = {}
-        self.interrupted = False  # Ctrl-C while a grid is searched ends the whole run
-        self._make = make
+    def __post_init__(self, grid: Iterable[dict[str, Any]]) -> None:
         self._grid = list(grid)
-        self._count = count
-        self._stored = stored
-        self._most = most
-        self._best: Any = None
 
     @property
     def n_settings(self) -> int:
@@ -71,13 +58,13 @@ class GridRival:
                 if estimator is not None and _same_again(estimator, fitted, settings):
                     continue
                 fitted = settings
-                estimator = self._make(**settings).fit(train.x.numpy(), train.y.numpy())
+                estimator = self.make(**settings).fit(train.x.numpy(), train.y.numpy())
                 accuracy = float(estimator.score(validation.x.numpy(), validation.y.numpy()))
-                score = (self._count(estimator) if self._most else 0, accuracy)
+                score = (self.count(estimator) if self.most else 0, accuracy)
                 if score > best:
                     best, self._best, self.settings = score, estimator, settings
-        if self._stored:
-            self.settings = {**self.settings, "stored": self._stored(self._best)}
+        if self.stored:
+            self.settings = {**self.settings, "stored": self.stored(self._best)}
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         """Labels (N,) of embeddings (N, D)."""
@@ -89,7 +76,7 @@ class GridRival:
     @property
     def n_parameters(self) -> int:
         """Trained parameters of the chosen one."""
-        return self._count(self._best)
+        return self.count(self._best)
 
 
 def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:
@@ -124,8 +111,8 @@ def plain_logistic_regression() -> GridRival:
     """Logistic regression at C = 1, scikit-learn's default: nothing is chosen on the validation texts."""
     from sklearn.linear_model import LogisticRegression
 
-    settings = iter([{"C": 1.0, "max_iter": 500}])
-    return GridRival(PLAIN_LOGISTIC_REGRESSION.label, LogisticRegression, settings, weights_and_biases)
+    settings = {"C": 1.0, "max_iter": 500}
+    return GridRival(PLAIN_LOGISTIC_REGRESSION.label, LogisticRegression, [settings], weights_and_biases)
 
 
 def weights_and_biases(fitted: Any) -> int:

@@ -87,7 +87,7 @@ def _random_axes(config: RunConfig, *sizes: int) -> GridRival:
 def _at_c1(rival: Rival, make: Callable[[Any], Any], *counts: Callable[[Any], int]) -> GridRival:
     from sklearn.linear_model import LogisticRegression
 
-    return GridRival(rival.label, lambda **s: make(LogisticRegression(max_iter=500, **s)), iter([{"C": 1.0}]), *counts)
+    return GridRival(rival.label, lambda **s: make(LogisticRegression(max_iter=500, **s)), [{"C": 1.0}], *counts)
 
 
 def _weights(fitted: Any) -> int:

@@ -74,20 +74,12 @@ class Rival:
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A head after training, not yet tested.
-
-    Attributes:
-        head: the head.
-        validation: its accuracy on the validation texts.
-        seconds: wall time of the training.
-        validation_exact: share of right validation answers without the noise of the head's circuit, in [0, 1]; None
-            where it has none.
-    """
+    """A head after training, not yet tested."""
 
     head: Head
-    validation: Accuracy
-    seconds: float
-    validation_exact: float | None = None
+    validation: Accuracy  # its accuracy on the validation texts
+    seconds: float  # wall time of the training
+    validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None where it has none
 
 
 def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHead:

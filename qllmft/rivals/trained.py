@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,50 +35,37 @@ FEWEST_HIDDEN = 4  # units of an MLP that is a rival
 _NOT_ASKED: tuple[torch.Tensor, torch.Tensor | None] = torch.empty(0), None
 
 
+@dataclass(eq=False)
 class TrainedHead:
-    """A torch classifier as a head in a comparison.
+    """A torch classifier as a head in a comparison."""
 
-    Args:
-        name: as the table shows it.
-        model: embeddings (B, D) to logits (B, k).
-        config: how to train it.
-        seed: of shuffling and noise.
-        checkpoint, on_epoch: as in `qllmft.training.fit`.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        model: Classifier,
-        config: TrainConfig,
-        seed: int,
-        *,
-        checkpoint: Checkpoint | None = None,
-        on_epoch: Callable[[EpochMetrics], None] | None = None,
-    ) -> None:
-        self.name = name
-        self.model = model
-        self.selection: Selection | None = None
-        self._body_parameters = 0
-        self._fit_options: dict[str, Any] = {"checkpoint": checkpoint, "on_epoch": on_epoch}
-        self._config = config
-        self._seed = seed
-        self._asked = _NOT_ASKED
+    name: str  # as the table shows it
+    model: Classifier  # embeddings (B, D) to logits (B, k)
+    config: TrainConfig  # how to train it
+    seed: int  # of shuffling and noise
+    _: KW_ONLY
+    checkpoint: Checkpoint | None = None  # this and the next as in `qllmft.training.fit`
+    on_epoch: Callable[[EpochMetrics], None] | None = None
+    selection: Selection | None = field(default=None, init=False)  # None before it is trained
+    _body_parameters: int = field(default=0, init=False)
+    _asked: tuple[torch.Tensor, torch.Tensor | None] = field(default=_NOT_ASKED, init=False)
 
     def fit(self, train: Examples, validation: Examples) -> None:
         """Train; keep the epoch that validation selects."""
-        self._asked = _NOT_ASKED
-        self.selection = fit(self.model, train, validation, self._config, self._seed, **self._fit_options)
+        self._train(fit, self.model, train, validation)
 
     def fit_with_body(self, model: EndToEnd, train: Table, validation: Table) -> None:
         """Train on texts together with the body; `predict` then wants embeddings by that body as it is afterwards."""
-        self._asked = _NOT_ASKED
         self._body_parameters = model.body.n_parameters
-        self.selection = fit_end_to_end(model, train, validation, self._config, self._seed, **self._fit_options)
+        self._train(fit_end_to_end, model, train, validation)
+
+    def _train(self, way: Callable[..., Selection], *what: Any) -> None:
+        self._asked = _NOT_ASKED
+        self.selection = way(*what, self.config, self.seed, checkpoint=self.checkpoint, on_epoch=self.on_epoch)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         """Labels (N,) of embeddings (N, D); with its circuit's noise, if any; UserError where logits are not finite."""
-        reseed(self.model, derive_seed(self._seed, "prediction noise"))
+        reseed(self.model, derive_seed(self.seed, "prediction noise"))
         given = torch.from_numpy(x)
         with one_torch_thread():
             self._asked = given, shared_latent(self.model, given)
@@ -115,26 +103,19 @@ def perceptron_rival(n_parameters: int, dimension: int, n_classes: int, config: 
 
     Where it would have fewer than 4 hidden units it is no rival of that size, and a linear layer stands in its place,
     of low rank or whole, as `low_rank_rival` has it: a ReLU on one or two projections throws away what tells labels
-    apart.
-
-    Args:
-        n_parameters: of the head to rival.
-        dimension: D, of the embeddings.
-        n_classes: k.
-        config: of the head to rival.
-        seed: of weights, shuffling and noise.
+    apart. ``config`` is that of the head to rival, ``seed`` that of weights, shuffling and noise.
     """
     hidden = max(1, round((n_parameters - n_classes) / (dimension + n_classes + 1)))
     linear_size = (dimension + 1) * n_classes
     hidden_size = hidden * (dimension + n_classes + 1) + n_classes
     if abs(linear_size - n_parameters) <= abs(hidden_size - n_parameters):
         hidden = 0
-    if 0 < hidden < FEWEST_HIDDEN and _rank(n_parameters, dimension, n_classes) >= n_classes:
+    if 0 < hidden < FEWEST_HIDDEN:
+        if _rank(n_parameters, dimension, n_classes) < n_classes:
+            head = low_rank_rival(n_parameters, dimension, n_classes, config, seed)
+            head.name += " for an MLP"
+            return head
         hidden = 0
-    elif 0 < hidden < FEWEST_HIDDEN:
-        head = low_rank_rival(n_parameters, dimension, n_classes, config, seed)
-        head.name += " for an MLP"
-        return head
     structure = ModelConfig(encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden)
     model = build_classifier(structure, dimension, n_classes, seed=seed)
     name = f"{PERCEPTRON.label}, {f'{hidden} hidden' if hidden else 'no hidden layer'}"

@@ -24,6 +24,8 @@ class FrozenBody:
         suffix: of the head's name.
         dimension: D, the length of an embedding.
         classifier: the run's head, with its initial weights.
+        head_vectors: what the trained head reads: the embeddings.
+        rival_vectors: what its rivals read: the same embeddings.
     """
 
     suffix = ""
@@ -31,8 +33,8 @@ class FrozenBody:
     def __init__(self, setup: Setup, body: BodyConfig) -> None:
         self._setup = setup
         self._body = body
-        self._vectors = vectors_of(setup, body)
-        self.dimension = self._vectors.dimension
+        self.head_vectors = self.rival_vectors = vectors_of(setup, body)
+        self.dimension = self.head_vectors.dimension
         self.classifier = setup.classifier(self.dimension)
 
     def announce(self, epochs_done: int) -> None:
@@ -47,7 +49,7 @@ class FrozenBody:
                 took = f"{minutes(epoch)} an epoch, {minutes(config.train.epochs * epoch)} in all on {cores} free cores"
                 self._setup.reporter.message(f"Training takes {memory / GB:.2g} GB for states, and about {took}.")
             return
-        batch = self._vectors.train.x[: config.train.batch_size]
+        batch = self.head_vectors.train.x[: config.train.batch_size]
         forward, backward = seconds_of(lambda: self.classifier(batch).sum(), self.classifier, repeats=1)
         seconds = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / len(batch)
         epochs = config.train.epochs - epochs_done
@@ -59,20 +61,12 @@ class FrozenBody:
     def fit(self, head: TrainedHead) -> float:
         """Train ``head``, which holds `classifier`, on the embeddings; returns the seconds that it took."""
         started = time.perf_counter()
-        head.fit(self._vectors.train, self._vectors.validation)
+        head.fit(self.head_vectors.train, self.head_vectors.validation)
         return time.perf_counter() - started
 
     def saved(self) -> tuple[BodyConfig, str]:
         """The body that the trained head reads, as it was, and its identity."""
-        return self._body, self._vectors.identity
-
-    def head_vectors(self) -> Vectors:
-        """What the trained head reads: the embeddings."""
-        return self._vectors
-
-    def rival_vectors(self) -> Vectors:
-        """The same embeddings."""
-        return self._vectors
+        return self._body, self.head_vectors.identity
 
 
 class LearningBody:
@@ -82,7 +76,7 @@ class LearningBody:
 
     def __init__(self, setup: Setup, start: BodyConfig) -> None:
         self._setup = setup
-        self._start = start
+        self._start, self._trained = start, start.saved_in(setup.folder.model_body)
         body = TrainableBody(Body(start))
         self.dimension = body.body.dimension
         self.classifier = setup.classifier(self.dimension)
@@ -113,20 +107,14 @@ class LearningBody:
         self._model.body.save(self._setup.folder.model_body)
         return self._trained, body_identity(self._trained, locate_body(self._trained))
 
-    @property
-    def _trained(self) -> BodyConfig:
-        return self._start.saved_in(self._setup.folder.model_body)
-
+    @cached_property
     def head_vectors(self) -> Vectors:
         """Texts as the body embeds them after training."""
         return vectors_of(self._setup, self._trained)
 
+    @cached_property
     def rival_vectors(self) -> Vectors:
         """Texts as the body embedded them before training."""
-        return self._vectors_before
-
-    @cached_property
-    def _vectors_before(self) -> Vectors:
         return vectors_of(self._setup, self._start)
 
 

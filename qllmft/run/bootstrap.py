@@ -20,21 +20,13 @@ INTERVAL = (0.025, 0.975)  # quantiles that hold 95 % between them
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """The scatter of the probabilities (N, k) of k labels for N samples over bootstrap samples of the shots.
+    """The scatter of the probabilities (N, k) of k labels for N samples over bootstrap samples of the shots."""
 
-    Attributes:
-        repeats: bootstrap samples.
-        standard_errors: (N, k) standard deviations.
-        low: (N, k) 2.5 % quantiles.
-        high: (N, k) 97.5 % quantiles.
-        single_shots: the single shots were drawn again; else draws were made from their counts.
-    """
-
-    repeats: int
-    standard_errors: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    single_shots: bool = False
+    repeats: int  # bootstrap samples
+    standard_errors: NDArray[np.float64]  # (N, k) standard deviations
+    low: NDArray[np.float64]  # (N, k) 2.5 % quantiles
+    high: NDArray[np.float64]  # (N, k) 97.5 % quantiles
+    single_shots: bool = False  # the single shots were drawn again; else draws were made from their counts
 
 
 @torch.no_grad()

@@ -79,15 +79,10 @@ def _record_facts(folder: Path) -> dict[str, Any]:
     if record is None:
         return {}
     data, answers = run.read_config().data, run.read_predictions()
-    facts = {"record": record, "data": data, "source": _public_source(data.source, run.path)}
-    if answers is None:
-        return {**facts, "scores": {}, "majority": None}
-    scores = {model.name: answers.by_class(model.name) for model in record.models}
-    return {
-        **facts,
-        "scores": scores,
-        "majority": Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels)),
-    }
+    source = _public_source(data.source, run.path)
+    scores = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
+    majority = Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels)) if answers else None
+    return {"record": record, "data": data, "source": source, "scores": scores, "majority": majority}
 
 
 def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from qllmft.run.measurement import Agreement, compare, shots_of, trajectories_of
 from qllmft.run.predictor import Predictor
 from qllmft.run.reporter import Reporter
 from qllmft.run.vectors import embed_tables
-from qllmft.statistics import Accuracy, ClassScores
+from qllmft.statistics import Accuracy, ClassScores, confusion_of
 from qllmft_backends import Backend
 
 
@@ -69,15 +69,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Subset:
-    """Some of the texts, for a backend where each costs time or money.
+    """Some of the texts, for a backend where each costs time or money."""
 
-    Attributes:
-        size: how many.
-        seed: draws them at random; None: the first ones.
-    """
-
-    size: int
-    seed: int | None = None
+    size: int  # how many
+    seed: int | None = None  # draws them at random; None: the first ones
 
     def of(self, table: Table) -> Table:
         """The subset of ``table``; all of it where it is not larger."""
@@ -120,11 +115,10 @@ def evaluate_run(
         measured = predictor.measure(vectors)
         predicted = measured.probabilities.argmax(axis=1)
         agreement = compare(measured, predictor.exact(vectors), shots_of(backend))
-    k = len(predictor.model.label_names)
-    confusion = np.bincount(question.labels * k + predicted, minlength=k * k).reshape(k, k)
-    name = backend.name if backend else None
+    names = predictor.model.label_names
+    confusion = confusion_of(question.labels, predicted, len(names)).tolist()
     words = trajectories_of(backend) if backend else ""
-    return Evaluation(question.source, predictor.model.label_names, confusion.tolist(), name, agreement, words)
+    return Evaluation(question.source, names, confusion, backend.name if backend else None, agreement, words)
 
 
 def estimate_run(
@@ -144,11 +138,11 @@ def estimate_run(
 
 @dataclass(frozen=True)
 class _Question:
-    """Texts to evaluate on; their labels are indices into the model's label names."""
+    """Texts to evaluate on."""
 
     source: str
     table: Table
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64]  # (N,) indices into the model's label names
 
 
 def _read(

@@ -108,10 +108,10 @@ def _work(setup: Setup) -> Outcome:
     assert selection is not None  # it was trained
     if head.interrupted:
         return Outcome(folder, None, selection.epochs_done, selection.signal)
-    vectors = [body.head_vectors()]
+    vectors = [body.head_vectors]
     fitted = [scored(head, vectors[0].validation, seconds)]
     for rival in make_rivals(config, body.classifier.n_parameters, body.dimension, setup.corpus.n_classes):
-        vectors.append(body.rival_vectors())
+        vectors.append(body.rival_vectors)
         with setup.reporter.fitting(rival.name):
             fitted.append(fit_and_score(rival, vectors[-1].train, vectors[-1].validation))
         if rival.interrupted:
@@ -230,6 +230,6 @@ def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus, read_test: b
                 f"the folder {folder.path} holds a finished run on other texts: {corpus.source} has changed since. "
                 "Choose another folder with --out."
             )
-    if read_test or result is None:
-        return result if read_test else validation
-    return result.without_test()
+    if read_test:
+        return result
+    return result.without_test() if result else validation

@@ -36,32 +36,19 @@ Weights = Literal["bound", "free"]
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to export of a model, and how.
+    """What to export of a model, and how; UserError where these do not go together."""
 
-    Attributes:
-        format: ``qasm3`` and ``qasm2`` are text, ``qpy`` is Qiskit's own binary form, ``svg`` and ``txt`` are drawings.
-        part: the ``head``, or one ``encoder``.
-        text: what the circuit is bound to. The head's data angles are its latent values, in radians; the encoder begins
-            with a gate ``load`` that prepares its embedding. None: the head's ``x`` stays free, the encoder starts from
-            whatever state is given to it.
-        weights: the trained ones, or ``free``: ``theta`` stays a parameter.
-        encoder: index of the encoder, from 0; needed where there are several.
-        decompose: ``load`` as R_Y and CNOT in the circuit itself rather than as a gate with a definition.
-        measure: measure the read qubits at the end, the i-th of them into bit i of the register ``c``.
-        minus: of an odd encoder, the circuit with the negative constant.
-
-    Raises:
-        UserError: where these do not go together.
-    """
-
-    format: Format = "qasm3"
-    part: Part = "head"
+    format: Format = "qasm3"  # qasm3 and qasm2: text; qpy: Qiskit's own binary form; svg and txt: drawings
+    part: Part = "head"  # the head, or one encoder
+    # what the circuit is bound to. The head's data angles are its latent values, in radians; the encoder begins with a
+    # gate ``load`` that prepares its embedding. None: the head's ``x`` stays free, the encoder starts from whatever
+    # state is given to it
     text: str | None = None
-    weights: Weights = "bound"
-    encoder: int | None = None
-    decompose: bool = False
-    measure: bool = False
-    minus: bool = False
+    weights: Weights = "bound"  # the trained ones; free: ``theta`` stays a parameter
+    encoder: int | None = None  # index of the encoder, from 0; needed where there are several
+    decompose: bool = False  # ``load`` as R_Y and CNOT in the circuit itself rather than as a gate with a definition
+    measure: bool = False  # measure the read qubits at the end, the i-th of them into bit i of the register ``c``
+    minus: bool = False  # of an odd encoder, the circuit with the negative constant
 
     def __post_init__(self) -> None:
         if self.text is not None and not self.text.strip():
@@ -83,17 +70,11 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class Export:
-    """An exported circuit.
+    """An exported circuit."""
 
-    Attributes:
-        circuit: the circuit itself.
-        content: the file's bytes; UTF-8 in every format but ``qpy``.
-        names: identifier in the text of every free parameter, of QASM 3 alone; empty where all is bound.
-    """
-
-    circuit: QuantumCircuit
-    content: bytes
-    names: dict[str, str]
+    circuit: QuantumCircuit  # the circuit itself
+    content: bytes  # the file's bytes; UTF-8 in every format but ``qpy``
+    names: dict[str, str]  # identifier in the text of every free parameter, of QASM 3 alone; empty where all is bound
 
     def write(self, path: Path) -> list[Path]:
         """Write the file and, where there are names, ``<file>.names.json`` beside it; returns both."""
@@ -138,8 +119,10 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         )
     values = {}
     if request.text is not None:
-        latent = latent_angles(model, embedding(model, request.text))
-        values = dict(zip(data_parameters(head.circuit), latent.tolist(), strict=True))
+        encoder, vector = model.classifier.encoder, embedding(model, request.text)
+        with torch.no_grad():
+            latent = vector if encoder is None else encoder(vector)
+        values = dict(zip(data_parameters(head.circuit), latent[0].tolist(), strict=True))
     if request.weights == "bound":
         weights = head.connector.weight.detach().tolist()
         values |= dict(zip(weight_parameters(head.circuit), weights, strict=True))
@@ -183,14 +166,6 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
 def embedding(model: StoredModel, text: str) -> Tensor:
     """The embedding (1, D) of a text by the body that the model was trained on."""
     return torch.from_numpy(Predictor(model).embed([text]))
-
-
-def latent_angles(model: StoredModel, vector: Tensor) -> Tensor:
-    """The head's data angles (Q,) in radians for an embedding (1, D)."""
-    encoder = model.classifier.encoder
-    with torch.no_grad():
-        angles: Tensor = vector if encoder is None else encoder(vector)
-    return angles[0]
 
 
 def _measured(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -122,7 +121,13 @@ class RunFolder:
 
     def metrics(self) -> list[EpochMetrics]:
         """All epochs so far; a line that a crash cut short is left out."""
-        return list(self._metrics_lines())
+        found: list[EpochMetrics] = []
+        for line in self.metrics_file.read_bytes().splitlines() if self.metrics_file.exists() else []:
+            try:
+                found.append(EpochMetrics(**parse_json(line.decode("utf-8"))))
+            except (ValueError, TypeError):
+                break
+        return found
 
     def epochs_done(self) -> int:
         """How many epochs have their line, the checkpoint's and those after it."""
@@ -134,16 +139,7 @@ class RunFolder:
 
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop what was written after the checkpoint; those epochs are trained again, to the same bits."""
-        write_text(self.metrics_file, "".join(_line(m) for m in self._metrics_lines() if m.epoch <= epoch))
-
-    def _metrics_lines(self) -> Iterator[EpochMetrics]:
-        if not self.metrics_file.exists():
-            return
-        for line in self.metrics_file.read_bytes().splitlines():
-            try:
-                yield EpochMetrics(**parse_json(line.decode("utf-8")))
-            except (ValueError, TypeError):
-                return
+        write_text(self.metrics_file, "".join(_line(m) for m in self.metrics() if m.epoch <= epoch))
 
     def write_predictions(self, answers: TestPredictions) -> None:
         """Write the answers on the test set."""

@@ -60,8 +60,9 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
                 if not stat.S_ISDIR(folder.lstat().st_mode):
                     raise
             continue
-        if _inode(folder / LOCK) == before:
-            return lock
+        with suppress(FileNotFoundError):
+            if (folder / LOCK).stat().st_ino == before:
+                return lock
         lock.release()
 
 
@@ -76,13 +77,6 @@ def _taken(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
         on_wait(f"{busy}; waiting for it")
         lock.acquire()
     return lock
-
-
-def _inode(file: Path) -> int | None:
-    try:
-        return file.stat().st_ino
-    except FileNotFoundError:
-        return None
 
 
 def _holder(folder: Path) -> str:

@@ -23,21 +23,13 @@ Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviatio
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a model's circuits, C a sample, gave for N samples, and the probabilities that follow.
+    """What a model's circuits, C a sample, gave for N samples, and the probabilities that follow."""
 
-    Attributes:
-        probabilities: (N, k) softmax of the logits.
-        standard_errors: (N, k) of the probabilities, from the measured statistics; zeros where the backend is exact.
-        decided: (N,) whether the lead of the most probable label is more than its 95 % interval.
-        values: (N, C·O) expectation values of the O observables, circuit after circuit; C = 1 with a quantum head.
-        value_errors: (N, C·O) their standard errors.
-    """
-
-    probabilities: NDArray[np.float64]
-    standard_errors: NDArray[np.float64]
-    decided: NDArray[np.bool_]
-    values: NDArray[np.float64]
-    value_errors: NDArray[np.float64]
+    probabilities: NDArray[np.float64]  # (N, k) softmax of the logits
+    standard_errors: NDArray[np.float64]  # (N, k) of the probabilities, as measured; zeros where the backend is exact
+    decided: NDArray[np.bool_]  # (N,) whether the lead of the most probable label is more than its 95 % interval
+    values: NDArray[np.float64]  # (N, C·O) of the O observables, circuit after circuit; C = 1 with a quantum head
+    value_errors: NDArray[np.float64]  # (N, C·O) standard errors of these expectation values
 
 
 def measure(classifier: Classifier, request: Request, backend: Backend) -> Measurement:
@@ -82,21 +74,14 @@ def measure(classifier: Classifier, request: Request, backend: Backend) -> Measu
 
 @dataclass(frozen=True)
 class Agreement:
-    """A backend's answers beside those of the exact model.
+    """A backend's answers beside those of the exact model."""
 
-    Attributes:
-        samples: N.
-        flips: samples whose most probable label differs.
-        undecided: samples whose lead is within its 95 % interval.
-        mean_abs_difference: mean |Δ⟨Z⟩| over samples and observables.
-        expected_from_shots: what shot noise alone would give for it: the mean of sqrt(2/π)·SE, with SE from the exact
-            ⟨Z⟩ and the number of shots; 0 where the backend is exact.
-    """
-
-    samples: int
-    flips: int
-    undecided: int
-    mean_abs_difference: float
+    samples: int  # N
+    flips: int  # samples whose most probable label differs
+    undecided: int  # samples whose lead is within its 95 % interval
+    mean_abs_difference: float  # mean |Δ⟨Z⟩| over samples and observables
+    # what shot noise alone would give for it: the mean of sqrt(2/π)·SE, with SE from the exact ⟨Z⟩ and the number of
+    # shots; 0 where the backend is exact
     expected_from_shots: float
 
     def __str__(self) -> str:

@@ -30,35 +30,23 @@ _TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # as 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A trained classifier and what is needed to use it.
+    """A trained classifier and what is needed to use it."""
 
-    Attributes:
-        classifier: embeddings (B, D) to logits (B, k).
-        config: its structure.
-        body: the language model that it was trained on.
-        body_identity: hash of that model's weights.
-        dimension: D.
-        label_names: k names.
-        own_body: the body learned, and lies in ``body`` beside the head.
-        checked: it was read from a folder, and gave the logits that it was saved with.
-    """
-
-    classifier: Classifier
-    config: ModelConfig
-    body: BodyConfig
-    body_identity: str
-    dimension: int
-    label_names: tuple[str, ...]
-    own_body: bool = False
-    checked: bool = False
+    classifier: Classifier  # embeddings (B, D) to logits (B, k)
+    config: ModelConfig  # its structure
+    body: BodyConfig  # the language model that it was trained on
+    body_identity: str  # hash of that model's weights
+    dimension: int  # D
+    label_names: tuple[str, ...]  # k names
+    own_body: bool = False  # the body learned, and lies in ``body`` beside the head
+    checked: bool = False  # it was read from a folder, and gave the logits that it was saved with
 
 
 def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
     """Write ``model.safetensors`` and ``model.json`` into ``folder``; a body that learned is copied there.
 
-    The record holds the logits of a fixed embedding; see `qllmft.run.model_check`.
-
-    Of such a body the record has the place within the folder, so that the folder can be moved.
+    Of such a body the record has the place within the folder, so that the folder can be moved. The record holds the
+    logits of a fixed embedding; see `qllmft.run.model_check`.
     """
     if model.own_body and Path(model.body.model) != folder / OWN_BODY:
         shutil.copytree(model.body.model, folder / OWN_BODY, dirs_exist_ok=True)
@@ -69,6 +57,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     exact.load_state_dict(weights)
     check = check_logits(exact, model.config, model.dimension)
     data_map = model.classifier.data_map
+    ansatz_source = ANSATZE.source(model.config.ansatz) if model.config.head == "quantum" else BUILT_IN
     record = {
         "format": FORMAT,
         "model": model.config.model_dump(mode="json"),
@@ -79,7 +68,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "label_names": list(model.label_names),
         "n_parameters": model.classifier.n_parameters,
         **({} if data_map is None else {"data_map": {"stored": data_map.n_stored}}),
-        **_ansatz_record(model.config),
+        **({} if ansatz_source == BUILT_IN else {"ansatz_source": ansatz_source}),
         **({} if check is None else {"check": {"logits": check}}),
         "versions": versions,
     }
@@ -145,12 +134,6 @@ def _read_record(folder: Path) -> dict[str, Any]:
     if "check" in record and not (isinstance(record["check"], dict) and "logits" in record["check"]):
         raise UserError(f"the model in {folder} does not fit its record: check has no logits.")
     return dict(record)
-
-
-def _ansatz_record(config: ModelConfig) -> dict[str, str]:
-    """Where the ansatz of a model comes from, unless it comes with qllmft."""
-    source = ANSATZE.source(config.ansatz) if config.head == "quantum" else BUILT_IN
-    return {} if source == BUILT_IN else {"ansatz_source": source}
 
 
 def _check_ansatz(record: Mapping[str, Any], folder: Path) -> None:

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 
 import psutil
-import torch
 
+from qllmft.bench import training_step
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.heads import build_classifier
 from qllmft.run.timing import GB
-from qllmft.training import Examples, exact_accuracy, logits_of, one_torch_thread, step_of
+from qllmft.training import exact_accuracy, logits_of
 from qllmft_backends import create
 
 LARGE = 48e6  # bytes of states from which on training is announced: 18 qubits at a batch of 16
@@ -39,20 +38,11 @@ def check_memory(config: RunConfig, batch: int) -> int:
 def epoch_core_seconds(config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int]) -> float:
     """Processor seconds of an epoch, of all cores, on random embeddings of D values; ``sizes``: texts by split."""
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
-    model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
     fitting = LARGE_STEP >> max(config.model.n_qubits, config.model.latent_encoder_qubits)
     rows = min(config.train.batch_size, sizes["train"], max(1, fitting))
-    x = torch.randn(rows, dimension, generator=torch.Generator().manual_seed(0))
-    examples = Examples(x, torch.arange(rows) % n_classes)
-    with one_torch_thread(), step_of(model) as way:
-        optimizer = torch.optim.Adam(way.parameters(), lr=config.train.lr, fused=True)
-
-        def step() -> None:
-            way.gradient(way.inputs(x), examples.y)
-            way.move(optimizer)
-
+    with training_step(config, dimension, n_classes, rows, backend) as (model, batch, step):
         training = _core_seconds(step)
-        validation = _core_seconds(lambda: (logits_of(model, x), exact_accuracy(model, examples)))
+        validation = _core_seconds(lambda: (logits_of(model, batch.x), exact_accuracy(model, batch)))
     return (training * sizes["train"] + validation * sizes["validation"]) / rows
 
 

@@ -12,10 +12,8 @@ def table_html(record: RunRecord) -> str:
     columns = ("model", "parameters", "validation", "test [95 % interval]", "seconds")
     rows = []
     for model in record.models:
-        low, high = model.test.interval if model.test else (0.0, 0.0)
-        test = f"{100 * model.test.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]" if model.test else ""
         validation = f"{100 * model.validation.value:.1f} %"
-        rows.append((escape(model.name), f"{model.parameters:,}", validation, test, f"{model.seconds:.1f}"))
+        rows.append((escape(model.name), f"{model.parameters:,}", validation, model.test or "", f"{model.seconds:.1f}"))
     sizes = ", ".join(f"{count:,} {name}" for name, count in record.data.sizes.items())
     head = f"<tr>{''.join(f'<th>{name}</th>' for name in columns)}</tr>"
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.data import Table
-from qllmft.statistics import ClassScores
+from qllmft.statistics import ClassScores, confusion_of
 
 MOST_MISTAKES = 20
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
@@ -18,36 +18,23 @@ LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test text that the head got wrong.
+    """A test text that the head got wrong."""
 
-    Attributes:
-        text: its first 1,000 characters.
-        label: the true one's name.
-        answer: the predicted one's name.
-    """
-
-    text: str
-    label: str
-    answer: str
+    text: str  # its first 1,000 characters
+    label: str  # the true one's name
+    answer: str  # the predicted one's name
 
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """The content of ``predictions.json``.
-
-    Attributes:
-        label_names: k names.
-        labels: (N,) true labels, in the order of the test set.
-        answers: (N,) predicted labels by the model's name.
-        mistakes: of the first model, up to 20, evenly spaced over all that it made.
-    """
+    """The content of ``predictions.json``."""
 
     __test__ = False  # pytest: not a test, for all its name
 
-    label_names: tuple[str, ...]
-    labels: NDArray[np.int64]
-    answers: Mapping[str, NDArray[np.int64]]
-    mistakes: tuple[Mistake, ...]
+    label_names: tuple[str, ...]  # k names
+    labels: NDArray[np.int64]  # (N,) true labels, in the order of the test set
+    answers: Mapping[str, NDArray[np.int64]]  # (N,) predicted labels by the model's name
+    mistakes: tuple[Mistake, ...]  # of the first model, up to 20, evenly spaced over all that it made
 
     @classmethod
     def of(cls, label_names: tuple[str, ...], test: Table, answers: Mapping[str, NDArray[np.int64]]) -> TestPredictions:
@@ -62,8 +49,7 @@ class TestPredictions:
 
     def confusion(self, model: str) -> NDArray[np.int64]:
         """(k, k) counts of a model: true label by predicted label."""
-        k = len(self.label_names)
-        return np.bincount(self.labels * k + self.answers[model], minlength=k * k).reshape(k, k)
+        return confusion_of(self.labels, self.answers[model], len(self.label_names))
 
     def by_class(self, model: str) -> ClassScores:
         """What a model did class by class."""

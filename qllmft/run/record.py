@@ -60,53 +60,32 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class DataRecord:
-    """The texts of a run.
+    """The texts of a run."""
 
-    Attributes:
-        source: file, folder or name on the hub; what texts were that were given to Python, with their hash.
-        fingerprint: hash of all texts and labels.
-        labels: names of the k labels.
-        sizes: number of texts by split: train, validation, test.
-        findings: rows left out, duplicates, labels of few texts; None where there is nothing to say.
-    """
-
-    source: str
-    fingerprint: str
-    labels: tuple[str, ...]
-    sizes: dict[str, int]
-    findings: Findings | None = None
+    source: str  # file, folder or name on the hub; what texts were that were given to Python, with their hash
+    fingerprint: str  # hash of all texts and labels
+    labels: tuple[str, ...]  # names of the k labels
+    sizes: dict[str, int]  # number of texts by split: train, validation, test
+    findings: Findings | None = None  # rows left out, duplicates, rare labels; None: there is nothing to say
 
 
 @dataclass(frozen=True)
 class LearnedBody:
-    """How the body of a run learned.
+    """How the body of a run learned."""
 
-    Attributes:
-        contrastive_pairs: pairs of texts in an epoch of the contrastive step; 0 where there was none.
-        with_head: the body's weights were trained together with the head's.
-        bytes: size of the saved body.
-    """
-
-    contrastive_pairs: int
-    with_head: bool
-    bytes: int = 0
+    contrastive_pairs: int  # pairs of texts in an epoch of the contrastive step; 0 where there was none
+    with_head: bool  # the body's weights were trained together with the head's
+    bytes: int = 0  # size of the saved body
 
 
 @dataclass(frozen=True)
 class BodyRecord:
-    """The language model of a run.
+    """The language model of a run."""
 
-    Attributes:
-        model: its name, or its folder.
-        identity: name, revision and hash of the weights.
-        dimension: D, length of an embedding.
-        learned: how it learned; None for a frozen one.
-    """
-
-    model: str
-    identity: str
-    dimension: int
-    learned: LearnedBody | None = None
+    model: str  # its name, or its folder
+    identity: str  # name, revision and hash of the weights
+    dimension: int  # D, length of an embedding
+    learned: LearnedBody | None = None  # how it learned; None for a frozen one
 
     def __str__(self) -> str:
         """The body as a table names it.

@@ -23,17 +23,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeadRequest:
-    """A quantum head's circuit, one a sample; the encoder runs here.
-
-    Attributes:
-        head: the quantum head.
-        latent: (N, Q) angles in radians.
-        parameters: (N, P) values in the order of the circuit's parameters.
-    """
+    """A quantum head's circuit, one a sample; the encoder runs here."""
 
     head: QuantumHead
-    latent: Floats
-    parameters: Floats
+    latent: Floats  # (N, Q) angles in radians
+    parameters: Floats  # (N, P) values in the order of the circuit's parameters
 
     @property
     def circuit(self) -> QuantumCircuit:
@@ -62,20 +56,13 @@ class EncoderRequest:
 
     A sample's circuits are those of the encoders one after the other, of an odd one first that with the constant and
     then that with its negative.
-
-    Attributes:
-        circuit: loading and encoder, one circuit for all.
-        observables: Z of every qubit.
-        parameters: (N·C, P) values in the order of the circuit's parameters, sample after sample.
-        n_encoders: E.
-        signs: of one encoder's circuits; the constant's.
     """
 
-    circuit: QuantumCircuit
-    observables: list[SparsePauliOp]
-    parameters: Floats
-    n_encoders: int
-    signs: tuple[float, ...]
+    circuit: QuantumCircuit  # loading and encoder, one circuit for all
+    observables: list[SparsePauliOp]  # Z of every qubit
+    parameters: Floats  # (N·C, P) values in the order of the circuit's parameters, sample after sample
+    n_encoders: int  # E
+    signs: tuple[float, ...]  # of one encoder's circuits; the constant's
 
     @property
     def shares(self) -> Floats:

@@ -22,25 +22,15 @@ from qllmft_circuits import readout_observables
 
 @dataclass(frozen=True)
 class Setup:
-    """What all steps of one run share.
+    """What all steps of one run share."""
 
-    Attributes:
-        config: the whole run.
-        folder: of the run.
-        corpus: the texts as they came.
-        splits: who learns from which.
-        backend: what runs the head's circuit.
-        reporter: who watches.
-        read_test: whether the test set is read; without, it is not even embedded.
-    """
-
-    config: RunConfig
-    folder: RunFolder
-    corpus: Corpus
-    splits: Splits
-    backend: Backend
-    reporter: Reporter
-    read_test: bool
+    config: RunConfig  # the whole run
+    folder: RunFolder  # of the run
+    corpus: Corpus  # the texts as they came
+    splits: Splits  # who learns from which
+    backend: Backend  # what runs the head's circuit
+    reporter: Reporter  # who watches
+    read_test: bool  # whether the test set is read; without, it is not even embedded
 
     def classifier(self, dimension: int) -> Classifier:
         """The run's head on embeddings of D values, with initial weights; UserError where it does not fit on them."""

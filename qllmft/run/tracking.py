@@ -31,15 +31,10 @@ class TrackerWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Tracking:
-    """Who is told of runs; no part of a configuration, nor of a run's identity.
+    """Who is told of runs; no part of a configuration, nor of a run's identity."""
 
-    Attributes:
-        names: of the trackers, see `qllmft.trackers.TRACKERS`.
-        files: whether they get the run's small files, too; some of these hold texts.
-    """
-
-    names: tuple[str, ...] = ()
-    files: bool = False
+    names: tuple[str, ...] = ()  # of the trackers, see `qllmft.trackers.TRACKERS`
+    files: bool = False  # whether they get the run's small files, too; some of these hold texts
 
     @classmethod
     def of(cls, names: str | Iterable[str], *, files: bool = False) -> Tracking:

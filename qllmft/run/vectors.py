@@ -18,18 +18,12 @@ from qllmft.training import Examples
 
 @dataclass(frozen=True)
 class Vectors:
-    """The splits of a run as one body embeds them.
+    """The splits of a run as one body embeds them."""
 
-    Attributes:
-        identity: of the body.
-        train, validation: the examples.
-        test: the examples; None where the test set is not to be read.
-    """
-
-    identity: str
+    identity: str  # of the body
     train: Examples
     validation: Examples
-    test: Examples | None = None
+    test: Examples | None = None  # None where the test set is not to be read
 
     @property
     def tested(self) -> Examples:

@@ -20,17 +20,11 @@ LEDGER = "ledger"  # folder in the run's own, of the jobs that were paid for it
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, and how it is.
+    """What was looked at, and how it is."""
 
-    Attributes:
-        name: of the part.
-        sound: whether nothing is wrong with it.
-        words: what was found.
-    """
-
-    name: str
-    sound: bool
-    words: str
+    name: str  # of the part
+    sound: bool  # whether nothing is wrong with it
+    words: str  # what was found
 
 
 def verify_run(path: Path) -> Iterator[Check]:
@@ -72,13 +66,15 @@ def _record(folder: RunFolder) -> RunRecord:
     return record
 
 
+def _check_same(name: str, found: object, expected: object, whose: str, what: str) -> None:
+    if found != expected:
+        raise UserError(f"{name} is {found!r}, and {whose} is {expected!r}: it is another run's {what}.")
+
+
 def _checked_record(folder: RunFolder) -> str:
     record, config = _record(folder), folder.read_config()
-    for name, found, expected in (("identity", record.identity, config.identity), ("seed", record.seed, config.seed)):
-        if found != expected:
-            raise UserError(
-                f"{name} is {found!r}, and the configuration's is {expected!r}: it is another run's record."
-            )
+    _check_same("identity", record.identity, config.identity, "the configuration's", "record")
+    _check_same("seed", record.seed, config.seed, "the configuration's", "record")
     for model in record.models:
         for split, accuracy in (("validation", model.validation), ("test", model.test)):
             size = record.data.sizes.get(split)
@@ -136,15 +132,10 @@ def _predictions(folder: RunFolder) -> str:
 
 def _model(folder: RunFolder) -> str:
     model, record, config = load_model(folder.model_folder), _record(folder), folder.read_config()
-    facts = (
-        ("structure", model.config, config.model),
-        ("label names", model.label_names, record.data.labels),
-        ("dimension", model.dimension, record.body.dimension),
-        ("body", model.body_identity, record.body.identity),
-    )
-    for name, found, expected in facts:
-        if found != expected:
-            raise UserError(f"its {name} is {found!r}, and the run's is {expected!r}: it is another run's model.")
+    _check_same("its structure", model.config, config.model, "the run's", "model")
+    _check_same("its label names", model.label_names, record.data.labels, "the run's", "model")
+    _check_same("its dimension", model.dimension, record.body.dimension, "the run's", "model")
+    _check_same("its body", model.body_identity, record.body.identity, "the run's", "model")
     checked = "gives the logits that it was saved with" if model.checked else "has no check logits"
     return f"{model.classifier.n_parameters} parameters, {checked}"
 

@@ -19,20 +19,13 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class State:
-    """How far training came, and the best weights so far.
+    """How far training came, and the best weights so far."""
 
-    Attributes:
-        epoch: epochs done.
-        best_epoch: the selected one; 0 before the first.
-        best_accuracy, best_loss: of validation, at the selected epoch.
-        best_weights: the model's state there.
-    """
-
-    epoch: int
-    best_epoch: int
-    best_accuracy: float
-    best_loss: float
-    best_weights: Weights
+    epoch: int  # epochs done
+    best_epoch: int  # the selected one; 0 before the first
+    best_accuracy: float  # of validation, at the selected epoch
+    best_loss: float  # likewise
+    best_weights: Weights  # the model's state there
 
     @classmethod
     def initial(cls, model: nn.Module) -> State:

@@ -32,16 +32,11 @@ TEXTS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of training texts.
+    """P pairs of training texts."""
 
-    Attributes:
-        first, second: (P,) int64 rows of the training table.
-        same: (P,) float32, 1 where their labels are the same, else 0.
-    """
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    same: NDArray[np.float32]
+    first: NDArray[np.int64]  # (P,) rows of the training table
+    second: NDArray[np.int64]  # (P,) likewise
+    same: NDArray[np.float32]  # (P,) 1 where their labels are the same, else 0
 
     def __len__(self) -> int:
         return len(self.same)

@@ -55,22 +55,11 @@ def fit_end_to_end(
 ) -> Selection:
     """Train ``model`` in place; it holds the weights of the selected epoch afterwards, those of the body too.
 
-    Schedule, selection and checkpoints are those of `qllmft.training.fit`. The body has a learning rate of its own
-    (``config.body_lr``), which falls as the head's does, and its own dropout. Texts are embedded in every step, those
-    of the validation set after every epoch. Randomness, dropout included, is derived for every epoch from the seed: a
-    run continued from a checkpoint ends in the same bits, on the same machine with as many of torch's threads.
-
-    Args:
-        model: texts to logits.
-        train: what it learns from.
-        validation: what the epoch is selected on.
-        config: epochs, batch size, rates, regularisation.
-        seed: of shuffling, dropout and noise.
-        checkpoint: where to continue from and to save to, at most once a minute; nothing is saved where None.
-        on_epoch: called after every epoch.
-
-    Returns:
-        The selection, that of the epochs so far where training was interrupted; see `run_epochs`.
+    Arguments, schedule, selection and result are those of `qllmft.training.fit`; a checkpoint is saved at most once a
+    minute. The body has a learning rate of its own (``config.body_lr``), which falls as the head's does, and its own
+    dropout. Texts are embedded in every step, those of the validation set after every epoch. Randomness, dropout
+    included, is derived for every epoch from the seed: a run continued from a checkpoint ends in the same bits, on the
+    same machine with as many of torch's threads.
     """
     groups: list[dict[str, Any]] = [
         {"params": list(model.body.parameters()), "scale": (config.body_lr or config.lr) / config.lr},

@@ -15,15 +15,10 @@ from qllmft.randomness import torch_generator
 
 @dataclass(frozen=True)
 class Examples:
-    """What every head learns from.
+    """What every head learns from."""
 
-    Attributes:
-        x: embeddings (N, D) float32.
-        y: labels (N,) int64.
-    """
-
-    x: Tensor
-    y: Tensor
+    x: Tensor  # embeddings (N, D) float32
+    y: Tensor  # labels (N,) int64
 
     @classmethod
     def from_arrays(cls, vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> Examples:

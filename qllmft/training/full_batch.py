@@ -27,11 +27,11 @@ MEMORY = 20  # steps that L-BFGS remembers
 
 
 class _Parts(NamedTuple):
-    """The parameters: angles (E, G) of the encoders, weights (k, T) and biases (k,) of the linear layer."""
+    """The parameters of encoders and linear layer."""
 
-    thetas: Floats
-    weight: Floats
-    bias: Floats
+    thetas: Floats  # (E, G) angles
+    weight: Floats  # (k, T)
+    bias: Floats  # (k,)
 
 
 class LinearObjective:
@@ -120,16 +120,11 @@ def fit_full_batch(
     config: TrainConfig,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Selection:
-    """Train ``model`` in place by L-BFGS; it ends at the last point. An epoch is an iteration.
+    """Train ``model``, a linear layer on odd encoders with its data map fitted, in place; it ends at the last point.
 
-    Nothing is saved between the iterations, which take milliseconds: a run that was interrupted begins again.
-
-    Args:
-        model: a linear layer on odd encoders, its data map fitted.
-        train: what it learns from.
-        validation: is measured after every iteration, and has no say.
-        config: ``epochs``, the most iterations, and C.
-        on_epoch: called after every iteration.
+    Arguments and result are those of `qllmft.training.fit`. An epoch is an iteration, and ``config.epochs`` the most of
+    them; validation is measured after each, and has no say. Nothing is saved between the iterations, which take
+    milliseconds: a run that was interrupted begins again.
     """
     objective = LinearObjective(model, train, config.ridge_c)
     beside, labels = objective.loaded(validation.x), validation.y.numpy()

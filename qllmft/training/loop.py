@@ -87,25 +87,15 @@ def fit(
 
 @dataclass(frozen=True)
 class Training:
-    """What an epoch is, for `run_epochs`.
+    """What an epoch is, for `run_epochs`."""
 
-    Attributes:
-        model: all that learns.
-        head: the part of it that takes embeddings (B, D) to logits (B, k).
-        optimizer: of the model's weights; a group's ``scale`` is a factor of its learning rate.
-        n_examples: N, to train on.
-        train_on: moves the weights batch after batch: epoch and rows of every batch to the sum of the N losses.
-        validation: gives the validation set as the model embeds it now.
-        checkpoint_every_s: seconds between two savings; the last epoch is saved always.
-    """
-
-    model: nn.Module
-    head: nn.Module
-    optimizer: torch.optim.Adam
-    n_examples: int
-    train_on: Callable[[int, list[Tensor]], float]
-    validation: Callable[[], Examples]
-    checkpoint_every_s: float
+    model: nn.Module  # all that learns
+    head: nn.Module  # the part of it that takes embeddings (B, D) to logits (B, k)
+    optimizer: torch.optim.Adam  # of the model's weights; a group's ``scale`` is a factor of its learning rate
+    n_examples: int  # N, to train on
+    train_on: Callable[[int, list[Tensor]], float]  # moves the weights: epoch, rows of each batch to sum of N losses
+    validation: Callable[[], Examples]  # gives the validation set as the model embeds it now
+    checkpoint_every_s: float  # seconds between two savings; the last epoch is saved always
 
     def epoch(self, epoch: int, config: TrainConfig, seed: int) -> EpochMetrics:
         """Train and validate one epoch, counted from 1; UserError where a loss is no finite number."""
@@ -142,19 +132,12 @@ def run_epochs(
     checkpoint: Checkpoint | None,
     on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> Selection:
-    """Epochs with schedule, selection and checkpoints, whatever is trained in them.
+    """Epochs with schedule, selection and checkpoints, whatever is trained in them; arguments and result as of `fit`.
 
     Ctrl-C or SIGTERM ends training. Where finished epochs are not on disk yet, the running one is finished too and the
     checkpoint written: it takes less than the time between two checkpoints, for longer epochs are saved one by one, and
     so the weights need no copy after every epoch. Otherwise the running epoch is dropped. A second signal always ends
     training at once; a continued run then starts from the last checkpoint.
-
-    Args:
-        training: what an epoch is; its model holds the weights of the selected epoch afterwards.
-        config: epochs, schedule, selection.
-        seed: of shuffling and noise.
-        checkpoint: where to continue from and to save to; nothing is saved where None.
-        on_epoch: called after every epoch.
 
     Raises:
         UserError: where an epoch's loss, of training or validation, is no finite number.

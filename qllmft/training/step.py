@@ -25,19 +25,15 @@ class Step(Protocol):
 
     def parameters(self) -> list[nn.Parameter]:
         """What the optimizer moves; their ``grad`` is set by `gradient`."""
-        ...
 
     def move(self, optimizer: torch.optim.Adam) -> None:
         """One step of the optimizer of `parameters`."""
-        ...
 
     def inputs(self, x: Tensor) -> Any:
         """Embeddings (N, D) of any number of batches as `gradient` takes them; row n belongs to example n."""
-        ...
 
     def gradient(self, inputs: Any, y: Tensor) -> float:
         """Mean cross-entropy in nats of a batch, rows of `inputs` and labels (B,); sets its gradient."""
-        ...
 
 
 class AutogradStep:
@@ -194,14 +190,11 @@ def can_step(model: nn.Module) -> bool:
     """Whether `DirectStep` covers a model: all of it on the project's engine, on the CPU, and trainable."""
     if not isinstance(model, Classifier) or not isinstance(model.encoder, ParallelEncoders):
         return False
-    if any(encoder.odd for encoder in model.encoder.encoders):
-        return False
-    engines: list[Any] = [encoder.engine for encoder in model.encoder.encoders]
-    if not all(encoder.is_plain for encoder in model.encoder.encoders):
+    if any(encoder.odd or not encoder.is_plain for encoder in model.encoder.encoders):
         return False
     if not isinstance(model.head, QuantumHead) or not model.head.connector.is_plain:
         return False
-    engines.append(model.head.connector.engine)
+    engines: list[Any] = [part.engine for part in (*model.encoder.encoders, model.head.connector)]
     return all(isinstance(engine, AdjointEngine) and engine.dtype == "float32" for engine in engines) and all(
         p.requires_grad and p.dtype == torch.float32 and p.device.type == "cpu" for p in model.parameters()
     )

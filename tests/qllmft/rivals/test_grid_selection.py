@@ -160,8 +160,8 @@ def test_a_limit_that_was_not_reached_is_not_raised(scale, fits, monkeypatch):
     for look in (classical._same_again, lambda *_: False):
         monkeypatch.setattr(classical, "_same_again", look)
         chosen, made = logistic_regression("paper"), []
-        make = chosen._make
-        chosen._make = lambda made=made, make=make, **settings: made.append(settings) or make(**settings)
+        make = chosen.make
+        chosen.make = lambda made=made, make=make, **settings: made.append(settings) or make(**settings)
         chosen._grid = [s for s in chosen._grid if s["C"] in (0.3, 9.9, None)]
         chosen.fit(train, validation)
         found.append((chosen.settings, chosen._best.coef_.tobytes(), len(made)))
