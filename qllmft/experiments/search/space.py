@@ -24,21 +24,14 @@ Point = dict[str, Value]  # a parameter's name to the label of its level, or to 
 
 
 class Parameter(BaseModel):
-    """What is varied: one setting, or several that go together.
-
-    Attributes:
-        name: for people and in the search's store; the setting's own where there is one.
-        settings: dotted names.
-        values: a row for each level, with a value for each of ``settings``; in the order of the table.
-        scale: "log": a quasi-Monte Carlo or TPE search draws log-uniformly between the smallest and the largest value;
-            None: it chooses among the values, as a grid does.
-    """
+    """What is varied: one setting, or several that go together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    settings: tuple[str, ...] = Field(min_length=1)
-    values: tuple[tuple[Value, ...], ...] = Field(min_length=1)
+    name: str  # for people and in the search's store; the setting's own where there is one
+    settings: tuple[str, ...] = Field(min_length=1)  # dotted names
+    values: tuple[tuple[Value, ...], ...] = Field(min_length=1)  # a row a level, a value a setting; the table's order
+    # "log": searches by qmc and tpe draw log-uniformly from smallest to largest value; None: they choose among values
     scale: Literal["log"] | None = None
 
     @model_validator(mode="before")
@@ -95,45 +88,28 @@ class Parameter(BaseModel):
 
 
 class Quick(BaseModel):
-    """What a search in small has in the place of the whole one's.
-
-    Attributes:
-        settings: of all configurations, by dotted names.
-        values: by parameter's name.
-    """
+    """What a search in small has in the place of the whole one's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    settings: Settings = {}
-    values: dict[str, list[Any]] = {}
+    settings: Settings = {}  # of all configurations, by dotted names
+    values: dict[str, list[Any]] = {}  # by parameter's name
 
 
 class Space(BaseModel):
-    """One search.
-
-    Attributes:
-        name: as on the command line.
-        title: one line for people.
-        table: of the paper, in Roman numerals; "none" where it is not the paper's.
-        preset: where the settings come from.
-        settings: differences of all configurations from the preset, by dotted names.
-        parameters: what is varied.
-        rows: names of the parameters whose values are the rows of the paper's results: of each the best is tested.
-        rival: the classical rival whose own grid is the search; preset and parameters are empty then.
-        quick: the same search in small, for an hour on two cores; None where there is none.
-    """
+    """One search."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    title: str
-    table: str = "none"
-    preset: str = ""
-    settings: Settings = {}
-    parameters: tuple[Parameter, ...] = ()
-    rows: tuple[str, ...] = ()
-    rival: str | None = None
-    quick: Quick | None = None
+    name: str  # as on the command line
+    title: str  # one line for people
+    table: str = "none"  # of the paper, in Roman numerals; "none" where it is not the paper's
+    preset: str = ""  # where the settings come from
+    settings: Settings = {}  # differences of all configurations from the preset, by dotted names
+    parameters: tuple[Parameter, ...] = ()  # what is varied
+    rows: tuple[str, ...] = ()  # those whose values are the rows of the paper's results: the best of each is tested
+    rival: str | None = None  # the classical rival whose own grid is the search; preset and parameters are empty then
+    quick: Quick | None = None  # the same search in small, for an hour on two cores; None where there is none
 
     @model_validator(mode="after")
     def _searches_something(self) -> Space:
