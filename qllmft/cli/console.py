@@ -96,7 +96,7 @@ def numbers(*headers: str) -> list[Column]:
     return [Column(header, justify="right", no_wrap=True) for header in headers]
 
 
-def progress_bars(console: Console, *, counted: bool = True, transient: bool = False) -> Progress:
+def progress_bars(console: Console, *, counted: bool = True) -> Progress:
     """Progress bars, drawn once a second where ``console`` is a terminal, and nothing elsewhere.
 
     A task has a description, and words beside its bar in the field ``fields``: ``add_task("training", fields="")``. A
@@ -105,7 +105,6 @@ def progress_bars(console: Console, *, counted: bool = True, transient: bool = F
     Args:
         console: where they are drawn.
         counted: whether the steps done, the time since the start and the time left stand beside the bar.
-        transient: whether the bars are wiped away at their end.
     """
     from rich import progress
 
@@ -136,9 +135,4 @@ def progress_bars(console: Console, *, counted: bool = True, transient: bool = F
         *([(progress.TimeElapsedColumn(), 100)] if counted else []),
         *([(progress.TextColumn("left"), 60), (progress.TimeRemainingColumn(), 30)] if counted else []),
     ]
-    return Bars(
-        console=console,
-        disable=not console.is_terminal,
-        refresh_per_second=1 / DRAWN_EVERY_S,
-        transient=transient,
-    )
+    return Bars(console=console, disable=not console.is_terminal, refresh_per_second=1 / DRAWN_EVERY_S)
