@@ -66,7 +66,7 @@ def _record(
     rules = {run.config.train.select for run in planned}
     return StudyRecord(
         study=study.name,
-        **study.model_dump(include={"title", "subject", "rival", "reduced", "x"}),
+        **study.model_dump(include={"title", "subject", "rival", "reduced", "notes", "budget", "bodies", "x"}),
         seeds=tuple(range(study.seeds)),
         epochs=config.train.epochs,
         select=config.train.select if len(rules) == 1 else "of each row",
@@ -78,9 +78,6 @@ def _record(
         command=command,
         rows=tuple(_row(study, index, planned, results) for index in range(len(study.rows))),
         versions=versions,
-        notes=study.notes,
-        budget=study.budget,
-        bodies=study.bodies,
     )
 
 
@@ -98,17 +95,12 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequenc
     classes = [model.test_classes for model in models if model.test_classes is not None]
     uneven = len(classes) == len(models) and any(scores.uneven for scores in classes)
     return RowResult(
-        label=row.label,
-        side=row.side,
-        group=row.group,
-        preset=row.preset,
+        **row.model_dump(include={"label", "side", "group", "preset", "series", "settings"}),
         model=models[0].name,
         published=paper_result(row) if study.published else None,
         runs=tuple(result.identity for _, result in pairs),
         parameters=tuple(model.parameters for model in models),
         stored=max(model.settings.get("stored", 0) for model in models),
-        series=row.series,
-        settings=dict(row.settings),
         validation=tuple(model.validation.value for model in models),
         test=tuple(model.tested.value for model in models),
         test_exact=tuple(model.test_exact for model in models if model.test_exact is not None),

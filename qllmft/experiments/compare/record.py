@@ -100,12 +100,7 @@ class StudyRecord:
     @property
     def as_published(self) -> bool:
         """Whether body and texts are the paper's, so that its numbers can be held against these."""
-        return (self.body_name, self.data.source) == (published().body, published().data)
-
-    @property
-    def body_name(self) -> str:
-        """The body as tables name it, with what it learned."""
-        return str(self.body)
+        return (str(self.body), self.data.source) == (published().body, published().data)
 
     @property
     def grouped(self) -> bool:
