@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
@@ -14,7 +14,7 @@ from qllmft.experiments.compare import studies
 from qllmft.experiments.queue import PlannedRun
 from qllmft.presets import load_preset
 from qllmft.rivals import check_rivals
-from qllmft.toml_files import Settings, names_in, read_chosen, validated
+from qllmft.toml_files import Content, Settings, names_in, read_chosen, validated
 
 Side = Literal["subject", "rival"]
 Named = Mapping[str, Any]  # settings by dotted names
@@ -28,15 +28,13 @@ _OF_THE_STUDY = {  # settings that a study gives its runs itself
 }
 
 
-class Row(BaseModel):
+class Row(Content):
     """One line of a study's table. Rows of the same preset and settings share runs: a rival is fitted once a seed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str = Field(min_length=1)  # as the table shows it
     preset: str  # where the configuration comes from
     side: Side  # the study's subject, or what it is compared with
-    settings: Settings = {}  # differences from the preset, by dotted names
+    settings: Settings = Field({})  # differences from the preset, by dotted names
     classical: str | None = None  # the rival of the preset's run that the row is about; None: the head itself
     group: str = ""  # subjects and rivals are compared where their groups are equal; see `comparison.py`
     # by name or path: its settings are those that a study with a budget draws for the head; None: see `tuning.py`
@@ -57,26 +55,22 @@ class Row(BaseModel):
         return f"{self.preset} {self.epochs} {self.space} {sorted(self.settings.items())}"
 
 
-class Quick(BaseModel):
+class Quick(Content):
     """What ``--quick`` leaves of a study."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(ge=1)  # of each run
     without: tuple[str, ...] = ()  # labels of rows that are left out
 
 
-class Study(BaseModel):
+class Study(Content):
     """What is trained and compared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str  # as on the command line
     title: str  # one line for people
     subject: str  # one of the rows that the study is about, in words: "quantum head"
     rival: str  # one of the rows that it is compared with, in words: "classical head"
     rows: tuple[Row, ...]  # in the table's order
-    settings: Settings = {}  # of all rows, by dotted names, over the presets'; a row's own and those of the command win
+    settings: Settings = Field({})  # of all rows, by dotted names, over the presets'; a row's and the command's win
     seeds: int = Field(default=5, ge=1)  # how many; each draws its own split and initial weights
     epochs: int = Field(default=800, ge=1)  # of each run that Adam trains; L-BFGS has the iterations of its preset
     notes: str = ""  # Markdown below the study's table
@@ -100,8 +94,7 @@ class Study(BaseModel):
             raise ValueError(f"a study compares rows of the side 'subject' with rivals of their group; give {missing}")
         if taken := sorted(self.settings.keys() & {*_OF_THE_STUDY, "train.epochs"}):
             raise ValueError(f"settings has {', '.join(taken)}, which a study gives its runs itself; leave that out")
-        of_bodies = [set(groups[side]) for side in groups]
-        if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - found for found in of_bodies)):
+        if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - of_side for of_side in groups.values())):
             raise ValueError(f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides")
         if self.x and not any(row.series for row in self.rows):
             raise ValueError(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
@@ -17,16 +17,15 @@ from qllmft.experiments.search.screening import screening_points
 from qllmft.experiments.search.space import Parameter, Point, Space, grid, sobol_points
 from qllmft.presets import load_preset
 from qllmft.settings import with_settings
+from qllmft.toml_files import Content
 
 Sampler = Literal["grid", "tpe", "qmc", "screening"]
 DEFAULT_TRIALS = 32  # of tpe and qmc
 LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
 
 
-class SearchPlan(BaseModel):
+class SearchPlan(Content):
     """A search: configurations, the order of trying them, and the objective: mean validation accuracy over seeds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     space: str  # name of the search space
     sampler: Sampler  # grid, qmc and screening: points known beforehand; tpe proposes each from those before

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from scipy.stats import qmc
 
 from qllmft.errors import UserError
@@ -16,17 +16,15 @@ from qllmft.experiments.search import spaces
 from qllmft.presets import load_preset
 from qllmft.randomness import derive_seed
 from qllmft.rivals import RIVALS
-from qllmft.toml_files import Settings, names_in, read_chosen, validated
+from qllmft.toml_files import Content, Settings, names_in, read_chosen, validated
 from qllmft_backends.plugins import BUILT_IN
 
 Value = None | bool | int | float | str
 Point = dict[str, Value]  # a parameter's name to the label of its level, or to a number between its levels
 
 
-class Parameter(BaseModel):
+class Parameter(Content):
     """What is varied: one setting, or several that go together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str  # for people and in the search's store; the setting's own where there is one
     settings: tuple[str, ...] = Field(min_length=1)  # dotted names
@@ -49,13 +47,10 @@ class Parameter(BaseModel):
     def _one_value_a_setting(self) -> Parameter:
         if any(len(row) != len(self.settings) for row in self.values):
             raise ValueError(f"{self.name}: each value needs {len(self.settings)} entries, one a setting")
-        if self.scale == "log" and (len(self.settings) > 1 or not all(self._is_positive(v) for (v,) in self.values)):
+        positive = [value for row in self.values for value in row if isinstance(value, int | float) and value > 0]
+        if self.scale == "log" and (len(self.settings) > 1 or len(positive) < len(self.values)):
             raise ValueError(f"{self.name}: a logarithmic scale needs one setting with positive numbers")
         return self
-
-    @staticmethod
-    def _is_positive(value: Value) -> bool:
-        return isinstance(value, int | float) and value > 0
 
     @property
     def labels(self) -> tuple[Value, ...]:
@@ -87,25 +82,21 @@ class Parameter(BaseModel):
         return self.labels[int(fraction * len(self.values))]
 
 
-class Quick(BaseModel):
+class Quick(Content):
     """What a search in small has in the place of the whole one's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    settings: Settings = {}  # of all configurations, by dotted names
-    values: dict[str, list[Any]] = {}  # by parameter's name
+    settings: Settings = Field({})  # of all configurations, by dotted names
+    values: dict[str, list[Any]] = Field({})  # by parameter's name
 
 
-class Space(BaseModel):
+class Space(Content):
     """One search."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str  # as on the command line
     title: str  # one line for people
     table: str = "none"  # of the paper, in Roman numerals; "none" where it is not the paper's
     preset: str = ""  # where the settings come from
-    settings: Settings = {}  # differences of all configurations from the preset, by dotted names
+    settings: Settings = Field({})  # differences of all configurations from the preset, by dotted names
     parameters: tuple[Parameter, ...] = ()  # what is varied
     rows: tuple[str, ...] = ()  # those whose values are the rows of the paper's results: the best of each is tested
     rival: str | None = None  # the classical rival whose own grid is the search; preset and parameters are empty then
