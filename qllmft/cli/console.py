@@ -108,16 +108,11 @@ def progress_bars(console: Console, *, counted: bool = True) -> Progress:
     """
     from rich import progress
 
-    class Words(progress.ProgressColumn):
+    class Words(progress.TextColumn):
         """A text of the task, as it is."""
 
-        def __init__(self, of: str) -> None:
-            super().__init__(Column())
-            self._of = of
-
         def render(self, task: progress.Task) -> Text:
-            text: str = task.description if self._of == "description" else task.fields["fields"]
-            return Text(printable(text))
+            return Text(printable(self.text_format.format(task=task)))
 
     class Bars(progress.Progress):
         """Bars with the columns that fit into the terminal."""
@@ -128,10 +123,10 @@ def progress_bars(console: Console, *, counted: bool = True) -> Progress:
 
     columns: list[tuple[progress.ProgressColumn, int]] = [  # and the narrowest terminal that has them, in characters
         (progress.SpinnerColumn(), 60),
-        (Words("description"), 0),
+        (Words("{task.description}", table_column=Column()), 0),
         (progress.BarColumn(bar_width=24), 90),
         *([(progress.MofNCompleteColumn(), 0)] if counted else []),
-        (Words("fields"), 0),
+        (Words("{task.fields[fields]}", table_column=Column()), 0),
         *([(progress.TimeElapsedColumn(), 100)] if counted else []),
         *([(progress.TextColumn("left"), 60), (progress.TimeRemainingColumn(), 30)] if counted else []),
     ]
