@@ -115,8 +115,8 @@ def sweep(
         raise UserError(f"--sampler got {sampler!r}, expected one of {', '.join(get_args(Sampler))}.")
     if seeds < 1 or (trials is not None and trials < 1):
         raise UserError(f"--seeds got {seeds}, --trials got {trials}; expected 1 or more.")
-    if texts.data is not None:
-        texts = replace(texts, data=_absolute(texts.data))
+    if texts.data is not None and expanded(texts.data).exists():  # as workers find it, whatever their working directory
+        texts = replace(texts, data=str(expanded(texts.data).resolve()))
     overrides = texts.overrides(settings, train__epochs=epochs)
     space = load_space(name)
     if space.rival is not None:
@@ -202,9 +202,3 @@ def worker(
     say(f"The search is finished: {len(state.done)} configurations.", console)
     if state.failed:
         raise UserError(f"{len(state.failed)} configurations failed; `qllmft sweep` says why, and tries them again.")
-
-
-def _absolute(source: str) -> str:
-    """A local path as every process finds it, whatever its working directory; other sources as they are."""
-    path = expanded(source)
-    return str(path.resolve()) if path.exists() else source

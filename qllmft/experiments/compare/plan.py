@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.experiments.compare import studies
 from qllmft.experiments.queue import PlannedRun
@@ -187,12 +186,9 @@ def _check_rows(study: Study, runs: list[StudyRun]) -> None:
                 )
         if run.config.data != runs[0].config.data:
             sources = [study.rows[each.rows[0]].label for each in (runs[0], run)]
+            ours, theirs = runs[0].config.data.model_dump(), run.config.data.model_dump()
+            differences = [f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]]
             raise UserError(
                 f"the rows {sources[0]!r} and {sources[1]!r} read different texts or splits, and a study compares on "
-                f"the same ones: {_difference(runs[0].config, run.config)}. Give --data, or --set for all rows."
+                f"the same ones: {', '.join(differences)}. Give --data, or --set for all rows."
             )
-
-
-def _difference(config: RunConfig, other: RunConfig) -> str:
-    ours, theirs = config.data.model_dump(), other.data.model_dump()
-    return ", ".join(f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k])
