@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from qllmft.errors import UserError
 
 
 def expanded(name: str) -> Path:
@@ -59,6 +61,15 @@ def _parsed(parse: Callable[[str], Any], text: str) -> Any:
         return parse(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """While ``what``, as the error calls it, is written; UserError where the system cannot."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{what} cannot be written: {error.strerror}.") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -7,16 +7,23 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from qllmft.errors import UserError
 from qllmft.files import expanded, parse_toml
 from qllmft.settings import flat
 
-Model = TypeVar("Model", bound=BaseModel)
-
 # settings of a file by dotted names, however it writes them: "train.lr" = 0.1, or lr = 0.1 in a section train
 Settings = Annotated[dict[str, Any], BeforeValidator(lambda tree: flat(tree) if isinstance(tree, dict) else tree)]
+
+
+class Content(BaseModel):
+    """What such a file holds, or a part of it: its keys are known, and do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def names_in(package: str) -> list[str]:

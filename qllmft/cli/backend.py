@@ -110,7 +110,6 @@ class BackendOptions:
         return backends
 
     def _named(self, ledger: Path, aggregation: str | None, of_adjoint: Mapping[str, Any]) -> Backend | None:
-        """The backend by its name and options."""
         given: dict[str, Any] = {
             "shots": self.shots,
             "max_cost": self.max_cost,

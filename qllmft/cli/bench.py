@@ -71,7 +71,6 @@ def bench(
 
 
 def _sizes(qubits: str, workload: str | None) -> list[int]:
-    """Numbers of qubits to measure."""
     if workload not in (None, "enc", "head"):
         raise UserError(f"--workload is {workload!r}, expected enc or head.")
     try:
@@ -85,7 +84,6 @@ def _sizes(qubits: str, workload: str | None) -> list[int]:
 
 
 def _duration(seconds: float) -> str:
-    """For people."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -96,7 +96,7 @@ def numbers(*headers: str) -> list[Column]:
     return [Column(header, justify="right", no_wrap=True) for header in headers]
 
 
-def progress_bars(console: Console, *, counted: bool = True, transient: bool = False) -> Progress:
+def progress_bars(console: Console, *, counted: bool = True) -> Progress:
     """Progress bars, drawn once a second where ``console`` is a terminal, and nothing elsewhere.
 
     A task has a description, and words beside its bar in the field ``fields``: ``add_task("training", fields="")``. A
@@ -105,20 +105,14 @@ def progress_bars(console: Console, *, counted: bool = True, transient: bool = F
     Args:
         console: where they are drawn.
         counted: whether the steps done, the time since the start and the time left stand beside the bar.
-        transient: whether the bars are wiped away at their end.
     """
     from rich import progress
 
-    class Words(progress.ProgressColumn):
+    class Words(progress.TextColumn):
         """A text of the task, as it is."""
 
-        def __init__(self, of: str) -> None:
-            super().__init__(Column())
-            self._of = of
-
         def render(self, task: progress.Task) -> Text:
-            text: str = task.description if self._of == "description" else task.fields["fields"]
-            return Text(printable(text))
+            return Text(printable(self.text_format.format(task=task)))
 
     class Bars(progress.Progress):
         """Bars with the columns that fit into the terminal."""
@@ -129,16 +123,11 @@ def progress_bars(console: Console, *, counted: bool = True, transient: bool = F
 
     columns: list[tuple[progress.ProgressColumn, int]] = [  # and the narrowest terminal that has them, in characters
         (progress.SpinnerColumn(), 60),
-        (Words("description"), 0),
+        (Words("{task.description}", table_column=Column()), 0),
         (progress.BarColumn(bar_width=24), 90),
         *([(progress.MofNCompleteColumn(), 0)] if counted else []),
-        (Words("fields"), 0),
+        (Words("{task.fields[fields]}", table_column=Column()), 0),
         *([(progress.TimeElapsedColumn(), 100)] if counted else []),
         *([(progress.TextColumn("left"), 60), (progress.TimeRemainingColumn(), 30)] if counted else []),
     ]
-    return Bars(
-        console=console,
-        disable=not console.is_terminal,
-        refresh_per_second=1 / DRAWN_EVERY_S,
-        transient=transient,
-    )
+    return Bars(console=console, disable=not console.is_terminal, refresh_per_second=1 / DRAWN_EVERY_S)

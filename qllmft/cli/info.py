@@ -113,8 +113,8 @@ def _list_presets(console: Console, *, json: bool) -> None:
         return
     title = "presets; qllmft info NAME shows one, qllmft train --preset NAME runs it"
     table = plain_table(*names("name"), "what it is", title=title)
-    for name, title in titles.items():
-        table.add_row(name, title)
+    for row in titles.items():
+        table.add_row(*row)
     console.print(table)
 
 

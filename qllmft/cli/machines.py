@@ -35,12 +35,9 @@ def backends(json: Json = False) -> None:
                 say(f"  {line}", console)
 
 
-Action = Literal["list", "wait", "cancel"]  # what to do with jobs
-
-
 def jobs(
     action: Annotated[
-        Action,
+        Literal["list", "wait", "cancel"],
         typer.Argument(
             help="What to do: list the jobs with their states and prices, wait for all that are under way, or cancel "
             "them and those that the server took twice."
@@ -67,7 +64,12 @@ def jobs(
     """
     from qllmft_backends.ionq import cancel, cancel_ledger, ledger_jobs, server_jobs, wait
 
-    _check_jobs_flags(action, server=server, offline=offline, job=job)
+    if server and action != "list":
+        raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
+    if offline and (server or action != "list"):
+        raise UserError("--offline lists a ledger's jobs without asking the server. Leave it out.")
+    if job and action != "cancel":
+        raise UserError(f"--job names jobs to cancel; to {action} jobs leave it out.")
     connection = _connection(token_file, url)
     folder = ledger or (run / "ledger" if run else None)
     if job:
@@ -100,16 +102,6 @@ def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
         return IonQConnection(token_file=token_file, url=url)
     except ValidationError as error:
         raise UserError(f"--url: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
-
-
-def _check_jobs_flags(action: Action, *, server: bool, offline: bool, job: list[str] | None) -> None:
-    """Make sure that the options of `jobs` go together."""
-    if server and action != "list":
-        raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
-    if offline and (server or action != "list"):
-        raise UserError("--offline lists a ledger's jobs without asking the server. Leave it out.")
-    if job and action != "cancel":
-        raise UserError(f"--job names jobs to cancel; to {action} jobs leave it out.")
 
 
 def _asked(folder: Path, connection: IonQConnection) -> list[Job]:

@@ -48,7 +48,6 @@ for _command in (
 
 
 def _print_version(wanted: bool) -> None:
-    """Print the version and end."""
     if wanted:
         from qllmft import __version__
 

@@ -50,11 +50,14 @@ Jobs = Annotated[
     ),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Read only the first so many texts.")]
+Epochs = Annotated[
+    int | None, typer.Option(help="Number of passes over the training set.", show_default="the preset's")
+]
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """The options of `qllmft train`, `study` and `sweep` about the texts, and how they are split."""
+    """The options of `qllmft train`, `study` and `sweep` about the texts, how they are split, and what reads them."""
 
     data: Data = None
     text_column: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="text")] = None
@@ -81,11 +84,18 @@ class DataOptions:
             show_default="keep",
         ),
     ] = None
+    body: Annotated[
+        str | None,
+        typer.Option(
+            help="The language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline).",
+            show_default="the preset's",
+        ),
+    ] = None
 
     def overrides(self, pairs: list[str] | None, **others: Any) -> dict[str, Any]:
         """Settings by dotted names: these, ``others`` (a__b is a.b), and ``--set``, which wins; None is not given."""
-        other_names = {"data": "source", "per_label": "n_per_label"}
-        given = {f"data.{other_names.get(name, name)}": value for name, value in vars(self).items()}
+        other_names = {"data": "data.source", "per_label": "data.n_per_label", "body": "body.model"}
+        given = {other_names.get(name, f"data.{name}"): value for name, value in vars(self).items()}
         given |= {name.replace("__", "."): value for name, value in others.items()}
         return {name: value for name, value in given.items() if value is not None} | parse_settings(pairs or [])
 

@@ -91,7 +91,7 @@ def paper(
 ) -> None:
     """Hold every number that the paper prints against ours: accuracies from runs, the rest counted on the spot."""
     from qllmft.experiments.records import read_finished_runs, write_finished_runs
-    from qllmft.files import write_text
+    from qllmft.files import write_text, writing
     from qllmft.paper.page import of_the_paper, render_page
 
     if records is not None and records.suffix != ".json":
@@ -103,9 +103,7 @@ def paper(
     if out is None:
         typer.echo(page, nl=False)
         return
-    try:
+    with writing(f"the page {out}"):
         write_text(out, page)
-    except OSError as error:
-        raise UserError(f"the page {out} cannot be written: {error.strerror}.") from error
     files = f"{out}, {records}" if records else f"{out}"
     say(f"{len(found)} runs: {files}")

@@ -143,21 +143,19 @@ def _print(
         if json:
             record = _record(prediction, measured=measured) | ({"aggregation": name} if name else {})
             if scatter is not None:
-                record["bootstrap"] = _scatter_record(scatter, row, list(prediction.probabilities))
-            sys.stdout.write(json_text(record) + "\n")
+                record["bootstrap"] = _scatter_record(scatter, row, prediction)
+            line = json_text(record)
         elif measured:
             mark = "" if prediction.decided else "?"
-            drawn = (
-                "" if scatter is None else _scatter_text(scatter, row, list(prediction.probabilities), prediction.label)
-            )
-            sys.stdout.write(f"{label}{mark}\t{probability:.4f}±{prediction.standard_error:.4f}{drawn}\t{text}\n")
+            drawn = "" if scatter is None else _scatter_text(scatter, row, prediction)
+            line = f"{label}{mark}\t{probability:.4f}±{prediction.standard_error:.4f}{drawn}\t{text}"
         else:
-            sys.stdout.write(f"{label}\t{probability:.4f}\t{text}\n")
+            line = f"{label}\t{probability:.4f}\t{text}"
+        sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
 
 def _record(prediction: Prediction, *, measured: bool) -> dict[str, Any]:
-    """A prediction for JSON."""
     record: dict[str, Any] = {
         "text": prediction.text,
         "label": prediction.label,
@@ -168,8 +166,8 @@ def _record(prediction: Prediction, *, measured: bool) -> dict[str, Any]:
     return record
 
 
-def _scatter_record(scatter: Bootstrap, row: int, labels: list[str]) -> dict[str, Any]:
-    """The bootstrap of one text for JSON, by label."""
+def _scatter_record(scatter: Bootstrap, row: int, prediction: Prediction) -> dict[str, Any]:
+    labels = prediction.probabilities
     errors, low, high = (part[row].round(6).tolist() for part in (scatter.standard_errors, scatter.low, scatter.high))
     return {
         "repeats": scatter.repeats,
@@ -179,8 +177,7 @@ def _scatter_record(scatter: Bootstrap, row: int, labels: list[str]) -> dict[str
     }
 
 
-def _scatter_text(scatter: Bootstrap, row: int, labels: list[str], label: str) -> str:
-    """The bootstrap of one text's label, as a column."""
-    column = labels.index(label)
+def _scatter_text(scatter: Bootstrap, row: int, prediction: Prediction) -> str:
+    column = list(prediction.probabilities).index(prediction.label)
     error, low, high = (part[row, column] for part in (scatter.standard_errors, scatter.low, scatter.high))
     return f"\tbootstrap {error:.4f} [{low:.4f}, {high:.4f}]"

@@ -44,14 +44,6 @@ def study(
         bool, typer.Option("--quick", help="Run the same shape in minutes on two cores: 40 epochs, up to 14 qubits.")
     ] = False,
     texts: DataOptions,
-    body: Annotated[
-        str | None,
-        typer.Option(
-            help="Language model of all rows: a sentence-transformers name on the hub, a local folder, or 'minilm' "
-            "(offline).",
-            show_default="the presets'",
-        ),
-    ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
@@ -69,7 +61,7 @@ def study(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Number of passes over the training set of each run.",
+            help="Number of passes over the training set.",
             show_default="the study's, 800 (fig11-small: 300); 40 with --quick",
         ),
     ] = None,
@@ -100,7 +92,7 @@ def study(
     plan = _plan(name, preset, quick=quick, seeds=seeds, budget=budget)
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
     context.params |= {"out": folder, "jobs": None}  # the record's command is the same with any number of jobs
-    overrides = texts.overrides(settings, body__model=body, train__epochs=epochs)
+    overrides = texts.overrides(settings, train__epochs=epochs)
     tracking = told.tracking()
 
     from qllmft.cli.queue_progress import QueueConsole
@@ -169,7 +161,7 @@ def study_table(record: StudyRecord) -> Table:
         *numbers(*tried, "parameters", "test, %", *(("paper, %", "paper's") if record.published else ())),
         title=f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
         f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
-        f"body {record.body_name}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
+        f"body {record.body}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
         caption=cells.published_note(record) or None,
     )
     printed = ("published", "published_parameters") if record.published else ()

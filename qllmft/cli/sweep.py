@@ -11,7 +11,7 @@ import typer
 
 from qllmft.cli.backend import Options
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import DataOptions, Jobs, Settings, TrackOptions, with_options
+from qllmft.cli.options import DataOptions, Epochs, Jobs, Settings, TrackOptions, with_options
 from qllmft.errors import UserError
 from qllmft.files import expanded
 from qllmft.settings import parse_settings
@@ -56,14 +56,8 @@ def sweep(
         typer.Option(help="Number of trials of tpe and qmc; a later call with more goes on.", show_default="32"),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Number of runs of each configuration; their mean counts.")] = 1,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Number of passes over the training set of each run.", show_default="the preset's"),
-    ] = None,
+    epochs: Epochs = None,
     texts: DataOptions,
-    body: Annotated[
-        str | None, typer.Option(help="Language model, as in `qllmft train`.", show_default="the preset's")
-    ] = None,
     settings: Settings = None,
     out: Annotated[
         Path | None,
@@ -121,9 +115,9 @@ def sweep(
         raise UserError(f"--sampler got {sampler!r}, expected one of {', '.join(get_args(Sampler))}.")
     if seeds < 1 or (trials is not None and trials < 1):
         raise UserError(f"--seeds got {seeds}, --trials got {trials}; expected 1 or more.")
-    if texts.data is not None:
-        texts = replace(texts, data=_absolute(texts.data))
-    overrides = texts.overrides(settings, body__model=body, train__epochs=epochs)
+    if texts.data is not None and expanded(texts.data).exists():  # as workers find it, whatever their working directory
+        texts = replace(texts, data=str(expanded(texts.data).resolve()))
+    overrides = texts.overrides(settings, train__epochs=epochs)
     space = load_space(name)
     if space.rival is not None:
         if sampler != "grid" or ray or storage or plan_only or told.track:
@@ -208,9 +202,3 @@ def worker(
     say(f"The search is finished: {len(state.done)} configurations.", console)
     if state.failed:
         raise UserError(f"{len(state.failed)} configurations failed; `qllmft sweep` says why, and tries them again.")
-
-
-def _absolute(source: str) -> str:
-    """A local path as every process finds it, whatever its working directory; other sources as they are."""
-    path = expanded(source)
-    return str(path.resolve()) if path.exists() else source

@@ -18,7 +18,7 @@ from qllmft.experiments.queue import QueueProgress
 from qllmft.experiments.search.cluster import work_on_cluster
 from qllmft.experiments.search.estimate import estimate
 from qllmft.experiments.search.liveness import Liveness
-from qllmft.experiments.search.outcome import RankedConfiguration, RowWinner, TestedWinner, effects, finish, ranking
+from qllmft.experiments.search.outcome import RankedConfiguration, RowWinner, TestedWinner, finish, ranking
 from qllmft.experiments.search.permission import Permission
 from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
 from qllmft.experiments.search.rival import search_rival
@@ -78,11 +78,10 @@ def finish_search(store: SearchStore, folder: Path, console: Console, tracking: 
         state = store.state()
     rows = ranking(state)
     with QueueConsole(console, tracking) as watcher:
-        tested, of_rows = finish(state, rows, folder, watcher)
+        tested, of_rows, screening = finish(state, rows, folder, watcher)
     console.print(ranking_table(state.plan, rows))
     if of_rows:
         console.print(rows_table(state.plan, of_rows))
-    screening = effects(state)
     if screening is not None:
         console.print(effects_table(screening))
     say_lines(verdict(state, rows, tested), console)

@@ -10,7 +10,7 @@ import typer
 
 from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say, say_lines
-from qllmft.cli.options import DataOptions, Json, Settings, TrackOptions, build_config, with_options
+from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config, with_options
 from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -55,13 +55,6 @@ def train(
         Path | None, typer.Option(help="A TOML file of settings instead of a preset; a run's config.toml is one.")
     ] = None,
     texts: DataOptions,
-    body: Annotated[
-        str | None,
-        typer.Option(
-            help="The language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline).",
-            show_default="the preset's",
-        ),
-    ] = None,
     backend: Annotated[str | None, typer.Option(help="What runs the head's circuit.", show_default="adjoint")] = None,
     device: Annotated[
         str | None,
@@ -82,9 +75,7 @@ def train(
             help="Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values.", show_default="0"
         ),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Number of passes over the training set.", show_default="the preset's")
-    ] = None,
+    epochs: Epochs = None,
     lr: Annotated[
         float | None, typer.Option(help="Learning rate of Adam, L in the paper.", show_default="the preset's")
     ] = None,
@@ -112,7 +103,6 @@ def train(
     options, personal = _backend_options(device, backend_option)
     overrides = texts.overrides(
         settings,
-        body__model=body,
         backend__name=backend,
         backend__options=options,
         noise__gates=noise,

@@ -10,7 +10,7 @@ from typing import Any
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
-from qllmft.files import parse_json, write_text
+from qllmft.files import parse_json, write_text, writing
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.settings import differing, with_settings
@@ -82,10 +82,8 @@ def write_finished_runs(runs: Sequence[FinishedRun], file: Path, with_curves: Se
     kept = {id(run) for run in with_curves}
     lines = [json.dumps(_as_dict(r if id(r) in kept else replace(r, curve=None)), ensure_ascii=False) for r in runs]
     content = f'{{"format": {FORMAT}, "runs": [\n' + ",\n".join(lines) + "\n]}\n"
-    try:
+    with writing(f"the summary {file}"):
         write_text(file, content)
-    except OSError as error:
-        raise UserError(f"the summary {file} cannot be written: {error.strerror}.") from error
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------

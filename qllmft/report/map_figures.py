@@ -87,7 +87,7 @@ def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], 
     sources = ", ".join(dict.fromkeys(point.record.data.source for point in shown))
     style.note_below(
         figure,
-        f"{sources}; body {record.body_name} ({record.body.dimension}-d); {bars}. Filled: quantum; hollow: classical "
+        f"{sources}; body {record.body} ({record.body.dimension}-d); {bars}. Filled: quantum; hollow: classical "
         "(LR: logistic regression), side by side where they are at one place",
     )
     return figure

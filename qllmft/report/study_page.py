@@ -16,7 +16,7 @@ from qllmft.errors import UserError
 from qllmft.experiments.compare.comparison import Comparison, compare, discordances, leading
 from qllmft.experiments.compare.plan import Side
 from qllmft.experiments.compare.record import RowResult, StudyRecord, read_record, write_record
-from qllmft.files import write_bytes, write_text
+from qllmft.files import write_bytes, write_text, writing
 from qllmft.report import style
 from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg
 from qllmft.report.render import identified, render
@@ -55,10 +55,8 @@ def write_study_table(folder: Path, file: Path) -> Path:
     """
     record = read_record(folder)
     page = "study.tex.j2" if file.suffix == ".tex" else "study.md.j2"
-    try:
+    with writing(f"the file {file}"):
         write_text(file, render("qllmft.report", page, **tables(record, compare(record))))
-    except OSError as error:
-        raise UserError(f"the file {file} cannot be written: {error.strerror}.") from error
     return file
 
 

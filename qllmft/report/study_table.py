@@ -62,7 +62,7 @@ def published_note(record: StudyRecord) -> str:
         return said
     paper = published()
     return (
-        f"{said} ○: published with the body {paper.body} on {paper.data}, and ours are with {record.body_name} on "
+        f"{said} ○: published with the body {paper.body} on {paper.data}, and ours are with {record.body} on "
         f"{record.data.source}: the two columns are not to be held against each other."
     )
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from qllmft.errors import UserError
+from qllmft.files import writing
 from qllmft.statistics import MeanInterval, PairedDifference
 
 Interval = MeanInterval | PairedDifference  # of accuracies in [0, 1]
@@ -154,11 +155,8 @@ def save_figure(figure: Any, file: Path) -> None:
     """Write a figure; the file's ending chooses the format. The same figure gives the same bytes."""
     check_format(file)
     metadata = {"Date": None} if file.suffix.lower() == ".svg" else None
-    try:
-        with house_style():
-            figure.savefig(file, dpi=PNG_DPI, metadata=metadata)
-    except OSError as error:
-        raise UserError(f"the figure {file} cannot be written: {error.strerror}.") from error
+    with writing(f"the figure {file}"), house_style():
+        figure.savefig(file, dpi=PNG_DPI, metadata=metadata)
 
 
 def as_svg(figure: Any, name: str) -> Markup:

@@ -12,7 +12,7 @@ from qiskit import ClassicalRegister, QuantumCircuit
 from torch import Tensor
 
 from qllmft.errors import UserError
-from qllmft.files import write_bytes, write_json
+from qllmft.files import write_bytes, write_json, writing
 from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
 from qllmft.run.model_store import StoredModel, load_model
@@ -80,14 +80,12 @@ class Export:
         """Write the file and, where there are names, ``<file>.names.json`` beside it; returns both."""
         if path.is_dir():
             raise UserError(f"{path} is a folder. Give --out the name of a file.")
-        try:
+        with writing(f"the file {path}"):
             write_bytes(path, self.content)
             if not self.names:
                 return [path]
             beside = path.with_name(f"{path.name}.names.json")
             write_json(beside, self.names)
-        except OSError as error:
-            raise UserError(f"the file {path} cannot be written: {error.strerror}.") from error
         return [path, beside]
 
 

@@ -12,7 +12,7 @@ import tomli_w
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
-from qllmft.files import is_temporary, parse_json, parse_toml, write_json, write_text
+from qllmft.files import is_temporary, parse_json, parse_toml, write_json, write_text, writing
 from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.model_store import OWN_BODY
 from qllmft.run.predictions import TestPredictions
@@ -84,10 +84,8 @@ class RunFolder:
 
     def check_can_be_made(self) -> None:
         """Make sure, before any work, that the folder is there or can be made."""
-        try:
+        with writing(f"the run's folder {self.path}"):
             nearest = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
-        except OSError as error:
-            raise UserError(f"the run's folder {self.path} cannot be written: {error.strerror}.") from error
         if nearest == self.path:
             return
         if not nearest.is_dir():
@@ -99,10 +97,8 @@ class RunFolder:
         """Make the folder with its ``config.toml``, or make sure that it is this configuration's."""
         if self.path.exists():
             self.check_holds(config)
-        try:
+        with writing(f"the run's folder {self.path}"):
             write_text(self.config_file, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
-        except OSError as error:
-            raise UserError(f"the run's folder {self.path} cannot be written: {error.strerror}.") from error
 
     def read_config(self) -> RunConfig:
         """The configuration of the run; UserError where there is none, or it cannot be read."""

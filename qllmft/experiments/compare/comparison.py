@@ -17,18 +17,12 @@ Outcome = Literal["better", "worse", "open"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One subject against one rival.
+    """One subject against one rival."""
 
-    Attributes:
-        subject, rival: labels of the rows.
-        difference: of test accuracies (balanced ones where labels are uneven), subject less rival, paired by seed.
-        p_holm: p after Holm's correction over all comparisons of the study; None where the test is not defined.
-    """
-
-    subject: str
-    rival: str
-    difference: PairedDifference
-    p_holm: float | None
+    subject: str  # label of its row
+    rival: str  # label of its row
+    difference: PairedDifference  # subject less rival, by seed, of test accuracies, balanced where labels are uneven
+    p_holm: float | None  # after Holm's correction over all comparisons of the study; None where it is not defined
 
     @property
     def outcome(self) -> Outcome:

@@ -61,12 +61,11 @@ def _record(
         for name, version in result.versions.items():
             if version not in versions.setdefault(name, []):
                 versions[name].append(version)
-    given_splits = config.data.protocol == "given" and config.data.drawn_per_label is None
-    validation_given = given_splits and "validation" in read_corpus(config.data).splits
+    validation_given = config.data.drawn_per_label is None and "validation" in read_corpus(config.data).splits
     rules = {run.config.train.select for run in planned}
     return StudyRecord(
         study=study.name,
-        **study.model_dump(include={"title", "subject", "rival", "reduced", "x"}),
+        **study.model_dump(include={"title", "subject", "rival", "reduced", "notes", "budget", "bodies", "x"}),
         seeds=tuple(range(study.seeds)),
         epochs=config.train.epochs,
         select=config.train.select if len(rules) == 1 else "of each row",
@@ -78,9 +77,6 @@ def _record(
         command=command,
         rows=tuple(_row(study, index, planned, results) for index in range(len(study.rows))),
         versions=versions,
-        notes=study.notes,
-        budget=study.budget,
-        bodies=study.bodies,
     )
 
 
@@ -91,24 +87,20 @@ def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
 
 
 def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequence[RunRecord]) -> RowResult:
-    """One row, from its runs."""
     row = study.rows[index]
     pairs = [(run, result) for run, result in zip(planned, results, strict=True) if index in run.rows]
-    models = [_model(run, result, row) for run, result in pairs]
+    # a record has the head, then the rivals as they were configured
+    place = 1 + pairs[0][0].config.rivals.names.index(row.classical) if row.classical else 0
+    models = [result.models[place] for _, result in pairs]
     classes = [model.test_classes for model in models if model.test_classes is not None]
     uneven = len(classes) == len(models) and any(scores.uneven for scores in classes)
     return RowResult(
-        label=row.label,
-        side=row.side,
-        group=row.group,
-        preset=row.preset,
+        **row.model_dump(include={"label", "side", "group", "preset", "series", "settings"}),
         model=models[0].name,
         published=paper_result(row) if study.published else None,
         runs=tuple(result.identity for _, result in pairs),
         parameters=tuple(model.parameters for model in models),
         stored=max(model.settings.get("stored", 0) for model in models),
-        series=row.series,
-        settings=dict(row.settings),
         validation=tuple(model.validation.value for model in models),
         test=tuple(model.tested.value for model in models),
         test_exact=tuple(model.test_exact for model in models if model.test_exact is not None),
@@ -135,11 +127,3 @@ def paper_result(row: Row) -> PaperResult | None:
         return None
     count = None if parameters is None else int(parameters.value)
     return PaperResult(accuracy.value, count, accuracy.where.removeprefix("Table "))
-
-
-def _model(run: StudyRun, record: RunRecord, row: Row) -> ModelResult:
-    """The model of a run that a row is about: a record has the head, then the rivals as they were configured."""
-    if row.classical is None:
-        return record.head
-    names: tuple[str, ...] = run.config.rivals.names
-    return record.models[1 + names.index(row.classical)]

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.experiments.compare import studies
 from qllmft.experiments.queue import PlannedRun
 from qllmft.presets import load_preset
 from qllmft.rivals import check_rivals
-from qllmft.toml_files import Settings, names_in, read_chosen, validated
+from qllmft.toml_files import Content, Settings, names_in, read_chosen, validated
 
 Side = Literal["subject", "rival"]
 Named = Mapping[str, Any]  # settings by dotted names
@@ -28,34 +27,19 @@ _OF_THE_STUDY = {  # settings that a study gives its runs itself
 }
 
 
-class Row(BaseModel):
-    """One line of a study's table.
+class Row(Content):
+    """One line of a study's table. Rows of the same preset and settings share runs: a rival is fitted once a seed."""
 
-    Attributes:
-        label: as the table shows it.
-        preset: where the configuration comes from.
-        side: the study's subject, or what it is compared with.
-        settings: differences from the preset, by dotted names.
-        classical: the rival of the preset's run that the row is about; None: the head itself. Rows of the same preset
-            and settings share their runs, so a rival is fitted once a seed.
-        group: subjects and rivals are compared where their groups are equal; see `comparison.py`.
-        space: search space, by name or path, whose settings a study with a budget draws for the head; None: that of
-            the head's kind, see `tuning.py`.
-        epochs: of each run; the study's where None.
-        series: of a map, the curve that the row is a point of; "": the row is compared and not drawn.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str = Field(min_length=1)
-    preset: str
-    side: Side
-    settings: Settings = {}
-    classical: str | None = None
-    group: str = ""
+    label: str = Field(min_length=1)  # as the table shows it
+    preset: str  # where the configuration comes from
+    side: Side  # the study's subject, or what it is compared with
+    settings: Settings = Field({})  # differences from the preset, by dotted names
+    classical: str | None = None  # the rival of the preset's run that the row is about; None: the head itself
+    group: str = ""  # subjects and rivals are compared where their groups are equal; see `comparison.py`
+    # by name or path: its settings are those that a study with a budget draws for the head; None: see `tuning.py`
     space: str | None = None
-    epochs: int | None = Field(default=None, ge=1)
-    series: str = ""
+    epochs: int | None = Field(default=None, ge=1)  # of each run; the study's where None
+    series: str = ""  # of a map, the curve that the row is a point of; "": the row is compared and not drawn
 
     @model_validator(mode="after")
     def _leaves_alone_what_is_the_studys(self) -> Row:
@@ -70,59 +54,32 @@ class Row(BaseModel):
         return f"{self.preset} {self.epochs} {self.space} {sorted(self.settings.items())}"
 
 
-class Quick(BaseModel):
-    """What ``--quick`` leaves of a study.
+class Quick(Content):
+    """What ``--quick`` leaves of a study."""
 
-    Attributes:
-        epochs: of each run.
-        without: labels of rows that are left out.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = Field(ge=1)
-    without: tuple[str, ...] = ()
+    epochs: int = Field(ge=1)  # of each run
+    without: tuple[str, ...] = ()  # labels of rows that are left out
 
 
-class Study(BaseModel):
-    """What is trained and compared.
+class Study(Content):
+    """What is trained and compared."""
 
-    Attributes:
-        name: as on the command line.
-        title: one line for people.
-        subject: one of the rows that the study is about, in words: "quantum head".
-        rival: one of the rows that it is compared with, in words: "classical head".
-        rows: in the table's order.
-        settings: of all rows, by dotted names, instead of the presets'; a row's own and those of the command win.
-        seeds: how many; each draws its own split and initial weights.
-        epochs: of each run that Adam trains; L-BFGS has the iterations of its preset.
-        notes: Markdown below the study's table.
-        published: whether the paper's numbers of the rows' presets stand beside ours.
-        bodies: groups of rows on one body each, whose heads are the same; the page then says what each body after the
-            first does, beside what the head's kind does; see `bodies.py`.
-        x: of a map, what accuracy is drawn against; "" where the study is no map.
-        quick: the same in small; None where there is no such version.
-        reduced: what ``--quick`` left of it; "" where it is whole.
-        budget: settings that every row tries with each seed, chosen among by validation; None: a head has the one of
-            its preset, a rival its whole grid.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    title: str
-    subject: str
-    rival: str
-    rows: tuple[Row, ...]
-    settings: Settings = {}
-    seeds: int = Field(default=5, ge=1)
-    epochs: int = Field(default=800, ge=1)
-    notes: str = ""
-    published: bool = True
+    name: str  # as on the command line
+    title: str  # one line for people
+    subject: str  # one of the rows that the study is about, in words: "quantum head"
+    rival: str  # one of the rows that it is compared with, in words: "classical head"
+    rows: tuple[Row, ...]  # in the table's order
+    settings: Settings = Field({})  # of all rows, by dotted names, over the presets'; a row's and the command's win
+    seeds: int = Field(default=5, ge=1)  # how many; each draws its own split and initial weights
+    epochs: int = Field(default=800, ge=1)  # of each run that Adam trains; L-BFGS has the iterations of its preset
+    notes: str = ""  # Markdown below the study's table
+    published: bool = True  # whether the paper's numbers of the rows' presets stand beside ours
+    # groups of rows on one body each, whose heads are the same; the page says what body and kind do, see `bodies.py`
     bodies: tuple[str, ...] = ()
-    x: MapAxis = ""
-    quick: Quick | None = None
-    reduced: str = ""
+    x: MapAxis = ""  # of a map, what accuracy is drawn against; "" where the study is no map
+    quick: Quick | None = None  # the same in small; None where there is no such version
+    reduced: str = ""  # what ``--quick`` left of it; "" where it is whole
+    # settings that every row tries with each seed, chosen among by validation; None: the preset's, a rival's grid
     budget: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
@@ -136,8 +93,7 @@ class Study(BaseModel):
             raise ValueError(f"a study compares rows of the side 'subject' with rivals of their group; give {missing}")
         if taken := sorted(self.settings.keys() & {*_OF_THE_STUDY, "train.epochs"}):
             raise ValueError(f"settings has {', '.join(taken)}, which a study gives its runs itself; leave that out")
-        of_bodies = [set(groups[side]) for side in groups]
-        if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - found for found in of_bodies)):
+        if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - of_side for of_side in groups.values())):
             raise ValueError(f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides")
         if self.x and not any(row.series for row in self.rows):
             raise ValueError(
@@ -171,17 +127,11 @@ def load_study(choice: str) -> Study:
 
 @dataclass(frozen=True)
 class StudyRun(PlannedRun):
-    """One run of a study.
+    """One run of a study."""
 
-    Attributes:
-        rows: indices of the study's rows that are read from it.
-        point: settings of its head that a budget has tried, by dotted names.
-        tried: how many such points the head had with this seed; None without a budget.
-    """
-
-    rows: tuple[int, ...] = ()
-    point: Mapping[str, Any] = field(default_factory=dict)
-    tried: int | None = None
+    rows: tuple[int, ...] = ()  # indices of the study's rows that are read from it
+    point: Named = field(default_factory=dict)  # settings of its head that a budget has tried
+    tried: int | None = None  # how many such points the head had with this seed; None without a budget
 
 
 def study_runs(study: Study, settings: Mapping[str, Any]) -> list[StudyRun]:
@@ -236,12 +186,9 @@ def _check_rows(study: Study, runs: list[StudyRun]) -> None:
                 )
         if run.config.data != runs[0].config.data:
             sources = [study.rows[each.rows[0]].label for each in (runs[0], run)]
+            ours, theirs = runs[0].config.data.model_dump(), run.config.data.model_dump()
+            differences = [f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]]
             raise UserError(
                 f"the rows {sources[0]!r} and {sources[1]!r} read different texts or splits, and a study compares on "
-                f"the same ones: {_difference(runs[0].config, run.config)}. Give --data, or --set for all rows."
+                f"the same ones: {', '.join(differences)}. Give --data, or --set for all rows."
             )
-
-
-def _difference(config: RunConfig, other: RunConfig) -> str:
-    ours, theirs = config.data.model_dump(), other.data.model_dump()
-    return ", ".join(f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k])

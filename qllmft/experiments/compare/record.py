@@ -22,60 +22,34 @@ FILE = "study.json"
 
 @dataclass(frozen=True)
 class PaperResult:
-    """What the paper prints of a row.
+    """What the paper prints of a row."""
 
-    Attributes:
-        accuracy: the paper's "maximum accuracy" over its sweep, in percent.
-        parameters: as printed beside it; None where it is not.
-        table: "II", "III" or "IV".
-    """
-
-    accuracy: float
-    parameters: int | None
-    table: str
+    accuracy: float  # the paper's "maximum accuracy" over its sweep, in percent
+    parameters: int | None  # as printed beside it; None where it is not
+    table: str  # "II", "III" or "IV"
 
 
 @dataclass(frozen=True)
 class RowResult:
-    """One row, measured. All tuples are by seed.
-
-    Attributes:
-        label: as the table shows it.
-        side, group: as in the plan's `Row`.
-        preset: where the configuration comes from.
-        model: its name in the runs' records.
-        published: the paper's; None where it prints none.
-        runs: identities, which are the names of the folders in ``runs/``.
-        parameters: trained ones; support vectors of an SVC.
-        validation: accuracy of what validation selected, in [0, 1].
-        test: accuracy of the same, in [0, 1].
-        test_exact: without the noise of the head's circuit; empty where it has none.
-        epochs: the selected ones; empty for SVC and logistic regression.
-        balanced: balanced test accuracy, in [0, 1]; empty where no label has more than 60 % of the test texts.
-        constant: whether every test text got the same answer, with every seed.
-        tried: settings that validation chose among with each seed; None in a study without a budget.
-        chosen: the chosen ones, by dotted names, of a rival by its own; empty in a study without a budget.
-        stored: numbers of a data map that are stored beside the parameters and not trained, the most of any seed.
-        series, settings: as in the plan's `Row`.
-    """
+    """One row, measured. All tuples are by seed; what has no comment is as in the plan's `Row`."""
 
     label: str
     side: Side
     group: str
     preset: str
-    model: str
-    published: PaperResult | None
-    runs: tuple[str, ...]
-    parameters: tuple[int, ...]
-    validation: tuple[float, ...]
-    test: tuple[float, ...]
-    test_exact: tuple[float, ...] = ()
-    epochs: tuple[int, ...] = ()
-    balanced: tuple[float, ...] = ()
-    constant: bool = False
-    tried: int | None = None
-    chosen: tuple[dict[str, Any], ...] = ()
-    stored: int = 0
+    model: str  # its name in the runs' records
+    published: PaperResult | None  # the paper's; None where it prints none
+    runs: tuple[str, ...]  # identities, which are the names of the folders in ``runs/``
+    parameters: tuple[int, ...]  # trained ones; support vectors of an SVC
+    validation: tuple[float, ...]  # accuracy of what validation selected, in [0, 1]
+    test: tuple[float, ...]  # accuracy of the same, in [0, 1]
+    test_exact: tuple[float, ...] = ()  # without the noise of the head's circuit; empty where it has none
+    epochs: tuple[int, ...] = ()  # the selected ones; empty for SVC and logistic regression
+    balanced: tuple[float, ...] = ()  # balanced test accuracy, in [0, 1]; empty where no label has over 60 % of texts
+    constant: bool = False  # whether every test text got the same answer, with every seed
+    tried: int | None = None  # settings that validation chose among with each seed; None in a study without a budget
+    chosen: tuple[dict[str, Any], ...] = ()  # of those, by dotted names, a rival's by its own; empty without a budget
+    stored: int = 0  # numbers of a data map beside the parameters that are not trained, the most of any seed
     series: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -99,20 +73,7 @@ class RowResult:
 class StudyRecord:
     """A finished study; what took how long is not in it, so that a study that was killed ends in the same bytes.
 
-    Attributes:
-        study, title, subject, rival, reduced: as in the plan.
-        seeds: one a run of each row.
-        epochs: of each run.
-        select: rule that chose each run's epoch, ``train.select``; "of each row" where rows have several.
-        protocol: of the splits, ``data.protocol``.
-        redrawn: whether each seed draws other texts to learn from.
-        data: the texts, as in a run's record.
-        body: the language model, as in a run's record; of several, the names and the first one's dimension.
-        settings: what all rows were given, by dotted names.
-        command: that runs it again.
-        rows: in the table's order.
-        versions: by name; several where runs were made with several.
-        notes, budget, bodies, x: as in the plan.
+    What has no comment is as in the plan's `Study`.
     """
 
     study: str
@@ -120,17 +81,17 @@ class StudyRecord:
     subject: str
     rival: str
     reduced: str
-    seeds: tuple[int, ...]
-    epochs: int
-    select: str
-    protocol: str
-    redrawn: bool
-    data: DataRecord
-    body: BodyRecord
-    settings: dict[str, Any]
-    command: str
-    rows: tuple[RowResult, ...]
-    versions: dict[str, list[str]]
+    seeds: tuple[int, ...]  # one a run of each row
+    epochs: int  # of each run
+    select: str  # rule that chose each run's epoch, ``train.select``; "of each row" where rows have several
+    protocol: str  # of the splits, ``data.protocol``
+    redrawn: bool  # whether each seed draws other texts to learn from
+    data: DataRecord  # the texts, as in a run's record
+    body: BodyRecord  # the language model, as in a run's record; of several, the names and the first one's dimension
+    settings: dict[str, Any]  # what all rows were given, by dotted names
+    command: str  # that runs it again
+    rows: tuple[RowResult, ...]  # in the table's order
+    versions: dict[str, list[str]]  # by name; several where runs were made with several
     notes: str = ""
     budget: int | None = None
     bodies: tuple[str, ...] = ()
@@ -139,12 +100,7 @@ class StudyRecord:
     @property
     def as_published(self) -> bool:
         """Whether body and texts are the paper's, so that its numbers can be held against these."""
-        return (self.body_name, self.data.source) == (published().body, published().data)
-
-    @property
-    def body_name(self) -> str:
-        """The body as tables name it, with what it learned."""
-        return str(self.body)
+        return (str(self.body), self.data.source) == (published().body, published().data)
 
     @property
     def grouped(self) -> bool:

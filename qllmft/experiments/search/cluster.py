@@ -15,7 +15,7 @@ from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter
 from qllmft.experiments.search.liveness import Liveness
-from qllmft.experiments.search.storage import REMEDY
+from qllmft.experiments.search.storage import of_the_extra
 from qllmft.experiments.search.store import SearchStore
 from qllmft.experiments.search.worker import POLL_S, TrialResult, Worker, do_trial_run
 
@@ -33,10 +33,7 @@ def train_on_node(config: dict[str, Any], runs: str) -> TrialResult:
 def ray_cluster(address: str) -> Iterator[int]:
     """While this process is connected to a cluster; gives the number of trials that it takes at a time."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no figures about the use to anybody
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError(f"--ray needs Ray, which is not installed ({error.name}): {REMEDY}.") from None
+    ray = of_the_extra("ray", "--ray needs Ray")
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -45,8 +42,7 @@ def ray_cluster(address: str) -> Iterator[int]:
             "--head`, join other machines with `ray start --address=…`, and give that address, or auto."
         ) from None
     try:
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        yield max(1, int(resources.get("CPU", 1)))
+        yield max(1, int(ray.cluster_resources().get("CPU", 1)))
     finally:
         ray.shutdown()
 

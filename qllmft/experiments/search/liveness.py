@@ -6,6 +6,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -36,14 +37,7 @@ class Liveness:
         """Those of ``names`` that worked in this folder and are dead. Whoever worked elsewhere is not among them."""
         found = set()
         for name in set(names) - {self.name}:
-            file = self._file(name)
-            if not file.exists():
-                continue
-            lock = FileLock(file)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            lock.release()
-            found.add(name)
+            if self._file(name).exists():
+                with suppress(Timeout), FileLock(self._file(name), timeout=0):
+                    found.add(name)
         return found

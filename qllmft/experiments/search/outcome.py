@@ -142,7 +142,7 @@ def published_accuracy(plan: SearchPlan, point: Point) -> float | None:
 
 def finish(
     state: SearchState, rows: Sequence[RankedConfiguration], folder: Path, reporter: QueueReporter
-) -> tuple[TestedWinner, list[RowWinner]]:
+) -> tuple[TestedWinner, list[RowWinner], Screening | None]:
     """Read the test set for the first of ``rows`` and the first of each of the paper's rows; write ``sweep.json``.
 
     No other configuration is tested. One that another machine trained is trained again in the ``runs`` of ``folder``.
@@ -173,10 +173,17 @@ def finish(
         )
         for best in best_rows
     ]
-    winner = tested[rows[0].identity]
-    content = _record(plan, rows, winner, of_rows, effects(state))
+    winner, screening = tested[rows[0].identity], effects(state)
+    content = {
+        "plan": plan.model_dump(mode="json"),
+        "ranking": [asdict(row) for row in rows],
+        "winner": rows[0].identity,
+        "test": winner.as_dict(),
+        **({"rows": [row.as_dict() for row in of_rows]} if of_rows else {}),
+        **({} if screening is None else {"screening": asdict(screening)}),
+    }
     write_text(folder / "sweep.json", json.dumps(content, indent=1) + "\n")
-    return winner, of_rows
+    return winner, of_rows, screening
 
 
 def _test(config: RunConfig, runs: Path, reporter: QueueReporter) -> Accuracy:
@@ -184,20 +191,3 @@ def _test(config: RunConfig, runs: Path, reporter: QueueReporter) -> Accuracy:
     if record is None:
         raise KeyboardInterrupt
     return record.head.tested
-
-
-def _record(
-    plan: SearchPlan,
-    rows: Sequence[RankedConfiguration],
-    tested: TestedWinner,
-    of_rows: Sequence[RowWinner],
-    screening: Screening | None,
-) -> dict[str, Any]:
-    return {
-        "plan": plan.model_dump(mode="json"),
-        "ranking": [asdict(row) for row in rows],
-        "winner": rows[0].identity,
-        "test": tested.as_dict(),
-        **({"rows": [row.as_dict() for row in of_rows]} if of_rows else {}),
-        **({} if screening is None else {"screening": asdict(screening)}),
-    }

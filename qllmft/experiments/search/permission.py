@@ -15,17 +15,13 @@ from qllmft_backends import BACKENDS
 class Permission:
     """What a worker's own command line lets it send.
 
-    Attributes:
-        allow_paid: circuits may leave this machine, with its key, and be paid for.
-        max_cost: ceiling on their price in all, in the server's unit.
-        options: more options of the backend that no configuration holds, such as the address; see `PERSONAL_OPTIONS`.
-
     Raises:
         UserError: where there is one without the other, or an option that decides about a result.
     """
 
-    allow_paid: bool = False
-    max_cost: float | None = None
+    allow_paid: bool = False  # circuits may leave this machine, with its key, and be paid for
+    max_cost: float | None = None  # ceiling on their price in all, in the server's unit
+    # more options of the backend that no configuration holds, such as the address; see `PERSONAL_OPTIONS`
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
@@ -17,39 +17,25 @@ from qllmft.experiments.search.screening import screening_points
 from qllmft.experiments.search.space import Parameter, Point, Space, grid, sobol_points
 from qllmft.presets import load_preset
 from qllmft.settings import with_settings
+from qllmft.toml_files import Content
 
 Sampler = Literal["grid", "tpe", "qmc", "screening"]
 DEFAULT_TRIALS = 32  # of tpe and qmc
 LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
 
 
-class SearchPlan(BaseModel):
-    """A search: configurations, the order of trying them, and how each is judged.
+class SearchPlan(Content):
+    """A search: configurations, the order of trying them, and the objective: mean validation accuracy over seeds."""
 
-    Attributes:
-        space: name of the search space.
-        sampler: grid, qmc and screening are lists of points known beforehand; tpe proposes each from those before.
-        trials: of tpe and qmc; None: the whole list of the other two.
-        seeds: runs of each configuration, with the seeds s, s+1, … where s is that of ``base``; the objective is their
-            mean validation accuracy.
-        base: settings of all configurations, as a tree.
-        parameters: what is varied.
-        rows: names of parameters; the best of each combination of their values is tested too.
-        table: of the paper, in Roman numerals; "none" where it is not the paper's.
-        grace_s: a worker on another machine that was not heard of for so many seconds counts as dead.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    space: str
-    sampler: Sampler
-    trials: int | None = Field(default=None, ge=1)
-    seeds: int = Field(default=1, ge=1)
-    base: dict[str, Any]
-    parameters: tuple[Parameter, ...]
-    rows: tuple[str, ...] = ()
-    table: str = "none"
-    grace_s: int = Field(default=120, ge=2)
+    space: str  # name of the search space
+    sampler: Sampler  # grid, qmc and screening: points known beforehand; tpe proposes each from those before
+    trials: int | None = Field(default=None, ge=1)  # of tpe and qmc; None: the whole list of the other two
+    seeds: int = Field(default=1, ge=1)  # runs of each configuration, with the seeds s, s+1, … where s is that of base
+    base: dict[str, Any]  # settings of all configurations, as a tree
+    parameters: tuple[Parameter, ...]  # what is varied
+    rows: tuple[str, ...] = ()  # names of parameters; the best of each combination of their values is tested too
+    table: str = "none"  # of the paper, in Roman numerals; "none" where it is not the paper's
+    grace_s: int = Field(default=120, ge=2)  # seconds unheard of, after which a worker elsewhere counts as dead
 
     @property
     def fingerprint(self) -> str:

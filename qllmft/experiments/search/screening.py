@@ -54,22 +54,14 @@ def screening_signs(n_factors: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a parameter does to validation accuracy on average over the design.
+    """What a parameter does to validation accuracy on average over the design."""
 
-    Attributes:
-        name: of the parameter.
-        low, high: its two levels.
-        effect: mean at ``high`` minus mean at ``low``, in [-1, 1].
-        standard_error: of the effect.
-        p_value: of no effect, two-sided, by Student's t; not corrected for the number of parameters.
-    """
-
-    name: str
-    low: Value
-    high: Value
-    effect: float
-    standard_error: float
-    p_value: float
+    name: str  # of the parameter
+    low: Value  # one of its two levels
+    high: Value  # the other
+    effect: float  # mean at ``high`` minus mean at ``low``, in [-1, 1]
+    standard_error: float  # of the effect
+    p_value: float  # of no effect, two-sided, by Student's t; not corrected for the number of parameters
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from scipy.stats import qmc
 
 from qllmft.errors import UserError
@@ -16,29 +16,20 @@ from qllmft.experiments.search import spaces
 from qllmft.presets import load_preset
 from qllmft.randomness import derive_seed
 from qllmft.rivals import RIVALS
-from qllmft.toml_files import Settings, names_in, read_chosen, validated
+from qllmft.toml_files import Content, Settings, names_in, read_chosen, validated
 from qllmft_backends.plugins import BUILT_IN
 
 Value = None | bool | int | float | str
 Point = dict[str, Value]  # a parameter's name to the label of its level, or to a number between its levels
 
 
-class Parameter(BaseModel):
-    """What is varied: one setting, or several that go together.
+class Parameter(Content):
+    """What is varied: one setting, or several that go together."""
 
-    Attributes:
-        name: for people and in the search's store; the setting's own where there is one.
-        settings: dotted names.
-        values: a row for each level, with a value for each of ``settings``; in the order of the table.
-        scale: "log": a quasi-Monte Carlo or TPE search draws log-uniformly between the smallest and the largest value;
-            None: it chooses among the values, as a grid does.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    settings: tuple[str, ...] = Field(min_length=1)
-    values: tuple[tuple[Value, ...], ...] = Field(min_length=1)
+    name: str  # for people and in the search's store; the setting's own where there is one
+    settings: tuple[str, ...] = Field(min_length=1)  # dotted names
+    values: tuple[tuple[Value, ...], ...] = Field(min_length=1)  # a row a level, a value a setting; the table's order
+    # "log": searches by qmc and tpe draw log-uniformly from smallest to largest value; None: they choose among values
     scale: Literal["log"] | None = None
 
     @model_validator(mode="before")
@@ -56,13 +47,10 @@ class Parameter(BaseModel):
     def _one_value_a_setting(self) -> Parameter:
         if any(len(row) != len(self.settings) for row in self.values):
             raise ValueError(f"{self.name}: each value needs {len(self.settings)} entries, one a setting")
-        if self.scale == "log" and (len(self.settings) > 1 or not all(self._is_positive(v) for (v,) in self.values)):
+        positive = [value for row in self.values for value in row if isinstance(value, int | float) and value > 0]
+        if self.scale == "log" and (len(self.settings) > 1 or len(positive) < len(self.values)):
             raise ValueError(f"{self.name}: a logarithmic scale needs one setting with positive numbers")
         return self
-
-    @staticmethod
-    def _is_positive(value: Value) -> bool:
-        return isinstance(value, int | float) and value > 0
 
     @property
     def labels(self) -> tuple[Value, ...]:
@@ -94,46 +82,25 @@ class Parameter(BaseModel):
         return self.labels[int(fraction * len(self.values))]
 
 
-class Quick(BaseModel):
-    """What a search in small has in the place of the whole one's.
+class Quick(Content):
+    """What a search in small has in the place of the whole one's."""
 
-    Attributes:
-        settings: of all configurations, by dotted names.
-        values: by parameter's name.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    settings: Settings = {}
-    values: dict[str, list[Any]] = {}
+    settings: Settings = Field({})  # of all configurations, by dotted names
+    values: dict[str, list[Any]] = Field({})  # by parameter's name
 
 
-class Space(BaseModel):
-    """One search.
+class Space(Content):
+    """One search."""
 
-    Attributes:
-        name: as on the command line.
-        title: one line for people.
-        table: of the paper, in Roman numerals; "none" where it is not the paper's.
-        preset: where the settings come from.
-        settings: differences of all configurations from the preset, by dotted names.
-        parameters: what is varied.
-        rows: names of the parameters whose values are the rows of the paper's results: of each the best is tested.
-        rival: the classical rival whose own grid is the search; preset and parameters are empty then.
-        quick: the same search in small, for an hour on two cores; None where there is none.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    title: str
-    table: str = "none"
-    preset: str = ""
-    settings: Settings = {}
-    parameters: tuple[Parameter, ...] = ()
-    rows: tuple[str, ...] = ()
-    rival: str | None = None
-    quick: Quick | None = None
+    name: str  # as on the command line
+    title: str  # one line for people
+    table: str = "none"  # of the paper, in Roman numerals; "none" where it is not the paper's
+    preset: str = ""  # where the settings come from
+    settings: Settings = Field({})  # differences of all configurations from the preset, by dotted names
+    parameters: tuple[Parameter, ...] = ()  # what is varied
+    rows: tuple[str, ...] = ()  # those whose values are the rows of the paper's results: the best of each is tested
+    rival: str | None = None  # the classical rival whose own grid is the search; preset and parameters are empty then
+    quick: Quick | None = None  # the same search in small, for an hour on two cores; None where there is none
 
     @model_validator(mode="after")
     def _searches_something(self) -> Space:

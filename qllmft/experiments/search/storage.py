@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from sqlalchemy.engine import URL
 
-REMEDY = "pip install 'qllmft[sweep]'"
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _SQLITE_WAITS_S = 60.0  # for another process's transaction
 _SERVER_WAITS_S = 10  # for a connection
@@ -118,16 +118,16 @@ def _one_transaction_at_a_time(opened: RDBStorage) -> None:
     event.listen(opened.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
 
 
-def _installed() -> None:
-    """Make sure that the packages for sweeps are there."""
+def of_the_extra(package: str, need: str) -> Any:
+    """A package of the extra ``sweep``; where it is not installed, the UserError begins with ``need``."""
     try:
-        import optuna  # noqa: F401
+        return importlib.import_module(package)
     except ImportError as error:
-        raise UserError(f"sweeps need optuna, which is not installed ({error.name}): {REMEDY}.") from None
+        raise UserError(f"{need}, which is not installed ({error.name}): pip install 'qllmft[sweep]'.") from None
 
 
 def _parsed(url: str) -> URL:
-    _installed()
+    of_the_extra("optuna", "sweeps need optuna")
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -147,8 +147,5 @@ def _parsed(url: str) -> URL:
         if not parsed.database or parsed.database == ":memory:":
             raise UserError("--storage got an SQLite URL without a file; expected sqlite:///FILE.")
         return parsed.set(database=str(Path(parsed.database).resolve()))
-    try:
-        import psycopg  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"PostgreSQL needs psycopg, which is not installed ({error.name}): {REMEDY}.") from None
+    of_the_extra("psycopg", "PostgreSQL needs psycopg")
     return parsed.set(drivername=_DRIVERS[kind])

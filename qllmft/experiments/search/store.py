@@ -29,22 +29,14 @@ REUSED = "reused"  # number of the trial whose value it has
 
 @dataclass(frozen=True)
 class SearchState:
-    """Where a search stands.
+    """Where a search stands."""
 
-    Attributes:
-        plan: what it searches.
-        done: the finished trial of each identity, in the order in which they were planned.
-        repeats: finished trials whose configuration was done before.
-        running, waiting: trials by their numbers.
-        lost: by identity, the last trial of configurations whose trials all ended with their process.
-        failed: by identity, the last trial of configurations that ended with an error.
-    """
-
-    plan: SearchPlan
-    done: dict[str, FrozenTrial]
-    repeats: int
-    running: dict[int, FrozenTrial]
-    waiting: dict[int, FrozenTrial]
+    plan: SearchPlan  # what it searches
+    done: dict[str, FrozenTrial]  # the finished trial of each identity, in the order in which they were planned
+    repeats: int  # finished trials whose configuration was done before
+    running: dict[int, FrozenTrial]  # by number
+    waiting: dict[int, FrozenTrial]  # by number
+    # by identity, the last trial of configurations whose trials all ended with their process, or with an error
     lost: dict[str, FrozenTrial] = field(default_factory=dict)
     failed: dict[str, FrozenTrial] = field(default_factory=dict)
 

@@ -117,7 +117,7 @@ def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body
     del given["body.model"]
     record = run_study(study, tmp_path / "study", given, COMMAND)
     assert record.select == "of each row"
-    assert record.body_name == f"{other}, {tiny_body}"
+    assert str(record.body) == f"{other}, {tiny_body}"
     assert finish_study(tmp_path / "study", record).exists()
 
 

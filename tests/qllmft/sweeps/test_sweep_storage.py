@@ -1,6 +1,6 @@
 """Storage URLs: what is taken, what is refused, and that a password is never repeated."""
 
-import builtins
+import sys
 
 import pytest
 
@@ -69,14 +69,7 @@ def test_a_file_that_is_no_data_base(tmp_path):
 
 @pytest.mark.parametrize(("package", "url"), [("optuna", "sqlite:///a.db"), ("psycopg", URL)])
 def test_a_missing_extra_says_how_to_get_it(monkeypatch, package, url):
-    original = builtins.__import__
-
-    def without(name, *arguments, **options):
-        if name.partition(".")[0] == package:
-            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
-        return original(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError, match=rf"{package}, which is not installed.*pip install 'qllmft\[sweep\]'"):
         Storage(url)
 
