@@ -37,21 +37,13 @@ _KEEP_EVERY = 1024  # texts between two writes to the cache: what an interruptio
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Embedded texts.
+    """Embedded texts."""
 
-    Attributes:
-        vectors: (N, D) float32, as the body gives them.
-        identity: of the body.
-        from_cache: how many came from the cache.
-        truncated: how many of the different texts that were embedded anew are longer than what the body reads.
-        longest: number of tokens that the body reads; 0 where it has no limit.
-    """
-
-    vectors: NDArray[np.float32]
-    identity: str
-    from_cache: int
-    truncated: int = 0
-    longest: int = 0
+    vectors: NDArray[np.float32]  # (N, D), as the body gives them
+    identity: str  # of the body
+    from_cache: int  # how many came from the cache
+    truncated: int = 0  # how many of the different texts that were embedded anew are longer than what the body reads
+    longest: int = 0  # number of tokens that the body reads; 0 where it has no limit
 
 
 def embed(

@@ -28,15 +28,10 @@ Progress = Callable[[int], None]  # called with the number of texts done since t
 
 @dataclass(frozen=True)
 class BodyLocation:
-    """A resolved body.
+    """A resolved body."""
 
-    Attributes:
-        path: what sentence-transformers loads: a local folder, or a name on the hub.
-        identity: hash of the weights and settings (local), or the commit (hub); "" where it is not known yet.
-    """
-
-    path: str
-    identity: str
+    path: str  # what sentence-transformers loads: a local folder, or a name on the hub
+    identity: str  # hash of the weights and settings (local), or the commit (hub); "" where it is not known yet
 
 
 def locate_body(config: BodyConfig) -> BodyLocation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,13 @@ from qllmft.settings import settings_of
 
 @dataclass(frozen=True)
 class Request:
-    """What a figure is to be made of.
+    """What a figure is to be made of."""
 
-    Attributes:
-        name: of the figure.
-        runs: all finished ones; empty for figures that need none.
-        folder: where they came from and missing ones belong, for the commands in errors.
-        partial: draw what is there where runs are missing.
-        preset: of figure 12, whose training; None: the paper's.
-    """
-
-    name: str
-    runs: Sequence[FinishedRun] = ()
-    folder: Path = field(default_factory=lambda: Path("runs"))
-    partial: bool = False
-    preset: str | None = None
+    name: str  # of the figure
+    runs: Sequence[FinishedRun] = ()  # all finished ones; empty for figures that need none
+    folder: Path = Path("runs")  # where they came from and missing ones belong, for the commands in errors
+    partial: bool = False  # draw what is there where runs are missing
+    preset: str | None = None  # of figure 12, whose training; None: the paper's
 
 
 @dataclass(frozen=True)

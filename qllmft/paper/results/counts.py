@@ -17,21 +17,14 @@ LOGISTIC_REGRESSION = "logistic regression"
 
 @dataclass(frozen=True)
 class PresetCounts:
-    """Counts of one preset.
+    """Counts of one preset; what is of a circuit is None where head or encoder is classical."""
 
-    Attributes:
-        parameters: trained; None where training decides: the support vectors of an SVC.
-        head, encoder: their circuits, as written; None where classical.
-        n_encoders: E; 0 without a quantum encoder.
-        qpu_energy_kj, gpu_energy_kj: of one inference with the head, by the paper's model; None where it is classical.
-    """
-
-    parameters: int | None
-    head: CircuitCounts | None
-    encoder: CircuitCounts | None
-    n_encoders: int
-    qpu_energy_kj: float | None
-    gpu_energy_kj: float | None
+    parameters: int | None  # trained; None where training decides: the support vectors of an SVC
+    head: CircuitCounts | None = None  # of its circuit, as written
+    encoder: CircuitCounts | None = None  # of one encoder's, as written
+    n_encoders: int = 0  # E; 0 without a quantum encoder
+    qpu_energy_kj: float | None = None  # of one inference with the head, by the paper's model
+    gpu_energy_kj: float | None = None  # of the same, simulated
 
 
 def preset_parameters(preset: Preset) -> int | None:
@@ -47,7 +40,7 @@ def preset_counts(preset: Preset) -> PresetCounts:
     model = preset.config().model
     parameters = preset_parameters(preset)
     if preset.rival is not None:  # the head beside it is not what is meant
-        return PresetCounts(parameters, None, None, 0, None, None)
+        return PresetCounts(parameters)
     head, encoder = head_template(model), encoder_template(model)
     gates = None if head is None else count(head)
     return PresetCounts(

@@ -61,23 +61,15 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What runs have in common that are compared.
+    """What runs have in common that are compared."""
 
-    Attributes:
-        data, fingerprint: name and content of the data.
-        drawn: settings of the split, by name.
-        body, dimension: the language model and D.
-        training: epochs of a trained head, the grid of a rival.
-        shots: of a trained head, 0 with exact values; None where they are those of the experiment.
-    """
-
-    data: str
-    fingerprint: str
-    drawn: tuple[tuple[str, Any], ...]
-    body: str
-    dimension: int
-    training: tuple[str, int | str]
-    shots: int | None = None
+    data: str  # its name
+    fingerprint: str  # of its content
+    drawn: tuple[tuple[str, Any], ...]  # settings of the split, by name
+    body: str  # the language model
+    dimension: int  # D
+    training: tuple[str, int | str]  # epochs of a trained head, the grid of a rival
+    shots: int | None = None  # of a trained head, 0 with exact values; None where they are those of the experiment
 
     @property
     def same_texts(self) -> tuple[Any, ...]:
