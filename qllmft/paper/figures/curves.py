@@ -28,10 +28,8 @@ class CurvesFigure:
 def curves_figure(request: Request) -> CurvesFigure:
     """The curves of every seed; UserError where there is no run, or none with its curve."""
     preset = request.preset or PRESET
-    selection = select(request, [Experiment(preset)])
-    (measured,) = selection.measured
-    assert measured is not None
-    chosen = measured.chosen
+    selection = select(request, {preset: Experiment(preset)})
+    chosen = selection.measured[preset].chosen
     curves = {seed: run.curve for seed, run in sorted(chosen.runs.items()) if run.curve and run.curve.epochs}
     if not curves:
         raise UserError(

@@ -105,17 +105,11 @@ class Candidate:
         """Accuracy on the test set, in [0, 1]."""
         return MeanInterval.of([result.tested.value for result in self.results.values()])
 
-    @property
-    def parameters(self) -> MeanInterval:
-        """Trained parameters; support vectors differ from seed to seed."""
-        return MeanInterval.of([float(result.parameters) for result in self.results.values()])
-
 
 @dataclass(frozen=True)
 class Measured:
     """What runs say of one experiment under one set of circumstances."""
 
-    experiment: Experiment  # which
     circumstances: Circumstances  # of all its runs
     candidates: tuple[Candidate, ...]  # of the sweep, by settings
 
@@ -138,7 +132,7 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
         candidate.results.setdefault(run.config.seed, result)  # the same run in two folders counts once
         candidate.runs.setdefault(run.config.seed, run)
     found = [
-        Measured(experiment, circumstances, tuple(candidates[key] for key in sorted(candidates)))
+        Measured(circumstances, tuple(candidates[key] for key in sorted(candidates)))
         for circumstances, candidates in groups.items()
     ]
     return sorted(found, key=_preference, reverse=True)
