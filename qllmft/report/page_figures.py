@@ -24,19 +24,13 @@ _OUTCOMES = {  # colour, inside of the marker
 }
 
 
-def loss_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
-    """Training and validation loss of a run; the epoch ``selected`` is marked."""
-    lines = {
-        "training": [m.train_loss for m in metrics],
-        "validation": [m.validation_loss for m in metrics],
-    }
-    return curves_svg("loss", "cross-entropy (nats)", lines, [m.epoch for m in metrics], selected)
-
-
-def accuracy_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
-    """Validation accuracy of a run; the epoch ``selected`` is marked."""
-    lines = {"validation": [100 * m.validation_accuracy for m in metrics]}
-    return curves_svg("accuracy", "right answers (%)", lines, [m.epoch for m in metrics], selected)
+def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Markup, Markup]:
+    """A run's training and validation loss, and its validation accuracy; the epoch ``selected`` is marked."""
+    epochs = [m.epoch for m in metrics]
+    losses = {"training": [m.train_loss for m in metrics], "validation": [m.validation_loss for m in metrics]}
+    accuracies = {"validation": [100 * m.validation_accuracy for m in metrics]}
+    loss = curves_svg("loss", "cross-entropy (nats)", losses, epochs, selected)
+    return loss, curves_svg("accuracy", "right answers (%)", accuracies, epochs, selected)
 
 
 @style.house_style(in_a_page=True)
