@@ -80,9 +80,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     if config.drawn_per_label is not None:
         drawn, few = _draw(train, corpus, config, random)
         train = train.take(drawn)
-    if "validation" in corpus.splits:
-        return Splits(train, corpus.splits["validation"], corpus.splits["test"], few)
-    train, validation = _cut(train, config, random)
+    given = corpus.splits.get("validation")
+    train, validation = _cut(train, config, random) if given is None else (train, given)
     return Splits(train, validation, corpus.splits["test"], few)
 
 
