@@ -251,16 +251,12 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _body_lr_of_a_trainable_body(self) -> Self:
+    def _can_be_trained(self) -> Self:
         if self.train.body_lr is not None and not self.body.trainable:
             raise ValueError(
                 f"train.body_lr is {self.train.body_lr:g} and the body is frozen; set body.trainable to true, "
                 "or leave it out (the contrastive step has body.contrastive.lr)"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _linear_heads(self) -> Self:
         linear = self.model.head == "none"
         if linear and self.backend.name != "adjoint":
             raise ValueError(
