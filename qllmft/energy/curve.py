@@ -82,10 +82,7 @@ class EnergyCurve:
 
 
 def energy_curve(
-    config: ModelConfig,
-    qubits: Sequence[int],
-    model: ModelName = "paper",
-    constants: EnergyConstants | None = None,
+    config: ModelConfig, qubits: Sequence[int], model: ModelName = "paper", constants: EnergyConstants | None = None
 ) -> EnergyCurve:
     """Energies of one inference with the head of ``config``, at each width in ``qubits``.
 

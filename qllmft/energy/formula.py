@@ -33,9 +33,8 @@ class EnergyConstants:
 
 
 PAPER = EnergyConstants()
-FORTE = replace(
-    PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6
-)  # gate times as IonQ's API gives them for Forte
+# gate times as IonQ's API gives them for Forte
+FORTE = replace(PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6)
 
 
 def read_gate_times(file: Path) -> EnergyConstants:
@@ -70,10 +69,8 @@ def qpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> 
     Returns:
         Kilojoules of one inference (S shots).
     """
-    circuit_s = (
-        counts.one_qubit_gates * constants.one_qubit_gate_s + counts.two_qubit_gates * constants.two_qubit_gate_s
-    )
-    return counts.n_qubits * circuit_s * constants.shots * constants.qpu_power_w / 1000
+    seconds = counts.one_qubit_gates * constants.one_qubit_gate_s + counts.two_qubit_gates * constants.two_qubit_gate_s
+    return counts.n_qubits * seconds * constants.shots * constants.qpu_power_w / 1000
 
 
 def amplitude_flops(counts: CircuitCounts) -> int:

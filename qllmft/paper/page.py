@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from qllmft.config import ModelConfig
-from qllmft.energy import crossover_qubits
+from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
 from qllmft.experiments.records import FinishedRun
 from qllmft.paper.figures.accuracy import CURVES, QUBITS
 from qllmft.paper.figures.catalogue import FIGURES
@@ -52,6 +52,8 @@ def render_page(runs: Sequence[FinishedRun]) -> str:
         differences=[(value, _difference(value, found)) for value in paper.of("difference")],
         parameters=[_parameters(value, counts, first) for value in paper.of("parameters")],
         circuits=_circuits(counts),
+        qpu_energy_kj=qpu_energy_kj,
+        gpu_energy_kj=gpu_energy_kj,
         crossover=(paper.of("crossover")[0], crossover_qubits(ModelConfig())),
         times=paper.of("training_time"),
         circumstances=letters,
@@ -97,16 +99,13 @@ def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[s
     return {"value": value, "here": here, "verdict": verdict}
 
 
-def _circuits(counts: dict[str, PresetCounts]) -> list[tuple[list[str], PresetCounts]]:
-    """Presets with a quantum head, those of equal circuits together; by qubits of the head."""
+def _circuits(counts: dict[str, PresetCounts]) -> dict[PresetCounts, list[str]]:
+    """Presets with a quantum head by their circuits; in the order of kinds, then of the head's qubits."""
+    quantum = [(name.split("-")[0], counted.head.n_qubits, name) for name, counted in counts.items() if counted.head]
     groups: dict[PresetCounts, list[str]] = {}
-    for name, counted in counts.items():
-        if counted.head is not None:
-            groups.setdefault(replace(counted, parameters=None), []).append(name)
-    ordered = sorted(
-        groups.items(), key=lambda item: (item[1][0].split("-")[0], item[0].head.n_qubits if item[0].head else 0)
-    )
-    return [(names, counted) for counted, names in ordered]
+    for _, _, name in sorted(quantum):
+        groups.setdefault(replace(counts[name], parameters=None), []).append(name)
+    return groups
 
 
 def of_the_paper(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[FinishedRun]]:

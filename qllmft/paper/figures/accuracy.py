@@ -119,8 +119,7 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
     qubits = list(data.parameters)
     axes.set_xticks(qubits, [f"{q}\n{n:,}" for q, n in data.parameters.items()])
     axes.set_xlim(qubits[0] - 0.7, qubits[-1] + 0.7)
-    axes.set_xlabel("qubits $Q$, and trained parameters")
-    axes.set_ylabel("test accuracy (%)")
+    axes.set(xlabel="qubits $Q$, and trained parameters", ylabel="test accuracy (%)")
     style.legend_above(figure, 2)
     style.note_below(figure, f"here: {data.circumstances}; {_seeds_note(points)}{wide}")
     return figure

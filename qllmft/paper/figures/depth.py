@@ -95,8 +95,7 @@ def draw_depth(data: DepthFigure) -> Any:
     wide = style.keep_in_view(axes, "y", [p.accuracy for p in points], [100 * r for p in points for r in p.runs])
     axes.set_xticks(over.values)
     axes.set_xlim(over.values[0] - 0.5, over.values[-1] + 0.5)
-    axes.set_xlabel(f"{over.words} ${over.symbol}$")
-    axes.set_ylabel("test accuracy (%)")
+    axes.set(xlabel=f"{over.words} ${over.symbol}$", ylabel="test accuracy (%)")
     style.legend_above(figure, 3)
     shown = f"{curves.words} ${curves.symbol}$; bars: 95 % interval over seeds{wide}; boxes: all runs"
     style.note_below(figure, f"{data.circumstances}; {shown}")

@@ -126,7 +126,8 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
         result = experiment.result_of(run)
         if result is None:
             continue
-        key = () if experiment.rival is not None else _swept(run.config)
+        settings = settings_of(run.config)
+        key = tuple(settings[name] for name in SWEPT) if experiment.rival is None else ()
         candidates = groups.setdefault(_circumstances(run, experiment), {})
         candidate = candidates.setdefault(key, Candidate(key, {}, {}))
         candidate.results.setdefault(run.config.seed, result)  # the same run in two folders counts once
@@ -139,15 +140,10 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
 
 
 def _preference(measured: Measured) -> tuple[Any, ...]:
-    training = measured.circumstances.training[1]
+    given = measured.circumstances
+    training = given.training[1]
     effort = training if isinstance(training, int) else {"small": 0, "paper": 1}.get(training, 0)
-    return (
-        measured.circumstances.shots is None,
-        effort,
-        measured.chosen.test.n,
-        measured.circumstances.fingerprint,
-        measured.circumstances.body,
-    )
+    return given.shots is None, effort, measured.chosen.test.n, given.fingerprint, given.body
 
 
 def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
@@ -162,8 +158,3 @@ def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
         training=("epochs", config.train.epochs) if experiment.rival is None else ("grid", config.rivals.grid),
         shots=None if experiment.rival or config.noise.shots == experiment.config.noise.shots else config.noise.shots,
     )
-
-
-def _swept(config: RunConfig) -> tuple[Any, ...]:
-    settings = settings_of(config)
-    return tuple(settings[name] for name in SWEPT)
