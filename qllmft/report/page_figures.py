@@ -65,8 +65,7 @@ def curves_svg(
             axes.plot(selected, marked, "o", ms=6, mfc="white", mec=color, mew=1.6, zorder=5, clip_on=False)
     if selected is not None:
         axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=f"selected: epoch {selected}")
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(unit)
+    axes.set(xlabel="epoch", ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     figure.legend(loc="outside upper center", ncols=columns)
     return style.as_svg(figure, name)
@@ -120,7 +119,6 @@ def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
     figure = style.new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
     axes = figure.subplots()
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlabel(unit)
+    axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
     axes.grid(visible=False, axis="y")
     return figure, axes
