@@ -22,20 +22,16 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_HOME = {
-    "Predictor": "qllmft.run",
-    "QuantumEncoder": "qllmft.heads",
-    "QuantumHead": "qllmft.heads",
-    "RunConfig": "qllmft.config",
-    "UserError": "qllmft.errors",
-    "build_classifier": "qllmft.heads",
-    "load": "qllmft.api",
-    "load_preset": "qllmft.presets",
-    "preset_names": "qllmft.presets",
-    "register": "qllmft.plugins",
-    "run_experiment": "qllmft.run",
-    "train": "qllmft.api",
+_DEFINED = {
+    "qllmft.api": ("load", "train"),
+    "qllmft.config": ("RunConfig",),
+    "qllmft.errors": ("UserError",),
+    "qllmft.heads": ("QuantumEncoder", "QuantumHead", "build_classifier"),
+    "qllmft.plugins": ("register",),
+    "qllmft.presets": ("load_preset", "preset_names"),
+    "qllmft.run": ("Predictor", "run_experiment"),
 }
+_HOME = {name: module for module, names in _DEFINED.items() for name in names}
 
 __all__ = [
     "Predictor",

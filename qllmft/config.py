@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from qllmft.errors import UserError
-from qllmft.model_config import Count, NonNegative, Positive, Section
+from qllmft.model_config import IDENTITY, Count, NonNegative, Positive, Section
 from qllmft.model_config import ModelConfig as ModelConfig
-from qllmft.noise_config import NOISE_CHOICES
 from qllmft.noise_config import NoiseConfig as NoiseConfig
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -38,6 +37,7 @@ PERSONAL_OPTIONS = (
 class DataConfig(Section):
     """Where the labelled texts come from and how they are split."""
 
+    later = ("delimiter", "bad_rows", "duplicates")
     source: str = "SetFit/sst2"  # "reviews" (embedded), a file, a folder of splits, or a data set's name on the hub
     subset: str | None = None  # configuration of a hub data set
     revision: str | None = None  # revision of a hub data set
@@ -84,6 +84,7 @@ class ContrastiveConfig(Section):
     and what is not given is as in `SUPERVISED`.
     """
 
+    later = ("loss", "temperature")
     iterations: Count = 0  # SetFit's R: pairs of the same label, and as many of different ones, a text; 0: no such step
     epochs: Positive = 1
     batch_size: Positive = 16  # pairs; texts where the loss is supervised
@@ -127,6 +128,7 @@ class ContrastiveConfig(Section):
 class BodyConfig(Section):
     """The language model that turns a text into a vector; frozen unless it is told to learn."""
 
+    later = ("trainable", "contrastive")
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"  # hub name, local folder, or "minilm" (offline)
     revision: str | None = None
     batch_size: Positive = 64
@@ -147,6 +149,7 @@ class BodyConfig(Section):
 class TrainConfig(Section):
     """Optimisation of the cross-entropy."""
 
+    later = ("body_lr", "optimizer", "ridge_c")
     epochs: Positive = 800
     batch_size: Positive = 16  # B
     lr: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 2.5e-3  # L
@@ -210,18 +213,10 @@ class RivalsConfig(Section):
     points: Positive | None = None  # so many of the grid's settings, drawn by the run's seed; None: all
 
 
-_LATER = {
-    "data": ("delimiter", "bad_rows", "duplicates"),
-    "body": ("trainable", "contrastive"),
-    "body.contrastive": ("loss", "temperature"),
-    "model": ("word_weight", "centre", "components", "odd"),
-    "train": ("body_lr", "optimizer", "ridge_c"),
-}
-
-
 class RunConfig(Section):
     """A whole run. Its defaults are the paper's single-encoder experiment at 10 qubits, with exact values."""
 
+    later = ("noise",)
     seed: Count = 0
     data: DataConfig = DataConfig()
     body: BodyConfig = BodyConfig()
@@ -233,8 +228,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _noise_has_one_source(self) -> Self:
-        own = {"noise", "one_qubit_rate", "two_qubit_rate", "readout_error", "shots", "shot_model", "trajectories"}
-        own |= set(NOISE_CHOICES)
+        own = {"noise"} | NoiseConfig.model_fields.keys() - {"gates"}
         if self.backend.name == "adjoint" and (given := sorted(own & self.backend.options.keys())):
             raise ValueError(
                 f"training has its noise in the section noise; move {', '.join(given)} of the backend there"
@@ -257,16 +251,12 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _body_lr_of_a_trainable_body(self) -> Self:
+    def _can_be_trained(self) -> Self:
         if self.train.body_lr is not None and not self.body.trainable:
             raise ValueError(
                 f"train.body_lr is {self.train.body_lr:g} and the body is frozen; set body.trainable to true, "
                 "or leave it out (the contrastive step has body.contrastive.lr)"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _linear_heads(self) -> Self:
         linear = self.model.head == "none"
         if linear and self.backend.name != "adjoint":
             raise ValueError(
@@ -291,16 +281,7 @@ class RunConfig(Section):
     @property
     def identity(self) -> str:
         """Hash of all that can change a result: 12 hexadecimal digits. Equal configurations name the same run."""
-        content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}})
-        # what came later is left out where it is not used: runs keep the names that they had before
-        if self.noise == NoiseConfig():
-            del content["noise"]
-        for section, names in _LATER.items():
-            part, tree = self, content
-            for key in section.split("."):
-                part, tree = getattr(part, key), tree.get(key, {})
-            for name in set(names) - set(part.given(names)):
-                tree.pop(name, None)
+        content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}}, context=IDENTITY)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

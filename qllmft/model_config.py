@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from math import comb
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -22,6 +30,8 @@ MOST_HIDDEN = 16_384
 MOST_WORDS = 4_096  # observables of a head
 MOST_ENTRIES = 2**27  # of a weight matrix: 0.5 GiB
 
+IDENTITY = "identity"  # context of a section that is serialised for `RunConfig.identity`
+
 
 class Section(BaseModel):
     """A part of a configuration: its settings are known, and do not change."""
@@ -29,21 +39,24 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     # settings that go without saying: files and identities are those of runs that knew no such setting, at its default
     unsaid: ClassVar[tuple[str, ...]] = ()
+    later: ClassVar[tuple[str, ...]] = ()  # the same of identities alone: runs keep the names that they had before
 
     def given(self, names: Iterable[str]) -> list[str]:
         """Those of ``names`` whose settings are not the defaults."""
         return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
 
     @model_serializer(mode="wrap")
-    def _without_unsaid(self, content: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        given = self.given(self.unsaid)
-        return {name: value for name, value in content(self).items() if name not in self.unsaid or name in given}
+    def _without_unsaid(self, content: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        names = self.unsaid + (self.later if info.context == IDENTITY else ())
+        left_out = set(names) - set(self.given(names))
+        return {name: value for name, value in content(self).items() if name not in left_out}
 
 
 class ModelConfig(Section):
     """Everything on top of the body. A field's comment gives its symbol in table I."""
 
     unsaid = ("ansatz",)
+    later = ("word_weight", "centre", "components", "odd")
     encoder: Literal["quantum", "mlp", "none"] = "quantum"
     head: Literal["quantum", "mlp", "none"] = "quantum"  # none: the final linear layer reads the encoders
     n_qubits: Positive = 10  # Q

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qllmft.errors import UserError
@@ -25,21 +25,16 @@ _EXAMPLES = {
 }
 
 
-def flat(tree: Mapping[str, Any]) -> Tree:
-    """The values of a tree by dotted names; an empty section has none.
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
+    """The values of a tree by dotted names, each after ``prefix``; an empty section has none.
 
     >>> flat({"seed": 3, "train": {"lr": 0.1}})
     {'seed': 3, 'train.lr': 0.1}
     """
-    return dict(_leaves(tree, ""))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    values: Tree = {}
     for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+        values |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return values
 
 
 def with_settings(tree: Tree, settings: Mapping[str, Any]) -> Tree:

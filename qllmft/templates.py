@@ -34,9 +34,8 @@ def head_template(config: ModelConfig) -> QuantumCircuit | None:
     """The head's circuit; None where the head is classical."""
     if config.head != "quantum":
         return None
-    return head_circuit(
-        config.n_qubits, config.reuploads, config.reupload_layers, config.main_layers, head_ansatz(config)
-    )
+    layers = (config.reuploads, config.reupload_layers, config.main_layers)
+    return head_circuit(config.n_qubits, *layers, head_ansatz(config))
 
 
 def encoder_template(config: ModelConfig) -> QuantumCircuit | None:

@@ -38,7 +38,8 @@ def read_named(package: str, name: str, kind: str) -> str:
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"there is no {kind} {name!r}.{hint} {_plural(kind)}: {', '.join(names)}.")
+        kinds = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+        raise UserError(f"there is no {kind} {name!r}.{hint} {kinds.capitalize()}: {', '.join(names)}.")
     return (resources.files(package) / f"{name}.toml").read_text(encoding="utf-8")
 
 
@@ -81,7 +82,3 @@ def validated(model: type[Model], tree: dict[str, Any], origin: str) -> Model:
             message = "there is no such key here"
         got = "" if fault["type"] in ("missing", "extra_forbidden") or not place else f" (got {fault['input']!r})"
         raise UserError(f"{origin}: {place}{got}: {message}." if place else f"{origin}: {message}.") from None
-
-
-def _plural(kind: str) -> str:
-    return (f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s").capitalize()

@@ -18,15 +18,10 @@ _STAYING = ("test", "validation")  # splits whose copies stay before those of th
 
 @dataclass(frozen=True)
 class Table:
-    """Texts and their labels.
+    """Texts and their labels."""
 
-    Attributes:
-        texts: N texts, none empty.
-        labels: (N,) int64, indices into the corpus' label names.
-    """
-
-    texts: list[str]
-    labels: NDArray[np.int64]
+    texts: list[str]  # N, none empty
+    labels: NDArray[np.int64]  # (N,) indices into the corpus' label names
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.labels):
@@ -42,19 +37,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A data set as it came.
+    """A data set as it came."""
 
-    Attributes:
-        source: where it came from.
-        label_names: name of each label.
-        splits: tables by name (train, validation, test, or ``all``).
-        findings: what reading left out.
-    """
-
-    source: str
-    label_names: tuple[str, ...]
-    splits: dict[str, Table]
-    findings: Findings = field(default_factory=Findings)
+    source: str  # where it came from
+    label_names: tuple[str, ...]  # name of each label
+    splits: dict[str, Table]  # by name: train, validation, test, or ``all``
+    findings: Findings = field(default_factory=Findings)  # what reading left out
 
     @property
     def n_classes(self) -> int:

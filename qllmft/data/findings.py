@@ -10,24 +10,15 @@ FIRST_ROWS = 5  # bad ones that are named
 
 @dataclass(frozen=True)
 class Findings:
-    """Counts; all of them are 0 where there is nothing to say.
+    """Counts; all of them are 0 where there is nothing to say."""
 
-    Attributes:
-        skipped_rows: rows that were left out, for they had no text or no label.
-        first_skipped: the first of them, as errors name rows.
-        dropped_rows: rows that were left out as duplicates; see `Corpus.without_duplicates`.
-        repeated_texts: different texts that are there more than once, white space aside.
-        crossing_texts: those of them that are in more than one of training, validation and test.
-        contradictory_texts: those of them that have more than one label.
-        drawn: number of texts drawn, by name of the labels of which there are fewer than were asked for.
-    """
-
-    skipped_rows: int = 0
-    first_skipped: tuple[str, ...] = ()
-    dropped_rows: int = 0
-    repeated_texts: int = 0
-    crossing_texts: int = 0
-    contradictory_texts: int = 0
+    skipped_rows: int = 0  # left out, for they had no text or no label
+    first_skipped: tuple[str, ...] = ()  # the first of them, as errors name rows
+    dropped_rows: int = 0  # left out as duplicates; see `Corpus.without_duplicates`
+    repeated_texts: int = 0  # different texts that are there more than once, white space aside
+    crossing_texts: int = 0  # those of them that are in more than one of training, validation and test
+    contradictory_texts: int = 0  # those of them that have more than one label
+    # number of texts drawn, by name of the labels of which there are fewer than were asked for
     drawn: Mapping[str, int] = field(default_factory=dict)
 
     def sentences(self) -> Iterator[str]:

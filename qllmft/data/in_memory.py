@@ -30,17 +30,17 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
 
 
 def frames_in_memory(data: Any, config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
-    """Tables by split, and the names of the labels where a Dataset declares them; see `corpus_in_memory`."""
-    if isinstance(data, Mapping) and data:
-        return {SPLIT_NAMES.get(str(name), str(name)): _frame(part) for name, part in data.items()}, _names(
-            data, config
-        )
+    """Tables by split, and the names of the labels where the first Dataset declares them; see `corpus_in_memory`."""
     if isinstance(data, tuple | list) and len(data) == 2 and not any(isinstance(part, str) for part in data):
         texts, labels = map(list, data)
         if len(texts) != len(labels):
             raise UserError(f"there are {len(texts)} texts and {len(labels)} labels; expected one label a text.")
         data = pd.DataFrame({config.text_column: texts, config.label_column: labels}, dtype=object)
-    return {"all": _frame(data)}, _names({"all": data}, config)
+    splits = data if isinstance(data, Mapping) and data else {"all": data}
+    frames = {SPLIT_NAMES.get(str(name), str(name)): _frame(part) for name, part in splits.items()}
+    first = next(iter(splits.values()))
+    feature: Any = None if isinstance(first, pd.DataFrame) else (first.features or {}).get(config.label_column)
+    return frames, list(feature.names) if type(feature).__name__ == "ClassLabel" else None
 
 
 def _frame(data: Any) -> pd.DataFrame:
@@ -52,10 +52,3 @@ def _frame(data: Any) -> pd.DataFrame:
         f"the texts are given as {type(data).__name__}; expected a path, a DataFrame, a Dataset or DatasetDict, or two "
         "lists: train((texts, labels))."
     )
-
-
-def _names(splits: Mapping[str, Any], config: DataConfig) -> list[str] | None:
-    """Names that the first split declares for its labels (`datasets.ClassLabel`)."""
-    features = getattr(next(iter(splits.values())), "features", None) or {}
-    feature: Any = features.get(config.label_column)
-    return list(feature.names) if type(feature).__name__ == "ClassLabel" else None

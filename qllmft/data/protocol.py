@@ -19,15 +19,12 @@ FEW_TO_LEARN_FROM = 0.7  # share drawn of a label of which there are fewer texts
 
 @dataclass(frozen=True)
 class Splits:
-    """Three disjoint tables. Models are chosen on ``validation``; ``test`` is read once, for the chosen one.
-
-    ``drawn`` has the number of texts drawn, by name of the labels of which there are fewer than were asked for.
-    """
+    """Three disjoint tables. Models are chosen on ``validation``; ``test`` is read once, for the chosen one."""
 
     train: Table
     validation: Table
     test: Table
-    drawn: Mapping[str, int] = field(default_factory=dict)
+    drawn: Mapping[str, int] = field(default_factory=dict)  # see `Findings.drawn`
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -83,9 +80,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     if config.drawn_per_label is not None:
         drawn, few = _draw(train, corpus, config, random)
         train = train.take(drawn)
-    if "validation" in corpus.splits:
-        return Splits(train, corpus.splits["validation"], corpus.splits["test"], few)
-    train, validation = _cut(train, config, random)
+    given = corpus.splits.get("validation")
+    train, validation = _cut(train, config, random) if given is None else (train, given)
     return Splits(train, validation, corpus.splits["test"], few)
 
 

@@ -34,8 +34,8 @@ def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, confi
     kept, found = _without_bad_rows(frames, config)
     raw = {split: [_label(v) for v in frame[config.label_column].tolist()] for split, frame in kept.items()}
     if names is None:
-        names = _label_names(kept, raw, config)
         values = _sorted_labels({label for labels in raw.values() for label in labels})
+        names = _label_names(values, kept, raw, config)
     else:
         values = [str(i) for i in range(len(names))]
     index_of = {value: i for i, value in enumerate(values)}
@@ -132,9 +132,10 @@ def _sorted_labels(labels: Iterable[str]) -> list[str]:
     return sorted(kept, key=int) if all(label.removeprefix("-").isdecimal() for label in kept) else sorted(kept)
 
 
-def _label_names(frames: Mapping[str, pd.DataFrame], raw: dict[str, list[str]], config: DataConfig) -> list[str]:
+def _label_names(
+    values: list[str], frames: Mapping[str, pd.DataFrame], raw: dict[str, list[str]], config: DataConfig
+) -> list[str]:
     """Names of the labels: those of a column ``label_text`` beside the label (SetFit's convention), else themselves."""
-    values = _sorted_labels({label for labels in raw.values() for label in labels})
     column = f"{config.label_column}_text"
     names: dict[str, str] = {}
     for split, frame in frames.items():

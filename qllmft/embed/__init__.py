@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,29 +37,17 @@ _KEEP_EVERY = 1024  # texts between two writes to the cache: what an interruptio
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Embedded texts.
+    """Embedded texts."""
 
-    Attributes:
-        vectors: (N, D) float32, as the body gives them.
-        identity: of the body.
-        from_cache: how many came from the cache.
-        truncated: how many of the different texts that were embedded anew are longer than what the body reads.
-        longest: number of tokens that the body reads; 0 where it has no limit.
-    """
-
-    vectors: NDArray[np.float32]
-    identity: str
-    from_cache: int
-    truncated: int = 0
-    longest: int = 0
+    vectors: NDArray[np.float32]  # (N, D), as the body gives them
+    identity: str  # of the body
+    from_cache: int  # how many came from the cache
+    truncated: int = 0  # how many of the different texts that were embedded anew are longer than what the body reads
+    longest: int = 0  # number of tokens that the body reads; 0 where it has no limit
 
 
 def embed(
-    texts: Sequence[str],
-    config: BodyConfig,
-    *,
-    cache_folder: Path | None = None,
-    progress: Progress | None = None,
+    texts: Sequence[str], config: BodyConfig, *, cache_folder: Path | None = None, progress: Progress | None = None
 ) -> Embeddings:
     """Embed ``texts``; what the cache has is not computed again, and a full hit loads no model.
 
@@ -76,9 +64,8 @@ def embed(
     body = None if location.identity else Body(config, location)  # a hub model's commit is known once it is here
     location = body.location if body else location
     identity = body_identity(config, location)
-    cache = EmbeddingCache(identity, cache_folder)
-    truncated, alone = 0, ExitStack()
-    try:
+    truncated = 0
+    with closing(EmbeddingCache(identity, cache_folder)) as cache, ExitStack() as alone:
         found = cache.get(texts)
         if any(text not in found for text in texts):
             alone.enter_context(cache.sole_use())  # another process may be embedding the same texts
@@ -96,7 +83,4 @@ def embed(
                 cache.check_length(found, vectors.shape[1])
                 cache.put(part, vectors)
                 found.update(zip(part, vectors, strict=True))
-    finally:
-        cache.close()
-        alone.close()
     return Embeddings(np.stack([found[text] for text in texts]), identity, hits, truncated, body.longest if body else 0)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from qllmft.embed.plain import PlainBody, is_plain
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
+_MODEL_FILES = ("modules.json", "config.json")  # a model has one of them at least
 _MARKS = 8  # tokens of a text that stand for no letter, at most
 
 Progress = Callable[[int], None]  # called with the number of texts done since the last call
@@ -28,15 +30,10 @@ Progress = Callable[[int], None]  # called with the number of texts done since t
 
 @dataclass(frozen=True)
 class BodyLocation:
-    """A resolved body.
+    """A resolved body."""
 
-    Attributes:
-        path: what sentence-transformers loads: a local folder, or a name on the hub.
-        identity: hash of the weights and settings (local), or the commit (hub); "" where it is not known yet.
-    """
-
-    path: str
-    identity: str
+    path: str  # what sentence-transformers loads: a local folder, or a name on the hub
+    identity: str  # hash of the weights and settings (local), or the commit (hub); "" where it is not known yet
 
 
 def locate_body(config: BodyConfig) -> BodyLocation:
@@ -52,7 +49,7 @@ def locate_body(config: BodyConfig) -> BodyLocation:
         return _located_folder(_minilm_folder())
     folder = expanded(config.model)
     if folder.is_dir():
-        if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
+        if not any((folder / name).is_file() for name in _MODEL_FILES):
             raise UserError(
                 f"the folder {folder} holds no model: there is neither modules.json nor config.json in it. "
                 "Give a folder that sentence-transformers saved, a name on the hub, or 'minilm'."
@@ -92,14 +89,13 @@ def _cached_commit(config: BodyConfig) -> str:
     repositories = [config.model]
     if "/" not in config.model:  # sentence-transformers looks for a name without an owner among its own models
         repositories.append(f"sentence-transformers/{config.model}")
-    for repository in repositories:
-        for file in ("modules.json", "config.json"):
-            try:
-                found = try_to_load_from_cache(repository, file, revision=config.revision or "main")
-            except HFValidationError:
-                return ""  # the hub cannot have such a name; loading says so
-            if isinstance(found, str):
-                return Path(found).parent.name
+    for repository, file in product(repositories, _MODEL_FILES):
+        try:
+            found = try_to_load_from_cache(repository, file, revision=config.revision or "main")
+        except HFValidationError:
+            return ""  # the hub cannot have such a name; loading says so
+        if isinstance(found, str):
+            return Path(found).parent.name
     return ""
 
 
@@ -121,15 +117,14 @@ class Body:
     def __init__(self, config: BodyConfig, location: BodyLocation | None = None, *, light: bool = False) -> None:
         self.config = config
         location = location or locate_body(config)
-        local = Path(location.path).exists()
+        folder = Path(location.path)
+        local = folder.exists()
         if local:
-            check_body_folder(Path(location.path))
+            check_body_folder(folder)
         try:
             with no_loading_bar():
-                plain = light and local and is_plain(Path(location.path), config.device)
-                self.transformer: Any = (
-                    PlainBody(Path(location.path)) if plain else _loaded(config, location.path, local)
-                )
+                plain = light and local and is_plain(folder, config.device)
+                self.transformer: Any = PlainBody(folder) if plain else _loaded(config, location.path, local)
         except Exception as error:
             offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

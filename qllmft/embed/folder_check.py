@@ -54,10 +54,8 @@ def _module_places(folder: Path) -> Iterator[str]:
         kind, place = module.get("type"), module.get("path")
         found = _PLACES.fullmatch(kind) if isinstance(kind, str) else None
         if found is None or found[3] not in _MODULES:
-            known = ", ".join(_MODULES)
-            raise _fault(
-                folder, path, f"it names the module {kind!r}; of sentence-transformers these are loaded: {known}"
-            )
+            reason = f"it names the module {kind!r}; of sentence-transformers these are loaded: {', '.join(_MODULES)}"
+            raise _fault(folder, path, reason)
         if not isinstance(place, str) or not _is_inside(place):
             raise _fault(folder, path, f"it names the place {place!r}, expected a folder inside the body's own")
         yield place
@@ -65,10 +63,7 @@ def _module_places(folder: Path) -> Iterator[str]:
 
 def _is_inside(place: str) -> bool:
     """Whether a path is relative and goes down only, on any system."""
-    for path in (PurePosixPath(place), PureWindowsPath(place)):
-        if path.is_absolute() or path.drive or path.root or ".." in path.parts:
-            return False
-    return True
+    return not any(path.anchor or ".." in path.parts for path in (PurePosixPath(place), PureWindowsPath(place)))
 
 
 def _check_link(folder: Path, path: Path) -> None:

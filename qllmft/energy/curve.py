@@ -18,11 +18,6 @@ MODELS: tuple[ModelName, ...] = get_args(ModelName)
 FOLLOW_UP_BREAK_EVEN = 34  # qubits; arXiv 2605.02798 (May 2026), abstract: "around 34"
 MOST_QUBITS = 100  # where the search for a crossover ends
 
-UNITS: dict[ModelName, str] = {
-    "paper": "kJ",
-    "measured": "kJ",
-    "follow-up": f"energy at {FOLLOW_UP_BREAK_EVEN} qubits",
-}
 SOURCES: dict[ModelName, str] = {
     "paper": (
         "Table V and section VII-B as printed (1Q 1e-4 s, 2Q 1e-5 s, 8,000 shots), but for E_gpu: its formula is "
@@ -44,38 +39,26 @@ SOURCES: dict[ModelName, str] = {
 
 @dataclass(frozen=True)
 class EnergyPoint:
-    """One inference at one width.
+    """One inference at one width."""
 
-    Attributes:
-        counts: of the circuit, as written.
-        qpu, gpu: energies in the unit of the curve.
-    """
-
-    counts: CircuitCounts
-    qpu: float
-    gpu: float
+    counts: CircuitCounts  # of the circuit, as written
+    qpu: float  # its energy there, in the unit of the curve
+    gpu: float  # and simulated, in the same unit
 
 
 @dataclass(frozen=True)
 class EnergyCurve:
-    """Both energies over the number of qubits.
+    """Both energies over the number of qubits."""
 
-    Attributes:
-        model: which one.
-        constants: what it was fed with; None for ``follow-up``, which has none.
-        points: in the order of qubits.
-        crossover_qubits: least number of qubits at which the GPU needs more than the QPU; None: none up to 100.
-    """
-
-    model: ModelName
-    constants: EnergyConstants | None
-    points: tuple[EnergyPoint, ...]
-    crossover_qubits: int | None
+    model: ModelName  # which one
+    constants: EnergyConstants | None  # what it was fed with; None for ``follow-up``, which has none
+    points: tuple[EnergyPoint, ...]  # in the order of qubits
+    crossover_qubits: int | None  # least number at which the GPU needs more than the QPU; None: none up to 100
 
     @property
     def unit(self) -> str:
         """Of all energies."""
-        return UNITS[self.model]
+        return f"energy at {FOLLOW_UP_BREAK_EVEN} qubits" if self.constants is None else "kJ"
 
     @property
     def source(self) -> str:
@@ -99,10 +82,7 @@ class EnergyCurve:
 
 
 def energy_curve(
-    config: ModelConfig,
-    qubits: Sequence[int],
-    model: ModelName = "paper",
-    constants: EnergyConstants | None = None,
+    config: ModelConfig, qubits: Sequence[int], model: ModelName = "paper", constants: EnergyConstants | None = None
 ) -> EnergyCurve:
     """Energies of one inference with the head of ``config``, at each width in ``qubits``.
 

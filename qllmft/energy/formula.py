@@ -15,22 +15,16 @@ from qllmft_circuits import CircuitCounts
 class EnergyConstants:
     """What the two formulas are fed with; the defaults are table V to the letter.
 
-    Attributes:
-        qpu_power_w: P_qpu, of the QPU for each qubit, in watts.
-        one_qubit_gate_s, two_qubit_gate_s: T_sq and T_tq, in seconds. Table V prints 1e-4 s and 1e-5 s: a two-qubit
-            gate ten times faster than one on a single qubit, where Forte's is slower (`FORTE`). Exchanged, or as
-            printed, they put the crossover at the same 46 qubits (`tests/qllmft/energy/test_energy_model.py`).
-        shots: S, of one inference. Table V says 8,000; the training tables say 8,192.
-        gpu_power_w: P_gpu, of one GPU (NVIDIA H100 SXM), in watts.
-        gpu_flops: F_gpu, floating-point operations a second in FP64.
+    Its two-qubit gate is ten times faster than one on a single qubit, where Forte's is slower (`FORTE`). Exchanged, or
+    as printed, they put the crossover at the same 46 qubits (`tests/qllmft/energy/test_energy_model.py`).
     """
 
-    qpu_power_w: float = 300.0
-    one_qubit_gate_s: float = 1e-4
-    two_qubit_gate_s: float = 1e-5
-    shots: int = 8_000
-    gpu_power_w: float = 700.0
-    gpu_flops: float = 3.4e13
+    qpu_power_w: float = 300.0  # P_qpu, of the QPU for each qubit, in watts
+    one_qubit_gate_s: float = 1e-4  # T_sq, in seconds
+    two_qubit_gate_s: float = 1e-5  # T_tq, in seconds
+    shots: int = 8_000  # S, of one inference; the training tables say 8,192
+    gpu_power_w: float = 700.0  # P_gpu, of one GPU (NVIDIA H100 SXM), in watts
+    gpu_flops: float = 3.4e13  # F_gpu, floating-point operations a second in FP64
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -39,9 +33,8 @@ class EnergyConstants:
 
 
 PAPER = EnergyConstants()
-FORTE = replace(
-    PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6
-)  # gate times as IonQ's API gives them for Forte
+# gate times as IonQ's API gives them for Forte
+FORTE = replace(PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6)
 
 
 def read_gate_times(file: Path) -> EnergyConstants:
@@ -76,10 +69,8 @@ def qpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> 
     Returns:
         Kilojoules of one inference (S shots).
     """
-    circuit_s = (
-        counts.one_qubit_gates * constants.one_qubit_gate_s + counts.two_qubit_gates * constants.two_qubit_gate_s
-    )
-    return counts.n_qubits * circuit_s * constants.shots * constants.qpu_power_w / 1000
+    seconds = counts.one_qubit_gates * constants.one_qubit_gate_s + counts.two_qubit_gates * constants.two_qubit_gate_s
+    return counts.n_qubits * seconds * constants.shots * constants.qpu_power_w / 1000
 
 
 def amplitude_flops(counts: CircuitCounts) -> int:

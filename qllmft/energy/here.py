@@ -54,12 +54,8 @@ class MachineEnergy:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            **asdict(self),
-            "energy_kj": self.energy_kj,
-            "net_energy_kj": self.net_energy_kj,
-            "power_w": self.power_w,
-        }
+        derived = ("energy_kj", "net_energy_kj", "power_w")
+        return asdict(self) | {name: getattr(self, name) for name in derived}
 
 
 def measure_here(
@@ -89,17 +85,8 @@ def measure_here(
     values = random.uniform(-np.pi, np.pi, (config.train.batch_size, circuit.num_parameters))
 
     backend.expectations(circuit, values, observables)  # compiles
-    idle_j, rested = _counted(counters, lambda: time.sleep(idle_seconds))
-    batches = 0
-
-    def work() -> None:
-        nonlocal batches
-        until = time.perf_counter() + seconds
-        while not batches or time.perf_counter() < until:
-            backend.expectations(circuit, values, observables)
-            batches += 1
-
-    energy_j, worked = _counted(counters, work)
+    idle_j, rested, _ = _counted(counters, lambda: time.sleep(idle_seconds))
+    energy_j, worked, batches = _counted(counters, lambda: backend.expectations(circuit, values, observables), seconds)
     readings = tuple(
         CounterReading(counter.name, used, idle / rested)
         for counter, used, idle in zip(counters, energy_j, idle_j, strict=True)
@@ -107,10 +94,14 @@ def measure_here(
     return MachineEnergy(counts, batches * len(values), worked, readings)
 
 
-def _counted(counters: Sequence[EnergyCounter], work: Callable[[], None]) -> tuple[list[float], float]:
-    """Joules by counter, and seconds, of ``work``."""
+def _counted(
+    counters: Sequence[EnergyCounter], work: Callable[[], object], least_s: float = 0.0
+) -> tuple[list[float], float, int]:
+    """Joules by counter, seconds, and how many times ``work`` was done: once, and until ``least_s`` are over."""
     before_j = [counter.read_j() for counter in counters]
-    started = time.perf_counter()
-    work()
+    started, times = time.perf_counter(), 0
+    while not times or time.perf_counter() < started + least_s:
+        work()
+        times += 1
     seconds = time.perf_counter() - started
-    return [c.used_j(b, c.read_j()) for c, b in zip(counters, before_j, strict=True)], seconds
+    return [c.used_j(b, c.read_j()) for c, b in zip(counters, before_j, strict=True)], seconds, times

@@ -38,8 +38,8 @@ class Classifier(nn.Module):
         head: nn.Module | None,
         final: nn.Linear | None,
         *,
-        skip: bool,
-        sign_readout: bool,
+        skip: bool = False,
+        sign_readout: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -116,15 +116,15 @@ def build_classifier(
     if isinstance(backend, BackendConfig):
         backend = create(backend.name, backend.options)
     if config.head == "mlp":
-        head = _perceptron(config, dimension, n_classes, torch_generator(seed, "weights", "head"))
-        return Classifier(None, head, None, skip=False, sign_readout=False)
+        head = perceptron(config, dimension, n_classes, torch_generator(seed, "weights", "head"))
+        return Classifier(None, head, None)
     check_classes(config, n_classes)
     config = config.for_labels(n_classes)
     encoder = _build_encoder(config, dimension, seed, backend)
     if config.head == "none":
         n_values = config.most_encoders * config.encoder_outputs
         readout = linear_readout(n_values, n_classes, torch_generator(seed, "weights", "final"))
-        return Classifier(encoder, None, readout, skip=False, sign_readout=False)
+        return Classifier(encoder, None, readout)
     quantum_head = QuantumHead(
         config.n_qubits,
         config.reuploads,
@@ -157,14 +157,9 @@ def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
         )
 
 
-def _perceptron(config: ModelConfig, dimension: int, n_outputs: int, generator: torch.Generator) -> nn.Sequential:
-    hidden_dim, batch_norm = config.hidden_dim, config.batch_norm
-    return perceptron(dimension, n_outputs, hidden_dim=hidden_dim, batch_norm=batch_norm, generator=generator)
-
-
 def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Backend | None) -> nn.Module:
     if config.encoder == "mlp":
-        return _perceptron(config, dimension, config.n_qubits, torch_generator(seed, "weights", "encoder"))
+        return perceptron(config, dimension, config.n_qubits, torch_generator(seed, "weights", "encoder"))
     data_map = None
     if config.centre or config.components:
         data_map = DataMap(dimension, centre=config.centre, components=config.components)

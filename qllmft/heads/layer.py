@@ -29,12 +29,11 @@ class _Expectations(torch.autograd.Function):
                 "second derivatives as differences of the gradients at two points, with the layer in .double()."
             )
         cotangent: Tensor = grad_outputs[0]
-        by_angle, by_amplitude = ctx.engine.vjp(
-            ctx.tape, cotangent.numpy(force=True), amplitudes=ctx.needs_input_grad[2]
-        )
+        _, of_angles, of_amplitudes = ctx.needs_input_grad
+        by_angle, by_amplitude = ctx.engine.vjp(ctx.tape, cotangent.numpy(force=True), amplitudes=of_amplitudes)
         return (
             None,
-            torch.from_numpy(np.asarray(by_angle)).to(cotangent) if ctx.needs_input_grad[1] else None,
+            torch.from_numpy(np.asarray(by_angle)).to(cotangent) if of_angles else None,
             None if by_amplitude is None else torch.from_numpy(by_amplitude).to(cotangent),
         )
 

@@ -7,40 +7,32 @@ import math
 import torch
 from torch import Tensor, nn
 
+from qllmft.config import ModelConfig
 
-def perceptron(
-    dimension: int, n_outputs: int, *, hidden_dim: int = 0, batch_norm: bool = False, generator: torch.Generator
-) -> nn.Sequential:
-    """A perceptron with no hidden layer, or with one of ``hidden_dim``.
 
-    Args:
-        dimension: D, of the input (B, D).
-        n_outputs: of the output (B, n_outputs).
-        hidden_dim: 0: one linear layer.
-        batch_norm: normalise the hidden layer (the input, where there is none); 2 parameters a feature.
-        generator: source of the initial weights, uniform within ±1/sqrt(fan-in) as in torch.
+def perceptron(config: ModelConfig, dimension: int, n_outputs: int, generator: torch.Generator) -> nn.Sequential:
+    """A perceptron (B, D) to (B, n_outputs): one linear layer, or two with a hidden layer of ``hidden_dim``.
+
+    With ``batch_norm`` the hidden layer is normalised (the input, where there is none), by 2 parameters a feature. The
+    weights come from ``generator``; see `linear`.
     """
-    layers: list[nn.Module] = []
-    if hidden_dim:
-        layers.append(linear(dimension, hidden_dim, generator))
-    if batch_norm:
-        layers.append(nn.BatchNorm1d(hidden_dim or dimension))
-    if hidden_dim:
-        layers.append(nn.ReLU())
-    layers.append(linear(hidden_dim or dimension, n_outputs, generator))
-    return nn.Sequential(*layers)
+    width = config.hidden_dim or dimension
+    layers: list[nn.Module] = [nn.BatchNorm1d(width)] if config.batch_norm else []
+    if config.hidden_dim:
+        layers = [linear(dimension, width, generator), *layers, nn.ReLU()]
+    return nn.Sequential(*layers, linear(width, n_outputs, generator))
 
 
 def low_rank(dimension: int, n_outputs: int, rank: int, generator: torch.Generator) -> nn.Sequential:
     """A linear layer (B, D) to (B, n_outputs) whose weight is a product of two, of ``rank`` columns and rows.
 
-    It has rank·(D + n_outputs) + n_outputs parameters. The weights come from ``generator``, as in `perceptron`.
+    It has rank·(D + n_outputs) + n_outputs parameters. The weights come from ``generator``; see `linear`.
     """
     return nn.Sequential(linear(dimension, rank, generator, bias=False), linear(rank, n_outputs, generator))
 
 
 def linear(n_inputs: int, n_outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
-    """A linear layer whose weights come from ``generator``, uniform within ±1/sqrt(fan-in)."""
+    """A linear layer whose weights come from ``generator``, uniform within ±1/sqrt(fan-in) as in torch."""
     layer = nn.Linear(n_inputs, n_outputs, bias=bias)
     bound = 1.0 / math.sqrt(n_inputs)
     with torch.no_grad():

@@ -18,14 +18,7 @@ from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import initial_angles
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
-from qllmft_circuits import (
-    Ansatz,
-    Readout,
-    data_parameters,
-    head_circuit,
-    readout_observables,
-    weight_parameters,
-)
+from qllmft_circuits import Ansatz, Readout, data_parameters, head_circuit, readout_observables, weight_parameters
 
 
 class QuantumHead(nn.Module):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from string import ascii_lowercase
 from typing import Any
 
 from qllmft.config import ModelConfig
-from qllmft.energy import crossover_qubits
+from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
 from qllmft.experiments.records import FinishedRun
 from qllmft.paper.figures.accuracy import CURVES, QUBITS
 from qllmft.paper.figures.catalogue import FIGURES
@@ -28,30 +28,6 @@ NONE = "—"
 RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
 
 
-@dataclass(frozen=True)
-class Line:
-    """One published number and ours."""
-
-    published: Published  # the paper's
-    measured: Measured | None  # ours; None where there are no runs
-    letter: str  # of the circumstances, in the page's list
-
-    @property
-    def here(self) -> str:
-        """``73.10 ± 1.20`` in percent."""
-        return NONE if self.measured is None else accuracy(self.measured.chosen.test)
-
-    @property
-    def seeds(self) -> str:
-        """How many."""
-        return NONE if self.measured is None else str(self.measured.chosen.test.n)
-
-    @property
-    def command(self) -> str:
-        """What makes it on the paper's own body and data."""
-        return NONE if self.published.preset is None else f"`{Experiment(self.published.preset).command()}`"
-
-
 def render_page(runs: Sequence[FinishedRun]) -> str:
     """The page, as Markdown: every number of ``published.toml``, and ours where ``runs`` have it.
 
@@ -60,26 +36,31 @@ def render_page(runs: Sequence[FinishedRun]) -> str:
     paper = published()
     presets = sorted({value.preset for value in paper.of("accuracy") if value.preset is not None})
     found = {preset: measured for preset in presets if (measured := measure(Experiment(preset), runs))}
-    letters = dict(zip(sorted({str(m[0].circumstances) for m in found.values()}), ascii_lowercase, strict=False))
-    lines = [_line(value, found, letters) for value in paper.of("accuracy")]
+    first = {preset: measured[0] for preset, measured in found.items()}
+    letters = dict(zip(sorted({str(m.circumstances) for m in first.values()}), ascii_lowercase, strict=False))
     counts = _counts()
-    used = _runs_of(m[0] for m in found.values())
+    used = _runs_of(first.values())
     shorter = _runs_of(measured for m in found.values() for measured in m[1:]) - used
     return render(
         "qllmft.paper",
         "page.md.j2",
         paper=paper,
-        tables=[(table, [line for line in lines if line.published.where == table]) for table in RESULT_TABLES],
+        tables=[(table, [value for value in paper.of("accuracy") if value.where == table]) for table in RESULT_TABLES],
+        found=first,
+        accuracy=accuracy,
+        commands={preset: Experiment(preset).command() for preset in presets},
         differences=[(value, _difference(value, found)) for value in paper.of("difference")],
-        parameters=[_parameters(value, counts, found) for value in paper.of("parameters")],
+        parameters=[_parameters(value, counts, first) for value in paper.of("parameters")],
         circuits=_circuits(counts),
+        qpu_energy_kj=qpu_energy_kj,
+        gpu_energy_kj=gpu_energy_kj,
         crossover=(paper.of("crossover")[0], crossover_qubits(ModelConfig())),
         times=paper.of("training_time"),
         circumstances=letters,
-        bodies=sorted({m[0].circumstances.body for m in found.values()}),
+        bodies=sorted({m.circumstances.body for m in first.values()}),
         n_used=len(used),
         n_shorter=len(shorter),
-        rates=sorted({candidate.swept[0] for m in found.values() for candidate in m[0].candidates if candidate.swept}),
+        rates=sorted({candidate.swept[0] for m in first.values() for candidate in m.candidates if candidate.swept}),
         on_the_spot=[name for name, figure in FIGURES.items() if not figure.needs_runs],
         dash=NONE,
     )
@@ -96,11 +77,6 @@ def _counts() -> dict[str, PresetCounts]:
     return {name: preset_counts(load_preset(name)) for name in preset_names() if load_preset(name).source}
 
 
-def _line(value: Published, found: dict[str, list[Measured]], letters: dict[str, str]) -> Line:
-    measured = next(iter(found.get(value.preset or "", [])), None)
-    return Line(value, measured, NONE if measured is None else letters[str(measured.circumstances)])
-
-
 def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInterval | None:
     """Ours in [0, 1]: paired by seed, same texts and (of trained heads) as many epochs; None without such pairs."""
     for a, b in product(found.get(value.preset or "", []), found.get(value.than or "", [])):
@@ -111,28 +87,25 @@ def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInter
     return None
 
 
-def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[str, list[Measured]]) -> dict[str, Any]:
+def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[str, Measured]) -> dict[str, Any]:
     """A published count beside the one made here."""
     assert value.preset is not None
     counted = counts[value.preset].parameters
     here = NONE if counted is None else f"{counted:,}"
     if counted is None and value.preset in found:
-        vectors = [model.parameters for model in found[value.preset][0].chosen.results.values()]
+        vectors = [model.parameters for model in found[value.preset].chosen.results.values()]
         here = f"{min(vectors)} to {max(vectors)}" if len(set(vectors)) > 1 else str(vectors[0])
     verdict = "training decides" if counted is None else "equal" if counted == value.value else "**differs**"
     return {"value": value, "here": here, "verdict": verdict}
 
 
-def _circuits(counts: dict[str, PresetCounts]) -> list[tuple[list[str], PresetCounts]]:
-    """Presets with a quantum head, those of equal circuits together; by qubits of the head."""
+def _circuits(counts: dict[str, PresetCounts]) -> dict[PresetCounts, list[str]]:
+    """Presets with a quantum head by their circuits; in the order of kinds, then of the head's qubits."""
+    quantum = [(name.split("-")[0], counted.head.n_qubits, name) for name, counted in counts.items() if counted.head]
     groups: dict[PresetCounts, list[str]] = {}
-    for name, counted in counts.items():
-        if counted.head is not None:
-            groups.setdefault(replace(counted, parameters=None), []).append(name)
-    ordered = sorted(
-        groups.items(), key=lambda item: (item[1][0].split("-")[0], item[0].head.n_qubits if item[0].head else 0)
-    )
-    return [(names, counted) for counted, names in ordered]
+    for _, _, name in sorted(quantum):
+        groups.setdefault(replace(counts[name], parameters=None), []).append(name)
+    return groups
 
 
 def of_the_paper(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[FinishedRun]]:
@@ -140,7 +113,7 @@ def of_the_paper(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[F
     presets = {value.preset for value in published().of("accuracy") if value.preset is not None}
     presets |= {preset.format(q) for curves in CURVES.values() for _, preset in curves for q in QUBITS}
     experiments = [Experiment(preset) for preset in sorted(presets)]
-    experiments += [experiment for figure in GRIDS for experiment in depth_experiments(figure)]
+    experiments += [experiment for figure in GRIDS for experiment in depth_experiments(figure).values()]
     chosen: dict[tuple[str, str, str, str], FinishedRun] = {}
     for experiment in experiments:
         for run in runs:

@@ -27,19 +27,13 @@ class Published:
 
 @dataclass(frozen=True)
 class Paper:
-    """All that is published.
+    """All that is published, and what its numbers were measured with."""
 
-    Attributes:
-        body, dimension, data: what the paper's numbers were measured with.
-        values: in the order of the paper.
-        figures: by figure, which of its numbers are printed.
-    """
-
-    body: str
-    dimension: int
-    data: str
-    values: tuple[Published, ...]
-    figures: dict[str, str]
+    body: str  # the language model
+    dimension: int  # D, of its embeddings
+    data: str  # the texts
+    values: tuple[Published, ...]  # in the order of the paper
+    figures: dict[str, str]  # by figure, which of its numbers are printed
 
     def of(self, quantity: Quantity) -> list[Published]:
         """The values of one quantity."""

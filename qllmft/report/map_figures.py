@@ -64,13 +64,9 @@ def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], 
             alike = sorted({p.row.series for p in among if p.row.side == side and p.row.series}).index(name) % 5
             look = {"color": _COLORS[side][alike], "marker": _MARKERS[side][alike], "lw": 1.1, "label": name}
             look |= {"mfc": "white"} if side == "rival" else {}
-            means = [point.row.test_interval for point in own]
-            axes.errorbar(
-                [shift * value(point) for point in own],
-                [100 * mean.mean for mean in means],
-                [100 * (mean.half_width or 0.0) for mean in means],
-                **{**style.BARS, **look, "ls": "" if axis == "energy" else "-" if side == "subject" else ":"},
-            )
+            look |= {"ls": "" if axis == "energy" else "-" if side == "subject" else ":"}
+            places = [shift * value(point) for point in own]
+            style.draw_means(axes, places, [point.row.test_interval for point in own], **look)
         axes.set(xscale="log", xlabel=label)
         axes.xaxis.set_minor_formatter("")
         if ticks[-1] < 100 * ticks[0]:

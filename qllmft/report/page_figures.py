@@ -24,19 +24,13 @@ _OUTCOMES = {  # colour, inside of the marker
 }
 
 
-def loss_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
-    """Training and validation loss of a run; the epoch ``selected`` is marked."""
-    lines = {
-        "training": [m.train_loss for m in metrics],
-        "validation": [m.validation_loss for m in metrics],
-    }
-    return curves_svg("loss", "cross-entropy (nats)", lines, [m.epoch for m in metrics], selected)
-
-
-def accuracy_svg(metrics: Sequence[EpochMetrics], selected: int) -> Markup:
-    """Validation accuracy of a run; the epoch ``selected`` is marked."""
-    lines = {"validation": [100 * m.validation_accuracy for m in metrics]}
-    return curves_svg("accuracy", "right answers (%)", lines, [m.epoch for m in metrics], selected)
+def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Markup, Markup]:
+    """A run's training and validation loss, and its validation accuracy; the epoch ``selected`` is marked."""
+    epochs = [m.epoch for m in metrics]
+    losses = {"training": [m.train_loss for m in metrics], "validation": [m.validation_loss for m in metrics]}
+    accuracies = {"validation": [100 * m.validation_accuracy for m in metrics]}
+    loss = curves_svg("loss", "cross-entropy (nats)", losses, epochs, selected)
+    return loss, curves_svg("accuracy", "right answers (%)", accuracies, epochs, selected)
 
 
 @style.house_style(in_a_page=True)
@@ -71,8 +65,7 @@ def curves_svg(
             axes.plot(selected, marked, "o", ms=6, mfc="white", mec=color, mew=1.6, zorder=5, clip_on=False)
     if selected is not None:
         axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=f"selected: epoch {selected}")
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(unit)
+    axes.set(xlabel="epoch", ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     figure.legend(loc="outside upper center", ncols=columns)
     return style.as_svg(figure, name)
@@ -126,7 +119,6 @@ def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
     figure = style.new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
     axes = figure.subplots()
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlabel(unit)
+    axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
     axes.grid(visible=False, axis="y")
     return figure, axes

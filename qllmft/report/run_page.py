@@ -11,7 +11,7 @@ from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.files import write_bytes
 from qllmft.report.nearest_preset import describe_settings
-from qllmft.report.page_figures import accuracy_svg, loss_svg
+from qllmft.report.page_figures import training_svgs
 from qllmft.report.render import identified, render
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.predictions import TestPredictions
@@ -39,8 +39,7 @@ def render_report(folder: RunFolder) -> str:
             f"Finish it: qllmft train --config {shlex.quote(str(folder.config_file))} "
             f"--out {shlex.quote(str(folder.path))}"
         )
-    answers = folder.read_predictions()
-    metrics = folder.metrics()
+    answers, metrics = folder.read_predictions(), folder.metrics()
     try:
         return _page(folder, result, metrics, answers)
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -54,6 +53,7 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
     config = folder.read_config()
     circuit = encoder_template(config.model) if config.model.head == "none" else head_template(config.model)
     models, selected = result.models, result.selected_epoch
+    loss, accuracy = training_svgs(metrics, selected) if metrics else (None, None)
     return render(
         "qllmft.report",
         "run.html.j2",
@@ -67,8 +67,8 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
         sizes=result.data.sizes,
         configuration=describe_settings(config),
         parts=describe(config.model, result.body.dimension, len(result.data.labels)),
-        loss=loss_svg(metrics, selected) if metrics else None,
-        accuracy=accuracy_svg(metrics, selected) if metrics else None,
+        loss=loss,
+        accuracy=accuracy,
         epochs=metrics[-1].epoch if metrics else 0,
         chosen=next((m for m in metrics if m.epoch == selected), None),
         owner="encoder" if config.model.head == "none" else "head",

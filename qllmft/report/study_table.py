@@ -92,11 +92,12 @@ def selection_note(record: StudyRecord) -> str:
 
 
 def row_cells(row: RowResult, record: StudyRecord) -> dict[str, Any]:
-    """Cells of the table of results."""
+    """Cells of the table of results; a balanced accuracy where the labels are uneven."""
+    balanced = f" (balanced {accuracy(MeanInterval.of(row.balanced))})" if row.balanced else ""
     return {
         "label": row.label,
         "side": row.side,
-        "test": accuracy(row.test_interval) + _balanced(row),
+        "test": accuracy(row.test_interval) + balanced,
         "validation": accuracy(row.validation_interval, 1),
         "exact": accuracy(MeanInterval.of(row.test_exact)) if row.test_exact else "",
         "parameters": parameters(row),
@@ -105,11 +106,6 @@ def row_cells(row: RowResult, record: StudyRecord) -> dict[str, Any]:
         "published": published_accuracy(row, record),
         "published_parameters": published_parameters(row),
     }
-
-
-def _balanced(row: RowResult) -> str:
-    """`` (balanced 50.00)`` where the labels are uneven; nothing elsewhere."""
-    return f" (balanced {accuracy(MeanInterval.of(row.balanced))})" if row.balanced else ""
 
 
 def comparison_cells(comparison: Comparison) -> dict[str, str]:

@@ -23,7 +23,10 @@ BLUE, ORANGE, GREEN, PURPLE = "#0b5fa5", "#c2410c", "#009e73", "#cc79a7"
 INK, SLATE, GREY, GRID, PALE = "#1f2937", "#4b5563", "#9ca3af", "#d1d5db", "#f3f4f6"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#0891b2", "#be185d", SLATE, "#a16207")
 DASHES = ("-", "--", "-.", ":")
-SERIES = tuple(zip(COLORS, ("o", "s", "^", "v"), DASHES, strict=False))  # colour, marker, dashes of up to four curves
+SERIES: tuple[dict[str, Any], ...] = tuple(  # the looks of up to four curves
+    {"color": color, "marker": marker, "ls": dashes, "zorder": 3}
+    for color, marker, dashes in zip(COLORS, "os^v", DASHES, strict=False)
+)
 PUBLISHED: dict[str, Any] = {"mfc": "white", "mec": INK, "mew": 1.2, "ms": 6, "ls": "", "zorder": 4}  # hollow markers
 BARS: dict[str, Any] = {"capsize": 2.5, "elinewidth": 1.0, "capthick": 1.0}
 
@@ -96,19 +99,10 @@ def note_below(figure: Any, text: str) -> None:
     figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=7, color=SLATE)
 
 
-def draw_means(axes: Any, places: Sequence[float], means: Sequence[MeanInterval], series: int, label: str) -> None:
-    """A curve through means with bars for their 95 % intervals.
-
-    Args:
-        axes: of matplotlib.
-        places: on the horizontal axis.
-        means: accuracies in [0, 1], drawn in percent; one without an interval has no bar.
-        series: index of the curve's colour, marker and dashes in `SERIES`.
-        label: of the curve in the legend.
-    """
-    color, marker, dashes = SERIES[series]
+def draw_means(axes: Any, places: Sequence[float], means: Sequence[MeanInterval], **look: Any) -> None:
+    """A curve through accuracies in [0, 1], in percent, with bars for 95 % intervals where there are; see `SERIES`."""
     values, bars = [100 * m.mean for m in means], [100 * (m.half_width or 0.0) for m in means]
-    axes.errorbar(places, values, bars, color=color, marker=marker, ls=dashes, label=label, zorder=3, **BARS)
+    axes.errorbar(places, values, bars, **BARS, **look)
 
 
 def runs_out(intervals: Sequence[Interval]) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-from qllmft.experiments.compare.record import RowResult, StudyRecord
+from qllmft.experiments.compare.record import StudyRecord
 from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment, Measured
 from qllmft.paper.results.counts import preset_parameters
@@ -35,7 +36,7 @@ class Point:
     qubits: int  # Q
     accuracy: MeanInterval  # of the learning rate that validation chose; in [0, 1]
     lr: float  # that rate
-    others: tuple[float, ...]  # mean accuracies of the other settings of the sweep
+    others: tuple[float, ...] = ()  # mean accuracies of the other settings of the sweep
 
 
 @dataclass(frozen=True)
@@ -60,29 +61,25 @@ class AccuracyFigure:
 
 def accuracy_figure(request: Request) -> AccuracyFigure:
     """The data of one figure; see `select` for its errors."""
-    name = request.name
-    experiments = [Experiment(preset.format(q)) for _, preset in CURVES[name] for q in QUBITS]
-    selection = select(request, experiments)
+    name, shown = request.name, CURVES[request.name]
+    presets = [preset.format(q) for (_, preset), q in product(shown, QUBITS)]
+    selection = select(request, {preset: Experiment(preset) for preset in presets})
     curves = []
-    for i, (label, preset) in enumerate(CURVES[name]):
-        measured = selection.measured[i * len(QUBITS) : (i + 1) * len(QUBITS)]
-        points = tuple(_point(q, m) for q, m in zip(QUBITS, measured, strict=True) if m is not None)
-        shown = QUBITS if _is_papers(selection.circumstances) else ()
-        printed = ((q, published().of_preset("accuracy", preset.format(q))) for q in shown)
-        curves.append(AccuracyCurve(label, points, tuple((q, p.value) for q, p in printed if p is not None)))
+    for label, preset in shown:
+        found = ((q, selection.measured.get(preset.format(q))) for q in QUBITS)
+        points = tuple(_point(q, measured) for q, measured in found if measured is not None)
+        printed = ((q, published().of_preset("accuracy", preset.format(q))) for q in QUBITS)
+        papers = tuple((q, p.value) for q, p in printed if p is not None)
+        curves.append(AccuracyCurve(label, points, papers if _is_papers(selection.circumstances) else ()))
+    counted = {q: preset_parameters(load_preset(shown[0][1].format(q))) for q in QUBITS}
+    parameters = {q: n for q, n in counted.items() if n is not None}  # with quantum encoders they do not depend on D
     missing = tuple(experiment.preset for experiment in selection.missing)
-    return AccuracyFigure(name, str(selection.circumstances), _parameters(CURVES[name][0][1]), tuple(curves), missing)
+    return AccuracyFigure(name, str(selection.circumstances), parameters, tuple(curves), missing)
 
 
 def _is_papers(circumstances: Circumstances) -> bool:
     """Whether the texts are the paper's, by the name of the data: elsewhere its points would mean nothing."""
     return circumstances.data.rsplit("/", 1)[-1].lower() == published().data.rsplit("/", 1)[-1]
-
-
-def _parameters(preset: str) -> dict[int, int]:
-    """By qubits; with quantum encoders they do not depend on D."""
-    found = {q: preset_parameters(load_preset(preset.format(q))) for q in QUBITS}
-    return {q: n for q, n in found.items() if n is not None}
 
 
 def _point(qubits: int, measured: Measured) -> Point:
@@ -98,15 +95,12 @@ def noise_figure(study: StudyRecord) -> AccuracyFigure:
     curves = []
     for label, preset in CURVES["11"]:
         found = [(q, rows[preset.format(q)]) for q in qubits if preset.format(q) in rows]
-        curves.append(AccuracyCurve(label, tuple(_row_point(q, row, study) for q, row in found), ()))
+        rates = [load_preset(row.preset).config(study.settings).train.lr for _, row in found]
+        points = (Point(q, row.test_interval, lr) for (q, row), lr in zip(found, rates, strict=True))
+        curves.append(AccuracyCurve(label, tuple(points), ()))
     parameters = {q: next(row.parameters[0] for name, row in rows.items() if name.endswith(f"-{q}q")) for q in qubits}
     given = f"{study.data.source}, body {study.body} ({study.body.dimension}-d), {study.epochs} epochs"
     return AccuracyFigure("11", given, parameters, tuple(curves), ())
-
-
-def _row_point(qubits: int, row: RowResult, study: StudyRecord) -> Point:
-    lr = load_preset(row.preset).config(study.settings).train.lr
-    return Point(qubits, row.test_interval, lr, ())
 
 
 @style.house_style()
@@ -125,8 +119,7 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
     qubits = list(data.parameters)
     axes.set_xticks(qubits, [f"{q}\n{n:,}" for q, n in data.parameters.items()])
     axes.set_xlim(qubits[0] - 0.7, qubits[-1] + 0.7)
-    axes.set_xlabel("qubits $Q$, and trained parameters")
-    axes.set_ylabel("test accuracy (%)")
+    axes.set(xlabel="qubits $Q$, and trained parameters", ylabel="test accuracy (%)")
     style.legend_above(figure, 2)
     style.note_below(figure, f"here: {data.circumstances}; {_seeds_note(points)}{wide}")
     return figure
@@ -141,7 +134,8 @@ def _draw_curve(axes: Any, curve: AccuracyCurve, index: int, n_curves: int) -> N
         axes.plot([place] * len(others), others, ".", color=style.GREY, ms=4, zorder=2)
     label = curve.label if n_curves > 1 else "here"
     if curve.points:
-        style.draw_means(axes, places, [point.accuracy for point in curve.points], index, label)
+        means = [point.accuracy for point in curve.points]
+        style.draw_means(axes, places, means, label=label, **style.SERIES[index])
     if curve.published:
         label = "paper, no gate noise" if n_curves > 1 else "paper (768-d body, best of the sweep)"
         axes.plot(*zip(*curve.published, strict=True), marker="D", label=label, **style.PUBLISHED)

@@ -28,10 +28,8 @@ class CurvesFigure:
 def curves_figure(request: Request) -> CurvesFigure:
     """The curves of every seed; UserError where there is no run, or none with its curve."""
     preset = request.preset or PRESET
-    selection = select(request, [Experiment(preset)])
-    (measured,) = selection.measured
-    assert measured is not None
-    chosen = measured.chosen
+    selection = select(request, {preset: Experiment(preset)})
+    chosen = selection.measured[preset].chosen
     curves = {seed: run.curve for seed, run in sorted(chosen.runs.items()) if run.curve and run.curve.epochs}
     if not curves:
         raise UserError(
@@ -48,14 +46,11 @@ def draw_curves(data: CurvesFigure) -> Any:
 
     figure = style.new_figure(height=4.0)
     above, below = figure.subplots(2, sharex=True)
+    losses = [c.train_loss for c in data.curves.values()]
+    accuracies = [tuple(100 * a for a in c.validation_accuracy) for c in data.curves.values()]
     panels = (
-        (above, style.BLUE, "training loss (nats)", [c.train_loss for c in data.curves.values()]),
-        (
-            below,
-            style.ORANGE,
-            "validation accuracy (%)",
-            [tuple(100 * a for a in c.validation_accuracy) for c in data.curves.values()],
-        ),
+        (above, style.BLUE, "training loss (nats)", losses),
+        (below, style.ORANGE, "validation accuracy (%)", accuracies),
     )
     epochs = next(iter(data.curves.values())).epochs
     for axes, color, label, curves in panels:
@@ -64,8 +59,7 @@ def draw_curves(data: CurvesFigure) -> Any:
                 axes.plot(epochs, curve, color=color, lw=0.7, alpha=0.4)
         axes.plot(epochs, np.mean(curves, axis=0), color=color)
         axes.set_ylabel(label)
-    below.set_xlabel("epoch")
-    below.set_xlim(0, epochs[-1])
+    below.set(xlabel="epoch", xlim=(0, epochs[-1]))
     seeds = "one seed" if len(data.curves) == 1 else f"{len(data.curves)} seeds (thin) and their mean"
     style.note_below(figure, f"{data.preset}; {data.circumstances}, learning rate {data.lr:g}; {seeds}")
     return figure

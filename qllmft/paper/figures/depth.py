@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from qllmft.paper.figures.selection import Request, select
@@ -56,35 +57,26 @@ class DepthFigure:
     missing: int  # how many heads have no run
 
 
-def depth_experiments(name: str) -> list[Experiment]:
-    """The heads of a figure, curve after curve; settings that are the preset's own are left out."""
+def depth_experiments(name: str) -> dict[tuple[int, int], Experiment]:
+    """The heads of a figure by curve and place, curve after curve; settings that are the preset's own are left out."""
     over, curves = GRIDS[name]
     default = Experiment(PRESET).config.model
-    experiments = []
-    for curve in curves.values:
-        for x in over.values:
-            settings = {curves.setting: curve, over.setting: x}
-            changed = {n: v for n, v in settings.items() if getattr(default, n.split(".")[1]) != v}
-            experiments.append(Experiment(PRESET, changed))
+    experiments = {}
+    for curve, x in product(curves.values, over.values):
+        settings = {curves.setting: curve, over.setting: x}
+        changed = {n: v for n, v in settings.items() if getattr(default, n.split(".")[1]) != v}
+        experiments[curve, x] = Experiment(PRESET, changed)
     return experiments
 
 
 def depth_figure(request: Request) -> DepthFigure:
     """The data of one figure; see `select` for its errors."""
-    name = request.name
-    over, curves = GRIDS[name]
-    selection = select(request, depth_experiments(name))
-    measured = iter(selection.measured)
-    drawn: dict[int, tuple[DepthPoint, ...]] = {}
-    for curve in curves.values:
-        points = []
-        for x in over.values:
-            found = next(measured)
-            if found is not None:
-                accuracies = tuple(model.tested.value for c in found.candidates for model in c.results.values())
-                points.append(DepthPoint(x, found.chosen.test, accuracies))
-        drawn[curve] = tuple(points)
-    return DepthFigure(name, str(selection.circumstances), drawn, len(selection.missing))
+    selection = select(request, depth_experiments(request.name))
+    drawn: dict[int, tuple[DepthPoint, ...]] = dict.fromkeys(GRIDS[request.name][1].values, ())
+    for (curve, x), found in selection.measured.items():
+        accuracies = tuple(model.tested.value for c in found.candidates for model in c.results.values())
+        drawn[curve] += (DepthPoint(x, found.chosen.test, accuracies),)
+    return DepthFigure(request.name, str(selection.circumstances), drawn, len(selection.missing))
 
 
 @style.house_style()
@@ -96,15 +88,14 @@ def draw_depth(data: DepthFigure) -> Any:
     _draw_boxes(axes, data, over.values)
     points: list[DepthPoint] = []
     for i, (value, drawn) in enumerate(data.curves.items()):
-        places = [point.x + DODGE * (i - 1) for point in drawn]
+        places, means = [point.x + DODGE * (i - 1) for point in drawn], [point.accuracy for point in drawn]
         if drawn:
-            style.draw_means(axes, places, [point.accuracy for point in drawn], i, f"${curves.symbol}$ = {value}")
+            style.draw_means(axes, places, means, label=f"${curves.symbol}$ = {value}", **style.SERIES[i])
         points += drawn
     wide = style.keep_in_view(axes, "y", [p.accuracy for p in points], [100 * r for p in points for r in p.runs])
     axes.set_xticks(over.values)
     axes.set_xlim(over.values[0] - 0.5, over.values[-1] + 0.5)
-    axes.set_xlabel(f"{over.words} ${over.symbol}$")
-    axes.set_ylabel("test accuracy (%)")
+    axes.set(xlabel=f"{over.words} ${over.symbol}$", ylabel="test accuracy (%)")
     style.legend_above(figure, 3)
     shown = f"{curves.words} ${curves.symbol}$; bars: 95 % interval over seeds{wide}; boxes: all runs"
     style.note_below(figure, f"{data.circumstances}; {shown}")

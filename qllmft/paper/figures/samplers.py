@@ -87,10 +87,8 @@ def _draw_distribution(axes: Any, data: SamplerFigure, color: str) -> None:
     x = np.linspace(data.exact - 4 * sigma, data.exact + 4 * sigma, 200)
     density = np.exp(-(((x - data.exact) / sigma) ** 2) / 2) / (sigma * np.sqrt(2 * np.pi))
     axes.plot(x, density, color=style.INK, lw=1.2, label=r"normal, $\sqrt{(1-\langle Z\rangle^2)/S}$")
-    axes.set_xlabel(r"$\langle Z_0\rangle$ of one draw")
-    axes.set_ylabel("density")
+    axes.set(xlabel=r"$\langle Z_0\rangle$ of one draw", ylabel="density", ylim=(0, 1.5 * density.max()))
     axes.set_title(f"what it draws, $S$ = {data.shots:,}")
-    axes.set_ylim(0, 1.5 * density.max())
     axes.legend(loc="upper right")
 
 
@@ -100,7 +98,7 @@ def _draw_gradient(axes: Any, data: SamplerFigure, color: str) -> None:
     place = np.arange(len(order))
     axes.plot(place, data.exact_gradient[order], marker="D", label="without shots", **{**style.PUBLISHED, "ms": 5})
     axes.plot(place, data.gradient[order], marker=".", ls="", color=color, ms=5, zorder=5, label="through the sampler")
-    axes.set_xlabel("weight, in the order of its gradient")
-    axes.set_ylabel(r"$\partial\langle Z_0\rangle/\partial\theta$ (1/rad)")
+    derivative = r"$\partial\langle Z_0\rangle/\partial\theta$ (1/rad)"
+    axes.set(xlabel="weight, in the order of its gradient", ylabel=derivative)
     axes.set_title("gradient at the weights" + ("" if data.gradient.any() else ": blocked"))
     axes.legend(loc="upper left")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,13 @@ from qllmft.settings import settings_of
 
 @dataclass(frozen=True)
 class Request:
-    """What a figure is to be made of.
+    """What a figure is to be made of."""
 
-    Attributes:
-        name: of the figure.
-        runs: all finished ones; empty for figures that need none.
-        folder: where they came from and missing ones belong, for the commands in errors.
-        partial: draw what is there where runs are missing.
-        preset: of figure 12, whose training; None: the paper's.
-    """
-
-    name: str
-    runs: Sequence[FinishedRun] = ()
-    folder: Path = field(default_factory=lambda: Path("runs"))
-    partial: bool = False
-    preset: str | None = None
+    name: str  # of the figure
+    runs: Sequence[FinishedRun] = ()  # all finished ones; empty for figures that need none
+    folder: Path = Path("runs")  # where they came from and missing ones belong, for the commands in errors
+    partial: bool = False  # draw what is there where runs are missing
+    preset: str | None = None  # of figure 12, whose training; None: the paper's
 
 
 @dataclass(frozen=True)
@@ -39,7 +31,7 @@ class Selection:
     """The results that a figure is drawn from."""
 
     circumstances: Circumstances  # of every run
-    measured: tuple[Measured | None, ...]  # by the experiments' order; None where one has no run
+    measured: dict[Any, Measured]  # by the experiments' keys, in their order; those that have runs
     missing: tuple[Experiment, ...]  # experiments without a run
 
 
@@ -58,19 +50,19 @@ def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[Fini
     return kept
 
 
-def select(request: Request, experiments: Sequence[Experiment]) -> Selection:
-    """The results of the experiments that a figure shows.
+def select(request: Request, experiments: Mapping[Any, Experiment]) -> Selection:
+    """The results of the experiments that a figure shows, each by what the figure calls it.
 
     Raises:
         UserError: where runs of different circumstances would be mixed, or some are missing and the figure is not to be
             drawn of a part.
     """
-    by_circumstances: dict[Circumstances, dict[int, Measured]] = {}
-    for i, experiment in enumerate(experiments):
+    by_circumstances: dict[Circumstances, dict[Any, Measured]] = {}
+    for key, experiment in experiments.items():
         for measured in measure(experiment, request.runs):
-            by_circumstances.setdefault(measured.circumstances, {})[i] = measured
+            by_circumstances.setdefault(measured.circumstances, {})[key] = measured
     if not by_circumstances:
-        raise UserError(_missing_text(request, experiments, None, "has no run"))
+        raise UserError(_missing_text(request, list(experiments.values()), None, "has no run"))
     if len(by_circumstances) > 1:
         listed = "; ".join(f"{c} ({len(found)} points)" for c, found in by_circumstances.items())
         raise UserError(
@@ -78,11 +70,11 @@ def select(request: Request, experiments: Sequence[Experiment]) -> Selection:
             f"{_choice(by_circumstances)}."
         )
     ((circumstances, found),) = by_circumstances.items()
-    missing = tuple(experiment for i, experiment in enumerate(experiments) if i not in found)
+    missing = tuple(experiment for key, experiment in experiments.items() if key not in found)
     if missing and not request.partial:
         example = next(iter(found.values())).chosen.runs
         raise UserError(_missing_text(request, missing, example, "is incomplete"))
-    return Selection(circumstances, tuple(found.get(i) for i in range(len(experiments))), missing)
+    return Selection(circumstances, found, missing)
 
 
 def _choice(circumstances: Iterable[Circumstances]) -> str:

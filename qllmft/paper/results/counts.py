@@ -1,11 +1,10 @@
-"""What is counted, not trained: parameters, gates and energy of a preset."""
+"""What is counted, not trained: parameters and gates of a preset."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from qllmft.description import describe
-from qllmft.energy import gpu_energy_kj, qpu_energy_kj
 from qllmft.presets import Preset
 from qllmft.published import published
 from qllmft.templates import encoder_template, head_template
@@ -17,21 +16,12 @@ LOGISTIC_REGRESSION = "logistic regression"
 
 @dataclass(frozen=True)
 class PresetCounts:
-    """Counts of one preset.
+    """Counts of one preset; what is of a circuit is None where head or encoder is classical."""
 
-    Attributes:
-        parameters: trained; None where training decides: the support vectors of an SVC.
-        head, encoder: their circuits, as written; None where classical.
-        n_encoders: E; 0 without a quantum encoder.
-        qpu_energy_kj, gpu_energy_kj: of one inference with the head, by the paper's model; None where it is classical.
-    """
-
-    parameters: int | None
-    head: CircuitCounts | None
-    encoder: CircuitCounts | None
-    n_encoders: int
-    qpu_energy_kj: float | None
-    gpu_energy_kj: float | None
+    parameters: int | None  # trained; None where training decides: the support vectors of an SVC
+    head: CircuitCounts | None = None  # of its circuit, as written
+    encoder: CircuitCounts | None = None  # of one encoder's, as written
+    n_encoders: int = 0  # E; 0 without a quantum encoder
 
 
 def preset_parameters(preset: Preset) -> int | None:
@@ -47,14 +37,11 @@ def preset_counts(preset: Preset) -> PresetCounts:
     model = preset.config().model
     parameters = preset_parameters(preset)
     if preset.rival is not None:  # the head beside it is not what is meant
-        return PresetCounts(parameters, None, None, 0, None, None)
+        return PresetCounts(parameters)
     head, encoder = head_template(model), encoder_template(model)
-    gates = None if head is None else count(head)
     return PresetCounts(
         parameters=parameters,
-        head=gates,
+        head=None if head is None else count(head),
         encoder=None if encoder is None else count(encoder),
         n_encoders=0 if encoder is None else model.most_encoders,
-        qpu_energy_kj=None if gates is None else qpu_energy_kj(gates),
-        gpu_energy_kj=None if gates is None else gpu_energy_kj(gates),
     )

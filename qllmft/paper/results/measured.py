@@ -61,23 +61,15 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What runs have in common that are compared.
+    """What runs have in common that are compared."""
 
-    Attributes:
-        data, fingerprint: name and content of the data.
-        drawn: settings of the split, by name.
-        body, dimension: the language model and D.
-        training: epochs of a trained head, the grid of a rival.
-        shots: of a trained head, 0 with exact values; None where they are those of the experiment.
-    """
-
-    data: str
-    fingerprint: str
-    drawn: tuple[tuple[str, Any], ...]
-    body: str
-    dimension: int
-    training: tuple[str, int | str]
-    shots: int | None = None
+    data: str  # its name
+    fingerprint: str  # of its content
+    drawn: tuple[tuple[str, Any], ...]  # settings of the split, by name
+    body: str  # the language model
+    dimension: int  # D
+    training: tuple[str, int | str]  # epochs of a trained head, the grid of a rival
+    shots: int | None = None  # of a trained head, 0 with exact values; None where they are those of the experiment
 
     @property
     def same_texts(self) -> tuple[Any, ...]:
@@ -113,17 +105,11 @@ class Candidate:
         """Accuracy on the test set, in [0, 1]."""
         return MeanInterval.of([result.tested.value for result in self.results.values()])
 
-    @property
-    def parameters(self) -> MeanInterval:
-        """Trained parameters; support vectors differ from seed to seed."""
-        return MeanInterval.of([float(result.parameters) for result in self.results.values()])
-
 
 @dataclass(frozen=True)
 class Measured:
     """What runs say of one experiment under one set of circumstances."""
 
-    experiment: Experiment  # which
     circumstances: Circumstances  # of all its runs
     candidates: tuple[Candidate, ...]  # of the sweep, by settings
 
@@ -140,28 +126,24 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
         result = experiment.result_of(run)
         if result is None:
             continue
-        key = () if experiment.rival is not None else _swept(run.config)
+        settings = settings_of(run.config)
+        key = tuple(settings[name] for name in SWEPT) if experiment.rival is None else ()
         candidates = groups.setdefault(_circumstances(run, experiment), {})
         candidate = candidates.setdefault(key, Candidate(key, {}, {}))
         candidate.results.setdefault(run.config.seed, result)  # the same run in two folders counts once
         candidate.runs.setdefault(run.config.seed, run)
     found = [
-        Measured(experiment, circumstances, tuple(candidates[key] for key in sorted(candidates)))
+        Measured(circumstances, tuple(candidates[key] for key in sorted(candidates)))
         for circumstances, candidates in groups.items()
     ]
     return sorted(found, key=_preference, reverse=True)
 
 
 def _preference(measured: Measured) -> tuple[Any, ...]:
-    training = measured.circumstances.training[1]
+    given = measured.circumstances
+    training = given.training[1]
     effort = training if isinstance(training, int) else {"small": 0, "paper": 1}.get(training, 0)
-    return (
-        measured.circumstances.shots is None,
-        effort,
-        measured.chosen.test.n,
-        measured.circumstances.fingerprint,
-        measured.circumstances.body,
-    )
+    return given.shots is None, effort, measured.chosen.test.n, given.fingerprint, given.body
 
 
 def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
@@ -176,8 +158,3 @@ def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
         training=("epochs", config.train.epochs) if experiment.rival is None else ("grid", config.rivals.grid),
         shots=None if experiment.rival or config.noise.shots == experiment.config.noise.shots else config.noise.shots,
     )
-
-
-def _swept(config: RunConfig) -> tuple[Any, ...]:
-    settings = settings_of(config)
-    return tuple(settings[name] for name in SWEPT)

@@ -19,11 +19,12 @@ TABLE = {"text": TEXTS, "label": LABELS}
     ("data", "kind"),
     [
         (pd.DataFrame(TABLE, index=[7, 7, 9]), "DataFrame"),
+        (pd.DataFrame({**TABLE, "features": [1, 2, 3]}), "DataFrame"),
         (datasets.Dataset.from_dict(TABLE), "Dataset"),
         ((TEXTS, LABELS), "texts and labels"),
         ([np.array(TEXTS), pd.Series(LABELS)], "texts and labels"),
     ],
-    ids=["DataFrame", "Dataset", "lists", "arrays"],
+    ids=["DataFrame", "column features", "Dataset", "lists", "arrays"],
 )
 def test_objects_are_read_as_a_file_is(tmp_path, data, kind):
     config = DataConfig(source=str(write_table(tmp_path / "mine.csv", labelled(*PAIRS))))

@@ -105,7 +105,7 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
     assert len(commands) == 20
     for command in commands[:3]:
         CliRunner().invoke(app, command[1:])
-    wanted = [e for e in depth_experiments("9") if e.overrides][:3]
+    wanted = [e for e in depth_experiments("9").values() if e.overrides][:3]
     for config, experiment in zip(asked, wanted, strict=True):
         settings = {"train.epochs": 7, "body.model": "minilm", "data.source": "/data/sst2", "rivals.names": []}
         assert config == Experiment(experiment.preset, {**experiment.overrides, **settings}).config
