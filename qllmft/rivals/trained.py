@@ -132,7 +132,7 @@ def low_rank_rival(n_parameters: int, dimension: int, n_classes: int, config: Tr
         model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=seed)
         return TrainedHead(f"{LOW_RANK.label}, full", model, config, seed)
     layers = low_rank(dimension, n_classes, rank, torch_generator(seed, "weights", "head"))
-    model = Classifier(None, layers, None, skip=False, sign_readout=False)
+    model = Classifier(None, layers, None)
     return TrainedHead(f"{LOW_RANK.label}, {rank}", model, config, seed)
 
 
