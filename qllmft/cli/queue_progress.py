@@ -38,6 +38,7 @@ class QueueConsole(LineReporter, QueueReporter):
         self._all = self._progress.add_task("starting", total=None, fields="")
         self._one = self._progress.add_task("", total=None, fields="", visible=False)
         self._standing: Standing | None = None
+        self._at_work: set[str] = set()  # labels
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -63,14 +64,20 @@ class QueueConsole(LineReporter, QueueReporter):
         self._progress.update(self._all, description=runs, total=1.0, completed=standing.share, fields=self._words())
 
     def run_begins(self, label: str) -> None:
-        """The lower bar begins again, or a line where output is not a terminal."""
+        """The lower bar begins again."""
         self._progress.reset(self._one, description=label, fields="", visible=True)
+        self.run_begins_elsewhere(label)
+
+    def run_begins_elsewhere(self, label: str) -> None:
+        """A line where output is not a terminal."""
         if not self._console.is_terminal and self._standing:
-            number = f"run {self._standing.finished + 1} of {self._standing.runs}: {label}"
-            self.message("; ".join(filter(None, [number, self._words()])))
+            number = self._standing.finished + len(self._at_work) + 1
+            self.message("; ".join(filter(None, [f"run {number} of {self._standing.runs}: {label}", self._words()])))
+        self._at_work.add(label)
 
     def run_ends(self, label: str, validation: float) -> None:
         """A line where output is not a terminal."""
+        self._at_work.discard(label)
         if not self._console.is_terminal:
             self.message(f"{label}: validation {100 * validation:.2f} %")
 

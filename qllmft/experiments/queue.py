@@ -75,8 +75,11 @@ class QueueReporter(Reporter):
     def run_begins(self, label: str) -> None:
         """Before each run that is trained here; not before those that are finished or that others train."""
 
+    def run_begins_elsewhere(self, label: str) -> None:
+        """Before each run that a child of this process trains."""
+
     def run_ends(self, label: str, validation: float) -> None:
-        """After each run that was trained here, with its validation accuracy in [0, 1]."""
+        """After each run that was trained here or by a child, with its validation accuracy in [0, 1]."""
 
 
 class QueueProgress:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -55,20 +57,24 @@ def together(
 ) -> Iterator[Callable[[], bool]]:
     """While ``count`` - 1 children, processes beside this one, do ``work(*arguments, reporter)``, which can be pickled.
 
-    Gives whether one of them is at work. All use their share of the processors. A child says nothing: how far it is
-    stands in the folders of its runs, and a run that it fails in is anybody's again, who meets the same error. Where
-    the block ends by an error or by Ctrl-C, children get SIGTERM, and save what it lets them save; else they are
-    waited for.
+    Gives whether one of them is at work. All use their share of the processors. ``reporter`` gets the children's
+    messages and the ends of their runs; how far they are stands in the folders of the runs, and a run that one fails in
+    is anybody's again, who meets the same error. Where the block ends by an error or by Ctrl-C, children get SIGTERM,
+    and save what it lets them save; else they are waited for.
     """
-    context, begun = multiprocessing.get_context("spawn"), multiprocessing.get_context("spawn").Event()
+    context = multiprocessing.get_context("spawn")
+    begun, pipes = context.Event(), [context.Pipe(duplex=False) for _ in range(count - 1)]
     given = (begun, work, arguments, reporter.tracking)
-    children = [context.Process(target=_in_child, args=given, daemon=True) for _ in range(count - 1)]
+    children = [context.Process(target=_in_child, args=(theirs, *given), daemon=True) for _, theirs in pipes]
+    listener = threading.Thread(target=_pass_on, args=([ours for ours, _ in pipes], reporter), daemon=True)
     before, threads = os.environ.get("QLLMFT_THREADS"), max(1, thread_count() // count)
+    listener.start()
     try:
         if children:
             os.environ["QLLMFT_THREADS"] = str(threads)  # the children inherit it
-        for child in children:
+        for child, (_, theirs) in zip(children, pipes, strict=True):
             child.start()
+            theirs.close()
         yield lambda: any(child.is_alive() for child in children)
         for child in children:
             if begun.is_set():
@@ -77,6 +83,9 @@ def together(
                 reporter.message(f"process {child.pid} has died; the others took its runs over")
     finally:
         _end(children)
+        for _, theirs in pipes:
+            theirs.close()
+        listener.join()
         os.environ.pop("QLLMFT_THREADS", None)
         os.environ |= {} if before is None else {"QLLMFT_THREADS": before}
 
@@ -94,13 +103,27 @@ def _end(processes: Sequence[BaseProcess]) -> None:
             process.kill()
 
 
-def _in_child(begun: Event, work: Callable[..., object], arguments: tuple[Any, ...], tracking: Tracking) -> None:
+def _pass_on(connections: list[Any], reporter: QueueReporter) -> None:
+    """Tell ``reporter`` what children say, until all have ended."""
+    ready: Any
+    while connections:
+        for ready in wait(connections):
+            try:
+                name, *words = ready.recv()
+            except (EOFError, OSError, pickle.UnpicklingError):
+                connections.remove(ready)
+            else:
+                getattr(reporter, name)(*words)
+
+
+def _in_child(
+    connection: Connection, begun: Event, work: Callable[..., object], arguments: tuple[Any, ...], tracking: Tracking
+) -> None:
     """What a child does, until its work or the first process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the first process decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    warnings.showwarning = _in_a_line
-    reporter = QueueReporter()
-    reporter.tracking = tracking
+    reporter = _Sender(connection, tracking)
+    warnings.showwarning = lambda message, *_, **__: reporter.message(f"warning: {message}")
     begun.set()
     try:
         work(*arguments, reporter)
@@ -110,12 +133,28 @@ def _in_child(begun: Event, work: Callable[..., object], arguments: tuple[Any, .
         sys.exit(1)
 
 
-def _in_a_line(message: Warning | str, *_: Any, **__: Any) -> None:
-    sys.stderr.write(f"warning: {message}\n")
-
-
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Sender(QueueReporter):
+    """Sends a child's messages, and the beginning and the end of its runs, to the first process."""
+
+    def __init__(self, connection: Connection, tracking: Tracking) -> None:
+        self._connection, self.tracking = connection, tracking
+
+    def message(self, text: str) -> None:
+        self._send("message", text)
+
+    def run_begins(self, label: str) -> None:
+        self._send("run_begins_elsewhere", label)
+
+    def run_ends(self, label: str, validation: float) -> None:
+        self._send("run_ends", label, validation)
+
+    def _send(self, *words: Any) -> None:
+        with suppress(BrokenPipeError):  # the first process is gone; this one is about to go
+            self._connection.send(words)
