@@ -95,7 +95,7 @@ def test_a_killed_process_costs_its_time_alone(finished, run, tmp_path):
     class Killing(Pair):
         def run_begins(self, label):
             super().run_begins(label)
-            if self.child_at_work():
+            if self.began == [label]:
                 os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
 
     watcher = Killing(tmp_path / "study")
