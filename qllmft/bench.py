@@ -15,6 +15,7 @@ import torch
 from qllmft.config import RunConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft.training import PAPER_STEPS, Examples, one_torch_thread, step_of
+from qllmft.training.step import Step
 from qllmft_backends import Backend
 from qllmft_backends.adjoint.peaks import Peaks, passes_of
 from qllmft_circuits import encoder_circuit, head_circuit
@@ -56,17 +57,18 @@ def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: in
 
 def time_training(name: str, config: RunConfig, dimension: int = EMBEDDING, seconds: float = 2.0) -> Timing:
     """A whole training step of a configuration: forward, loss, backward, Adam, on random embeddings."""
-    with training_step(config, dimension, 2, config.train.batch_size) as (_, _, step):
+    with training_step(config, dimension, 2, config.train.batch_size) as (*_, step):
         return _timing(name, step, config.train.batch_size, seconds)
 
 
 @contextmanager
 def training_step(
     config: RunConfig, dimension: int, n_classes: int, batch_size: int, backend: Backend | None = None
-) -> Iterator[tuple[Classifier, Examples, Callable[[], None]]]:
-    """A configuration's head, a batch of random embeddings of D values, and the training step of the one on the other.
+) -> Iterator[tuple[Classifier, Examples, Step, Callable[[], None]]]:
+    """A configuration's head, a batch of random embeddings of D values, how a step is made, and the step on the batch.
 
-    The head's circuit runs on ``backend``, the project's own engine where None.
+    The head's circuit runs on ``backend``, the project's own engine where None. What `Step.inputs` does is not in the
+    step: training does it for many batches at once.
     """
     model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
     x = torch.randn(batch_size, dimension, generator=torch.Generator().manual_seed(0))
@@ -79,7 +81,7 @@ def training_step(
             way.gradient(inputs, batch.y)
             way.move(optimizer)
 
-        yield model, batch, step
+        yield model, batch, way, step
 
 
 def _timing(

@@ -65,7 +65,7 @@ class LineReporter(Reporter):
     @contextmanager
     def contrastive(self, steps: int, done: int) -> Iterator[Callable[[int], None]]:
         """A bar over the batches."""
-        if done:
+        if 0 < done < steps:
             self.message(f"continuing the contrastive step after {done:,} of {steps:,} batches")
         with self.bar("contrastive step", steps, done) as move:
             yield lambda step: move(completed=step)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from qllmft.config import RunConfig
 from qllmft.data import Findings
@@ -28,18 +29,19 @@ class PlannedRun:
     label: str  # what progress calls it: "Single sQE 10Q, seed 0"
     read_test: bool = True  # whether the run reads the test set; without it the run ends after validation
 
-    @property
+    @cached_property
+    def identity(self) -> str:
+        """The configuration's."""
+        return self.config.identity
+
+    @cached_property
     def cost(self) -> float:
         """Cost of the run beside other runs."""
         return run_cost(self.config, read_test=self.read_test)
 
-    def done(self, runs: Path) -> float:
-        """What of the cost is done, by what is in the run's folder, whoever works on it."""
-        return self.cost if self.is_finished(runs) else begun_cost(self.config, self.folder(runs).epochs_done())
-
     def folder(self, runs: Path) -> RunFolder:
         """The run's folder in the folder of all runs."""
-        return RunFolder(runs / self.config.identity)
+        return RunFolder(runs / self.identity)
 
     def is_finished(self, runs: Path) -> bool:
         """Whether the run's record is there."""
@@ -53,8 +55,8 @@ class Standing:
 
     runs: int  # number of runs
     finished: int  # those of them that are finished
+    done: float  # what is done of the cost
     cost: float  # of all runs
-    done: float  # what of it is done
     best: float | None = None  # highest validation accuracy so far, in [0, 1], of a queue that searches for it
     seconds_left: float | None = None  # time left; None before anything was done
 
@@ -92,15 +94,28 @@ class QueueProgress:
 
     Attributes:
         begun: the runs that were begun here since the last `watch`, by identity.
+        check: called at each look; raises where the work is to end.
     """
 
     def __init__(self, reporter: QueueReporter, runs: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.reporter, self.runs = reporter, runs
         self.begun: dict[str, PlannedRun] = {}
+        self.check: Callable[[], None] = lambda: None
         self._clock = clock
         self._look: Callable[[], Standing] | None = None
         self._looked = -math.inf
         self._first: tuple[float, float] | None = None  # when it was looked first, and what was done by then
+
+    def done(self, planned: Iterable[PlannedRun]) -> tuple[int, float]:
+        """How many runs are finished, and what is done of the cost of all, by their folders, whoever works on them."""
+        there = {path.name for path in self.runs.iterdir()} if self.runs.is_dir() else set()
+        finished, cost = 0, 0.0
+        for run in planned:
+            if run.identity in there and run.is_finished(self.runs):
+                finished, cost = finished + 1, cost + run.cost
+            elif run.identity in there:
+                cost += begun_cost(run.config, run.folder(self.runs).epochs_done())
+        return finished, cost
 
     def watch(self, look: Callable[[], Standing]) -> None:
         """Look this way from now on, and tell."""
@@ -113,8 +128,11 @@ class QueueProgress:
         now = self._clock()
         if self._look is None or not (at_once or now - self._looked >= LOOK_S):
             return
+        self.check()
         self._looked, standing = now, self._look()
-        self._first = began, earlier = self._first or (now, standing.done)
+        if self._first is None or standing.done < self._first[1]:  # a killed run has lost what no checkpoint had
+            self._first = now, standing.done
+        began, earlier = self._first
         worked = standing.done - earlier  # what was done before tells nothing of the speed
         left = (now - began) * (standing.cost - standing.done) / worked if worked > 0 else None
         self.reporter.stands(replace(standing, seconds_left=left))
@@ -153,11 +171,31 @@ def do_run(
     return outcome.record
 
 
+def do_free(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter) -> None:
+    """Do runs as long as there is one that is neither finished nor worked on by another process; see `do_all`."""
+    progress = QueueProgress(reporter, runs)
+    done = True
+    while done:
+        done = False
+        for run in planned:
+            if not run.is_finished(runs):
+                with suppress(RunBusyError):
+                    do_run(run, progress, wait=False)
+                    done = True
+
+
+class Children(Protocol):
+    """Processes of this command that are at work on the same runs."""
+
+    def at_work(self) -> bool:
+        """Whether one of them is."""
+
+    def check(self) -> None:
+        """Raise the error that one of them ended with."""
+
+
 def do_all(
-    planned: Sequence[PlannedRun],
-    runs: Path,
-    reporter: QueueReporter,
-    children_at_work: Callable[[], bool] = lambda: False,
+    planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter, children: Children | None = None
 ) -> list[RunRecord]:
     """Do every run that is not finished. Processes that are given the same runs share them out among themselves.
 
@@ -168,7 +206,7 @@ def do_all(
         planned: the runs, each with an identity of its own.
         runs: the folder of all runs.
         reporter: who watches.
-        children_at_work: whether processes of this command are at work on the runs; they are waited for without a word.
+        children: are waited for without a word.
 
     Returns:
         The records, in the order of ``planned``.
@@ -178,7 +216,10 @@ def do_all(
         KeyboardInterrupt: where a run was interrupted; the same call goes on.
     """
     progress = QueueProgress(reporter, runs)
-    progress.watch(lambda: _standing(planned, runs))
+    if children:
+        progress.check = children.check
+    cost = sum(run.cost for run in planned)
+    progress.watch(lambda: Standing(len(planned), *progress.done(planned), cost))
     records: dict[int, RunRecord] = {}
     while len(records) < len(planned):
         left = [index for index in range(len(planned)) if index not in records]
@@ -189,18 +230,13 @@ def do_all(
                 continue
         if any(index in records for index in left):
             continue
-        if children_at_work():
+        if children and children.at_work():
             progress.tell()
             time.sleep(LOOK_S)
         else:
             records[left[0]] = do_run(planned[left[0]], progress)
     progress.tell(at_once=True)
     return [records[index] for index in range(len(planned))]
-
-
-def _standing(planned: Sequence[PlannedRun], runs: Path) -> Standing:
-    finished = sum(run.is_finished(runs) for run in planned)
-    return Standing(len(planned), finished, sum(run.cost for run in planned), sum(run.done(runs) for run in planned))
 
 
 class _ReporterOfRun(PassingReporter):
@@ -249,6 +285,6 @@ class _ReporterOfRun(PassingReporter):
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
-            self._progress.begun[self._run.config.identity] = self._run
+            self._progress.begun[self._run.identity] = self._run
             self._progress.tell(at_once=True)
             self._queue.run_begins(self._run.label)

@@ -6,14 +6,12 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ import psutil
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments.queue import PlannedRun, QueueReporter, do_all
+from qllmft.experiments.queue import PlannedRun, QueueReporter, do_all, do_free
 from qllmft.run import RunRecord, Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
 
@@ -47,90 +45,124 @@ def processes_for(configs: Iterable[RunConfig], runs: int, asked: int | None) ->
 
 def do_all_together(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter, count: int) -> list[RunRecord]:
     """`do_all` in ``count`` processes."""
-    with together(count, do_all, (planned, runs), reporter) as children_at_work:
-        return do_all(planned, runs, reporter, children_at_work)
+    with together(count, do_free, (planned, runs), reporter) as children:
+        return do_all(planned, runs, reporter, children)
+
+
+class Children:
+    """Processes beside this one; what they say goes to ``reporter``."""
+
+    def __init__(self, reporter: QueueReporter) -> None:
+        self.processes: dict[Any, BaseProcess] = {}  # by this end of their pipe
+        self._reporter = reporter
+        self._begun: set[Any] = set()  # those that have imported what they need
+        self._error: Exception | None = None
+
+    def at_work(self) -> bool:
+        """Whether one of them is at work."""
+        return any(process.is_alive() for process in self.processes.values())
+
+    def check(self) -> None:
+        """Raise the error that one of them ended with."""
+        if self._error:
+            raise self._error
+
+    def listen(self) -> None:
+        """Pass on what they say until all have ended."""
+        connections = list(self.processes)
+        ready: Any
+        while connections:
+            for ready in wait(connections):
+                try:
+                    name, *words = ready.recv()
+                except (EOFError, OSError, pickle.UnpicklingError):
+                    connections.remove(ready)
+                    continue
+                if name == "begun":
+                    self._begun.add(ready)
+                elif name == "error":
+                    self._error = self._error or words[0]
+                else:
+                    getattr(self._reporter, name)(*words)
+
+    def wait(self) -> None:
+        """Wait for those that have begun: to the others nothing is left to do."""
+        for connection, process in self.processes.items():
+            if connection in self._begun:
+                process.join()
+            if process.exitcode:
+                self._reporter.message(f"process {process.pid} has died; the others took its runs over")
+
+    def end(self) -> None:
+        """Let them save what they have; a second Ctrl-C kills them."""
+        started = [process for process in self.processes.values() if process.pid is not None]
+        try:
+            for process in started:
+                process.terminate()
+            for process in started:
+                process.join()
+        finally:
+            for process in started:
+                process.kill()
 
 
 @contextmanager
 def together(
     count: int, work: Callable[..., object], arguments: tuple[Any, ...], reporter: QueueReporter
-) -> Iterator[Callable[[], bool]]:
+) -> Iterator[Children]:
     """While ``count`` - 1 children, processes beside this one, do ``work(*arguments, reporter)``, which can be pickled.
 
-    Gives whether one of them is at work. All use their share of the processors. ``reporter`` gets the children's
-    messages and the ends of their runs; how far they are stands in the folders of the runs, and a run that one fails in
-    is anybody's again, who meets the same error. Where the block ends by an error or by Ctrl-C, children get SIGTERM,
-    and save what it lets them save; else they are waited for.
+    All use their share of the processors. ``reporter`` gets the children's messages, and the beginnings and ends of
+    their runs; how far they are stands in the folders of the runs. An error of a child is raised here. Where the block
+    ends by an error or by Ctrl-C, children get SIGTERM, and save what it lets them save; else they are waited for.
     """
-    context = multiprocessing.get_context("spawn")
-    begun, pipes = context.Event(), [context.Pipe(duplex=False) for _ in range(count - 1)]
-    given = (begun, work, arguments, reporter.tracking)
-    children = [context.Process(target=_in_child, args=(theirs, *given), daemon=True) for _, theirs in pipes]
-    listener = threading.Thread(target=_pass_on, args=([ours for ours, _ in pipes], reporter), daemon=True)
+    context, children = multiprocessing.get_context("spawn"), Children(reporter)
     before, threads = os.environ.get("QLLMFT_THREADS"), max(1, thread_count() // count)
+    theirs = []
+    for _ in range(count - 1):
+        ours, other = context.Pipe(duplex=False)
+        given = (other, work, arguments, reporter.tracking)
+        children.processes[ours] = context.Process(target=_in_child, args=given, daemon=True)
+        theirs.append(other)
+    listener = threading.Thread(target=children.listen, daemon=True)
     listener.start()
     try:
-        if children:
+        if children.processes:
             os.environ["QLLMFT_THREADS"] = str(threads)  # the children inherit it
-        for child, (_, theirs) in zip(children, pipes, strict=True):
-            child.start()
-            theirs.close()
-        yield lambda: any(child.is_alive() for child in children)
-        for child in children:
-            if begun.is_set():
-                child.join()
-            if child.exitcode:
-                reporter.message(f"process {child.pid} has died; the others took its runs over")
+        for process, other in zip(children.processes.values(), theirs, strict=True):
+            process.start()
+            other.close()
+        yield children
+        children.wait()
     finally:
-        _end(children)
-        for _, theirs in pipes:
-            theirs.close()
+        children.end()
+        for other in theirs:
+            other.close()
         listener.join()
         os.environ.pop("QLLMFT_THREADS", None)
         os.environ |= {} if before is None else {"QLLMFT_THREADS": before}
-
-
-def _end(processes: Sequence[BaseProcess]) -> None:
-    """Let processes save what they have; a second Ctrl-C kills them."""
-    started = [process for process in processes if process.pid is not None]
-    try:
-        for process in started:
-            process.terminate()
-        for process in started:
-            process.join()
-    finally:
-        for process in started:
-            process.kill()
-
-
-def _pass_on(connections: list[Any], reporter: QueueReporter) -> None:
-    """Tell ``reporter`` what children say, until all have ended."""
-    ready: Any
-    while connections:
-        for ready in wait(connections):
-            try:
-                name, *words = ready.recv()
-            except (EOFError, OSError, pickle.UnpicklingError):
-                connections.remove(ready)
-            else:
-                getattr(reporter, name)(*words)
+    children.check()
 
 
 def _in_child(
-    connection: Connection, begun: Event, work: Callable[..., object], arguments: tuple[Any, ...], tracking: Tracking
+    connection: Connection, work: Callable[..., object], arguments: tuple[Any, ...], tracking: Tracking
 ) -> None:
     """What a child does, until its work or the first process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the first process decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     reporter = _Sender(connection, tracking)
     warnings.showwarning = lambda message, *_, **__: reporter.message(f"warning: {message}")
-    begun.set()
+    reporter.send("begun")
     try:
         work(*arguments, reporter)
     except KeyboardInterrupt:
         return
-    except Exception:
-        sys.exit(1)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+            reporter.send("error", error)
+        except Exception:
+            reporter.send("error", RuntimeError(repr(error)))
 
 
 def _end_with_parent() -> None:
@@ -146,15 +178,15 @@ class _Sender(QueueReporter):
     def __init__(self, connection: Connection, tracking: Tracking) -> None:
         self._connection, self.tracking = connection, tracking
 
-    def message(self, text: str) -> None:
-        self._send("message", text)
-
-    def run_begins(self, label: str) -> None:
-        self._send("run_begins_elsewhere", label)
-
-    def run_ends(self, label: str, validation: float) -> None:
-        self._send("run_ends", label, validation)
-
-    def _send(self, *words: Any) -> None:
+    def send(self, *words: Any) -> None:
         with suppress(BrokenPipeError):  # the first process is gone; this one is about to go
             self._connection.send(words)
+
+    def message(self, text: str) -> None:
+        self.send("message", text)
+
+    def run_begins(self, label: str) -> None:
+        self.send("run_begins_elsewhere", label)
+
+    def run_ends(self, label: str, validation: float) -> None:
+        self.send("run_ends", label, validation)

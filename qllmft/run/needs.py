@@ -40,8 +40,8 @@ def epoch_core_seconds(config: RunConfig, dimension: int, n_classes: int, sizes:
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
     fitting = LARGE_STEP >> max(config.model.n_qubits, config.model.latent_encoder_qubits)
     rows = min(config.train.batch_size, sizes["train"], max(1, fitting))
-    with training_step(config, dimension, n_classes, rows, backend) as (model, batch, step):
-        training = _core_seconds(step)
+    with training_step(config, dimension, n_classes, rows, backend) as (model, batch, way, step):
+        training = _core_seconds(lambda: (way.inputs(batch.x), step()))
         validation = _core_seconds(lambda: (logits_of(model, batch.x), exact_accuracy(model, batch)))
     return (training * sizes["train"] + validation * sizes["validation"]) / rows
 

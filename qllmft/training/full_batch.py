@@ -122,9 +122,9 @@ def fit_full_batch(
 ) -> Selection:
     """Train ``model``, a linear layer on odd encoders with its data map fitted, in place; it ends at the last point.
 
-    Arguments and result are those of `qllmft.training.fit`. An epoch is an iteration, and ``config.epochs`` the most of
-    them; validation is measured after each, and has no say. Nothing is saved between the iterations, which take
-    milliseconds: a run that was interrupted begins again.
+    These arguments and the result are as of `qllmft.training.fit`. An epoch is an iteration, and ``config.epochs`` the
+    most of them; validation is measured after each, and has no say. Nothing is saved between the iterations, which
+    take milliseconds: a run that was interrupted begins again.
     """
     objective = LinearObjective(model, train, config.ridge_c)
     beside, labels = objective.loaded(validation.x), validation.y.numpy()

@@ -45,7 +45,7 @@ class RowResult:
     test: tuple[float, ...]  # accuracy of the same, in [0, 1]
     test_exact: tuple[float, ...] = ()  # without the noise of the head's circuit; empty where it has none
     epochs: tuple[int, ...] = ()  # the selected ones; empty for SVC and logistic regression
-    balanced: tuple[float, ...] = ()  # balanced test accuracy, in [0, 1]; empty where no label has over 60 % of texts
+    balanced: tuple[float, ...] = ()  # balanced test accuracy, in [0, 1]; empty: no label has over 60 % of test texts
     constant: bool = False  # whether every test text got the same answer, with every seed
     tried: int | None = None  # settings that validation chose among with each seed; None in a study without a budget
     chosen: tuple[dict[str, Any], ...] = ()  # of those, by dotted names, a rival's by its own; empty without a budget

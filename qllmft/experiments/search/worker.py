@@ -206,12 +206,12 @@ def summary(results: list[TrialResult]) -> dict[str, Any]:
 
 
 class SearchStanding:
-    """How far a search has come, for a queue's progress; the costs of its configurations are worked out once."""
+    """How far a search has come, for a queue's progress; the runs of its configurations are made once."""
 
     def __init__(self, plan: SearchPlan, progress: QueueProgress) -> None:
         self._plan = plan
         self._progress = progress
-        self._costs: dict[str, float] = {}
+        self._runs: dict[str, list[PlannedRun]] = {}
 
     def update(self, state: SearchState) -> None:
         """Tell where the search stands, now and while trials run. Trials that are not known yet cost the mean."""
@@ -225,18 +225,19 @@ class SearchStanding:
         standing = Standing(
             runs=self._plan.size * self._plan.seeds,
             finished=(len(state.done) + state.repeats) * self._plan.seeds,
-            cost=total,
             done=done,
+            cost=total,
             best=max((trial.value or 0.0 for trial in state.done.values()), default=None),
         )
         self._progress.watch(lambda: self._with_running(standing, state))
 
     def _with_running(self, standing: Standing, state: SearchState) -> Standing:
-        """The standing with the trials that run here, and elsewhere where their runs are in the same folder."""
-        points = [trial.user_attrs[POINT] for trial in state.running.values() if POINT in trial.user_attrs]
-        runs = {run.config.identity: run for point in points for run in self._plan.runs(point)} | self._progress.begun
-        finished = sum(run.is_finished(self._progress.runs) for run in runs.values())
-        done = sum(run.done(self._progress.runs) for run in runs.values())
+        """The standing with the runs of other trials that are in this machine's folder: of a list, those of any."""
+        running = {trial.user_attrs.get(IDENTITY): trial.user_attrs.get(POINT) for trial in state.running.values()}
+        known = self._plan.points if self._plan.is_list else {i: point for i, point in running.items() if i and point}
+        others = [self._runs_of(i, point) for i, point in known.items() if i not in state.done]
+        runs = {run.identity: run for of_one in others for run in of_one} | self._progress.begun
+        finished, done = self._progress.done(runs.values())
         return replace(standing, finished=standing.finished + finished, done=standing.done + done)
 
     def _first_cost(self) -> float:
@@ -245,6 +246,9 @@ class SearchStanding:
 
     def _cost(self, identity: str, point: Point) -> float:
         """Of all runs of a configuration."""
-        if identity not in self._costs:
-            self._costs[identity] = sum(run.cost for run in self._plan.runs(point))
-        return self._costs[identity]
+        return sum(run.cost for run in self._runs_of(identity, point))
+
+    def _runs_of(self, identity: str, point: Point) -> list[PlannedRun]:
+        if identity not in self._runs:
+            self._runs[identity] = self._plan.runs(point)
+        return self._runs[identity]

@@ -119,13 +119,13 @@ def test_time_left_in_words():
 def test_bars_on_a_terminal():
     console = Console(force_terminal=True, width=100, record=True)
     with QueueConsole(console) as watcher:
-        watcher.stands(Standing(4, 1, 10.0, 2.0))
+        watcher.stands(Standing(4, 1, 2.0, 10.0))
         watcher.run_begins("Multi sQE 14Q, seed 0")
         with watcher.embedding(50, "minilm") as progress:
             progress(50)
         with watcher.training(10, 3) as report, watcher.fitting("SVC"):
             assert callable(report)
-        watcher.stands(Standing(4, 1, 10.0, 5.0, 0.75, 600.0))
+        watcher.stands(Standing(4, 1, 5.0, 10.0, 0.75, 600.0))
         watcher.run_ends("Multi sQE 14Q, seed 0", 0.7)
         watcher._progress.refresh()
     text = console.export_text()

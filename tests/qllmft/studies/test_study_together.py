@@ -108,13 +108,28 @@ def fail(reporter):
     raise UserError("the label 'x' is missing")
 
 
-def test_a_child_that_ends_with_an_error_is_named(tmp_path):
+def test_an_error_of_a_child_ends_the_work_here(tmp_path):
+    def work():
+        with together(2, fail, (), Pair(tmp_path)) as children:
+            while True:
+                children.check()
+                time.sleep(0.02)
+
+    with pytest.raises(UserError, match="the label 'x' is missing"):
+        work()
+
+
+def test_an_error_of_a_child_is_raised_when_the_work_here_is_done(tmp_path):
     watcher = Pair(tmp_path)
-    with together(2, fail, (), watcher) as children_at_work:
-        while children_at_work():
-            time.sleep(0.02)
-    (message,) = watcher.messages
-    assert message.endswith("has died; the others took its runs over")
+
+    def work():
+        with together(2, fail, (), watcher) as children:
+            while children.at_work():
+                time.sleep(0.02)
+
+    with pytest.raises(UserError, match="the label 'x' is missing"):
+        work()
+    assert watcher.messages == []
 
 
 def test_how_many_processes(monkeypatch):

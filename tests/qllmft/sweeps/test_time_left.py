@@ -52,7 +52,7 @@ def test_larger_models_cost_more_and_rivals_something():
 def test_time_left_counts_what_was_worked_off_since_it_watches():
     clock, watcher, done = Clock(), Watcher(), [100.0]
     progress = QueueProgress(watcher, Path(), clock)
-    progress.watch(lambda: Standing(9, 1, 500.0, done[0]))  # done before: it says nothing of the speed
+    progress.watch(lambda: Standing(9, 1, done[0], 500.0))  # done before: it says nothing of the speed
     assert (watcher.last.share, watcher.last.seconds_left) == (pytest.approx(0.2), None)
     clock.now += 120.0
     done[0] = 200.0
@@ -66,15 +66,28 @@ def test_time_left_counts_what_was_worked_off_since_it_watches():
     assert (watcher.last.share, watcher.last.seconds_left) == (1.0, 0.0)
 
 
-def test_what_is_done_of_a_run_is_in_its_folder(tmp_path):
-    run = PlannedRun(RunConfig(), "a run")
-    folder = run.folder(tmp_path)
-    assert run.done(tmp_path) == 0.0
-    folder.path.mkdir()
-    folder.metrics_file.write_text("{}\n" * 3)
-    assert run.done(tmp_path) == pytest.approx(50.0 + 3 * epoch_cost(run.config))
-    folder.result_file.touch()
-    assert run.done(tmp_path) == run.cost
+def test_what_is_done_of_runs_is_in_their_folders(tmp_path):
+    runs = [PlannedRun(RunConfig(seed=seed), "a run") for seed in range(3)]
+    progress = QueueProgress(Watcher(), tmp_path / "runs")
+    assert progress.done(runs) == (0, 0.0)
+    for run in runs[:2]:
+        folder = run.folder(progress.runs)
+        folder.path.mkdir(parents=True)
+        folder.metrics_file.write_text("{}\n" * 3 + "{")
+    assert progress.done(runs) == (0, pytest.approx(2 * (50.0 + 3 * epoch_cost(runs[0].config))))
+    runs[0].folder(progress.runs).result_file.touch()
+    assert progress.done(runs[:1]) == (1, runs[0].cost)
+
+
+def test_work_that_is_lost_is_not_counted_as_slow():
+    clock, watcher, done = Clock(), Watcher(), [100.0]
+    progress = QueueProgress(watcher, Path(), clock)
+    progress.watch(lambda: Standing(9, 1, done[0], 500.0))
+    for seconds, now in ((10.0, 60.0), (10.0, 80.0)):  # the checkpoint of a killed run was older than its last epoch
+        clock.now += seconds
+        done[0] = now
+        progress.tell()
+    assert watcher.last.seconds_left == pytest.approx(10 * 420 / 20)
 
 
 def test_a_search_counts_cost_and_not_trials():
