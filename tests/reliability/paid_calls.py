@@ -70,13 +70,17 @@ class PaidCall:
         """No faults any more; every job that was held ends."""
         release(self.box)
 
+    def times_paid(self) -> list[int]:
+        """How often each text's circuit was paid, ascending; the one with a known answer is in every job."""
+        times = sorted(self.box.store.till()["times"].values())
+        return times[:-1] if self.checked else times
+
     def assert_paid_once_and_all_there(self) -> None:
         """Make sure that each circuit was paid once, and that the ledger knows every job that was paid."""
         till = self.box.store.till()
-        times = sorted(till["times"].values())
+        assert self.times_paid() == [1] * len(TEXTS), till
         if self.checked:
-            assert times.pop() >= 3, "the circuit with a known answer, in each of the jobs"
-        assert times == [1] * len(TEXTS), till
+            assert max(till["times"].values()) >= 3, "the circuit with a known answer, in each of the jobs"
         known = {chunk.job_id for chunk in ledger_jobs(self.ledger)}
         paid = {name for name, status in till["statuses"].items() if status == "completed"}
         assert paid <= known, f"jobs that the ledger does not know: {paid - known}"
