@@ -85,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(0)
         raise
     except Exception as error:
+        if any(map(_is_lost_interrupt, _causes(error))):
+            _tell_of_interrupt([], given, errors)
+            sys.exit(INTERRUPTED)
         if not _is_bad_input(error):
             raise
         errors.print("error:", style="bold red", end=" ")
@@ -139,6 +142,11 @@ def _check_utf8(arguments: Sequence[str]) -> None:
             raise UserError(
                 f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, and rename a file of such a name."
             ) from None
+
+
+def _is_lost_interrupt(error: BaseException) -> bool:
+    """Whether it was a Ctrl-C, in a function that pydantic calls to serialise a value: it makes a ValueError of it."""
+    return type(error).__name__ == "PydanticSerializationError" and "KeyboardInterrupt" in str(error)
 
 
 def _is_bad_input(error: Exception) -> bool:

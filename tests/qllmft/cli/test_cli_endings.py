@@ -10,6 +10,7 @@ import pytest
 from small_job import EPOCHS
 
 import qllmft.training.loop
+from qllmft.model_config import Section
 from qllmft.run import Predictor, RunFolder
 
 
@@ -42,6 +43,16 @@ def test_ctrl_c_that_falls_into_a_destructor_is_not_lost(run, cli, monkeypatch):
 
     monkeypatch.setattr(Predictor, "load", loaded)
     assert cli("predict", run.path, "a text", code=130) == ("", "interrupted\n")
+
+
+def test_ctrl_c_that_falls_into_what_pydantic_calls_is_not_lost(run, cli, monkeypatch):
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Section, "given", stopped)  # called in serialising a configuration
+        assert cli("report", run.path, code=130) == ("", "interrupted\n")
+    cli("report", run.path)
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")
