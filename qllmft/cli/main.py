@@ -170,8 +170,10 @@ def _tell_of_interrupt(interrupts: Sequence[KeyboardInterrupt], given: Sequence[
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and those that it came from."""
-    while error is not None:
+    """An exception and those that it came from, each once: an error that was raised again may come from itself."""
+    seen = []
+    while error is not None and error not in seen:
+        seen.append(error)
         yield error
         error = error.__cause__ or error.__context__
 
