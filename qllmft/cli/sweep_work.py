@@ -68,8 +68,7 @@ def work_on(
             work_on_cluster(store, liveness, runs, ray, watcher)
         else:
             progress = QueueProgress(watcher, runs)
-            with together(count, search_in_child, (store.storage, store.name, folder), watcher) as children:
-                progress.check = children.check
+            with together(count, search_in_child, (store.storage, store.name, folder), progress):
                 Worker(store, liveness, lambda run: do_trial_run(run, progress, permission), progress).work()
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.data import Findings
@@ -184,18 +184,8 @@ def do_free(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter) 
                     done = True
 
 
-class Children(Protocol):
-    """Processes of this command that are at work on the same runs."""
-
-    def at_work(self) -> bool:
-        """Whether one of them is."""
-
-    def check(self) -> None:
-        """Raise the error that one of them ended with."""
-
-
 def do_all(
-    planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter, children: Children | None = None
+    planned: Sequence[PlannedRun], progress: QueueProgress, children_at_work: Callable[[], bool] = lambda: False
 ) -> list[RunRecord]:
     """Do every run that is not finished. Processes that are given the same runs share them out among themselves.
 
@@ -204,9 +194,8 @@ def do_all(
 
     Args:
         planned: the runs, each with an identity of its own.
-        runs: the folder of all runs.
-        reporter: who watches.
-        children: are waited for without a word.
+        progress: whose folder of runs they are in; it looks and tells.
+        children_at_work: whether processes of this command are at work on the runs; they are waited for without a word.
 
     Returns:
         The records, in the order of ``planned``.
@@ -215,9 +204,6 @@ def do_all(
         UserError: for bad input.
         KeyboardInterrupt: where a run was interrupted; the same call goes on.
     """
-    progress = QueueProgress(reporter, runs)
-    if children:
-        progress.check = children.check
     cost = sum(run.cost for run in planned)
     progress.watch(lambda: Standing(len(planned), *progress.done(planned), cost))
     records: dict[int, RunRecord] = {}
@@ -230,7 +216,7 @@ def do_all(
                 continue
         if any(index in records for index in left):
             continue
-        if children and children.at_work():
+        if children_at_work():
             progress.tell()
             time.sleep(LOOK_S)
         else:

@@ -19,7 +19,7 @@ import psutil
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments.queue import PlannedRun, QueueReporter, do_all, do_free
+from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, do_all, do_free
 from qllmft.run import RunRecord, Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
 
@@ -45,8 +45,9 @@ def processes_for(configs: Iterable[RunConfig], runs: int, asked: int | None) ->
 
 def do_all_together(planned: Sequence[PlannedRun], runs: Path, reporter: QueueReporter, count: int) -> list[RunRecord]:
     """`do_all` in ``count`` processes."""
-    with together(count, do_free, (planned, runs), reporter) as children:
-        return do_all(planned, runs, reporter, children)
+    progress = QueueProgress(reporter, runs)
+    with together(count, do_free, (planned, runs), progress) as children:
+        return do_all(planned, progress, children.at_work)
 
 
 class Children:
@@ -108,20 +109,22 @@ class Children:
 
 @contextmanager
 def together(
-    count: int, work: Callable[..., object], arguments: tuple[Any, ...], reporter: QueueReporter
+    count: int, work: Callable[..., object], arguments: tuple[Any, ...], progress: QueueProgress
 ) -> Iterator[Children]:
     """While ``count`` - 1 children, processes beside this one, do ``work(*arguments, reporter)``, which can be pickled.
 
-    All use their share of the processors. ``reporter`` gets the children's messages, and the beginnings and ends of
-    their runs; how far they are stands in the folders of the runs. An error of a child is raised here. Where the block
-    ends by an error or by Ctrl-C, children get SIGTERM, and save what it lets them save; else they are waited for.
+    All use their share of the processors. The reporter of ``progress`` gets the children's messages, and the
+    beginnings and ends of their runs; how far they are stands in the folders of the runs. An error of a child is raised
+    here, at the next look of ``progress``. Where the block ends by an error or by Ctrl-C, children get SIGTERM, and
+    save what it lets them save; else they are waited for.
     """
-    context, children = multiprocessing.get_context("spawn"), Children(reporter)
+    context, children = multiprocessing.get_context("spawn"), Children(progress.reporter)
+    progress.check = children.check
     before, threads = os.environ.get("QLLMFT_THREADS"), max(1, thread_count() // count)
     theirs = []
     for _ in range(count - 1):
         ours, other = context.Pipe(duplex=False)
-        given = (other, work, arguments, reporter.tracking)
+        given = (other, work, arguments, progress.reporter.tracking)
         children.processes[ours] = context.Process(target=_in_child, args=given, daemon=True)
         theirs.append(other)
     listener = threading.Thread(target=children.listen, daemon=True)

@@ -13,6 +13,7 @@ from tiny_studies import COMMAND, STUDY, Watcher, settings
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.experiments.compare import run_study
+from qllmft.experiments.queue import QueueProgress
 from qllmft.experiments.together import processes_for, together
 from qllmft.report import finish_study
 
@@ -110,9 +111,10 @@ def fail(reporter):
 
 def test_an_error_of_a_child_ends_the_work_here(tmp_path):
     def work():
-        with together(2, fail, (), Pair(tmp_path)) as children:
+        progress = QueueProgress(Pair(tmp_path), tmp_path)
+        with together(2, fail, (), progress):
             while True:
-                children.check()
+                progress.check()
                 time.sleep(0.02)
 
     with pytest.raises(UserError, match="the label 'x' is missing"):
@@ -123,7 +125,7 @@ def test_an_error_of_a_child_is_raised_when_the_work_here_is_done(tmp_path):
     watcher = Pair(tmp_path)
 
     def work():
-        with together(2, fail, (), watcher) as children:
+        with together(2, fail, (), QueueProgress(watcher, tmp_path)) as children:
             while children.at_work():
                 time.sleep(0.02)
 
