@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .PHONY: run test test-slow reliability lint docs bench clean
 
-run: $(VENV)/.demo  ## train the recommended head on the embedded corpus, beside its classical rivals
+run: $(VENV)/.demo  ## train the recommended head on the embedded corpus, beside its classical baselines
 	$(BIN)/qllmft train
 
 test: $(VENV)/.dev  ## every test but the slow ones

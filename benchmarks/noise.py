@@ -27,7 +27,7 @@ from qllmft_backends import create
 from qllmft_backends.noise import PRESETS
 
 from environments import DEFAULT_CACHE, HERE, Environment, NotAvailableError, prepare
-from noise_rival import NAME, Rival, check, steps_of
+from noise_baseline import NAME, Baseline, check, steps_of
 from noise_table import markdown
 from run import machine_facts
 from sessions import PAUSE_S
@@ -82,7 +82,7 @@ def milliseconds(step: Callable[[], None], seconds: float) -> tuple[float, float
     return 1e3 * min(wall), 1e3 * (time.process_time() - processor) / len(wall)
 
 
-def measure(n_qubits: int, rival: Rival | None, options: argparse.Namespace) -> tuple[list[Any], list[Any]]:
+def measure(n_qubits: int, baseline: Baseline | None, options: argparse.Namespace) -> tuple[list[Any], list[Any]]:
     """Rows of this project and of TorchQuantum, whose turns alternate."""
     steps = {name: make_step(n_qubits, noise, head_only=options.head) for name, noise in NOISES.items()}
     for step in steps.values():
@@ -90,8 +90,8 @@ def measure(n_qubits: int, rival: Rival | None, options: argparse.Namespace) -> 
     rounds = []
     for _ in range(options.rounds):
         rounds.append({name: milliseconds(step, options.burst) for name, step in steps.items()})
-        if rival:
-            rival.turn(len(THEIRS) * options.burst)
+        if baseline:
+            baseline.turn(len(THEIRS) * options.burst)
             time.sleep(PAUSE_S)
     ours, theirs = [], []
     for name in NOISES:
@@ -100,8 +100,8 @@ def measure(n_qubits: int, rival: Rival | None, options: argparse.Namespace) -> 
         by_processor = statistics.median(r[name][1] / r["none"][1] for r in rounds)
         ours.append({"qubits": n_qubits, "noise": name, "ms": wall, "wall": by_wall, "processor": by_processor})
         print(f"{n_qubits} qubits  {name:24s} {wall:9.3f} ms   {by_wall:.2f}   {by_processor:.2f}", flush=True)
-    if rival:
-        times = rival.outputs()
+    if baseline:
+        times = baseline.outputs()
         fastest = {kind: float(times[kind].min()) for kind in THEIRS}
         for kind, name in THEIRS.items():
             theirs.append({"qubits": n_qubits, "noise": name, "ms": fastest[kind], "steps": len(times[kind])})
@@ -115,7 +115,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", default="10,12,14,16", help="comma-separated; default %(default)s")
     parser.add_argument(
-        "--rival",
+        "--baseline",
         default="10,12,14",
         help='qubits at which TorchQuantum takes part, "" for none; 16 takes 14 GB; default %(default)s',
     )
@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     facts = machine_facts(options.threads)
     os.environ["QLLMFT_THREADS"] = str(options.threads)
     torch.set_num_threads(1)
-    wanted = set() if options.head else {int(part) for part in options.rival.split(",") if part}
+    wanted = set() if options.head else {int(part) for part in options.baseline.split(",") if part}
     what = "The head alone" if options.head else "Encoder and head of equal width, linear layer, Adam"
     result: dict[str, Any] = {"machine": facts, "what": what, "ours": [], "theirs": [], "notes": []}
     failed = False
@@ -157,8 +157,8 @@ def main(arguments: list[str] | None = None) -> int:
         for n_qubits in map(int, options.qubits.split(",")):
             if environment and n_qubits in wanted:
                 noise = PRESETS["paper_high"]
-                with closing(steps_of(environment, Path(name), n_qubits, noise, SHOTS, options)) as rival:
-                    rows = measure(n_qubits, rival, options)
+                with closing(steps_of(environment, Path(name), n_qubits, noise, SHOTS, options)) as baseline:
+                    rows = measure(n_qubits, baseline, options)
             else:
                 rows = measure(n_qubits, None, options)
             result["ours"] += rows[0]

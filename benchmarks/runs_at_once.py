@@ -23,8 +23,8 @@ STEPS, ROUNDS, BATCH = 300, 15, 16
 def worker(preset: str, batch: int) -> None:
     """Make STEPS steps for each line that comes, and answer with a line."""
     import torch
+    from qllmft.config.presets import load_preset
     from qllmft.heads import build_classifier
-    from qllmft.presets import load_preset
     from qllmft.training.loop import one_torch_thread
     from qllmft.training.step import step_of
 

@@ -17,7 +17,7 @@ from sessions import Entrant, Worker, check, race
 from steps import MODELS, Model, expected_step, make_step_inputs
 from workloads import save_arrays
 
-RIVAL = "torchquantum"
+PEER = "torchquantum"
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -40,7 +40,7 @@ def compare(model: Model, environments: dict[str, Environment | str], options: a
         path = Path(folder) / "inputs.npz"
         save_arrays(path, inputs)
         try:
-            for name in (PROJECT, RIVAL):
+            for name in (PROJECT, PEER):
                 peer, environment = PEERS[name], environments[name]
                 entrant = Entrant(peer.name, peer.label, peer.tolerance)
                 entrants.append(entrant)
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(names) - set(MODELS):
         print(f"error: unknown models: {', '.join(sorted(unknown))}; known: {', '.join(MODELS)}", file=sys.stderr)
         return 2
-    environments = prepare_all({PROJECT, RIVAL}, options)
+    environments = prepare_all({PROJECT, PEER}, options)
     results = []
     for name in names:
         results.append(compare(MODELS[name], environments, options))

@@ -28,7 +28,7 @@ PARTS = {  # the function whose time it is, with all that it calls
     "circuits_forward": ("adjoint/compiled/passes.py", "forward"),
     "circuits_backward": ("adjoint/compiled/passes.py", "backward"),
     "training": ("training/loop.py", "run_epochs"),
-    "classical_fit": ("rivals/classical.py", "fit"),
+    "classical_fit": ("baselines/classical.py", "fit"),
     "test": ("run/experiment.py", "_tested"),
 }
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from qiskit import qasm3
 
 from qllmft.api import train
-from qllmft.run import Predictor
-from qllmft.run.measurement import compare, head_request
+from qllmft.inference import Predictor
+from qllmft.inference.measurement import compare, head_request
 from qllmft_backends import create
 from qllmft_backends.ionq.sandbox import Sandbox
 
@@ -55,7 +55,7 @@ def main() -> None:
             train__epochs=12,
             train__batch_size=4,
             train__lr=0.05,
-            rivals__names=[],
+            baselines__names=[],
         )
 
         options = {"url": forte.url, "token_file": key, "ledger": run / "ledger", "yes": True, "poll_interval_s": 0.1}

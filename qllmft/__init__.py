@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qllmft.api import load, train
     from qllmft.config import RunConfig
+    from qllmft.config.presets import load_preset, preset_names
     from qllmft.errors import UserError
     from qllmft.heads import QuantumEncoder, QuantumHead, build_classifier
+    from qllmft.inference import Predictor
     from qllmft.plugins import register
-    from qllmft.presets import load_preset, preset_names
-    from qllmft.run import Predictor, run_experiment
+    from qllmft.run import run_experiment
 
     __version__: str
 
@@ -28,8 +29,9 @@ _DEFINED = {
     "qllmft.errors": ("UserError",),
     "qllmft.heads": ("QuantumEncoder", "QuantumHead", "build_classifier"),
     "qllmft.plugins": ("register",),
-    "qllmft.presets": ("load_preset", "preset_names"),
-    "qllmft.run": ("Predictor", "run_experiment"),
+    "qllmft.config.presets": ("load_preset", "preset_names"),
+    "qllmft.inference": ("Predictor",),
+    "qllmft.run": ("run_experiment",),
 }
 _HOME = {name: module for module, names in _DEFINED.items() for name in names}
 

@@ -8,8 +8,8 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, ParameterVectorElement
 
+from qllmft.config.model import PAPER_ANSATZ
 from qllmft.errors import UserError
-from qllmft.model_config import PAPER_ANSATZ
 from qllmft_backends.plugins import Registry, one_line
 from qllmft_circuits import LIBRARY, Ansatz, AnsatzOptions
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory
-from qllmft.presets import load_preset
+from qllmft.inference import Predictor
 from qllmft.progress import LineReporter
-from qllmft.run import Outcome, Predictor, Reporter, TrackedReporter, Tracking, run_experiment
+from qllmft.run import Outcome, Reporter, TrackedReporter, Tracking, run_experiment
 
 
 def train(
@@ -23,7 +24,7 @@ def train(
     track_files: bool = False,
     **settings: Any,
 ) -> Outcome:
-    """Train a head and its rivals, and write the report; the same as ``qllmft train``.
+    """Train a head and its baselines, and write the report; the same as ``qllmft train``.
 
     Texts that are given as objects are kept nowhere, but for the few mistakes in the run's report. Their kind, number
     and hash name the run: the same call with the same texts goes on with it.

@@ -11,7 +11,7 @@ from qllmft_backends.plugins import Kind, Listed, Registry
 _HOMES: dict[Kind, tuple[str, str]] = {
     "ansatz": ("qllmft.ansatze", "ANSATZE"),
     "backend": ("qllmft_backends", "BACKENDS"),
-    "rival": ("qllmft.rivals", "RIVALS"),
+    "baseline": ("qllmft.baselines", "BASELINES"),
     "tracker": ("qllmft.trackers", "TRACKERS"),
 }
 
@@ -34,7 +34,7 @@ def register(kind: Kind, name: str, thing: Any, *, replace: bool = False) -> Non
 
     Args:
         kind: ``ansatz``: a function of n_qubits and n_layers that makes a circuit; ``backend``: a
-            `qllmft_backends.registry.Entry`; ``rival``: a `qllmft.rivals.Rival`; ``tracker``: a function that
+            `qllmft_backends.registry.Entry`; ``baseline``: a `qllmft.baselines.Baseline`; ``tracker``: a function that
             makes a `qllmft.trackers.Tracker`, such as its class.
         name: that settings call it by, as in ``model.ansatz``.
         thing: what it is.

@@ -14,10 +14,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.files import parse_json, write_bytes
 from qllmft.heads import build_classifier
-from qllmft.presets import load_preset
 
 try:
     from setfit import SetFitHead

@@ -6,7 +6,7 @@ from qiskit import QuantumCircuit
 
 from qllmft.ansatze import ansatz_named
 from qllmft.config import ModelConfig
-from qllmft.model_config import PAPER_ANSATZ
+from qllmft.config.model import PAPER_ANSATZ
 from qllmft_circuits import Ansatz, AnsatzOptions, encoder_circuit, head_circuit
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeVar
 
-Kind = Literal["ansatz", "backend", "rival", "tracker"]
+Kind = Literal["ansatz", "backend", "baseline", "tracker"]
 GROUPS: dict[Kind, str] = {
     "ansatz": "qllmft.ansatze",
     "backend": "qllmft.backends",
-    "rival": "qllmft.rivals",
+    "baseline": "qllmft.baselines",
     "tracker": "qllmft.trackers",
 }
 BUILT_IN = "built-in"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.console import PlainConsole, printable, say
+from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
-from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
     from qllmft_backends import Backend

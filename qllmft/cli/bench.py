@@ -32,7 +32,7 @@ def bench(
 
     sizes = _sizes(qubits, workload)
     from qllmft.bench import time_circuit, time_training
-    from qllmft.presets import load_preset
+    from qllmft.config.presets import load_preset
     from qllmft_backends.adjoint.peaks import measure_peaks
 
     configs = {name: load_preset(name).config() for name in ([preset] if preset else ["single-10q", "recommended"])}

@@ -9,8 +9,8 @@ import typer
 
 from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, say_lines
 from qllmft.cli.options import Json, Settings, build_config
+from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
-from qllmft.settings import parse_settings
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qllmft.config import DataConfig
-    from qllmft.run.evaluation import Evaluation
+    from qllmft.inference.evaluation import Evaluation
     from qllmft_backends import Backend
 
 
@@ -67,7 +67,7 @@ def evaluate(
             "Without it the run's own test set is read; give --data, or leave them out."
         )
     from qllmft.cli.run_progress import ConsoleReporter
-    from qllmft.run.evaluation import Subset, estimate_run, evaluate_run
+    from qllmft.inference.evaluation import Subset, estimate_run, evaluate_run
 
     console = PlainConsole(stderr=json)
     other = None if data is None else _data(run, data, columns)

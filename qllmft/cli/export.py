@@ -56,7 +56,7 @@ def export(
         raise UserError("QPY is binary and does not go to standard output. Name a file with --out.")
     os.environ.setdefault("MPLBACKEND", "agg")  # a drawing into a file needs no display
 
-    from qllmft.run.export import ExportRequest, export_run
+    from qllmft.inference.export import ExportRequest, export_run
 
     exported = export_run(run, ExportRequest(form, part, text, weights, encoder, decompose, measure, minus))
     if out is None:

@@ -19,7 +19,7 @@ def verify(run: RunFolderArgument) -> None:
 
     One line a part. The exit code is 0 where all is sound, else 2.
     """
-    from qllmft.run.verification import verify_run
+    from qllmft.inference.verification import verify_run
 
     sound = True
     for check in verify_run(run):
@@ -54,9 +54,9 @@ def report(
 
 
 def card(run: RunFolderArgument, name: _Name) -> None:
-    """Print the model card that `push` would upload: data, results beside the rivals, circuit, how to load it."""
-    from qllmft.run import Predictor
-    from qllmft.run.card import model_card
+    """Print the model card that `push` would upload: data, results beside the baselines, circuit, how to load it."""
+    from qllmft.inference import Predictor
+    from qllmft.inference.card import model_card
 
     sys.stdout.write(model_card(Predictor.load(run).model, name, run))
 
@@ -70,6 +70,6 @@ def push(
 
     The token is that of `hf auth login`, or HF_TOKEN's; it reaches no file and no message. Texts are not uploaded.
     """
-    from qllmft.run import Predictor
+    from qllmft.inference import Predictor
 
     typer.echo(Predictor.load(run).push_to_hub(name, private=private))

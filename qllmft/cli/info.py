@@ -90,10 +90,11 @@ def _draw(console: Console, model: ModelConfig, *, always: bool) -> None:
 
 def _find(what: str) -> tuple[RunConfig, str, int | None, int | None]:
     """Configuration, name, D and k of a preset or a run."""
-    from qllmft.presets import load_preset, preset_names
+    from qllmft.config.presets import load_preset, preset_names
 
     if what not in preset_names() and Path(what).is_dir():
-        from qllmft.run import RunFolder, load_model
+        from qllmft.model import load_model
+        from qllmft.run import RunFolder
 
         config = RunFolder(Path(what)).read_config()
         if not RunFolder(Path(what)).model_folder.is_dir():
@@ -105,7 +106,7 @@ def _find(what: str) -> tuple[RunConfig, str, int | None, int | None]:
 
 
 def _list_presets(console: Console, *, json: bool) -> None:
-    from qllmft.presets import load_preset, preset_names
+    from qllmft.config.presets import load_preset, preset_names
 
     titles = {name: load_preset(name).title for name in preset_names()}
     if json:
@@ -129,8 +130,8 @@ def presets(
     json: Json = False,
 ) -> None:
     """Presets by name, with the table of the paper that each comes from and its trained parameters (D = 768, k = 2)."""
+    from qllmft.config.presets import load_preset, preset_names
     from qllmft.paper.results.counts import preset_parameters
-    from qllmft.presets import load_preset, preset_names
 
     listed = [load_preset(name) for name in sorted(preset_names(), key=_natural)]
     sources = sorted({part for preset in listed for part in preset.source} | {OURS})

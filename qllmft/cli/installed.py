@@ -53,7 +53,7 @@ def _is_sound(json: bool) -> bool:
 
 
 def plugins(json: Json = False) -> None:
-    """List ansätze, backends, rivals and trackers: built-in ones, those of installed packages, and what is broken."""
+    """List ansätze, backends, baselines and trackers: built-in ones, those of installed packages, and what is broken."""
     from qllmft.plugins import list_plugins
 
     rows = list_plugins()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.settings import parse_settings, with_settings
+from qllmft.config.settings import parse_settings, with_settings
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig
@@ -166,8 +166,8 @@ def command_line(context: typer.Context) -> list[str]:
 def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> RunConfig:
     """The configuration of a command: a preset, or a file in its place, then what was given on the command line."""
     from qllmft.config import parse_config
-    from qllmft.presets import load_preset
-    from qllmft.toml_files import read_toml
+    from qllmft.config.presets import load_preset
+    from qllmft.config.toml_files import read_toml
 
     if file is None:
         return load_preset(preset).config(overrides)

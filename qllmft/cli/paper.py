@@ -10,8 +10,8 @@ import typer
 
 from qllmft.cli.console import say, say_json
 from qllmft.cli.options import Json
+from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
-from qllmft.settings import parse_settings
 
 
 def figure(

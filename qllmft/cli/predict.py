@@ -16,8 +16,8 @@ from qllmft.cli.options import Limit, RunFolderArgument, RunsDelimiter, RunsText
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.run import Prediction, Predictor
-    from qllmft.run.bootstrap import Bootstrap
+    from qllmft.inference import Prediction, Predictor
+    from qllmft.inference.bootstrap import Bootstrap
     from qllmft_backends import Backend
 
 
@@ -68,7 +68,7 @@ def predict(
             "--text-column and --delimiter describe the table of --file, which is not given. Leave them out."
         )
 
-    from qllmft.run import Predictor
+    from qllmft.inference import Predictor
 
     machines = choice.make(run)
     if bootstrap and not machines:
@@ -104,7 +104,7 @@ def _measure(
     repeats: int | None,
 ) -> None:
     """All texts through a backend in one request, so that a remote one fills its jobs; then how well it agrees."""
-    from qllmft.run.measurement import compare, shots_of
+    from qllmft.inference.measurement import compare, shots_of
 
     if not texts:
         return

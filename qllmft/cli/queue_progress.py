@@ -102,6 +102,6 @@ class QueueConsole(LineReporter, QueueReporter):
 
     @contextmanager
     def fitting(self, name: str) -> Iterator[None]:
-        """The lower bar names the rival."""
+        """The lower bar names the baseline."""
         self._progress.update(self._one, fields=f"fitting {name}")
         yield

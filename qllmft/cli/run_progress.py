@@ -95,4 +95,4 @@ def _notes(record: RunRecord) -> Iterator[str]:
         if model.test_classes and model.test_classes.constant:
             yield f"{model.name} gives the same answer to every text"
     if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
-        yield "rivals read the body as it was before it learned with the head"
+        yield "baselines read the body as it was before it learned with the head"

@@ -28,7 +28,7 @@ def study(
         str | None,
         typer.Argument(
             help="Name of a study, such as table2 or noise (figure 11); --list lists them. Or the path of a TOML file "
-            "with a study of your own: title, subject, rival, and rows with label, preset, side (subject or rival) and "
+            "with a study of your own: title, subject, baseline, and rows with label, preset, side (subject or baseline) and "
             "settings.",
             show_default=False,
         ),
@@ -55,7 +55,7 @@ def study(
         typer.Option(
             help="Number of settings that every row tries with each seed, drawn from the paper's tables and chosen "
             "among on the validation texts.",
-            show_default="one setting of a head, all of a rival's grid",
+            show_default="one setting of a head, all of a baseline's grid",
         ),
     ] = None,
     epochs: Annotated[

@@ -12,9 +12,9 @@ import typer
 from qllmft.cli.backend import Options
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import DataOptions, Epochs, Jobs, Settings, TrackOptions, with_options
+from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 from qllmft.files import expanded
-from qllmft.settings import parse_settings
 
 StorageUrl = Annotated[
     str | None,
@@ -119,10 +119,10 @@ def sweep(
         texts = replace(texts, data=str(expanded(texts.data).resolve()))
     overrides = texts.overrides(settings, train__epochs=epochs)
     space = load_space(name)
-    if space.rival is not None:
+    if space.baseline is not None:
         if sampler != "grid" or ray or storage or plan_only or told.track:
             raise UserError(f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only.")
-        at_work.search_rivals_grid(space, overrides, seeds, console)
+        at_work.search_baselines_grid(space, overrides, seeds, console)
         return
     source = context.get_parameter_source("jobs")
     if ray and source is not None and source.name == "COMMANDLINE":  # the variable holds for all commands

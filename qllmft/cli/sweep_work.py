@@ -1,4 +1,4 @@
-"""A sweep at work and its tables: the searches that there are, the ranking, main effects, a rival's choice."""
+"""A sweep at work and its tables: the searches that there are, the ranking, main effects, a baseline's choice."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from rich.table import Table
 from qllmft.cli.console import names, numbers, plain_table, say, say_lines
 from qllmft.cli.queue_progress import QueueConsole
 from qllmft.cli.run_progress import ConsoleReporter
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.experiments.feasible import check_feasible
 from qllmft.experiments.queue import QueueProgress
+from qllmft.experiments.search.baseline import search_baseline
 from qllmft.experiments.search.cluster import work_on_cluster
 from qllmft.experiments.search.estimate import estimate
 from qllmft.experiments.search.liveness import Liveness
 from qllmft.experiments.search.outcome import RankedConfiguration, RowWinner, TestedWinner, finish, ranking
 from qllmft.experiments.search.permission import Permission
 from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
-from qllmft.experiments.search.rival import search_rival
 from qllmft.experiments.search.screening import Screening
 from qllmft.experiments.search.space import Space, load_space, space_names
 from qllmft.experiments.search.storage import Storage
 from qllmft.experiments.search.store import SearchState, SearchStore
 from qllmft.experiments.search.worker import Worker, do_trial_run, search_in_child
 from qllmft.experiments.together import processes_for, together
-from qllmft.presets import load_preset
 from qllmft.published import published
 from qllmft.run import ModelResult, Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
@@ -89,15 +89,15 @@ def finish_search(store: SearchStore, folder: Path, console: Console, tracking: 
     say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
 
 
-def search_rivals_grid(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
-    """The grid of a classical rival, chosen on validation for each seed."""
+def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
+    """The grid of a classical baseline, chosen on validation for each seed."""
     first = load_preset("nn-head-0").config(overrides)
-    assert space.rival is not None
+    assert space.baseline is not None
     results = {}
     for seed in range(first.seed, first.seed + seeds):
         config = first.model_copy(update={"seed": seed})
-        results[seed] = search_rival(space.rival, config, ConsoleReporter(console))
-    console.print(rival_table(space, results))
+        results[seed] = search_baseline(space.baseline, config, ConsoleReporter(console))
+    console.print(baseline_table(space, results))
 
 
 def headline(space: Space, plan: SearchPlan) -> str:
@@ -124,9 +124,9 @@ def spaces_table() -> Table:
     table = plain_table(*names("sweep"), "table", *numbers("grid", "--quick"), "what")
     for name in space_names():
         space = load_space(name)
-        rival = space.rival is not None
+        baseline = space.baseline is not None
         small = space.in_small()
-        sizes = ("its own", "") if rival else (f"{space.size:,}", f"{small.size:,}" if small else "")
+        sizes = ("its own", "") if baseline else (f"{space.size:,}", f"{small.size:,}" if small else "")
         table.add_row(name, "" if space.table == "none" else space.table, *sizes, space.title)
     return table
 
@@ -204,8 +204,8 @@ def verdict(state: SearchState, rows: Sequence[RankedConfiguration], tested: Tes
         yield f"{state.repeats} trials repeated a configuration and took its value."
 
 
-def rival_table(space: Space, results: Mapping[int, ModelResult]) -> Table:
-    """A classical rival's choice on each split, by seed."""
+def baseline_table(space: Space, results: Mapping[int, ModelResult]) -> Table:
+    """A classical baseline's choice on each split, by seed."""
     title = f"{space.title}, the whole grid of table {space.table}, chosen on validation"
     table = plain_table(*numbers("seed", "validation", "test [95 % interval]", "parameters"), "chosen", title=title)
     for seed, result in results.items():

@@ -11,7 +11,7 @@ import typer
 from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say, say_lines
 from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config, with_options
-from qllmft.settings import parse_settings
+from qllmft.config.settings import parse_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +83,7 @@ def train(
     seed: Annotated[
         int | None, typer.Option(help="Seed of the split, the weights, the shuffling and the noise.", show_default="0")
     ] = None,
-    rivals: Annotated[bool, typer.Option(help="Train classical heads on the same split beside it.")] = True,
+    baselines: Annotated[bool, typer.Option(help="Train classical heads on the same split beside it.")] = True,
     yes: Yes = False,
     settings: Settings = None,
     out: Annotated[
@@ -95,7 +95,7 @@ def train(
     told: TrackOptions,
     json: Json = False,
 ) -> None:
-    """Train a quantum head and its classical rivals on labelled texts, and print how they compare.
+    """Train a quantum head and its classical baselines on labelled texts, and print how they compare.
 
     The language model is frozen, unless body.trainable or body.contrastive says otherwise. The epoch is chosen on
     validation accuracy alone; the test set is read once.
@@ -111,7 +111,7 @@ def train(
         train__lr=lr,
         train__batch_size=batch_size,
         seed=seed,
-        rivals__names=None if rivals else [],
+        baselines__names=None if baselines else [],
     )
     run_config = build_config(preset, config, overrides)
 

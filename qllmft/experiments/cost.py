@@ -7,7 +7,7 @@ from qllmft.config import ModelConfig, RunConfig
 # milliseconds of a training step of 16 on one core, fitted to single-10q, single-12q, multi-10q and multi-14q
 _STEP, _A_MILLION_AMPLITUDES, _CLASSICAL_STEP = 0.4, 2.2, 0.2
 _TEST_SET = 7  # reading the test set of table II costs as much as this many epochs
-_BEGINNING, _RIVAL_GRID = 50.0, 70.0  # reading texts and embeddings; a grid of table VIII or IX; in epochs of cost 1
+_BEGINNING, _BASELINE_GRID = 50.0, 70.0  # reading texts and embeddings; a grid of table VIII or IX; in epochs of cost 1
 
 
 def circuit_work(model: ModelConfig) -> float:
@@ -32,7 +32,7 @@ def epoch_cost(config: RunConfig) -> float:
 def run_cost(config: RunConfig, *, read_test: bool = True) -> float:
     """Cost of a run from its texts to its record, in units of `epoch_cost`."""
     epochs = config.train.epochs + (_TEST_SET if read_test else 0)
-    return _BEGINNING + epochs * epoch_cost(config) + len(config.rivals.names) * _RIVAL_GRID
+    return _BEGINNING + epochs * epoch_cost(config) + len(config.baselines.names) * _BASELINE_GRID
 
 
 def begun_cost(config: RunConfig, epochs: int) -> float:

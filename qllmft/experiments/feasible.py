@@ -33,7 +33,7 @@ def check_feasible(
     dimensions: dict[BodyConfig, int] = {}
     checked: set[str] = set()
     for where, config in configs.items():
-        structure = config.model_dump_json(exclude={"seed", "train", "rivals"})
+        structure = config.model_dump_json(exclude={"seed", "train", "baselines"})
         if structure in checked:
             continue
         checked.add(structure)

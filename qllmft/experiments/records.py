@@ -9,11 +9,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from qllmft.config import RunConfig, parse_config
+from qllmft.config.settings import differing, with_settings
 from qllmft.errors import UserError
 from qllmft.files import parse_json, write_text, writing
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.settings import differing, with_settings
 from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics
 

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import BackendConfig, ModelConfig
+from qllmft.config.model import MOST_ENTRIES
 from qllmft.errors import UserError
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
 from qllmft.heads.mlp import linear, linear_readout, perceptron
 from qllmft.heads.quantum import QuantumHead
-from qllmft.model_config import MOST_ENTRIES
 from qllmft.randomness import torch_generator
 from qllmft.templates import encoder_ansatz, head_ansatz
 from qllmft_backends import Backend, create

@@ -10,6 +10,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from qllmft.config import ModelConfig
+from qllmft.config.presets import load_preset, preset_names
 from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
 from qllmft.experiments.records import FinishedRun
 from qllmft.paper.figures.accuracy import CURVES, QUBITS
@@ -18,7 +19,6 @@ from qllmft.paper.figures.curves import KEPT
 from qllmft.paper.figures.depth import GRIDS, depth_experiments
 from qllmft.paper.results import Experiment, Measured, measure
 from qllmft.paper.results.counts import PresetCounts, preset_counts
-from qllmft.presets import load_preset, preset_names
 from qllmft.published import Published, published
 from qllmft.report.render import render
 from qllmft.report.study_table import accuracy

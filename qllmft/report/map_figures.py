@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from qllmft.config.presets import load_preset
 from qllmft.energy.inference import linear_energy_j, quantum_energies_j
 from qllmft.experiments.compare.record import RowResult, StudyRecord
-from qllmft.presets import load_preset
 from qllmft.report import style
 
 _APART = {"parameters": 0.004, "energy": 0.004}  # of an axis' length, between curves at one place; else 0.012
-_COLORS = {"subject": (*style.COLORS[:4], style.GREY), "rival": (style.INK, *style.COLORS[4:])}
-_MARKERS = {"subject": "os^Dp", "rival": "v<s>o"}
+_COLORS = {"subject": (*style.COLORS[:4], style.GREY), "baseline": (style.INK, *style.COLORS[4:])}
+_MARKERS = {"subject": "os^Dp", "baseline": "v<s>o"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class MapPoint:
     @cached_property
     def energies_j(self) -> tuple[float, float]:
         """Joules of an inference, all on a GPU, and with circuits on a QPU; a classical head is one matrix in both."""
-        if self.row.side == "rival":
+        if self.row.side == "baseline":
             return self.linear_energy_j, self.linear_energy_j
         model = load_preset(self.row.preset).config({**self.row.settings, **self.record.settings}).model
         return quantum_energies_j(model, self.record.body.dimension, len(self.record.data.labels))
@@ -54,7 +54,7 @@ def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], 
     from matplotlib.ticker import LogLocator
 
     figure, shown = style.new_figure(style.WIDE_INCHES, 4.2), [point for point in points if point.row.series]
-    names = sorted({(point.row.side == "rival", point.row.series, point.row.side) for point in shown})
+    names = sorted({(point.row.side == "baseline", point.row.series, point.row.side) for point in shown})
     panels = figure.subplots(1, len(parts), sharex=axis == "energy", sharey=True, squeeze=False)[0]
     for axes, (label, value) in zip(panels, parts.items(), strict=True):
         ticks = sorted(set(map(value, shown)))
@@ -63,7 +63,7 @@ def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], 
             shift = (ticks[-1] / ticks[0]) ** (_APART.get(axis, 0.012) * (i - (len(names) - 1) / 2))
             alike = sorted({p.row.series for p in among if p.row.side == side and p.row.series}).index(name) % 5
             look = {"color": _COLORS[side][alike], "marker": _MARKERS[side][alike], "lw": 1.1, "label": name}
-            look |= {"mfc": "white"} if side == "rival" else {}
+            look |= {"mfc": "white"} if side == "baseline" else {}
             look |= {"ls": "" if axis == "energy" else "-" if side == "subject" else ":"}
             places = [shift * value(point) for point in own]
             style.draw_means(axes, places, [point.row.test_interval for point in own], **look)

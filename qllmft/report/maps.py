@@ -45,24 +45,24 @@ def _along(axis: str, points: list[MapPoint]) -> Compared:
     x = "parameters" if axis == "energy" else axis
     found = [point for point in points if point.record.x == x]
     found.sort(key=lambda point: [value(point) for value in AXES[axis].values()])
-    beside = [[other.row for other in found if _is_rival(point, other)] for point in found]
-    pairs = [(point.row, rival) for point, rivals in zip(found, beside, strict=True) for rival in rivals]
+    beside = [[other.row for other in found if _is_baseline(point, other)] for point in found]
+    pairs = [(point.row, baseline) for point, baselines in zip(found, beside, strict=True) for baseline in baselines]
     comparisons = iter(compare_pairs(pairs))
-    return [(point, [next(comparisons) for _ in rivals]) for point, rivals in zip(found, beside, strict=True)]
+    return [(point, [next(comparisons) for _ in baselines]) for point, baselines in zip(found, beside, strict=True)]
 
 
-def _is_rival(point: MapPoint, other: MapPoint) -> bool:
+def _is_baseline(point: MapPoint, other: MapPoint) -> bool:
     ours, theirs = point.row, other.row
-    sides = (ours.side, theirs.side) == ("subject", "rival")
+    sides = (ours.side, theirs.side) == ("subject", "baseline")
     beside = point.record is other.record and ours.group == theirs.group
     return sides and beside and max(theirs.parameters) <= min(ours.parameters)
 
 
 def maps_verdict(rows: Compared) -> str:
-    """One sentence about every quantum head that has a rival, whoever wins, and about the energy of an inference."""
+    """One sentence about every quantum head that has a baseline, whoever wins, and about the energy of an inference."""
     heads = [(point, beside) for point, beside in rows if beside]
     found = [comparison for _, beside in heads for comparison in beside]
-    count, won = Counter(c.outcome for c in found), {c.rival.split(",")[0] for c in found if c.outcome == "better"}
+    count, won = Counter(c.outcome for c in found), {c.baseline.split(",")[0] for c in found if c.outcome == "better"}
     best = [point for point, beside in heads if all(c.outcome == "better" for c in beside)]
     paying = [f"; {point.record.title}: {point.row.label}" for point in best]
     ratios = [[energy / point.linear_energy_j for energy in point.energies_j] for point, _ in heads]
@@ -81,13 +81,13 @@ def maps_verdict(rows: Compared) -> str:
 def write_maps(folder: Path, file: Path) -> Path:
     """Write the page of the studies in ``folder`` into ``file``, its figures into ``figures/`` beside it; return it.
 
-    UserError where no quantum head in them has a rival.
+    UserError where no quantum head in them has a baseline.
     """
     maps = read_maps(folder)
     rows = [row for axis, found in maps.items() if axis != "energy" for row in found]
     if not any(beside for _, beside in rows):
         raise UserError(
-            f"{folder} has no study of a map in which a quantum head has a rival of at most its size. "
+            f"{folder} has no study of a map in which a quantum head has a baseline of at most its size. "
             f"`qllmft study map-texts --data FOLDER --out {folder / 'texts'}` makes one."
         )
     first = rows[0][0].record

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qllmft.config import RunConfig
-from qllmft.presets import load_preset, preset_names
-from qllmft.settings import differing, setting_text, settings_of
+from qllmft.config.presets import load_preset, preset_names
+from qllmft.config.settings import differing, setting_text, settings_of
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from qllmft.training import EpochMetrics
 
 LONG_LABEL = 22  # characters: longer ones stand one below the other in the legend
 _COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
-_SIDES = {"subject": (style.BLUE, "o"), "rival": (style.SLATE, "s")}
+_SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}
 _PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "mec": style.ORANGE, "ms": 5.5, "mew": 1.3}
 _OUTCOMES = {  # colour, inside of the marker
     "better": (style.BLUE, style.BLUE),
@@ -85,7 +85,7 @@ def accuracies_svg(record: StudyRecord) -> Markup:
         axes.plot(100 * found.mean, place, marker, color=color, ms=5.5, zorder=4)
         if row.published:
             axes.plot(row.published.accuracy, place, **_PAPER)
-    for side, label in (("subject", record.subject), ("rival", record.rival)):
+    for side, label in (("subject", record.subject), ("baseline", record.baseline)):
         axes.plot([], [], _SIDES[side][1], color=_SIDES[side][0], ms=5.5, label=label)
     if record.published:
         axes.plot([], [], label="paper", **_PAPER)

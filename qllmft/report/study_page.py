@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from qllmft.config import RunConfig
+from qllmft.config.settings import settings_of
 from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.experiments.compare.comparison import Comparison, compare, discordances, leading
@@ -22,7 +23,6 @@ from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_s
 from qllmft.report.render import identified, render
 from qllmft.report.study_table import tables
 from qllmft.run import RunFolder
-from qllmft.settings import settings_of
 from qllmft.training import EpochMetrics
 
 _CURVES = (
@@ -30,7 +30,7 @@ _CURVES = (
     ("validation accuracy", "right answers (%)", lambda m: 100 * m.validation_accuracy),
 )
 _WIDER = "; an interval that runs out of the figure is wider than shown"
-_OF_A_RUN = {"seed", "rivals.names"}  # settings that the study gives each run
+_OF_A_RUN = {"seed", "baselines.names"}  # settings that the study gives each run
 
 
 def finish_study(folder: Path, record: StudyRecord) -> Path:
@@ -100,7 +100,7 @@ def _run(folder: Path, row: RowResult, seed: int) -> RunFolder:
 
 
 def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
-    """A figure for each subject, or one where each has one rival; none where there is one seed."""
+    """A figure for each subject, or one where each has one baseline; none where there is one seed."""
     if any(c.difference.interval is None for c in comparisons):
         return []
     if len({c.subject for c in comparisons}) == len(comparisons) > 1:
@@ -108,14 +108,14 @@ def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
     figures = []
     for index, subject in enumerate(dict.fromkeys(c.subject for c in comparisons)):
         own = [c for c in comparisons if c.subject == subject]
-        figures.append((subject, differences_svg([c.rival for c in own], own, f"differences-{index}")))
+        figures.append((subject, differences_svg([c.baseline for c in own], own, f"differences-{index}")))
     return figures
 
 
 def _curves(folder: Path, record: StudyRecord) -> list[tuple[str, Markup]]:
-    """Means over the seeds: loss and validation accuracy, of the subjects and of the rivals."""
+    """Means over the seeds: loss and validation accuracy, of the subjects and of the baselines."""
     figures = []
-    sides: tuple[tuple[Side, str], ...] = (("subject", record.subject), ("rival", record.rival))
+    sides: tuple[tuple[Side, str], ...] = (("subject", record.subject), ("baseline", record.baseline))
     for side, words in sides:
         rows = [row for row in record.rows_of(side) if row.epochs]
         if not rows:

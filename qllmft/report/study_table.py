@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qllmft.baselines.classical import PLAIN_LOGISTIC_REGRESSION
+from qllmft.baselines.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
+from qllmft.baselines.trained import LOW_RANK, PERCEPTRON
 from qllmft.experiments.compare.bodies import moves, papers_margin
 from qllmft.experiments.compare.comparison import Comparison, limits
 from qllmft.experiments.compare.record import RowResult, StudyRecord
 from qllmft.experiments.compare.verdict import p_value, share, signed, verdict, with_interval
 from qllmft.published import published
-from qllmft.rivals.classical import PLAIN_LOGISTIC_REGRESSION
-from qllmft.rivals.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
-from qllmft.rivals.trained import LOW_RANK, PERCEPTRON
 from qllmft.statistics import MeanInterval
 
 OUTCOMES = {"better": "wins", "worse": "loses", "open": "open"}
@@ -82,13 +82,15 @@ def selection_note(record: StudyRecord) -> str:
             f"accuracy (of heads, among equals, the lowest validation loss). {rule}. The test texts are read for what "
             "was chosen alone."
         )
-    given = {rival.label for rival in (PLAIN_LOGISTIC_REGRESSION, PRINCIPAL_AXES, RANDOM_AXES, QUANTISED)}  # at C = 1
+    given = {
+        baseline.label for baseline in (PLAIN_LOGISTIC_REGRESSION, PRINCIPAL_AXES, RANDOM_AXES, QUANTISED)
+    }  # at C = 1
     trained = (PERCEPTRON.label, LOW_RANK.label)  # nor have these: they are trained as the head that they stand beside
     fitted = [
         row.label for row in record.rows if not (row.epochs or row.model in given or row.model.startswith(trained))
     ]
-    rivals = f"; settings of {' and '.join(fitted)} are chosen on the validation texts too" if fitted else ""
-    return f"{rule}{rivals}. The test texts are read once a run, for what was chosen."
+    baselines = f"; settings of {' and '.join(fitted)} are chosen on the validation texts too" if fitted else ""
+    return f"{rule}{baselines}. The test texts are read once a run, for what was chosen."
 
 
 def row_cells(row: RowResult, record: StudyRecord) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def comparison_cells(comparison: Comparison) -> dict[str, str]:
     ends = comparison.difference.interval
     return {
         "subject": comparison.subject,
-        "rival": comparison.rival,
+        "baseline": comparison.baseline,
         "difference": signed(comparison.difference.mean),
         "interval": "" if ends is None else f"[{signed(ends[0])}, {signed(ends[1])}]",
         "p": p_value(comparison.difference.p),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from functools import cached_property
 
+from qllmft.baselines import TrainedHead
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
-from qllmft.rivals import TrainedHead
 from qllmft.run.contrastive import tuned_body
 from qllmft.run.needs import LARGE, check_memory, epoch_core_seconds
 from qllmft.run.setup import Setup
@@ -18,14 +18,14 @@ from qllmft_backends.adjoint.thread_pool import thread_count
 
 
 class FrozenBody:
-    """A body whose texts are embedded once, for the head and its rivals alike.
+    """A body whose texts are embedded once, for the head and its baselines alike.
 
     Attributes:
         suffix: of the head's name.
         dimension: D, the length of an embedding.
         classifier: the run's head, with its initial weights.
         head_vectors: what the trained head reads: the embeddings.
-        rival_vectors: what its rivals read: the same embeddings.
+        baseline_vectors: what its baselines read: the same embeddings.
     """
 
     suffix = ""
@@ -33,7 +33,7 @@ class FrozenBody:
     def __init__(self, setup: Setup, body: BodyConfig) -> None:
         self._setup = setup
         self._body = body
-        self.head_vectors = self.rival_vectors = vectors_of(setup, body)
+        self.head_vectors = self.baseline_vectors = vectors_of(setup, body)
         self.dimension = self.head_vectors.dimension
         self.classifier = setup.classifier(self.dimension)
 
@@ -70,7 +70,7 @@ class FrozenBody:
 
 
 class LearningBody:
-    """A body whose weights learn together with the head's; its rivals show what that brings. See `FrozenBody`."""
+    """A body whose weights learn together with the head's; its baselines show what that brings. See `FrozenBody`."""
 
     suffix = " and body"
 
@@ -113,7 +113,7 @@ class LearningBody:
         return vectors_of(self._setup, self._trained)
 
     @cached_property
-    def rival_vectors(self) -> Vectors:
+    def baseline_vectors(self) -> Vectors:
         """Texts as the body embedded them before training."""
         return vectors_of(self._setup, self._start)
 

@@ -1,4 +1,4 @@
-"""The main job: data, embeddings, the quantum head and its rivals, one reading of the test set, one record."""
+"""The main job: data, embeddings, the quantum head and its baselines, one reading of the test set, one record."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from qllmft.baselines import FittedHead, TrainedHead, check_baselines, fit_and_score, make_baselines, scored
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Findings, read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads.classifier import check_classes
-from qllmft.rivals import FittedHead, TrainedHead, check_rivals, fit_and_score, make_rivals, scored
+from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.folder import RunFolder, folder_of
 from qllmft.run.lock import sole_use
-from qllmft.run.model_store import StoredModel, save_model
 from qllmft.run.notebook import table_html
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
 from qllmft.run.reporter import Reporter
 from qllmft.run.setup import Setup, training_backend
 from qllmft.run.vectors import Vectors
-from qllmft.run.versions import versions
 from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics, contrastive_pairs
+from qllmft.versions import versions
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def run_experiment(
         out: its folder; ``runs/<identity>`` where None.
         reporter: who watches.
         read_test: False: stop after validation. The test set is not even embedded, and neither the outcome nor a file
-            holds a value of it. The same call with True goes on from there: the head is not trained again; the rivals,
+            holds a value of it. The same call with True goes on from there: the head is not trained again; the baselines,
             which are not kept, are.
         wait: where another process works on the run, wait for it and take its outcome.
         corpus: the texts, where they are in memory; else those that ``config`` names are read.
@@ -78,7 +78,7 @@ def run_experiment(
         RunBusyError: where another process works on the run, and ``wait`` is off.
     """
     reporter = reporter or Reporter()
-    check_rivals(config.rivals.names)
+    check_baselines(config.baselines.names)
     folder = folder_of(config, out)
     folder.check_can_be_made()
     corpus = corpus or read_corpus(config.data)
@@ -98,7 +98,7 @@ def run_experiment(
 
 
 def _work(setup: Setup) -> Outcome:
-    """The run itself: texts to vectors, vectors to a trained head, its rivals, the record; see `run_experiment`."""
+    """The run itself: texts to vectors, vectors to a trained head, its baselines, the record; see `run_experiment`."""
     config, folder = setup.config, setup.folder
     body = body_of(setup)
     body.announce(folder.checkpoint.epochs_done())
@@ -110,12 +110,12 @@ def _work(setup: Setup) -> Outcome:
         return Outcome(folder, None, selection.epochs_done, selection.signal)
     vectors = [body.head_vectors]
     fitted = [scored(head, vectors[0].validation, seconds)]
-    for rival in make_rivals(config, body.classifier.n_parameters, body.dimension, setup.corpus.n_classes):
-        vectors.append(body.rival_vectors)
-        with setup.reporter.fitting(rival.name):
-            fitted.append(fit_and_score(rival, vectors[-1].train, vectors[-1].validation))
-        if rival.interrupted:
-            stopped = rival.selection if isinstance(rival, TrainedHead) else None
+    for baseline in make_baselines(config, body.classifier.n_parameters, body.dimension, setup.corpus.n_classes):
+        vectors.append(body.baseline_vectors)
+        with setup.reporter.fitting(baseline.name):
+            fitted.append(fit_and_score(baseline, vectors[-1].train, vectors[-1].validation))
+        if baseline.interrupted:
+            stopped = baseline.selection if isinstance(baseline, TrainedHead) else None
             return Outcome(folder, None, selection.epochs_done, stopped.signal if stopped else None)
     record = _record(setup, body, identity, selection.epoch, fitted)
     if setup.read_test:

@@ -11,13 +11,13 @@ from pathlib import Path
 import tomli_w
 
 from qllmft.config import RunConfig, parse_config
+from qllmft.config.settings import differing
 from qllmft.errors import UserError
 from qllmft.files import is_temporary, parse_json, parse_toml, write_json, write_text, writing
+from qllmft.model.store import OWN_BODY
 from qllmft.run.lock import HOLDER, LOCK
-from qllmft.run.model_store import OWN_BODY
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import RunRecord
-from qllmft.settings import differing
 from qllmft.training import Checkpoint, EpochMetrics
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, TypeAdapter, ValidationError
 
 from qllmft.config import NoiseConfig
+from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
-from qllmft.noise_config import measured_on
 from qllmft.statistics import Accuracy, ClassScores
 
 FORMAT = 1  # runs of version 0.1 do not name it, and have this form
@@ -23,7 +23,7 @@ _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What one model of a run came to: the head, or a rival beside it.
+    """What one model of a run came to: the head, or a baseline beside it.
 
     Attributes:
         name: as the run's table shows it.
@@ -110,7 +110,7 @@ class RunRecord:
         data: the texts.
         body: the language model.
         selected_epoch: epoch whose weights the head has, from 1.
-        models: the head, then its rivals.
+        models: the head, then its baselines.
         versions: of Python and packages, by name.
         noise: of the head's circuit; None where there is none.
     """
@@ -134,7 +134,7 @@ class RunRecord:
 
     @property
     def head(self) -> ModelResult:
-        """The run's own head; the other models are its rivals."""
+        """The run's own head; the other models are its baselines."""
         return self.models[0]
 
     def model(self, name: str) -> ModelResult | None:
@@ -167,7 +167,7 @@ class RunRecord:
                 "Use the version of qllmft that trained the run, or delete the file and run the same command again."
             ) from None
         if not record.models:
-            raise UserError(f"{origin} is a run's record without a model; expected the head and its rivals.")
+            raise UserError(f"{origin} is a run's record without a model; expected the head and its baselines.")
         return record
 
 

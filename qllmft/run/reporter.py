@@ -37,7 +37,7 @@ class Reporter:
         return nullcontext(lambda _: None)
 
     def fitting(self, name: str) -> AbstractContextManager[None]:
-        """Around the fitting of a rival."""
+        """Around the fitting of a baseline."""
         return nullcontext()
 
 

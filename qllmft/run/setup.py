@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from qllmft.config import ModelConfig, RunConfig
+from qllmft.config.model import PAPER_ANSATZ
 from qllmft.data import Corpus, Splits
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.encoder import encoder_program
-from qllmft.model_config import PAPER_ANSATZ
 from qllmft.run.folder import RunFolder
 from qllmft.run.reporter import Reporter
 from qllmft.templates import encoder_template, head_template

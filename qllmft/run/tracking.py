@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from qllmft.config import RunConfig
+from qllmft.config.settings import settings_of
 from qllmft.errors import UserError
 from qllmft.files import parse_json, write_json
 from qllmft.run.experiment import Outcome, run_experiment
 from qllmft.run.folder import folder_of
 from qllmft.run.record import RunRecord
 from qllmft.run.reporter import PassingReporter, Reporter
-from qllmft.settings import settings_of
 from qllmft.trackers import TrackedRun, Tracker, make_tracker
 from qllmft.training import EpochMetrics
 from qllmft_backends.masking import masked

@@ -14,13 +14,13 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def verdict(models: Sequence[ModelResult]) -> str:
-    """One sentence about the first model of a run's record and its rivals.
+    """One sentence about the first model of a run's record and its baselines.
 
     Two heads differ where their 95 % intervals on the test set do not overlap. Where they overlap, one run shows no
     difference: that is said, and no winner is named. Compared are accuracies; where more than 60 % of the test texts
     have one label, balanced accuracies. A head that gives every text the same answer has won nothing.
     """
-    head, *rivals = models
+    head, *baselines = models
     if _constant(head):
         return (
             f"The {head.name} gives the same answer to every text, so it beats nothing: it got "
@@ -32,12 +32,12 @@ def verdict(models: Sequence[ModelResult]) -> str:
             f"a balanced accuracy of {_score(head)} ({percent(head.tested.value)} % of {head.tested.total:,} test "
             f"texts right, where one label has {percent(uneven.majority)} %)"
         )
-    if not rivals:
-        return f"The {head.name} got {score}; no rival was trained, so there is nothing to compare it with."
+    if not baselines:
+        return f"The {head.name} got {score}; no baseline was trained, so there is nothing to compare it with."
     low, high = _measured(head)[1]
-    above = [m for m in rivals if _measured(m)[1][0] > high]
-    below = [m for m in rivals if _measured(m)[1][1] < low]
-    level = [m for m in rivals if m not in above and m not in below]
+    above = [m for m in baselines if _measured(m)[1][0] > high]
+    below = [m for m in baselines if _measured(m)[1][1] < low]
+    level = [m for m in baselines if m not in above and m not in below]
     if not above and not below:
         whose = "that" if len(level) == 1 else "those"
         return (

@@ -16,9 +16,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
 from qllmft.config import RunConfig, TrainConfig
+from qllmft.config.model import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
-from qllmft.model_config import ModelConfig
 from qllmft.progress import LineReporter
 from qllmft.run import Reporter
 from qllmft.sklearn.configuration import seed_of, with_room_for

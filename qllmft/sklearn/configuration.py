@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from qllmft.config import RunConfig
+from qllmft.config.model import ModelConfig
+from qllmft.config.presets import load_preset
+from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
-from qllmft.model_config import ModelConfig
-from qllmft.presets import load_preset
-from qllmft.settings import parse_settings
 
 Settings = Mapping[str, Any] | Iterable[str] | None
 
@@ -29,7 +29,7 @@ def configuration(estimator: Any, *sections: str, **given: Any) -> RunConfig:
     if others := [name for name in overrides if name.partition(".")[0] not in allowed]:
         raise UserError(
             f"settings holds {', '.join(others)}; expected settings of {', '.join(allowed)}. The seed is random_state, "
-            "the rows are those of fit, and rivals are other estimators."
+            "the rows are those of fit, and baselines are other estimators."
         )
     given |= {"train__epochs": estimator.epochs, "backend__name": estimator.backend}
     given["backend__options__device"] = estimator.device

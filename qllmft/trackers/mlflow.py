@@ -47,7 +47,7 @@ class MLflow(Tracker):
 
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
         """The final table as metrics MODEL/COLUMN, and the files as artefacts."""
-        # MLflow takes no other characters in a name, and a rival of a package may have them
+        # MLflow takes no other characters in a name, and a baseline of a package may have them
         self._log({re.sub(r"[^\w./ -]", "_", name): value for name, value in final_numbers(record).items()})
         for file in files:
             self._client.log_artifact(self._run, str(file))

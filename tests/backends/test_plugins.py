@@ -7,12 +7,12 @@ import pytest
 from qllmft_backends import BackendError, create, describe
 from qllmft_backends.plugins import BUILT_IN, REGISTERED, Listed, Registry
 
-GROUP = "qllmft.rivals"
+GROUP = "qllmft.baselines"
 
 
 @pytest.fixture
 def numbers():
-    return Registry("rival", int, {"one": 1}, ValueError)
+    return Registry("baseline", int, {"one": 1}, ValueError)
 
 
 def test_a_package_s_thing_is_imported_when_it_is_asked_for(numbers, install):
@@ -22,7 +22,7 @@ def test_a_package_s_thing_is_imported_when_it_is_asked_for(numbers, install):
     assert numbers.source("two") == "two-package 1.0"
     assert "two_module" not in sys.modules
     assert (numbers["one"], numbers["two"]) == (1, 2)
-    assert numbers.listed() == [Listed("rival", "one", BUILT_IN), Listed("rival", "two", "two-package 1.0")]
+    assert numbers.listed() == [Listed("baseline", "one", BUILT_IN), Listed("baseline", "two", "two-package 1.0")]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_package_s_thing_is_imported_when_it_is_asked_for(numbers, install):
         ("raise RuntimeError('first\\nsecond')", "does not load: RuntimeError: first second. Repair that package"),
         ("raise SystemExit(3)", "does not load: SystemExit: 3"),
         ("OTHER = 2", "does not load: AttributeError: module 'bad_module' has no attribute 'TWO'"),
-        ("TWO = 'two'", r"the rival 'two' \(bad 1.0\) is a str; expected a int"),
+        ("TWO = 'two'", r"the baseline 'two' \(bad 1.0\) is a str; expected a int"),
     ],
 )
 def test_a_broken_package_is_an_error_of_its_own_name_alone(numbers, install, module, message):
@@ -60,7 +60,7 @@ def test_one_name_in_two_packages_is_nobody_s(numbers, install):
 def test_a_built_in_name_stays_built_in(numbers, install):
     install("thief", {GROUP: {"one": "thief_module:TWO"}}, {"thief_module.py": "TWO = 2"})
     assert numbers["one"] == 1
-    assert numbers.listed()[1] == Listed("rival", "one", "thief 1.0", "the name is taken (built-in)")
+    assert numbers.listed()[1] == Listed("baseline", "one", "thief 1.0", "the name is taken (built-in)")
     assert "thief_module" not in sys.modules
 
 
@@ -85,9 +85,11 @@ def test_what_is_registered_in_python(numbers, install):
 
 
 def test_an_unknown_name_is_answered_with_those_there_are(numbers):
-    with pytest.raises(ValueError, match=r"no rival 'won'; expected one of one. Did you mean 'one'\?"):
+    with pytest.raises(ValueError, match=r"no baseline 'won'; expected one of one. Did you mean 'one'\?"):
         numbers["won"]
-    with pytest.raises(ValueError, match=r"Install the package that has it, or call qllmft.register\('rival', 'seven'"):
+    with pytest.raises(
+        ValueError, match=r"Install the package that has it, or call qllmft.register\('baseline', 'seven'"
+    ):
         numbers["seven"]
 
 

@@ -37,7 +37,7 @@ def trained_run(tmp_path_factory, tiny_body):
             "reuploads": 3,
         },
         "train": {"epochs": 4, "lr": 0.05},
-        "rivals": {"names": []},
+        "baselines": {"names": []},
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QLLMFT_CACHE", str(folder / "cache"))
@@ -51,7 +51,7 @@ def model_of(tmp_path, tiny_body):
     from qllmft.config import BodyConfig, ModelConfig
     from qllmft.embed import body_identity, locate_body
     from qllmft.heads import build_classifier
-    from qllmft.run.model_store import StoredModel, save_model
+    from qllmft.model.store import StoredModel, save_model
 
     def save(**settings):
         config = ModelConfig(**({"n_qubits": 3, "encoder_qubits": 4, "encoder_layers": 3} | settings))
@@ -75,14 +75,16 @@ def made_run(tmp_path):
     from qllmft.run.record import BodyRecord, DataRecord, ModelResult, RunRecord
     from qllmft.statistics import Accuracy
 
-    def write(preset, test=800, validation=60, *, seed=0, folder="runs", rivals=(), curve=(), data="sst2", **settings):
+    def write(
+        preset, test=800, validation=60, *, seed=0, folder="runs", baselines=(), curve=(), data="sst2", **settings
+    ):
         given = {name.replace("__", "."): value for name, value in settings.items()}
         given |= {"seed": seed, "body.model": "minilm", "data.source": f"/data/{data}"}
         config = Experiment(preset, given).config
         run = tmp_path / folder / f"{config.identity}-{data}"
         run.mkdir(parents=True)
         (run / "config.toml").write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
-        rows = [("quantum head", 353, test, validation), *rivals]
+        rows = [("quantum head", 353, test, validation), *baselines]
         record = RunRecord(
             identity=config.identity,
             seed=seed,

@@ -14,7 +14,7 @@ from qllmft.run import Reporter
 
 
 class Stop(Reporter):
-    """Ctrl-C after an epoch of the training, or when a rival's turn comes."""
+    """Ctrl-C after an epoch of the training, or when a baseline's turn comes."""
 
     def __init__(self, at: int | str) -> None:
         self.at = at

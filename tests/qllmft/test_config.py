@@ -138,15 +138,18 @@ LBFGS = {"optimizer": "lbfgs", "select": "last"}
     ("changes", "message"),
     [
         ({"model": ODD | {"odd": False}}, "train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only"),
-        ({"rivals": {}}, "the rival 'mlp' is trained as the head is, and lbfgs trains no such head; leave it out of"),
-        ({"rivals": {"names": ["low_rank"]}}, "the rival 'low_rank' is trained as the head is"),
+        (
+            {"baselines": {}},
+            "the baseline 'mlp' is trained as the head is, and lbfgs trains no such head; leave it out of",
+        ),
+        ({"baselines": {"names": ["low_rank"]}}, "the baseline 'low_rank' is trained as the head is"),
         ({"body": {"trainable": True}}, "model.centre and model.components need a frozen body; set body.trainable"),
         ({"backend": {"name": "aer_forte"}}, "use the trained model with --backend aer_forte"),
         ({"noise": {"shots": 10}}, "noise acts on a quantum head, and the head is 'none'; leave it out"),
     ],
 )
 def test_what_does_not_go_with_a_linear_head_is_refused(changes, message):
-    fits = {"model": ODD, "train": LBFGS, "rivals": {"names": ["svc"]}}
+    fits = {"model": ODD, "train": LBFGS, "baselines": {"names": ["svc"]}}
     assert parse_config(fits, "my.toml").model.odd
     assert message in refused(fits | changes)
 
@@ -299,7 +302,7 @@ def test_a_model_too_large_is_refused_before_a_circuit_is_built(settings, messag
 @pytest.mark.parametrize("options", [{}, {"connectivity": 2}, {"n_encoders": 2}, {"main_layers": 0, "reuploads": 7}])
 def test_the_bound_counts_the_gates_that_there_are(options):
     """The largest models that are let through have as many gates as the bound says, by Qiskit's own count."""
-    from qllmft import model_config
+    from qllmft.config import model as model_config
     from qllmft.templates import encoder_template, head_template
 
     config = ModelConfig(n_qubits=4, encoder_layers=3, **options)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from qllmft.config import ModelConfig
+from qllmft.config.presets import load_preset, preset_names
 from qllmft.description import describe
-from qllmft.presets import load_preset, preset_names
 from qllmft.templates import encoder_template, head_template
 
 

@@ -6,19 +6,19 @@ import tomllib
 import pytest
 import tomli_w
 
+from qllmft.baselines.classical import logistic_regression, support_vectors
 from qllmft.config import (
     BackendConfig,
+    BaselinesConfig,
     BodyConfig,
     DataConfig,
     ModelConfig,
-    RivalsConfig,
     RunConfig,
     parse_config,
 )
+from qllmft.config.presets import load_preset, preset_names
 from qllmft.description import describe
 from qllmft.errors import UserError
-from qllmft.presets import load_preset, preset_names
-from qllmft.rivals.classical import logistic_regression, support_vectors
 
 SINGLE = {f"single-{q}q": q for q in (10, 12, 14, 16, 18)}
 MULTI = {f"multi-{q}q": q for q in (10, 12, 14, 16, 18)}
@@ -27,12 +27,12 @@ NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
 OTHER = {"single-14q-no-linear", "recommended"}
 NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
 LEARNING_BODY = {"upper-bound", "unfrozen-single-10q", "contrastive-single-10q"}
-RIVALS = {"svc": "svc", "svc-full": "svc_full", "logistic-regression": "logistic_regression"}
+BASELINES = {"svc": "svc", "svc-full": "svc_full", "logistic-regression": "logistic_regression"}
 PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"recommended"})
 
 
 def test_the_presets_are_these():
-    assert preset_names() == sorted([*PAPER, *RIVALS, *LEARNING_BODY, "recommended", "odd"])
+    assert preset_names() == sorted([*PAPER, *BASELINES, *LEARNING_BODY, "recommended", "odd"])
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -40,7 +40,7 @@ def test_a_preset_loads_and_says_what_it_is(name):
     preset = load_preset(name)
     assert preset.name == name
     assert re.fullmatch(r"[a-z][^\n]{10,}", preset.title)
-    assert not {"title", "source", "rival"} & preset.settings.keys()
+    assert not {"title", "source", "baseline"} & preset.settings.keys()
     config = preset.config()
     assert parse_config(tomllib.loads(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))), name) == config
 
@@ -59,7 +59,7 @@ def test_what_the_papers_experiments_share(name):
     train = config.train
     assert (train.epochs, train.batch_size, train.select) == (800, 16, "accuracy")
     assert (train.schedule, train.embedding_noise) == ("exponential", 0.0)
-    assert config.rivals == RivalsConfig(names=("logistic_regression", "svc", "mlp"), grid="paper")
+    assert config.baselines == BaselinesConfig(names=("logistic_regression", "svc", "mlp"), grid="paper")
     assert config.backend == BackendConfig(name="adjoint", options={})
 
 
@@ -111,13 +111,13 @@ def test_what_learning_adds_to_the_papers_single_encoder(name):
     assert not load_preset("single-10q").config().body.learns
 
 
-@pytest.mark.parametrize(("name", "rival"), RIVALS.items())
-def test_the_papers_rivals_stand_beside_the_smallest_head(name, rival):
+@pytest.mark.parametrize(("name", "baseline"), BASELINES.items())
+def test_the_papers_baselines_stand_beside_the_smallest_head(name, baseline):
     preset = load_preset(name)
-    assert preset.config() == load_preset("nn-head-0").config({"rivals.names": [rival]})
-    assert preset.config().rivals.grid == "paper"
-    rivals = {"svc": support_vectors("paper"), "logistic-regression": logistic_regression("paper")}
-    assert preset.rival == rivals.get(name, support_vectors("paper", most=True)).name
+    assert preset.config() == load_preset("nn-head-0").config({"baselines.names": [baseline]})
+    assert preset.config().baselines.grid == "paper"
+    baselines = {"svc": support_vectors("paper"), "logistic-regression": logistic_regression("paper")}
+    assert preset.baseline == baselines.get(name, support_vectors("paper", most=True)).name
 
 
 def test_the_recommended_preset():
@@ -127,7 +127,7 @@ def test_the_recommended_preset():
     assert (model.n_encoders, model.encoder_qubits, model.n_qubits, model.pad) == (2, 10, 10, "bias")
     train = config.train
     assert (train.epochs, train.lr, train.schedule, train.embedding_noise) == (100, 3e-3, "cosine", 0.08)
-    assert config.rivals.grid == "small"
+    assert config.baselines.grid == "small"
     assert describe(model, dimension=384, n_classes=2)["parameters"] == 634
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from qllmft.baselines.classical import logistic_regression
 from qllmft.config import ModelConfig
+from qllmft.config.presets import load_preset
 from qllmft.description import describe
 from qllmft.heads import build_classifier
-from qllmft.presets import load_preset
-from qllmft.rivals.classical import logistic_regression
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import Examples
 
@@ -92,8 +92,8 @@ def test_logistic_regression_has_a_weight_a_dimension_and_a_bias():
     y = np.arange(24) % 2
     x = rng.normal(size=(24, D)) + y[:, None]
     examples = Examples.from_arrays(x.astype(np.float32), y)
-    rival = logistic_regression("small")
-    rival.fit(examples, examples)
-    assert rival.n_parameters == LOGISTIC_REGRESSION
+    baseline = logistic_regression("small")
+    baseline.fit(examples, examples)
+    assert baseline.n_parameters == LOGISTIC_REGRESSION
     assert sum(p.numel() for p in torch.nn.Linear(D, 1).parameters()) == LOGISTIC_REGRESSION
     assert D + 1 == LOGISTIC_REGRESSION

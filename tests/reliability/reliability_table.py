@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qllmft.run.versions import versions
+from qllmft.versions import versions
 
 HEAD = """# Reliability
 

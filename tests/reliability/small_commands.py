@@ -20,7 +20,7 @@ SETTINGS = {
     "train.lr": 0.05,
     "body.batch_size": 1,
     "data.n_per_label": 20,
-    "rivals.grid": "small",
+    "baselines.grid": "small",
 }
 
 

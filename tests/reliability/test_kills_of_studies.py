@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 STUDY = """
 title = "Table 0: a study of seconds"
 subject = "quantum head"
-rival = "classical head"
+baseline = "classical head"
 seeds = 2
 epochs = 30
 published = false
@@ -34,15 +34,15 @@ settings = { model = { reuploads = 2 } }
 [[rows]]
 label = "SVC"
 preset = "nn-head-0"
-side = "rival"
+side = "baseline"
 classical = "svc"
 
 [[rows]]
 label = "NN head"
 preset = "nn-head-0"
-side = "rival"
+side = "baseline"
 """
-RUNS = 6  # the two rivals of a seed are in one run
+RUNS = 6  # the two baselines of a seed are in one run
 FILES = ("study.json", "table.md")
 
 

@@ -20,7 +20,7 @@ def phase(run):
     if (run / "result.json").exists():
         return "while writing the report"
     epochs = len((run / "metrics.jsonl").read_text().splitlines()) if (run / "metrics.jsonl").exists() else 0
-    return "while training" if epochs < EPOCHS else "while fitting rivals and testing"
+    return "while training" if epochs < EPOCHS else "while fitting baselines and testing"
 
 
 def assert_each_epoch_once(run):

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import numpy as np
 import torch
+from qllmft.config.presets import load_preset
 from qllmft.heads import build_classifier
-from qllmft.presets import load_preset
 from qllmft.training import step_of
 from torch import Tensor
 

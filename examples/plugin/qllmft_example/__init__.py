@@ -1,1 +1,1 @@
-"""An ansatz, a backend and a rival for qllmft; nothing is imported before its name is used."""
+"""An ansatz, a backend and a baseline for qllmft; nothing is imported before its name is used."""

@@ -53,7 +53,7 @@ def moves(record: StudyRecord) -> list[Move]:
         if (first := before.get(_head(after)))
     ]
     for body, rows in groups.items():
-        pair = [preferred([row for row in rows if row.side == side]) for side in ("subject", "rival")]
+        pair = [preferred([row for row in rows if row.side == side]) for side in ("subject", "baseline")]
         names = [before.get(_head(row), row).label for row in pair]
         found.append(Move(" less ".join(names), body, False, _gain(*pair)))
     return found
@@ -62,9 +62,9 @@ def moves(record: StudyRecord) -> list[Move]:
 def of_the_sentence(record: StudyRecord) -> tuple[Move, Move, Move]:
     """What the second body does to the classical head that validation prefers on the first, and kinds on both."""
     first, second = record.bodies[:2]
-    rival = preferred([row for row in record.rows_of("rival") if row.group == first])
+    baseline = preferred([row for row in record.rows_of("baseline") if row.group == first])
     found = moves(record)
-    body = next(move for move in found if (move.of_body, move.what, move.where) == (True, rival.label, second))
+    body = next(move for move in found if (move.of_body, move.what, move.where) == (True, baseline.label, second))
     kinds = {move.where: move for move in found if not move.of_body}
     return body, kinds[first], kinds[second]
 

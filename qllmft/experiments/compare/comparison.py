@@ -1,4 +1,4 @@
-"""Subjects against rivals on the same splits: which pairs, the paired test, and McNemar's within a seed."""
+"""Subjects against baselines on the same splits: which pairs, the paired test, and McNemar's within a seed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Outcome = Literal["better", "worse", "open"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One subject against one rival."""
+    """One subject against one baseline."""
 
     subject: str  # label of its row
-    rival: str  # label of its row
-    difference: PairedDifference  # subject less rival, by seed, of test accuracies, balanced where labels are uneven
+    baseline: str  # label of its row
+    difference: PairedDifference  # subject less baseline, by seed, of test accuracies, balanced where labels are uneven
     p_holm: float | None  # after Holm's correction over all comparisons of the study; None where it is not defined
 
     @property
@@ -35,25 +35,28 @@ class Comparison:
 def compare(record: StudyRecord) -> list[Comparison]:
     """All comparisons of a study, in the order of its rows.
 
-    Where rows have groups, each subject is compared with the rivals of its group. Where they have none, the subject
-    that validation prefers is compared with every rival: comparing the other subjects too would only blunt these.
+    Where rows have groups, each subject is compared with the baselines of its group. Where they have none, the subject
+    that validation prefers is compared with every baseline: comparing the other subjects too would only blunt these.
     """
     subjects = record.rows_of("subject")
     if not record.grouped:
         subjects = [preferred(subjects)]
     pairs = [
-        (subject, rival) for subject in subjects for rival in record.rows_of("rival") if subject.group == rival.group
+        (subject, baseline)
+        for subject in subjects
+        for baseline in record.rows_of("baseline")
+        if subject.group == baseline.group
     ]
     return compare_pairs(pairs)
 
 
 def compare_pairs(pairs: Sequence[tuple[RowResult, RowResult]]) -> list[Comparison]:
-    """Subjects less rivals, pair by pair; p after Holm's correction over all pairs."""
-    differences = [PairedDifference.of(subject.compared, rival.compared) for subject, rival in pairs]
+    """Subjects less baselines, pair by pair; p after Holm's correction over all pairs."""
+    differences = [PairedDifference.of(subject.compared, baseline.compared) for subject, baseline in pairs]
     corrected = holm([difference.p for difference in differences])
     return [
-        Comparison(subject.label, rival.label, difference, p)
-        for (subject, rival), difference, p in zip(pairs, differences, corrected, strict=True)
+        Comparison(subject.label, baseline.label, difference, p)
+        for (subject, baseline), difference, p in zip(pairs, differences, corrected, strict=True)
     ]
 
 
@@ -66,9 +69,9 @@ def preferred(rows: list[RowResult]) -> RowResult:
 
 
 def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
-    """The subject that validation prefers, and the rival of its group that validation prefers."""
+    """The subject that validation prefers, and the baseline of its group that validation prefers."""
     subject = preferred(record.rows_of("subject"))
-    return subject, preferred([row for row in record.rows_of("rival") if row.group == subject.group])
+    return subject, preferred([row for row in record.rows_of("baseline") if row.group == subject.group])
 
 
 def limits(record: StudyRecord) -> list[str]:
@@ -90,7 +93,7 @@ def limits(record: StudyRecord) -> list[str]:
     else:
         said.append(
             "The splits are given and do not depend on the seed: intervals are about initial weights alone, and a "
-            "rival without any, such as an SVC, has none."
+            "baseline without any, such as an SVC, has none."
         )
     if len(record.rows) > 2:
         said.append(
@@ -110,23 +113,23 @@ class Discordance:
 
     seed: int  # of both
     only_subject: int  # texts that the subject alone got right
-    only_rival: int  # texts that the rival alone got right
+    only_baseline: int  # texts that the baseline alone got right
 
     @property
     def p(self) -> float:
         """Of McNemar's exact test, about these two trained heads on other texts like these, and nothing else."""
-        return mcnemar(self.only_subject, self.only_rival)
+        return mcnemar(self.only_subject, self.only_baseline)
 
 
-def discordances(folder: Path, subject: RowResult, rival: RowResult) -> list[Discordance]:
+def discordances(folder: Path, subject: RowResult, baseline: RowResult) -> list[Discordance]:
     """Seed by seed, from the answers that the runs in ``folder`` kept; empty where a run kept none."""
     found = []
-    for seed, (of_subject, of_rival) in enumerate(zip(subject.runs, rival.runs, strict=True)):
+    for seed, (of_subject, of_baseline) in enumerate(zip(subject.runs, baseline.runs, strict=True)):
         ours = RunFolder(folder / "runs" / of_subject).read_predictions()
-        theirs = RunFolder(folder / "runs" / of_rival).read_predictions()
+        theirs = RunFolder(folder / "runs" / of_baseline).read_predictions()
         if ours is None or theirs is None:
             return []
         right = ours.answers[subject.model] == ours.labels
-        other = theirs.answers[rival.model] == theirs.labels
+        other = theirs.answers[baseline.model] == theirs.labels
         found.append(Discordance(seed, int((right & ~other).sum()), int((~right & other).sum())))
     return found

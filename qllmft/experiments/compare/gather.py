@@ -65,7 +65,7 @@ def _record(
     rules = {run.config.train.select for run in planned}
     return StudyRecord(
         study=study.name,
-        **study.model_dump(include={"title", "subject", "rival", "reduced", "notes", "budget", "bodies", "x"}),
+        **study.model_dump(include={"title", "subject", "baseline", "reduced", "notes", "budget", "bodies", "x"}),
         seeds=tuple(range(study.seeds)),
         epochs=config.train.epochs,
         select=config.train.select if len(rules) == 1 else "of each row",
@@ -89,8 +89,8 @@ def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
 def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequence[RunRecord]) -> RowResult:
     row = study.rows[index]
     pairs = [(run, result) for run, result in zip(planned, results, strict=True) if index in run.rows]
-    # a record has the head, then the rivals as they were configured
-    place = 1 + pairs[0][0].config.rivals.names.index(row.classical) if row.classical else 0
+    # a record has the head, then the baselines as they were configured
+    place = 1 + pairs[0][0].config.baselines.names.index(row.classical) if row.classical else 0
     models = [result.models[place] for _, result in pairs]
     classes = [model.test_classes for model in models if model.test_classes is not None]
     uneven = len(classes) == len(models) and any(scores.uneven for scores in classes)
@@ -112,14 +112,14 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequenc
 
 
 def _tuned(row: Row, runs: Sequence[StudyRun], models: Sequence[ModelResult]) -> dict[str, Any]:
-    """How many settings validation chose among with each seed, of a rival those of its grid, and the chosen ones."""
+    """How many settings validation chose among with each seed, of a baseline those of its grid, and the chosen ones."""
     if row.classical:
         return {"tried": n_settings(row.classical, runs[0].config), "chosen": tuple(dict(m.settings) for m in models)}
     return {"tried": runs[0].tried, "chosen": tuple(dict(run.point) for run in runs)}
 
 
 def paper_result(row: Row) -> PaperResult | None:
-    """What the paper prints of a row of one of its own presets, or of the preset named like the row's rival."""
+    """What the paper prints of a row of one of its own presets, or of the preset named like the row's baseline."""
     preset = row.classical.replace("_", "-") if row.classical else row.preset
     paper = published()
     accuracy, parameters = paper.of_preset("accuracy", preset), paper.of_preset("parameters", preset)

@@ -8,34 +8,34 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from qllmft.baselines import check_baselines
+from qllmft.config.presets import load_preset
+from qllmft.config.toml_files import Content, Settings, names_in, read_chosen, validated
 from qllmft.errors import UserError
 from qllmft.experiments.compare import studies
 from qllmft.experiments.queue import PlannedRun
-from qllmft.presets import load_preset
-from qllmft.rivals import check_rivals
-from qllmft.toml_files import Content, Settings, names_in, read_chosen, validated
 
-Side = Literal["subject", "rival"]
+Side = Literal["subject", "baseline"]
 Named = Mapping[str, Any]  # settings by dotted names
 MapAxis = Literal["", "parameters", "classes", "texts"]
 
 _OF_THE_STUDY = {  # settings that a study gives its runs itself
     "seed": "a study draws its own seeds, from 0; choose their number with --seeds",
-    "rivals.names": "a study fits the rivals that its rows name; for other ones write a study of your own in a TOML "
+    "baselines.names": "a study fits the baselines that its rows name; for other ones write a study of your own in a TOML "
     "file, see `qllmft study --help`",
-    "rivals.points": "a study says how many settings every row has; choose their number with --budget",
+    "baselines.points": "a study says how many settings every row has; choose their number with --budget",
 }
 
 
 class Row(Content):
-    """One line of a study's table. Rows of the same preset and settings share runs: a rival is fitted once a seed."""
+    """One line of a study's table. Rows of the same preset and settings share runs: a baseline is fitted once a seed."""
 
     label: str = Field(min_length=1)  # as the table shows it
     preset: str  # where the configuration comes from
     side: Side  # the study's subject, or what it is compared with
     settings: Settings = Field({})  # differences from the preset, by dotted names
-    classical: str | None = None  # the rival of the preset's run that the row is about; None: the head itself
-    group: str = ""  # subjects and rivals are compared where their groups are equal; see `comparison.py`
+    classical: str | None = None  # the baseline of the preset's run that the row is about; None: the head itself
+    group: str = ""  # subjects and baselines are compared where their groups are equal; see `comparison.py`
     # by name or path: its settings are those that a study with a budget draws for the head; None: see `tuning.py`
     space: str | None = None
     epochs: int | None = Field(default=None, ge=1)  # of each run; the study's where None
@@ -67,7 +67,7 @@ class Study(Content):
     name: str  # as on the command line
     title: str  # one line for people
     subject: str  # one of the rows that the study is about, in words: "quantum head"
-    rival: str  # one of the rows that it is compared with, in words: "classical head"
+    baseline: str  # one of the rows that it is compared with, in words: "classical head"
     rows: tuple[Row, ...]  # in the table's order
     settings: Settings = Field({})  # of all rows, by dotted names, over the presets'; a row's and the command's win
     seeds: int = Field(default=5, ge=1)  # how many; each draws its own split and initial weights
@@ -79,7 +79,7 @@ class Study(Content):
     x: MapAxis = ""  # of a map, what accuracy is drawn against; "" where the study is no map
     quick: Quick | None = None  # the same in small; None where there is no such version
     reduced: str = ""  # what ``--quick`` left of it; "" where it is whole
-    # settings that every row tries with each seed, chosen among by validation; None: the preset's, a rival's grid
+    # settings that every row tries with each seed, chosen among by validation; None: the preset's, a baseline's grid
     budget: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
@@ -87,10 +87,12 @@ class Study(Content):
         labels = [row.label for row in self.rows]
         if twice := {label for label in labels if labels.count(label) > 1}:
             raise ValueError(f"rows need labels of their own, and several are {', '.join(map(repr, sorted(twice)))}")
-        groups = {side: {row.group for row in self.rows if row.side == side} for side in ("subject", "rival")}
-        if not groups["subject"] or (alone := groups["subject"] - groups["rival"]):
-            missing = "a subject" if not groups["subject"] else f"a rival in the group {min(alone)!r}"
-            raise ValueError(f"a study compares rows of the side 'subject' with rivals of their group; give {missing}")
+        groups = {side: {row.group for row in self.rows if row.side == side} for side in ("subject", "baseline")}
+        if not groups["subject"] or (alone := groups["subject"] - groups["baseline"]):
+            missing = "a subject" if not groups["subject"] else f"a baseline in the group {min(alone)!r}"
+            raise ValueError(
+                f"a study compares rows of the side 'subject' with baselines of their group; give {missing}"
+            )
         if taken := sorted(self.settings.keys() & {*_OF_THE_STUDY, "train.epochs"}):
             raise ValueError(f"settings has {', '.join(taken)}, which a study gives its runs itself; leave that out")
         if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - of_side for of_side in groups.values())):
@@ -158,12 +160,12 @@ def study_run(study: Study, indices: Sequence[int], settings: Named, seed: int, 
     """The run of one seed that the rows at ``indices`` share, its head with the settings of ``point``."""
     rows = [study.rows[index] for index in indices]
     named = next((row for row in rows if not row.classical), rows[0])
-    rivals = [row.classical for row in rows if row.classical]
-    own = {**study.settings, "rivals.names": rivals, **rows[0].settings, **point}
-    if study.budget is not None and rivals:
-        own["rivals.points"] = study.budget
+    baselines = [row.classical for row in rows if row.classical]
+    own = {**study.settings, "baselines.names": baselines, **rows[0].settings, **point}
+    if study.budget is not None and baselines:
+        own["baselines.points"] = study.budget
     try:
-        check_rivals(rivals)
+        check_baselines(baselines)
         preset = load_preset(rows[0].preset)
         if preset.config(own).train.optimizer == "adam":
             own["train.epochs"] = rows[0].epochs or study.epochs

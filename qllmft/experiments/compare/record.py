@@ -48,7 +48,9 @@ class RowResult:
     balanced: tuple[float, ...] = ()  # balanced test accuracy, in [0, 1]; empty: no label has over 60 % of test texts
     constant: bool = False  # whether every test text got the same answer, with every seed
     tried: int | None = None  # settings that validation chose among with each seed; None in a study without a budget
-    chosen: tuple[dict[str, Any], ...] = ()  # of those, by dotted names, a rival's by its own; empty without a budget
+    chosen: tuple[
+        dict[str, Any], ...
+    ] = ()  # of those, by dotted names, a baseline's by its own; empty without a budget
     stored: int = 0  # numbers of a data map beside the parameters that are not trained, the most of any seed
     series: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
@@ -79,7 +81,7 @@ class StudyRecord:
     study: str
     title: str
     subject: str
-    rival: str
+    baseline: str
     reduced: str
     seeds: tuple[int, ...]  # one a run of each row
     epochs: int  # of each run

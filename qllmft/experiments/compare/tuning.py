@@ -7,18 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from qllmft.baselines import BASELINES, GridBaseline
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.experiments.compare.plan import Named, Row, Study, StudyRun, study_run
 from qllmft.experiments.search.plan import point_text
 from qllmft.experiments.search.space import grid, load_space
 from qllmft.randomness import drawn
-from qllmft.rivals import RIVALS, GridRival
 from qllmft.run import RunRecord
 
 
 def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> list[StudyRun]:
-    """The runs that try settings of heads, without the test set; a rival tries its own in the run that is tested.
+    """The runs that try settings of heads, without the test set; a baseline tries its own in the run that is tested.
 
     ``planned`` are the study's runs at the settings of the presets. UserError where a row has nothing to draw from.
     """
@@ -28,7 +28,7 @@ def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> l
         for row in (study.rows[index] for index in run.rows if index not in heads):
             if n_settings(str(row.classical), run.config) is None:
                 raise UserError(
-                    f"study {study.name}, row {row.label!r}: the rival {row.classical!r} is trained with the settings "
+                    f"study {study.name}, row {row.label!r}: the baseline {row.classical!r} is trained with the settings "
                     "of the head beside it and has none of its own to try. Give it a row with a preset of its own, "
                     "such as nn-head-48, or leave --budget out."
                 )
@@ -61,10 +61,10 @@ def chosen_runs(
     return chosen
 
 
-def n_settings(rival: str, config: RunConfig) -> int | None:
-    """How many settings a rival tries in the run of ``config``; None where it is trained as the head beside it is."""
-    head = RIVALS[rival].make(config, 1, 1, 2)  # the sizes do not matter to a grid
-    return head.n_settings if isinstance(head, GridRival) else None
+def n_settings(baseline: str, config: RunConfig) -> int | None:
+    """How many settings a baseline tries in the run of ``config``; None where it is trained as the head beside it is."""
+    head = BASELINES[baseline].make(config, 1, 1, 2)  # the sizes do not matter to a grid
+    return head.n_settings if isinstance(head, GridBaseline) else None
 
 
 def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[dict[str, Any]]:
@@ -75,8 +75,10 @@ def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[
     """
     name = row.space or _space_of_kind(config)
     space = load_space(name)
-    if space.rival:
-        raise UserError(f"study {study.name}, row {row.label!r}: the space {name} is that of a rival, not of a head.")
+    if space.baseline:
+        raise UserError(
+            f"study {study.name}, row {row.label!r}: the space {name} is that of a baseline, not of a head."
+        )
     parameters = [
         parameter
         for parameter in space.parameters

@@ -69,8 +69,8 @@ def _of_the_pair(record: StudyRecord, comparisons: Sequence[Comparison] | None) 
     """One sentence about the pair that validation prefers, and the count of all comparisons."""
     comparisons = compare(record) if comparisons is None else comparisons
     leaders = leading(record)
-    pair = next(c for c in comparisons if (c.subject, c.rival) == tuple(row.label for row in leaders))
-    subject, rival = (_name(row, record) for row in leaders)
+    pair = next(c for c in comparisons if (c.subject, c.baseline) == tuple(row.label for row in leaders))
+    subject, baseline = (_name(row, record) for row in leaders)
     mean, n, count = pair.difference.mean, len(record.seeds), _count(record, comparisons)
     if leaders[0].constant:
         return f"{subject} gives the same answer to every test text, so it beats nothing."
@@ -78,12 +78,12 @@ def _of_the_pair(record: StudyRecord, comparisons: Sequence[Comparison] | None) 
     difference = f"the difference is {signed(mean)} {unit}"
     if n == 1:
         return (
-            f"Nothing can be said from one seed about {subject} against {rival}: {difference} on the test texts, and "
+            f"Nothing can be said from one seed about {subject} against {baseline}: {difference} on the test texts, and "
             "there is no scatter to judge it by."
         )
     if pair.difference.interval is None or pair.p_holm is None:
         return (
-            f"Nothing can be said about {subject} against {rival}: {difference} with each of {n} seeds alike, and the "
+            f"Nothing can be said about {subject} against {baseline}: {difference} with each of {n} seeds alike, and the "
             f"paired test is not defined{count}."
         )
     low, high = pair.difference.interval
@@ -91,26 +91,26 @@ def _of_the_pair(record: StudyRecord, comparisons: Sequence[Comparison] | None) 
     test = f"on the test texts ({n} seeds, {_budget(*leaders)}paired t-test, {p_value(pair.p_holm)}{corrected})"
     if pair.outcome == "open":
         return (
-            f"Nothing can be said about {subject} against {rival}: {difference} [{signed(low)}, {signed(high)}] "
+            f"Nothing can be said about {subject} against {baseline}: {difference} [{signed(low)}, {signed(high)}] "
             f"{test}{count}."
         )
     verb = "beats" if pair.outcome == "better" else "loses to"
     # both ends have one sign: the corrected p is below 5 %, so the 95 % interval leaves out 0
     near, far = sorted((abs(low), abs(high)))
-    return f"{subject} {verb} {rival} by {points(mean)} {unit} [{points(near)}, {points(far)}] {test}{count}."
+    return f"{subject} {verb} {baseline} by {points(mean)} {unit} [{points(near)}, {points(far)}] {test}{count}."
 
 
-def _budget(subject: RowResult, rival: RowResult) -> str:
+def _budget(subject: RowResult, baseline: RowResult) -> str:
     """``best of 6 settings each, ``, how many validation chose among; nothing in a study without a budget."""
     if subject.tried is None:
         return ""
-    numbers = "each" if subject.tried == rival.tried else f"and of {rival.tried}"
+    numbers = "each" if subject.tried == baseline.tried else f"and of {baseline.tried}"
     return f"best of {subject.tried} settings {numbers}, "
 
 
 def _name(row: RowResult, record: StudyRecord) -> str:
     """``Multi sQE 14Q (the quantum head that validation prefers)``, or the label alone where there is no choice."""
-    word = record.subject if row.side == "subject" else record.rival
+    word = record.subject if row.side == "subject" else record.baseline
     choice = [other for other in record.rows_of(row.side) if row.side == "subject" or other.group == row.group]
     return f"{row.label} (the {word} that validation prefers)" if len(choice) > 1 else row.label
 
@@ -120,7 +120,7 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) < 2:
         return ""
     count = Counter(comparison.outcome for comparison in comparisons)
-    whose = f"of a {record.subject} with a {record.rival}" if record.grouped else f"with a {record.rival}"
+    whose = f"of a {record.subject} with a {record.baseline}" if record.grouped else f"with a {record.baseline}"
     return (
         f"; of all {len(comparisons)} comparisons {whose} it wins {count['better']}, loses {count['worse']}, and "
         f"{count['open']} are open"

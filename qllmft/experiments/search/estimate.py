@@ -18,7 +18,7 @@ def estimate(plan: SearchPlan) -> list[tuple[RunConfig, float, float]]:
     for config in (plan.configurations(point)[0] for point in points):
         if config.body.learns or config.backend.name != "adjoint" or config.train.optimizer != "adam":
             raise UserError("only frozen bodies, Adam and the backend adjoint are timed.")
-        structure = config.model_dump_json(exclude={"seed", "train", "rivals"})
+        structure = config.model_dump_json(exclude={"seed", "train", "baselines"})
         alike.setdefault(f"{structure} {config.train.batch_size}", []).append(config)
     texts: dict[tuple[DataConfig, BodyConfig], tuple[int, int, dict[str, int]]] = {}
     timed = []

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from qllmft.config import RunConfig
+from qllmft.config.presets import load_preset
+from qllmft.config.settings import differing
 from qllmft.errors import UserError
 from qllmft.experiments.queue import QueueReporter
 from qllmft.experiments.search.plan import SearchPlan
@@ -20,10 +22,8 @@ from qllmft.experiments.search.screening import Screening, main_effects, screeni
 from qllmft.experiments.search.space import Point, Value
 from qllmft.experiments.search.store import ERROR, POINT, RESULT, SearchState
 from qllmft.files import write_text
-from qllmft.presets import load_preset
 from qllmft.published import published
 from qllmft.run import run_tracked
-from qllmft.settings import differing
 from qllmft.statistics import Accuracy, MeanInterval
 
 

@@ -11,13 +11,13 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from qllmft.config import RunConfig, parse_config
+from qllmft.config.presets import load_preset
+from qllmft.config.settings import with_settings
+from qllmft.config.toml_files import Content
 from qllmft.errors import UserError
 from qllmft.experiments.queue import PlannedRun
 from qllmft.experiments.search.screening import screening_points
 from qllmft.experiments.search.space import Parameter, Point, Space, grid, sobol_points
-from qllmft.presets import load_preset
-from qllmft.settings import with_settings
-from qllmft.toml_files import Content
 
 Sampler = Literal["grid", "tpe", "qmc", "screening"]
 DEFAULT_TRIALS = 32  # of tpe and qmc
@@ -134,7 +134,7 @@ def make_plan(
     """A plan from a search space and a command's options; UserError where options do not fit together.
 
     Args:
-        space: with parameters; not a rival's.
+        space: with parameters; not a baseline's.
         sampler: how to search.
         overrides: settings by dotted names; one that is a parameter's fixes it.
         trials: of tpe and qmc.
@@ -156,7 +156,7 @@ def make_plan(
             )
     if not parameters:
         raise UserError(f"--set fixes every parameter of {space.name}; nothing is left to search. Use `qllmft train`.")
-    base = load_preset(space.preset).config({"rivals.names": [], **space.settings, **overrides})
+    base = load_preset(space.preset).config({"baselines.names": [], **space.settings, **overrides})
     # unset settings are left out, so that a default that depends on others keeps depending on them
     tree = base.model_dump(mode="json", exclude_none=True)
     try:

@@ -11,12 +11,12 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 from scipy.stats import qmc
 
+from qllmft.baselines import BASELINES
+from qllmft.config.presets import load_preset
+from qllmft.config.toml_files import Content, Settings, names_in, read_chosen, validated
 from qllmft.errors import UserError
 from qllmft.experiments.search import spaces
-from qllmft.presets import load_preset
 from qllmft.randomness import derive_seed
-from qllmft.rivals import RIVALS
-from qllmft.toml_files import Content, Settings, names_in, read_chosen, validated
 from qllmft_backends.plugins import BUILT_IN
 
 Value = None | bool | int | float | str
@@ -99,15 +99,17 @@ class Space(Content):
     settings: Settings = Field({})  # differences of all configurations from the preset, by dotted names
     parameters: tuple[Parameter, ...] = ()  # what is varied
     rows: tuple[str, ...] = ()  # those whose values are the rows of the paper's results: the best of each is tested
-    rival: str | None = None  # the classical rival whose own grid is the search; preset and parameters are empty then
+    baseline: str | None = (
+        None  # the classical baseline whose own grid is the search; preset and parameters are empty then
+    )
     quick: Quick | None = None  # the same search in small, for an hour on two cores; None where there is none
 
     @model_validator(mode="after")
     def _searches_something(self) -> Space:
-        if self.rival is not None and not (self.rival in RIVALS and RIVALS[self.rival].is_grid):
-            grids = [name for name in RIVALS if RIVALS.source(name) == BUILT_IN and RIVALS[name].is_grid]
-            raise ValueError(f"rival is {self.rival!r}; expected one with a grid: {', '.join(grids)}")
-        if self.rival is None and not (self.preset and self.parameters):
+        if self.baseline is not None and not (self.baseline in BASELINES and BASELINES[self.baseline].is_grid):
+            grids = [name for name in BASELINES if BASELINES.source(name) == BUILT_IN and BASELINES[name].is_grid]
+            raise ValueError(f"baseline is {self.baseline!r}; expected one with a grid: {', '.join(grids)}")
+        if self.baseline is None and not (self.preset and self.parameters):
             raise ValueError("a search needs a preset and [[parameters]], each with a setting and its values")
         names = [parameter.name for parameter in self.parameters]
         if len(set(names)) < len(names):

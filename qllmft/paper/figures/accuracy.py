@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from qllmft.config.presets import load_preset
 from qllmft.experiments.compare.record import StudyRecord
 from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment, Measured
 from qllmft.paper.results.counts import preset_parameters
 from qllmft.paper.results.measured import Circumstances
-from qllmft.presets import load_preset
 from qllmft.published import published
 from qllmft.report import style
 from qllmft.statistics import MeanInterval

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.config import RunConfig
+from qllmft.config.settings import settings_of
 from qllmft.errors import UserError
 from qllmft.experiments.records import FinishedRun
 from qllmft.paper.results import Circumstances, Experiment, Measured, measure
-from qllmft.settings import settings_of
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _missing_text(
     lines = []
     for experiment in missing:
         name = "-".join([experiment.preset, *(f"{n.split('.')[-1]}{v}" for n, v in experiment.overrides.items())])
-        lines.append(f"  {experiment.command(extra)} --no-rivals --out {shlex.quote(str(out / name))}")
+        lines.append(f"  {experiment.command(extra)} --no-baselines --out {shlex.quote(str(out / name))}")
     rest = "" if example is None else " Or draw what there is: --partial."
     begin = f"figure {request.name} {what} under {folder}; these make the missing runs.{seeds}{rest}"
     return "\n".join([begin, *lines])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qllmft.config.presets import Preset
 from qllmft.description import describe
-from qllmft.presets import Preset
 from qllmft.published import published
 from qllmft.templates import encoder_template, head_template
 from qllmft_circuits import CircuitCounts, count
@@ -27,16 +27,16 @@ class PresetCounts:
 def preset_parameters(preset: Preset) -> int | None:
     """Trained parameters of a preset on D = 768 values and two labels; None for an SVC, where training decides."""
     dimension = published().dimension
-    if preset.rival is None:
+    if preset.baseline is None:
         return int(describe(preset.config().model, dimension, CLASSES)["parameters"])
-    return dimension + 1 if preset.rival == LOGISTIC_REGRESSION else None
+    return dimension + 1 if preset.baseline == LOGISTIC_REGRESSION else None
 
 
 def preset_counts(preset: Preset) -> PresetCounts:
     """All counts of a preset."""
     model = preset.config().model
     parameters = preset_parameters(preset)
-    if preset.rival is not None:  # the head beside it is not what is meant
+    if preset.baseline is not None:  # the head beside it is not what is meant
         return PresetCounts(parameters)
     head, encoder = head_template(model), encoder_template(model)
     return PresetCounts(

@@ -4,7 +4,7 @@ An experiment is a preset and perhaps settings on top. A run belongs to it where
 
 - its *circumstances*: data, body, epochs, shots. Runs are compared within equal circumstances only;
 - its *sweep*: learning rate, decay, weight decay, batch norm (tables VI to XV). One of them is chosen, on validation;
-- seed, rivals, device.
+- seed, baselines, device.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 
 from qllmft.config import RunConfig
+from qllmft.config.presets import load_preset
+from qllmft.config.settings import differing, settings_of
 from qllmft.experiments.records import FinishedRun
-from qllmft.presets import load_preset
 from qllmft.report.nearest_preset import train_command
 from qllmft.run import ModelResult
-from qllmft.settings import differing, settings_of
 from qllmft.statistics import MeanInterval
 
 SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
 _CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs", "noise.shots")
-_FREE = ("seed", "rivals.", "body.batch_size", "body.device", "backend.options.device")
+_FREE = ("seed", "baselines.", "body.batch_size", "body.device", "backend.options.device")
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Experiment:
         return load_preset(self.preset).config(self.overrides)
 
     @cached_property
-    def rival(self) -> str | None:
-        """The rival of a run that is meant; None: the head."""
-        return load_preset(self.preset).rival
+    def baseline(self) -> str | None:
+        """The baseline of a run that is meant; None: the head."""
+        return load_preset(self.preset).baseline
 
     def command(self, extra: str = "") -> str:
         """`qllmft train` that makes a run of it."""
@@ -52,8 +52,8 @@ class Experiment:
 
     def result_of(self, run: FinishedRun) -> ModelResult | None:
         """The model of a run that is a result of the experiment; None where it has none."""
-        if self.rival is not None:  # whatever head was trained beside it
-            return run.record.model(self.rival)
+        if self.baseline is not None:  # whatever head was trained beside it
+            return run.record.model(self.baseline)
         names = differing(run.config, self.config)
         prefixes = (*_CIRCUMSTANCES, *SWEPT, *_FREE)
         return run.record.head if all(name.startswith(prefixes) for name in names) else None
@@ -68,7 +68,7 @@ class Circumstances:
     drawn: tuple[tuple[str, Any], ...]  # settings of the split, by name
     body: str  # the language model
     dimension: int  # D
-    training: tuple[str, int | str]  # epochs of a trained head, the grid of a rival
+    training: tuple[str, int | str]  # epochs of a trained head, the grid of a baseline
     shots: int | None = None  # of a trained head, 0 with exact values; None where they are those of the experiment
 
     @property
@@ -91,7 +91,7 @@ class Circumstances:
 class Candidate:
     """One setting of the sweep."""
 
-    swept: tuple[Any, ...]  # values of `SWEPT`; empty for a rival, which sweeps inside one run
+    swept: tuple[Any, ...]  # values of `SWEPT`; empty for a baseline, which sweeps inside one run
     results: dict[int, ModelResult]  # of the model that is meant, by seed
     runs: dict[int, FinishedRun]  # by seed
 
@@ -127,7 +127,7 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
         if result is None:
             continue
         settings = settings_of(run.config)
-        key = tuple(settings[name] for name in SWEPT) if experiment.rival is None else ()
+        key = tuple(settings[name] for name in SWEPT) if experiment.baseline is None else ()
         candidates = groups.setdefault(_circumstances(run, experiment), {})
         candidate = candidates.setdefault(key, Candidate(key, {}, {}))
         candidate.results.setdefault(run.config.seed, result)  # the same run in two folders counts once
@@ -155,6 +155,8 @@ def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
         drawn=tuple(sorted(drawn.items())),
         body=config.body.model,
         dimension=run.record.body.dimension,
-        training=("epochs", config.train.epochs) if experiment.rival is None else ("grid", config.rivals.grid),
-        shots=None if experiment.rival or config.noise.shots == experiment.config.noise.shots else config.noise.shots,
+        training=("epochs", config.train.epochs) if experiment.baseline is None else ("grid", config.baselines.grid),
+        shots=None
+        if experiment.baseline or config.noise.shots == experiment.config.noise.shots
+        else config.noise.shots,
     )

@@ -87,5 +87,5 @@ def no_work(monkeypatch):
     def forbidden(*arguments, **options):
         raise AssertionError("work was done")
 
-    monkeypatch.setattr("qllmft.rivals.trained.fit", forbidden)
+    monkeypatch.setattr("qllmft.baselines.trained.fit", forbidden)
     monkeypatch.setattr("sentence_transformers.SentenceTransformer", forbidden)

@@ -101,7 +101,7 @@ def test_an_address_in_the_environment_is_checked_too(job, tmp_path, monkeypatch
 
 def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
     needs_aer("aer_statevector")
-    classical = ["--set", "model.head=mlp", "--set", "model.encoder=none", "--no-rivals", "--epochs", "1"]
+    classical = ["--set", "model.head=mlp", "--set", "model.encoder=none", "--no-baselines", "--epochs", "1"]
     structure = [part for name in ("n_qubits", "encoder_layers") for part in ("--set", f"model.{name}=4")]
     cli(
         "train", "--preset", "nn-head-0", "--data", run.data, "--body", run.body, "--per-label", "20",

@@ -9,8 +9,9 @@ import tomli_w
 from sandbox_job import needs_aer
 
 from qllmft.config import NoiseConfig
-from qllmft.run import Predictor, RunFolder
-from qllmft.run.evaluation import Subset, evaluate_run
+from qllmft.inference import Predictor
+from qllmft.inference.evaluation import Subset, evaluate_run
+from qllmft.run import RunFolder
 from qllmft_backends import create
 
 AER = ["--backend", "aer_statevector", "--backend-option", "max_parallel_threads=1"]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sandbox_job import TEXTS, needs_aer
 
-from qllmft.run import Predictor
-from qllmft.run.measurement import compare
+from qllmft.inference import Predictor
+from qllmft.inference.measurement import compare
 from qllmft_backends import create
 
 HERE = [  # backend, options, shots

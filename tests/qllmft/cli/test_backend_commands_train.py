@@ -36,7 +36,7 @@ def train(run, cli, tmp_path):
     def call(out, *arguments, code=0):
         return cli(
             "train", "--data", data, "--body", run.body, "--out", tmp_path / out, "--per-label", 4, "--epochs", 1,
-            "--lr", 0.05, "--batch-size", TRAIN, "--no-rivals", *pairs, *arguments, code=code,
+            "--lr", 0.05, "--batch-size", TRAIN, "--no-baselines", *pairs, *arguments, code=code,
         )  # fmt: skip
 
     return call

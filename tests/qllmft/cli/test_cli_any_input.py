@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 import qllmft.run
 from qllmft.config import RunConfig
+from qllmft.config.settings import settings_of
 from qllmft.errors import UserError
-from qllmft.run import Prediction
-from qllmft.settings import settings_of
+from qllmft.inference import Prediction
 
 QUICK = examples(20)
-NAMES = st.sampled_from([*settings_of(RunConfig()), "backend.options", "backend.options.x", "model", "rivals.grid.x"])
+NAMES = st.sampled_from(
+    [*settings_of(RunConfig()), "backend.options", "backend.options.x", "model", "baselines.grid.x"]
+)
 VALUES = st.one_of(
     st.text(max_size=12),
     st.integers().map(str),
@@ -37,12 +39,12 @@ WHOLE = {
 TABLE = st.sampled_from(sorted(WHOLE)).flatmap(lambda suffix: st.tuples(st.just(suffix), damaged(WHOLE[suffix])))
 STUDY = """title = "a study"
 subject = "quantum head"
-rival = "classical head"
+baseline = "classical head"
 seeds = 2
 epochs = 3
 rows = [
   { label = "Single", preset = "single-10q", side = "subject", settings = { model = { reuploads = 2 } } },
-  { label = "SVC", preset = "nn-head-0", side = "rival", classical = "svc" },
+  { label = "SVC", preset = "nn-head-0", side = "baseline", classical = "svc" },
 ]
 """
 SEARCH = """title = "a search"
@@ -83,7 +85,7 @@ class Alphabet:
     load = classmethod(lambda cls, *arguments: cls())
 
     def stream(self, texts):
-        from qllmft.run.predictor import _batches
+        from qllmft.inference.predictor import _batches
 
         for batch in _batches(texts, 3):
             yield from (Prediction(text, text[0], {text[0]: 1.0}) for text in batch)

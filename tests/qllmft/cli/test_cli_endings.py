@@ -10,8 +10,9 @@ import pytest
 from small_job import EPOCHS
 
 import qllmft.training.loop
-from qllmft.model_config import Section
-from qllmft.run import Predictor, RunFolder
+from qllmft.config.model import Section
+from qllmft.inference import Predictor
+from qllmft.run import RunFolder
 
 
 def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
@@ -57,7 +58,7 @@ def test_ctrl_c_that_falls_into_what_pydantic_calls_is_not_lost(run, cli, monkey
 
 @pytest.mark.usefixtures("usual_ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_signal_while_a_rival_trains_leaves_no_result_and_the_run_goes_on(run, cli, tmp_path, monkeypatch, number):
+def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(run, cli, tmp_path, monkeypatch, number):
     original = qllmft.training.loop.Training.epoch
 
     def stopped_at_the_perceptron(training, *arguments):
@@ -83,7 +84,7 @@ def test_a_signal_while_a_rival_trains_leaves_no_result_and_the_run_goes_on(run,
 @pytest.mark.usefixtures("usual_ctrl_c")
 def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(run, cli, tmp_path, monkeypatch):
     folder = tmp_path / "out"
-    arguments = [*run.arguments(folder), "--no-rivals"]
+    arguments = [*run.arguments(folder), "--no-baselines"]
     write = RunFolder.write_metrics
 
     def write_and_stop(self, metrics):

@@ -72,7 +72,7 @@ def test_a_run_on_relative_paths_is_evaluated_from_any_folder(run, cli, tmp_path
     shutil.copytree(run.body, work / "body")
     shutil.copyfile(run.data, work / "reviews.tsv")
     monkeypatch.chdir(work)
-    cli(*small_job.arguments("reviews.tsv", "body", "runs/mine"), "--epochs", 1, "--no-rivals")
+    cli(*small_job.arguments("reviews.tsv", "body", "runs/mine"), "--epochs", 1, "--no-baselines")
     here = json.loads(cli("evaluate", "runs/mine", "--json")[0])
     monkeypatch.chdir(work / "runs")
     assert json.loads(cli("evaluate", "mine", "--json")[0])["confusion"] == here["confusion"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qllmft.cli.main import main
-from qllmft.run.export import ExportRequest, export_run
+from qllmft.inference.export import ExportRequest, export_run
 from qllmft_circuits import from_qasm3, from_qpy
 
 TEXT = "a great film , not dull at all"

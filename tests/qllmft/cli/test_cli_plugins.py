@@ -13,7 +13,7 @@ import pytest
 from qiskit.quantum_info import Statevector
 
 PLUGIN = Path(__file__).parents[3] / "examples" / "plugin"
-OURS = [("ansatz", "star"), ("backend", "statevector"), ("rival", "nearest_mean"), ("tracker", "spreadsheet")]
+OURS = [("ansatz", "star"), ("backend", "statevector"), ("baseline", "nearest_mean"), ("tracker", "spreadsheet")]
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def example(install):
 
 @pytest.fixture
 def star(cli, run, example, tmp_path):
-    """A run whose circuits are of the plug-in's ansatz, beside the plug-in's rival."""
+    """A run whose circuits are of the plug-in's ansatz, beside the plug-in's baseline."""
     folder = tmp_path / "star"
-    chosen = ("--set", "model.ansatz=star", "--set", 'rivals.names=["nearest_mean"]')
+    chosen = ("--set", "model.ansatz=star", "--set", 'baselines.names=["nearest_mean"]')
     output, _ = cli(*run.arguments(folder), *chosen, "--track", "spreadsheet")
     assert re.search(r"nearest mean +\d", output)
     lines = (folder / "curve.csv").read_text().splitlines()
@@ -65,13 +65,13 @@ def test_they_are_listed_with_their_package(cli, example):
 
 def test_a_broken_one_is_listed_and_stops_nothing_else(cli, run, install):
     install(
-        "broken", {"qllmft.rivals": {"oops": "oops_module:OOPS"}}, {"oops_module.py": "raise ValueError('no\\nway')"}
+        "broken", {"qllmft.baselines": {"oops": "oops_module:OOPS"}}, {"oops_module.py": "raise ValueError('no\\nway')"}
     )
     (row,) = [row for row in listed(cli) if row["name"] == "oops"]
-    assert row["error"].startswith("the rival 'oops' of broken 1.0 does not load: ValueError: no way.")
+    assert row["error"].startswith("the baseline 'oops' of broken 1.0 does not load: ValueError: no way.")
     cli("predict", run.path, "a good film")
     cli("backends")
-    _, messages = cli(*run.arguments(run.path.parent / "oops"), "--set", 'rivals.names=["oops"]', code=2)
+    _, messages = cli(*run.arguments(run.path.parent / "oops"), "--set", 'baselines.names=["oops"]', code=2)
     assert "of broken 1.0 does not load" in messages
     assert not (run.path.parent / "oops").exists()
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.run import Predictor
+from qllmft.inference import Predictor
 
 TEXTS = ["a good and lovely film", "an awful , dull plot", "the cast is great"]
 

@@ -79,9 +79,9 @@ def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "mine.toml"
     file.write_text(
-        'title = "Sizes"\nsubject = "large head"\nrival = "small head"\n[[rows]]\nlabel = "Five"\nside = "subject"\n'
+        'title = "Sizes"\nsubject = "large head"\nbaseline = "small head"\n[[rows]]\nlabel = "Five"\nside = "subject"\n'
         'preset = "recommended"\nsettings.model.reuploads = 2\n'
-        '[[rows]]\nlabel = "MLP beside it"\nside = "rival"\npreset = "recommended"\n'
+        '[[rows]]\nlabel = "MLP beside it"\nside = "baseline"\npreset = "recommended"\n'
         'settings.model.reuploads = 2\nclassical = "mlp"\n'
     )
     del arguments[arguments.index("--out") : arguments.index("--out") + 2]
@@ -91,7 +91,7 @@ def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
     record = json.loads((tmp_path / "studies" / "mine" / "study.json").read_text())
     assert [row["label"] for row in record["rows"]] == ["Five", "MLP beside it"]
     assert record["rows"][1]["model"] == "MLP, no hidden layer"
-    assert record["rows"][0]["runs"] == record["rows"][1]["runs"]  # a rival is fitted beside its head
+    assert record["rows"][0]["runs"] == record["rows"][1]["runs"]  # a baseline is fitted beside its head
 
 
 def test_the_list_has_every_study(cli):

@@ -152,7 +152,7 @@ def test_screening_prints_main_effects(cli, run, tmp_path):
     assert found["model.main_layers"] == pytest.approx(by_hand)
 
 
-def test_a_rivals_table_is_its_own_grid(cli, run):
+def test_a_baselines_table_is_its_own_grid(cli, run):
     output, _ = cli("sweep", "table-08", "--data", run.data, "--body", run.body, "--set", "data.n_per_label=20")
     assert "the whole grid of table VIII" in output
     assert "gamma = " in output

@@ -11,9 +11,9 @@ from small_texts import write_reviews
 
 from qllmft.cli.options import build_config
 from qllmft.config import parse_config
+from qllmft.config.presets import load_preset
+from qllmft.config.settings import parse_settings
 from qllmft.data import read_corpus, split_corpus
-from qllmft.presets import load_preset
-from qllmft.settings import parse_settings
 
 
 def test_a_run_leaves_its_folder(run):
@@ -98,7 +98,7 @@ def test_the_folder_is_named_after_the_identity_and_embeddings_come_from_the_cac
     monkeypatch.chdir(tmp_path)
     arguments = run.arguments()
     at = arguments.index("--out")
-    output, _ = cli(*arguments[:at], *arguments[at + 2 :], "--seed", 1, "--epochs", 1, "--no-rivals", "--json")
+    output, _ = cli(*arguments[:at], *arguments[at + 2 :], "--seed", 1, "--epochs", 1, "--no-baselines", "--json")
     result = json.loads(output)
     assert (result["seed"], sum(result["data"]["sizes"].values())) == (1, 80)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [result["identity"]]
@@ -113,7 +113,7 @@ def test_columns_protocol_and_seed_reach_the_run(run, cli, tmp_path):
     arguments[arguments.index("--per-label") + 1] = "14"
     output, _ = cli(
         *arguments, "--data", tmp_path, "--text-column", "review", "--label-column", "stars", "--protocol", "given",
-        "--seed", 3, "--batch-size", 8, "--epochs", 1, "--no-rivals", "--json",
+        "--seed", 3, "--batch-size", 8, "--epochs", 1, "--no-baselines", "--json",
     )  # fmt: skip
     result = json.loads(output)
     assert result["data"]["sizes"] == {"train": 23, "validation": 5, "test": 10}
@@ -133,7 +133,7 @@ def test_the_main_job_without_options_is_the_recommended_preset():
         ("train.epochs=7", 7),
         ("train.lr=3e-3", 0.003),
         ("model.ring=false", False),
-        ("rivals.names=['svc']", ["svc"]),
+        ("baselines.names=['svc']", ["svc"]),
         ("data.source=my file.tsv", "my file.tsv"),
         ("data.source=a=b", "a=b"),
         ('data.text_column="7"', "7"),

@@ -34,7 +34,7 @@ def frame(tmp_path):
 def settings(tiny_body):
     return {
         "data__n_per_label": 20, "body__model": str(tiny_body), "model__n_qubits": 3, "model__n_encoders": 1,
-        "model__encoder_qubits": 5, "model__encoder_layers": 2, "train__epochs": 3, "rivals__names": [],
+        "model__encoder_qubits": 5, "model__encoder_layers": 2, "train__epochs": 3, "baselines__names": [],
     }  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
 
 
 def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsys, frame, settings):
-    settings["rivals__names"] = ["logistic_regression"]
+    settings["baselines__names"] = ["logistic_regression"]
     train(frame, out=tmp_path / "a", **settings)
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)

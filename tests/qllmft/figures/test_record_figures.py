@@ -82,7 +82,7 @@ def test_what_is_missing_is_named_with_its_commands(made_run, figure):
     assert "--seed 0 | 1. Or draw what there is: --partial." in text
     lines = text.splitlines()[1:]
     assert [line.split()[3] for line in lines] == [f"single-{q}q" for q in (12, 14, 16, 18)]
-    assert "single-12q --data /data/sst2 --body minilm --epochs 100 --no-rivals --out " in lines[0]
+    assert "single-12q --data /data/sst2 --body minilm --epochs 100 --no-baselines --out " in lines[0]
     data, _ = figure("8a", partial=True)
     assert data.missing == ("single-12q", "single-14q", "single-16q", "single-18q")
     with pytest.raises(UserError, match=r"figure 8b has no run under [^\n]*\n  qllmft train --preset multi-10q "):
@@ -107,7 +107,7 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
         CliRunner().invoke(app, command[1:])
     wanted = [e for e in depth_experiments("9").values() if e.overrides][:3]
     for config, experiment in zip(asked, wanted, strict=True):
-        settings = {"train.epochs": 7, "body.model": "minilm", "data.source": "/data/sst2", "rivals.names": []}
+        settings = {"train.epochs": 7, "body.model": "minilm", "data.source": "/data/sst2", "baselines.names": []}
         assert config == Experiment(experiment.preset, {**experiment.overrides, **settings}).config
 
 

@@ -18,7 +18,7 @@ from qllmft.description import describe
 from qllmft.energy.circuits import head_counts
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.run.model_store import StoredModel, load_model, save_model
+from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.run.setup import check_circuits
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import logits_of

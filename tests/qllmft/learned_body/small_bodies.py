@@ -62,7 +62,7 @@ def run_config(corpus: Path, body: Path, **changes: Any) -> RunConfig:
         "body": {"model": str(body), "device": "cpu"},
         "model": {"n_qubits": 3, "encoder_layers": 2, "reuploads": 2},
         "train": {"epochs": 3, "lr": 0.05},
-        "rivals": {"names": ["logistic_regression"], "grid": "small"},
+        "baselines": {"names": ["logistic_regression"], "grid": "small"},
     }
     for name, value in changes.items():
         section, key = name.split("__")

@@ -43,7 +43,7 @@ IDENTITIES = {
 
 @pytest.mark.parametrize("name", IDENTITIES)
 def test_frozen_runs_keep_their_names(name):
-    from qllmft.presets import load_preset
+    from qllmft.config.presets import load_preset
 
     exact = {"noise.shots": 0} if name in ("single-10q", "multi-14q") else {}  # the shots of their own came later
     assert load_preset(name).config(exact).identity == IDENTITIES[name]

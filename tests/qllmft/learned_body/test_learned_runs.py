@@ -13,9 +13,11 @@ from stopped_runs import Stop, killed, same_bits, without_seconds
 
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
-from qllmft.run import Predictor, RunFolder, contrastive, load_model, run_experiment
-from qllmft.run.evaluation import evaluate_run
-from qllmft.run.export import embedding
+from qllmft.inference import Predictor
+from qllmft.inference.evaluation import evaluate_run
+from qllmft.inference.export import embedding
+from qllmft.model import load_model
+from qllmft.run import RunFolder, contrastive, run_experiment
 from qllmft.run.reporter import Reporter
 
 CONTRASTIVE = {"iterations": 1}
@@ -114,16 +116,16 @@ def test_what_predicts_afterwards_is_what_was_tested(finished, corpus, tiny_bert
     assert np.array_equal(embedding(predictor.model, texts[0]).numpy()[0], predictor.embed(texts[:1])[0])
 
 
-def test_the_rivals_of_a_trained_body_read_the_one_that_it_began_from(finished, corpus, tiny_bert, tmp_path):
-    rivals = {kind: outcome.record.models[1] for kind, (outcome, _) in finished.items()}
+def test_the_baselines_of_a_trained_body_read_the_one_that_it_began_from(finished, corpus, tiny_bert, tmp_path):
+    baselines = {kind: outcome.record.models[1] for kind, (outcome, _) in finished.items()}
     frozen = run_experiment(run_config(corpus, tiny_bert), tmp_path / "frozen").record.models[1]
-    for one, other in ((rivals["end to end"], frozen), (rivals["both"], rivals["contrastive"])):
+    for one, other in ((baselines["end to end"], frozen), (baselines["both"], baselines["contrastive"])):
         assert replace(one, seconds=0.0) == replace(other, seconds=0.0)
 
 
-def test_without_rivals_the_frozen_body_embeds_nothing(corpus, tiny_bert, tmp_path, cache):
+def test_without_baselines_the_frozen_body_embeds_nothing(corpus, tiny_bert, tmp_path, cache):
     watcher = Watcher()
-    outcome_of(corpus, tiny_bert, tmp_path / "run", "end to end", watcher, rivals__names=[])
+    outcome_of(corpus, tiny_bert, tmp_path / "run", "end to end", watcher, baselines__names=[])
     assert watcher.embedded == [(90, f"the trained {tiny_bert}")]
     assert not cache.exists(), "a body of the run's own leaves nothing in the user's cache"
 

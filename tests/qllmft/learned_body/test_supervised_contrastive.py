@@ -9,8 +9,8 @@ from small_bodies import run_config, table, trainable, write_corpus
 from stopped_runs import without_seconds
 
 from qllmft.config import SUPERVISED, ContrastiveConfig, RunConfig, parse_config
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
-from qllmft.presets import load_preset
 from qllmft.run import contrastive as of_runs
 from qllmft.run import run_experiment
 from qllmft.training import contrastive as module

@@ -8,8 +8,8 @@ from noisy_training import ended
 from small_texts import embed_by_hash, write_corpus
 
 from qllmft.config import NoiseConfig, RunConfig, parse_config
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
-from qllmft.presets import load_preset
 from qllmft.run import RunFolder, vectors
 from qllmft_backends import create
 from qllmft_backends.noise import PRESETS, GateNoise
@@ -105,7 +105,7 @@ def arguments(tmp_path, monkeypatch):
     texts = write_corpus(tmp_path / "texts.tsv")
     return [
         *("train", "--preset", "noise-high-10q", "--data", str(texts), "--out", str(tmp_path / "run")),
-        *("--epochs", "3", "--no-rivals", *(word for s in settings for word in ("--set", s))),
+        *("--epochs", "3", "--no-baselines", *(word for s in settings for word in ("--set", s))),
     ]
 
 

@@ -6,11 +6,11 @@ import torch
 from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model
 from stopped_runs import same_bits
 
+from qllmft.baselines import TrainedHead
 from qllmft.config import NoiseConfig
 from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noise
+from qllmft.inference.measurement import head_request
 from qllmft.randomness import derive_seed
-from qllmft.rivals import TrainedHead
-from qllmft.run.measurement import head_request
 from qllmft.training import Checkpoint, exact_accuracy, fit, logits_of, loop, shared_latent
 from qllmft.training.evaluation import evaluate
 from qllmft_backends import create

@@ -77,10 +77,10 @@ def test_the_same_run_in_two_folders_counts_once(made_run, measured):
     assert found.chosen.test.n == 1
 
 
-def test_a_rival_is_taken_from_any_head_s_run_of_the_same_grid(made_run, measured):
-    made_run("single-10q", rivals=[("SVC", 300, 850, 66), ("logistic regression", 385, 860, 66)])
-    made_run("multi-14q", seed=1, rivals=[("SVC", 340, 870, 66)])
-    made_run("multi-14q", seed=2, rivals=[("SVC", 340, 900, 66)], rivals__grid="small")
+def test_a_baseline_is_taken_from_any_head_s_run_of_the_same_grid(made_run, measured):
+    made_run("single-10q", baselines=[("SVC", 300, 850, 66), ("logistic regression", 385, 860, 66)])
+    made_run("multi-14q", seed=1, baselines=[("SVC", 340, 870, 66)])
+    made_run("multi-14q", seed=2, baselines=[("SVC", 340, 900, 66)], baselines__grid="small")
     paper, small = measured("svc")
     assert (paper.chosen.test.mean, paper.chosen.test.n, small.chosen.test.mean) == (pytest.approx(0.86), 2, 0.9)
     assert [model.parameters for model in paper.chosen.results.values()] == [300, 340]

@@ -51,7 +51,7 @@ def test_every_published_number_is_on_the_page():
 
 def test_ours_stand_beside_them_with_seeds_and_circumstances(made_run, tmp_path):
     for seed, (head, svc) in enumerate([(700, 760), (720, 770)]):
-        made_run("multi-14q", head, seed=seed, train__epochs=100, rivals=[("SVC", 300 + seed, svc, 66)])
+        made_run("multi-14q", head, seed=seed, train__epochs=100, baselines=[("SVC", 300 + seed, svc, 66)])
     made_run("single-10q", 690, train__epochs=100)
     text = render_page(read_finished_runs([tmp_path]))
     page = rows(text)
@@ -94,7 +94,7 @@ def test_the_longest_training_stands_on_the_page_and_the_rest_is_counted(made_ru
 
 
 def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, tmp_path):
-    made_run("multi-14q", 700, train__epochs=100, rivals=[])
+    made_run("multi-14q", 700, train__epochs=100, baselines=[])
     made_run("nn-head-192", 690, train__epochs=300)
     made_run("nn-encoder-144", 690, seed=1, train__epochs=100)
     page = rows(render_page(read_finished_runs([tmp_path])))

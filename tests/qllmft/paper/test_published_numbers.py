@@ -2,8 +2,8 @@
 
 import pytest
 
+from qllmft.config.presets import load_preset, preset_names
 from qllmft.paper.results.counts import preset_parameters
-from qllmft.presets import load_preset, preset_names
 from qllmft.published import published
 
 PAPER = published()

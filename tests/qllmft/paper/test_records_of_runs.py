@@ -11,7 +11,7 @@ from qllmft.paper.page import of_the_paper
 
 
 def test_a_summary_says_what_the_folders_say(made_run, tmp_path):
-    made_run("single-10q", 801, rivals=[("SVC", 300, 850, 66)], train__lr=1e-3, train__epochs=100)
+    made_run("single-10q", 801, baselines=[("SVC", 300, 850, 66)], train__lr=1e-3, train__epochs=100)
     made_run("multi-14q", 812, seed=2, curve=[(0.7, 0.5), (0.6, 0.61)])
     records = read_finished_runs([tmp_path / "runs"])
     file = tmp_path / "records.json"

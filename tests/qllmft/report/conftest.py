@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from qllmft.config import RunConfig
+from qllmft.config.presets import load_preset
 from qllmft.data import Table
-from qllmft.presets import load_preset
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord
@@ -25,7 +25,7 @@ def model(name, right, total=60):
 def make_run(tmp_path):
     """A function that writes a run of 60 test texts with three labels and gives its folder."""
 
-    def make(config=None, rivals=(("SVC", 50),), wrong=30, finished=True, texts=None):
+    def make(config=None, baselines=(("SVC", 50),), wrong=30, finished=True, texts=None):
         config = config or load_preset("single-10q").config({"model.n_qubits": 4, "train.epochs": 5})
         assert isinstance(config, RunConfig)
         folder = RunFolder(tmp_path / "run")
@@ -38,7 +38,7 @@ def make_run(tmp_path):
         answers = labels.copy()
         answers[:wrong] = (labels[:wrong] + 1) % 3
         table = Table(tuple(texts or [f"{HOSTILE} {i}" for i in range(60)]), labels)
-        others = {name: labels for name, _ in rivals}
+        others = {name: labels for name, _ in baselines}
         folder.write_predictions(TestPredictions.of(LABELS, table, {"quantum head": answers, **others}))
         folder.write_result(
             RunRecord(
@@ -47,7 +47,7 @@ def make_run(tmp_path):
                 data=DataRecord("<i>texts</i>.tsv", "f00d", LABELS, {"train": 40, "validation": 12, "test": 60}),
                 body=BodyRecord("a body", "abc", 12),
                 selected_epoch=3,
-                models=(model("quantum head", 60 - wrong), *(model(*rival) for rival in rivals)),
+                models=(model("quantum head", 60 - wrong), *(model(*baseline) for baseline in baselines)),
                 versions={"python": "3.12", "qllmft": "0.1.0"},
             )
         )

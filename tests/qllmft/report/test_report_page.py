@@ -10,14 +10,14 @@ import pytest
 
 from qllmft.cli.main import main
 from qllmft.cli.options import build_config
+from qllmft.config.presets import load_preset, preset_names
+from qllmft.config.settings import parse_settings
 from qllmft.data import Table
 from qllmft.errors import UserError
-from qllmft.presets import load_preset, preset_names
 from qllmft.report import render_report, write_report
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.run import RunFolder
 from qllmft.run.predictions import TestPredictions
-from qllmft.settings import parse_settings
 
 REACHING = {
     "src",
@@ -138,7 +138,7 @@ def test_mistakes_are_bounded_and_spread():
 
 def test_bars_have_one_scale_for_all(make_run):
     """What is drawn, turned back into shares, is the interval: from the lowest limit (4) to the highest (96)."""
-    folder = make_run(rivals=(("SVC", 50), ("MLP", 20)))
+    folder = make_run(baselines=(("SVC", 50), ("MLP", 20)))
     intervals = [list(model.test.interval) for model in folder.read_result().models]
     low, high = min(i[0] for i in intervals), max(i[1] for i in intervals)
     drawn = re.findall(r'<line x1="([\d.]+)" x2="([\d.]+)"', render_report(folder))
@@ -176,7 +176,7 @@ def test_the_command_is_the_same_run():
         "seed": 3,
         "train.lr": 1e-3,
         "body.model": "my body's",
-        "rivals.names": [],
+        "baselines.names": [],
         "model.ring": False,
         "data.text_column": "1",
         "backend.options": {"dtype": "float64"},

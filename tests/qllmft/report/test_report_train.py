@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from small_texts import write_reviews
 
+from qllmft.baselines import TrainedHead
 from qllmft.cli.main import main
-from qllmft.rivals import TrainedHead
 from qllmft.run import RunFolder
 
 
@@ -16,7 +16,7 @@ def test_train_ends_with_a_page_and_one_reading_of_the_test_set(tiny_body, tmp_p
     texts = write_reviews(tmp_path / "texts.tsv", 60)
     arguments = ["train", "--preset", "single-10q", "--data", str(texts), "--per-label", "20", "--epochs", "3"]
     arguments += ["--body", str(tiny_body)]
-    arguments += ["--set", "model.n_qubits=4", "--set", "model.encoder_layers=2", "--set", "rivals.grid=small"]
+    arguments += ["--set", "model.n_qubits=4", "--set", "model.encoder_layers=2", "--set", "baselines.grid=small"]
     with pytest.raises(SystemExit) as end:
         main([*arguments, "--out", str(tmp_path / "run")])
     assert end.value.code == 0

@@ -48,11 +48,11 @@ def test_the_word_follows_from_the_intervals(other):
         ),
         (
             [row("classical head", 150)],
-            "The classical head got 75.0 % [68.6, 80.5] of 200 test texts right; no rival was trained, so there is "
+            "The classical head got 75.0 % [68.6, 80.5] of 200 test texts right; no baseline was trained, so there is "
             "nothing to compare it with.",
         ),
     ],
-    ids=["overlap", "a loss", "no rivals"],
+    ids=["overlap", "a loss", "no baselines"],
 )
 def test_the_whole_sentence(models, sentence):
     assert verdict(models) == sentence

@@ -1,37 +1,4 @@
-"""Every run of these tests: a body that loads nothing."""
+from run_fixtures import body, corpus, loaded, out
 
-from pathlib import Path
-
-import pytest
-from tiny_runs import HashBody, LoadedHashBody, write_corpus
-
-from qllmft.run import predictor, vectors
-
+__all__ = ["body", "corpus", "loaded", "out"]
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
-
-
-@pytest.fixture(autouse=True)
-def body(monkeypatch) -> HashBody:
-    """In the place of `embed`; whatever would load a real body fails."""
-    stub = HashBody()
-    monkeypatch.setattr(vectors, "embed", stub)
-    return stub
-
-
-@pytest.fixture
-def loaded(monkeypatch) -> type[LoadedHashBody]:
-    """In the place of a loaded body, too."""
-    monkeypatch.setattr(LoadedHashBody, "loaded", 0)
-    monkeypatch.setattr(predictor, "Body", LoadedHashBody)
-    monkeypatch.setattr(predictor, "body_identity", lambda _, location: location.identity)
-    return LoadedHashBody
-
-
-@pytest.fixture
-def corpus(tmp_path) -> Path:
-    return write_corpus(tmp_path / "corpus.tsv")
-
-
-@pytest.fixture
-def out(tmp_path) -> Path:
-    return tmp_path / "run"

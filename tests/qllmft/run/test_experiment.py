@@ -12,19 +12,20 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC
 from tiny_runs import LABELS, PER_LABEL, D, HashBody, config, vector, write_corpus
 
+from qllmft.baselines import TrainedHead
+from qllmft.baselines.classical import GridBaseline
 from qllmft.cli.console import PlainConsole
 from qllmft.cli.run_progress import result_table
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.rivals import TrainedHead
-from qllmft.rivals.classical import GridRival
-from qllmft.run import Reporter, RunFolder, load_model, run_experiment, vectors
-from qllmft.run.evaluation import evaluate_run
-from qllmft.run.versions import versions
+from qllmft.inference.evaluation import evaluate_run
+from qllmft.model import load_model
+from qllmft.run import Reporter, RunFolder, run_experiment, vectors
 from qllmft.statistics import Accuracy
 from qllmft.training import logits_of
+from qllmft.versions import versions
 from qllmft_backends import UnknownBackendError
 
 TEST_SIZE = 2 * 35 - 2 * PER_LABEL
@@ -54,7 +55,7 @@ class Notes(Reporter):
 def predictions(monkeypatch) -> list[tuple[str, int]]:
     """(event, number of examples) of every head's fit and predict, in their order."""
     events: list[tuple[str, int]] = []
-    for kind in (TrainedHead, GridRival):
+    for kind in (TrainedHead, GridBaseline):
         for name in ("fit", "predict"):
             real = getattr(kind, name)
 
@@ -198,7 +199,7 @@ def test_a_second_call_does_no_work(corpus, out, predictions, body):
 
 def test_the_runs_seed_is_the_seed_of_the_weights(corpus, out):
     """With a rate of next to nothing, the trained weights are the initial ones."""
-    asked = config(corpus, train__lr=1e-9, rivals__names=[])
+    asked = config(corpus, train__lr=1e-9, baselines__names=[])
     run_experiment(asked, out)
     initial = build_classifier(asked.model, D, 2, seed=3).state_dict()
     for name, tensor in load_model(out).classifier.state_dict().items():
@@ -207,20 +208,20 @@ def test_the_runs_seed_is_the_seed_of_the_weights(corpus, out):
 
 def test_a_run_without_a_place_is_named_by_its_configuration(corpus, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked = config(corpus, rivals__names=[])
+    asked = config(corpus, baselines__names=[])
     assert run_experiment(asked).folder.path.resolve() == tmp_path / "runs" / asked.identity
 
 
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
-        ({"rivals__names": []}, ["quantum head"]),
-        ({"rivals__names": ["svc", "mlp"]}, ["quantum head", "SVC", "MLP, no hidden layer"]),
-        ({"model": {"encoder": "none", "head": "mlp"}, "rivals__names": ["svc"]}, ["classical head", "SVC"]),
+        ({"baselines__names": []}, ["quantum head"]),
+        ({"baselines__names": ["svc", "mlp"]}, ["quantum head", "SVC", "MLP, no hidden layer"]),
+        ({"model": {"encoder": "none", "head": "mlp"}, "baselines__names": ["svc"]}, ["classical head", "SVC"]),
     ],
     ids=str,
 )
-def test_the_rivals_are_those_that_are_named(corpus, out, changes, names):
+def test_the_baselines_are_those_that_are_named(corpus, out, changes, names):
     notes = Notes()
     result = run_experiment(config(corpus, **changes), out, notes).record.to_json()
     assert [row["name"] for row in result["models"]] == names
@@ -248,9 +249,9 @@ def test_texts_that_changed_since_make_it_another_run(corpus, out):
     ("changes", "error", "message"),
     [
         (
-            {"rivals__names": ["svc", "knn"], "data__source": "/no/such.tsv"},
+            {"baselines__names": ["svc", "knn"], "data__source": "/no/such.tsv"},
             UserError,
-            "rivals.names has 'knn'; expected",
+            "baselines.names has 'knn'; expected",
         ),
         ({"backend__name": "adjoin"}, UnknownBackendError, "there is no backend 'adjoin'"),
         ({"data__n_per_label": 35}, UserError, "35 texts a label leave none of the 70 to test on"),
@@ -284,7 +285,7 @@ def test_an_embedding_that_is_no_number_is_named_by_its_text(corpus, out, body, 
 
 
 def test_a_finished_run_on_a_disk_that_cannot_be_written_is_read(corpus, out, monkeypatch):
-    first = run_experiment(config(corpus, rivals__names=[]), out)
+    first = run_experiment(config(corpus, baselines__names=[]), out)
 
     def refused(*arguments, **options):
         raise OSError(errno.EROFS, "Read-only file system")
@@ -295,10 +296,10 @@ def test_a_finished_run_on_a_disk_that_cannot_be_written_is_read(corpus, out, mo
     monkeypatch.setattr(Path, "open", lambda self, mode="r", *rest, **o: (
         opened(self, mode, *rest, **o) if set(mode) <= set("rb") else refused()
     ))  # fmt: skip
-    second = run_experiment(config(corpus, rivals__names=[]), out)
+    second = run_experiment(config(corpus, baselines__names=[]), out)
     assert second.record == first.record
     with pytest.raises((OSError, UserError), match="Read-only"):
-        run_experiment(config(corpus, rivals__names=[], seed=9), out.with_name("other"))
+        run_experiment(config(corpus, baselines__names=[], seed=9), out.with_name("other"))
 
 
 def test_an_encoder_too_small_for_the_body_leaves_no_folder(corpus, out):
@@ -322,7 +323,7 @@ def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path, width):
     corpus = write_corpus(tmp_path / "few.tsv", per_label=14)
     with corpus.open("a", encoding="utf-8") as file:
         file.writelines(f"good text number {i}\tgood\n" for i in range(14, 100))
-    asked = config(corpus, data__n_per_label=10, train__lr=1e-9, rivals__names=["svc"])
+    asked = config(corpus, data__n_per_label=10, train__lr=1e-9, baselines__names=["svc"])
     record = run_experiment(asked, out).record
     predictions = RunFolder(out).read_predictions()
     for name, answers in predictions.answers.items():

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qllmft.run import RunFolder, load_model
-from qllmft.run.verification import verify_run
+from qllmft.inference.verification import verify_run
+from qllmft.model import load_model
+from qllmft.run import RunFolder
 from qllmft.training import logits_of
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"

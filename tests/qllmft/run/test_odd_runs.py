@@ -11,11 +11,13 @@ from tiny_runs import LABELS, backend_named, config, vector
 
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
+from qllmft.inference import Predictor, export, verification
+from qllmft.inference.export import ExportRequest, encoder_of
+from qllmft.inference.measurement import head_request, measure
+from qllmft.inference.verification import verify_run
+from qllmft.model import load_model
 from qllmft.report import write_report
-from qllmft.run import Predictor, RunFolder, export, load_model, run_experiment, verification
-from qllmft.run.export import ExportRequest, encoder_of
-from qllmft.run.measurement import head_request, measure
-from qllmft.run.verification import verify_run
+from qllmft.run import RunFolder, run_experiment
 from qllmft.training import logits_of
 from qllmft_backends import Expectations, create
 
@@ -30,7 +32,7 @@ S = 3000
 
 
 def odd(corpus, **changes):
-    return config(corpus, model=MODEL, train=TRAIN, rivals={"names": ["logistic_regression_c1"]}, **changes)
+    return config(corpus, model=MODEL, train=TRAIN, baselines={"names": ["logistic_regression_c1"]}, **changes)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from tiny_runs import config
 
 from qllmft.config import RunConfig
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
-from qllmft.presets import load_preset
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.statistics import Accuracy
@@ -36,7 +36,7 @@ def settings(corpus) -> RunConfig:
         {"data.source": 'a "quoted"\\path é\n', "data.n_per_label": 7, "data.subset": "s", "data.revision": "r"},
         {"model.readout": "first", "model.encoder_qubits": 11, "model.skip": True},
         {"train.lr": 1e-300, "train.weight_decay": 0.1 + 0.2, "seed": 2**63 - 1},
-        {"rivals.names": [], "body.device": "cpu"},
+        {"baselines.names": [], "body.device": "cpu"},
     ],
     ids=str,
 )
@@ -61,7 +61,7 @@ def test_an_empty_folder_may_become_a_run_and_is_opened_again(folder, settings):
         ({"train__lr": 0.1}, "train.lr"),
         ({"seed": 4}, "seed"),
         ({"model__n_qubits": 4, "train__epochs": 9, "seed": 8}, "model.n_qubits, seed, train.epochs"),
-        ({"rivals__names": ["svc"]}, "rivals.names"),
+        ({"baselines__names": ["svc"]}, "baselines.names"),
         ({"model__encoder_qubits": 3}, "model.encoder_qubits"),
     ],
 )

@@ -12,12 +12,12 @@ from stopped_runs import Stop, killed, without_seconds
 from tiny_runs import assert_same, config, settings
 
 from qllmft.api import train
+from qllmft.config.settings import flat
 from qllmft.errors import UserError
 from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, do_run
 from qllmft.plugins import register
 from qllmft.run import Reporter, RunFolder, Tracking, run_experiment, run_tracked, tracking
 from qllmft.run.tracking import TrackerWarning
-from qllmft.settings import flat
 from qllmft.trackers import TRACKERS, Tracker
 from qllmft.training import loop
 
@@ -202,7 +202,7 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
     monkeypatch.setattr(tracking, "LARGEST_FILE", 20_000)
     watcher, messages = Reporter(), []
     watcher.message = messages.append
-    tree = flat(settings(corpus)) | {"rivals.names": []}
+    tree = flat(settings(corpus)) | {"baselines.names": []}
     given = {name.replace(".", "__"): value for name, value in tree.items() if name != "data.source"}
     train(corpus, preset="single-10q", out=out, reporter=watcher, track=["noted"], track_files=True, **given)
     *_, (_, _, files) = noted.calls

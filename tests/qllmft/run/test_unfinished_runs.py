@@ -5,7 +5,8 @@ import torch
 from stopped_runs import Stop
 from tiny_runs import assert_same, config
 
-from qllmft.run import Outcome, load_model, run_experiment
+from qllmft.model import load_model
+from qllmft.run import Outcome, run_experiment
 from qllmft.training import loop
 
 
@@ -34,7 +35,7 @@ def test_ctrl_c_leaves_a_model_and_no_result_and_it_goes_on_to_the_same_bits(cor
     assert_same(outcome.folder, whole)
 
 
-def test_ctrl_c_while_the_rivals_are_fitted_keeps_the_training(corpus, out, whole):
+def test_ctrl_c_while_the_baselines_are_fitted_keeps_the_training(corpus, out, whole):
     with pytest.raises(KeyboardInterrupt):
         run_experiment(config(corpus), out, Stop("SVC"))
     assert not (out / "result.json").exists()

@@ -14,7 +14,7 @@ from qllmft.cli.main import main
 from qllmft.config import BodyConfig
 from qllmft.embed import body_identity, embed, locate_body
 from qllmft.errors import UserError
-from qllmft.run import Predictor
+from qllmft.inference import Predictor
 
 TEXTS = ["good film very good", "dull plot", "not a fine cast"]
 

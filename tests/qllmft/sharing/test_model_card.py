@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import qllmft
+from qllmft.inference.card import model_card
 from qllmft.run import RunFolder
-from qllmft.run.card import model_card
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
 

@@ -2,7 +2,7 @@
 
 LOG gets a line for each epoch that is trained: run, epoch. In the run of that label the process prints "now" and stands
 still until there is a file LOG.go: within the epoch WHERE, after its line in the metrics and before its checkpoint, or
-when the rival WHERE is to be fitted.
+when the baseline WHERE is to be fitted.
 """
 
 import sys

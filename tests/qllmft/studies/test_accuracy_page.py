@@ -78,7 +78,7 @@ def test_the_tables_of_what_was_tried_are_those_of_their_record():
         low, high = map(signed, task["interval"])
         expected.append(
             f"| {task['task']} | {task['labels']} | {task['train']:,} / {task['test']:,} | {task['head']} | "
-            f"{task['parameters']:,} ({task['rival_parameters']:,}) | {task['accuracy']:.2f} | {task['rival']:.2f} | "
+            f"{task['parameters']:,} ({task['baseline_parameters']:,}) | {task['accuracy']:.2f} | {task['baseline']:.2f} | "
             f"{signed(task['difference'])} [{low}, {high}] |"
         )
     assert [line for line in lines if not line.startswith(("| head", "| task"))] == expected
@@ -86,8 +86,8 @@ def test_the_tables_of_what_was_tried_are_those_of_their_record():
 
 
 def test_a_table_is_written_from_a_record_alone(tmp_path, capsys):
-    subject, rival = row("A", "subject", (0.7, 0.72, 0.69)), row("B", "rival", (0.6, 0.65, 0.61))
-    write_record(tmp_path, record(subject, rival, notes="## Below\n"), {})
+    subject, baseline = row("A", "subject", (0.7, 0.72, 0.69)), row("B", "baseline", (0.6, 0.65, 0.61))
+    write_record(tmp_path, record(subject, baseline, notes="## Below\n"), {})
     with pytest.raises(SystemExit) as end:
         main(["report", str(tmp_path), "--table", str(tmp_path / "page.md")])
     assert not end.value.code

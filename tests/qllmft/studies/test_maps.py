@@ -18,8 +18,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 def written(folder, subject=(0.91, 0.92, 0.9)):
     rows = [
         replace(row("Q", "subject", subject, parameters=50), series="quantum", stored=7),
-        replace(row("small", "rival", (0.7, 0.71, 0.7), parameters=40), series="axes"),
-        replace(row("large", "rival", (0.99, 0.98, 0.99), parameters=60), series="axes"),
+        replace(row("small", "baseline", (0.7, 0.71, 0.7), parameters=40), series="axes"),
+        replace(row("large", "baseline", (0.99, 0.98, 0.99), parameters=60), series="axes"),
     ]
     (folder / "a").mkdir(parents=True)
     write_record(folder / "a", record(*rows, x="parameters"), {})
@@ -32,7 +32,7 @@ def written(folder, subject=(0.91, 0.92, 0.9)):
 def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tmp_path, subject, said, capsys):
     folder = written(tmp_path, subject)
     (compared,) = [beside for _, beside in read_maps(folder)["parameters"] if beside]
-    assert [c.rival for c in compared] == ["small"]
+    assert [c.baseline for c in compared] == ["small"]
     with pytest.raises(SystemExit) as end:
         main(["report", str(folder), "--table", str(tmp_path / "page" / "p.md")])
     assert not end.value.code
@@ -45,7 +45,7 @@ def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tm
 
 
 def test_a_folder_without_a_comparison_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no study of a map in which a quantum head has a rival"):
+    with pytest.raises(UserError, match="no study of a map in which a quantum head has a baseline"):
         write_maps(tmp_path, tmp_path / "page.md")
     with pytest.raises(ValueError, match="give rows a series"):
         Study.model_validate({**STUDY.model_dump(), "x": "texts"})

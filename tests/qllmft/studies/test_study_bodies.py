@@ -26,10 +26,10 @@ def study(quantum=QUANTUM):
     rows = []
     for body in BODIES:
         suffix = " and body" if body == "trained" else ""
-        heads = ((f"quantum head{suffix}", "subject", quantum), (f"classical head{suffix}", "rival", CLASSICAL))
+        heads = ((f"quantum head{suffix}", "subject", quantum), (f"classical head{suffix}", "baseline", CLASSICAL))
         rows += [replace(row(f"{n[0]} {body}", side, of[body], group=body), model=n) for n, side, of in heads]
         # worse by validation, so that no sentence is about it
-        rows.append(row(f"S {body}", "rival", (0.9, 0.9, 0.9), validation=(0.1, 0.1, 0.1), group=body))
+        rows.append(row(f"S {body}", "baseline", (0.9, 0.9, 0.9), validation=(0.1, 0.1, 0.1), group=body))
         rows[-1] = replace(rows[-1], model="SVC")
     return record(*rows, bodies=BODIES)
 

@@ -57,7 +57,7 @@ def test_the_tested_run_of_a_seed_is_the_best_on_validation_of_four(tuned):
                 (found["models"][0]["validation"]["value"], -loss, content["train"], content["model"].get("batch_norm"))
                 for content, found, loss, _ in found_runs(folder)
                 if content["seed"] == seed
-                and content["rivals"]["names"] == []
+                and content["baselines"]["names"] == []
                 and {**content["model"], "batch_norm": 0} == {**chosen["model"], "batch_norm": 0}
             ]
             assert len(tried) == row.tried == 4
@@ -75,7 +75,7 @@ def test_the_test_texts_are_read_for_the_chosen_runs_alone(tuned):
         is_tested = [name for name in ("result.json", "predictions.json") if (run / name).exists()]
         assert len(is_tested) == (2 if run.name in chosen else 0)
         assert all(("test" in model) == (run.name in chosen) for model in found["models"])
-    assert len(list((folder / "runs").iterdir())) == 3 * 2 * 4 + 2  # the rivals' run is one of its own
+    assert len(list((folder / "runs").iterdir())) == 3 * 2 * 4 + 2  # the baselines' run is one of its own
 
 
 def test_the_table_says_how_many_settings_each_row_had(tuned):
@@ -93,7 +93,7 @@ def test_the_table_says_how_many_settings_each_row_had(tuned):
 
 
 def test_the_verdict_says_among_how_many_settings_the_pair_was_chosen():
-    rows = [made_up_row("Q", "subject", (0.6, 0.61, 0.63)), made_up_row("C", "rival", (0.7, 0.72, 0.7))]
+    rows = [made_up_row("Q", "subject", (0.6, 0.61, 0.63)), made_up_row("C", "baseline", (0.7, 0.72, 0.7))]
     for tried, words in (((4, 4), "best of 4 settings each"), ((4, 3), "best of 4 settings and of 3")):
         said = verdict(made_up(*(replace(each, tried=n) for each, n in zip(rows, tried, strict=True)), budget=4))
         assert f"(3 seeds, {words}, paired t-test" in said
@@ -136,25 +136,25 @@ def test_a_larger_budget_holds_the_smaller_one_and_what_is_given_is_not_drawn():
     assert len({point for rows, _, point in all_of_them if rows == (7,)}) == 2 * 10 * 3 * 5  # table XIV
 
 
-def test_a_rival_without_settings_of_its_own_and_a_budget_of_nothing_are_refused(
+def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refused(
     texts, tiny_body, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(queue, "run_tracked", None)
     rows = [*(row.model_dump() for row in BUDGET.rows), {"label": "MLP", "preset": "single-10q", "classical": "mlp"}]
-    study = Study.model_validate({**BUDGET.model_dump(), "rows": [*rows[:-1], {**rows[-1], "side": "rival"}]})
-    with pytest.raises(UserError, match=r"row 'MLP': the rival 'mlp' .* has none of its own to try"):
+    study = Study.model_validate({**BUDGET.model_dump(), "rows": [*rows[:-1], {**rows[-1], "side": "baseline"}]})
+    with pytest.raises(UserError, match=r"row 'MLP': the baseline 'mlp' .* has none of its own to try"):
         run_study(study, tmp_path / "out", given(texts, tiny_body), COMMAND)
     with pytest.raises(UserError, match="choose their number with --budget"):
-        study_runs(BUDGET, {"rivals.points": 3})
+        study_runs(BUDGET, {"baselines.points": 3})
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         Study.model_validate({**STUDY.model_dump(), "budget": 0})
     assert not (tmp_path / "out").exists()
 
 
 def test_without_a_budget_records_and_identities_are_as_they_were(tmp_path):
-    rows = made_up_row("Q", "subject", (0.6,)), made_up_row("C", "rival", (0.7,))
+    rows = made_up_row("Q", "subject", (0.6,)), made_up_row("C", "baseline", (0.7,))
     content = json.loads(write_record(tmp_path, made_up(*rows), {}).read_text())
     assert (list(content)[-1], list(content["rows"][0])[-1]) == ("notes", "constant")
-    assert RunConfig().identity == RunConfig.model_validate({"rivals": {"points": None}}).identity
-    assert RunConfig().identity != RunConfig.model_validate({"rivals": {"points": 3}}).identity
-    assert "points" not in RunConfig().model_dump()["rivals"]
+    assert RunConfig().identity == RunConfig.model_validate({"baselines": {"points": None}}).identity
+    assert RunConfig().identity != RunConfig.model_validate({"baselines": {"points": 3}}).identity
+    assert "points" not in RunConfig().model_dump()["baselines"]

@@ -50,24 +50,24 @@ def test_a_page_needs_its_runs(finished, tmp_path):
 
 def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     single = row("Single", "subject", (0.7, 0.72), published=PAPER)
-    other = record(single, row("SVC", "rival", (0.7, 0.75)))
+    other = record(single, row("SVC", "baseline", (0.7, 0.75)))
     assert published_accuracy(single, other) == "○ 90.21"
     assert "minilm on texts.tsv: the two columns are not to be held against each other" in published_note(other)
     papers = {
         "body": BodyRecord(BodyConfig().model, "", 768),
         "data": replace(other.data, source=DataConfig().source),
     }
-    same = record(single, row("SVC", "rival", (0.7, 0.75)), **papers)
+    same = record(single, row("SVC", "baseline", (0.7, 0.75)), **papers)
     assert published_accuracy(single, same) == "● 90.21"
     assert "not to be held" not in published_note(same)
-    nothing = record(row("A", "subject", (0.7, 0.72)), row("B", "rival", (0.7, 0.75)))
+    nothing = record(row("A", "subject", (0.7, 0.72)), row("B", "baseline", (0.7, 0.75)))
     assert published_note(nothing) == ""
     assert "paper" not in accuracies_svg(nothing)
     assert "paper" in accuracies_svg(other)
 
 
 def test_the_rule_of_selection_is_said():
-    rows = (row("A", "subject", (0.7, 0.72)), row("SVC", "rival", (0.7, 0.75)))
+    rows = (row("A", "subject", (0.7, 0.72)), row("SVC", "baseline", (0.7, 0.75)))
     assert "highest validation accuracy" in selection_note(record(*rows))
     assert "is the last one" in selection_note(record(*rows, select="last"))
     assert "as its row's setting" in selection_note(record(*rows, select="of each row"))
@@ -77,7 +77,7 @@ def test_markers_stand_where_the_numbers_are():
     """The paper's marker and ours, read back from the SVG: a line through two known values gives the third."""
     rows = [
         row("A", "subject", (0.70, 0.72), published=PaperResult(81.0, 1, "II")),
-        row("B", "rival", (0.60, 0.62), published=PaperResult(91.0, 1, "II")),
+        row("B", "baseline", (0.60, 0.62), published=PaperResult(91.0, 1, "II")),
     ]
     svg = accuracies_svg(record(*rows))
     places = [float(x) for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*stroke: #c2410c', svg)]

@@ -29,7 +29,7 @@ TABLE_2 = {
 OWN = """
 title = "Mine"
 subject = "quantum head"
-rival = "classical head"
+baseline = "classical head"
 
 [[rows]]
 label = "Ours"
@@ -41,7 +41,7 @@ settings."model.reuploads" = 2
 [[rows]]
 label = "MLP"
 preset = "nn-head-48"
-side = "rival"
+side = "baseline"
 """
 
 
@@ -75,8 +75,8 @@ def test_the_quick_table_2():
     assert plan.reduced == "quick: without Single sQE 18Q, Multi sQE 18Q"
     runs = study_runs(plan, {})
     assert len(runs) == len({run.config.identity for run in runs}) == 9 * 5
-    assert Counter(name for run in runs for name in run.config.rivals.names) == {"svc": 5, "logistic_regression": 5}
-    assert {run.config.rivals.grid for run in runs} == {"paper"}
+    assert Counter(name for run in runs for name in run.config.baselines.names) == {"svc": 5, "logistic_regression": 5}
+    assert {run.config.baselines.grid for run in runs} == {"paper"}
     assert {run.config.seed for run in runs} == set(range(5))
 
 
@@ -95,15 +95,15 @@ def test_figure_11_in_small_is_the_papers_noises():
         (q, n, 8192) for q in (10, 12) for n in ("none", "paper_low", "paper_high")
     }
     assert {run.config.train.epochs for run in runs} == {300}
-    assert {run.config.rivals.names for run in runs} == {()}
+    assert {run.config.baselines.names for run in runs} == {()}
     assert len(load_study("fig11").in_small().rows) == 6
 
 
 def test_l_bfgs_keeps_the_iterations_of_its_preset():
-    """And its rivals, logistic regression at C = 1 too, are fitted beside it once a seed."""
+    """And its baselines, logistic regression at C = 1 too, are fitted beside it once a seed."""
     runs = study_runs(load_study("accuracy"), {"data.source": "sst2"})
     assert [run.config.train.epochs for run in runs[:2]] == [100, 300]
-    assert [run.config.rivals.names for run in runs[:2]] == [
+    assert [run.config.baselines.names for run in runs[:2]] == [
         (),
         ("logistic_regression_c1", "logistic_regression", "svc"),
     ]
@@ -147,7 +147,11 @@ def test_a_study_of_ones_own(tmp_path):
     ("old", "new", "message"),
     [
         ("subject =", "subject", r"is not TOML: .*line 3"),
-        ('side = "rival"', 'side = "other"', r"rows\[2\]\.side \(got 'other'\): Input should be 'subject' or 'rival'"),
+        (
+            'side = "baseline"',
+            'side = "other"',
+            r"rows\[2\]\.side \(got 'other'\): Input should be 'subject' or 'baseline'",
+        ),
         ('title = "Mine"\n', "", r"title: Field required"),
         ('title = "Mine"', 'tittle = "Mine"', r"title: Field required"),
         ('preset = "nn-head-48"', 'preset = "nn-head-49"', r"row 'MLP': there is no preset 'nn-head-49'"),
@@ -155,9 +159,9 @@ def test_a_study_of_ones_own(tmp_path):
         ("train.lr = 0.01", "train.epochs = 9", r"rows\[1\].*train.epochs is the same in all rows"),
         ("train.lr = 0.01", 'backend.options.yes = "a"', r"backend.options: it holds yes"),
         ('label = "MLP"', 'label = "Ours"', r"rows need labels of their own, and several are 'Ours'"),
-        ('side = "subject"', 'side = "rival"', r"give a subject"),
-        ('side = "subject"', 'side = "subject"\ngroup = "a"', r"give a rival in the group 'a'"),
-        ('side = "rival"', 'side = "rival"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
+        ('side = "subject"', 'side = "baseline"', r"give a subject"),
+        ('side = "subject"', 'side = "subject"\ngroup = "a"', r"give a baseline in the group 'a'"),
+        ('side = "baseline"', 'side = "baseline"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
         ("[[rows]]", 'bodies = ["a"]\n[[rows]]', r"bodies names \['a'\]; expected two or more groups"),
         ("[[rows]]", "settings.train.epochs = 3\n[[rows]]", r"settings has train.epochs, which a study gives its runs"),
         (
@@ -178,7 +182,7 @@ def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, old, new, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rivals.names": []}, "--set rivals.names does not go with a study"),
+        ({"baselines.names": []}, "--set baselines.names does not go with a study"),
         ({"train.epoch": 4}, "row 'Single'.*train.epoch.*there is no such setting"),
         ({"model.n_qubits": 4, "model.reuploads": 2}, "rows 'Single' and 'Short' are the same run"),
     ],

@@ -63,13 +63,13 @@ def test_rows_of_a_seed_have_the_same_split_and_seeds_have_others(finished):
 
 def test_discordant_answers_add_up_to_the_difference_of_accuracies(finished, tmp_path):
     folder, record, page = finished
-    subject, rival = leading(record)
-    for found in discordances(folder, subject, rival):
+    subject, baseline = leading(record)
+    for found in discordances(folder, subject, baseline):
         n = len(RunFolder(folder / "runs" / subject.runs[found.seed]).read_predictions().labels)
-        difference = subject.test[found.seed] - rival.test[found.seed]
-        assert (found.only_subject - found.only_rival) / n == pytest.approx(difference)
+        difference = subject.test[found.seed] - baseline.test[found.seed]
+        assert (found.only_subject - found.only_baseline) / n == pytest.approx(difference)
     assert "McNemar" in page.read_text()
-    assert discordances(tmp_path, subject, rival) == []  # runs that kept no answers
+    assert discordances(tmp_path, subject, baseline) == []  # runs that kept no answers
 
 
 def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
@@ -77,7 +77,7 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
     content = json.loads((folder / "study.json").read_text())
     assert read_record(folder) == record
     assert content["verdict"] in (folder / "table.md").read_text()
-    assert [c["rival"] for c in content["comparisons"]] == ["SVC", "Logistic regression", "NN head"]
+    assert [c["baseline"] for c in content["comparisons"]] == ["SVC", "Logistic regression", "NN head"]
     subject = next(row for row in record.rows if row.label == content["comparisons"][0]["subject"])
     assert content["comparisons"][0]["difference"]["mean"] == pytest.approx(
         float(np.mean(subject.test) - np.mean(record.rows[2].test))
@@ -88,7 +88,7 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
 
 def test_a_finished_study_trains_nothing_again(finished, run, monkeypatch):
     folder, record, _ = finished
-    monkeypatch.setattr("qllmft.rivals.trained.fit", None)
+    monkeypatch.setattr("qllmft.baselines.trained.fit", None)
     watcher = Watcher()
     assert run(folder, folder / "texts.tsv", watcher) == record
     assert {(s.runs, s.finished, s.share) for s in watcher.standings} == {(6, 6, 1.0)}
@@ -179,7 +179,7 @@ def bits(folder):
 def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bits(finished, tmp_path, tiny_body, run):
     """A stands still in its first run; B leaves that alone, and is killed within an epoch of another one.
 
-    C goes on with it, and is killed while it fits a rival; this process goes on with that, and waits for A.
+    C goes on with it, and is killed while it fits a baseline; this process goes on with that, and waits for A.
     """
     whole, record, _ = finished
     texts, out, logs = whole / "texts.tsv", tmp_path / "study", [tmp_path / f"log-{name}" for name in "abc"]

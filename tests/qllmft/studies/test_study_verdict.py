@@ -21,7 +21,7 @@ def outcomes(found):
 
 
 @pytest.mark.parametrize(
-    ("subject", "rival", "sentence"),
+    ("subject", "baseline", "sentence"),
     [
         (HIGH, LOW, "Multi beats SVC by 5.9 points [5.6, 6.1] on the test texts (5 seeds, paired t-test, p < 0.001)."),
         (
@@ -44,14 +44,14 @@ def outcomes(found):
     ],
     ids=["a win", "a loss", "one seed", "no scatter"],
 )
-def test_the_sentence_of_a_pair(subject, rival, sentence):
-    found = record(row("Multi", "subject", subject), row("SVC", "rival", rival))
+def test_the_sentence_of_a_pair(subject, baseline, sentence):
+    found = record(row("Multi", "subject", subject), row("SVC", "baseline", baseline))
     assert verdict(found) == sentence
     assert limits(found)[0].startswith("One seed") == (len(subject) == 1)
 
 
 def test_nothing_can_be_said():
-    sentence = verdict(record(row("Multi", "subject", ODD), row("SVC", "rival", HIGH)))
+    sentence = verdict(record(row("Multi", "subject", ODD), row("SVC", "baseline", HIGH)))
     assert sentence.startswith("Nothing can be said about Multi against SVC: the difference is −1.3 points [−")
     assert "p = 0." in sentence
     assert "beats" not in sentence
@@ -61,8 +61,11 @@ def test_nothing_can_be_said():
 def test_validation_chooses_the_pair_and_the_test_set_does_not():
     lucky = row("Lucky", "subject", HIGH, validation=(0.5,) * 5)
     chosen = row("Chosen", "subject", LOW, validation=(0.9,) * 5)
-    rival, weak = row("SVC", "rival", HIGH, validation=(0.8,) * 5), row("NN", "rival", LOW, validation=(0.7,) * 5)
-    found = record(lucky, chosen, rival, weak)
+    baseline, weak = (
+        row("SVC", "baseline", HIGH, validation=(0.8,) * 5),
+        row("NN", "baseline", LOW, validation=(0.7,) * 5),
+    )
+    found = record(lucky, chosen, baseline, weak)
     assert [r.label for r in leading(found)] == ["Chosen", "SVC"]
     assert verdict(found).startswith(
         "Chosen (the quantum head that validation prefers) loses to SVC (the classical head that validation prefers) by"
@@ -73,12 +76,17 @@ def test_of_equal_validation_the_smaller_one_is_taken():
     same = (0.8,) * 5
     large = row("Large", "subject", LOW, validation=same, parameters=900)
     small = row("Small", "subject", LOW, validation=same, parameters=300)
-    assert leading(record(large, small, row("SVC", "rival", HIGH)))[0].label == "Small"
+    assert leading(record(large, small, row("SVC", "baseline", HIGH)))[0].label == "Small"
 
 
 def test_the_count_is_over_all_comparisons():
-    rivals = [row("SVC", "rival", ODD), row("NN", "rival", LOW), row("LR", "rival", HIGH), row("Best", "rival", BEST)]
-    found = record(row("A", "subject", HIGH), row("B", "subject", LOW), *rivals)
+    baselines = [
+        row("SVC", "baseline", ODD),
+        row("NN", "baseline", LOW),
+        row("LR", "baseline", HIGH),
+        row("Best", "baseline", BEST),
+    ]
+    found = record(row("A", "subject", HIGH), row("B", "subject", LOW), *baselines)
     assert {comparison.subject for comparison in compare(found)} == {"A"}  # B is not what validation prefers
     assert outcomes(found) == ["open", "better", "open", "worse"]  # A and LR are equal: the test is not defined
     assert verdict(found).endswith("; of all 4 comparisons with a classical head it wins 1, loses 1, and 2 are open.")
@@ -87,11 +95,11 @@ def test_the_count_is_over_all_comparisons():
 def test_the_correction_can_take_a_win_back():
     """p = 0.02 alone is a win; beside two more comparisons it is not."""
     near = tuple(a + d for a, d in zip(LOW, (0.004, 0.011, 0.016, 0.003, 0.012), strict=True))
-    alone = record(row("Q", "subject", near), row("SVC", "rival", LOW))
+    alone = record(row("Q", "subject", near), row("SVC", "baseline", LOW))
     assert 0.01 < compare(alone)[0].p_holm < 0.05
     assert "Q beats SVC" in verdict(alone)
-    others = [row(f"NN {i}", "rival", ODD, validation=(0.1,) * 5) for i in range(4)]
-    crowd = record(row("Q", "subject", near), row("SVC", "rival", LOW), *others)
+    others = [row(f"NN {i}", "baseline", ODD, validation=(0.1,) * 5) for i in range(4)]
+    crowd = record(row("Q", "subject", near), row("SVC", "baseline", LOW), *others)
     assert "Nothing can be said about Q against SVC (the classical" in verdict(crowd)
     low, _ = compare(crowd)[0].difference.interval
     assert low > 0  # its own interval leaves out 0 all the same: that is said
@@ -100,14 +108,16 @@ def test_the_correction_can_take_a_win_back():
 
 def test_groups_are_compared_within():
     rows = [
-        row(f"{q} {s}", s, LOW if s == "rival" else HIGH, group=q) for q in ("10Q", "12Q") for s in ("subject", "rival")
+        row(f"{q} {s}", s, LOW if s == "baseline" else HIGH, group=q)
+        for q in ("10Q", "12Q")
+        for s in ("subject", "baseline")
     ]
-    assert [(c.subject, c.rival) for c in compare(record(*rows))] == [
-        ("10Q subject", "10Q rival"),
-        ("12Q subject", "12Q rival"),
+    assert [(c.subject, c.baseline) for c in compare(record(*rows))] == [
+        ("10Q subject", "10Q baseline"),
+        ("12Q subject", "12Q baseline"),
     ]
     sentence = verdict(record(*rows))
-    assert "12Q rival" not in sentence
+    assert "12Q baseline" not in sentence
     assert sentence.endswith(
         "of all 2 comparisons of a quantum head with a classical head it wins 2, loses 0, and 0 are open."
     )
@@ -122,7 +132,7 @@ def test_groups_are_compared_within():
     ],
 )
 def test_what_the_seeds_redraw_is_said(changes, words):
-    found = record(row("A", "subject", HIGH), row("B", "rival", LOW), **changes)
+    found = record(row("A", "subject", HIGH), row("B", "baseline", LOW), **changes)
     assert sum(words in sentence for sentence in limits(found)) == 1
 
 
@@ -133,9 +143,9 @@ def test_numbers_in_words():
 
 def test_uneven_labels_are_compared_by_balanced_accuracy():
     """By accuracy the subject wins, by balanced accuracy it loses; a constant subject has won nothing."""
-    subject, rival = row("Multi", "subject", HIGH), row("SVC", "rival", LOW)
-    subject, rival = replace(subject, balanced=LOW), replace(rival, balanced=HIGH)
-    assert verdict(record(subject, rival)).startswith("Multi loses to SVC by 5.9 points of balanced accuracy [5.6")
+    subject, baseline = row("Multi", "subject", HIGH), row("SVC", "baseline", LOW)
+    subject, baseline = replace(subject, balanced=LOW), replace(baseline, balanced=HIGH)
+    assert verdict(record(subject, baseline)).startswith("Multi loses to SVC by 5.9 points of balanced accuracy [5.6")
     constant = replace(subject, balanced=(0.5,) * 5, constant=True)
-    assert verdict(record(constant, rival)) == "Multi gives the same answer to every test text, so it beats nothing."
-    assert row_cells(subject, record(subject, rival))["test"] == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"
+    assert verdict(record(constant, baseline)) == "Multi gives the same answer to every test text, so it beats nothing."
+    assert row_cells(subject, record(subject, baseline))["test"] == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"

@@ -9,13 +9,13 @@ from qllmft.experiments.queue import QueueReporter
 from qllmft.run.record import BodyRecord, DataRecord
 
 COMMAND = "qllmft study tiny --data <texts>"
-NN = {"preset": "nn-head-0", "side": "rival"}
+NN = {"preset": "nn-head-0", "side": "baseline"}
 STUDY = Study.model_validate(
     {
         "name": "tiny",
         "title": "Table 0: a study of a second",
         "subject": "quantum head",
-        "rival": "classical head",
+        "baseline": "classical head",
         "seeds": 2,
         "epochs": 3,
         "rows": [
@@ -54,7 +54,7 @@ def settings(texts: Path, body: Path) -> dict[str, Any]:
         "body.model": str(body),
         "model.n_qubits": 4,
         "model.encoder_layers": 2,
-        "rivals.grid": "small",
+        "baselines.grid": "small",
         "train.lr": 0.05,
     }
 
@@ -76,7 +76,7 @@ def record(*rows: RowResult, **changes: Any) -> StudyRecord:
         "study": "tiny",
         "title": "Table 0",
         "subject": "quantum head",
-        "rival": "classical head",
+        "baseline": "classical head",
         "reduced": "",
         "seeds": tuple(range(len(rows[0].test))),
         "epochs": 3,

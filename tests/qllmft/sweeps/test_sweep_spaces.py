@@ -79,7 +79,7 @@ def test_everything_else_is_the_tables_too(name):
     assert (config.train.batch_size, config.model.connectivity) == (16, 1)
     assert config.body.trainable == (name == "table-16")
     assert config.train.epochs == (20 if name == "table-16" else 800)  # the paper gives no epochs for table XVI
-    assert config.rivals.names == ()
+    assert config.baselines.names == ()
     assert config.noise.shots == (0 if name in ("table-14", "table-16") else 8192)
     for setting, value in FIXED[name].items():
         assert getattr(config.model, setting) == value
@@ -91,13 +91,13 @@ def test_there_is_a_space_for_each_table_and_three_of_our_own():
     tables = [load_space(name).table for name in space_names()]
     numbers = ["VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV", "XVI"]
     assert sorted(tables) == sorted([*numbers, *3 * ["none"]])
-    assert {name: load_space(name).rival for name in ("table-08", "table-09")} == {
+    assert {name: load_space(name).baseline for name in ("table-08", "table-09")} == {
         "table-08": "svc",
         "table-09": "logistic_regression",
     }
 
 
-@pytest.mark.parametrize("name", [n for n in space_names() if load_space(n).rival is None])
+@pytest.mark.parametrize("name", [n for n in space_names() if load_space(n).baseline is None])
 def test_the_small_version_varies_the_same_and_is_valid(name):
     space = load_space(name)
     quick = space.in_small()

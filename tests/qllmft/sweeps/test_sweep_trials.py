@@ -7,15 +7,16 @@ import pytest
 from small_sweeps import settings
 
 from qllmft.config import RunConfig
+from qllmft.config.presets import load_preset
 from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter
 from qllmft.experiments.search.worker import do_trial_run
-from qllmft.presets import load_preset
-from qllmft.run import RunFolder, load_model, run_experiment, vectors
+from qllmft.model import load_model
+from qllmft.run import RunFolder, run_experiment, vectors
 
 
 @pytest.fixture
 def config(texts, tiny_body) -> RunConfig:
-    own = {"data.source": str(texts), "body.model": str(tiny_body), "rivals.names": []}
+    own = {"data.source": str(texts), "body.model": str(tiny_body), "baselines.names": []}
     return load_preset("single-10q").config(settings() | own)
 
 

@@ -7,13 +7,13 @@ import pytest
 from small_sweeps import settings
 
 from qllmft.config import RunConfig
+from qllmft.config.presets import load_preset
 from qllmft.experiments.cost import circuit_work, epoch_cost, run_cost
 from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, Standing
 from qllmft.experiments.search.plan import make_plan
 from qllmft.experiments.search.space import load_space
 from qllmft.experiments.search.store import SearchState
 from qllmft.experiments.search.worker import SearchStanding
-from qllmft.presets import load_preset
 
 
 class Clock:
@@ -39,12 +39,12 @@ def test_work_is_gates_times_amplitudes():
     assert circuit_work(load_preset("nn-head-48").config().model) == 0
 
 
-def test_larger_models_cost_more_and_rivals_something():
+def test_larger_models_cost_more_and_baselines_something():
     costs = [epoch_cost(load_preset(name).config()) for name in ("nn-head-0", "single-10q", "single-12q", "multi-14q")]
     assert costs == sorted(costs)
     # measured on one core, milliseconds a step: 1.2, 2.9 and 40
     assert costs[1:] == pytest.approx([1.2, 4.4, 33], rel=0.1)
-    alone = RunConfig(rivals={"names": []})
+    alone = RunConfig(baselines={"names": []})
     assert run_cost(RunConfig()) - run_cost(alone) == 210.0
     assert run_cost(alone) - run_cost(alone, read_test=False) == pytest.approx(7 * epoch_cost(alone))
 

@@ -63,16 +63,16 @@ def test_circuits_with_enough_angles_reach_logistic_regression(k):
     head, data = model(k, layers=12), examples(k)
     fit(head, data, data, SETTINGS, 0)
     objective = LinearObjective(head, data, C)
-    x, rival = objective.x, LogisticRegression(C=C, tol=1e-8, max_iter=1000)
-    rival.fit(x, data.y.numpy())
-    coefficients = rival.coef_ if k > 2 else np.concatenate([-rival.coef_, rival.coef_]) / 2
-    logits = x @ coefficients.T + (rival.intercept_ if k > 2 else np.array([-0.5, 0.5]) * rival.intercept_)
+    x, baseline = objective.x, LogisticRegression(C=C, tol=1e-8, max_iter=1000)
+    baseline.fit(x, data.y.numpy())
+    coefficients = baseline.coef_ if k > 2 else np.concatenate([-baseline.coef_, baseline.coef_]) / 2
+    logits = x @ coefficients.T + (baseline.intercept_ if k > 2 else np.array([-0.5, 0.5]) * baseline.intercept_)
     best = float(torch.nn.functional.cross_entropy(torch.from_numpy(logits), data.y))
     best += (2 if k == 2 else 1) / C / (2 * len(data)) * (coefficients**2).sum()
     ours = objective(objective.parameters())[0]
     assert ours == pytest.approx(best, abs=2e-4)
     assert ours > best - 1e-6, "no linear map is better"
-    theirs = rival.predict_proba(x)
+    theirs = baseline.predict_proba(x)
     np.testing.assert_allclose(torch.softmax(logits_of(head, data.x), 1).numpy(), theirs, atol=0.02)
 
 

@@ -1,0 +1,144 @@
+"""Logistic regression and support vectors on the grids of tables VIII and IX."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, InitVar, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from qllmft.baselines.head import Baseline, Grid
+from qllmft.randomness import drawn
+from qllmft.training import Examples
+
+
+@dataclass(eq=False)
+class GridBaseline:
+    """A scikit-learn classifier whose settings are chosen on validation accuracy; the first of equals wins."""
+
+    name: str  # as the table shows it
+    make: Callable[..., Any]  # estimator from settings
+    grid: InitVar[Iterable[dict[str, Any]]]  # settings to try, the most regularised first
+    count: Callable[[Any], int]  # trained parameters of a fitted estimator
+    stored: Callable[[Any], int] | None = None  # numbers that it needs beside them, for its settings; None: none
+    _: KW_ONLY
+    most: bool = False  # choose the most parameters first, and validation accuracy among equals
+    settings: dict[str, Any] = field(default_factory=dict, init=False)
+    interrupted: bool = field(default=False, init=False)  # Ctrl-C while a grid is searched ends the whole run
+    _best: Any = field(default=None, init=False)
+
+    def __post_init__(self, grid: Iterable[dict[str, Any]]) -> None:
+        self._grid = list(grid)
+
+    @property
+    def n_settings(self) -> int:
+        """How many settings `fit` tries."""
+        return len(self._grid)
+
+    def kept(self, count: int, seed: int) -> GridBaseline:
+        """Itself, left with ``count`` settings in their order, drawn by ``seed``; all where there are no more."""
+        self._grid = [self._grid[index] for index in drawn(len(self._grid), count, seed, "settings", self.name)]
+        return self
+
+    def fit(self, train: Examples, validation: Examples) -> None:
+        """Fit every setting on ``train``; keep the best on ``validation``."""
+        from sklearn.exceptions import ConvergenceWarning  # a second, and who predicts does without
+
+        best = (-1, -1.0)
+        with warnings.catch_warnings(), threadpool_limits(1):  # small fits: threads cost more than they give
+            # the paper's grid holds iteration limits that are meant to stop early
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator, fitted = None, {}
+            for settings in self._grid:
+                if estimator is not None and _same_again(estimator, fitted, settings):
+                    continue
+                fitted = settings
+                estimator = self.make(**settings).fit(train.x.numpy(), train.y.numpy())
+                accuracy = float(estimator.score(validation.x.numpy(), validation.y.numpy()))
+                score = (self.count(estimator) if self.most else 0, accuracy)
+                if score > best:
+                    best, self._best, self.settings = score, estimator, settings
+        if self.stored:
+            self.settings = {**self.settings, "stored": self.stored(self._best)}
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Labels (N,) of embeddings (N, D)."""
+        return np.asarray(self._best.predict(x), np.int64)
+
+    def exact_accuracy(self, examples: Examples) -> None:
+        """None: it has no circuit, and no noise."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained parameters of the chosen one."""
+        return self.count(self._best)
+
+
+def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """Whether ``settings`` only raise the iteration limit of an estimator that ended below it: the same bits."""
+    limit = fitted.get("max_iter")
+    if limit is None or fitted | {"max_iter": settings.get("max_iter")} != settings:
+        return False
+    return bool(settings["max_iter"] >= limit > np.max(getattr(estimator, "n_iter_", limit)))
+
+
+def logistic_regression(grid: Grid) -> GridBaseline:
+    """Logistic regression, table IX (whose rows "penalty" and "C" are printed swapped); lbfgs, l2 or no penalty."""
+    from sklearn.linear_model import LogisticRegression
+
+    strengths = [0.1, 0.3, 1.0, 3.0, 10.0] if grid == "small" else [*np.arange(0.3, 9.901, 0.05).round(2), None]
+    limits = [200] if grid == "small" else [50, 100, 200]
+    weights = [None] if grid == "small" else [None, "balanced"]
+    settings = (
+        {"C": c if c is None else float(c), "class_weight": weight, "max_iter": limit}
+        for c, weight, limit in itertools.product(strengths, weights, limits)
+    )
+    return GridBaseline(
+        LOGISTIC_REGRESSION.label,
+        # no penalty is C = None in the record: JSON has no infinity
+        lambda **s: LogisticRegression(**{**s, "C": np.inf if s["C"] is None else s["C"]}),
+        settings,
+        weights_and_biases,
+    )
+
+
+def plain_logistic_regression() -> GridBaseline:
+    """Logistic regression at C = 1, scikit-learn's default: nothing is chosen on the validation texts."""
+    from sklearn.linear_model import LogisticRegression
+
+    settings = {"C": 1.0, "max_iter": 500}
+    return GridBaseline(PLAIN_LOGISTIC_REGRESSION.label, LogisticRegression, [settings], weights_and_biases)
+
+
+def weights_and_biases(fitted: Any) -> int:
+    """Trained parameters of a fitted logistic regression."""
+    return int(fitted.coef_.size + fitted.intercept_.size)
+
+
+def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
+    """Support vector classifier with an RBF kernel, table VIII.
+
+    Args:
+        grid: settings to try.
+        most: the setting with the most support vectors, as the row SVC 435 of table II: every training text is one.
+    """
+    from sklearn.svm import SVC
+
+    strengths = [0.5, 1.0, 5.0] if grid == "small" else [m * 10.0**e for e in range(-3, 2) for m in (1, 5)] + [100.0]
+    gammas = ["scale"] if grid == "small" else ["scale", "auto", 0.01, 0.1, 0.5, 1.0]
+    settings = ({"C": c, "gamma": gamma} for c, gamma in itertools.product(strengths, gammas))
+    label = (FULL_SVC if most else SUPPORT_VECTORS).label
+    return GridBaseline(
+        label, lambda **s: SVC(kernel="rbf", **s), settings, lambda fitted: len(fitted.support_), most=most
+    )
+
+
+LOGISTIC_REGRESSION = Baseline.of_grid("logistic regression", logistic_regression)
+PLAIN_LOGISTIC_REGRESSION = Baseline("logistic regression (C = 1)", lambda *_: plain_logistic_regression())
+SUPPORT_VECTORS = Baseline.of_grid("SVC", support_vectors)
+FULL_SVC = Baseline.of_grid("SVC (most vectors)", lambda grid: support_vectors(grid, most=True))

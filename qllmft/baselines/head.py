@@ -1,0 +1,100 @@
+"""What every head is to a comparison: fitted on one split, selected on another, asked for labels, scored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.config import RunConfig
+from qllmft.statistics import Accuracy
+from qllmft.training import Examples
+
+Grid = Literal["small", "paper"]
+
+
+class Head(Protocol):
+    """A head in a comparison: the quantum one, or a classical baseline beside it."""
+
+    @property
+    def name(self) -> str:
+        """As the table shows it."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained ones; an SVC's support vectors (paper, footnote 2), quantised weights' words. Known after `fit`."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What validation chose, by name. Known after `fit`."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the last `fit` was ended by Ctrl-C or SIGTERM before it was done."""
+
+    def fit(self, train: Examples, validation: Examples) -> None:
+        """Learn from ``train``; choose epoch or settings on ``validation``."""
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Labels (N,) of embeddings (N, D)."""
+
+    def exact_accuracy(self, examples: Examples) -> float | None:
+        """Accuracy in [0, 1] without the noise of the head's circuit; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A classical head that a run can name, and that is fitted beside the run's own.
+
+    Attributes:
+        label: as tables show it; the head that is made may say more in its name.
+        make: the head, not yet fitted, from the run's configuration, the number of parameters of the run's own head,
+            the embedding's dimension D and the number k of labels.
+        is_grid: the head is a search over a grid, which depends on nothing but ``config.baselines`` and the seed.
+    """
+
+    label: str
+    make: Callable[[RunConfig, int, int, int], Head]
+    is_grid: bool = False
+
+    @classmethod
+    def of_grid(cls, label: str, make: Callable[[Grid], Head]) -> Baseline:
+        """A baseline whose grid, or ``config.baselines.points`` of it, is all that it is made from; see `GridBaseline`."""
+
+        def searched(config: RunConfig, *_: int) -> Any:
+            head: Any = make(config.baselines.grid)
+            return head if config.baselines.points is None else head.kept(config.baselines.points, config.seed)
+
+        return cls(label, searched, is_grid=True)
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A head after training, not yet tested."""
+
+    head: Head
+    validation: Accuracy  # its accuracy on the validation texts
+    seconds: float  # wall time of the training
+    validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None where it has none
+
+
+def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHead:
+    """Fit a head on ``train`` and ``validation``, and score it on the latter."""
+    started = time.perf_counter()
+    head.fit(train, validation)
+    return scored(head, validation, time.perf_counter() - started)
+
+
+def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
+    """A head that was trained in ``seconds``, scored on the validation texts."""
+    exact = head.exact_accuracy(validation)
+    return FittedHead(head, accuracy_of(head, validation), seconds, exact)
+
+
+def accuracy_of(head: Head, examples: Examples) -> Accuracy:
+    """What a fitted head gets right."""
+    return Accuracy.of(examples.y.numpy(), head.predict(examples.x.numpy()))

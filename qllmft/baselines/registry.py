@@ -1,0 +1,40 @@
+"""The baselines that a run can name, and how they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from qllmft.baselines.classical import FULL_SVC, LOGISTIC_REGRESSION, PLAIN_LOGISTIC_REGRESSION, SUPPORT_VECTORS
+from qllmft.baselines.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
+from qllmft.baselines.head import Baseline, Head
+from qllmft.baselines.trained import LOW_RANK, PERCEPTRON
+from qllmft.config import RunConfig
+from qllmft.errors import UserError
+from qllmft_backends.plugins import Registry
+
+_BUILT_IN = {
+    "logistic_regression": LOGISTIC_REGRESSION,
+    "logistic_regression_c1": PLAIN_LOGISTIC_REGRESSION,
+    "svc": SUPPORT_VECTORS,
+    "svc_full": FULL_SVC,
+    "mlp": PERCEPTRON,
+    "low_rank": LOW_RANK,
+    "pca": PRINCIPAL_AXES,
+    "random_projection": RANDOM_AXES,
+    "quantised": QUANTISED,
+}
+BASELINES: Registry[Baseline] = Registry("baseline", Baseline, _BUILT_IN, UserError)
+
+
+def check_baselines(names: Iterable[str]) -> None:
+    """Make sure, before any work, that there are baselines of these names."""
+    for name in names:
+        if name not in BASELINES:
+            raise UserError(f"baselines.names has {name!r}; expected some of {', '.join(BASELINES)}, or none: [].")
+        BASELINES[name]  # that of a package is imported here, and may fail
+
+
+def make_baselines(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Head]:
+    """The heads that ``config`` names as baselines, not yet fitted; see `Baseline.make`; UserError for an unknown name."""
+    check_baselines(config.baselines.names)
+    return [BASELINES[name].make(config, n_parameters, dimension, n_classes) for name in config.baselines.names]

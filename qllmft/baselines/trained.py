@@ -1,0 +1,151 @@
+"""Heads that the training loop trains: the quantum one, and classical ones of comparable size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qllmft.baselines.head import Baseline
+from qllmft.config import ModelConfig, TrainConfig
+from qllmft.data import Table
+from qllmft.heads import Classifier, build_classifier, reseed
+from qllmft.heads.mlp import low_rank
+from qllmft.randomness import derive_seed, torch_generator
+from qllmft.training import (
+    Checkpoint,
+    EndToEnd,
+    EpochMetrics,
+    Examples,
+    Selection,
+    exact_accuracy,
+    finite_logits,
+    fit,
+    fit_end_to_end,
+    one_torch_thread,
+    shared_latent,
+)
+
+FEWEST_HIDDEN = 4  # units of an MLP that is a baseline
+_NOT_ASKED: tuple[torch.Tensor, torch.Tensor | None] = torch.empty(0), None
+
+
+@dataclass(eq=False)
+class TrainedHead:
+    """A torch classifier as a head in a comparison."""
+
+    name: str  # as the table shows it
+    model: Classifier  # embeddings (B, D) to logits (B, k)
+    config: TrainConfig  # how to train it
+    seed: int  # of shuffling and noise
+    _: KW_ONLY
+    checkpoint: Checkpoint | None = None  # this and the next as in `qllmft.training.fit`
+    on_epoch: Callable[[EpochMetrics], None] | None = None
+    selection: Selection | None = field(default=None, init=False)  # None before it is trained
+    _body_parameters: int = field(default=0, init=False)
+    _asked: tuple[torch.Tensor, torch.Tensor | None] = field(default=_NOT_ASKED, init=False)
+
+    def fit(self, train: Examples, validation: Examples) -> None:
+        """Train; keep the epoch that validation selects."""
+        self._train(fit, self.model, train, validation)
+
+    def fit_with_body(self, model: EndToEnd, train: Table, validation: Table) -> None:
+        """Train on texts together with the body; `predict` then wants embeddings by that body as it is afterwards."""
+        self._body_parameters = model.body.n_parameters
+        self._train(fit_end_to_end, model, train, validation)
+
+    def _train(self, way: Callable[..., Selection], *what: Any) -> None:
+        self._asked = _NOT_ASKED
+        self.selection = way(*what, self.config, self.seed, checkpoint=self.checkpoint, on_epoch=self.on_epoch)
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Labels (N,) of embeddings (N, D); with its circuit's noise, if any; UserError where logits are not finite."""
+        reseed(self.model, derive_seed(self.seed, "prediction noise"))
+        given = torch.from_numpy(x)
+        with one_torch_thread():
+            self._asked = given, shared_latent(self.model, given)
+            return np.asarray(finite_logits(self.model, *self._asked).argmax(dim=1).numpy(), np.int64)
+
+    def exact_accuracy(self, examples: Examples) -> float | None:
+        """Accuracy in [0, 1] without the noise of the head's circuit; None where it has none.
+
+        Where `predict` was asked about the same embeddings just before, the encoder's part of that is used.
+        """
+        (given, latent), self._asked = self._asked, _NOT_ASKED
+        known = given.data_ptr() == examples.x.data_ptr() and given.shape == examples.x.shape
+        with one_torch_thread():
+            return exact_accuracy(self.model, examples, latent if known else None)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or SIGTERM ended the training before its last epoch."""
+        return self.selection is not None and not self.selection.finished
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained parameters, the body's too where it learned with the head."""
+        return self.model.n_parameters + self._body_parameters
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The selected epoch, and how many numbers a data map stores."""
+        stored = {} if self.model.data_map is None else {"stored": self.model.data_map.n_stored}
+        return {"epoch": self.selection.epoch, **stored} if self.selection else {}
+
+
+def perceptron_baseline(
+    n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int
+) -> TrainedHead:
+    """A perceptron whose size is nearest to ``n_parameters``, trained by the same loop with the same settings.
+
+    Where it would have fewer than 4 hidden units it is no baseline of that size, and a linear layer stands in its place,
+    of low rank or whole, as `low_rank_baseline` has it: a ReLU on one or two projections throws away what tells labels
+    apart. ``config`` is that of the head to baseline, ``seed`` that of weights, shuffling and noise.
+    """
+    hidden = max(1, round((n_parameters - n_classes) / (dimension + n_classes + 1)))
+    linear_size = (dimension + 1) * n_classes
+    hidden_size = hidden * (dimension + n_classes + 1) + n_classes
+    if abs(linear_size - n_parameters) <= abs(hidden_size - n_parameters):
+        hidden = 0
+    if 0 < hidden < FEWEST_HIDDEN:
+        if _rank(n_parameters, dimension, n_classes) < n_classes:
+            head = low_rank_baseline(n_parameters, dimension, n_classes, config, seed)
+            head.name += " for an MLP"
+            return head
+        hidden = 0
+    structure = ModelConfig(encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden)
+    model = build_classifier(structure, dimension, n_classes, seed=seed)
+    name = f"{PERCEPTRON.label}, {f'{hidden} hidden' if hidden else 'no hidden layer'}"
+    return TrainedHead(name, model, config, seed)
+
+
+def low_rank_baseline(n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int) -> TrainedHead:
+    """A linear head of the lowest rank whose size is at least ``n_parameters``; arguments as of `perceptron_baseline`.
+
+    A rank of k is the linear layer itself, of (D + 1)·k parameters, and there is no larger one.
+    """
+    rank = _rank(n_parameters, dimension, n_classes)
+    if rank >= n_classes:
+        model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=seed)
+        return TrainedHead(f"{LOW_RANK.label}, full", model, config, seed)
+    layers = low_rank(dimension, n_classes, rank, torch_generator(seed, "weights", "head"))
+    model = Classifier(None, layers, None)
+    return TrainedHead(f"{LOW_RANK.label}, {rank}", model, config, seed)
+
+
+def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
+    """The least r of a low-rank layer with at least ``n_parameters``; k and more stand for the whole layer."""
+    return max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
+
+
+def _baseline(label: str, make: Callable[[int, int, int, TrainConfig, int], TrainedHead]) -> Baseline:
+    return Baseline(label, lambda config, n, d, k: make(n, d, k, config.train, config.seed))
+
+
+PERCEPTRON = _baseline("MLP", perceptron_baseline)
+LOW_RANK = _baseline("low rank", low_rank_baseline)

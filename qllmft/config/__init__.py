@@ -1,0 +1,27 @@
+"""Configuration of runs: its sections, presets, and settings by dotted names."""
+
+from qllmft.config.backend import PERSONAL_OPTIONS, BackendConfig
+from qllmft.config.body import SUPERVISED, BodyConfig, ContrastiveConfig
+from qllmft.config.data import EMBEDDED, IN_MEMORY, DataConfig
+from qllmft.config.model import ModelConfig
+from qllmft.config.noise import NoiseConfig
+from qllmft.config.parse import parse_config
+from qllmft.config.run import BaselinesConfig, RunConfig
+from qllmft.config.training import TrainConfig
+
+__all__ = [
+    "EMBEDDED",
+    "IN_MEMORY",
+    "PERSONAL_OPTIONS",
+    "SUPERVISED",
+    "BackendConfig",
+    "BaselinesConfig",
+    "BodyConfig",
+    "ContrastiveConfig",
+    "DataConfig",
+    "ModelConfig",
+    "NoiseConfig",
+    "RunConfig",
+    "TrainConfig",
+    "parse_config",
+]

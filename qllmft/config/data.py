@@ -1,0 +1,51 @@
+"""Configuration of the texts."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import field_validator, model_validator
+
+from qllmft.config.section import Fraction, Positive, Section
+
+EMBEDDED = "reviews"  # the corpus that comes with the package
+IN_MEMORY = "in memory: "  # how the source of texts begins that were no file; kind, size and hash of them follow
+PAPER_PER_LABEL = 256
+EMBEDDED_PER_LABEL = 200
+
+
+class DataConfig(Section):
+    """Where the labelled texts come from and how they are split."""
+
+    source: str = "SetFit/sst2"  # "reviews" (embedded), a file, a folder of splits, or a data set's name on the hub
+    subset: str | None = None  # configuration of a hub data set
+    revision: str | None = None  # revision of a hub data set
+    text_column: str = "text"
+    label_column: str = "label"
+    protocol: Literal["paper", "given"] = "paper"
+    n_per_label: Positive | None = None  # drawn for training and validation; None: see `drawn_per_label`
+    train_fraction: Fraction = 0.85  # of the drawn; the rest is validation
+    delimiter: str | None = None  # between the fields of a .csv or .tsv file; None: the comma, and the tab
+    bad_rows: Literal["error", "skip"] = "error"  # rows without a text or a label
+    duplicates: Literal["keep", "drop"] = "keep"  # texts that are there more than once; see `Corpus.without_duplicates`
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, delimiter: str | None) -> str | None:
+        delimiter = "\t" if delimiter == "\\t" else delimiter
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+            raise ValueError("expected one character, such as ';', or \\t for the tab")
+        return delimiter
+
+    @model_validator(mode="after")
+    def _two_columns(self) -> Self:
+        if self.text_column == self.label_column:
+            raise ValueError(f"text_column and label_column are both {self.text_column!r}; choose two")
+        return self
+
+    @property
+    def drawn_per_label(self) -> int | None:
+        """n_per_label with its default: 256 by the paper's protocol (200 of the small embedded corpus); else all."""
+        if self.n_per_label is not None or self.protocol == "given":
+            return self.n_per_label
+        return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL

@@ -1,0 +1,96 @@
+"""Configuration of a run: small, typed, checked before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from qllmft.config.backend import BackendConfig
+from qllmft.config.body import BodyConfig
+from qllmft.config.data import DataConfig
+from qllmft.config.model import ModelConfig
+from qllmft.config.noise import NoiseConfig
+from qllmft.config.section import Count, Positive, Section
+from qllmft.config.training import TrainConfig
+
+
+class BaselinesConfig(Section):
+    """Classical heads trained beside the quantum one on the same embeddings and split."""
+
+    names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")  # of `qllmft.baselines.BASELINES`, which checks them
+    grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
+    points: Positive | None = None  # so many of the grid's settings, drawn by the run's seed; None: all
+
+
+class RunConfig(Section):
+    """A whole run. Its defaults are the paper's single-encoder experiment at 10 qubits, with exact values."""
+
+    seed: Count = 0
+    data: DataConfig = DataConfig()
+    body: BodyConfig = BodyConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    backend: BackendConfig = BackendConfig()
+    noise: NoiseConfig = NoiseConfig()
+    baselines: BaselinesConfig = BaselinesConfig()
+
+    @model_validator(mode="after")
+    def _noise_has_one_source(self) -> Self:
+        own = {"noise"} | NoiseConfig.model_fields.keys() - {"gates"}
+        if self.backend.name == "adjoint" and (given := sorted(own & self.backend.options.keys())):
+            raise ValueError(
+                f"training has its noise in the section noise; move {', '.join(given)} of the backend there"
+            )
+        if self.noise.is_none:
+            return self
+        if self.backend.name != "adjoint":
+            raise ValueError(
+                f"the section noise is about the backend 'adjoint', and {self.backend.name!r} has noise and shots of "
+                "its own; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
+            )
+        if self.model.head != "quantum":
+            raise ValueError(f"noise acts on a quantum head, and the head is {self.model.head!r}; leave it out")
+        overlap = self.model.measured == "words" and self.model.word_weight > 1
+        if overlap and self.noise.readout_error and self.noise.shots and self.noise.shot_model == "gaussian":
+            raise ValueError(
+                "readout error with shot_model 'gaussian' needs observables on qubits of their own, and words share "
+                "some; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Self:
+        if self.train.body_lr is not None and not self.body.trainable:
+            raise ValueError(
+                f"train.body_lr is {self.train.body_lr:g} and the body is frozen; set body.trainable to true, "
+                "or leave it out (the contrastive step has body.contrastive.lr)"
+            )
+        linear = self.model.head == "none"
+        if linear and self.backend.name != "adjoint":
+            raise ValueError(
+                f"the backend is {self.backend.name!r}, and encoders are trained on the project's engine; set it to "
+                f"'adjoint', and use the trained model with --backend {self.backend.name}"
+            )
+        if self.train.optimizer == "lbfgs":
+            if not (linear and self.model.odd):
+                raise ValueError("train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only that")
+            if trained := [name for name in ("mlp", "low_rank") if name in self.baselines.names]:
+                raise ValueError(
+                    f"the baseline {trained[0]!r} is trained as the head is, and lbfgs trains no such head; leave it out "
+                    "of baselines.names"
+                )
+        if self.body.trainable and (self.train.optimizer == "lbfgs" or self.model.centre or self.model.components):
+            raise ValueError(
+                "train.optimizer 'lbfgs', model.centre and model.components need a frozen body; set body.trainable to "
+                "false"
+            )
+        return self
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that can change a result: 12 hexadecimal digits. Equal configurations name the same run."""
+        content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,24 @@
+"""Base class of the sections of a configuration, and types of their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+PositiveReal = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """Section of a configuration: frozen, and unknown settings are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def given(self, names: Iterable[str]) -> list[str]:
+        """Return those of ``names`` whose settings differ from the defaults."""
+        return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]

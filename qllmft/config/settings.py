@@ -1,0 +1,106 @@
+"""Settings by dotted names, such as ``train.lr``: trees of them, differences, and values as people write them."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qllmft.errors import UserError
+from qllmft.files import parse_toml
+
+if TYPE_CHECKING:
+    from qllmft.config import RunConfig
+
+Tree = dict[str, Any]  # sections and values as in TOML
+
+MOST_SECTIONS = 8  # of a setting's name; the deepest of a configuration has three
+
+_EXAMPLES = {
+    "--set": "--set train.lr=0.003",
+    "settings": "train.lr=0.003",
+    "--where": "--where train.epochs=100",
+    "--backend-option": "--backend-option noise=forte1",
+}
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
+    """The values of a tree by dotted names, each after ``prefix``; an empty section has none.
+
+    >>> flat({"seed": 3, "train": {"lr": 0.1}})
+    {'seed': 3, 'train.lr': 0.1}
+    """
+    values: Tree = {}
+    for key, value in tree.items():
+        values |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return values
+
+
+def with_settings(tree: Tree, settings: Mapping[str, Any]) -> Tree:
+    """A copy of ``tree`` in which each setting, a dotted name, has a new value.
+
+    >>> with_settings({"train": {"lr": 0.1, "epochs": 5}}, {"train.lr": 0.2, "seed": 1})
+    {'train': {'lr': 0.2, 'epochs': 5}, 'seed': 1}
+
+    Raises:
+        UserError: where a name goes through a value as if it were a section, or has too many sections.
+    """
+    for name, value in settings.items():
+        if name.count(".") > MOST_SECTIONS:
+            raise UserError(f"setting {name[:40]!r}...: a name has {MOST_SECTIONS} sections at most.")
+        tree = _with(tree, name.split("."), value, name)
+    return tree
+
+
+def _with(tree: Tree, path: list[str], value: Any, name: str) -> Tree:
+    if len(path) == 1:
+        return {**tree, path[0]: value}
+    branch = tree.get(path[0], {})
+    if not isinstance(branch, dict):
+        raise UserError(f"setting {name!r}: {path[0]!r} is a value, not a section.")
+    return {**tree, path[0]: _with(branch, path[1:], value, name)}
+
+
+def settings_of(config: RunConfig) -> Tree:
+    """All settings of a configuration by dotted names, their values as in JSON."""
+    return flat(config.model_dump(mode="json"))
+
+
+def differing(config: RunConfig, other: RunConfig) -> Tree:
+    """Settings of ``config`` that are not those of ``other``, by dotted names in alphabetical order."""
+    ours, theirs = settings_of(config), settings_of(other)
+    return {name: ours.get(name) for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)}
+
+
+def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
+    """``NAME=VALUE`` pairs of a command line's ``option``; a value is TOML where it can be, else text.
+
+    >>> parse_settings(["train.lr=0.1", "body.model=minilm", "baselines.names=[]"])
+    {'train.lr': 0.1, 'body.model': 'minilm', 'baselines.names': []}
+
+    Raises:
+        UserError: for a pair without a name or an equals sign, or a value that no configuration can hold.
+    """
+    settings = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator or not name.strip():
+            raise UserError(f"{option} got {pair!r}, expected NAME=VALUE, for instance {_EXAMPLES[option]}.")
+        try:
+            tree = parse_toml(f"value = {text}")
+        except tomllib.TOMLDecodeError:
+            tree = {}
+        except ValueError as error:
+            raise UserError(f"{option} {name.strip()}: the value cannot be read: {error}.") from None
+        settings[name.strip()] = tree["value"] if tree.keys() == {"value"} else text
+    return settings
+
+
+def setting_text(name: str, value: Any) -> str:
+    """``NAME=VALUE`` that `parse_settings` reads as this very value; text is quoted.
+
+    >>> setting_text("model.pad", "true"), setting_text("model.ring", True)
+    ('model.pad="true"', 'model.ring=true')
+    """
+    return f"{name}={json.dumps(value, ensure_ascii=False)}"

@@ -1,0 +1,44 @@
+"""Configuration of the optimisation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from qllmft.config.section import NonNegative, Positive, PositiveReal, Section
+
+
+class TrainConfig(Section):
+    """Optimisation of the cross-entropy."""
+
+    epochs: Positive = 800
+    batch_size: Positive = 16  # B
+    lr: PositiveReal = 2.5e-3  # L
+    lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # γ, a factor an epoch
+    schedule: Literal["exponential", "cosine"] = "exponential"  # cosine: from lr to 0 over the epochs
+    weight_decay: NonNegative = 0.0  # ρ
+    select: Literal["accuracy", "last"] = "accuracy"  # which epoch: best on validation (then lower loss), or the last
+    embedding_noise: NonNegative = 0.0  # σ of Gaussian noise on each entry of the unit embedding, in training only
+    body_lr: PositiveReal | None = None  # of a trainable body; None: lr
+    optimizer: Literal["adam", "lbfgs"] = "adam"  # lbfgs: all texts at once, epochs are iterations at most
+    ridge_c: PositiveReal = 1.0  # of lbfgs: scikit-learn's C
+
+    @model_validator(mode="after")
+    def _full_batch(self) -> Self:
+        if self.optimizer == "adam":
+            if self.ridge_c != 1.0:
+                raise ValueError(f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set optimizer to 'lbfgs'")
+            return self
+        unread = ("batch_size", "lr", "lr_decay", "schedule", "weight_decay", "embedding_noise", "body_lr")
+        if given := self.given(unread):
+            raise ValueError(f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out")
+        if self.select != "last":
+            raise ValueError("optimizer 'lbfgs' ends at its last point: set select to 'last'")
+        return self
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> Self:
+        if self.schedule == "cosine" and self.lr_decay != 1.0:
+            raise ValueError(f"lr_decay is {self.lr_decay} and schedule 'cosine'; choose one of the two")
+        return self

@@ -1,0 +1,31 @@
+"""Tables VIII and IX: a run whose only model is a baseline, its whole grid searched on validation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qllmft.baselines import BASELINES, accuracy_of, fit_and_score
+from qllmft.config import RunConfig
+from qllmft.data import read_corpus, split_corpus
+from qllmft.run import ModelResult, Reporter
+from qllmft.run.vectors import embed_tables
+
+
+def search_baseline(name: str, config: RunConfig, reporter: Reporter) -> ModelResult:
+    """Fit a baseline with every setting of its grid; the test set is embedded once the choice is made.
+
+    Args:
+        name: of the baseline, in `BASELINES`; one whose head is a search over a grid.
+        config: data, body, seed and grid; what is on top of the body is left aside.
+        reporter: who watches.
+    """
+    corpus = read_corpus(config.data)
+    splits = split_corpus(corpus, config.data, config.seed)
+    tables = {"training": splits.train, "validation": splits.validation}
+    _, (train, validation) = embed_tables(tables, config.body, reporter)
+    head = BASELINES[name].make(config, 0, train.x.shape[1], corpus.n_classes)
+    with reporter.fitting(head.name):
+        fitted = fit_and_score(head, train, validation)
+    chosen = ModelResult(head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings)
+    _, (test,) = embed_tables({"test": splits.test}, config.body, reporter)
+    return replace(chosen, test=accuracy_of(head, test))

@@ -1,0 +1,5 @@
+"""Use of a trained model: predict, evaluate, measure on a machine, export and share."""
+
+from qllmft.inference.predictor import Prediction, Predictor
+
+__all__ = ["Prediction", "Predictor"]

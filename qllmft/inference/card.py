@@ -1,0 +1,143 @@
+"""The model card: what a model is, how it did, and how to load it, as the README.md of its folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from qllmft.config import EMBEDDED
+from qllmft.description import describe
+from qllmft.energy.circuits import head_counts
+from qllmft.energy.formula import FORTE, gpu_energy_kj, qpu_energy_kj
+from qllmft.files import expanded, found_beside
+from qllmft.model.store import StoredModel
+from qllmft.run.folder import RunFolder
+from qllmft.run.record import RunRecord
+from qllmft.run.verdict import percent, verdict
+from qllmft.statistics import Accuracy, ClassScores
+from qllmft.versions import versions
+
+CARD = "README.md"
+_METRICS = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "macro-F1": "f1"}  # as the hub calls them
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str:
+    """The card in Markdown, with the hub's metadata before it.
+
+    Args:
+        model: the model.
+        name: what it is called and loaded by.
+        folder: where the model was read from. A finished run's has the record of its training; a shared model's has a
+            card, which is kept; without either the card says what the model is, and nothing of results.
+
+    Raises:
+        UserError: where the record cannot be read.
+    """
+    if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
+        return (folder / CARD).read_text(encoding="utf-8", errors="replace")
+    config, quantum = model.config, model.config.head != "mlp"
+    facts = _record_facts(folder) if folder is not None else {}
+    record = facts.get("record")
+    body = model.body.model if record is None else str(replace(record.body, model=_public(record.body.model)))
+    energy = None
+    if config.head == "quantum":
+        counts = head_counts(config, config.n_qubits)
+        energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE), "shots": FORTE.shots}
+    environment = Environment(  # noqa: S701 - Markdown; text that is not ours goes through `_code`
+        loader=PackageLoader("qllmft.run", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"code": _code, "percent": percent, "interval": _interval}
+    values = {"record": None, "versions": record.versions if record else versions(), **facts}
+    card = environment.get_template("card.md.j2").render(
+        values,
+        metadata=_metadata(model, name, values),
+        kind="Quantum" if quantum else "Classical",
+        name=name,
+        loaded=json.dumps(name),
+        needs="'qllmft[demo]'" if model.body.model == "minilm" else "qllmft",
+        verdict=verdict([replace(each, name=_code(each.name)) for each in record.models]) if record else None,
+        dimension=model.dimension,
+        body=body if record else _public(body),
+        parts=describe(config, model.dimension, len(model.label_names))["parts"],
+        model=config,
+        energy=energy,
+    )
+    return f"{card}\n"
+
+
+def _record_facts(folder: Path) -> dict[str, Any]:
+    """What the card says of a finished run's training and test, by the names in its template; empty without a run."""
+    run = RunFolder(folder.parent if folder.name == "model" else folder)
+    record = run.read_result() if run.model_folder.is_dir() else None
+    if record is None:
+        return {}
+    data, answers = run.read_config().data, run.read_predictions()
+    source = _public_source(data.source, run.path)
+    scores = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
+    majority = Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels)) if answers else None
+    return {"record": record, "data": data, "source": source, "scores": scores, "majority": majority}
+
+
+def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
+    """What the hub reads, as YAML."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    record: RunRecord | None = facts["record"]
+    body, source, values = _public(model.body.model), facts.get("source", ""), {}
+    if record:
+        values = {"accuracy": record.head.tested.value}
+        if scores := facts["scores"].get(record.head.name):
+            values |= {"balanced accuracy": scores.balanced, "macro-F1": scores.macro_f1}
+    results = [
+        EvalResult(
+            "text-classification", source, source, _METRICS[metric], value, metric_name=metric, dataset_split="test"
+        )
+        for metric, value in values.items()
+    ]
+    return ModelCardData(
+        library_name="qllmft",
+        pipeline_tag="text-classification",
+        tags=["sentence-transformers", *(["quantum-machine-learning"] if model.config.head != "mlp" else [])],
+        base_model=body if _HUB_NAME.fullmatch(body) and not model.own_body else None,
+        datasets=source if _HUB_NAME.fullmatch(source) else None,
+        metrics=[_METRICS[metric] for metric in values] or None,
+        model_name=_line(name.rpartition("/")[2]),
+        eval_results=results or None,
+    ).to_yaml(line_break="\n")
+
+
+def _interval(score: Accuracy | ClassScores) -> str:
+    """``82.50 % [76.6, 87.1]``, of an accuracy or a balanced accuracy."""
+    value, (low, high) = score.value if isinstance(score, Accuracy) else score.balanced, score.interval
+    return f"{percent(value, 2)} % [{percent(low)}, {percent(high)}]"
+
+
+def _code(text: str) -> str:
+    """Any text as literal text in Markdown: printable, in one line, between as many backticks as it needs."""
+    line = _line(text) or "(empty)"
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    padding = " " if "`" in line else ""
+    return f"{fence}{padding}{line}{padding}{fence}"
+
+
+def _line(text: str) -> str:
+    """A text in one line, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _public_source(source: str, folder: Path) -> str:
+    """The name of a data set for others: a file's or folder's last part, else as it is."""
+    there = source != EMBEDDED and expanded(found_beside(source, folder)).exists()
+    return _line(expanded(source).name) if there else _public(source)
+
+
+def _public(name: str) -> str:
+    """A name of the hub as it is; of a path its last part, for its folders are nobody else's business."""
+    return name if _HUB_NAME.fullmatch(name) else _line(Path(name.replace("\\", "/")).name or name)

@@ -1,0 +1,194 @@
+"""A trained model's circuits for people and other tools: QASM, QPY and drawings of the head or an encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from qiskit import ClassicalRegister, QuantumCircuit
+from torch import Tensor
+
+from qllmft.errors import UserError
+from qllmft.files import write_bytes, write_json, writing
+from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
+from qllmft.heads.encoder import amplitudes
+from qllmft.inference.predictor import Predictor
+from qllmft.model.store import StoredModel, load_model
+from qllmft.templates import encoder_template
+from qllmft_circuits import (
+    data_parameters,
+    draw_svg,
+    draw_text,
+    loading_circuit,
+    to_qasm2,
+    to_qasm3,
+    to_qpy,
+    weight_parameters,
+)
+
+Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
+Part = Literal["head", "encoder"]
+Weights = Literal["bound", "free"]
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export of a model, and how; UserError where these do not go together."""
+
+    format: Format = "qasm3"  # qasm3 and qasm2: text; qpy: Qiskit's own binary form; svg and txt: drawings
+    part: Part = "head"  # the head, or one encoder
+    # what the circuit is bound to. The head's data angles are its latent values, in radians; the encoder begins with a
+    # gate ``load`` that prepares its embedding. None: the head's ``x`` stays free, the encoder starts from whatever
+    # state is given to it
+    text: str | None = None
+    weights: Weights = "bound"  # the trained ones; free: ``theta`` stays a parameter
+    encoder: int | None = None  # index of the encoder, from 0; needed where there are several
+    decompose: bool = False  # ``load`` as R_Y and CNOT in the circuit itself rather than as a gate with a definition
+    measure: bool = False  # measure the read qubits at the end, the i-th of them into bit i of the register ``c``
+    minus: bool = False  # of an odd encoder, the circuit with the negative constant
+
+    def __post_init__(self) -> None:
+        if self.text is not None and not self.text.strip():
+            raise UserError("--text is empty; there is nothing in it to bind the circuit to.")
+        if self.part == "head" and self.encoder is not None:
+            raise UserError(f"--encoder {self.encoder} names an encoder, and --part is head. Add --part encoder.")
+        if self.decompose and (self.part == "head" or self.text is None):
+            raise UserError(
+                "--decompose spells out the gate that loads a text into an encoder. Add --part encoder --text '...'."
+            )
+        if self.format == "qasm2" and self.weights == "free":
+            raise UserError("QASM 2 has no parameters, so --weights free needs --format qasm3 or qpy.")
+        if self.format == "qasm2" and self.part == "head" and self.text is None:
+            raise UserError(
+                "QASM 2 has no parameters, and the head's data angles x are free without a text. "
+                "Bind them with --text '...', or take --format qasm3 or qpy."
+            )
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported circuit."""
+
+    circuit: QuantumCircuit  # the circuit itself
+    content: bytes  # the file's bytes; UTF-8 in every format but ``qpy``
+    names: dict[str, str]  # identifier in the text of every free parameter, of QASM 3 alone; empty where all is bound
+
+    def write(self, path: Path) -> list[Path]:
+        """Write the file and, where there are names, ``<file>.names.json`` beside it; returns both."""
+        if path.is_dir():
+            raise UserError(f"{path} is a folder. Give --out the name of a file.")
+        with writing(f"the file {path}"):
+            write_bytes(path, self.content)
+            if not self.names:
+                return [path]
+            beside = path.with_name(f"{path.name}.names.json")
+            write_json(beside, self.names)
+        return [path, beside]
+
+
+def export_run(run: Path | str, request: ExportRequest) -> Export:
+    """Export a circuit of the model in a run's folder.
+
+    The body is loaded only where there is a text; it and the encoders run here, whatever the circuit is for.
+
+    Raises:
+        UserError: where there is no model, or it has no such circuit, or the body is another one.
+    """
+    model = load_model(Path(run))
+    circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
+    content, names = _rendered(circuit, request.format)
+    return Export(circuit, content, names)
+
+
+def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
+    """The head's circuit; its free parameters are ``x`` without a text, ``theta`` where weights are free.
+
+    Measured are the qubits that the head's observables read, in their order.
+    """
+    head = model.classifier.head
+    if not isinstance(head, QuantumHead):
+        raise UserError(
+            "the head of this model is a perceptron: there is no circuit to export."
+            if head is not None
+            else "this model has no head: its linear layer reads the encoders. Add --part encoder."
+        )
+    values = {}
+    if request.text is not None:
+        encoder, vector = model.classifier.encoder, embedding(model, request.text)
+        with torch.no_grad():
+            latent = vector if encoder is None else encoder(vector)
+        values = dict(zip(data_parameters(head.circuit), latent[0].tolist(), strict=True))
+    if request.weights == "bound":
+        weights = head.connector.weight.detach().tolist()
+        values |= dict(zip(weight_parameters(head.circuit), weights, strict=True))
+    circuit = head.circuit.assign_parameters(values)
+    read = np.any([observable.paulis.z.any(axis=0) for observable in head.observables], axis=0)
+    return _measured(circuit, np.flatnonzero(read).tolist()) if request.measure else circuit
+
+
+def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
+    """One encoder's circuit, behind the loaded embedding where there is a text.
+
+    Z of qubit q, q < Q/E, times the encoder's scale is its q-th latent value; of an odd encoder, half the difference of
+    Z between this circuit and that with the negative constant is.
+    """
+    template = encoder_template(model.config)
+    if template is None or not isinstance(model.classifier.encoder, ParallelEncoders):
+        raise UserError("this model has no quantum encoder: there is no such circuit to export.")
+    encoders = model.classifier.encoder.encoders
+    if request.encoder is None and len(encoders) > 1:
+        raise UserError(f"this model has {len(encoders)} encoders. Choose one: --encoder 0 to {len(encoders) - 1}.")
+    index = request.encoder or 0
+    if not 0 <= index < len(encoders):
+        raise UserError(f"--encoder is {index}; this model's encoders are {', '.join(map(str, range(len(encoders))))}.")
+    encoder = encoders[index]
+    assert isinstance(encoder, QuantumEncoder)
+    if request.minus and not (encoder.odd and request.text is not None):
+        raise UserError("--minus turns the constant that is loaded beside a text into an odd encoder; leave it out.")
+    circuit = QuantumCircuit(template.num_qubits, name=template.name)
+    if request.text is not None:
+        vector = model.classifier.encoder.mapped(embedding(model, request.text))
+        state = amplitudes(vector, encoder.pad, encoder.signs[request.minus])[0].tolist()
+        load = loading_circuit(state, template.num_qubits)
+        circuit.compose(load if request.decompose else load.to_gate(), inplace=True)
+    circuit.compose(template, inplace=True)
+    if request.weights == "bound":
+        theta = encoder.theta.detach().tolist()
+        circuit = circuit.assign_parameters(dict(zip(weight_parameters(template), theta, strict=True)))
+    return _measured(circuit, list(range(model.config.encoder_outputs))) if request.measure else circuit
+
+
+def embedding(model: StoredModel, text: str) -> Tensor:
+    """The embedding (1, D) of a text by the body that the model was trained on."""
+    return torch.from_numpy(Predictor(model).embed([text]))
+
+
+def _measured(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:
+    """``circuit`` with some qubits measured into the register ``c``, bit after bit."""
+    register = ClassicalRegister(len(qubits), "c")
+    measured = circuit.copy()
+    measured.add_register(register)
+    measured.measure(qubits, register)
+    return measured
+
+
+def _rendered(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, str]]:
+    """A file's content, and the names of free parameters in it."""
+    if form == "qpy":
+        return to_qpy(circuit), {}
+    names: dict[str, str] = {}
+    if form == "qasm3":
+        text, names = to_qasm3(circuit)
+    elif form == "qasm2":
+        text = to_qasm2(circuit)
+    elif form == "txt":
+        text = draw_text(circuit) + "\n"
+    else:
+        try:
+            text = draw_svg(circuit)
+        except ImportError as error:
+            raise UserError("a drawing in SVG needs matplotlib and pylatexenc: pip install 'qllmft[demo]'.") from error
+    return text.encode(), names

@@ -1,0 +1,167 @@
+"""Whether a run's folder is whole: its files against each other, and its numbers computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qllmft.embed import body_identity, check_body_folder, locate_body
+from qllmft.errors import UserError
+from qllmft.model.store import load_model
+from qllmft.run.folder import RunFolder
+from qllmft.run.record import RunRecord
+from qllmft.statistics import Accuracy
+
+LEDGER = "ledger"  # folder in the run's own, of the jobs that were paid for it
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, and how it is."""
+
+    name: str  # of the part
+    sound: bool  # whether nothing is wrong with it
+    words: str  # what was found
+
+
+def verify_run(path: Path) -> Iterator[Check]:
+    """Check the parts of a run's folder, one after the other; nothing is written, and the body is not loaded.
+
+    Raises:
+        UserError: where there is no such folder.
+    """
+    if not path.is_dir():
+        raise UserError(f"there is no folder {path}. Give the folder of a run, as `qllmft train` prints it.")
+    folder = RunFolder(path)
+    parts: dict[str, Callable[[RunFolder], str]] = {
+        "configuration": _configuration,
+        "record": _checked_record,
+        "metrics": _metrics,
+        "predictions": _predictions,
+        "model": _model,
+        "body": _body,
+    }
+    if (path / LEDGER / "ledger.jsonl").exists():
+        parts["ledger"] = _ledger
+    for name, look in parts.items():
+        try:
+            yield Check(name, True, look(folder))
+        except (ValueError, TypeError, OSError) as error:  # errors in our words are ValueErrors
+            yield Check(name, False, str(error))
+
+
+def _configuration(folder: RunFolder) -> str:
+    return f"identity {folder.read_config().identity}"
+
+
+def _record(folder: RunFolder) -> RunRecord:
+    record = folder.read_result() or folder.read_validation()
+    if record is None:
+        raise UserError(
+            f"the run is not finished: there is no {folder.result_file.name}. The command that began it goes on."
+        )
+    return record
+
+
+def _check_same(name: str, found: object, expected: object, whose: str, what: str) -> None:
+    if found != expected:
+        raise UserError(f"{name} is {found!r}, and {whose} is {expected!r}: it is another run's {what}.")
+
+
+def _checked_record(folder: RunFolder) -> str:
+    record, config = _record(folder), folder.read_config()
+    _check_same("identity", record.identity, config.identity, "the configuration's", "record")
+    _check_same("seed", record.seed, config.seed, "the configuration's", "record")
+    for model in record.models:
+        for split, accuracy in (("validation", model.validation), ("test", model.test)):
+            size = record.data.sizes.get(split)
+            if accuracy is not None and accuracy.total != size:
+                raise UserError(f"{model.name!r} was asked {accuracy.total} {split} texts, and there are {size}.")
+    tested = "" if record.head.test is None else f", test accuracy {100 * record.head.tested.value:.2f} %"
+    return f"{len(record.models)} models{tested}"
+
+
+def _metrics(folder: RunFolder) -> str:
+    lines = folder.metrics_file.read_bytes().splitlines() if folder.metrics_file.exists() else []
+    metrics, epochs = folder.metrics(), folder.read_config().train.epochs
+    if [each.epoch for each in metrics] != list(range(1, len(lines) + 1)):
+        raise UserError(
+            f"line {len(metrics) + 1} of {folder.metrics_file.name} cannot be read, or its epochs are not 1, 2, 3, ..."
+        )
+    converged = folder.read_config().train.optimizer == "lbfgs" and 0 < len(metrics) < epochs
+    if len(metrics) != epochs and not converged:
+        raise UserError(f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {epochs}.")
+    values = [(each.train_loss, each.validation_loss, each.validation_accuracy) for each in metrics]
+    if not np.isfinite(np.array(values, np.float64)).all():
+        raise UserError(f"{folder.metrics_file.name} holds a loss or an accuracy that is no finite number.")
+    selected = _record(folder).selected_epoch
+    if not 1 <= selected <= len(metrics):
+        raise UserError(f"the record's selected epoch is {selected}, of {len(metrics)}.")
+    return f"{len(metrics)} epochs, the selected one is {selected}"
+
+
+def _predictions(folder: RunFolder) -> str:
+    """The accuracies of the record, counted again from the answers."""
+    record, answers = _record(folder), folder.read_predictions()
+    if record.head.test is None:
+        return "none: the test set was not read"
+    if answers is None:
+        return "none, as in runs of earlier versions"
+    k = len(record.data.labels)
+    if answers.labels.shape != (record.data.sizes.get("test"),):
+        raise UserError(f"they are of {len(answers.labels)} texts, and the record of {record.data.sizes.get('test')}.")
+    if answers.label_names != record.data.labels:
+        raise UserError(f"their labels are {answers.label_names}, and the record's {record.data.labels}.")
+    for model in record.models:
+        given = answers.answers.get(model.name)
+        if given is None or given.shape != answers.labels.shape:
+            raise UserError(f"{model.name!r} has not one answer for each of {len(answers.labels)} texts.")
+        if min(given.min(), answers.labels.min()) < 0 or max(given.max(), answers.labels.max()) >= k:
+            raise UserError(f"an answer of {model.name!r} is none of the {k} labels.")
+        counted, recorded = Accuracy.of(answers.labels, given), model.tested
+        if counted != recorded:
+            raise UserError(
+                f"{model.name!r} has {counted.right} of {counted.total} right answers, and the record has "
+                f"{recorded.right} of {recorded.total}."
+            )
+    return f"{len(record.models)} models x {len(answers.labels)} texts give the record's accuracies"
+
+
+def _model(folder: RunFolder) -> str:
+    model, record, config = load_model(folder.model_folder), _record(folder), folder.read_config()
+    _check_same("its structure", model.config, config.model, "the run's", "model")
+    _check_same("its label names", model.label_names, record.data.labels, "the run's", "model")
+    _check_same("its dimension", model.dimension, record.body.dimension, "the run's", "model")
+    _check_same("its body", model.body_identity, record.body.identity, "the run's", "model")
+    checked = "gives the logits that it was saved with" if model.checked else "has no check logits"
+    return f"{model.classifier.n_parameters} parameters, {checked}"
+
+
+def _body(folder: RunFolder) -> str:
+    model = load_model(folder.model_folder)
+    location = locate_body(model.body)
+    if not location.identity:
+        return f"{model.body.model} is not on this machine, and was not compared"
+    if Path(location.path).is_dir():
+        check_body_folder(Path(location.path))
+    found = body_identity(model.body, location)
+    if found != model.body_identity:
+        raise UserError(
+            f"{model.body.model} is not the one that the model was trained on (got {found}, expected "
+            f"{model.body_identity})."
+        )
+    return f"{model.body.model} is the one that the model was trained on"
+
+
+def _ledger(folder: RunFolder) -> str:
+    try:
+        from qllmft_backends.ionq import Ledger
+    except ModuleNotFoundError as error:
+        raise UserError(f"it needs the package {error.name!r}: pip install 'qllmft[ionq]'.") from None
+    ledger = Ledger(folder.path / LEDGER)
+    ledger.refresh()
+    jobs = [chunk for chunk in ledger.chunks.values() if chunk.job_id is not None]
+    return f"{len(jobs)} jobs, {sum(len(chunk.values) for chunk in jobs)} circuits"

@@ -1,0 +1,239 @@
+"""A trained model on disk: weights in safetensors, everything else in JSON."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from qllmft.ansatze import ANSATZE
+from qllmft.config import BodyConfig, ModelConfig
+from qllmft.errors import UserError
+from qllmft.files import found_beside, parse_json, write_bytes, write_json
+from qllmft.heads import Classifier, build_classifier
+from qllmft.model.check import check_logits, compare_logits
+from qllmft_backends import BackendError
+from qllmft_backends.plugins import BUILT_IN
+
+FORMAT = 1
+OWN_BODY = "body"  # folder beside the head, of a body that learned
+_TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # as safetensors names them
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A trained classifier and what is needed to use it."""
+
+    classifier: Classifier  # embeddings (B, D) to logits (B, k)
+    config: ModelConfig  # its structure
+    body: BodyConfig  # the language model that it was trained on
+    body_identity: str  # hash of that model's weights
+    dimension: int  # D
+    label_names: tuple[str, ...]  # k names
+    own_body: bool = False  # the body learned, and lies in ``body`` beside the head
+    checked: bool = False  # it was read from a folder, and gave the logits that it was saved with
+
+
+def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
+    """Write ``model.safetensors`` and ``model.json`` into ``folder``; a body that learned is copied there.
+
+    Of such a body the record has the place within the folder, so that the folder can be moved. The record holds the
+    logits of a fixed embedding; see `qllmft.model.check`.
+    """
+    if model.own_body and Path(model.body.model) != folder / OWN_BODY:
+        shutil.copytree(model.body.model, folder / OWN_BODY, dirs_exist_ok=True)
+    body = model.body.model_copy(update={"model": OWN_BODY}) if model.own_body else model.body
+    weights = {name: tensor.contiguous().clone() for name, tensor in model.classifier.state_dict().items()}
+    write_bytes(folder / "model.safetensors", save(weights))
+    exact = build_classifier(model.config, model.dimension, len(model.label_names))  # without noise, on no backend
+    exact.load_state_dict(weights)
+    check = check_logits(exact, model.config, model.dimension)
+    data_map = model.classifier.data_map
+    ansatz_source = ANSATZE.source(model.config.ansatz) if model.config.head == "quantum" else BUILT_IN
+    record = {
+        "format": FORMAT,
+        "model": model.config.model_dump(mode="json"),
+        "body": body.model_dump(mode="json", exclude={"trainable", "contrastive"}),  # how it was made is the run's
+        **({"own_body": True} if model.own_body else {}),
+        "body_identity": model.body_identity,
+        "dimension": model.dimension,
+        "label_names": list(model.label_names),
+        "n_parameters": model.classifier.n_parameters,
+        **({} if data_map is None else {"data_map": {"stored": data_map.n_stored}}),
+        **({} if ansatz_source == BUILT_IN else {"ansatz_source": ansatz_source}),
+        **({} if check is None else {"check": {"logits": check}}),
+        "versions": versions,
+    }
+    write_json(folder / "model.json", record)
+
+
+def load_model(folder: Path) -> StoredModel:
+    """Read a model.
+
+    Nothing is allocated on the word of the record alone: it is checked first, then the shapes in the weights' file.
+
+    Args:
+        folder: a run's folder, or its ``model`` folder.
+
+    Raises:
+        UserError: where there is none, it is damaged, too large or of a later format, a weight is no finite number, or
+            it does not give the logits that it gave when it was saved.
+    """
+    folder = folder / "model" if (folder / "model").is_dir() else folder
+    record = _read_record(folder)
+    _check_ansatz(record, folder)
+    try:
+        config = ModelConfig.model_validate(record["model"])
+        body, own_body = _body(record, folder)
+        dimension, names = record["dimension"], _label_names(record["label_names"])
+        if type(dimension) is not int or dimension < 1:
+            raise TypeError(f"dimension is {dimension!r}, expected the length of an embedding")
+        identity = record["body_identity"]
+        if not isinstance(identity, str):
+            raise TypeError(f"body_identity is {identity!r}, expected text")
+        classifier = build_classifier(config, dimension, len(names))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = "".join(f"{part}: " for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        raise UserError(f"the model in {folder} does not fit its record: {where}{message}.") from None
+    except (KeyError, TypeError, BackendError) as error:
+        raise UserError(f"the model in {folder} does not fit its record: {error}.") from error
+    except UserError as error:
+        raise UserError(f"the model in {folder} does not fit its record: {error}") from error
+    classifier.load_state_dict(_read_weights(folder, classifier))
+    classifier.eval()
+    logits = check_logits(classifier, config, dimension) if "check" in record else None
+    if logits is not None:
+        compare_logits(logits, record, folder)
+    return StoredModel(classifier, config, body, identity, dimension, names, own_body, checked=logits is not None)
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    """The content of ``model.json``, of this format."""
+    try:
+        record: Any = parse_json((folder / "model.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _no_model(folder, "model.json") from None
+    except (ValueError, OSError) as error:  # not JSON, or not UTF-8
+        raise UserError(f"the model in {folder} cannot be read: model.json: {error}.") from error
+    found = record.get("format") if isinstance(record, dict) else None
+    if type(found) is not int or found != FORMAT:
+        raise UserError(
+            f"the model in {folder} has format {found!r}; this version reads {FORMAT}. "
+            "Install the version of qllmft that wrote it, or train it again."
+        )
+    if "check" in record and not (isinstance(record["check"], dict) and "logits" in record["check"]):
+        raise UserError(f"the model in {folder} does not fit its record: check has no logits.")
+    return dict(record)
+
+
+def _check_ansatz(record: Mapping[str, Any], folder: Path) -> None:
+    """Make sure that the ansatz which the record names is built in, installed or registered; nothing is imported.
+
+    Raises:
+        UserError: where there is none; says where the model's came from.
+    """
+    model = record.get("model")
+    name = model.get("ansatz") if isinstance(model, dict) else None
+    if not isinstance(name, str) or name in ANSATZE:
+        return
+    raise UserError(
+        f"the model in {folder} was trained with the ansatz {name!r} "
+        f"({record.get('ansatz_source', 'of unknown source')}), which is not here; there are "
+        f"{', '.join(ANSATZE)}. Install the package that it came with, or call "
+        f"qllmft.register('ansatz', {name!r}, ...) before."
+    )
+
+
+def _no_model(folder: Path, missing: str) -> UserError:
+    return UserError(
+        f"there is no trained model in {folder} ({missing} is missing). "
+        "Give the folder of a finished run, as `qllmft train` prints it."
+    )
+
+
+def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
+    """The weights of ``classifier``; their names, shapes and types are compared before one of them is read."""
+    path = folder / "model.safetensors"
+    if not path.exists():
+        raise _no_model(folder, path.name)
+    expected = classifier.state_dict()
+    try:
+        with safe_open(path, framework="pt") as file:
+            _check_shapes(folder, file, expected)
+        weights = load_file(path)
+    except (ValueError, SafetensorError, OSError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"the model in {folder} cannot be read: {path.name} is damaged or was cut short ({error}). Copy the folder "
+            "again, or train it again."
+        ) from error
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise UserError(f"the model in {folder}: its weights hold NaN or infinity ({name}). Train it again.")
+    return weights
+
+
+def _check_shapes(folder: Path, file: Any, expected: Mapping[str, Tensor]) -> None:
+    """Make sure that an opened safetensors file holds tensors of these names, shapes and types, and no others."""
+    # model files of before hold the head's weights a second time, under the name that `TorchConnector` has for them
+    there = {name for name in file.keys() if f"{name.removesuffix('_weights')}weight" not in expected}  # noqa: SIM118
+    faults = [f"{name} is missing" for name in sorted(expected.keys() - there)]
+    faults += [f"{name} is no weight of it" for name in sorted(there - expected.keys())]
+    for name in sorted(there & expected.keys()):
+        found, wanted = tuple(file.get_slice(name).get_shape()), tuple(expected[name].shape)
+        kind, wanted_kind = file.get_slice(name).get_dtype(), _TYPES[expected[name].dtype]
+        if found != wanted:
+            faults.append(f"{name} has the shape {found}, expected {wanted}")
+        elif kind != wanted_kind:
+            faults.append(f"{name} is of type {kind}, expected {wanted_kind}")
+    if faults:
+        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise UserError(
+            f"the model in {folder} does not fit its record: {'; '.join(faults[:3])}{more}. The weights are of another "
+            "structure or of another number of labels. Copy the folder again, or train it again."
+        )
+
+
+def _label_names(given: object) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise TypeError(f"label_names is {given!r}, expected a list of names")
+    if len(given) < 2 or len(set(given)) != len(given):
+        raise TypeError(f"label_names is {given!r}, expected two different names or more")
+    return tuple(given)
+
+
+def _body(record: Mapping[str, Any], folder: Path) -> tuple[BodyConfig, bool]:
+    """The body that the record names, as it is found from here; and whether it lies beside the head."""
+    body = BodyConfig.model_validate(record["body"])
+    own_body = record.get("own_body", False)
+    if not isinstance(own_body, bool):
+        raise TypeError(f"own_body is {own_body!r}, expected true or false")
+    if own_body:
+        return body.model_copy(update={"model": str(_own_body(folder))}), True
+    if body.model != "minilm":
+        body = body.model_copy(update={"model": found_beside(body.model, folder)})
+    return body, False
+
+
+def _own_body(folder: Path) -> Path:
+    """The body that lies beside the head; UserError where it is missing, or lies elsewhere."""
+    path = (folder / OWN_BODY).absolute()
+    if not path.is_dir():
+        raise UserError(
+            f"the model in {folder} was trained together with its body, and the folder {OWN_BODY} is missing. "
+            "Copy the model folder whole, or train again."
+        )
+    if path.is_symlink():
+        raise UserError(f"the folder {OWN_BODY} of the model in {folder} is a link. Copy the model folder whole.")
+    return path

@@ -1,0 +1,170 @@
+"""Settings are chosen on validation alone, the first of equals wins, and the chosen one answers."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+
+from qllmft.baselines import classical
+from qllmft.baselines.classical import GridBaseline, logistic_regression, support_vectors
+from qllmft.training import Examples
+
+
+class Threshold:
+    """Says 1 where the first value is above ``at``; nothing to learn."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> "Threshold":
+        self.fitted_on = len(x)
+        return self
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return (x[:, 0] > self.at).astype(int)
+
+    def score(self, x: np.ndarray, y: np.ndarray) -> float:
+        return float((self.predict(x) == y).mean())
+
+
+def examples(rows: list[tuple[float, int]]) -> Examples:
+    x, y = np.array([r[0] for r in rows], np.float32), np.array([r[1] for r in rows])
+    return Examples.from_arrays(np.stack([x, x], axis=1), y)
+
+
+TRAIN = examples([(0.1, 0), (0.9, 1), (0.2, 0), (0.8, 1), (0.6, 1)])  # 0.5 is perfect here
+VALIDATION = examples([(0.25, 0), (0.35, 1), (0.9, 1)])  # and 0.3 here
+TEST = examples([(0.6, 0), (0.69, 0), (0.75, 1), (0.8, 1)])  # and 0.7 here
+
+
+def baseline(*thresholds: float) -> GridBaseline:
+    return GridBaseline("threshold", Threshold, ({"at": t} for t in thresholds), lambda fitted: fitted.fitted_on)
+
+
+@pytest.mark.parametrize("order", [(0.3, 0.5, 0.7), (0.7, 0.5, 0.3), (0.5, 0.7, 0.3)])
+def test_validation_chooses_and_neither_training_nor_test(order):
+    chosen = baseline(*order)
+    chosen.fit(TRAIN, VALIDATION)
+    assert chosen.settings == {"at": 0.3}
+    predicted = chosen.predict(TEST.x.numpy())
+    assert predicted.tolist() == [1, 1, 1, 1]  # half of them wrong, where 0.7 had them all
+    assert predicted.dtype == np.int64
+    assert Threshold(0.7).score(TEST.x.numpy(), TEST.y.numpy()) == 1.0
+    assert Threshold(0.5).score(TRAIN.x.numpy(), TRAIN.y.numpy()) == 1.0
+
+
+@pytest.mark.parametrize(("order", "winner"), [((0.5, 0.31, 0.3, 0.29), 0.31), ((0.29, 0.3, 0.31), 0.29)])
+def test_the_first_of_equals_wins(order, winner):
+    chosen = baseline(*order)
+    chosen.fit(TRAIN, VALIDATION)
+    assert chosen.settings == {"at": winner}
+
+
+def test_a_setting_with_nothing_right_is_still_one():
+    nothing_right = examples([(0.9, 0), (0.1, 1)])
+    chosen = baseline(0.5)
+    chosen.fit(TRAIN, nothing_right)
+    assert chosen.settings == {"at": 0.5}
+    assert chosen.n_parameters == len(TRAIN)  # fitted on training alone
+
+
+def blobs(n: int, d: int, k: int, seed: int) -> Examples:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    x = rng.normal(size=(n, d)) + 1.5 * np.random.default_rng(0).normal(size=(k, d))[y] / np.sqrt(d / 4)
+    return Examples.from_arrays(x.astype(np.float32), y)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("kind", ["SVC", "logistic regression"])
+def test_scikit_learn_itself_chooses_the_same(kind, k):
+    """Every setting fitted and scored here by hand, on validation sets that want different ones."""
+    train = blobs(45, 8, k, seed=1)
+    if kind == "SVC":
+        make, strengths = support_vectors, [{"kernel": "rbf", "C": c, "gamma": "scale"} for c in (0.5, 1.0, 5.0)]
+        estimators = [SVC(**s) for s in strengths]
+    else:
+        make, estimators = logistic_regression, [LogisticRegression(C=c, max_iter=200) for c in (0.1, 0.3, 1, 3, 10)]
+    for estimator in estimators:
+        estimator.fit(train.x.numpy(), train.y.numpy())
+    winners = set()
+    for seed in range(2, 10):
+        validation = blobs(60, 8, k, seed)
+        scores = [(e.predict(validation.x.numpy()) == validation.y.numpy()).mean() for e in estimators]
+        best = estimators[int(np.argmax(scores))]
+        chosen = make("small")
+        chosen.fit(train, validation)
+        assert chosen.name == kind
+        assert chosen.settings["C"] == best.C
+        np.testing.assert_array_equal(chosen.predict(validation.x.numpy()), best.predict(validation.x.numpy()))
+        winners.add(best.C)
+    assert len(winners) > 1
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_parameters_of_an_svc_are_its_support_vectors(k):
+    """Footnote 2 of the paper. Where every point is noise, all of them are support vectors; else those that count."""
+    train = blobs(45, 8, k, seed=1)
+    chosen = support_vectors("small")
+    chosen.fit(train, train)
+    settings = {name: chosen.settings[name] for name in ("C", "gamma")}
+    by_hand = SVC(kernel="rbf", **settings).fit(train.x.numpy(), train.y.numpy())
+    multipliers = by_hand.dual_coef_  # (k - 1, support vectors)
+    assert chosen.n_parameters == int((np.abs(multipliers).sum(axis=0) > 0).sum()) == by_hand.n_support_.sum()
+    noise = Examples.from_arrays(np.eye(20, dtype=np.float32), np.arange(20) % k)
+    chosen.fit(noise, noise)
+    assert chosen.n_parameters == 20
+
+
+def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
+    """Limits of 50 iterations are meant to stop early; warnings are errors in these tests, and none may come."""
+    hard = blobs(60, 30, 2, seed=1)
+    scaled = Examples(hard.x * torch.logspace(-2, 2, 30), hard.y)
+    with pytest.warns(ConvergenceWarning):
+        LogisticRegression(C=9.9, max_iter=50).fit(scaled.x.numpy(), scaled.y.numpy())
+    chosen = logistic_regression("paper")
+    ends = [s for s in chosen._grid if s["C"] in (0.3, 9.9, None)]  # 1,164 fits would take a minute
+    assert len(ends) == 18
+    for settings in ends:
+        chosen._grid = [settings]
+        chosen.fit(scaled, scaled)
+        assert chosen.settings == settings
+        strength = chosen._best.C
+        assert strength == (float("inf") if settings["C"] is None else settings["C"])
+
+
+def test_the_most_parameters_may_be_asked_for_first_and_validation_decides_among_equals():
+    sizes = {0.3: 2, 0.95: 5, 0.5: 5}  # 0.3 is the best on validation, 0.5 is next
+    grid = ({"at": at} for at in sizes)
+    chosen = GridBaseline("threshold", Threshold, grid, lambda fitted: sizes[fitted.at], most=True)
+    chosen.fit(TRAIN, VALIDATION)
+    assert chosen.settings == {"at": 0.5}
+    assert chosen.n_parameters == 5
+
+
+def test_the_full_svc_has_every_training_text_as_a_support_vector():
+    chosen = support_vectors("paper", most=True)
+    chosen.fit(TEST, VALIDATION)  # as many of either label
+    assert chosen.n_parameters == len(TEST.y)
+    assert chosen.name != support_vectors("paper").name
+
+
+@pytest.mark.parametrize(("scale", "fits"), [(0.0, 6), (2.0, 18)])
+def test_a_limit_that_was_not_reached_is_not_raised(scale, fits, monkeypatch):
+    """Of three limits one fit is enough where it ends below the first; the choice has the bits of the whole grid."""
+    train, validation = blobs(60, 30, 2, seed=1), blobs(60, 30, 2, seed=2)
+    train, validation = (Examples(e.x * torch.logspace(-scale, scale, 30), e.y) for e in (train, validation))
+    found = []
+    for look in (classical._same_again, lambda *_: False):
+        monkeypatch.setattr(classical, "_same_again", look)
+        chosen, made = logistic_regression("paper"), []
+        make = chosen.make
+        chosen.make = lambda made=made, make=make, **settings: made.append(settings) or make(**settings)
+        chosen._grid = [s for s in chosen._grid if s["C"] in (0.3, 9.9, None)]
+        chosen.fit(train, validation)
+        found.append((chosen.settings, chosen._best.coef_.tobytes(), len(made)))
+    assert found[0][:2] == found[1][:2]
+    assert found[0][2] <= fits
+    assert found[1][2] == 18

@@ -1,0 +1,64 @@
+"""The baselines that a run can name: what they are called, how they are made, and what is said of other names."""
+
+import pytest
+
+from qllmft.baselines import BASELINES, check_baselines, fit_and_score, make_baselines
+from qllmft.config import RunConfig, parse_config
+from qllmft.errors import UserError
+from qllmft.training import Examples
+
+
+def examples(n: int, seed: int) -> Examples:
+    import torch
+
+    x = torch.randn(n, 6, generator=torch.Generator().manual_seed(seed))
+    return Examples(x, (x.sum(dim=1) > 0).long())
+
+
+def config_of(*names: str) -> RunConfig:
+    return parse_config({"baselines": {"names": list(names), "grid": "small"}, "train": {"epochs": 2}}, "the test")
+
+
+def test_a_run_names_them():
+    names = ["logistic_regression", "logistic_regression_c1", "svc", "svc_full", "mlp", "low_rank", "pca"]
+    names += ["random_projection", "quantised"]
+    assert list(BASELINES) == names
+    assert [name for name, baseline in BASELINES.items() if baseline.is_grid] == [
+        "logistic_regression",
+        "svc",
+        "svc_full",
+    ]
+    assert RunConfig().baselines.names == ("logistic_regression", "svc", "mlp")
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_one_is_fitted_and_scored(name):
+    (head,) = make_baselines(config_of(name), 50, 6, 2)
+    assert head.name.partition(",")[0] == BASELINES[name].label
+    train, validation = examples(30, 1), examples(13, 2)
+    assert head.settings == {}
+    fitted = fit_and_score(head, train, validation)
+    predicted = head.predict(validation.x.numpy())
+    assert (predicted.shape, predicted.dtype) == ((13,), "int64")
+    assert head.n_parameters > 0 < len(head.settings)
+    right = int((predicted == validation.y.numpy()).sum())
+    assert (fitted.validation.right, fitted.validation.total) == (right, 13)
+    assert (fitted.head, fitted.validation_exact, head.interrupted) == (head, None, False)
+    assert fitted.seconds > 0
+
+
+def test_they_come_in_the_order_of_the_configuration():
+    assert [head.name for head in make_baselines(config_of("svc_full", "logistic_regression"), 20, 6, 2)] == [
+        "SVC (most vectors)", "logistic regression",
+    ]  # fmt: skip
+
+
+def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
+    names = (
+        "logistic_regression, logistic_regression_c1, svc, svc_full, mlp, low_rank, pca, random_projection, quantised"
+    )
+    message = rf"baselines.names has 'knn'; expected some of {names}, or none: \[\]."
+    for refused in (lambda: check_baselines(["svc", "knn"]), lambda: make_baselines(config_of("knn"), 20, 6, 2)):
+        with pytest.raises(UserError, match=message):
+            refused()
+    check_baselines([])

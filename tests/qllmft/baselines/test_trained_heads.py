@@ -1,0 +1,104 @@
+"""Heads that the training loop trains, as baselines of each other; and the perceptron of comparable size."""
+
+import numpy as np
+import pytest
+import torch
+
+from qllmft.baselines import TrainedHead
+from qllmft.baselines.trained import low_rank_baseline, perceptron_baseline
+from qllmft.config import ModelConfig, TrainConfig
+from qllmft.heads import build_classifier
+from qllmft.training import Checkpoint, Examples, fit
+
+CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05)
+
+
+def examples(n: int = 20, seed: int = 0) -> Examples:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    return Examples.from_arrays((rng.normal(size=(n, 6)) + y[:, None]).astype(np.float32), y)
+
+
+def quantum() -> torch.nn.Module:
+    return build_classifier(ModelConfig(n_qubits=3, encoder_layers=2, reuploads=2), 6, 2)
+
+
+def test_a_trained_head_is_a_fit_and_an_argmax(tmp_path):
+    epochs = []
+    file = tmp_path / "state.safetensors"
+    head = TrainedHead("a name", quantum(), CONFIG, 7, checkpoint=Checkpoint(file), on_epoch=epochs.append)
+    assert head.selection is None
+    head.fit(examples(), examples(12, 1))
+
+    by_hand = quantum()
+    selection = fit(by_hand, examples(), examples(12, 1), CONFIG, 7)
+    x = examples(9, 2).x
+    assert head.selection == selection
+    assert head.settings == {"epoch": selection.epoch}
+    np.testing.assert_array_equal(head.predict(x.numpy()), by_hand(x).argmax(dim=1))
+    assert head.n_parameters == sum(p.numel() for p in by_hand.parameters())
+    assert [m.epoch for m in epochs] == [1, 2, 3]
+    assert Checkpoint(file).epochs_done() == 3
+
+
+def parameters_of(hidden: int, d: int, k: int) -> int:
+    return hidden * (d + 1) + k * (hidden + 1) if hidden else k * (d + 1)
+
+
+@pytest.mark.parametrize("target", [1, 353, 493, 634, 886, 1538, 1900, 10866, 37698, 150450])
+@pytest.mark.parametrize("d", [8, 384, 768])
+@pytest.mark.parametrize("k", [2, 3])
+def test_no_perceptron_is_nearer_in_size(target, d, k):
+    """Against every hidden size there is; below 4 hidden units a linear head of low rank stands in its place."""
+    baseline = perceptron_baseline(target, d, k, CONFIG, 0)
+    sizes = [parameters_of(hidden, d, k) for hidden in range(target // d + 3)]
+    nearest = min(range(len(sizes)), key=lambda hidden: (abs(sizes[hidden] - target), hidden))
+    if nearest in (1, 2, 3):
+        ranks = [rank * (d + k) + k for rank in range(1, k)]
+        assert baseline.n_parameters == next((size for size in ranks if size >= target), parameters_of(0, d, k))
+    else:
+        assert baseline.n_parameters == sizes[nearest]
+    assert baseline.n_parameters == sum(p.numel() for p in baseline.model.parameters())
+
+
+@pytest.mark.parametrize(("target", "rank"), [(1, 1), (16, 1), (17, 2), (30, 3), (400, 4)])
+def test_a_low_rank_head_is_affine_and_of_that_rank(target, rank):
+    """Of 8 values and 4 labels: rank·12 + 4 parameters, and 36 of the whole linear layer."""
+    baseline = low_rank_baseline(target, 8, 4, CONFIG, 3)
+    x = torch.cat([torch.zeros(1, 8), torch.eye(8), torch.full((1, 8), 2.0)])
+    logits = baseline.model(x).detach()
+    matrix = logits[1:9] - logits[0]
+    torch.testing.assert_close(logits[9], logits[0] + 2 * matrix.sum(dim=0))
+    assert torch.linalg.matrix_rank(matrix, atol=1e-5) == rank
+    assert baseline.n_parameters == (36 if rank == 4 else 12 * rank + 4)
+    assert baseline.name == ("low rank, full" if rank == 4 else f"low rank, {rank}")
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "size"),
+    [
+        (353, "low rank, 1 for an MLP", 772),  # single-10q beside a body of 768
+        (1538, "MLP, no hidden layer", 1538),
+        (37010, "MLP, 48 hidden", 37010),
+        (1900, "MLP, no hidden layer", 1538),
+        (3080, "MLP, 4 hidden", 3086),
+        (1541, "MLP, no hidden layer", 1538),  # of equals the simpler
+    ],
+)
+def test_its_name_says_its_shape(target, name, size):
+    baseline = perceptron_baseline(target, 768, 2, CONFIG, 0)
+    assert (baseline.name, baseline.n_parameters) == (name, size)
+
+
+def test_its_weights_and_its_training_follow_the_seed():
+    def weights(baseline: TrainedHead) -> torch.Tensor:
+        return torch.cat([p.detach().flatten().clone() for p in baseline.model.parameters()])
+
+    first, second, other = (perceptron_baseline(40, 6, 2, CONFIG, seed) for seed in (1, 1, 2))
+    assert torch.equal(weights(first), weights(second))
+    assert not torch.equal(weights(first), weights(other))
+    other.model.load_state_dict(first.model.state_dict())  # the same start, another order of the examples
+    for baseline in (first, second, other):
+        baseline.fit(examples(), examples(12, 1))
+    assert torch.equal(weights(first), weights(second))
+    assert not torch.equal(weights(first), weights(other))

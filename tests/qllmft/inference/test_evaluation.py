@@ -1,0 +1,100 @@
+"""A trained model against labelled texts: its own test set, a file, a split; labels by their names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_runs import LABELS, config, vector, write_corpus
+
+from qllmft.config import DataConfig
+from qllmft.errors import UserError
+from qllmft.inference import evaluation
+from qllmft.inference.evaluation import evaluate_run
+from qllmft.model import load_model
+from qllmft.run import run_experiment
+from qllmft.training import logits_of
+
+
+@pytest.fixture
+def run(corpus, out, body) -> Path:
+    run_experiment(config(corpus, baselines__names=["svc"]), out)
+    body.calls.clear()
+    return out
+
+
+def confusion_by_hand(run: Path, rows: list[tuple[str, str]], names=LABELS) -> list[list[int]]:
+    x = torch.from_numpy(np.stack([vector(text) for text, _ in rows]))
+    predicted = logits_of(load_model(run).classifier, x).argmax(dim=1).tolist()
+    counts = [[0] * len(names) for _ in names]
+    for (_, label), answer in zip(rows, predicted, strict=True):
+        counts[names.index(label)][answer] += 1
+    return counts
+
+
+def rows_of(path: Path) -> list[tuple[str, str]]:
+    return [tuple(line.split("\t")) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+
+
+def test_the_runs_own_test_set_gives_the_records_figure_again(run):
+    found = evaluate_run(run)
+    record = run_experiment(evaluation.RunFolder(run).read_config(), run).record.to_json()["models"][0]["test"]
+    assert found.accuracy.as_dict() == record
+    assert sum(map(sum, found.confusion)) == 30
+    assert found.source.endswith("corpus.tsv (the run's test set)")
+
+
+def test_texts_that_changed_since_have_no_test_set(run, corpus, body):
+    """Another split of other texts would put what was learned from among what is tested on."""
+    write_corpus(corpus, per_label=36)
+    with pytest.raises(UserError, match=f"{corpus} has changed since the run, .* Give the texts to evaluate on with"):
+        evaluate_run(run)
+    assert body.calls == []
+    assert evaluate_run(run, DataConfig(source=str(corpus))).accuracy.total == 72
+
+
+def test_a_file_of_other_texts(run, tmp_path):
+    other = tmp_path / "other.tsv"
+    kinds = [("good x", "good"), ("bad y", "good"), ("bad z", "bad")]
+    rows = [(f"{text} {i}", label) for i in range(4) for text, label in kinds]
+    other.write_text("text\tlabel\n" + "\n".join("\t".join(row) for row in rows) + "\n", encoding="utf-8")
+    found = evaluate_run(run, DataConfig(source=str(other)))
+    assert found.confusion == confusion_by_hand(run, rows)
+    assert found.source == str(other)
+    assert found.accuracy.right == found.confusion[0][0] + found.confusion[1][1]
+    assert found.confusion[1][0] + found.confusion[1][1] == 8  # rows are the true labels
+
+
+def test_labels_are_matched_by_name_whatever_their_order_in_the_file(run, tmp_path):
+    """Only one of the model's labels in the file: index 0 there is index 1 of the model."""
+    model = load_model(run)
+    assert model.label_names == ("bad", "good")
+    corpus = evaluation.Corpus("here", ("good",), {})
+    table = evaluation.Table(["good a", "good b"], np.array([0, 0]))
+    assert evaluation._labels_of_model(corpus, table, model.label_names).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("split", "file", "shown"),
+    [(None, "test", "test"), ("validation", "dev", "validation"), ("train", "train", "train")],
+)
+def test_a_split_of_a_folder(run, tmp_path, split, file, shown):
+    folder = tmp_path / "splits"
+    folder.mkdir()
+    for n, name in enumerate(("train", "dev", "test")):
+        write_corpus(folder / f"{name}.tsv", per_label=3 + n)
+    found = evaluate_run(run, DataConfig(source=str(folder)), split)
+    assert found.confusion == confusion_by_hand(run, rows_of(folder / f"{file}.tsv"))
+    assert found.source == f"{folder}, split {shown}"
+
+
+def test_a_split_that_is_not_there_is_refused(run, corpus):
+    with pytest.raises(UserError, match=r"has no split 'test'; it has all. Choose with --split"):
+        evaluate_run(run, DataConfig(source=str(corpus)), "test")
+
+
+def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, body):
+    other = write_corpus(tmp_path / "other.tsv", labels=("good", "ugly"))
+    with pytest.raises(UserError, match=r"has the labels good, ugly; the model knows bad, good. Evaluate on texts"):
+        evaluate_run(run, DataConfig(source=str(other)))
+    assert body.calls == []

@@ -1,0 +1,177 @@
+"""A backend beside the exact model: the report, by hand and by simulation; a trained run on another backend."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tiny_runs import LABELS, backend_named, config, vector
+
+from qllmft.config import DataConfig
+from qllmft.data import Table
+from qllmft.inference import Predictor, evaluation
+from qllmft.inference.evaluation import Subset, evaluate_run
+from qllmft.inference.measurement import Agreement, Measurement, compare
+from qllmft.run import run_experiment
+from qllmft_backends import create
+
+TEXTS = [f"{label} new text {i}" for i in range(6) for label in LABELS]
+
+
+def answers(probabilities, values, decided=None) -> Measurement:
+    """Answers made by hand; what `compare` does not read is not a number."""
+    p, z = np.array(probabilities, float), np.array(values, float)
+    nothing = np.full_like(p, np.nan)
+    return Measurement(p, nothing, np.array(decided or [1] * len(p), bool), z, np.full_like(z, np.nan))
+
+
+def test_the_report_by_hand():
+    exact = answers([[0.9, 0.1], [0.4, 0.6], [0.45, 0.55]], [[0.6, 0.0], [-0.8, 0.28], [1.0, -1.0]])
+    measured = answers([[0.7, 0.3], [0.55, 0.45], [0.51, 0.49]], [[0.5, 0.2], [-0.8, 0.4], [0.9, -0.7]], [1, 0, 0])
+    found = compare(measured, exact, shots=100)
+    assert (found.samples, found.flips, found.undecided) == (3, 2, 2)
+    assert found.mean_abs_difference == pytest.approx((0.1 + 0.2 + 0.0 + 0.12 + 0.1 + 0.3) / 6)
+    # sqrt(1 - z²) of the exact values: 0.8, 1, 0.6, 0.96, 0, 0; sqrt(2/π) = 0.7978845608
+    assert found.expected_from_shots == pytest.approx(0.7978845608 * (0.8 + 1 + 0.6 + 0.96) / 6 / 10)
+    assert str(found) == (
+        "agreement with the exact model over 3 texts: 2 labels differ, 2 undecided at this number of shots, "
+        "mean |Δ⟨Z⟩| = 0.1367 (shot noise alone would give 0.0447)"
+    )
+
+
+def test_without_shots_nothing_is_expected_of_them():
+    exact = answers([[0.2, 0.5, 0.3]], [[0.6, 0.0, 1.0000001]])
+    found = compare(answers([[0.2, 0.3, 0.5]], [[0.5, 0.0, 1.0]]), exact, shots=None)
+    assert found == Agreement(1, 1, 0, pytest.approx(0.1 / 3, abs=1e-6), 0.0)
+    assert str(found).endswith("mean |Δ⟨Z⟩| = 0.0333 (exact)")
+    assert compare(exact, exact, shots=10).expected_from_shots < 1, "a ⟨Z⟩ that rounding puts beyond 1 is 1"
+
+
+def test_what_shots_alone_would_give_is_what_they_give():
+    """The mean |Δ⟨Z⟩| of simulated shots of the exact ⟨Z⟩, three qubits."""
+    rng = np.random.default_rng(0)
+    z, shots = rng.uniform(-0.95, 0.95, (50, 3)), 1000
+    counts = rng.binomial(shots, (1 + z) / 2, (1000, 50, 3))
+    simulated = np.abs(2 * counts / shots - 1 - z)
+    exact = answers(np.full((50, 2), 0.5), z)
+    expected = compare(exact, exact, shots).expected_from_shots
+    # 150,000 values, each of relative spread sqrt(π/2 - 1) = 0.76: the mean is known to 0.2 %
+    assert simulated.mean() == pytest.approx(expected, rel=0.01)
+    first = answers(np.full((50, 2), 0.5), 2 * counts[0] / shots - 1)
+    assert compare(first, exact, shots).mean_abs_difference == pytest.approx(expected, rel=4 * 0.76 / np.sqrt(150))
+
+
+@pytest.fixture
+def run(corpus, out, loaded, body) -> Path:
+    """A trained run of three qubits."""
+    run_experiment(config(corpus, baselines__names=[]), out)
+    body.calls.clear()
+    return out
+
+
+def test_a_trained_model_answers_the_same_on_every_exact_backend(run):
+    """The same ⟨Z⟩ to 1e-6; predictions with no backend, with `adjoint`, with Aer."""
+    x = np.stack([vector(text) for text in TEXTS])
+    adjoint = Predictor.load(run, create("adjoint", {"dtype": "float64"}))
+    statevector = Predictor.load(run, backend_named("aer_statevector"))
+    np.testing.assert_allclose(statevector.measure(x).values, adjoint.measure(x).values, atol=1e-6)
+    assert np.ptp(adjoint.measure(x).values, axis=0).min() > 0.1
+    plain = Predictor.load(run).predict(TEXTS)
+    for model in (adjoint, statevector):
+        for found, expected in zip(model.predict(TEXTS), plain, strict=True):
+            assert (found.text, found.label) == (expected.text, expected.label)
+            assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+            assert (found.standard_error, found.decided) == (0.0, True)
+    assert {p.label for p in plain} == set(LABELS)
+
+
+def test_a_prediction_from_shots_has_the_error_of_its_label(run):
+    model = Predictor.load(run, backend_named("aer_statevector", shots=40))
+    measured = model.measure(np.stack([vector(text) for text in TEXTS]))
+    found = model.predict(TEXTS)  # the same seed and question: the same shots
+    assert [p.decided for p in found] == measured.decided.tolist()
+    assert len(set(measured.decided.tolist())) == 2
+    for prediction, p, error in zip(found, measured.probabilities, measured.standard_errors, strict=True):
+        assert list(prediction.probabilities.values()) == p.tolist()
+        assert prediction.label == LABELS[int(p.argmax())]
+        assert prediction.standard_error == error[p.argmax()] > 0
+    exact = Predictor(model.model).exact(np.stack([vector(text) for text in TEXTS]))
+    assert not exact.standard_errors.any(), "exact whatever the backend"
+
+
+def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one():
+    model = Predictor(SimpleNamespace(label_names=("a", "b", "c")))
+    p, errors = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]])
+    z = np.zeros((2, 3))
+    found = list(model.measured_predictions(["one", "two"], Measurement(p, errors, np.array([False, True]), z, z)))
+    assert [(f.text, f.label, f.standard_error, f.decided) for f in found] == [
+        ("one", "b", 0.02, False),
+        ("two", "c", 0.06, True),
+    ]
+
+
+def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
+    backend = backend_named("aer_statevector", shots=60)
+    found = evaluate_run(run, backend=backend)
+    rows = evaluation.split_corpus(
+        evaluation.read_corpus(evaluation.RunFolder(run).read_config().data),
+        evaluation.RunFolder(run).read_config().data,
+        3,
+    ).test
+    x = np.stack([vector(text) for text in rows.texts])
+    model = Predictor.load(run, backend)
+    measured, exact = model.measure(x), Predictor.load(run, backend_named("aer_statevector")).measure(x)
+    confusion = np.zeros((2, 2), int)
+    np.add.at(confusion, (rows.labels, measured.probabilities.argmax(axis=1)), 1)
+    assert found.confusion == confusion.tolist()
+    assert found.backend == "aer_statevector"
+    assert found.agreement.samples == len(rows) == 30
+    flips = sum(a.argmax() != b.argmax() for a, b in zip(measured.probabilities, exact.probabilities, strict=True))
+    assert found.agreement.flips == flips
+    assert found.agreement.undecided == 30 - int(measured.decided.sum()) > 0
+    assert found.agreement.mean_abs_difference == pytest.approx(np.abs(measured.values - exact.values).mean())
+    sigma = np.sqrt((1 - exact.values**2) / 60)
+    assert found.agreement.expected_from_shots == pytest.approx(np.sqrt(2 / np.pi) * sigma.mean())
+    assert found.as_dict()["backend"] == "aer_statevector"
+    assert found.as_dict()["agreement"]["flips"] == flips
+    plain, same = evaluate_run(run), evaluate_run(run, backend=backend_named("aer_statevector"))
+    assert same.confusion == plain.confusion
+    assert (plain.backend, plain.as_dict()["agreement"]) == (None, None)
+    assert (same.agreement.flips, same.agreement.undecided, same.agreement.expected_from_shots) == (0, 0, 0.0)
+    assert same.agreement.mean_abs_difference < 1e-6
+
+
+def table(n: int) -> Table:
+    return Table([f"text {i}" for i in range(n)], np.arange(n) % 2)
+
+
+def test_the_first_texts():
+    some = Subset(4).of(table(10))
+    assert (some.texts, some.labels.tolist()) == ([f"text {i}" for i in range(4)], [0, 1, 0, 1])
+    assert Subset(10).of(table(10)).texts == Subset(99).of(table(10)).texts == table(10).texts
+    assert str(Subset(4)) == "the first 4"
+
+
+def test_drawn_texts_are_the_same_with_the_same_seed():
+    drawn = [Subset(5, seed).of(table(40)) for seed in (0, 0, 1)]
+    assert drawn[0].texts == drawn[1].texts != drawn[2].texts
+    for some in drawn:
+        rows = [int(text.removeprefix("text ")) for text in some.texts]
+        assert sorted(set(rows)) == rows, "each once, in the order of the table"
+        assert some.labels.tolist() == [row % 2 for row in rows]
+        assert rows != list(range(5))
+    assert Subset(40, 0).of(table(40)).texts == Subset(99, 0).of(table(40)).texts == table(40).texts
+    assert str(Subset(5, 7)) == "5 drawn with seed 7"
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_only_the_subset_is_embedded_and_counted(run, corpus, body, seed):
+    chosen = Subset(7, seed)
+    found = evaluate_run(run, DataConfig(source=str(corpus)), backend=backend_named("aer_statevector"), subset=chosen)
+    rows = [tuple(line.split("\t")) for line in corpus.read_text().splitlines()[1:]]
+    labels = np.array([LABELS.index(label) for _, label in rows])
+    expected = chosen.of(Table([text for text, _ in rows], labels))
+    assert body.calls == [expected.texts]
+    assert np.sum(found.confusion, axis=1).tolist() == np.bincount(expected.labels, minlength=2).tolist()
+    assert found.agreement.samples == found.accuracy.total == 7
+    assert found.source == f"{corpus}, {chosen}"

@@ -1,0 +1,117 @@
+"""What a backend is asked, and the exact answers: by name, by Qiskit's state vector, by the model itself."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from qiskit.quantum_info import Statevector
+from tiny_runs import backend_named
+
+from qllmft.config import ModelConfig
+from qllmft.errors import UserError
+from qllmft.heads import Classifier, build_classifier
+from qllmft.inference.measurement import HeadRequest, Measurement, head_request, measure, shots_of
+from qllmft.training import logits_of
+from qllmft_backends import create
+
+D, N = 9, 5
+VECTORS = np.random.default_rng(4).normal(size=(N, D)).astype(np.float32)
+
+# structure, k
+MODELS = [
+    ({}, 2),
+    ({}, 3),
+    ({"n_encoders": 2, "encoder_qubits": 4}, 2),
+    ({"readout": "first"}, 3),
+    ({"readout": "words", "word_weight": 3}, 3),
+    ({"skip": True}, 2),
+    ({"skip": True}, 3),
+    ({"final_linear": False}, 2),
+    ({"encoder": "mlp", "hidden_layers": 1, "hidden_dim": 6, "batch_norm": True}, 2),
+    ({"n_qubits": 11, "encoder": "mlp", "reuploads": 1, "main_layers": 1}, 2),  # x[10] and theta[10] beside x[2], ...
+]
+EVERY_MODEL = pytest.mark.parametrize(("structure", "k"), MODELS, ids=str)
+
+
+def built(structure: dict[str, object], k: int, seed: int = 2) -> Classifier:
+    """A classifier with weights of its own everywhere, that of the batch norm included."""
+    config = ModelConfig(**({"n_qubits": 4, "encoder_layers": 2, "reuploads": 3} | structure))
+    model = build_classifier(config, D, k, seed=seed)
+    model.train()
+    model(torch.from_numpy(3 * VECTORS))  # running means that are not 0
+    return model
+
+
+def by_name(model: Classifier) -> tuple[np.ndarray, list[dict[str, float]]]:
+    """The latent vectors (N, Q), and the value of every parameter by its name, for each sample."""
+    model.eval()
+    with torch.no_grad():
+        latent = model.encoder(torch.from_numpy(VECTORS)).double().numpy()
+    weights = {f"theta[{i}]": w for i, w in enumerate(model.head.connector.weight.tolist())}
+    return latent, [weights | {f"x[{q}]": v for q, v in enumerate(row)} for row in latent.tolist()]
+
+
+def z_values(model: Classifier, named: list[dict[str, float]]) -> np.ndarray:
+    """⟨Z⟩ (N, Q_m) of the circuit bound by name, by Qiskit's state vector: p(even) - p(odd) of each word's qubits."""
+    states = [Statevector(model.head.circuit.assign_parameters(values)) for values in named]
+    words = [word for n in range(1, 5) for word in combinations(range(model.head.circuit.num_qubits), n)]
+    signs = [(-1) ** np.bitwise_count(np.arange(2 ** len(word))).astype(int) for word in words]
+    read = len(model.head.observables)
+    return np.array([[s.probabilities(w) @ sign for w, sign in zip(words[:read], signs, strict=False)] for s in states])
+
+
+def asked(model: Classifier, name: str) -> tuple[HeadRequest, Measurement]:
+    request = head_request(model, VECTORS)
+    return request, measure(model, request, backend_named(name, **({"dtype": "float64"} if name == "adjoint" else {})))
+
+
+@EVERY_MODEL
+def test_parameters_stand_in_the_order_of_the_circuits_parameters(structure, k):
+    model = built(structure, k)
+    latent, named = by_name(model)
+    request = head_request(model.train(), VECTORS)  # a batch norm must not see the batch
+    names = [p.name for p in model.head.circuit.parameters]
+    assert request.head is model.head
+    assert len(names) > 10
+    assert (names[0], names[-1]) == ("theta[0]", f"x[{latent.shape[1] - 1}]"), "theta comes before x"
+    np.testing.assert_allclose(request.latent, latent, atol=0)
+    np.testing.assert_allclose(request.parameters, [[row[name] for name in names] for row in named], atol=0)
+    for row, values in zip(request.parameters, named, strict=True):
+        by_order = model.head.circuit.assign_parameters(row)
+        assert Statevector(by_order).equiv(Statevector(model.head.circuit.assign_parameters(values)))
+    assert np.abs(np.diff(request.parameters[0])).min() > 0, "no two parameters are equal: an exchange would show"
+
+
+@EVERY_MODEL
+@pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
+def test_exact_backends_answer_what_the_model_answers(structure, k, name):
+    model = built(structure, k)
+    _, named = by_name(model)
+    request, answers = asked(model, name)
+    with torch.no_grad():
+        own = model.head(torch.from_numpy(request.latent).float()).numpy()
+        logits = logits_of(model, torch.from_numpy(VECTORS)).double().numpy()
+    expected = z_values(model, named)
+    np.testing.assert_allclose(answers.values, expected, atol=1e-9)
+    np.testing.assert_allclose(answers.values, own, atol=1e-6)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert answers.probabilities.shape == (N, k)
+    np.testing.assert_allclose(answers.probabilities, probabilities, atol=1e-6)
+    assert np.ptp(answers.probabilities, axis=0).min() > 1e-3, "the samples differ"
+    assert not answers.standard_errors.any()
+    assert not answers.value_errors.any()
+    assert answers.decided.tolist() == [True] * N
+
+
+def test_a_classical_head_has_no_circuit():
+    model = build_classifier(ModelConfig(head="mlp", encoder="none"), D, 2)
+    with pytest.raises(UserError, match=r"head is classical; there is no circuit to run .* Leave --backend out"):
+        head_request(model, VECTORS)
+
+
+def test_the_number_of_shots_is_read_from_the_options():
+    assert shots_of(create("adjoint")) is None
+    assert shots_of(backend_named("aer_statevector")) is None
+    assert shots_of(backend_named("aer_statevector", shots=70)) == 70
+    assert shots_of(backend_named("aer_forte")) == 8192

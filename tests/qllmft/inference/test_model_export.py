@@ -1,0 +1,198 @@
+"""What is exported of a model answers as the model does, once it is read back: by Statevector against the engine."""
+
+import numpy as np
+import pytest
+import qiskit_reference
+import torch
+from qiskit import qasm2
+from qiskit.quantum_info import SparsePauliOp, Statevector
+
+from qllmft.errors import UserError
+from qllmft.inference.export import ExportRequest, embedding, export_run
+from qllmft.model import load_model
+from qllmft_circuits import from_qasm3, from_qpy
+
+TEXT = "a great film , not dull at all"
+READ = {
+    "qasm3": lambda exported: from_qasm3(exported.content.decode(), exported.names),
+    "qasm2": lambda exported: qasm2.loads(exported.content.decode()),
+    "qpy": lambda exported: from_qpy(exported.content),
+}
+EVERY_FORMAT = pytest.mark.parametrize("form", READ)
+
+
+def z_values(circuit, n_read: int) -> np.ndarray:
+    """⟨Z⟩ of the first ``n_read`` qubits of a bound circuit."""
+    return qiskit_reference.z_values(circuit.remove_final_measurements(inplace=False), np.empty((1, 0)))[0, :n_read]
+
+
+def model_values(folder) -> tuple[np.ndarray, np.ndarray]:
+    """Latent angles (Q,) and the head's ⟨Z⟩ (Q_m,) for TEXT, by the model's own modules."""
+    model = load_model(folder)
+    with torch.no_grad():
+        latent = model.classifier.encoder(embedding(model, TEXT))
+        return latent[0].numpy(), model.classifier.head(latent)[0].numpy()
+
+
+def read_back(folder, form, **options):
+    return READ[form](export_run(folder, ExportRequest(form, **options)))
+
+
+def named(circuit, **vectors):
+    """``x=[...]`` as values by the names of a circuit's parameters; others are an error."""
+    values = {f"{vector}[{i}]": float(v) for vector, row in vectors.items() for i, v in enumerate(row)}
+    assert {p.name for p in circuit.parameters} == set(values)
+    return circuit.assign_parameters(values)
+
+
+@EVERY_FORMAT
+def test_the_head_bound_to_a_text_gives_the_models_values(trained_run, form):
+    circuit = read_back(trained_run, form, text=TEXT)
+    _, values = model_values(trained_run)
+    assert circuit.num_parameters == 0
+    np.testing.assert_allclose(z_values(circuit, 4), values, atol=1e-6)
+    assert np.ptp(values) > 0.05
+
+
+@pytest.mark.parametrize("form", ["qasm3", "qpy"])
+@pytest.mark.parametrize("text", [TEXT, None])
+def test_free_weights_take_the_trained_ones_by_name(trained_run, form, text):
+    latent, values = model_values(trained_run)
+    theta = load_model(trained_run).classifier.head.connector.weight.tolist()
+    assert len(theta) == 16
+    vectors = {"theta": theta} | ({} if text else {"x": latent})
+    circuit = named(read_back(trained_run, form, text=text, weights="free"), **vectors)
+    np.testing.assert_allclose(z_values(circuit, 4), values, atol=1e-6)
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("decompose", [False, True])
+def test_an_encoder_behind_its_loaded_text_gives_its_values(trained_run, form, index, decompose):
+    circuit = read_back(trained_run, form, part="encoder", text=TEXT, encoder=index, decompose=decompose)
+    model = load_model(trained_run)
+    encoder = model.classifier.encoder.encoders[index]
+    with torch.no_grad():
+        expected = encoder(embedding(model, TEXT))[0] / encoder.scale
+    np.testing.assert_allclose(z_values(circuit, 2), expected, atol=1e-6)
+    assert ("load" in circuit.count_ops()) == (not decompose)
+    assert set(circuit.count_ops()) - {"load"} == {"ry", "cx"}
+
+
+@pytest.mark.parametrize("pad", ["zeros", "bias"])
+def test_an_encoder_without_a_text_starts_from_a_state_that_is_given(model_of, pad):
+    folder = model_of(n_qubits=4, n_encoders=2, encoder_qubits=5, pad=pad)
+    model = load_model(folder)
+    encoder = model.classifier.encoder.encoders[1]
+    vector = embedding(model, TEXT)
+    state = np.zeros(32)
+    state[:16] = vector[0] / np.linalg.norm(vector)
+    if pad == "bias":
+        state[:17] = np.append(state[:16], 1.0) / np.sqrt(2.0)
+    circuit = read_back(folder, "qasm3", part="encoder", encoder=1)
+    after = Statevector(state).evolve(circuit).probabilities()
+    signs = 1 - 2 * (np.arange(32)[None] >> np.arange(2)[:, None] & 1)
+    np.testing.assert_allclose(signs @ after, (encoder(vector)[0] / encoder.scale).tolist(), atol=1e-6)
+
+
+def test_free_weights_of_an_encoder(model_of):
+    folder = model_of()
+    circuit = read_back(folder, "qasm3", part="encoder", text=TEXT, weights="free")
+    model = load_model(folder)
+    encoder = model.classifier.encoder.encoders[0]
+    bound = named(circuit, theta=encoder.theta.tolist())
+    expected = (encoder(embedding(model, TEXT))[0] / encoder.scale).tolist()
+    np.testing.assert_allclose(z_values(bound, 3), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"block": "ry_cx", "ring": False, "connectivity": 2, "n_qubits": 4},
+        {"final_linear": False},
+        {"skip": True},
+        {"encoder": "mlp", "hidden_layers": 1, "hidden_dim": 5, "batch_norm": True},
+        {"n_qubits": 12, "encoder_qubits": 12, "encoder_layers": 1, "reuploads": 2, "main_layers": 1},
+    ],
+    ids=["chain", "one qubit read", "skip", "classical encoder", "12 qubits"],
+)
+def test_every_structure(model_of, settings):
+    folder = model_of(**settings)
+    latent, values = model_values(folder)
+    assert len(values) == (1 if "skip" in settings or "final_linear" in settings else len(latent))
+    for form in ("qasm2", "qasm3"):
+        np.testing.assert_allclose(z_values(read_back(folder, form, text=TEXT), len(values)), values, atol=1e-6)
+    parametric = named(read_back(folder, "qasm3"), x=latent)
+    np.testing.assert_allclose(z_values(parametric, len(values)), values, atol=1e-6)
+
+
+def measured(folder, form, **options) -> list[tuple[int, int]]:
+    """Qubits that are measured, and their bits."""
+    circuit = read_back(folder, form, text=TEXT, measure=True, **options)
+    assert [r.name for r in circuit.cregs] == ["c"]
+    pairs = [i for i in circuit.data if i.operation.name == "measure"]
+    return [(circuit.find_bit(i.qubits[0]).index, circuit.find_bit(i.clbits[0]).index) for i in pairs]
+
+
+@EVERY_FORMAT
+def test_the_qubits_that_are_read_are_measured_into_their_bits(model_of, form):
+    assert measured(model_of(skip=True), form) == [(0, 0)]
+    folder = model_of(n_qubits=4, n_encoders=2)  # in the place of the other
+    assert measured(folder, form) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    assert measured(folder, form, part="encoder", encoder=1) == [(0, 0), (1, 1)]
+    _, values = model_values(folder)
+    np.testing.assert_allclose(z_values(read_back(folder, form, text=TEXT, measure=True), 4), values, atol=1e-6)
+
+
+def test_the_qubits_measured_are_those_that_the_heads_observables_read(model_of, monkeypatch):
+    from qllmft.heads import quantum
+
+    observables = [SparsePauliOp.from_sparse_list([("ZZ", pair, 1.0)], 4) for pair in ([0, 3], [1, 3], [0, 1], [0, 3])]
+    monkeypatch.setattr(quantum, "readout_observables", lambda *_: observables)
+    assert measured(model_of(n_qubits=4), "qasm3") == [(0, 0), (1, 1), (3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"text": "  \n"}, "--text is empty; there is nothing in it"),
+        ({"encoder": 0}, "--encoder 0 names an encoder, and --part is head. Add --part encoder"),
+        ({"decompose": True}, "--decompose spells out the gate .* Add --part encoder --text"),
+        ({"decompose": True, "text": TEXT}, "--decompose spells out the gate"),
+        ({"decompose": True, "part": "encoder"}, "--decompose spells out the gate"),
+        ({"format": "qasm2"}, "QASM 2 has no parameters, and .* x are free without a text. Bind them with --text"),
+        ({"format": "qasm2", "text": TEXT, "weights": "free"}, "so --weights free needs --format qasm3 or qpy"),
+        ({"format": "qasm2", "part": "encoder", "weights": "free"}, "so --weights free needs"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_any_work(options, message):
+    with pytest.raises(UserError, match=message):
+        ExportRequest(**options)
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "message"),
+    [
+        ({"head": "mlp", "encoder": "none"}, {}, "the head of this model is a perceptron: there is no circuit"),
+        ({"encoder": "mlp"}, {"part": "encoder"}, "this model has no quantum encoder: there is no such circuit"),
+        ({"head": "mlp", "encoder": "none"}, {"part": "encoder"}, "this model has no quantum encoder"),
+        ({"n_qubits": 4, "n_encoders": 2}, {"part": "encoder"}, "has 2 encoders. Choose one: --encoder 0 to 1"),
+        ({}, {"part": "encoder", "encoder": 1}, "--encoder is 1; this model's encoders are 0"),
+        ({}, {"part": "encoder", "encoder": -1}, "--encoder is -1; this model's encoders are 0"),
+    ],
+)
+def test_what_a_model_does_not_have_is_refused_before_the_body_is_loaded(
+    model_of, monkeypatch, settings, options, message
+):
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", None)
+    with pytest.raises(UserError, match=message):
+        export_run(model_of(**settings), ExportRequest(text=TEXT, **options))
+
+
+def test_without_matplotlib_a_drawing_says_what_to_install(model_of, monkeypatch):
+    def missing(*arguments):
+        raise ImportError("no matplotlib")
+
+    monkeypatch.setattr("qllmft.inference.export.draw_svg", missing)
+    with pytest.raises(UserError, match=r"pip install 'qllmft\[demo\]'"):
+        export_run(model_of(), ExportRequest("svg"))

@@ -1,0 +1,83 @@
+"""A trained model that takes texts: softmax by hand, one body, constant memory."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from tiny_runs import LABELS, LoadedHashBody, config, vector
+
+from qllmft.errors import UserError
+from qllmft.inference import Predictor, predictor
+from qllmft.run import run_experiment
+from qllmft.training import logits_of
+
+TEXTS = [f"{label} new text {i}" for i in range(5) for label in LABELS]
+
+
+@pytest.fixture
+def trained(corpus, out, loaded) -> Predictor:
+    run_experiment(config(corpus, baselines__names=[], body__batch_size=4), out)
+    return Predictor.load(str(out))
+
+
+def test_probabilities_are_the_softmax_of_the_logits(trained):
+    answers = trained.predict(TEXTS)
+    assert [answer.text for answer in answers] == TEXTS
+    x = torch.from_numpy(np.stack([vector(text) for text in TEXTS]))
+    logits = logits_of(trained.model.classifier, x).double().numpy()
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for answer, row in zip(answers, expected, strict=True):
+        assert list(answer.probabilities) == list(LABELS)
+        assert list(answer.probabilities.values()) == pytest.approx(row.tolist(), abs=1e-6)
+        assert answer.label == LABELS[int(row.argmax())]
+    assert {answer.label for answer in answers} == set(LABELS)
+    assert LoadedHashBody.loaded == 1
+
+
+def test_texts_are_read_as_they_are_needed_and_never_more_than_a_batch(trained):
+    read = []
+
+    def many():
+        for i in range(1000):
+            read.append(i)
+            yield f"good text {i}"
+
+    answers = trained.stream(many())
+    first = next(answers)
+    assert (first.text, len(read)) == ("good text 0", 4)  # the body's batch size
+    assert [a.text for a in itertools.islice(answers, 8)] == [f"good text {i}" for i in range(1, 9)]
+    assert len(read) == 12
+    assert set(trained._body.batches) == {4}
+    assert len(list(trained.stream(iter(TEXTS), batch_size=3))) == len(TEXTS)
+    assert trained._body.batches[-4:] == [3, 3, 3, 1]
+
+
+@pytest.mark.parametrize("empty", ["", "  ", "\t\n"])
+def test_an_empty_text_is_refused_before_the_body_is_loaded(trained, empty):
+    assert trained.predict([]) == []
+    with pytest.raises(UserError, match="a text is empty; there is nothing to classify in it"):
+        trained.predict(["good", empty])
+    assert LoadedHashBody.loaded == 0
+
+
+def test_what_is_no_number_is_named(trained, monkeypatch):
+    x = np.stack([vector(text) for text in TEXTS])
+    x[3, 0] = np.nan
+    with pytest.raises(UserError, match=r"the logits of text 4 of 10 are \[nan, nan\], expected finite numbers"):
+        trained.probabilities(x)
+    with pytest.raises(UserError, match=r"the logits of text 4 of 10 are \[nan, nan\]"):
+        trained.measure(x)
+    monkeypatch.setattr(LoadedHashBody, "encode", lambda self, texts: x[: len(texts)])
+    with pytest.raises(UserError, match="the embedding of text 4 of 4 by the body 'hash' holds nan, expected finite"):
+        trained.predict(TEXTS)
+
+
+def test_another_body_is_refused(trained, monkeypatch):
+    monkeypatch.setattr(predictor, "body_identity", lambda *_: "some other body")
+    message = (
+        r"the body 'hash' is not the one that this model was trained on \(got some other body, expected the hash body\)"
+    )
+    for _ in range(2):  # and not accepted the second time either
+        with pytest.raises(UserError, match=message):
+            trained.predict(["good"])

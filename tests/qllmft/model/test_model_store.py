@@ -1,0 +1,261 @@
+"""A trained model on disk: the same logits when it is read again, and errors where it cannot be."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from qiskit_reference import logits
+from safetensors.torch import load_file, save_file
+
+from qllmft.config import BodyConfig, ModelConfig
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.model import load_model
+from qllmft.model.store import StoredModel, save_model
+from qllmft.training import logits_of
+from qllmft.versions import versions
+
+D = 8
+SMALL = {"n_qubits": 4, "encoder_qubits": 4, "encoder_layers": 2, "reuploads": 2}
+STRUCTURES = {
+    "single": (SMALL, 2),
+    "three labels": (SMALL, 3),
+    "two encoders, bias": (SMALL | {"n_encoders": 2, "pad": "bias"}, 2),
+    "skip": (SMALL | {"skip": True}, 2),
+    "sign": (SMALL | {"final_linear": False}, 2),
+    "chain": (SMALL | {"ring": False, "block": "ry_cx", "connectivity": 2}, 2),
+    "classical encoder": ({"encoder": "mlp", "n_qubits": 3, "batch_norm": True}, 2),
+    "classical head": ({"encoder": "none", "head": "mlp", "hidden_layers": 1, "hidden_dim": 5, "batch_norm": True}, 3),
+}
+X = torch.from_numpy(np.random.default_rng(0).normal(size=(11, D))).float()
+
+
+def stored(structure: str = "single") -> StoredModel:
+    """A model with weights that no seed gives, and running statistics that training has moved."""
+    options, k = STRUCTURES[structure]
+    config = ModelConfig(**options)
+    classifier = build_classifier(config, D, k, seed=1)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in classifier.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) / 3)
+    classifier.train()
+    classifier(3 * X + 1)
+    names = ("négatif", "positif", "neutre")[:k]
+    return StoredModel(classifier, config, BodyConfig(model="hash", revision="r1"), "identity", D, names)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    save_model(tmp_path / "model", stored(), versions())
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_the_logits_are_the_same_to_the_last_bit(structure, tmp_path):
+    model = stored(structure)
+    save_model(tmp_path / "model", model, versions())
+    read = load_model(tmp_path)  # the run's folder; its folder ``model`` in the other tests
+    assert torch.equal(logits_of(read.classifier, X), logits_of(model.classifier, X))
+    assert not read.classifier.training
+    for field in ("config", "body", "body_identity", "dimension", "label_names"):
+        assert getattr(read, field) == getattr(model, field)
+    # and they are not those of fresh weights
+    fresh = build_classifier(model.config, D, len(model.label_names), seed=1)
+    assert not torch.allclose(logits_of(fresh, X), logits_of(model.classifier, X), atol=1e-2)
+
+
+def test_what_is_on_disk(folder):
+    assert {p.name for p in folder.iterdir()} == {"model.safetensors", "model.json"}
+    record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    sines = torch.arange(1, D + 1).sin()  # the check embedding, but for its length
+    expected = logits(stored().classifier, stored().config, sines[None])[0].tolist()
+    assert record == {
+        "format": 1,
+        "model": stored().config.model_dump(mode="json"),
+        "body": {"model": "hash", "revision": "r1", "batch_size": 64, "device": None},
+        "body_identity": "identity",
+        "dimension": D,
+        "label_names": ["négatif", "positif"],
+        "n_parameters": sum(p.numel() for p in stored().classifier.parameters()),
+        "check": {"logits": pytest.approx(expected, abs=1e-5)},
+        "versions": versions(),
+    }
+    weights, state = load_file(folder / "model.safetensors"), stored().classifier.state_dict()
+    assert weights.keys() == state.keys()
+    assert all(torch.equal(weights[name], state[name]) for name in state)
+
+
+@pytest.mark.parametrize("missing", ["model.json", "model.safetensors", "everything"])
+def test_a_missing_file_is_named(folder, missing):
+    for path in list(folder.iterdir()):
+        if missing in (path.name, "everything"):
+            path.unlink()
+    name = "model.json" if missing == "everything" else missing
+    message = rf"there is no trained model in {folder} \({name} is missing\)\. Give the folder of a finished run"
+    with pytest.raises(UserError, match=message):
+        load_model(folder)
+
+
+def change(folder: Path, *, drop: str = "", **values: object) -> None:
+    file = folder / "model.json"
+    record = json.loads(file.read_text(encoding="utf-8")) | values
+    record.pop(drop, None)
+    file.write_text(json.dumps(record), encoding="utf-8")
+
+
+DAMAGED = [
+    *(("json", lambda _, new=new: new, "cannot be read: ") for new in (b"", b'{"format": 1', b"\xff\xfe\x00")),
+    *(("json", lambda _, new=new: new, "has format None; this version reads 1") for new in (b"[]", b"1", b"{}")),
+    *(("safetensors", lambda old, keep=keep: old[:keep], "cannot be read: ") for keep in (0, 7, 100, -1)),
+    ("safetensors", lambda old: old + b"0" * 100, "cannot be read: model.safetensors is damaged or was cut"),
+    ("safetensors", lambda _: (2**62).to_bytes(8, "little") + b"{}", "cannot be read: model.safetensors is damaged"),
+]
+
+
+@pytest.mark.parametrize(("suffix", "damage", "message"), DAMAGED)
+def test_a_damaged_file_is_refused(folder, suffix, damage, message):
+    file = folder / f"model.{suffix}"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(UserError, match=f"the model in {folder} {message}"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("found", [0, 2, "1", None])
+def test_another_format_is_refused(folder, found):
+    change(folder, format=found)
+    with pytest.raises(UserError, match=f"has format {found!r}; this version reads 1. Install the version of qllmft"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(folder, value):
+    weights = load_file(folder / "model.safetensors")
+    weights["final.weight"][1, 2] = value
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(
+        UserError, match=rf"{folder}: its weights hold NaN or infinity \(final.weight\). Train it again"
+    ):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("key", ["model", "body", "body_identity", "dimension", "label_names"])
+def test_a_record_that_lacks_a_part_is_refused(folder, key):
+    change(folder, drop=key)
+    with pytest.raises(UserError, match=f"the model in {folder} does not fit its record: '{key}'"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"model": {"n_qubits": 3, "encoder_layers": 2}},
+            r"head.connector.weight has the shape \(12,\), expected \(15,",
+        ),
+        ({"model": {"n_qubits": -3}}, r"n_qubits: Input should be greater than or equal to 1\.$"),
+        ({"model": {"no_such_setting": 1}}, "no_such_setting"),
+        ({"label_names": ["a", "b", "c"]}, r"final.weight has the shape \(2, 4\), expected \(3, 4\)"),
+        ({"label_names": 2}, "label_names is 2, expected a list of names"),
+        ({"label_names": ["a", 2]}, "expected a list of names"),
+        ({"label_names": ["a"]}, "expected two different names or more"),
+        ({"label_names": ["a", "a"]}, "expected two different names or more"),
+        ({"dimension": 0}, "dimension is 0, expected the length of an embedding"),
+        ({"dimension": "8"}, "dimension is '8', expected"),
+        ({"dimension": True}, "dimension is True, expected"),
+        ({"dimension": 10**12}, "a weight matrix of more than 134,217,728 entries"),
+        ({"dimension": 17}, "17"),
+        ({"body_identity": None}, "body_identity is None, expected text"),
+        ({"own_body": "yes"}, "own_body is 'yes', expected true or false"),
+        (
+            {"model": SMALL | {"encoder_layers": 10**9}},
+            "encoders would have 8,000,000,000 gates, expected at most 100,0",
+        ),
+        ({"model": SMALL | {"reuploads": 10**7}}, "circuit of the head would have 120,000,008 gates"),
+        ({"model": SMALL | {"n_qubits": 40}}, "n_qubits is 40, encoder_qubits 4; expected at most 30"),
+        ({"check": 3}, "check has no logits"),
+        ({"check": {"logits": [1.0]}}, "check.logits is not 2 numbers, one a label"),
+        ({"check": {"logits": ["a", None]}}, "check.logits is not 2 numbers"),
+    ],
+    ids=str,
+)
+def test_a_record_of_another_model_is_refused(folder, values, message):
+    change(folder, **values)
+    with pytest.raises(UserError, match=f"(?s)the model in {folder} does not fit its record: .*{message}"):
+        load_model(folder)
+
+
+def test_a_model_of_before_the_check_is_loaded(folder):
+    change(folder, drop="check")
+    assert torch.equal(logits_of(load_model(folder).classifier, X), logits_of(stored().classifier, X))
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_another_weight_gives_other_logits_and_is_told(structure, tmp_path):
+    """Of the same shape, so that nothing else tells."""
+    save_model(tmp_path, stored(structure), versions())
+    weights = load_file(tmp_path / "model.safetensors")
+    name = max((name for name in weights if "theta" in name or "weight" in name), key=lambda n: weights[n].numel())
+    save_file(weights | {name: weights[name].flip(0) + 0.3}, tmp_path / "model.safetensors")
+    with pytest.raises(
+        UserError, match=r"is not what was saved: its logits of the check embedding are \(.*\), and its "
+    ):
+        load_model(tmp_path)
+
+
+def test_what_differs_is_told(folder):
+    record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    logits = record["check"]["logits"]
+    change(
+        folder, check={"logits": [logits[0] + 0.01, logits[1]]}, versions=versions() | {"torch": "1.0", "numpy": "0.9"}
+    )
+    with pytest.raises(UserError) as caught:
+        load_model(folder)
+    message = str(caught.value)
+    assert (
+        f"({logits[0]:.4f}, {logits[1]:.4f}), and its record has ({logits[0] + 0.01:.4f}, {logits[1]:.4f})" in message
+    )
+    assert f"numpy 0.9 then, {versions()['numpy']} here; torch 1.0 then, {versions()['torch']} here" in message
+    assert "qiskit" not in message
+    change(folder, check={"logits": [logits[0] + 1e-4, logits[1]]})
+    load_model(folder)
+
+
+def test_a_large_model_is_not_computed_on_loading(tmp_path, monkeypatch):
+    from qllmft.model import check as model_check
+
+    save_model(tmp_path, stored(), versions())
+    monkeypatch.setattr(model_check, "MOST_QUBITS", 3)
+    monkeypatch.setattr(model_check, "logits_of", None)
+    load_model(tmp_path)
+    save_model(tmp_path, stored(), versions())
+    assert "check" not in json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda w: {**w, "more": torch.zeros(3)}, "more is no weight of it"),
+        (lambda w: {k: v for k, v in w.items() if k != "final.bias"}, "final.bias is missing"),
+        (lambda w: {**w, "final.bias": w["final.bias"].double()}, "final.bias is of type F64, expected F32"),
+        (lambda w: {f"{k}.x": v for k, v in w.items()}, "; and 7 more"),
+    ],
+)
+def test_weights_of_another_structure_are_named_before_they_are_read(folder, monkeypatch, edit, message):
+    save_file(edit(load_file(folder / "model.safetensors")), folder / "model.safetensors")
+    monkeypatch.setattr("qllmft.model.store.load_file", None)
+    with pytest.raises(UserError, match=f"the model in {folder} does not fit its record: .*{message}"):
+        load_model(folder)
+
+
+def test_a_body_beside_the_head_that_is_a_link_is_refused(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    try:
+        (folder / "body").symlink_to(tmp_path / "elsewhere")
+    except OSError:
+        pytest.skip("no links on this system")
+    change(folder, own_body=True)
+    with pytest.raises(UserError, match=rf"the folder body of the model in {folder} is a link"):
+        load_model(folder)
