@@ -1,0 +1,123 @@
+"""Events of runs and campaigns: plain values that a listener shows, stores or forwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from qllmft.data import Findings
+    from qllmft.training import EpochMetrics
+    from qllmft_backends import Backend
+
+Stage = Literal["embedding", "contrastive", "training", "fitting"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One line of text for people."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class DataChecked:
+    """Result of the checks of a run's texts."""
+
+    findings: Findings
+
+
+@dataclass(frozen=True)
+class BackendReady:
+    """Backend of the head's circuit in training, before the first circuit is sent."""
+
+    backend: Backend
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """Start of a stage of a run."""
+
+    stage: Stage
+    name: str = ""  # of the body, or of the model that is fitted
+    total: int = 0  # texts, batches or epochs; 0 if the stage reports no progress
+    done: int = 0  # completed by an earlier call
+
+
+@dataclass(frozen=True)
+class StageAdvanced:
+    """Progress within a stage; the training stage sends `EpochEnded` instead."""
+
+    stage: Stage
+    done: int  # texts or batches completed so far
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """End of an epoch of the training stage."""
+
+    metrics: EpochMetrics
+
+
+@dataclass(frozen=True)
+class StageEnded:
+    """End of a stage, also if it failed."""
+
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """Start of a run of a campaign, in any process."""
+
+    label: str
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """End of a run of a campaign, in any process."""
+
+    label: str
+    validation: float  # accuracy in [0, 1]
+
+
+@dataclass(frozen=True)
+class CampaignAdvanced:
+    """Progress of a campaign, counting the work of every process."""
+
+    runs: int  # number of runs
+    finished: int  # number of finished runs
+    share: float  # of the estimated cost that is done, in [0, 1]
+    best: float | None = None  # highest validation accuracy so far, in [0, 1]; None if the campaign selects none
+    seconds_left: float | None = None  # None before anything was done
+
+
+Event = (
+    Message
+    | DataChecked
+    | BackendReady
+    | StageStarted
+    | StageAdvanced
+    | EpochEnded
+    | StageEnded
+    | RunStarted
+    | RunEnded
+    | CampaignAdvanced
+)
+OnEvent = Callable[[Event], None]
+
+
+def ignore(_event: Event) -> None:
+    """Do nothing."""
+
+
+@contextmanager
+def stage(on_event: OnEvent, name: Stage, of: str = "", total: int = 0, done: int = 0) -> Iterator[None]:
+    """Send the start and the end of a stage around a block."""
+    on_event(StageStarted(name, of, total, done))
+    try:
+        yield
+    finally:
+        on_event(StageEnded(name))
