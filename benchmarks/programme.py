@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from qllmft.campaign.estimate import estimate
+from qllmft.campaign.search import make_plan
+from qllmft.campaign.space import load_space
 from qllmft.config import RunConfig
-from qllmft.experiments.search.estimate import estimate
-from qllmft.experiments.search.plan import make_plan
-from qllmft.experiments.search.space import load_space
 from qllmft.run import run_experiment
 
 from run import machine_facts

@@ -18,8 +18,8 @@ from typing import Any
 
 os.environ |= dict.fromkeys(("QLLMFT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+from qllmft.campaign.rows import load_study, study_runs
 from qllmft.config import RunConfig
-from qllmft.experiments.compare.plan import load_study, study_runs
 from qllmft.run import run_experiment
 
 from run import machine_facts

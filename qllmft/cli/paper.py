@@ -47,7 +47,7 @@ def figure(
     json: Json = False,
 ) -> None:
     """Redraw a figure of the paper from runs: mean ± 95 % over seeds, the paper's printed numbers as hollow markers."""
-    from qllmft.experiments.records import read_finished_runs
+    from qllmft.campaign.records import read_finished_runs
     from qllmft.paper.figures.catalogue import find_figure, make_figure
     from qllmft.paper.figures.selection import Request
     from qllmft.paper.figures.selection import where as having
@@ -90,7 +90,7 @@ def paper(
     ] = None,
 ) -> None:
     """Hold every number that the paper prints against ours: accuracies from runs, the rest counted on the spot."""
-    from qllmft.experiments.records import read_finished_runs, write_finished_runs
+    from qllmft.campaign.records import read_finished_runs, write_finished_runs
     from qllmft.files import write_text, writing
     from qllmft.paper.page import of_the_paper, render_page
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from rich.console import Console
 
+from qllmft.campaign.queue import QueueReporter, Standing
 from qllmft.cli.console import progress_bars, say
-from qllmft.experiments.queue import QueueReporter, Standing
 from qllmft.progress import LineReporter, Move
 from qllmft.run import Tracking
 

@@ -15,7 +15,8 @@ from qllmft.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from qllmft.experiments.compare import Study, StudyRecord
+    from qllmft.campaign.record import StudyRecord
+    from qllmft.campaign.rows import Study
 
 NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")  # what `qllmft study noise` stands for; the first by default
 
@@ -95,8 +96,9 @@ def study(
     overrides = texts.overrides(settings, train__epochs=epochs)
     tracking = told.tracking()
 
+    from qllmft.campaign.gather import run_study
+    from qllmft.campaign.verdict import verdict
     from qllmft.cli.queue_progress import QueueConsole
-    from qllmft.experiments.compare import run_study, verdict
     from qllmft.report import finish_study
 
     try:
@@ -119,7 +121,7 @@ def study(
 
 def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budget: int | None) -> Study:
     """The study as the options change it; UserError where they do not go together."""
-    from qllmft.experiments.compare import load_study
+    from qllmft.campaign.rows import load_study
 
     if name == NOISE:
         name = preset or NOISE_STUDIES[0]
@@ -139,7 +141,7 @@ def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budg
 
 def studies_table() -> Table:
     """All studies of the package."""
-    from qllmft.experiments.compare import load_study, study_names
+    from qllmft.campaign.rows import load_study, study_names
 
     caption = f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset."
     table = plain_table(*names("study"), *numbers("rows", "--quick"), "what", caption=caption)

@@ -101,9 +101,9 @@ def sweep(
     More than one machine: `--plan-only` with a PostgreSQL `--storage` makes the search, `qllmft worker` on each machine
     works on it, and this command again, without `--plan-only`, works too, waits for the rest and prints the outcome.
     """
+    from qllmft.campaign.search import Sampler, make_plan
+    from qllmft.campaign.space import load_space
     from qllmft.cli import sweep_work as at_work
-    from qllmft.experiments.search.plan import Sampler, make_plan
-    from qllmft.experiments.search.space import load_space
 
     console = PlainConsole()
     if list_all:
@@ -184,11 +184,11 @@ def worker(
     The data are to be at the same path on all machines. A worker may die or be stopped at any time: the others take its
     trial over. Neither circuits nor this machine's key leave it on the search's word alone.
     """
+    from qllmft.campaign.feasible import check_feasible
+    from qllmft.campaign.permission import Permission
+    from qllmft.campaign.storage import Storage
+    from qllmft.campaign.store import SearchStore
     from qllmft.cli.sweep_work import work_on
-    from qllmft.experiments.feasible import check_feasible
-    from qllmft.experiments.search.permission import Permission
-    from qllmft.experiments.search.storage import Storage
-    from qllmft.experiments.search.store import SearchStore
 
     if storage is None:
         raise UserError("a worker needs --storage, or QLLMFT_STORAGE, as `qllmft sweep --plan-only` had it.")

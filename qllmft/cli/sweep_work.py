@@ -9,26 +9,26 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from qllmft.campaign.baseline_grid import search_baseline
+from qllmft.campaign.cluster import work_on_cluster
+from qllmft.campaign.estimate import estimate
+from qllmft.campaign.feasible import check_feasible
+from qllmft.campaign.liveness import Liveness
+from qllmft.campaign.outcome import RankedConfiguration, RowWinner, TestedWinner, finish, ranking
+from qllmft.campaign.permission import Permission
+from qllmft.campaign.queue import QueueProgress
+from qllmft.campaign.screening import Screening
+from qllmft.campaign.search import SearchPlan, level_text, point_text, short_name
+from qllmft.campaign.space import Space, load_space, space_names
+from qllmft.campaign.storage import Storage
+from qllmft.campaign.store import SearchState, SearchStore
+from qllmft.campaign.together import processes_for, together
+from qllmft.campaign.worker import Worker, do_trial_run, search_in_child
 from qllmft.cli.console import names, numbers, plain_table, say, say_lines
 from qllmft.cli.queue_progress import QueueConsole
 from qllmft.cli.run_progress import ConsoleReporter
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
-from qllmft.experiments.feasible import check_feasible
-from qllmft.experiments.queue import QueueProgress
-from qllmft.experiments.search.baseline import search_baseline
-from qllmft.experiments.search.cluster import work_on_cluster
-from qllmft.experiments.search.estimate import estimate
-from qllmft.experiments.search.liveness import Liveness
-from qllmft.experiments.search.outcome import RankedConfiguration, RowWinner, TestedWinner, finish, ranking
-from qllmft.experiments.search.permission import Permission
-from qllmft.experiments.search.plan import SearchPlan, level_text, point_text, short_name
-from qllmft.experiments.search.screening import Screening
-from qllmft.experiments.search.space import Space, load_space, space_names
-from qllmft.experiments.search.storage import Storage
-from qllmft.experiments.search.store import SearchState, SearchStore
-from qllmft.experiments.search.worker import Worker, do_trial_run, search_in_child
-from qllmft.experiments.together import processes_for, together
 from qllmft.published import published
 from qllmft.run import ModelResult, Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count

@@ -9,10 +9,10 @@ from itertools import product
 from string import ascii_lowercase
 from typing import Any
 
+from qllmft.campaign.records import FinishedRun
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
-from qllmft.experiments.records import FinishedRun
 from qllmft.paper.figures.accuracy import CURVES, QUBITS
 from qllmft.paper.figures.catalogue import FIGURES
 from qllmft.paper.figures.curves import KEPT

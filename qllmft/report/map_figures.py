@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.config.presets import load_preset
 from qllmft.energy.inference import linear_energy_j, quantum_energies_j
-from qllmft.experiments.compare.record import RowResult, StudyRecord
 from qllmft.report import style
 
 _APART = {"parameters": 0.004, "energy": 0.004}  # of an axis' length, between curves at one place; else 0.012

@@ -6,9 +6,9 @@ from collections import Counter
 from math import log10
 from pathlib import Path
 
+from qllmft.campaign.comparison import Comparison, compare_pairs
+from qllmft.campaign.record import FILE, read_record
 from qllmft.errors import UserError
-from qllmft.experiments.compare.comparison import Comparison, compare_pairs
-from qllmft.experiments.compare.record import FILE, read_record
 from qllmft.files import write_text
 from qllmft.report import style
 from qllmft.report.map_figures import MapPoint, Value, draw_map

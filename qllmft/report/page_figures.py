@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from qllmft.experiments.compare.comparison import Comparison
-from qllmft.experiments.compare.record import StudyRecord
+from qllmft.campaign.comparison import Comparison
+from qllmft.campaign.record import StudyRecord
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
 from qllmft.training import EpochMetrics

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qllmft.experiments.compare.verdict import p_value
+from qllmft.campaign.verdict import p_value
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.run.verdict import percent
 

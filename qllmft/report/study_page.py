@@ -10,13 +10,13 @@ from typing import Any
 
 from markupsafe import Markup
 
+from qllmft.campaign.comparison import Comparison, compare, discordances, leading
+from qllmft.campaign.record import RowResult, StudyRecord, read_record, write_record
+from qllmft.campaign.rows import Side
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
 from qllmft.description import describe
 from qllmft.errors import UserError
-from qllmft.experiments.compare.comparison import Comparison, compare, discordances, leading
-from qllmft.experiments.compare.plan import Side
-from qllmft.experiments.compare.record import RowResult, StudyRecord, read_record, write_record
 from qllmft.files import write_bytes, write_text, writing
 from qllmft.report import style
 from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg

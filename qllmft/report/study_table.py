@@ -8,10 +8,10 @@ from typing import Any
 from qllmft.baselines.classical import PLAIN_LOGISTIC_REGRESSION
 from qllmft.baselines.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
 from qllmft.baselines.trained import LOW_RANK, PERCEPTRON
-from qllmft.experiments.compare.bodies import moves, papers_margin
-from qllmft.experiments.compare.comparison import Comparison, limits
-from qllmft.experiments.compare.record import RowResult, StudyRecord
-from qllmft.experiments.compare.verdict import p_value, share, signed, verdict, with_interval
+from qllmft.campaign.bodies import moves, papers_margin
+from qllmft.campaign.comparison import Comparison, limits
+from qllmft.campaign.record import RowResult, StudyRecord
+from qllmft.campaign.verdict import p_value, share, signed, verdict, with_interval
 from qllmft.published import published
 from qllmft.statistics import MeanInterval
 

@@ -21,7 +21,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.queue_progress", "qllmft.cli.run_progress",
-        "qllmft.experiments.compare", "qllmft.report", "qllmft.inference.measurement", "qllmft_backends.ionq.backend",
+        "qllmft.campaign.gather", "qllmft.report", "qllmft.inference.measurement", "qllmft_backends.ionq.backend",
         "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
     ]
 )  # fmt: skip

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from qllmft.campaign.record import StudyRecord
 from qllmft.config.presets import load_preset
-from qllmft.experiments.compare.record import StudyRecord
 from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment, Measured
 from qllmft.paper.results.counts import preset_parameters

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from qllmft.campaign.records import Curve
 from qllmft.errors import UserError
-from qllmft.experiments.records import Curve
 from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment
 from qllmft.report import style

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qllmft.campaign.records import FinishedRun
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
 from qllmft.errors import UserError
-from qllmft.experiments.records import FinishedRun
 from qllmft.paper.results import Circumstances, Experiment, Measured, measure
 
 

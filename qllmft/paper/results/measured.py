@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from qllmft.campaign.records import FinishedRun
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing, settings_of
-from qllmft.experiments.records import FinishedRun
 from qllmft.report.nearest_preset import train_command
 from qllmft.run import ModelResult
 from qllmft.statistics import MeanInterval

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 from small_texts import write_reviews
 
+from qllmft.campaign import rows as plan
+from qllmft.campaign.queue import Standing
 from qllmft.cli.queue_progress import QueueConsole, left_text
-from qllmft.experiments.compare import plan
-from qllmft.experiments.queue import Standing
 
 SMALL = [
     part
@@ -104,7 +104,7 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.experiments.queue.run_tracked", interrupted)
+    monkeypatch.setattr("qllmft.campaign.queue.run_tracked", interrupted)
     output, _ = cli("study", "table4", *arguments, code=130)
     assert "The same command goes on" in output
 

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from qllmft.experiments.queue import QueueReporter
-from qllmft.experiments.search.storage import Storage
-from qllmft.experiments.search.worker import search_in_child
+from qllmft.campaign.queue import QueueReporter
+from qllmft.campaign.storage import Storage
+from qllmft.campaign.worker import search_in_child
 
 SMALL = {
     "data.n_per_label": 20,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from qllmft.campaign.records import read_finished_runs
 from qllmft.cli.main import app
 from qllmft.errors import UserError
-from qllmft.experiments.records import read_finished_runs
 from qllmft.paper.figures.accuracy import QUBITS
 from qllmft.paper.figures.catalogue import make_figure
 from qllmft.paper.figures.depth import depth_experiments

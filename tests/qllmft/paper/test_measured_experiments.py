@@ -2,7 +2,7 @@
 
 import pytest
 
-from qllmft.experiments.records import read_finished_runs
+from qllmft.campaign.records import read_finished_runs
 from qllmft.paper.results import Experiment, measure
 from qllmft.statistics import MeanInterval
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from qllmft.campaign.records import read_finished_runs
 from qllmft.cli.main import main
-from qllmft.experiments.records import read_finished_runs
 from qllmft.paper.page import render_page
 from qllmft.published import published
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from qllmft.campaign.records import Curve, read_finished_runs, write_finished_runs
 from qllmft.errors import UserError
-from qllmft.experiments.records import Curve, read_finished_runs, write_finished_runs
 from qllmft.paper.page import of_the_paper
 
 

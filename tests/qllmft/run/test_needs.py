@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from qllmft.campaign.estimate import estimate
+from qllmft.campaign.search import make_plan
+from qllmft.campaign.space import load_space
 from qllmft.config import parse_config
 from qllmft.errors import UserError
-from qllmft.experiments.search.estimate import estimate
-from qllmft.experiments.search.plan import make_plan
-from qllmft.experiments.search.space import load_space
 from qllmft.run import needs
 
 
@@ -31,7 +31,7 @@ def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path)
     (tmp_path / "texts.tsv").write_text("text\tlabel\n" + "".join(f"a good film {i}\t{i % 2}\n" for i in range(60)))
     timed = []
     monkeypatch.setattr(
-        "qllmft.experiments.search.estimate.epoch_core_seconds", lambda config, *sizes: timed.append(sizes) or 2.0
+        "qllmft.campaign.estimate.epoch_core_seconds", lambda config, *sizes: timed.append(sizes) or 2.0
     )
     overrides = {"data.source": str(tmp_path / "texts.tsv"), "data.n_per_label": 10, "body.model": str(tiny_body)}
     plan = make_plan(load_space("table-06"), "grid", overrides, trials=None, seeds=2, grace_s=120)

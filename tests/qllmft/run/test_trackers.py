@@ -12,9 +12,9 @@ from stopped_runs import Stop, killed, without_seconds
 from tiny_runs import assert_same, config, settings
 
 from qllmft.api import train
+from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter, do_run
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
-from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, do_run
 from qllmft.plugins import register
 from qllmft.run import Reporter, RunFolder, Tracking, run_experiment, run_tracked, tracking
 from qllmft.run.tracking import TrackerWarning

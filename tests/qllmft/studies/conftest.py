@@ -6,7 +6,7 @@ import pytest
 from small_texts import write_reviews
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
-from qllmft.experiments.compare import run_study
+from qllmft.campaign.gather import run_study
 from qllmft.report import finish_study
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
@@ -23,7 +23,7 @@ def watched(tmp_path_factory, tiny_body):
     folder, watcher = tmp_path_factory.mktemp("study"), Watcher()
     given = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.experiments.queue.LOOK_S", 0.0)  # after every epoch
+        patch.setattr("qllmft.campaign.queue.LOOK_S", 0.0)  # after every epoch
         record = run_study(STUDY, folder, given, COMMAND, watcher)
     return (folder, record, finish_study(folder, record)), watcher
 

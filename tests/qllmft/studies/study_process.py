@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from tiny_studies import COMMAND, STUDY, settings
 
-from qllmft.experiments.compare import run_study
-from qllmft.experiments.queue import QueueReporter
+from qllmft.campaign.gather import run_study
+from qllmft.campaign.queue import QueueReporter
 from qllmft.report import finish_study
 from qllmft.training import loop
 

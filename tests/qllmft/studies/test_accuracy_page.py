@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from tiny_studies import record, row
 
+from qllmft.campaign.record import read_record, write_record
+from qllmft.campaign.rows import load_study, study_runs
 from qllmft.cli.main import main
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import load_study, study_runs
-from qllmft.experiments.compare.record import read_record, write_record
 from qllmft.report import write_study_table
 from qllmft.report.render import tex
 

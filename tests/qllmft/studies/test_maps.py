@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from tiny_studies import STUDY, record, row
 
+from qllmft.campaign.record import write_record
+from qllmft.campaign.rows import Study
 from qllmft.cli.main import main
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import Study
-from qllmft.experiments.compare.record import write_record
 from qllmft.report.maps import AXES, read_maps, write_maps
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 from tiny_studies import record, row
 
+from qllmft.campaign.bodies import moves, papers_margin
+from qllmft.campaign.record import read_record, write_record
+from qllmft.campaign.rows import load_study, study_runs
+from qllmft.campaign.verdict import verdict
 from qllmft.config import SUPERVISED
-from qllmft.experiments.compare import load_study, verdict
-from qllmft.experiments.compare.bodies import moves, papers_margin
-from qllmft.experiments.compare.plan import study_runs
-from qllmft.experiments.compare.record import read_record, write_record
 from qllmft.report import write_study_table
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -10,14 +10,15 @@ from tiny_studies import COMMAND, STUDY, settings
 from tiny_studies import record as made_up
 from tiny_studies import row as made_up_row
 
+from qllmft.campaign import queue
+from qllmft.campaign.gather import run_study
+from qllmft.campaign.queue import QueueReporter
+from qllmft.campaign.record import read_record, write_record
+from qllmft.campaign.rows import Study, load_study, study_runs
+from qllmft.campaign.tuning import tuning_runs
+from qllmft.campaign.verdict import verdict
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments import queue
-from qllmft.experiments.compare import Study, load_study, run_study, verdict
-from qllmft.experiments.compare.plan import study_runs
-from qllmft.experiments.compare.record import read_record, write_record
-from qllmft.experiments.compare.tuning import tuning_runs
-from qllmft.experiments.queue import QueueReporter
 from qllmft.report import finish_study
 
 BUDGET = STUDY.model_copy(update={"budget": 4})

@@ -8,9 +8,9 @@ import pytest
 from browser import assert_sound
 from tiny_studies import PAPER, record, row
 
+from qllmft.campaign.record import PaperResult
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
-from qllmft.experiments.compare.record import PaperResult
 from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
 from qllmft.report import write_study_report
 from qllmft.report.page_figures import accuracies_svg, curves_svg

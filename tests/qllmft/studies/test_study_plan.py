@@ -5,10 +5,9 @@ from collections import Counter
 import pytest
 from tiny_studies import STUDY
 
+from qllmft.campaign.gather import paper_result
+from qllmft.campaign.rows import Study, load_study, study_names, study_runs
 from qllmft.errors import UserError
-from qllmft.experiments.compare import Study, load_study, study_names
-from qllmft.experiments.compare.gather import paper_result
-from qllmft.experiments.compare.plan import study_runs
 
 # what the paper prints, a second time: accuracy and parameters by row
 TABLE_2 = {

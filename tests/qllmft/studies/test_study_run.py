@@ -12,11 +12,12 @@ import pytest
 from small_texts import write_corpus
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
+from qllmft.campaign import queue
+from qllmft.campaign.comparison import discordances, leading
+from qllmft.campaign.gather import run_study
+from qllmft.campaign.record import read_record
+from qllmft.campaign.rows import Study, load_study
 from qllmft.errors import UserError
-from qllmft.experiments import queue
-from qllmft.experiments.compare import Study, load_study, run_study
-from qllmft.experiments.compare.comparison import discordances, leading
-from qllmft.experiments.compare.record import read_record
 from qllmft.report import finish_study
 from qllmft.run import RunFolder
 from qllmft_backends.errors import BackendError

@@ -10,11 +10,11 @@ import pytest
 from test_study_run import bits
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
+from qllmft.campaign.gather import run_study
+from qllmft.campaign.queue import QueueProgress
+from qllmft.campaign.together import processes_for, together
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments.compare import run_study
-from qllmft.experiments.queue import QueueProgress
-from qllmft.experiments.together import processes_for, together
 from qllmft.report import finish_study
 
 PATIENCE_S = 600  # a child first imports torch

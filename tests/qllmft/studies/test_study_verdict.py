@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 from tiny_studies import record, row
 
-from qllmft.experiments.compare import verdict
-from qllmft.experiments.compare.comparison import compare, leading, limits
-from qllmft.experiments.compare.verdict import p_value, signed
+from qllmft.campaign.comparison import compare, leading, limits
+from qllmft.campaign.verdict import p_value, signed, verdict
 from qllmft.report.study_table import row_cells
 
 LOW = (0.700, 0.712, 0.705, 0.708, 0.698)

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from qllmft.experiments.compare import Study, StudyRecord
-from qllmft.experiments.compare.record import PaperResult, RowResult
-from qllmft.experiments.queue import QueueReporter
+from qllmft.campaign.queue import QueueReporter
+from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
+from qllmft.campaign.rows import Study
 from qllmft.run.record import BodyRecord, DataRecord
 
 COMMAND = "qllmft study tiny --data <texts>"

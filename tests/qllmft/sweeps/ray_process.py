@@ -5,8 +5,8 @@ Each epoch waits, and each leaves a checkpoint. What a node runs is sent to it f
 
 import sys
 
+from qllmft.campaign import cluster
 from qllmft.cli.main import main
-from qllmft.experiments.search import cluster
 
 EPOCH_S = 0.03
 train_on_node = cluster.train_on_node

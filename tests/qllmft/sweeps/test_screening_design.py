@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from qllmft.campaign.screening import main_effects, screening_points, screening_signs
+from qllmft.campaign.space import Parameter
 from qllmft.errors import UserError
-from qllmft.experiments.search.screening import main_effects, screening_points, screening_signs
-from qllmft.experiments.search.space import Parameter
 
 RUNS = {2: 4, 3: 8, 4: 8, 6: 8, 7: 12, 8: 12, 10: 12, 11: 16, 14: 16, 15: 32, 30: 32}
 

@@ -5,9 +5,9 @@ import itertools
 import pytest
 from small_sweeps import settings
 
+from qllmft.campaign.search import SearchPlan, make_plan
+from qllmft.campaign.space import load_space
 from qllmft.errors import UserError
-from qllmft.experiments.search.plan import SearchPlan, make_plan
-from qllmft.experiments.search.space import load_space
 
 
 def plan(sampler="grid", name="table-11", trials=None, seeds=1, **more):

@@ -2,9 +2,9 @@
 
 import pytest
 
+from qllmft.campaign.search import make_plan
+from qllmft.campaign.space import Parameter, grid, load_space, space_names
 from qllmft.errors import UserError
-from qllmft.experiments.search.plan import make_plan
-from qllmft.experiments.search.space import Parameter, grid, load_space, space_names
 
 QUBITS = [10, 12, 14, 16, 18]
 DECAYS, PENALTIES = [1.0, 0.99, 0.95], [0.0, 1e-6, 1e-5, 1e-4, 1e-3]

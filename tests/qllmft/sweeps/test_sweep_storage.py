@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from qllmft.campaign.storage import Storage
 from qllmft.errors import UserError
-from qllmft.experiments.search.storage import Storage
 
 SECRET = "s3cret/ &word@"
 URL = "postgresql://ann:s3cret%2F%20%26word%40@db.example:5432/sweeps"

@@ -10,17 +10,17 @@ from contextlib import contextmanager
 import pytest
 from small_sweeps import settings
 
+from qllmft.campaign import store as store_module
+from qllmft.campaign import worker as loop
+from qllmft.campaign.liveness import Liveness
+from qllmft.campaign.outcome import ranking
+from qllmft.campaign.queue import QueueProgress, QueueReporter
+from qllmft.campaign.search import make_plan
+from qllmft.campaign.space import load_space
+from qllmft.campaign.storage import Storage
+from qllmft.campaign.store import SearchStore
+from qllmft.campaign.worker import TrialResult, Worker
 from qllmft.errors import UserError
-from qllmft.experiments.queue import QueueProgress, QueueReporter
-from qllmft.experiments.search import store as store_module
-from qllmft.experiments.search import worker as loop
-from qllmft.experiments.search.liveness import Liveness
-from qllmft.experiments.search.outcome import ranking
-from qllmft.experiments.search.plan import make_plan
-from qllmft.experiments.search.space import load_space
-from qllmft.experiments.search.storage import Storage
-from qllmft.experiments.search.store import SearchStore
-from qllmft.experiments.search.worker import TrialResult, Worker
 from qllmft.statistics import Accuracy
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from small_sweeps import settings
 
+from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter
+from qllmft.campaign.worker import do_trial_run
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
-from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter
-from qllmft.experiments.search.worker import do_trial_run
 from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment, vectors
 

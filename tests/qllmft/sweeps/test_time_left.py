@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 from small_sweeps import settings
 
+from qllmft.campaign.cost import circuit_work, epoch_cost, run_cost
+from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter, Standing
+from qllmft.campaign.search import make_plan
+from qllmft.campaign.space import load_space
+from qllmft.campaign.store import SearchState
+from qllmft.campaign.worker import SearchStanding
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
-from qllmft.experiments.cost import circuit_work, epoch_cost, run_cost
-from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, Standing
-from qllmft.experiments.search.plan import make_plan
-from qllmft.experiments.search.space import load_space
-from qllmft.experiments.search.store import SearchState
-from qllmft.experiments.search.worker import SearchStanding
 
 
 class Clock:

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from qllmft.baselines import check_baselines
+from qllmft.campaign import studies
+from qllmft.campaign.queue import PlannedRun
 from qllmft.config.presets import load_preset
 from qllmft.config.toml_files import Content, Settings, names_in, read_chosen, validated
 from qllmft.errors import UserError
-from qllmft.experiments.compare import studies
-from qllmft.experiments.queue import PlannedRun
 
 Side = Literal["subject", "baseline"]
 Named = Mapping[str, Any]  # settings by dotted names

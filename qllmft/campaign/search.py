@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from qllmft.campaign.queue import PlannedRun
+from qllmft.campaign.screening import screening_points
+from qllmft.campaign.space import Parameter, Point, Space, grid, sobol_points
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import with_settings
 from qllmft.config.toml_files import Content
 from qllmft.errors import UserError
-from qllmft.experiments.queue import PlannedRun
-from qllmft.experiments.search.screening import screening_points
-from qllmft.experiments.search.space import Parameter, Point, Space, grid, sobol_points
 
 Sampler = Literal["grid", "tpe", "qmc", "screening"]
 DEFAULT_TRIALS = 32  # of tpe and qmc

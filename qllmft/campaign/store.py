@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from qllmft.campaign.search import SearchPlan
+from qllmft.campaign.space import Point
+from qllmft.campaign.storage import Storage
 from qllmft.errors import UserError
-from qllmft.experiments.search.plan import SearchPlan
-from qllmft.experiments.search.space import Point
-from qllmft.experiments.search.storage import Storage
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qllmft.campaign.feasible import check_feasible
+from qllmft.campaign.queue import QueueReporter
+from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
+from qllmft.campaign.rows import Row, Study, StudyRun, study_runs
+from qllmft.campaign.together import do_all_together, processes_for
+from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
 from qllmft.data import read_corpus
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import Row, Study, StudyRun, study_runs
-from qllmft.experiments.compare.record import PaperResult, RowResult, StudyRecord
-from qllmft.experiments.compare.tuning import chosen_runs, n_settings, tuning_runs
-from qllmft.experiments.feasible import check_feasible
-from qllmft.experiments.queue import QueueReporter
-from qllmft.experiments.together import do_all_together, processes_for
 from qllmft.published import published
 from qllmft.run import ModelResult, RunRecord
 from qllmft.run.record import BodyRecord

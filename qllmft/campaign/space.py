@@ -12,10 +12,10 @@ from pydantic import Field, ValidationError, model_validator
 from scipy.stats import qmc
 
 from qllmft.baselines import BASELINES
+from qllmft.campaign import spaces
 from qllmft.config.presets import load_preset
 from qllmft.config.toml_files import Content, Settings, names_in, read_chosen, validated
 from qllmft.errors import UserError
-from qllmft.experiments.search import spaces
 from qllmft.randomness import derive_seed
 from qllmft_backends.plugins import BUILT_IN
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from qllmft.campaign.queue import QueueReporter
+from qllmft.campaign.screening import Screening, main_effects, screening_signs
+from qllmft.campaign.search import SearchPlan
+from qllmft.campaign.space import Point, Value
+from qllmft.campaign.store import ERROR, POINT, RESULT, SearchState
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
-from qllmft.experiments.queue import QueueReporter
-from qllmft.experiments.search.plan import SearchPlan
-from qllmft.experiments.search.screening import Screening, main_effects, screening_signs
-from qllmft.experiments.search.space import Point, Value
-from qllmft.experiments.search.store import ERROR, POINT, RESULT, SearchState
 from qllmft.files import write_text
 from qllmft.published import published
 from qllmft.run import run_tracked

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import hadamard
 
+from qllmft.campaign.space import Parameter, Point, Value
 from qllmft.errors import UserError
-from qllmft.experiments.search.space import Parameter, Point, Value
 from qllmft.statistics import student_p
 
 MOST_FACTORS = 31  # of a screening design with 32 runs

@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from qllmft.campaign.cost import begun_cost, run_cost
 from qllmft.config import RunConfig
 from qllmft.data import Findings
-from qllmft.experiments.cost import begun_cost, run_cost
 from qllmft.run import PassingReporter, Reporter, RunFolder, RunRecord, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
 from qllmft.training import EpochMetrics

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, Standing, do_run
-from qllmft.experiments.search.liveness import Liveness
-from qllmft.experiments.search.permission import Permission
-from qllmft.experiments.search.plan import SearchPlan
-from qllmft.experiments.search.space import Parameter, Point, Value, grid
-from qllmft.experiments.search.storage import Storage
-from qllmft.experiments.search.store import ERROR, IDENTITY, POINT, RESULT, REUSED, WORKER, SearchState, SearchStore
+from qllmft.campaign.liveness import Liveness
+from qllmft.campaign.permission import Permission
+from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter, Standing, do_run
+from qllmft.campaign.search import SearchPlan
+from qllmft.campaign.space import Parameter, Point, Value, grid
+from qllmft.campaign.storage import Storage
+from qllmft.campaign.store import ERROR, IDENTITY, POINT, RESULT, REUSED, WORKER, SearchState, SearchStore
 from qllmft.randomness import derive_seed
 from qllmft.statistics import Accuracy
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import psutil
 
+from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter, do_all, do_free
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter, do_all, do_free
 from qllmft.run import RunRecord, Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from qllmft.experiments.compare.record import RowResult, StudyRecord
+from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.run import RunFolder
 from qllmft.statistics import PairedDifference, holm, mcnemar
 

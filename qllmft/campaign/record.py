@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from qllmft.campaign.rows import MapAxis, Side
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import MapAxis, Side
 from qllmft.files import write_text
 from qllmft.published import published
 from qllmft.run.record import BodyRecord, DataRecord

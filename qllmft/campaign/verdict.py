@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from qllmft.experiments.compare.bodies import Move, of_the_sentence, papers_margin
-from qllmft.experiments.compare.comparison import Comparison, compare, leading
-from qllmft.experiments.compare.record import RowResult, StudyRecord
+from qllmft.campaign.bodies import Move, of_the_sentence, papers_margin
+from qllmft.campaign.comparison import Comparison, compare, leading
+from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.statistics import PairedDifference
 
 

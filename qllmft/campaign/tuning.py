@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.baselines import BASELINES, GridBaseline
+from qllmft.campaign.rows import Named, Row, Study, StudyRun, study_run
+from qllmft.campaign.search import point_text
+from qllmft.campaign.space import grid, load_space
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments.compare.plan import Named, Row, Study, StudyRun, study_run
-from qllmft.experiments.search.plan import point_text
-from qllmft.experiments.search.space import grid, load_space
 from qllmft.randomness import drawn
 from qllmft.run import RunRecord
 

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from qllmft.campaign.liveness import Liveness
+from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter
+from qllmft.campaign.storage import of_the_extra
+from qllmft.campaign.store import SearchStore
+from qllmft.campaign.worker import POLL_S, TrialResult, Worker, do_trial_run
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.experiments.queue import PlannedRun, QueueProgress, QueueReporter
-from qllmft.experiments.search.liveness import Liveness
-from qllmft.experiments.search.storage import of_the_extra
-from qllmft.experiments.search.store import SearchStore
-from qllmft.experiments.search.worker import POLL_S, TrialResult, Worker, do_trial_run
 
 NODES_MAY_DIE = 100  # times that a trial is begun again on another node
 

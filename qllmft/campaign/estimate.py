@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from qllmft.campaign.search import SearchPlan
+from qllmft.campaign.space import grid
 from qllmft.config import BodyConfig, DataConfig, RunConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.embed import embed
 from qllmft.errors import UserError
-from qllmft.experiments.search.plan import SearchPlan
-from qllmft.experiments.search.space import grid
 from qllmft.run.needs import epoch_core_seconds
 
 

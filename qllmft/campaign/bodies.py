@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qllmft.experiments.compare.comparison import preferred
-from qllmft.experiments.compare.record import RowResult, StudyRecord
+from qllmft.campaign.comparison import preferred
+from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.published import published
 from qllmft.statistics import PairedDifference
 

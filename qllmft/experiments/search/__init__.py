@@ -1,1 +1,0 @@
-"""Sweeps: searches over settings, on one machine or many, decided on validation accuracy alone."""
