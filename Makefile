@@ -15,7 +15,7 @@ test: $(VENV)/.dev  ## every test but the slow ones
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
-reliability: $(VENV)/.dev  ## kill, starve and confuse the commands; writes docs/reliability.md
+reliability: $(VENV)/.dev  ## kill, starve and confuse the commands; writes docs/results/reliability.md
 	$(BIN)/python -m pytest -m slow tests/reliability --page
 
 lint: $(VENV)/.dev

@@ -1,4 +1,4 @@
-"""The page that holds every published number against ours, ``docs/paper-vs-here.md``, and the runs behind it."""
+"""The page that holds every published number against ours, ``docs/results/paper-vs-here.md``, and the runs behind it."""
 
 from __future__ import annotations
 

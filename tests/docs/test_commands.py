@@ -12,7 +12,7 @@ from typer.main import get_command
 from qllmft.cli.main import app, main
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "decisions").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 STANDS_FOR = (  # what a page writes for a person's own things, and what they are here
     (r"<SST-2 folder>|\bSST2\b|\bFOLDER\b", "sst2"),
@@ -111,8 +111,9 @@ def place(tmp_path_factory, tiny_body):
         (folder / "sst2").mkdir(exist_ok=True)
         lines = "".join(f"{text}\t{label}\n" for text, label in part)
         (folder / "sst2" / f"{split}.tsv").write_text("text\tlabel\n" + lines, encoding="utf-8")
-    (folder / "docs" / "figures").mkdir(parents=True)
-    shutil.copy(ROOT / "docs" / "records.json", folder / "docs")
+    for name in ("figures", "records", "results"):
+        (folder / "docs" / name).mkdir(parents=True)
+    shutil.copy(ROOT / "docs" / "records" / "records.json", folder / "docs" / "records")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         small = "--set model.n_qubits=4 --set model.encoder_qubits=5 --set model.encoder_layers=2 --out runs/a"

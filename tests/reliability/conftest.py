@@ -16,7 +16,11 @@ TABLE = pytest.StashKey[Table]()
 
 
 def pytest_addoption(parser):
-    parser.addoption("--page", action="store_true", help="all tries, and docs/reliability.json and .md are written")
+    parser.addoption(
+        "--page",
+        action="store_true",
+        help="all tries, and docs/records/reliability.json and docs/results/reliability.md are written",
+    )
     parser.addoption("--share", type=float, help="share of the tries; by default 0.1, and 1 with --page")
 
 

@@ -16,18 +16,22 @@ from qllmft.versions import versions
 
 HEAD = """# Reliability
 
-Every row is an attack on running commands, made by random numbers from a seed, with what was tried and what survived.
-A try survives where, after it, **the same command** ends as an undisturbed one: same bits, nothing lost, nothing paid
-twice; where every exit code on the way is a promised one (0; 2 for an error in our words; 130 after Ctrl-C, 143 after
-SIGTERM, or the signal itself); and where nothing that was printed holds a traceback.
+Each row is one kind of attack on running commands.
+Its tries come from random numbers with a fixed seed.
+A try counts as survived if all of these hold:
 
-The commands run in processes of their own, forked from one that has imported everything: no kill falls into imports.
-The service is the project's sandbox over HTTP, with faults drawn from all that it has. On a full disk half of one
-write succeeds and no later one.
+- **The same command**, run again, gives the bits of an undisturbed run. Nothing is lost, and nothing is paid twice.
+- Every exit code on the way is a documented one: 0 for success, 2 for an error with a plain message, 130 after Ctrl-C, 143 after SIGTERM, or the
+  signal itself.
+- No output contains a traceback.
 
-`make reliability` runs every row and writes this page; the counts are those of [reliability.json](reliability.json),
-which has the seeds, the versions and the seconds of each row. A file of `tests/reliability` alone runs its rows alone:
-`pytest -m slow tests/reliability/test_broken_disks.py --page`.
+Each command runs in its own process, forked from one that has already imported everything, so no kill falls into an import.
+The remote service is the project's mock server over HTTP. It injects faults of every kind that it supports.
+On a full disk, half of one write succeeds and every later write fails.
+
+`make reliability` runs every row and writes this page.
+The counts come from [reliability.json](../records/reliability.json), which also has the seed, the versions and the seconds of each row.
+To run some rows only, run one file of `tests/reliability`: `pytest -m slow tests/reliability/test_broken_disks.py --page`.
 
 | attack | tries | survived | met on the way | seconds |
 |---|---:|---:|---|---:|
@@ -109,9 +113,9 @@ class Table:
         """The numbers of the tries where all of them are ``full``."""
         return range(max(2, round(full * self.share)))
 
-    def write(self, folder: Path) -> None:
-        """Write ``reliability.json`` and ``reliability.md``; rows of other calls stay if the versions are the same."""
-        file = folder / "reliability.json"
+    def write(self, docs: Path) -> None:
+        """Write the record and the page. Rows of other calls stay if the versions are the same."""
+        file = docs / "records" / "reliability.json"
         about = {"versions": versions(), "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"}
         old = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         same = {name: old.get(name) for name in about} == about
@@ -119,7 +123,7 @@ class Table:
         rows |= {row.name: row.as_json() for row in self.rows}
         kept = [rows[name] for name in sorted(rows)]
         file.write_text(json.dumps({**about, "rows": kept}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / "reliability.md").write_text(page(about, [Row(**row) for row in kept]), encoding="utf-8")
+        (docs / "results" / "reliability.md").write_text(page(about, [Row(**row) for row in kept]), encoding="utf-8")
 
 
 def page(about: dict[str, Any], rows: list[Row]) -> str:

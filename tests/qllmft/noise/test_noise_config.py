@@ -141,7 +141,7 @@ def test_true_shots_with_a_trajectory_each_have_words_and_an_identity_of_their_o
 
 def test_the_guide_has_the_shares_of_labels_that_the_kept_evaluations_have():
     docs = Path(__file__).parents[3] / "docs"
-    kept = json.loads((docs / "noise-shots.json").read_text())
+    kept = json.loads((docs / "records" / "noise-shots.json").read_text())
     flips, samples = zip(*((kept[n]["agreement"]["flips"], kept[n]["agreement"]["samples"]) for n in kept), strict=True)
     guide = " ".join((docs / "guide.md").read_text("utf-8").split())
     assert f"{100 * flips[0] / samples[0]:.2f} % of the labels differ" in guide

@@ -28,9 +28,9 @@ def rows(page):
 
 
 def test_the_committed_page_is_what_the_generator_makes_of_the_committed_records():
-    page = render_page(read_finished_runs([DOCS / "records.json"]))
-    assert (DOCS / "paper-vs-here.md").read_text(encoding="utf-8") == page, (
-        "make it again: qllmft paper --runs docs/records.json --out docs/paper-vs-here.md"
+    page = render_page(read_finished_runs([DOCS / "records" / "records.json"]))
+    assert (DOCS / "results" / "paper-vs-here.md").read_text(encoding="utf-8") == page, (
+        "make it again: qllmft paper --runs docs/records/records.json --out docs/results/paper-vs-here.md"
     )
 
 

@@ -14,8 +14,9 @@ from qllmft.errors import UserError
 from qllmft.report import write_study_table
 from qllmft.report.render import tex
 
-DOCS = Path(__file__).parents[3] / "docs"
-TRIED = json.loads((DOCS / "accuracy" / "tried.json").read_text("utf-8"))
+ROOT = Path(__file__).parents[3]
+RECORDS = ROOT / "docs" / "records"
+TRIED = json.loads((RECORDS / "accuracy" / "tried.json").read_text("utf-8"))
 
 
 def signed(value: float) -> str:
@@ -24,16 +25,16 @@ def signed(value: float) -> str:
 
 @pytest.mark.parametrize("name", ["accuracy", "table2", "table2-tuned", "frozen-or-tuned"])
 def test_a_committed_page_is_what_the_command_makes_of_the_committed_record(tmp_path, name):
-    page = write_study_table(DOCS / name, tmp_path / "page.md").read_text("utf-8")
-    assert (DOCS / f"{name}.md").read_text("utf-8") == page, (
-        f"make it again: qllmft report docs/{name} --table docs/{name}.md"
+    page = write_study_table(RECORDS / name, tmp_path / "page.md").read_text("utf-8")
+    assert (ROOT / "docs" / "results" / f"{name}.md").read_text("utf-8") == page, (
+        f"make it again: qllmft report docs/records/{name} --table docs/results/{name}.md"
     )
 
 
 def test_the_table_in_latex_has_the_cells_of_the_page_and_no_bare_special_character(tmp_path):
-    text = write_study_table(DOCS / "table2", tmp_path / "table.tex").read_text("utf-8")
+    text = write_study_table(RECORDS / "table2", tmp_path / "table.tex").read_text("utf-8")
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
-    rows = read_record(DOCS / "table2").rows
+    rows = read_record(RECORDS / "table2").rows
     assert [line.split(" & ")[0] for line in body] == [each.label for each in rows]
     for line, interval in zip(body, (each.test_interval for each in rows), strict=True):
         assert rf"{100 * interval.mean:.2f} $\pm$ {100 * interval.half_width:.2f}" in line
@@ -42,22 +43,22 @@ def test_the_table_in_latex_has_the_cells_of_the_page_and_no_bare_special_charac
 
 
 def test_the_readme_has_the_numbers_of_the_records():
-    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
     for name, labels in {
         "accuracy": ["Odd", "Recommended", "Logistic regression, C = 1", "SVC, the paper's grid"],
         "table2": ["Single sQE 10Q", "Single sQE 12Q", "Multi sQE 10Q", "Multi sQE 14Q", "SVC", "NN head (0/0)"],
     }.items():
-        rows = {each.label: each.test_interval for each in read_record(DOCS / name).rows}
+        rows = {each.label: each.test_interval for each in read_record(RECORDS / name).rows}
         for label in labels:
             assert f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}" in readme, label
 
 
-MAPS = [f"where-it-pays/{folder.name}" for folder in (DOCS / "where-it-pays").iterdir()]
+MAPS = [f"where-it-pays/{folder.name}" for folder in (RECORDS / "where-it-pays").iterdir()]
 
 
 @pytest.mark.parametrize("folder", ["accuracy", "frozen-or-tuned", *MAPS])
 def test_the_study_is_the_one_of_its_record(folder):
-    found = read_record(DOCS / folder)
+    found = read_record(RECORDS / folder)
     plan = load_study(found.study)
     assert found.notes == plan.notes, "make the record again with the study's command; finished runs are not done twice"
     assert "/" not in json.dumps([found.data.source, found.settings])
@@ -78,8 +79,8 @@ def test_the_tables_of_what_was_tried_are_those_of_their_record():
         low, high = map(signed, task["interval"])
         expected.append(
             f"| {task['task']} | {task['labels']} | {task['train']:,} / {task['test']:,} | {task['head']} | "
-            f"{task['parameters']:,} ({task['baseline_parameters']:,}) | {task['accuracy']:.2f} | {task['baseline']:.2f} | "
-            f"{signed(task['difference'])} [{low}, {high}] |"
+            f"{task['parameters']:,} ({task['baseline_parameters']:,}) | "
+            f"{task['accuracy']:.2f} | {task['baseline']:.2f} | {signed(task['difference'])} [{low}, {high}] |"
         )
     assert [line for line in lines if not line.startswith(("| head", "| task"))] == expected
     assert len(expected) > 20

@@ -52,8 +52,11 @@ def test_a_folder_without_a_comparison_is_refused(tmp_path):
 
 
 def test_the_page_and_figures_of_the_docs_are_what_the_command_makes_of_the_records(tmp_path):
-    page, kept = write_maps(DOCS / "where-it-pays", tmp_path / "page.md"), DOCS / "where-it-pays.md"
-    again = "make it again: qllmft report docs/where-it-pays --table docs/where-it-pays.md"
+    page, kept = (
+        write_maps(DOCS / "records" / "where-it-pays", tmp_path / "page.md"),
+        DOCS / "results" / "where-it-pays.md",
+    )
+    again = "make it again: qllmft report docs/records/where-it-pays --table docs/results/where-it-pays.md"
     assert kept.read_text("utf-8") == page.read_text("utf-8"), again
     for file in (tmp_path / "figures").iterdir():
-        assert (DOCS / "figures" / file.name).exists()
+        assert (DOCS / "results" / "figures" / file.name).exists()

@@ -75,7 +75,7 @@ def test_the_study_has_the_same_heads_on_every_body_and_one_step_a_seed():
 
 
 def test_the_chosen_settings_are_the_best_that_were_tried():
-    tried = json.loads((DOCS / "frozen-or-tuned" / "tried.json").read_text("utf-8"))["tried"]
+    tried = json.loads((DOCS / "records" / "frozen-or-tuned" / "tried.json").read_text("utf-8"))["tried"]
     best = max(tried, key=lambda each: each["right"])
     assert {name: best[name] for name in SUPERVISED} == SUPERVISED
     page = (DOCS / "decisions" / "0012-contrastive-step.md").read_text("utf-8").replace("**", "")
