@@ -21,17 +21,19 @@ Its tries come from random numbers with a fixed seed.
 A try counts as survived if all of these hold:
 
 - **The same command**, run again, gives the bits of an undisturbed run. Nothing is lost, and nothing is paid twice.
-- Every exit code on the way is a documented one: 0 for success, 2 for an error with a plain message, 130 after Ctrl-C, 143 after SIGTERM, or the
-  signal itself.
+- Every exit code on the way is a documented one.
+  These are 0 for success, 2 for an error with a plain message, 130 after Ctrl-C, 143 after SIGTERM, or the signal.
 - No output contains a traceback.
 
-Each command runs in its own process, forked from one that has already imported everything, so no kill falls into an import.
+Each command runs in its own process, forked from one that has already imported everything.
+No kill therefore falls into an import.
 The remote service is the project's mock server over HTTP. It injects faults of every kind that it supports.
 On a full disk, half of one write succeeds and every later write fails.
 
 `make reliability` runs every row and writes this page.
-The counts come from [reliability.json](../records/reliability.json), which also has the seed, the versions and the seconds of each row.
-To run some rows only, run one file of `tests/reliability`: `pytest -m slow tests/reliability/test_broken_disks.py --page`.
+The counts come from [reliability.json](../records/reliability.json).
+That file also has the seed, the versions and the seconds of each row.
+One file of `tests/reliability` runs its own rows only: `pytest -m slow tests/reliability/test_broken_disks.py --page`.
 
 | attack | tries | survived | met on the way | seconds |
 |---|---:|---:|---|---:|
