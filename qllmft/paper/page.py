@@ -9,7 +9,8 @@ from itertools import product
 from string import ascii_lowercase
 from typing import Any
 
-from qllmft.campaign.records import FinishedRun
+from qllmft.campaign.finished import FinishedRun
+from qllmft.campaign.results import SeededResult
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
@@ -60,7 +61,7 @@ def render_page(runs: Sequence[FinishedRun]) -> str:
         bodies=sorted({m.circumstances.body for m in first.values()}),
         n_used=len(used),
         n_shorter=len(shorter),
-        rates=sorted({candidate.swept[0] for m in first.values() for candidate in m.candidates if candidate.swept}),
+        rates=sorted({c.settings["train.lr"] for m in first.values() for c in m.candidates if c.settings}),
         on_the_spot=[name for name, figure in FIGURES.items() if not figure.needs_runs],
         dash=NONE,
     )
@@ -68,7 +69,7 @@ def render_page(runs: Sequence[FinishedRun]) -> str:
 
 def _runs_of(measured: Iterable[Measured]) -> set[int]:
     """Which runs stand behind results, by their `id`."""
-    return {id(run) for m in measured for candidate in m.candidates for run in candidate.runs.values()}
+    return {id(run) for m in measured for candidate in m.candidates for run in candidate.runs}
 
 
 @cache
@@ -81,10 +82,15 @@ def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInter
     """Ours in [0, 1]: paired by seed, same texts and (of trained heads) as many epochs; None without such pairs."""
     for a, b in product(found.get(value.preset or "", []), found.get(value.than or "", [])):
         training = {m.circumstances.training for m in (a, b) if m.circumstances.training[0] == "epochs"}
-        seeds = sorted(a.chosen.results.keys() & b.chosen.results.keys())
+        ours, theirs = _test_by_seed(a.chosen), _test_by_seed(b.chosen)
+        seeds = sorted(ours.keys() & theirs.keys())
         if a.circumstances.same_texts == b.circumstances.same_texts and len(training) < 2 and seeds:
-            return MeanInterval.of([a.chosen.results[s].tested.value - b.chosen.results[s].tested.value for s in seeds])
+            return MeanInterval.of([ours[seed] - theirs[seed] for seed in seeds])
     return None
+
+
+def _test_by_seed(result: SeededResult) -> dict[int, float]:
+    return {seed: accuracy.value for seed, accuracy in zip(result.seeds, result.tested, strict=True)}
 
 
 def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[str, Measured]) -> dict[str, Any]:
@@ -93,7 +99,7 @@ def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[s
     counted = counts[value.preset].parameters
     here = NONE if counted is None else f"{counted:,}"
     if counted is None and value.preset in found:
-        vectors = [model.parameters for model in found[value.preset].chosen.results.values()]
+        vectors = found[value.preset].chosen.parameters
         here = f"{min(vectors)} to {max(vectors)}" if len(set(vectors)) > 1 else str(vectors[0])
     verdict = "training decides" if counted is None else "equal" if counted == value.value else "**differs**"
     return {"value": value, "here": here, "verdict": verdict}

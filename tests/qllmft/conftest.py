@@ -88,7 +88,9 @@ def made_run(tmp_path):
         record = RunRecord(
             identity=config.identity,
             seed=seed,
-            data=DataRecord(data, data, ("negative", "positive"), {"train": 435, "validation": 77, "test": 1000}),
+            data=DataRecord(
+                f"/data/{data}", data, ("negative", "positive"), {"train": 435, "validation": 77, "test": 1000}
+            ),
             body=BodyRecord("minilm", "body", 384),
             selected_epoch=1,
             models=tuple(

@@ -85,7 +85,7 @@ def _is_papers(circumstances: Circumstances) -> bool:
 def _point(qubits: int, measured: Measured) -> Point:
     chosen = measured.chosen
     others = tuple(c.test.mean for c in measured.candidates if c is not chosen)
-    return Point(qubits, chosen.test, float(chosen.swept[0]), others)
+    return Point(qubits, chosen.test, float(chosen.settings["train.lr"]), others)
 
 
 def noise_figure(study: StudyRecord) -> AccuracyFigure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft.campaign.records import Curve
+from qllmft.campaign.finished import Curve
 from qllmft.errors import UserError
 from qllmft.paper.figures.selection import Request, select
 from qllmft.paper.results import Experiment
@@ -30,13 +30,13 @@ def curves_figure(request: Request) -> CurvesFigure:
     preset = request.preset or PRESET
     selection = select(request, {preset: Experiment(preset)})
     chosen = selection.measured[preset].chosen
-    curves = {seed: run.curve for seed, run in sorted(chosen.runs.items()) if run.curve and run.curve.epochs}
+    curves = {run.config.seed: run.curve for run in chosen.runs if run.curve and run.curve.epochs}
     if not curves:
         raise UserError(
             f"figure 12 needs the curve of a run of {preset}, and {request.folder} has none: a summary keeps curves of "
             f"{' and '.join(KEPT)}. Give the folder of the run itself."
         )
-    return CurvesFigure(preset, str(selection.circumstances), float(chosen.swept[0]), curves)
+    return CurvesFigure(preset, str(selection.circumstances), float(chosen.settings["train.lr"]), curves)
 
 
 @style.house_style()

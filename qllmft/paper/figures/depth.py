@@ -74,7 +74,7 @@ def depth_figure(request: Request) -> DepthFigure:
     selection = select(request, depth_experiments(request.name))
     drawn: dict[int, tuple[DepthPoint, ...]] = dict.fromkeys(GRIDS[request.name][1].values, ())
     for (curve, x), found in selection.measured.items():
-        accuracies = tuple(model.tested.value for c in found.candidates for model in c.results.values())
+        accuracies = tuple(accuracy.value for c in found.candidates for accuracy in c.tested)
         drawn[curve] += (DepthPoint(x, found.chosen.test, accuracies),)
     return DepthFigure(request.name, str(selection.circumstances), drawn, len(selection.missing))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qllmft.campaign.records import FinishedRun
+from qllmft.campaign.finished import FinishedRun
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
 from qllmft.errors import UserError
@@ -62,7 +62,7 @@ def select(request: Request, experiments: Mapping[Any, Experiment]) -> Selection
         for measured in measure(experiment, request.runs):
             by_circumstances.setdefault(measured.circumstances, {})[key] = measured
     if not by_circumstances:
-        raise UserError(_missing_text(request, list(experiments.values()), None, "has no run"))
+        raise UserError(_missing_text(request, list(experiments.values()), (), "has no run"))
     if len(by_circumstances) > 1:
         listed = "; ".join(f"{c} ({len(found)} points)" for c, found in by_circumstances.items())
         raise UserError(
@@ -93,25 +93,31 @@ def _settings(circumstances: Circumstances) -> dict[str, Any]:
     return {**trained, "body.model": circumstances.body, "data.source": circumstances.data, **drawn}
 
 
-def _missing_text(
-    request: Request, missing: Sequence[Experiment], example: Mapping[int, FinishedRun] | None, what: str
-) -> str:
+def _missing_text(request: Request, missing: Sequence[Experiment], example: Sequence[FinishedRun], what: str) -> str:
     """The error: which runs are missing, and commands that make them in the circumstances of ``example``."""
     extra, seeds = "", ""
     if example:
-        run = next(iter(example.values()))
-        words = ["--data", run.source, "--body", run.config.body.model, "--epochs", str(run.config.train.epochs)]
+        run = example[0]
+        words = [
+            "--data",
+            run.record.data.source,
+            "--body",
+            run.config.body.model,
+            "--epochs",
+            str(run.config.train.epochs),
+        ]
         if run.config.noise.shots != missing[0].config.noise.shots:
             words += ["--shots", str(run.config.noise.shots)]
         extra = shlex.join(words)
         if len(example) > 1:
-            seeds = f" Give each the seeds of the others too: --seed {' | '.join(map(str, sorted(example)))}."
+            given = " | ".join(str(each.config.seed) for each in example)
+            seeds = f" Give each the seeds of the others too: --seed {given}."
     folder = request.folder
     out = folder if folder.suffix != ".json" else Path("runs")
     lines = []
     for experiment in missing:
         name = "-".join([experiment.preset, *(f"{n.split('.')[-1]}{v}" for n, v in experiment.overrides.items())])
         lines.append(f"  {experiment.command(extra)} --no-baselines --out {shlex.quote(str(out / name))}")
-    rest = "" if example is None else " Or draw what there is: --partial."
+    rest = "" if not example else " Or draw what there is: --partial."
     begin = f"figure {request.name} {what} under {folder}; these make the missing runs.{seeds}{rest}"
     return "\n".join([begin, *lines])

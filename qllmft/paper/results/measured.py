@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from qllmft.campaign.records import FinishedRun
+from qllmft.campaign.finished import FinishedRun
+from qllmft.campaign.results import SeededResult, best, collect
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing, settings_of
 from qllmft.report.nearest_preset import train_command
 from qllmft.run import ModelResult
-from qllmft.statistics import MeanInterval
 
 SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
 _CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs", "noise.shots")
@@ -88,55 +86,36 @@ class Circumstances:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One setting of the sweep."""
-
-    swept: tuple[Any, ...]  # values of `SWEPT`; empty for a baseline, which sweeps inside one run
-    results: dict[int, ModelResult]  # of the model that is meant, by seed
-    runs: dict[int, FinishedRun]  # by seed
-
-    @property
-    def validation(self) -> float:
-        """Mean accuracy on validation, in [0, 1]: what the choice is made on."""
-        return float(np.mean([result.validation.value for result in self.results.values()]))
-
-    @property
-    def test(self) -> MeanInterval:
-        """Accuracy on the test set, in [0, 1]."""
-        return MeanInterval.of([result.tested.value for result in self.results.values()])
-
-
-@dataclass(frozen=True)
 class Measured:
-    """What runs say of one experiment under one set of circumstances."""
+    """Results of one experiment in one set of circumstances."""
 
     circumstances: Circumstances  # of all its runs
-    candidates: tuple[Candidate, ...]  # of the sweep, by settings
+    candidates: tuple[SeededResult, ...]  # of the sweep, by the values of `SWEPT`; one for a baseline
 
     @property
-    def chosen(self) -> Candidate:
-        """Best on validation; the first of equals."""
-        return max(self.candidates, key=lambda candidate: candidate.validation)
+    def chosen(self) -> SeededResult:
+        """Return the candidate that validation selects."""
+        return best(self.candidates)
 
 
 def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measured]:
-    """The experiment's results, by circumstances: the experiment's own shots first, then the longest training."""
-    groups: dict[Circumstances, dict[tuple[Any, ...], Candidate]] = {}
-    for run in sorted(runs, key=lambda run: run.config.seed):
-        result = experiment.result_of(run)
-        if result is None:
-            continue
-        settings = settings_of(run.config)
-        key = tuple(settings[name] for name in SWEPT) if experiment.baseline is None else ()
-        candidates = groups.setdefault(_circumstances(run, experiment), {})
-        candidate = candidates.setdefault(key, Candidate(key, {}, {}))
-        candidate.results.setdefault(run.config.seed, result)  # the same run in two folders counts once
-        candidate.runs.setdefault(run.config.seed, run)
-    found = [
-        Measured(circumstances, tuple(candidates[key] for key in sorted(candidates)))
-        for circumstances, candidates in groups.items()
-    ]
+    """Return an experiment's results by circumstances: its own shots first, then the longest training."""
+    groups: dict[Circumstances, list[FinishedRun]] = {}
+    for run in runs:
+        if experiment.result_of(run) is not None:
+            groups.setdefault(_circumstances(run, experiment), []).append(run)
+    swept = SWEPT if experiment.baseline is None else ()  # a baseline's sweep is inside one run
+    found = []
+    for circumstances, group in groups.items():
+        candidates = collect(group, lambda run: _settings(run, swept), experiment.result_of)
+        candidates.sort(key=lambda candidate: tuple(candidate.settings.values()))
+        found.append(Measured(circumstances, tuple(candidates)))
     return sorted(found, key=_preference, reverse=True)
+
+
+def _settings(run: FinishedRun, names: Iterable[str]) -> dict[str, Any]:
+    values = settings_of(run.config)
+    return {name: values[name] for name in names}
 
 
 def _preference(measured: Measured) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ def test_validation_chooses_the_learning_rate_and_the_test_set_does_not(made_run
         made_run("single-10q", 900, 60, seed=seed, train__lr=5e-3)
     (found,) = measured("single-10q")
     assert len(found.candidates) == 2
-    assert (found.chosen.swept[0], found.chosen.test.mean) == (1e-3, 0.8)
+    assert (found.chosen.settings["train.lr"], found.chosen.test.mean) == (1e-3, 0.8)
 
 
 def test_other_heads_noise_and_training_do_not_belong(made_run, measured):
@@ -41,7 +41,7 @@ def test_other_heads_noise_and_training_do_not_belong(made_run, measured):
     made_run("nn-head-0", 806)
     made_run("upper-bound", 807)
     (found,) = measured("single-10q")
-    assert [row.test.right for row in found.chosen.results.values()] == [801]
+    assert [accuracy.right for accuracy in found.chosen.tested] == [801]
     for preset, mean in (("noise-low-10q", 0.803), ("nn-head-0", 0.806), ("upper-bound", 0.807)):
         (other,) = measured(preset)
         assert other.chosen.test.mean == mean
@@ -83,7 +83,7 @@ def test_a_baseline_is_taken_from_any_head_s_run_of_the_same_grid(made_run, meas
     made_run("multi-14q", seed=2, baselines=[("SVC", 340, 900, 66)], baselines__grid="small")
     paper, small = measured("svc")
     assert (paper.chosen.test.mean, paper.chosen.test.n, small.chosen.test.mean) == (pytest.approx(0.86), 2, 0.9)
-    assert [model.parameters for model in paper.chosen.results.values()] == [300, 340]
+    assert paper.chosen.parameters == (300, 340)
     (lr,) = measured("logistic-regression")
     assert lr.chosen.test.mean == 0.86
 

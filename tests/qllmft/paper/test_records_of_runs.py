@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from qllmft.campaign.records import Curve, read_finished_runs, write_finished_runs
+from qllmft.campaign.finished import Curve
+from qllmft.campaign.records import read_finished_runs, write_finished_runs
 from qllmft.errors import UserError
 from qllmft.paper.page import of_the_paper
 
@@ -19,10 +20,10 @@ def test_a_summary_says_what_the_folders_say(made_run, tmp_path):
     again = read_finished_runs([file])
     for a, b in zip(records, again, strict=True):
         kept = a.curve if a is records[1] else None
-        assert replace(a, source="", curve=kept, record=b.record) == replace(b, source="")
+        assert replace(a, curve=kept, record=b.record) == b
         assert (a.record.models, a.record.data.sizes) == (b.record.models, b.record.data.sizes)
-    assert {r.data for r in records} == {"sst2"}
-    assert {r.source for r in records} == {"/data/sst2"}
+        assert (a.data, a.record.data.source, b.record.data.source) == ("sst2", "/data/sst2", "sst2")
+    assert {run.validation_loss for run in again} == {None, 0.5}
     assert "/data" not in file.read_text()
     assert len(file.read_text().splitlines()) == 2 + 2, "a line a run"
 

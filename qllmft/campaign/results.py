@@ -1,0 +1,139 @@
+"""Results of settings over their seeds, and the one rule that selects among them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from qllmft.campaign.finished import FinishedRun
+from qllmft.config.settings import settings_of
+from qllmft.run import ModelResult
+from qllmft.statistics import Accuracy, MeanInterval
+
+DIGITS = 12  # of a mean accuracy: those of (0.7, 0.8) and (0.75, 0.75) are equal
+
+
+class Selectable(Protocol):
+    """Values that selection depends on, by seed."""
+
+    @property
+    def validation(self) -> Sequence[float]:
+        """Accuracies in [0, 1]."""
+
+    @property
+    def validation_loss(self) -> Sequence[float]:
+        """Losses in nats; empty if the model has none."""
+
+    @property
+    def parameters(self) -> Sequence[int]:
+        """Numbers of trained parameters."""
+
+
+Result = TypeVar("Result", bound=Selectable)
+
+
+@dataclass(frozen=True)
+class SeededResult:
+    """Result of one model with one setting, over its seeds."""
+
+    settings: Mapping[str, Any]  # by name
+    runs: tuple[FinishedRun, ...]  # by ascending seed
+    models: tuple[ModelResult, ...]  # one of each run
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds."""
+        return tuple(run.config.seed for run in self.runs)
+
+    @property
+    def validation(self) -> tuple[float, ...]:
+        """Return the validation accuracies, in [0, 1]."""
+        return tuple(model.validation.value for model in self.models)
+
+    @property
+    def validation_loss(self) -> tuple[float, ...]:
+        """Return the validation losses in nats; empty for a baseline, or if one was not kept."""
+        pairs = zip(self.runs, self.models, strict=True)
+        losses = [run.validation_loss if model is run.record.head else None for run, model in pairs]
+        return tuple(loss for loss in losses if loss is not None) if None not in losses else ()
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """Return the numbers of trained parameters."""
+        return tuple(model.parameters for model in self.models)
+
+    @property
+    def tested(self) -> tuple[Accuracy, ...]:
+        """Return the accuracies on the test texts; ValueError if a run did not read them."""
+        return tuple(model.tested for model in self.models)
+
+    @property
+    def test(self) -> MeanInterval:
+        """Return the mean test accuracy with its interval over the seeds."""
+        return MeanInterval.of([accuracy.value for accuracy in self.tested])
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of training of all seeds together."""
+        return math.fsum(model.seconds for model in self.models)
+
+
+def settings_without_seed(run: FinishedRun) -> dict[str, Any]:
+    """Return all settings of a run but its seed, by dotted name."""
+    return {name: value for name, value in settings_of(run.config).items() if name != "seed"}
+
+
+def head_of(run: FinishedRun) -> ModelResult:
+    """Return the result of a run's own head."""
+    return run.record.head
+
+
+def collect(
+    runs: Iterable[FinishedRun],
+    settings: Callable[[FinishedRun], Mapping[str, Any]] = settings_without_seed,
+    model: Callable[[FinishedRun], ModelResult | None] = head_of,
+) -> list[SeededResult]:
+    """Group runs by their settings, in the order of each group's first run.
+
+    Args:
+        runs: in any order. If several have the same settings and seed, the first one counts.
+        settings: of a run, JSON values by name.
+        model: result of a run; None leaves the run out.
+    """
+    groups: dict[str, dict[int, tuple[FinishedRun, ModelResult]]] = {}
+    for run in runs:
+        if (found := model(run)) is not None:
+            key = json.dumps(settings(run), sort_keys=True)
+            groups.setdefault(key, {}).setdefault(run.config.seed, (run, found))
+    results = []
+    for by_seed in groups.values():
+        ours, models = zip(*(by_seed[seed] for seed in sorted(by_seed)), strict=True)
+        results.append(SeededResult(settings(ours[0]), ours, models))
+    return results
+
+
+def ranked(results: Iterable[Result]) -> list[Result]:
+    """Sort results by mean validation accuracy, then validation loss, then parameters, the best first.
+
+    Equal ones keep their order. The loss is compared only if every result has one.
+    """
+    found = list(results)
+    with_loss = all(result.validation_loss for result in found)
+
+    def key(result: Result) -> tuple[float, float, float]:
+        loss = _mean(result.validation_loss) if with_loss else 0.0
+        return -round(_mean(result.validation), DIGITS), loss, _mean(result.parameters)
+
+    return sorted(found, key=key)
+
+
+def best(results: Iterable[Result]) -> Result:
+    """Return the first of the ranked results."""
+    return ranked(results)[0]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
