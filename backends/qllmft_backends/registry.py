@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import MissingExtraError, UnknownBackendError
 from qllmft_backends.plugins import BUILT_IN, Registry, one_line
+from qllmft_backends.validation import faults
 
 
 @dataclass(frozen=True)
@@ -134,15 +135,8 @@ def create(name: str, options: Mapping[str, Any] | None = None) -> Backend:
 
 def _describe(name: str, options_class: type[BaseModel], error: ValidationError) -> str:
     """One line a fault, and the options there are."""
-    faults = "; ".join(_fault(e["loc"], e["input"], e["msg"]) for e in error.errors())
-    return f"backend {name!r}: {faults}. Its options are: {', '.join(options_class.model_fields) or 'none'}."
-
-
-def _fault(place: tuple[int | str, ...], given: Any, message: str) -> str:
-    """What is wrong with one option. What may be a secret is not repeated: no option takes one."""
-    name = ".".join(map(str, place))
-    if any(word in name.lower() for word in ("token", "key", "secret", "password")):
-        given = "***"
-    if isinstance(given, str) and "://" in given and "@" in given:
-        given = "***"  # blanks and quotes in a password leave no way to tell where it ends
-    return f"{f'option {name} = {given!r}: ' if name else ''}{message}"
+    found = "; ".join(
+        f"option {fault.place} = {fault.shown_value}: {fault.message}" if fault.path else fault.message
+        for fault in faults(error)
+    )
+    return f"backend {name!r}: {found}. Its options are: {', '.join(options_class.model_fields) or 'none'}."

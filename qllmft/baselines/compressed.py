@@ -100,6 +100,6 @@ def _axes(n_parameters: int, dimension: int, n_classes: int) -> int:
     return min(max(1, n_parameters // rows - 1), dimension)
 
 
-PRINCIPAL_AXES = Baseline("PCA + logistic regression", _principal_axes)
-RANDOM_AXES = Baseline("random projection + logistic regression", _random_axes)
-QUANTISED = Baseline("quantised logistic regression", _quantised)
+PRINCIPAL_AXES = Baseline("PCA + logistic regression", _principal_axes, tuned=False)
+RANDOM_AXES = Baseline("random projection + logistic regression", _random_axes, tuned=False)
+QUANTISED = Baseline("quantised logistic regression", _quantised, tuned=False)

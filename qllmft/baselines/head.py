@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -48,28 +48,31 @@ class Head(Protocol):
 
 @dataclass(frozen=True)
 class Baseline:
-    """A classical head that a run can name, and that is fitted beside the run's own.
+    """Classical head that a run can name and fits next to its own.
 
     Attributes:
-        label: as tables show it; the head that is made may say more in its name.
-        make: the head, not yet fitted, from the run's configuration, the number of parameters of the run's own head,
-            the embedding's dimension D and the number k of labels.
-        is_grid: the head is a search over a grid, which depends on nothing but ``config.baselines`` and the seed.
+        label: name in tables; the name of the head that is made may be longer.
+        make: returns the head, not yet fitted. Its arguments are the run's configuration, the number of parameters of
+            the run's own head, the embedding's dimension D and the number k of labels.
+        tuned: hyperparameters are chosen on the validation texts; a trained head's epoch is not one of them.
+        is_grid: the head is a search over a grid, which depends on ``config.baselines`` and the seed alone.
     """
 
     label: str
     make: Callable[[RunConfig, int, int, int], Head]
+    _: KW_ONLY
+    tuned: bool
     is_grid: bool = False
 
     @classmethod
     def of_grid(cls, label: str, make: Callable[[Grid], Head]) -> Baseline:
-        """A baseline whose grid, or ``config.baselines.points`` of it, is all that it is made from; see `GridBaseline`."""
+        """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it; see `GridBaseline`."""
 
         def searched(config: RunConfig, *_: int) -> Any:
             head: Any = make(config.baselines.grid)
             return head if config.baselines.points is None else head.kept(config.baselines.points, config.seed)
 
-        return cls(label, searched, is_grid=True)
+        return cls(label, searched, tuned=True, is_grid=True)
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
 
 
 def _baseline(label: str, make: Callable[[int, int, int, TrainConfig, int], TrainedHead]) -> Baseline:
-    return Baseline(label, lambda config, n, d, k: make(n, d, k, config.train, config.seed))
+    return Baseline(label, lambda config, n, d, k: make(n, d, k, config.train, config.seed), tuned=False)
 
 
 PERCEPTRON = _baseline("MLP", perceptron_baseline)

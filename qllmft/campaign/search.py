@@ -18,6 +18,7 @@ from qllmft.config.presets import load_preset
 from qllmft.config.settings import with_settings
 from qllmft.config.toml_files import Content
 from qllmft.errors import UserError
+from qllmft_backends.validation import faults
 
 Sampler = Literal["grid", "tpe", "qmc", "screening"]
 DEFAULT_TRIALS = 32  # of tpe and qmc
@@ -172,7 +173,6 @@ def make_plan(
             grace_s=grace_s,
         )
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise UserError(f"--{fault['loc'][0]}: {fault['msg']} (got {fault['input']!r}).") from None
+        raise UserError(f"--{faults(error)[0]}.") from None
     _ = plan.points if plan.is_list else plan.each_head()  # finds what does not fit together
     return plan

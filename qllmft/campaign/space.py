@@ -18,6 +18,7 @@ from qllmft.config.toml_files import Content, Settings, names_in, read_chosen, v
 from qllmft.errors import UserError
 from qllmft.randomness import derive_seed
 from qllmft_backends.plugins import BUILT_IN
+from qllmft_backends.validation import faults
 
 Value = None | bool | int | float | str
 Point = dict[str, Value]  # a parameter's name to the label of its level, or to a number between its levels
@@ -167,8 +168,7 @@ def load_space(choice: str) -> Space:
         if space.preset:
             load_preset(space.preset)
     except ValidationError as error:
-        fault = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise UserError(f"sweep {choice}: quick.values: {fault}.") from None
+        raise UserError(f"sweep {choice}: quick.values: {faults(error)[0].message}.") from None
     except UserError as error:
         raise UserError(f"sweep {choice}: preset: {error}") from None
     return space

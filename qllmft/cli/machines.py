@@ -97,11 +97,12 @@ def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
     from pydantic import ValidationError
 
     from qllmft_backends.ionq import IonQConnection
+    from qllmft_backends.validation import faults
 
     try:
         return IonQConnection(token_file=token_file, url=url)
     except ValidationError as error:
-        raise UserError(f"--url: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+        raise UserError(f"--url: {faults(error)[0].message}.") from None
 
 
 def _asked(folder: Path, connection: IonQConnection) -> list[Job]:

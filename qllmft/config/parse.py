@@ -8,28 +8,28 @@ from pydantic import BaseModel, ValidationError
 
 from qllmft.config.run import RunConfig
 from qllmft.errors import UserError
+from qllmft_backends.validation import Fault, faults
 
 
 def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
-    """A tree of settings from ``origin``, checked; the UserError says of each fault what was got and expected."""
+    """Return the configuration of a tree of settings.
+
+    Raises:
+        UserError: names ``origin`` and every fault.
+    """
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        lines = []
-        for fault in error.errors():
-            where = ".".join(str(part) for part in fault["loc"]) or "the configuration"
-            message = fault["msg"].removeprefix("Value error, ")
-            if fault["type"] == "extra_forbidden":
-                message = "there is no such setting"
-                if known := _known_settings(fault["loc"][:-1]):
-                    message += f"; expected one of {', '.join(known)}"
-            got = "" if isinstance(fault["input"], dict | BaseModel) else f" (got {fault['input']!r})"
-            lines.append(f"{where}{got}: {message}")
-        raise UserError(f"{origin}: " + "; ".join(lines) + ".") from None
+        raise UserError(f"{origin}: {'; '.join(map(_sentence, faults(error)))}.") from None
+
+
+def _sentence(fault: Fault) -> str:
+    known = _known_settings(fault.path[:-1]) if fault.kind == "extra_forbidden" else []
+    return f"{fault}; expected one of {', '.join(known)}" if known else str(fault)
 
 
 def _known_settings(path: tuple[int | str, ...]) -> list[str]:
-    """Names of the settings in the section at ``path``."""
+    """Return the names of the settings in the section at ``path``; [] if there is no such section."""
     section: type[BaseModel] = RunConfig
     for part in path:
         field = section.model_fields.get(str(part))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
 from qllmft.files import expanded, parse_toml
+from qllmft_backends.validation import faults
 
 # settings of a file by dotted names, however it writes them: "train.lr" = 0.1, or lr = 0.1 in a section train
 Settings = Annotated[dict[str, Any], BeforeValidator(lambda tree: flat(tree) if isinstance(tree, dict) else tree)]
@@ -75,10 +76,4 @@ def validated(model: type[Model], tree: dict[str, Any], origin: str) -> Model:
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            message = "there is no such key here"
-        got = "" if fault["type"] in ("missing", "extra_forbidden") or not place else f" (got {fault['input']!r})"
-        raise UserError(f"{origin}: {place}{got}: {message}." if place else f"{origin}: {message}.") from None
+        raise UserError(f"{origin}: {faults(error)[0]}.") from None

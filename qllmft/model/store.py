@@ -22,6 +22,7 @@ from qllmft.heads import Classifier, build_classifier
 from qllmft.model.check import check_logits, compare_logits
 from qllmft_backends import BackendError
 from qllmft_backends.plugins import BUILT_IN
+from qllmft_backends.validation import faults
 
 FORMAT = 1
 OWN_BODY = "body"  # folder beside the head, of a body that learned
@@ -101,10 +102,7 @@ def load_model(folder: Path) -> StoredModel:
             raise TypeError(f"body_identity is {identity!r}, expected text")
         classifier = build_classifier(config, dimension, len(names))
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = "".join(f"{part}: " for part in fault["loc"])
-        message = fault["msg"].removeprefix("Value error, ")
-        raise UserError(f"the model in {folder} does not fit its record: {where}{message}.") from None
+        raise UserError(f"the model in {folder} does not fit its record: {faults(error)[0]}.") from None
     except (KeyError, TypeError, BackendError) as error:
         raise UserError(f"the model in {folder} does not fit its record: {error}.") from error
     except UserError as error:

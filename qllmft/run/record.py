@@ -13,6 +13,7 @@ from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
 from qllmft.statistics import Accuracy, ClassScores
+from qllmft_backends.validation import faults
 
 FORMAT = 1  # runs of version 0.1 do not name it, and have this form
 
@@ -160,10 +161,8 @@ class RunRecord:
         try:
             record = _ADAPTER.validate_python(content)
         except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"])) or "it"
             raise UserError(
-                f"{origin} is not a run's record of the form that this version writes: {where}: {fault['msg']}. "
+                f"{origin} is not a run's record of the form that this version writes: {faults(error)[0]}. "
                 "Use the version of qllmft that trained the run, or delete the file and run the same command again."
             ) from None
         if not record.models:

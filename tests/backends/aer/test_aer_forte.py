@@ -115,7 +115,7 @@ def test_noise_comes_from_presets_numbers_or_fidelities():
         ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, one_qubit_rate"),
         ({"method": "statevector"}, UnknownBackendError, "option method = 'statevector'"),
         ({"shots": 0}, UnknownBackendError, "option shots = 0"),
-        ({"seeds": 0}, UnknownBackendError, "option seeds = 0: Extra inputs are not permitted"),
+        ({"seeds": 0}, UnknownBackendError, "option seeds = 0: there is no such setting"),
     ],
 )
 def test_wrong_options_are_named(options, error, message):

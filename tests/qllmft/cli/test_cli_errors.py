@@ -88,7 +88,7 @@ WRONG = [
     (["sweep", "table-06", "--trials", "3"], ["the sampler grid has a fixed number of points"]),
     (["sweep", "table-06", "--sampler", "tpe", "--trials", "0"], ["--trials got 0; expected 1 or more"]),
     (["sweep", "table-06", "--seeds", "0"], ["--seeds got 0"]),
-    (["sweep", "table-06", "--grace", "0"], ["--grace_s: Input should be greater than or equal to 2 (got 0)"]),
+    (["sweep", "table-06", "--grace", "0"], ["--grace_s (got 0): Input should be greater than or equal to 2"]),
     (["sweep", "table-08", "--sampler", "tpe"], ["table-08 is a grid of seconds"]),
     (["sweep", "table-06", "--storage", "somewhere"], ["--storage is no URL"]),
     (["sweep", "table-06", "--data", "/no/such.tsv"], ["there is no file or folder /no/such.tsv"]),

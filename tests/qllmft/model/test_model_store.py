@@ -155,7 +155,7 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
             {"model": {"n_qubits": 3, "encoder_layers": 2}},
             r"head.connector.weight has the shape \(12,\), expected \(15,",
         ),
-        ({"model": {"n_qubits": -3}}, r"n_qubits: Input should be greater than or equal to 1\.$"),
+        ({"model": {"n_qubits": -3}}, r"n_qubits \(got -3\): Input should be greater than or equal to 1\.$"),
         ({"model": {"no_such_setting": 1}}, "no_such_setting"),
         ({"label_names": ["a", "b", "c"]}, r"final.weight has the shape \(2, 4\), expected \(3, 4\)"),
         ({"label_names": 2}, "label_names is 2, expected a list of names"),

@@ -174,7 +174,11 @@ def test_a_search_of_ones_own(tmp_path):
             r"parameters\[1\].*value needs 2 entries",
         ),
         (HEAD, 'setting = "x.a"\nvalues = [0.0, 1.0]\nscale = "log"', "positive numbers"),
-        (HEAD, 'setting = "x.a"\nvalues = [1]\nother = 2', r"parameters\[1\].other: there is no such key here"),
+        (
+            HEAD,
+            'setting = "x.a"\nvalues = [1]\nother = 2',
+            r"\[1\].other \(got 2\): there is no such setting",
+        ),
         (HEAD, 'setting = "x.a"\nvalues = []', r"parameters\[1\].values.*at least 1"),
         (HEAD, 'setting = "x.a"\nvalues = 3', r"parameters\[1\].values \(got 3\)"),
         ('title = "Mine"', QUBITS_2, "a search needs a preset and"),

@@ -1,0 +1,56 @@
+"""Faults that pydantic found, in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from qllmft_backends.masking import HIDDEN
+
+_SECRET_NAMES = ("token", "key", "secret", "password")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One value that does not fit its model."""
+
+    path: tuple[int | str, ...]  # keys and indices from the root of the tree
+    kind: str  # pydantic's name of the fault, such as "extra_forbidden"
+    message: str  # ends without a full stop
+    value: Any
+
+    @property
+    def place(self) -> str:
+        """Return the path as people write it, counted from 1: ``rows[2].side``; "" for the whole tree."""
+        return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in self.path).removeprefix(".")
+
+    @property
+    def shown_value(self) -> str:
+        """Return the value, or three stars if it may be a secret."""
+        is_secret = any(word in self.place.lower() for word in _SECRET_NAMES)
+        # blanks and quotes in a password make its end unclear, so the whole address is hidden
+        is_address = isinstance(self.value, str) and "://" in self.value and "@" in self.value
+        return repr(HIDDEN if is_secret or is_address else self.value)
+
+    def __str__(self) -> str:
+        """Return ``place (got value): message``, without the parts that say nothing."""
+        shows_value = self.path and self.kind != "missing" and not isinstance(self.value, dict | BaseModel)
+        got = f" (got {self.shown_value})" if shows_value else ""
+        return f"{self.place}{got}: {self.message}" if self.path else self.message
+
+
+def faults(error: ValidationError) -> list[Fault]:
+    """Return the faults of a validation in pydantic's order; settings that do not exist are called so."""
+    return [
+        Fault(
+            found["loc"],
+            found["type"],
+            "there is no such setting"
+            if found["type"] == "extra_forbidden"
+            else found["msg"].removeprefix("Value error, "),
+            found["input"],
+        )
+        for found in error.errors()
+    ]
