@@ -7,7 +7,7 @@ from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, MissingExtraError, UnknownBackendError, UnsupportedGateError
 from qllmft_backends.listing import describe
 from qllmft_backends.noise import GateNoise
-from qllmft_backends.protocol import Availability, Capabilities, Expectations
+from qllmft_backends.protocol import Availability, Capabilities, Estimate, Expectations, RemoteBackend, remote_or_none
 from qllmft_backends.registry import BACKENDS, create
 
 __all__ = [
@@ -16,11 +16,14 @@ __all__ = [
     "Backend",
     "BackendError",
     "Capabilities",
+    "Estimate",
     "Expectations",
     "GateNoise",
     "MissingExtraError",
+    "RemoteBackend",
     "UnknownBackendError",
     "UnsupportedGateError",
     "create",
     "describe",
+    "remote_or_none",
 ]

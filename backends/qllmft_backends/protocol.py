@@ -1,37 +1,41 @@
-"""The question that every backend answers: circuit and values in, expectation values and standard errors out."""
+"""Interfaces of backends: circuit and values in, expectation values and standard errors out."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
+from qllmft_backends.errors import BackendError
+
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a backend can do, and its limits.
+    """Abilities and limits of a backend.
 
     Attributes:
         exact: expectation values carry no statistical error.
         shots: values come from a number of measurements.
         noisy: gates carry noise.
         adjoint: vector-Jacobian products in one reverse sweep; the backend is then an `adjoint.AdjointCapable`.
-        remote: circuits leave this machine.
+        noise_in_training: the section ``noise`` of a run sets this backend's noise; needs ``adjoint``.
+        remote: circuits leave this machine; the backend is then a `RemoteBackend`.
         paid: circuits cost money.
         resumable: an interrupted job can be collected later.
-        max_qubits, max_shots, max_circuits: limits of a circuit, and of a job; None: no limit known beforehand.
+        max_qubits, max_shots, max_circuits: limits of a circuit, and of a job; None if unknown.
     """
 
     exact: bool = False
     shots: bool = False
     noisy: bool = False
     adjoint: bool = False
+    noise_in_training: bool = False
     remote: bool = False
     paid: bool = False
     resumable: bool = False
@@ -42,11 +46,11 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Expectations:
-    """The answer of a backend.
+    """Expectation values of a batch.
 
     Attributes:
         values: (B, O) float64 expectation values.
-        standard_errors: (B, O) float64; zeros where the backend is exact.
+        standard_errors: (B, O) float64; zeros if the backend is exact.
     """
 
     values: NDArray[np.float64]
@@ -62,11 +66,11 @@ class Expectations:
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a backend can work here, by its default options.
+    """Availability of a backend on this machine, with its default options.
 
     Attributes:
-        available: it can.
-        note: why not and the remedy; or what an option of it would find (a GPU).
+        available: the backend can run.
+        note: the reason and the remedy if it cannot; else a remark on an option (a GPU).
     """
 
     available: bool
@@ -74,23 +78,108 @@ class Availability:
 
 
 class Evaluator(Protocol):
-    """What computes expectation values; `Backend` is its base class, with Qiskit's interfaces on top."""
+    """Source of expectation values; `Backend` is its base class, with Qiskit's interfaces on top."""
 
     name: ClassVar[str]
 
     @property
     @abstractmethod
     def capabilities(self) -> Capabilities:
-        """What this backend can do, with the options that it was made with."""
+        """Return the abilities of this backend with its options."""
 
     @abstractmethod
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Expectation values of Z observables.
+        """Return the expectation values of Z observables.
 
         Args:
             circuit: without measurements; qubit 0 is the least significant bit.
             values: (B, P) parameter values in the order of ``circuit.parameters``; angles in radians.
             observables: O sums of strings of I and Z on the circuit's qubits.
         """
+
+
+class Estimate(Protocol):
+    """Circuits that a call would send, and their price; ``str`` gives one line for people.
+
+    Attributes:
+        circuits: number to be sent.
+        price: of all of them, in ``unit``; None if unknown.
+        unit: ``usd``, ``credit``, ...; None if unknown.
+    """
+
+    @property
+    def circuits(self) -> int: ...  # noqa: D102
+
+    @property
+    def price(self) -> float | None: ...  # noqa: D102
+
+    @property
+    def unit(self) -> str | None: ...  # noqa: D102
+
+
+class RemoteBackend(Evaluator, Protocol):
+    """Backend with `Capabilities.remote`: its circuits leave this machine, some of them for money."""
+
+    @property
+    def consented(self) -> bool:
+        """Return whether its options allow paid circuits without confirmation."""
+        ...
+
+    @property
+    def has_ledger(self) -> bool:
+        """Return whether earlier calls have left a ledger to resume from."""
+        ...
+
+    def attend(
+        self,
+        *,
+        confirm: Callable[[Estimate], bool] | None = None,
+        announce: Callable[[Estimate], None] | None = None,
+        on_progress: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """Set the callbacks of later calls.
+
+        Args:
+            confirm: called before paid circuits are sent, unless `consented`; they are sent if it returns True. None:
+                without consent, paid circuits are refused.
+            announce: called with every estimate of paid circuits that are about to be sent.
+            on_progress: called with a job's id and its status at each poll.
+        """
+        ...
+
+    def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False) -> Estimate:
+        """Return the number of circuits that a call would send and their price, without sending them.
+
+        Args:
+            circuit: as for `expectations`.
+            values: as for `expectations`.
+            offline: use published prices, without a request to the server.
+        """
+        ...
+
+    def running_jobs(self) -> str:
+        """Return a report of jobs that are still running remotely and how to collect them, "" if there are none."""
+        ...
+
+
+def remote_or_none(backend: Evaluator) -> RemoteBackend | None:
+    """Return the backend as a `RemoteBackend` if its capabilities say so, else None.
+
+    Raises:
+        BackendError: if a method is missing.
+    """
+    if not backend.capabilities.remote:
+        return None
+    check_methods(backend, "remote", ("consented", "has_ledger", "attend", "estimate", "running_jobs"))
+    return cast("RemoteBackend", backend)
+
+
+def check_methods(backend: Evaluator, capability: str, names: Sequence[str]) -> None:
+    """Raise `BackendError` if a backend lacks a method that one of its capabilities promises."""
+    if missing := [name for name in names if not hasattr(backend, name)]:
+        raise BackendError(
+            f"backend {backend.name!r} states Capabilities({capability}=True) and has no {', '.join(missing)}. Add "
+            f"what is missing, or leave {capability} out of its capabilities."
+        )

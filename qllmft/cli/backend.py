@@ -15,7 +15,7 @@ from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft_backends import Backend
+    from qllmft_backends import Backend, Estimate, RemoteBackend
 
 Options = Annotated[
     list[str] | None,
@@ -105,8 +105,8 @@ class BackendOptions:
         backends = {name: backend for name, backend in found.items() if backend is not None}
         self._check_flags(next(iter(backends.values()), None), ledger)
         for backend in backends.values():
-            if backend.capabilities.remote:
-                _attend(backend)
+            if (remote := _remote(backend)) is not None:
+                _attend(remote)
         return backends
 
     def _named(self, ledger: Path, aggregation: str | None, of_adjoint: Mapping[str, Any]) -> Backend | None:
@@ -149,31 +149,28 @@ class BackendOptions:
         if not self.dry_run and not self.resume:
             return
         flag = "--dry-run" if self.dry_run else "--resume"
-        if backend is None or not backend.capabilities.remote:
+        remote = _remote(backend)
+        if remote is None:
             name = backend.name if backend else "no backend"
             raise UserError(f"{flag} is about circuits that are sent away, and {name} sends none. Leave it out.")
-        from qllmft_backends.ionq import Ledger
-
-        if self.resume and not Ledger(ledger).path.exists():  # a call that sent nothing leaves a folder too
+        if self.resume and not remote.has_ledger:
             raise UserError(
                 f"there is nothing to resume: no ledger in {ledger}. Leave --resume out, or name the folder with "
                 "--ledger."
             )
 
 
-def attend_training(backend: Backend, tell: Callable[[str], None], *, yes: bool) -> None:
-    """Have the price told before each sending of paid circuits in training; UserError where nobody agreed (``yes``)."""
-    if not backend.capabilities.paid:
+def attend_training(backend: Backend, report: Callable[[str], None], *, yes: bool) -> None:
+    """Report the price of paid circuits of a training before each sending; UserError without consent (``yes``)."""
+    remote = _remote(backend)
+    if remote is None or not backend.capabilities.paid:
         return
-    remote: Any = backend
-    if yes:
-        remote.confirm = lambda _: True
-    elif not remote.options.yes:
+    if not (yes or remote.consented):
         raise UserError(
             f"training through {backend.name} sends paid circuits at every step, and asks nobody in between. Nothing "
             "was sent. Add --yes to send them, and ceilings: --backend-option max_cost=..., circuit_budget=..."
         )
-    remote.announce = lambda estimate: tell(str(estimate))
+    remote.attend(confirm=(lambda _: True) if yes else None, announce=lambda estimate: report(str(estimate)))
 
 
 def resumed(arguments: Sequence[str]) -> list[str]:
@@ -186,20 +183,28 @@ def resumed(arguments: Sequence[str]) -> list[str]:
     return [command, *(["--resume"] if command in ("predict", "evaluate") and "--resume" not in rest else []), *rest]
 
 
-def _attend(backend: Any) -> None:
-    """Show the jobs' states and the price, and ask a person before paid circuits are sent."""
+def _remote(backend: Backend | None) -> RemoteBackend | None:
+    if backend is None:
+        return None
+    from qllmft_backends import remote_or_none
+
+    return remote_or_none(backend)
+
+
+def _attend(backend: RemoteBackend) -> None:
+    """Show the jobs' states and the price, and ask for confirmation before paid circuits are sent."""
     from rich.prompt import Confirm
     from rich.text import Text
 
     console = PlainConsole(stderr=True)
     shown: dict[str, str] = {}
 
-    def progress(chunk: Any, status: str) -> None:
-        if shown.get(chunk.id) != status:
-            shown[chunk.id] = status
-            say(f"job {chunk.job_id}: {status}", console)
+    def on_progress(job: str, status: str) -> None:
+        if shown.get(job) != status:
+            shown[job] = status
+            say(f"job {job}: {status}", console)
 
-    def ask(estimate: Any) -> bool:
+    def ask(estimate: Estimate) -> bool:
         if not sys.stdin.isatty():
             raise UserError(
                 f"{estimate}. Nothing was sent, because nobody can be asked: standard input is no terminal. "
@@ -208,10 +213,11 @@ def _attend(backend: Any) -> None:
         # typer.confirm would write the last blank of its question to standard output, before the first answer
         return Confirm.ask(Text(printable(f"{estimate}. Send?")), console=console, default=False)
 
-    backend.progress = progress
-    backend.confirm = ask
-    if backend.options.yes:  # else the question says the price
-        backend.announce = lambda estimate: say(str(estimate), console)
+    def announce(estimate: Estimate) -> None:
+        say(str(estimate), console)
+
+    # without consent the question shows the price
+    backend.attend(confirm=ask, announce=announce if backend.consented else None, on_progress=on_progress)
 
 
 def show_estimate(estimate: object) -> None:

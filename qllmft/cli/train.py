@@ -33,16 +33,13 @@ def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[
 
 def _tell_of_jobs(config: RunConfig, personal: dict[str, Any], console: PlainConsole) -> None:
     """Say which jobs of an interrupted training go on at the server, and how to collect them."""
-    from qllmft_backends import BACKENDS, create
+    from qllmft_backends import BACKENDS, create, remote_or_none
 
     if not BACKENDS[config.backend.name].keeps_ledger:
         return
-    from qllmft_backends.ionq import JobsInterrupt, jobs_under_way
-
-    backend: Any = create(config.backend.name, config.backend.options | personal)
-    jobs = jobs_under_way(backend.options.ledger)
-    if jobs:
-        say_lines(str(JobsInterrupt(jobs, backend.options.ledger)).splitlines(), console)
+    remote = remote_or_none(create(config.backend.name, config.backend.options | personal))
+    if remote is not None:
+        say_lines(remote.running_jobs().splitlines(), console)
 
 
 @with_options(texts=DataOptions, told=TrackOptions)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from qllmft.inference.measurement import Measurement, head_request, measure
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.training import finite_logits
 from qllmft.versions import versions
-from qllmft_backends import Backend
+from qllmft_backends import Backend, Estimate, remote_or_none
 
 
 @dataclass(frozen=True)
@@ -164,13 +163,15 @@ class Predictor:
         backend = self.backend or exact_backend(request.circuit, "float64")
         return measure(self.model.classifier, request, backend)
 
-    def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> object:
-        """What the backend, one that circuits are sent to, would be sent for embeddings (N, D), and its price.
+    def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> Estimate:
+        """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.
 
-        ``offline``: the server is not asked for the price, which is a dated estimate.
+        ``offline``: use published prices, without a request to the server.
         """
+        remote = remote_or_none(self.backend) if self.backend is not None else None
+        if remote is None:
+            raise UserError("a price needs a backend that sends circuits away; name one with --backend.")
         request = head_request(self.model.classifier, vectors)
-        remote: Any = self.backend
         return remote.estimate(request.circuit, request.parameters, offline=offline)
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:

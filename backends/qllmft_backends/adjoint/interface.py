@@ -11,8 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.adjoint.program import ComplexProgram, Program
-from qllmft_backends.errors import BackendError
-from qllmft_backends.protocol import Evaluator
+from qllmft_backends.protocol import Evaluator, check_methods
 from qllmft_backends.z_observables import ZObservables
 
 
@@ -93,17 +92,12 @@ class AdjointCapable(Evaluator, Protocol):
 
 
 def adjoint_or_none(backend: Evaluator) -> AdjointCapable | None:
-    """The backend as an `AdjointCapable` where its capabilities say that it is one, else None.
+    """Return the backend as an `AdjointCapable` if its capabilities say so, else None.
 
     Raises:
-        BackendError: where they say so and a method is missing.
+        BackendError: if a method is missing.
     """
     if not backend.capabilities.adjoint:
         return None
-    missing = [name for name in ("seed", "engine", "compile", "noisy_pass") if not hasattr(backend, name)]
-    if missing:
-        raise BackendError(
-            f"backend {backend.name!r} states Capabilities(adjoint=True) and has no {', '.join(missing)}; expected all "
-            "of qllmft_backends.adjoint.AdjointCapable. Add what is missing, or leave adjoint out of its capabilities."
-        )
+    check_methods(backend, "adjoint", ("seed", "engine", "compile", "noisy_pass"))
     return cast("AdjointCapable", backend)

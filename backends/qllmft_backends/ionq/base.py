@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from qllmft_backends.ionq.compile import Template, check_values, compile_templat
 from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, training_circuits
 from qllmft_backends.ionq.dispatch import Dispatch
 from qllmft_backends.ionq.errors import IonQAuthError, IonQRequestError
-from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
+from qllmft_backends.ionq.jobs import JobsInterrupt, jobs_under_way, under_way
 from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
 from qllmft_backends.ionq.measure import expectations
 from qllmft_backends.ionq.options import IonQOptions
@@ -84,6 +84,32 @@ class IonQBase(Backend):
             client=lambda: self._client,
             sends_known_answer=self._sends_known_answer,
         )
+
+    @property
+    def consented(self) -> bool:
+        """Return the option ``yes``."""
+        return self.options.yes
+
+    @property
+    def has_ledger(self) -> bool:
+        """Return whether the ledger's folder holds one; a call that sent nothing leaves an empty folder."""
+        return self._ledger.path.exists()
+
+    def attend(
+        self,
+        *,
+        confirm: Confirm | None = None,
+        announce: Announce | None = None,
+        on_progress: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """Set the callbacks; see `RemoteBackend.attend`."""
+        self.confirm, self.announce = confirm, announce
+        self.progress = None if on_progress is None else lambda chunk, status: on_progress(str(chunk.job_id), status)
+
+    def running_jobs(self) -> str:
+        """Return a report of the jobs that are still running at the server; see `RemoteBackend.running_jobs`."""
+        jobs = jobs_under_way(self.options.ledger)
+        return str(JobsInterrupt(jobs, self.options.ledger)) if jobs else ""
 
     @property
     def confirm(self) -> Confirm | None:
