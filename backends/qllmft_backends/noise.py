@@ -19,8 +19,10 @@ So the same "error of 0.5 %" is three different r: name the convention with the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from qllmft_backends.errors import BackendError
 
@@ -153,41 +155,35 @@ def rate_from_error_probability(probability: float, n_qubits: int) -> float:
     return probability / (1 - 0.25**n_qubits)
 
 
-def noise_from_options(
-    name: NoiseName,
-    one_qubit_rate: float | None,
-    two_qubit_rate: float | None,
-    readout_error: float,
-    rate: RateKind = "aer",
-) -> GateNoise:
-    """The noise that a backend's options name.
+class NoiseSettings(BaseModel):
+    """Gate noise and readout error as options of a backend.
 
-    Args:
-        name: ``none``, a preset, or ``explicit`` with the two rates.
-        one_qubit_rate: the r of ``depolarizing_error(r, 1)``, for ``explicit`` only.
-        two_qubit_rate: the r of ``depolarizing_error(r, 2)``, for ``explicit`` only.
-        readout_error: probability of a flip.
-        rate: what the numbers are, those of the paper or the explicit ones.
-
-    Raises:
-        BackendError: where rates are missing for ``explicit``, or given and not used.
+    Attributes:
+        noise: gate noise: ``none``, a preset, or ``explicit`` with the two rates.
+        one_qubit_rate, two_qubit_rate: the r of ``depolarizing_error(r, n)``, for ``explicit``.
+        readout_error: probability that a measured bit is read flipped.
     """
-    rates = (one_qubit_rate, two_qubit_rate)
-    if rate != "aer" and name in ("none", "forte1"):
-        raise BackendError(
-            f"rate={rate!r} would not be used with noise={name!r}, which has no rates or known ones; leave it out."
-        )
-    if name == "explicit":
-        if one_qubit_rate is None or two_qubit_rate is None:
-            raise BackendError(f"noise is 'explicit', got the rates {rates}; it needs both.")
-    elif rates != (None, None):
-        raise BackendError(
-            f"the rates {rates} would not be used with noise={name!r}; set noise='explicit', or leave them out."
-        )
-    else:
-        preset = PRESETS.get(name, GateNoise(0, 0))
-        one_qubit_rate, two_qubit_rate = preset.one_qubit_rate, preset.two_qubit_rate
-    if rate == "nonidentity":
-        one_qubit_rate = rate_from_error_probability(one_qubit_rate, 1)
-        two_qubit_rate = rate_from_error_probability(two_qubit_rate, 2)
-    return GateNoise(one_qubit_rate, two_qubit_rate, readout_error)
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    noise: NoiseName = "none"
+    one_qubit_rate: float | None = None
+    two_qubit_rate: float | None = None
+    readout_error: float = 0.0
+
+    def named_noise(self) -> GateNoise:
+        """Return the noise that the settings name.
+
+        Raises:
+            BackendError: if rates are missing for ``explicit``, or given for another noise.
+        """
+        rates = (self.one_qubit_rate, self.two_qubit_rate)
+        if self.noise == "explicit":
+            if rates[0] is None or rates[1] is None:
+                raise BackendError(f"noise is 'explicit', got the rates {rates}; it needs both.")
+            return GateNoise(rates[0], rates[1], self.readout_error)
+        if rates != (None, None):
+            raise BackendError(
+                f"the rates {rates} would not be used with noise={self.noise!r}; set noise='explicit', or leave them "
+                "out."
+            )
+        return replace(PRESETS.get(self.noise, GateNoise(0, 0)), readout_error=self.readout_error)

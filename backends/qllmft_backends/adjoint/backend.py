@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
@@ -27,22 +27,19 @@ from qllmft_backends.adjoint.noisy_expectations import noisy_expectations
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.noise import NoiseName, RateKind, noise_from_options
+from qllmft_backends.noise import GateNoise, NoiseSettings, RateKind, rate_from_error_probability
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 TRAJECTORIES = 1000  # of `expectations`, by default
 
 
-class AdjointOptions(BaseModel):
-    """Options of the backend ``adjoint``.
+class AdjointOptions(NoiseSettings):
+    """Options of the backend ``adjoint``, beside those of `NoiseSettings`.
 
     Attributes:
         dtype: ``float32``, or ``float64`` for reference values.
         device: ``cpu``, or ``cuda`` for an NVIDIA GPU.
-        noise: of the gates: ``none``, a preset, or ``explicit`` with the two rates.
-        one_qubit_rate, two_qubit_rate: the r of ``depolarizing_error(r, n)``, for ``explicit``; see `noise.py`.
-        readout_error: probability that a measured bit is read flipped.
         shots: S, measurements a sample; None: none.
         shot_model: ``multinomial``: true shots, each a trajectory of its own (the default with ``shots``);
             ``gaussian``: eq. 2, which training can differentiate; ``exact``: none (the default without).
@@ -57,13 +54,8 @@ class AdjointOptions(BaseModel):
         seed: of all of it; the same seed and question give the same bits.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     dtype: Literal["float32", "float64"] = "float32"
     device: Literal["cpu", "cuda"] = "cpu"
-    noise: NoiseName = "none"
-    one_qubit_rate: float | None = None
-    two_qubit_rate: float | None = None
-    readout_error: float = 0.0
     shots: int | None = Field(None, ge=2)
     shot_model: ShotModel | None = None
     trajectories: int | None = Field(None, ge=1)
@@ -80,7 +72,15 @@ class AdjointOptions(BaseModel):
         Raises:
             BackendError: where numbers are missing for it, or given and not used by it.
         """
-        gates = noise_from_options(self.noise, self.one_qubit_rate, self.two_qubit_rate, self.readout_error, self.rate)
+        gates = self.named_noise()
+        if self.rate == "nonidentity":
+            if self.noise in ("none", "forte1"):
+                raise BackendError(
+                    f"rate={self.rate!r} would not be used with noise={self.noise!r}, which has no rates or known "
+                    "ones; leave it out."
+                )
+            one, two = (rate_from_error_probability(gates.rate(n), n) for n in (1, 2))
+            gates = GateNoise(one, two, self.readout_error)
         model = self.shot_model or ("multinomial" if self.shots else "exact")
         if (model == "exact") != (self.shots is None):
             raise BackendError(f"shot_model is {model!r} with shots={self.shots}; give both, or neither.")

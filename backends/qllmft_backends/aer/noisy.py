@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
@@ -17,74 +17,58 @@ from qllmft_backends.aer.noise_model import check_coverage, noise_model
 from qllmft_backends.aer.simulator import check_request, derive_seed, run, sample
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.noise import PRESETS, FidelityKind, GateNoise
+from qllmft_backends.noise import FidelityKind, GateNoise, NoiseSettings
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.z_observables import ZObservables
 
 Method = Literal["density_matrix", "trajectories"]
 
 
-class AerForteOptions(BaseModel):
-    """Options of the backend ``aer_forte``. Every rate is the r of ``depolarizing_error(r, n)``; see `noise.py`.
+class AerForteOptions(NoiseSettings):
+    """Options of the backend ``aer_forte``, beside those of `NoiseSettings`.
 
     Attributes:
         noise: a preset (``paper_low``, ``paper_high``, ``forte1``); ``explicit`` with the two rates; ``calibrated``
             with the two fidelities of a characterised machine.
-        one_qubit_rate, two_qubit_rate: r, for ``explicit``.
-        one_qubit_fidelity, two_qubit_fidelity: as numbers up to 1, for ``calibrated``.
-        fidelity: what those are: ``process`` (IonQ's characterisations, by randomized benchmarking) or ``average``.
-        readout_error: probability that a measured bit is read flipped.
-        shots: measurements a sample, the paper's 8192 by default; None: means without measurement noise.
-        seed: of the shots and trajectories; the same seed and question give the same bits.
-        method: ``auto`` takes the cheaper one, see `cheaper_method`.
-        trajectories: random runs of the circuit whose mean is taken where ``shots`` is None; with shots, every shot is
-            a trajectory of its own.
-        max_parallel_threads: threads of Aer; 0: one a core. 1 where the cores are shared.
+        one_qubit_fidelity, two_qubit_fidelity: numbers up to 1, for ``calibrated``.
+        fidelity: kind of the fidelities: ``process`` (IonQ's characterisations, by randomized benchmarking) or
+            ``average``.
+        shots: measurements per sample, 8192 as in the paper by default; None: means without measurement noise.
+        seed: seed of the shots and trajectories; the same seed and request give the same bits.
+        method: method of the simulation; ``auto`` takes the cheaper one, see `cheaper_method`.
+        trajectories: random runs of the circuit to average if ``shots`` is None; with shots, every shot is a
+            trajectory of its own.
+        max_parallel_threads: threads of Aer; 0: one per core. Set 1 if the cores are shared.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    noise: Literal["paper_low", "paper_high", "forte1", "explicit", "calibrated"] = "forte1"
-    one_qubit_rate: float | None = None
-    two_qubit_rate: float | None = None
+    noise: Literal["paper_low", "paper_high", "forte1", "explicit", "calibrated"] = "forte1"  # type: ignore[assignment]
     one_qubit_fidelity: float | None = None
     two_qubit_fidelity: float | None = None
     fidelity: FidelityKind = "process"
-    readout_error: float = 0.0
     shots: int | None = Field(8192, ge=2)
     seed: int = Field(0, ge=0)
     method: Literal["auto", "density_matrix", "trajectories"] = "auto"
     trajectories: int = Field(1000, ge=2)
     max_parallel_threads: int = Field(0, ge=0)
 
-    def gate_noise(self) -> GateNoise:
-        """The noise that these options ask for.
+    def named_noise(self) -> GateNoise:
+        """Return the noise that the settings name.
 
         Raises:
-            BackendError: where numbers are missing for it, or given and not used by it.
+            BackendError: if rates or fidelities are missing, or given for another noise.
         """
-        numbers = {
-            "explicit": ("one_qubit_rate", "two_qubit_rate"),
-            "calibrated": ("one_qubit_fidelity", "two_qubit_fidelity"),
-        }
-        for kind, names in numbers.items():
-            given = [name for name in names if getattr(self, name) is not None]
-            if self.noise == kind and len(given) < 2:
-                raise BackendError(f"noise is {kind!r}, got {given or 'no numbers'}; it needs {' and '.join(names)}.")
-            if kind == "calibrated" and "fidelity" in self.model_fields_set:
-                given.append("fidelity")
-            if self.noise != kind and given:
-                raise BackendError(
-                    f"{' and '.join(given)} would not be used with noise={self.noise!r}; set noise={kind!r}, or leave "
-                    "it out."
-                )
-        if self.noise == "explicit":
-            noise = GateNoise(float(self.one_qubit_rate or 0), float(self.two_qubit_rate or 0))
-        elif self.noise == "calibrated":
-            fidelities = float(self.one_qubit_fidelity or 0), float(self.two_qubit_fidelity or 0)
-            noise = GateNoise.calibrated(*fidelities, kind=self.fidelity)
-        else:
-            noise = PRESETS[self.noise]
-        return replace(noise, readout_error=self.readout_error)
+        one, two = self.one_qubit_fidelity, self.two_qubit_fidelity
+        noise = super().named_noise()
+        if self.noise == "calibrated":
+            if one is None or two is None:
+                raise BackendError(f"noise is 'calibrated', got the fidelities {(one, two)}; it needs both.")
+            return replace(GateNoise.calibrated(one, two, kind=self.fidelity), readout_error=self.readout_error)
+        if unused := {"one_qubit_fidelity", "two_qubit_fidelity", "fidelity"} & self.model_fields_set:
+            raise BackendError(
+                f"{' and '.join(sorted(unused))} would not be used with noise={self.noise!r}; set noise='calibrated', "
+                "or leave it out."
+            )
+        return noise
 
 
 def cheaper_method(n_qubits: int, runs: int, density_matrix_qubits: int) -> Method:
@@ -116,7 +100,7 @@ class AerForteBackend(Backend):
 
     def __init__(self, options: AerForteOptions | None = None) -> None:
         self.options = options or AerForteOptions()
-        self.noise = self.options.gate_noise()
+        self.noise = self.options.named_noise()
         if self.options.shots is not None and "trajectories" in self.options.model_fields_set:
             raise BackendError(
                 f"trajectories={self.options.trajectories} would not be used with shots={self.options.shots}: every "

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from qllmft_backends.ionq.errors import IonQRequestError
 from qllmft_backends.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
-from qllmft_backends.noise import GateNoise, NoiseName, noise_from_options
+from qllmft_backends.noise import GateNoise, NoiseSettings
 
 IONQ_URL = "https://api.ionq.co/v0.4"
 URL_VARIABLES = ("QISKIT_IONQ_API_URL", "IONQ_API_URL")  # qiskit-ionq's order
@@ -141,43 +141,34 @@ class IonQOptions(IonQConnection):
     seed: int = Field(0, ge=0, lt=2**31)  # the API's int32
 
 
-class IonQSimulatorOptions(IonQOptions):
+class IonQSimulatorOptions(NoiseSettings, IonQOptions):
     """Options of the backend ``ionq_simulator``, IonQ's simulator in the cloud.
 
     Attributes:
-        noise: the gate noise, named as for ``adjoint`` and ``aer_forte``: ``none``, a preset, or ``explicit`` with the
-            two rates. The server takes names of its own and no rates: noise that it has no name for is refused.
-        one_qubit_rate, two_qubit_rate: the r of ``depolarizing_error(r, n)``, for ``explicit``.
-        readout_error: as for the other backends; the server's noise has none, so only 0 can run.
+        noise, one_qubit_rate, two_qubit_rate, readout_error: see `NoiseSettings`. The server takes names of its own and
+            no rates: noise without a name there, such as any readout error, is refused.
         noise_model: instead of ``noise``, IonQ's name of the machine whose noise is simulated.
         shots: measurements of a circuit. None, without noise only: the exact probabilities. Without noise the shots are
             drawn here from the exact probabilities that the server gives.
     """
 
     paid: ClassVar[bool] = False
-    noise: NoiseName = "none"
-    one_qubit_rate: float | None = None
-    two_qubit_rate: float | None = None
-    readout_error: float = 0.0
     noise_model: CloudModel | None = None
     shots: int | None = Field(None, ge=1, le=1_000_000)
 
     @property
     def gate_noise(self) -> GateNoise | None:
         """The noise in force; None for a machine whose rates IonQ does not publish."""
-        return CLOUD_NOISE.get(self.noise_model) if self.noise_model else self._named_noise()
+        return CLOUD_NOISE.get(self.noise_model) if self.noise_model else self.named_noise()
 
     @property
     def cloud_model(self) -> CloudModel:
         """The server's name for the noise in force."""
-        return self.noise_model or cloud_model_of(self._named_noise())
-
-    def _named_noise(self) -> GateNoise:
-        return noise_from_options(self.noise, self.one_qubit_rate, self.two_qubit_rate, self.readout_error)
+        return self.noise_model or cloud_model_of(self.named_noise())
 
     @model_validator(mode="after")
     def _noise_runs_there(self) -> IonQSimulatorOptions:
-        named = {"noise", "one_qubit_rate", "two_qubit_rate", "readout_error"} & self.model_fields_set
+        named = NoiseSettings.model_fields.keys() & self.model_fields_set
         if self.noise_model is not None and named:
             others = ", ".join(sorted(named))
             raise ValueError(f"noise_model is {self.noise_model!r} beside {others}; expected one way to name the noise")

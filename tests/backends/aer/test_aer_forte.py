@@ -104,9 +104,9 @@ def test_noise_comes_from_presets_numbers_or_fidelities():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"noise": "explicit"}, BackendError, "got no numbers; it needs one_qubit_rate and two_qubit_rate"),
-        ({"noise": "explicit", "one_qubit_rate": 0.1}, BackendError, r"got \['one_qubit_rate'\]; it needs"),
-        ({"two_qubit_rate": 0.1}, BackendError, "two_qubit_rate would not be used with noise='forte1'"),
+        ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\); it needs both"),
+        ({"noise": "explicit", "one_qubit_rate": 0.1}, BackendError, r"got the rates \(0.1, None\); it needs both"),
+        ({"two_qubit_rate": 0.1}, BackendError, r"the rates \(None, 0.1\) would not be used with noise='forte1'"),
         ({"noise": "paper_low", "one_qubit_fidelity": 0.9}, BackendError, "set noise='calibrated'"),
         ({"fidelity": "average"}, BackendError, "fidelity would not be used with noise='forte1'"),
         ({"trajectories": 50}, BackendError, "trajectories=50 would not be used with shots=8192"),
