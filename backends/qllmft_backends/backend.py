@@ -7,7 +7,7 @@ from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.estimator import BackendEstimator
 from qllmft_backends.parameter_shift import BatchedParameterShift
-from qllmft_backends.protocol import Availability, Evaluator
+from qllmft_backends.protocol import Availability, Evaluator, Sampling
 
 
 class Backend(Evaluator):
@@ -17,6 +17,11 @@ class Backend(Evaluator):
     def availability(cls) -> Availability:
         """Whether this backend can work here. Its packages are installed when this is asked; it sends nothing."""
         return Availability(True)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """Return the random draws behind an answer under gate noise, None without such noise or if unknown."""
+        return None
 
     def estimator(self) -> BaseEstimatorV2:
         """This backend as a Qiskit V2 primitive. Pubs that share circuit and values become one call."""

@@ -24,7 +24,6 @@ class Capabilities:
         shots: values come from a number of measurements.
         noisy: gates carry noise.
         adjoint: vector-Jacobian products in one reverse sweep; the backend is then an `adjoint.AdjointCapable`.
-        noise_in_training: the section ``noise`` of a run sets this backend's noise; needs ``adjoint``.
         remote: circuits leave this machine; the backend is then a `RemoteBackend`.
         paid: circuits cost money.
         resumable: an interrupted job can be collected later.
@@ -35,7 +34,6 @@ class Capabilities:
     shots: bool = False
     noisy: bool = False
     adjoint: bool = False
-    noise_in_training: bool = False
     remote: bool = False
     paid: bool = False
     resumable: bool = False
@@ -62,6 +60,21 @@ class Expectations:
                 f"values are {self.values.shape}, standard errors {self.standard_errors.shape}; "
                 "expected one shape (B, O) for both."
             )
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Random draws behind the expectation values of one sample under gate noise.
+
+    Attributes:
+        shots: number of measurements per trajectory; 0: exact values of the state.
+        trajectories: number of random runs of the circuit.
+        per_shot: every shot has a trajectory of its own.
+    """
+
+    shots: int
+    trajectories: int
+    per_shot: bool
 
 
 @dataclass(frozen=True)

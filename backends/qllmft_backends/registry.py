@@ -29,7 +29,9 @@ class Entry:
         noise: the noise that they see, with its convention.
         limits: what bounds a circuit.
         price: price class of a circuit.
-        keeps_ledger: what it sends is recorded in a folder, its option ``ledger``.
+        keeps_ledger: its option ``ledger`` is a folder that records all circuits sent.
+        adjoint: it computes in this process and states `Capabilities.adjoint`.
+        noise_section: it takes the noise options of `AdjointOptions`, which a run sets in its section ``noise``.
     """
 
     summary: str
@@ -42,6 +44,8 @@ class Entry:
     limits: str = ""
     price: Literal["free", "paid"] = "free"
     keeps_ledger: bool = False
+    adjoint: bool = False
+    noise_section: bool = False
 
 
 _BUILT_IN = {
@@ -53,6 +57,8 @@ _BUILT_IN = {
         device="CPU or NVIDIA GPU",
         noise="none; depolarizing_error(r, n) after every gate, readout error and shots as options",
         limits="30 qubits; gates ry, cx, x, z, h, cz, swap",
+        adjoint=True,
+        noise_section=True,
     ),
     "aer_statevector": Entry(
         summary="Qiskit Aer: exact or with shots, any unitary circuit, gradients by parameter shift",

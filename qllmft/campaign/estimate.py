@@ -16,7 +16,7 @@ def estimate(plan: SearchPlan) -> list[tuple[RunConfig, float, float]]:
     points = [*plan.points.values()] if plan.is_list else [*grid(plan.parameters)]
     alike: dict[str, list[RunConfig]] = {}
     for config in (plan.configurations(point)[0] for point in points):
-        if config.body.learns or config.backend.name != "adjoint" or config.train.optimizer != "adam":
+        if config.body.learns or not config.backend.entry.adjoint or config.train.optimizer != "adam":
             raise UserError("only frozen bodies, Adam and the backend adjoint are timed.")
         structure = config.model_dump_json(exclude={"seed", "train", "baselines"})
         alike.setdefault(f"{structure} {config.train.batch_size}", []).append(config)

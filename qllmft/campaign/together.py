@@ -36,8 +36,8 @@ def processes_for(configs: Iterable[RunConfig], runs: int, asked: int | None) ->
     if asked is not None and asked < 1:
         raise UserError(f"--jobs is {asked}; expected 1 or more.")
     if asked is None:
-        kinds = {(c.body.learns, c.backend.name, c.backend.options.get("device", "cpu")) for c in configs}
-        alone = kinds - {(False, "adjoint", "cpu")}
+        kinds = {(c.body.learns, c.backend.entry.adjoint, c.backend.options.get("device", "cpu")) for c in configs}
+        alone = kinds - {(False, True, "cpu")}
         fitting = psutil.virtual_memory().available // MEMORY_EACH
         asked = 1 if alone else min(thread_count(), fitting, runs // RUNS_EACH)
     return max(1, min(asked, runs))

@@ -85,14 +85,14 @@ class BackendOptions:
         Path | None, typer.Option(help="File that holds the API key.", show_default="the environment's key")
     ] = None
 
-    def make(self, run: Path, of_adjoint: Mapping[str, Any] | None = None) -> dict[str, Backend]:
+    def make(self, run: Path, noise_options: Mapping[str, Any] | None = None) -> dict[str, Backend]:
         """The backends for a run, by the aggregation that they read results in; empty where none was named.
 
         They share their ledger: what the first has sent and paid for, the others read.
 
         Args:
             run: the run's folder, which holds the record of paid jobs unless another folder was named.
-            of_adjoint: options of the backend ``adjoint`` where none are given for it.
+            noise_options: default options of a backend that takes a run's section ``noise``.
 
         Raises:
             UserError: for options of a backend where none was named; for ``--dry-run``, ``--offline`` and ``--resume``
@@ -101,7 +101,7 @@ class BackendOptions:
         """
         ledger = self.ledger or run / "ledger"
         names = [name.strip() for name in self.aggregation.split(",")] if self.aggregation is not None else [None]
-        found = {name or "": self._named(ledger, name, of_adjoint or {}) for name in names}
+        found = {name or "": self._named(ledger, name, noise_options or {}) for name in names}
         backends = {name: backend for name, backend in found.items() if backend is not None}
         self._check_flags(next(iter(backends.values()), None), ledger)
         for backend in backends.values():
@@ -109,7 +109,7 @@ class BackendOptions:
                 _attend(remote)
         return backends
 
-    def _named(self, ledger: Path, aggregation: str | None, of_adjoint: Mapping[str, Any]) -> Backend | None:
+    def _named(self, ledger: Path, aggregation: str | None, noise_options: Mapping[str, Any]) -> Backend | None:
         given: dict[str, Any] = {
             "shots": self.shots,
             "max_cost": self.max_cost,
@@ -131,12 +131,13 @@ class BackendOptions:
             return None
         from qllmft_backends import BACKENDS, create
 
-        if self.backend in BACKENDS and BACKENDS[self.backend].keeps_ledger:
+        entry = BACKENDS[self.backend]
+        if entry.keeps_ledger:
             given["ledger"] = ledger
-        if self.backend == "adjoint":
+        if entry.noise_section:
             other = {"one_qubit_rate", "two_qubit_rate"} if "noise" in given else set()  # they are of another noise
             other |= {"shot_test"} if "trajectories" in given else set()
-            given = {key: value for key, value in of_adjoint.items() if key not in other} | given
+            given = {key: value for key, value in noise_options.items() if key not in other} | given
         return create(self.backend, given)
 
     def _check_flags(self, backend: Backend | None, ledger: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from qllmft.config.section import Section
+from qllmft_backends.errors import UnknownBackendError
+from qllmft_backends.registry import BACKENDS, Entry
 
 # options of backends that say where circuits are sent, whose key pays, what was paid, and who agreed to how much
 PERSONAL_OPTIONS = (
@@ -31,6 +33,14 @@ class BackendConfig(Section):
 
     name: str = "adjoint"
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def entry(self) -> Entry:
+        """Return the backend's entry in the registry; an empty one if there is no such backend."""
+        try:
+            return BACKENDS[self.name]
+        except UnknownBackendError:
+            return Entry("", "", "", "")
 
     @field_validator("options")
     @classmethod

@@ -40,13 +40,14 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _noise_has_one_source(self) -> Self:
         own = {"noise"} | NoiseConfig.model_fields.keys() - {"gates"}
-        if self.backend.name == "adjoint" and (given := sorted(own & self.backend.options.keys())):
+        given = sorted(own & self.backend.options.keys())
+        if given and self.backend.entry.noise_section:
             raise ValueError(
                 f"training has its noise in the section noise; move {', '.join(given)} of the backend there"
             )
         if self.noise.is_none:
             return self
-        if self.backend.name != "adjoint":
+        if not self.backend.entry.noise_section:
             raise ValueError(
                 f"the section noise is about the backend 'adjoint', and {self.backend.name!r} has noise and shots of "
                 "its own; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
@@ -69,7 +70,7 @@ class RunConfig(Section):
                 "or leave it out (the contrastive step has body.contrastive.lr)"
             )
         linear = self.model.head == "none"
-        if linear and self.backend.name != "adjoint":
+        if linear and not self.backend.entry.adjoint:
             raise ValueError(
                 f"the backend is {self.backend.name!r}, and encoders are trained on the project's engine; set it to "
                 f"'adjoint', and use the trained model with --backend {self.backend.name}"

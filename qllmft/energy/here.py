@@ -72,7 +72,7 @@ def measure_here(
     Raises:
         UserError: where there are no counters, or the head does not run on the adjoint engine.
     """
-    if config.backend.name != "adjoint":
+    if not config.backend.entry.adjoint:
         raise UserError(f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only.")
     counts = head_counts(config.model, config.model.n_qubits)
     counters = find_counters() if counters is None else counters

@@ -123,8 +123,3 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
     def __getattr__(self, name: str) -> Any:
         """See torch; ``_weights`` is ``weight``."""
         return super().__getattr__("weight" if name == "_weights" else name)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """A state dictionary of `TorchConnector` itself holds the weight twice, and so do model files made from one."""
-        state_dict.pop(f"{prefix}_weights", None)
-        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -16,7 +16,6 @@ from qllmft.inference.requests import Request
 from qllmft.inference.requests import head_request as head_request
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
-from qllmft_backends.adjoint.backend import TRAJECTORIES, AdjointBackend
 
 Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviations with probability 0.95
 
@@ -105,12 +104,9 @@ def compare(measured: Measurement, exact: Measurement, shots: int | None) -> Agr
 
 
 def trajectories_of(backend: Backend) -> str:
-    """What an answer is measured on, where ``backend`` is the project's engine with gate noise; else ""."""
-    if not isinstance(backend, AdjointBackend) or not backend.noise.has_gate_noise:
-        return ""
-    noise = backend.noise.in_evaluation
-    number = backend.options.trajectories or TRAJECTORIES
-    return measured_on(noise.shots or 0, number, per_shot=noise.shot_model == "multinomial")
+    """Return the draws behind an answer of ``backend`` in words, "" without gate noise."""
+    drawn = backend.sampling
+    return measured_on(drawn.shots, drawn.trajectories, per_shot=drawn.per_shot) if drawn else ""
 
 
 def shots_of(backend: Backend) -> int | None:

@@ -28,7 +28,7 @@ from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import GateNoise, NoiseSettings, RateKind, rate_from_error_probability
-from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_backends.protocol import Capabilities, Expectations, Sampling
 from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 TRAJECTORIES = 1000  # of `expectations`, by default
@@ -128,6 +128,15 @@ class AdjointBackend(Backend):
     def seed(self) -> int:
         """Seed of all draws, from the options."""
         return self.options.seed
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """Return the random draws of `expectations`, None without gate noise."""
+        if not self.noise.has_gate_noise:
+            return None
+        noise = self.noise.in_evaluation
+        trajectories = self.options.trajectories or TRAJECTORIES
+        return Sampling(noise.shots or 0, trajectories, noise.shot_model == "multinomial")
 
     def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
         """An engine on this backend's device for a lowered circuit and (T,) Z strings."""

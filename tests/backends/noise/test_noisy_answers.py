@@ -119,7 +119,7 @@ def test_the_gradient_for_qiskit_sees_the_noise():
         ({"readout_error": 0.6}, BackendError, "readout_error is 0.6"),
         ({"shots": 100, "shot_model": "exact"}, BackendError, "shot_model is 'exact' with shots=100; give both"),
         ({"shot_model": "gaussian"}, BackendError, "shot_model is 'gaussian' with shots=None"),
-        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, .*readout_error, dtype"),
+        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, .*dtype"),
         ({"shots": 1}, UnknownBackendError, "option shots = 1"),
         ({"trajectories": 0}, UnknownBackendError, "option trajectories = 0"),
     ],

@@ -90,3 +90,9 @@ def test_a_backend_that_says_so_and_has_not_the_methods_is_refused_by_their_name
     message = r"'foreign' states Capabilities\(adjoint=True\) and has no compile, noisy_pass"
     with pytest.raises(BackendError, match=message):
         QuantumHead(3, backend=Incomplete())
+
+
+def test_a_state_holds_each_weight_once():
+    """`TorchConnector` itself registers its weight under two names."""
+    model = build_classifier(CONFIG, 8, 2)
+    assert sum(tensor.numel() for tensor in model.state_dict().values()) == sum(p.numel() for p in model.parameters())
