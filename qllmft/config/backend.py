@@ -10,7 +10,7 @@ from qllmft.config.section import Section
 from qllmft_backends.errors import UnknownBackendError
 from qllmft_backends.registry import BACKENDS, Entry
 
-# options of backends that say where circuits are sent, whose key pays, what was paid, and who agreed to how much
+# options about the receiver of circuits, the key that pays, the ledger of payments, and agreements to a price
 PERSONAL_OPTIONS = (
     "url",
     "token_file",
@@ -25,10 +25,10 @@ PERSONAL_OPTIONS = (
 
 
 class BackendConfig(Section):
-    """What runs the head's circuit; the encoder is simulated always.
+    """Backend that runs the head's circuit; encoders are always simulated.
 
-    It may come from a file or a data base of somebody else, so that it names no address, no key and no agreement to a
-    price: whoever runs it gives these beside it; see `PERSONAL_OPTIONS`.
+    A configuration may come from someone else, so it holds no address, no key and no agreement to a price. Users give
+    them separately; see `PERSONAL_OPTIONS`.
     """
 
     name: str = "adjoint"
@@ -48,7 +48,7 @@ class BackendConfig(Section):
         if given := [name for name in PERSONAL_OPTIONS if name in options]:
             raise ValueError(
                 f"it holds {', '.join(given)}. An address, a key, an agreement to a price and its limits are no part "
-                "of a configuration: take them out and give them on the command line with --backend-option, or the "
+                "of a configuration: remove them and give them on the command line with --backend-option, or the "
                 "address and the key in the environment (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)"
             )
         return options

@@ -9,24 +9,24 @@ from pydantic import model_validator
 
 from qllmft.config.section import Count, Positive, PositiveReal, Section
 
-# chosen on one half of the drawn texts of SST-2, for the other half: docs/decisions/0012-contrastive-step.md
+# chosen on one half of the drawn texts of SST-2 for use on the other half: docs/decisions/0012-contrastive-step.md
 SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4, "temperature": 0.1}
 
 
 class ContrastiveConfig(Section):
-    """SetFit's first step (arXiv 2209.11055, section 3.1): the body alone learns which training texts share a label.
+    """First step of SetFit (arXiv 2209.11055, section 3.1), which trains the body alone on labels of pairs.
 
-    Loss "cosine" is SetFit's: a pair's cosine similarity is drawn to 1 where the labels are the same, and to 0 where
-    they differ. Loss "supervised" (arXiv 2004.11362, eq. 2) takes all pairs of texts in a batch: it has no iterations,
-    and what is not given is as in `SUPERVISED`.
+    Loss "cosine" is SetFit's: the target of a pair's cosine similarity is 1 if the labels agree and 0 if they differ.
+    Loss "supervised" (arXiv 2004.11362, eq. 2) takes all pairs of texts in a batch. It has no iterations, and its
+    defaults are those of `SUPERVISED`.
     """
 
-    iterations: Count = 0  # SetFit's R: pairs of the same label, and as many of different ones, a text; 0: no such step
+    iterations: Count = 0  # R, pairs with equal labels and pairs with different labels per text; 0 omits the step
     epochs: Positive = 1
-    batch_size: Positive = 16  # pairs; texts where the loss is supervised
-    lr: PositiveReal = 2e-5  # highest: it rises for a tenth of the steps
+    batch_size: Positive = 16  # number of pairs; number of texts if the loss is supervised
+    lr: PositiveReal = 2e-5  # highest learning rate; it rises during a tenth of the steps
     loss: Literal["cosine", "supervised"] = "cosine"
-    temperature: PositiveReal | None = None  # of the supervised loss
+    temperature: PositiveReal | None = None  # temperature of the supervised loss
 
     @model_validator(mode="before")
     @classmethod
@@ -36,7 +36,7 @@ class ContrastiveConfig(Section):
 
     @property
     def switched_on(self) -> bool:
-        """Whether there is such a step."""
+        """Return whether the run has a contrastive step."""
         return self.iterations > 0 or self.loss == "supervised"
 
     @model_validator(mode="after")
@@ -62,20 +62,20 @@ class ContrastiveConfig(Section):
 
 
 class BodyConfig(Section):
-    """The language model that turns a text into a vector; frozen unless it is told to learn."""
+    """Language model that maps a text to a vector; frozen unless its training is switched on."""
 
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"  # hub name, local folder, or "minilm" (offline)
     revision: str | None = None
     batch_size: Positive = 64
-    device: str | None = None  # None: sentence-transformers chooses
-    trainable: bool = False  # its weights learn together with the head's
+    device: str | None = None  # name of torch; None leaves the choice to sentence-transformers
+    trainable: bool = False  # weights are trained together with the head
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
     @property
     def learns(self) -> bool:
-        """Whether the run has a body of its own in the end."""
+        """Return whether the run trains a body of its own."""
         return self.trainable or self.contrastive.switched_on
 
     def saved_in(self, folder: Path) -> BodyConfig:
-        """A frozen body that was saved in ``folder``, run on the same device in batches of the same size."""
+        """Return a frozen body of ``folder`` with the same device and batch size."""
         return BodyConfig(model=str(folder), batch_size=self.batch_size, device=self.device)

@@ -8,26 +8,26 @@ from pydantic import field_validator, model_validator
 
 from qllmft.config.section import Fraction, Positive, Section
 
-EMBEDDED = "reviews"  # the corpus that comes with the package
-IN_MEMORY = "in memory: "  # how the source of texts begins that were no file; kind, size and hash of them follow
+EMBEDDED = "reviews"  # corpus in the package
+IN_MEMORY = "in memory: "  # prefix of the source of texts that were no file; their kind, size and hash follow
 PAPER_PER_LABEL = 256
 EMBEDDED_PER_LABEL = 200
 
 
 class DataConfig(Section):
-    """Where the labelled texts come from and how they are split."""
+    """Source of the labelled texts, and how they are split."""
 
-    source: str = "SetFit/sst2"  # "reviews" (embedded), a file, a folder of splits, or a data set's name on the hub
+    source: str = "SetFit/sst2"  # "reviews" (in the package), a file, a folder of splits, or a data set on the hub
     subset: str | None = None  # configuration of a hub data set
     revision: str | None = None  # revision of a hub data set
     text_column: str = "text"
     label_column: str = "label"
     protocol: Literal["paper", "given"] = "paper"
-    n_per_label: Positive | None = None  # drawn for training and validation; None: see `drawn_per_label`
-    train_fraction: Fraction = 0.85  # of the drawn; the rest is validation
-    delimiter: str | None = None  # between the fields of a .csv or .tsv file; None: the comma, and the tab
+    n_per_label: Positive | None = None  # number of texts drawn per label; None: see `drawn_per_label`
+    train_fraction: Fraction = 0.85  # share of the drawn texts for training; the rest is for validation
+    delimiter: str | None = None  # separator of fields in a .csv or .tsv file; None: comma or tab
     bad_rows: Literal["error", "skip"] = "error"  # rows without a text or a label
-    duplicates: Literal["keep", "drop"] = "keep"  # texts that are there more than once; see `Corpus.without_duplicates`
+    duplicates: Literal["keep", "drop"] = "keep"  # repeated texts; see `Corpus.without_duplicates`
 
     @field_validator("delimiter")
     @classmethod
@@ -45,7 +45,7 @@ class DataConfig(Section):
 
     @property
     def drawn_per_label(self) -> int | None:
-        """n_per_label with its default: 256 by the paper's protocol (200 of the small embedded corpus); else all."""
+        """Return n_per_label or its default: 256 in the paper's protocol (200 for the corpus "reviews"), else all."""
         if self.n_per_label is not None or self.protocol == "given":
             return self.n_per_label
         return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL

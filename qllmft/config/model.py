@@ -1,4 +1,4 @@
-"""The structure of a model, and how large it may be. Table I's symbols stand beside their names."""
+"""Structure of a model and its bounds, with the symbols of table I."""
 
 from __future__ import annotations
 
@@ -10,73 +10,73 @@ from pydantic import Field, model_validator
 from qllmft.config.section import Count, Positive, Section
 
 PAPER_ANSATZ = "paper"
-PAPER_MULTI_ENCODER_QUBITS = 14  # E = 2 has 14 qubits an encoder at every Q (from the published counts)
+PAPER_MULTI_ENCODER_QUBITS = 14  # with E = 2 an encoder has 14 qubits for every Q (from the published counts)
 
-MOST_AUTO = 3  # encoders that n_encoders "auto" gives at most
-MOST_QUBITS = 30  # of a circuit: the engine's, 4 GiB of amplitudes a sample
-MOST_GATES = 100_000  # of a part's circuits; the paper's largest has some 1,600
+MOST_AUTO = 3  # limit of n_encoders "auto"
+MOST_QUBITS = 30  # limit of the engine: 4 GiB of amplitudes per sample
+MOST_GATES = 100_000  # limit for the circuits of a part; the paper's largest has about 1,600
 MOST_HIDDEN = 16_384
-MOST_WORDS = 4_096  # observables of a head
-MOST_ENTRIES = 2**27  # of a weight matrix: 0.5 GiB
+MOST_WORDS = 4_096  # limit of a head's observables
+MOST_ENTRIES = 2**27  # limit of a weight matrix: 0.5 GiB
 
 
 class ModelConfig(Section):
-    """Everything on top of the body. A field's comment gives its symbol in table I."""
+    """Encoders, head and final layer on top of the body. Comments of fields begin with the symbol of table I."""
 
     encoder: Literal["quantum", "mlp", "none"] = "quantum"
-    head: Literal["quantum", "mlp", "none"] = "quantum"  # none: the final linear layer reads the encoders
+    head: Literal["quantum", "mlp", "none"] = "quantum"  # none: the final linear layer reads the encoders' outputs
     n_qubits: Positive = 10  # Q
-    n_encoders: Positive | Literal["auto"] = 1  # E; auto: one fewer than labels, 3 at most
-    encoder_qubits: Positive | None = None  # Q_e; None: Q where E = 1, else 14
+    n_encoders: Positive | Literal["auto"] = 1  # E; auto: number of labels - 1, at most 3
+    encoder_qubits: Positive | None = None  # Q_e; None: Q if E = 1, else 14
     encoder_layers: Count = 28
-    centre: bool = False  # the mean of the training embeddings is subtracted before they are loaded
-    components: Positive | None = None  # principal axes of the training embeddings that are loaded; None: no rotation
+    centre: bool = False  # subtract the mean of the training embeddings before they are loaded
+    components: Positive | None = None  # number of loaded principal axes of the training embeddings; None: no rotation
     pad: Literal["zeros", "bias"] = "zeros"
-    odd: bool = False  # a latent value is half of what ⟨Z⟩ changes by when the constant of pad "bias" turns its sign
+    odd: bool = False  # latent values are half the change of ⟨Z⟩ when the constant of pad "bias" changes its sign
     reuploads: Positive = 4  # R
     reupload_layers: Count = 1  # N
     main_layers: Count = 2  # M
-    ansatz: str = PAPER_ANSATZ  # of `qllmft.ansatze.ANSATZE`, which knows the names
-    connectivity: Positive = 1  # C; this, ring and block are of the paper's ansatz
+    ansatz: str = PAPER_ANSATZ  # name in `qllmft.ansatze.ANSATZE`, which checks it
+    connectivity: Positive = 1  # C; connectivity, ring and block are options of the paper's ansatz
     ring: bool = True
     block: Literal["cx_ry", "ry_cx"] = "cx_ry"
     final_linear: bool = True  # F
-    readout: Literal["all", "first", "words"] | None = None  # None: "all" with a final linear layer, "first" without
-    word_weight: Positive = 2  # of readout "words": products of Z on as many qubits at most
-    skip: bool = False
-    hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0  # of the classical encoder or head
+    readout: Literal["all", "first", "words"] | None = None  # None: "all" with a final linear layer, else "first"
+    word_weight: Positive = 2  # largest number of qubits in a product of Z, for readout "words"
+    skip: bool = False  # feed the latent vector to the final linear layer too
+    hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0  # hidden layers of the classical encoder or head
     hidden_dim: Count = 0
     batch_norm: bool = False
 
     def for_labels(self, k: int) -> ModelConfig:
-        """The same with the number of encoders for ``k`` labels filled in."""
+        """Return the configuration with the number of encoders for ``k`` labels."""
         return self if self.n_encoders != "auto" else self.model_copy(update={"n_encoders": min(k - 1, MOST_AUTO)})
 
     @property
     def most_encoders(self) -> int:
-        """E; where it follows the labels, as many as there can be."""
+        """Return E, or its upper limit if it depends on the labels."""
         return MOST_AUTO if self.n_encoders == "auto" else self.n_encoders
 
     @property
     def encoder_outputs(self) -> int:
-        """How many values each encoder yields."""
+        """Return the number of values per encoder."""
         return self.latent_encoder_qubits if self.head == "none" else self.n_qubits // self.most_encoders
 
     @property
     def latent_encoder_qubits(self) -> int:
-        """Q_e with its default filled in."""
+        """Return Q_e or its default."""
         if self.encoder_qubits is not None:
             return self.encoder_qubits
         return self.n_qubits if self.n_encoders == 1 else PAPER_MULTI_ENCODER_QUBITS
 
     @property
     def measured(self) -> Literal["all", "first", "words"]:
-        """The readout with its default filled in."""
+        """Return the readout or its default."""
         return self.readout or ("all" if self.final_linear and not self.skip else "first")
 
     @model_validator(mode="after")
     def _is_bounded(self) -> Self:
-        """Before a circuit is built: what its state and its gates would take."""
+        """Check the sizes of states and circuits before any of them is built."""
         encoded = self.latent_encoder_qubits if self.encoder == "quantum" else 0
         if max(self.n_qubits, encoded) > MOST_QUBITS:
             raise ValueError(
@@ -109,7 +109,7 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if (self.head == "mlp") != (self.encoder == "none"):
-            raise ValueError("head 'mlp' reads the embedding itself: it goes with encoder 'none', and only with it")
+            raise ValueError("head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other")
         if self.hidden_layers and not self.hidden_dim:
             raise ValueError("hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension")
         if self.hidden_dim and not self.hidden_layers:
@@ -143,7 +143,7 @@ class ModelConfig(Section):
         if self.n_qubits % self.n_encoders:
             raise ValueError(f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly")
         if self.encoder == "mlp" and self.n_encoders != 1:
-            raise ValueError("a classical encoder stands alone: set n_encoders to 1")
+            raise ValueError("a classical encoder is the only one: set n_encoders to 1")
         if self.encoder == "quantum" and self.n_qubits // self.n_encoders > self.latent_encoder_qubits:
             raise ValueError(
                 f"each encoder must yield {self.n_qubits // self.n_encoders} values, but has only "

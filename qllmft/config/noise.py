@@ -1,4 +1,4 @@
-"""The noise of a run: the paper's, and the choices that its text leaves open."""
+"""Noise of a run: that of the paper, and choices for details that its text leaves open."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 
 from qllmft.config.section import Count, NonNegative, Positive, Section
 
-NOISE_CHOICES = ("renormalize", "shot_test", "rate", "draw", "uploads")  # settings that the paper leaves open
+NOISE_CHOICES = ("renormalize", "shot_test", "rate", "draw", "uploads")  # details that the paper leaves open
 
 
 def measured_on(shots: int, trajectories: int, *, per_shot: bool) -> str:
-    """What the noisy answer for a text comes from, in the words of training and evaluation alike.
+    """Return the number of shots and error trajectories behind a noisy value, in words.
 
     >>> measured_on(8192, 1, per_shot=True), measured_on(8192, 1, per_shot=False)
     ('8,192 shots, one error trajectory each', 'one error trajectory for all 8,192 shots of a text (cheap)')
@@ -30,34 +30,33 @@ def measured_on(shots: int, trajectories: int, *, per_shot: bool) -> str:
 class NoiseConfig(Section):
     """Noise of the head's circuit on the project's engine, in training, validation and test; the encoder has none.
 
-    The paper's are ``gates`` = paper_low or paper_high and 8192 shots. Rates are the r of ``depolarizing_error(r, n)``
-    unless ``rate`` says otherwise.
+    The paper's values are ``gates`` = paper_low or paper_high with 8192 shots. Rates are the r of
+    ``depolarizing_error(r, n)`` unless ``rate`` is changed.
     """
 
     gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
-    one_qubit_rate: NonNegative | None = None  # of gates = "explicit"
+    one_qubit_rate: NonNegative | None = None  # both rates belong to gates = "explicit"
     two_qubit_rate: NonNegative | None = None
     readout_error: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0  # probability that a measured bit is read flipped
-    shots: Count = 0  # S, measurements a sample; 0: exact values
-    shot_model: Literal["gaussian", "multinomial"] = (
-        "gaussian"  # eq. 2; multinomial: its gradient is blocked (figure 6)
-    )
-    trajectories: Positive = 1  # random runs a sample and pass, whose mean is taken; each with all shots
-    renormalize: bool = False  # eq. 2's counts, once rectified, are divided by their sum
-    # of validation and test: those of training; true ones; true ones with an error trajectory each, as on a machine
+    shots: Count = 0  # S, measurements per sample; 0 computes exact values
+    # gaussian is eq. 2; the gradient of multinomial is blocked (figure 6)
+    shot_model: Literal["gaussian", "multinomial"] = "gaussian"
+    trajectories: Positive = 1  # error trajectories per sample and pass, averaged; each has all shots
+    renormalize: bool = False  # divide the counts of eq. 2 by their sum after rectification
+    # shots of validation and test: those of training, multinomial, or multinomial with an error trajectory per shot
     shot_test: Literal["same", "multinomial", "per_shot"] = "same"
-    rate: Literal["aer", "nonidentity"] = "aer"  # what the rates are: r, or the probability of a Pauli error
-    draw: Literal["sample", "batch"] = "sample"  # a trajectory for each sample, or one for the batch of a pass
-    uploads: bool = True  # whether the rotations by data carry gate noise
+    rate: Literal["aer", "nonidentity"] = "aer"  # meaning of the rates: r, or the probability of a Pauli error
+    draw: Literal["sample", "batch"] = "sample"  # one trajectory per sample, or one per batch of a pass
+    uploads: bool = True  # add gate noise to the rotations by data
 
     @property
     def is_none(self) -> bool:
-        """Whether values are exact."""
+        """Return whether values are exact."""
         return self.gates == "none" and not self.readout_error and not self.shots
 
     @property
     def backend_options(self) -> dict[str, Any]:
-        """Options of the backend ``adjoint`` that mean the same."""
+        """Return the equivalent options of the backend ``adjoint``."""
         if self.is_none:
             return {}
         options: dict[str, Any] = {"noise": self.gates, "readout_error": self.readout_error}
@@ -75,7 +74,7 @@ class NoiseConfig(Section):
         if self.gates != "explicit" and rates != (None, None):
             raise ValueError(f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}")
         if self.is_none and (chosen := self.given(NOISE_CHOICES)):
-            raise ValueError(f"{', '.join(chosen)} would not be read without noise; set gates or shots too")
+            raise ValueError(f"{', '.join(chosen)} would not be read without noise; set gates or shots as well")
         if self.shots == 1:
             raise ValueError("shots is 1; give 2 or more, or 0 for exact values")
         return self

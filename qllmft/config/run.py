@@ -18,15 +18,15 @@ from qllmft.config.training import TrainConfig
 
 
 class BaselinesConfig(Section):
-    """Classical heads trained beside the quantum one on the same embeddings and split."""
+    """Classical heads trained on the same embeddings and split as the quantum head."""
 
-    names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")  # of `qllmft.baselines.BASELINES`, which checks them
+    names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")  # names in `qllmft.baselines.BASELINES`
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
-    points: Positive | None = None  # so many of the grid's settings, drawn by the run's seed; None: all
+    points: Positive | None = None  # number of the grid's settings, drawn by the run's seed; None: all
 
 
 class RunConfig(Section):
-    """A whole run. Its defaults are the paper's single-encoder experiment at 10 qubits, with exact values."""
+    """Whole run. The defaults are the paper's single-encoder experiment at 10 qubits with exact values."""
 
     seed: Count = 0
     data: DataConfig = DataConfig()
@@ -43,22 +43,22 @@ class RunConfig(Section):
         given = sorted(own & self.backend.options.keys())
         if given and self.backend.entry.noise_section:
             raise ValueError(
-                f"training has its noise in the section noise; move {', '.join(given)} of the backend there"
+                f"noise of training belongs to the section noise; move {', '.join(given)} of the backend there"
             )
         if self.noise.is_none:
             return self
         if not self.backend.entry.noise_section:
             raise ValueError(
-                f"the section noise is about the backend 'adjoint', and {self.backend.name!r} has noise and shots of "
-                "its own; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
+                f"the section noise configures the backend 'adjoint', and {self.backend.name!r} has its own noise and "
+                "shots; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
             )
         if self.model.head != "quantum":
             raise ValueError(f"noise acts on a quantum head, and the head is {self.model.head!r}; leave it out")
         overlap = self.model.measured == "words" and self.model.word_weight > 1
         if overlap and self.noise.readout_error and self.noise.shots and self.noise.shot_model == "gaussian":
             raise ValueError(
-                "readout error with shot_model 'gaussian' needs observables on qubits of their own, and words share "
-                "some; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
+                "readout error with shot_model 'gaussian' needs observables on disjoint qubits, and words share "
+                "qubits; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
             )
         return self
 
@@ -80,8 +80,8 @@ class RunConfig(Section):
                 raise ValueError("train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only that")
             if trained := [name for name in ("mlp", "low_rank") if name in self.baselines.names]:
                 raise ValueError(
-                    f"the baseline {trained[0]!r} is trained as the head is, and lbfgs trains no such head; leave it out "
-                    "of baselines.names"
+                    f"the baseline {trained[0]!r} is trained as the head is, and lbfgs trains no such head; remove it "
+                    "from baselines.names"
                 )
         if self.body.trainable and (self.train.optimizer == "lbfgs" or self.model.centre or self.model.components):
             raise ValueError(
@@ -92,6 +92,6 @@ class RunConfig(Section):
 
     @property
     def identity(self) -> str:
-        """Hash of all that can change a result: 12 hexadecimal digits. Equal configurations name the same run."""
+        """Return the hash of everything that can change a result: 12 hexadecimal digits. It names the run."""
         content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Settings by dotted names, such as ``train.lr``: trees of them, differences, and values as people write them."""
+"""Settings by dotted names, such as ``train.lr``: trees, differences and ``NAME=VALUE`` pairs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]  # sections and values as in TOML
 
-MOST_SECTIONS = 8  # of a setting's name; the deepest of a configuration has three
+MOST_SECTIONS = 8  # limit for the name of a setting; the deepest in a configuration has three
 
 _EXAMPLES = {
     "--set": "--set train.lr=0.003",
@@ -26,7 +26,7 @@ _EXAMPLES = {
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
-    """The values of a tree by dotted names, each after ``prefix``; an empty section has none.
+    """Return the values of a tree by dotted names with ``prefix``, without empty sections.
 
     >>> flat({"seed": 3, "train": {"lr": 0.1}})
     {'seed': 3, 'train.lr': 0.1}
@@ -38,17 +38,17 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
 
 
 def with_settings(tree: Tree, settings: Mapping[str, Any]) -> Tree:
-    """A copy of ``tree`` in which each setting, a dotted name, has a new value.
+    """Return a copy of ``tree`` with the values of ``settings``, whose keys are dotted names.
 
     >>> with_settings({"train": {"lr": 0.1, "epochs": 5}}, {"train.lr": 0.2, "seed": 1})
     {'train': {'lr': 0.2, 'epochs': 5}, 'seed': 1}
 
     Raises:
-        UserError: where a name goes through a value as if it were a section, or has too many sections.
+        UserError: if a name uses a value as a section, or has too many sections.
     """
     for name, value in settings.items():
         if name.count(".") > MOST_SECTIONS:
-            raise UserError(f"setting {name[:40]!r}...: a name has {MOST_SECTIONS} sections at most.")
+            raise UserError(f"setting {name[:40]!r}...: a name has at most {MOST_SECTIONS} sections.")
         tree = _with(tree, name.split("."), value, name)
     return tree
 
@@ -63,24 +63,24 @@ def _with(tree: Tree, path: list[str], value: Any, name: str) -> Tree:
 
 
 def settings_of(config: RunConfig) -> Tree:
-    """All settings of a configuration by dotted names, their values as in JSON."""
+    """Return all settings of a configuration by dotted names, with values as in JSON."""
     return flat(config.model_dump(mode="json"))
 
 
 def differing(config: RunConfig, other: RunConfig) -> Tree:
-    """Settings of ``config`` that are not those of ``other``, by dotted names in alphabetical order."""
+    """Return the settings of ``config`` that differ from ``other``, by dotted names in alphabetical order."""
     ours, theirs = settings_of(config), settings_of(other)
     return {name: ours.get(name) for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)}
 
 
 def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
-    """``NAME=VALUE`` pairs of a command line's ``option``; a value is TOML where it can be, else text.
+    """Parse ``NAME=VALUE`` pairs of a command line's ``option``; a value that is not TOML is text.
 
     >>> parse_settings(["train.lr=0.1", "body.model=minilm", "baselines.names=[]"])
     {'train.lr': 0.1, 'body.model': 'minilm', 'baselines.names': []}
 
     Raises:
-        UserError: for a pair without a name or an equals sign, or a value that no configuration can hold.
+        UserError: if a pair has no name or no equals sign, or no configuration can hold its value.
     """
     settings = {}
     for pair in pairs:
@@ -98,7 +98,7 @@ def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
 
 
 def setting_text(name: str, value: Any) -> str:
-    """``NAME=VALUE`` that `parse_settings` reads as this very value; text is quoted.
+    """Return the ``NAME=VALUE`` that `parse_settings` reads as this value; text is quoted.
 
     >>> setting_text("model.pad", "true"), setting_text("model.ring", True)
     ('model.pad="true"', 'model.ring=true')

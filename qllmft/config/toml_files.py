@@ -1,4 +1,4 @@
-"""TOML files that people choose: by name those of the package (presets, searches, studies), or by path their own."""
+"""TOML files of the package, chosen by name (presets, searches, studies), and of users, chosen by path."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from qllmft.errors import UserError
 from qllmft.files import expanded, parse_toml
 from qllmft_backends.validation import faults
 
-# settings of a file by dotted names, however it writes them: "train.lr" = 0.1, or lr = 0.1 in a section train
+# settings by dotted names; a file may write "train.lr" = 0.1, or lr = 0.1 in a section train
 Settings = Annotated[dict[str, Any], BeforeValidator(lambda tree: flat(tree) if isinstance(tree, dict) else tree)]
 
 
 class Content(BaseModel):
-    """What such a file holds, or a part of it: its keys are known, and do not change."""
+    """Content of a TOML file, or a part of it; frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,13 +28,13 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def names_in(package: str) -> list[str]:
-    """Names of the TOML files of a package, sorted."""
+    """Return the names of the TOML files of a package, sorted."""
     files = resources.files(package).iterdir()
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
 def read_named(package: str, name: str, kind: str) -> str:
-    """The text of ``name``.toml; ``kind`` is what errors call it; UserError where there is none."""
+    """Return the text of ``name``.toml; raise UserError with the name of its ``kind`` if there is none."""
     names = names_in(package)
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
@@ -45,7 +45,7 @@ def read_named(package: str, name: str, kind: str) -> str:
 
 
 def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, Any]]:
-    """Name and content of a file of the package by its name, or of one's own by its path, which ends with ``.toml``."""
+    """Return name and content of a file: of the package by its name, or of the user by a path that ends with .toml."""
     if not choice.endswith(".toml"):
         return choice, parse_toml(read_named(package, choice, kind))
     path = expanded(choice)
@@ -53,7 +53,7 @@ def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, An
 
 
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
-    """The content of a file of one's own; ``kind`` is what errors call it; UserError where it cannot be read."""
+    """Read a user's file; raise UserError with the name of its ``kind`` if that fails."""
     try:
         return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -63,15 +63,15 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def validated(model: type[Model], tree: dict[str, Any], origin: str) -> Model:
-    """A file's content as a ``model``.
+    """Validate the content of a file.
 
     Args:
-        model: what it is to be.
-        tree: the content.
-        origin: what errors call the file.
+        model: class of the result.
+        tree: content of the file.
+        origin: name of the file in errors.
 
     Raises:
-        UserError: names the first fault, and its place in the file: ``rows[2].side``.
+        UserError: names the first fault and its place in the file, such as ``rows[2].side``.
     """
     try:
         return model.model_validate(tree)

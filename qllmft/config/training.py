@@ -15,14 +15,14 @@ class TrainConfig(Section):
     epochs: Positive = 800
     batch_size: Positive = 16  # B
     lr: PositiveReal = 2.5e-3  # L
-    lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # γ, a factor an epoch
-    schedule: Literal["exponential", "cosine"] = "exponential"  # cosine: from lr to 0 over the epochs
+    lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # γ, factor per epoch
+    schedule: Literal["exponential", "cosine"] = "exponential"  # cosine falls from lr to 0 over the epochs
     weight_decay: NonNegative = 0.0  # ρ
-    select: Literal["accuracy", "last"] = "accuracy"  # which epoch: best on validation (then lower loss), or the last
+    select: Literal["accuracy", "last"] = "accuracy"  # epoch of the best validation (then lower loss), or the last
     embedding_noise: NonNegative = 0.0  # σ of Gaussian noise on each entry of the unit embedding, in training only
-    body_lr: PositiveReal | None = None  # of a trainable body; None: lr
-    optimizer: Literal["adam", "lbfgs"] = "adam"  # lbfgs: all texts at once, epochs are iterations at most
-    ridge_c: PositiveReal = 1.0  # of lbfgs: scikit-learn's C
+    body_lr: PositiveReal | None = None  # learning rate of a trainable body; None: lr
+    optimizer: Literal["adam", "lbfgs"] = "adam"  # lbfgs takes all texts at once; its epochs are at most iterations
+    ridge_c: PositiveReal = 1.0  # scikit-learn's C, for lbfgs
 
     @model_validator(mode="after")
     def _full_batch(self) -> Self:

@@ -1,6 +1,6 @@
-"""The check of a stored model: logits of one fixed embedding, written beside the weights and computed again on loading.
+"""Check of a stored model: logits of one fixed embedding, saved with the weights and computed again on loading.
 
-They tell a model that was damaged, put together from two, or that another version computes otherwise.
+They detect a damaged model, files of different models, and versions with different results.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from qllmft.heads import Classifier
 from qllmft.training import logits_of
 from qllmft.versions import versions
 
-MOST_QUBITS = 20  # above, the logits take more than a second
-TOLERANCE = 1e-3  # of the largest logit, or of 1: float32 through a thousand gates differs by 1e-5 between machines
+MOST_QUBITS = 20  # with more qubits the logits take more than a second
+TOLERANCE = 1e-3  # relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
+LARGEST = 1e300  # limit of a recorded logit; JSON has larger integers
 
 
 def check_embedding(dimension: int) -> Tensor:
-    """The fixed embedding (1, D): sin 1, sin 2, ..., of length 1."""
+    """Return the fixed embedding (1, D): sin 1, sin 2, ..., scaled to length 1."""
     values = torch.arange(1, dimension + 1, dtype=torch.float64).sin()
     scaled: Tensor = values / values.norm()
     return scaled.float()[None]
 
 
 def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) -> list[float] | None:
-    """Logits (k,) of `check_embedding`; None where they would take too long, or are no finite numbers."""
+    """Return the logits (k,) of `check_embedding`; None if they would take too long or are not finite."""
     encoded = config.latent_encoder_qubits if config.encoder == "quantum" else 0
     if config.head != "mlp" and max(config.n_qubits, encoded) > MOST_QUBITS:
         return None
@@ -40,11 +41,11 @@ def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) ->
 
 
 def compare_logits(found: list[float], record: Mapping[str, Any], folder: Path) -> None:
-    """Make sure that a model gives its record's logits; the error says both, and the versions that differ."""
+    """Raise UserError if the logits differ from the record's; it has both, and the versions that differ."""
     expected = record["check"]["logits"]
     if not isinstance(expected, list) or len(expected) != len(found) or not all(map(_is_number, expected)):
         raise UserError(
-            f"the model in {folder} does not fit its record: check.logits is not {len(found)} numbers, one a label."
+            f"the model in {folder} does not fit its record: check.logits is not {len(found)} numbers, one per label."
         )
     scale = max(1.0, *(abs(value) for value in expected))
     if max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= TOLERANCE * scale:
@@ -54,14 +55,13 @@ def compare_logits(found: list[float], record: Mapping[str, Any], folder: Path) 
     differing = [f"{name} {then.get(name)} then, {here[name]} here" for name in here if then.get(name) != here[name]]
     raise UserError(
         f"the model in {folder} is not what was saved: its logits of the check embedding are {_listed(found)}, and its "
-        f"record has {_listed(expected)}. Its weights or its record were changed, or a version computes otherwise "
-        f"({'; '.join(differing) or 'all versions are the same'}). Copy the folder again from where it was made, or "
-        "train again."
+        f"record has {_listed(expected)}. Its weights or its record were changed, or a version has other results "
+        f"({'; '.join(differing) or 'all versions are the same'}). Copy the folder again, or train again."
     )
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _listed(values: list[float]) -> str:

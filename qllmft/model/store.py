@@ -25,29 +25,29 @@ from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
 
 FORMAT = 1
-OWN_BODY = "body"  # folder beside the head, of a body that learned
-_TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # as safetensors names them
+OWN_BODY = "body"  # folder of a trained body, next to the head's files
+_TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # names in safetensors
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A trained classifier and what is needed to use it."""
+    """Trained classifier with everything that its use needs."""
 
     classifier: Classifier  # embeddings (B, D) to logits (B, k)
-    config: ModelConfig  # its structure
-    body: BodyConfig  # the language model that it was trained on
-    body_identity: str  # hash of that model's weights
+    config: ModelConfig  # structure of the classifier
+    body: BodyConfig  # language model of its embeddings
+    body_identity: str  # hash of the body's weights
     dimension: int  # D
-    label_names: tuple[str, ...]  # k names
-    own_body: bool = False  # the body learned, and lies in ``body`` beside the head
-    checked: bool = False  # it was read from a folder, and gave the logits that it was saved with
+    label_names: tuple[str, ...]  # names of the k labels
+    own_body: bool = False  # the body was trained, and its folder is `OWN_BODY`
+    checked: bool = False  # the model was read, and its logits are those of its record
 
 
 def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
-    """Write ``model.safetensors`` and ``model.json`` into ``folder``; a body that learned is copied there.
+    """Write ``model.safetensors`` and ``model.json`` into ``folder``, with a copy of a trained body.
 
-    Of such a body the record has the place within the folder, so that the folder can be moved. The record holds the
-    logits of a fixed embedding; see `qllmft.model.check`.
+    The record has the path of such a body relative to ``folder``, so the folder can be moved. It also has the logits of
+    a fixed embedding; see `qllmft.model.check`.
     """
     if model.own_body and Path(model.body.model) != folder / OWN_BODY:
         shutil.copytree(model.body.model, folder / OWN_BODY, dirs_exist_ok=True)
@@ -62,7 +62,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     record = {
         "format": FORMAT,
         "model": model.config.model_dump(mode="json"),
-        "body": body.model_dump(mode="json", exclude={"trainable", "contrastive"}),  # how it was made is the run's
+        "body": body.model_dump(mode="json", exclude={"trainable", "contrastive"}),  # training belongs to the run
         **({"own_body": True} if model.own_body else {}),
         "body_identity": model.body_identity,
         "dimension": model.dimension,
@@ -79,14 +79,14 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
 def load_model(folder: Path) -> StoredModel:
     """Read a model.
 
-    Nothing is allocated on the word of the record alone: it is checked first, then the shapes in the weights' file.
+    The record is checked first, then the shapes in the file of weights, so that no file can demand excessive memory.
 
     Args:
         folder: a run's folder, or its ``model`` folder.
 
     Raises:
-        UserError: where there is none, it is damaged, too large or of a later format, a weight is no finite number, or
-            it does not give the logits that it gave when it was saved.
+        UserError: if there is none, it is damaged, too large or of another format, a weight is not finite, or its
+            logits differ from those of the record.
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     record = _read_record(folder)
@@ -116,7 +116,7 @@ def load_model(folder: Path) -> StoredModel:
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
-    """The content of ``model.json``, of this format."""
+    """Return the content of ``model.json``."""
     try:
         record: Any = parse_json((folder / "model.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -135,20 +135,15 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 
 def _check_ansatz(record: Mapping[str, Any], folder: Path) -> None:
-    """Make sure that the ansatz which the record names is built in, installed or registered; nothing is imported.
-
-    Raises:
-        UserError: where there is none; says where the model's came from.
-    """
+    """Raise UserError if the record's ansatz is not known here; its package is not imported."""
     model = record.get("model")
     name = model.get("ansatz") if isinstance(model, dict) else None
     if not isinstance(name, str) or name in ANSATZE:
         return
     raise UserError(
         f"the model in {folder} was trained with the ansatz {name!r} "
-        f"({record.get('ansatz_source', 'of unknown source')}), which is not here; there are "
-        f"{', '.join(ANSATZE)}. Install the package that it came with, or call "
-        f"qllmft.register('ansatz', {name!r}, ...) before."
+        f"({record.get('ansatz_source', 'of unknown source')}), which is not installed; there are "
+        f"{', '.join(ANSATZE)}. Install its package, or call qllmft.register('ansatz', {name!r}, ...) first."
     )
 
 
@@ -160,7 +155,7 @@ def _no_model(folder: Path, missing: str) -> UserError:
 
 
 def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
-    """The weights of ``classifier``; their names, shapes and types are compared before one of them is read."""
+    """Return the weights; names, shapes and types are compared before any weight is read."""
     path = folder / "model.safetensors"
     if not path.exists():
         raise _no_model(folder, path.name)
@@ -183,9 +178,8 @@ def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
 
 
 def _check_shapes(folder: Path, file: Any, expected: Mapping[str, Tensor]) -> None:
-    """Make sure that an opened safetensors file holds tensors of these names, shapes and types, and no others."""
-    # model files of before hold the head's weights a second time, under the name that `TorchConnector` has for them
-    there = {name for name in file.keys() if f"{name.removesuffix('_weights')}weight" not in expected}  # noqa: SIM118
+    """Raise UserError unless a safetensors file has exactly the tensors of ``expected``: names, shapes and types."""
+    there = set(file.keys())
     faults = [f"{name} is missing" for name in sorted(expected.keys() - there)]
     faults += [f"{name} is no weight of it" for name in sorted(there - expected.keys())]
     for name in sorted(there & expected.keys()):
@@ -212,7 +206,7 @@ def _label_names(given: object) -> tuple[str, ...]:
 
 
 def _body(record: Mapping[str, Any], folder: Path) -> tuple[BodyConfig, bool]:
-    """The body that the record names, as it is found from here; and whether it lies beside the head."""
+    """Return the body of the record with its path from here, and whether it is in the model's own folder."""
     body = BodyConfig.model_validate(record["body"])
     own_body = record.get("own_body", False)
     if not isinstance(own_body, bool):
@@ -225,7 +219,7 @@ def _body(record: Mapping[str, Any], folder: Path) -> tuple[BodyConfig, bool]:
 
 
 def _own_body(folder: Path) -> Path:
-    """The body that lies beside the head; UserError where it is missing, or lies elsewhere."""
+    """Return the folder of a trained body; raise UserError if it is missing or a link."""
     path = (folder / OWN_BODY).absolute()
     if not path.is_dir():
         raise UserError(

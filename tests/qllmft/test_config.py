@@ -68,9 +68,9 @@ def test_a_value_out_of_range_is_refused_with_what_was_got(tree, message):
 # settings of one section that contradict each other
 CONTRADICTIONS = [
     ("data", {"text_column": "label"}, "text_column and label_column are both 'label'; choose two"),
-    ("model", {"head": "mlp"}, "head 'mlp' reads the embedding itself: it goes with encoder 'none', and only with it"),
-    ("model", {"encoder": "none"}, "head 'mlp' reads the embedding itself: it goes with encoder 'none', and only"),
-    ("model", {"head": "mlp", "encoder": "mlp"}, "head 'mlp' reads the embedding itself: it goes with encoder 'none'"),
+    ("model", {"head": "mlp"}, "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other"),
+    ("model", {"encoder": "none"}, "head 'mlp' reads the embedding itself: encoder 'none' belongs to it"),
+    ("model", {"head": "mlp", "encoder": "mlp"}, "head 'mlp' reads the embedding itself: encoder 'none' belongs to it"),
     ("model", {"encoder": "mlp", "hidden_layers": 1}, "hidden_layers is 1 and hidden_dim is 0; give the hidden layer"),
     ("model", {"hidden_layers": 1, "hidden_dim": 8}, "hidden_layers and batch_norm belong to a classical encoder"),
     ("model", {"batch_norm": True}, "hidden_layers and batch_norm belong to a classical encoder or head"),
@@ -78,7 +78,7 @@ CONTRADICTIONS = [
     ("model", {"n_qubits": 1}, "n_qubits is 1, connectivity 1; a head needs 2 qubits or more"),
     ("model", {"n_qubits": 4, "connectivity": 4}, "n_qubits is 4, connectivity 4; a head needs 2 qubits or more, and"),
     ("model", {"n_encoders": 3}, "3 encoders cannot share 10 latent values evenly"),
-    ("model", {"encoder": "mlp", "n_encoders": 2}, "a classical encoder stands alone: set n_encoders to 1"),
+    ("model", {"encoder": "mlp", "n_encoders": 2}, "a classical encoder is the only one: set n_encoders to 1"),
     ("model", {"encoder_qubits": 9}, "each encoder must yield 10 values, but has only 9 qubits; raise encoder_qubits"),
     ("model", {"n_qubits": 30, "n_encoders": 2}, "each encoder must yield 15 values, but has only 14 qubits"),
     ("model", {"final_linear": False, "readout": "all"}, "without a final linear layer one qubit is read: set readout"),
@@ -140,7 +140,7 @@ LBFGS = {"optimizer": "lbfgs", "select": "last"}
         ({"model": ODD | {"odd": False}}, "train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only"),
         (
             {"baselines": {}},
-            "the baseline 'mlp' is trained as the head is, and lbfgs trains no such head; leave it out of",
+            "the baseline 'mlp' is trained as the head is, and lbfgs trains no such head; remove it",
         ),
         ({"baselines": {"names": ["low_rank"]}}, "the baseline 'low_rank' is trained as the head is"),
         ({"body": {"trainable": True}}, "model.centre and model.components need a frozen body; set body.trainable"),

@@ -14,14 +14,14 @@ from qllmft.config.toml_files import names_in, read_named
 
 @dataclass(frozen=True)
 class Preset:
-    """A named experiment.
+    """Named experiment.
 
     Attributes:
-        name: as on the command line.
-        title: one line for people, with the table of the paper that it comes from.
+        name: argument of the command line.
+        title: one line, with the table of the paper if there is one.
         settings: differences from the defaults, nested as in TOML.
-        source: where the paper has it, the table of its result first: ("Table II", "Table VI"); empty: ours.
-        baseline: the model of a run's record whose result the preset is for; None: the head itself, the first one.
+        source: tables of the paper with its result first, such as ("Table II", "Table VI"); empty if it is ours.
+        baseline: model in a run's record with the preset's result; None: the first one, the head itself.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Preset:
     baseline: str | None = None
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
-        """The preset's configuration with ``overrides``: dotted names, such as ``{"train.epochs": 10}``."""
+        """Return the configuration with ``overrides`` by dotted names, such as ``{"train.epochs": 10}``."""
         return parse_config(with_settings(self.settings, overrides or {}), f"preset {self.name!r}")
 
 
 def preset_names() -> list[str]:
-    """Names of all presets, sorted."""
+    """Return the names of all presets, sorted."""
     return names_in(__name__)
 
 
@@ -44,7 +44,7 @@ def load_preset(name: str) -> Preset:
     """Read a preset.
 
     Raises:
-        UserError: where there is none of that name; lists those there are.
+        UserError: if there is no preset of that name; lists the names.
     """
     tree = tomllib.loads(read_named(__name__, name, "preset"))
     title, source, baseline = tree.pop("title"), tuple(tree.pop("source", ())), tree.pop("baseline", None)

@@ -144,7 +144,7 @@ def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(own, tmp_path
     save_model(tmp_path, stored(config_of("lent")), {})
     ANSATZE.unregister("lent")
     message = (
-        r"^the model in .{1,200} was trained with the ansatz 'lent' \(registered in Python\), which is not here; there "
+        r"^the model in .{1,200} was trained with the ansatz 'lent' \(registered in Python\), which is not installed; there "
         r"are paper, brickwork, .*"
         r"Install the package that it came with, or call qllmft.register\('ansatz', 'lent', ...\) before"
     )

@@ -160,3 +160,13 @@ def test_the_default_generator_is_torchs():
     torch.manual_seed(11)
     assert torch.equal(first, QuantumHead(3).connector.weight)
     assert not torch.equal(first, QuantumHead(3).connector.weight)
+
+
+@pytest.mark.parametrize("backend", ["adjoint", "aer_statevector"])
+def test_the_circuit_sees_a_weight_that_was_replaced(backend):
+    """torch replaces the parameter itself with ``assign=True``."""
+    head, other = QuantumHead(3, backend=create(backend)), QuantumHead(3)
+    assert [*head.state_dict()] == ["connector.weight"]
+    head.load_state_dict(other.state_dict(), assign=True)
+    x = torch.linspace(-1, 1, 6).reshape(2, 3)
+    torch.testing.assert_close(head(x), other(x), rtol=0, atol=1e-5)
