@@ -110,7 +110,9 @@ def test_without_the_package_its_model_says_what_is_missing(cli, star, monkeypat
     for entry in ("METADATA", "entry_points.txt"):
         (star.parent / "site" / "qllmft_example-1.0.dist-info" / entry).unlink()
     _, messages = cli("predict", star, "a film", code=2)
-    assert "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed; there are paper, " in messages
+    assert (
+        "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed; there are paper, " in messages
+    )
 
 
 def test_an_unknown_ansatz_is_refused_before_any_work(cli, run, no_work, tmp_path):

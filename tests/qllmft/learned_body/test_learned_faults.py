@@ -31,24 +31,6 @@ def test_contradictions_are_refused(tree, message):
     assert message in str(caught.value)
 
 
-# as they were before a body could learn
-IDENTITIES = {
-    "recommended": "239509c1312d",
-    "single-10q": "de732c42ce40",
-    "multi-14q": "5c993180ae23",
-    "noise-low-10q": "f570d5afda6f",
-    "nn-head-48": "3bf40ae0d8d0",
-}
-
-
-@pytest.mark.parametrize("name", IDENTITIES)
-def test_frozen_runs_keep_their_names(name):
-    from qllmft.config.presets import load_preset
-
-    exact = {"noise.shots": 0} if name in ("single-10q", "multi-14q") else {}  # the shots of their own came later
-    assert load_preset(name).config(exact).identity == IDENTITIES[name]
-
-
 class Sending(Backend):
     """A backend that only says what it is."""
 

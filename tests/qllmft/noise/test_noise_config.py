@@ -76,7 +76,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
         ({"noise": {"shot_model": "exact"}}, "noise.shot_model .got 'exact'."),
         (
             {"noise": {"shots": 100}, "backend": {"name": "aer_forte"}},
-            "'aer_forte' has noise and shots of its own; set them in backend.options",
+            "'aer_forte' has its own noise and shots; set them in backend.options",
         ),
         (
             {"backend": {"options": {"shots": 10, "noise": "forte1"}}},
@@ -88,7 +88,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
         ({"noise": {"shots": 10}, "model": {"head": "mlp", "encoder": "none"}}, "noise acts on a quantum head"),
         (
             {"noise": {"shots": 10, "readout_error": 0.1}, "model": {"readout": "words"}},
-            "words share some; set noise.shot_model to 'multinomial'",
+            "words share qubits; set noise.shot_model to 'multinomial'",
         ),
     ],
 )
