@@ -1,4 +1,4 @@
-"""Subjects against baselines on the same splits: which pairs, the paired test, and McNemar's within a seed."""
+"""Paired tests of subjects against baselines on the same splits, and McNemar's test within a seed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from qllmft.campaign.record import RowResult, StudyRecord
+from qllmft.campaign.results import best
 from qllmft.run import RunFolder
 from qllmft.statistics import PairedDifference, holm, mcnemar
 
@@ -17,30 +18,30 @@ Outcome = Literal["better", "worse", "open"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One subject against one baseline."""
+    """Comparison of one subject with one baseline."""
 
     subject: str  # label of its row
     baseline: str  # label of its row
-    difference: PairedDifference  # subject less baseline, by seed, of test accuracies, balanced where labels are uneven
-    p_holm: float | None  # after Holm's correction over all comparisons of the study; None where it is not defined
+    difference: PairedDifference  # subject minus baseline, by seed, of test accuracies; balanced if labels are uneven
+    p_holm: float | None  # after Holm's correction over all comparisons; None if the test is not defined
 
     @property
     def outcome(self) -> Outcome:
-        """``better`` or ``worse``, of the subject, where the corrected p is below 5 %; else ``open``."""
+        """Return the outcome for the subject: ``open`` unless the corrected p is below 5 %."""
         if self.p_holm is None or self.p_holm >= ALPHA:
             return "open"
         return "better" if self.difference.mean > 0 else "worse"
 
 
 def compare(record: StudyRecord) -> list[Comparison]:
-    """All comparisons of a study, in the order of its rows.
+    """Return all comparisons of a study, in the order of its rows.
 
-    Where rows have groups, each subject is compared with the baselines of its group. Where they have none, the subject
-    that validation prefers is compared with every baseline: comparing the other subjects too would only blunt these.
+    If rows have groups, each subject is compared with the baselines of its group. Otherwise the best subject on
+    validation is compared with every baseline: more comparisons would make the correction stricter.
     """
     subjects = record.rows_of("subject")
     if not record.grouped:
-        subjects = [preferred(subjects)]
+        subjects = [best(subjects)]
     pairs = [
         (subject, baseline)
         for subject in subjects
@@ -51,7 +52,7 @@ def compare(record: StudyRecord) -> list[Comparison]:
 
 
 def compare_pairs(pairs: Sequence[tuple[RowResult, RowResult]]) -> list[Comparison]:
-    """Subjects less baselines, pair by pair; p after Holm's correction over all pairs."""
+    """Compare each subject with its baseline; p is corrected over all pairs."""
     differences = [PairedDifference.of(subject.compared, baseline.compared) for subject, baseline in pairs]
     corrected = holm([difference.p for difference in differences])
     return [
@@ -60,30 +61,22 @@ def compare_pairs(pairs: Sequence[tuple[RowResult, RowResult]]) -> list[Comparis
     ]
 
 
-def preferred(rows: list[RowResult]) -> RowResult:
-    """The row that validation prefers: highest mean validation accuracy, then fewer parameters, then the first.
-
-    The test set has no say in it.
-    """
-    return max(rows, key=lambda row: (row.validation_interval.mean, -sum(row.parameters)))
-
-
 def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
-    """The subject that validation prefers, and the baseline of its group that validation prefers."""
-    subject = preferred(record.rows_of("subject"))
-    return subject, preferred([row for row in record.rows_of("baseline") if row.group == subject.group])
+    """Return the best subject on validation, and the best baseline of its group on validation."""
+    subject = best(record.rows_of("subject"))
+    return subject, best(row for row in record.rows_of("baseline") if row.group == subject.group)
 
 
 def limits(record: StudyRecord) -> list[str]:
-    """What the test does not say, each a sentence for the reader."""
+    """Return sentences for the reader on the limits of the test."""
     n = len(record.seeds)
-    said = [
-        f"{n} seeds: a t-test on so few leans on differences that are about normal, and misses small ones."
+    sentences = [
+        f"{n} seeds: a t-test on so few assumes differences that are about normal, and misses small ones."
         if n > 1
         else "One seed: there is no scatter to judge a difference by, so there are no intervals and no tests."
     ]
     if record.redrawn:
-        said.append(
+        sentences.append(
             "Each seed draws its own training and validation texts, but the seeds share nearly all test texts: the "
             "intervals are about other draws from these texts and other initial weights, not about other texts."
             if record.protocol == "paper"
@@ -91,42 +84,42 @@ def limits(record: StudyRecord) -> list[str]:
             "other ones."
         )
     else:
-        said.append(
+        sentences.append(
             "The splits are given and do not depend on the seed: intervals are about initial weights alone, and a "
             "baseline without any, such as an SVC, has none."
         )
     if len(record.rows) > 2:
-        said.append(
+        sentences.append(
             "Validation chose among the rows from the same runs, which favours a row that was lucky in both; the test "
-            "texts had no say in it."
+            "texts were not used to choose."
         )
-    said.append(
+    sentences.append(
         "The interval of a difference is its own, 95 %; whether it counts is decided by p after Holm's correction, "
-        "which is stricter: an interval may leave out 0 and the comparison still be open."
+        "which is stricter: a comparison may be open even if its interval excludes 0."
     )
-    return said
+    return sentences
 
 
 @dataclass(frozen=True)
 class Discordance:
-    """Two trained heads on the same test texts."""
+    """Disagreement of two trained heads on the same test texts."""
 
-    seed: int  # of both
-    only_subject: int  # texts that the subject alone got right
-    only_baseline: int  # texts that the baseline alone got right
+    seed: int  # of both heads
+    only_subject: int  # number of texts that only the subject got right
+    only_baseline: int  # number of texts that only the baseline got right
 
     @property
     def p(self) -> float:
-        """Of McNemar's exact test, about these two trained heads on other texts like these, and nothing else."""
+        """Return the p of McNemar's exact test; it is about these two trained heads alone, on other such texts."""
         return mcnemar(self.only_subject, self.only_baseline)
 
 
 def discordances(folder: Path, subject: RowResult, baseline: RowResult) -> list[Discordance]:
-    """Seed by seed, from the answers that the runs in ``folder`` kept; empty where a run kept none."""
+    """Return the disagreements by seed; empty if a run in ``folder`` kept no answers."""
     found = []
-    for seed, (of_subject, of_baseline) in enumerate(zip(subject.runs, baseline.runs, strict=True)):
-        ours = RunFolder(folder / "runs" / of_subject).read_predictions()
-        theirs = RunFolder(folder / "runs" / of_baseline).read_predictions()
+    for seed, (subject_run, baseline_run) in enumerate(zip(subject.runs, baseline.runs, strict=True)):
+        ours = RunFolder(folder / "runs" / subject_run).read_predictions()
+        theirs = RunFolder(folder / "runs" / baseline_run).read_predictions()
         if ours is None or theirs is None:
             return []
         right = ours.answers[subject.model] == ours.labels

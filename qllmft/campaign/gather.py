@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qllmft.baselines import BASELINES
 from qllmft.campaign.feasible import check_feasible
+from qllmft.campaign.finished import FinishedRun
 from qllmft.campaign.queue import QueueReporter
 from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
+from qllmft.campaign.results import collect
 from qllmft.campaign.rows import Row, Study, StudyRun, study_runs
 from qllmft.campaign.together import do_all_together, processes_for
 from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
 from qllmft.data import read_corpus
 from qllmft.errors import UserError
 from qllmft.published import published
-from qllmft.run import ModelResult, RunRecord
+from qllmft.run import ModelResult
 from qllmft.run.record import BodyRecord
 
 
@@ -49,16 +52,23 @@ def run_study(
     if tuned:
         tried = list(zip(tuned, do_all_together(tuned, runs, reporter, count), strict=True))
         planned = chosen_runs(study, planned, settings, tried, runs)
-    return _record(study, planned, do_all_together(planned, runs, reporter, count), settings, command)
+    do_all_together(planned, runs, reporter, count)
+    finished = [FinishedRun.read(run.folder(runs)) for run in planned]
+    return gather_record(study, planned, finished, settings, command)
 
 
-def _record(
-    study: Study, planned: Sequence[StudyRun], results: Sequence[RunRecord], settings: Mapping[str, Any], command: str
+def gather_record(
+    study: Study,
+    planned: Sequence[StudyRun],
+    finished: Sequence[FinishedRun],
+    settings: Mapping[str, Any],
+    command: str,
 ) -> StudyRecord:
-    config = planned[0].config
+    """Return the record of a study whose planned runs are finished, in the same order."""
+    config, records = planned[0].config, [run.record for run in finished]
     versions: dict[str, list[str]] = {}
-    for result in results:
-        for name, version in result.versions.items():
+    for record in records:
+        for name, version in record.versions.items():
             if version not in versions.setdefault(name, []):
                 versions[name].append(version)
     validation_given = config.data.drawn_per_label is None and "validation" in read_corpus(config.data).splits
@@ -71,55 +81,57 @@ def _record(
         select=config.train.select if len(rules) == 1 else "of each row",
         protocol=config.data.protocol,
         redrawn=not validation_given,
-        data=results[0].data,
-        body=_body([result.body for result in results]),
+        data=records[0].data,
+        body=_body([record.body for record in records]),
         settings=dict(settings),
         command=command,
-        rows=tuple(_row(study, index, planned, results) for index in range(len(study.rows))),
+        rows=tuple(_row(study, index, planned, finished) for index in range(len(study.rows))),
         versions=versions,
     )
 
 
 def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
-    """The body of all runs; the names of all where rows have bodies of their own."""
     names = list(dict.fromkeys(map(str, bodies)))
     return bodies[0] if len(names) == 1 else BodyRecord(", ".join(names), "", bodies[0].dimension)
 
 
-def _row(study: Study, index: int, planned: Sequence[StudyRun], results: Sequence[RunRecord]) -> RowResult:
+def _row(study: Study, index: int, planned: Sequence[StudyRun], finished: Sequence[FinishedRun]) -> RowResult:
     row = study.rows[index]
-    pairs = [(run, result) for run, result in zip(planned, results, strict=True) if index in run.rows]
-    # a record has the head, then the baselines as they were configured
+    pairs = [(plan, run) for plan, run in zip(planned, finished, strict=True) if index in plan.rows]
+    # a record has the head, then the baselines in the order of the configuration
     place = 1 + pairs[0][0].config.baselines.names.index(row.classical) if row.classical else 0
-    models = [result.models[place] for _, result in pairs]
+    (result,) = collect((run for _, run in pairs), lambda _: {}, lambda run: run.record.models[place])
+    models = result.models
     classes = [model.test_classes for model in models if model.test_classes is not None]
     uneven = len(classes) == len(models) and any(scores.uneven for scores in classes)
     return RowResult(
         **row.model_dump(include={"label", "side", "group", "preset", "series", "settings"}),
         model=models[0].name,
         published=paper_result(row) if study.published else None,
-        runs=tuple(result.identity for _, result in pairs),
-        parameters=tuple(model.parameters for model in models),
+        runs=tuple(run.record.identity for run in result.runs),
+        parameters=result.parameters,
         stored=max(model.settings.get("stored", 0) for model in models),
-        validation=tuple(model.validation.value for model in models),
-        test=tuple(model.tested.value for model in models),
+        validation=result.validation,
+        validation_loss=result.validation_loss,
+        test=tuple(accuracy.value for accuracy in result.tested),
         test_exact=tuple(model.test_exact for model in models if model.test_exact is not None),
-        epochs=() if row.classical else tuple(result.selected_epoch for _, result in pairs),
+        epochs=() if row.classical else tuple(run.record.selected_epoch for run in result.runs),
         balanced=tuple(scores.balanced for scores in classes) if uneven else (),
         constant=bool(classes) and all(scores.constant for scores in classes),
-        **_tuned(row, [run for run, _ in pairs], models) if study.budget is not None else {},
+        tuned=row.classical is not None and BASELINES[row.classical].tuned,
+        **_tried(row, [plan for plan, _ in pairs], models) if study.budget is not None else {},
     )
 
 
-def _tuned(row: Row, runs: Sequence[StudyRun], models: Sequence[ModelResult]) -> dict[str, Any]:
-    """How many settings validation chose among with each seed, of a baseline those of its grid, and the chosen ones."""
+def _tried(row: Row, runs: Sequence[StudyRun], models: Sequence[ModelResult]) -> dict[str, Any]:
+    """Return the number of settings tried with each seed, a baseline's in its own grid, and the chosen ones."""
     if row.classical:
         return {"tried": n_settings(row.classical, runs[0].config), "chosen": tuple(dict(m.settings) for m in models)}
     return {"tried": runs[0].tried, "chosen": tuple(dict(run.point) for run in runs)}
 
 
 def paper_result(row: Row) -> PaperResult | None:
-    """What the paper prints of a row of one of its own presets, or of the preset named like the row's baseline."""
+    """Return the printed result of a row's preset, or of the preset named like its baseline; None for a changed one."""
     preset = row.classical.replace("_", "-") if row.classical else row.preset
     paper = published()
     accuracy, parameters = paper.of_preset("accuracy", preset), paper.of_preset("parameters", preset)

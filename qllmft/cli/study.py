@@ -166,9 +166,8 @@ def study_table(record: StudyRecord) -> Table:
         f"body {record.body}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
         caption=cells.published_note(record) or None,
     )
-    printed = ("published", "published_parameters") if record.published else ()
-    keys = ("label", *("tried" for _ in tried), "parameters", "test", *printed)
     for row in record.rows:
-        found = cells.row_cells(row, record)
-        shown.add_row(*(str(found[key]) for key in keys))
+        own = [] if record.budget is None else [str(row.tried)]
+        printed = [cells.published_accuracy(row, record), cells.published_parameters(row)] if record.published else []
+        shown.add_row(row.label, *own, cells.parameters(row), cells.measured_accuracy(row), *printed)
     return shown

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from qllmft.campaign.verdict import p_value
 from qllmft.run.record import BodyRecord, DataRecord
@@ -19,36 +20,37 @@ _TEX = str.maketrans(
 
 
 def render(package: str, name: str, **values: Any) -> str:
-    """A page as text; into HTML every value is put escaped.
+    """Return a page as text; values in HTML and LaTeX are escaped, unless a page marks them as ``safe``.
 
     Args:
-        package: the folder with the page's file.
-        name: of the file, which ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``; it may use the filters ``percent``,
-            ``p_value``, ``shown`` and ``tex``.
-        values: all that the file names; a name that is missing is an error.
+        package: that contains the page's file.
+        name: of the file, which ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``,
+            ``p_value`` and ``shown``.
+        values: by the names in the file; a missing name is an error.
     """
     environment = Environment(
         loader=PackageLoader(package, ""),
         autoescape=name.endswith(".html.j2"),
+        finalize=tex if name.endswith(".tex.j2") else None,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": percent, "p_value": p_value, "shown": shown, "tex": tex}
+    environment.filters |= {"percent": percent, "p_value": p_value, "shown": shown}
     return environment.get_template(name).render(values)
 
 
 def identified(data: DataRecord, body: BodyRecord) -> list[tuple[str, str]]:
-    """What texts and what body the numbers of a page are of, each with what tells it from others of its name."""
+    """Return texts and body of a page, each with the hash that identifies it."""
     return [("texts", f"{data.source}, {data.fingerprint}"), ("body", f"{body}, {body.identity}")]
 
 
-def tex(text: Any) -> str:
-    """Text in LaTeX: its special characters escaped, the signs of our tables as commands."""
-    return str(text).translate(_TEX)
+def tex(value: Any) -> str:
+    """Return a value in LaTeX, with its special characters escaped and our tables' signs as commands."""
+    return value if isinstance(value, Markup) else str(value).translate(_TEX)
 
 
 def shown(value: Any) -> str:
-    """The value of a setting, for people."""
+    """Return the value of a setting for people."""
     return "not set" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What a finished study leaves in its folder: ``study.json``, ``table.md``, and the page, for people."""
+"""Files of a finished study: ``study.json``, ``table.md`` and ``report.html``."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _CURVES = (
     ("validation accuracy", "right answers (%)", lambda m: 100 * m.validation_accuracy),
 )
 _WIDER = "; an interval that runs out of the figure is wider than shown"
-_OF_A_RUN = {"seed", "baselines.names"}  # settings that the study gives each run
+_RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each run
 
 
 def finish_study(folder: Path, record: StudyRecord) -> Path:
-    """Write ``study.json``, ``table.md`` and the page, whose file is returned."""
+    """Write ``study.json``, ``table.md`` and the page, and return the page's path."""
     comparisons = compare(record)
     shown = tables(record, comparisons)
     derived: dict[str, Any] = {
@@ -49,9 +49,9 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
 
 
 def write_study_table(folder: Path, file: Path) -> Path:
-    """Write the tables of ``study.json`` into ``file`` and return it; UserError where that cannot be.
+    """Write the tables of ``study.json`` into ``file`` and return it; UserError if it cannot be written.
 
-    A name that ends in ``.tex`` gets LaTeX, any other Markdown.
+    If its name ends in ``.tex``, they are in LaTeX, otherwise in Markdown.
     """
     record = read_record(folder)
     page = "study.tex.j2" if file.suffix == ".tex" else "study.md.j2"
@@ -61,7 +61,7 @@ def write_study_table(folder: Path, file: Path) -> Path:
 
 
 def write_study_report(folder: Path) -> Path:
-    """Write ``report.html`` from ``study.json`` and its runs, and return it; UserError where one of them is missing."""
+    """Write ``report.html`` from ``study.json`` and its runs, and return it; UserError if one of them is missing."""
     record = read_record(folder)
     comparisons, leaders = compare(record), leading(record)
     configs = {row.label: _run(folder, row, 0).read_config() for row in record.rows}
@@ -100,7 +100,7 @@ def _run(folder: Path, row: RowResult, seed: int) -> RunFolder:
 
 
 def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
-    """A figure for each subject, or one where each has one baseline; none where there is one seed."""
+    """Return a figure for each subject, or one if each has one baseline; none for one seed."""
     if any(c.difference.interval is None for c in comparisons):
         return []
     if len({c.subject for c in comparisons}) == len(comparisons) > 1:
@@ -113,7 +113,7 @@ def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
 
 
 def _curves(folder: Path, record: StudyRecord) -> list[tuple[str, Markup]]:
-    """Means over the seeds: loss and validation accuracy, of the subjects and of the baselines."""
+    """Return figures of the mean loss and validation accuracy, of the subjects and of the baselines."""
     figures = []
     sides: tuple[tuple[Side, str], ...] = (("subject", record.subject), ("baseline", record.baseline))
     for side, words in sides:
@@ -131,12 +131,11 @@ def _curves(folder: Path, record: StudyRecord) -> list[tuple[str, Markup]]:
 
 
 def _mean(runs: Sequence[Sequence[EpochMetrics]], value: Any) -> list[float]:
-    """Epoch by epoch, over the runs."""
-    return [statistics.fmean(map(value, of_epoch)) for of_epoch in zip(*runs, strict=False)]
+    return [statistics.fmean(map(value, epochs)) for epochs in zip(*runs, strict=False)]
 
 
 def _circuits(record: StudyRecord, configs: dict[str, RunConfig]) -> list[dict[str, Any]]:
-    """Parts and circuit counts of each row that has a circuit."""
+    """Return parts and circuit counts of each row that has a circuit."""
     found: list[dict[str, Any]] = []
     for row in record.rows:
         described = describe(configs[row.label].model, record.body.dimension, len(record.data.labels))
@@ -147,9 +146,9 @@ def _circuits(record: StudyRecord, configs: dict[str, RunConfig]) -> list[dict[s
 def _settings(
     record: StudyRecord, configs: dict[str, RunConfig]
 ) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
-    """What all rows have in common, and (row, preset, its own settings) for each; without what validation chose."""
+    """Return the settings that all rows share, and (label, preset, other settings) of each; without the chosen ones."""
     trees = [settings_of(configs[row.label]) for row in record.rows]
-    left_out = _OF_A_RUN | {name for row in record.rows for point in row.chosen for name in point}
+    left_out = _RUN_SETTINGS | {name for row in record.rows for point in row.chosen for name in point}
     names = [name for name in dict.fromkeys(name for tree in trees for name in tree) if name not in left_out]
     first = trees[0]
     same = {name: first.get(name) for name in names if all(tree.get(name) == first.get(name) for tree in trees)}

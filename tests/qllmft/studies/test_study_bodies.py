@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from tiny_studies import record, row
 
-from qllmft.campaign.bodies import moves, papers_margin
+from qllmft.campaign.bodies import gains, papers_margin
 from qllmft.campaign.record import read_record, write_record
 from qllmft.campaign.rows import load_study, study_runs
 from qllmft.campaign.verdict import verdict
@@ -34,17 +34,17 @@ def study(quantum=QUANTUM):
     return record(*rows, bodies=BODIES)
 
 
-def test_every_move_is_the_paired_difference_of_its_rows():
-    found = {(move.what, move.where): move for move in moves(study())}
-    assert len(found) == len(moves(study())) == 3 * 2 + 3
+def test_every_gain_is_the_paired_difference_of_its_rows():
+    found = {(gain.heads, gain.body): gain for gain in gains(study())}
+    assert len(found) == len(gains(study())) == 3 * 2 + 3
     assert papers_margin() == pytest.approx(0.9270 - 0.8956)
     pairs = {(name, body): (of[body], of["frozen"]) for name, of in (("q frozen", QUANTUM), ("c frozen", CLASSICAL))
              for body in BODIES[1:]}  # fmt: skip
     pairs |= {("q frozen less c frozen", body): (QUANTUM[body], CLASSICAL[body]) for body in BODIES}
     for key, (after, before) in pairs.items():
-        gains = 100 * (np.array(after) - np.array(before))
-        half = stats.t.ppf(0.975, 2) * gains.std(ddof=1) / np.sqrt(3)
-        expected = np.array([gains.mean(), gains.mean() - half, gains.mean() + half]) / 3.14
+        points = 100 * (np.array(after) - np.array(before))
+        half = stats.t.ppf(0.975, 2) * points.std(ddof=1) / np.sqrt(3)
+        expected = np.array([points.mean(), points.mean() - half, points.mean() + half]) / 3.14
         assert found[key].shares == pytest.approx(expected, abs=1e-12)
         assert found[key].of_body == ("less" not in key[0])
 

@@ -13,7 +13,7 @@ from tiny_studies import row as made_up_row
 from qllmft.campaign import queue
 from qllmft.campaign.gather import run_study
 from qllmft.campaign.queue import QueueReporter
-from qllmft.campaign.record import read_record, write_record
+from qllmft.campaign.record import read_record
 from qllmft.campaign.rows import Study, load_study, study_runs
 from qllmft.campaign.tuning import tuning_runs
 from qllmft.campaign.verdict import verdict
@@ -152,10 +152,6 @@ def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refu
     assert not (tmp_path / "out").exists()
 
 
-def test_without_a_budget_records_and_identities_are_as_they_were(tmp_path):
-    rows = made_up_row("Q", "subject", (0.6,)), made_up_row("C", "baseline", (0.7,))
-    content = json.loads(write_record(tmp_path, made_up(*rows), {}).read_text())
-    assert (list(content)[-1], list(content["rows"][0])[-1]) == ("notes", "constant")
+def test_the_points_of_a_grid_are_part_of_the_identity():
     assert RunConfig().identity == RunConfig.model_validate({"baselines": {"points": None}}).identity
     assert RunConfig().identity != RunConfig.model_validate({"baselines": {"points": 3}}).identity
-    assert "points" not in RunConfig().model_dump()["baselines"]

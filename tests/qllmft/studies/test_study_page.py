@@ -52,14 +52,14 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     single = row("Single", "subject", (0.7, 0.72), published=PAPER)
     other = record(single, row("SVC", "baseline", (0.7, 0.75)))
     assert published_accuracy(single, other) == "○ 90.21"
-    assert "minilm on texts.tsv: the two columns are not to be held against each other" in published_note(other)
+    assert "minilm on texts.tsv: the two columns are not comparable" in published_note(other)
     papers = {
         "body": BodyRecord(BodyConfig().model, "", 768),
         "data": replace(other.data, source=DataConfig().source),
     }
     same = record(single, row("SVC", "baseline", (0.7, 0.75)), **papers)
     assert published_accuracy(single, same) == "● 90.21"
-    assert "not to be held" not in published_note(same)
+    assert "not comparable" not in published_note(same)
     nothing = record(row("A", "subject", (0.7, 0.72)), row("B", "baseline", (0.7, 0.75)))
     assert published_note(nothing) == ""
     assert "paper" not in accuracies_svg(nothing)
