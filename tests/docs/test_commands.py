@@ -119,8 +119,7 @@ def place(tmp_path_factory, tiny_body):
         small = "--set model.n_qubits=4 --set model.encoder_qubits=5 --set model.encoder_layers=2 --out runs/a"
         columns = "--data reviews.csv --text-column review --label-column stars"
         assert end(arguments(f"train {columns} {small}", tiny_body)) == 0
-    for name in ("5e4b485a0d02", "0a1b2c3d4e5f"):
-        shutil.copytree(folder / "runs" / "a", folder / "runs" / name)
+    shutil.copytree(folder / "runs" / "a", folder / "runs" / "5e4b485a0d02")
     return folder
 
 
