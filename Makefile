@@ -1,4 +1,4 @@
-# Two commands to begin with: `make run` and `make test`. Each makes the .venv that it needs.
+# Start with `make run` and `make test`. Each creates the .venv that it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,28 +6,28 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .PHONY: run test test-slow reliability lint docs bench clean
 
-run: $(VENV)/.demo  ## train the recommended head on the embedded corpus, beside its classical baselines
+run: $(VENV)/.demo  ## train the recommended head and its classical baselines on the included sentences
 	$(BIN)/qllmft train
 
-test: $(VENV)/.dev  ## every test but the slow ones
+test: $(VENV)/.dev  ## run every test but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/.dev
+test-slow: $(VENV)/.dev  ## run the slow tests
 	$(BIN)/python -m pytest -m slow
 
-reliability: $(VENV)/.dev  ## kill, starve and confuse the commands; writes docs/results/reliability.md
+reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
 	$(BIN)/python -m pytest -m slow tests/reliability --page
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev  ## check style, types and the layers of the packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.dev  ## the site, into build/site; a broken link or a failing example is an error
+docs: $(VENV)/.dev  ## build the site into build/site; a broken link or a failing example is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(VENV)/.dev  ## one training step beside TorchQuantum's
+bench: $(VENV)/.dev  ## time one training step of qllmft and of TorchQuantum
 	$(BIN)/python benchmarks/step.py
 
 $(VENV)/bin/python:

@@ -1,4 +1,4 @@
-"""Pages of the site beside docs/: from other folders, the list of decisions, the gallery of executed examples."""
+"""Pages of the site from outside docs/: other folders, the list of decisions, the gallery of executed examples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {  # file of the repository: page of the site
+PAGES = {  # source file: page of the site
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
@@ -28,16 +28,16 @@ PAGES = {  # file of the repository: page of the site
     "examples": "gallery/index.md",
 }
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-FIGURES = {"draw_a_circuit.py": "figure.svg"}  # written by the example whose argument it is
+FIGURES = {"draw_a_circuit.py": "figure.svg"}  # the example takes the file as its argument
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that do not lie in docs/."""
-    made = {page: (ROOT / source).read_text("utf-8") for source, page in PAGES.items() if source.endswith(".md")}
+    """Add the pages from outside docs/."""
+    added = {page: (ROOT / source).read_text("utf-8") for source, page in PAGES.items() if source.endswith(".md")}
     pictures: dict[str, str] = {}
-    made |= {"decisions/index.md": _decisions(), "gallery/index.md": _gallery(pictures)} | pictures
-    for page, content in made.items():
+    added |= {"decisions/index.md": _decisions(), "gallery/index.md": _gallery(pictures)} | pictures
+    for page, content in added.items():
         files.append(File.generated(config, page, content=content))
     return files
 
@@ -46,10 +46,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Turn links between files of the repository into links between pages.
 
     Raises:
-        PluginError: where a link leads to no file.
+        PluginError: If a link leads to no file.
     """
-    place = page.file.src_uri
-    source = next((file for file, made in PAGES.items() if made == place and file.endswith(".md")), f"docs/{place}")
+    location = page.file.src_uri
+    source = next((file for file, target in PAGES.items() if target == location and file.endswith(".md")), f"docs/{location}")
 
     def link(match: re.Match[str]) -> str:
         picture, text, target, anchor = match[1], match[2], match[3], match[4] or ""
@@ -58,26 +58,26 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         if found is None and path.startswith("docs" + os.sep):
             found = Path(path).relative_to("docs").as_posix()
         if found is not None:
-            return f"{picture}[{text}]({Path(os.path.relpath(found, Path(place).parent)).as_posix()}{anchor})"
+            return f"{picture}[{text}]({Path(os.path.relpath(found, Path(location).parent)).as_posix()}{anchor})"
         if not (ROOT / path).exists():
-            raise PluginError(f"{source} links to {target}, which is no file of the repository")
+            raise PluginError(f"{source} links to {target}, which is not a file of the repository")
         return f"{text} (`{Path(path).as_posix()}`)"
 
     return _LINK.sub(link, markdown)
 
 
 def _decisions() -> str:
-    """A list of the pages in docs/decisions by their titles."""
+    """Return a list of the pages in docs/decisions by their titles."""
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     titles = [(page.name, page.read_text("utf-8").splitlines()[0].removeprefix("# ")) for page in pages]
     return "# Decisions\n\n" + "".join(f"- [{title}](../decisions/{name})\n" for name, title in titles)
 
 
 def _gallery(pictures: dict[str, str]) -> str:
-    """Every example: what it is for, its code, and what it printed and drew while the site was built.
+    """Return a page with the purpose, code, output and figure of each example.
 
     Args:
-        pictures: takes the SVG of each example that draws one, by its address.
+        pictures: Receives the SVG of each example that draws one, by its address.
     """
     return "# Gallery\n\nEach example was run while this page was built.\n\n" + "\n".join(_shown(pictures))
 
@@ -98,10 +98,10 @@ def _shown(pictures: dict[str, str]) -> Iterator[str]:
 
 
 def _run(arguments: list[str], folder: str) -> str:
-    """What a Python script prints.
+    """Run a Python script and return its output.
 
     Raises:
-        PluginError: where it fails.
+        PluginError: If the script fails.
     """
     environment = os.environ | {
         "COLUMNS": "100",
