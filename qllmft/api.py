@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory
+from qllmft.events import Message, OnEvent, ignore
 from qllmft.inference import Predictor
-from qllmft.progress import LineReporter
-from qllmft.run import Outcome, Reporter, TrackedReporter, Tracking, run_experiment
+from qllmft.progress import LineListener
+from qllmft.run import Outcome, Tracking, run_tracked
 
 
 def train(
@@ -19,7 +21,7 @@ def train(
     *,
     preset: str = "recommended",
     out: str | Path | None = None,
-    reporter: Reporter | None = None,
+    on_event: OnEvent | None = None,
     track: str | Sequence[str] = (),
     track_files: bool = False,
     **settings: Any,
@@ -35,7 +37,8 @@ def train(
             None.
         preset: where the settings come from.
         out: the run's folder; ``runs/<identity>`` where None.
-        reporter: who watches; where None, lines are printed at a Python prompt and in a notebook, nothing elsewhere.
+        on_event: receives the events of the run; if None, lines are printed at a Python prompt and in a notebook,
+            and nothing elsewhere.
         track: names of trackers that are told of it: ``tensorboard``, ``mlflow``, ``wandb``, those of plug-ins.
         track_files: send them the run's small files, too; some of these hold texts.
         settings: differences from the preset, a double underscore for the dot: ``train__epochs=20``.
@@ -47,25 +50,41 @@ def train(
         UserError: for bad input; says what was got, what was expected and the remedy.
     """
     overrides = {name.replace("__", "."): value for name, value in settings.items()}
-    from qllmft.report import write_report  # it imports matplotlib, which `load` does not need
-
     corpus = None
     if isinstance(data, str | Path):
         overrides["data.source"] = str(data)
     elif data is not None:
         corpus = corpus_in_memory(data, load_preset(preset).config(overrides).data)
         overrides["data.source"] = corpus.source
-    reporter = reporter or (LineReporter() if hasattr(sys, "ps1") else Reporter())
-    config, folder = load_preset(preset).config(overrides), Path(out) if out else None
-    with TrackedReporter(reporter, config, folder, Tracking.of(track, files=track_files)) as watcher:
-        outcome = run_experiment(config, folder, watcher, corpus=corpus)
-        if outcome.record:
-            try:
-                write_report(outcome.folder.path)
-            except OSError as error:  # the run is finished all the same
-                reporter.message(f"The report cannot be written: {error.strerror}.")
-        watcher.end(outcome.record)
-    return outcome
+    if on_event is None:
+        on_event = LineListener() if hasattr(sys, "ps1") else ignore
+    config, tracking = load_preset(preset).config(overrides), Tracking.of(track, files=track_files)
+    return train_and_report(config, Path(out) if out else None, on_event, tracking, corpus=corpus)
+
+
+def train_and_report(
+    config: RunConfig, out: Path | None, on_event: OnEvent, tracking: Tracking, **options: Any
+) -> Outcome:
+    """Do a run, write its report, and send both to trackers.
+
+    If the report cannot be written, the outcome is returned all the same and a message says why.
+
+    Args:
+        config: the whole run.
+        out: its folder; see `run_experiment`.
+        on_event: receives the events of the run.
+        tracking: names of the trackers.
+        options: of `run_experiment`.
+    """
+    from qllmft.report import write_report  # it imports matplotlib, which `load` does not need
+
+    def report(outcome: Outcome) -> None:
+        try:
+            write_report(outcome.folder.path)
+        except OSError as error:
+            on_event(Message(f"The report cannot be written: {error.strerror}."))
+
+    return run_tracked(config, out, on_event, tracking, finish=report, **options)
 
 
 def load(run: str | Path, *, token: str | None = None) -> Predictor:

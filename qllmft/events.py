@@ -114,10 +114,12 @@ def ignore(_event: Event) -> None:
 
 
 @contextmanager
-def stage(on_event: OnEvent, name: Stage, of: str = "", total: int = 0, done: int = 0) -> Iterator[None]:
-    """Send the start and the end of a stage around a block."""
+def stage(
+    on_event: OnEvent, name: Stage, of: str = "", total: int = 0, done: int = 0
+) -> Iterator[Callable[[int], None]]:
+    """Send the start and the end of a stage around a block; the block gets a function that sends its progress."""
     on_event(StageStarted(name, of, total, done))
     try:
-        yield
+        yield lambda done: on_event(StageAdvanced(name, done))
     finally:
         on_event(StageEnded(name))

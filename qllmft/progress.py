@@ -1,77 +1,79 @@
-"""What a person sees of a run: lines at a Python prompt, in a notebook and in a file; the command line draws bars."""
+"""Progress of runs as lines of text: at a Python prompt, in a notebook and in a file."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.console import Console
 from rich.text import Text
 
-from qllmft.run import Reporter
+from qllmft.events import DataChecked, EpochEnded, Event, Message, StageAdvanced, StageEnded, StageStarted
 from qllmft.training import EpochMetrics
 
 LINES = 10  # about one training
 
-Move = Callable[..., None]  # moves a bar: ``advance`` by or ``completed`` steps, and the ``fields`` beside it
 
-
-class LineReporter(Reporter):
-    """Prints a line at every tenth of the training and for whatever else is said; the same in terminal and notebook.
+class LineListener:
+    """Listener that prints messages, stages and about every tenth epoch.
 
     Args:
-        part: what the accuracy after each epoch is of.
+        part: texts on which the accuracy after each epoch is measured.
         console: where it prints.
     """
 
     def __init__(self, part: str = "validation", console: Console | None = None) -> None:
         self._console = console or Console()
         self._part = part
+        self._stage = StageStarted("fitting")
+        self._done = 0
+
+    def __call__(self, event: Event) -> None:
+        """Print the event if it is one for people."""
+        match event:
+            case Message(text):
+                self.message(text)
+            case DataChecked(findings):
+                for sentence in findings.sentences():
+                    self.message(sentence)
+            case StageStarted():
+                self._stage, self._done = event, event.done
+                self._start(event)
+            case StageAdvanced(_, done):
+                self._done = done
+            case EpochEnded(metrics):
+                self._epoch(metrics, self._stage.total)
+            case StageEnded("embedding") if self._done == self._stage.total:
+                self.line(f"embedded {self._stage.total:,} texts with {self._stage.name}")
 
     def message(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
         self._console.print(Text(text), soft_wrap=True)
 
     def line(self, text: str) -> None:
-        """One line about the progress of what has a bar elsewhere."""
+        """Print one line of progress."""
         self.message(text)
 
-    def bar(self, _words: str, _total: int, _done: int = 0) -> AbstractContextManager[Move]:
-        """Around work of so many steps; gives what moves the bar, of which there is none here."""
-        return nullcontext(lambda **_: None)
+    def epoch_text(self, metrics: EpochMetrics) -> str:
+        """Return the loss and the accuracy of an epoch."""
+        return f"loss {metrics.train_loss:.4f}  {self._part} {100 * metrics.validation_accuracy:.1f} %"
 
-    @contextmanager
-    def embedding(self, total: int, body: str) -> Iterator[Callable[[int], None]]:
-        """A bar over the texts, or a line at the end."""
-        with self.bar(f"embedding {total:,} texts with {body}", total) as move:
-            yield lambda n: move(advance=n)
-        self.line(f"embedded {total:,} texts with {body}")
+    def _start(self, started: StageStarted) -> None:
+        match started:
+            case StageStarted("training", _, total, done) if 0 < done < total:
+                self.message(f"continuing after epoch {done} of {total}")
+            case StageStarted("contrastive", _, total, done) if 0 < done < total:
+                self.message(f"continuing the contrastive step after {done:,} of {total:,} batches")
+            case StageStarted("fitting", name):
+                self.line(f"fitting {name}")
 
-    @contextmanager
-    def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
-        """A bar over the epochs, or a line at every tenth of them."""
-        if 0 < done < epochs:
-            self.message(f"continuing after epoch {done} of {epochs}")
-        with self.bar("training", epochs, done) as move:
+    def _epoch(self, metrics: EpochMetrics, epochs: int) -> None:
+        if metrics.epoch == epochs or metrics.epoch % max(1, epochs // LINES) == 0:
+            self.line(f"epoch {metrics.epoch}/{epochs}  {self.epoch_text(metrics)}")
 
-            def report(m: EpochMetrics) -> None:
-                numbers = f"loss {m.train_loss:.4f}  {self._part} {100 * m.validation_accuracy:.1f} %"
-                move(completed=m.epoch, fields=numbers)
-                if m.epoch == epochs or m.epoch % max(1, epochs // LINES) == 0:
-                    self.line(f"epoch {m.epoch}/{epochs}  {numbers}")
 
-            yield report
-
-    @contextmanager
-    def contrastive(self, steps: int, done: int) -> Iterator[Callable[[int], None]]:
-        """A bar over the batches."""
-        if 0 < done < steps:
-            self.message(f"continuing the contrastive step after {done:,} of {steps:,} batches")
-        with self.bar("contrastive step", steps, done) as move:
-            yield lambda step: move(completed=step)
-
-    @contextmanager
-    def fitting(self, name: str) -> Iterator[None]:
-        """A line at the start."""
-        self.line(f"fitting {name}")
-        yield
+def stage_text(started: StageStarted) -> str:
+    """Return a short description of a stage."""
+    return {
+        "embedding": f"embedding {started.total:,} texts with {started.name}",
+        "contrastive": "contrastive step",
+        "training": "training",
+        "fitting": f"fitting {started.name}",
+    }[started.stage]

@@ -7,25 +7,26 @@ from dataclasses import replace
 from qllmft.baselines import BASELINES, accuracy_of, fit_and_score
 from qllmft.config import RunConfig
 from qllmft.data import read_corpus, split_corpus
-from qllmft.run import ModelResult, Reporter
+from qllmft.events import OnEvent, stage
+from qllmft.run import ModelResult
 from qllmft.run.vectors import embed_tables
 
 
-def search_baseline(name: str, config: RunConfig, reporter: Reporter) -> ModelResult:
+def search_baseline(name: str, config: RunConfig, on_event: OnEvent) -> ModelResult:
     """Fit a baseline with every setting of its grid; the test set is embedded once the choice is made.
 
     Args:
         name: of the baseline, in `BASELINES`; one whose head is a search over a grid.
         config: data, body, seed and grid; what is on top of the body is left aside.
-        reporter: who watches.
+        on_event: receives progress.
     """
     corpus = read_corpus(config.data)
     splits = split_corpus(corpus, config.data, config.seed)
     tables = {"training": splits.train, "validation": splits.validation}
-    _, (train, validation) = embed_tables(tables, config.body, reporter)
+    _, (train, validation) = embed_tables(tables, config.body, on_event)
     head = BASELINES[name].make(config, 0, train.x.shape[1], corpus.n_classes)
-    with reporter.fitting(head.name):
+    with stage(on_event, "fitting", head.name):
         fitted = fit_and_score(head, train, validation)
     chosen = ModelResult(head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings)
-    _, (test,) = embed_tables({"test": splits.test}, config.body, reporter)
+    _, (test,) = embed_tables({"test": splits.test}, config.body, on_event)
     return replace(chosen, test=accuracy_of(head, test))

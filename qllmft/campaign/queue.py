@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,9 @@ from typing import Any
 
 from qllmft.campaign.cost import begun_cost, run_cost
 from qllmft.config import RunConfig
-from qllmft.data import Findings
-from qllmft.run import PassingReporter, Reporter, RunFolder, RunRecord, Tracking, run_tracked
+from qllmft.events import DataChecked, EpochEnded, Event, Message, StageStarted, ignore
+from qllmft.run import RunFolder, RunRecord, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
-from qllmft.training import EpochMetrics
 
 LOOK_S = 1.0  # between two looks at how far a queue has come, and at runs that children are at work on
 
@@ -66,10 +65,18 @@ class Standing:
         return min(self.done / self.cost, 1.0) if self.cost else 0.0
 
 
-class QueueReporter(Reporter):
-    """Callbacks of a queue beside those of the runs that are trained here. Override what is of interest."""
+class QueueReporter:
+    """Callbacks of a queue; called with the events of the runs that are trained here. Override what is of interest."""
 
     tracking = Tracking()  # who is told of each run that is trained here
+
+    def __call__(self, event: Event) -> None:
+        """Handle an event of a run."""
+        if isinstance(event, Message):
+            self.message(event.text)
+
+    def message(self, text: str) -> None:
+        """Handle a line of text."""
 
     def stands(self, standing: Standing) -> None:
         """Before the first run, in and after each run, and after each look at a search's store."""
@@ -154,11 +161,11 @@ def do_run(
         RunBusyError: where another process works on the run, and ``wait`` is off.
         KeyboardInterrupt: where training was interrupted; the same call goes on.
     """
-    reporter = Reporter() if run.is_finished(progress.runs) else _ReporterOfRun(run, progress)
+    listener = None if run.is_finished(progress.runs) else _RunListener(run, progress)
     outcome = run_tracked(
         run.config,
         run.folder(progress.runs).path,
-        reporter,
+        listener or ignore,
         progress.reporter.tracking,
         read_test=run.read_test,
         wait=wait,
@@ -166,8 +173,8 @@ def do_run(
     )
     if outcome.record is None:
         raise KeyboardInterrupt
-    if isinstance(reporter, _ReporterOfRun):
-        reporter.end(outcome.record)
+    if listener:
+        listener.end(outcome.record)
     return outcome.record
 
 
@@ -225,45 +232,26 @@ def do_all(
     return [records[index] for index in range(len(planned))]
 
 
-class _ReporterOfRun(PassingReporter):
-    """Passes a run's reports on to the queue's reporter, and lets the queue's progress look after each epoch.
+class _RunListener:
+    """Forwards a run's events to the queue's reporter, and lets the queue's progress look after each epoch.
 
     The run begins with the first work on it: until then another process may have it.
     """
 
     def __init__(self, run: PlannedRun, progress: QueueProgress) -> None:
-        super().__init__(progress.reporter)
         self._run, self._progress, self._queue = run, progress, progress.reporter
         self._begun = False
 
-    def findings(self, _found: Findings) -> None:
-        """Nothing: the runs share their texts, and each record holds what was found in them."""
-
-    def embedding(self, total: int, body: str) -> AbstractContextManager[Callable[[int], None]]:
-        self._begin()
-        return super().embedding(total, body)
-
-    def contrastive(self, steps: int, done: int) -> AbstractContextManager[Callable[[int], None]]:
-        self._begin()
-        return super().contrastive(steps, done)
-
-    def fitting(self, name: str) -> AbstractContextManager[None]:
-        self._begin()
-        return super().fitting(name)
-
-    @contextmanager
-    def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
-        self._begin()
-        with super().training(epochs, done) as show:
-
-            def report(metrics: EpochMetrics) -> None:
-                show(metrics)
-                self._progress.tell()
-
-            yield report
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StageStarted):
+            self._begin()
+        if not isinstance(event, DataChecked):  # the runs share their texts, and each record holds the findings
+            self._queue(event)
+        if isinstance(event, EpochEnded):
+            self._progress.tell()
 
     def end(self, record: RunRecord) -> None:
-        """The run has its record; nothing is said where another process made it."""
+        """Report the end of the run; nothing is said where another process made it."""
         if self._begun:
             self._progress.tell(at_once=True)
             self._queue.run_ends(self._run.label, record.head.validation.value)

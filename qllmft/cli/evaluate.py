@@ -66,7 +66,7 @@ def evaluate(
             "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not given. "
             "Without it the run's own test set is read; give --data, or leave them out."
         )
-    from qllmft.cli.run_progress import ConsoleReporter
+    from qllmft.cli.run_progress import ConsoleListener
     from qllmft.inference.evaluation import Subset, estimate_run, evaluate_run
 
     console = PlainConsole(stderr=json)
@@ -74,15 +74,15 @@ def evaluate(
     machines = choice.make(run, _own_noise(run))
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
-    reporter = ConsoleReporter(console)
+    listener = ConsoleListener(console)
     if choice.dry_run and machines:
         machine = next(iter(machines.values()))
-        estimate = estimate_run(run, other, split, reporter, backend=machine, subset=subset, offline=choice.offline)
+        estimate = estimate_run(run, other, split, listener, backend=machine, subset=subset, offline=choice.offline)
         show_estimate(estimate)
         return
     asked: Mapping[str, Backend | None] = machines or {"": None}
     evaluations = {
-        name: evaluate_run(run, other, split, reporter, backend=machine, subset=subset)
+        name: evaluate_run(run, other, split, listener, backend=machine, subset=subset)
         for name, machine in asked.items()
     }
     several = len(evaluations) > 1

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 
 from qllmft.campaign.queue import QueueReporter, Standing
 from qllmft.cli.console import progress_bars, say
-from qllmft.progress import LineReporter, Move
+from qllmft.events import EpochEnded, Event, StageAdvanced, StageEnded, StageStarted
+from qllmft.progress import LineListener, stage_text
 from qllmft.run import Tracking
 
 
@@ -25,7 +24,7 @@ def left_text(seconds: float | None) -> str:
     return f"about {minutes:.0f} min left" if minutes < 90 else f"about {minutes / 60:.1f} h left"
 
 
-class QueueConsole(LineReporter, QueueReporter):
+class QueueConsole(LineListener, QueueReporter):
     """Two bars; a line at the beginning and at the end of each run where output is not a terminal.
 
     A context manager around all runs. Several threads may report.
@@ -88,20 +87,18 @@ class QueueConsole(LineReporter, QueueReporter):
         words = [left_text(self._standing.seconds_left), "" if best is None else f"best {100 * best:.2f} %"]
         return ", ".join(filter(None, words))
 
-    @contextmanager
-    def bar(self, words: str, total: int, done: int = 0) -> Iterator[Move]:
-        """The lower bar, with words or numbers beside it."""
-
-        def move(fields: str = "", **steps: Any) -> None:
-            said: dict[str, Any] = {"fields": f"epoch {steps['completed']}/{total}  {fields}"} if fields else {}
-            self._progress.update(self._one, **steps, **said)
-
-        self._progress.update(self._one, total=total, completed=done, fields=words)
-        yield move
-        self._progress.update(self._one, fields="")
-
-    @contextmanager
-    def fitting(self, name: str) -> Iterator[None]:
-        """The lower bar names the baseline."""
-        self._progress.update(self._one, fields=f"fitting {name}")
-        yield
+    def __call__(self, event: Event) -> None:
+        """Move the lower bar."""
+        super().__call__(event)
+        match event:
+            case StageStarted("fitting", name):
+                self._progress.update(self._one, fields=f"fitting {name}")
+            case StageStarted(_, _, total, done):
+                self._progress.update(self._one, total=total, completed=done, fields=stage_text(event))
+            case StageAdvanced(_, done):
+                self._progress.update(self._one, completed=done)
+            case EpochEnded(metrics):
+                words = f"epoch {metrics.epoch}/{self._stage.total}  {self.epoch_text(metrics)}"
+                self._progress.update(self._one, completed=metrics.epoch, fields=words)
+            case StageEnded(stage) if stage != "fitting":
+                self._progress.update(self._one, fields="")

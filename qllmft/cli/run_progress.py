@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
+from typing import Self
 
 from rich.console import Console
 from rich.table import Table
@@ -12,43 +13,60 @@ from rich.text import Text
 
 from qllmft.cli.backend import attend_training
 from qllmft.cli.console import names, numbers, plain_table, printable, progress_bars, say
-from qllmft.progress import LineReporter, Move
+from qllmft.events import BackendReady, EpochEnded, Event, StageAdvanced, StageEnded, StageStarted
+from qllmft.progress import LineListener, stage_text
 from qllmft.run import ModelResult, RunRecord
-from qllmft_backends import Backend
 
 
-class ConsoleReporter(LineReporter):
-    """Draws progress bars with loss, validation accuracy and time left; lines where output is not a terminal."""
+class ConsoleListener(LineListener):
+    """Listener that draws progress bars with loss, accuracy and time left, or prints lines if there is no terminal.
+
+    Use it as a context manager around the command, so that bars are closed after an error.
+    """
 
     def __init__(self, console: Console, *, yes: bool = False) -> None:
         super().__init__(console=console)
         self._yes = yes
+        self._open = ExitStack()  # the bar or the spinner of the stage
+        self._move: Callable[..., None] = lambda **_: None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def __call__(self, event: Event) -> None:
+        """Draw the event."""
+        super().__call__(event)
+        match event:
+            case BackendReady(backend):
+                attend_training(backend, self.message, yes=self._yes)
+            case StageAdvanced(_, done):
+                self._move(completed=done)
+            case EpochEnded(metrics):
+                self._move(completed=metrics.epoch, fields=self.epoch_text(metrics))
+            case StageEnded():
+                self._open.close()
 
     def message(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
         say(text, self._console)
 
     def line(self, text: str) -> None:
-        """One line where there is no bar."""
+        """Print one line of progress unless there are bars."""
         if not self._console.is_terminal:
             self.message(text)
 
-    def backend(self, backend: Backend) -> None:
-        """Its price, line by line."""
-        attend_training(backend, self.message, yes=self._yes)
-
-    @contextmanager
-    def bar(self, words: str, total: int, done: int = 0) -> Iterator[Move]:
-        """A bar of its own."""
-        with progress_bars(self._console) as progress:
-            task = progress.add_task(words, total=total, completed=done, fields="")
-            yield partial(progress.update, task)
-
-    @contextmanager
-    def fitting(self, name: str) -> Iterator[None]:
-        """A spinner."""
-        with self._console.status(Text(printable(f"fitting {name}"))):
-            yield
+    def _start(self, started: StageStarted) -> None:
+        words = stage_text(started)
+        if started.stage == "fitting":
+            self._open.enter_context(self._console.status(Text(printable(words))))
+            return
+        super()._start(started)
+        progress = self._open.enter_context(progress_bars(self._console))
+        task = progress.add_task(words, total=started.total, completed=started.done, fields="")
+        self._move = partial(progress.update, task)
 
 
 def result_table(record: RunRecord) -> Table:

@@ -26,7 +26,7 @@ from qllmft.campaign.together import processes_for, together
 from qllmft.campaign.worker import Worker, do_trial_run, search_in_child
 from qllmft.cli.console import names, numbers, plain_table, say, say_lines
 from qllmft.cli.queue_progress import QueueConsole
-from qllmft.cli.run_progress import ConsoleReporter
+from qllmft.cli.run_progress import ConsoleListener
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.published import published
@@ -96,7 +96,7 @@ def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int, c
     results = {}
     for seed in range(first.seed, first.seed + seeds):
         config = first.model_copy(update={"seed": seed})
-        results[seed] = search_baseline(space.baseline, config, ConsoleReporter(console))
+        results[seed] = search_baseline(space.baseline, config, ConsoleListener(console))
     console.print(baseline_table(space, results))
 
 

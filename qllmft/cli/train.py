@@ -12,12 +12,10 @@ from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say, say_lines
 from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config, with_options
 from qllmft.config.settings import parse_settings
+from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from qllmft.config import RunConfig
-    from qllmft.run import RunFolder
 
 
 def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -112,41 +110,28 @@ def train(
     )
     run_config = build_config(preset, config, overrides)
 
-    from qllmft.cli.run_progress import ConsoleReporter, result_table
-    from qllmft.run import TrackedReporter, run_experiment
+    from qllmft.api import train_and_report
+    from qllmft.cli.run_progress import ConsoleListener, result_table
 
     console = PlainConsole(stderr=json)
-    with TrackedReporter(ConsoleReporter(console, yes=yes), run_config, out, told.tracking()) as watcher:
-        outcome = run_experiment(run_config, out, watcher, backend_options=personal)
-        folder = outcome.folder
-        if outcome.record is None:
-            say(
-                f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is "
-                f"in {folder.model_folder}; the same command "
-                f"{'begins again' if run_config.train.optimizer == 'lbfgs' else 'goes on from the last checkpoint'}.",
-                console,
-            )
-            _tell_of_jobs(run_config, personal, console)
-            raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
-        if json:
-            typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
-        else:
-            console.print(result_table(outcome.record))
-        page = _written_report(folder, console)
-        watcher.end(outcome.record)
+    with ConsoleListener(console, yes=yes) as listener:
+        outcome = train_and_report(run_config, out, listener, told.tracking(), backend_options=personal)
+    folder = outcome.folder
+    if outcome.record is None:
+        say(
+            f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is "
+            f"in {folder.model_folder}; the same command "
+            f"{'begins again' if run_config.train.optimizer == 'lbfgs' else 'goes on from the last checkpoint'}.",
+            console,
+        )
+        _tell_of_jobs(run_config, personal, console)
+        raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
+    if json:
+        typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
+    else:
+        console.print(result_table(outcome.record))
+    if not folder.report_file.exists():
+        raise UserError(f"{folder.path} has no report. Make room there and write it: qllmft report {folder.path}")
     if not json:
-        say(f"The report is {page}.", console)
+        say(f"The report is {folder.report_file}.", console)
         say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)
-
-
-def _written_report(folder: RunFolder, console: Console) -> Path:
-    """Make the run's page anew; where it cannot be written, one that is there stays as it is."""
-    from qllmft.report import write_report
-
-    try:
-        return write_report(folder.path)
-    except OSError as error:
-        if not folder.report_file.exists():
-            raise
-        say(f"The report stays as it was, for it cannot be written: {error.strerror}.", console)
-        return folder.report_file

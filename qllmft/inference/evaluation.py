@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from qllmft.config import EMBEDDED, DataConfig
 from qllmft.data import Corpus, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
+from qllmft.events import OnEvent, ignore
 from qllmft.files import found_beside
 from qllmft.inference.measurement import Agreement, compare, shots_of, trajectories_of
 from qllmft.inference.predictor import Predictor
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
-from qllmft.run.reporter import Reporter
 from qllmft.run.vectors import embed_tables
 from qllmft.statistics import Accuracy, ClassScores, confusion_of
 from qllmft_backends import Backend
@@ -90,7 +90,7 @@ def evaluate_run(
     run: Path,
     data: DataConfig | None = None,
     split: str | None = None,
-    reporter: Reporter | None = None,
+    on_event: OnEvent = ignore,
     *,
     backend: Backend | None = None,
     subset: Subset | None = None,
@@ -101,13 +101,13 @@ def evaluate_run(
         run: the run's folder.
         data: labelled texts; the run's own test set where None.
         split: which split of ``data``; its test split, or all of it, where None.
-        reporter: who watches.
+        on_event: receives the progress of embedding.
         backend: what runs the head; None: it is computed here, exactly.
         subset: which of the texts; None: all.
     """
     predictor = Predictor.load(run, backend)
     question = _read(run, predictor, data, split, subset)
-    vectors = _embed(predictor, question, reporter)
+    vectors = _embed(predictor, question, on_event)
     agreement = None
     if backend is None:
         predicted = predictor.probabilities(vectors).argmax(axis=1)
@@ -125,7 +125,7 @@ def estimate_run(
     run: Path,
     data: DataConfig | None = None,
     split: str | None = None,
-    reporter: Reporter | None = None,
+    on_event: OnEvent = ignore,
     *,
     backend: Backend,
     subset: Subset | None = None,
@@ -133,7 +133,7 @@ def estimate_run(
 ) -> object:
     """What `evaluate_run` would send to ``backend``, and its price, ``offline`` or not: see `Predictor.estimate`."""
     predictor = Predictor.load(run, backend)
-    return predictor.estimate(_embed(predictor, _read(run, predictor, data, split, subset), reporter), offline=offline)
+    return predictor.estimate(_embed(predictor, _read(run, predictor, data, split, subset), on_event), offline=offline)
 
 
 @dataclass(frozen=True)
@@ -171,10 +171,10 @@ def _read(
     return _Question(source, table, _labels_of_model(corpus, table, predictor.model.label_names))
 
 
-def _embed(predictor: Predictor, question: _Question, reporter: Reporter | None) -> NDArray[np.float32]:
+def _embed(predictor: Predictor, question: _Question, on_event: OnEvent) -> NDArray[np.float32]:
     """Embeddings (N, D) of the texts by the model's body."""
     predictor.check_located_body()
-    identity, (examples,) = embed_tables({"": question.table}, predictor.model.body, reporter or Reporter())
+    identity, (examples,) = embed_tables({"": question.table}, predictor.model.body, on_event)
     predictor.check_body(identity)
     return examples.x.numpy()
 

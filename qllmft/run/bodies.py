@@ -47,13 +47,13 @@ class FrozenBody:
             if memory >= LARGE and epochs_done < config.train.epochs:
                 epoch = epoch_core_seconds(config, self.dimension, self._setup.corpus.n_classes, sizes) / cores
                 took = f"{minutes(epoch)} an epoch, {minutes(config.train.epochs * epoch)} in all on {cores} free cores"
-                self._setup.reporter.message(f"Training takes {memory / GB:.2g} GB for states, and about {took}.")
+                self._setup.message(f"Training takes {memory / GB:.2g} GB for states, and about {took}.")
             return
         batch = self.head_vectors.train.x[: config.train.batch_size]
         forward, backward = seconds_of(lambda: self.classifier(batch).sum(), self.classifier, repeats=1)
         seconds = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / len(batch)
         epochs = config.train.epochs - epochs_done
-        self._setup.reporter.message(
+        self._setup.message(
             f"{backend.name}: an epoch will take about {seconds:.0f} s, {epochs} epochs {epochs * seconds / 60:.0f} "
             "min. The backend adjoint computes the same gradients faster, with --noise and --shots too."
         )
@@ -90,7 +90,7 @@ class LearningBody:
         sizes, weights = splits.sizes, 4 * body.n_parameters
         epoch = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / min(size, sizes["train"])
         epochs = config.train.epochs - epochs_done
-        self._setup.reporter.message(
+        self._setup.message(
             f"{config.body.model}: its {body.n_parameters / 1e6:.1f} million weights learn too. An epoch will take "
             f"about {minutes(epoch)}, {epochs} epochs {minutes(epochs * epoch)}; {5 * weights / GB:.1f} GB of memory "
             f"for weights, gradients, moments and the best weights ({13 * weights / GB:.1f} GB while a checkpoint is "

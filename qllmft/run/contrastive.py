@@ -16,6 +16,7 @@ import torch
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, default_cache_folder, locate_body
+from qllmft.events import stage
 from qllmft.run.lock import sole_use
 from qllmft.run.setup import Setup
 from qllmft.run.timing import GB, minutes, seconds_of
@@ -34,8 +35,8 @@ def tuned_body(setup: Setup) -> BodyConfig:
     place = _shared_place(setup)
     tuned, checkpoint = place / folder.contrastive_body.name, place / folder.contrastive_checkpoint.path.name
     if tuned.is_dir():
-        setup.reporter.message(f"contrastive step: made before on these texts, kept in {place}")
-    with sole_use(place, setup.reporter.message):
+        setup.message(f"contrastive step: made before on these texts, kept in {place}")
+    with sole_use(place, setup.message):
         return _made(setup, tuned, Checkpoint(checkpoint))
 
 
@@ -68,11 +69,11 @@ def _made(setup: Setup, place: Path, checkpoint: Checkpoint) -> BodyConfig:
     total, done = contrastive_steps(len(train), settings), checkpoint.epochs_done()
     _announce(setup, body, total - done, place)
     started = time.perf_counter()
-    with setup.reporter.contrastive(total, done) as report:
-        loss = fit_contrastive(body, train, settings, config.seed, checkpoint=checkpoint, on_step=report)
+    with stage(setup.on_event, "contrastive", total=total, done=done) as advance:
+        loss = fit_contrastive(body, train, settings, config.seed, checkpoint=checkpoint, on_step=advance)
     name = "squared error" if settings.loss == "cosine" else "loss"
     end = "" if math.isnan(loss) else f", {name} at the end {loss:.4f}"  # none was left to make
-    setup.reporter.message(f"contrastive step: {time.perf_counter() - started:.0f} s{end}")
+    setup.message(f"contrastive step: {time.perf_counter() - started:.0f} s{end}")
     body.save(place)
     checkpoint.path.unlink(missing_ok=True)
     return tuned
@@ -85,7 +86,7 @@ def _announce(setup: Setup, body: TrainableBody, steps: int, place: Path) -> Non
     forward, backward = seconds_of(lambda: body(texts).sum(), body)
     weights, cosine = 4 * body.n_parameters, settings.loss == "cosine"
     where = "" if cosine else f", in {place.parent}, for all heads on these texts"
-    setup.reporter.message(
+    setup.message(
         f"{setup.config.body.model}: contrastive step on {contrastive_pairs(len(train), settings):,} pairs of training "
         f"texts{'' if cosine else ' an epoch'}, {settings.epochs} epoch{'s' * (settings.epochs > 1)}: about "
         f"{minutes((1 + cosine) * steps * (forward + backward))}, {4 * weights / GB:.1f} GB of memory for weights, "

@@ -11,6 +11,7 @@ from qllmft.baselines import FittedHead, TrainedHead, check_baselines, fit_and_s
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Findings, read_corpus, split_corpus
 from qllmft.errors import UserError
+from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
 from qllmft.heads.classifier import check_classes
 from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
@@ -19,7 +20,6 @@ from qllmft.run.lock import sole_use
 from qllmft.run.notebook import table_html
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
-from qllmft.run.reporter import Reporter
 from qllmft.run.setup import Setup, training_backend
 from qllmft.run.vectors import Vectors
 from qllmft.statistics import Accuracy
@@ -52,7 +52,7 @@ class Outcome:
 def run_experiment(
     config: RunConfig,
     out: Path | None = None,
-    reporter: Reporter | None = None,
+    on_event: OnEvent = ignore,
     *,
     read_test: bool = True,
     wait: bool = True,
@@ -64,10 +64,10 @@ def run_experiment(
     Args:
         config: the whole run.
         out: its folder; ``runs/<identity>`` where None.
-        reporter: who watches.
-        read_test: False: stop after validation. The test set is not even embedded, and neither the outcome nor a file
-            holds a value of it. The same call with True goes on from there: the head is not trained again; the baselines,
-            which are not kept, are.
+        on_event: receives the events of the run.
+        read_test: read the test set; if False, stop after validation. The test set is then not even embedded, and
+            neither the outcome nor a file holds a value of it. The same call with True continues from there: the head
+            is not trained again, but the baselines are, since they are not kept.
         wait: where another process works on the run, wait for it and take its outcome.
         corpus: the texts, where they are in memory; else those that ``config`` names are read.
         backend_options: of the training's backend, beside those of ``config``: the ones that a configuration may not
@@ -77,7 +77,6 @@ def run_experiment(
         UserError: for bad input, before any work.
         RunBusyError: where another process works on the run, and ``wait`` is off.
     """
-    reporter = reporter or Reporter()
     check_baselines(config.baselines.names)
     folder = folder_of(config, out)
     folder.check_can_be_made()
@@ -86,15 +85,15 @@ def run_experiment(
     splits = split_corpus(corpus, config.data, config.seed)
     finished = _finished(folder, config, corpus, read_test)
     if finished:
-        reporter.message(f"This run is finished already; its record is {folder.result_file}.")
+        on_event(Message(f"This run is finished already; its record is {folder.result_file}."))
         return Outcome(folder, finished, config.train.epochs)
-    with sole_use(folder.path, reporter.message if wait else None):
+    with sole_use(folder.path, (lambda text: on_event(Message(text))) if wait else None):
         finished = _finished(folder, config, corpus, read_test)  # by the process that this one waited for
         if finished:
             return Outcome(folder, finished, config.train.epochs)
-        reporter.findings(splits.findings(corpus))
-        backend = training_backend(config, splits, reporter, backend_options)
-        return _work(Setup(config, folder, corpus, splits, backend, reporter, read_test))
+        on_event(DataChecked(splits.findings(corpus)))
+        backend = training_backend(config, splits, on_event, backend_options)
+        return _work(Setup(config, folder, corpus, splits, backend, on_event, read_test))
 
 
 def _work(setup: Setup) -> Outcome:
@@ -112,7 +111,7 @@ def _work(setup: Setup) -> Outcome:
     fitted = [scored(head, vectors[0].validation, seconds)]
     for baseline in make_baselines(config, body.classifier.n_parameters, body.dimension, setup.corpus.n_classes):
         vectors.append(body.baseline_vectors)
-        with setup.reporter.fitting(baseline.name):
+        with stage(setup.on_event, "fitting", baseline.name):
             fitted.append(fit_and_score(baseline, vectors[-1].train, vectors[-1].validation))
         if baseline.interrupted:
             stopped = baseline.selection if isinstance(baseline, TrainedHead) else None
@@ -135,11 +134,11 @@ def _trained_head(setup: Setup, body: RunBody) -> tuple[TrainedHead, float]:
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
     name = ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix
-    with setup.reporter.training(config.train.epochs, done) as report:
+    with stage(setup.on_event, "training", name, config.train.epochs, done):
 
         def on_epoch(metrics: EpochMetrics) -> None:
             folder.write_metrics(metrics)
-            report(metrics)
+            setup.on_event(EpochEnded(metrics))
 
         head = TrainedHead(
             name, body.classifier, config.train, config.seed, checkpoint=folder.checkpoint, on_epoch=on_epoch

@@ -10,10 +10,10 @@ from qllmft.config import ModelConfig, RunConfig
 from qllmft.config.model import PAPER_ANSATZ
 from qllmft.data import Corpus, Splits
 from qllmft.errors import UserError
+from qllmft.events import BackendReady, Message, OnEvent
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.encoder import encoder_program
 from qllmft.run.folder import RunFolder
-from qllmft.run.reporter import Reporter
 from qllmft.templates import encoder_template, head_template
 from qllmft_backends import Backend, create
 from qllmft_backends.adjoint import adjoint_or_none
@@ -29,8 +29,12 @@ class Setup:
     corpus: Corpus  # the texts as they came
     splits: Splits  # who learns from which
     backend: Backend  # what runs the head's circuit
-    reporter: Reporter  # who watches
+    on_event: OnEvent  # receives the run's events
     read_test: bool  # whether the test set is read; without, it is not even embedded
+
+    def message(self, text: str) -> None:
+        """Send a line of text to the listener."""
+        self.on_event(Message(text))
 
     def classifier(self, dimension: int) -> Classifier:
         """The run's head on embeddings of D values, with initial weights; UserError where it does not fit on them."""
@@ -54,14 +58,14 @@ def check_circuits(model: ModelConfig, backend: Backend) -> None:
 
 
 def training_backend(
-    config: RunConfig, splits: Splits, reporter: Reporter, options: Mapping[str, Any] | None = None
+    config: RunConfig, splits: Splits, on_event: OnEvent, options: Mapping[str, Any] | None = None
 ) -> Backend:
-    """What runs the head's circuit in training; says beforehand what will be sent.
+    """Create the backend of the head's circuit in training, and report what it will send.
 
     Raises:
         BackendError: where there is no such backend, training through it was not allowed, or it lacks a gate.
         UserError: for an ansatz that cannot be used, where a body is to be trained through circuits that are sent
-            away, or the reporter refuses them.
+            away, or the listener refuses them.
     """
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options, **(options or {})})
     if config.model.head != "quantum":
@@ -78,6 +82,6 @@ def training_backend(
     sizes, epochs = splits.sizes, config.train.epochs
     evaluations = (epochs + 1) * sizes["validation"] + sizes["test"]
     if note := backend.training_note(sizes["train"], epochs, evaluations):
-        reporter.message(note)
-    reporter.backend(backend)
+        on_event(Message(note))
+    on_event(BackendReady(backend))
     return backend

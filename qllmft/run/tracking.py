@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,11 +11,11 @@ from typing import Any, Self
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
 from qllmft.errors import UserError
+from qllmft.events import EpochEnded, Event, Message, OnEvent, StageStarted
 from qllmft.files import parse_json, write_json
 from qllmft.run.experiment import Outcome, run_experiment
 from qllmft.run.folder import folder_of
 from qllmft.run.record import RunRecord
-from qllmft.run.reporter import PassingReporter, Reporter
 from qllmft.trackers import TrackedRun, Tracker, make_tracker
 from qllmft.training import EpochMetrics
 from qllmft_backends.masking import masked
@@ -52,81 +51,75 @@ class Tracking:
         return cls(found, files)
 
 
-class TrackedReporter(PassingReporter):
-    """Passes a run's reports on, and tells trackers of its epochs; a context manager around the run.
+class TrackingListener:
+    """Listener that forwards a run's epochs to trackers; a context manager around the run.
 
-    A tracker begins with the training, under the run's lock. ``trackers.json`` in the run's folder has the key that
-    each goes on by, and the last epoch that it was told, written before that: none is told twice.
+    A tracker starts with the training, under the run's lock. ``trackers.json`` in the run's folder holds the key that
+    each tracker continues with and the last epoch that it got. The epoch is written before it is sent, so a tracker
+    gets no epoch twice.
 
     Args:
-        watcher: who watches.
         config: the whole run.
         out: its folder; see `run_experiment`.
-        tracking: who is told.
+        tracking: names of the trackers.
+        on_event: receives messages about files that are not sent.
     """
 
-    def __init__(self, watcher: Reporter, config: RunConfig, out: Path | None, tracking: Tracking) -> None:
-        super().__init__(watcher)
+    def __init__(self, config: RunConfig, out: Path | None, tracking: Tracking, on_event: OnEvent) -> None:
         self._config, self._folder, self._send_files = config, folder_of(config, out), tracking.files
-        self._made = {name: make_tracker(name) for name in tracking.names}
+        self._on_event = on_event
+        self._new = {name: make_tracker(name) for name in tracking.names}
         self._running: dict[str, Tracker] = {}
-        self._kept: dict[str, dict[str, Any]] = {}
+        self._state: dict[str, dict[str, Any]] = {}  # content of trackers.json
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         for name, tracker in list(self._running.items()):
-            self._tell(name, tracker.aborted)
+            self._call(name, tracker.aborted)
 
-    @contextmanager
-    def training(self, epochs: int, done: int) -> Iterator[Callable[[EpochMetrics], None]]:
-        """Trackers are told what they have missed of the epochs that are done, then each epoch."""
-        if self._made:
-            self._start()
-            for metrics in self._folder.metrics():
+    def __call__(self, event: Event) -> None:
+        """Start the trackers with the training, then send each epoch; the epochs that they missed come first."""
+        match event:
+            case StageStarted("training") if self._new:
+                self._start()
+                for metrics in self._folder.metrics():
+                    self._epoch(metrics)
+            case EpochEnded(metrics):
                 self._epoch(metrics)
-        with super().training(epochs, done) as show:
 
-            def report(metrics: EpochMetrics) -> None:
-                self._epoch(metrics)
-                show(metrics)
-
-            yield report
-
-    def end(self, record: RunRecord | None) -> None:
-        """Tell that the run is finished, with its record, where it has one; the files are to be there by then."""
-        if record is None:
-            return
+    def end(self, record: RunRecord) -> None:
+        """Send the record of the finished run, and its files if the user asked for it."""
         files = self._files() if self._send_files and self._running else []
         for name, tracker in list(self._running.items()):
-            self._tell(name, tracker.end, record.to_json(), files)
+            self._call(name, tracker.end, record.to_json(), files)
         self._running.clear()
 
     def _start(self) -> None:
-        self._running, self._made = self._made, {}
-        self._kept = _read(self._folder.trackers_file)
+        self._running, self._new = self._new, {}
+        self._state = _read(self._folder.trackers_file)
         for name in list(self._running):
-            key = self._kept.setdefault(name, {"key": None, "epoch": 0})["key"]
+            key = self._state.setdefault(name, {"key": None, "epoch": 0})["key"]
             run = TrackedRun(self._config.identity, self._folder.path, settings_of(self._config), key)
-            self._tell(name, self._start_one, name, run)
+            self._call(name, self._start_tracker, name, run)
 
-    def _start_one(self, name: str, run: TrackedRun) -> None:
-        self._kept[name]["key"] = self._running[name].start(run)
-        write_json(self._folder.trackers_file, self._kept)
+    def _start_tracker(self, name: str, run: TrackedRun) -> None:
+        self._state[name]["key"] = self._running[name].start(run)
+        write_json(self._folder.trackers_file, self._state)
 
     def _epoch(self, metrics: EpochMetrics) -> None:
         numbers = {name: value for name, value in asdict(metrics).items() if name != "epoch" and value is not None}
         for name in list(self._running):
-            if self._kept[name]["epoch"] < metrics.epoch:
-                self._tell(name, self._epoch_of_one, name, metrics.epoch, numbers)
+            if self._state[name]["epoch"] < metrics.epoch:
+                self._call(name, self._send_epoch, name, metrics.epoch, numbers)
 
-    def _epoch_of_one(self, name: str, epoch: int, numbers: Mapping[str, float]) -> None:
-        self._kept[name]["epoch"] = epoch
-        write_json(self._folder.trackers_file, self._kept)
+    def _send_epoch(self, name: str, epoch: int, numbers: Mapping[str, float]) -> None:
+        self._state[name]["epoch"] = epoch
+        write_json(self._folder.trackers_file, self._state)
         self._running[name].epoch(epoch, numbers)
 
-    def _tell(self, name: str, call: Callable[..., object], *arguments: Any) -> None:
+    def _call(self, name: str, call: Callable[..., object], *arguments: Any) -> None:
         """Whatever a tracker raises costs the run no more than the tracker."""
         try:
             call(*arguments)
@@ -143,15 +136,40 @@ class TrackedReporter(PassingReporter):
         sizes = {file: file.stat().st_size for file in found if file.is_file()}
         for file, size in sizes.items():
             if size > LARGEST_FILE:
-                self.message(f"{file} has {size:,} bytes and is not sent; trackers get up to {LARGEST_FILE:,}.")
+                text = f"{file} has {size:,} bytes and is not sent; trackers get up to {LARGEST_FILE:,}."
+                self._on_event(Message(text))
         return [file for file, size in sizes.items() if size <= LARGEST_FILE]
 
 
-def run_tracked(config: RunConfig, out: Path | None, reporter: Reporter, tracking: Tracking, **options: Any) -> Outcome:
-    """`run_experiment`, with its ``options``, that trackers are told of."""
-    with TrackedReporter(reporter, config, out, tracking) as watcher:
-        outcome = run_experiment(config, out, watcher, **options)
-        watcher.end(outcome.record)
+def run_tracked(
+    config: RunConfig,
+    out: Path | None,
+    on_event: OnEvent,
+    tracking: Tracking,
+    *,
+    finish: Callable[[Outcome], object] = lambda _: None,
+    **options: Any,
+) -> Outcome:
+    """Do a run and send it to trackers.
+
+    Args:
+        config: the whole run.
+        out: its folder; see `run_experiment`.
+        on_event: receives the events of the run.
+        tracking: names of the trackers.
+        finish: called with the outcome of a finished run, before the trackers get its files.
+        options: of `run_experiment`.
+    """
+    with TrackingListener(config, out, tracking, on_event) as trackers:
+
+        def listen(event: Event) -> None:
+            for each in (trackers, on_event):
+                each(event)
+
+        outcome = run_experiment(config, out, listen, **options)
+        if outcome.record:
+            finish(outcome)
+            trackers.end(outcome.record)
         return outcome
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from qllmft.config import BodyConfig
 from qllmft.data import Table
 from qllmft.embed import check_finite, embed
-from qllmft.run.reporter import Reporter
+from qllmft.events import Message, OnEvent, stage
 from qllmft.run.setup import Setup
 from qllmft.training import Examples
 
@@ -50,14 +50,14 @@ def vectors_of(setup: Setup, body: BodyConfig) -> Vectors:
     title, cache = (name, None) if shared else (f"the trained {name}", Path(body.model).parent)
     if Path(body.model) == setup.folder.model_body:
         cache = setup.folder.own_embeddings
-    identity, examples = embed_tables(tables, body, setup.reporter, title=title, cache_folder=cache)
+    identity, examples = embed_tables(tables, body, setup.on_event, title=title, cache_folder=cache)
     return Vectors(identity, *examples)
 
 
 def embed_tables(
     tables: Mapping[str, Table],
     body: BodyConfig,
-    reporter: Reporter,
+    on_event: OnEvent,
     *,
     title: str | None = None,
     cache_folder: Path | None = None,
@@ -67,8 +67,8 @@ def embed_tables(
     Args:
         tables: by the name that an error gives their texts; embedded in one go.
         body: the language model.
-        reporter: who watches.
-        title: of the body for the reporter; its name where None.
+        on_event: receives progress and messages.
+        title: of the body in messages; its name if None.
         cache_folder: of the embeddings; the user's where None.
 
     Returns:
@@ -78,13 +78,18 @@ def embed_tables(
         UserError: where the body cannot be loaded, or an embedding is no finite number.
     """
     texts = [text for table in tables.values() for text in table.texts]
-    with reporter.embedding(len(texts), title or body.model) as progress:
-        embeddings = embed(texts, body, cache_folder=cache_folder, progress=progress)
+    with stage(on_event, "embedding", title or body.model, len(texts)) as advance:
+        done = 0
+
+        def add(newly_done: int) -> None:
+            nonlocal done
+            done += newly_done
+            advance(done)
+
+        embeddings = embed(texts, body, cache_folder=cache_folder, progress=add)
     if embeddings.truncated:
-        reporter.message(
-            f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that {title or body.model} "
-            "reads: the rest of them is cut off."
-        )
+        text = f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that "
+        on_event(Message(f"{text}{title or body.model} reads: the rest of them is cut off."))
     parts = np.split(embeddings.vectors, np.cumsum([len(table) for table in tables.values()])[:-1])
     for name, part in zip(tables, parts, strict=True):
         check_finite(part, body, name)

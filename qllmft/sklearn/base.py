@@ -18,9 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
 from qllmft.errors import UserError
+from qllmft.events import EpochEnded, ignore, stage
 from qllmft.heads import Classifier, build_classifier
-from qllmft.progress import LineReporter
-from qllmft.run import Reporter
+from qllmft.progress import LineListener
 from qllmft.sklearn.configuration import seed_of, with_room_for
 from qllmft.training import EpochMetrics, Examples, finite_logits, fit
 from qllmft_backends import create
@@ -86,13 +86,13 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network = build_classifier(structure, vectors.shape[1], len(classes), seed=seed, backend=backend)
         train, validation, settings = self._parts(labels, config.train, seed)
         parts = [Examples.from_arrays(vectors[rows], labels[rows]) for rows in (train, validation)]
-        reporter = LineReporter("training" if train is validation else "validation") if self.verbose else Reporter()
+        on_event = LineListener("training" if train is validation else "validation") if self.verbose else ignore
         losses: list[float] = []
-        with reporter.training(settings.epochs, 0) as report:
+        with stage(on_event, "training", total=settings.epochs):
 
             def on_epoch(metrics: EpochMetrics) -> None:
                 losses.append(metrics.train_loss)
-                report(metrics)
+                on_event(EpochEnded(metrics))
 
             selection = fit(network, parts[0], parts[1], settings, seed, on_epoch=on_epoch)
         if not selection.finished:

@@ -4,35 +4,28 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from qllmft.run import Reporter
+from qllmft.events import EpochEnded, Event, StageStarted
 
 
-class Stop(Reporter):
-    """Ctrl-C after an epoch of the training, or when a baseline's turn comes."""
+class Stop:
+    """Listener that sends Ctrl-C after an epoch of the training, or when a baseline's turn comes."""
 
     def __init__(self, at: int | str) -> None:
         self.at = at
 
-    @contextmanager
-    def training(self, epochs, done):
-        self.done = done
-
-        def report(metrics):
-            if metrics.epoch == self.at:
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StageStarted("training"):
+                self.done = event.done
+            case EpochEnded(metrics) if metrics.epoch == self.at:
                 raise KeyboardInterrupt
-
-        yield report
-
-    def fitting(self, name):
-        if name == self.at:
-            raise KeyboardInterrupt
-        return super().fitting(name)
+            case StageStarted("fitting", name) if name == self.at:
+                raise KeyboardInterrupt
 
 
 def stand_still() -> None:

@@ -76,7 +76,7 @@ def not_run(monkeypatch):
     def named(config, *arguments, **options):
         raise UserError(f"the run would be {config.identity}.")
 
-    monkeypatch.setattr(qllmft.run, "run_experiment", named)
+    monkeypatch.setattr("qllmft.run.tracking.run_experiment", named)
 
 
 class Alphabet:

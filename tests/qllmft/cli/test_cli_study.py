@@ -9,6 +9,7 @@ from small_texts import write_reviews
 from qllmft.campaign import rows as plan
 from qllmft.campaign.queue import Standing
 from qllmft.cli.queue_progress import QueueConsole, left_text
+from qllmft.events import stage
 
 SMALL = [
     part
@@ -121,10 +122,11 @@ def test_bars_on_a_terminal():
     with QueueConsole(console) as watcher:
         watcher.stands(Standing(4, 1, 2.0, 10.0))
         watcher.run_begins("Multi sQE 14Q, seed 0")
-        with watcher.embedding(50, "minilm") as progress:
-            progress(50)
-        with watcher.training(10, 3) as report, watcher.fitting("SVC"):
-            assert callable(report)
+        with stage(watcher, "embedding", "minilm", 50) as advance:
+            advance(50)
+        for name, total, done in (("training", 10, 3), ("fitting", 0, 0)):
+            with stage(watcher, name, "SVC", total, done):
+                pass
         watcher.stands(Standing(4, 1, 5.0, 10.0, 0.75, 600.0))
         watcher.run_ends("Multi sQE 14Q, seed 0", 0.7)
         watcher._progress.refresh()

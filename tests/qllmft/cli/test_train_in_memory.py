@@ -11,18 +11,22 @@ from small_texts import write_reviews
 from qllmft.api import train
 from qllmft.config import BodyConfig
 from qllmft.data import Table
-from qllmft.run import Reporter
+from qllmft.progress import LineListener
 from qllmft.run.vectors import embed_tables
 
 
-class Lines(Reporter):
+class Lines(LineListener):
     """Keeps what is said."""
 
     def __init__(self):
+        super().__init__()
         self.said = []
 
     def message(self, text):
         self.said.append(text)
+
+    def line(self, text):
+        pass
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def test_the_run_is_named_by_the_texts_and_goes_on_with_the_same(tmp_path, monke
     assert first.record.data.source == f"in memory: DataFrame of 80 rows ({first.record.data.fingerprint})"
     assert first.folder.report_file.is_file()
     lines = Lines()
-    again = train(frame.copy(), reporter=lines, **settings)
+    again = train(frame.copy(), on_event=lines, **settings)
     assert (again.folder.path, again.record) == (first.folder.path, first.record)
     assert "finished already" in lines.said[0]
     other = train(frame.assign(text=frame["text"] + "!"), **settings)
@@ -85,7 +89,7 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
     frame.loc[len(frame)] = ["negative", ""]
     lines = Lines()
     outcome = train(
-        frame, out=tmp_path / "run", reporter=lines, data__bad_rows="skip", **settings | {"data__n_per_label": 60}
+        frame, out=tmp_path / "run", on_event=lines, data__bad_rows="skip", **settings | {"data__n_per_label": 60}
     )
     said = "\n".join(lines.said)
     assert said.count("1 row is left out, without a text or a label: split 'all', row 82: the text is empty.") == 1
@@ -121,7 +125,7 @@ def test_a_report_that_cannot_be_written_loses_no_outcome(tmp_path, monkeypatch,
 
     monkeypatch.setattr("qllmft.report.write_report", full)
     lines = Lines()
-    assert train(frame, out=tmp_path / "run", reporter=lines, **settings).record is not None
+    assert train(frame, out=tmp_path / "run", on_event=lines, **settings).record is not None
     assert lines.said[-1] == "The report cannot be written: No space left on device."
 
 

@@ -4,21 +4,20 @@ It stands still within the contrastive step after its third batch.
 """
 
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from small_bodies import run_config
 from stopped_runs import stand_still
 
-from qllmft.run import Reporter, run_experiment
+from qllmft.events import StageAdvanced
+from qllmft.run import run_experiment
 from qllmft.training import contrastive
 
 
-class StandStill(Reporter):
-    @contextmanager
-    def contrastive(self, steps, done):
-        yield lambda step: stand_still() if step == 3 else None
+def after_three_batches(event):
+    if event == StageAdvanced("contrastive", 3):
+        stand_still()
 
 
 if __name__ == "__main__":
@@ -26,5 +25,5 @@ if __name__ == "__main__":
     contrastive.CHECKPOINT_EVERY_S = -1.0
     corpus, body, out = map(Path, sys.argv[1:])
     run_experiment(
-        run_config(corpus, body, body__trainable=True, body__contrastive={"iterations": 1}), out, StandStill()
+        run_config(corpus, body, body__trainable=True, body__contrastive={"iterations": 1}), out, after_three_batches
     )

@@ -13,12 +13,12 @@ from stopped_runs import Stop, killed, same_bits, without_seconds
 
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
+from qllmft.events import Message, StageStarted, ignore
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import evaluate_run
 from qllmft.inference.export import embedding
 from qllmft.model import load_model
 from qllmft.run import RunFolder, contrastive, run_experiment
-from qllmft.run.reporter import Reporter
 
 CONTRASTIVE = {"iterations": 1}
 KINDS = {
@@ -28,16 +28,16 @@ KINDS = {
 }
 
 
-class Watcher(Reporter):
+class Watcher:
     def __init__(self):
         self.said, self.embedded = [], []
 
-    def message(self, text):
-        self.said.append(text)
-
-    def embedding(self, total, body):
-        self.embedded.append((total, body))
-        return super().embedding(total, body)
+    def __call__(self, event):
+        match event:
+            case Message(text):
+                self.said.append(text)
+            case StageStarted("embedding", body, total):
+                self.embedded.append((total, body))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def kind(request):
     return request.param
 
 
-def outcome_of(corpus, body, out, kind, watcher=None, **changes):
+def outcome_of(corpus, body, out, kind, watcher=ignore, **changes):
     return run_experiment(run_config(corpus, body, **KINDS[kind], **changes), out, watcher)
 
 
@@ -177,13 +177,13 @@ def test_without_the_test_set_first_it_ends_as_the_whole_run_does(finished, corp
 
 
 def test_a_finished_contrastive_step_is_not_made_again(corpus, tiny_bert, tmp_path, monkeypatch):
-    class Interrupted(Reporter):
-        def embedding(self, total, body):
+    def interrupt(event):
+        if isinstance(event, StageStarted) and event.stage == "embedding":
             raise KeyboardInterrupt
 
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        outcome_of(corpus, tiny_bert, out, "contrastive", Interrupted())
+        outcome_of(corpus, tiny_bert, out, "contrastive", interrupt)
     monkeypatch.setattr(contrastive, "fit_contrastive", None)
     assert outcome_of(corpus, tiny_bert, out, "contrastive").record is not None
 

@@ -5,30 +5,25 @@ It stands still where a kill does most harm: the epoch's line is in the metrics,
 
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from stopped_runs import stand_still
 from tiny_runs import HashBody, config
 
-from qllmft.run import Reporter, Tracking, run_tracked, vectors
+from qllmft.events import EpochEnded
+from qllmft.run import Tracking, run_tracked, vectors
 from qllmft.training import loop
 
 
-class StandStill(Reporter):
-    @contextmanager
-    def training(self, epochs, done):
-        def report(metrics):
-            if metrics.epoch == int(sys.argv[3]):
-                time.sleep(bool(sys.argv[4:]))  # W&B writes its file every tenth of a second
-                stand_still()
-
-        yield report
+def within_the_epoch(event):
+    if isinstance(event, EpochEnded) and event.metrics.epoch == int(sys.argv[3]):
+        time.sleep(bool(sys.argv[4:]))  # W&B writes its file every tenth of a second
+        stand_still()
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
     vectors.embed = HashBody()
-    run_tracked(config(Path(sys.argv[1])), Path(sys.argv[2]), StandStill(), Tracking.of(sys.argv[4:]))
+    run_tracked(config(Path(sys.argv[1])), Path(sys.argv[2]), within_the_epoch, Tracking.of(sys.argv[4:]))

@@ -19,36 +19,17 @@ from qllmft.cli.run_progress import result_table
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
+from qllmft.events import BackendReady, DataChecked, EpochEnded, Message, StageEnded, StageStarted
 from qllmft.heads import build_classifier
 from qllmft.inference.evaluation import evaluate_run
 from qllmft.model import load_model
-from qllmft.run import Reporter, RunFolder, run_experiment, vectors
+from qllmft.run import RunFolder, run_experiment, vectors
 from qllmft.statistics import Accuracy
 from qllmft.training import logits_of
 from qllmft.versions import versions
 from qllmft_backends import UnknownBackendError
 
 TEST_SIZE = 2 * 35 - 2 * PER_LABEL
-
-
-class Notes(Reporter):
-    """Everything that a reporter is told."""
-
-    def __init__(self) -> None:
-        self.events: list[object] = []
-
-    def message(self, text):
-        self.events.append(("message", text))
-
-    def training(self, epochs, done):
-        self.events.append(("training", epochs, done))
-        manager = super().training(epochs, done)
-        manager.enter_result = lambda metrics: self.events.append(("epoch", metrics.epoch))
-        return manager
-
-    def fitting(self, name):
-        self.events.append(("fitting", name))
-        return super().fitting(name)
 
 
 @pytest.fixture
@@ -187,13 +168,13 @@ def test_a_second_call_does_no_work(corpus, out, predictions, body):
     first = run_experiment(config(corpus), out)
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
     predictions.clear()
-    notes = Notes()
-    second = run_experiment(config(corpus), out, notes)
+    events = []
+    second = run_experiment(config(corpus), out, events.append)
     assert second.record.to_json() == first.record.to_json()
     assert second.epochs_done == 4
     assert predictions == []
     assert len(body.calls) == 1
-    assert notes.events == [("message", f"This run is finished already; its record is {out / 'result.json'}.")]
+    assert events == [Message(f"This run is finished already; its record is {out / 'result.json'}.")]
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()} == before
 
 
@@ -222,12 +203,18 @@ def test_a_run_without_a_place_is_named_by_its_configuration(corpus, tmp_path, m
     ids=str,
 )
 def test_the_baselines_are_those_that_are_named(corpus, out, changes, names):
-    notes = Notes()
-    result = run_experiment(config(corpus, **changes), out, notes).record.to_json()
+    events = []
+    result = run_experiment(config(corpus, **changes), out, events.append).record.to_json()
     assert [row["name"] for row in result["models"]] == names
-    assert notes.events == [
-        ("training", 4, 0), *(("epoch", e) for e in range(1, 5)), *(("fitting", name) for name in names[1:]),
-    ]  # fmt: skip
+    assert isinstance(events[0], DataChecked)
+    assert sum(isinstance(event, BackendReady) for event in events) == ("quantum head" in names)
+    assert [event for event in events if isinstance(event, StageStarted)] == [
+        StageStarted("embedding", "hash", 70),
+        StageStarted("training", names[0], 4),
+        *(StageStarted("fitting", name) for name in names[1:]),
+    ]
+    assert [event.metrics.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2, 3, 4]
+    assert sum(isinstance(event, StageEnded) for event in events) == 1 + len(names)
 
 
 def test_three_labels(tmp_path, out):

@@ -15,8 +15,9 @@ from qllmft.api import train
 from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter, do_run
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
+from qllmft.events import Message, ignore
 from qllmft.plugins import register
-from qllmft.run import Reporter, RunFolder, Tracking, run_experiment, run_tracked, tracking
+from qllmft.run import RunFolder, Tracking, run_experiment, run_tracked, tracking
 from qllmft.run.tracking import TrackerWarning
 from qllmft.trackers import TRACKERS, Tracker
 from qllmft.training import loop
@@ -139,7 +140,7 @@ def assert_told_once(name, tmp_path, outcome):
 @pytest.mark.parametrize("name", REAL)
 def test_an_interrupted_run_goes_on_as_one_run_of_the_tracker(corpus, out, tmp_path, name):
     assert run_tracked(config(corpus), out, Stop(2), Tracking.of(name)).record is None
-    outcome = run_tracked(config(corpus), out, Reporter(), Tracking.of(name))
+    outcome = run_tracked(config(corpus), out, ignore, Tracking.of(name))
     assert_told_once(name, tmp_path, outcome)
     untracked = run_experiment(config(corpus), tmp_path / "untracked")
     assert without_seconds(outcome.record.to_json()) == without_seconds(untracked.record.to_json())
@@ -154,7 +155,7 @@ def test_a_killed_run_goes_on_to_the_same_bits_and_no_epoch_is_told_twice(corpus
     assert ([m.epoch for m in folder.metrics()], folder.checkpoint.epochs_done()) == ([1, 2, 3], 2)
     with folder.metrics_file.open("a") as file:
         file.write('{"epoch": 4, "train_lo')  # as if it had been killed within the next line
-    outcome = run_tracked(config(corpus), out, Reporter(), Tracking.of(names))
+    outcome = run_tracked(config(corpus), out, ignore, Tracking.of(names))
     for name in names:
         assert_told_once(name, tmp_path, outcome)
     assert_same(folder, run_experiment(config(corpus), tmp_path / "whole"))
@@ -165,7 +166,7 @@ def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(corpus, out, not
     register("tracker", "failing", type("Failing", (Noted,), {"calls": [], "fails_at": fails_at}))
     try:
         with pytest.warns(TrackerWarning) as warned:
-            outcome = run_tracked(config(corpus), out, Reporter(), Tracking.of("failing,noted"))
+            outcome = run_tracked(config(corpus), out, ignore, Tracking.of("failing,noted"))
     finally:
         TRACKERS.unregister("failing")
     (text,) = [str(warning.message) for warning in warned]
@@ -180,7 +181,7 @@ def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(corpus, out, not
 def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
     run_experiment(config(corpus), out, Stop(2))
     run_tracked(config(corpus), out, Stop(2), Tracking.of("noted"))
-    run_tracked(config(corpus), out, Reporter(), Tracking.of("noted"))
+    run_tracked(config(corpus), out, ignore, Tracking.of("noted"))
     assert noted.calls == [
         *(("start", None), ("epoch", 1), ("epoch", 2), ("aborted",)),
         *(("start", "a key"), ("epoch", 3), ("epoch", 4), ("end", True, [])),
@@ -200,16 +201,16 @@ def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
 
 def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatch):
     monkeypatch.setattr(tracking, "LARGEST_FILE", 20_000)
-    watcher, messages = Reporter(), []
-    watcher.message = messages.append
+    events = []
     tree = flat(settings(corpus)) | {"baselines.names": []}
     given = {name.replace(".", "__"): value for name, value in tree.items() if name != "data.source"}
-    train(corpus, preset="single-10q", out=out, reporter=watcher, track=["noted"], track_files=True, **given)
+    train(corpus, preset="single-10q", out=out, on_event=events.append, track=["noted"], track_files=True, **given)
     *_, (_, _, files) = noted.calls
     model = ["model.json", "model.safetensors"]
     assert sorted(files) == ["config.toml", "metrics.jsonl", *model, "predictions.json", "result.json"]
     size = (out / "report.html").stat().st_size
-    assert f"{out / 'report.html'} has {size:,} bytes and is not sent; trackers get up to 20,000." in messages
+    message = f"{out / 'report.html'} has {size:,} bytes and is not sent; trackers get up to 20,000."
+    assert Message(message) in events
 
 
 @pytest.mark.parametrize(

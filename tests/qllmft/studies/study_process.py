@@ -7,7 +7,6 @@ when the baseline WHERE is to be fitted.
 
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from tiny_studies import COMMAND, STUDY, settings
 
 from qllmft.campaign.gather import run_study
 from qllmft.campaign.queue import QueueReporter
+from qllmft.events import EpochEnded, StageStarted
 from qllmft.report import finish_study
 from qllmft.training import loop
 
@@ -31,20 +31,15 @@ class StandStill(QueueReporter):
         while not Path(f"{self.log}.go").exists():
             time.sleep(0.05)
 
-    @contextmanager
-    def training(self, epochs, done):
-        def report(metrics):
-            with self.log.open("a") as file:
-                file.write(f"{self.here}; {metrics.epoch}\n")
-            if (self.here, str(metrics.epoch)) == (self.at, self.where):
+    def __call__(self, event):
+        match event:
+            case EpochEnded(metrics):
+                with self.log.open("a") as file:
+                    file.write(f"{self.here}; {metrics.epoch}\n")
+                if (self.here, str(metrics.epoch)) == (self.at, self.where):
+                    self.stand()
+            case StageStarted("fitting", name) if (self.here, name) == (self.at, self.where):
                 self.stand()
-
-        yield report
-
-    def fitting(self, name):
-        if (self.here, name) == (self.at, self.where):
-            self.stand()
-        return super().fitting(name)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter
 from qllmft.campaign.worker import do_trial_run
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
+from qllmft.events import StageStarted
 from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment, vectors
 
@@ -94,8 +95,9 @@ def test_a_run_that_was_tested_before_still_keeps_it_to_itself(config, tmp_path)
 
 def test_an_interrupted_training_is_an_interruption(config, tmp_path):
     class Stop(QueueReporter):
-        def training(self, epochs, done):
-            raise KeyboardInterrupt
+        def __call__(self, event):
+            if isinstance(event, StageStarted) and event.stage == "training":
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         trial(config, tmp_path, Stop())
