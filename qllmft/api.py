@@ -13,7 +13,7 @@ from qllmft.data import corpus_in_memory
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.inference import Predictor
 from qllmft.progress import LineListener
-from qllmft.run import Outcome, Tracking, run_tracked
+from qllmft.run import Outcome, SharedInputs, Tracking, run_tracked
 
 
 def train(
@@ -59,7 +59,8 @@ def train(
     if on_event is None:
         on_event = LineListener() if hasattr(sys, "ps1") else ignore
     config, tracking = load_preset(preset).config(overrides), Tracking.of(track, files=track_files)
-    return train_and_report(config, Path(out) if out else None, on_event, tracking, corpus=corpus)
+    inputs = SharedInputs({config.data: corpus}) if corpus else None
+    return train_and_report(config, Path(out) if out else None, on_event, tracking, inputs=inputs)
 
 
 def train_and_report(

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class Corpus:
         dropped = sum(map(len, self.splits.values())) - sum(map(len, tables.values()))
         return replace(self, splits=tables, findings=replace(self.findings, dropped_rows=dropped))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of every text, label and split: 16 hexadecimal digits."""
         digest = hashlib.sha256()
@@ -86,6 +87,12 @@ class Corpus:
             for text, label in zip(table.texts, table.labels.tolist(), strict=True):
                 digest.update(f"{self.label_names[label]}\0{text}\0".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def repeated(self) -> frozenset[str]:
+        """Return the texts that have a copy, as `copies_of` compares them."""
+        copies = copies_of(self.splits).values()
+        return frozenset(self.splits[split].texts[row] for found in copies for split, row, _ in found)
 
 
 def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, int]]]:

@@ -38,7 +38,12 @@ class Splits:
 
     def findings(self, corpus: Corpus) -> Findings:
         """What reading and splitting ``corpus`` found, duplicates counted over the three tables."""
-        copies = copies_of(self.tables).values()
+        repeated = corpus.repeated  # computed once for all splits of a corpus
+        rows = {
+            name: np.array([i for i, text in enumerate(table.texts) if text in repeated], np.int64)
+            for name, table in self.tables.items()
+        }
+        copies = copies_of({name: table.take(rows[name]) for name, table in self.tables.items()}).values()
         return replace(
             corpus.findings,
             repeated_texts=len(copies),

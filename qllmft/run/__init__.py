@@ -2,7 +2,17 @@
 
 from qllmft.run.experiment import Outcome, run_experiment
 from qllmft.run.folder import RunFolder
+from qllmft.run.inputs import SharedInputs
 from qllmft.run.record import ModelResult, RunRecord
 from qllmft.run.tracking import Tracking, run_tracked
 
-__all__ = ["ModelResult", "Outcome", "RunFolder", "RunRecord", "Tracking", "run_experiment", "run_tracked"]
+__all__ = [
+    "ModelResult",
+    "Outcome",
+    "RunFolder",
+    "RunRecord",
+    "SharedInputs",
+    "Tracking",
+    "run_experiment",
+    "run_tracked",
+]

@@ -10,7 +10,7 @@ from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.run.contrastive import tuned_body
 from qllmft.run.needs import LARGE, check_memory, epoch_core_seconds
-from qllmft.run.setup import Setup
+from qllmft.run.setup import RunSetup
 from qllmft.run.timing import GB, minutes, seconds_of
 from qllmft.run.vectors import Vectors, vectors_of
 from qllmft.training import EndToEnd
@@ -30,7 +30,7 @@ class FrozenBody:
 
     suffix = ""
 
-    def __init__(self, setup: Setup, body: BodyConfig) -> None:
+    def __init__(self, setup: RunSetup, body: BodyConfig) -> None:
         self._setup = setup
         self._body = body
         self.head_vectors = self.baseline_vectors = vectors_of(setup, body)
@@ -74,7 +74,7 @@ class LearningBody:
 
     suffix = " and body"
 
-    def __init__(self, setup: Setup, start: BodyConfig) -> None:
+    def __init__(self, setup: RunSetup, start: BodyConfig) -> None:
         self._setup = setup
         self._start, self._trained = start, start.saved_in(setup.folder.model_body)
         body = TrainableBody(Body(start))
@@ -121,7 +121,7 @@ class LearningBody:
 RunBody = FrozenBody | LearningBody
 
 
-def body_of(setup: Setup) -> RunBody:
+def body_of(setup: RunSetup) -> RunBody:
     """The run's body, after the contrastive step where it has one; UserError where the head does not fit on it."""
     start = tuned_body(setup) if setup.config.body.contrastive.switched_on else setup.config.body
     return LearningBody(setup, start) if setup.config.body.trainable else FrozenBody(setup, start)

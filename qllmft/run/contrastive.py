@@ -18,12 +18,12 @@ from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, default_cache_folder, locate_body
 from qllmft.events import stage
 from qllmft.run.lock import sole_use
-from qllmft.run.setup import Setup
+from qllmft.run.setup import RunSetup
 from qllmft.run.timing import GB, minutes, seconds_of
 from qllmft.training import Checkpoint, contrastive_pairs, contrastive_steps, fit_contrastive
 
 
-def tuned_body(setup: Setup) -> BodyConfig:
+def tuned_body(setup: RunSetup) -> BodyConfig:
     """The body after the contrastive step on the training texts, saved in the run's folder or in the cache.
 
     A step that was interrupted goes on; one that was finished, by another run too where it is kept in the cache, is
@@ -40,7 +40,7 @@ def tuned_body(setup: Setup) -> BodyConfig:
         return _made(setup, tuned, Checkpoint(checkpoint))
 
 
-def _shared_place(setup: Setup) -> Path:
+def _shared_place(setup: RunSetup) -> Path:
     """Where all runs have the step that is the same to the bit: body, texts, settings, seed, torch and its threads."""
     body, train, location = setup.config.body, setup.splits.train, locate_body(setup.config.body)
     location = location if location.identity else Body(body, location).location  # a hub model's commit, once it is here
@@ -56,7 +56,7 @@ def _shared_place(setup: Setup) -> Path:
     return default_cache_folder() / f"contrastive-{name}"
 
 
-def _made(setup: Setup, place: Path, checkpoint: Checkpoint) -> BodyConfig:
+def _made(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfig:
     """The tuned body in the folder ``place``, trained where it is not there."""
     config, folder, train = setup.config, setup.folder, setup.splits.train
     tuned = config.body.saved_in(place)
@@ -79,7 +79,7 @@ def _made(setup: Setup, place: Path, checkpoint: Checkpoint) -> BodyConfig:
     return tuned
 
 
-def _announce(setup: Setup, body: TrainableBody, steps: int, place: Path) -> None:
+def _announce(setup: RunSetup, body: TrainableBody, steps: int, place: Path) -> None:
     """Say beforehand what the contrastive step will take, from one batch of texts."""
     settings, train = setup.config.body.contrastive, setup.splits.train
     texts = (train.texts * 2)[: settings.batch_size]

@@ -9,18 +9,19 @@ from typing import Any
 
 from qllmft.baselines import FittedHead, TrainedHead, check_baselines, fit_and_score, make_baselines, scored
 from qllmft.config import RunConfig
-from qllmft.data import Corpus, Findings, read_corpus, split_corpus
+from qllmft.data import Corpus, Findings
 from qllmft.errors import UserError
 from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
 from qllmft.heads.classifier import check_classes
 from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.folder import RunFolder, folder_of
+from qllmft.run.inputs import SharedInputs
 from qllmft.run.lock import sole_use
 from qllmft.run.notebook import table_html
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
-from qllmft.run.setup import Setup, training_backend
+from qllmft.run.setup import RunSetup, training_backend
 from qllmft.run.vectors import Vectors
 from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics, contrastive_pairs
@@ -56,7 +57,7 @@ def run_experiment(
     *,
     read_test: bool = True,
     wait: bool = True,
-    corpus: Corpus | None = None,
+    inputs: SharedInputs | None = None,
     backend_options: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Run ``config`` from data to record; an unfinished run of the same configuration is continued.
@@ -69,7 +70,7 @@ def run_experiment(
             neither the outcome nor a file holds a value of it. The same call with True continues from there: the head
             is not trained again, but the baselines are, since they are not kept.
         wait: where another process works on the run, wait for it and take its outcome.
-        corpus: the texts, where they are in memory; else those that ``config`` names are read.
+        inputs: texts and embeddings that are in memory, shared by several runs.
         backend_options: of the training's backend, beside those of ``config``: the ones that a configuration may not
             hold, an address, a key and an agreement to a price. They are not kept.
 
@@ -80,9 +81,10 @@ def run_experiment(
     check_baselines(config.baselines.names)
     folder = folder_of(config, out)
     folder.check_can_be_made()
-    corpus = corpus or read_corpus(config.data)
+    texts = inputs or SharedInputs()
+    corpus = texts.corpus(config.data)
     check_classes(config.model, corpus.n_classes)
-    splits = split_corpus(corpus, config.data, config.seed)
+    splits = texts.splits(config.data, config.seed)
     finished = _finished(folder, config, corpus, read_test)
     if finished:
         on_event(Message(f"This run is finished already; its record is {folder.result_file}."))
@@ -91,12 +93,13 @@ def run_experiment(
         finished = _finished(folder, config, corpus, read_test)  # by the process that this one waited for
         if finished:
             return Outcome(folder, finished, config.train.epochs)
-        on_event(DataChecked(splits.findings(corpus)))
+        findings = splits.findings(corpus)
+        on_event(DataChecked(findings))
         backend = training_backend(config, splits, on_event, backend_options)
-        return _work(Setup(config, folder, corpus, splits, backend, on_event, read_test))
+        return _work(RunSetup(config, folder, corpus, splits, findings, backend, on_event, inputs, read_test))
 
 
-def _work(setup: Setup) -> Outcome:
+def _work(setup: RunSetup) -> Outcome:
     """The run itself: texts to vectors, vectors to a trained head, its baselines, the record; see `run_experiment`."""
     config, folder = setup.config, setup.folder
     body = body_of(setup)
@@ -127,7 +130,7 @@ def _work(setup: Setup) -> Outcome:
     return Outcome(folder, record, selection.epochs_done)
 
 
-def _trained_head(setup: Setup, body: RunBody) -> tuple[TrainedHead, float]:
+def _trained_head(setup: RunSetup, body: RunBody) -> tuple[TrainedHead, float]:
     """The run's head after its training, which goes on from the checkpoint, and the seconds that this took."""
     config, folder = setup.config, setup.folder
     folder.open_for(config)
@@ -146,7 +149,7 @@ def _trained_head(setup: Setup, body: RunBody) -> tuple[TrainedHead, float]:
         return head, body.fit(head)
 
 
-def _save_model(setup: Setup, body: RunBody) -> str:
+def _save_model(setup: RunSetup, body: RunBody) -> str:
     """Write the selected model, with its body where that learned; returns the identity of the body."""
     own, (trained, identity) = setup.config.body.learns, body.saved()
     labels = setup.corpus.label_names
@@ -155,12 +158,11 @@ def _save_model(setup: Setup, body: RunBody) -> str:
     return identity
 
 
-def _record(setup: Setup, body: RunBody, identity: str, epoch: int, fitted: Sequence[FittedHead]) -> RunRecord:
+def _record(setup: RunSetup, body: RunBody, identity: str, epoch: int, fitted: Sequence[FittedHead]) -> RunRecord:
     """The outcome as far as it needs no test set; seconds are those of the call that trained."""
     config, corpus = setup.config, setup.corpus
     earlier = setup.folder.read_validation()
     seconds = {model.name: model.seconds for model in earlier.models} if earlier else {}
-    found = setup.splits.findings(corpus)
     return RunRecord(
         identity=config.identity,
         seed=config.seed,
@@ -169,7 +171,7 @@ def _record(setup: Setup, body: RunBody, identity: str, epoch: int, fitted: Sequ
             corpus.fingerprint,
             corpus.label_names,
             setup.splits.sizes,
-            found if found != Findings() else None,
+            setup.findings if setup.findings != Findings() else None,
         ),
         body=BodyRecord(config.body.model, identity, body.dimension, _learned_body(setup)),
         selected_epoch=epoch,
@@ -189,7 +191,7 @@ def _record(setup: Setup, body: RunBody, identity: str, epoch: int, fitted: Sequ
     )
 
 
-def _learned_body(setup: Setup) -> LearnedBody | None:
+def _learned_body(setup: RunSetup) -> LearnedBody | None:
     """How the run's body learned; None for a frozen one."""
     body = setup.config.body
     if not body.learns:
@@ -198,7 +200,7 @@ def _learned_body(setup: Setup) -> LearnedBody | None:
     return LearnedBody(contrastive_pairs(len(setup.splits.train), body.contrastive), body.trainable, size)
 
 
-def _tested(setup: Setup, record: RunRecord, fitted: Sequence[FittedHead], vectors: Sequence[Vectors]) -> RunRecord:
+def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], vectors: Sequence[Vectors]) -> RunRecord:
     """The record with the test set, which is read here and nowhere else; the answers on it are kept."""
     tests = [each.tested for each in vectors]
     answers = [each.head.predict(test.x.numpy()) for each, test in zip(fitted, tests, strict=True)]

@@ -8,12 +8,13 @@ from typing import Any
 
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.config.model import PAPER_ANSATZ
-from qllmft.data import Corpus, Splits
+from qllmft.data import Corpus, Findings, Splits
 from qllmft.errors import UserError
 from qllmft.events import BackendReady, Message, OnEvent
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.encoder import encoder_program
 from qllmft.run.folder import RunFolder
+from qllmft.run.inputs import SharedInputs
 from qllmft.templates import encoder_template, head_template
 from qllmft_backends import Backend, create
 from qllmft_backends.adjoint import adjoint_or_none
@@ -21,15 +22,17 @@ from qllmft_circuits import readout_observables
 
 
 @dataclass(frozen=True)
-class Setup:
+class RunSetup:
     """What all steps of one run share."""
 
     config: RunConfig  # the whole run
     folder: RunFolder  # of the run
     corpus: Corpus  # the texts as they came
-    splits: Splits  # who learns from which
+    splits: Splits  # of the texts
+    findings: Findings  # of reading and splitting the texts
     backend: Backend  # what runs the head's circuit
     on_event: OnEvent  # receives the run's events
+    inputs: SharedInputs | None  # shared with other runs
     read_test: bool  # whether the test set is read; without, it is not even embedded
 
     def message(self, text: str) -> None:

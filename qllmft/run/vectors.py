@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from qllmft.config import BodyConfig
 from qllmft.data import Table
-from qllmft.embed import check_finite, embed
+from qllmft.embed import Embeddings, check_finite, embed
 from qllmft.events import Message, OnEvent, stage
-from qllmft.run.setup import Setup
+from qllmft.run.inputs import SharedInputs
+from qllmft.run.setup import RunSetup
 from qllmft.training import Examples
 
 
@@ -37,7 +38,7 @@ class Vectors:
         return self.train.x.shape[1]
 
 
-def vectors_of(setup: Setup, body: BodyConfig) -> Vectors:
+def vectors_of(setup: RunSetup, body: BodyConfig) -> Vectors:
     """The run's splits as ``body`` embeds them.
 
     What a body gives that learned is cached beside it, or in the unfinished run's folder where the head learned too.
@@ -50,7 +51,8 @@ def vectors_of(setup: Setup, body: BodyConfig) -> Vectors:
     title, cache = (name, None) if shared else (f"the trained {name}", Path(body.model).parent)
     if Path(body.model) == setup.folder.model_body:
         cache = setup.folder.own_embeddings
-    identity, examples = embed_tables(tables, body, setup.on_event, title=title, cache_folder=cache)
+    inputs = setup.inputs if shared else None
+    identity, examples = embed_tables(tables, body, setup.on_event, title=title, cache_folder=cache, inputs=inputs)
     return Vectors(identity, *examples)
 
 
@@ -61,6 +63,7 @@ def embed_tables(
     *,
     title: str | None = None,
     cache_folder: Path | None = None,
+    inputs: SharedInputs | None = None,
 ) -> tuple[str, list[Examples]]:
     """Tables of texts as ``body`` embeds them.
 
@@ -70,6 +73,7 @@ def embed_tables(
         on_event: receives progress and messages.
         title: of the body in messages; its name if None.
         cache_folder: of the embeddings; the user's where None.
+        inputs: embeddings in memory, shared with other runs.
 
     Returns:
         The identity of the body, and the examples of each table.
@@ -86,7 +90,11 @@ def embed_tables(
             done += newly_done
             advance(done)
 
-        embeddings = embed(texts, body, cache_folder=cache_folder, progress=add)
+        def compute(missing: Sequence[str]) -> Embeddings:
+            return embed(missing, body, cache_folder=cache_folder, progress=add)
+
+        embeddings = inputs.embed(texts, body, compute) if inputs else compute(texts)
+        advance(len(texts))
     if embeddings.truncated:
         text = f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that "
         on_event(Message(f"{text}{title or body.model} reads: the rest of them is cut off."))

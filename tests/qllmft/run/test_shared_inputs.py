@@ -1,0 +1,53 @@
+"""Inputs that several runs share: what is read or computed once, and the same bits as without sharing."""
+
+import numpy as np
+import pytest
+from tiny_runs import HashBody, assert_same, config
+
+from qllmft.data import corpus as data
+from qllmft.embed import Embeddings
+from qllmft.run import RunFolder, SharedInputs, inputs, run_experiment
+
+
+def test_four_runs_read_and_embed_once_and_have_the_same_bits(corpus, tmp_path, body, monkeypatch):
+    corpus.write_text(corpus.read_text() + "bad text number 0\tbad\nbad text  number 1\tgood\n")  # two copies
+    configs = [config(corpus, seed=seed, train__lr=lr) for seed in (3, 4) for lr in (0.05, 0.1)]
+    alone = [run_experiment(each, tmp_path / "alone" / each.identity) for each in configs]
+    calls, shared = [], SharedInputs()
+    for module, name in ((inputs, "read_corpus"), (data, "copies_of")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, _real=real, _name=name: calls.append(_name) or _real(*a))
+    body.calls.clear()
+    for each, whole in zip(configs, alone, strict=True):
+        outcome = run_experiment(each, tmp_path / "shared" / each.identity, inputs=shared)
+        assert_same(RunFolder(outcome.folder.path), whole)
+        assert outcome.record.data.findings.repeated_texts == 2
+        assert outcome.record.data.findings.contradictory_texts == 1
+    assert calls == ["read_corpus", "copies_of"]
+    assert len(body.calls) == 1
+
+
+def test_the_test_texts_are_embedded_only_for_a_run_that_reads_them(corpus, tmp_path, body):
+    shared, asked = SharedInputs(), config(corpus, baselines__names=[])
+    run_experiment(asked, tmp_path / "run", read_test=False, inputs=shared)
+    run_experiment(asked, tmp_path / "run", inputs=shared)
+    assert [len(texts) for texts in body.calls] == [40, 30]
+
+
+def test_a_body_that_changed_embeds_all_texts_again(corpus):
+    shared, body = SharedInputs(), config(corpus).body
+    first, second = HashBody(), HashBody(identity="other weights")
+    shared.embed(["a", "b"], body, lambda texts: first(texts, body))
+    found = shared.embed(["b", "c", "b"], body, lambda texts: second(texts, body))
+    assert (second.calls, found.identity) == ([["c"], ["b", "c"]], "other weights")
+    again = shared.embed(["c"], body, pytest.fail)
+    assert (again.identity, again.from_cache) == ("other weights", 1)
+
+
+def test_embeddings_beyond_the_limit_are_not_kept(corpus, monkeypatch):
+    monkeypatch.setattr(inputs, "MOST_BYTES", 7)
+    shared, body = SharedInputs(), config(corpus).body
+    for _ in range(2):
+        found = shared.embed(["a"], body, lambda texts: Embeddings(np.ones((len(texts), 2), np.float32), "body", 0))
+        assert found.vectors.shape == (1, 2)
+        assert found.from_cache == 0
