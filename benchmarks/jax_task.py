@@ -33,11 +33,11 @@ class JaxTask:
         self.result: tuple[tuple[jax.Array, ...], jax.Array] | None = None
 
     def run(self) -> None:
-        """Run forward and backward."""
+        """Forward and backward."""
         self.result = jax.block_until_ready(self.step(self.weights, self.data))
 
     def outputs(self) -> Arrays:
-        """Return values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
         if self.result is None:
             raise RuntimeError("outputs() before run()")
         gradients, values = self.result

@@ -1,4 +1,4 @@
-"""Properties and load of the machine."""
+"""What the machine is, and what else it is doing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BUSY_CORES = 0.25
 
 
 def load_average() -> float:
-    """Return the mean number of running processes over the last minute, of all users."""
+    """Mean number of running processes over the last minute, of all users."""
     return round(os.getloadavg()[0], 2)
 
 
 def cpu_model() -> str:
-    """Return the processor's name, or its architecture if the system gives no name."""
+    """The processor's name where the system tells it, else its architecture."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -25,10 +25,7 @@ def cpu_model() -> str:
 
 
 def one_cpu_per_core() -> list[int]:
-    """Return the usable CPUs, the first of every physical core before the second ones.
-
-    The list is empty if the system does not give them.
-    """
+    """The usable CPUs, the first of every physical core before the second ones; empty where it cannot be known."""
     if not hasattr(os, "sched_getaffinity"):
         return []
     first: list[int] = []
@@ -43,7 +40,7 @@ def one_cpu_per_core() -> list[int]:
 
 
 def busy_seconds(pids: Iterable[int]) -> tuple[float, float] | None:
-    """Return CPU seconds since boot of the whole machine and of the given live processes, or None without /proc."""
+    """CPU seconds since boot of the whole machine, and of the given live processes; None where /proc is not there."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return None

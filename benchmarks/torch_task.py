@@ -19,21 +19,21 @@ class TorchTask:
         self.values = torch.empty(0)
 
     def expectations(self) -> torch.Tensor:
-        """Return <Z> (16, Q), with a graph back to ``weights`` and, except for ENC, ``data``."""
+        """<Z> (16, Q), with a graph back to ``weights`` and, but for ENC, ``data``."""
         raise NotImplementedError
 
     def clear(self) -> None:
-        """Clear the gradients of the last run."""
+        """Forget the gradients of the last run."""
         self.weights.grad = self.data.grad = None
 
     def run(self) -> None:
-        """Run forward and backward."""
+        """Forward and backward."""
         self.clear()
         values = self.expectations()
         (values * self.cotangent).sum().backward()
         self.values = values.detach()  # a kept graph would double the next step's memory
 
     def outputs(self) -> Arrays:
-        """Return values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
         tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
         return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}

@@ -16,7 +16,7 @@ from qllmft.api import train
 from qllmft.inference import Predictor
 from qllmft.inference.measurement import compare, head_request
 from qllmft_backends import create
-from qllmft_backends.ionq.sandbox import Sandbox
+from qllmft_backends.ionq.mock_server import MockServer
 
 REVIEWS = [
     ("I laughed until the very last scene.", "good"),
@@ -38,7 +38,7 @@ SHOTS = 1000
 
 def main() -> None:
     """Train, infer, compare, export."""
-    with tempfile.TemporaryDirectory() as folder, Sandbox() as forte:
+    with tempfile.TemporaryDirectory() as folder, MockServer() as forte:
         table, run, key = (Path(folder) / name for name in ("reviews.csv", "run", "key"))
         with table.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("text", "label"), *REVIEWS])

@@ -1,4 +1,4 @@
-"""`qllmft backends`, `qllmft jobs`, `qllmft ionq-sandbox`: where circuits run, what was sent, and where to try it."""
+"""Commands `qllmft backends`, `qllmft jobs` and `qllmft ionq-sandbox`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def backends(json: Json = False) -> None:
-    """List the backends: available or why not, device, noise, limits, price class."""
+    """List the backends with their availability, device, noise, limits and price class."""
     from qllmft_backends.listing import describe
 
     rows = describe()
@@ -39,37 +39,37 @@ def jobs(
     action: Annotated[
         Literal["list", "wait", "cancel"],
         typer.Argument(
-            help="What to do: list the jobs with their states and prices, wait for all that are under way, or cancel "
-            "them and those that the server took twice."
+            help="list: show the jobs with their states and prices; wait: collect the jobs that are still running "
+            "remotely; cancel: cancel them and the duplicates that the server accepted late."
         ),
     ],
-    run: Annotated[Path | None, typer.Argument(help="Folder of the run whose jobs are meant.")] = None,
+    run: Annotated[Path | None, typer.Argument(help="Folder of the run that sent the jobs.")] = None,
     ledger: Annotated[Path | None, typer.Option(help="Folder of the ledger, instead of a run.")] = None,
     server: Annotated[bool, typer.Option("--server", help="List the jobs that the server knows.")] = False,
     offline: Annotated[
-        bool, typer.Option("--offline", help="List from the ledger alone: the states are those of the last call.")
+        bool, typer.Option("--offline", help="Read only the ledger: the states are those of the last call.")
     ] = False,
     job: Annotated[
-        list[str] | None, typer.Option("--job", metavar="ID", help="Cancel this job only; may be repeated.")
+        list[str] | None, typer.Option("--job", metavar="ID", help="Cancel only this job; may be repeated.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most jobs that --server lists.")] = 25,
+    limit: Annotated[int, typer.Option(min=1, help="Greatest number of jobs that --server lists.")] = 25,
     token_file: Annotated[Path | None, typer.Option(help="File that holds the API key.")] = None,
     url: Annotated[str | None, typer.Option(help="Address of the API.", show_default="the environment's")] = None,
     json: Json = False,
 ) -> None:
-    """List the jobs of a run's ledger with their states at the server, wait for them, or cancel them.
+    """Report jobs that are still running remotely, wait for them, or cancel them.
 
-    Prices: as charged or, with '~', as estimated before; the last line is their total. '50+1' circuits: a
-    circuit with a known answer goes before 50.
+    The prices are charges or, with '~', estimates; the last line is their total. '50+1' circuits are 50 circuits
+    after one with a known answer.
     """
     from qllmft_backends.ionq import cancel, cancel_ledger, ledger_jobs, server_jobs, wait
 
     if server and action != "list":
         raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
     if offline and (server or action != "list"):
-        raise UserError("--offline lists a ledger's jobs without asking the server. Leave it out.")
+        raise UserError("--offline lists a ledger's jobs without asking the server. Omit it.")
     if job and action != "cancel":
-        raise UserError(f"--job names jobs to cancel; to {action} jobs leave it out.")
+        raise UserError(f"--job names jobs to cancel; to {action} jobs omit it.")
     connection = _connection(token_file, url)
     folder = ledger or (run / "ledger" if run else None)
     if job:
@@ -85,7 +85,7 @@ def jobs(
     elif action == "wait":
         rows = wait(folder, connection)
     else:
-        rows = ledger_jobs(folder) if offline else _asked(folder, connection)
+        rows = ledger_jobs(folder) if offline else _jobs_with_states(folder, connection)
     if json:
         say_json([asdict(row) for row in rows])
     else:
@@ -93,7 +93,7 @@ def jobs(
 
 
 def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
-    """The server's address and key; an address that is refused is not repeated, because it may hold a password."""
+    """Return the server's address and key. A refused address is not repeated, because it may hold a password."""
     from pydantic import ValidationError
 
     from qllmft_backends.ionq import IonQConnection
@@ -105,8 +105,7 @@ def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
         raise UserError(f"--url: {faults(error)[0].message}.") from None
 
 
-def _asked(folder: Path, connection: IonQConnection) -> list[Job]:
-    """The jobs of a ledger, their states from the server; where it cannot be asked, the error says what is left."""
+def _jobs_with_states(folder: Path, connection: IonQConnection) -> list[Job]:
     from qllmft_backends.ionq import IonQError, LedgerError, ledger_jobs
 
     try:
@@ -114,11 +113,11 @@ def _asked(folder: Path, connection: IonQConnection) -> list[Job]:
     except LedgerError:
         raise
     except IonQError as error:
-        raise UserError(f"{error} --offline lists what the ledger holds.") from None
+        raise UserError(f"{error} --offline lists the jobs of the ledger.") from None
 
 
 def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
-    """A row a job, the notes below, and, for ``total``, what each costs and all of them together."""
+    """Print one row per job, the notes below, and, if ``total``, their prices and the sum."""
     from qllmft_backends.ionq import job_total
 
     table = plain_table()
@@ -132,14 +131,13 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
     console = PlainConsole()
     console.print(table)
     for row in rows:
-        if row.note:  # as long as a server's words are, and so no column
+        if row.note:  # as long as a server's message, and so not a column
             say(f"{row.job_id or row.chunk}: {row.note}", console)
     if total:
         say(f"total: {job_total(rows)}", console)
 
 
 def _price(row: Job) -> str:
-    """What a job cost, or about how much it will; empty where that is not known."""
     amount = row.price if row.cost is None else row.cost
     if amount is None:
         return ""
@@ -147,17 +145,17 @@ def _price(row: Job) -> str:
 
 
 def ionq_sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the service; 0: any free one.")] = 8765,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the server; 0: any free one.")] = 8765,
     noise: Annotated[
-        str, typer.Option(help="Noise of the pretended machines: ideal, forte-1, aria-1, aria-2.")
+        str, typer.Option(help="Noise of the simulated machines: ideal, forte-1, aria-1, aria-2.")
     ] = "forte-1",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random shots.")] = 0,
     latency: Annotated[float, typer.Option(min=0.0, help="Seconds that a job stays in each state.")] = 0.5,
     state_file: Annotated[Path | None, typer.Option(help="File that keeps the jobs across restarts.")] = None,
 ) -> None:
-    """Serve a pretended IonQ service on this machine, to try everything with no account; every answer says so."""
-    from qllmft_backends.ionq.sandbox.command import serve
-    from qllmft_backends.ionq.sandbox.simulator import NOISE
+    """Serve a mock of IonQ's API on this machine, for trials without an account. Every answer is marked as a mock."""
+    from qllmft_backends.ionq.mock_server.command import serve
+    from qllmft_backends.ionq.mock_server.simulator import NOISE
 
     if noise not in NOISE:
         raise UserError(f"--noise is {noise!r}, expected one of {', '.join(NOISE)}.")

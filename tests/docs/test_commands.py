@@ -127,9 +127,9 @@ def place(tmp_path_factory, tiny_body):
 def ionq():
     """The address of a pretended service of IonQ's."""
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-    from qllmft_backends.ionq.sandbox import Sandbox, Store
+    from qllmft_backends.ionq.mock_server import MockServer, Store
 
-    with Sandbox(token="a-key", store=Store(qpu_noise="ideal")) as box:
+    with MockServer(token="a-key", store=Store(qpu_noise="ideal")) as box:
         yield box.url
 
 

@@ -1,4 +1,4 @@
-"""`qllmft predict` through IonQ's API as a sandbox on this machine: the call, its till, its ledger."""
+"""`qllmft predict` through IonQ's API as a sandbox on this machine: the call, its totals, its ledger."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from sandbox_job import TEXTS, TOKEN, release
 from small_commands import Undisturbed, cache
 
 from qllmft_backends.ionq import ledger_jobs
-from qllmft_backends.ionq.sandbox import Sandbox, Store, simulator
+from qllmft_backends.ionq.mock_server import MockServer, Store, simulator
 
 OPTIONS = {
     "poll_interval_s": 0.02, "settle_s": 1.5, "retry_s": 2.0, "deadline_s": 6.0, "circuits_per_job": 3,
@@ -46,7 +46,7 @@ class PaidCall:
         checked: a circuit with a known answer goes first in each job, and the single shots are read.
     """
 
-    box: Sandbox
+    box: MockServer
     folder: Path
     undisturbed: Undisturbed
     checked: bool = False
@@ -72,17 +72,17 @@ class PaidCall:
 
     def times_paid(self) -> list[int]:
         """How often each text's circuit was paid, ascending; the one with a known answer is in every job."""
-        times = sorted(self.box.store.till()["times"].values())
+        times = sorted(self.box.store.totals()["times"].values())
         return times[:-1] if self.checked else times
 
     def assert_paid_once_and_all_there(self) -> None:
         """Make sure that each circuit was paid once, and that the ledger knows every job that was paid."""
-        till = self.box.store.till()
-        assert self.times_paid() == [1] * len(TEXTS), till
+        totals = self.box.store.totals()
+        assert self.times_paid() == [1] * len(TEXTS), totals
         if self.checked:
-            assert max(till["times"].values()) >= 3, "the circuit with a known answer, in each of the jobs"
+            assert max(totals["times"].values()) >= 3, "the circuit with a known answer, in each of the jobs"
         known = {chunk.job_id for chunk in ledger_jobs(self.ledger)}
-        paid = {name for name, status in till["statuses"].items() if status == "completed"}
+        paid = {name for name, status in totals["statuses"].items() if status == "completed"}
         assert paid <= known, f"jobs that the ledger does not know: {paid - known}"
 
 
@@ -91,5 +91,5 @@ def paid_call(
     folder: Path, undisturbed: Undisturbed, clock_offset_s: float = 0.0, *, checked: bool = False
 ) -> Iterator[PaidCall]:
     """A sandbox of its own for one call."""
-    with Sandbox(token=TOKEN, store=SameShots(qpu_noise="ideal", clock_offset_s=clock_offset_s)) as box:
+    with MockServer(token=TOKEN, store=SameShots(qpu_noise="ideal", clock_offset_s=clock_offset_s)) as box:
         yield PaidCall(box, folder, undisturbed, checked)

@@ -96,6 +96,6 @@ def test_paid_inference_on_a_full_disk(table, undisturbed, answers, tmp_path):
             left = [file.name for file in call.ledger.glob("*.new")] + hidden(call.ledger)
             assert not left, f"{left} left after: {command.said}"
             row.met["exit code 2"] += 1
-            row.met["after circuits were paid"] += bool(call.box.store.till()["jobs"])
+            row.met["after circuits were paid"] += bool(call.box.store.totals()["jobs"])
             assert_ends_well(call, answers)
     row.assert_survived()

@@ -1,4 +1,4 @@
-"""IonQ: simulators and trapped ions in the cloud, a ledger of what was paid, and a sandbox that speaks the same API.
+"""IonQ: simulators and trapped ions in the cloud, a ledger of paid jobs, and a mock server with the same API.
 
 The backends themselves are in `qllmft_backends.ionq.backend`, which needs the extra ``ionq``; this part does not.
 """

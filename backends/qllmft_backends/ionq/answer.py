@@ -1,6 +1,6 @@
-"""An answer of the service: every string of it without the key, without escape codes and control characters.
+"""Answer of the service, its strings without the key, escape codes and control characters.
 
-Whatever a service says may reach a terminal, a ledger or an error, so it is cleaned where it comes in.
+Its strings may reach a terminal, a ledger or an error, so that they are cleaned here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TEXT_BYTES = 1 << 14
 
 
 def clean(text: str) -> str:
-    r"""``text`` for a terminal: no escape codes or invisible characters, no name and password in an address.
+    r"""Return ``text`` for a terminal: without escape codes, invisible characters, and credentials in addresses.
 
     >>> clean("\x1b[31mred\x1b[0m\x07 line\nhttps://me:pw@host/x")
     'red line https://***@host/x'
@@ -33,17 +33,17 @@ def clean(text: str) -> str:
     return masked(text)
 
 
-@dataclass(frozen=True, repr=False)  # what came may repeat the key
+@dataclass(frozen=True, repr=False)  # the content may repeat the key
 class Answer:
-    """What came back, with the names of `requests.Response` that qiskit-ionq reads.
+    """HTTP answer, with the names of `requests.Response` that qiskit-ionq reads.
 
     Attributes:
         method, url: of the request.
-        status_code: of HTTP.
-        reason: its words.
+        status_code: HTTP status.
+        reason: its text.
         headers: of the answer.
         content: the body.
-        scrub: takes secrets out of a string.
+        scrub: returns a string without secrets.
     """
 
     method: str
@@ -56,14 +56,14 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The beginning of the body, for people."""
+        """Return the beginning of the body, for people."""
         return self.scrub(self.content[:_TEXT_BYTES].decode("utf-8", errors="replace"))
 
     def json(self) -> Any:
-        """The body's JSON value, every string of it scrubbed.
+        """Return the body's JSON value with every string scrubbed.
 
         Raises:
-            ValueError: where it is no JSON, or nested too deeply to be the API's.
+            ValueError: if it is no JSON, or nested too deeply to be the API's.
         """
         return self._value
 

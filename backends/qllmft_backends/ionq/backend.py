@@ -1,4 +1,4 @@
-"""The backends ``ionq_simulator`` and ``ionq_forte``: what their machines are, and what decides a result there."""
+"""Backends ``ionq_simulator`` and ``ionq_forte``: their machines' limits and settings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 
 from qllmft_backends.ionq.base import IonQBase
 from qllmft_backends.ionq.calibration import Calibration, read_calibration
-from qllmft_backends.ionq.collector import aggregate
+from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk
+from qllmft_backends.ionq.collect import aggregate
 from qllmft_backends.ionq.known_answer import LEAST_SHOTS
-from qllmft_backends.ionq.ledger import Chunk, Probabilities
 from qllmft_backends.ionq.measure import draw
 from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
+from qllmft_backends.ionq.payload import Probabilities
 from qllmft_backends.protocol import Capabilities
 
 FORTE_QUBITS = 36
@@ -30,7 +31,7 @@ class IonQSimulator(IonQBase):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Exact where no shots are asked for."""
+        """Return the simulator's limits. Results are exact without shots."""
         return Capabilities(
             exact=self.options.shots is None,
             shots=self.options.shots is not None,
@@ -44,7 +45,7 @@ class IonQSimulator(IonQBase):
     def _machine(self) -> dict[str, Any]:
         ideal = self.options.cloud_model == "ideal"
         return {
-            "backend": "simulator",
+            "backend": FREE_MACHINE,
             "shots": _IDEAL_SHOTS if ideal or self.options.shots is None else self.options.shots,
             "error_mitigation": "none",
             "noise_model": self.options.cloud_model,
@@ -69,7 +70,7 @@ class IonQForte(IonQBase):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Noisy, paid, resumable; the machine's limits."""
+        """Return the machine's limits. Circuits on it are noisy and paid."""
         return Capabilities(
             shots=True,
             noisy=True,
@@ -82,14 +83,14 @@ class IonQForte(IonQBase):
         )
 
     def calibration(self) -> Calibration | None:
-        """The machine's latest characterization; None: the server has none."""
+        """Return the machine's latest characterization, or None if the server has none."""
         return read_calibration(self._client.get_latest_calibration(f"qpu.{self.options.target}"))
 
     def _sends_known_answer(self) -> bool:
         if self.options.known_answer_shots is not None:
             return self.options.known_answer_shots > 0
-        sandbox = self._cached_client is not None and self._client.transport.sandbox
-        return self.options.shots >= LEAST_SHOTS and not sandbox
+        mock = self._cached_client is not None and self._client.transport.mock_server
+        return self.options.shots >= LEAST_SHOTS and not mock
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         name = self.options.aggregation

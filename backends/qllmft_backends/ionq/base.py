@@ -1,10 +1,10 @@
-"""What the IonQ backends have in common: compile, price, send, collect, measure."""
+"""Base of the IonQ backends: compile, price, send, collect, measure."""
 
 from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -14,76 +14,56 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
+from qllmft_backends.ionq.batch import CircuitBatch, Submission
+from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.client import Client
-from qllmft_backends.ionq.collector import Progress, collect, read_shots
-from qllmft_backends.ionq.compile import Template, check_values, compile_template
-from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, Purse, check_training, training_circuits
-from qllmft_backends.ionq.dispatch import Dispatch
-from qllmft_backends.ionq.errors import IonQAuthError, IonQRequestError
+from qllmft_backends.ionq.collect import OnProgress, collect, read_shots
+from qllmft_backends.ionq.compile import check_values, compile_template
+from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, check_training, training_circuits
+from qllmft_backends.ionq.dispatcher import Callbacks, Dispatcher
+from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQRequestError
 from qllmft_backends.ionq.jobs import JobsInterrupt, jobs_under_way, under_way
-from qllmft_backends.ionq.ledger import Chunk, Ledger, Probabilities, Setup
+from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.measure import expectations
 from qllmft_backends.ionq.options import IonQOptions
-from qllmft_backends.ionq.prices import Prices, dated_estimate
-from qllmft_backends.ionq.results import Resampled, check_answers, resampled, resampled_shots, results_of
-from qllmft_backends.ionq.sessions import end_sessions, session_caps
+from qllmft_backends.ionq.payload import Probabilities
+from qllmft_backends.ionq.prices import PUBLISHED_ON, published_price
+from qllmft_backends.ionq.results import Resampled, check_answers, resampled, results_of
+from qllmft_backends.ionq.sessions import end_sessions
 from qllmft_backends.ionq.token import load_token
-from qllmft_backends.ionq.work import Submission, Work, chunks_of
+from qllmft_backends.ionq.transport import Deadline
 from qllmft_backends.protocol import Availability, Expectations
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
 
+_PRICE_PATIENCE_S = 5.0  # for the price of a dry run
+
 
 class IonQBase(Backend):
-    """What both have in common.
+    """Base of the IonQ backends, a `RemoteBackend`.
 
-    One circuit a sample serves all observables. The ledger decides what is still to be sent, so that the same request,
-    made again in any process, goes on where it stopped and pays for nothing twice.
-
-    Attributes:
-        options: as given.
-        progress: called at each look at a job, with its chunk and status; None: nobody.
+    One circuit per sample serves all observables. The ledger decides which circuits are still to be sent, so that the
+    same call in any process continues at the point of an interruption, and nothing is paid twice.
     """
 
     options_type: ClassVar[type[IonQOptions]]
 
-    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
-        """The number of circuits that training by SPSA sends; see `Backend.training_note`.
-
-        Raises:
-            PaidTrainingError: where paid training was not allowed.
-        """
-        check_training(self.options)
-        circuits = training_circuits(self.options, samples, epochs) + evaluations
-        budget = self.options.circuit_budget
-        limit = f"; it stops at circuit_budget = {budget:,}" if budget is not None else ""
-        return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
+    def __init__(self, options: IonQOptions | None = None, confirm: Confirm | None = None) -> None:
+        self.options = options or self.options_type()
+        self._callbacks = Callbacks(confirm)
+        self._ledger = Ledger(self.options.ledger)
+        self._one_at_a_time = threading.Lock()  # Qiskit's primitives run in threads
+        self._cached_client: Client | None = None
+        self._dispatcher = Dispatcher(self.options, self._ledger, lambda: self._client, self._sends_known_answer)
 
     @classmethod
     def availability(cls) -> Availability:
-        """Whether there is an API key. Nothing is sent."""
+        """Return whether there is an API key. Nothing is sent."""
         try:
             load_token()
         except IonQAuthError as error:
             return Availability(False, str(error))
         return Availability(True, "an API key is set; whether it is valid shows at the first request")
-
-    def __init__(self, options: IonQOptions | None = None, confirm: Confirm | None = None) -> None:
-        self.options = options or self.options_type()
-        self.progress: Progress | None = None
-        self._purse = Purse(confirm=confirm)
-        self._ledger = Ledger(self.options.ledger)
-        self._one_at_a_time = threading.Lock()  # Qiskit's primitives run in threads
-        self._cached_client: Client | None = None
-        self._prices = Prices(lambda: self._client, session=bool(session_caps(self.options)))
-        self._dispatch = Dispatch(
-            self.options,
-            self._ledger,
-            self._purse,
-            self._prices,
-            client=lambda: self._client,
-            sends_known_answer=self._sends_known_answer,
-        )
 
     @property
     def consented(self) -> bool:
@@ -92,7 +72,7 @@ class IonQBase(Backend):
 
     @property
     def has_ledger(self) -> bool:
-        """Return whether the ledger's folder holds one; a call that sent nothing leaves an empty folder."""
+        """Return whether the ledger's folder holds one. A call that sent nothing leaves an empty folder."""
         return self._ledger.path.exists()
 
     def attend(
@@ -100,110 +80,97 @@ class IonQBase(Backend):
         *,
         confirm: Confirm | None = None,
         announce: Announce | None = None,
-        on_progress: Callable[[str, str], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
-        """Set the callbacks; see `RemoteBackend.attend`."""
-        self.confirm, self.announce = confirm, announce
-        self.progress = None if on_progress is None else lambda chunk, status: on_progress(str(chunk.job_id), status)
+        """Set the callbacks of later calls (see `RemoteBackend.attend`)."""
+        self._callbacks = Callbacks(confirm, announce, on_progress)
 
     def running_jobs(self) -> str:
-        """Return a report of the jobs that are still running at the server; see `RemoteBackend.running_jobs`."""
+        """Return a report of the jobs that are still running at the server (see `RemoteBackend.running_jobs`)."""
         jobs = jobs_under_way(self.options.ledger)
         return str(JobsInterrupt(jobs, self.options.ledger)) if jobs else ""
 
-    @property
-    def confirm(self) -> Confirm | None:
-        """Asked with the estimate before paid circuits are sent, unless ``yes``; only True lets them go.
+    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
+        """Return the number of circuits of training by SPSA (see `Backend.training_note`).
 
-        None: nobody can be asked, and without ``yes`` nothing is sent.
+        Raises:
+            PaidTrainingError: if paid training was not allowed.
         """
-        return self._purse.confirm
-
-    @confirm.setter
-    def confirm(self, confirm: Confirm | None) -> None:
-        self._purse.confirm = confirm
-
-    @property
-    def announce(self) -> Announce | None:
-        """Told the estimate of every sending of paid circuits before its first job, with ``yes`` too; None: nobody."""
-        return self._purse.announce
-
-    @announce.setter
-    def announce(self, announce: Announce | None) -> None:
-        self._purse.announce = announce
+        check_training(self.options)
+        circuits = training_circuits(self.options, samples, epochs) + evaluations
+        budget = self.options.circuit_budget
+        limit = f"; it stops at circuit_budget = {budget:,}" if budget is not None else ""
+        return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
 
     @abstractmethod
     def _machine(self) -> dict[str, Any]:
-        """What decides the meaning of a result, as fields of `Setup`: machine, shots, mitigation, noise, seed."""
-
-    def _setup(self, template: Template) -> Setup:
-        return Setup(
-            url=self.options.address(),
-            circuit_sha256=template.sha256,
-            n_qubits=template.circuit.num_qubits,
-            repetition=self.options.repetition,
-            **self._machine(),
-        )
+        """Return the fields of `Setup` for the machine, shots, mitigation, noise and seed."""
 
     def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False) -> CostEstimate:
-        """The dry run: compile, count, look into the ledger and ask for a price. Nothing is sent, nothing is written.
+        """Return the cost of a call: compile, count, read the ledger and ask for a price. Nothing is sent or written.
 
         Args:
             circuit: as for `expectations`.
             values: as for `expectations`.
-            offline: do not ask the server; the price is a dated estimate, see `prices.dated_estimate`.
+            offline: use published prices, without a request to the server.
 
         Raises:
-            IonQError: where the server gives no price within a few seconds; says why.
+            IonQError: if the server gives no price within a few seconds.
         """
         with self._one_at_a_time:
-            work = self._work(circuit, values)
             self._ledger.refresh()
+            batch = self._batch(circuit, values)
             if offline:
-                return self._dispatch.priced(work, dated_estimate)
-            with self._prices.soon():
-                estimate = self._dispatch.priced(work, self._prices.estimate)
+                return self._dispatcher.priced(batch, published_price)
+            try:
+                with self._client.transport.until(Deadline(_PRICE_PATIENCE_S)):
+                    estimate = self._dispatcher.priced(batch, self._dispatcher.server_price)
                 if estimate.price is None:
                     raise IonQRequestError(f"{estimate.note}.")
-                return estimate
+            except IonQError as error:
+                raise error.reworded(
+                    f"no price: {error} Without the server there is a dated estimate from the prices of "
+                    f"{PUBLISHED_ON}: --offline beside --dry-run, in Python estimate(..., offline=True)."
+                ) from None
+            return estimate
 
     def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
-        """Send what the ledger does not know, and come back without waiting. See `expectations` for the arguments.
+        """Send the circuits that the ledger lacks, and return without waiting. See `expectations` for the arguments.
 
         Raises:
             CostRefusedError: see `IonQOptions`; nothing was sent.
-            IonQError: see `qllmft_backends.ionq.errors`; the ledger knows what was accepted.
+            IonQError: see `qllmft_backends.ionq.errors`; accepted jobs are in the ledger.
         """
-        with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
-            return self._dispatch.submit(self._work(circuit, values), self.progress)
+        with self._writing():
+            return self._dispatcher.submit(self._batch(circuit, values), self._callbacks)
 
     def collect(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Wait for what was submitted, in this process or in another one. See `expectations` for the arguments.
+        """Wait for circuits submitted in this process or in another one. See `expectations` for the arguments.
 
         Raises:
-            IonQRequestError: where a sample was never submitted.
+            IonQRequestError: if a sample was never submitted.
             IonQTimeoutError, IonQJobFailedError, IonQError: see `qllmft_backends.ionq.errors`.
         """
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
-            return self._collect(self._work(circuit, values), sums)
+        with self._writing():
+            return self._collect(self._batch(circuit, values), sums)
 
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Submit and collect; see `Backend.expectations`, and `measure.expectations` for the estimator.
+        """Submit and collect (see `Backend.expectations`); the estimator is `measure.expectations`.
 
         Raises:
-            UnsupportedGateError: a gate or an observable that cannot be served.
+            UnsupportedGateError: if a gate or an observable cannot be served.
             CostRefusedError, IonQError: as `submit` and `collect`.
         """
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        with self._one_at_a_time, self._ledger.lock(), self._telling_of_jobs():
-            work = self._work(circuit, values)
-            self._dispatch.submit(work, self.progress)
-            return self._collect(work, sums)
+        with self._writing():
+            batch = self._batch(circuit, values)
+            self._dispatcher.submit(batch, self._callbacks)
+            return self._collect(batch, sums)
 
     def resample(
         self,
@@ -213,32 +180,26 @@ class IonQBase(Backend):
         repeats: int,
         seed: int = 0,
     ) -> Resampled:
-        """R = ``repeats`` bootstrap samples of what `expectations` gave; see `resampled`. Nothing is sent.
+        """Return R = ``repeats`` bootstrap samples of the result of `expectations` (see `resampled`). Nothing is sent.
 
-        The single shots are drawn where the ledger has those of all circuits (``per_shot``), else the counts.
+        Single shots are drawn if the ledger has those of all circuits (``per_shot``), otherwise counts.
 
         Raises:
-            IonQRequestError: without shots, or where a sample was never submitted.
-            IonQJobFailedError: where a job failed.
+            IonQRequestError: without shots, or if a sample was never submitted.
+            IonQJobFailedError: if a job failed.
         """
         if self.options.shots is None:
-            raise IonQRequestError(
-                "exact probabilities have no shots to draw again. Set shots, or leave bootstrap out."
-            )
+            raise IonQRequestError("exact probabilities have no shots to draw again. Set shots, or omit bootstrap.")
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         with self._one_at_a_time:
             self._ledger.refresh()
-            places = self._dispatch.find(self._work(circuit, values))
-            check_answers(chunks_of(places), self._ledger)
-            results = results_of(places, self._result, self.options.ledger)
-            shots = [place[0].shots[place[1]] for place in places if place is not None and place[0].shots]
-            single = [each for each in shots if each]
-            if len(single) == len(results):
-                return Resampled(resampled_shots(single, sums, repeats, seed), single_shots=True)
-            return Resampled(resampled(results, self.options.shots, sums, repeats, seed), single_shots=False)
+            batch = self._batch(circuit, values)
+            check_answers(batch.chunks, self._ledger)
+            results = results_of(batch, self._result, self.options.ledger)
+            return resampled(batch, results, self.options.shots, sums, repeats, seed)
 
     def gradient(self) -> SpsaGradient:
-        """SPSA; see `training_circuits` for what it sends.
+        """Return an SPSA gradient, which sends `training_circuits`.
 
         Raises:
             PaidTrainingError: through a paid backend, unless ``allow_paid_training``.
@@ -247,17 +208,18 @@ class IonQBase(Backend):
         return SpsaGradient(self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed)
 
     @contextmanager
-    def _telling_of_jobs(self) -> Iterator[None]:
-        """Ctrl-C inside, while jobs are under way, becomes a `JobsInterrupt`, which says which."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            jobs = under_way(self._ledger)
-            if jobs:
-                raise JobsInterrupt(jobs, self._ledger.folder) from None
-            raise
+    def _writing(self) -> Iterator[None]:
+        """Hold the ledger. Ctrl-C while jobs are under way becomes a `JobsInterrupt` that lists them."""
+        with self._one_at_a_time, self._ledger.lock():
+            try:
+                yield
+            except KeyboardInterrupt:
+                jobs = under_way(self._ledger)
+                if jobs:
+                    raise JobsInterrupt(jobs, self._ledger.folder) from None
+                raise
 
-    def _work(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Work:
+    def _batch(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> CircuitBatch:
         limit = self.capabilities.max_qubits
         if limit is not None and circuit.num_qubits > limit:
             raise IonQRequestError(
@@ -265,34 +227,41 @@ class IonQBase(Backend):
                 "Use a smaller head."
             )
         template = compile_template(circuit)
-        return Work(template, check_values(circuit, values), self._setup(template))
+        setup = Setup(
+            url=self.options.address(),
+            circuit_sha256=template.sha256,
+            n_qubits=circuit.num_qubits,
+            repetition=self.options.repetition,
+            **self._machine(),
+        )
+        batch = CircuitBatch(template, check_values(circuit, values), setup, self.options.circuits_per_job)
+        self._dispatcher.find(batch)
+        return batch
 
-    def _collect(self, work: Work, sums: ZObservables) -> Expectations:
-        places = self._dispatch.find(work)
-        chunks = chunks_of(places)
-        self._dispatch.settle(chunks, work)
-        if any(chunk.state == "submitted" for chunk in chunks):
-            sessions = {chunk.session for chunk in chunks if chunk.state == "submitted"}
-            problems = collect(self._client, self._ledger, chunks, self.options, self.progress)
-            end_sessions(self._client, self._ledger, sessions)
-            if problems:
-                raise next(iter(problems.values()))
+    def _collect(self, batch: CircuitBatch, sums: ZObservables) -> Expectations:
+        self._dispatcher.settle(batch)
+        chunks = batch.chunks
+        waiting = [chunk for chunk in chunks if chunk.state == "submitted"]
+        if waiting:
+            problems = collect(self._client, self._ledger, waiting, self.options, self._callbacks.on_progress)
+            end_sessions(self._client, self._ledger, {chunk.session for chunk in waiting})
+            for problem in problems.values():
+                raise problem
         check_answers(chunks, self._ledger)
         if any(chunk.doubtful for chunk in chunks):
-            self._dispatch.roster(work).tell_of_duplicates()
+            self._dispatcher.index(batch.setup).warn_of_duplicates()
         self._aggregate(chunks)
         for chunk in chunks:
             if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
                 read_shots(self._client, self._ledger, chunk)
-        found = results_of(self._dispatch.find(work), self._result, self.options.ledger)
-        return expectations(found, self.options.shots, sums)
+        return expectations(results_of(batch, self._result, self.options.ledger), self.options.shots, sums)
 
     def _sends_known_answer(self) -> bool:
-        """Whether a circuit with a known answer goes first in each job."""
+        """Return whether a circuit with a known answer goes first in each job."""
         return False
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
-        """Have the results in the form that the options ask for; a machine without variants has one."""
+        """Read the combination of variants that the options ask for. A machine without variants has one."""
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         return None if chunk.results is None else chunk.results[index]

@@ -1,4 +1,4 @@
-"""What a machine says about itself."""
+"""Characterization of a machine."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from qllmft_backends.noise import GateNoise
 
 @dataclass(frozen=True)
 class Calibration:
-    """The latest characterization of a machine, as the server gives it; None: not given.
+    """Latest characterization of a machine; fields that the server does not give are None.
 
     Attributes:
         backend: the API's name.
-        date: of the measurement, ISO.
+        date: date of the measurement, ISO.
         qubits: number.
-        one_qubit_fidelity, two_qubit_fidelity, spam_fidelity: medians; see `noise` for how they are read.
+        one_qubit_fidelity, two_qubit_fidelity, spam_fidelity: medians; `noise` states their convention.
         one_qubit_s, two_qubit_s, readout_s, reset_s, t1_s, t2_s: times in seconds.
     """
 
@@ -35,7 +35,7 @@ class Calibration:
     t2_s: float | None = None
 
     def noise(self) -> GateNoise | None:
-        """The machine's gate noise; None where a fidelity is missing.
+        """Return the machine's gate noise, or None if a fidelity is missing.
 
         The fidelities are read as process fidelities (see `GateNoise.calibrated`): r = 4/3·(1 - F) for one qubit and
         16/15·(1 - F) for two, in the convention of Aer's ``depolarizing_error(r, n)``.
@@ -46,7 +46,7 @@ class Calibration:
 
 
 def read_calibration(characterization: Any) -> Calibration | None:
-    """From qiskit-ionq's `Characterization`."""
+    """Return qiskit-ionq's `Characterization` as a `Calibration`."""
     if characterization is None:
         return None
     fidelity, timing = characterization.fidelity, characterization.timing

@@ -1,8 +1,8 @@
-"""The thin adapter on qiskit-ionq 1.1.1: its payloads and its reading functions, over our own transport.
+"""Thin adapter on qiskit-ionq 1.1.1: its payloads and its reading functions, over our own transport.
 
-What is taken from the library: the translation of circuits, the client's reading functions, and `IonQBackend.run` in
-`post`. What is not: its HTTP, which repeats a submission after a failure that may have been a success, reads forever
-while the server is away, and asks the address in the environment, without a key, for the number of qubits.
+Used from the library: the translation of circuits, the client's reading functions, and `IonQBackend.run` in `send`. Not
+used: its HTTP, which repeats a submission after a failure that may have been a success, reads forever while the server
+is away, and asks the address in the environment, without a key, for the number of qubits.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from qiskit_ionq import __version__ as library_version
 from qiskit_ionq.helpers import qiskit_to_ionq
 from qiskit_ionq.ionq_client import IonQClient
 
-from qllmft_backends.ionq.chunks import is_amount
+from qllmft_backends.ionq.chunk import Setup
 from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError, IonQTransientError
-from qllmft_backends.ionq.ledger import Setup
 from qllmft_backends.ionq.options import IonQConnection
+from qllmft_backends.ionq.payload import is_amount, mapping
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Transport
 
-_PAGE = 25  # jobs of one page, the API's maximum
+_PAGE = 25  # jobs per page, the API's maximum
 _PROBABILITIES = "ionq.result.probabilities.json.v1"  # descriptors of the newer form of v0.4
 _SHOTS = "ionq.result.shots.json.v1"
 _AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 
 
 class Client(IonQClient):  # type: ignore[misc]
-    """The library's client; every request goes through `Transport`, which alone holds the key.
+    """Client of the library, with all requests through `Transport`, which alone holds the key.
 
     Args:
-        connection: address and patience; the key is read from where it says.
+        connection: address, patience, and the source of the key.
 
     Raises:
-        IonQAuthError: where there is no key.
+        IonQAuthError: without a key.
     """
 
     def __init__(self, connection: IonQConnection) -> None:
@@ -48,13 +48,13 @@ class Client(IonQClient):  # type: ignore[misc]
 
     @cached_property
     def api_headers(self) -> dict[str, str]:
-        """The library's headers without the key, which `Transport` adds on the wire."""
+        """Return the library's headers without the key, which `Transport` adds to each request."""
         return {name: value for name, value in super().api_headers.items() if name != "Authorization"}
 
     def get_with_retry(
         self, req_path: str, params: Any = None, headers: Any = None, timeout: float | None = None
     ) -> Any:
-        """The one GET of the library, made patient.
+        """Replace the library's only GET by a patient one.
 
         It raises our errors, so that the library's own endless retry of `IonQRetriableError` never starts.
         """
@@ -65,7 +65,7 @@ class Client(IonQClient):  # type: ignore[misc]
         """POST a job, once.
 
         Raises:
-            IonQError: ``ambiguous`` where the job may have been accepted.
+            IonQError: ``ambiguous`` if the job may have been accepted.
         """
         body = qiskit_to_ionq(job.circuit, job.backend(), job._passed_args, job.extra_query_params, job.extra_metadata)
         circuits = job.circuit if isinstance(job.circuit, list | tuple) else [job.circuit]
@@ -81,17 +81,16 @@ class Client(IonQClient):  # type: ignore[misc]
         return answer
 
     def cancel_job(self, job_id: str) -> dict[str, Any]:
-        """Cancel a job; may be repeated without harm."""
+        """Cancel a job. Repeating it does no harm."""
         url = self.make_path("jobs", job_id, "status", "cancel")
-        answer = self.transport.put(url, self.api_headers).json()
-        return answer if isinstance(answer, dict) else {}
+        return dict(mapping(self.transport.put(url, self.api_headers).json()))
 
-    def backend_facts(self, name: str) -> dict[str, Any]:
-        """What the server says about a backend: ``qubits``, ``status``, ..."""
+    def describe_backend(self, name: str) -> dict[str, Any]:
+        """Return the server's description of a backend: ``qubits``, ``status``, ..."""
         return self._get_object(self.make_path("backends", name))
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """A job as the server describes it."""
+        """Return the server's description of a job."""
         url = self.make_path("jobs", job_id)
         job = self._get_object(url)
         if job.get("id") != job_id:
@@ -99,18 +98,17 @@ class Client(IonQClient):  # type: ignore[misc]
         return job
 
     def jobs(self, backend: str | None = None, limit: int | None = None) -> Iterator[dict[str, Any]]:
-        """The jobs of this key's project, page by page; children of multi-circuit jobs left out."""
+        """Yield the jobs of this key's project, page by page, without children of multi-circuit jobs."""
         following: str | None = None
-        found, seen = 0, set()
+        found, seen, url = 0, set(), self.make_path("jobs")
         while True:
             if following in seen or (following and self.transport.expired):
                 raise IonQTransientError("the server's list of jobs does not come to an end. Run again later.")
             seen.add(following)
             params = {"limit": _PAGE, "target": backend, "next": following}
-            url = self.make_path("jobs")
             page = self._get_object(url, {k: v for k, v in params.items() if v is not None})
             jobs = page.get("jobs") or []
-            if not isinstance(jobs, list) or not all(isinstance(_mapping(job).get("id"), str) for job in jobs):
+            if not isinstance(jobs, list) or not all(isinstance(mapping(job).get("id"), str) for job in jobs):
                 raise IonQTransientError(f"GET {url} answered a list of jobs that cannot be read. Run again later.")
             for job in jobs:
                 if not job.get("parent_job_id"):
@@ -125,47 +123,51 @@ class Client(IonQClient):  # type: ignore[misc]
     def price(
         self, setup: Setup, one_qubit_gates: int, two_qubit_gates: int, *, session: bool = False
     ) -> dict[str, Any]:
-        """The server's estimate for one circuit: ``cost``, ``unit`` (None where it names none), seconds to wait.
+        """Return the server's estimate for one circuit: ``price_each``, ``unit``, ``queue_s``, or None.
 
         Args:
             setup: machine, width, shots and mitigation.
-            one_qubit_gates: of the circuit.
-            two_qubit_gates: of the circuit.
-            session: whether it is to be sent in a session.
+            one_qubit_gates: number in the circuit.
+            two_qubit_gates: number in the circuit.
+            session: whether it is sent in a session.
 
         Raises:
-            IonQRequestError: where the price is no number of 0 or more.
+            IonQRequestError: if the price is no number of 0 or more.
         """
-        estimate = self._get_object(
-            self.make_path("jobs", "estimate"),
-            {
-                "type": "ionq.circuit.v1",
-                "backend": setup.backend,
-                "1q_gates": one_qubit_gates,
-                "2q_gates": two_qubit_gates,
-                "qubits": setup.n_qubits,
-                "shots": setup.shots,
-                "error_mitigation": str(setup.error_mitigation != "none").lower(),
-                "session": str(session).lower(),
-            },
-        )
+        query = {
+            "type": "ionq.circuit.v1",
+            "backend": setup.backend,
+            "1q_gates": one_qubit_gates,
+            "2q_gates": two_qubit_gates,
+            "qubits": setup.n_qubits,
+            "shots": setup.shots,
+            "error_mitigation": str(setup.error_mitigation != "none").lower(),
+            "session": str(session).lower(),
+        }
+        estimate = self._get_object(self.make_path("jobs", "estimate"), query)
         # v0.4 renamed its fields in 2026: both forms are read.
         price = _first(estimate, "estimated_total_cost", "estimated_cost")
         queue_ms = estimate.get("current_predicted_queue_time")
         unit = _first(estimate, "estimated_unit", "cost_unit")
+        if price is not None and not is_amount(price):
+            raise IonQRequestError(
+                f"the server's price of a circuit is {str(price)[:80]!r}, expected a finite number of 0 or more. "
+                "Nothing was sent on it. Check that the option url names IonQ's API, or ask IonQ."
+            )
         return {
-            "cost": None if price is None else _amount(price, "the server's price of a circuit"),
+            "price_each": None if price is None else float(price),
             "unit": None if unit is None else str(unit),
             "queue_s": float(queue_ms) / 1000 if isinstance(queue_ms, int | float) else None,
         }
 
     def cost(self, job_id: str) -> dict[str, Any]:
-        """What a job that has ended was charged: ``cost`` and ``cost_unit``; empty where the server does not tell."""
+        """Return the charge of a job that has ended: ``cost`` and ``cost_unit``, empty if the server reports none."""
         try:
-            told = self.transport.once("GET", self.make_path("jobs", job_id, "cost"), headers=self.api_headers).json()
+            url = self.make_path("jobs", job_id, "cost")
+            answer = self.transport.once("GET", url, headers=self.api_headers).json()
         except IonQError:
-            return {}  # known to few servers; the results do not wait for it
-        charged = _mapping(_mapping(told).get("cost"))
+            return {}  # few servers have it; the results do not wait for it
+        charged = mapping(mapping(answer).get("cost"))
         if not is_amount(charged.get("value")):
             return {}
         return {"cost": float(charged["value"]), "cost_unit": str(charged.get("unit") or "") or None}
@@ -173,28 +175,28 @@ class Client(IonQClient):  # type: ignore[misc]
     def probabilities(
         self, job: Mapping[str, Any], children: Sequence[str], aggregation: str | None = None
     ) -> dict[str, Any]:
-        """Raw probabilities of a completed job, keyed by the id of each child (of the job, where it has none).
+        """Return raw probabilities of a completed job, keyed by the id of each child (of the job without children).
 
-        Read from the address that the job names, from its artifact, or child by child: v0.4 has had all three.
+        They are read from the address that the job names, from its artifact, or child by child: v0.4 has had all three.
 
         Args:
-            job: as the server describes it.
+            job: the server's description.
             children: their ids; empty for a job of one circuit.
-            aggregation: how a debiased job's variants are combined; None: as the server does unasked.
+            aggregation: combination of a debiased job's variants; None: the server's default.
 
         Raises:
-            IonQJobFailedError: where they are no JSON object, or lie at another address.
+            IonQJobFailedError: if they are no JSON object, or are at another address.
         """
-        job_id, results = str(job["id"]), _mapping(job.get("results"))
-        url = _mapping(results.get("probabilities")).get("url")
-        artifact = _mapping(results.get(_AGGREGATE if children else _PROBABILITIES)).get("id")
+        job_id, results = str(job["id"]), mapping(job.get("results"))
+        url = mapping(results.get("probabilities")).get("url")
+        artifact = mapping(results.get(_AGGREGATE if children else _PROBABILITIES)).get("id")
         if isinstance(url, str):
-            address = self._below(url, job_id)
+            address = self._absolute(url, job_id)
             payload = self._read(address, None if aggregation is None else {"aggregation": aggregation})
         elif aggregation is not None:
             raise IonQRequestError(
                 f"job {job_id} names no address of its results, and only there the server can be asked for the "
-                f"aggregation {aggregation!r}. Nothing is lost: aggregation='average' reads what the server gives."
+                f"aggregation {aggregation!r}. Nothing is lost: aggregation='average' reads the server's own."
             )
         elif isinstance(artifact, str):
             payload = self._artifact(job_id, artifact)
@@ -204,37 +206,37 @@ class Client(IonQClient):  # type: ignore[misc]
             payload = self.circuit_probabilities(job_id)
         if children and not isinstance(payload, dict):
             raise IonQJobFailedError(
-                f"the results of job {job_id} are a JSON {type(payload).__name__}, expected an object with one entry a "
-                "circuit. They stay at the server and the job's id in the ledger; nothing is sent again."
+                f"the results of job {job_id} are a JSON {type(payload).__name__}, expected an object with one entry "
+                "per circuit. They stay at the server and the job's id in the ledger; nothing is sent again."
             )
         return dict(payload) if children else {job_id: payload}
 
     def circuit_probabilities(self, job_id: str) -> Any:
-        """Raw probabilities of one circuit."""
+        """Return raw probabilities of one circuit."""
         return self._read(self.make_path("jobs", job_id, "results", "probabilities"))
 
     def shots(self, job: Mapping[str, Any]) -> Any:
-        """The basis state of each shot of a completed circuit, in the order of measurement, as the server has them.
+        """Return the basis state of each shot of a completed circuit, in the order of measurement, as sent.
 
-        Nothing in the sending of a job asks for them; the server names them where it has them.
+        The sending of a job does not ask for them; the job names them if the server has them.
 
         Args:
-            job: as the server describes it: of one circuit, or the child of one of several.
+            job: the server's description of a job of one circuit, or of a child.
 
         Raises:
-            IonQJobFailedError: where they lie at another address.
-            IonQRequestError: where the job names none.
+            IonQJobFailedError: if they are at another address.
+            IonQRequestError: if the job names none.
         """
-        job_id, results = str(job["id"]), _mapping(job.get("results"))
-        url, artifact = _mapping(results.get("shots")).get("url"), _mapping(results.get(_SHOTS)).get("id")
+        job_id, results = str(job["id"]), mapping(job.get("results"))
+        url, artifact = mapping(results.get("shots")).get("url"), mapping(results.get(_SHOTS)).get("id")
         if isinstance(url, str):
-            return self._read(self._below(url, job_id))
+            return self._read(self._absolute(url, job_id))
         if isinstance(artifact, str):
             return self._artifact(job_id, artifact)
         raise IonQRequestError(f"job {job_id} names no single shots among its results")
 
-    def _below(self, url: str, job_id: str) -> str:
-        """The whole address of results that a job names without a host, which is the API's own."""
+    def _absolute(self, url: str, job_id: str) -> str:
+        """Return the address of results that a job names without a host. The host is the API's own."""
         root, version = str(self._url).rsplit("/", 1)
         if not re.fullmatch(rf"/{re.escape(version)}/[\w/.-]*", url) or ".." in url:
             raise IonQJobFailedError(
@@ -260,11 +262,7 @@ class Client(IonQClient):  # type: ignore[misc]
 
 
 def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> None:
-    """Make sure that what the library wrote for the API is as wide as the circuits, and holds all of them.
-
-    Raises:
-        IonQRequestError: names both; nothing was sent.
-    """
+    """Refuse a job of the library that is not as wide as the circuits, or lacks some of them."""
     sent = (body["input"].get("qubits"), len(body["input"].get("circuits") or [None]))
     expected = (max(circuit.num_qubits for circuit in circuits), len(circuits))
     if sent != expected:
@@ -275,18 +273,5 @@ def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> 
         )
 
 
-def _first(mapping: Mapping[str, Any], *names: str) -> Any:
-    return next((mapping[name] for name in names if mapping.get(name) is not None), None)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _amount(value: Any, what: str) -> float:
-    if not is_amount(value):
-        raise IonQRequestError(
-            f"{what} is {str(value)[:80]!r}, expected a finite number of 0 or more. Nothing was sent on it. Check that "
-            "the option url names IonQ's API, or ask IonQ."
-        )
-    return float(value)
+def _first(values: Mapping[str, Any], *names: str) -> Any:
+    return next((values[name] for name in names if values.get(name) is not None), None)

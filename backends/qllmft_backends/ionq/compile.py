@@ -1,4 +1,4 @@
-"""Circuits for IonQ: checked, bound, measured on every qubit; one circuit a sample serves all Z observables."""
+"""Circuits for IonQ: checked, bound, measured on every qubit; one circuit per sample serves all Z observables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qllmft_backends.ionq.errors import IonQRequestError
 ONE_QUBIT_GATES = ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg", "rx", "ry", "rz")
 TWO_QUBIT_GATES = ("cx", "cy", "cz", "ch", "crx", "cry", "crz", "swap", "rxx", "ryy", "rzz")
 
-# What the ions run for each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z are a matter of phases.
+# Native gates of each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z only change phases.
 NATIVE = {
     **dict.fromkeys(("z", "s", "sdg", "t", "tdg", "rz"), (0, 0)),
     **dict.fromkeys(("x", "y", "h", "sx", "sxdg"), (1, 0)),
@@ -32,13 +32,13 @@ NATIVE = {
 
 @dataclass(frozen=True)
 class Template:
-    """A circuit that can be sent.
+    """Circuit that can be sent.
 
     Attributes:
         circuit: parametric, every qubit measured into the classical bit of its index.
         sha256: hash of gates, qubits, angles and the order of the parameters.
-        one_qubit_gates, two_qubit_gates: of one circuit, before IonQ's compiler.
-        native_one_qubit_gates, native_two_qubit_gates: the same gate by gate in `NATIVE` ones; a compiler merges some.
+        one_qubit_gates, two_qubit_gates: numbers in one circuit, before IonQ's compiler.
+        native_one_qubit_gates, native_two_qubit_gates: numbers of `NATIVE` gates, gate by gate; a compiler merges some.
     """
 
     circuit: QuantumCircuit
@@ -50,11 +50,11 @@ class Template:
 
     @property
     def gates(self) -> int:
-        """Of one circuit, before IonQ's compiler."""
+        """Return the number of gates of one circuit, before IonQ's compiler."""
         return self.one_qubit_gates + self.two_qubit_gates
 
     def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
-        """One circuit a row of ``values`` (b, P), in radians, called by ``names``."""
+        """Return one circuit per row of ``values`` (b, P), in radians, with the given ``names``."""
         circuits = []
         for row, name in zip(values, names, strict=True):
             bound = self.circuit.assign_parameters(row)
@@ -64,11 +64,11 @@ class Template:
 
 
 def compile_template(circuit: QuantumCircuit) -> Template:
-    """Check ``circuit`` and measure it.
+    """Check ``circuit`` and measure every qubit.
 
     Raises:
-        UnsupportedGateError: names the gate that cannot be sent, and the backends that can run it.
-        IonQRequestError: where the circuit has classical bits.
+        UnsupportedGateError: if a gate cannot be sent.
+        IonQRequestError: if the circuit has classical bits.
     """
     if circuit.num_clbits:
         raise IonQRequestError(
@@ -105,15 +105,15 @@ def compile_template(circuit: QuantumCircuit) -> Template:
 
 
 def check_values(circuit: QuantumCircuit, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``values`` as float64 (B, P).
+    """Return ``values`` as float64 (B, P).
 
     Raises:
-        IonQRequestError: another shape than (B, number of parameters), or an angle that is no number.
+        IonQRequestError: if the shape is not (B, number of parameters), or an angle is no finite number.
     """
     rows = np.asarray(values, np.float64)
     if rows.ndim != 2 or rows.shape[1] != circuit.num_parameters:
         raise IonQRequestError(
-            f"values are {rows.shape}, expected (B, {circuit.num_parameters}): one row a sample, in the order of "
+            f"values are {rows.shape}, expected (B, {circuit.num_parameters}): one row per sample, in the order of "
             "circuit.parameters. Nothing was sent."
         )
     if not np.isfinite(rows).all():

@@ -1,19 +1,21 @@
-"""What can go wrong with IonQ. Each message says what happened, what is safe, and the remedy."""
+"""Errors and warnings of IonQ's backends."""
 
 from __future__ import annotations
 
 from qllmft_backends.errors import BackendError
+
+NOT_FOUND = 404  # HTTP status
 
 
 class IonQError(BackendError):
     """Base of the errors of the IonQ backends.
 
     Attributes:
-        retry_after_s: what the server asked to wait, in seconds; None where it did not ask.
-        transient: the same request may succeed a little later.
-        ambiguous: the request may have taken effect although no answer says so.
-        unsent: the request did not reach the server.
-        status: of HTTP; None: no answer.
+        retry_after_s: seconds that the server asks to wait; None if it names none.
+        transient: if True, the same request may succeed a little later.
+        ambiguous: if True, the request may have taken effect although no answer confirms it.
+        unsent: if True, the request did not reach the server.
+        status: HTTP status; None without an answer.
     """
 
     def __init__(
@@ -33,13 +35,19 @@ class IonQError(BackendError):
         self.unsent = unsent
         self.status = status
 
+    def reworded(self, message: str) -> IonQError:
+        """Return the same error with another message."""
+        error = type(self)(message)
+        error.__dict__.update(self.__dict__)
+        return error
+
 
 class IonQRequestError(IonQError):
-    """A request that the server refuses, or that was stopped here before it was sent: limits, options, addresses."""
+    """Request that the server refuses, or that was stopped before it was sent: limits, options, addresses."""
 
 
 class IonQAuthError(IonQError):
-    """No API key, or one that the server does not accept (401, 403)."""
+    """Missing API key, or one that the server does not accept (401, 403)."""
 
 
 class IonQQuotaError(IonQError):
@@ -47,32 +55,32 @@ class IonQQuotaError(IonQError):
 
 
 class IonQTransientError(IonQError):
-    """No connection, a server's failure (5xx), or an answer that is not the API's."""
+    """Lost connection, server failure (5xx), or an answer that is not the API's."""
 
 
 class IonQJobFailedError(IonQError):
-    """A job that ended as failed or canceled, or whose results cannot be read."""
+    """Job that failed or was canceled, or whose results cannot be read."""
 
 
 class IonQTimeoutError(IonQError):
-    """A job that did not end before the deadline. It goes on at the server, and the ledger knows it."""
+    """Job that did not end before the deadline. It continues at the server, and the ledger has its id."""
 
 
 class CostRefusedError(IonQError):
-    """Circuits that were not sent because of what they would cost."""
+    """Circuits that were not sent because of their price."""
 
 
 class PaidTrainingError(IonQError):
-    """A gradient through a paid backend that nobody asked for."""
+    """Gradient through a paid backend without permission."""
 
 
 class LedgerError(IonQError):
-    """A ledger that cannot be read or written, or that another process is using."""
+    """Ledger that cannot be read or written, or that another process is using."""
 
 
 class SessionWarning(UserWarning):
-    """A session at the server that could not be ended."""
+    """Session at the server that could not be ended."""
 
 
 class DuplicateJobWarning(UserWarning):
-    """A job at the server that was accepted late and is paid beside the one that answers."""
+    """Job that the server accepted late and charges in addition to the first one."""

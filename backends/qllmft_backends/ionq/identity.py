@@ -1,4 +1,4 @@
-"""Who a ledger is, and how many jobs it has held: kept beside it, so that a ledger that was lost is noticed."""
+"""Name of a ledger and number of jobs it has held, in files of their own, so that a lost ledger is detected."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from qllmft_backends.ionq.errors import LedgerError
 class Identity:
     """Two small files in a ledger's folder.
 
-    ``ledger.id`` names the ledger: client tokens follow from it. ``ledger.count`` holds the number of jobs that were
-    accepted, which never falls.
+    ``ledger.id`` names the ledger: client tokens follow from it. ``ledger.count`` holds the number of accepted jobs,
+    which never falls.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,41 +25,41 @@ class Identity:
         self._unsaved: dict[str, Any] | None = None
 
     def ensure(self) -> bool:
-        """Choose a name where there is none; whether one was chosen. `save` writes it."""
-        self._unsaved = None if self.path.exists() else {"id": uuid.uuid4().hex, "born": None}
+        """Choose a name if there is none, and return whether one was chosen. `save` writes it."""
+        self._unsaved = None if self.path.exists() else {"id": uuid.uuid4().hex, "created_at": None}
         return self._unsaved is not None
 
     def save(self) -> None:
-        """Write a name that was chosen: before anything is sent under it."""
+        """Write a newly chosen name, before anything is sent under it."""
         if self._unsaved is not None:
             self._write(self.path, self._unsaved)
             self._unsaved = None
 
     @property
     def id(self) -> str:
-        """The ledger's name."""
+        """Return the ledger's name."""
         return str(self._value("id", str))
 
     @property
-    def born(self) -> float | None:
-        """The server's clock before the ledger's first job, in seconds since 1970; None: not known."""
-        born = self._value("born", (int, float, type(None)))
-        return None if born is None else float(born)
+    def created_at(self) -> float | None:
+        """Return the server's time before the ledger's first job, in seconds since 1970, or None if unknown."""
+        created_at = self._value("created_at", (int, float, type(None)))
+        return None if created_at is None else float(created_at)
 
-    def set_born(self, server_time: float) -> None:
-        """Note the time before the first job."""
-        content = {"id": self.id, "born": server_time}
+    def set_created_at(self, server_time: float) -> None:
+        """Record the time before the first job."""
+        content = {"id": self.id, "created_at": server_time}
         if self._unsaved is not None:
             self._unsaved = content
         else:
             self._write(self.path, content)
 
     def jobs(self) -> int:
-        """The number of accepted jobs that the ledger has held; 0 where none was counted."""
+        """Return the number of accepted jobs that the ledger has held, or 0 if none was counted."""
         return int(self._read(self.count_path, "jobs", int)) if self.count_path.exists() else 0
 
     def count(self, jobs: int) -> None:
-        """Note the number of accepted jobs."""
+        """Record the number of accepted jobs."""
         if jobs > self.jobs():
             self._write(self.count_path, {"jobs": jobs})
 
@@ -74,28 +74,27 @@ class Identity:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LedgerError(
                 f"{path} cannot be read: {type(error).__name__}: {error}. Nothing was sent. It belongs to the ledger "
-                "beside it: restore it, or start another ledger in another folder (which pays anew)."
+                "in this folder: restore it, or start another ledger in another folder (which pays anew)."
             ) from None
         return value
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
-        """Whole or not at all; nothing is left beside it."""
-        beside = path.with_name(path.name + ".new")
+        temporary = path.with_name(path.name + ".new")
         try:
-            with beside.open("w", encoding="utf-8") as file:
+            with temporary.open("w", encoding="utf-8") as file:
                 file.write(json.dumps(content))
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(path)
+            temporary.replace(path)
             sync_folder(path.parent)
         except OSError as error:
             with suppress(OSError):
-                beside.unlink()
+                temporary.unlink()
             raise LedgerError(f"{path} cannot be written: {error}. Make room and run again.") from None
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a new file's name last; only POSIX can, and needs it."""
+    """Sync the names of a folder's files to the disk. Only POSIX can do this, and needs it."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Jobs, from a ledger and from the server: list, wait, cancel. What `qllmft jobs` shows and does."""
+"""Jobs from a ledger and from the server: list, wait, cancel. The command `qllmft jobs` is built on these functions."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qllmft_backends.errors import MissingExtraError
-from qllmft_backends.ionq.errors import IonQError, IonQRequestError
-from qllmft_backends.ionq.ledger import Chunk, Ledger
+from qllmft_backends.ionq.chunk import UNDER_WAY, Chunk, sessions_under_way
+from qllmft_backends.ionq.cost import amount_text
+from qllmft_backends.ionq.errors import NOT_FOUND, IonQError, IonQRequestError
+from qllmft_backends.ionq.job_index import ENDED_FREE, JobIndex, duplicate_text
+from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQConnection
-from qllmft_backends.ionq.roster import ENDED_FREE, Roster, duplicate_text
+from qllmft_backends.ionq.payload import mapping
 
 if TYPE_CHECKING:
     from qllmft_backends.ionq.client import Client
-    from qllmft_backends.ionq.collector import Progress
-
-_NOT_FOUND = 404
+    from qllmft_backends.ionq.collect import OnProgress
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job, for people.
+    """Job in a list for people.
 
     Attributes:
         job_id: the server's id; None: never accepted, or not known yet.
-        state: of the ledger (planned, sent, submitted, collected, failed, duplicate: see `Ledger`), or of the server
-            (submitted, ready, started, completed, failed, canceled; missing: it does not know the job).
+        state: from the ledger (planned, sent, submitted, collected, failed, duplicate: see `Ledger`), or from the
+            server (submitted, ready, started, completed, failed, canceled; missing: it does not list the job).
         backend: the API's name of the machine.
         circuits: number, without those of ``known_circuits``.
-        shots: of one circuit.
+        shots: measurements of one circuit.
         chunk: name in the ledger; None: listed by the server.
         url: address of the server.
-        submitted_at: ISO; None: unknown.
-        note: why it failed, or what to do about it.
-        price: the estimate of all its circuits, in ``unit``; None: unknown.
-        cost: what the server charged, in ``unit``; None: not told, or not yet.
-        unit: of price and cost.
+        submitted_at: ISO time; None if unknown.
+        note: reason of a failure, or a remedy.
+        price: estimate for all its circuits, in ``unit``; None if unknown.
+        cost: the server's charge, in ``unit``; None: not reported, or not yet.
+        unit: unit of price and cost.
         known_circuits: circuits with a known answer that go first in the job: 0 or 1.
     """
 
@@ -60,14 +61,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Total:
-    """What jobs cost together. Those that were never accepted, failed or were canceled cost nothing.
+    """Sum of the prices of jobs. Jobs that were never accepted, failed or were canceled cost nothing.
 
     Attributes:
-        jobs: that cost something, or nothing because they are free.
-        circuits: of these.
-        charged: by unit, what the server charged.
-        estimated: by unit, the estimates of those that it has not charged yet.
-        unknown: jobs without either.
+        jobs: number of jobs that cost something, or are free.
+        circuits: their circuits.
+        charged: by unit, the server's charges.
+        estimated: by unit, the estimates for jobs without a charge yet.
+        unknown: number of jobs without either.
     """
 
     jobs: int
@@ -77,14 +78,14 @@ class Total:
     unknown: int
 
     def __str__(self) -> str:
-        told = [f"{amount:.2f} {unit}".rstrip() + " charged" for unit, amount in self.charged.items()]
-        told += [f"{amount:.2f} {unit}".rstrip() + " estimated" for unit, amount in self.estimated.items()]
-        told += [f"{self.unknown} without a price"] if self.unknown else []
-        return f"{self.jobs} jobs, {self.circuits} circuits: {', '.join(told) or 'free'}"
+        parts = [f"{amount_text(amount, unit)} charged" for unit, amount in self.charged.items()]
+        parts += [f"{amount_text(amount, unit)} estimated" for unit, amount in self.estimated.items()]
+        parts += [f"{self.unknown} without a price"] if self.unknown else []
+        return f"{self.jobs} jobs, {self.circuits} circuits: {', '.join(parts) or 'free'}"
 
 
 def job_total(jobs: Iterable[Job]) -> Total:
-    """What ``jobs`` cost together."""
+    """Return the sum of the prices of ``jobs``."""
     rows = [job for job in jobs if job.state not in ("planned", "sent", *ENDED_FREE) or job.cost]
     charged: Counter[str] = Counter()
     estimated: Counter[str] = Counter()
@@ -98,129 +99,129 @@ def job_total(jobs: Iterable[Job]) -> Total:
 
 
 class JobsInterrupt(KeyboardInterrupt):
-    """Ctrl-C while jobs are under way. Its text says which, what they cost, and how to collect them.
+    """Ctrl-C while jobs are under way. Its text lists them with their prices and the commands that collect them.
 
     Attributes:
-        jobs: that are under way, or may be.
-        folder: of the ledger.
+        jobs: jobs that are, or may be, under way.
+        folder: folder of the ledger.
     """
 
     def __init__(self, jobs: Sequence[Job], folder: Path) -> None:
         self.jobs, self.folder = list(jobs), folder
-        lines = [f"interrupted. {len(self.jobs)} job(s) go on at the server, and are paid:"]
+        lines = [f"interrupted. {len(self.jobs)} job(s) continue at the server, and are paid:"]
         for job in self.jobs:
-            price = f", about {job.price:.2f} {job.unit or ''}".rstrip() if job.price is not None else ", price unknown"
+            price = "price unknown" if job.price is None else f"about {amount_text(job.price, job.unit)}"
             name = job.job_id or f"chunk {job.chunk} (perhaps accepted: the server is asked by the next call)"
-            lines.append(f"  {name}: {job.circuits} circuits{price}")
-        where = shlex.quote(str(folder))
-        lines += [f"collect them: qllmft jobs wait --ledger {where}", f"stop them: qllmft jobs cancel --ledger {where}"]
+            lines.append(f"  {name}: {job.circuits} circuits, {price}")
+        path = shlex.quote(str(folder))
+        lines += [f"collect them: qllmft jobs wait --ledger {path}", f"stop them: qllmft jobs cancel --ledger {path}"]
         super().__init__("\n".join(lines))
 
 
 def under_way(ledger: Ledger) -> list[Job]:
-    """The jobs of ``ledger`` that were sent and whose end it does not know."""
-    return [row for row in _rows(ledger) if row.state in ("sent", "submitted")]
+    """Return the jobs of ``ledger`` that were sent and have not ended as far as it is known."""
+    return [row for row in _rows(ledger) if row.state in UNDER_WAY]
 
 
 def jobs_under_way(folder: Path) -> list[Job]:
-    """As `under_way`, from the disk; none where ``folder`` holds no ledger."""
+    """Return `under_way` of the ledger in ``folder``, or [] if there is no ledger."""
     ledger = Ledger(folder)
     ledger.refresh()
     return under_way(ledger)
 
 
 def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
-    """The jobs of the ledger in ``folder``, oldest first; also while another process writes.
+    """Return the jobs of the ledger in ``folder``, oldest first, also while another process writes.
 
     Args:
         folder: of the ledger.
-        ask: where to ask for the states of jobs that are under way, and for jobs that were accepted late; nothing is
-            written. None: from the disk alone.
+        ask: server to ask for the states of jobs under way, and for jobs that were accepted late; nothing is written.
+            None: read only the ledger.
 
     Raises:
-        LedgerError: where the ledger cannot be read.
-        IonQRequestError: where ``folder`` holds none.
-        IonQError: where the server cannot be asked.
+        LedgerError: if the ledger cannot be read.
+        IonQRequestError: if ``folder`` holds none.
+        IonQError: if the server cannot be asked.
     """
     ledger = _open(folder)
-    return _rows(ledger) if ask is None else _asked(ledger, ask)
+    return _rows(ledger) if ask is None else _rows_with_server_states(ledger, ask)
 
 
 def server_jobs(connection: IonQConnection, backend: str | None = None, limit: int = 25) -> list[Job]:
-    """The jobs that the server lists for this key's project, whoever sent them.
+    """Return the jobs that the server lists for this key's project, including those of other programs.
 
     Args:
         connection: address, key and patience.
         backend: the API's name, ``simulator`` or ``qpu.forte-1``; None: all.
-        limit: at most so many.
+        limit: greatest number of jobs.
     """
     client = _client(connection)
     return [_from_server(job, connection.address()) for job in client.jobs(backend, limit)]
 
 
-def wait(folder: Path, connection: IonQConnection, progress: Progress | None = None) -> list[Job]:
-    """Collect every job of the ledger that is under way into the ledger; settle the doubtful ones. Nothing is sent.
+def wait(folder: Path, connection: IonQConnection, on_progress: OnProgress | None = None) -> list[Job]:
+    """Collect every job of the ledger that is under way, and settle the doubtful ones. Nothing is sent.
 
-    A job that the server does not know, or whose result cannot be read, stays in the list with a note; the others are
-    collected. Jobs that were accepted late are looked for, and told by a `DuplicateJobWarning`.
+    A job that the server does not list, or whose result cannot be read, stays in the list with a note; the others are
+    collected. Jobs that were accepted late are recorded, with a `DuplicateJobWarning`.
 
     Raises:
-        IonQTimeoutError: at ``connection.deadline_s``; what ended before is in the ledger.
+        IonQTimeoutError: at ``connection.deadline_s``; jobs that ended before are in the ledger.
         IonQError: see `qllmft_backends.ionq.errors`.
     """
     ledger = _open(folder)
     with ledger.lock():
-        chunks = [c for c in ledger.chunks.values() if c.state in ("sent", "submitted") or c.doubtful]
+        chunks = [c for c in ledger.chunks.values() if c.state in UNDER_WAY or c.doubtful]
         _check_server(chunks, connection)
         problems: dict[str, IonQError] = {}
         if chunks:
-            from qllmft_backends.ionq.collector import collect
-            from qllmft_backends.ionq.sender import settle
+            from qllmft_backends.ionq.collect import collect
+            from qllmft_backends.ionq.send import settle
             from qllmft_backends.ionq.sessions import end_sessions
 
             client = _client(connection)
-            rosters = _rosters(client, ledger, chunks)
+            indexes = _indexes(client, ledger, chunks)
             for chunk in chunks:
                 if chunk.state == "sent":
-                    settle(ledger, rosters[chunk.setup.backend], chunk, connection, connection.settle_s)
+                    settle(ledger, indexes[chunk.setup.backend], chunk, connection, connection.settle_s)
             for backend in {chunk.setup.backend for chunk in chunks if chunk.doubtful}:
-                rosters[backend].refresh()
-                rosters[backend].reconcile()
-            sessions = {chunk.session for chunk in chunks if chunk.state == "submitted"}
-            problems = collect(client, ledger, chunks, connection, progress)
+                indexes[backend].refresh()
+                indexes[backend].reconcile()
+            sessions = sessions_under_way(chunks)
+            problems = collect(client, ledger, chunks, connection, on_progress)
             end_sessions(client, ledger, sessions)
         return [_with_problem(row, problems.get(row.chunk or "")) for row in _rows(ledger)]
 
 
 def cancel(job_ids: Iterable[str], connection: IonQConnection) -> list[str]:
-    """Cancel jobs at the server; one line a job about what happened. A job that has ended stays as it is."""
+    """Cancel jobs at the server and return one line per job. A job that has ended stays as it is."""
     client = _client(connection)
-    told = []
+    lines = []
     for job_id in job_ids:
         try:
             answer = client.cancel_job(job_id)
         except IonQError as error:
-            told.append(f"{job_id}: not canceled: {error}")
+            lines.append(f"{job_id}: not canceled: {error}")
         else:
-            told.append(f"{job_id}: {answer.get('status', 'canceled')}")
-    return told
+            lines.append(f"{job_id}: {answer.get('status', 'canceled')}")
+    return lines
 
 
 def cancel_ledger(folder: Path, connection: IonQConnection) -> list[str]:
-    """Cancel every job of the ledger that is under way, and every duplicate; end their sessions.
+    """Cancel every job of the ledger that is under way, and every duplicate. End their sessions.
 
     A process that waits for them, or `wait`, records it.
     """
     chunks = [c for c in _open(folder).chunks.values() if c.state == "submitted" or c.duplicates]
     _check_server(chunks, connection)
     jobs = [str(c.job_id) for c in chunks if c.state == "submitted"] + [job for c in chunks for job in c.duplicates]
-    told = cancel(jobs, connection) if jobs else []
-    for session in sorted({c.session for c in chunks if c.session and c.state == "submitted"}):
+    lines = cancel(jobs, connection) if jobs else []
+    for session in sorted(sessions_under_way(chunks)):
         from qllmft_backends.ionq.sessions import end_session
 
         if end_session(_client(connection), session):
-            told.append(f"session {session}: ended")
-    return told
+            lines.append(f"session {session}: ended")
+    return lines
 
 
 def _open(folder: Path) -> Ledger:
@@ -232,7 +233,7 @@ def _open(folder: Path) -> Ledger:
 
 
 def _check_server(chunks: Iterable[Chunk], connection: IonQConnection) -> None:
-    """The key goes to the server that the options name, never to one that a file names."""
+    """Refuse chunks of another server than that of the options: the key goes to no server that a file names."""
     for chunk in chunks:
         if chunk.setup.url != connection.address():
             raise IonQRequestError(
@@ -251,16 +252,14 @@ def _client(connection: IonQConnection) -> Client:
     return Client(connection)
 
 
-def _rosters(client: Client, ledger: Ledger, chunks: Iterable[Chunk]) -> dict[str, Roster]:
-    """A list of jobs for each machine of ``chunks``; none is read yet."""
-    return {backend: Roster(client, ledger, backend) for backend in {chunk.setup.backend for chunk in chunks}}
+def _indexes(client: Client, ledger: Ledger, chunks: Iterable[Chunk]) -> dict[str, JobIndex]:
+    """Return an unread index for each machine of ``chunks``."""
+    return {backend: JobIndex(client, ledger, backend) for backend in {chunk.setup.backend for chunk in chunks}}
 
 
 def _rows(ledger: Ledger) -> list[Job]:
-    """A job a chunk, and one for each duplicate."""
     rows = []
     for chunk in ledger.chunks.values():
-        free = chunk.setup.backend == "simulator"
         row = Job(
             job_id=chunk.job_id,
             state=chunk.state,
@@ -270,8 +269,8 @@ def _rows(ledger: Ledger) -> list[Job]:
             chunk=chunk.id,
             url=chunk.setup.url,
             known_circuits=chunk.known_circuits,
-            note="; ".join(filter(None, (chunk.failure, chunk.suspicion))),
-            price=0.0 if free else chunk.estimate,
+            note="; ".join(filter(None, (chunk.failure, chunk.integrity_error))),
+            price=0.0 if chunk.setup.free else chunk.estimate,
             cost=chunk.cost,
             unit=chunk.unit,
         )
@@ -279,46 +278,43 @@ def _rows(ledger: Ledger) -> list[Job]:
     return rows
 
 
-def _duplicate(row: Job, chunk: Chunk, job_id: str, state: str = "duplicate") -> Job:
-    note = duplicate_text(chunk, job_id) if state == "duplicate" else ""
-    return replace(row, job_id=job_id, state=state, note=note, cost=None)
+def _duplicate(row: Job, chunk: Chunk, job_id: str) -> Job:
+    return replace(row, job_id=job_id, state="duplicate", note=duplicate_text(chunk, job_id), cost=None)
 
 
-def _asked(ledger: Ledger, connection: IonQConnection) -> list[Job]:
-    """As `_rows`, with what the server says of jobs whose end the ledger does not know."""
-    chunks = [c for c in ledger.chunks.values() if c.state in ("sent", "submitted") or (c.attempts and c.doubtful)]
+def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list[Job]:
+    chunks = {c.id: c for c in ledger.chunks.values() if c.state in UNDER_WAY or (c.attempts and c.doubtful)}
     if not chunks:
         return _rows(ledger)
-    _check_server(chunks, connection)
+    _check_server(chunks.values(), connection)
     client = _client(connection)
-    rosters = _rosters(client, ledger, chunks)
-    for roster in rosters.values():
-        roster.refresh()
-    asked, rows = {chunk.id for chunk in chunks}, []
+    indexes = _indexes(client, ledger, chunks.values())
+    for index in indexes.values():
+        index.refresh()
+    rows = []
     for row in _rows(ledger):
-        if row.chunk not in asked or row.state == "duplicate":
+        chunk = chunks.get(row.chunk or "")
+        if chunk is None or row.state == "duplicate":
             rows.append(row)
             continue
-        chunk = ledger.chunks[row.chunk]
-        listed = rosters[row.backend].find(chunk.tokens)
-        mine = chunk.job_id or (listed[0].job_id if listed else None)
+        listed = indexes[row.backend].find(chunk.tokens)
+        own = chunk.job_id or (listed[0].job_id if listed else None)
         states = {job.job_id: job.status for job in listed}
-        if mine is not None and row.state in ("sent", "planned", "submitted"):
-            row = replace(row, job_id=mine, **_state(client, mine, states.get(mine)))
+        if own is not None and row.state in ("planned", *UNDER_WAY):
+            row = replace(row, job_id=own, **_server_state(client, own, states.get(own)))
         rows.append(row)
-        late = [job for job in listed if job.job_id not in (mine, *chunk.duplicates) and job.status not in ENDED_FREE]
+        late = [job for job in listed if job.job_id not in (own, *chunk.duplicates) and job.status not in ENDED_FREE]
         rows += [_duplicate(row, chunk, job.job_id) for job in late]
     return rows
 
 
-def _state(client: Client, job_id: str, listed: str | None) -> dict[str, Any]:
-    """State and note of a job at the server: as ``listed``, else asked for."""
+def _server_state(client: Client, job_id: str, listed: str | None) -> dict[str, Any]:
     if listed is not None:
         return {"state": listed}
     try:
         return {"state": str(client.job(job_id).get("status"))}
     except IonQError as error:
-        if error.status != _NOT_FOUND:
+        if error.status != NOT_FOUND:
             raise
         return {"state": "missing", "note": str(error)}
 
@@ -326,14 +322,13 @@ def _state(client: Client, job_id: str, listed: str | None) -> dict[str, Any]:
 def _with_problem(row: Job, problem: IonQError | None) -> Job:
     if problem is None or row.state != "submitted":
         return row
-    return replace(row, state="missing" if problem.status == _NOT_FOUND else row.state, note=str(problem))
+    return replace(row, state="missing" if problem.status == NOT_FOUND else row.state, note=str(problem))
 
 
 def _from_server(job: dict[str, Any], url: str) -> Job:
-    failure, stats, shots = job.get("failure"), job.get("stats"), job.get("shots")
-    circuits = stats.get("circuits") if isinstance(stats, dict) else None
-    words = failure.get("message") or failure.get("error") if isinstance(failure, dict) else failure
-    submitted_at = job.get("submitted_at")
+    failure, shots, submitted_at = job.get("failure"), job.get("shots"), job.get("submitted_at")
+    circuits = mapping(job.get("stats")).get("circuits")
+    reason = failure.get("message") or failure.get("error") if isinstance(failure, dict) else failure
     return Job(
         job_id=str(job.get("id")),
         state=str(job.get("status")),
@@ -342,5 +337,5 @@ def _from_server(job: dict[str, Any], url: str) -> Job:
         shots=shots if isinstance(shots, int) else None,
         url=url,
         submitted_at=submitted_at if isinstance(submitted_at, str) else None,
-        note=str(words or ""),
+        note=str(reason or ""),
     )

@@ -1,7 +1,7 @@
-"""A circuit whose answer is known, the first of each paid job: a machine, or a library, that errs is found out.
+"""Circuit with a known answer, the first of each paid job: it detects faulty hardware or software.
 
-It holds a gate on every qubit and CNOT gates along them, gives one basis state, and that state is no mirror image of
-itself: a reversed or shifted order of qubits shows. How an answer is judged: see `chunks.suspicion`.
+It has a gate on every qubit and CNOT gates along them, gives one basis state, and that state differs from its mirror
+image, so that a reversed or shifted order of qubits shows. The judgement is `chunk.known_answer_error`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAST_SHOTS = 20  # with fewer, the noise of a good machine can turn the majorit
 
 @dataclass(frozen=True)
 class KnownAnswer:
-    """A circuit without parameters, and the basis state that it gives (qubit 0 the least significant bit)."""
+    """Circuit without parameters, and the basis state that it gives (qubit 0 the least significant bit)."""
 
     template: Template
     state: int
@@ -27,20 +27,20 @@ class KnownAnswer:
 
 @cache
 def known_answer(n_qubits: int) -> KnownAnswer:
-    """The circuit with a known answer on ``n_qubits`` qubits, compiled."""
+    """Return the compiled circuit with a known answer on ``n_qubits`` qubits."""
     circuit, state = known_circuit(n_qubits)
     return KnownAnswer(compile_template(circuit), state)
 
 
 def known_circuit(n_qubits: int) -> tuple[QuantumCircuit, int]:
-    """The circuit and its answer, a basis state (qubit 0 the least significant bit).
+    """Return the circuit and its answer, a basis state (qubit 0 the least significant bit).
 
     >>> [f"{known_circuit(n)[1]:0{n}b}" for n in (1, 2, 3, 4, 5, 7)]
     ['1', '01', '001', '0001', '01001', '0001001']
     """
     state = sum(1 << q for q in range(0, n_qubits, 3))
     if n_qubits > 1 and n_qubits % 3 == 1:
-        state ^= 1 << (n_qubits - 1)  # else it would be its own mirror image
+        state ^= 1 << (n_qubits - 1)  # otherwise it would equal its mirror image
     circuit, flips = QuantumCircuit(n_qubits, name="known answer"), state ^ state << 1
     for qubit in range(n_qubits):
         circuit.ry(np.pi * (flips >> qubit & 1), qubit)

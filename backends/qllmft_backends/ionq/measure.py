@@ -1,37 +1,20 @@
-"""From what the server measured to expectation values and their standard errors."""
+"""Expectation values and their standard errors from measured distributions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.counts import expectations_from_frequencies
-from qllmft_backends.ionq.chunks import Probabilities, parse_probabilities
-from qllmft_backends.ionq.errors import IonQJobFailedError
+from qllmft_backends.ionq.payload import Probabilities
 from qllmft_backends.protocol import Expectations
 from qllmft_backends.z_observables import ZObservables
 
 
-def read_probabilities(payload: Any, n_qubits: int, where: str) -> Probabilities:
-    """A payload of the API; see `parse_probabilities`.
-
-    Raises:
-        IonQJobFailedError: where it is not a distribution on ``n_qubits`` qubits.
-    """
-    try:
-        return parse_probabilities(payload, n_qubits)
-    except ValueError as error:
-        raise IonQJobFailedError(
-            f"the result of {where} cannot be read: {error}. Nothing is lost: the job's id is in the ledger and its "
-            "result stays at the server; run again to read it anew."
-        ) from None
-
-
 def expectations(results: Sequence[Mapping[int, float]], shots: int | None, observables: ZObservables) -> Expectations:
-    """Expectation values (B, O) and standard errors (B, O).
+    """Return expectation values (B, O) and standard errors (B, O).
 
     A machine, or a noisy simulator, gives p = counts / shots: values and errors are those of `counts`. With debiasing
     the shots are not one sample of one circuit and the error is an approximation.
@@ -52,12 +35,12 @@ def expectations(results: Sequence[Mapping[int, float]], shots: int | None, obse
 
 
 def draw(result: Mapping[int, float], shots: int, rng: np.random.Generator) -> Probabilities:
-    """Frequencies of ``shots`` measurements drawn from exact probabilities."""
+    """Return the frequencies of ``shots`` measurements drawn from exact probabilities."""
     counts = rng.multinomial(shots, distribution(result))
     return {state: count / shots for state, count in zip(result, counts.tolist(), strict=True) if count}
 
 
 def distribution(result: Mapping[int, float]) -> NDArray[np.float64]:
-    """Probabilities in the order of ``result``, none below 0, with sum 1: servers round them."""
+    """Return the probabilities in the order of ``result``, none below 0, with sum 1: servers round them."""
     p = np.clip(np.fromiter(result.values(), np.float64, len(result)), 0.0, None)
     return np.asarray(p / p.sum())

@@ -1,6 +1,6 @@
-"""IonQ's cloud noise models as numbers, and which of them a `GateNoise` is.
+"""Rates of IonQ's cloud noise models.
 
-The API takes the name of a noise model and a seed, no rates: only noise that IonQ has a name for can run there. The
+The API takes the name of a noise model and a seed, no rates: only noise with a name at IonQ can run there. The
 rates are those of docs.ionq.com/guides/simulation-with-noise-models: depolarizing after every gate, with Kraus weights
 r/4 and r/16, the convention of `qllmft_backends.noise`.
 """
@@ -15,20 +15,20 @@ from qllmft_backends.noise import PRESETS, GateNoise
 
 CloudModel = Literal["ideal", "harmony", "harmony-1", "harmony-2", "aria-1", "aria-2", "forte-1", "forte-enterprise-1"]
 
-CLOUD_NOISE: dict[CloudModel, GateNoise] = {  # of harmony and forte-enterprise-1 no such rates are published
+CLOUD_NOISE: dict[CloudModel, GateNoise] = {  # rates of harmony and forte-enterprise-1 are not published
     "ideal": GateNoise(0, 0),
     "aria-1": GateNoise(0.0005, 0.0133),
     "aria-2": GateNoise(0.0006573333333333332, 0.01856),
     "forte-1": PRESETS["forte1"],
 }
-_SAME_RATE = 1e-3  # relative: rates that were printed with four digits are the same ones
+_SAME_RATE = 1e-3  # relative: rates may be printed with four digits
 
 
 def cloud_model_of(noise: GateNoise) -> CloudModel:
-    """The name of IonQ's noise model that is ``noise``.
+    """Return the name of IonQ's noise model with the rates of ``noise``.
 
     Raises:
-        BackendError: where IonQ has none; names those that there are, and the backends that take any rates.
+        BackendError: if IonQ has none.
     """
     for name, named in CLOUD_NOISE.items():
         if not noise.readout_error and all(

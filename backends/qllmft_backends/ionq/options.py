@@ -1,4 +1,4 @@
-"""Options of the IonQ backends: typed, and checked before anything is sent."""
+"""Options of the IonQ backends, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -29,23 +29,24 @@ ErrorMitigation = Literal["none", "debiasing"]
 
 
 def default_ledger() -> Path:
-    """The folder of the ledger where none is named: one for each user."""
+    """Return the default folder of the ledger, one per user."""
     return platformdirs.user_state_path("qllmft") / "ionq"
 
 
 class IonQConnection(BaseModel):
-    """How to reach the server, and how patient to be.
+    """Address of the server, and limits on waiting for it.
 
     Attributes:
-        url: address of the API, ending in its version. None: the first set of `URL_VARIABLES`, else IonQ's own.
+        url: address of the API, ending in its version. None: the first variable of
+            `URL_VARIABLES` that is set, else IonQ's own.
         token_file: file that holds the API key. None: the environment; see `load_token`.
-        request_timeout_s: seconds that one request may take, its whole answer included.
+        request_timeout_s: seconds allowed for one request, including its whole answer.
         retry_s: seconds for which a read is repeated while the server is busy or away.
-        deadline_s: seconds that jobs may take, queue included. At the deadline nothing is lost: collect later.
-        poll_interval_s: seconds between two looks at a job.
-        settle_s: seconds after a request without an answer until a job that is not among the server's jobs counts as
-            never accepted and may be sent again. Generous, because a request can hang on its way and be accepted later.
-        max_answer_bytes: of the body of one answer.
+        deadline_s: seconds allowed for jobs, including the queue. At the deadline nothing is lost: collect later.
+        poll_interval_s: seconds between two polls of a job.
+        settle_s: seconds after a request without an answer until a job that the server does not list counts as never
+            accepted and may be sent again. Long, because a delayed request can be accepted later.
+        max_answer_bytes: size limit of one answer's body.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -64,7 +65,7 @@ class IonQConnection(BaseModel):
         return None if url is None else check_url(url)
 
     def address(self) -> str:
-        """The API's address, without a slash at its end."""
+        """Return the API's address without a final slash."""
         if self.url is not None:
             return self.url
         for variable in URL_VARIABLES:
@@ -77,10 +78,10 @@ class IonQConnection(BaseModel):
 
 
 def check_url(url: str) -> str:
-    """``url`` without a slash at its end.
+    """Return ``url`` without a final slash.
 
     Raises:
-        ValueError: where the key would travel in the clear, or the address does not end in a version.
+        ValueError: if the key would be sent unencrypted, or the address does not end in a version.
     """
     url = url.rstrip("/")
     parts = urlsplit(url)
@@ -88,8 +89,8 @@ def check_url(url: str) -> str:
         raise ValueError("url holds a user or a password; expected none: the API key comes from the environment")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError(
-            f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the sandbox: "
-            "elsewhere the API key would travel in the clear"
+            f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the mock server: "
+            "elsewhere the API key would be sent unencrypted"
         )
     if not re.search(r"/v\d+\.\d+$", url):
         raise ValueError(f"url is {url!r}; expected it to end in the API's version, like {IONQ_URL}")
@@ -106,27 +107,27 @@ def _is_loopback(host: str | None) -> bool:
 
 
 class IonQOptions(IonQConnection):
-    """What both IonQ backends have in common.
+    """Options of both IonQ backends.
 
     Attributes:
-        ledger: folder of the ledger. What it holds is never paid again; see `Ledger`.
-        circuits_per_job: circuits of one job, at most; one with a known answer is not counted.
-        repetition: another number means other measurements of the same circuits, paid anew.
+        ledger: folder of the ledger. Circuits in it are never paid again; see `Ledger`.
+        circuits_per_job: greatest number of circuits per job, without the one with a known answer.
+        repetition: another number asks for new measurements of the same circuits, which are paid again.
         retry_failed: send the circuits of failed jobs again.
-        per_shot: read the basis state of every single shot too, where the server has them, into the ledger. Chosen when
-            results are read, costs nothing, and works for jobs that were paid before.
-        max_cost: ceiling on the price of all jobs of the ledger, those of earlier calls included, in the unit of the
+        per_shot: also read the basis state of every single shot into the ledger, if the server has them. It costs
+            nothing, and works for jobs that were paid before.
+        max_cost: ceiling on the price of all jobs of the ledger, including those of earlier calls, in the unit of the
             server's estimate. It is no consent: see ``yes``.
-        circuit_budget: ceiling on the number of circuits that this backend object sends, those with a known answer
-            among them.
+        circuit_budget: ceiling on the number of circuits that this backend object sends, including those with a known
+            answer.
         yes: consent to send paid circuits without asking.
-        spsa_step_rad: perturbation of each angle in `gradient`, in radians; large enough to stand out of shot noise.
-        spsa_batch: perturbations averaged for one gradient; each costs two circuits.
-        seed: of the perturbations, and of the simulator's noise and shots.
+        spsa_step_rad: perturbation of each angle in `gradient`, in radians; it must exceed the effect of shot noise.
+        spsa_batch: number of perturbations averaged for one gradient; each costs two circuits.
+        seed: seed of the perturbations, and of the simulator's noise and shots.
     """
 
     paid: ClassVar[bool]
-    if TYPE_CHECKING:  # each backend's options have it, with limits of their own
+    if TYPE_CHECKING:  # declared by each backend's options, with limits of their own
         shots: int | None = None
     ledger: Path = Field(default_factory=default_ledger)
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
@@ -148,8 +149,8 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
         noise, one_qubit_rate, two_qubit_rate, readout_error: see `NoiseSettings`. The server takes names of its own and
             no rates: noise without a name there, such as any readout error, is refused.
         noise_model: instead of ``noise``, IonQ's name of the machine whose noise is simulated.
-        shots: measurements of a circuit. None, without noise only: the exact probabilities. Without noise the shots are
-            drawn here from the exact probabilities that the server gives.
+        shots: number of measurements of a circuit. None, without noise only: the exact probabilities. Without noise the
+            shots are drawn here from the server's exact probabilities.
     """
 
     paid: ClassVar[bool] = False
@@ -158,12 +159,12 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
 
     @property
     def gate_noise(self) -> GateNoise | None:
-        """The noise in force; None for a machine whose rates IonQ does not publish."""
+        """Return the simulated noise. None for a machine whose rates IonQ does not publish."""
         return CLOUD_NOISE.get(self.noise_model) if self.noise_model else self.named_noise()
 
     @property
     def cloud_model(self) -> CloudModel:
-        """The server's name for the noise in force."""
+        """Return the server's name for the simulated noise."""
         return self.noise_model or cloud_model_of(self.named_noise())
 
     @model_validator(mode="after")
@@ -172,12 +173,12 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
         if self.noise_model is not None and named:
             others = ", ".join(sorted(named))
             raise ValueError(f"noise_model is {self.noise_model!r} beside {others}; expected one way to name the noise")
-        model = self.cloud_model  # refuses what the server has no name for
+        model = self.cloud_model  # raises if the server has no such noise
         if self.shots is None and model != "ideal":
             raise ValueError(f"the noise {model!r} without shots; expected shots, for example shots=1000")
         if self.per_shot and model == "ideal":
             raise ValueError(
-                "per_shot without noise, where the server measures no shots; expected noise, or no per_shot"
+                "per_shot without noise: the server measures no shots then; expected noise, or no per_shot"
             )
         return self
 
@@ -186,24 +187,23 @@ class IonQForteOptions(IonQOptions):
     """Options of the backend ``ionq_forte``, IonQ's trapped ions. It costs money.
 
     Attributes:
-        target: the machine.
-        shots: measurements of a circuit.
-        error_mitigation: always sent, never left to the server, whose own default from 500 shots on is the dearer
-            debiasing.
+        target: name of the machine.
+        shots: number of measurements of a circuit.
+        error_mitigation: always sent, because the server's own default from 500 shots on is debiasing, which costs
+            more.
         symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
-        aggregation: how the variants of a debiased job are combined. Chosen when results are read: the same paid job
-            gives each of them. ``voting`` and ``dnl`` sharpen the distribution, which biases expectation values.
-        known_answer_shots: shots of the circuit with a known answer that goes first in each job, beside the
+        aggregation: combination of the variants of a debiased job. It is applied when results are read: the same paid
+            job gives each of them. ``voting`` and ``dnl`` sharpen the distribution, which biases expectation values.
+        known_answer_shots: shots of the circuit with a known answer that goes first in each job, in addition to the
             ``circuits_per_job`` others; a wrong answer stops the sending, and the results of its job are not used. All
             circuits of a job have its shots and its mitigation, so that this is ``shots``, or 0: no such circuit. None:
-            ``shots`` where they are 20 or more, and no such circuit to the sandbox. It costs as much as another circuit
-            of its few gates, a circuit's least price at the least: its share of a full job of 50 is about 2 %, that of
-            a job of one circuit up to a half.
-        retry_wrong: send the circuits of jobs whose known answer came back wrong again. They are paid again.
-        session_max_cost: ceiling that the server keeps: the jobs of a call are sent in a session of theirs, whose cost
-            it limits, in the unit of its prices. None: no such ceiling.
-        session_max_minutes: the server ends the session of a call after so many minutes. None: no such limit.
-        allow_paid_training: let `gradient` work, by SPSA; needs ``circuit_budget``.
+            ``shots`` if they are 20 or more, and no such circuit to the mock server. Its price is that of a circuit
+            with its few gates: about 2 % of a full job of 50 circuits, up to a half of a job of one circuit.
+        retry_wrong: send the circuits of jobs with a wrong known answer again. They are paid again.
+        session_max_cost: ceiling on the cost of a session that holds the jobs of a call, in the unit of the server's
+            prices; the server enforces it. None: no such ceiling.
+        session_max_minutes: minutes after which the server ends the session of a call. None: no such limit.
+        allow_paid_training: allow `gradient`, by SPSA; needs ``circuit_budget``.
     """
 
     paid: ClassVar[bool] = True
@@ -224,7 +224,7 @@ class IonQForteOptions(IonQOptions):
         shots = info.data.get("shots")
         if value and shots is not None and value != shots:
             raise ValueError(
-                f"known_answer_shots is {value} beside shots {shots}; expected 0 (no circuit with a known answer) or "
+                f"known_answer_shots is {value} with shots {shots}; expected 0 (no circuit with a known answer) or "
                 f"{shots}: all circuits of a job have its shots"
             )
         return value

@@ -1,4 +1,4 @@
-"""What an answer that is no success means: which error it is, and whether the request may have had effect."""
+"""Errors for answers other than a success, and whether the request may have had effect."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ _MAX_TEXT = 300  # characters of a server's message that go into an error
 
 
 def refusal(answer: Answer) -> IonQError | None:
-    """What is wrong with an answer; None: nothing."""
+    """Return the error of an answer, or None if it is a success."""
     code = answer.status_code
-    where = f"{answer.method} {answer.scrub(answer.url)}"
+    request = f"{answer.method} {answer.scrub(answer.url)}"
     if 200 <= code < 300:
         try:
             answer.json()
         except ValueError:
             return IonQTransientError(
-                f"{where} answered {code} with a body that is not JSON: {shortened(answer.text)!r}. "
-                "A proxy or a login page may stand between; check the option url.",
+                f"{request} answered {code} with a body that is not JSON: {shortened(answer.text)!r}. "
+                "A proxy or a login page may be in between; check the option url.",
                 transient=True,
                 ambiguous=True,
                 status=code,
             )
         return None
-    said = f"{where} answered {code}: {shortened(_message(answer))}"
+    message = f"{request} answered {code}: {shortened(_message(answer))}"
     wait_s = retry_after_s(answer.headers.get("Retry-After"))
     if code in (401, 403):
         return IonQAuthError(
-            f"{said}. The API key was not accepted: this request had no effect. Check the key "
+            f"{message}. The API key was not accepted: this request had no effect. Check the key "
             f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server.",
             status=code,
         )
     if code == 402:
         return IonQQuotaError(
-            f"{said}. No credit is left: this request had no effect. Add credit, then run again.", status=code
+            f"{message}. No credit is left: this request had no effect. Add credit, then run again.", status=code
         )
     if code == 429:
         return IonQQuotaError(
-            f"{said}. The server takes no more requests for now. What was accepted is in the ledger: wait, then "
+            f"{message}. The server takes no more requests for now. Accepted jobs are in the ledger: wait, then "
             "run again; a larger retry_s waits here.",
             retry_after_s=wait_s,
             transient=True,
@@ -56,40 +56,27 @@ def refusal(answer: Answer) -> IonQError | None:
         )
     if code >= 500 or code in (408, 409):
         return IonQTransientError(
-            f"{said}. The server failed. What was accepted is in the ledger: run again later; "
-            "https://status.ionq.co tells of outages.",
+            f"{message}. The server failed. Accepted jobs are in the ledger: run again later; "
+            "https://status.ionq.co reports outages.",
             retry_after_s=wait_s,
             transient=True,
             ambiguous=True,
             status=code,
         )
     return IonQRequestError(
-        f"{said}. The server refuses the request: check the option url and what was asked.",
+        f"{message}. The server refuses the request: check the option url and the options of the call.",
         ambiguous=code < 400,  # a redirection may follow a success
         status=code,
     )
 
 
 def shortened(text: str) -> str:
-    """``text``, not too long for an error."""
+    """Return ``text`` cut to the length of an error."""
     return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "..."
 
 
-def _message(answer: Answer) -> str:
-    """What a refusal says, from the shapes that the API has."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return answer.text or answer.scrub(answer.reason) or "no message"
-    if isinstance(body, dict):
-        error = body.get("error")
-        nested = error.get("message") if isinstance(error, dict) else error
-        return str(body.get("message") or nested or body)
-    return str(body)
-
-
 def retry_after_s(text: str | None) -> float | None:
-    """Seconds from the header ``Retry-After``: a number, or a date."""
+    """Return the seconds of the header ``Retry-After``, which is a number or a date."""
     if not text:
         return None
     try:
@@ -101,3 +88,15 @@ def retry_after_s(text: str | None) -> float | None:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return None
+
+
+def _message(answer: Answer) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return answer.text or answer.scrub(answer.reason) or "no message"
+    if isinstance(body, dict):
+        error = body.get("error")
+        nested = error.get("message") if isinstance(error, dict) else error
+        return str(body.get("message") or nested or body)
+    return str(body)

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from qllmft_backends.ionq.chunk import sessions_under_way
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.errors import IonQError, IonQRequestError, SessionWarning
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQForteOptions, IonQOptions
+from qllmft_backends.ionq.payload import mapping
 
 _UNAUTHORIZED = 401
 _DEFAULT_UNIT = "usd"
@@ -24,20 +26,20 @@ _DEFAULT_UNIT = "usd"
 def session_of(
     client: Client, ledger: Ledger, backend: str, options: IonQOptions, unit: str | None
 ) -> Iterator[str | None]:
-    """The id of a session for the jobs that are sent inside, with the caps of ``options``; None where there are none.
+    """Yield the id of a session with the caps of ``options`` for the jobs sent inside, or None without caps.
 
-    Afterwards it is open as long as one of them is under way, see `end_sessions`; with none it is ended.
+    Afterwards it stays open as long as one of them is under way, see `end_sessions`; otherwise it is ended.
 
     Args:
         client: of the server.
         ledger: of the jobs.
         backend: the API's name of the machine.
         options: hold the caps.
-        unit: of the server's prices; None: not known, dollars.
+        unit: of the server's prices; None: unknown, dollars are assumed.
 
     Raises:
-        IonQRequestError: where the server has no sessions, or confirms other caps. Nothing was sent.
-        IonQError: where it cannot be asked.
+        IonQRequestError: if the server has no sessions, or confirms other caps. Nothing was sent.
+        IonQError: if it cannot be asked.
     """
     caps = session_caps(options, unit)
     if not caps:
@@ -47,24 +49,21 @@ def session_of(
     try:
         yield session
     except KeyboardInterrupt:
-        raise  # a person waits for no server
+        raise  # without waiting for the server
     except BaseException:
         end_sessions(client, ledger, [session])
         raise
     end_sessions(client, ledger, [session])
 
 
-def end_sessions(client: Client, ledger: Ledger, sessions: Iterable[str | None]) -> list[str]:
-    """End those of ``sessions`` (ids; None is passed over) in which no job is under way; their ids.
-
-    What cannot be ended is told by a `SessionWarning`: the server ends it at its caps.
-    """
-    busy = {chunk.session for chunk in ledger.chunks.values() if chunk.state in ("sent", "submitted")}
-    return [session for session in sorted({s for s in sessions if s} - busy) if end_session(client, session)]
+def end_sessions(client: Client, ledger: Ledger, sessions: Iterable[str | None]) -> None:
+    """End each of ``sessions`` (ids. None is passed over) in which no job is under way."""
+    for session in sorted({s for s in sessions if s} - sessions_under_way(ledger.chunks.values())):
+        end_session(client, session)
 
 
 def end_session(client: Client, session: str) -> bool:
-    """End a session, also with jobs under way; False, and a `SessionWarning`, where the server did not."""
+    """End a session, also with jobs under way. Return False, with a `SessionWarning`, if the server did not."""
     try:
         client.transport.once("POST", client.make_path("sessions", session, "end"), headers=client.api_headers)
     except IonQError as error:
@@ -78,7 +77,7 @@ def end_session(client: Client, session: str) -> bool:
 
 
 def session_caps(options: IonQOptions, unit: str | None = None) -> dict[str, Any]:
-    """The caps that ``options`` ask the server to keep, as the field ``settings`` of a new session; none: empty."""
+    """Return the caps of ``options`` as the field ``settings`` of a new session, empty without caps."""
     caps: dict[str, Any] = {}
     if not isinstance(options, IonQForteOptions):
         return caps
@@ -92,32 +91,30 @@ def session_caps(options: IonQOptions, unit: str | None = None) -> dict[str, Any
 def _open(client: Client, backend: str, caps: Mapping[str, Any]) -> str:
     url, body = client.make_path("sessions"), json.dumps({"backend": backend, "settings": caps})
     try:
-        told = client.transport.once("POST", url, body=body, headers=client.api_headers).json()
+        answer = mapping(client.transport.once("POST", url, body=body, headers=client.api_headers).json())
     except IonQError as error:
         if error.status == _UNAUTHORIZED:
             raise
         kind = IonQRequestError if error.status is not None and error.status < 500 else type(error)
         raise kind(
             f"no session was opened: {error} No circuit was sent. Sessions are in beta and IonQ opens them to some "
-            "customers only: leave session_max_cost and session_max_minutes out, and set max_cost, which is kept here.",
+            "customers only: omit session_max_cost and session_max_minutes, and set max_cost, which is kept here.",
             status=error.status,
         ) from None
-    session = told.get("id") if isinstance(told, dict) else None
+    session, kept = answer.get("id"), mapping(answer.get("settings"))
     if not isinstance(session, str) or not session or "/" in session:
         raise IonQRequestError(f"POST {url} answered without a session's id. No circuit was sent. Run again later.")
-    kept = told.get("settings")
-    wrong = [name for name, cap in caps.items() if not isinstance(kept, dict) or not _same(kept.get(name), cap)]
+    wrong = [name for name, cap in caps.items() if not _confirmed(kept.get(name), cap)]
     if wrong:
         end_session(client, session)
         raise IonQRequestError(
             f"the server opened the session {session} without the caps that were asked for ({', '.join(wrong)}): "
-            "no circuit was sent. Leave session_max_cost and session_max_minutes out, and set max_cost, kept here."
+            "no circuit was sent. Omit session_max_cost and session_max_minutes, and set max_cost, kept here."
         )
     return session
 
 
-def _same(kept: Any, cap: Any) -> bool:
-    """Whether the server repeats a cap as it was asked for."""
+def _confirmed(kept: Any, cap: Any) -> bool:
     if isinstance(cap, dict):
-        return isinstance(kept, dict) and all(_same(kept.get(name), value) for name, value in cap.items())
+        return all(_confirmed(mapping(kept).get(name), value) for name, value in cap.items())
     return bool(kept == cap)

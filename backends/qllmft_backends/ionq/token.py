@@ -1,4 +1,4 @@
-"""The API key: read from the environment or from a file, shown nowhere."""
+"""API key from the environment or from a file, never shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOKEN_VARIABLES = ("QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN")  #
 
 
 class ApiToken:
-    """An API key that does not show itself: not in `repr`, not in `str`, not in a traceback's locals.
+    """API key without a readable form: it is absent from `repr`, `str` and the locals of a traceback.
 
     >>> key = ApiToken("abcdefgh")
     >>> key, f"{key}"
@@ -27,7 +27,7 @@ class ApiToken:
     __slots__ = ("_reveal",)
 
     def __init__(self, text: str) -> None:
-        def reveal() -> str:  # a closure: vars() and pickle do not reach what it holds
+        def reveal() -> str:  # a closure: vars() and pickle do not reach its content
             return text
 
         self._reveal = reveal
@@ -36,11 +36,11 @@ class ApiToken:
         return f"ApiToken({HIDDEN})"
 
     def header(self) -> str:
-        """The value of the header ``Authorization``. The only place where the key comes out."""
+        """Return the header ``Authorization``. No other method returns the key."""
         return f"apiKey {self._reveal()}"
 
     def scrub(self, text: str) -> str:
-        """``text`` for a terminal or a file: without the key, however it is written; see `clean` for the rest."""
+        """Return `clean` ``text`` without the key in its usual encodings."""
         key = self._reveal()
         text = clean(text)
         for written in {key, quote(key, safe=""), b64encode(key.encode()).decode()}:
@@ -49,12 +49,12 @@ class ApiToken:
 
 
 def load_token(token_file: Path | None = None) -> ApiToken:
-    """The key in ``token_file`` or, without one, in the first set of `TOKEN_VARIABLES`.
+    """Return the key in ``token_file`` or, without one, in the first variable of `TOKEN_VARIABLES` that is set.
 
-    A ``.env`` file is not read: in qiskit-ionq one that lies above the installed package wins over the environment.
+    A ``.env`` file is not read: in qiskit-ionq one above the installed package overrides the environment.
 
     Raises:
-        IonQAuthError: where there is no key; says where it was looked for.
+        IonQAuthError: without a key.
     """
     if token_file is not None:
         try:
@@ -74,7 +74,7 @@ def load_token(token_file: Path | None = None) -> ApiToken:
             raise IonQAuthError(
                 "there is no IonQ API key. Nothing was sent. Set one of "
                 f"{', '.join(TOKEN_VARIABLES)} (the first that is set counts), or name a file with token_file. "
-                "Keys are made at https://cloud.ionq.com; the sandbox takes any (qllmft ionq-sandbox)."
+                "Keys are made at https://cloud.ionq.com; the mock server takes any (qllmft ionq-sandbox)."
             )
     if not text or any(c.isspace() or not c.isprintable() or not c.isascii() for c in text) or len(text) < 4:
         raise IonQAuthError(

@@ -1,4 +1,4 @@
-"""HTTP with own deadlines and own patience: reads are repeated, a POST never is."""
+"""HTTP with own deadlines and retries: reads are repeated, a POST never is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qllmft_backends.ionq.options import IonQConnection
 from qllmft_backends.ionq.refusal import refusal, shortened
 from qllmft_backends.ionq.token import ApiToken
 
-SANDBOX_HEADER = "X-QLLMFT-Sandbox"
+MOCK_HEADER = "X-QLLMFT-Sandbox"
 _MAX_WAIT_S = 30.0
 _PIECE = 1 << 16  # bytes read at a time
 _BAD_ADDRESS = (  # checks of an address, before anything is sent
@@ -34,13 +34,13 @@ _BAD_ADDRESS = (  # checks of an address, before anything is sent
 
 @dataclass
 class Deadline:
-    """A moment, ``seconds`` after it was made."""
+    """Moment ``seconds`` after its construction."""
 
     seconds: float
     _start: float = field(default_factory=time.monotonic)
 
     def left(self) -> float:
-        """Seconds that are left; 0 once it has passed."""
+        """Return the seconds that are left. 0 once it has passed."""
         return max(0.0, self._start + self.seconds - time.monotonic())
 
 
@@ -48,19 +48,19 @@ class Transport:
     """Requests to one server with one key.
 
     Attributes:
-        sandbox: the server said that it is the sandbox; None before the first answer.
+        mock_server: whether the server's answers say that it is the mock server; None before the first answer.
     """
 
     def __init__(self, connection: IonQConnection, token: ApiToken) -> None:
         self._connection = connection
         self._token = token
         self._deadline: Deadline | None = None
-        self.sandbox: bool | None = None
-        self._clock: tuple[float, float] | None = None  # the server's time, and ours when it was told
+        self.mock_server: bool | None = None
+        self._clock: tuple[float, float] | None = None  # the server's time, and ours at that moment
 
     @contextmanager
     def until(self, deadline: Deadline) -> Iterator[None]:
-        """Inside, no read is repeated past ``deadline``."""
+        """Stop repeating reads at ``deadline``."""
         outer, self._deadline = self._deadline, deadline
         try:
             yield
@@ -69,22 +69,22 @@ class Transport:
 
     @property
     def expired(self) -> bool:
-        """The deadline of `until` has passed."""
+        """Return whether the deadline of `until` has passed."""
         return self._deadline is not None and self._deadline.left() == 0
 
     def get(
         self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """An answer with a JSON body; repeated while the server is busy or away.
+        """Return an answer with a JSON body. Repeat the request while the server is busy or away.
 
         Raises:
-            IonQAuthError, IonQQuotaError, IonQRequestError, IonQTransientError: as `once`, at the end of the patience.
+            IonQAuthError, IonQQuotaError, IonQRequestError, IonQTransientError: as `once`, after the last repetition.
         """
-        return self._patiently(lambda: self.once("GET", url, params=params, headers=headers))
+        return self._retry(lambda: self.once("GET", url, params=params, headers=headers))
 
     def put(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """As `get`, for a PUT that may be repeated."""
-        return self._patiently(lambda: self.once("PUT", url, headers=headers))
+        """Send a PUT that may be repeated (see `get`)."""
+        return self._retry(lambda: self.once("PUT", url, headers=headers))
 
     def once(
         self,
@@ -95,21 +95,21 @@ class Transport:
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request, sent once. It takes ``request_timeout_s`` at most, whatever the server does.
+        """Send one request once. It takes ``request_timeout_s`` at most, even if the server answers byte by byte.
 
         Raises:
             IonQAuthError: 401, 403.
             IonQQuotaError: 402; 429 (transient).
-            IonQRequestError: any other 4xx, and 3xx: an address that redirects is not trusted with the key; a body that
-                is too long.
-            IonQTransientError: no answer, 5xx, or a body that is not JSON; ``ambiguous`` where it may have had effect.
+            IonQRequestError: any other 4xx, a body that is too long, and 3xx: an address that redirects is not trusted
+                with the key.
+            IonQTransientError: no answer, 5xx, or a body that is not JSON; ``ambiguous`` if it may have had effect.
         """
         seconds = self._timeout()
         outcome: list[Answer | IonQError] = []
         done = threading.Event()
 
         def exchange() -> None:
-            # What failed is told as a text: an exception would keep the frames of requests alive, and with them the
+            # A failure is kept as a text: an exception would keep the frames of requests alive, and with them the
             # header that holds the key.
             try:
                 outcome.append(self._exchange(method, url, seconds, params=params, data=body, headers=headers))
@@ -121,36 +121,38 @@ class Transport:
         # In a thread, because no timeout of a socket bounds a server that sends a byte now and then.
         threading.Thread(target=exchange, name="ionq-request", daemon=True).start()
         done.wait(seconds)
-        result = outcome[0] if outcome else None
+        result = outcome[0] if outcome else self._late(method, url, seconds)
         if isinstance(result, Answer):
-            self._note(result)
+            self._read_headers(result)
             result = refusal(result) or result
-            if isinstance(result, Answer):
-                return result
-        raise result or self._late(method, url, seconds)
+        if isinstance(result, IonQError):
+            raise result
+        return result
 
     def server_time(self) -> float | None:
-        """Now by the server's clock, in seconds since 1970, from its latest answer; None: it never told."""
+        """Return the time by the server's clock, in seconds since 1970, from its latest answer, or None if unknown."""
         return None if self._clock is None else self._clock[0] + time.monotonic() - self._clock[1]
 
+    def scrub(self, text: str) -> str:
+        """Return ``text`` shortened, without the key and without terminal codes."""
+        return shortened(self._token.scrub(text))
+
     def _exchange(self, method: str, url: str, seconds: float, **sent: Any) -> Answer | IonQError:
-        deadline = Deadline(seconds)
+        deadline, limit = Deadline(seconds), self._connection.max_answer_bytes
         with requests.Session() as session:
             session.trust_env = urlsplit(url).scheme == "https"  # http is this machine's own: past any proxy
-            with session.request(
-                method,
-                url,
-                **sent,
-                auth=_KeyAuth(self._token),
-                timeout=seconds,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            sent |= {"auth": _KeyAuth(self._token), "timeout": seconds, "allow_redirects": False, "stream": True}
+            with session.request(method, url, **sent) as response:
                 content = bytearray()
                 while piece := response.raw.read1(_PIECE, decode_content=True):
                     content += piece
-                    if len(content) > self._connection.max_answer_bytes:
-                        return self._too_long(method, response.url)
+                    if len(content) > limit:
+                        return IonQRequestError(
+                            f"{method} {self.scrub(response.url)} answered more than {limit:,} bytes: they were not "
+                            "read. Nothing is lost at the server. Raise max_answer_bytes, or send fewer circuits a "
+                            "job.",
+                            ambiguous=True,
+                        )
                     if deadline.left() == 0:
                         return self._late(method, url, seconds)
                 return Answer(
@@ -163,37 +165,17 @@ class Transport:
                     self._token.scrub,
                 )
 
-    def _late(self, method: str, url: str, seconds: float) -> IonQError:
-        return IonQTransientError(
-            f"{method} {self.scrub(url)} was not answered whole within {seconds:.3g} s. Check the network, or raise "
-            "request_timeout_s, then run again.",
-            transient=True,
-            ambiguous=True,
-        )
-
-    def _too_long(self, method: str, url: str) -> IonQError:
-        return IonQRequestError(
-            f"{method} {self.scrub(url)} answered more than {self._connection.max_answer_bytes:,} bytes: they "
-            "were not read. Nothing is lost at the server. Raise max_answer_bytes, or send fewer circuits a job.",
-            ambiguous=True,
-        )
-
-    def _note(self, answer: Answer) -> None:
-        """What every answer says of the server: whether it is the sandbox, and its clock."""
-        self.sandbox = SANDBOX_HEADER in answer.headers
+    def _read_headers(self, answer: Answer) -> None:
+        self.mock_server = MOCK_HEADER in answer.headers
         with suppress(TypeError, ValueError):
             moment = parsedate_to_datetime(answer.headers.get("Date", ""))
             self._clock = (moment.timestamp(), time.monotonic())
-
-    def scrub(self, text: str) -> str:
-        """``text`` without the key, without what does not belong on a terminal, and not too long."""
-        return shortened(self._token.scrub(text))
 
     def _timeout(self) -> float:
         seconds = self._connection.request_timeout_s
         return seconds if self._deadline is None else max(0.05, min(seconds, self._deadline.left()))
 
-    def _patiently(self, request: Callable[[], Answer]) -> Answer:
+    def _retry(self, request: Callable[[], Answer]) -> Answer:
         seconds = self._connection.retry_s
         if self._deadline is not None:
             seconds = min(seconds, self._deadline.left())
@@ -213,21 +195,27 @@ class Transport:
             reraise=True,
         )(request)
 
+    def _late(self, method: str, url: str, seconds: float) -> IonQError:
+        return IonQTransientError(
+            f"{method} {self.scrub(url)} was not answered whole within {seconds:.3g} s. Check the network, or raise "
+            "request_timeout_s, then run again.",
+            transient=True,
+            ambiguous=True,
+        )
+
     def _no_answer(self, method: str, url: str, error: Exception) -> IonQError:
+        request, text = f"{method} {self.scrub(url)}", self.scrub(f"{type(error).__name__}: {error}")
+        if isinstance(error, _BAD_ADDRESS):
+            return IonQRequestError(
+                f"{request} cannot be sent: {text}. Nothing was sent; check the option url.", unsent=True
+            )
         reason = getattr(error.args[0], "reason", None) if error.args else None
         unsent = isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError) or isinstance(
             reason, urllib3.exceptions.NewConnectionError
         )
-        text = self.scrub(f"{type(error).__name__}: {error}")
-        where = f"{method} {self.scrub(url)}"
-        if isinstance(error, _BAD_ADDRESS):
-            return IonQRequestError(
-                f"{where} cannot be sent: {text}. Nothing was sent; check the option url.", unsent=True
-            )
         return IonQTransientError(
-            f"{where} got no answer: {text}. "
-            + ("The server was not reached." if unsent else "The connection was lost.")
-            + " Check the network and the option url, then run again.",
+            f"{request} got no answer: {text}. {'The server was not reached' if unsent else 'The connection was lost'}."
+            " Check the network and the option url, then run again.",
             transient=True,
             ambiguous=not unsent,
             unsent=unsent,
@@ -235,7 +223,7 @@ class Transport:
 
 
 class _KeyAuth(requests.auth.AuthBase):
-    """Puts the key into the request and nowhere else. Being there, it also keeps ``.netrc`` out."""
+    """Key in the header of a request, and nowhere else. Its presence also keeps ``.netrc`` out."""
 
     def __init__(self, token: ApiToken) -> None:
         self._token = token

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from ionq import FAST, TOKEN
-from qllmft_backends.ionq.sandbox import Sandbox, Store
+from qllmft_backends.ionq.mock_server import MockServer, Store
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def _no_waiting_for_the_disk(monkeypatch):
 @pytest.fixture
 def box():
     """A sandbox whose machines make no errors, so that answers can be compared with exact ones."""
-    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal")) as sandbox:
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as sandbox:
         yield sandbox
 
 

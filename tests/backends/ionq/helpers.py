@@ -50,10 +50,10 @@ def assert_right(answer, problem, shots=1000):
 def assert_paid_once(box, circuits, checks=0, jobs=None):
     """Of the user's ``circuits`` each, in ``jobs`` where they are told; ``checks``: how often the circuit with a known
     answer was paid beside them."""
-    till = box.store.till()
-    assert till["circuits_paid"] == circuits + checks, till
-    assert sum(till["times"].values()) - len(till["times"]) == max(0, checks - 1), till
-    assert jobs in (None, till["jobs"]), till
+    totals = box.store.totals()
+    assert totals["circuits_paid"] == circuits + checks, totals
+    assert sum(totals["times"].values()) - len(totals["times"]) == max(0, checks - 1), totals
+    assert jobs in (None, totals["jobs"]), totals
 
 
 def assert_served(box, forte, problem, checks=0, jobs=None, **options):
@@ -71,8 +71,8 @@ def assert_recovers(box, forte, problem, **more):
 def await_jobs(box, jobs):
     """Until the server has taken so many: a request that was given up may be accepted late."""
     give_up = time.monotonic() + 20
-    while box.store.till()["jobs"] < jobs:
-        assert time.monotonic() < give_up, box.store.till()
+    while box.store.totals()["jobs"] < jobs:
+        assert time.monotonic() < give_up, box.store.totals()
         time.sleep(0.02)
 
 

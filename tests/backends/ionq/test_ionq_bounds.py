@@ -10,7 +10,7 @@ import pytest
 
 from ionq.helpers import ask, assert_recovers, assert_right, assert_served
 from qllmft_backends.ionq import IonQError, IonQJobFailedError, IonQRequestError, server_jobs
-from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.ionq.mock_server import Fault
 
 
 def peak_memory():
@@ -78,7 +78,7 @@ def test_what_is_no_answer_is_told_and_loses_nothing(box, forte, problem, fault,
     ["https://elsewhere.example/v0.4/x", "//elsewhere.example/x", "/v0.4/../../x", "/v0.4/jobs/a?b=c", "/v0.3/x"],
 )
 def test_results_are_read_from_the_server_that_the_options_name(box, forte, problem, address, monkeypatch):
-    from qllmft_backends.ionq.sandbox import api
+    from qllmft_backends.ionq.mock_server import api
 
     describe = api.job_description
 
@@ -92,7 +92,7 @@ def test_results_are_read_from_the_server_that_the_options_name(box, forte, prob
 
 
 def test_nested_beyond_reason(monkeypatch, connection):
-    from qllmft_backends.ionq.sandbox import server
+    from qllmft_backends.ionq.mock_server import server
 
     monkeypatch.setattr(server.json, "dumps", lambda value: "[" * 200_000)
     with pytest.raises(IonQError, match="a body that is not JSON"):

@@ -21,7 +21,7 @@ from qllmft_backends.ionq import (
     ledger_jobs,
 )
 from qllmft_backends.ionq.cost import training_circuits
-from qllmft_backends.ionq.sandbox import Fault, Sandbox
+from qllmft_backends.ionq.mock_server import Fault, MockServer
 
 # The sandbox's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit gates.
 EACH = 1000 * (12e-6 + 6e-5)
@@ -34,7 +34,7 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(box, forte, problem, fold
     assert estimate.price == pytest.approx(7 * EACH)
     assert estimate.unit == "sandbox-credit"
     assert "7 circuits to send in 3 jobs" in str(estimate)
-    assert box.store.till()["requests"] == {"estimate": 1}
+    assert box.store.totals()["requests"] == {"estimate": 1}
     assert not folder.exists()
 
 
@@ -56,7 +56,7 @@ def test_a_dry_run_without_a_price_is_an_error_that_says_why(box, forte, problem
 
 
 def test_a_dry_run_does_not_wait_long_for_a_server_that_is_away(forte, problem):
-    with Sandbox() as gone:
+    with MockServer() as gone:
         url = gone.url
     began = time.monotonic()
     with pytest.raises(IonQTransientError, match=r"no price: .*The server was not reached"):
@@ -85,7 +85,7 @@ def test_a_dated_estimate_needs_no_server(box, forte, simulator, monkeypatch):
     mitigated = forte(error_mitigation="debiasing", known_answer_shots=0).estimate(circuit, values, offline=True)
     assert mitigated.price == pytest.approx(estimate.price + 2 * (97.50 - 12.4166))
     assert simulator().estimate(circuit, values, offline=True).price == 0
-    assert box.store.till()["requests"] == {}
+    assert box.store.totals()["requests"] == {}
 
 
 def test_the_estimate_leaves_out_what_is_paid_already(forte, problem):
@@ -124,23 +124,23 @@ def test_the_price_is_told_before_anything_is_sent(box, forte, simulator, proble
     told = []
 
     def announce(estimate):
-        told.append((estimate.circuits, estimate.price, estimate.unit, box.store.till()["jobs"]))
+        told.append((estimate.circuits, estimate.price, estimate.unit, box.store.totals()["jobs"]))
 
     backend = forte()
-    backend.announce = announce
+    backend.attend(announce=announce)
     ask(backend, problem)
     assert told == [(7, pytest.approx(7 * EACH), "sandbox-credit", 0)]
     ask(backend, problem)  # all known: nothing is sent
     unasked = forte(yes=False, repetition=1)
-    unasked.announce = announce
+    unasked.attend(announce=announce)
     with refused(box, CostRefusedError, "nobody agreed"):
         ask(unasked, problem)
     free = simulator()
-    free.announce = announce
+    free.attend(announce=announce)
     ask(free, problem)
     assert len(told) == 1
     asked = forte(yes=False, repetition=2)
-    asked.announce, asked.confirm = announce, lambda estimate: True
+    asked.attend(announce=announce, confirm=lambda estimate: True)
     ask(asked, problem)
     assert len(told) == 2
 
@@ -158,12 +158,12 @@ def test_a_ceiling_counts_all_calls_of_a_ledger(box, forte, problem, folder):
     ask(backend, problem)
     problem.values += 0.1
     for again in (backend, forte(max_cost=0.9)):  # the second: as in another process
-        with pytest.raises(CostRefusedError, match=r"0\.50 sandbox-credit on top of 0\.50 for what the ledger holds"):
+        with pytest.raises(CostRefusedError, match=r"0\.50 sandbox-credit on top of 0\.50 for the ledger's jobs"):
             ask(again, problem)
     assert_paid_once(box, 7)
     ask(forte(max_cost=1.01), problem)
     ask(forte(max_cost=0.51, ledger=folder.with_name("another"), repetition=1), problem)
-    assert box.store.till()["circuits_paid"] == 21
+    assert box.store.totals()["circuits_paid"] == 21
 
 
 def test_a_ceiling_counts_what_is_under_way_and_not_what_failed(box, forte, problem):
@@ -191,7 +191,7 @@ def test_a_ceiling_over_circuits_without_a_price(box, forte, simulator, problem)
 
 def test_what_was_charged_is_in_the_ledger_beside_the_estimate(box, forte, problem, monkeypatch, folder):
     """The server charges less than it estimated; the ceiling goes by what it charged."""
-    from qllmft_backends.ionq.sandbox import api
+    from qllmft_backends.ionq.mock_server import api
 
     monkeypatch.setattr(api, "cost", lambda job: {"cost": {"value": 0.01, "unit": "sandbox-credit"}})
     ask(forte(), problem)
@@ -242,27 +242,27 @@ def test_only_true_is_a_yes(box, forte, problem):
     asked = []
     backend = forte(yes=False)
     for answer in (None, "no", 0, False):
-        backend.confirm = lambda estimate, answer=answer: asked.append(estimate) or answer
+        backend.attend(confirm=lambda estimate, answer=answer: asked.append(estimate) or answer)
         with refused(box, CostRefusedError, "not confirmed"):
             ask(backend, problem)
     assert [estimate.price for estimate in asked] == [pytest.approx(7 * EACH)] * 4
-    backend.confirm = lambda estimate: True
+    backend.attend(confirm=lambda estimate: True)
     ask(backend, problem)
     assert_paid_once(box, 7)
-    backend.confirm = None
+    backend.attend()
     ask(backend, problem)  # all known: nothing to agree to
 
 
 def test_the_simulator_is_free(box, simulator, problem):
     ask(simulator(), problem)
-    assert "estimate" not in box.store.till()["requests"]
+    assert "estimate" not in box.store.totals()["requests"]
     assert simulator().estimate(problem.circuit, problem.values + 1).price == 0
 
 
 def test_a_gradient_through_hardware_is_refused(box, forte):
     with pytest.raises(PaidTrainingError, match=r"allow_paid_training and circuit_budget.*3,000 circuits"):
         forte().gradient()
-    assert box.store.till()["requests"] == {}
+    assert box.store.totals()["requests"] == {}
 
 
 def test_paid_training_keeps_its_budget(box, forte):
@@ -278,7 +278,7 @@ def test_paid_training_keeps_its_budget(box, forte):
     gradient.run(*jobs).result()  # the same seed: all known
     assert_paid_once(box, 4)
     gradient.run(*jobs).result()  # other signs
-    assert box.store.till()["circuits_paid"] == 8
+    assert box.store.totals()["circuits_paid"] == 8
     with pytest.raises(CostRefusedError, match="above circuit_budget = 10"):
         gradient.run(*jobs).result()
-    assert box.store.till()["circuits_paid"] == 8
+    assert box.store.totals()["circuits_paid"] == 8

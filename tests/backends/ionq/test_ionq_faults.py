@@ -19,7 +19,7 @@ from qllmft_backends.ionq import (
     ledger_jobs,
     wait,
 )
-from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
         (Fault("status", "submit", code=402, times=-1), IonQQuotaError, "No credit is left"),
         (Fault("status", "submit", code=404, times=-1), IonQRequestError, "answered 404"),
         (Fault("status", "poll", code=404, times=-1), IonQRequestError, "answered 404"),
-        (Fault("status", "submit", code=400, times=-1), IonQRequestError, "told to answer so"),
+        (Fault("status", "submit", code=400, times=-1), IonQRequestError, "a fault of the mock server"),
         (Fault("status", "submit", code=429, times=-1), IonQQuotaError, "no more requests for now"),
         (Fault("status", "poll", code=429, times=-1), IonQQuotaError, "run again"),
         (Fault("status", "submit", code=429, times=-1, retry_after="3600"), IonQQuotaError, "not accepted and costs"),
@@ -86,8 +86,8 @@ def test_lasting_faults_end_in_a_clear_error(box, forte, problem, fault, error, 
     box.faults.arm(fault)
     with pytest.raises(error, match=match):
         ask(forte(retry_s=0.2), problem)
-    till = box.store.till()
-    assert max(till["times"].values(), default=0) <= 1
+    totals = box.store.totals()
+    assert max(totals["times"].values(), default=0) <= 1
     assert_recovers(box, forte, problem)
 
 
@@ -97,7 +97,7 @@ def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(box, f
     with pytest.raises(IonQTransientError, match="may have been accepted before; it is not sent again"):
         ask(forte(retry_s=0.3), problem)
     assert [job.state for job in ledger_jobs(folder)] == ["sent"]
-    assert box.store.till()["jobs"] == 1
+    assert box.store.totals()["jobs"] == 1
     assert_recovers(box, forte, problem, jobs=3)
 
 
@@ -107,7 +107,7 @@ def test_a_server_slower_than_the_request_timeout_is_asked_before_anything_is_se
 
 
 def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem):
-    with Sandbox() as gone:
+    with MockServer() as gone:
         url = gone.url
     with pytest.raises(IonQTransientError, match="The server was not reached"):
         ask(forte(url=url, retry_s=0.2), problem)
@@ -128,10 +128,10 @@ def test_a_failed_job_is_told_and_sent_again_only_on_demand(box, forte, problem,
     assert [job.state for job in ledger_jobs(folder)] == ["collected", "failed", "collected"]
     with pytest.raises(IonQJobFailedError, match="retry_failed"):
         ask(forte(), problem)
-    assert box.store.till()["jobs"] == 3
+    assert box.store.totals()["jobs"] == 3
     assert_served(box, forte, problem, retry_failed=True)
     assert_right(ask(forte(), problem), problem)  # the failure is history
-    assert box.store.till()["jobs"] == 4
+    assert box.store.totals()["jobs"] == 4
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_what_a_failed_job_measured_is_kept_though_it_could_not_be_read_at_once(
     with pytest.raises(IonQJobFailedError, match="3 of 6 circuits have no result"):
         ask(forte(circuits_per_job=6), problem)
     assert_served(box, forte, problem, circuits_per_job=6, retry_failed=True)
-    assert box.store.till()["circuits_submitted"] == 9  # 6, and 3 again
+    assert box.store.totals()["circuits_submitted"] == 9  # 6, and 3 again
 
 
 def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(box, forte, problem, folder, connection):
@@ -172,12 +172,12 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(box, forte
 
 
 def test_a_deadline_in_the_middle_loses_nothing(forte, problem, tmp_path):
-    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=0.15)) as box:
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=0.15)) as box:
         with pytest.raises(IonQTimeoutError):
             ask(forte(url=box.url, deadline_s=0.2), problem)
         assert_right(ask(forte(url=box.url), problem), problem)
         assert_paid_once(box, 7)
-        assert box.store.till()["jobs"] == 3
+        assert box.store.totals()["jobs"] == 3
 
 
 def test_a_result_that_is_no_distribution_is_not_taken(box, forte, problem, monkeypatch):

@@ -19,7 +19,7 @@ from qllmft_backends.ionq import (
     server_jobs,
     wait,
 )
-from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.ionq.mock_server import Fault
 
 
 def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem, folder, connection):
@@ -105,20 +105,20 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(box, for
 
 def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
     """Ctrl-C while jobs are under way: which, what they cost, how to collect them."""
-    from qllmft_backends.ionq import collector
+    from qllmft_backends.ionq import collect
 
     def interrupt(seconds):
         raise KeyboardInterrupt
 
     box.faults.arm(Fault("never_ends", "submit", times=-1))
     with monkeypatch.context() as patch:
-        patch.setattr(collector.time, "sleep", interrupt)
+        patch.setattr(collect.time, "sleep", interrupt)
         with pytest.raises(JobsInterrupt) as caught:
             ask(forte(), problem)
     ids = [row.job_id for row in ledger_jobs(folder)]
     assert [job.job_id for job in caught.value.jobs] == ids
     assert str(caught.value).splitlines() == [
-        "interrupted. 3 job(s) go on at the server, and are paid:",
+        "interrupted. 3 job(s) continue at the server, and are paid:",
         *(f"  {i}: {n} circuits, about {n * 0.072:.2f} sandbox-credit" for i, n in zip(ids, (3, 3, 1), strict=True)),
         f"collect them: qllmft jobs wait --ledger {folder}",
         f"stop them: qllmft jobs cancel --ledger {folder}",
@@ -126,20 +126,20 @@ def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
 
 
 def test_interrupted_while_sending(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq import sender
+    from qllmft_backends.ionq import send
 
-    post = sender.post
+    post = send.post
 
     def accepted_and_interrupted(*arguments):
         post(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sender, "post", accepted_and_interrupted)
+        patch.setattr(send, "post", accepted_and_interrupted)
         with pytest.raises(JobsInterrupt, match=r"chunk 0001 \(perhaps accepted"):
             ask(forte(), problem)
     assert_served(box, forte, problem)
-    monkeypatch.setattr(sender, "post", accepted_and_interrupted)
+    monkeypatch.setattr(send, "post", accepted_and_interrupted)
     assert ask(forte(), problem).values.shape == (7, 3), "nothing to send, nothing to interrupt"
 
 

@@ -15,7 +15,7 @@ import pytest
 from ionq import TOKEN
 from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem
 from qllmft_backends.ionq import ledger_jobs
-from qllmft_backends.ionq.sandbox import Sandbox, Store
+from qllmft_backends.ionq.mock_server import MockServer, Store
 
 KILLED = Path(__file__).with_name("killed.py")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9 and fork are POSIX")
@@ -79,13 +79,13 @@ def children(tmp_path_factory):
 def test_killed_and_resumed(children, box, forte, problem, event, moment, n, states, jobs_before, folder):
     children.die(box.url, folder, event, moment, n)
     assert sorted(j.state for j in ledger_jobs(folder)) == sorted(states)
-    assert box.store.till()["jobs"] == jobs_before
+    assert box.store.totals()["jobs"] == jobs_before
     assert_right(ask(forte(), problem), problem)  # this process is a new one
     assert_paid_once(box, 7, jobs=3)
 
 
 def test_killed_while_waiting(children, forte, problem, folder):
-    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=1.5)) as box:
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=1.5)) as box:
         _, pid = children.start("one", box.url, folder, "never", "-", 0)
         give_up = time.monotonic() + 60
         while box.store.requests["poll"] < 2 and time.monotonic() < give_up:
@@ -96,7 +96,7 @@ def test_killed_while_waiting(children, forte, problem, folder):
         box.store._latency_s = 0.0
         assert_right(ask(forte(url=box.url), problem), problem)
         assert_paid_once(box, 7)
-        assert box.store.till()["jobs"] == 3
+        assert box.store.totals()["jobs"] == 3
 
 
 def test_a_resumed_process_is_killed_too(children, box, forte, problem, folder):
@@ -109,7 +109,7 @@ def test_a_resumed_process_is_killed_too(children, box, forte, problem, folder):
 def test_killed_at_every_event_of_the_ledger(children, box, tmp_path, checked, ways):
     # two chunks: planned, sent, submitted and collected twice: 8 events, 2 or 3 ways to die at each
     assert children.start("sweep", box.url, tmp_path / "sweep", checked) == ["deaths", str(8 * ways)]
-    *own, most = sorted(box.store.till()["times"].values())
+    *own, most = sorted(box.store.totals()["times"].values())
     assert set(own) == {1}
     assert most == (2 * 9 * ways if checked else 1), "the circuit with a known answer: in each job of 9 requests a way"
 

@@ -9,7 +9,7 @@ from ionq import TOKEN
 from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, records_of, write_records
 from qllmft_backends.ionq import CostRefusedError, IonQJobFailedError, IonQTimeoutError, LedgerError, ledger_jobs
 from qllmft_backends.ionq.known_answer import known_circuit
-from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 
 EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the sandbox's prices of a circuit
 
@@ -37,7 +37,7 @@ def test_the_answer_against_qiskit(n_qubits):
 
 def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem, folder):
     estimate = careful().estimate(problem.circuit, problem.values)
-    assert (estimate.circuits, estimate.jobs, estimate.first.circuits) == (7, 3, 3)
+    assert (estimate.circuits, estimate.jobs, estimate.known_answers) == (7, 3, 3)
     assert estimate.price == pytest.approx(7 * EACH + 3 * CHECK)
     assert (estimate.price_each, estimate.known_price) == pytest.approx((EACH, CHECK))
     assert "a circuit of known answer first in each job" in str(estimate)
@@ -85,7 +85,7 @@ def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeyp
         assert row.state == "collected"
         assert "wrong on the qubits [1]" in row.note
     assert_right(ask(careful(retry_wrong=True), problem), problem)
-    assert box.store.till()["circuits_paid"] == 4 + 10
+    assert box.store.totals()["circuits_paid"] == 4 + 10
     assert_right(ask(careful(), problem), problem)
     assert len(jobs_of(box)) == 4
 
@@ -116,9 +116,9 @@ def test_a_later_job_is_judged_when_it_is_collected(box, careful, problem, monke
 
 def test_noise_is_no_wrong_answer(careful):
     problem = make_problem(2, n_qubits=8)
-    with Sandbox(token=TOKEN, store=Store(qpu_noise="forte-1")) as box:
+    with MockServer(token=TOKEN, store=Store(qpu_noise="forte-1")) as box:
         assert ask(careful(url=box.url), problem).values.shape == (2, 8)
-        assert box.store.till()["jobs"] == 1
+        assert box.store.totals()["jobs"] == 1
 
 
 def test_interrupted_while_it_is_under_way(box, careful, problem):
@@ -127,7 +127,7 @@ def test_interrupted_while_it_is_under_way(box, careful, problem):
         with pytest.raises(IonQTimeoutError):
             ask(careful(deadline_s=0.3), problem)
     (job,) = jobs_of(box)  # still awaited
-    job.fate = ""
+    job.outcome = ""
     box.store._worker.submit(box.store._work, job).result()
     assert_served(box, careful, problem, checks=3)
 
@@ -178,16 +178,16 @@ def test_a_record_that_was_changed_is_told(careful, problem, folder, event, chan
 
 
 def test_shots_of_its_own_are_refused(careful):
-    with pytest.raises(ValueError, match=r"known_answer_shots is 50 beside shots 1000; expected 0 .* or 1000"):
+    with pytest.raises(ValueError, match=r"known_answer_shots is 50 with shots 1000; expected 0 .* or 1000"):
         careful(known_answer_shots=50)
 
 
 def test_real_machines_get_one_unless_told_otherwise(careful, problem, monkeypatch):
     """A server that does not say that it is the sandbox."""
-    from qllmft_backends.ionq.sandbox import server
+    from qllmft_backends.ionq.mock_server import server
 
     monkeypatch.setattr(server, "HEADER", "X-Other")
-    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
         for seed, options in enumerate(({}, {"known_answer_shots": 0}, {"shots": 10})):
             ask(careful(**{"url": box.url, "known_answer_shots": None, **options}), make_problem(1, seed=seed))
         assert [len(job.circuits) for job in jobs_of(box)] == [2, 1, 1]

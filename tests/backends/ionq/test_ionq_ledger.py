@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
+from hashlib import sha256
 
 import numpy as np
 import pytest
 
 from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, records_of, refused, write_records
 from qllmft_backends.ionq import IonQRequestError, Ledger, LedgerError, ledger_jobs
-from qllmft_backends.ionq.ledger import Setup
+from qllmft_backends.ionq.chunk import Setup
 
 SETUP = Setup("https://x/v0.4", "qpu.forte-1", "ab", 3, 1000, "none", None, None, 0)
 VALUES = np.array([[0.1, 0.2], [0.3, 0.4]])
@@ -53,9 +55,9 @@ def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(box, forte, probl
     monkeypatch.setattr(os, "fsync", lambda fd: (sync(fd), synced.append(fd)))
     submit, posts = box.store.submit, []
 
-    def spy(payload, fate=""):
+    def spy(payload, *more):
         posts.append((payload, *records_of(folder)[-2:], len(synced)))
-        return submit(payload, fate)
+        return submit(payload, *more)
 
     monkeypatch.setattr(box.store, "submit", spy)
     ask(forte(error_mitigation="debiasing"), problem)
@@ -134,7 +136,7 @@ def test_one_writer_at_a_time(box, forte, problem, folder):
     other = Ledger(folder)
     with other.lock(), pytest.raises(LedgerError, match=f"in use by process {os.getpid()} on .*Nothing was sent"):
         ask(forte(), problem)
-    assert box.store.till()["requests"] == {}
+    assert box.store.totals()["requests"] == {}
     assert_right(ask(forte(), problem), problem)
 
 
@@ -232,12 +234,11 @@ def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
         (None, "NoneType"),
     ],
 )
-def test_results_of_an_earlier_version_are_checked_too(tmp_path, results, match):
-    """Those have no hash of the results."""
+def test_results_with_a_right_hash_are_checked_too(tmp_path, results, match):
     full_ledger(tmp_path)
     *others, collected = records_of(tmp_path)
-    del collected["results_sha256"]
-    write_records(tmp_path, [*others, collected | {"results": results}])
+    digest = sha256(json.dumps(results).encode()).hexdigest()
+    write_records(tmp_path, [*others, collected | {"results": results, "results_sha256": digest}])
     with pytest.raises(LedgerError, match=match):
         Ledger(tmp_path).refresh()
 

@@ -72,7 +72,7 @@ def test_noise_without_a_name_there_is_refused_and_the_remedy_named(box, options
     match = r"no noise with the rates .* has ideal \(0, 0\), aria-1 .*forte-1 .*the backend adjoint or aer_forte"
     with pytest.raises(UnknownBackendError, match=match):
         create("ionq_simulator", {**options, "shots": 10, "url": box.url})
-    assert box.store.till()["requests"] == {}
+    assert box.store.totals()["requests"] == {}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from qllmft_backends.ionq.token import load_token
         ("ionq_simulator", {"noise_model": "forte-1"}, "for example shots=1000"),
         ("ionq_simulator", {"noise_model": "forte-9", "shots": 5}, "noise_model = 'forte-9'"),
         ("ionq_simulator", {"circuits_per_job": 5001}, "less than or equal to 5000"),
-        ("ionq_simulator", {"url": "http://api.ionq.co/v0.4"}, "travel in the clear"),
+        ("ionq_simulator", {"url": "http://api.ionq.co/v0.4"}, "be sent unencrypted"),
         ("ionq_simulator", {"url": "https://api.ionq.co"}, "end in the API's version"),
         ("ionq_simulator", {"url": "https://me:pw@api.ionq.co/v0.4"}, "holds a user or a password"),
         ("ionq_simulator", {"deadline_s": 0}, "deadline_s"),
@@ -54,7 +54,7 @@ def test_the_address(monkeypatch):
     assert IonQConnection().address() == "http://127.0.0.1:1/v0.4"
     assert IonQConnection(url="http://localhost:2/v0.4/").address() == "http://localhost:2/v0.4"
     monkeypatch.setenv("QISKIT_IONQ_API_URL", "http://evil.example/v0.4")
-    with pytest.raises(IonQRequestError, match=r"QISKIT_IONQ_API_URL.*in the clear"):
+    with pytest.raises(IonQRequestError, match=r"QISKIT_IONQ_API_URL.*sent unencrypted"):
         IonQConnection().address()
 
 
@@ -101,7 +101,7 @@ def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
     for call in (lambda: ask(forte(), problem), lambda: forte().estimate(problem.circuit, problem.values)):
         with pytest.raises(IonQAuthError, match="there is no IonQ API key"):
             call()
-    assert box.store.till()["requests"] == {}
+    assert box.store.totals()["requests"] == {}
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch, box):
@@ -109,7 +109,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch, box):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
     for name in [n for n in sys.modules if n.startswith("qllmft_backends.ionq.")]:
-        if name.rpartition(".")[2] in ("backend", "base", "client", "collector", "sender"):
+        if name.rpartition(".")[2] in ("backend", "base", "client", "collect", "send"):
             monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install 'qllmft\[ionq\]'"):
         create("ionq_forte")

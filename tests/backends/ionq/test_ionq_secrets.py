@@ -14,7 +14,7 @@ from ionq.helpers import ask, make_problem
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.ionq import IonQConnection, IonQError, cancel, ledger_jobs, server_jobs
 from qllmft_backends.ionq.answer import clean
-from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 from qllmft_backends.ionq.token import ApiToken
 
 FAULTS = [
@@ -46,7 +46,7 @@ def test_no_trace_of_the_key(forte, problem, tmp_path, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     said, backends = [], []
     store = Store(qpu_noise="ideal", state_file=tmp_path / "sandbox.json")
-    with Sandbox(token=TOKEN, store=store) as box:
+    with MockServer(token=TOKEN, store=store) as box:
         for n, fault in enumerate(FAULTS):
             box.faults.clear()
             box.faults.arm(fault)
@@ -80,10 +80,10 @@ def test_no_trace_of_the_key(forte, problem, tmp_path, caplog, capfd):
 )
 def test_a_server_that_is_not_to_be_trusted_with_the_key(forte, problem, monkeypatch, status, match):
     """What it repeats is scrubbed; where it redirects to is not followed."""
-    from qllmft_backends.ionq.sandbox import server
+    from qllmft_backends.ionq.mock_server import server
 
     def refuse(self):
-        raise server.Refused(status, f"bad header {self.headers['Authorization']}")
+        raise server.RefusedError(status, f"bad header {self.headers['Authorization']}")
 
     monkeypatch.setattr(server._Handler, "_check_key", refuse)
     with pytest.raises(IonQError, match=match) as caught:
@@ -139,7 +139,7 @@ def test_every_word_of_a_service_is_printable(box, forte, problem, on):
     value |= {"estimated_cost": echo(), "cost_unit": echo(), "qubits": echo()}
     looks = []
     backend = forte(retry_s=0.0)
-    backend.progress = lambda chunk, status: looks.append(status)
+    backend.attend(on_progress=lambda job, status: looks.append(status))
     forte().submit(problem.circuit, problem.values)
     box.faults.arm(Fault("value", on, value=value))
     said = looks

@@ -9,8 +9,8 @@ from qiskit.quantum_info import SparsePauliOp
 
 from ionq.helpers import ask, assert_paid_once, assert_right, make_problem, refused
 from qllmft_backends import UnsupportedGateError
-from qllmft_backends.ionq import IonQRequestError
-from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.ionq import IonQRequestError, Ledger
+from qllmft_backends.ionq.mock_server import Fault
 
 
 def test_submit_and_collect_from_two_objects(forte, problem):
@@ -22,6 +22,14 @@ def test_submit_and_collect_from_two_objects(forte, problem):
     assert_right(forte().collect(problem.circuit, problem.values, problem.observables), problem)
 
 
+def test_a_call_searches_the_ledger_once(forte, problem, monkeypatch):
+    searches, find = [], Ledger.find
+    monkeypatch.setattr(Ledger, "find", lambda *given, **options: searches.append(given) or find(*given, **options))
+    for known in (1, 2):  # first all circuits are sent, then none
+        ask(forte(), problem)
+        assert len(searches) == known
+
+
 def test_collecting_what_was_never_submitted(box, forte, problem):
     with refused(box, IonQRequestError, "7 of 7 samples are not in the ledger"):
         forte().collect(problem.circuit, problem.values, problem.observables)
@@ -31,7 +39,7 @@ def test_chunks_of_one_and_of_all(box, forte, problem):
     assert_right(ask(forte(circuits_per_job=1), problem), problem)
     assert {j.payload["type"] for j in box.store.jobs.values()} == {"ionq.circuit.v1"}
     assert_right(ask(forte(circuits_per_job=50, repetition=1), problem), problem)
-    assert box.store.till()["jobs"] == 8
+    assert box.store.totals()["jobs"] == 8
 
 
 def test_the_jobs_of_a_full_project_are_searched_page_by_page(box, forte, problem):
@@ -39,7 +47,7 @@ def test_the_jobs_of_a_full_project_are_searched_page_by_page(box, forte, proble
     ask(forte(circuits_per_job=1), make_problem(30, seed=7))
     box.faults.arm(Fault("drop_after", "submit"))
     ask(forte(circuits_per_job=50), make_problem(30, seed=8))
-    assert box.store.till()["jobs"] == 31
+    assert box.store.totals()["jobs"] == 31
     assert_paid_once(box, 60)
 
 
@@ -56,7 +64,7 @@ def test_circuits_that_cannot_be_sent(box, forte, build, error, match):
     build(circuit)
     with pytest.raises(error, match=match):
         forte().expectations(circuit, np.empty((1, 0)), [SparsePauliOp("ZII")])
-    assert box.store.till()["requests"] == {}
+    assert box.store.totals()["requests"] == {}
 
 
 def test_values_and_observables_that_do_not_fit(box, forte, problem):
@@ -67,7 +75,7 @@ def test_values_and_observables_that_do_not_fit(box, forte, problem):
         ask(forte(), problem)
     with pytest.raises(UnsupportedGateError, match="expected strings of I and Z"):
         forte().expectations(problem.circuit, problem.values, [SparsePauliOp("XII")])
-    assert box.store.till()["requests"] == {}
+    assert box.store.totals()["requests"] == {}
 
 
 def test_limits_are_checked_before_anything_is_sent(box, forte, simulator):
@@ -75,14 +83,14 @@ def test_limits_are_checked_before_anything_is_sent(box, forte, simulator):
         forte().expectations(QuantumCircuit(37), np.empty((1, 0)), [])
     with pytest.raises(IonQRequestError, match="30 qubits and ionq_simulator takes 29"):
         simulator().expectations(QuantumCircuit(30), np.empty((1, 0)), [])
-    assert box.store.till()["requests"] == {}
+    assert box.store.totals()["requests"] == {}
     assert forte().capabilities.max_shots == 10_000
     assert forte().capabilities.paid
     assert not simulator().capabilities.paid
 
 
 def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq.sandbox import store
+    from qllmft_backends.ionq.mock_server import store
 
     monkeypatch.setitem(store.BACKENDS, "qpu.forte-1", 2)
     with refused(box, IonQRequestError, r"3 qubits and qpu\.forte-1 has 2"):

@@ -15,8 +15,8 @@ from qllmft_backends.ionq import (
     cancel_ledger,
     wait,
 )
-from qllmft_backends.ionq.sandbox import Fault
-from qllmft_backends.ionq.sandbox.sessions import Sessions
+from qllmft_backends.ionq.mock_server import Fault
+from qllmft_backends.ionq.mock_server.sessions import Sessions
 
 CAPS = {"session_max_cost": 5.0, "session_max_minutes": 30}
 
@@ -37,8 +37,8 @@ def test_the_jobs_of_a_call_are_in_a_session_with_its_caps(box, forte, problem, 
     assert session.caps == {"cost_limit": {"unit": "sandbox-credit", "value": 5.0}, "duration_limit_min": 30}
     assert session.ended
     assert session_ids(box) == {session.id}
-    assert box.store.till()["jobs"] == 3
-    assert box.store.till()["requests"]["sessions"] == 2, "opened once and ended once"
+    assert box.store.totals()["jobs"] == 3
+    assert box.store.totals()["requests"]["sessions"] == 2, "opened once and ended once"
     ask(forte(**CAPS), problem)
     assert len(sessions(box)) == 1, "nothing to send, no session"
     ask(forte(session_max_minutes=2), make_problem(2, seed=3))
@@ -48,7 +48,7 @@ def test_the_jobs_of_a_call_are_in_a_session_with_its_caps(box, forte, problem, 
 def test_without_caps_there_is_no_session(box, forte, problem):
     ask(forte(), problem)
     assert session_ids(box) == {None}
-    assert "sessions" not in box.store.till()["requests"]
+    assert "sessions" not in box.store.totals()["requests"]
 
 
 def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
@@ -57,7 +57,7 @@ def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
         IonQRequestError, match=r"would cost more than 0\.45 .*Chunk 0003 \(1 circuits\) was not accepted"
     ):
         ask(forte(session_max_cost=0.45), problem)
-    assert box.store.till()["circuits_paid"] == 6
+    assert box.store.totals()["circuits_paid"] == 6
     assert not sessions(box)[0].ended, "jobs are under way in it"
     assert_right(ask(forte(session_max_cost=0.45), problem), problem)
     assert [session.ended for session in sessions(box)] == [True, True]
@@ -88,7 +88,7 @@ def test_a_service_without_sessions_is_sent_nothing(box, forte, problem, fault, 
     "settings", [None, {}, {"cost_limit": {"unit": "usd", "value": 5.0}, "duration_limit_min": 30}]
 )
 def test_caps_that_the_server_does_not_confirm_are_none(box, forte, problem, settings, monkeypatch):
-    from qllmft_backends.ionq.sandbox.sessions import Session
+    from qllmft_backends.ionq.mock_server.sessions import Session
 
     describe = Session.describe
     monkeypatch.setattr(Session, "describe", lambda self, now: describe(self, now) | {"settings": settings})

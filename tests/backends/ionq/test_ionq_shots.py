@@ -9,8 +9,8 @@ import pytest
 from ionq import TOKEN
 from ionq.helpers import ask, assert_paid_once, assert_recovers, assert_right, make_problem, records_of, write_records
 from qllmft_backends.ionq import IonQJobFailedError, Ledger, LedgerError
-from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
-from qllmft_backends.ionq.sandbox.job import StoredJob
+from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
+from qllmft_backends.ionq.mock_server.job import StoredJob
 
 
 def frequencies(shots):
@@ -57,7 +57,7 @@ def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked
 )
 def test_shots_that_cannot_be_used(box, forte, problem, kind, on, message):
     box.faults.arm(Fault(kind, on, times=-1, code=404))
-    with pytest.raises(IonQJobFailedError, match=rf"{message}.*Nothing is lost: .*leave per_shot out"):
+    with pytest.raises(IonQJobFailedError, match=rf"{message}.*Nothing is lost: .*omit per_shot"):
         ask(forte(per_shot=True), problem)
     assert_right(ask(forte(), problem), problem)
     assert_recovers(box, forte, problem, per_shot=True)
@@ -103,7 +103,7 @@ def test_where_there_are_no_shots_of_one_circuit(forte, simulator):
 
 
 def test_the_noisy_simulators_shots(simulator, problem):
-    with Sandbox(token=TOKEN, store=Store()) as box:
+    with MockServer(token=TOKEN, store=Store()) as box:
         backend = simulator(url=box.url, per_shot=True, shots=300, noise="forte1")
         ask(backend, problem)
         assert backend.resample(problem.circuit, problem.values, problem.observables, 2).single_shots

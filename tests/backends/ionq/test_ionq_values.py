@@ -15,8 +15,9 @@ from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, mak
 from qllmft_backends import BACKENDS, create
 from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, ledger_jobs
-from qllmft_backends.ionq.measure import draw, expectations, read_probabilities
-from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
+from qllmft_backends.ionq.collect import read_probabilities
+from qllmft_backends.ionq.measure import draw, expectations
+from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 from qllmft_backends.noise import PRESETS
 from qllmft_backends.z_observables import ZObservables
 
@@ -27,7 +28,7 @@ def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
     assert_right(answer, problem, shots=4000)
     np.testing.assert_allclose(answer.standard_errors, np.sqrt((1 - answer.values**2) / 3999), atol=1e-12)
     assert_paid_once(box, 8)  # one circuit a sample, not one an observable
-    assert box.store.till()["shots_paid"] == 8 * 4000
+    assert box.store.totals()["shots_paid"] == 8 * 4000
 
 
 def test_the_ideal_simulator_is_exact_and_draws_shots_on_demand(simulator, problem):
@@ -145,7 +146,7 @@ def test_equal_samples_are_measured_each(box, forte, problem):
     problem.values[:], problem.exact[:] = problem.values[0], problem.exact[0]
     answer = ask(forte(), problem)
     assert_right(answer, problem)
-    assert box.store.till()["circuits_paid"] == 7
+    assert box.store.totals()["circuits_paid"] == 7
     assert np.unique(answer.values[:, 0]).size > 1
 
 
@@ -156,7 +157,7 @@ def test_angles_that_differ_by_a_rounding_are_the_same_circuit(box, forte, probl
     assert_paid_once(box, 7)
     problem.values += 1e-3
     ask(forte(), problem)
-    assert box.store.till()["circuits_paid"] == 14
+    assert box.store.totals()["circuits_paid"] == 14
 
 
 def test_what_changes_the_meaning_of_a_result_is_measured_anew(box, forte, simulator, problem):
@@ -166,11 +167,11 @@ def test_what_changes_the_meaning_of_a_result_is_measured_anew(box, forte, simul
         start=2,
     ):
         ask(forte(**options), problem)
-        assert box.store.till()["circuits_paid"] == 7 * n
+        assert box.store.totals()["circuits_paid"] == 7 * n
     other = make_problem(7)
     other.circuit.x(0)
     ask(forte(), other)
-    assert box.store.till()["circuits_paid"] == 42
+    assert box.store.totals()["circuits_paid"] == 42
 
 
 def test_error_mitigation_and_noise_are_always_explicit(box, forte, simulator, problem):
@@ -190,14 +191,14 @@ def test_symmetry_verification_is_sent_by_name(box, forte, problem, monkeypatch)
     sent = {str(j.payload["settings"]) for j in box.store.jobs.values()}
     assert sent == {"{'error_mitigation': {'debiasing': False, 'symmetry_verification': True}}"}
     ask(forte(), problem)
-    assert box.store.till()["circuits_paid"] == 14, "another measurement"
-    from qllmft_backends.ionq.sandbox import api
+    assert box.store.totals()["circuits_paid"] == 14, "another measurement"
+    from qllmft_backends.ionq.mock_server import api
 
     told = api.backend
     monkeypatch.setattr(api, "backend", lambda name: told(name) | {"supported_error_mitigations": ["debiasing"]})
     with pytest.raises(IonQRequestError, match=r"qpu\.forte-1 offers no symmetry_verification, but debiasing"):
         ask(forte(symmetry_verification=True, repetition=1), problem)
-    assert box.store.till()["circuits_paid"] == 14
+    assert box.store.totals()["circuits_paid"] == 14
 
 
 def test_the_settings_do_not_hang_on_the_version_of_the_library(box, forte, problem, monkeypatch):
@@ -287,6 +288,6 @@ def test_a_sandbox_says_so_in_the_ledger(forte, problem, folder):
 def test_two_sandboxes_do_not_share_results(box, forte, problem):
     """The address belongs to the identity: a sandbox's numbers never pass for IonQ's."""
     ask(forte(), problem)
-    with Sandbox(token=TOKEN, store=Store(qpu_noise="ideal")) as other:
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as other:
         ask(forte(url=other.url), problem)
         assert_paid_once(other, 7)

@@ -26,7 +26,7 @@ class Job:
 
     Attributes:
         path: the run's folder.
-        box: the `Sandbox`; its machines make no errors unless a test says so.
+        box: the `MockServer`; its machines make no errors unless a test says so.
         said: all that the commands printed.
     """
 
@@ -52,14 +52,14 @@ class Job:
         return self("evaluate", self.path, "--backend", backend, *option_arguments(), *arguments, code=code)
 
     @property
-    def till(self) -> dict[str, Any]:
+    def totals(self) -> dict[str, Any]:
         """What the sandbox was sent and paid."""
-        found: dict[str, Any] = self.box.store.till()
+        found: dict[str, Any] = self.box.store.totals()
         return found
 
     def hold(self, after: int = 0, times: int = -1) -> None:
         """The next jobs are accepted and do not end until `release`; the first ``after`` of them do."""
-        from qllmft_backends.ionq.sandbox import Fault
+        from qllmft_backends.ionq.mock_server import Fault
 
         self.box.faults.arm(Fault("never_ends", "submit", after=after, times=times))
 
@@ -68,17 +68,17 @@ class Job:
         release(self.box)
 
     def assert_paid_once(self, circuits: int, jobs: int) -> None:
-        till = self.till
-        assert (till["circuits_paid"], till["circuits_submitted"], till["jobs"]) == (circuits, circuits, jobs)
-        assert set(till["times"].values()) == {1}
+        totals = self.totals
+        assert (totals["circuits_paid"], totals["circuits_submitted"], totals["jobs"]) == (circuits, circuits, jobs)
+        assert set(totals["times"].values()) == {1}
 
 
 def release(box: Any) -> None:
     """Clear a sandbox's faults, and let every job end that was held; back when they have ended."""
     store = box.store
     box.faults.clear()
-    for job in [job for job in store.jobs.values() if job.fate == "never_ends" and not job.parent]:
-        job.fate = ""
+    for job in [job for job in store.jobs.values() if job.outcome == "never_ends" and not job.parent]:
+        job.outcome = ""
         store._worker.submit(store._work, job).result()
 
 
@@ -96,9 +96,9 @@ def sandbox_job(
         store: of the sandbox's `Store`.
     """
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-    from qllmft_backends.ionq.sandbox import Sandbox, Store
+    from qllmft_backends.ionq.mock_server import MockServer, Store
 
-    with Sandbox(token=TOKEN, store=Store(**({"qpu_noise": "ideal"} | store))) as box:
+    with MockServer(token=TOKEN, store=Store(**({"qpu_noise": "ideal"} | store))) as box:
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("QISKIT_IONQ_API_URL", box.url)

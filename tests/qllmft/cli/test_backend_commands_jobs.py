@@ -13,7 +13,7 @@ import pytest
 from sandbox_job import VARIABLES
 
 from qllmft_backends import BACKENDS, describe
-from qllmft_backends.ionq.sandbox import Fault, Store
+from qllmft_backends.ionq.mock_server import Fault, Store
 
 PATIENCE_S = 120
 
@@ -36,7 +36,7 @@ EACH = 0.236  # of a circuit, at the sandbox's prices; see test_backend_commands
 
 
 def test_the_jobs_of_a_ledger(job, under_way):
-    requests = dict(job.till["requests"])
+    requests = dict(job.totals["requests"])
     table, _ = job("jobs", "list", job.path, "--offline")
     assert table.split()[:6] == ["job", "state", "machine", "circuits", "shots", "price"]
     jobs = [(i, n, f"~{n * EACH:.2f}") for i, n in zip(under_way, (3, 3, 1), strict=True)]
@@ -48,7 +48,7 @@ def test_the_jobs_of_a_ledger(job, under_way):
     ]
     assert {j["url"] for j in found} == {job.box.url}
     assert job("jobs", "list", "--ledger", job.path / "ledger", "--offline")[0] == table
-    assert job.till["requests"] == requests, "from the disk alone"
+    assert job.totals["requests"] == requests, "from the disk alone"
 
 
 def test_the_states_are_the_servers(job, under_way, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_job_that_the_server_took_twice(job):
     pairs = [part for pair in slow for part in ("--backend-option", pair)]
     job.predict("--yes", "--limit", 2, *pairs, code=2)
     give_up = time.monotonic() + PATIENCE_S
-    while job.till["jobs"] < 2 and time.monotonic() < give_up:
+    while job.totals["jobs"] < 2 and time.monotonic() < give_up:
         time.sleep(0.02)
     table, _ = job("jobs", "list", job.path)
     (late,) = (row for row in rows(table) if row[1] == "duplicate")
@@ -95,7 +95,7 @@ def test_a_job_that_the_server_took_twice(job):
     command = f"qllmft jobs cancel --job {late[0]}"
     assert command in note
     (held,) = (j for j in job.box.store.jobs.values() if j.id == late[0])
-    held.status, held.fate = "started", "never_ends"
+    held.status, held.outcome = "started", "never_ends"
     assert job(*command.split()[1:])[0] == f"{late[0]}: canceled\n"
     assert [row[1] for row in rows(job("jobs", "list", job.path)[0])] == ["started"], "free, and so no duplicate"
 
@@ -146,13 +146,13 @@ def test_the_jobs_that_the_server_knows(job, under_way):
 
 def test_waiting_collects_what_has_ended(job, under_way):
     job.release()
-    sent = job.till["requests"]["submit"]
+    sent = job.totals["requests"]["submit"]
     table, _ = job("jobs", "wait", job.path)
     assert [row[:2] for row in rows(table)] == [[i, "collected"] for i in under_way]
-    requests = dict(job.till["requests"])
+    requests = dict(job.totals["requests"])
     output, _ = job.predict("--resume")
     assert len(output.splitlines()) == 7
-    assert job.till["requests"] == requests, "all of it was in the ledger"
+    assert job.totals["requests"] == requests, "all of it was in the ledger"
     assert requests["submit"] == sent
     assert json.loads(job("jobs", "wait", job.path, "--json")[0])[2]["state"] == "collected", "nothing to wait for"
 
@@ -160,8 +160,8 @@ def test_waiting_collects_what_has_ended(job, under_way):
 def test_canceling_and_what_becomes_of_it(job, under_way):
     output, _ = job("jobs", "cancel", job.path)
     assert output.splitlines() == [f"{i}: canceled" for i in under_way]
-    assert set(job.till["statuses"].values()) == {"canceled"}
-    assert job.till["circuits_paid"] == 0
+    assert set(job.totals["statuses"].values()) == {"canceled"}
+    assert job.totals["circuits_paid"] == 0
     assert {row[1] for row in rows(job("jobs", "list", job.path)[0])} == {"canceled"}
     assert {row[1] for row in rows(job("jobs", "list", job.path, "--offline")[0])} == {"submitted"}, "who waits writes"
     table, _ = job("jobs", "wait", job.path)
@@ -172,13 +172,13 @@ def test_canceling_and_what_becomes_of_it(job, under_way):
     _, messages = job.predict("--resume", "--yes", code=2)
     assert "7 of 7 circuits have no result" in messages
     job.predict("--resume", "--yes", "--backend-option", "retry_failed=true")
-    assert job.till["circuits_paid"] == 7
+    assert job.totals["circuits_paid"] == 7
 
 
 def test_a_job_that_has_ended_cannot_be_canceled(job, under_way):
     held = [job.box.store.jobs[i] for i in under_way[1:]]
     for each in held:
-        each.fate = "held a little longer"
+        each.outcome = "held a little longer"
     job.release()
     lines = job("jobs", "cancel", job.path)[0].splitlines()
     assert lines[0].startswith(f"{under_way[0]}: not canceled: ")
@@ -191,7 +191,7 @@ def test_jobs_of_another_server_are_left_alone(job, under_way, monkeypatch):
     for action in ("wait", "cancel"):
         _, messages = job("jobs", action, job.path, "--url", "http://127.0.0.1:9/v0.4", code=2)
         assert f"was sent to {job.box.url}, and the options name http://127.0.0.1:9/v0.4." in messages
-    assert set(job.till["statuses"].values()) == {"started"}
+    assert set(job.totals["statuses"].values()) == {"started"}
 
 
 def test_every_backend_is_listed(job, monkeypatch):
@@ -214,7 +214,7 @@ def test_every_backend_is_listed(job, monkeypatch):
     assert re.search(r"^ionq_forte  not available, paid$", output, re.M)
     assert "there is no IonQ API key" in output
     assert not {r["name"]: r for r in json.loads(job("backends", "--json")[0])}["ionq_forte"]["available"]
-    assert job.till["requests"] == {}, "nothing is sent"
+    assert job.totals["requests"] == {}, "nothing is sent"
 
 
 COMMAND = """
@@ -238,7 +238,8 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
     with process:
         told = [process.stdout.readline() for _ in range(6)]
         assert (
-            told[0] == "A local sandbox of qllmft: no ions, no IonQ, no money. Stop it with Ctrl-C. In another shell:\n"
+            told[0]
+            == "A local mock server of qllmft: no ions, no IonQ, no money. Stop it with Ctrl-C. In another shell:\n"
         )
         exports = dict(line.removeprefix("export ").rstrip().split("=") for line in told if line.startswith("export "))
         assert list(exports) == ["QISKIT_IONQ_API_URL", "QISKIT_IONQ_API_TOKEN"]
@@ -246,12 +247,12 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
             monkeypatch.setenv(name, value)
         output, _ = job.predict("--yes", "--limit", 4)
         assert len(output.splitlines()) == 4
-        state = told[5].removeprefix("What was submitted and paid: ").strip()
+        state = told[5].removeprefix("Submitted and paid jobs: ").strip()
         with urllib.request.urlopen(state) as answer:
-            till = json.load(answer)
+            totals = json.load(answer)
             assert "no ions" in answer.headers["X-QLLMFT-Sandbox"]
-        assert (till["circuits_paid"], till["jobs"]) == (4, 2)
-        assert job.till["requests"] == {}, "not this process's sandbox"
+        assert (totals["circuits_paid"], totals["jobs"]) == (4, 2)
+        assert job.totals["requests"] == {}, "not this process's sandbox"
         process.send_signal(signal.SIGINT)
         rest, messages = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, rest, messages) == (0, "", "")

@@ -8,7 +8,7 @@ import warnings
 import pytest
 from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
 
-from qllmft_backends.ionq.sandbox import Fault, Sandbox
+from qllmft_backends.ionq.mock_server import Fault, MockServer
 
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one CNOT each).
 ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
@@ -45,15 +45,15 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
             "dry run: nothing was sent",
         ]
         assert messages == ""
-    assert job.till["requests"] == {"estimate": 2}
+    assert job.totals["requests"] == {"estimate": 2}
     assert not (job.path / "ledger").exists()
     job.predict("--yes", "--limit", 3)
-    sent = job.till["requests"]["submit"]
+    sent = job.totals["requests"]["submit"]
     assert announced(4, 2, known=3) in job.predict("--dry-run", "--yes")[0]
     assert announced(0, 0, known=3) in job.predict("--dry-run", "--limit", 3)[0]
     assert announced(7, 3, shots=50) in job.predict("--dry-run", "--shots", 50)[0]
-    assert job.till["requests"]["submit"] == sent == 1
-    assert job.till["circuits_paid"] == 3
+    assert job.totals["requests"]["submit"] == sent == 1
+    assert job.totals["circuits_paid"] == 3
 
 
 def test_with_yes_the_price_is_said_before_anything_is_sent(job):
@@ -67,7 +67,7 @@ def test_with_yes_the_price_is_said_before_anything_is_sent(job):
 def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     """It says why and what to do; without the server there is a dated estimate."""
     call = getattr(job, command)
-    with Sandbox() as gone:
+    with MockServer() as gone:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
     _, messages = call("--dry-run", "--limit", 4, "--backend-option", "retry_s=600", code=2)
     assert re.match(
@@ -82,7 +82,7 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     assert "a dated estimate, not the server's price: Azure's prices of 2024-12-05, https://learn.microsoft" in estimate
     assert "112 native one-qubit and 20 ZZ gates a circuit" in estimate
     assert note == "dry run: nothing was sent"
-    assert job.till["requests"] == {}
+    assert job.totals["requests"] == {}
 
 
 def known_answer_price():
@@ -98,7 +98,7 @@ def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     _, messages = job.predict("--dry-run", code=2)
     assert "no price: there is no IonQ API key. Nothing was sent. Set one of" in messages
-    assert job.till["requests"] == {}
+    assert job.totals["requests"] == {}
 
 
 def test_a_cap_that_the_service_keeps(job):
@@ -127,11 +127,11 @@ def test_a_ceiling_refuses_before_anything_is_sent(job):
         f"error: the estimated price is {price:.2f} sandbox-credit, above max_cost = {price - 0.01:g}. Nothing of this "
         "call was sent. Take fewer samples or shots, or raise max_cost.\n"
     )
-    assert "submit" not in job.till["requests"]
-    assert job.till["jobs"] == 0
+    assert "submit" not in job.totals["requests"]
+    assert job.totals["jobs"] == 0
     _, messages = job.predict("--max-cost", price + 0.01, code=2)
     assert "Add --yes to send paid circuits without asking." in messages, "a ceiling is no agreement"
-    assert job.till["jobs"] == 0
+    assert job.totals["jobs"] == 0
     job.predict("--max-cost", price + 0.01, "--yes")
     job.assert_paid_once(7, jobs=3)
 
@@ -145,7 +145,7 @@ def test_without_a_terminal_somebody_must_have_said_yes(job, command):
         "Nothing was sent, because nobody can be asked: standard input is no terminal. Add --yes to send paid circuits "
         "without asking.\n"
     )
-    assert job.till["requests"] == {"estimate": 1}
+    assert job.totals["requests"] == {"estimate": 1}
     call("--limit", 4, "--yes")
     job.assert_paid_once(4, jobs=2)
 
@@ -155,7 +155,7 @@ def test_at_a_terminal_no_sends_nothing(job, terminal, answer):
     terminal(answer)
     _, messages = job.predict(code=2)
     assert "not confirmed: qpu.forte-1: 7 circuits to send" in messages
-    assert job.till["jobs"] == 0
+    assert job.totals["jobs"] == 0
 
 
 def test_at_a_terminal_yes_sends(job, terminal):
@@ -174,12 +174,12 @@ def test_at_a_terminal_yes_sends(job, terminal):
 def test_a_budget_of_circuits(job):
     _, messages = job.predict("--yes", "--backend-option", "circuit_budget=6", code=2)
     assert "error: 7 more circuits make 7, above circuit_budget = 6. Nothing of this call was sent." in messages
-    assert job.till["jobs"] == 0
+    assert job.totals["jobs"] == 0
 
 
 def test_ionqs_simulator_is_free(job):
     job.predict(backend="ionq_simulator")
-    assert "estimate" not in job.till["requests"]
+    assert "estimate" not in job.totals["requests"]
     assert "estimated price: 0.00" in job.predict("--dry-run", "--shots", 10, backend="ionq_simulator")[0]
 
 
@@ -194,7 +194,7 @@ def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     _, messages = job.predict("--yes", code=2)
     assert "there is no IonQ API key. Nothing was sent. Set one of QISKIT_IONQ_API_TOKEN, IONQ_API_KEY" in messages
-    assert job.till["requests"] == {}
+    assert job.totals["requests"] == {}
     job.predict("--yes", "--token-file", key_file(tmp_path, f"{TOKEN}\n"))
     job.assert_paid_once(7, jobs=3)
 
@@ -215,7 +215,7 @@ def test_a_wrong_key_file(job, tmp_path, action, content, told):
     if action == "jobs wait":  # for something
         job.hold()
         job.predict("--yes", "--backend-option", "deadline_s=0.1", code=2)
-    before = job.till["jobs"]
+    before = job.totals["jobs"]
     if action in ("predict", "evaluate"):
         _, messages = getattr(job, action)("--yes", "--limit", 2, "--token-file", file, code=2)
     else:
@@ -224,7 +224,7 @@ def test_a_wrong_key_file(job, tmp_path, action, content, told):
     for part in told:
         assert part in messages
     assert "wrong-key-0bd9e2" not in messages
-    assert job.till["jobs"] == before
+    assert job.totals["jobs"] == before
 
 
 def test_the_key_is_in_no_file_and_in_no_output(job, tmp_path, monkeypatch):

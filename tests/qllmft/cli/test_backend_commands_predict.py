@@ -110,9 +110,9 @@ def test_ionq_forte_by_the_sandbox(job, exact):
     assert (np.abs(p - q).max(axis=1) < 4 * errors + 1e-4).all()
     assert np.abs(p - q).max() > 1e-4, "measured, not computed"
     job.assert_paid_once(7, jobs=3)
-    assert job.till["shots_paid"] == 7 * 2000
+    assert job.totals["shots_paid"] == 7 * 2000
     ids = [line.removeprefix("job ").removesuffix(": completed") for line in messages.splitlines() if "compl" in line]
-    assert sorted(ids) == sorted(job.till["statuses"])
+    assert sorted(ids) == sorted(job.totals["statuses"])
     assert messages.splitlines()[-1].startswith("ionq_forte: agreement with the exact model over 7 texts: ")
     assert "shot noise alone would give" in messages
     assert (job.path / "ledger" / "ledger.jsonl").is_file()
@@ -129,7 +129,7 @@ def test_ionqs_simulator_by_the_sandbox(job, exact):
     assert {j.payload["backend"] for j in job.box.store.jobs.values()} == {"simulator"}
     noisy, _ = job.predict("--backend-option", "noise=forte1", "--shots", 500, "--json", backend="ionq_simulator")
     assert all(r["standard_error"] > 0 for r in records(noisy))
-    assert job.till["jobs"] == 6
+    assert job.totals["jobs"] == 6
 
 
 DEBIASED = ["--backend-option", "error_mitigation=debiasing", "--yes"]
@@ -198,10 +198,10 @@ def test_the_machine_is_chosen_and_the_ledger_named(job, tmp_path):
     assert (folder / "ledger.jsonl").is_file()
     assert not (job.path / "ledger").exists()
     job.predict("--yes", "--limit", 2, "--backend-option", "target=forte-enterprise-1")
-    assert job.till["circuits_paid"] == 4, "another ledger knows nothing of the first"
+    assert job.totals["circuits_paid"] == 4, "another ledger knows nothing of the first"
 
 
 def test_without_texts_nothing_is_asked(job, tmp_path):
     (tmp_path / "empty.txt").write_text("\n \n")
     assert job.predict("--file", tmp_path / "empty.txt", texts=[]) == ("", "")
-    assert job.till["requests"] == {}
+    assert job.totals["requests"] == {}

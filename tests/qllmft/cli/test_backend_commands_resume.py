@@ -9,7 +9,7 @@ import time
 import pytest
 from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
 
-from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.ionq.mock_server import Fault
 
 PATIENCE_S = 120  # nothing takes so long; it only keeps a defect from hanging the tests
 
@@ -51,7 +51,7 @@ def interrupted(job):
 def assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, folder):
     output, _ = job.predict("--resume", "--yes")
     job.assert_paid_once(7, jobs=3)
-    assert job.till["requests"]["submit"] == 3
+    assert job.totals["requests"]["submit"] == 3
     assert job("jobs", "list", job.path)[0].count("collected") == 3
     with sandbox_job(run, cli, monkeypatch, folder) as other:
         assert other.predict("--yes")[0] == output, "the same jobs in the same order: the same shots"
@@ -62,14 +62,14 @@ def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path)
     job.hold()
     lines = interrupted(lambda: job.box.store.requests["poll"] >= 2)
     assert lines[0].startswith("qpu.forte-1: 7 circuits to send in 3 jobs")
-    told = lines[lines.index("interrupted. 3 job(s) go on at the server, and are paid:") :]
-    for line, (job_id, n) in zip(told[1:4], zip(job.till["statuses"], (3, 3, 1), strict=True), strict=True):
+    told = lines[lines.index("interrupted. 3 job(s) continue at the server, and are paid:") :]
+    for line, (job_id, n) in zip(told[1:4], zip(job.totals["statuses"], (3, 3, 1), strict=True), strict=True):
         assert line == f"  {job_id}: {n} circuits, about {n * 0.236:.2f} sandbox-credit"
     assert told[4:6] == [
         f"collect them: qllmft jobs wait --ledger {job.path / 'ledger'}",
         f"stop them: qllmft jobs cancel --ledger {job.path / 'ledger'}",
     ]
-    assert job.till["jobs"] == 3
+    assert job.totals["jobs"] == 3
     assert job("jobs", "list", job.path, "--offline")[0].count("submitted") == 3
     job.release()
     output, _ = job(*shlex.split(told[6].removeprefix("go on: qllmft ")))
@@ -82,11 +82,11 @@ def test_ctrl_c_while_sending(job, interrupted, run, cli, monkeypatch, tmp_path)
     """The second job is on its way: nobody knows whether it was accepted. It was; its client token tells."""
     job.box.faults.arm(Fault("slow", "submit", after=1, seconds=1.0))
     told = interrupted(lambda: job.box.store.requests["submit"] >= 2)
-    assert told[1] == "interrupted. 2 job(s) go on at the server, and are paid:"
+    assert told[1] == "interrupted. 2 job(s) continue at the server, and are paid:"
     assert told[3].startswith("  chunk 0002 (perhaps accepted: the server is asked by the next call): 3 circuits, ab")
     table, _ = job("jobs", "list", job.path, "--offline")
     assert (table.count("submitted"), table.count("sent")) == (1, 1)
-    wait_until(lambda: job.till["jobs"] == 2)
+    wait_until(lambda: job.totals["jobs"] == 2)
     assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, tmp_path / "straight")
 
 
@@ -95,7 +95,7 @@ def test_resuming_twice_and_with_more_texts(job):
     _, messages = job.predict("--yes", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2)
     assert "after 0.1 s 1 job(s) have not ended: " in messages
     assert "wait for them with `qllmft jobs wait`; nothing is paid twice" in messages
-    (stuck,) = (j for j in job.box.store.jobs.values() if j.fate and not j.parent)
+    (stuck,) = (j for j in job.box.store.jobs.values() if j.outcome and not j.parent)
     _, messages = job.predict("--resume", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2)
     assert f"{stuck.id} (started)" in messages
     job.assert_paid_once(4, jobs=2)
@@ -113,13 +113,13 @@ def test_a_failed_job_is_sent_again_only_where_it_is_asked_for(job):
     job.box.faults.arm(Fault("job_failed", "submit", after=1))
     _, messages = job.predict("--yes", code=2)
     assert "3 of 7 circuits have no result: chunk 0002 (job " in messages
-    assert "the sandbox was told to fail this job" in messages
+    assert "a fault of the mock server failed this job" in messages
     assert "set retry_failed to send these circuits again" in messages
     job.predict("--resume", "--yes", code=2)
-    assert job.till["jobs"] == 3
+    assert job.totals["jobs"] == 3
     output, _ = job.predict("--resume", "--yes", "--backend-option", "retry_failed=true")
     assert len(output.splitlines()) == 7
-    assert (job.till["jobs"], job.till["circuits_paid"]) == (4, 7)
+    assert (job.totals["jobs"], job.totals["circuits_paid"]) == (4, 7)
 
 
 def test_an_evaluation_is_resumed_from_the_same_ledger(job):
@@ -144,8 +144,8 @@ def test_nothing_to_resume(job, tmp_path):
         )
         _, messages = call("--resume", "--yes", "--ledger", tmp_path / "none", code=2)
         assert f"no ledger in {tmp_path}/none. " in messages
-        assert job.till["requests"] == {}
+        assert job.totals["requests"] == {}
         call("--limit", 2, code=2)  # nobody agrees to the price: nothing is sent
         assert f"no ledger in {job.path}/ledger. " in call("--resume", "--yes", code=2)[1]
         job.box.store.requests.clear()
-    assert job.till["jobs"] == 0
+    assert job.totals["jobs"] == 0

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from sandbox_job import needs_aer, option_arguments
 from small_texts import write_reviews
 
-from qllmft_backends.ionq.sandbox import Fault
+from qllmft_backends.ionq.mock_server import Fault
 
 TRAIN, VALIDATION, TEST = 6, 2, 4  # texts: 4 of each label drawn, 75 % of these to train on
 SETTINGS = {
@@ -127,7 +127,7 @@ def test_paid_training_is_refused_before_any_work(job, train, tmp_path, no_work,
     assert messages.count("\n") == 1
     for part in parts:
         assert part in messages
-    assert job.till["requests"] == {}
+    assert job.totals["requests"] == {}
     assert not (tmp_path / "refused").exists()
 
 
@@ -141,7 +141,7 @@ def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_pr
     assert messages.endswith(
         "Add --yes to send them, and ceilings: --backend-option max_cost=..., circuit_budget=...\n"
     )
-    assert job.till["requests"] == {}
+    assert job.totals["requests"] == {}
     output, _ = train(*given, "--yes")
     up_to = 3 * TRAIN + 2 * VALIDATION + TEST
     told = f"training by SPSA on ionq_forte sends up to {up_to} circuits; it stops at circuit_budget = 100 embedded 12 "
@@ -185,7 +185,7 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
 
 
 def test_interrupted_training_says_which_jobs_go_on(job, train, tmp_path, monkeypatch):
-    from qllmft_backends.ionq import collector
+    from qllmft_backends.ionq import collect
 
     def interrupt(seconds):
         raise KeyboardInterrupt
@@ -193,13 +193,13 @@ def test_interrupted_training_says_which_jobs_go_on(job, train, tmp_path, monkey
     job.hold()
     given = ["stopped", *ASKED_FOR, "--backend-option", "circuit_budget=100"]
     with monkeypatch.context() as patch:
-        patch.setattr(collector.time, "sleep", interrupt)
+        patch.setattr(collect.time, "sleep", interrupt)
         output, _ = train(*given, code=130)
     lines = output.splitlines()
     folder = tmp_path / "state" / "qllmft" / "ionq"
     assert lines[-6].startswith("Interrupted after epoch 0 of 1.")
-    assert lines[-5] == "interrupted. 2 job(s) go on at the server, and are paid:"
-    assert [line.split(":")[0].strip() for line in lines[-4:-2]] == list(job.till["statuses"])
+    assert lines[-5] == "interrupted. 2 job(s) continue at the server, and are paid:"
+    assert [line.split(":")[0].strip() for line in lines[-4:-2]] == list(job.totals["statuses"])
     assert lines[-2] == f"collect them: qllmft jobs wait --ledger {folder}"
     job.release()
     train(*given)
@@ -221,8 +221,8 @@ def test_ionqs_simulator_is_free_to_train_on(job, train, tmp_path):
     assert (
         output.splitlines()[0] == f"training by SPSA on ionq_simulator sends up to {EPOCH + VALIDATION + TEST} circuits"
     )
-    assert job.till["circuits_submitted"] == EPOCH + TEST
-    assert "estimate" not in job.till["requests"]
+    assert job.totals["circuits_submitted"] == EPOCH + TEST
+    assert "estimate" not in job.totals["requests"]
     train("exact")
     (simulated,), (exact,) = metrics(tmp_path / "simulated"), metrics(tmp_path / "exact")
     assert simulated["train_loss"] == pytest.approx(exact["train_loss"], abs=1e-5), "before the first step"

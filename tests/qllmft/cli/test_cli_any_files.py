@@ -66,7 +66,7 @@ def paid_predict(path, *pairs):
 @example(data=None, name="ledger.jsonl", command="predict")
 def test_any_ledger(data, name, command, paid):
     ledger = paid.path / "ledger"
-    kept, till = contents(ledger), paid.till
+    kept, totals = contents(ledger), paid.totals
     content = kept[name] if data is None else data.draw(damaged(kept[name]))
     (ledger / name).write_bytes(content)
     ended(*(paid_predict(paid.path, *IMPATIENT) if command == "predict" else ["jobs", command, paid.path]))
@@ -75,8 +75,8 @@ def test_any_ledger(data, name, command, paid):
         assert left.startswith(content[: content.rfind(b"\n") + 1]), "whole lines stay as they are"
     for file, content in kept.items():
         (ledger / file).write_bytes(content)
-    assert set(paid.till["times"].values()) == {1}, "no circuit is paid twice"
-    assert paid.till["circuits_paid"] == till["circuits_paid"]
+    assert set(paid.totals["times"].values()) == {1}, "no circuit is paid twice"
+    assert paid.totals["circuits_paid"] == totals["circuits_paid"]
 
 
 @examples(10)
@@ -91,7 +91,7 @@ def test_any_ledger(data, name, command, paid):
 def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch, tmp_path_factory):
     import json
 
-    from qllmft_backends.ionq.sandbox import server
+    from qllmft_backends.ionq.mock_server import server
 
     content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     obey = server._Handler._obey

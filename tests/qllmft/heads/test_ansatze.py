@@ -115,8 +115,11 @@ def test_every_backend_measures_the_same(name, settings, tmp_path):
         "aer_forte", {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "shots": 4000}
     ).expectations(head, values, observables)
     assert np.abs(noisy.values - exact).max() < 4 / np.sqrt(4000)
-    sandbox = pytest.importorskip("qllmft_backends.ionq.sandbox", reason="qiskit-ionq is not installed")
-    with sandbox.Sandbox(token="key-of-the-test", store=sandbox.Store()) as box, pytest.MonkeyPatch.context() as patch:
+    mock_server = pytest.importorskip("qllmft_backends.ionq.mock_server", reason="qiskit-ionq is not installed")
+    with (
+        mock_server.MockServer(token="key-of-the-test", store=mock_server.Store()) as box,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("QISKIT_IONQ_API_TOKEN", "key-of-the-test")
         options = {"url": box.url, "ledger": str(tmp_path / "ledger"), "poll_interval_s": 0.02}
         sent = create("ionq_simulator", options).expectations(head, values, observables)

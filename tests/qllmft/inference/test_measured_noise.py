@@ -31,13 +31,13 @@ def ask():
 def sandbox(monkeypatch, tmp_path):
     """The options that send a circuit to a sandbox; ``noise`` is that of its pretended machines."""
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-    from qllmft_backends.ionq.sandbox import Sandbox, Store
+    from qllmft_backends.ionq.mock_server import MockServer, Store
 
     monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "key-of-the-tests")
     boxes = []
 
     def start(noise: str) -> dict[str, object]:
-        boxes.append(Sandbox(store=Store(qpu_noise=noise)).__enter__())
+        boxes.append(MockServer(store=Store(qpu_noise=noise)).__enter__())
         return {"url": boxes[-1].url, "ledger": tmp_path / f"ledger {len(boxes)}", "poll_interval_s": 0.02}
 
     yield start

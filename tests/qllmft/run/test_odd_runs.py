@@ -146,7 +146,7 @@ def test_errors_of_several_encoders_and_labels_add_up_as_independent_ones():
 
 def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch, tmp_path):
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
-    from qllmft_backends.ionq.sandbox import Sandbox, Store
+    from qllmft_backends.ionq.mock_server import MockServer, Store
 
     model = load_model(run).classifier
     request = head_request(model, X)
@@ -157,7 +157,7 @@ def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch
     assert np.abs(z).max() < 4.5
     assert np.abs(noisy.values - exact.values).max() > 0.01
     monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "key-of-the-tests")
-    with Sandbox(store=Store(qpu_noise="ideal")) as box:
+    with MockServer(store=Store(qpu_noise="ideal")) as box:
         place = {"url": box.url, "ledger": tmp_path / "ledger", "poll_interval_s": 0.02, "yes": True}
         predictor = Predictor(load_model(run), create("ionq_forte", {"shots": S, **place}))
         sent = predictor.measure(X[:2])

@@ -1,4 +1,4 @@
-"""The sandbox's sessions: jobs that are counted together, and refused past a cap."""
+"""Sessions of the mock server: jobs that are counted together, and refused past a cap."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from qllmft_backends.ionq.sandbox.job import PRICE_UNIT, Refused, StoredJob, job_price
+from qllmft_backends.ionq.mock_server.job import FREE_ENDS, PRICE_UNIT, RefusedError, StoredJob, job_price
 
 _CAPS = ("job_count_limit", "duration_limit_min", "cost_limit")
 
 
 @dataclass
 class Session:
-    """A session.
+    """Session of jobs on one machine.
 
     Attributes:
-        id: as the API names it.
+        id: the API's id.
         backend: the machine's API name.
         caps: ``settings`` of the request that opened it.
         created_at: by the server's clock, in seconds since 1970.
-        ended: whether somebody ended it.
+        ended: whether a request ended it.
     """
 
     id: str
@@ -32,12 +32,12 @@ class Session:
     ended: bool = False
 
     def over(self, now: float) -> bool:
-        """It was ended, or its time is up."""
+        """Return whether it was ended, or its time is up."""
         minutes = self.caps.get("duration_limit_min")
         return self.ended or (minutes is not None and now >= self.created_at + 60 * minutes)
 
     def describe(self, now: float) -> dict[str, Any]:
-        """As POST /sessions and GET /sessions/{id} answer."""
+        """Return the answer of POST /sessions and GET /sessions/{id}."""
         over = self.over(now)
         return {
             "id": self.id,
@@ -56,49 +56,52 @@ class Sessions:
     known: dict[str, Session] = field(default_factory=dict)
 
     def open(self, body: dict[str, Any], machines: Container[str], now: float) -> Session:
-        """Open one.
+        """Open a session.
 
         Raises:
-            Refused: for another machine, or caps that the API does not have.
+            RefusedError: if the machine has no sessions, or the API lacks a cap.
         """
         backend, caps = body.get("backend"), body.get("settings") or {}
         if not isinstance(backend, str) or backend not in machines or backend == "simulator":
-            raise Refused(400, f"no sessions on {backend!r}")
+            raise RefusedError(400, f"no sessions on {backend!r}")
         if not isinstance(caps, dict) or set(caps) - set(_CAPS):
-            raise Refused(400, f"settings {caps!r}")
+            raise RefusedError(400, f"settings {caps!r}")
         unit = (caps.get("cost_limit") or {}).get("unit", PRICE_UNIT)
         if unit != PRICE_UNIT:
-            raise Refused(400, f"cost_limit in {unit!r}; the sandbox counts in {PRICE_UNIT}")
+            raise RefusedError(400, f"cost_limit in {unit!r}; the mock server counts in {PRICE_UNIT}")
         session = Session(str(uuid.uuid4()), backend, caps, now)
         self.known[session.id] = session
         return session
 
     def get(self, session_id: str) -> Session:
-        """A session.
+        """Return a session.
 
         Raises:
-            Refused: there is none of this id.
+            RefusedError: if there is none of this id.
         """
         if session_id not in self.known:
-            raise Refused(404, f"no session {session_id}")
+            raise RefusedError(404, f"no session {session_id}")
         return self.known[session_id]
 
     def admit(self, job: StoredJob, jobs: Iterable[StoredJob], now: float) -> None:
-        """Let ``job``, which is not among ``jobs`` yet, into the session that it names; one that names none passes.
+        """Admit ``job``, which is not among ``jobs`` yet, to its session if it names one.
 
         Raises:
-            Refused: the session is over, or the job would go past a cap.
+            RefusedError: if the session is over, or the job would exceed a cap.
         """
         session_id = job.payload.get("session_id")
         if session_id is None:
             return
         session = self.get(session_id)
-        if session.over(now) or session.backend != job.payload["backend"]:
-            raise Refused(400, f"session {session_id} is over, or of another machine")
-        ours = [j for j in jobs if not j.parent and j.payload.get("session_id") == session_id]
-        ours = [j for j in ours if j.status not in ("failed", "canceled")]
+        if session.over(now) or session.backend != job.backend:
+            raise RefusedError(400, f"session {session_id} is over, or of another machine")
+        others = [
+            other
+            for other in jobs
+            if not other.parent and other.payload.get("session_id") == session_id and other.status not in FREE_ENDS
+        ]
         count, cap = session.caps.get("job_count_limit"), session.caps.get("cost_limit")
-        if count is not None and len(ours) >= count:
-            raise Refused(400, f"session {session_id} has its {count} jobs")
-        if cap is not None and sum(map(job_price, [*ours, job])) > cap["value"]:
-            raise Refused(400, f"session {session_id} would cost more than {cap['value']:g} {cap['unit']}")
+        if count is not None and len(others) >= count:
+            raise RefusedError(400, f"session {session_id} has its {count} jobs")
+        if cap is not None and sum(map(job_price, [*others, job])) > cap["value"]:
+            raise RefusedError(400, f"session {session_id} would cost more than {cap['value']:g} {cap['unit']}")

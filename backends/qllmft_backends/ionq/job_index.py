@@ -1,7 +1,7 @@
-"""The server's list of jobs, read for what this side needs to know: which jobs carry which client token.
+"""Index of the server's jobs by client token.
 
-Asked before every new sending and after every answer that is not a plain acceptance: a job may have been accepted
-although no answer said so, or long after the request was given up.
+It is read before every new sending and after every answer other than a plain acceptance: a job may have been accepted
+although no answer confirmed it, or long after the request timed out.
 """
 
 from __future__ import annotations
@@ -13,54 +13,56 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from qllmft_backends.ionq.chunk import Chunk
+from qllmft_backends.ionq.cost import amount_text
 from qllmft_backends.ionq.errors import DuplicateJobWarning, IonQError, LedgerError
-from qllmft_backends.ionq.ledger import Chunk, Ledger
+from qllmft_backends.ionq.ledger import Ledger
+from qllmft_backends.ionq.payload import mapping
 
 if TYPE_CHECKING:
     from qllmft_backends.ionq.client import Client
 
-_SERVER_CLOCKS_S = 600.0  # by which the clocks of the server's own machines may differ
+_SERVER_CLOCKS_S = 600.0  # possible difference between the clocks of the server's own machines
 ENDED_FREE = ("failed", "canceled")  # not charged by IonQ
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A job of the list: its id, the ledger that sent it (None: another program), and its status."""
+class ListedJob:
+    """Job in the server's list: id, ledger that sent it (None: another program), and status."""
 
     job_id: str
     ledger: str | None
     status: str
 
 
-class Roster:
-    """The jobs of one machine that carry client tokens, by token.
+class JobIndex:
+    """Jobs of one machine that carry client tokens, by token.
 
-    All times are the server's: this machine's clock may be wrong. The API does not say in which order it lists jobs;
-    where those seen so far run from new to old, a reading ends at a job that was submitted before anything could have
-    been missed, else it goes through all.
+    All times are the server's: this machine's clock may be wrong. The API does not state the order of its list. If the
+    jobs seen so far run from new to old, reading stops at a job that was submitted before anything could have been
+    missed; otherwise it continues to the end.
 
     Args:
         client: of the server.
-        ledger: whose jobs are looked for.
+        ledger: the ledger of the jobs.
         backend: the API's name of the machine.
     """
 
     def __init__(self, client: Client, ledger: Ledger, backend: str) -> None:
         self._client, self._ledger, self._backend = client, ledger, backend
-        self._by_token: dict[str, dict[str, Listed]] = defaultdict(dict)
-        self._read_at: float | None = None  # by the server's clock, when the list was last read to its end
+        self._by_token: dict[str, dict[str, ListedJob]] = defaultdict(dict)
+        self._read_at: float | None = None  # server's time of the last complete reading
 
     def refresh(self) -> None:
-        """Ask the server.
+        """Read the list.
 
         Raises:
-            IonQError: where it cannot be asked.
+            IonQError: if the server cannot be asked.
         """
-        began = self._client.transport.server_time()
-        bound = self._bound()
+        began, bound = self._client.transport.server_time(), self._bound()
         newest_first, last = True, float("inf")
         for job in self._client.jobs(self._backend):
-            self._note(job)
+            self._add(job)
             at = _timestamp(job.get("submitted_at"))
             newest_first = newest_first and at is not None and at <= last
             if at is not None:
@@ -69,23 +71,26 @@ class Roster:
                     break
         self._read_at = began
 
-    def find(self, tokens: Iterable[str], known: Iterable[str] = ()) -> list[Listed]:
-        """Jobs that carry one of ``tokens``, but for the ids in ``known``; those that ended uncharged come last."""
-        known = set(known)
-        found = [job for token in tokens for job in self._by_token.get(token, {}).values() if job.job_id not in known]
+    def find(self, tokens: Iterable[str], known: Iterable[str | None] = ()) -> list[ListedJob]:
+        """Return the jobs that carry one of ``tokens`` except for the ids in ``known``. Uncharged ones come last."""
+        excluded = set(known)
+        found = [
+            job for token in tokens for job in self._by_token.get(token, {}).values() if job.job_id not in excluded
+        ]
         return sorted(found, key=lambda job: job.status in ENDED_FREE)
 
-    def reconcile(self) -> None:
-        """Write into the ledger what the list knows and the ledger does not.
+    def reconcile(self) -> bool:
+        """Record the jobs that the list has and the ledger lacks, and return whether a chunk was adopted.
 
-        A chunk that counted as never accepted, and was: it is submitted. A second job of a chunk: a duplicate, told by
-        a `DuplicateJobWarning`.
+        A chunk that counted as never accepted becomes submitted. A second job of a chunk becomes a duplicate, with a
+        `DuplicateJobWarning`.
         """
+        adopted = False
         for chunk in list(self._ledger.chunks.values()):
-            known = [chunk.job_id, *chunk.duplicates]
-            found = self.find(chunk.tokens, [k for k in known if k])
+            found = self.find(chunk.tokens, [chunk.job_id, *chunk.duplicates])
             if found and chunk.job_id is None:
                 self.adopt(chunk, found.pop(0))
+                adopted = True
             for job in self.find(chunk.tokens):
                 if job.job_id in chunk.duplicates and job.status in ENDED_FREE:
                     self._ledger.duplicate(chunk, job.job_id, charged=False)
@@ -93,25 +98,27 @@ class Roster:
                 if job.status not in ENDED_FREE:
                     self._ledger.duplicate(chunk, job.job_id)
                     warnings.warn(duplicate_text(chunk, job.job_id), DuplicateJobWarning, stacklevel=2)
+        return adopted
 
-    def tell_of_duplicates(self) -> None:
-        """Ask the server, and write down what it holds twice; where it cannot be asked, that is told by a warning."""
+    def warn_of_duplicates(self) -> None:
+        """Read the list and record duplicates. If the server cannot be asked, warn of that instead."""
         try:
             self.refresh()
-        except IonQError as error:  # the answers are in the ledger all the same
+        except IonQError as error:  # the results are in the ledger all the same
             warnings.warn(f"not looked for jobs that were accepted late: {error}", DuplicateJobWarning, stacklevel=5)
         else:
             self.reconcile()
 
-    def adopt(self, chunk: Chunk, job: Listed) -> None:
-        """Job ``job`` is the chunk's."""
-        self._ledger.submitted(chunk, job.job_id, found_by="client token", sandbox=self._client.transport.sandbox)
+    def adopt(self, chunk: Chunk, job: ListedJob) -> None:
+        """Record ``job`` as the chunk's."""
+        mock = self._client.transport.mock_server
+        self._ledger.submitted(chunk, job.job_id, found_by="client token", sandbox=mock)
 
     def check_orphans(self, planned: Iterable[str]) -> None:
-        """Refuse to send while the server holds jobs of this ledger that neither it nor ``planned`` (tokens) knows.
+        """Refuse to send while the server holds jobs of this ledger that are neither in it nor ``planned`` (tokens).
 
         Raises:
-            LedgerError: names them.
+            LedgerError: if there are such jobs.
         """
         known = set(planned).union(*(chunk.tokens for chunk in self._ledger.chunks.values()))
         orphans = [
@@ -129,36 +136,33 @@ class Roster:
             )
 
     def _bound(self) -> float | None:
-        """The earliest time, by the server's clock, of a job that may be of interest and was not seen; None: any."""
+        """Return the earliest possible time of a job that was not seen, by the server's clock, or None if unknown."""
         if self._read_at is None:
-            return self._ledger.identity.born
+            return self._ledger.identity.created_at
         doubtful = [a.server_at for c in self._ledger.chunks.values() if c.doubtful or not c.job_id for a in c.attempts]
         times = [self._read_at, *doubtful]
         return None if None in times else min(t for t in times if t is not None)
 
-    def _note(self, job: dict[str, Any]) -> None:
-        metadata = job.get("metadata")
-        metadata = metadata if isinstance(metadata, dict) else {}
-        token = metadata.get("client_token")
+    def _add(self, job: dict[str, Any]) -> None:
+        metadata = mapping(job.get("metadata"))
+        token, ledger = metadata.get("client_token"), metadata.get("ledger")
         if isinstance(token, str):
-            ledger = metadata.get("ledger")
-            self._by_token[token][job["id"]] = Listed(
-                job["id"], ledger if isinstance(ledger, str) else None, str(job.get("status"))
-            )
+            status = str(job.get("status"))
+            self._by_token[token][job["id"]] = ListedJob(job["id"], ledger if isinstance(ledger, str) else None, status)
 
 
 def duplicate_text(chunk: Chunk, job_id: str) -> str:
-    """What a person should know of a duplicate."""
-    price = "" if chunk.estimate is None else f", about {chunk.estimate:.2f} {chunk.unit or ''}"
+    """Return a note about a duplicate, with the command that cancels it."""
+    price = "" if chunk.estimate is None else f", about {amount_text(chunk.estimate, chunk.unit)}"
     return (
         f"job {job_id} holds the {chunk.circuits} circuits of {chunk.label} again: the server accepted a request "
-        f"late. Both are paid{price.rstrip()} each, unless it is canceled before it runs: qllmft jobs cancel --job "
+        f"late. Both are paid{price} each, unless it is canceled before it runs: qllmft jobs cancel --job "
         f"{job_id}; in Python `qllmft_backends.ionq.cancel([{job_id!r}], IonQConnection())`."
     )
 
 
 def _timestamp(text: Any) -> float | None:
-    """Seconds since 1970 of an ISO time; None where it cannot be read."""
+    """Return an ISO time in seconds since 1970, or None if it cannot be read."""
     if not isinstance(text, str):
         return None
     try:

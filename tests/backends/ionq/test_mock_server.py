@@ -1,10 +1,8 @@
-"""The sandbox by itself: its simulator against Qiskit's matrices, its HTTP, its till. Needs no IonQ package."""
+"""The sandbox by itself: its simulator against Qiskit's matrices, its HTTP, its totals. Needs no IonQ package."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,8 +12,8 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Kraus, Pauli, Statevector
 
-from qllmft_backends.ionq.sandbox import Fault, Sandbox, Store
-from qllmft_backends.ionq.sandbox import simulator as sim
+from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
+from qllmft_backends.ionq.mock_server import simulator as sim
 from qllmft_backends.noise import GateNoise
 
 # (a gate of the API, the same in Qiskit); qubits 0..2, none symmetric
@@ -97,7 +95,7 @@ def test_without_errors_shots_are_multinomial():
     ("circuit", "n", "noise", "match"),
     [
         ([{"gate": "warp", "targets": [0]}], 2, "ideal", "gate 0 is 'warp'"),
-        ([{"gate": "ry", "targets": [0]}], 2, "ideal", "does not know"),
+        ([{"gate": "ry", "targets": [0]}], 2, "ideal", "does not have"),
         ([{"gate": "x", "targets": [2]}], 2, "ideal", r"acts on \[2\]"),
         ([{"gate": "x", "controls": [1], "targets": [1]}], 2, "ideal", r"acts on \[1, 1\]"),
         ([{"gate": "x", "controls": [0, 1], "targets": [2]}], 3, "forte-1", "3 qubits; with noise"),
@@ -114,7 +112,7 @@ def call(url, method="GET", body=None, key="any"):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Authorization": f"apiKey {key}"}, method=method)
     with urllib.request.urlopen(request, timeout=10) as response:
-        assert "sandbox" in response.headers["X-QLLMFT-Sandbox"]
+        assert "mock server" in response.headers["X-QLLMFT-Sandbox"]
         return json.loads(response.read())
 
 
@@ -139,9 +137,9 @@ def finished(box, job_id):
 
 
 def test_a_job_from_submission_to_result():
-    with Sandbox(store=Store(qpu_noise="ideal")) as box:
+    with MockServer(store=Store(qpu_noise="ideal")) as box:
         job = call(f"{box.url}/jobs", "POST", payload(metadata={"a": "b"}))
-        assert job["sandbox"].startswith("local sandbox")
+        assert job["sandbox"].startswith("local mock server")
         described = finished(box, job["id"])
         assert described["metadata"] == {"a": "b"}
         assert call(box.url.removesuffix("/v0.4") + described["results"]["probabilities"]["url"]) == {"2": 1.0}
@@ -164,7 +162,7 @@ def test_a_job_from_submission_to_result():
         (payload(shots=10_001), "TooManyShots"),
         (payload(shots=0), "TooManyShots"),
         (payload(backend="qpu.aria-1"), "unknown backend"),
-        (payload(type="ionq.qasm3.v1"), "not taken"),
+        (payload(type="ionq.qasm3.v1"), "not supported"),
         (payload(input={"gateset": "qis", "qubits": 40, "circuit": []}), "NotEnoughQubits"),
         (payload(input={"gateset": "native", "qubits": 4, "circuit": []}), "takes 'qis'"),
         (payload(input={"gateset": "qis", "qubits": 4, "circuit": [{"gate": "warp", "targets": [0]}]}), "warp"),
@@ -172,17 +170,17 @@ def test_a_job_from_submission_to_result():
     ],
 )
 def test_bad_requests_are_answered_like_the_api(body, message):
-    with Sandbox() as box:
+    with MockServer() as box:
         with pytest.raises(urllib.error.HTTPError) as caught:
             call(f"{box.url}/jobs", "POST", body)
         with caught.value as answer:
             assert answer.code == 400
             assert message in json.loads(answer.read())["message"]
-        assert box.store.till()["jobs"] == 0
+        assert box.store.totals()["jobs"] == 0
 
 
 def test_a_wrong_key_and_faults_over_http():
-    with Sandbox(token="right-key") as box:
+    with MockServer(token="right-key") as box:
         root = box.url.removesuffix("/v0.4")
         with pytest.raises(urllib.error.HTTPError) as caught:
             call(f"{box.url}/jobs", key="wrong-key")
@@ -200,11 +198,11 @@ def test_a_wrong_key_and_faults_over_http():
 
 def test_jobs_last_across_restarts_when_a_file_is_named(tmp_path):
     file = tmp_path / "state.json"
-    with Sandbox(store=Store(state_file=file, latency_s=30)) as box:
+    with MockServer(store=Store(state_file=file, latency_s=30)) as box:
         job_id = call(f"{box.url}/jobs", "POST", payload())["id"]
-    with Sandbox(store=Store(state_file=file)) as box:
+    with MockServer(store=Store(state_file=file)) as box:
         assert finished(box, job_id)["status"] == "completed"
-        assert box.store.till()["circuits_paid"] == 1
+        assert box.store.totals()["circuits_paid"] == 1
 
 
 def test_the_state_file_is_only_appended_to(tmp_path):
@@ -213,7 +211,7 @@ def test_the_state_file_is_only_appended_to(tmp_path):
     circuits = [{"name": f"c{i}", "circuit": [{"gate": "ry", "targets": [0], "rotation": 0.1}] * 50} for i in range(20)]
     body = payload(type="ionq.multi-circuit.v1", input={"gateset": "qis", "qubits": 3, "circuits": circuits})
     sizes = []
-    with Sandbox(store=Store(qpu_noise="ideal", state_file=file)) as box:
+    with MockServer(store=Store(qpu_noise="ideal", state_file=file)) as box:
         for _ in range(3):
             whole = file.read_bytes() if file.exists() else b""
             job_id = call(f"{box.url}/jobs", "POST", body)["id"]
@@ -231,31 +229,3 @@ def test_the_state_file_is_only_appended_to(tmp_path):
     again.submit(payload())
     again.close()
     assert len(Store(state_file=file).jobs) == 64
-
-
-def test_a_state_file_of_one_list_is_read(tmp_path):
-    file = tmp_path / "state.json"
-    job = {"id": "a", "payload": payload(), "circuits": [[]], "submitted_at": "2026-01-01T00:00:00Z", "number": 0}
-    file.write_text(json.dumps([job | {"status": "completed", "results": {"2": 1.0}}]))
-    for n in (1, 2):
-        store = Store(state_file=file)
-        assert len(store.jobs) == n
-        assert store.jobs["a"].results == {"2": 1.0}
-        store.submit(payload())
-        store.close()
-
-
-def test_the_command_prints_what_to_export():
-    command = [sys.executable, "-m", "qllmft_backends.ionq.sandbox", "--port", "0", "--fault", '{"kind": "slow"}']
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": ":".join(sys.path), "PATH": ""}
-    )
-    try:
-        lines = [process.stdout.readline().strip() for _ in range(6)]
-        assert lines[3] == "export QISKIT_IONQ_API_TOKEN=sandbox"
-        url = lines[2].removeprefix("export QISKIT_IONQ_API_URL=")
-        assert url.startswith("http://127.0.0.1:")
-        assert call(url.removesuffix("/v0.4") + "/sandbox/state")["jobs"] == 0
-    finally:
-        process.kill()
-        process.communicate()

@@ -1,4 +1,4 @@
-"""The sandbox's state file: one JSON object a line, only ever appended to."""
+"""State file of the mock server: one JSON object per line, only ever appended to."""
 
 from __future__ import annotations
 
@@ -7,29 +7,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from qllmft_backends.ionq.sandbox.job import StoredJob, circuits_of
+from qllmft_backends.ionq.mock_server.job import StoredJob, circuits_of
 
 
 class Journal:
-    """Submissions, whole, and changes of a job: status, results, failure. Without a file nothing is kept.
-
-    A file of earlier versions, one JSON list of whole jobs, is read too.
-    """
+    """Submissions, and changes of a job: status, results, failure. Without a file nothing is kept."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
 
     def submitted(self, job: StoredJob) -> None:
-        """A job and its children, who are sent in the job's payload."""
-        fields = ("id", "payload", "submitted_at", "number", "name", "children", "fate", "says")
+        """Record a job and its children, which are in the job's payload."""
+        fields = ("id", "payload", "submitted_at", "number", "name", "children", "outcome", "message")
         self._append({name: getattr(job, name) for name in fields})
 
     def changed(self, job: StoredJob) -> None:
-        """What can change of a job."""
+        """Record the changeable fields of a job."""
         self._append({"changed": job.id, "status": job.status, "results": job.results, "failure": job.failure})
 
     def read(self) -> dict[str, StoredJob]:
-        """The jobs by id. A line that a dying sandbox left without its end is left out."""
+        """Return the jobs by id. An unfinished last line is left out."""
         jobs: dict[str, StoredJob] = {}
         if self._file is None or not self._file.exists():
             return jobs
@@ -38,13 +35,13 @@ class Journal:
                 record = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(record, list):
-                jobs |= {job["id"]: StoredJob(**job) for job in record}
-            elif "changed" in record:
+            if "changed" in record:
                 job = jobs[record["changed"]]
                 job.status, job.results, job.failure = record["status"], record["results"], record["failure"]
             else:
-                _submit(jobs, record)
+                job = jobs[record["id"]] = StoredJob(circuits=circuits_of(record["payload"]), **record)
+                for n, child_id in enumerate(job.children):
+                    jobs[child_id] = child_of(job, n, child_id)
         return jobs
 
     def _append(self, record: dict[str, Any]) -> None:
@@ -58,12 +55,8 @@ class Journal:
             file.write(json.dumps(record).encode() + b"\n")
 
 
-def _submit(jobs: dict[str, StoredJob], record: dict[str, Any]) -> None:
-    circuits, children = circuits_of(record["payload"]), record["children"]
-    job = StoredJob(circuits=circuits, **record)
-    jobs[job.id] = job
-    for n, child_id in enumerate(children):
-        name = record["payload"]["input"]["circuits"][n].get("name")
-        jobs[child_id] = StoredJob(
-            child_id, job.payload, [circuits[n]], job.submitted_at, job.number + 1 + n, name=name, parent=job.id
-        )
+def child_of(job: StoredJob, n: int, child_id: str) -> StoredJob:
+    """Return the job of the ``n``-th circuit of a multi-circuit job."""
+    name = job.payload["input"]["circuits"][n].get("name")
+    number = job.number + 1 + n
+    return StoredJob(child_id, job.payload, [job.circuits[n]], job.submitted_at, number, name=name, parent=job.id)

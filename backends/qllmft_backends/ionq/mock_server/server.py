@@ -1,7 +1,7 @@
-"""The sandbox's HTTP: a local server that speaks IonQ's API v0.4, for tests and for trying things without an account.
+"""HTTP of the mock server: IonQ's API v0.4 on this machine, for tests and for trials without an account.
 
-It listens on this machine only, runs circuits on its own small simulator, and says in every answer that it is a
-sandbox: in a header and, but for results, whose keys are states or children, in a field.
+It listens on this machine only, runs circuits on its own small simulator, and marks every answer as a mock server's: in
+a header and, except for results, whose keys are states or children, in a field.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from qllmft_backends.ionq.sandbox.api import Api, Request, error, json_object
-from qllmft_backends.ionq.sandbox.faults import Fault, Faults
-from qllmft_backends.ionq.sandbox.job import Refused
-from qllmft_backends.ionq.sandbox.shapes import SAYS, is_results
-from qllmft_backends.ionq.sandbox.store import Store
+from qllmft_backends.ionq.mock_server.api import Api, Request, error, json_object
+from qllmft_backends.ionq.mock_server.faults import Fault, Faults
+from qllmft_backends.ionq.mock_server.job import RefusedError
+from qllmft_backends.ionq.mock_server.shapes import LABEL, is_results
+from qllmft_backends.ionq.mock_server.store import Store
 
 HEADER = "X-QLLMFT-Sandbox"
 
 
-class Sandbox:
-    """The server. A context manager: it serves inside.
+class MockServer:
+    """Mock server, a context manager that serves inside.
 
     Args:
         port: 0 for a free one.
-        token: the only key to accept; None: any.
-        results_style: how a job names its results: ``url`` (v0.4 as qiskit-ionq 1.1.1 reads it), ``artifacts`` (v0.4 as
-            published in 2026), or ``none``, so that each child has to be read.
+        token: the only accepted key; None: any.
+        results_style: form in which a job names its results: ``url`` (v0.4 as qiskit-ionq 1.1.1 reads it),
+            ``artifacts`` (v0.4 as published in 2026), or ``none``, so that each child has to be read.
         faults: armed from the start.
-        store: jobs and till; a fresh one by default.
+        store: jobs; a new store by default.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class Sandbox:
         self.token = token
         self.api = Api(self.store, results_style)
         self._http = _Server(("127.0.0.1", port), _Handler)
-        self._http.sandbox = self
+        self._http.mock = self
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
 
     @property
     def url(self) -> str:
-        """The API's address."""
+        """Return the API's address."""
         return f"http://127.0.0.1:{self._http.server_address[1]}/v0.4"
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> MockServer:
         self._thread.start()
         return self
 
@@ -74,10 +74,10 @@ class Sandbox:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    sandbox: Sandbox
+    mock: MockServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up, or is killed, is no error of the server's."""
+        """Ignore clients that hang up, or are killed."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -88,35 +88,35 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Quiet."""
+        """Log nothing."""
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The header ``Date``, by the sandbox's clock."""
-        return super().date_time_string(self.server.sandbox.store.now() if timestamp is None else timestamp)
+        """Return the header ``Date`` by the mock server's clock."""
+        return super().date_time_string(self.server.mock.store.now() if timestamp is None else timestamp)
 
     def _serve(self) -> None:
         method, parts = self.command, urlsplit(self.path)
         path = tuple(p for p in parts.path.split("/") if p)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        box = self.server.sandbox
+        mock = self.server.mock
         if path[:1] == ("sandbox",):
             self._answer(200, self._control(method, path[1:], body))
             return
         route = _route(method, path)
-        with box.store.lock:
-            box.store.requests[route] += 1
-            fault = box.faults.take(route)
+        with mock.store.lock:
+            mock.store.requests[route] += 1
+            fault = mock.faults.take(route)
         request = Request(method, path, dict(parse_qsl(parts.query)), body, fault)
         try:
             self._obey(fault, request)
-        except Refused as refused:
+        except RefusedError as refused:
             self._answer(refused.status, error(refused.status, str(refused)))
 
     do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names that the standard library calls
 
     def _obey(self, fault: Fault | None, request: Request) -> None:
-        """Answer a request, with what the fault makes of it."""
-        answer = self.server.sandbox.api.answer
+        """Answer a request, changed by the fault."""
+        answer = self.server.mock.api.answer
         if fault is None:
             self._answer(*answer(request, self._check_key))
             return
@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
         elif kind in ("status", "status_after"):
             headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-            self._answer(fault.code, error(fault.code, fault.value or "the sandbox was told to answer so"), headers)
+            self._answer(fault.code, error(fault.code, fault.value or "a fault of the mock server"), headers)
         elif kind == "not_json":
             self._send(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
         elif kind == "huge":
@@ -144,29 +144,29 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, body)
 
     def _check_key(self) -> None:
-        given, expected = self.headers.get("Authorization", ""), self.server.sandbox.token
+        given, expected = self.headers.get("Authorization", ""), self.server.mock.token
         if not given.startswith("apiKey ") or (expected is not None and given != f"apiKey {expected}"):
-            raise Refused(401, "Invalid key provided")
+            raise RefusedError(401, "Invalid key provided")
 
     def _control(self, method: str, path: tuple[str, ...], body: bytes) -> dict[str, Any]:
-        """/sandbox: what no real server has."""
-        box = self.server.sandbox
+        """Answer /sandbox, which no real server has."""
+        mock = self.server.mock
         match (method, *path):
             case ("POST", "faults"):
                 fault = Fault(**json_object(body))
-                with box.store.lock:
-                    box.faults.arm(fault)
+                with mock.store.lock:
+                    mock.faults.arm(fault)
                 return {"armed": fault.kind}
             case ("POST", "clear"):
-                with box.store.lock:
-                    box.faults.clear()
+                with mock.store.lock:
+                    mock.faults.clear()
                 return {"armed": None}
             case _:
-                return box.store.till()
+                return mock.store.totals()
 
     def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
         if isinstance(answer, dict) and not is_results(answer):
-            answer = {**answer, "sandbox": SAYS}
+            answer = {**answer, "sandbox": LABEL}
         self._send(status, json.dumps(answer).encode(), headers)
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
@@ -174,14 +174,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _begin(self, status: int, headers: dict[str, str]) -> None:
-        """The header of an answer."""
+        """Send the header of an answer."""
         self.send_response(status)
-        for name, value in {HEADER: SAYS, "Content-Type": "application/json", **headers}.items():
+        for name, value in {HEADER: LABEL, "Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
         self.end_headers()
 
     def _send_huge(self, size: int) -> None:
-        """A JSON string of ``size`` bytes, without a length beforehand."""
+        """Send a JSON string of ``size`` bytes, without a length in the header."""
         self._begin(200, {"Connection": "close"})
         block = b"x" * (1 << 16)
         self.wfile.write(b'"')
@@ -190,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b'"')
 
     def _send_partly(self, status: int, body: bytes, fault: Fault) -> None:
-        """The whole header, then the body byte by byte, or half of it."""
+        """Send the whole header, then the body byte by byte, or half of it."""
         self._begin(status, {"Content-Length": str(len(body))})
         self.close_connection = True
         if fault.kind == "truncated":
@@ -207,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _route(method: str, path: tuple[str, ...]) -> str:
-    """The name of a request in `Fault.on` and in the counts of requests."""
+    """Return the name of a request in `Fault.on` and in the counts of requests."""
     match (method, *path[1:]):
         case ("GET", "backends", *_):
             return "backends"

@@ -1,4 +1,4 @@
-"""Faults that the sandbox injects on demand."""
+"""Faults that the mock server injects on demand."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 Kind = Literal[
-    "status",  # answer with `code`, and `retry_after` where it is given; the request has no effect
+    "status",  # answer with `code`, and `retry_after` if given; the request has no effect
     "status_after",  # the same, but the request has had its effect
     "drop_before",  # close the connection; the request has no effect
-    "drop_after",  # do what was asked, then close the connection without an answer
-    "not_json",  # do what was asked, then answer with an HTML page
-    "slow",  # wait `seconds`, then do what was asked, whether or not the client is still there, and answer
-    "drip",  # do what was asked, then answer one byte every `seconds`
-    "huge",  # do what was asked, then answer with a body of `size` bytes
-    "truncated",  # do what was asked, then answer with half of the body that the header announces
-    "value",  # do what was asked, then answer with `value` instead
-    "no_id",  # submit: take the job, and answer without its id
+    "drop_after",  # serve the request, then close the connection without an answer
+    "not_json",  # serve the request, then answer with an HTML page
+    "slow",  # wait `seconds`, then serve the request, also for a client that is gone, and answer
+    "drip",  # serve the request, then answer one byte every `seconds`
+    "huge",  # serve the request, then answer with a body of `size` bytes
+    "truncated",  # serve the request, then answer with half of the body that the header announces
+    "value",  # serve the request, then answer with `value` instead
+    "no_id",  # submit: accept the job, and answer without its id
     "price",  # estimate: `value` in the place of the price
     "reorder",  # results: the children in another order than they were sent
-    "missing",  # results: without those of the last child, or of the last state; shots: without the last
+    "missing",  # results: omit those of the last child, or of the last state; shots: omit the last
     "empty",  # results: a circuit with no states; shots: none
     "no_shots",  # poll: a circuit names no single shots
     "out_of_range",  # shots: a state of more qubits
     "contradiction",  # shots: one in another state than the results have it
     "not_a_number",  # results: a probability that is NaN
-    "job_failed",  # submit: the job fails, and says `value` where it is given
+    "job_failed",  # submit: the job fails, with the message `value` if given
     "job_half_failed",  # submit: the first half of its circuits runs, then the job fails
     "never_ends",  # submit: the job stays `started`
     "odd_state",  # poll: a status that the API does not have
@@ -33,18 +33,18 @@ Kind = Literal[
 Route = Literal[
     "any", "backends", "estimate", "submit", "list", "poll", "results", "shots", "cancel", "cost", "sessions"
 ]
-FATES = ("job_failed", "job_half_failed", "never_ends")  # of a job, decided when it is submitted
+OUTCOMES = ("job_failed", "job_half_failed", "never_ends")  # of a job, decided at its submission
 
 
 @dataclass
 class Fault:
-    """A fault, armed.
+    """Fault of some requests.
 
     Attributes:
-        kind: what happens.
-        on: to which requests.
-        times: how often; -1: for ever.
-        after: so many such requests pass unharmed first.
+        kind: the fault; see `Kind`.
+        on: route of the requests.
+        times: number of requests with the fault; -1: all.
+        after: number of such requests without the fault before.
         code, retry_after, seconds, size, value: see `Kind`.
     """
 
@@ -67,7 +67,7 @@ class Fault:
 
 
 class Faults:
-    """The armed faults; the first that fits a request is used up by it."""
+    """Armed faults. A request uses up the first that fits."""
 
     def __init__(self, faults: list[Fault] | None = None) -> None:
         self._armed = list(faults or [])
@@ -77,11 +77,11 @@ class Faults:
         self._armed.append(fault)
 
     def clear(self) -> None:
-        """Remove all."""
+        """Remove all faults."""
         self._armed.clear()
 
     def take(self, route: str) -> Fault | None:
-        """The fault that a request on ``route`` meets; None: none."""
+        """Return the fault of a request on ``route``, if any, and use it up."""
         for fault in self._armed:
             if fault.on in ("any", route) and fault.times != 0:
                 if fault.after > 0:

@@ -1,4 +1,4 @@
-"""The JSON objects of IonQ's API v0.4, filled by the sandbox."""
+"""JSON objects of IonQ's API v0.4, filled by the mock server."""
 
 from __future__ import annotations
 
@@ -6,43 +6,33 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from qllmft_backends.ionq.sandbox.job import PRICE_UNIT, StoredJob, job_price, price
-from qllmft_backends.ionq.sandbox.simulator import NOISE
-from qllmft_backends.ionq.sandbox.store import BACKENDS
+from qllmft_backends.ionq.mock_server.job import FREE_ENDS, PRICE_UNIT, StoredJob, job_price, price
+from qllmft_backends.ionq.mock_server.simulator import NOISE
+from qllmft_backends.ionq.mock_server.store import BACKENDS
 from qllmft_backends.noise import pauli_error_probability
 
-SAYS = "local sandbox of qllmft: no ions, no IonQ, no money"
+LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
 
 
 def is_results(answer: Mapping[str, Any]) -> bool:
-    """Results are keyed by state or by child: a field of ours would be read as one of them."""
+    """Return whether an answer is keyed by state or by child: another field would be read as one of them."""
     return not answer or all(key.isdigit() or len(key) == 36 for key in answer)
 
 
 def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
-    """A job, as GET /jobs/{id} and the list give it."""
+    """Return a job as GET /jobs/{id} and the list describe it."""
     results = None
     if job.status == "completed":
-        address = f"/v0.4/jobs/{job.id}/results/probabilities" + ("/aggregated" if job.children else "")
-        name = "probabilities-aggregate" if job.children else "probabilities"
-        form = f"ionq.result.{name}.json.v1"
-        results = {
-            "url": {"probabilities": {"url": address}},
-            "artifacts": {form: {"id": name, "format": form, "media_type": "application/json"}},
-            "none": {},
-        }[results_style]
+        name, suffix = ("probabilities-aggregate", "/aggregated") if job.children else ("probabilities", "")
+        address = f"/v0.4/jobs/{job.id}/results"
+        results = _result_entry("probabilities", f"{address}/probabilities{suffix}", name, results_style)
         if job.sampled and not job.children:
-            form = "ionq.result.shots.json.v1"
-            results |= {
-                "url": {"shots": {"url": f"/v0.4/jobs/{job.id}/results/shots"}},
-                "artifacts": {form: {"id": "shots", "format": form, "media_type": "application/json"}},
-                "none": {},
-            }[results_style]
+            results |= _result_entry("shots", f"{address}/shots", "shots", results_style)
     return {
         "id": job.id,
         "status": job.status,
         "type": "ionq.circuit.v1" if job.parent else job.payload["type"],
-        "backend": job.payload["backend"],
+        "backend": job.backend,
         "dry_run": False,
         "submitter_id": "sandbox",
         "project_id": None,
@@ -57,14 +47,14 @@ def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
         "settings": job.payload.get("settings", {}),
         "failure": job.failure,
         "execution_duration_ms": 0,
-        "stats": {"qubits": job.payload["input"].get("qubits", 1), "circuits": len(job.circuits)},
+        "stats": {"qubits": job.qubits, "circuits": len(job.circuits)},
         "results": results,
         "output": {},
     }
 
 
 def backend(name: str) -> dict[str, Any]:
-    """A backend, as GET /backends/{name} gives it."""
+    """Return a backend as GET /backends/{name} describes it."""
     return {
         "backend": name,
         "status": "available",
@@ -72,12 +62,12 @@ def backend(name: str) -> dict[str, Any]:
         "average_queue_time": 0,
         "last_updated": _now(),
         "supported_error_mitigations": ["debiasing", "symmetry_verification"],
-        "sandbox": SAYS,
+        "sandbox": LABEL,
     }
 
 
 def characterization(name: str) -> dict[str, Any]:
-    """Process fidelities that fit the noise model (F = 1 - 3r/4 and 1 - 15r/16), Forte's gate times in seconds."""
+    """Return process fidelities of the noise model (F = 1 - 3r/4 and 1 - 15r/16) and Forte's gate times in seconds."""
     noise = NOISE[name.removeprefix("qpu.")]
     one, two = (1 - pauli_error_probability(noise.rate(n), n) for n in (1, 2))
     return {
@@ -88,13 +78,14 @@ def characterization(name: str) -> dict[str, Any]:
         "connectivity": [],
         "fidelity": {"spam": {"median": 1.0}, "1q": {"median": one}, "2q": {"median": two}},
         "timing": {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1},
-        "sandbox": SAYS,
+        "sandbox": LABEL,
     }
 
 
 def estimate(query: Mapping[str, str]) -> dict[str, Any]:
-    """GET /jobs/estimate, with the names of both forms of v0.4."""
-    amount = price(query)
+    """Return the answer of GET /jobs/estimate with the names of both forms of v0.4."""
+    one, two, shots = (int(query.get(k, d)) for k, d in (("1q_gates", "0"), ("2q_gates", "0"), ("shots", "1000")))
+    amount = price(query.get("backend"), one, two, shots)
     return {
         "input_values": dict(query),
         "estimate_context": dict(query),
@@ -111,14 +102,21 @@ def estimate(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def cost(job: StoredJob) -> dict[str, Any]:
-    """GET /jobs/{id}/cost: what a job was estimated at, and what it cost once it has ended."""
+    """Return the answer of GET /jobs/{id}/cost: the estimate, and the charge once the job has ended."""
     amount = job_price(job)
-    charged = {"completed": amount, "failed": 0.0, "canceled": 0.0}.get(job.status)
+    charged = {"completed": amount, **dict.fromkeys(FREE_ENDS, 0.0)}.get(job.status)
     return {
         "dry_run": False,
         "estimated_cost": {"value": amount, "unit": PRICE_UNIT},
         "cost": None if charged is None else {"value": charged, "unit": PRICE_UNIT},
     }
+
+
+def _result_entry(kind: str, address: str, name: str, style: str) -> dict[str, Any]:
+    form = f"ionq.result.{name}.json.v1"
+    if style == "url":
+        return {kind: {"url": address}}
+    return {form: {"id": name, "format": form, "media_type": "application/json"}} if style == "artifacts" else {}
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""A small simulator of the circuits that the API takes: state vectors, and shot-by-shot trajectories for noise.
+"""Small simulator of the API's circuits: state vectors, and shot-by-shot trajectories for noise.
 
 Qubit q is bit q of a basis state's index, as in the API's results and in Qiskit.
 """
@@ -18,7 +18,7 @@ Gate = Mapping[str, Any]
 State = NDArray[np.complex64]  # (T, 2**n)
 
 # With probability r the qubits of a gate become maximally mixed, so that each of the 4**n - 1 errors has probability
-# r / 4**n. The sandbox uses Forte-1's noise for Forte Enterprise too, whose own it does not know.
+# r / 4**n. Forte Enterprise has Forte-1's noise here, because its own is not published.
 NOISE: dict[str, GateNoise] = {
     "ideal": CLOUD_NOISE["ideal"],
     "forte-1": CLOUD_NOISE["forte-1"],
@@ -62,11 +62,11 @@ _PAULIS = (np.eye(2, dtype=np.complex64), _X, _Y, _Z)
 
 
 class CircuitError(ValueError):
-    """A circuit that the sandbox cannot run."""
+    """Circuit that the mock server cannot run."""
 
 
 def qubits_of(gate: Gate) -> tuple[list[int], list[int]]:
-    """(controls, targets) of a gate."""
+    """Return the controls and the targets of a gate."""
     controls = gate.get("controls", [gate["control"]] if "control" in gate else [])
     targets = gate.get("targets", [gate["target"]] if "target" in gate else [])
     return [int(q) for q in controls], [int(q) for q in targets]
@@ -78,31 +78,31 @@ def _used(gate: Gate) -> list[int]:
 
 
 def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
-    """Refuse what `probabilities` and `counts` cannot run.
+    """Check that `probabilities` and `counts` can run a circuit.
 
     Raises:
-        CircuitError: names the gate or the limit.
+        CircuitError: if they cannot.
     """
     if noise not in NOISE:
-        raise CircuitError(f"the sandbox knows no noise model {noise!r}; it has {', '.join(NOISE)}")
+        raise CircuitError(f"there is no noise model {noise!r}; expected one of {', '.join(NOISE)}")
     limit = MAX_QUBITS_IDEAL if noise == "ideal" else MAX_QUBITS_NOISY
     if not 1 <= n_qubits <= limit:
-        raise CircuitError(f"{n_qubits} qubits; the sandbox simulates up to {limit} with noise {noise!r}")
+        raise CircuitError(f"{n_qubits} qubits; the mock server simulates up to {limit} with noise {noise!r}")
     for position, gate in enumerate(circuit):
         _, targets = qubits_of(gate)
         used = _used(gate)
         if _matrix(gate) is None:
-            raise CircuitError(f"gate {position} is {gate.get('gate')!r}, which the sandbox does not know")
+            raise CircuitError(f"gate {position} is {gate.get('gate')!r}, which the mock server does not have")
         if not targets or len(set(used)) != len(used) or not all(0 <= q < n_qubits for q in used):
             raise CircuitError(
                 f"gate {position} ({gate.get('gate')!r}) acts on {used}, expected qubits below {n_qubits}"
             )
         if noise != "ideal" and len(used) > 2:
-            raise CircuitError(f"gate {position} acts on {len(used)} qubits; with noise the sandbox takes up to 2")
+            raise CircuitError(f"gate {position} acts on {len(used)} qubits; with noise the mock server takes up to 2")
 
 
 def probabilities(circuit: Sequence[Gate], n_qubits: int) -> NDArray[np.float64]:
-    """Exact probabilities (2**n,) without noise."""
+    """Return exact probabilities (2**n,) without noise."""
     state = _zero(1, n_qubits)
     for gate in circuit:
         state = _run(state, gate, n_qubits)
@@ -112,10 +112,10 @@ def probabilities(circuit: Sequence[Gate], n_qubits: int) -> NDArray[np.float64]
 def counts(
     circuit: Sequence[Gate], n_qubits: int, shots: int, noise: str, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Counts (2**n,) of ``shots`` runs, each with its own errors: exactly the distribution of the density matrix.
+    """Return counts (2**n,) of ``shots`` runs with independent errors, distributed exactly as by the density matrix.
 
-    The errors of every run are drawn first. Runs without any share one state; each of the others branches off that
-    state at its first error, so that the common beginning is computed once.
+    The errors of every run are drawn first. Runs without errors share one state; each of the others branches off it
+    at its first error, so that the common beginning is computed once.
     """
     model, widths = NOISE[noise], [len(_used(gate)) for gate in circuit]
     error_rates = np.array([pauli_error_probability(model.rate(w), w) if noise != "ideal" else 0.0 for w in widths])
@@ -156,7 +156,7 @@ def _normalized(state: State) -> NDArray[np.float64]:
 
 
 def _matrix(gate: Gate) -> NDArray[Any] | None:
-    """The matrix on the targets; index bit i is target i. None: unknown."""
+    """Return the matrix on the targets, index bit i for target i, or None (unknown gate)."""
     name, angle = gate.get("gate"), gate.get("rotation")
     if name in _GENERATORS and angle is not None:
         generator = _GENERATORS[name]
@@ -174,7 +174,7 @@ def _run(state: State, gate: Gate, n_qubits: int) -> State:
 
 
 def _error(state: State, gate: Gate, n_qubits: int, rng: np.random.Generator) -> State:
-    """One of the 4**n - 1 Pauli errors on the gate's qubits, each as likely."""
+    """Apply one of the 4**n - 1 Pauli errors on the gate's qubits, drawn uniformly."""
     qubits = _used(gate)
     which = int(rng.integers(1, 4 ** len(qubits)))
     for i, qubit in enumerate(qubits):
@@ -185,12 +185,12 @@ def _error(state: State, gate: Gate, n_qubits: int, rng: np.random.Generator) ->
 def _apply(
     state: State, matrix: NDArray[Any], targets: list[int], n_qubits: int, controls: Sequence[int] = ()
 ) -> State:
-    """``matrix`` on ``targets`` of each row of a new state, where all controls are 1."""
+    """Apply ``matrix`` to ``targets`` in each row of a copy of ``state``, if all controls are 1."""
     result = state.copy()
     old, new = state.reshape(-1, *[2] * n_qubits), result.reshape(-1, *[2] * n_qubits)  # qubit q is axis n - q
 
     def part(value: int) -> tuple[Any, ...]:
-        """The amplitudes with all controls 1 and ``value`` on the targets (bit i of it on target i)."""
+        """Return the index of amplitudes with all controls 1 and bit i of ``value`` on target i."""
         index: list[Any] = [slice(None)] * (n_qubits + 1)
         for control in controls:
             index[n_qubits - control] = 1

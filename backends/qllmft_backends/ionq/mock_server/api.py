@@ -1,4 +1,4 @@
-"""What the sandbox answers: the requests of IonQ's API v0.4 that the backends send."""
+"""Answers of the mock server to the requests of IonQ's API v0.4 that the backends send."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft_backends.ionq.sandbox.faults import FATES, Fault
-from qllmft_backends.ionq.sandbox.job import Refused, StoredJob
-from qllmft_backends.ionq.sandbox.shapes import backend, characterization, cost, estimate, job_description
-from qllmft_backends.ionq.sandbox.store import BACKENDS, Store
+from qllmft_backends.ionq.mock_server.faults import OUTCOMES, Fault
+from qllmft_backends.ionq.mock_server.job import RefusedError, StoredJob
+from qllmft_backends.ionq.mock_server.shapes import backend, characterization, cost, estimate, job_description
+from qllmft_backends.ionq.mock_server.store import BACKENDS, Store
 
 _PAGE = 25
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, read.
+    """Parsed request.
 
     Attributes:
         method: ``GET``, ``POST`` or ``PUT``.
         path: its parts, the API's version first.
-        query: of the address.
+        query: parameters of the address.
         body: bytes.
-        fault: that it meets; None: none.
+        fault: fault of this request, if any.
     """
 
     method: str
@@ -35,15 +35,15 @@ class Request:
 
     @property
     def kind(self) -> str:
-        """Of the fault; "" where there is none."""
+        """Return the kind of the fault, or "" without a fault."""
         return self.fault.kind if self.fault else ""
 
 
 class Api:
-    """The API on a store.
+    """API on a store.
 
     Attributes:
-        results_style: see `Sandbox`.
+        results_style: see `MockServer`.
     """
 
     def __init__(self, store: Store, results_style: str) -> None:
@@ -51,13 +51,13 @@ class Api:
         self.results_style = results_style
 
     def answer(self, request: Request, check_key: Callable[[], None]) -> tuple[int, Any]:
-        """HTTP status and JSON value; ``check_key`` is asked where a key is needed.
+        """Return HTTP status and JSON value. ``check_key`` is called if the request needs a key.
 
         Raises:
-            Refused: as the API would refuse.
+            RefusedError: as the API would refuse.
         """
         if request.path[:1] != ("v0.4",):
-            raise Refused(404, f"no /{'/'.join(request.path)}; the API is below /v0.4")
+            raise RefusedError(404, f"no /{'/'.join(request.path)}; the API is below /v0.4")
         match (request.method, *request.path[1:]):
             case ("GET", "backends"):
                 return 200, [backend(name) for name in BACKENDS]
@@ -73,24 +73,22 @@ class Api:
         with store.lock:
             match (request.method, *request.path[2:]):
                 case ("POST",):
-                    return 201, store.sessions.open(json_object(request.body), BACKENDS, store.now()).describe(
-                        store.now()
-                    )
+                    session = store.sessions.open(json_object(request.body), BACKENDS, store.now())
+                    return 201, session.describe(store.now())
                 case ("GET", session_id):
                     return 200, store.sessions.get(session_id).describe(store.now())
                 case ("POST", session_id, "end"):
                     session = store.sessions.get(session_id)
                     session.ended = True
                     return 200, session.describe(store.now())
-        raise Refused(404, f"no {request.method} /{'/'.join(request.path)}")
+        raise RefusedError(404, f"no {request.method} /{'/'.join(request.path)}")
 
     def _jobs(self, request: Request) -> tuple[int, Any]:
         store = self._store
         match (request.method, *request.path[1:]):
             case ("POST", "jobs"):
-                fate = request.kind if request.kind in FATES else ""
-                says = {"says": request.fault.value} if request.fault and request.fault.value else {}
-                job = store.submit(json_object(request.body), fate, **says)
+                outcome = request.kind if request.kind in OUTCOMES else ""
+                job = store.submit(json_object(request.body), outcome, request.fault.value if request.fault else None)
                 return 201, {"id": job.id, "status": job.status, "session_id": job.payload.get("session_id")}
             case ("GET", "jobs"):
                 return 200, self._list(request.query)
@@ -120,11 +118,11 @@ class Api:
                 return 200, self._results(store.get(job_id), request, aggregated=True)
             case ("PUT", "jobs", job_id, "status", "cancel"):
                 return 200, {"id": job_id, "status": store.cancel(job_id).status}
-        raise Refused(404, f"no {request.method} /{'/'.join(request.path)}")
+        raise RefusedError(404, f"no {request.method} /{'/'.join(request.path)}")
 
     def _list(self, query: Mapping[str, str]) -> dict[str, Any]:
         jobs = sorted(self._store.jobs.values(), key=lambda j: -j.number)
-        jobs = [j for j in jobs if query.get("target") in (None, j.payload["backend"])]
+        jobs = [j for j in jobs if query.get("target") in (None, j.backend)]
         jobs = [j for j in jobs if query.get("status") in (None, j.status)]
         start, size = int(query.get("next", "0")), min(_PAGE, int(query.get("limit", _PAGE)))
         following = str(start + size) if start + size < len(jobs) else None
@@ -134,7 +132,7 @@ class Api:
     def _results(self, job: StoredJob, request: Request, aggregated: bool = False) -> dict[str, Any]:
         kind, how = request.kind, request.query.get("aggregation", "average")
         if job.status != "completed" or (job.children and not aggregated):
-            raise Refused(404, f"job {job.id} has no such result (it is {job.status})")
+            raise RefusedError(404, f"job {job.id} has no such result (it is {job.status})")
         if not job.children:
             return _spoiled(_sharpened(job, how), kind)
         jobs = self._store.jobs
@@ -148,27 +146,27 @@ class Api:
 
 
 def _shots(job: StoredJob, kind: str) -> list[str]:
-    """A circuit's single shots as the fault leaves them."""
+    """Return a circuit's single shots, changed by the fault."""
     if job.status != "completed" or job.children or not job.sampled:
-        raise Refused(404, f"job {job.id} has no single shots (it is {job.status})")
+        raise RefusedError(404, f"job {job.id} has no single shots (it is {job.status})")
     shots = job.single_shots()
     if kind in ("missing", "empty"):
         return shots[:-1] if kind == "missing" else []
     if kind == "out_of_range":
-        return [str(1 << job.payload["input"]["qubits"]), *shots[1:]]
+        return [str(1 << job.qubits), *shots[1:]]
     if kind == "contradiction":
         return [str(int(shots[0]) ^ 1), *shots[1:]]
     return shots
 
 
-_SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0}  # powers; pretended
+_SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0}  # powers; invented
 
 
 def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
-    """A circuit's probabilities; with debiasing sharpened as ``how`` has it."""
+    """Return a circuit's probabilities, sharpened by ``how`` with debiasing."""
     results = dict(job.results or {})
     if how not in _SHARPENING:
-        raise Refused(400, f"aggregation {how!r}")
+        raise RefusedError(400, f"aggregation {how!r}")
     if not job.payload.get("settings", {}).get("error_mitigation", {}).get("debiasing") or how == "average":
         return results
     powers = {state: p ** _SHARPENING[how] for state, p in results.items()}
@@ -176,7 +174,7 @@ def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
 
 
 def _spoiled(result: dict[str, float], kind: str) -> dict[str, float]:
-    """A circuit's probabilities as the fault leaves them."""
+    """Return a circuit's probabilities, changed by the fault."""
     states = list(result)
     if kind == "empty":
         return {}
@@ -188,20 +186,20 @@ def _spoiled(result: dict[str, float], kind: str) -> dict[str, float]:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """A request's body.
+    """Return a request's body.
 
     Raises:
-        Refused: it is no JSON object.
+        RefusedError: if it is no JSON object.
     """
     try:
         data = json.loads(body)
     except ValueError:
         data = None
     if not isinstance(data, dict):
-        raise Refused(400, "the body is not a JSON object")
+        raise RefusedError(400, "the body is not a JSON object")
     return data
 
 
 def error(status: int, message: str) -> dict[str, Any]:
-    """A refusal, as the API words it."""
-    return {"statusCode": status, "error": "Sandbox Error", "message": message}
+    """Return a refusal in the API's form."""
+    return {"statusCode": status, "error": "Mock Server Error", "message": message}

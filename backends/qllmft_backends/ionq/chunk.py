@@ -1,0 +1,222 @@
+"""Circuits of one job: the settings that decide their results, and the progress of the job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.ionq.payload import Probabilities, Shots
+
+State = Literal["planned", "sent", "submitted", "collected", "failed"]
+UNDER_WAY: tuple[State, ...] = ("sent", "submitted")
+FREE_MACHINE = "simulator"  # its jobs cost nothing
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Settings that decide a circuit's result, except for its angles.
+
+    Attributes:
+        url: the server's address, so that a mock server's result never passes for IonQ's.
+        backend: the API's name, ``simulator`` or ``qpu.forte-1``.
+        circuit_sha256: hash of the circuit with its parameters by name; see `compile.compile_template`.
+        n_qubits: width.
+        shots: measurements of a circuit, as sent.
+        error_mitigation: ``none`` or ``debiasing``.
+        noise_model, seed: of the simulator; None on hardware.
+        repetition: see `IonQOptions`.
+        symmetry_verification: see `IonQForteOptions`.
+    """
+
+    url: str
+    backend: str
+    circuit_sha256: str
+    n_qubits: int
+    shots: int
+    error_mitigation: str
+    noise_model: str | None
+    seed: int | None
+    repetition: int
+    symmetry_verification: bool = False
+
+    @property
+    def free(self) -> bool:
+        """Return whether circuits on this machine cost nothing."""
+        return self.backend == FREE_MACHINE
+
+    @property
+    def shot_counts(self) -> range:
+        """Return the possible numbers of measured shots. Symmetry verification discards some."""
+        return range(1 if self.symmetry_verification else self.shots, self.shots + 1)
+
+
+@dataclass
+class Attempt:
+    """One POST of a chunk.
+
+    Attributes:
+        client_token: in the job's metadata.
+        at: time just before the POST, by this machine's clock, in seconds since 1970.
+        server_at: the same by the server's clock; None if unknown.
+        refused: if True, the POST took no effect as far as the server's answers show.
+        session: id of the session that the job was sent in; None without one.
+    """
+
+    client_token: str
+    at: float
+    server_at: float | None = None
+    refused: bool = False
+    session: str | None = None
+
+
+@dataclass
+class Chunk:
+    """Circuits of one job, and the progress of that job.
+
+    Attributes:
+        id: name in this ledger.
+        setup: settings that the circuits share.
+        values: (b, P) parameter values in radians, in the order of ``circuit.parameters``.
+        attempts: POSTs in their order.
+        job_id: the server's id of the job.
+        results: one entry per row of ``values``; None: no result.
+        failure: reason why the job failed.
+        price_each: estimate for one circuit, in ``unit``; None if unknown.
+        known_answer: basis state expected from the circuit before ``values`` in the job; None without such a circuit.
+        known_price: estimate for that circuit, in ``unit``.
+        known_result: its measured distribution; None: no result.
+        shots: single shots of each circuit that has a result, in the order of ``results``; None: not read.
+        integrity_error: error that `known_answer_error` found in the results, which are then not used; None: no error.
+        unit: unit of ``price_each`` and ``cost``.
+        cost: charge for the whole job, reported by the server after its end; None: not reported.
+        aggregations: by name, the results of a debiased job under another combination of its variants.
+        duplicates: ids of other jobs at the server with this chunk's client token, charged in addition to ``job_id``.
+    """
+
+    id: str
+    setup: Setup
+    values: NDArray[np.float64]
+    attempts: list[Attempt] = field(default_factory=list)
+    job_id: str | None = None
+    results: list[Probabilities | None] | None = None
+    failure: str | None = None
+    price_each: float | None = None
+    unit: str | None = None
+    cost: float | None = None
+    aggregations: dict[str, list[Probabilities]] = field(default_factory=dict)
+    duplicates: list[str] = field(default_factory=list)
+    known_answer: int | None = None
+    known_price: float = 0.0
+    known_result: Probabilities | None = None
+    shots: list[Shots | None] | None = None
+    integrity_error: str | None = None
+
+    @property
+    def state(self) -> State:
+        """Return the progress of the job."""
+        if self.failure is not None:
+            return "failed"
+        if self.results is not None:
+            return "collected"
+        if self.job_id is not None:
+            return "submitted"
+        return "sent" if any(not a.refused for a in self.attempts) else "planned"
+
+    @cached_property
+    def content(self) -> str:
+        """Return a hash of these circuits at these angles, in this order, on this machine."""
+        return content_hash(self.setup, self.values, self.known_answer)
+
+    @property
+    def known_circuits(self) -> int:
+        """Return the number of circuits in the job before those of ``values``: 1 with a known answer, else 0."""
+        return int(self.known_answer is not None)
+
+    @property
+    def circuits(self) -> int:
+        """Return the number of circuits in the job, including the one with a known answer."""
+        return len(self.values) + self.known_circuits
+
+    @property
+    def session(self) -> str | None:
+        """Return the id of the session that the job was sent in, or None without one."""
+        return self.attempts[-1].session if self.attempts else None
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """Return the client tokens of all attempts."""
+        return frozenset(a.client_token for a in self.attempts)
+
+    @property
+    def doubtful(self) -> bool:
+        """Return whether the server may hold another job: the chunk was sent again, or counts as never accepted."""
+        return len(self.attempts) > 1 or any(a.refused for a in self.attempts)
+
+    @property
+    def price(self) -> float | None:
+        """Return the charge of the chunk's job, before its end the estimate, or None if unknown."""
+        if self.setup.free:
+            return 0.0
+        if self.cost is not None:
+            return self.cost
+        if self.state == "planned" or (self.state == "failed" and not any(self.results or ())):
+            return 0.0  # IonQ charges no job that failed or was canceled
+        return self.estimate
+
+    @property
+    def estimate(self) -> float | None:
+        """Return the estimated price of all circuits of one job, in ``unit``, or None if unknown."""
+        return None if self.price_each is None else self.price_each * len(self.values) + self.known_price
+
+    def lost(self, index: int) -> bool:
+        """Return whether circuit ``index`` will never get a result because its job failed."""
+        return self.state == "failed" and (self.results is None or self.results[index] is None)
+
+    @property
+    def label(self) -> str:
+        """Return the names of the chunk and its job for messages."""
+        return f"chunk {self.id}" + (f" (job {self.job_id})" if self.job_id else "")
+
+
+def sessions_under_way(chunks: Iterable[Chunk]) -> set[str]:
+    """Return the ids of the sessions in which jobs are under way."""
+    return {chunk.session for chunk in chunks if chunk.session and chunk.state in UNDER_WAY}
+
+
+def known_answer_error(chunk: Chunk) -> str | None:
+    """Return the error in the circuit with a known answer, or None if it is right or has not run.
+
+    The answer is compared qubit by qubit, by the majority of the shots: noise flips some of them.
+    """
+    if chunk.known_answer is None or not any(chunk.results or ()):
+        return None
+    if not chunk.known_result:
+        return "the circuit with a known answer has no result"
+    differing = [(state ^ chunk.known_answer, p) for state, p in chunk.known_result.items()]
+    right = [sum(p for bits, p in differing if not bits >> q & 1) for q in range(chunk.setup.n_qubits)]
+    wrong = [q for q, share in enumerate(right) if share <= 0.5]
+    if not wrong:
+        return None
+    shares = ", ".join(f"{right[q]:.2f}" for q in wrong[:5])
+    return (
+        f"the circuit with a known answer came back wrong on the qubits {wrong}: the right value in a share of "
+        f"{shares} of the shots, expected more than 0.50"
+    )
+
+
+def content_hash(setup: Setup, values: NDArray[np.float64], known_answer: int | None = None) -> str:
+    """Return the hash described in `Chunk.content`."""
+    content = [asdict(setup), values_hash(values), *([] if known_answer is None else [known_answer])]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def values_hash(values: NDArray[np.float64]) -> str:
+    """Return a hash of a chunk's angles."""
+    return sha256(np.ascontiguousarray(values, np.float64).tobytes()).hexdigest()

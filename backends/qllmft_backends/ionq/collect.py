@@ -1,0 +1,187 @@
+"""Collection of results: wait for jobs, and write their results into the ledger, each keyed by its circuit's id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from qllmft_backends.ionq.chunk import Chunk
+from qllmft_backends.ionq.client import Client
+from qllmft_backends.ionq.errors import (
+    NOT_FOUND,
+    IonQError,
+    IonQJobFailedError,
+    IonQRequestError,
+    IonQTimeoutError,
+)
+from qllmft_backends.ionq.ledger import Ledger
+from qllmft_backends.ionq.options import IonQConnection
+from qllmft_backends.ionq.payload import Probabilities, Shots, parse_probabilities, parse_shots
+from qllmft_backends.ionq.transport import Deadline
+
+_MAX_REASON = 300  # characters of the server's text
+OnProgress = Callable[[str, str], None]  # called with a job's id and its status at the server
+_KEPT = "Its result stays at the server and its id in the ledger; nothing is sent again."
+
+
+def collect(
+    client: Client,
+    ledger: Ledger,
+    chunks: Iterable[Chunk],
+    connection: IonQConnection,
+    on_progress: OnProgress | None = None,
+) -> dict[str, IonQError]:
+    """Wait until every submitted chunk of ``chunks`` is collected or failed. Failed ones are recorded, not raised.
+
+    Returns:
+        errors by the chunk's id: the server does not list the job, or its result cannot be read. The other chunks are
+        collected.
+
+    Raises:
+        IonQTimeoutError: at the deadline; jobs that ended before are in the ledger.
+        IonQError: if the server cannot be asked.
+    """
+    pending = {chunk.id: chunk for chunk in chunks if chunk.state == "submitted"}
+    status: dict[str, str] = {}
+    problems: dict[str, IonQError] = {}
+    deadline = Deadline(connection.deadline_s)
+    with client.transport.until(deadline):
+        while pending:
+            for chunk in list(pending.values()):
+                try:
+                    status[chunk.id] = _poll(client, ledger, chunk, on_progress)
+                except IonQError as error:
+                    if error.status != NOT_FOUND and not isinstance(error, IonQJobFailedError):
+                        raise
+                    problems[chunk.id] = error
+                if chunk.state != "submitted" or chunk.id in problems:
+                    del pending[chunk.id]
+            if pending and deadline.left() == 0:
+                jobs = ", ".join(f"{chunk.job_id} ({status[chunk.id]})" for chunk in pending.values())
+                raise IonQTimeoutError(
+                    f"after {connection.deadline_s:g} s {len(pending)} job(s) have not ended: {jobs}. They continue at "
+                    "the server and are in the ledger: run again later, or wait for them with `qllmft jobs wait`; "
+                    "nothing is paid twice. A larger deadline_s waits longer here."
+                )
+            if pending:
+                time.sleep(min(connection.poll_interval_s, deadline.left()))
+    return problems
+
+
+def aggregate(client: Client, ledger: Ledger, chunk: Chunk, name: str) -> None:
+    """Read the results of a collected, debiased chunk again, its variants combined by ``name``. Nothing is paid.
+
+    Raises:
+        IonQJobFailedError: if they cannot be read.
+        IonQError: if the server cannot be asked.
+    """
+    ledger.aggregated(chunk, name, _results(client, chunk, client.job(str(chunk.job_id)), name))
+
+
+def read_shots(client: Client, ledger: Ledger, chunk: Chunk) -> None:
+    """Read the single shots behind the results of a chunk into the ledger. Nothing is paid.
+
+    Raises:
+        IonQJobFailedError: if the server has none, or if they contradict the results.
+        IonQError: if the server cannot be asked.
+    """
+    job, setup = client.job(str(chunk.job_id)), chunk.setup
+    circuits = _circuits(chunk, job)[chunk.known_circuits :]
+    found: list[Shots | None] = []
+    for circuit, result in zip(circuits, chunk.results or (), strict=True):
+        if result is None:
+            found.append(None)
+            continue
+        try:
+            payload = client.shots(job if circuit == job["id"] else client.job(circuit))
+            found.append(parse_shots(payload, setup.n_qubits, setup.shot_counts, result))
+        except (ValueError, IonQRequestError) as error:
+            raise IonQJobFailedError(
+                f"the single shots of {chunk.label}, circuit {circuit}, cannot be read: {error}. Nothing is lost: its "
+                "frequencies are in the ledger. Run again to read the shots, or omit per_shot."
+            ) from None
+    ledger.keep_shots(chunk, found)
+
+
+def read_probabilities(payload: Any, n_qubits: int, label: str) -> Probabilities:
+    """Return a payload of the API as a distribution (see `parse_probabilities`).
+
+    Raises:
+        IonQJobFailedError: if it is not a distribution on ``n_qubits`` qubits.
+    """
+    try:
+        return parse_probabilities(payload, n_qubits)
+    except ValueError as error:
+        raise IonQJobFailedError(
+            f"the result of {label} cannot be read: {error}. Nothing is lost: the job's id is in the ledger and its "
+            "result stays at the server; run again to read it again."
+        ) from None
+
+
+def _poll(client: Client, ledger: Ledger, chunk: Chunk, on_progress: OnProgress | None) -> str:
+    """Return the job's status at the server, after recording its results if it has ended."""
+    job = client.job(str(chunk.job_id))
+    status = str(job.get("status"))
+    if on_progress is not None:
+        on_progress(str(chunk.job_id), status)
+    if status == "completed":
+        results = _results(client, chunk, job)
+        ledger.collected(chunk, results, **({} if chunk.setup.free else client.cost(str(chunk.job_id))))
+    elif status in ("failed", "canceled"):
+        ledger.failed(chunk, _reason(job), _completed_results(client, chunk, job))
+    return status  # submitted, ready, started, or one that this version does not have: the job has not ended
+
+
+def _results(
+    client: Client, chunk: Chunk, job: Mapping[str, Any], aggregation: str | None = None
+) -> list[Probabilities]:
+    """Return the probabilities in the order of the job's child ids, for any order of the payload."""
+    keys = _circuits(chunk, job)
+    payload = client.probabilities(job, keys if chunk.circuits > 1 else [], aggregation)
+    if set(payload) != set(keys):
+        raise IonQJobFailedError(
+            f"the results of {chunk.label} are for {sorted(payload)[:3]}..., expected one for each of {keys[:3]}... "
+            f"{_KEPT}"
+        )
+    return [read_probabilities(payload[key], chunk.setup.n_qubits, f"{chunk.label}, circuit {key}") for key in keys]
+
+
+def _completed_results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Probabilities | None]:
+    """Return the results of a failed job's circuits that ended well: they were paid.
+
+    Raises:
+        IonQError: if a result cannot be read; the failure is not recorded then, and the next call reads again, so that
+            a paid circuit is not sent again.
+    """
+    children = _children(job)
+    results: list[Probabilities | None] = [None] * chunk.circuits
+    if len(children) != len(results):
+        return results
+    for i, child in enumerate(children):
+        if client.job(child).get("status") == "completed":
+            payload = client.circuit_probabilities(child)
+            results[i] = read_probabilities(payload, chunk.setup.n_qubits, f"circuit {child}")
+    return results
+
+
+def _circuits(chunk: Chunk, job: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the job's circuits: those of its children, or its own if it has one circuit."""
+    n, children = chunk.circuits, _children(job)
+    if n > 1 and (len(children) != n or len(set(children)) != n):
+        raise IonQJobFailedError(
+            f"{chunk.label} has {len(set(children))} children, expected {n}, one per circuit. {_KEPT}"
+        )
+    return children if n > 1 else [str(job["id"])]
+
+
+def _children(job: Mapping[str, Any]) -> list[str]:
+    children = job.get("child_job_ids") or job.get("children") or []
+    return [str(child) for child in children] if isinstance(children, list) else []
+
+
+def _reason(job: Mapping[str, Any]) -> str:
+    failure = job.get("failure")
+    texts = [failure.get(k) for k in ("code", "message", "error")] if isinstance(failure, dict) else [failure]
+    reason = ": ".join(text[:_MAX_REASON] for text in dict.fromkeys(map(str, filter(None, texts))))
+    return f"{job.get('status')}{f' ({reason})' if reason else ''}"

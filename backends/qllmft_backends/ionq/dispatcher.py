@@ -1,0 +1,171 @@
+"""Sending of circuits that the ledger lacks: priced, agreed to, looked up at the server, and sent job by job.
+
+With circuits of known answer the first job of a call is awaited, and jobs of an earlier call that are under way before
+it: the others are sent only after a right answer. Their own answers are checked when they are collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qllmft_backends.ionq.batch import CircuitBatch, Submission
+from qllmft_backends.ionq.chunk import Chunk, Setup
+from qllmft_backends.ionq.client import Client
+from qllmft_backends.ionq.collect import OnProgress, collect
+from qllmft_backends.ionq.compile import Template
+from qllmft_backends.ionq.cost import Announce, Budget, Confirm, CostEstimate, spent
+from qllmft_backends.ionq.errors import IonQJobFailedError
+from qllmft_backends.ionq.job_index import JobIndex
+from qllmft_backends.ionq.known_answer import known_answer
+from qllmft_backends.ionq.ledger import Ledger
+from qllmft_backends.ionq.options import IonQForteOptions, IonQOptions
+from qllmft_backends.ionq.prices import PriceOf, server_price
+from qllmft_backends.ionq.results import check_answers
+from qllmft_backends.ionq.send import check_machine, send, settle
+from qllmft_backends.ionq.sessions import session_caps, session_of
+from qllmft_backends.ionq.transport import Deadline
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Functions that `RemoteBackend.attend` sets."""
+
+    confirm: Confirm | None = None
+    announce: Announce | None = None
+    on_progress: OnProgress | None = None
+
+
+class Dispatcher:
+    """Sender of circuits that a ledger lacks.
+
+    Args:
+        options: of the backend.
+        ledger: record of the circuits sent before.
+        client: returns the client; called only if the server is asked.
+        sends_known_answer: returns whether a circuit with a known answer goes first in each job; called after the first
+            answer of the server, if there is one.
+    """
+
+    def __init__(
+        self,
+        options: IonQOptions,
+        ledger: Ledger,
+        client: Callable[[], Client],
+        sends_known_answer: Callable[[], bool],
+    ) -> None:
+        self._options, self._ledger = options, ledger
+        self._client, self._sends_known_answer = client, sends_known_answer
+        self._budget = Budget()
+        self._cached_index: JobIndex | None = None
+        self._machine_checked = False
+
+    def find(self, batch: CircuitBatch) -> None:
+        """Set the places of the batch's circuits in the ledger."""
+        batch.places = self._ledger.find(
+            batch.setup,
+            batch.values,
+            retry_failed=self._options.retry_failed,
+            retry_wrong=isinstance(self._options, IonQForteOptions) and self._options.retry_wrong,
+        )
+
+    def priced(self, batch: CircuitBatch, price_of: PriceOf) -> CostEstimate:
+        """Return the cost of sending the missing circuits, including those with a known answer."""
+        price = price_of(batch.setup, batch.template)
+        if self._sends_known_answer():
+            batch.known = known_answer(batch.setup.n_qubits)
+        estimate = replace(batch.estimate(), **price)
+        if not estimate.known_answers:
+            return estimate
+        return replace(estimate, known_price=price_of(*batch.known_request)["price_each"])
+
+    def server_price(self, setup: Setup, template: Template) -> dict[str, Any]:
+        """Return the server's price of one circuit (see `prices.server_price`)."""
+        return server_price(self._client(), setup, template, session=bool(session_caps(self._options)))
+
+    def submit(self, batch: CircuitBatch, callbacks: Callbacks) -> Submission:
+        """Send the circuits that the ledger lacks.
+
+        Raises:
+            CostRefusedError: see `Budget.authorize`; nothing was sent.
+            IonQJobFailedError: if a known answer is wrong or missing; no further job was sent.
+            IonQError: if sending failed; accepted jobs are in the ledger.
+        """
+        self.settle(batch)
+        check_answers(batch.chunks, self._ledger)
+        missing, paid = bool(batch.missing), self._options.paid
+        estimate = self.priced(batch, self.server_price) if missing and paid else batch.estimate()
+        before = spent(self._ledger.chunks.values(), batch.setup.url)
+        self._budget.authorize(estimate, self._options, before, callbacks.confirm)
+        if missing:
+            if paid and callbacks.announce is not None:
+                callbacks.announce(estimate)
+            with self._client().transport.until(Deadline(self._options.deadline_s)):
+                self._send_missing(batch, estimate, callbacks.on_progress)
+        return Submission(estimate, tuple(str(chunk.job_id) for chunk in batch.chunks if chunk.job_id))
+
+    def settle(self, batch: CircuitBatch) -> None:
+        """Find out which of the doubtful chunks were accepted."""
+        doubtful = [chunk for chunk in batch.chunks if chunk.state == "sent"]
+        for chunk in doubtful:
+            if chunk.state == "sent":
+                settle(self._ledger, self.index(batch.setup), chunk, self._options, self._options.settle_s)
+        if doubtful:
+            self.find(batch)
+
+    def index(self, setup: Setup) -> JobIndex:
+        """Return the index of the server's jobs on this machine, as far as it was read."""
+        now, sent = self._client().transport.server_time(), any(c.attempts for c in self._ledger.chunks.values())
+        if now is not None and not sent and self._ledger.identity.created_at is None:
+            self._ledger.identity.set_created_at(now)
+        if self._cached_index is None:
+            self._cached_index = JobIndex(self._client(), self._ledger, setup.backend)
+        return self._cached_index
+
+    def _send_missing(self, batch: CircuitBatch, estimate: CostEstimate, on_progress: OnProgress | None) -> None:
+        """Send the missing circuits, unless the server holds them under our client tokens."""
+        if not self._machine_checked:
+            check_machine(self._client(), batch.setup)
+            self._machine_checked = True
+        index = self.index(batch.setup)
+        if not self._ledger.fresh:
+            index.refresh()
+            if index.reconcile():
+                self.find(batch)
+        client, ledger, options, setup = self._client(), self._ledger, self._options, batch.setup
+        parts = batch.parts()
+        index.check_orphans(ledger.tokens(setup, [batch.values[rows] for rows in parts], batch.known_state))
+        if not parts:  # the server had all of it
+            return
+        self._await_answers(batch.chunks, on_progress)
+        with session_of(client, ledger, setup.backend, options, estimate.unit) as session:
+            for number, rows in enumerate(parts):
+                facts = batch.facts(estimate)
+                chunk = ledger.plan(setup, batch.values[rows], known_answer=batch.known_state, **facts)
+                send(client, ledger, index, chunk, batch.template, options, session)
+                self._budget.circuits += chunk.circuits
+                for i, row in enumerate(rows):
+                    batch.places[row] = (chunk, i)
+                if number == 0 and len(parts) > 1:
+                    self._await_answers([chunk], on_progress)
+
+    def _await_answers(self, chunks: Iterable[Chunk], on_progress: OnProgress | None) -> None:
+        """Wait for the chunks that are under way with a known answer, and check their answers.
+
+        Raises:
+            IonQJobFailedError: if an answer is wrong, or its job failed.
+            IonQError: see `collect`.
+        """
+        awaited = [chunk for chunk in chunks if chunk.known_circuits and chunk.state == "submitted"]
+        if not awaited:
+            return
+        for problem in collect(self._client(), self._ledger, awaited, self._options, on_progress).values():
+            raise problem
+        check_answers(awaited, self._ledger)
+        for chunk in awaited:
+            if chunk.state == "failed":
+                raise IonQJobFailedError(
+                    f"{chunk.label}, whose known answer was waited for, failed: {chunk.failure}. No further job was "
+                    "sent. Failed jobs are not charged by IonQ: set retry_failed to send its circuits again."
+                )

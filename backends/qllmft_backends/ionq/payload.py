@@ -1,0 +1,89 @@
+"""Checks of numbers, states and distributions that come from the server or from a ledger's file."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+_SUM_TOLERANCE = 1e-3  # servers round probabilities
+_DECIMAL = re.compile("[0-9]{1,20}")
+
+Probabilities = dict[int, float]  # basis state (qubit 0 the least significant bit) -> probability
+Shots = list[int]  # the basis state of each shot, in the order of measurement
+
+
+def parse_probabilities(payload: Any, n_qubits: int) -> Probabilities:
+    """Return a distribution from ``{"5": 0.25, ...}``, the form of the API and of the ledger.
+
+    Keys are decimal basis states; qubit 0 is the least significant bit.
+
+    Raises:
+        ValueError: if it is not a distribution on ``n_qubits`` qubits.
+    """
+    if not isinstance(payload, Mapping) or not all(_is_state(s) and _is_number(p) for s, p in payload.items()):
+        raise ValueError("it is not a mapping from decimal states to numbers")
+    probabilities = {int(state): float(p) for state, p in payload.items()}
+    if len(probabilities) != len(payload):
+        raise ValueError("it names a state twice")
+    if not all(0 <= state < 2**n_qubits for state in probabilities):
+        raise ValueError(f"it names states outside of 0..{2**n_qubits - 1}")
+    if not all(-_SUM_TOLERANCE <= p <= 1 + _SUM_TOLERANCE for p in probabilities.values()):
+        raise ValueError("it holds numbers outside of 0..1")
+    if not abs(sum(probabilities.values()) - 1) <= _SUM_TOLERANCE:
+        raise ValueError(f"its numbers sum to {sum(probabilities.values()):.6g}, expected 1")
+    return probabilities
+
+
+def parse_shots(payload: Any, n_qubits: int, counts: range, result: Probabilities) -> Shots:
+    """Return the shots of one circuit from ``["5", "0", ...]`` (API) or ``[5, 0, ...]`` (ledger).
+
+    Args:
+        payload: decimal basis states.
+        n_qubits: width of the circuit.
+        counts: allowed numbers of shots.
+        result: frequencies of the same shots.
+
+    Raises:
+        ValueError: if they are malformed, or contradict ``result``.
+    """
+    if not isinstance(payload, list):
+        raise ValueError(f"they are a JSON {type(payload).__name__}, expected a list of decimal states")
+    if len(payload) not in counts:
+        raise ValueError(f"there are {len(payload)}, expected {counts[-1]}")
+    shots = [_state(text, n_qubits) for text in payload]
+    found = Counter(shots)
+    for state in sorted({*found, *result}):
+        share = result.get(state, 0.0)
+        if abs(found[state] - share * len(shots)) >= 0.5:
+            raise ValueError(f"state {state} is in {found[state]} of {len(shots)}, and its frequency is {share:.6g}")
+    return shots
+
+
+def is_amount(value: Any) -> bool:
+    """Return whether ``value`` is a price: a finite number of 0 or more."""
+    return _is_number(value) and math.isfinite(value) and value >= 0
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return ``value`` if it is a JSON object, otherwise an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _state(value: Any, n_qubits: int) -> int:
+    text = str(value) if type(value) is int else value
+    if not _is_state(text):
+        raise ValueError(f"{str(value)[:40]!r} is no decimal state")
+    if int(text) >= 2**n_qubits:
+        raise ValueError(f"state {text} is outside of 0..{2**n_qubits - 1}")
+    return int(text)
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,136 @@
+"""Records of a ledger: checked when they are read, and applied to the chunks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from qllmft_backends.ionq.chunk import Attempt, Chunk, Setup, known_answer_error, values_hash
+from qllmft_backends.ionq.payload import Probabilities, Shots, is_amount, parse_probabilities, parse_shots
+
+FORMAT = 1
+
+
+def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
+    """Update ``chunks`` by one record.
+
+    Raises:
+        ValueError, KeyError, TypeError: if it differs from the records that `Ledger` writes.
+    """
+    event, chunk_id = record["event"], record["chunk"]
+    if event == "planned":
+        planned = _planned(record)
+        if chunk_id in chunks:  # planned again
+            planned.attempts = chunks[chunk_id].attempts
+        chunks[chunk_id] = planned
+        return
+    chunk = chunks[chunk_id]
+    match event:
+        case "sent":
+            if not isinstance(record["session"], str | None):
+                raise ValueError(f"the session's id is {record['session']!r}")
+            token, at = record["client_token"], float(record["at"])
+            chunk.attempts.append(Attempt(token, at, record["server_at"], session=record["session"]))
+        case "refused":
+            for attempt in chunk.attempts:
+                attempt.refused |= attempt.client_token == record["client_token"]
+        case "submitted":
+            chunk.job_id = _job_id(record)
+        case "duplicate":
+            others = [job for job in chunk.duplicates if job != _job_id(record)]
+            chunk.duplicates = [*others, _job_id(record)] if record["charged"] else others
+        case "collected" | "failed":
+            results = _results(record, chunk)
+            chunk.results = results[chunk.known_circuits :]
+            chunk.known_result = results[0] if chunk.known_circuits else None
+            chunk.integrity_error = known_answer_error(chunk)
+            chunk.failure = str(record["reason"]) if event == "failed" else None
+            if is_amount(record.get("cost")):
+                chunk.cost, chunk.unit = float(record["cost"]), record.get("cost_unit") or chunk.unit
+        case "aggregated":
+            results = _results(record, chunk)[chunk.known_circuits :]
+            chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
+        case "shots":
+            chunk.shots = _shots(record, chunk)
+        case _:
+            raise ValueError(f"unknown event {event!r}")
+
+
+def results_to_json(results: Sequence[Probabilities | None]) -> dict[str, Any]:
+    """Return a record's fields ``results`` and ``results_sha256``."""
+    plain = [None if r is None else {str(state): p for state, p in r.items()} for r in results]
+    return {"results": plain, "results_sha256": _json_hash(plain)}
+
+
+def shots_to_json(shots: Sequence[Shots | None]) -> dict[str, Any]:
+    """Return a record's fields ``shots`` and ``shots_sha256``."""
+    return {"shots": list(shots), "shots_sha256": _json_hash(list(shots))}
+
+
+def _planned(record: Mapping[str, Any]) -> Chunk:
+    if record["format"] != FORMAT:
+        raise ValueError(f"format {record['format']}, expected {FORMAT}")
+    setup = Setup(**record["setup"])
+    if not (isinstance(setup.n_qubits, int) and isinstance(setup.shots, int) and 0 <= setup.n_qubits <= 64):
+        raise ValueError(f"setup names {setup.n_qubits!r} qubits and {setup.shots!r} shots")
+    rows = record["values"]
+    values = np.array(rows, np.float64).reshape(len(rows), -1) if rows else np.empty((0, 0))
+    if not len(values) or not np.isfinite(values).all():
+        raise ValueError("values are empty, or not finite")
+    if record["values_sha256"] != values_hash(values):
+        raise ValueError("values_sha256 does not fit the values: they were changed")
+    for name in ("price_each", "known_price"):
+        if record.get(name) is not None and not is_amount(record[name]):
+            raise ValueError(f"{name} is {record[name]!r}, expected a number of 0 or more")
+    known = record["known_answer"]
+    if known is not None and not (isinstance(known, int) and 0 <= known < 2**setup.n_qubits):
+        raise ValueError(f"known_answer is {known!r}, expected a basis state of {setup.n_qubits} qubits")
+    return Chunk(
+        record["chunk"],
+        setup,
+        values,
+        price_each=record.get("price_each"),
+        unit=record.get("price_unit"),
+        known_answer=known,
+        known_price=record.get("known_price") or 0.0,
+    )
+
+
+def _results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilities | None]:
+    """Return the results in the job's order. That of a known answer comes first."""
+    results = record["results"]
+    if len(results) != chunk.circuits:
+        raise ValueError(f"{len(results)} results of {chunk.circuits} circuits")
+    _check_hash(record, "results")
+    if record["event"] != "failed" and None in results:
+        raise ValueError("a circuit has no result")
+    return [None if r is None else parse_probabilities(r, chunk.setup.n_qubits) for r in results]
+
+
+def _shots(record: Mapping[str, Any], chunk: Chunk) -> list[Shots | None]:
+    shots, results = record["shots"], chunk.results or []
+    _check_hash(record, "shots")
+    if [each is None for each in shots] != [result is None for result in results]:
+        raise ValueError(f"shots of {len(shots)} circuits, expected those of {len(results)} results")
+    pairs, setup = zip(shots, results, strict=True), chunk.setup
+    return [None if r is None else parse_shots(each, setup.n_qubits, setup.shot_counts, r) for each, r in pairs]
+
+
+def _job_id(record: Mapping[str, Any]) -> str:
+    job_id = record["job_id"]
+    if not isinstance(job_id, str) or not job_id:
+        raise ValueError(f"the job's id is {job_id!r}")
+    return job_id
+
+
+def _check_hash(record: Mapping[str, Any], name: str) -> None:
+    if record[f"{name}_sha256"] != _json_hash(record[name]):
+        raise ValueError(f"{name}_sha256 does not fit the {name}: they were changed")
+
+
+def _json_hash(value: Any) -> str:
+    return sha256(json.dumps(value).encode()).hexdigest()

@@ -1,0 +1,200 @@
+"""Sending of chunks, each accepted once: no second POST before the first is known to have had no effect."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit_ionq.exceptions import IonQTranspileLevelWarning
+from qiskit_ionq.ionq_backend import IonQBackend
+
+from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk, Setup
+from qllmft_backends.ionq.client import Client
+from qllmft_backends.ionq.compile import Template
+from qllmft_backends.ionq.errors import IonQError, IonQRequestError
+from qllmft_backends.ionq.job_index import JobIndex
+from qllmft_backends.ionq.known_answer import known_answer
+from qllmft_backends.ionq.ledger import Ledger
+from qllmft_backends.ionq.options import IonQConnection
+from qllmft_backends.ionq.transport import Deadline
+
+_FIRST_PAUSE_S = 1.0
+
+
+class _Backend(IonQBackend):  # type: ignore[misc]
+    """Backend of qiskit-ionq with our client in it.
+
+    It is constructed directly, because `IonQProvider` asks for the number of qubits at the address in the environment,
+    or in a stray ``.env``, and falls back to 4.
+    """
+
+    def __init__(self, client: Client, api_name: str, qubits: int) -> None:
+        self._our_client = client
+        simulator = api_name == FREE_MACHINE
+        with warnings.catch_warnings():
+            # The warning is about transpiling with the user's default level; these circuits are never transpiled.
+            warnings.simplefilter("ignore", IonQTranspileLevelWarning)
+            super().__init__(
+                provider=None,
+                name="ionq_simulator" if simulator else f"ionq_{api_name}",
+                description="through qllmft",
+                gateset="qis",
+                num_qubits=qubits,
+                simulator=simulator,
+            )
+
+    def _create_client(self) -> Client:
+        return self._our_client
+
+
+def settle(ledger: Ledger, index: JobIndex, chunk: Chunk, connection: IonQConnection, patience_s: float) -> None:
+    """Find out whether a doubtful chunk (sent, no job id) was accepted: look up its client token among the jobs.
+
+    Afterwards the chunk is ``submitted``, or ``planned`` again. It counts as never accepted if the server does not
+    list it ``patience_s`` after the last attempt. If the server accepts it later still, the next call finds that
+    before it sends anything, and `JobIndex.reconcile` records the second job.
+
+    Raises:
+        IonQError: if the server cannot be asked; the chunk stays doubtful, and is not sent again.
+    """
+    last = max(a.at for a in chunk.attempts)
+    wait = Deadline(min(patience_s, max(0.0, last + patience_s - time.time())))
+    while True:
+        settled = wait.left() == 0  # read before the list, so that the last reading is of a settled server
+        try:
+            index.refresh()
+        except IonQError as error:
+            raise error.reworded(
+                f"{error} Chunk {chunk.id} may have been accepted before; it is not sent again until the server has "
+                "been asked for its client token. Run again later: nothing is paid twice."
+            ) from None
+        index.reconcile()
+        if chunk.job_id is not None:
+            return
+        if settled:
+            for token in {a.client_token for a in chunk.attempts if not a.refused}:
+                ledger.refused(chunk, token, f"not among the server's jobs after {patience_s:g} s")
+            return
+        time.sleep(min(connection.poll_interval_s, wait.left()))
+
+
+def send(
+    client: Client,
+    ledger: Ledger,
+    index: JobIndex,
+    chunk: Chunk,
+    template: Template,
+    connection: IonQConnection,
+    session: str | None = None,
+) -> None:
+    """Send a planned chunk, in ``session`` if there is one. Afterwards it is ``submitted``.
+
+    After every answer other than a plain acceptance the server is asked for the client token: at once after a refusal,
+    for ``settle_s`` after a possible success (5xx, a redirection, no answer, one without an id). Transient failures
+    (429, 5xx, a lost connection) are repeated for ``retry_s`` seconds at most.
+
+    Args:
+        client: of the server.
+        ledger: record of the chunk.
+        index: read in this call.
+        chunk: planned.
+        template: the circuit of the chunk's values.
+        connection: patience.
+        session: id of a session; None without one.
+
+    Raises:
+        IonQError: if the chunk was not accepted, or is doubtful; the message says which.
+    """
+    circuits = template.bind(chunk.values, [f"{chunk.id}-{i}" for i in range(len(chunk.values))])
+    if chunk.known_answer is not None:
+        circuits.insert(0, known_answer(chunk.setup.n_qubits).template.circuit)
+    patience = Deadline(connection.retry_s)
+    pause = min(_FIRST_PAUSE_S, connection.poll_interval_s)
+    while True:
+        found = index.find(ledger.tokens(chunk.setup, [chunk.values], chunk.known_answer))
+        if found:  # lost from the ledger, or accepted late
+            ledger.sending(chunk, client.transport.server_time())
+            index.adopt(chunk, found[0])
+            return
+        token = ledger.sending(chunk, client.transport.server_time(), session)
+        try:
+            job_id = post(client, circuits, chunk.setup, token, ledger.identity.id, session)
+        except IonQError as error:
+            failure = error
+        else:
+            ledger.submitted(chunk, job_id, sandbox=client.transport.mock_server)
+            return
+        if failure.unsent:
+            ledger.refused(chunk, token, str(failure))
+        else:
+            settle(ledger, index, chunk, connection, connection.settle_s if failure.ambiguous else 0.0)
+            if chunk.job_id is not None:
+                return
+        wait = max(pause, failure.retry_after_s or 0.0)
+        if not failure.transient or wait > patience.left():
+            raise failure.reworded(
+                f"{failure} Chunk {chunk.id} ({chunk.circuits} circuits) was not accepted and costs nothing; jobs "
+                "accepted before are in the ledger. Run again to continue from there."
+            )
+        time.sleep(wait)
+        pause *= 2
+        index.refresh()
+
+
+def post(
+    client: Client,
+    circuits: Sequence[QuantumCircuit],
+    setup: Setup,
+    client_token: str,
+    ledger_id: str,
+    session: str | None = None,
+) -> str:
+    """Send bound, measured circuits as one job, once, and return the job's id.
+
+    Raises:
+        IonQError: ``ambiguous`` if the job may have been accepted.
+    """
+    backend = _Backend(client, setup.backend, setup.n_qubits)
+    extra: dict[str, Any] = {}
+    if setup.free:
+        # Set here: as arguments of run() the library would draw the shots anew on this side.
+        backend.set_options(noise_model=setup.noise_model, sampler_seed=setup.seed)
+    else:
+        # As raw settings, which every version of the library passes on: 1.1.1 takes an enum, its successor keywords.
+        mitigation = {"debiasing": setup.error_mitigation == "debiasing"}
+        if setup.symmetry_verification:
+            mitigation["symmetry_verification"] = True
+        extra["job_settings"] = {"error_mitigation": mitigation}
+    job = backend.run(
+        list(circuits) if len(circuits) > 1 else circuits[0],
+        shots=setup.shots,
+        name=f"qllmft {client_token[:12]}",  # the API allows letters, digits, spaces, - and _
+        extra_metadata={"client_token": client_token, "ledger": ledger_id},
+        session_id=session,
+        **extra,
+    )
+    return str(job.job_id())
+
+
+def check_machine(client: Client, setup: Setup) -> None:
+    """Refuse a circuit that is too wide for the machine, or a mitigation that it does not offer.
+
+    Raises:
+        IonQRequestError: if the machine cannot run it.
+    """
+    machine = client.describe_backend(setup.backend)
+    offered = machine.get("supported_error_mitigations")
+    if setup.symmetry_verification and isinstance(offered, list) and "symmetry_verification" not in offered:
+        raise IonQRequestError(
+            f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'none'}. Nothing "
+            "was sent. Omit symmetry_verification, or name another machine."
+        )
+    qubits = machine.get("qubits")
+    if isinstance(qubits, int) and setup.n_qubits > qubits:
+        raise IonQRequestError(
+            f"the circuit has {setup.n_qubits} qubits and {setup.backend} has {qubits}. Nothing was sent. "
+            "Use a smaller head, or another backend."
+        )
