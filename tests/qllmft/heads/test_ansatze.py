@@ -173,7 +173,7 @@ def test_what_the_engine_lacks_is_said_with_what_runs_it():
     check_circuits(config_of("opaque", encoder="mlp"), create("adjoint"))
     for refused in (check_circuits, lambda config, backend: build_classifier(config, D, 2, backend=backend)):
         with pytest.raises(
-            UserError, match=r"'opaque_pair'.*An encoder runs on the engine alone: choose another ansatz"
+            UserError, match=r"'opaque_pair'.*Only the engine runs encoders: choose another ansatz"
         ):
             refused(config_of("opaque"), create("aer_statevector"))
     check_circuits(config_of("opaque", encoder="mlp"), create("aer_statevector"))
