@@ -1,4 +1,4 @@
-"""qllmft: quantum circuit heads on language models, trained fast, compared honestly, run on trapped ions.
+"""Quantum circuit heads on language models.
 
 >>> import qllmft
 >>> config = qllmft.load_preset("single-10q").config({"train.epochs": 10})
@@ -52,7 +52,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: torch takes seconds, ``qllmft --help`` must not wait for it."""
+    """Import a public name on first use, since torch takes seconds to import."""
     if name == "__version__":
         return import_module("importlib.metadata").version("qllmft")
     if name not in _HOME:
@@ -61,5 +61,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, and the version."""
+    """Return the public names and the version."""
     return ["__version__", *__all__]

@@ -1,4 +1,4 @@
-"""Description of a model: its circuits, gates and parameters."""
+"""What a model is made of: its circuits, gates and parameters."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from qllmft_circuits import count
 
 
 def describe(config: ModelConfig, dimension: int, n_classes: int) -> dict[str, Any]:
-    """Describe the parts of a model with their trained parameters and the counts of their circuits.
+    """Parts of a model, with their trained parameters and the counts of their circuits.
 
     Args:
-        config: structure of the model.
-        dimension: dimension D of the embeddings.
-        n_classes: number k of labels.
+        config: structure.
+        dimension: D, of the embeddings.
+        n_classes: k.
 
     Returns:
-        ``parameters`` of the model, its ``settings``, and ``parts`` with name, parameters, and counts of the circuit if
-        there is one; a data map has its stored numbers, none of which is trained.
+        ``parameters`` in all, and ``parts``: each a name, its parameters and, for a quantum one, its circuit's counts;
+        for a data map, the numbers that are stored and not trained.
     """
     model = build_classifier(config, dimension, n_classes)
     count_of = config.for_labels(n_classes).n_encoders

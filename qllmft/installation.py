@@ -1,4 +1,4 @@
-"""What is installed here, and whether it works: packages, optional extras, GPU, cache folder."""
+"""Checks of this installation: packages, optional extras, GPU, cache folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _FOR_DEVELOPERS = "dev"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
-    what: str  # its name
-    found: str  # what was found, in words
-    wrong: bool = False  # whether qllmft does not work with it
+    what: str  # name of the part
+    found: str
+    wrong: bool = False  # whether it keeps qllmft from working
 
 
 def examine() -> list[Finding]:
-    """Look at Python, the packages that qllmft needs, its optional extras, the GPU and the cache folder."""
+    """Check Python, the packages that qllmft needs, its optional extras, the GPU and the cache folder."""
     return [
         Finding("python", f"{platform.python_version()} on {platform.system()}, {platform.machine()}"),
         Finding("qllmft", _version("qllmft") or "not installed as a package"),
@@ -44,7 +44,7 @@ def _version(package: str) -> str | None:
 
 
 def _packages() -> Iterator[Finding]:
-    """What the package itself says that it needs, then its extras; a missing extra is not wrong."""
+    """Check the required packages, then the extras; a missing extra is not wrong."""
     extras: dict[str, list[str]] = {}
     for line in requires("qllmft") or [] if _version("qllmft") else []:
         found = _REQUIREMENT.match(line)
@@ -63,10 +63,10 @@ def _packages() -> Iterator[Finding]:
 
 
 def _imports() -> Finding:
-    """Whether the packages load together."""
+    """Check that the packages load together."""
     try:
         import_module("qllmft.run")
-    except Exception as error:  # whatever a broken package raises while it loads
+    except Exception as error:  # a broken package may raise anything while it loads
         return Finding("import", f"qllmft does not load: {type(error).__name__}: {error}", wrong=True)
     return Finding("import", "qllmft and what it needs load")
 
@@ -80,7 +80,7 @@ def _backends() -> Iterator[Finding]:
 
 
 def _gpus() -> Iterator[Finding]:
-    """The GPU that language models run on, and the one that the backend adjoint can run circuits on."""
+    """Look for a GPU for language models and one for the circuits of the backend adjoint."""
     try:
         import torch
 
@@ -99,7 +99,7 @@ def _gpus() -> Iterator[Finding]:
 
 
 def _cache() -> Finding:
-    """Whether embeddings can be kept."""
+    """Check that the cache of embeddings can be written."""
     from qllmft.embed.cache import default_cache_folder
 
     folder = default_cache_folder()

@@ -1,4 +1,4 @@
-"""Plug-ins of every kind: what there is, and how one's own is added in Python."""
+"""Plug-ins of every kind: their list, and registration in Python."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _HOMES: dict[Kind, tuple[str, str]] = {
 
 
 def registry_of(kind: Kind) -> Registry[Any]:
-    """All things of one kind.
+    """Return the registry of one kind.
 
     Raises:
-        UserError: where there is no such kind.
+        UserError: if there is no such kind.
     """
     if kind not in _HOMES:
         raise UserError(f"there is no kind {kind!r} of plug-in; expected one of {', '.join(get_args(Kind))}.")
@@ -30,22 +30,22 @@ def registry_of(kind: Kind) -> Registry[Any]:
 
 
 def register(kind: Kind, name: str, thing: Any, *, replace: bool = False) -> None:
-    """Give settings a thing of one's own by name, for as long as this process lives.
+    """Register a plug-in by name in this process.
 
     Args:
         kind: ``ansatz``: a function of n_qubits and n_layers that makes a circuit; ``backend``: a
             `qllmft_backends.registry.Entry`; ``baseline``: a `qllmft.baselines.Baseline`; ``tracker``: a function that
             makes a `qllmft.trackers.Tracker`, such as its class.
-        name: that settings call it by, as in ``model.ansatz``.
-        thing: what it is.
-        replace: take the place of one that was registered before, as a notebook's cell does when it runs again.
+        name: name in settings, as in ``model.ansatz``.
+        thing: the plug-in.
+        replace: replace one that was registered before, as a notebook's cell does when it runs again.
 
     Raises:
-        UserError: where there is no such kind, or the name exists.
+        UserError: if there is no such kind, or the name is taken.
     """
     registry_of(kind).register(name, thing, replace=replace)
 
 
 def list_plugins() -> list[Listed]:
-    """Everything that has a name in settings, kind by kind; packages that offer some are imported."""
+    """Return the plug-ins of every kind; packages that offer some are imported."""
     return [row for kind in get_args(Kind) for row in registry_of(kind).listed()]

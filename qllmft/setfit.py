@@ -1,4 +1,4 @@
-"""A quantum head inside SetFit: ``SetFitModel(model_body, QuantumSetFitHead(384, 2))`` trains and predicts with it."""
+"""Quantum head for SetFit: ``SetFitModel(model_body, QuantumSetFitHead(384, 2))``."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ _NUMBERS = ("in_features", "out_features", "temperature", "eps")
 class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
     """The head of a preset, with encoder and readout, as a differentiable head of `setfit.SetFitModel`.
 
-    Labels are integers from 0 to k - 1; names go to ``SetFitModel(labels=[...])``. A pickle of the head, which is how
-    SetFit saves it, is a call of one function of this module with the content of a safetensors file.
+    Labels are integers from 0 to k - 1; names go to ``SetFitModel(labels=[...])``. SetFit saves the head as a pickle,
+    which is a call of one function of this module with the content of a safetensors file.
 
     Args:
         in_features: D, length of the body's embeddings.
         out_features: k, number of labels.
-        preset: whose section ``model`` is the structure; its body, training and noise are not read.
+        preset: source of the structure, its section ``model``.
         settings: differences from it, ``{"model.reuploads": 6}``.
-        temperature: the logits are divided by it.
+        temperature: divisor of the logits.
         eps: added to the temperature.
-        seed: of the initial weights.
-        device: of the weights; CUDA where it is available, as in SetFit. The circuits run on the CPU.
-        multitarget: not offered; True is an error.
+        seed: seed of the initial weights.
+        device: device of the weights; CUDA by default if it is available. The circuits run on the CPU.
+        multitarget: not supported; True is an error.
 
     Raises:
-        UserError: where several targets a text are asked for, or embedding, labels and structure do not fit together.
+        UserError: for several targets per text, or if embedding, labels and structure do not fit together.
     """
 
     def __init__(
@@ -75,30 +75,30 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         self.eps = eps
         self.multitarget = False
         self.structure = load_preset(preset).config(dict(settings or {})).model
-        # the name is that which SetFitHead reads
+        # SetFitHead reads this name
         self.linear = build_classifier(self.structure, in_features, out_features, seed=seed)
         self.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def get_loss_fn(self) -> nn.Module:
-        """Cross-entropy of logits (B, k) and labels (B,)."""
+        """Return the cross-entropy of logits (B, k) and labels (B,)."""
         return _CrossEntropy()
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the head is, without its weights."""
+        """Return the structure and the numbers of the head."""
         numbers = {name: getattr(self, name) for name in _NUMBERS}
         return {**numbers, "device": self.device.type, "model": self.structure.model_dump(mode="json")}
 
     def to_bytes(self) -> bytes:
-        """A safetensors file of the weights, with the structure in its metadata."""
+        """Return a safetensors file of the weights, with the structure in its metadata."""
         weights = {name: tensor.detach().cpu().clone() for name, tensor in self.linear.state_dict().items()}
         return save(weights, metadata={"qllmft": json.dumps(self.get_config_dict())})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The head of `to_bytes`, on the CPU.
+        """Return the head of a file by `to_bytes`, on the CPU.
 
         Raises:
-            UserError: where it is no such file.
+            UserError: if the content is not such a file.
         """
         try:
             header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")].decode())
@@ -109,19 +109,21 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
             head = cls(**numbers, preset="single-10q", settings=settings, device="cpu")
             head.linear.load_state_dict(load(content))
         except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
-            raise UserError(f"this is no saved quantum head: {error}. Give what QuantumSetFitHead saved.") from error
+            raise UserError(
+                f"this is not a saved quantum head: {error}. Give a file by QuantumSetFitHead.save."
+            ) from error
         return head
 
     def save(self, folder: Path | str) -> None:
-        """Write ``quantum_head.safetensors`` into a folder, such as that of ``SetFitModel.save_pretrained``."""
+        """Write ``quantum_head.safetensors`` into a folder."""
         write_bytes(Path(folder) / HEAD_FILE, self.to_bytes())
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
-        """The head that `save` wrote into a folder; nothing is unpickled.
+        """Read the head that `save` wrote into a folder; nothing is unpickled.
 
         Raises:
-            UserError: where there is none.
+            UserError: if there is none.
         """
         try:
             return cls.from_bytes((Path(folder) / HEAD_FILE).read_bytes())
@@ -133,18 +135,18 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
 
 
 def restored(content: bytes) -> QuantumSetFitHead:
-    """The head in a pickle; `QuantumSetFitHead.from_bytes` as a function, the one thing that such a pickle names."""
+    """Return the head of a pickle, which names this function and nothing else."""
     return QuantumSetFitHead.from_bytes(content)
 
 
 class _CrossEntropy(nn.CrossEntropyLoss):
-    """`torch.nn.CrossEntropyLoss` of one label a text."""
+    """`torch.nn.CrossEntropyLoss` for one label per text."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the batch."""
+        """Return the mean over the batch."""
         if labels.ndim != 1:
             raise UserError(
-                f"labels have the shape {tuple(labels.shape)}: several targets a text, and a quantum head gives each "
-                "text one label. Train a head for each target."
+                f"labels have the shape {tuple(labels.shape)}, expected one label per text. Train a head for each "
+                "target."
             )
         return super().forward(logits, labels)

@@ -1,4 +1,4 @@
-"""Circuits of a model's encoder and head from its settings alone, without torch and weights."""
+"""Circuits of a model's encoder and head, from its settings alone: no torch, no weights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from qllmft_circuits import Ansatz, AnsatzOptions, encoder_circuit, head_circuit
 
 
 def head_ansatz(config: ModelConfig) -> Ansatz:
-    """Return the ansatz of the head's layers, or raise UserError as in `ansatz_named`."""
+    """What makes the head's layers.
+
+    Raises:
+        UserError: where there is no such ansatz, or it fails on so many qubits; see `ansatz_named`.
+    """
     return _ansatz(config, config.n_qubits, config.connectivity)
 
 
 def encoder_ansatz(config: ModelConfig) -> Ansatz:
-    """Return the ansatz of the encoder, with connectivity 1 as in every printed count of parameters."""
+    """As in the head; the connectivity is 1, as in every count of parameters that the paper prints."""
     return _ansatz(config, config.latent_encoder_qubits, 1)
 
 
@@ -27,7 +31,7 @@ def _ansatz(config: ModelConfig, n_qubits: int, connectivity: int) -> Ansatz:
 
 
 def head_template(config: ModelConfig) -> QuantumCircuit | None:
-    """Return the head's circuit, or None if the head is classical."""
+    """The head's circuit; None where the head is classical."""
     if config.head != "quantum":
         return None
     layers = (config.reuploads, config.reupload_layers, config.main_layers)
@@ -35,7 +39,7 @@ def head_template(config: ModelConfig) -> QuantumCircuit | None:
 
 
 def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
-    """Return one encoder's circuit, or None if the encoder is classical."""
+    """One encoder's circuit; None where the encoder is classical."""
     if config.encoder != "quantum":
         return None
     return encoder_circuit(config.latent_encoder_qubits, config.encoder_layers, encoder_ansatz(config))

@@ -1,4 +1,4 @@
-"""Interface of every head in a comparison: fit, choose on validation, predict, score."""
+"""What every head is to a comparison: fitted on one split, selected on another, asked for labels, scored."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ Grid = Literal["small", "paper"]
 
 
 class Head(Protocol):
-    """Quantum head or classical baseline in a comparison."""
+    """A head in a comparison: the quantum one, or a classical baseline beside it."""
 
     @property
     def name(self) -> str:
-        """Return the name in tables."""
+        """As the table shows it."""
 
     @property
     def n_parameters(self) -> int:
-        """Return the number of trained parameters: an SVC's support vectors (paper, footnote 2), quantised words."""
+        """Trained ones; an SVC's support vectors (paper, footnote 2), quantised weights' words. Known after `fit`."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the choices of validation by name, after `fit`."""
+        """What validation chose, by name. Known after `fit`."""
 
     @property
     def interrupted(self) -> bool:
-        """Return whether Ctrl-C or SIGTERM ended the last `fit` early."""
+        """Whether the last `fit` was ended by Ctrl-C or SIGTERM before it was done."""
 
     def fit(self, train: Examples, validation: Examples) -> None:
-        """Train on ``train``, and choose epoch or settings on ``validation``."""
+        """Learn from ``train``; choose epoch or settings on ``validation``."""
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return labels (N,) of embeddings (N, D)."""
+        """Labels (N,) of embeddings (N, D)."""
 
     def exact_accuracy(self, examples: Examples) -> float | None:
-        """Return the accuracy in [0, 1] without noise of the head's circuit, or None if there is no noise."""
+        """Accuracy in [0, 1] without the noise of the head's circuit; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Baseline:
 
     @classmethod
     def of_grid(cls, label: str, make: Callable[[Grid], Head]) -> Baseline:
-        """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it."""
+        """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it; see `GridBaseline`."""
 
         def searched(config: RunConfig, *_: int) -> Any:
             head: Any = make(config.baselines.grid)
@@ -77,27 +77,27 @@ class Baseline:
 
 @dataclass(frozen=True)
 class FittedHead:
-    """Trained head before its test."""
+    """A head after training, not yet tested."""
 
     head: Head
-    validation: Accuracy  # accuracy on the validation texts
+    validation: Accuracy  # its accuracy on the validation texts
     seconds: float  # wall time of the training
-    validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None if there is none
+    validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None where it has none
 
 
 def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHead:
-    """Fit a head, and score it on the validation texts."""
+    """Fit a head on ``train`` and ``validation``, and score it on the latter."""
     started = time.perf_counter()
     head.fit(train, validation)
     return scored(head, validation, time.perf_counter() - started)
 
 
 def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
-    """Score a head on the validation texts after ``seconds`` of training."""
+    """A head that was trained in ``seconds``, scored on the validation texts."""
     exact = head.exact_accuracy(validation)
     return FittedHead(head, accuracy_of(head, validation), seconds, exact)
 
 
 def accuracy_of(head: Head, examples: Examples) -> Accuracy:
-    """Return the accuracy of a fitted head."""
+    """What a fitted head gets right."""
     return Accuracy.of(examples.y.numpy(), head.predict(examples.x.numpy()))

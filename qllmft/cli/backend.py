@@ -1,4 +1,4 @@
-"""The options about a backend that commands share, how they become one, and what is asked before money is spent."""
+"""Options about a backend that commands share, and the confirmation of paid circuits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.console import PlainConsole, printable, say
-from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,46 +18,51 @@ if TYPE_CHECKING:
 
 Options = Annotated[
     list[str] | None,
-    typer.Option("--backend-option", metavar="NAME=VALUE", help="Any option of the backend: noise=forte1."),
+    typer.Option("--backend-option", metavar="NAME=VALUE", help="Any option of the backend, such as noise=forte1."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Send paid circuits without asking.")]
+# options of the command line that are options of a backend
+_PASSED = (
+    *("shots", "max_cost", "session_max_cost", "session_max_minutes"),
+    *("symmetry_verification", "yes", "token_file"),
+)
+Yes = Annotated[bool, typer.Option("--yes", help="Send paid circuits without confirmation.")]
 
 
 @dataclass(frozen=True)
 class BackendOptions:
-    """The options of `qllmft predict` and `qllmft evaluate` about the backend that runs the head's circuit."""
+    """Options of `qllmft predict` and `qllmft evaluate` about the backend of the head's circuit."""
 
     backend: Annotated[
         str | None,
-        typer.Option(help="What runs the head's circuit; `qllmft backends` lists them.", show_default="exact"),
+        typer.Option(help="Backend of the head's circuit; see `qllmft backends`.", show_default="exact"),
     ] = None
-    shots: Annotated[int | None, typer.Option(min=1, help="Measurements of each circuit.")] = None
+    shots: Annotated[int | None, typer.Option(min=1, help="Number of measurements per circuit.")] = None
     backend_option: Options = None
     max_cost: Annotated[
-        float | None, typer.Option(min=0.0, help="Refuse to send what would cost more, in the server's unit.")
+        float | None, typer.Option(min=0.0, help="Most that the circuits may cost, in the server's unit.")
     ] = None
     session_max_cost: Annotated[
         float | None,
         typer.Option(
-            help="Send the jobs in a session whose cost IonQ itself limits, in its unit (a beta feature of theirs).",
+            help="Cost limit of an IonQ session that the jobs are sent in, in IonQ's unit (beta at IonQ).",
         ),
     ] = None
     session_max_minutes: Annotated[
         int | None,
-        typer.Option(min=1, help="Send the jobs in a session that IonQ itself ends after so long."),
+        typer.Option(min=1, help="Time limit of an IonQ session that the jobs are sent in."),
     ] = None
     aggregation: Annotated[
         str | None,
         typer.Option(
-            help="How the variants of a debiased job are combined: average, voting or dnl. Several with commas between "
-            "them: one paid job, a set of results for each.",
+            help="Combination of the variants of a debiased job: average, voting or dnl. Several, separated by commas, "
+            "give a set of results each from one paid job.",
             show_default="average",
         ),
     ] = None
     symmetry_verification: Annotated[
         bool,
         typer.Option(
-            "--symmetry-verification", help="Have IonQ discard measurements that violate the circuit's symmetries."
+            "--symmetry-verification", help="Let IonQ discard measurements that violate the circuit's symmetries."
         ),
     ] = False
     yes: Yes = False
@@ -67,37 +71,35 @@ class BackendOptions:
     ] = False
     offline: Annotated[
         bool,
-        typer.Option(
-            "--offline", help="With --dry-run: do not ask the server for a price; estimate it from published ones."
-        ),
+        typer.Option("--offline", help="With --dry-run: estimate the price from published ones, without the server."),
     ] = False
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on with an interrupted call: what its ledger holds is collected, never paid again."
+            "--resume", help="Resume an interrupted call: jobs in its ledger are collected and not paid again."
         ),
     ] = False
     ledger: Annotated[
         Path | None,
-        typer.Option(help="Folder of the record of paid jobs.", show_default="ledger, in the run's folder"),
+        typer.Option(help="Folder of the ledger of paid jobs.", show_default="ledger, in the run's folder"),
     ] = None
     token_file: Annotated[
-        Path | None, typer.Option(help="File that holds the API key.", show_default="the environment's key")
+        Path | None, typer.Option(help="File with the API key.", show_default="the environment's key")
     ] = None
 
     def make(self, run: Path, noise_options: Mapping[str, Any] | None = None) -> dict[str, Backend]:
-        """The backends for a run, by the aggregation that they read results in; empty where none was named.
+        """Return the backends for a run by aggregation; empty if none was named.
 
-        They share their ledger: what the first has sent and paid for, the others read.
+        They share a ledger, so the others read the jobs that the first has paid for.
 
         Args:
-            run: the run's folder, which holds the record of paid jobs unless another folder was named.
+            run: the run's folder, which holds the ledger unless another folder was named.
             noise_options: default options of a backend that takes a run's section ``noise``.
 
         Raises:
-            UserError: for options of a backend where none was named; for ``--dry-run``, ``--offline`` and ``--resume``
-                where there is nothing to send, or to resume.
-            BackendError: for a name or an option that does not exist; lists those that do.
+            UserError: for options without a backend; for ``--dry-run``, ``--offline`` and ``--resume`` if there is
+                nothing to send or to resume.
+            BackendError: for a name or an option that does not exist.
         """
         ledger = self.ledger or run / "ledger"
         names = [name.strip() for name in self.aggregation.split(",")] if self.aggregation is not None else [None]
@@ -110,18 +112,11 @@ class BackendOptions:
         return backends
 
     def _named(self, ledger: Path, aggregation: str | None, noise_options: Mapping[str, Any]) -> Backend | None:
-        given: dict[str, Any] = {
-            "shots": self.shots,
-            "max_cost": self.max_cost,
-            "session_max_cost": self.session_max_cost,
-            "session_max_minutes": self.session_max_minutes,
-            "aggregation": aggregation,
-            "symmetry_verification": self.symmetry_verification or None,
-            "yes": self.yes or None,
-            "token_file": self.token_file,
-            **parse_settings(self.backend_option or [], "--backend-option"),
-        }
-        given = {key: value for key, value in given.items() if value is not None}
+        from qllmft.config.settings import parse_settings
+
+        given = {name: value for name in _PASSED if (value := getattr(self, name)) is not None and value is not False}
+        given |= {} if aggregation is None else {"aggregation": aggregation}
+        given |= parse_settings(self.backend_option or [], "--backend-option")
         if self.backend is None:
             if given:
                 raise UserError(
@@ -141,11 +136,11 @@ class BackendOptions:
         return create(self.backend, given)
 
     def _check_flags(self, backend: Backend | None, ledger: Path) -> None:
-        """Make sure that ``--dry-run``, ``--offline`` and ``--resume`` have something to work on."""
+        """Raise if ``--dry-run``, ``--offline`` or ``--resume`` have nothing to work on."""
         if self.offline and not self.dry_run:
             raise UserError(
                 "--offline estimates a price without the server, and without --dry-run circuits are sent there. Add "
-                "--dry-run, or leave --offline out."
+                "--dry-run, or omit --offline."
             )
         if not self.dry_run and not self.resume:
             return
@@ -153,29 +148,32 @@ class BackendOptions:
         remote = _remote(backend)
         if remote is None:
             name = backend.name if backend else "no backend"
-            raise UserError(f"{flag} is about circuits that are sent away, and {name} sends none. Leave it out.")
+            raise UserError(f"{flag} is about circuits that are sent away, and {name} sends none. Omit it.")
         if self.resume and not remote.has_ledger:
             raise UserError(
-                f"there is nothing to resume: no ledger in {ledger}. Leave --resume out, or name the folder with "
-                "--ledger."
+                f"there is nothing to resume: no ledger in {ledger}. Omit --resume, or name the folder with --ledger."
             )
 
 
 def attend_training(backend: Backend, report: Callable[[str], None], *, yes: bool) -> None:
-    """Report the price of paid circuits of a training before each sending; UserError without consent (``yes``)."""
+    """Report the price of each sending of paid circuits in training.
+
+    Raises:
+        UserError: without consent, which ``yes`` gives.
+    """
     remote = _remote(backend)
     if remote is None or not backend.capabilities.paid:
         return
     if not (yes or remote.consented):
         raise UserError(
-            f"training through {backend.name} sends paid circuits at every step, and asks nobody in between. Nothing "
-            "was sent. Add --yes to send them, and ceilings: --backend-option max_cost=..., circuit_budget=..."
+            f"training through {backend.name} sends paid circuits at every step, without confirmation in between. "
+            "Nothing was sent. Add --yes to send them, and limits: --backend-option max_cost=..., circuit_budget=..."
         )
     remote.attend(confirm=(lambda _: True) if yes else None, announce=lambda estimate: report(str(estimate)))
 
 
 def resumed(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command that goes on where the one with ``arguments`` was interrupted.
+    """Return the arguments of a command that resumes an interrupted one.
 
     >>> resumed(["predict", "runs/a", "a film", "--yes"]), resumed(["train", "--yes"])
     (['predict', '--resume', 'runs/a', 'a film', '--yes'], ['train', '--yes'])
@@ -208,8 +206,8 @@ def _attend(backend: RemoteBackend) -> None:
     def ask(estimate: Estimate) -> bool:
         if not sys.stdin.isatty():
             raise UserError(
-                f"{estimate}. Nothing was sent, because nobody can be asked: standard input is no terminal. "
-                "Add --yes to send paid circuits without asking."
+                f"{estimate}. Nothing was sent, because standard input is not a terminal. "
+                "Add --yes to send paid circuits without confirmation."
             )
         # typer.confirm would write the last blank of its question to standard output, before the first answer
         return Confirm.ask(Text(printable(f"{estimate}. Send?")), console=console, default=False)
@@ -222,6 +220,6 @@ def _attend(backend: RemoteBackend) -> None:
 
 
 def show_estimate(estimate: object) -> None:
-    """Print what a call would send, for ``--dry-run``."""
+    """Print the estimate of a call, for ``--dry-run``."""
     say(str(estimate))
     say("dry run: nothing was sent")

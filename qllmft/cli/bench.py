@@ -1,4 +1,4 @@
-"""`qllmft bench`: milliseconds of a step on this machine."""
+"""`qllmft bench`: duration of a step on this machine."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, s
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
-BUSY = 0.5  # processors busy with other work, above which a measurement is not worth quoting
+BUSY = 0.5  # processors busy with other work; above it a measurement is not reliable
 
 
 def bench(
     preset: Annotated[
         str | None,
-        typer.Option(help="The preset whose whole training step is measured.", show_default="single-10q, recommended"),
+        typer.Option(help="Preset to measure a training step of.", show_default="single-10q, recommended"),
     ] = None,
     workload: Annotated[
-        str | None, typer.Option(help="Measure forward pass and gradient of one circuit instead: enc or head.")
+        str | None, typer.Option(help="Circuit to measure forward pass and gradient of instead: enc or head.")
     ] = None,
-    qubits: Annotated[str, typer.Option(help="The numbers of qubits that --workload is measured at.")] = "10,12,14",
-    dimension: Annotated[int, typer.Option(min=1, help="D, the dimension of the embeddings in a training step.")] = 768,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long each step is measured, in seconds.")] = 2.0,
+    qubits: Annotated[str, typer.Option(help="Numbers of qubits of --workload.")] = "10,12,14",
+    dimension: Annotated[int, typer.Option(min=1, help="D, dimension of the embeddings in a training step.")] = 768,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Duration of each measurement, in seconds.")] = 2.0,
     json: Json = False,
 ) -> None:
-    """Time of a training step, memory, share of this machine's measured peak, and a whole run's projected time."""
+    """Measure a training step: time, memory, share of this machine's peak, projected time of a run."""
     import psutil
 
     sizes = _sizes(qubits, workload)
@@ -50,7 +50,7 @@ def bench(
         f"cache, {peaks.copy_gb_s:.0f} GB/s copied"
     )
     if busy > BUSY:
-        say(f"{busy:.1f} processors were busy with other work: these numbers are not worth quoting.")
+        say(f"{busy:.1f} processors were busy with other work: these numbers are not reliable.")
     table = plain_table(
         *names("step"),
         *numbers("ms", "fastest", "slowest", "Gflop/s", "of peak", "MB", "22,400 steps"),
@@ -76,7 +76,7 @@ def _sizes(qubits: str, workload: str | None) -> list[int]:
     try:
         sizes = [int(n) for n in qubits.split(",")]
     except ValueError:
-        raise UserError(f"--qubits is {qubits!r}, expected numbers with commas between them: 10,12,14.") from None
+        raise UserError(f"--qubits is {qubits!r}, expected numbers separated by commas, such as 10,12,14.") from None
     least = 10 if workload == "enc" else 2
     if not all(least <= n <= 30 for n in sizes):
         raise UserError(f"--qubits is {qubits!r}; expected numbers from {least} to 30.")

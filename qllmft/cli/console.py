@@ -1,4 +1,4 @@
-"""How the command line prints: text as it is, plain tables, progress bars; no character acts on the terminal."""
+"""Printing of the command line: plain text, tables and progress bars, with escapes for control characters."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-DRAWN_EVERY_S = 1.0  # seconds between two drawings of a bar; one takes as long as an epoch of a small circuit
+DRAWN_EVERY_S = 1.0  # seconds between two drawings of a bar, which take as long as an epoch of a small circuit
 
 # C0 and C1 controls, line and paragraph separators, changes of writing direction, bytes that were not UTF-8
 _ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    r"""``text`` in one line that no terminal obeys: each control character is written as its escape.
+    r"""Return text in one line, with control characters as escapes.
 
     >>> printable("red\x1b[31m\tnext\n")
     'red\\x1b[31m\\tnext\\n'
@@ -32,7 +32,7 @@ def printable(text: str) -> str:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    r"""``value`` as JSON that no terminal obeys: letters of all languages as they are, control characters as escapes.
+    r"""Return a value as JSON in UTF-8, with control characters as escapes.
 
     >>> json_text({"text": "schön\x9b31m"})
     '{"text": "schön\\u009b31m"}'
@@ -42,21 +42,18 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 class PlainConsole(Console):
-    """A console that prints every string as it is, in messages and in tables: no markup, no emoji, no highlighting.
-
-    Control characters are printed as their escapes; a newline ends a line.
-    """
+    """Console without markup, emoji and highlighting; control characters other than newlines are escaped."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Every string that is printed comes through here, those in the cells of a table too."""
+        """Escape a string of a message or of a table's cell."""
         return super().render_str("\n".join(map(printable, text.split("\n"))), **options)
 
 
 def say(text: str, console: Console | None = None) -> None:
-    """Print one line, however long, with escapes for control characters: a terminal wraps it, a file keeps it whole."""
+    """Print one line of any length, with escapes for control characters."""
     (console or PlainConsole()).print(Text(printable(text)), soft_wrap=True)
 
 
@@ -72,7 +69,7 @@ def say_json(value: Any) -> None:
 
 
 def plain_table(*columns: Column | str, title: str | None = None, caption: str | None = None) -> Table:
-    """An empty table with a rule under its head and no other lines, title and caption at the left."""
+    """Return an empty table with a rule under its head, and title and caption at the left."""
     return Table(
         *columns,
         title=title,
@@ -87,35 +84,35 @@ def plain_table(*columns: Column | str, title: str | None = None, caption: str |
 
 
 def names(*headers: str) -> list[Column]:
-    """Columns of a table whose cells stay in one line."""
+    """Return columns without line breaks in cells."""
     return [Column(header, no_wrap=True) for header in headers]
 
 
 def numbers(*headers: str) -> list[Column]:
-    """The same at the right."""
+    """Return right-aligned columns without line breaks in cells."""
     return [Column(header, justify="right", no_wrap=True) for header in headers]
 
 
 def progress_bars(console: Console, *, counted: bool = True) -> Progress:
-    """Progress bars, drawn once a second where ``console`` is a terminal, and nothing elsewhere.
+    """Return progress bars, drawn once a second if ``console`` is a terminal.
 
-    A task has a description, and words beside its bar in the field ``fields``: ``add_task("training", fields="")``. A
-    narrow terminal has fewer columns, and wraps the words.
+    A task has a description, and text after its bar in the field ``fields``: ``add_task("training", fields="")``. A
+    narrow terminal has fewer columns, and wraps the text.
 
     Args:
-        console: where they are drawn.
-        counted: whether the steps done, the time since the start and the time left stand beside the bar.
+        console: a terminal, or a file that gets no bars.
+        counted: show the steps done, the elapsed time and the time left.
     """
     from rich import progress
 
     class Words(progress.TextColumn):
-        """A text of the task, as it is."""
+        """Text of the task, without markup."""
 
         def render(self, task: progress.Task) -> Text:
             return Text(printable(self.text_format.format(task=task)))
 
     class Bars(progress.Progress):
-        """Bars with the columns that fit into the terminal."""
+        """Progress bars with the columns that fit into the terminal."""
 
         def make_tasks_table(self, tasks: Iterable[progress.Task]) -> Table:
             self.columns = tuple(column for column, least in columns if console.width >= least)

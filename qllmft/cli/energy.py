@@ -1,4 +1,4 @@
-"""`qllmft energy`: what one inference costs in joules."""
+"""`qllmft energy`: energy of one inference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, say_lines
 from qllmft.cli.options import Json, Settings, build_config
-from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,26 +17,26 @@ if TYPE_CHECKING:
     from qllmft.energy.here import MachineEnergy
 
 MOST_QUBITS = 100
-ROWS = 16  # of the table; JSON has every width
+ROWS = 16  # rows of the table; JSON has every number of qubits
 
 
 def energy(
     preset: Annotated[
-        str, typer.Option(help="The preset whose head is meant; --qubits gives its numbers of qubits.")
+        str, typer.Option(help="Preset of the head; --qubits gives its numbers of qubits.")
     ] = "single-10q",
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings, instead of a preset.")] = None,
-    qubits: Annotated[str, typer.Option(help="A number of qubits, or a range such as 10-60.")] = "10-60",
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings, instead of a preset.")] = None,
+    qubits: Annotated[str, typer.Option(help="Number of qubits, or a range such as 10-60.")] = "10-60",
     model: Annotated[
         str,
         typer.Option(
-            help="The model of energy. paper: table V as printed. measured: with Forte's real gate times, 130 µs and "
-            "970 µs. follow-up: arXiv 2605.02798, relative to break-even."
+            help="Energy model. paper: table V as printed. measured: with Forte's real gate times, 130 µs and 970 µs. "
+            "follow-up: arXiv 2605.02798, relative to break-even."
         ),
     ] = "paper",
     calibration: Annotated[
         Path | None,
         typer.Option(
-            help="With --model measured: the JSON file of a machine's gate times, with one_qubit_s and two_qubit_s, or "
+            help="With --model measured: JSON file of a machine's gate times, with one_qubit_s and two_qubit_s, or "
             "IonQ's characterization."
         ),
     ] = None,
@@ -45,14 +44,16 @@ def energy(
         bool, typer.Option("--here", help="Measure this machine with RAPL and NVML instead, at the preset's qubits.")
     ] = False,
     settings: Settings = None,
-    figure: Annotated[Path | None, typer.Option(help="Draw figure 5 into this .svg, .pdf or .png file.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="File to draw figure 5 into, .svg, .pdf or .png.")] = None,
     json: Json = False,
 ) -> None:
-    """Energy of one inference with the head, on a QPU and on a GPU by state vector, and where they cross."""
+    """Print the energy of one inference with the head on a QPU and on a GPU, and their crossover."""
+    from qllmft.config.settings import parse_settings
+
     run_config = build_config(preset, config, parse_settings(settings or []))
     if here:
         if figure is not None or calibration is not None:
-            raise UserError("--here measures one width: it goes with neither --figure nor --calibration.")
+            raise UserError("--here measures one number of qubits; omit --figure and --calibration.")
         from qllmft.energy.here import measure_here
 
         measured = measure_here(run_config)
@@ -82,13 +83,13 @@ def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None)
     if name is None:
         raise UserError(f"--model is {model!r}, expected one of {', '.join(MODELS)}.")
     if calibration is not None and name != "measured":
-        raise UserError(f"--calibration gives real gate times: it goes with --model measured, not {model!r}.")
+        raise UserError(f"--calibration gives real gate times; got --model {model}, expected --model measured.")
     constants = None if calibration is None else read_gate_times(calibration)
     return energy_curve(config.model, _widths(qubits), name, constants)
 
 
 def _widths(qubits: str) -> list[int]:
-    """``10-60`` or ``12`` as numbers of qubits."""
+    """Parse ``10-60`` or ``12`` into numbers of qubits."""
     first, separator, last = qubits.partition("-")
     try:
         widths = list(range(int(first), int(last if separator else first) + 1))
@@ -125,7 +126,7 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
         c = curve.constants
         say(
             f"Gate times {1e6 * c.one_qubit_gate_s:g} µs (1Q) and {1e6 * c.two_qubit_gate_s:g} µs (2Q), "
-            f"{c.shots:,} shots, {c.qpu_power_w:g} W a qubit; GPU {c.gpu_power_w:g} W, {c.gpu_flops:g} FLOPS. "
+            f"{c.shots:,} shots, {c.qpu_power_w:g} W per qubit; GPU {c.gpu_power_w:g} W, {c.gpu_flops:g} FLOPS. "
             "Gates as written, before any transpilation."
         )
     say(curve.source)

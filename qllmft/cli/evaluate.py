@@ -1,4 +1,4 @@
-"""`qllmft evaluate`: a trained model on labelled texts."""
+"""`qllmft evaluate`: accuracy of a trained model on labelled texts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def evaluate(
     run: RunFolderArgument,
     data: Data = None,
     split: Annotated[
-        str | None, typer.Option(help="Evaluate one split of --data.", show_default="test where there is one, else all")
+        str | None, typer.Option(help="Split of --data to evaluate on.", show_default="test if it has one, else all")
     ] = None,
     text_column: RunsTextColumn = None,
     label_column: RunsLabelColumn = None,
@@ -45,46 +45,47 @@ def evaluate(
     bad_rows: BadRows = None,
     limit: Limit = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Evaluate only so many texts, drawn at random with --sample-seed.")
+        int | None, typer.Option(min=1, help="Evaluate on this many texts, drawn at random with --sample-seed.")
     ] = None,
-    sample_seed: Annotated[int, typer.Option(min=0, help="Seed of the draw of --sample.")] = 0,
+    sample_seed: Annotated[int, typer.Option(min=0, help="Seed of --sample.")] = 0,
     json: Json = False,
     choice: BackendOptions,
 ) -> None:
-    """Print accuracy with its 95 % interval, and the confusion matrix, on labelled texts.
+    """Print the accuracy with its 95 % interval and the confusion matrix on labelled texts.
 
-    Without --data: on the test set of the run itself. With --backend the encoder runs here and the head's circuit
-    there, and the agreement with the exact model is reported; on adjoint with the run's own noise unless another one is
-    given, and as on a machine an error trajectory for each shot (--backend-option shot_test=same: as the run had them).
-    With several --aggregation one report follows the other.
+    Without --data, evaluate on the run's own test set. With --backend, the encoder runs here and the head's circuit on
+    the backend, and the agreement with the exact model is reported. The backend adjoint has the run's noise unless
+    another one is given, with an error trajectory for each shot as on a machine (--backend-option shot_test=same: as in
+    training). With several values of --aggregation there is a report for each.
     """
     if limit and sample:
-        raise UserError("--limit takes the first texts, --sample draws some: give one of the two.")
+        raise UserError("--limit takes the first texts and --sample draws some; give one of the two.")
     columns = {"text_column": text_column, "label_column": label_column, "delimiter": delimiter, "bad_rows": bad_rows}
     if data is None and (split or any(columns.values())):
         raise UserError(
             "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not given. "
-            "Without it the run's own test set is read; give --data, or leave them out."
+            "Without it the run's own test set is read; give --data, or omit them."
         )
     from qllmft.cli.run_progress import ConsoleListener
-    from qllmft.inference.evaluation import Subset, estimate_run, evaluate_run
+    from qllmft.inference import Predictor
+    from qllmft.inference.evaluation import LabelledTexts, Subset
+    from qllmft.inference.evaluation import evaluate as evaluated
 
     console = PlainConsole(stderr=json)
     other = None if data is None else _data(run, data, columns)
-    machines = choice.make(run, _own_noise(run))
+    backends = choice.make(run, _own_noise(run))
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
-    listener = ConsoleListener(console)
-    if choice.dry_run and machines:
-        machine = next(iter(machines.values()))
-        estimate = estimate_run(run, other, split, listener, backend=machine, subset=subset, offline=choice.offline)
-        show_estimate(estimate)
-        return
-    asked: Mapping[str, Backend | None] = machines or {"": None}
-    evaluations = {
-        name: evaluate_run(run, other, split, listener, backend=machine, subset=subset)
-        for name, machine in asked.items()
-    }
+    predictor = Predictor.load(run)
+    texts = LabelledTexts.read(predictor, run, other, split, subset, ConsoleListener(console))
+    evaluations: dict[str, Evaluation] = {}
+    asked: Mapping[str, Backend | None] = backends or {"": None}
+    for name, backend in asked.items():
+        predictor.backend = backend
+        if choice.dry_run:
+            show_estimate(predictor.estimate(texts.vectors, offline=choice.offline))
+            return
+        evaluations[name] = evaluated(predictor, texts)
     several = len(evaluations) > 1
     if json:
         records = [found.as_dict() | ({"aggregation": name} if several else {}) for name, found in evaluations.items()]
@@ -97,7 +98,7 @@ def evaluate(
 
 
 def _own_noise(run: Path) -> dict[str, Any]:
-    """The run's noise, as options of ``adjoint`` that mean what a machine does; empty where it is not known."""
+    """Return the run's noise as options of ``adjoint``, with an error trajectory per shot; empty if it is unknown."""
     from qllmft.run import RunFolder
 
     folder = RunFolder(run)
@@ -110,7 +111,7 @@ def _own_noise(run: Path) -> dict[str, Any]:
 
 
 def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig:
-    """The texts to evaluate on; columns, delimiter and what is done with bad rows are the run's unless given."""
+    """Return the settings of the texts; columns, delimiter and handling of bad rows are the run's unless given."""
     from qllmft.config import EMBEDDED, DataConfig, parse_config
     from qllmft.run import RunFolder
 

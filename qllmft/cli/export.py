@@ -1,4 +1,4 @@
-"""`qllmft export`: a trained model's circuits as QASM, QPY or a drawing."""
+"""`qllmft export`: circuits of a trained model as QASM, QPY or a drawing."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ def export(
     text: Annotated[
         str | None,
         typer.Option(
-            help="Bind the circuit to this text: the head to its latent angles, an encoder to its loaded embedding.",
+            help="Text to bind the circuit to: the head to its latent angles, an encoder to its loaded embedding.",
             show_default="x is free; an encoder loads nothing",
         ),
     ] = None,
-    part: Annotated[Literal["head", "encoder"], typer.Option(help="Which circuit of the model to write.")] = "head",
+    part: Annotated[Literal["head", "encoder"], typer.Option(help="Circuit of the model to write.")] = "head",
     encoder: Annotated[
-        int | None, typer.Option(help="Number of the encoder, from 0.", show_default="0 where it is the only one")
+        int | None, typer.Option(help="Index of the encoder, from 0.", show_default="0 if it is the only one")
     ] = None,
     weights: Annotated[
-        Literal["bound", "free"], typer.Option(help="bound: the trained weights as numbers. free: theta as parameters.")
+        Literal["bound", "free"], typer.Option(help="bound: trained weights as numbers. free: theta as parameters.")
     ] = "bound",
     decompose: Annotated[
-        bool, typer.Option("--decompose", help="Spell out the loading of an embedding as gates of the circuit.")
+        bool, typer.Option("--decompose", help="Write the loading of an embedding as gates of the circuit.")
     ] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Measure the read qubits at the end.")] = False,
     minus: Annotated[
-        bool, typer.Option("--minus", help="Of an odd encoder, the circuit with the negative constant.")
+        bool, typer.Option("--minus", help="Write the circuit of an odd encoder with the negative constant.")
     ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The file to write; the names of free parameters in QASM 3 go to FILE.names.json beside it.",
+            help="File to write; the names of free parameters in QASM 3 go to FILE.names.json.",
             show_default="standard output",
         ),
     ] = None,
@@ -53,7 +53,7 @@ def export(
     Angles are radians; qubit 0 is the least significant bit.
     """
     if form == "qpy" and out is None:
-        raise UserError("QPY is binary and does not go to standard output. Name a file with --out.")
+        raise UserError("QPY is binary and is not written to standard output. Name a file with --out.")
     os.environ.setdefault("MPLBACKEND", "agg")  # a drawing into a file needs no display
 
     from qllmft.inference.export import ExportRequest, export_run

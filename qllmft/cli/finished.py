@@ -1,4 +1,4 @@
-"""`qllmft verify`, `report`, `card` and `push`: what is done with the folder of a finished run."""
+"""`qllmft verify`, `report`, `card` and `push`: commands on the folder of a finished run."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import typer
 from qllmft.cli.console import say
 from qllmft.cli.options import RunFolderArgument
 
-_Name = Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The model's name on the hub.")]
+_Name = Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Name of the model on the hub.")]
 
 
 def verify(run: RunFolderArgument) -> None:
-    """Check a run's folder: its files against each other, its accuracies and its model's logits computed again.
+    """Verify a run's folder: compare its files, and compute its accuracies and its model's logits again.
 
-    One line a part. The exit code is 0 where all is sound, else 2.
+    Prints a line per part. The exit code is 0 if all parts are sound, else 2.
     """
     from qllmft.inference.verification import verify_run
 
     sound = True
     for check in verify_run(run):
-        say(f"{'ok   ' if check.sound else 'FAULT'}  {check.name}: {check.words}")
+        say(f"{'ok   ' if check.sound else 'FAULT'}  {check.name}: {check.finding}")
         sound &= check.sound
     if not sound:
         raise typer.Exit(2)
@@ -31,17 +31,17 @@ def verify(run: RunFolderArgument) -> None:
 
 def report(
     run: Annotated[
-        Path, typer.Argument(help="The folder of a finished run or study; with --table of several studies.")
+        Path, typer.Argument(help="Folder of a finished run or study; with --table also of several studies.")
     ],
     table: Annotated[
         Path | None,
         typer.Option(
-            help="Of a study: write its tables into this file instead, .md or .tex (LaTeX). Of studies of maps: their "
-            "page, .md, and figures/ beside it."
+            help="File for the tables of a study, .md or .tex (LaTeX), instead of a report; for studies of maps their "
+            "page, .md, with a folder figures."
         ),
     ] = None,
 ) -> None:
-    """Write report.html into the folder of a run or a study: one page without network, readable on a phone."""
+    """Write report.html into the folder of a run or a study: one page that needs no network."""
     from qllmft.report import write_report, write_study_report, write_study_table
 
     if table is not None:
@@ -54,7 +54,7 @@ def report(
 
 
 def card(run: RunFolderArgument, name: _Name) -> None:
-    """Print the model card that `push` would upload: data, results beside the baselines, circuit, how to load it."""
+    """Print the model card that `push` uploads: data, results with baselines, circuit, usage."""
     from qllmft.inference import Predictor
     from qllmft.inference.card import model_card
 
@@ -64,11 +64,11 @@ def card(run: RunFolderArgument, name: _Name) -> None:
 def push(
     run: RunFolderArgument,
     name: _Name,
-    private: Annotated[bool, typer.Option("--private", help="Make a new repository a private one.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
 ) -> None:
     """Upload a run's model and its card to the Hugging Face hub.
 
-    The token is that of `hf auth login`, or HF_TOKEN's; it reaches no file and no message. Texts are not uploaded.
+    The token is that of `hf auth login` or HF_TOKEN; it is never written or printed. Texts are not uploaded.
     """
     from qllmft.inference import Predictor
 

@@ -1,4 +1,4 @@
-"""`qllmft info` and `qllmft presets`: what a preset or a run is made of, and which presets there are."""
+"""`qllmft info` and `qllmft presets`: structure of a preset or a run, and the list of presets."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ OURS = "ours"
 
 
 def info(
-    what: Annotated[
-        str | None, typer.Argument(help="A preset or a run's folder; without it the presets are listed.")
+    name: Annotated[
+        str | None, typer.Argument(metavar="[WHAT]", help="A preset or a run's folder; omit it to list the presets.")
     ] = None,
     dimension: Annotated[
         int | None,
-        typer.Option(min=1, help="D, the dimension of the embeddings.", show_default="768, or the run's own"),
+        typer.Option(min=1, help="D, dimension of the embeddings.", show_default="768, or the run's"),
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(min=2, help="k, the number of labels.", show_default="2, or the run's own")
+        int | None, typer.Option(min=2, help="k, number of labels.", show_default="2, or the run's")
     ] = None,
     draw: Annotated[
-        bool | None, typer.Option(help="Draw the head's circuit.", show_default="where it fits the screen")
+        bool | None, typer.Option(help="Draw the head's circuit.", show_default="if it fits the screen")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Counts of a model's parameters and gates, and a drawing of its head's circuit."""
+    """Count a model's parameters and gates, and draw its head's circuit."""
     console = PlainConsole()
-    if what is None:
+    if name is None:
         _list_presets(console, json=json)
         return
     from qllmft.description import describe
 
-    config, name, run_dimension, run_classes = _find(what)
+    config, title, run_dimension, run_classes = _find(name)
     dimension = dimension or run_dimension or PAPER_DIMENSION
     classes = classes or run_classes or 2
     description = describe(config.model, dimension, classes)
     if json:
-        say_json({"name": name, **description})
+        say_json({"name": title, **description})
         return
-    console.print(name, style="bold")
+    console.print(title, style="bold")
     console.print(_parts_table(description, f"D = {dimension}, k = {classes}"))
     if config.body.trainable:
-        console.print("The body's weights are trained too, and not counted here.")
+        console.print("The body's weights are trained too and not counted here.")
     if draw is not False:
         _draw(console, config.model, always=draw is True)
 
@@ -73,7 +73,7 @@ def _parts_table(description: dict[str, Any], title: str) -> Table:
 
 
 def _draw(console: Console, model: ModelConfig, *, always: bool) -> None:
-    """Draw the head's circuit as text; where it is longer than the screen only if ``always``."""
+    """Draw the head's circuit as text if it fits the screen or ``always``."""
     from qllmft.templates import head_template
     from qllmft_circuits import draw_text
 
@@ -88,21 +88,21 @@ def _draw(console: Console, model: ModelConfig, *, always: bool) -> None:
         say(f"The drawing of the head's circuit has {lines} lines: --draw prints it.", console)
 
 
-def _find(what: str) -> tuple[RunConfig, str, int | None, int | None]:
-    """Configuration, name, D and k of a preset or a run."""
+def _find(name: str) -> tuple[RunConfig, str, int | None, int | None]:
+    """Return configuration, title, D and k of a preset or a run."""
     from qllmft.config.presets import load_preset, preset_names
 
-    if what not in preset_names() and Path(what).is_dir():
+    if name not in preset_names() and Path(name).is_dir():
         from qllmft.model import load_model
         from qllmft.run import RunFolder
 
-        config = RunFolder(Path(what)).read_config()
-        if not RunFolder(Path(what)).model_folder.is_dir():
-            return config, what, None, None
-        model = load_model(Path(what))
-        return config, what, model.dimension, len(model.label_names)
-    preset = load_preset(what)
-    return preset.config(), f"{what}: {preset.title}", None, None
+        config = RunFolder(Path(name)).read_config()
+        if not RunFolder(Path(name)).model_folder.is_dir():
+            return config, name, None, None
+        model = load_model(Path(name))
+        return config, name, model.dimension, len(model.label_names)
+    preset = load_preset(name)
+    return preset.config(), f"{name}: {preset.title}", None, None
 
 
 def _list_presets(console: Console, *, json: bool) -> None:
@@ -124,12 +124,12 @@ def presets(
         str | None,
         typer.Option(
             "--from",
-            help='List only the presets of one table or figure of the paper, "Table II" or "Figure 11", or ours.',
+            help='Table or figure of the paper, such as "Table II" or "Figure 11", or ours; lists only its presets.',
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Presets by name, with the table of the paper that each comes from and its trained parameters (D = 768, k = 2)."""
+    """List presets with their tables of the paper and their trained parameters (D = 768, k = 2)."""
     from qllmft.config.presets import load_preset, preset_names
     from qllmft.paper.results.counts import preset_parameters
 
@@ -162,5 +162,5 @@ def presets(
 
 
 def _natural(name: str) -> list[str | int]:
-    """A key that puts 48 before 144."""
+    """Return a sort key that puts 48 before 144."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

@@ -1,4 +1,4 @@
-"""`qllmft doctor` and `qllmft plugins`: whether this installation does what it says, and what has a name in it."""
+"""`qllmft doctor` and `qllmft plugins`: checks of this installation, and its plug-ins."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from qllmft.cli.options import Json
 
 def doctor(
     noise: Annotated[
-        bool, typer.Option("--noise", help="Prove that gate noise and shots are applied, by closed formulas.")
+        bool, typer.Option("--noise", help="Check by closed formulas that gate noise and shots are applied.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Examine this installation: versions, optional extras, GPU, cache. The exit code is 1 where something is wrong."""
-    if not (_proves_noise(json) if noise else _is_sound(json)):
+    """Check this installation: versions, optional extras, GPU, cache. The exit code is 1 if something is wrong."""
+    if not (_check_noise(json) if noise else _check_installation(json)):
         raise typer.Exit(1)
 
 
-def _proves_noise(json: bool) -> bool:
-    """Print whether noise and shots are applied; False where they are not."""
+def _check_noise(json: bool) -> bool:
+    """Print whether noise and shots are applied, and return it."""
     from qllmft_backends.noise_check import check_noise
 
     checks = check_noise()
@@ -38,8 +38,8 @@ def _proves_noise(json: bool) -> bool:
     return all(check.passed or check.note for check in checks)
 
 
-def _is_sound(json: bool) -> bool:
-    """Print what is installed; False where something is wrong with it."""
+def _check_installation(json: bool) -> bool:
+    """Print the findings, and return whether nothing is wrong."""
     from qllmft.installation import examine
 
     findings = examine()
@@ -48,12 +48,12 @@ def _is_sound(json: bool) -> bool:
         say_json([asdict(finding) for finding in findings])
     else:
         say_lines(f"{'WRONG' if f.wrong else '':5}  {f.what}: {f.found}" for f in findings)
-        say(f"{wrong or 'nothing'} wrong. qllmft doctor --noise proves that noise and shots are applied.")
+        say(f"{wrong or 'nothing'} wrong. qllmft doctor --noise checks that noise and shots are applied.")
     return not wrong
 
 
 def plugins(json: Json = False) -> None:
-    """List ansätze, backends, baselines and trackers: built-in ones, those of installed packages, and what is broken."""
+    """List ansätze, backends, baselines and trackers, built-in or of installed packages, and their errors."""
     from qllmft.plugins import list_plugins
 
     rows = list_plugins()

@@ -1,4 +1,4 @@
-"""The entry point: commands, and what an error looks like."""
+"""Entry point of the command line: commands, errors and interrupts."""
 
 from __future__ import annotations
 
@@ -70,23 +70,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_utf8(given)
-        with _own_warnings_in_a_line(errors), _lost_interrupts_repeated():
+        with _own_warnings(errors), _lost_interrupts_repeated():
             app(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
-        # typer and rich catch the latter two themselves: they end silently, and with 1 where the reader has left
+        # typer and rich catch the latter two themselves and end silently, with 1 for a broken pipe
         causes = list(_causes(end))
         interrupts = [cause for cause in causes if isinstance(cause, KeyboardInterrupt)]
         if interrupts:
-            _tell_of_interrupt(interrupts, given, errors)
+            _report_interrupt(interrupts, given, errors)
             sys.exit(INTERRUPTED)
         if any(isinstance(cause, BrokenPipeError) for cause in causes):
-            # the reader (head, less) has left: not an error, and nothing may be flushed to it at exit
+            # the reader (head, less) has closed the pipe: not an error, and nothing may be flushed to it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         raise
     except Exception as error:
         if any(map(_is_lost_interrupt, _causes(error))):
-            _tell_of_interrupt([], given, errors)
+            _report_interrupt([], given, errors)
             sys.exit(INTERRUPTED)
         if not _is_bad_input(error):
             raise
@@ -96,8 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def _own_warnings_in_a_line(console: PlainConsole) -> Iterator[None]:
-    """Print the warnings of qllmft's packages as people read them, without the line of the source."""
+def _own_warnings(console: PlainConsole) -> Iterator[None]:
+    """Print the warnings of qllmft's packages without the line of the source."""
     usual = warnings.showwarning
 
     def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
@@ -113,14 +113,14 @@ def _own_warnings_in_a_line(console: PlainConsole) -> Iterator[None]:
 
 @contextmanager
 def _lost_interrupts_repeated() -> Iterator[None]:
-    """Repeat a Ctrl-C that falls into a destructor or a callback from C, where Python prints it and goes on."""
+    """Repeat a Ctrl-C in a destructor or a callback from C, which Python prints and ignores."""
     before, timers = sys.unraisablehook, list[threading.Timer]()
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             before(unraisable)
             return
-        timers.append(threading.Timer(0.01, _thread.interrupt_main))  # not at once: it would fall into this hook
+        timers.append(threading.Timer(0.01, _thread.interrupt_main))  # delayed, to be raised outside of this hook
         timers[-1].daemon = True
         timers[-1].start()
 
@@ -134,24 +134,24 @@ def _lost_interrupts_repeated() -> Iterator[None]:
 
 
 def _check_utf8(arguments: Sequence[str]) -> None:
-    """Make sure that every argument is text; the error names the first that is not."""
+    """Raise `UserError` if an argument is not UTF-8."""
     for number, argument in enumerate(arguments, start=1):
         try:
             argument.encode()
         except UnicodeEncodeError:
             raise UserError(
-                f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, and rename a file of such a name."
+                f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
             ) from None
 
 
 def _is_lost_interrupt(error: BaseException) -> bool:
-    """Whether it was a Ctrl-C, in a function that pydantic calls to serialise a value: it makes a ValueError of it."""
+    """Return whether pydantic has turned a Ctrl-C in a serialiser into this ValueError."""
     return type(error).__name__ == "PydanticSerializationError" and "KeyboardInterrupt" in str(error)
 
 
 def _is_bad_input(error: Exception) -> bool:
-    """Whether an error is the user's, and its text says what to do."""
-    # of OSError: a full disk, a folder without permission, a name too long; the system's words say it
+    """Return whether an error is the user's, with a message that says what to do."""
+    # an OSError is a full disk, a folder without permission, a name that is too long; the system's message is clear
     if isinstance(error, UserError | OSError):
         return True
     from qllmft_backends.errors import BackendError  # imports Qiskit, which takes a second
@@ -159,18 +159,18 @@ def _is_bad_input(error: Exception) -> bool:
     return isinstance(error, BackendError)
 
 
-def _tell_of_interrupt(interrupts: Sequence[KeyboardInterrupt], given: Sequence[str], console: PlainConsole) -> None:
-    """Say what goes on without us, where something does, and the command that collects it."""
+def _report_interrupt(interrupts: Sequence[KeyboardInterrupt], given: Sequence[str], console: PlainConsole) -> None:
+    """Report jobs that are still running remotely, and the command that collects them."""
     jobs = next((str(interrupt) for interrupt in interrupts if str(interrupt)), None)
     if jobs is None:
         say("interrupted", console)
         return
     say_lines(jobs.splitlines(), console)
-    say(f"go on: {shlex.join(['qllmft', *resumed(given)])}", console)
+    say(f"resume: {shlex.join(['qllmft', *resumed(given)])}", console)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and those that it came from, each once: an error that was raised again may come from itself."""
+    """Yield an exception and its causes, each once, since an error that was raised again may be its own cause."""
     seen = []
     while error is not None and error not in seen:
         seen.append(error)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they become a configuration."""
+"""Options that several commands share, and the configuration that they make."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.config.settings import parse_settings, with_settings
-
 if TYPE_CHECKING:
     from qllmft.config import RunConfig
     from qllmft.run import Tracking
@@ -20,8 +18,8 @@ if TYPE_CHECKING:
 Data = Annotated[
     str | None,
     typer.Option(
-        help="A .tsv, .csv, .jsonl or .parquet file, a folder of splits (train, validation, test), a data set's "
-        "name on the hub, or 'reviews' (embedded).",
+        help="A .tsv, .csv, .jsonl or .parquet file, a folder of splits (train, validation, test), the name of a data "
+        "set on the hub, or 'reviews' (embedded).",
         show_default="the preset's",
     ),
 ]
@@ -34,22 +32,21 @@ RunFolderArgument = Annotated[Path, typer.Argument(help="A run's folder, as `qll
 RunsTextColumn = Annotated[str | None, typer.Option(help="Column of the texts.", show_default="the run's")]
 RunsLabelColumn = Annotated[str | None, typer.Option(help="Column of the labels.", show_default="the run's")]
 RunsDelimiter = Annotated[
-    str | None, typer.Option(help="Between the fields of a .csv or .tsv file.", show_default="the run's")
+    str | None, typer.Option(help="Separator of fields in a .csv or .tsv file.", show_default="the run's")
 ]
 BadRows = Annotated[
-    str | None, typer.Option(help="Rows without a text or a label: error, or skip them.", show_default="error")
+    str | None, typer.Option(help="Rows without a text or a label: error or skip.", show_default="error")
 ]
 Jobs = Annotated[
     int | None,
     typer.Option(
         envvar="QLLMFT_JOBS",
-        help="Number of runs at a time, each in a process of its own with its share of the processors. Results are the "
-        "same to the bit.",
-        show_default="one a processor, where each has 8 runs; QLLMFT_JOBS",
+        help="Number of local processes, each with its share of the processors. Results are the same to the bit.",
+        show_default="one per processor if each has 8 runs; QLLMFT_JOBS",
         show_envvar=False,
     ),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Read only the first so many texts.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Number of texts to read, from the first on.")]
 Epochs = Annotated[
     int | None, typer.Option(help="Number of passes over the training set.", show_default="the preset's")
 ]
@@ -57,7 +54,7 @@ Epochs = Annotated[
 
 @dataclass(frozen=True)
 class DataOptions:
-    """The options of `qllmft train`, `study` and `sweep` about the texts, how they are split, and what reads them."""
+    """Options of `qllmft train`, `study` and `sweep` about texts, splits and body."""
 
     data: Data = None
     text_column: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="text")] = None
@@ -66,34 +63,36 @@ class DataOptions:
         str | None,
         typer.Option(
             help="paper: pool all texts, draw --per-label of each label (85 % training, 15 % validation), test on the "
-            "rest. given: the splits as they are.",
+            "rest. given: use the splits of the data.",
             show_default="paper",
         ),
     ] = None
     per_label: Annotated[
-        int | None, typer.Option(help="Texts drawn of each label.", show_default="256; 200 of 'reviews'")
+        int | None, typer.Option(help="Number of texts drawn per label.", show_default="256; 200 of 'reviews'")
     ] = None
     delimiter: Annotated[
-        str | None, typer.Option(help="Between the fields of a .csv or .tsv file.", show_default="the comma, the tab")
+        str | None, typer.Option(help="Separator of fields in a .csv or .tsv file.", show_default="comma, tab")
     ] = None
     bad_rows: BadRows = None
     duplicates: Annotated[
         str | None,
         typer.Option(
-            help="Texts that are there more than once: keep, or drop all copies but one, and texts of several labels.",
+            help="Repeated texts: keep, or drop all copies but one and texts with several labels.",
             show_default="keep",
         ),
     ] = None
     body: Annotated[
         str | None,
         typer.Option(
-            help="The language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline).",
+            help="Language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline).",
             show_default="the preset's",
         ),
     ] = None
 
     def overrides(self, pairs: list[str] | None, **others: Any) -> dict[str, Any]:
-        """Settings by dotted names: these, ``others`` (a__b is a.b), and ``--set``, which wins; None is not given."""
+        """Return the given settings by dotted names: these, ``others`` (a__b is a.b), then ``--set``."""
+        from qllmft.config.settings import parse_settings
+
         other_names = {"data": "data.source", "per_label": "data.n_per_label", "body": "body.model"}
         given = {other_names.get(name, f"data.{name}"): value for name, value in vars(self).items()}
         given |= {name.replace("__", "."): value for name, value in others.items()}
@@ -102,32 +101,32 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """The options of `qllmft train`, `study`, `sweep` and `worker` about trackers."""
+    """Options of `qllmft train`, `study`, `sweep` and `worker` about trackers."""
 
     track: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Tell a tracker of each run: tensorboard, mlflow, wandb, or a plug-in's. Repeat it, or put commas "
-            "between names. The service's own variables say where and who (WANDB_API_KEY, MLFLOW_TRACKING_URI).",
+            help="Log each run to a tracker: tensorboard, mlflow, wandb, or a plug-in's; may be repeated, or separated "
+            "by commas. Configure a service by its own variables (WANDB_API_KEY, MLFLOW_TRACKING_URI).",
         ),
     ] = None
     track_files: Annotated[
-        bool, typer.Option("--track-files", help="Send it the run's small files, too; some of them hold texts.")
+        bool, typer.Option("--track-files", help="Log the run's small files too; some of them hold texts.")
     ] = False
 
     def tracking(self) -> Tracking:
-        """The trackers; UserError where one cannot be used."""
+        """Return the trackers, or raise `UserError` if one cannot be used."""
         from qllmft.run import Tracking
 
         return Tracking.of(self.track or (), files=self.track_files)
 
 
 def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the fields of dataclasses as options of the command line, in the place of a parameter each.
+    """Replace parameters of a command by the fields of dataclasses as options of the command line.
 
     Args:
-        groups: a dataclass by the name of the parameter that it is passed as; that has no default.
+        groups: dataclasses by the names of the parameters.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -151,7 +150,7 @@ def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[...
 
 
 def command_line(context: typer.Context) -> list[str]:
-    """The words of a command as it was given, without the options that were not."""
+    """Return the words of the command that was given."""
     words = ["qllmft", str(context.info_name)]
     for parameter in context.command.params:
         value = context.params.get(str(parameter.name))
@@ -164,9 +163,10 @@ def command_line(context: typer.Context) -> list[str]:
 
 
 def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> RunConfig:
-    """The configuration of a command: a preset, or a file in its place, then what was given on the command line."""
+    """Return the configuration of a preset or a file with settings of the command line."""
     from qllmft.config import parse_config
     from qllmft.config.presets import load_preset
+    from qllmft.config.settings import with_settings
     from qllmft.config.toml_files import read_toml
 
     if file is None:

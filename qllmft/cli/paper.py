@@ -1,4 +1,4 @@
-"""`qllmft figure` and `qllmft paper`: the paper's figures from records of runs, and its numbers held against ours."""
+"""`qllmft figure` and `qllmft paper`: the paper's figures and numbers compared with runs."""
 
 from __future__ import annotations
 
@@ -10,44 +10,41 @@ import typer
 
 from qllmft.cli.console import say, say_json
 from qllmft.cli.options import Json
-from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 
 
 def figure(
-    name: Annotated[str, typer.Argument(help="The figure's number: 5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")],
+    name: Annotated[str, typer.Argument(help="Number of the figure: 5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")],
     runs: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The folder that holds the runs, at any depth, or a .json file that `qllmft paper --records` wrote. "
-            "May be repeated.",
+            help="Folder of the runs, at any depth, or a .json file by `qllmft paper --records`; may be repeated.",
             show_default="runs",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="The file to draw into; its name ends in .svg, .png or .pdf.", show_default="figure-NAME.svg"
-        ),
+        typer.Option(help="File to draw into, .svg, .png or .pdf.", show_default="figure-NAME.svg"),
     ] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Take only the runs with this setting: --where train.epochs=100. May be repeated.",
+            help="Setting that the runs must have, such as --where train.epochs=100; may be repeated.",
         ),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Where runs are missing, draw the points of those that there are.")
+        bool, typer.Option("--partial", help="If runs are missing, draw the points of the others.")
     ] = False,
     preset: Annotated[
         str | None,
-        typer.Option(help="The preset whose training figure 12 shows.", show_default="multi-18q, the paper's"),
+        typer.Option(help="Preset of the training in figure 12.", show_default="multi-18q, the paper's"),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Redraw a figure of the paper from runs: mean ± 95 % over seeds, the paper's printed numbers as hollow markers."""
+    """Draw a figure of the paper from runs: mean ± 95 % over seeds, printed numbers as hollow markers."""
     from qllmft.campaign.records import read_finished_runs
+    from qllmft.config.settings import parse_settings
     from qllmft.paper.figures.catalogue import find_figure, make_figure
     from qllmft.paper.figures.selection import Request
     from qllmft.paper.figures.selection import where as having
@@ -58,9 +55,9 @@ def figure(
     check_format(file)
     given = parse_settings(where or [], "--where")
     if not chosen.needs_runs and (runs or given or partial):
-        raise UserError(f"figure {name} is computed on the spot: it takes neither --runs nor --where nor --partial.")
+        raise UserError(f"figure {name} is computed without runs; omit --runs, --where and --partial.")
     if preset is not None and name != "12":
-        raise UserError(f"--preset is for figure 12, which shows one training; figure {name} shows many.")
+        raise UserError(f"--preset is for figure 12, which shows one training; omit it for figure {name}.")
     folders = runs or [Path("runs")]
     found = having(read_finished_runs(folders), given) if chosen.needs_runs else []
     data, drawing = make_figure(Request(name, found, folders[0], partial, preset))
@@ -71,31 +68,29 @@ def figure(
     missing = getattr(data, "missing", ())
     if missing:
         listed = f"{missing} heads" if isinstance(missing, int) else ", ".join(missing)
-        say(f"Not in it, for there are no runs: {listed}.")
+        say(f"Left out, because runs are missing: {listed}.")
     say(f"Figure {name}, {chosen.title}: {file}")
 
 
 def paper(
     runs: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="The folder that holds the runs, at any depth, or a .json file that --records wrote. May be repeated."
-        ),
+        typer.Option(help="Folder of the runs, at any depth, or a .json file by --records; may be repeated."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The Markdown file to write the page into; without it the page is printed.")
+        Path | None, typer.Option(help="Markdown file for the page.", show_default="standard output")
     ] = None,
     records: Annotated[
-        Path | None, typer.Option(help="A small .json file to keep the runs in; --runs reads it again.")
+        Path | None, typer.Option(help="Small .json file to store the runs in, which --runs reads.")
     ] = None,
 ) -> None:
-    """Hold every number that the paper prints against ours: accuracies from runs, the rest counted on the spot."""
+    """Compare every number in the paper with ours: accuracies from runs, counts and energies computed."""
     from qllmft.campaign.records import read_finished_runs, write_finished_runs
     from qllmft.files import write_text, writing
     from qllmft.paper.page import of_the_paper, render_page
 
     if records is not None and records.suffix != ".json":
-        raise UserError(f"--records is {records.name!r}; expected a name that ends in .json.")
+        raise UserError(f"--records is {records.name!r}; expected a file name that ends in .json.")
     found, with_curves = of_the_paper(read_finished_runs(runs or []))
     page = render_page(found)
     if records is not None:

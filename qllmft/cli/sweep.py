@@ -12,7 +12,6 @@ import typer
 from qllmft.cli.backend import Options
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import DataOptions, Epochs, Jobs, Settings, TrackOptions, with_options
-from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
@@ -189,6 +188,7 @@ def worker(
     from qllmft.campaign.storage import Storage
     from qllmft.campaign.store import SearchStore
     from qllmft.cli.sweep_work import work_on
+    from qllmft.config.settings import parse_settings
 
     if storage is None:
         raise UserError("a worker needs --storage, or QLLMFT_STORAGE, as `qllmft sweep --plan-only` had it.")

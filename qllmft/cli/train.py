@@ -11,7 +11,6 @@ import typer
 from qllmft.cli.backend import Options, Yes
 from qllmft.cli.console import PlainConsole, say, say_lines
 from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config, with_options
-from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """The backend's options that the configuration holds, None where there are none; and those that it may not hold."""
     from qllmft.config import PERSONAL_OPTIONS
+    from qllmft.config.settings import parse_settings
 
     given = parse_settings(pairs or [], "--backend-option")
     if device is not None:

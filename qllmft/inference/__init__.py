@@ -1,4 +1,4 @@
-"""Use of a trained model: predict, evaluate, measure on a machine, export and share."""
+"""Use of a trained model: predict, evaluate, measure on a backend, export and share."""
 
 from qllmft.inference.predictor import Prediction, Predictor
 

@@ -1,4 +1,4 @@
-"""The model card: what a model is, how it did, and how to load it, as the README.md of its folder."""
+"""Model card: task, results, structure and usage of a model, as the README.md of its folder."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from qllmft.statistics import Accuracy, ClassScores
 from qllmft.versions import versions
 
 CARD = "README.md"
-_METRICS = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "macro-F1": "f1"}  # as the hub calls them
+_METRICS = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "macro-F1": "f1"}  # names on the hub
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str:
-    """The card in Markdown, with the hub's metadata before it.
+    """Return the card in Markdown, after the hub's metadata.
 
     Args:
         model: the model.
-        name: what it is called and loaded by.
-        folder: where the model was read from. A finished run's has the record of its training; a shared model's has a
-            card, which is kept; without either the card says what the model is, and nothing of results.
+        name: its name on the hub, or its folder.
+        folder: source of the model. The folder of a finished run gives the results; the card of a shared model is
+            returned as it is. Without either, the card has no results.
 
     Raises:
-        UserError: where the record cannot be read.
+        UserError: if the record cannot be read.
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return (folder / CARD).read_text(encoding="utf-8", errors="replace")
@@ -50,8 +50,8 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
     if config.head == "quantum":
         counts = head_counts(config, config.n_qubits)
         energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE), "shots": FORTE.shots}
-    environment = Environment(  # noqa: S701 - Markdown; text that is not ours goes through `_code`
-        loader=PackageLoader("qllmft.run", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    environment = Environment(  # noqa: S701 - Markdown; text of others passes through `_code`
+        loader=PackageLoader("qllmft.inference", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"code": _code, "percent": percent, "interval": _interval}
     values = {"record": None, "versions": record.versions if record else versions(), **facts}
@@ -73,7 +73,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
 
 
 def _record_facts(folder: Path) -> dict[str, Any]:
-    """What the card says of a finished run's training and test, by the names in its template; empty without a run."""
+    """Return the template's values about training and test; empty unless the folder is that of a finished run."""
     run = RunFolder(folder.parent if folder.name == "model" else folder)
     record = run.read_result() if run.model_folder.is_dir() else None
     if record is None:
@@ -86,7 +86,7 @@ def _record_facts(folder: Path) -> dict[str, Any]:
 
 
 def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
-    """What the hub reads, as YAML."""
+    """Return the hub's metadata in YAML."""
     from huggingface_hub import EvalResult, ModelCardData
 
     record: RunRecord | None = facts["record"]
@@ -114,13 +114,13 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
 
 
 def _interval(score: Accuracy | ClassScores) -> str:
-    """``82.50 % [76.6, 87.1]``, of an accuracy or a balanced accuracy."""
+    """Format an accuracy or a balanced accuracy as ``82.50 % [76.6, 87.1]``."""
     value, (low, high) = score.value if isinstance(score, Accuracy) else score.balanced, score.interval
     return f"{percent(value, 2)} % [{percent(low)}, {percent(high)}]"
 
 
 def _code(text: str) -> str:
-    """Any text as literal text in Markdown: printable, in one line, between as many backticks as it needs."""
+    """Return text as code in Markdown, between as many backticks as it needs."""
     line = _line(text) or "(empty)"
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     padding = " " if "`" in line else ""
@@ -128,16 +128,16 @@ def _code(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """A text in one line, without control characters."""
+    """Return text in one line without control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _public_source(source: str, folder: Path) -> str:
-    """The name of a data set for others: a file's or folder's last part, else as it is."""
-    there = source != EMBEDDED and expanded(found_beside(source, folder)).exists()
-    return _line(expanded(source).name) if there else _public(source)
+    """Return the name of a data set without folders of this machine."""
+    exists = source != EMBEDDED and expanded(found_beside(source, folder)).exists()
+    return _line(expanded(source).name) if exists else _public(source)
 
 
 def _public(name: str) -> str:
-    """A name of the hub as it is; of a path its last part, for its folders are nobody else's business."""
+    """Return a name on the hub unchanged, and only the last part of a path."""
     return name if _HUB_NAME.fullmatch(name) else _line(Path(name.replace("\\", "/")).name or name)

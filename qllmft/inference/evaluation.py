@@ -1,4 +1,4 @@
-"""A trained model against labelled texts."""
+"""Evaluation of a trained model on labelled texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qllmft.data import Corpus, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import found_beside
-from qllmft.inference.measurement import Agreement, compare, shots_of, trajectories_of
+from qllmft.inference.measurement import Agreement, trajectories_of
 from qllmft.inference.predictor import Predictor
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
@@ -24,15 +24,15 @@ from qllmft_backends import Backend
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model did.
+    """Result of a model on labelled texts.
 
     Attributes:
         source: of the texts.
         label_names: k names.
         confusion: k rows (true label) of k counts (predicted label).
-        backend: what ran the head; None: it was computed here, exactly.
-        agreement: of the backend with the exact model; None where there is no backend.
-        measured: on what shots and error trajectories, in words; "" where there is no gate noise of ours.
+        backend: name of the backend of the head's circuit; None if it was computed here, exactly.
+        agreement: agreement of the backend with the exact model; None without a backend.
+        measured: description of the shots and error trajectories; "" unless the engine simulated gate noise.
     """
 
     source: str
@@ -44,17 +44,17 @@ class Evaluation:
 
     @property
     def accuracy(self) -> Accuracy:
-        """Right answers, with their interval."""
+        """Return the accuracy."""
         counts = np.array(self.confusion)
         return Accuracy(int(np.trace(counts)), int(counts.sum()))
 
     @property
     def classes(self) -> ClassScores:
-        """The answers class by class."""
+        """Return the scores per label."""
         return ClassScores.of(np.array(self.confusion))
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the result for JSON."""
         return {
             "source": self.source,
             "accuracy": self.accuracy.as_dict(),
@@ -69,13 +69,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Subset:
-    """Some of the texts, for a backend where each costs time or money."""
+    """Choice of some of the texts, for a backend that takes time or money per text."""
 
-    size: int  # how many
-    seed: int | None = None  # draws them at random; None: the first ones
+    size: int  # number of texts
+    seed: int | None = None  # seed of a random draw; None takes the first texts
 
     def of(self, table: Table) -> Table:
-        """The subset of ``table``; all of it where it is not larger."""
+        """Return the subset of a table, or all of it if it is not larger."""
         size = min(self.size, len(table))
         rows = np.arange(size)
         if self.seed is not None:
@@ -84,6 +84,50 @@ class Subset:
 
     def __str__(self) -> str:
         return f"the first {self.size}" if self.seed is None else f"{self.size} drawn with seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Embedded texts with their labels."""
+
+    source: str
+    labels: NDArray[np.int64]  # (N,) indices into the model's label names
+    vectors: NDArray[np.float32]  # (N, D) embeddings by the model's body
+
+    @classmethod
+    def read(
+        cls,
+        predictor: Predictor,
+        run: Path,
+        data: DataConfig | None = None,
+        split: str | None = None,
+        subset: Subset | None = None,
+        on_event: OnEvent = ignore,
+    ) -> LabelledTexts:
+        """Read and embed texts; see `evaluate_run`.
+
+        Raises:
+            UserError: if the texts do not fit the model or have changed since the run.
+        """
+        corpus, table, source = _test_set(run) if data is None else _split(read_corpus(data), split)
+        if subset is not None:
+            table, source = subset.of(table), f"{source}, {subset}"
+        labels = _labels_of_model(corpus, table, predictor.model.label_names)
+        predictor.check_located_body()
+        identity, (examples,) = embed_tables({"": table}, predictor.model.body, on_event)
+        predictor.check_body(identity)
+        return cls(source, labels, examples.x.numpy())
+
+
+def evaluate(predictor: Predictor, texts: LabelledTexts) -> Evaluation:
+    """Compare a model's answers with the labels of the texts."""
+    answers, backend = predictor.answer(texts.vectors), predictor.backend
+    names = predictor.model.label_names
+    confusion = confusion_of(texts.labels, answers.labels, len(names)).tolist()
+    if backend is None:
+        return Evaluation(texts.source, names, confusion)
+    agreement = predictor.agreement(texts.vectors, answers)
+    return Evaluation(texts.source, names, confusion, backend.name, agreement, trajectories_of(backend))
 
 
 def evaluate_run(
@@ -95,108 +139,57 @@ def evaluate_run(
     backend: Backend | None = None,
     subset: Subset | None = None,
 ) -> Evaluation:
-    """Evaluate a run's model; UserError where model and data do not fit together.
+    """Evaluate a run's model.
 
     Args:
         run: the run's folder.
-        data: labelled texts; the run's own test set where None.
-        split: which split of ``data``; its test split, or all of it, where None.
+        data: labelled texts; by default the run's own test set.
+        split: split of ``data``; by default its test split, or all of it if it has none.
         on_event: receives the progress of embedding.
-        backend: what runs the head; None: it is computed here, exactly.
-        subset: which of the texts; None: all.
+        backend: backend of the head's circuit; None computes it here, exactly.
+        subset: choice of some of the texts; None takes all.
+
+    Raises:
+        UserError: if the texts do not fit the model or have changed since the run.
     """
     predictor = Predictor.load(run, backend)
-    question = _read(run, predictor, data, split, subset)
-    vectors = _embed(predictor, question, on_event)
-    agreement = None
-    if backend is None:
-        predicted = predictor.probabilities(vectors).argmax(axis=1)
-    else:
-        measured = predictor.measure(vectors)
-        predicted = measured.probabilities.argmax(axis=1)
-        agreement = compare(measured, predictor.exact(vectors), shots_of(backend))
-    names = predictor.model.label_names
-    confusion = confusion_of(question.labels, predicted, len(names)).tolist()
-    words = trajectories_of(backend) if backend else ""
-    return Evaluation(question.source, names, confusion, backend.name if backend else None, agreement, words)
+    return evaluate(predictor, LabelledTexts.read(predictor, run, data, split, subset, on_event))
 
 
-def estimate_run(
-    run: Path,
-    data: DataConfig | None = None,
-    split: str | None = None,
-    on_event: OnEvent = ignore,
-    *,
-    backend: Backend,
-    subset: Subset | None = None,
-    offline: bool = False,
-) -> object:
-    """What `evaluate_run` would send to ``backend``, and its price, ``offline`` or not: see `Predictor.estimate`."""
-    predictor = Predictor.load(run, backend)
-    return predictor.estimate(_embed(predictor, _read(run, predictor, data, split, subset), on_event), offline=offline)
+def _test_set(run: Path) -> tuple[Corpus, Table, str]:
+    """Return the test set of a run, its corpus and its source."""
+    folder = RunFolder(run)
+    config, result = folder.read_config(), folder.read_result()
+    data = config.data
+    if data.source != EMBEDDED:
+        data = data.model_copy(update={"source": found_beside(data.source, run)})
+    corpus = read_corpus(data)
+    if result and result.data.fingerprint != corpus.fingerprint:  # its training texts may be in the test set now
+        raise UserError(
+            f"{corpus.source} has changed since the run, so the run's test set cannot be separated from its training "
+            "set. Give the texts to evaluate on with --data."
+        )
+    return corpus, split_corpus(corpus, config.data, config.seed).test, f"{corpus.source} (the run's test set)"
 
 
-@dataclass(frozen=True)
-class _Question:
-    """Texts to evaluate on."""
-
-    source: str
-    table: Table
-    labels: NDArray[np.int64]  # (N,) indices into the model's label names
-
-
-def _read(
-    run: Path, predictor: Predictor, data: DataConfig | None, split: str | None, subset: Subset | None
-) -> _Question:
-    """The texts that `evaluate_run` is asked for."""
-    if data is None:
-        folder = RunFolder(run)
-        config = folder.read_config()
-        given = config.data
-        if given.source != EMBEDDED:
-            given = given.model_copy(update={"source": found_beside(given.source, run)})
-        corpus = read_corpus(given)
-        result = folder.read_result()
-        if result and result.data.fingerprint != corpus.fingerprint:  # texts that it learned from may be in it
-            raise UserError(
-                f"{corpus.source} has changed since the run, so the run's test set cannot be told from what it learned "
-                "from. Give the texts to evaluate on with --data."
-            )
-        table, source = split_corpus(corpus, config.data, config.seed).test, f"{corpus.source} (the run's test set)"
-    else:
-        corpus = read_corpus(data)
-        table, source = _chosen(corpus, split)
-    if subset is not None:
-        table, source = subset.of(table), f"{source}, {subset}"
-    return _Question(source, table, _labels_of_model(corpus, table, predictor.model.label_names))
-
-
-def _embed(predictor: Predictor, question: _Question, on_event: OnEvent) -> NDArray[np.float32]:
-    """Embeddings (N, D) of the texts by the model's body."""
-    predictor.check_located_body()
-    identity, (examples,) = embed_tables({"": question.table}, predictor.model.body, on_event)
-    predictor.check_body(identity)
-    return examples.x.numpy()
-
-
-def _chosen(corpus: Corpus, split: str | None) -> tuple[Table, str]:
-    """One split of the corpus, or all of it."""
+def _split(corpus: Corpus, split: str | None) -> tuple[Corpus, Table, str]:
+    """Return a split of the corpus, or all of it, and its source."""
     name = split or ("test" if "test" in corpus.splits else None)
     if name is None:
-        return corpus.pooled(), corpus.source
+        return corpus, corpus.pooled(), corpus.source
     if name not in corpus.splits:
         raise UserError(
             f"{corpus.source} has no split {name!r}; it has {', '.join(corpus.splits)}. Choose with --split."
         )
-    return corpus.splits[name], f"{corpus.source}, split {name}"
+    return corpus, corpus.splits[name], f"{corpus.source}, split {name}"
 
 
 def _labels_of_model(corpus: Corpus, table: Table, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """The table's labels as indices into the model's label names."""
+    """Return the table's labels as indices into the model's label names."""
     unknown = sorted(set(corpus.label_names) - set(names))
     if unknown:
         raise UserError(
-            f"{corpus.source} has the labels {', '.join(corpus.label_names)}; the model knows {', '.join(names)}. "
+            f"{corpus.source} has the labels {', '.join(corpus.label_names)}; the model has {', '.join(names)}. "
             "Evaluate on texts with the labels that it was trained on."
         )
     return np.array([names.index(name) for name in corpus.label_names], dtype=np.int64)[table.labels]

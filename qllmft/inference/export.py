@@ -1,4 +1,4 @@
-"""A trained model's circuits for people and other tools: QASM, QPY and drawings of the head or an encoder."""
+"""Circuits of a trained model as QASM, QPY or a drawing."""
 
 from __future__ import annotations
 
@@ -36,19 +36,28 @@ Weights = Literal["bound", "free"]
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to export of a model, and how; UserError where these do not go together."""
+    """Choice of a model's circuit and its form.
 
-    format: Format = "qasm3"  # qasm3 and qasm2: text; qpy: Qiskit's own binary form; svg and txt: drawings
-    part: Part = "head"  # the head, or one encoder
-    # what the circuit is bound to. The head's data angles are its latent values, in radians; the encoder begins with a
-    # gate ``load`` that prepares its embedding. None: the head's ``x`` stays free, the encoder starts from whatever
-    # state is given to it
+    Attributes:
+        format: qasm3 and qasm2 are text, qpy is Qiskit's binary form, svg and txt are drawings.
+        part: the head, or one encoder.
+        text: text to bind the circuit to: the head to its latent angles in radians, the encoder to a gate ``load`` that
+            prepares its embedding. None: the head's ``x`` stays free, the encoder starts from any state.
+        weights: the trained ones, or the free parameter ``theta``.
+        encoder: index of the encoder from 0; needed if there are several.
+        decompose: write ``load`` as R_Y and CNOT rather than as a gate with a definition.
+        measure: measure the read qubits at the end, the i-th of them into bit i of the register ``c``.
+        minus: the circuit with the negative constant, of an odd encoder.
+    """
+
+    format: Format = "qasm3"
+    part: Part = "head"
     text: str | None = None
-    weights: Weights = "bound"  # the trained ones; free: ``theta`` stays a parameter
-    encoder: int | None = None  # index of the encoder, from 0; needed where there are several
-    decompose: bool = False  # ``load`` as R_Y and CNOT in the circuit itself rather than as a gate with a definition
-    measure: bool = False  # measure the read qubits at the end, the i-th of them into bit i of the register ``c``
-    minus: bool = False  # of an odd encoder, the circuit with the negative constant
+    weights: Weights = "bound"
+    encoder: int | None = None
+    decompose: bool = False
+    measure: bool = False
+    minus: bool = False
 
     def __post_init__(self) -> None:
         if self.text is not None and not self.text.strip():
@@ -64,38 +73,36 @@ class ExportRequest:
         if self.format == "qasm2" and self.part == "head" and self.text is None:
             raise UserError(
                 "QASM 2 has no parameters, and the head's data angles x are free without a text. "
-                "Bind them with --text '...', or take --format qasm3 or qpy."
+                "Bind them with --text '...', or use --format qasm3 or qpy."
             )
 
 
 @dataclass(frozen=True)
 class Export:
-    """An exported circuit."""
+    """Exported circuit."""
 
-    circuit: QuantumCircuit  # the circuit itself
-    content: bytes  # the file's bytes; UTF-8 in every format but ``qpy``
-    names: dict[str, str]  # identifier in the text of every free parameter, of QASM 3 alone; empty where all is bound
+    circuit: QuantumCircuit
+    content: bytes  # content of the file; UTF-8 unless the format is ``qpy``
+    names: dict[str, str]  # identifiers of free parameters in QASM 3; empty in other formats
 
     def write(self, path: Path) -> list[Path]:
-        """Write the file and, where there are names, ``<file>.names.json`` beside it; returns both."""
+        """Write the file, and ``<file>.names.json`` if there are names; return the paths."""
         if path.is_dir():
             raise UserError(f"{path} is a folder. Give --out the name of a file.")
         with writing(f"the file {path}"):
             write_bytes(path, self.content)
             if not self.names:
                 return [path]
-            beside = path.with_name(f"{path.name}.names.json")
-            write_json(beside, self.names)
-        return [path, beside]
+            names_file = path.with_name(f"{path.name}.names.json")
+            write_json(names_file, self.names)
+        return [path, names_file]
 
 
 def export_run(run: Path | str, request: ExportRequest) -> Export:
-    """Export a circuit of the model in a run's folder.
-
-    The body is loaded only where there is a text; it and the encoders run here, whatever the circuit is for.
+    """Export a circuit of the model in a run's folder; the body is loaded only if there is a text.
 
     Raises:
-        UserError: where there is no model, or it has no such circuit, or the body is another one.
+        UserError: if there is no model, it has no such circuit, or the body is another one.
     """
     model = load_model(Path(run))
     circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
@@ -104,9 +111,9 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
 
 
 def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
-    """The head's circuit; its free parameters are ``x`` without a text, ``theta`` where weights are free.
+    """Return the head's circuit, free in ``x`` without a text and in ``theta`` if weights are free.
 
-    Measured are the qubits that the head's observables read, in their order.
+    If it is measured, then on the qubits that the head's observables read, in their order.
     """
     head = model.classifier.head
     if not isinstance(head, QuantumHead):
@@ -130,10 +137,10 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
 
 
 def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
-    """One encoder's circuit, behind the loaded embedding where there is a text.
+    """Return one encoder's circuit, behind the loaded embedding if there is a text.
 
-    Z of qubit q, q < Q/E, times the encoder's scale is its q-th latent value; of an odd encoder, half the difference of
-    Z between this circuit and that with the negative constant is.
+    The q-th latent value, q < Q/E, is ⟨Z⟩ of qubit q times the encoder's scale. For an odd encoder ⟨Z⟩ is half the
+    difference between this circuit and the one with the negative constant.
     """
     template = encoder_template(model.config)
     if template is None or not isinstance(model.classifier.encoder, ParallelEncoders):
@@ -147,7 +154,7 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     encoder = encoders[index]
     assert isinstance(encoder, QuantumEncoder)
     if request.minus and not (encoder.odd and request.text is not None):
-        raise UserError("--minus turns the constant that is loaded beside a text into an odd encoder; leave it out.")
+        raise UserError("--minus changes the constant that is loaded with a text into an odd encoder; omit it.")
     circuit = QuantumCircuit(template.num_qubits, name=template.name)
     if request.text is not None:
         vector = model.classifier.encoder.mapped(embedding(model, request.text))
@@ -162,12 +169,12 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
 
 
 def embedding(model: StoredModel, text: str) -> Tensor:
-    """The embedding (1, D) of a text by the body that the model was trained on."""
+    """Return the embedding (1, D) of a text by the model's body."""
     return torch.from_numpy(Predictor(model).embed([text]))
 
 
 def _measured(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:
-    """``circuit`` with some qubits measured into the register ``c``, bit after bit."""
+    """Return the circuit with qubits measured into the register ``c``."""
     register = ClassicalRegister(len(qubits), "c")
     measured = circuit.copy()
     measured.add_register(register)
@@ -176,7 +183,7 @@ def _measured(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:
 
 
 def _rendered(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, str]]:
-    """A file's content, and the names of free parameters in it."""
+    """Return a file's content and the identifiers of free parameters in it."""
     if form == "qpy":
         return to_qpy(circuit), {}
     names: dict[str, str] = {}

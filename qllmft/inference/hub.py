@@ -1,4 +1,4 @@
-"""A trained model on the Hugging Face hub: which files go there and come from there, and errors in our words."""
+"""Upload and download of trained models on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from qllmft.model.store import OWN_BODY, StoredModel
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[^@]+)?")
 _FILES = ["model.json", "model.safetensors", "README.md", f"{OWN_BODY}/*"]
-_REFUSED = [f"*{suffix}" for suffix in (*PICKLES, ".py")]  # pickles and code: they neither go up nor come down
+_REFUSED = [f"*{suffix}" for suffix in (*PICKLES, ".py")]  # pickles and code are neither uploaded nor downloaded
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether a name can be one of the hub.
+    """Return whether a name can be one on the hub.
 
     >>> [is_hub_name(name) for name in ("ann/reviews@v2", "ann/reviews", "reviews", "./reviews", "/a/b", "a/b/c")]
     [True, True, False, False, False, False]
@@ -28,13 +28,13 @@ def is_hub_name(name: str) -> bool:
 
 
 def portable(model: StoredModel, folder: Path) -> StoredModel:
-    """The model as another machine can use it: no folder of this one, no device.
+    """Return the model without folders and devices of this machine.
 
-    A body in a folder is copied to ``body`` in ``folder``, without pickles and code; one of the hub gets its commit as
-    its revision.
+    A local body is copied to ``body`` in ``folder``, without pickles and code; a body of the hub gets its commit as
+    revision.
 
     Raises:
-        UserError: where a body in a folder holds code, or weights that are no safetensors.
+        UserError: if a local body holds code, or weights other than safetensors.
     """
     body = model.body.model_copy(update={"device": None})
     if body.model == "minilm":
@@ -50,16 +50,16 @@ def portable(model: StoredModel, folder: Path) -> StoredModel:
 
 
 def download(name: str, token: str | None = None) -> Path:
-    """The folder, in the hub's own cache, of the model ``owner/name`` or ``owner/name@revision``; nothing was loaded.
+    """Download the model ``owner/name`` or ``owner/name@revision`` and return its folder in the hub's cache.
 
     Raises:
-        UserError: where it is not there or the hub is not reached.
+        UserError: if it does not exist or the hub is not reached.
     """
     from huggingface_hub import snapshot_download
 
     repository, _, revision = name.partition("@")
     remedy = "Give the folder of a finished run, or owner/name of a model on the hub."
-    with _in_our_words(f"there is no folder {name}, and the hub's model {name} could not be had", remedy, token):
+    with _user_errors(f"there is no folder {name}, and the hub's model {name} could not be downloaded", remedy, token):
         return Path(
             snapshot_download(
                 repository, revision=revision or None, token=token, allow_patterns=_FILES, ignore_patterns=_REFUSED
@@ -68,15 +68,15 @@ def download(name: str, token: str | None = None) -> Path:
 
 
 def upload(folder: Path, name: str, private: bool = False, token: str | None = None) -> str:
-    """Upload a model's folder to ``owner/name`` in one commit, whose address is returned; see `Predictor.push_to_hub`.
+    """Upload a model's folder to ``owner/name`` in one commit and return the commit's address.
 
     Raises:
-        UserError: where the hub refuses it or is not reached.
+        UserError: if the hub refuses it or is not reached.
     """
     from huggingface_hub import HfApi
 
-    remedy = "Log in with `hf auth login`, or set HF_TOKEN to a token that may write, and give owner/name."
-    with _in_our_words(f"the model could not be uploaded to {name}", remedy, token):
+    remedy = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access, and give owner/name."
+    with _user_errors(f"the model could not be uploaded to {name}", remedy, token):
         api = HfApi(token=token, library_name="qllmft")
         api.create_repo(name, private=private, exist_ok=True)
         commit = api.upload_folder(
@@ -86,18 +86,15 @@ def upload(folder: Path, name: str, private: bool = False, token: str | None = N
 
 
 @contextmanager
-def _in_our_words(what: str, remedy: str, token: str | None) -> Iterator[None]:
-    """Turn an error of the hub's client into a `UserError` that never holds the token.
-
-    Raises:
-        UserError: for whatever the client raises, and for a token that a header cannot hold, which it would quote.
-    """
+def _user_errors(problem: str, remedy: str, token: str | None) -> Iterator[None]:
+    """Replace errors of the hub's client by a `UserError` that never holds the token."""
     from huggingface_hub import get_token
 
     token = token or get_token()
+    # the client quotes a token that does not fit into a header
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
         raise UserError(
-            "the token holds a space, an end of line or another character that no token has. Copy it again."
+            "the token holds a space, an end of line or another character that tokens do not have. Copy it again."
         )
     try:
         yield
@@ -105,5 +102,5 @@ def _in_our_words(what: str, remedy: str, token: str | None) -> Iterator[None]:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         if token:
             reason = reason.replace(token, "…")
-        # without the cause: a request that it holds has the token in its header
-        raise UserError(f"{what}: {reason}. {remedy}") from None
+        # without the cause: its request has the token in a header
+        raise UserError(f"{problem}: {reason}. {remedy}") from None

@@ -1,4 +1,4 @@
-"""Inference with a model's circuits on any backend; answers say how sure they are."""
+"""Answers of a model with their standard errors, on any backend."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft.config.noise import measured_on
 from qllmft.heads import Classifier
-from qllmft.inference.requests import HeadRequest as HeadRequest
-from qllmft.inference.requests import Request
-from qllmft.inference.requests import head_request as head_request
+from qllmft.inference.circuits import ModelCircuits
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
 
@@ -21,28 +19,40 @@ Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviatio
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What a model's circuits, C a sample, gave for N samples, and the probabilities that follow."""
+class Answers:
+    """Probabilities of k labels for N samples, and the expectation values that they follow from."""
 
-    probabilities: NDArray[np.float64]  # (N, k) softmax of the logits
-    standard_errors: NDArray[np.float64]  # (N, k) of the probabilities, as measured; zeros where the backend is exact
-    decided: NDArray[np.bool_]  # (N,) whether the lead of the most probable label is more than its 95 % interval
-    values: NDArray[np.float64]  # (N, C·O) of the O observables, circuit after circuit; C = 1 with a quantum head
-    value_errors: NDArray[np.float64]  # (N, C·O) standard errors of these expectation values
+    probabilities: NDArray[np.floating]  # (N, k) softmax of the logits
+    standard_errors: NDArray[np.float64]  # (N, k) of the probabilities; zeros if they are exact
+    decided: NDArray[np.bool_]  # (N,) whether the lead of the most probable label exceeds its 95 % interval
+    values: NDArray[np.float64]  # (N, C·O) expectation values, circuit after circuit; (N, 0) if not computed
+    value_errors: NDArray[np.float64]  # (N, C·O) standard errors of the expectation values
+
+    @classmethod
+    def exact(cls, probabilities: NDArray[np.floating]) -> Answers:
+        """Return answers (N, k) without statistical error."""
+        n = len(probabilities)
+        return cls(probabilities, np.zeros(probabilities.shape), np.ones(n, bool), np.empty((n, 0)), np.empty((n, 0)))
+
+    @property
+    def labels(self) -> NDArray[np.intp]:
+        """Return the index (N,) of the most probable label."""
+        return np.asarray(self.probabilities.argmax(axis=1))
 
 
-def measure(classifier: Classifier, request: Request, backend: Backend) -> Measurement:
-    """Ask ``backend`` for the observables O_i and for what separates each pair of labels, from the same shots.
+def measure(classifier: Classifier, circuits: ModelCircuits, backend: Backend) -> Answers:
+    """Run the circuits of a model on a backend.
 
-    A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i O_i:
-    its standard error holds the correlations between them; those of several circuits are independent. The error of a
-    probability is p_a·Σ_b p_b·SE(a, b): exact to first order for two labels, an upper bound for more.
+    A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i O_i.
+    It is estimated from the same shots, so its standard error holds the correlations of the O_i; different circuits
+    are independent. The error of a probability is p_a·Σ_b p_b·SE(a, b): exact to first order for two labels, an upper
+    bound for more.
 
     Raises:
-        UserError: where a logit is no finite number.
+        UserError: if a logit is not finite.
     """
-    own = request.observables
-    weights = request.weights(classifier)  # (k, C, O)
+    own = circuits.observables
+    weights = circuits.weights(classifier)  # (k, C, O)
     k, n_circuits, n_read = weights.shape
     pairs = [(a, b) for a in range(k) for b in range(a + 1, k)]
     differences = [
@@ -50,12 +60,12 @@ def measure(classifier: Classifier, request: Request, backend: Backend) -> Measu
         for c in range(n_circuits)
         for a, b in pairs
     ]
-    answer = backend.expectations(request.circuit, request.parameters, [*own, *differences])
+    found = backend.expectations(circuits.circuit, circuits.parameters, [*own, *differences])
     with torch.no_grad():
-        logits = checked_logits(request.logits(classifier, answer.values[:, :n_read])).double().numpy()
-    values = answer.values[:, :n_read].reshape(len(logits), -1)
-    value_errors = answer.standard_errors[:, :n_read].reshape(len(logits), -1)
-    by_pair = answer.standard_errors[:, n_read:].reshape(len(logits), n_circuits, n_circuits, len(pairs))
+        logits = checked_logits(circuits.logits(classifier, found.values[:, :n_read])).double().numpy()
+    values = found.values[:, :n_read].reshape(len(logits), -1)
+    value_errors = found.standard_errors[:, :n_read].reshape(len(logits), -1)
+    by_pair = found.standard_errors[:, n_read:].reshape(len(logits), n_circuits, n_circuits, len(pairs))
     pair_errors = np.sqrt(np.einsum("nccp->ncp", by_pair**2).sum(axis=1))  # each circuit's own differences
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)
@@ -68,19 +78,19 @@ def measure(classifier: Classifier, request: Request, backend: Backend) -> Measu
     lead = logits[rows, top][:, None] - logits
     lead[rows, top] = np.inf
     decided = np.all(lead > Z95 * between[rows, top], axis=1)
-    return Measurement(probabilities, errors, decided, values, value_errors)
+    return Answers(probabilities, errors, decided, values, value_errors)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A backend's answers beside those of the exact model."""
+    """Comparison of a backend's answers with those of the exact model."""
 
     samples: int  # N
-    flips: int  # samples whose most probable label differs
+    flips: int  # samples with another most probable label
     undecided: int  # samples whose lead is within its 95 % interval
     mean_abs_difference: float  # mean |Δ⟨Z⟩| over samples and observables
-    # what shot noise alone would give for it: the mean of sqrt(2/π)·SE, with SE from the exact ⟨Z⟩ and the number of
-    # shots; 0 where the backend is exact
+    # mean |Δ⟨Z⟩| from shot noise alone: the mean of sqrt(2/π)·SE, with SE from the exact ⟨Z⟩ and the number of shots; 0
+    # if the backend is exact
     expected_from_shots: float
 
     def __str__(self) -> str:
@@ -91,12 +101,12 @@ class Agreement:
         )
 
 
-def compare(measured: Measurement, exact: Measurement, shots: int | None) -> Agreement:
-    """Lay ``measured`` beside ``exact``, of the same samples and so many shots a sample; None: exact."""
+def compare(measured: Answers, exact: Answers, shots: int | None) -> Agreement:
+    """Compare measured with exact answers to the same samples; ``shots`` per circuit are None if there are none."""
     sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots) if shots else np.zeros_like(exact.values)
     return Agreement(
         samples=len(exact.values),
-        flips=int((measured.probabilities.argmax(axis=1) != exact.probabilities.argmax(axis=1)).sum()),
+        flips=int((measured.labels != exact.labels).sum()),
         undecided=int((~measured.decided).sum()),
         mean_abs_difference=float(np.abs(measured.values - exact.values).mean()),
         expected_from_shots=float(np.sqrt(2.0 / np.pi) * sigma.mean()),
@@ -104,12 +114,12 @@ def compare(measured: Measurement, exact: Measurement, shots: int | None) -> Agr
 
 
 def trajectories_of(backend: Backend) -> str:
-    """Return the draws behind an answer of ``backend`` in words, "" without gate noise."""
+    """Describe the shots and error trajectories behind an answer; "" without gate noise."""
     drawn = backend.sampling
     return measured_on(drawn.shots, drawn.trajectories, per_shot=drawn.per_shot) if drawn else ""
 
 
 def shots_of(backend: Backend) -> int | None:
-    """Measurements of a circuit on ``backend``, as its options have it; None where it makes none."""
+    """Return the shots per circuit in a backend's options; None if it takes none."""
     shots = getattr(getattr(backend, "options", None), "shots", None)
     return int(shots) if shots is not None else None

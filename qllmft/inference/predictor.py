@@ -1,9 +1,9 @@
-"""A trained model that takes texts."""
+"""Trained model that takes texts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +19,9 @@ from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
 from qllmft.inference.bootstrap import Bootstrap, bootstrap
 from qllmft.inference.card import CARD, model_card
+from qllmft.inference.circuits import model_circuits
 from qllmft.inference.hub import download, is_hub_name, portable, upload
-from qllmft.inference.measurement import Measurement, head_request, measure
+from qllmft.inference.measurement import Agreement, Answers, compare, measure, shots_of
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.training import finite_logits
 from qllmft.versions import versions
@@ -29,14 +30,14 @@ from qllmft_backends import Backend, Estimate, remote_or_none
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one text.
+    """Answer for one text.
 
     Attributes:
-        text: what was asked.
+        text: the text.
         label: name of the most probable label.
         probabilities: by label name; softmax of the logits, not calibrated.
-        standard_error: of the label's probability, from the measurements; 0 where the head was computed exactly.
-        decided: False where the lead of the label is within its 95 % interval at this number of shots.
+        standard_error: of the label's probability; 0 if the head was computed exactly.
+        decided: whether the lead of the label exceeds its 95 % interval at this number of shots.
     """
 
     text: str
@@ -47,9 +48,12 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model with its body, which is loaded with the first text; without a backend it is computed exactly.
+    """Trained model with its body, which is loaded with the first text.
 
-    ``folder`` is where the model was read from: its record goes into a model card.
+    Args:
+        model: the model.
+        backend: backend of the head's circuit; None computes it here, exactly.
+        folder: source of the model; a record in it goes into the model card.
     """
 
     def __init__(self, model: StoredModel, backend: Backend | None = None, folder: Path | None = None) -> None:
@@ -60,24 +64,24 @@ class Predictor:
 
     @classmethod
     def load(cls, run: Path | str, backend: Backend | None = None) -> Predictor:
-        """The model of a run's folder."""
+        """Load the model of a run's folder."""
         return cls(load_model(Path(run)), backend, Path(run))
 
     @classmethod
     def from_pretrained(
         cls, name_or_path: str | Path, backend: Backend | None = None, *, token: str | None = None
     ) -> Predictor:
-        """The model of a folder, or of the hub where there is no such folder.
+        """Load the model of a folder, or of the hub if there is no such folder.
 
         Args:
-            name_or_path: the folder of a run or of `save_pretrained`; as text also ``owner/name`` or
+            name_or_path: folder of a run or of `save_pretrained`; as text also ``owner/name`` or
                 ``owner/name@revision`` of the hub.
-            backend: what runs the head; None: it is computed here, exactly.
-            token: of the hub, for a private model; the environment's or that of ``hf auth login`` where None.
+            backend: backend of the head's circuit; None computes it here, exactly.
+            token: token of the hub for a private model; by default that of the environment or of ``hf auth login``.
 
         Raises:
-            UserError: where there is no model, or it fails the checks of `load_model` and `check_body_folder`; nothing
-                of it was run then.
+            UserError: if there is no model, or it fails the checks of `load_model` and `check_body_folder`; no code of
+                it has run then.
         """
         if isinstance(name_or_path, Path) or Path(name_or_path).exists() or not is_hub_name(name_or_path):
             return cls.load(name_or_path, backend)
@@ -87,19 +91,16 @@ class Predictor:
         return found
 
     def save_pretrained(self, folder: str | Path, name: str | None = None) -> Path:
-        """Write weights, ``model.json`` and a model card into a new folder, to be moved or shared.
+        """Write weights, ``model.json`` and a model card into a new folder, and return the folder.
 
-        A body of the hub is named with its commit; one that learned, or lies in a folder, is copied to ``body``.
+        A body of the hub is named with its commit; a trained or local one is copied to ``body``.
 
         Args:
             folder: a new or empty one.
-            name: what the card calls the model and loads; the folder's name where None.
-
-        Returns:
-            The folder.
+            name: name of the model in the card; by default the folder's.
 
         Raises:
-            UserError: where the folder holds something, or the body is another one or holds code.
+            UserError: if the folder holds files, or the body is another one or holds code.
         """
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -110,89 +111,86 @@ class Predictor:
         return folder
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
-        """Upload what `save_pretrained` writes to the Hugging Face hub; a repository that is not there is made.
+        """Upload the files of `save_pretrained` to the Hugging Face hub and return the commit's address.
 
         Args:
-            repo_id: ``owner/name``.
+            repo_id: ``owner/name``; created if it does not exist.
             private: whether a new repository is private.
-            token: one that may write; the environment's or that of ``hf auth login`` where None.
-
-        Returns:
-            The address of the commit.
+            token: token with write access; by default that of the environment or of ``hf auth login``.
 
         Raises:
-            UserError: where the hub refuses it or is not reached. No message holds the token.
+            UserError: if the hub refuses it or is not reached. No message holds the token.
         """
         with TemporaryDirectory() as place:
             return upload(self.save_pretrained(Path(place) / "model", repo_id), repo_id, private, token)
 
     def predict(self, texts: Iterable[str]) -> list[Prediction]:
-        """Predictions for ``texts``, in their order; a string is one text."""
+        """Return the predictions for ``texts`` in their order; a string is one text."""
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str], batch_size: int | None = None) -> Iterator[Prediction]:
-        """Predictions one after the other, in constant memory however many texts there are.
+        """Yield predictions in constant memory.
 
         Args:
-            texts: read as they are needed; a string is one text. An error of the reading is raised when the texts
-                before it are answered.
-            batch_size: texts embedded at once; the body's own by default.
+            texts: read as they are needed; a string is one text. If reading fails, the error is raised after the
+                predictions for the texts before it.
+            batch_size: number of texts embedded at once; by default the body's.
         """
         for batch in _batches([texts] if isinstance(texts, str) else texts, batch_size or self.model.body.batch_size):
-            vectors = self.embed(batch)
-            if self.backend is None:
-                yield from self.predictions(batch, self.probabilities(vectors))
-            else:
-                yield from self.measured_predictions(batch, self.measure(vectors))
+            yield from self.predictions(batch, self.answer(self.embed(batch)))
 
-    def predictions(self, texts: Sequence[str], probabilities: NDArray[np.floating]) -> Iterator[Prediction]:
-        """Predictions of ``texts`` from probabilities (N, k)."""
+    def predictions(self, texts: Sequence[str], answers: Answers) -> Iterator[Prediction]:
+        """Yield the predictions for texts from their answers."""
         names = self.model.label_names
-        for text, row in zip(texts, probabilities, strict=True):
-            yield Prediction(text, names[int(row.argmax())], dict(zip(names, row.tolist(), strict=True)))
+        for i, (text, label) in enumerate(zip(texts, answers.labels.tolist(), strict=True)):
+            probabilities = dict(zip(names, answers.probabilities[i].tolist(), strict=True))
+            error = float(answers.standard_errors[i, label])
+            yield Prediction(text, names[label], probabilities, error, bool(answers.decided[i]))
 
-    def measured_predictions(self, texts: Sequence[str], measured: Measurement) -> Iterator[Prediction]:
-        """Predictions of ``texts`` from what a backend measured."""
-        for i, prediction in enumerate(self.predictions(texts, measured.probabilities)):
-            error = float(measured.standard_errors[i, measured.probabilities[i].argmax()])
-            yield replace(prediction, standard_error=error, decided=bool(measured.decided[i]))
+    def answer(self, vectors: NDArray[np.float32]) -> Answers:
+        """Return the answers for embeddings (N, D), from the backend if there is one.
 
-    def measure(self, vectors: NDArray[np.float32]) -> Measurement:
-        """What the backend measures for embeddings (N, D); exact values where there is no backend."""
-        request = head_request(self.model.classifier, vectors)
-        backend = self.backend or exact_backend(request.circuit, "float64")
-        return measure(self.model.classifier, request, backend)
+        Raises:
+            UserError: if a logit is not finite.
+        """
+        if self.backend is not None:
+            return self._measure(vectors, self.backend)
+        logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))
+        return Answers.exact(np.asarray(softmax(logits, dim=1).numpy()))
+
+    def exact(self, vectors: NDArray[np.float32]) -> Answers:
+        """Return exact answers for embeddings (N, D), with the expectation values of the circuits."""
+        return self._measure(vectors, None)
+
+    def _measure(self, vectors: NDArray[np.float32], backend: Backend | None) -> Answers:
+        circuits = model_circuits(self.model.classifier, vectors)
+        return measure(self.model.classifier, circuits, backend or exact_backend(circuits.circuit, "float64"))
+
+    def agreement(self, vectors: NDArray[np.float32], answers: Answers) -> Agreement:
+        """Compare the backend's answers for embeddings (N, D) with exact ones."""
+        return compare(answers, self.exact(vectors), shots_of(self.backend) if self.backend else None)
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> Estimate:
         """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.
 
         ``offline``: use published prices, without a request to the server.
         """
-        remote = remote_or_none(self.backend) if self.backend is not None else None
+        remote = None if self.backend is None else remote_or_none(self.backend)
         if remote is None:
             raise UserError("a price needs a backend that sends circuits away; name one with --backend.")
-        request = head_request(self.model.classifier, vectors)
-        return remote.estimate(request.circuit, request.parameters, offline=offline)
+        circuits = model_circuits(self.model.classifier, vectors)
+        return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
-        """How the probabilities for embeddings (N, D) scatter over draws of the measured shots; see `bootstrap`."""
-        return bootstrap(
-            self.model.classifier, head_request(self.model.classifier, vectors), self.backend, repeats, seed
-        )
-
-    def exact(self, vectors: NDArray[np.float32]) -> Measurement:
-        """Exact values for embeddings (N, D), to lay beside those of a backend."""
-        return Predictor(self.model).measure(vectors)
-
-    def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Softmax of the logits (N, k) for embeddings (N, D); UserError where they are not finite."""
-        return np.asarray(softmax(finite_logits(self.model.classifier, torch.from_numpy(vectors)), dim=1).numpy())
+        """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
+        classifier = self.model.classifier
+        return bootstrap(classifier, model_circuits(classifier, vectors), self.backend, repeats, seed)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embeddings (N, D) of texts, none of them empty; loads the body with the first call.
+        """Return the embeddings (N, D) of texts; the first call loads the body.
 
         Raises:
-            UserError: where a text is empty, the body is another one, or an embedding is no finite number.
+            UserError: if a text is empty, the body is another one, or an embedding is not finite.
         """
         for text in texts:
             if not text.strip():
@@ -209,16 +207,16 @@ class Predictor:
         return vectors
 
     def check_located_body(self) -> None:
-        """Make sure, without loading it, that the body is the one that the model was trained on.
+        """Raise `UserError` if the body on this machine is not the model's; it is not loaded.
 
-        A model of the hub that is not on this machine yet has no identity before it is loaded.
+        A model of the hub that has not been downloaded yet is not checked.
         """
         location = locate_body(self.model.body)
         if location.identity:
             self.check_body(body_identity(self.model.body, location))
 
     def check_body(self, identity: str) -> None:
-        """Make sure that a body is the one that the model was trained on; UserError where not."""
+        """Raise `UserError` unless the identity is that of the model's body."""
         if identity != self.model.body_identity:
             raise UserError(
                 f"the body {self.model.body.model!r} is not the one that this model was trained on "
@@ -227,7 +225,7 @@ class Predictor:
 
 
 def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Lists of ``size`` texts; where the reading fails, first the texts before, then the error."""
+    """Yield lists of ``size`` texts; if reading fails, yield the texts before and raise then."""
     iterator = iter(texts)
     while True:
         batch: list[str] = []

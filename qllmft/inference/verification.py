@@ -1,4 +1,4 @@
-"""Whether a run's folder is whole: its files against each other, and its numbers computed again."""
+"""Verification of a run's folder: its files are compared, and its numbers computed again."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
 from qllmft.statistics import Accuracy
 
-LEDGER = "ledger"  # folder in the run's own, of the jobs that were paid for it
+LEDGER = "ledger"  # folder of the paid jobs, in the run's folder
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, and how it is."""
+    """Result of the check of one part."""
 
     name: str  # of the part
-    sound: bool  # whether nothing is wrong with it
-    words: str  # what was found
+    sound: bool
+    finding: str
 
 
 def verify_run(path: Path) -> Iterator[Check]:
-    """Check the parts of a run's folder, one after the other; nothing is written, and the body is not loaded.
+    """Check the parts of a run's folder, without writing a file or loading the body.
 
     Raises:
-        UserError: where there is no such folder.
+        UserError: if there is no such folder.
     """
     if not path.is_dir():
         raise UserError(f"there is no folder {path}. Give the folder of a run, as `qllmft train` prints it.")
@@ -46,10 +46,10 @@ def verify_run(path: Path) -> Iterator[Check]:
     }
     if (path / LEDGER / "ledger.jsonl").exists():
         parts["ledger"] = _ledger
-    for name, look in parts.items():
+    for name, check in parts.items():
         try:
-            yield Check(name, True, look(folder))
-        except (ValueError, TypeError, OSError) as error:  # errors in our words are ValueErrors
+            yield Check(name, True, check(folder))
+        except (ValueError, TypeError, OSError) as error:  # `UserError` is a ValueError
             yield Check(name, False, str(error))
 
 
@@ -61,14 +61,14 @@ def _record(folder: RunFolder) -> RunRecord:
     record = folder.read_result() or folder.read_validation()
     if record is None:
         raise UserError(
-            f"the run is not finished: there is no {folder.result_file.name}. The command that began it goes on."
+            f"the run is not finished: there is no {folder.result_file.name}. Repeat the command that started it."
         )
     return record
 
 
-def _check_same(name: str, found: object, expected: object, whose: str, what: str) -> None:
+def _check_same(name: str, found: object, expected: object, whose: str, part: str) -> None:
     if found != expected:
-        raise UserError(f"{name} is {found!r}, and {whose} is {expected!r}: it is another run's {what}.")
+        raise UserError(f"{name} is {found!r}, and {whose} is {expected!r}: the {part} belongs to another run.")
 
 
 def _checked_record(folder: RunFolder) -> str:
@@ -79,7 +79,7 @@ def _checked_record(folder: RunFolder) -> str:
         for split, accuracy in (("validation", model.validation), ("test", model.test)):
             size = record.data.sizes.get(split)
             if accuracy is not None and accuracy.total != size:
-                raise UserError(f"{model.name!r} was asked {accuracy.total} {split} texts, and there are {size}.")
+                raise UserError(f"{model.name!r} was tested on {accuracy.total} {split} texts, and there are {size}.")
     tested = "" if record.head.test is None else f", test accuracy {100 * record.head.tested.value:.2f} %"
     return f"{len(record.models)} models{tested}"
 
@@ -96,7 +96,7 @@ def _metrics(folder: RunFolder) -> str:
         raise UserError(f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {epochs}.")
     values = [(each.train_loss, each.validation_loss, each.validation_accuracy) for each in metrics]
     if not np.isfinite(np.array(values, np.float64)).all():
-        raise UserError(f"{folder.metrics_file.name} holds a loss or an accuracy that is no finite number.")
+        raise UserError(f"{folder.metrics_file.name} holds a loss or an accuracy that is not finite.")
     selected = _record(folder).selected_epoch
     if not 1 <= selected <= len(metrics):
         raise UserError(f"the record's selected epoch is {selected}, of {len(metrics)}.")
@@ -104,23 +104,23 @@ def _metrics(folder: RunFolder) -> str:
 
 
 def _predictions(folder: RunFolder) -> str:
-    """The accuracies of the record, counted again from the answers."""
+    """Count the accuracies of the record again from the answers."""
     record, answers = _record(folder), folder.read_predictions()
     if record.head.test is None:
         return "none: the test set was not read"
     if answers is None:
-        return "none, as in runs of earlier versions"
+        raise UserError(f"there is no {folder.predictions_file.name}.")
     k = len(record.data.labels)
     if answers.labels.shape != (record.data.sizes.get("test"),):
-        raise UserError(f"they are of {len(answers.labels)} texts, and the record of {record.data.sizes.get('test')}.")
+        raise UserError(f"they have {len(answers.labels)} texts, and the record {record.data.sizes.get('test')}.")
     if answers.label_names != record.data.labels:
         raise UserError(f"their labels are {answers.label_names}, and the record's {record.data.labels}.")
     for model in record.models:
         given = answers.answers.get(model.name)
         if given is None or given.shape != answers.labels.shape:
-            raise UserError(f"{model.name!r} has not one answer for each of {len(answers.labels)} texts.")
+            raise UserError(f"{model.name!r} does not have one answer for each of {len(answers.labels)} texts.")
         if min(given.min(), answers.labels.min()) < 0 or max(given.max(), answers.labels.max()) >= k:
-            raise UserError(f"an answer of {model.name!r} is none of the {k} labels.")
+            raise UserError(f"an answer of {model.name!r} is not one of the {k} labels.")
         counted, recorded = Accuracy.of(answers.labels, given), model.tested
         if counted != recorded:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Numbers that the paper prints, from ``published.toml``."""
+"""What the paper prints, as data: ``published.toml``."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ Quantity = Literal["accuracy", "parameters", "difference", "crossover", "trainin
 
 @dataclass(frozen=True)
 class Published:
-    """Number that the paper prints."""
+    """One number of the paper."""
 
-    quantity: Quantity
-    label: str  # of the row, as printed
-    value: float
+    quantity: Quantity  # what it is
+    label: str  # the row, as the paper has it
+    value: float  # the number
     unit: str  # of the value: ``%``, ``parameters``, ``percentage points``, ``qubits`` or ``h``
     where: str  # table, caption or section
-    preset: str | None = None  # of the same experiment here; None if there is none
-    than: str | None = None  # subtracted preset of a difference
-    sweep: str | None = None  # table of the sweep whose best value this is
+    preset: str | None = None  # makes the same experiment here; None where no preset does
+    than: str | None = None  # of a difference, the preset that is subtracted
+    sweep: str | None = None  # the table of the sweep that the value is the best of
 
 
 @dataclass(frozen=True)
 class Paper:
-    """All printed numbers, with the body and the texts that they were measured on."""
+    """All that is published, and what its numbers were measured with."""
 
-    body: str
+    body: str  # the language model
     dimension: int  # D, of its embeddings
-    data: str
+    data: str  # the texts
     values: tuple[Published, ...]  # in the order of the paper
-    figures: dict[str, str]  # the printed numbers of each figure, in words
+    figures: dict[str, str]  # by figure, which of its numbers are printed
 
     def of(self, quantity: Quantity) -> list[Published]:
-        """Return the values of one quantity."""
+        """The values of one quantity."""
         return [value for value in self.values if value.quantity == quantity]
 
     def of_preset(self, quantity: Quantity, preset: str) -> Published | None:
-        """Return the printed value of a quantity for a preset, or None if there is none."""
+        """The value of a quantity that is printed for a preset; None where there is none."""
         return next((value for value in self.of(quantity) if value.preset == preset), None)
 
 

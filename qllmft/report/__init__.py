@@ -1,4 +1,4 @@
-"""Self-contained pages on runs and studies."""
+"""Pages for people: a run or a study on one page, self-contained."""
 
 from qllmft.report.run_page import render_report, write_report
 from qllmft.report.study_page import finish_study, write_study_report, write_study_table

@@ -1,4 +1,4 @@
-"""Settings of a run compared with the nearest preset's, and the command that repeats it."""
+"""A run's settings beside those of the preset nearest to it, and the command that runs them again."""
 
 from __future__ import annotations
 
@@ -14,37 +14,40 @@ from qllmft.config.settings import differing, setting_text, settings_of
 
 @dataclass(frozen=True)
 class Setting:
-    """Setting of a run."""
+    """One setting."""
 
     name: str  # dotted, as in ``--set``
-    value: Any
-    default: Any  # value in the nearest preset
+    value: Any  # of the run
+    default: Any  # of the nearest preset
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Settings of a run compared with those of the nearest preset."""
+    """A run's settings beside those of the preset that has most of them."""
 
-    preset: str  # name of the nearest preset
-    title: str  # of that preset
-    differing: tuple[Setting, ...]
-    same: tuple[Setting, ...]
+    preset: str  # its name
+    title: str  # its title
+    differing: tuple[Setting, ...]  # what the run has its own value of
+    same: tuple[Setting, ...]  # what is as in the preset
 
     @property
     def command(self) -> str | None:
-        """Return the shortest `qllmft train` command of this run, or None if ``--set`` cannot take a setting."""
+        """The shortest `qllmft train` that is this run; None where a setting cannot be given to ``--set``."""
         settings = {setting.name: setting.value for setting in self.differing}
         return None if None in settings.values() else train_command(self.preset, settings)
 
 
 def train_command(preset: str, settings: Mapping[str, Any]) -> str:
-    """Return the `qllmft train` command of a preset with further settings, by dotted name."""
+    """`qllmft train` with settings, by dotted names, on top of a preset."""
     given = [word for name, value in settings.items() for word in ("--set", setting_text(name, value))]
     return shlex.join(["qllmft", "train", "--preset", preset, *given])
 
 
 def describe_settings(config: RunConfig) -> Configuration:
-    """Compare a run's settings with those of the nearest preset, which has the fewest different ones."""
+    """Find the nearest preset and lay its settings beside the run's.
+
+    A run's folder does not say which preset it began from: the nearest one has the fewest different settings.
+    """
     presets = {name: load_preset(name) for name in preset_names()}
     nearest = min(presets, key=lambda name: (len(differing(config, presets[name].config())), name))
     ours, theirs = settings_of(config), settings_of(presets[nearest].config())

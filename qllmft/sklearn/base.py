@@ -1,4 +1,4 @@
-"""What both classifiers share: the training of a head on vectors, its answers, and pickling."""
+"""Base of both classifiers: training of a head on vectors, answers, and pickling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qllmft.errors import UserError
 from qllmft.events import EpochEnded, ignore, stage
 from qllmft.heads import Classifier, build_classifier
 from qllmft.progress import LineListener
-from qllmft.sklearn.configuration import seed_of, with_room_for
+from qllmft.sklearn.configuration import Settings, seed_of, with_room_for
 from qllmft.training import EpochMetrics, Examples, finite_logits, fit
 from qllmft_backends import create
 
@@ -29,35 +29,56 @@ Rows = NDArray[np.int64]
 
 
 class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A head on vectors; subclasses say where the vectors come from.
+    """A head on vectors; subclasses make the vectors.
 
-    Weights are arrays, `weights_`, and everything else is numbers and names, so that a pickle holds no object of torch.
+    A pickle holds arrays, numbers and names, and no object of torch.
     """
 
+    def __init__(
+        self,
+        preset: str = "recommended",
+        *,
+        settings: Settings = None,
+        epochs: int | None = None,
+        random_state: Any = None,
+        validation_fraction: float = 0.15,
+        backend: str | None = None,
+        device: str | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.preset = preset
+        self.settings = settings
+        self.epochs = epochs
+        self.random_state = random_state
+        self.validation_fraction = validation_fraction
+        self.backend = backend
+        self.device = device
+        self.verbose = verbose
+
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
-        """The most probable class of each row, (N,)."""
+        """Return the most probable class of each row, (N,)."""
         best = self._logits(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Softmax of the logits (N, k), classes in the order of `classes_`; not calibrated."""
+        """Return probabilities (N, k) in the order of `classes_`, not calibrated."""
         return np.asarray(softmax(self._logits(X), axis=1))
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Logits (N, k); of two classes (N,), by how much the second exceeds the first."""
+        """Return the logits (N, k), or for two classes the lead (N,) of the second over the first."""
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
     def _logits(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Logits (N, k), computed here in float64, without noise: a row's do not depend on the rows beside it."""
+        """Return the logits (N, k), computed row by row in float64 without noise."""
         check_is_fitted(self)
         vectors = torch.from_numpy(self._vectors(X).astype(np.float64))
-        if "_network" not in self.__dict__:  # it came out of a pickle
+        if "_network" not in self.__dict__:  # unpickled
             self._network = self._exact_network()
         return finite_logits(self._network, vectors).numpy()
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        """Rows as vectors (N, D)."""
+        """Return the rows as vectors (N, D)."""
         raise NotImplementedError
 
     def _exact_network(self) -> Classifier:
@@ -68,7 +89,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return network.double()
 
     def _fit_head(self, vectors: NDArray[np.float32], y: NDArray[Any], config: RunConfig) -> None:
-        """Train the head of ``config`` on vectors (N, D) and labels (N,); sets every fitted attribute."""
+        """Train the head of ``config`` on vectors (N, D) and labels (N,), and set the fitted attributes."""
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
@@ -80,7 +101,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
         if backend.capabilities.remote:
             raise UserError(
-                f"the backend {backend.name!r} sends circuits away, and a fit asks nobody about their price. Choose "
+                f"the backend {backend.name!r} sends circuits away, and a fit does not confirm their price. Choose "
                 "one that computes here, or train with `qllmft train`."
             )
         network = build_classifier(structure, vectors.shape[1], len(classes), seed=seed, backend=backend)
@@ -107,9 +128,9 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._network = self._exact_network()
 
     def _parts(self, labels: Rows, config: TrainConfig, seed: int) -> tuple[Rows, Rows, TrainConfig]:
-        """Rows to train on, rows to choose the epoch on, and how to train.
+        """Split rows into training and validation, and return the settings of the training.
 
-        Where the last epoch is kept whatever validation says, all rows are trained on, and looked at after each epoch.
+        All rows are in both parts if the last epoch is kept.
         """
         rows = np.arange(len(labels))
         if config.select == "last":
@@ -120,7 +141,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         held, counts = math.ceil(share * len(labels)), np.bincount(labels)
         if counts.min() < 2 or min(held, len(labels) - held) < len(counts):
             warnings.warn(
-                f"{len(labels)} samples of {len(counts)} classes are too few to choose the epoch on a share of them: "
+                f"{len(labels)} samples of {len(counts)} classes are too few to choose the epoch on a share of them; "
                 "all are trained on, and the last epoch is kept. Give more, another validation_fraction, or "
                 "settings={'train.select': 'last'}.",
                 UserWarning,
@@ -131,5 +152,5 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return parts[0], parts[1], config
 
     def __getstate__(self) -> dict[str, Any]:
-        """The parameters and the fitted attributes; the network is made of them again."""
+        """Return parameters and fitted attributes, without the network."""
         return {name: value for name, value in super().__getstate__().items() if name != "_network"}

@@ -1,4 +1,4 @@
-"""From an estimator's parameters to a run's configuration."""
+"""Configuration of a run from an estimator's parameters."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _SECTIONS = ("model", "train", "noise", "backend")
 
 
 def configuration(estimator: Any, *sections: str, **given: Any) -> RunConfig:
-    """The configuration of an estimator: its preset, its ``settings``, then its other parameters where not None.
+    """Return the configuration of an estimator: its preset, then ``settings``, then other parameters.
 
-    UserError for a setting outside of the head's sections and ``sections``, or a body that is to learn.
+    Raises:
+        UserError: for a setting outside the head's sections and ``sections``, or a preset with a trainable body.
     """
     overrides = chosen_settings(estimator.settings)
     allowed = (*_SECTIONS, *sections)
@@ -44,7 +45,7 @@ def configuration(estimator: Any, *sections: str, **given: Any) -> RunConfig:
 
 
 def chosen_settings(settings: Settings) -> dict[str, Any]:
-    """Settings by dotted names, from a mapping or from ``NAME=VALUE`` texts."""
+    """Return settings by dotted names, from a mapping or from ``NAME=VALUE`` texts."""
     if isinstance(settings, str):
         raise UserError(f"settings is the text {settings!r}; expected a dict, or a list of 'NAME=VALUE' texts.")
     if isinstance(settings, Mapping):
@@ -53,17 +54,17 @@ def chosen_settings(settings: Settings) -> dict[str, Any]:
 
 
 def seed_of(random_state: Any) -> int:
-    """The seed of a fit: a number itself, one drawn from a generator, one drawn anew where None."""
+    """Return the seed of a fit: a number itself, or one drawn from a generator."""
     if isinstance(random_state, int | np.integer) and random_state >= 0:
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def with_room_for(config: ModelConfig, dimension: int, settings: Settings) -> ModelConfig:
-    """The structure for vectors of D values.
+    """Return the structure for vectors of D values.
 
-    Where the amplitudes of the preset's encoders are too few, an encoder has the fewest qubits Q_e with 2^Q_e ≥ D, or
-    ≥ D + 1 with ``model.pad = "bias"``. A number in ``settings`` stays as it is.
+    If the preset's encoders have too few amplitudes, each gets the fewest qubits Q_e with 2^Q_e ≥ D, or ≥ D + 1 with
+    ``model.pad = "bias"``, unless ``settings`` gives a number.
     """
     needed = min(dimension, config.components or dimension) + (config.pad == "bias")
     if config.encoder != "quantum" or "model.encoder_qubits" in chosen_settings(settings):

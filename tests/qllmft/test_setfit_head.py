@@ -132,7 +132,7 @@ def test_a_pickle_gives_the_head_again(preset):
 def test_what_a_quantum_head_does_not_do_is_refused(model):
     with pytest.raises(UserError, match=r"multitarget is True; a quantum head gives each text one label"):
         QuantumSetFitHead(384, 3, multitarget=True)
-    with pytest.raises(UserError, match=r"labels have the shape \(6, 3\): several targets a text"):
+    with pytest.raises(UserError, match=r"labels have the shape \(6, 3\), expected one label per text"):
         model.fit(TEXTS, np.eye(3)[LABELS].tolist(), num_epochs=1, head_learning_rate=0.1, **HOW)
     with pytest.raises(UserError, match=r"encoder qubits hold"):
         QuantumSetFitHead(4_000)
@@ -141,7 +141,7 @@ def test_what_a_quantum_head_does_not_do_is_refused(model):
 @pytest.mark.parametrize("content", [b"", b"\x05\0\0\0\0\0\0\0{}   ", b"not a file of weights"])
 def test_a_file_that_is_no_head_is_refused(tmp_path, content):
     (tmp_path / "quantum_head.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="this is no saved quantum head"):
+    with pytest.raises(UserError, match="this is not a saved quantum head"):
         QuantumSetFitHead.load(tmp_path)
     with pytest.raises(UserError, match=r"there is no quantum head in .*nothing: quantum_head.safetensors"):
         QuantumSetFitHead.load(tmp_path / "nothing")

@@ -17,11 +17,11 @@ WRONG = [
     ([*PREDICT, "--backend-option", "noise_model=ideal"], [*NONE_NAMED]),
     (["evaluate", "RUN", "--shots", "10"], ["--shots ", *NONE_NAMED]),
     ([*PREDICT, "--dry-run"], ["--dry-run is about circuits that are sent away, and no backend sends none."]),
-    ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Leave it out."]),
-    ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Leave it out."]),
+    ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Omit it."]),
+    ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Omit it."]),
     ([*PREDICT, "--resume"], ["--resume is about circuits that are sent away, and no backend sends none."]),
-    (["evaluate", "RUN", "--resume", "--backend", "adjoint"], ["--resume is about", "and adjoint sends none. Leave"]),
-    ([*FORTE, "--offline", "--yes"], ["--offline estimates a price without the server", "Add --dry-run, or leave"]),
+    (["evaluate", "RUN", "--resume", "--backend", "adjoint"], ["--resume is about", "and adjoint sends none. Omit"]),
+    ([*FORTE, "--offline", "--yes"], ["--offline estimates a price without the server", "Add --dry-run, or omit"]),
     ([*PREDICT, "--bootstrap", "9"], ["--bootstrap draws measured shots again, and without --backend there are none."]),
     ([*PREDICT, "--session-max-cost", "5"], ["--session-max-cost ", *NONE_NAMED]),
     # names
@@ -57,7 +57,7 @@ WRONG = [
     ([*PREDICT, "--backend", "ionq_simulator", "--session-max-minutes", "5"], ["option session_max_minutes = 5"]),
     ([*PREDICT, "--backend", "adjoint", "--symmetry-verification"], ["option symmetry_verification = True", "Its opt"]),
     # evaluate
-    (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts, --sample draws some: gi"]),
+    (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts and --sample draws some; gi"]),
     # jobs
     (["jobs", "list"], ["name a run's folder, or --ledger FOLDER, or --server."]),
     (["jobs", "wait"], ["name a run's folder, or --ledger FOLDER, or --server."]),
@@ -110,7 +110,7 @@ def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
     for command in (["predict", tmp_path / "classical", TEXTS[0]], ["evaluate", tmp_path / "classical"]):
         for backend in ("adjoint", "aer_statevector", "ionq_forte"):
             _, message = job(*command, "--backend", backend, code=2)
-            assert "head is classical; there is no circuit to run on a backend. Leave --backend out." in message
+            assert "head is classical; there is no circuit to run on a backend. Omit --backend." in message
     assert job.totals["requests"] == {}
 
 

@@ -130,7 +130,7 @@ def test_a_ceiling_refuses_before_anything_is_sent(job):
     assert "submit" not in job.totals["requests"]
     assert job.totals["jobs"] == 0
     _, messages = job.predict("--max-cost", price + 0.01, code=2)
-    assert "Add --yes to send paid circuits without asking." in messages, "a ceiling is no agreement"
+    assert "Add --yes to send paid circuits without confirmation." in messages, "a ceiling is no agreement"
     assert job.totals["jobs"] == 0
     job.predict("--max-cost", price + 0.01, "--yes")
     job.assert_paid_once(7, jobs=3)
@@ -142,8 +142,8 @@ def test_without_a_terminal_somebody_must_have_said_yes(job, command):
     _, messages = call("--limit", 4, code=2)
     assert announced(4, 2) in messages
     assert messages.endswith(
-        "Nothing was sent, because nobody can be asked: standard input is no terminal. Add --yes to send paid circuits "
-        "without asking.\n"
+        "Nothing was sent, because standard input is not a terminal. Add --yes to send paid circuits "
+        "without confirmation.\n"
     )
     assert job.totals["requests"] == {"estimate": 1}
     call("--limit", 4, "--yes")

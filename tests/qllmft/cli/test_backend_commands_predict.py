@@ -8,7 +8,6 @@ import pytest
 from sandbox_job import TEXTS, needs_aer
 
 from qllmft.inference import Predictor
-from qllmft.inference.measurement import compare
 from qllmft_backends import create
 
 HERE = [  # backend, options, shots
@@ -31,8 +30,8 @@ def by_python(run, name, options, shots):
     """(predictions, the report of agreement) for TEXTS, without the command line."""
     model = Predictor.load(run.path, create(name, options | ({"shots": shots} if shots else {})))
     vectors = model.embed(TEXTS)
-    answers = model.measure(vectors)
-    return list(model.measured_predictions(TEXTS, answers)), compare(answers, model.exact(vectors), shots)
+    answers = model.answer(vectors)
+    return list(model.predictions(TEXTS, answers)), model.agreement(vectors, answers)
 
 
 def arguments_of(name, options, shots):
@@ -188,7 +187,7 @@ def test_the_bootstrap_beside_the_formula(job):
 def test_a_backend_that_keeps_no_counts_has_no_bootstrap(run, cli):
     given = ["--backend", "adjoint", "--shots", 400, "--bootstrap", 10]
     _, messages = cli("predict", run.path, TEXTS[0], *given, code=2)
-    assert "and adjoint keeps none. Use it with ionq_forte or ionq_simulator and shots, or leave it out." in messages
+    assert "and adjoint keeps none. Use it with ionq_forte or ionq_simulator and shots, or omit it." in messages
 
 
 def test_the_machine_is_chosen_and_the_ledger_named(job, tmp_path):

@@ -42,7 +42,7 @@ def interrupted(job):
         assert output == ""
         assert TOKEN not in messages
         arguments = [str(job.path), *TEXTS, "--backend", "ionq_forte", *option_arguments(), "--yes"]
-        assert messages.splitlines()[-1] == f"go on: {shlex.join(['qllmft', 'predict', '--resume', *arguments])}"
+        assert messages.splitlines()[-1] == f"resume: {shlex.join(['qllmft', 'predict', '--resume', *arguments])}"
         return messages.splitlines()
 
     return call
@@ -72,7 +72,7 @@ def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path)
     assert job.totals["jobs"] == 3
     assert job("jobs", "list", job.path, "--offline")[0].count("submitted") == 3
     job.release()
-    output, _ = job(*shlex.split(told[6].removeprefix("go on: qllmft ")))
+    output, _ = job(*shlex.split(told[6].removeprefix("resume: qllmft ")))
     assert len(output.splitlines()) == 7, "the very command that was printed"
     assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, tmp_path / "straight")
 
@@ -139,7 +139,7 @@ def test_nothing_to_resume(job, tmp_path):
     for call in (job.predict, job.evaluate):
         _, messages = call("--resume", "--yes", code=2)
         assert messages == (
-            f"error: there is nothing to resume: no ledger in {job.path}/ledger. Leave --resume out, or name the "
+            f"error: there is nothing to resume: no ledger in {job.path}/ledger. Omit --resume, or name the "
             "folder with --ledger.\n"
         )
         _, messages = call("--resume", "--yes", "--ledger", tmp_path / "none", code=2)

@@ -137,10 +137,8 @@ EPOCH = 3 * TRAIN + VALIDATION  # SPSA: a forward pass and two perturbed ones
 def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_price(job, train, tmp_path):
     given = ["paid", "--backend", "ionq_forte", *option_arguments(*AGREED, "circuit_budget=100")]
     _, messages = train(*given, code=2)
-    assert messages.startswith("error: training through ionq_forte sends paid circuits at every step, and asks nobody")
-    assert messages.endswith(
-        "Add --yes to send them, and ceilings: --backend-option max_cost=..., circuit_budget=...\n"
-    )
+    assert messages.startswith("error: training through ionq_forte sends paid circuits at every step")
+    assert messages.endswith("Add --yes to send them, and limits: --backend-option max_cost=..., circuit_budget=...\n")
     assert job.totals["requests"] == {}
     output, _ = train(*given, "--yes")
     up_to = 3 * TRAIN + 2 * VALIDATION + TEST

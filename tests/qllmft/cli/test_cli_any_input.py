@@ -10,6 +10,7 @@ from ending import ended
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import qllmft.inference
 import qllmft.run
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
@@ -93,7 +94,7 @@ class Alphabet:
 
 @pytest.fixture
 def alphabet(monkeypatch):
-    monkeypatch.setattr(qllmft.run, "Predictor", Alphabet)
+    monkeypatch.setattr(qllmft.inference, "Predictor", Alphabet)
 
 
 @QUICK
@@ -189,6 +190,4 @@ def test_any_search(content, monkeypatch, tmp_path):
 def test_an_argument_that_is_not_utf8_is_named(argument):
     code, _, message = ended("train", argument)
     assert code == 2
-    assert message == (
-        f"error: argument 2, {argument!r}, is not UTF-8. Give text in UTF-8, and rename a file of such a name.\n"
-    )
+    assert message == (f"error: argument 2, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file.\n")

@@ -81,7 +81,7 @@ def test_drawings_hold_the_gates(export, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--format", "qpy"], "QPY is binary and does not go to standard output. Name a file with --out."),
+        (["--format", "qpy"], "QPY is binary and is not written to standard output. Name a file with --out."),
         (["--part", "encoder", "--encoder", 2], "--encoder is 2; this model's encoders are 0, 1."),
         (["--format", "qasm4"], "qasm4"),
         (["--part", "body"], "body"),

@@ -92,7 +92,7 @@ def test_a_table_has_a_column_of_texts(run, cli, expected, tmp_path, options):
 @pytest.mark.parametrize("option", ["--text-column", "--delimiter"])
 def test_options_of_a_table_without_a_file_are_refused(run, cli, option):
     _, messages = cli("predict", run.path, "a text", option, "x", code=2)
-    assert "--text-column and --delimiter describe the table of --file, which is not given. Leave them out." in messages
+    assert "--text-column and --delimiter describe the table of --file, which is not given. Omit them." in messages
 
 
 def test_a_tab_or_an_end_of_line_in_a_text_is_written_as_its_escape(run, cli):

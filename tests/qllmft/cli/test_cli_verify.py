@@ -70,8 +70,8 @@ def turn(predictions):
             "identity is 'another', and the",
         ),
         ("predictions.json", turn, "predictions", "right answers, and the record has"),
-        ("predictions.json", answer(7), "predictions", "is none of the 2 labels"),
-        ("predictions.json", answer(-1), "predictions", "is none of the 2 labels"),
+        ("predictions.json", answer(7), "predictions", "is not one of the 2 labels"),
+        ("predictions.json", answer(-1), "predictions", "is not one of the 2 labels"),
         *(
             ("predictions.json", lambda p, labels=labels: p.update(labels=labels), "predictions", "")
             for labels in ([], [0], [[0, 1]], [10**30], "x")
@@ -90,7 +90,7 @@ def test_another_runs_configuration(copy, cli):
     file.write_text(file.read_text().replace("reuploads = ", "reuploads = 1"))
     found = faults(cli, copy)
     assert {"record", "model"} <= found.keys()
-    assert "it is another run's model" in found["model"]
+    assert "the model belongs to another run" in found["model"]
 
 
 @pytest.mark.parametrize("change", ["cut", "gone", "not a number", "text", "twice"])

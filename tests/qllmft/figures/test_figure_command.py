@@ -21,7 +21,7 @@ def test_a_figure_from_runs(made_run, tmp_path, capsys):
     arguments = ["8a", "--runs", tmp_path / "runs", "--out", file, "--partial", "--where", "train.epochs=100"]
     code, out, _ = call(capsys, *arguments)
     assert code == 0
-    assert "Not in it, for there are no runs: single-12q, single-14q, single-16q, single-18q." in out
+    assert "Left out, because runs are missing: single-12q, single-14q, single-16q, single-18q." in out
     assert "<svg" in file.read_text()
     _, out, _ = call(capsys, *arguments, "--json")
     assert json.loads(out)["curves"][0]["points"][0]["accuracy"] == {"mean": 0.7, "half_width": None, "n": 1}
@@ -47,7 +47,7 @@ def test_the_same_file_twice(tmp_path, capsys):
         (["13"], "there is no figure '13' here; expected one of 5, 6, 7, 8a, 8b, 9, 10, 11, 12"),
         (["8a", "--out", "x.gif"], "expected a name that ends in .svg, .pdf, .png"),
         (["8a", "--runs", "/nowhere"], "is neither a folder of runs nor a .json file"),
-        (["5", "--partial"], "figure 5 is computed on the spot"),
+        (["5", "--partial"], "figure 5 is computed without runs"),
         (["8a", "--preset", "multi-14q"], "--preset is for figure 12"),
         (["8a", "--where", "epochs"], "--where got 'epochs', expected NAME=VALUE, for instance --where train.epochs"),
         (["5", "--out", "/nowhere/x.svg"], "cannot be written"),

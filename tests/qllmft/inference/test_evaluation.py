@@ -95,6 +95,6 @@ def test_a_split_that_is_not_there_is_refused(run, corpus):
 
 def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, body):
     other = write_corpus(tmp_path / "other.tsv", labels=("good", "ugly"))
-    with pytest.raises(UserError, match=r"has the labels good, ugly; the model knows bad, good. Evaluate on texts"):
+    with pytest.raises(UserError, match=r"has the labels good, ugly; the model has bad, good. Evaluate on texts"):
         evaluate_run(run, DataConfig(source=str(other)))
     assert body.calls == []

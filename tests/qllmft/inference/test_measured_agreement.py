@@ -11,18 +11,18 @@ from qllmft.config import DataConfig
 from qllmft.data import Table
 from qllmft.inference import Predictor, evaluation
 from qllmft.inference.evaluation import Subset, evaluate_run
-from qllmft.inference.measurement import Agreement, Measurement, compare
+from qllmft.inference.measurement import Agreement, Answers, compare
 from qllmft.run import run_experiment
 from qllmft_backends import create
 
 TEXTS = [f"{label} new text {i}" for i in range(6) for label in LABELS]
 
 
-def answers(probabilities, values, decided=None) -> Measurement:
+def answers(probabilities, values, decided=None) -> Answers:
     """Answers made by hand; what `compare` does not read is not a number."""
     p, z = np.array(probabilities, float), np.array(values, float)
     nothing = np.full_like(p, np.nan)
-    return Measurement(p, nothing, np.array(decided or [1] * len(p), bool), z, np.full_like(z, np.nan))
+    return Answers(p, nothing, np.array(decided or [1] * len(p), bool), z, np.full_like(z, np.nan))
 
 
 def test_the_report_by_hand():
@@ -74,8 +74,8 @@ def test_a_trained_model_answers_the_same_on_every_exact_backend(run):
     x = np.stack([vector(text) for text in TEXTS])
     adjoint = Predictor.load(run, create("adjoint", {"dtype": "float64"}))
     statevector = Predictor.load(run, backend_named("aer_statevector"))
-    np.testing.assert_allclose(statevector.measure(x).values, adjoint.measure(x).values, atol=1e-6)
-    assert np.ptp(adjoint.measure(x).values, axis=0).min() > 0.1
+    np.testing.assert_allclose(statevector.answer(x).values, adjoint.answer(x).values, atol=1e-6)
+    assert np.ptp(adjoint.answer(x).values, axis=0).min() > 0.1
     plain = Predictor.load(run).predict(TEXTS)
     for model in (adjoint, statevector):
         for found, expected in zip(model.predict(TEXTS), plain, strict=True):
@@ -87,7 +87,7 @@ def test_a_trained_model_answers_the_same_on_every_exact_backend(run):
 
 def test_a_prediction_from_shots_has_the_error_of_its_label(run):
     model = Predictor.load(run, backend_named("aer_statevector", shots=40))
-    measured = model.measure(np.stack([vector(text) for text in TEXTS]))
+    measured = model.answer(np.stack([vector(text) for text in TEXTS]))
     found = model.predict(TEXTS)  # the same seed and question: the same shots
     assert [p.decided for p in found] == measured.decided.tolist()
     assert len(set(measured.decided.tolist())) == 2
@@ -103,7 +103,7 @@ def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one():
     model = Predictor(SimpleNamespace(label_names=("a", "b", "c")))
     p, errors = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]])
     z = np.zeros((2, 3))
-    found = list(model.measured_predictions(["one", "two"], Measurement(p, errors, np.array([False, True]), z, z)))
+    found = list(model.predictions(["one", "two"], Answers(p, errors, np.array([False, True]), z, z)))
     assert [(f.text, f.label, f.standard_error, f.decided) for f in found] == [
         ("one", "b", 0.02, False),
         ("two", "c", 0.06, True),
@@ -120,7 +120,7 @@ def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
     ).test
     x = np.stack([vector(text) for text in rows.texts])
     model = Predictor.load(run, backend)
-    measured, exact = model.measure(x), Predictor.load(run, backend_named("aer_statevector")).measure(x)
+    measured, exact = model.answer(x), Predictor.load(run, backend_named("aer_statevector")).answer(x)
     confusion = np.zeros((2, 2), int)
     np.add.at(confusion, (rows.labels, measured.probabilities.argmax(axis=1)), 1)
     assert found.confusion == confusion.tolist()

@@ -7,7 +7,8 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qllmft.config import ModelConfig
 from qllmft.heads import Classifier, build_classifier
-from qllmft.inference.measurement import HeadRequest, measure
+from qllmft.inference.circuits import HeadCircuits
+from qllmft.inference.measurement import measure
 from qllmft_backends import Backend, Capabilities, create
 from qllmft_backends.protocol import Expectations
 
@@ -33,17 +34,17 @@ def classifier(weights: list[list[float]] | None, **structure: object) -> Classi
     return model
 
 
-def request_for(model: Classifier, spread: float = 0.35, samples: int = 6, seed: int = 5) -> HeadRequest:
+def request_for(model: Classifier, spread: float = 0.35, samples: int = 6, seed: int = 5) -> HeadCircuits:
     """Qubit 0 turned by about half π before a ring of CNOTs: with little spread the qubits 1 to 3 are a GHZ state."""
     rng = np.random.default_rng(seed)
     latent = rng.uniform(-spread, spread, (samples, Q)) + np.pi / 2 * (np.arange(Q) == 0)
     latent = latent.astype(np.float32).astype(np.float64)
     weights = rng.uniform(-spread, spread, model.head.circuit.num_parameters - Q)
     assert [p.name[0] for p in model.head.circuit.parameters] == ["t"] * len(weights) + ["x"] * Q
-    return HeadRequest(model.head, latent, np.column_stack([np.tile(weights, (samples, 1)), latent]))
+    return HeadCircuits(model.head, latent, np.column_stack([np.tile(weights, (samples, 1)), latent]))
 
 
-def distributions(request: HeadRequest) -> np.ndarray:
+def distributions(request: HeadCircuits) -> np.ndarray:
     """(N, 2^Q) exact probabilities of the outcomes, by Qiskit."""
     circuit = request.head.circuit
     return np.stack([Statevector(circuit.assign_parameters(row)).probabilities() for row in request.parameters])
@@ -67,7 +68,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def bootstrap(model: Classifier, request: HeadRequest) -> np.ndarray:
+def bootstrap(model: Classifier, request: HeadCircuits) -> np.ndarray:
     """(N, k) spread of the probabilities over R repetitions of S shots, from the multinomial distribution itself."""
     rng = np.random.default_rng(9)
     z = np.stack([rng.multinomial(S, p, size=R) / S @ SIGNS for p in distributions(request)])  # (N, R, Q)
@@ -195,7 +196,7 @@ def test_where_two_labels_are_equal_one_in_twenty_is_called_decided(others):
     lead = np.subtract(*np.array(WEIGHTS["errors add up"])) @ (distributions(request) @ SIGNS)[0]
     with torch.no_grad():
         model.final.bias[:] = torch.tensor([-lead, 0.0, -30.0][: 2 + others])
-    repeated = HeadRequest(request.head, request.latent.repeat(4000, 0), request.parameters.repeat(4000, 0))
+    repeated = HeadCircuits(request.head, request.latent.repeat(4000, 0), request.parameters.repeat(4000, 0))
     answers = measure(model, repeated, Shots(400))
     assert abs(answers.decided.mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 4000)
     assert abs(answers.probabilities.argmax(axis=1).mean() - 0.5) < 4 * 0.5 / np.sqrt(4000)

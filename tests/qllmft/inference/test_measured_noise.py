@@ -5,7 +5,8 @@ import pytest
 
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
-from qllmft.inference.measurement import Measurement, head_request, measure
+from qllmft.inference.circuits import model_circuits
+from qllmft.inference.measurement import Answers, measure
 from qllmft_backends import create
 
 pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
@@ -18,9 +19,9 @@ VECTORS = np.random.default_rng(4).normal(size=(N, D)).astype(np.float32)
 def ask():
     """A head of 4 qubits, which reads 10 words, on any backend by its name and options."""
     model = build_classifier(ModelConfig(n_qubits=4, encoder_layers=2, readout="words"), D, 2, seed=2)
-    request = head_request(model, VECTORS)
+    request = model_circuits(model, VECTORS)
 
-    def answers(name: str, **options: object) -> Measurement:
+    def answers(name: str, **options: object) -> Answers:
         threads = {"max_parallel_threads": 1} if name.startswith("aer") else {}
         return measure(model, request, create(name, threads | options))
 
@@ -45,12 +46,12 @@ def sandbox(monkeypatch, tmp_path):
         box.__exit__(None, None, None)
 
 
-def deviations(answers: Measurement, expected: Measurement, shots: int = S) -> np.ndarray:
+def deviations(answers: Answers, expected: Answers, shots: int = S) -> np.ndarray:
     """(N, Q) differences of ⟨Z⟩ in standard errors; near ±1 a single shot counts."""
     return (answers.values - expected.values) / (np.sqrt((1 - expected.values**2) / shots) + 1 / shots)
 
 
-def assert_shots_of(answers: Measurement, expected: Measurement, other: Measurement) -> None:
+def assert_shots_of(answers: Answers, expected: Answers, other: Answers) -> None:
     """Shots of ``expected`` and not of ``other``: no value far off, and their spread that of the shots."""
     z = deviations(answers, expected)
     assert np.abs(z).max() < 4

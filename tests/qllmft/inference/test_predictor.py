@@ -65,9 +65,9 @@ def test_what_is_no_number_is_named(trained, monkeypatch):
     x = np.stack([vector(text) for text in TEXTS])
     x[3, 0] = np.nan
     with pytest.raises(UserError, match=r"the logits of text 4 of 10 are \[nan, nan\], expected finite numbers"):
-        trained.probabilities(x)
+        trained.answer(x)
     with pytest.raises(UserError, match=r"the logits of text 4 of 10 are \[nan, nan\]"):
-        trained.measure(x)
+        trained.exact(x)
     monkeypatch.setattr(LoadedHashBody, "encode", lambda self, texts: x[: len(texts)])
     with pytest.raises(UserError, match="the embedding of text 4 of 4 by the body 'hash' holds nan, expected finite"):
         trained.predict(TEXTS)

@@ -9,7 +9,7 @@ from stopped_runs import same_bits
 from qllmft.baselines import TrainedHead
 from qllmft.config import NoiseConfig
 from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noise
-from qllmft.inference.measurement import head_request
+from qllmft.inference.circuits import model_circuits
 from qllmft.randomness import derive_seed
 from qllmft.training import Checkpoint, exact_accuracy, fit, logits_of, loop, shared_latent
 from qllmft.training.evaluation import evaluate
@@ -52,7 +52,7 @@ def test_the_noise_of_words_averages_to_what_a_backend_measures(name, options):
     """Many passes of training, against the values of Aer's density matrix; shots alone leave the exact ones."""
     pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
     classifier = model(NOISES[name], structure=STRUCTURE.model_copy(update={"readout": "words"}))
-    request = head_request(classifier, VALIDATION.x[:1].numpy())
+    request = model_circuits(classifier, VALIDATION.x[:1].numpy())
     rates = {"one_qubit_rate": 0.01, "two_qubit_rate": 0.05} if options else {}
     backend = create("aer_forte", options | rates | {"shots": 200_000}) if options else create("adjoint")
     expected = backend.expectations(request.head.circuit, request.parameters, request.head.observables)

@@ -12,8 +12,9 @@ from tiny_runs import LABELS, backend_named, config, vector
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
 from qllmft.inference import Predictor, export, verification
+from qllmft.inference.circuits import model_circuits
 from qllmft.inference.export import ExportRequest, encoder_of
-from qllmft.inference.measurement import head_request, measure
+from qllmft.inference.measurement import measure
 from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.report import write_report
@@ -48,7 +49,7 @@ def test_the_record_says_what_was_trained_and_stored(run):
     assert record.head.parameters == 6 * 3 + (3 + 1) * 2
     assert record.head.settings == {"epoch": record.selected_epoch, "stored": 8 + 8 * 5}
     assert record.head.tested.value > 0.9
-    assert all(check.sound for check in verify_run(run)), [check.words for check in verify_run(run)]
+    assert all(check.sound for check in verify_run(run)), [check.finding for check in verify_run(run)]
     page = write_report(run).read_text(encoding="utf-8")
     assert "data map (48 numbers stored, none trained)" in page
     assert "The encoder's circuit" in page.replace("&#39;", "'")
@@ -80,7 +81,7 @@ def test_a_killed_training_begins_again_and_ends_in_the_same_bits(run, corpus, t
 @pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
 def test_exact_backends_run_two_circuits_a_text_and_encoder_and_answer_as_the_model(run, name):
     model = load_model(run).classifier
-    request = head_request(model, X)
+    request = model_circuits(model, X)
     assert request.parameters.shape == (2 * len(X), 7 + 18)
     options = {"dtype": "float64"} if name == "adjoint" else {}
     found = measure(model, request, backend_named(name, **options))
@@ -97,7 +98,7 @@ def test_exact_backends_run_two_circuits_a_text_and_encoder_and_answer_as_the_mo
 def test_the_error_of_a_probability_from_shots_is_its_spread(run):
     """Over many seeds; the shots of the two circuits are independent."""
     model = load_model(run).classifier
-    request = head_request(model, X)
+    request = model_circuits(model, X)
     asked = [measure(model, request, backend_named("aer_statevector", shots=S, seed=i)) for i in range(30)]
     spread = np.std([each.probabilities for each in asked], axis=0, ddof=1)
     ratio = np.mean([each.standard_errors for each in asked], axis=0) / spread
@@ -128,7 +129,7 @@ def test_errors_of_several_encoders_and_labels_add_up_as_independent_ones():
     """Three labels, two encoders: four circuits a text; by hand from the errors of every circuit's qubits."""
     model = build_classifier(ModelConfig(**MODEL), 8, 3, seed=1)
     backend = Listed(np.random.default_rng(0))
-    request = head_request(model, X)
+    request = model_circuits(model, X)
     found = measure(model, request, backend)
     assert len(request.parameters) == 4 * len(X)
     weight = model.final.weight.detach().double().numpy().reshape(3, 2, 1, 3) * [[0.5], [-0.5]]  # (k, E, sign, qubit)
@@ -149,7 +150,7 @@ def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch
     from qllmft_backends.ionq.mock_server import MockServer, Store
 
     model = load_model(run).classifier
-    request = head_request(model, X)
+    request = model_circuits(model, X)
     exact = measure(model, request, backend_named("adjoint"))
     noisy = measure(model, request, backend_named("aer_forte", method="density_matrix", shots=None))
     drawn = measure(model, request, backend_named("aer_forte", shots=S))
@@ -160,7 +161,7 @@ def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch
     with MockServer(store=Store(qpu_noise="ideal")) as box:
         place = {"url": box.url, "ledger": tmp_path / "ledger", "poll_interval_s": 0.02, "yes": True}
         predictor = Predictor(load_model(run), create("ionq_forte", {"shots": S, **place}))
-        sent = predictor.measure(X[:2])
+        sent = predictor.answer(X[:2])
         drawn_again = predictor.bootstrap(X[:2], 200)
     assert np.abs((sent.probabilities - exact.probabilities[:2]) / sent.standard_errors).max() < 4.5
     np.testing.assert_allclose(drawn_again.standard_errors, sent.standard_errors, rtol=0.4)

@@ -103,12 +103,12 @@ def test_the_command_pushes_with_the_token_of_the_environment(hub, trained_run, 
     [
         (
             "ann/nothing",
-            r"there is no folder ann/nothing, and the hub's model ann/nothing could not be had: .*Give the",
+            r"there is no folder ann/nothing, and the hub's model ann/nothing could not be downloaded: .*Give the",
         ),
-        ("ann/films@v9", "could not be had: .*"),
-        ("ann/secret", "could not be had: .*"),
+        ("ann/films@v9", "could not be downloaded: .*"),
+        ("ann/secret", "could not be downloaded: .*"),
         ("ann/empty", r"there is no trained model in .* \(model.json is missing\)"),
-        ("ann--x/films", "could not be had: .*"),
+        ("ann--x/films", "could not be downloaded: .*"),
         ("nothing", "there is no trained model in nothing"),
         (Path("ann/films"), "there is no trained model in ann/films"),
         ("./ann/films", "there is no trained model in ann/films"),
@@ -143,7 +143,7 @@ def test_without_a_network_the_error_says_so(hub, trained_run, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"could not be uploaded to ann/films: .*offline"):
         qllmft.load(trained_run).push_to_hub("ann/films", token=TOKEN)
-    with pytest.raises(UserError, match=r"could not be had: Cannot find .* outgoing traffic has been disabled"):
+    with pytest.raises(UserError, match=r"could not be downloaded: Cannot find .* outgoing traffic has been disabled"):
         qllmft.load("ann/films")
 
 

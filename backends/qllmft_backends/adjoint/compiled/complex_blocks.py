@@ -1,7 +1,4 @@
-"""All steps of a complex program on one chunk, block by block.
-
-The rows of a block are gathered into contiguous memory, computed on, and written back.
-"""
+"""All steps of a complex program on one chunk, block by block: rows are gathered, worked on, and put back."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def aligned(like, size):
-    """Return an array of ``size`` numbers of the dtype of ``like``, aligned to a register."""
+    """An array of ``size`` numbers of the kind of ``like``, on a register's boundary."""
     width = lanes(like.itemsize)
     raw = np.empty(size + width, like.dtype)
     first = -raw.ctypes.data % (width * like.itemsize) // like.itemsize
@@ -25,7 +22,7 @@ def aligned(like, size):
 
 @_jit
 def _places(strides, bits, row, out):
-    """Compute the offsets of a block's rows from its first one; ``row`` is the length of a row."""
+    """Where the rows of a block lie, counted from its first; ``row`` is the length of one."""
     for i in range(1 << bits):
         place = 0
         for b in range(bits):
@@ -36,7 +33,7 @@ def _places(strides, bits, row, out):
 
 @_jit
 def _begin(number, strides, bits, row):
-    """Return the offset of block ``number``, whose other row bits spell the number."""
+    """Where block ``number`` begins: its other row bits spell the number."""
     for b in range(bits):
         number += number & -strides[b]
     return number * row
@@ -62,7 +59,7 @@ def _scatter(s, begin, places, count, part):
 
 @_jit
 def run_forward(s, plan, coefficients):
-    """Run all steps on a chunk ``s``."""
+    """All steps forward on a chunk ``s``."""
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
     part, places = aligned(s, largest * row), np.empty(largest, np.int64)
@@ -83,7 +80,7 @@ def run_forward(s, plan, coefficients):
 
 @_jit
 def run_backward(s, c, plan, coefficients, by_lane):
-    """Undo all steps on state ``s`` and co-state ``c``; every gate's sums are added to ``by_lane`` (3·N·width)."""
+    """All steps undone on state ``s`` and co-state ``c``; ``by_lane`` (3·N·width) gets the sums of every gate."""
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
     part, other = aligned(s, largest * row), aligned(s, largest * row)

@@ -11,7 +11,8 @@ from tiny_runs import backend_named
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
-from qllmft.inference.measurement import HeadRequest, Measurement, head_request, measure, shots_of
+from qllmft.inference.circuits import HeadCircuits, model_circuits
+from qllmft.inference.measurement import Answers, measure, shots_of
 from qllmft.training import logits_of
 from qllmft_backends import create
 
@@ -61,8 +62,8 @@ def z_values(model: Classifier, named: list[dict[str, float]]) -> np.ndarray:
     return np.array([[s.probabilities(w) @ sign for w, sign in zip(words[:read], signs, strict=False)] for s in states])
 
 
-def asked(model: Classifier, name: str) -> tuple[HeadRequest, Measurement]:
-    request = head_request(model, VECTORS)
+def asked(model: Classifier, name: str) -> tuple[HeadCircuits, Answers]:
+    request = model_circuits(model, VECTORS)
     return request, measure(model, request, backend_named(name, **({"dtype": "float64"} if name == "adjoint" else {})))
 
 
@@ -70,7 +71,7 @@ def asked(model: Classifier, name: str) -> tuple[HeadRequest, Measurement]:
 def test_parameters_stand_in_the_order_of_the_circuits_parameters(structure, k):
     model = built(structure, k)
     latent, named = by_name(model)
-    request = head_request(model.train(), VECTORS)  # a batch norm must not see the batch
+    request = model_circuits(model.train(), VECTORS)  # a batch norm must not see the batch
     names = [p.name for p in model.head.circuit.parameters]
     assert request.head is model.head
     assert len(names) > 10
@@ -106,8 +107,8 @@ def test_exact_backends_answer_what_the_model_answers(structure, k, name):
 
 def test_a_classical_head_has_no_circuit():
     model = build_classifier(ModelConfig(head="mlp", encoder="none"), D, 2)
-    with pytest.raises(UserError, match=r"head is classical; there is no circuit to run .* Leave --backend out"):
-        head_request(model, VECTORS)
+    with pytest.raises(UserError, match=r"head is classical; there is no circuit to run .* Omit --backend"):
+        model_circuits(model, VECTORS)
 
 
 def test_the_number_of_shots_is_read_from_the_options():
