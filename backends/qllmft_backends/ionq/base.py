@@ -160,7 +160,7 @@ class IonQBase(Backend):
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Submit and collect (see `Backend.expectations`); the estimator is `measure.expectations`.
+        """Submit and collect (see `Backend.expectations`). The estimator is `measure.expectations`.
 
         Raises:
             UnsupportedGateError: if a gate or an observable cannot be served.

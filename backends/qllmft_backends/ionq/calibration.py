@@ -11,7 +11,7 @@ from qllmft_backends.noise import GateNoise
 
 @dataclass(frozen=True)
 class Calibration:
-    """Latest characterization of a machine; fields that the server does not give are None.
+    """Latest characterization of a machine. Fields that the server does not give are None.
 
     Attributes:
         backend: the API's name.

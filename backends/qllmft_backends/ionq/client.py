@@ -33,14 +33,7 @@ _AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 
 
 class Client(IonQClient):  # type: ignore[misc]
-    """Client of the library, with all requests through `Transport`, which alone holds the key.
-
-    Args:
-        connection: address, patience, and the source of the key.
-
-    Raises:
-        IonQAuthError: without a key.
-    """
+    """Client of the library, with all requests through `Transport`, which alone holds the key."""
 
     def __init__(self, connection: IonQConnection) -> None:
         super().__init__(token="held by the transport", url=connection.address())  # noqa: S106
@@ -54,10 +47,7 @@ class Client(IonQClient):  # type: ignore[misc]
     def get_with_retry(
         self, req_path: str, params: Any = None, headers: Any = None, timeout: float | None = None
     ) -> Any:
-        """Replace the library's only GET by a patient one.
-
-        It raises our errors, so that the library's own endless retry of `IonQRetriableError` never starts.
-        """
+        """Replace the library's only GET, whose endless retry of `IonQRetriableError` thereby never starts."""
         del timeout  # the transport has its own
         return self.transport.get(req_path, params, headers)
 
@@ -125,12 +115,6 @@ class Client(IonQClient):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Return the server's estimate for one circuit: ``price_each``, ``unit``, ``queue_s``, or None.
 
-        Args:
-            setup: machine, width, shots and mitigation.
-            one_qubit_gates: number in the circuit.
-            two_qubit_gates: number in the circuit.
-            session: whether it is sent in a session.
-
         Raises:
             IonQRequestError: if the price is no number of 0 or more.
         """
@@ -178,11 +162,7 @@ class Client(IonQClient):  # type: ignore[misc]
         """Return raw probabilities of a completed job, keyed by the id of each child (of the job without children).
 
         They are read from the address that the job names, from its artifact, or child by child: v0.4 has had all three.
-
-        Args:
-            job: the server's description.
-            children: their ids; empty for a job of one circuit.
-            aggregation: combination of a debiased job's variants; None: the server's default.
+        ``aggregation`` is the combination of a debiased job's variants; None: the server's default.
 
         Raises:
             IonQJobFailedError: if they are no JSON object, or are at another address.
@@ -219,13 +199,7 @@ class Client(IonQClient):  # type: ignore[misc]
         """Return the basis state of each shot of a completed circuit, in the order of measurement, as sent.
 
         The sending of a job does not ask for them; the job names them if the server has them.
-
-        Args:
-            job: the server's description of a job of one circuit, or of a child.
-
-        Raises:
-            IonQJobFailedError: if they are at another address.
-            IonQRequestError: if the job names none.
+        An `IonQRequestError` means that the job, of one circuit or a child, names none.
         """
         job_id, results = str(job["id"]), mapping(job.get("results"))
         url, artifact = mapping(results.get("shots")).get("url"), mapping(results.get(_SHOTS)).get("id")

@@ -70,12 +70,7 @@ def collect(
 
 
 def aggregate(client: Client, ledger: Ledger, chunk: Chunk, name: str) -> None:
-    """Read the results of a collected, debiased chunk again, its variants combined by ``name``. Nothing is paid.
-
-    Raises:
-        IonQJobFailedError: if they cannot be read.
-        IonQError: if the server cannot be asked.
-    """
+    """Read the results of a collected, debiased chunk again, its variants combined by ``name``. Nothing is paid."""
     ledger.aggregated(chunk, name, _results(client, chunk, client.job(str(chunk.job_id)), name))
 
 
@@ -105,11 +100,7 @@ def read_shots(client: Client, ledger: Ledger, chunk: Chunk) -> None:
 
 
 def read_probabilities(payload: Any, n_qubits: int, label: str) -> Probabilities:
-    """Return a payload of the API as a distribution (see `parse_probabilities`).
-
-    Raises:
-        IonQJobFailedError: if it is not a distribution on ``n_qubits`` qubits.
-    """
+    """Return `parse_probabilities` of a payload, or raise `IonQJobFailedError`."""
     try:
         return parse_probabilities(payload, n_qubits)
     except ValueError as error:

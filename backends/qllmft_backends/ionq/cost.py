@@ -103,24 +103,15 @@ def spent(chunks: Iterable[Chunk], url: str) -> Spent:
 
 @dataclass
 class Budget:
-    """Circuits that one backend object may send, and those that it has sent.
+    """Limits on the circuits that one backend object sends.
 
     Consent to paid circuits is the option ``yes``, or a person's yes at ``confirm``. A ceiling is no consent.
-
-    Attributes:
-        circuits: number sent so far.
     """
 
-    circuits: int = 0
+    circuits: int = 0  # sent so far
 
     def authorize(self, estimate: CostEstimate, options: IonQOptions, before: Spent, confirm: Confirm | None) -> None:
         """Check ``estimate`` against the limits, on top of the charges ``before``, and ask for consent.
-
-        Args:
-            estimate: of the call.
-            options: limits, and the option ``yes``.
-            before: charges for the ledger's jobs.
-            confirm: asked for consent to paid circuits unless ``yes``; None: nobody can be asked.
 
         Raises:
             CostRefusedError: if a limit is exceeded, or nobody consented. Nothing was sent.
@@ -175,11 +166,7 @@ def training_circuits(options: IonQOptions, samples: int, epochs: int = 1) -> in
 
 
 def check_training(options: IonQOptions) -> None:
-    """Refuse a gradient through paid circuits unless the options allow it.
-
-    Raises:
-        PaidTrainingError: if they do not.
-    """
+    """Raise `PaidTrainingError` for a gradient through paid circuits unless the options allow it."""
     if isinstance(options, IonQForteOptions) and not options.allow_paid_training:
         raise PaidTrainingError(
             "a gradient through ionq_forte would send paid circuits at every step, and was not asked for. Nothing was "

@@ -40,12 +40,8 @@ class Callbacks:
 class Dispatcher:
     """Sender of circuits that a ledger lacks.
 
-    Args:
-        options: of the backend.
-        ledger: record of the circuits sent before.
-        client: returns the client; called only if the server is asked.
-        sends_known_answer: returns whether a circuit with a known answer goes first in each job; called after the first
-            answer of the server, if there is one.
+    ``client`` is called only if the server is asked; ``sends_known_answer`` (whether a circuit with a known answer goes
+    first in each job) is called after the server's first answer.
     """
 
     def __init__(

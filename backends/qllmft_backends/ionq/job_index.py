@@ -41,11 +41,6 @@ class JobIndex:
     All times are the server's: this machine's clock may be wrong. The API does not state the order of its list. If the
     jobs seen so far run from new to old, reading stops at a job that was submitted before anything could have been
     missed; otherwise it continues to the end.
-
-    Args:
-        client: of the server.
-        ledger: the ledger of the jobs.
-        backend: the API's name of the machine.
     """
 
     def __init__(self, client: Client, ledger: Ledger, backend: str) -> None:
@@ -54,11 +49,7 @@ class JobIndex:
         self._read_at: float | None = None  # server's time of the last complete reading
 
     def refresh(self) -> None:
-        """Read the list.
-
-        Raises:
-            IonQError: if the server cannot be asked.
-        """
+        """Read the list, or raise `IonQError` if the server cannot be asked."""
         began, bound = self._client.transport.server_time(), self._bound()
         newest_first, last = True, float("inf")
         for job in self._client.jobs(self._backend):

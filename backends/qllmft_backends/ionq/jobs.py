@@ -99,12 +99,7 @@ def job_total(jobs: Iterable[Job]) -> Total:
 
 
 class JobsInterrupt(KeyboardInterrupt):
-    """Ctrl-C while jobs are under way. Its text lists them with their prices and the commands that collect them.
-
-    Attributes:
-        jobs: jobs that are, or may be, under way.
-        folder: folder of the ledger.
-    """
+    """Ctrl-C while jobs are under way. Its text lists them with their prices and the commands that collect them."""
 
     def __init__(self, jobs: Sequence[Job], folder: Path) -> None:
         self.jobs, self.folder = list(jobs), folder
@@ -133,10 +128,8 @@ def jobs_under_way(folder: Path) -> list[Job]:
 def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
     """Return the jobs of the ledger in ``folder``, oldest first, also while another process writes.
 
-    Args:
-        folder: of the ledger.
-        ask: server to ask for the states of jobs under way, and for jobs that were accepted late; nothing is written.
-            None: read only the ledger.
+    The server ``ask``, if given, is asked for the states of jobs under way, and for jobs that were accepted late;
+    nothing is written.
 
     Raises:
         LedgerError: if the ledger cannot be read.
@@ -148,12 +141,9 @@ def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
 
 
 def server_jobs(connection: IonQConnection, backend: str | None = None, limit: int = 25) -> list[Job]:
-    """Return the jobs that the server lists for this key's project, including those of other programs.
+    """Return up to ``limit`` jobs that the server lists for this key's project, including those of other programs.
 
-    Args:
-        connection: address, key and patience.
-        backend: the API's name, ``simulator`` or ``qpu.forte-1``; None: all.
-        limit: greatest number of jobs.
+    ``backend`` is the API's name of a machine, ``simulator`` or ``qpu.forte-1``; None: all.
     """
     client = _client(connection)
     return [_from_server(job, connection.address()) for job in client.jobs(backend, limit)]

@@ -122,11 +122,7 @@ class Ledger:
     ) -> Chunk:
         """Return a chunk to send: a new one, or one with this content that was planned before and not accepted.
 
-        Args:
-            setup: settings that the circuits share.
-            values: (b, P) parameter values in radians.
-            known_answer: see `Chunk`.
-            facts: further fields of the record: versions, gates, price.
+        ``facts`` are further fields of the record: versions, gates, price. See `Chunk` for the other arguments.
         """
         rows = np.ascontiguousarray(values, np.float64)
         content = content_hash(setup, rows, known_answer)
@@ -159,12 +155,9 @@ class Ledger:
         return tokens
 
     def sending(self, chunk: Chunk, server_at: float | None = None, session: str | None = None) -> str:
-        """Record the client token before the POST that carries it, and return the token.
+        """Record the client token of a planned chunk before the POST that carries it, and return the token.
 
-        Args:
-            chunk: planned.
-            server_at: time by the server's clock; None if unknown.
-            session: id of the session that the job is sent in; None without one.
+        ``server_at`` and ``session`` are fields of `Attempt`.
         """
         (token,) = self.tokens(chunk.setup, [chunk.values], chunk.known_answer)
         self._append("sent", chunk.id, client_token=token, server_at=server_at, session=session)

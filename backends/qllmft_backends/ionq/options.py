@@ -78,11 +78,7 @@ class IonQConnection(BaseModel):
 
 
 def check_url(url: str) -> str:
-    """Return ``url`` without a final slash.
-
-    Raises:
-        ValueError: if the key would be sent unencrypted, or the address does not end in a version.
-    """
+    """Return ``url`` without a final slash, or raise `ValueError` if it is unsafe or does not end in a version."""
     url = url.rstrip("/")
     parts = urlsplit(url)
     if "@" in url:  # a slash in a password hides it from the parser

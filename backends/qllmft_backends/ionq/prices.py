@@ -41,15 +41,8 @@ def published_price(setup: Setup, template: Template) -> dict[str, Any]:
 def server_price(client: Client, setup: Setup, template: Template, *, session: bool) -> dict[str, Any]:
     """Return the server's price of one circuit, or None with a note if the server has no prices.
 
-    Args:
-        client: of the server.
-        setup: machine, width, shots and mitigation.
-        template: the circuit.
-        session: whether the circuit is sent in a session.
-
     Raises:
-        IonQRequestError: if the price is no finite number of 0 or more.
-        IonQError: if the server cannot be asked.
+        IonQError: if the server cannot be asked, or the price is no finite number of 0 or more.
     """
     try:
         price = client.price(setup, template.one_qubit_gates, template.two_qubit_gates, session=session)

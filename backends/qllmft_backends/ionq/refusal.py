@@ -6,68 +6,52 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from qllmft_backends.ionq.answer import Answer
-from qllmft_backends.ionq.errors import (
-    IonQAuthError,
-    IonQError,
-    IonQQuotaError,
-    IonQRequestError,
-    IonQTransientError,
-)
+from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQQuotaError, IonQRequestError, IonQTransientError
 from qllmft_backends.ionq.token import TOKEN_VARIABLES
 
 _MAX_TEXT = 300  # characters of a server's message that go into an error
+_FREE_REFUSALS: dict[int, tuple[type[IonQError], str]] = {
+    401: (
+        IonQAuthError,
+        "The API key was not accepted: this request had no effect. Check the key "
+        f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server.",
+    ),
+    402: (IonQQuotaError, "No credit is left: this request had no effect. Add credit, then run again."),
+}
+_BUSY = (
+    "The server takes no more requests for now. Accepted jobs are in the ledger: wait, then run again; a larger "
+    "retry_s waits here."
+)
+_FAILED = "The server failed. Accepted jobs are in the ledger: run again later; https://status.ionq.co reports outages."
+_REFUSED = "The server refuses the request: check the option url and the options of the call."
+_NO_JSON = "A proxy or a login page may be in between; check the option url."
 
 
 def refusal(answer: Answer) -> IonQError | None:
     """Return the error of an answer, or None if it is a success."""
     code = answer.status_code
-    request = f"{answer.method} {answer.scrub(answer.url)}"
+    request = f"{answer.method} {answer.scrub(answer.url)} answered {code}"
     if 200 <= code < 300:
         try:
             answer.json()
         except ValueError:
-            return IonQTransientError(
-                f"{request} answered {code} with a body that is not JSON: {shortened(answer.text)!r}. "
-                "A proxy or a login page may be in between; check the option url.",
-                transient=True,
-                ambiguous=True,
-                status=code,
-            )
+            text = f"{request} with a body that is not JSON: {shortened(answer.text)!r}. {_NO_JSON}"
+            return IonQTransientError(text, transient=True, ambiguous=True, status=code)
         return None
-    message = f"{request} answered {code}: {shortened(_message(answer))}"
+    message = f"{request}: {shortened(_message(answer))}."
     wait_s = retry_after_s(answer.headers.get("Retry-After"))
-    if code in (401, 403):
-        return IonQAuthError(
-            f"{message}. The API key was not accepted: this request had no effect. Check the key "
-            f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server.",
-            status=code,
-        )
-    if code == 402:
-        return IonQQuotaError(
-            f"{message}. No credit is left: this request had no effect. Add credit, then run again.", status=code
-        )
+    if code in (401, 402, 403):
+        kind, remedy = _FREE_REFUSALS[402 if code == 402 else 401]
+        return kind(f"{message} {remedy}", status=code)
     if code == 429:
-        return IonQQuotaError(
-            f"{message}. The server takes no more requests for now. Accepted jobs are in the ledger: wait, then "
-            "run again; a larger retry_s waits here.",
-            retry_after_s=wait_s,
-            transient=True,
-            status=code,
-        )
+        return IonQQuotaError(f"{message} {_BUSY}", retry_after_s=wait_s, transient=True, status=code)
     if code >= 500 or code in (408, 409):
         return IonQTransientError(
-            f"{message}. The server failed. Accepted jobs are in the ledger: run again later; "
-            "https://status.ionq.co reports outages.",
-            retry_after_s=wait_s,
-            transient=True,
-            ambiguous=True,
-            status=code,
+            f"{message} {_FAILED}", retry_after_s=wait_s, transient=True, ambiguous=True, status=code
         )
     return IonQRequestError(
-        f"{message}. The server refuses the request: check the option url and the options of the call.",
-        ambiguous=code < 400,  # a redirection may follow a success
-        status=code,
-    )
+        f"{message} {_REFUSED}", ambiguous=code < 400, status=code
+    )  # after a success it may redirect
 
 
 def shortened(text: str) -> str:

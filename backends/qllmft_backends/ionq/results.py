@@ -34,11 +34,7 @@ class Resampled:
 
 
 def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
-    """Refuse the results of jobs with a wrong known answer.
-
-    Raises:
-        IonQJobFailedError: if there are any; it lists the jobs that are under way at the server.
-    """
+    """Raise `IonQJobFailedError` for jobs with a wrong known answer. It lists the jobs that are under way."""
     wrong = [chunk for chunk in chunks if chunk.integrity_error]
     if not wrong:
         return
@@ -55,12 +51,7 @@ def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
 def results_of(
     batch: CircuitBatch, read: Callable[[Chunk, int], Probabilities | None], ledger: Path
 ) -> list[Probabilities]:
-    """Return the result of each circuit.
-
-    Args:
-        batch: circuits and their places.
-        read: returns the result at a place.
-        ledger: folder of the ledger, for the error.
+    """Return the result of each circuit, which ``read`` finds at its place.
 
     Raises:
         IonQRequestError: if a circuit was never submitted.
@@ -96,14 +87,6 @@ def resampled(
 
     Without single shots the draws are from a multinomial distribution with the shots' frequencies, which is the same.
     With debiasing the shots are not one sample of one circuit; as for the standard errors, they are taken for one.
-
-    Args:
-        batch: circuits and their places.
-        results: for each circuit, probability by basis state (qubit 0 the least significant bit).
-        shots: measurements of each circuit.
-        observables: O sums of Z strings.
-        repeats: R.
-        seed: of the draws.
     """
     rng = np.random.default_rng(seed)
     values = np.empty((repeats, len(results), len(observables.coefficients)))

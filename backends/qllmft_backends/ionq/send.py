@@ -96,17 +96,7 @@ def send(
     for ``settle_s`` after a possible success (5xx, a redirection, no answer, one without an id). Transient failures
     (429, 5xx, a lost connection) are repeated for ``retry_s`` seconds at most.
 
-    Args:
-        client: of the server.
-        ledger: record of the chunk.
-        index: read in this call.
-        chunk: planned.
-        template: the circuit of the chunk's values.
-        connection: patience.
-        session: id of a session; None without one.
-
-    Raises:
-        IonQError: if the chunk was not accepted, or is doubtful; the message says which.
+    ``index`` was read in this call. An `IonQError` says whether the chunk was not accepted, or is doubtful.
     """
     circuits = template.bind(chunk.values, [f"{chunk.id}-{i}" for i in range(len(chunk.values))])
     if chunk.known_answer is not None:
@@ -152,11 +142,7 @@ def post(
     ledger_id: str,
     session: str | None = None,
 ) -> str:
-    """Send bound, measured circuits as one job, once, and return the job's id.
-
-    Raises:
-        IonQError: ``ambiguous`` if the job may have been accepted.
-    """
+    """Send bound, measured circuits as one job, once, and return the job's id."""
     backend = _Backend(client, setup.backend, setup.n_qubits)
     extra: dict[str, Any] = {}
     if setup.free:
@@ -180,11 +166,7 @@ def post(
 
 
 def check_machine(client: Client, setup: Setup) -> None:
-    """Refuse a circuit that is too wide for the machine, or a mitigation that it does not offer.
-
-    Raises:
-        IonQRequestError: if the machine cannot run it.
-    """
+    """Raise `IonQRequestError` for a circuit that is too wide for the machine, or a mitigation that it lacks."""
     machine = client.describe_backend(setup.backend)
     offered = machine.get("supported_error_mitigations")
     if setup.symmetry_verification and isinstance(offered, list) and "symmetry_verification" not in offered:

@@ -29,13 +29,7 @@ def session_of(
     """Yield the id of a session with the caps of ``options`` for the jobs sent inside, or None without caps.
 
     Afterwards it stays open as long as one of them is under way, see `end_sessions`; otherwise it is ended.
-
-    Args:
-        client: of the server.
-        ledger: of the jobs.
-        backend: the API's name of the machine.
-        options: hold the caps.
-        unit: of the server's prices; None: unknown, dollars are assumed.
+    ``unit`` is that of the server's prices; dollars are assumed if it is unknown.
 
     Raises:
         IonQRequestError: if the server has no sessions, or confirms other caps. Nothing was sent.

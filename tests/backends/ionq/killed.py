@@ -1,13 +1,8 @@
-"""A process whose children are killed: run by test_ionq_kill.py, never imported by it.
+"""Process that forks children and kills them: run by test_ionq_kill.py, never imported by it.
 
-It reads one command a line, and forks a child for each, which answers "pid N" when it starts and "exit S" when it ends.
-
-one URL LEDGER EVENT MOMENT NTH    ask for the problem; die at the NTH event of this name, `before` it is
-                                   written, `after` it, or in the middle (`torn`). EVENT `never`: live.
-sweep URL FOLDER CHECKED           die at every event of a request in each of the three ways, each time
-                                   with a request of its own, and finish it in a new process; answers the deaths.
-                                   CHECKED is 0, or the shots of a circuit with a known answer in each job; then
-                                   no event is torn.
+Arguments: URL FOLDER CHECKED. Every child asks for a problem of its own and is killed at an event of the ledger: before
+the event is written, after it, or in the middle of it. A second child finishes the work. The output is the number of
+deaths. CHECKED is 0, or the shots of a circuit with a known answer in each job; then no event is torn.
 """
 
 from __future__ import annotations
@@ -27,16 +22,12 @@ WRITE = Ledger._append
 os.fsync = lambda descriptor: None  # kill -9 loses nothing that was handed to the system
 
 
-def backend(url, ledger, **options):
-    given = {"url": url, "ledger": ledger, "yes": True, "circuits_per_job": 3, **FAST, "settle_s": 0.05, **options}
-    return IonQForte(IonQForteOptions(**given))
-
-
-def die_at(hit, moment):
-    """Make the ledger kill this process (kill -9) at the event for which ``hit(event)`` is true."""
+def die_at(number, moment):
+    """Make the ledger kill this process (kill -9) at the event with this number."""
+    numbers = iter(range(1, 1000))
 
     def append(self, event, chunk_id, **fields):
-        if not hit(event):
+        if next(numbers) != number:
             WRITE(self, event, chunk_id, **fields)
             return
         if moment == "after":
@@ -49,18 +40,8 @@ def die_at(hit, moment):
     Ledger._append = append
 
 
-def nth(event, n):
-    seen = []
-
-    def hit(name):
-        seen.append(name)
-        return name == event and seen.count(event) == n
-
-    return hit
-
-
-def forked(work, started=lambda pid: None):
-    """The exit status of ``work`` in a process of its own, whose id ``started`` is told."""
+def forked(work):
+    """Return the exit status of ``work`` in a process of its own."""
     child = os.fork()
     if child == 0:
         try:
@@ -70,53 +51,34 @@ def forked(work, started=lambda pid: None):
             sys.stderr.flush()
             os._exit(1)
         os._exit(0)
-    started(child)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def one(url, ledger, event, moment, n):
-    """Ask for the problem, and die at an event."""
-    if event != "never":
-        die_at(nth(event, int(n)), moment)
-    ask(backend(url, Path(ledger)), make_problem(7))
-
-
 def sweep(url, folder, checked):
-    """Returns the number of deaths."""
+    """Return the number of deaths."""
     deaths = 0
+    make_problem(5)  # its compilation is there for all children
     for moment in ("before", "after", *([] if checked else ["torn"])):
-        for k in range(1, 100):
-            problem = make_problem(5, seed=1000 * deaths + k)
-            ledger = folder / f"{moment}-{k}"
+        for number in range(1, 100):
+            problem, given = make_problem(5, seed=1000 * deaths + number), {**FAST, "settle_s": 0.05, "yes": True}
+            given |= {"url": url, "ledger": folder / f"{moment}-{number}", "known_answer_shots": checked}
+            options = IonQForteOptions(circuits_per_job=3, **given)
 
-            def first(problem=problem, ledger=ledger, k=k, moment=moment):
-                count = iter(range(1, 1000))
-                die_at(lambda event: next(count) == k, moment)
-                ask(backend(url, ledger, known_answer_shots=checked), problem)
+            def first(options=options, problem=problem, number=number, moment=moment):
+                die_at(number, moment)
+                ask(IonQForte(options), problem)
 
-            def second(problem=problem, ledger=ledger):
-                assert_right(ask(backend(url, ledger, known_answer_shots=checked), problem), problem)
+            def second(options=options, problem=problem):
+                assert_right(ask(IonQForte(options), problem), problem)
 
             status = forked(first)
-            assert forked(second) == 0, (moment, k)
+            assert forked(second) == 0, (moment, number)
             if status == 0:
-                break  # the request has fewer events than k
-            assert status == -signal.SIGKILL, (moment, k, status)
+                break  # the request has fewer events
+            assert status == -signal.SIGKILL, (moment, number, status)
             deaths += 1
     return deaths
 
 
-def answer(*words):
-    sys.stdout.write(" ".join(map(str, words)) + "\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    make_problem(7)  # what it compiles is there for all children
-    for line in sys.stdin:
-        command, *arguments = json.loads(line)
-        if command == "one":
-            answer("exit", forked(lambda given=arguments: one(*given), lambda pid: answer("pid", pid)))
-        else:
-            url, folder, checked = arguments
-            answer("deaths", sweep(url, Path(folder), int(checked)))
+    sys.stdout.write(str(sweep(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))

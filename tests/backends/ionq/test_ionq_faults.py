@@ -49,12 +49,22 @@ from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
         Fault("reorder", "results", times=-1),
         Fault("odd_state", "poll", times=3),
         Fault("slow", "poll", seconds=0.2),
+        *(Fault("status_after", "submit", code=code, after=1) for code in (302, 303, 400, 404, 409, 429, 500, 502)),
+        Fault("no_id", "submit"),
+        Fault("truncated", "submit"),
+        Fault("value", "submit", value=["accepted"]),
+        Fault("value", "submit", value={"id": 7, "status": "ready"}),
+        Fault("value", "submit", value={"id": "", "status": "ready"}),
+        Fault("huge", "submit", size=3 << 20),
+        Fault("drip", "submit", seconds=0.1),
+        Fault("drip", "backends", seconds=0.002),
     ],
-    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-after{f.after}-x{f.times}",
+    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-after{f.after}-x{f.times}-{f.value}",
 )
 def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
+    """An accepted job is found at the server for any status and any body of the answer."""
     box.faults.arm(fault)
-    assert_right(ask(forte(), problem), problem)
+    assert_right(ask(forte(max_answer_bytes=1 << 20, request_timeout_s=2.0), problem), problem)
     assert fault.times <= 0, "the fault was not met"
     assert_paid_once(box, 7, jobs=3)
 
@@ -79,16 +89,32 @@ def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
         (Fault("drop_before", "poll", times=-1), IonQTransientError, "got no answer"),
         (Fault("drop_after", "results", times=-1), IonQTransientError, "got no answer"),
         (Fault("not_json", "poll", times=-1), IonQTransientError, "not JSON.*please log in"),
+        (Fault("missing", "results"), IonQJobFailedError, r"results of chunk 0001 .* expected one for each of"),
+        (Fault("empty", "results"), IonQJobFailedError, r"sum to 0, expected 1"),
+        (Fault("not_a_number", "results"), IonQJobFailedError, r"outside of 0\.\.1"),
+        (Fault("value", "results", value=[1]), IonQJobFailedError, r"are a JSON list, expected an object with one"),
+        (Fault("value", "results"), IonQJobFailedError, r"are a JSON NoneType, expected an object"),
+        (Fault("value", "poll", value={"id": "another", "status": "completed"}), IonQError, "job 'another' instead"),
+        (Fault("value", "poll", value={"status": "completed"}), IonQError, "answered job 'None' instead"),
+        (Fault("value", "poll"), IonQError, "answered null; expected a JSON object"),
     ],
-    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-after{f.after}" if isinstance(f, Fault) else None,
+    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-after{f.after}-{f.value}" if isinstance(f, Fault) else None,
 )
 def test_lasting_faults_end_in_a_clear_error(box, forte, problem, fault, error, match):
     box.faults.arm(fault)
     with pytest.raises(error, match=match):
         ask(forte(retry_s=0.2), problem)
-    totals = box.store.totals()
-    assert max(totals["times"].values(), default=0) <= 1
+    assert max(box.store.totals()["times"].values(), default=0) <= 1
     assert_recovers(box, forte, problem)
+
+
+@pytest.mark.parametrize("value", [{"8": 1.0}, [1.0]])
+def test_a_single_circuit_whose_result_cannot_be_read(box, forte, value):
+    problem = make_problem(1)
+    box.faults.arm(Fault("value", "results", value=value))
+    with pytest.raises(IonQJobFailedError, match="cannot be read"):
+        ask(forte(), problem)
+    assert_served(box, forte, problem)
 
 
 def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(box, forte, problem, folder):
@@ -178,12 +204,3 @@ def test_a_deadline_in_the_middle_loses_nothing(forte, problem, tmp_path):
         assert_right(ask(forte(url=box.url), problem), problem)
         assert_paid_once(box, 7)
         assert box.store.totals()["jobs"] == 3
-
-
-def test_a_result_that_is_no_distribution_is_not_taken(box, forte, problem, monkeypatch):
-    monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.25, "9": 0.75})
-    with pytest.raises(IonQJobFailedError, match=r"states outside of 0\.\.7"):
-        ask(forte(), problem)
-    monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.25, "1": 0.25})
-    with pytest.raises(IonQJobFailedError, match=r"sum to 0\.5, expected 1"):
-        ask(forte(repetition=1), problem)

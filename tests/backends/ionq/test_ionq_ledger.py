@@ -12,7 +12,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, records_of, refused, write_records
+from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, records_of, write_records
 from qllmft_backends.ionq import IonQRequestError, Ledger, LedgerError, ledger_jobs
 from qllmft_backends.ionq.chunk import Setup
 
@@ -98,30 +98,20 @@ def test_a_broken_line_is_told(tmp_path, line):
         Ledger(tmp_path).refresh()
 
 
-def test_a_full_disk_stops_before_the_post(box, forte, problem, monkeypatch):
-    def full(fd):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with refused(box, LedgerError, "No space left"):
-            ask(forte(), problem)
-    assert_served(box, forte, problem)
-
-
-@pytest.mark.parametrize("name", ["ledger.id", "ledger.count"])
-def test_a_full_disk_leaves_nothing_half_written_beside_the_ledger(box, forte, problem, folder, monkeypatch, name):
+@pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count"])
+def test_a_full_disk_leaves_nothing_half_written(box, forte, problem, folder, monkeypatch, name):
     sync = os.fsync
 
     def full(descriptor):
-        if (folder / f"{name}.new").exists():
+        if name == "ledger.jsonl" or (folder / f"{name}.new").exists():
             raise OSError(28, "No space left on device")
         sync(descriptor)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(LedgerError, match=rf"{name} cannot be written: .*No space left.* Make room and run again"):
+        with pytest.raises(LedgerError, match=r"cannot be written: .*No space left"):
             ask(forte(), problem)
+    assert box.store.totals()["jobs"] == (name == "ledger.count"), "it stops before the POST"
     assert list(folder.glob("*.new")) == []
     assert_served(box, forte, problem)
 
@@ -225,10 +215,7 @@ def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
 @pytest.mark.parametrize(
     ("results", "match"),
     [
-        ([{"0": 0.25}, {"7": 1.0}], "sum to 0.25, expected 1"),
-        ([{"0": 0.25, "9": 0.75}, {"7": 1.0}], r"outside of 0\.\.7"),
         ([{"0": 0.25, "5": float("inf")}, {"7": 1.0}], "Infinity in the place of a number"),
-        ([{"0": 0.25, "x": 0.75}, {"7": 1.0}], "not a mapping"),
         ([[1.0], {"7": 1.0}], "not a mapping"),
         ([{"7": 1.0}, None], "a circuit has no result"),
         (None, "NoneType"),

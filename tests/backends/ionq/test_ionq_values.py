@@ -160,63 +160,59 @@ def test_angles_that_differ_by_a_rounding_are_the_same_circuit(box, forte, probl
     assert box.store.totals()["circuits_paid"] == 14
 
 
-def test_what_changes_the_meaning_of_a_result_is_measured_anew(box, forte, simulator, problem):
-    ask(forte(), problem)
-    for n, options in enumerate(
-        ({"shots": 500}, {"error_mitigation": "debiasing"}, {"target": "forte-enterprise-1"}, {"repetition": 1}),
-        start=2,
-    ):
-        ask(forte(**options), problem)
+MEASURED_ANEW = [  # options, error mitigation that is sent
+    ({}, {"debiasing": False}),
+    ({"shots": 500}, {"debiasing": False}),
+    ({"repetition": 1}, {"debiasing": False}),
+    ({"target": "forte-enterprise-1"}, {"debiasing": False}),
+    ({"error_mitigation": "debiasing"}, {"debiasing": True}),
+    ({"symmetry_verification": True}, {"debiasing": False, "symmetry_verification": True}),
+    (
+        {"error_mitigation": "debiasing", "symmetry_verification": True},
+        {"debiasing": True, "symmetry_verification": True},
+    ),
+]
+
+
+def keywords(passed, backend):
+    """Settings as the library's successor makes them, which takes keywords and is done with the enum."""
+    assert passed.get("error_mitigation") is None, "deprecated there"
+    settings = dict(passed.get("job_settings") or {})
+    given = {n: passed[n] for n in ("debiasing", "symmetry_verification") if passed.get(n) is not None}
+    return settings | ({"error_mitigation": settings.get("error_mitigation", {}) | given} if given else {})
+
+
+@pytest.mark.parametrize("successor", [False, True])
+def test_settings_are_explicit_and_another_one_is_measured_anew(box, forte, problem, monkeypatch, successor):
+    from qiskit_ionq import helpers
+
+    if successor:
+        monkeypatch.setattr(helpers, "_build_settings", keywords)
+    for n, (options, mitigation) in enumerate(MEASURED_ANEW, start=1):
+        known = set(box.store.jobs)
+        assert_right(ask(forte(**options), problem), problem, shots=options.get("shots", 1000))
+        sent = [job.payload for job in box.store.jobs.values() if job.id not in known]
+        assert all(p["settings"] == {"error_mitigation": mitigation} and p.get("noise") is None for p in sent)
         assert box.store.totals()["circuits_paid"] == 7 * n
     other = make_problem(7)
     other.circuit.x(0)
     ask(forte(), other)
-    assert box.store.totals()["circuits_paid"] == 42
+    assert box.store.totals()["circuits_paid"] == 7 * (n + 1)
 
 
-def test_error_mitigation_and_noise_are_always_explicit(box, forte, simulator, problem):
-    ask(forte(), problem)
-    ask(forte(error_mitigation="debiasing"), problem)
+def test_the_simulators_noise_is_explicit(box, simulator, problem):
     ask(simulator(noise="forte1", shots=10, seed=9), problem)
-    sent = {j.payload["backend"]: [] for j in box.store.jobs.values()}
-    for job in box.store.jobs.values():
-        sent[job.payload["backend"]].append((job.payload.get("settings"), job.payload.get("noise")))
-    forms = {str(s) for s in sent["qpu.forte-1"]}
-    assert forms == {f"({{'error_mitigation': {{'debiasing': {b}}}}}, None)" for b in (False, True)}
-    assert all(s == (None, {"model": "forte-1", "seed": 9}) for s in sent["simulator"])
+    sent = [(job.payload.get("settings"), job.payload.get("noise")) for job in box.store.jobs.values()]
+    assert all(each == (None, {"model": "forte-1", "seed": 9}) for each in sent)
 
 
-def test_symmetry_verification_is_sent_by_name(box, forte, problem, monkeypatch):
-    assert_right(ask(forte(symmetry_verification=True), problem), problem)
-    sent = {str(j.payload["settings"]) for j in box.store.jobs.values()}
-    assert sent == {"{'error_mitigation': {'debiasing': False, 'symmetry_verification': True}}"}
-    ask(forte(), problem)
-    assert box.store.totals()["circuits_paid"] == 14, "another measurement"
+def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatch):
     from qllmft_backends.ionq.mock_server import api
 
-    told = api.backend
-    monkeypatch.setattr(api, "backend", lambda name: told(name) | {"supported_error_mitigations": ["debiasing"]})
-    with pytest.raises(IonQRequestError, match=r"qpu\.forte-1 offers no symmetry_verification, but debiasing"):
-        ask(forte(symmetry_verification=True, repetition=1), problem)
-    assert box.store.totals()["circuits_paid"] == 14
-
-
-def test_the_settings_do_not_hang_on_the_version_of_the_library(box, forte, problem, monkeypatch):
-    """A stand-in for its successor, which takes keywords and is done with the enum."""
-    from qiskit_ionq import helpers
-
-    def keywords(passed, backend):
-        assert passed.get("error_mitigation") is None, "deprecated there"
-        settings = dict(passed.get("job_settings") or {})
-        given = {n: passed[n] for n in ("debiasing", "symmetry_verification") if passed.get(n) is not None}
-        return settings | ({"error_mitigation": settings.get("error_mitigation", {}) | given} if given else {})
-
-    options = {"error_mitigation": "debiasing", "symmetry_verification": True}
-    ask(forte(**options), problem)
-    monkeypatch.setattr(helpers, "_build_settings", keywords)
-    ask(forte(**options, repetition=1), problem)
-    sent = [job.payload["settings"] for job in box.store.jobs.values()]
-    assert all(s == {"error_mitigation": {"debiasing": True, "symmetry_verification": True}} for s in sent)
+    describe = api.backend
+    monkeypatch.setattr(api, "backend", lambda name: describe(name) | {"supported_error_mitigations": ["debiasing"]})
+    with refused(box, IonQRequestError, r"qpu\.forte-1 offers no symmetry_verification, but debiasing"):
+        ask(forte(symmetry_verification=True), problem)
 
 
 def test_several_aggregations_of_one_paid_job(box, forte, problem, folder):
@@ -280,14 +276,10 @@ def test_calibration(forte):
     assert calibration.noise().one_qubit_rate == pytest.approx(PRESETS["forte1"].one_qubit_rate)
 
 
-def test_a_sandbox_says_so_in_the_ledger(forte, problem, folder):
+def test_a_mock_server_is_named_in_the_ledger_and_shares_no_results(box, forte, problem, folder):
+    """The address belongs to the identity: a mock server's numbers never pass for IonQ's."""
     ask(forte(), problem)
     assert '"sandbox": true' in (folder / "ledger.jsonl").read_text()
-
-
-def test_two_sandboxes_do_not_share_results(box, forte, problem):
-    """The address belongs to the identity: a sandbox's numbers never pass for IonQ's."""
-    ask(forte(), problem)
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as other:
         ask(forte(url=other.url), problem)
         assert_paid_once(other, 7)

@@ -181,12 +181,11 @@ def test_bad_requests_are_answered_like_the_api(body, message):
 
 def test_a_wrong_key_and_faults_over_http():
     with MockServer(token="right-key") as box:
-        root = box.url.removesuffix("/v0.4")
         with pytest.raises(urllib.error.HTTPError) as caught:
             call(f"{box.url}/jobs", key="wrong-key")
         assert caught.value.code == 401
         caught.value.close()
-        call(f"{root}/sandbox/faults", "POST", {"kind": "status", "on": "list", "code": 429, "retry_after": "7"})
+        box.faults.arm(Fault("status", "list", code=429, retry_after="7"))
         with pytest.raises(urllib.error.HTTPError) as caught:
             call(f"{box.url}/jobs", key="right-key")
         assert (caught.value.code, caught.value.headers["Retry-After"]) == (429, "7")

@@ -42,18 +42,12 @@ WRONG = [
     ),
     ([*PREDICT, "--backend", "adjoint", "--token-file", "hush-hush"], ["option token_file = '***'", "Its options"]),
     # values that an option does not take
-    ([*FORTE, "--backend-option", "target=aria-1"], ["option target = 'aria-1'", "'forte-1' or 'forte-enterprise-1'"]),
-    ([*FORTE, "--shots", "10001"], ["option shots = 10001: Input should be less than or equal to 10000"]),
     ([*FORTE, "--backend-option", "shots=many"], ["option shots = 'many'", "valid integer"]),
-    ([*FORTE, "--backend-option", "url=http://api.ionq.co/v0.4"], ["expected https://", "be sent unencrypted"]),
-    ([*FORTE, "--backend-option", "error_mitigation=debiasing", "--shots", "100"], ["expected 500 shots or more"]),
-    ([*PREDICT, "--backend", "ionq_simulator", "--backend-option", "noise_model=forte-1"], ["without shots"]),
     ([*PREDICT, "--backend", "aer_forte", "--backend-option", "noise=explicit"], ["(None, None); it needs both."]),
     ([*PREDICT, "--backend", "aer_statevector", "--shots", "1"], ["option shots = 1", "greater than or equal to 2"]),
     ([*FORTE, "--backend-option", "shots"], ["--backend-option got 'shots', expected NAME=VALUE", "noise=forte1"]),
     ([*FORTE, "--aggregation", "voting"], ["aggregation 'voting' without variants; expected error_mitigation='deb"]),
     ([*FORTE, "--aggregation", "average,median"], ["option aggregation = 'median'", "'average', 'voting' or 'dnl'"]),
-    ([*FORTE, "--session-max-cost", "0"], ["option session_max_cost = 0.0", "greater than 0"]),
     ([*PREDICT, "--backend", "ionq_simulator", "--session-max-minutes", "5"], ["option session_max_minutes = 5"]),
     ([*PREDICT, "--backend", "adjoint", "--symmetry-verification"], ["option symmetry_verification = True", "Its opt"]),
     # evaluate

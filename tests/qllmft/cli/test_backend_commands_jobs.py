@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
@@ -68,36 +67,6 @@ def test_what_was_charged(job):
     table, _ = job("jobs", "list", job.path)
     assert [row[-1] for row in rows(table)] == [f"{3 * EACH:.2f}", f"{EACH:.2f}"]
     assert table.splitlines()[-1] == f"total: 2 jobs, 4 circuits: {4 * EACH:.2f} sandbox-credit charged"
-
-
-def test_waiting_goes_on_past_a_job_that_the_server_lacks(job, under_way):
-    job.release()
-    del job.box.store.jobs[under_way[1]]
-    table, _ = job("jobs", "wait", job.path)
-    assert [row[1] for row in rows(table)] == ["collected", "missing", "collected"]
-    (note,) = (line for line in table.splitlines() if line.startswith(f"{under_way[1]}: "))
-    assert "answered 404" in note
-
-
-def test_a_job_that_the_server_took_twice(job):
-    """It is listed with how to cancel it, and canceled so."""
-    job.box.faults.arm(Fault("slow", "submit", seconds=1.0))
-    job.hold()
-    slow = ["request_timeout_s=0.3", "settle_s=0.1", "deadline_s=0.1"]
-    pairs = [part for pair in slow for part in ("--backend-option", pair)]
-    job.predict("--yes", "--limit", 2, *pairs, code=2)
-    give_up = time.monotonic() + PATIENCE_S
-    while job.totals["jobs"] < 2 and time.monotonic() < give_up:
-        time.sleep(0.02)
-    table, _ = job("jobs", "list", job.path)
-    (late,) = (row for row in rows(table) if row[1] == "duplicate")
-    (note,) = (line for line in table.splitlines() if line.startswith(f"{late[0]}: "))
-    command = f"qllmft jobs cancel --job {late[0]}"
-    assert command in note
-    (held,) = (j for j in job.box.store.jobs.values() if j.id == late[0])
-    held.status, held.outcome = "started", "never_ends"
-    assert job(*command.split()[1:])[0] == f"{late[0]}: canceled\n"
-    assert [row[1] for row in rows(job("jobs", "list", job.path)[0])] == ["started"], "free, and so no duplicate"
 
 
 def test_only_the_named_jobs_are_canceled(job, under_way):

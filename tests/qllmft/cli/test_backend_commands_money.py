@@ -113,10 +113,6 @@ def test_a_cap_that_the_service_keeps(job):
         output, messages = job.predict("--yes", "--limit", 1, "--shots", 76, "--session-max-cost", 3)
     assert re.search(r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$", messages, re.M)
     assert len(output.splitlines()) == 1
-    job.box.faults.arm(Fault("status", "sessions", code=404))
-    _, messages = job.predict("--yes", "--shots", 77, "--session-max-cost", 3, code=2)
-    assert "error: no session was opened: " in messages
-    assert "No circuit was sent. Sessions are in beta" in messages
     job.assert_paid_once(8, jobs=4)
 
 
@@ -169,18 +165,6 @@ def test_at_a_terminal_yes_sends(job, terminal):
     job.assert_paid_once(7, jobs=3)
     terminal("")
     assert job.predict()[0] == output, "nothing to agree to: nobody is asked"
-
-
-def test_a_budget_of_circuits(job):
-    _, messages = job.predict("--yes", "--backend-option", "circuit_budget=6", code=2)
-    assert "error: 7 more circuits make 7, above circuit_budget = 6. Nothing of this call was sent." in messages
-    assert job.totals["jobs"] == 0
-
-
-def test_ionqs_simulator_is_free(job):
-    job.predict(backend="ionq_simulator")
-    assert "estimate" not in job.totals["requests"]
-    assert "estimated price: 0.00" in job.predict("--dry-run", "--shots", 10, backend="ionq_simulator")[0]
 
 
 def key_file(folder, content):

@@ -109,19 +109,6 @@ def test_resuming_twice_and_with_more_texts(job):
     job.assert_paid_once(7, jobs=3)
 
 
-def test_a_failed_job_is_sent_again_only_where_it_is_asked_for(job):
-    job.box.faults.arm(Fault("job_failed", "submit", after=1))
-    _, messages = job.predict("--yes", code=2)
-    assert "3 of 7 circuits have no result: chunk 0002 (job " in messages
-    assert "a fault of the mock server failed this job" in messages
-    assert "set retry_failed to send these circuits again" in messages
-    job.predict("--resume", "--yes", code=2)
-    assert job.totals["jobs"] == 3
-    output, _ = job.predict("--resume", "--yes", "--backend-option", "retry_failed=true")
-    assert len(output.splitlines()) == 7
-    assert (job.totals["jobs"], job.totals["circuits_paid"]) == (4, 7)
-
-
 def test_an_evaluation_is_resumed_from_the_same_ledger(job):
     job.hold(after=1)
     sample = ["--sample", 5, "--sample-seed", 3]

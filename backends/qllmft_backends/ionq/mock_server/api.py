@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,153 +14,174 @@ from qllmft_backends.ionq.mock_server.shapes import backend, characterization, c
 from qllmft_backends.ionq.mock_server.store import BACKENDS, Store
 
 _PAGE = 25
+_SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0}  # powers; invented
+# (route of `Fault.on`, method and path below the version); the groups of a path are the arguments of the handler
+_ROUTES = [
+    ("backends", "GET backends", "backends"),
+    ("backends", "GET backends/([^/]+)", "backend"),
+    ("backends", "GET backends/([^/]+)/characterizations", "characterizations"),
+    ("sessions", "POST sessions", "open_session"),
+    ("sessions", "GET sessions/([^/]+)", "session"),
+    ("sessions", "POST sessions/([^/]+)/end", "end_session"),
+    ("submit", "POST jobs", "submit"),
+    ("list", "GET jobs", "list"),
+    ("estimate", "GET jobs/estimate", "estimate"),
+    ("poll", "GET jobs/([^/]+)", "job"),
+    ("cost", "GET jobs/([^/]+)/cost", "cost"),
+    ("shots", "GET jobs/([^/]+)/(?:results|artifacts)/shots", "shots"),
+    ("results", "GET jobs/([^/]+)/results/probabilities", "results"),
+    ("results", "GET jobs/([^/]+)/results/probabilities/aggregated", "aggregated"),
+    ("results", "GET jobs/([^/]+)/artifacts/probabilities(?:-aggregate)?", "aggregated"),
+    ("cancel", "PUT jobs/([^/]+)/status/cancel", "cancel"),
+]
 
 
 @dataclass(frozen=True)
 class Request:
-    """Parsed request.
-
-    Attributes:
-        method: ``GET``, ``POST`` or ``PUT``.
-        path: its parts, the API's version first.
-        query: parameters of the address.
-        body: bytes.
-        fault: fault of this request, if any.
-    """
+    """Parsed request, and the fault that it meets."""
 
     method: str
-    path: tuple[str, ...]
+    path: str
     query: Mapping[str, str]
     body: bytes
-    fault: Fault | None
+    fault: Fault | None = None
 
     @property
-    def kind(self) -> str:
+    def fault_kind(self) -> str:
         """Return the kind of the fault, or "" without a fault."""
         return self.fault.kind if self.fault else ""
+
+
+def route_of(request: Request) -> tuple[str, str, tuple[str, ...]]:
+    """Return the route's name, the name of its handler and the handler's arguments. "other" is no route."""
+    target = f"{request.method} {request.path.removeprefix('/v0.4/').rstrip('/')}"
+    for name, pattern, handler in _ROUTES:
+        found = re.fullmatch(pattern, target)
+        if found and request.path.startswith("/v0.4/"):
+            return name, handler, found.groups()
+    return "other", "", ()
 
 
 class Api:
     """API on a store.
 
     Attributes:
-        results_style: see `MockServer`.
+        results_style: form in which a job names its results: ``url`` (v0.4 as qiskit-ionq 1.1.1 reads it),
+            ``artifacts`` (v0.4 as published in 2026), or ``none``, so that each child has to be read.
     """
 
-    def __init__(self, store: Store, results_style: str) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self.results_style = results_style
+        self.results_style = "url"
 
     def answer(self, request: Request, check_key: Callable[[], None]) -> tuple[int, Any]:
-        """Return HTTP status and JSON value. ``check_key`` is called if the request needs a key.
+        """Return HTTP status and JSON value, or raise `RefusedError`. Most routes call ``check_key``."""
+        name, handler, arguments = route_of(request)
+        if name != "backends":
+            check_key()
+        if not handler:
+            raise RefusedError(404, f"no {request.method} {request.path}; the API is below /v0.4")
+        with self._store.lock:
+            answer = getattr(self, f"_{handler}")(request, *arguments)
+        return 201 if handler in ("open_session", "submit") else 200, answer
 
-        Raises:
-            RefusedError: as the API would refuse.
-        """
-        if request.path[:1] != ("v0.4",):
-            raise RefusedError(404, f"no /{'/'.join(request.path)}; the API is below /v0.4")
-        match (request.method, *request.path[1:]):
-            case ("GET", "backends"):
-                return 200, [backend(name) for name in BACKENDS]
-            case ("GET", "backends", name) if name in BACKENDS:
-                return 200, backend(name)
-            case ("GET", "backends", name, "characterizations") if name in BACKENDS:
-                return 200, {"characterizations": [characterization(name)] if name != "simulator" else [], "pages": 0}
-        check_key()
-        return self._sessions(request) if request.path[1:2] == ("sessions",) else self._jobs(request)
+    def _backends(self, _: Request) -> list[dict[str, Any]]:
+        return [backend(name) for name in BACKENDS]
 
-    def _sessions(self, request: Request) -> tuple[int, Any]:
-        store = self._store
-        with store.lock:
-            match (request.method, *request.path[2:]):
-                case ("POST",):
-                    session = store.sessions.open(json_object(request.body), BACKENDS, store.now())
-                    return 201, session.describe(store.now())
-                case ("GET", session_id):
-                    return 200, store.sessions.get(session_id).describe(store.now())
-                case ("POST", session_id, "end"):
-                    session = store.sessions.get(session_id)
-                    session.ended = True
-                    return 200, session.describe(store.now())
-        raise RefusedError(404, f"no {request.method} /{'/'.join(request.path)}")
+    def _backend(self, _: Request, name: str) -> dict[str, Any]:
+        if name not in BACKENDS:
+            raise RefusedError(404, f"no backend {name}")
+        return backend(name)
 
-    def _jobs(self, request: Request) -> tuple[int, Any]:
-        store = self._store
-        match (request.method, *request.path[1:]):
-            case ("POST", "jobs"):
-                outcome = request.kind if request.kind in OUTCOMES else ""
-                job = store.submit(json_object(request.body), outcome, request.fault.value if request.fault else None)
-                return 201, {"id": job.id, "status": job.status, "session_id": job.payload.get("session_id")}
-            case ("GET", "jobs"):
-                return 200, self._list(request.query)
-            case ("GET", "jobs", "estimate"):
-                answer = estimate(request.query)
-                if request.fault and request.kind == "price":
-                    answer |= dict.fromkeys(("estimated_cost", "estimated_total_cost"), request.fault.value)
-                return 200, answer
-            case ("GET", "jobs", job_id):
-                job = store.get(job_id)
-                odd = {"status": "pondering"} if request.kind == "odd_state" else {}
-                style = "none" if request.kind == "no_shots" and not job.children else self.results_style
-                return 200, job_description(job, style) | odd
-            case ("GET", "jobs", job_id, "cost"):
-                return 200, cost(store.get(job_id))
-            case ("GET", "jobs", job_id, "results" | "artifacts", "shots"):
-                return 200, _shots(store.get(job_id), request.kind)
-            case ("GET", "jobs", job_id, "results", "probabilities"):
-                return 200, self._results(store.get(job_id), request)
-            case ("GET", "jobs", job_id, "results", "probabilities", "aggregated") | (
-                "GET",
-                "jobs",
-                job_id,
-                "artifacts",
-                "probabilities" | "probabilities-aggregate",
-            ):
-                return 200, self._results(store.get(job_id), request, aggregated=True)
-            case ("PUT", "jobs", job_id, "status", "cancel"):
-                return 200, {"id": job_id, "status": store.cancel(job_id).status}
-        raise RefusedError(404, f"no {request.method} /{'/'.join(request.path)}")
+    def _characterizations(self, request: Request, name: str) -> dict[str, Any]:
+        self._backend(request, name)
+        return {"characterizations": [characterization(name)] if name != "simulator" else [], "pages": 0}
 
-    def _list(self, query: Mapping[str, str]) -> dict[str, Any]:
+    def _open_session(self, request: Request) -> dict[str, Any]:
+        now = self._store.now()
+        return self._store.sessions.open(json_object(request.body), BACKENDS, now).describe(now)
+
+    def _session(self, _: Request, session_id: str) -> dict[str, Any]:
+        return self._store.sessions.get(session_id).describe(self._store.now())
+
+    def _end_session(self, request: Request, session_id: str) -> dict[str, Any]:
+        self._store.sessions.get(session_id).ended = True
+        return self._session(request, session_id)
+
+    def _submit(self, request: Request) -> dict[str, Any]:
+        outcome = request.fault_kind if request.fault_kind in OUTCOMES else ""
+        job = self._store.submit(json_object(request.body), outcome, request.fault.value if request.fault else None)
+        return {"id": job.id, "status": job.status, "session_id": job.payload.get("session_id")}
+
+    def _list(self, request: Request) -> dict[str, Any]:
+        query = request.query
         jobs = sorted(self._store.jobs.values(), key=lambda j: -j.number)
-        jobs = [j for j in jobs if query.get("target") in (None, j.backend)]
-        jobs = [j for j in jobs if query.get("status") in (None, j.status)]
+        jobs = [j for j in jobs if query.get("target") in (None, j.backend) and query.get("status") in (None, j.status)]
         start, size = int(query.get("next", "0")), min(_PAGE, int(query.get("limit", _PAGE)))
         following = str(start + size) if start + size < len(jobs) else None
         page = [job_description(j, self.results_style) for j in jobs[start : start + size]]
         return {"jobs": page, "next": following}
 
-    def _results(self, job: StoredJob, request: Request, aggregated: bool = False) -> dict[str, Any]:
-        kind, how = request.kind, request.query.get("aggregation", "average")
+    def _estimate(self, request: Request) -> dict[str, Any]:
+        answer = estimate(request.query)
+        if request.fault and request.fault_kind == "price":
+            answer |= dict.fromkeys(("estimated_cost", "estimated_total_cost"), request.fault.value)
+        return answer
+
+    def _job(self, request: Request, job_id: str) -> dict[str, Any]:
+        job = self._store.get(job_id)
+        style = "none" if request.fault_kind == "no_shots" and not job.children else self.results_style
+        return job_description(job, style) | ({"status": "pondering"} if request.fault_kind == "odd_state" else {})
+
+    def _cost(self, _: Request, job_id: str) -> dict[str, Any]:
+        return cost(self._store.get(job_id))
+
+    def _cancel(self, _: Request, job_id: str) -> dict[str, Any]:
+        return {"id": job_id, "status": self._store.cancel(job_id).status}
+
+    def _shots(self, request: Request, job_id: str) -> list[str]:
+        job, kind = self._store.get(job_id), request.fault_kind
+        if job.status != "completed" or job.children or not job.sampled:
+            raise RefusedError(404, f"job {job.id} has no single shots (it is {job.status})")
+        shots = job.single_shots()
+        if kind in ("missing", "empty"):
+            return shots[:-1] if kind == "missing" else []
+        if kind == "out_of_range":
+            return [str(1 << job.qubits), *shots[1:]]
+        return [str(int(shots[0]) ^ 1), *shots[1:]] if kind == "contradiction" else shots
+
+    def _results(self, request: Request, job_id: str, aggregated: bool = False) -> dict[str, Any]:
+        job, kind, how = self._store.get(job_id), request.fault_kind, request.query.get("aggregation", "average")
         if job.status != "completed" or (job.children and not aggregated):
             raise RefusedError(404, f"job {job.id} has no such result (it is {job.status})")
         if not job.children:
-            return _spoiled(_sharpened(job, how), kind)
-        jobs = self._store.jobs
+            return _faulty(_sharpened(job, how), kind)
         children = list(reversed(job.children)) if kind == "reorder" else job.children
-        results: dict[str, Any] = {child: _sharpened(jobs[child], how) for child in children}
+        results: dict[str, Any] = {child: _sharpened(self._store.jobs[child], how) for child in children}
         if kind == "missing":
             del results[children[-1]]
         elif kind in ("empty", "not_a_number"):
-            results[children[-1]] = _spoiled(results[children[-1]], kind)
+            results[children[-1]] = _faulty(results[children[-1]], kind)
         return results
 
-
-def _shots(job: StoredJob, kind: str) -> list[str]:
-    """Return a circuit's single shots, changed by the fault."""
-    if job.status != "completed" or job.children or not job.sampled:
-        raise RefusedError(404, f"job {job.id} has no single shots (it is {job.status})")
-    shots = job.single_shots()
-    if kind in ("missing", "empty"):
-        return shots[:-1] if kind == "missing" else []
-    if kind == "out_of_range":
-        return [str(1 << job.qubits), *shots[1:]]
-    if kind == "contradiction":
-        return [str(int(shots[0]) ^ 1), *shots[1:]]
-    return shots
+    def _aggregated(self, request: Request, job_id: str) -> dict[str, Any]:
+        return self._results(request, job_id, aggregated=True)
 
 
-_SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0}  # powers; invented
+def json_object(body: bytes) -> dict[str, Any]:
+    """Return a request's body, or raise `RefusedError`."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise RefusedError(400, "the body is not a JSON object")
+    return data
+
+
+def error(status: int, message: str) -> dict[str, Any]:
+    """Return a refusal in the API's form."""
+    return {"statusCode": status, "error": "Mock Server Error", "message": message}
 
 
 def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
@@ -173,33 +195,10 @@ def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
     return {state: p / sum(powers.values()) for state, p in powers.items()}
 
 
-def _spoiled(result: dict[str, float], kind: str) -> dict[str, float]:
-    """Return a circuit's probabilities, changed by the fault."""
+def _faulty(result: dict[str, float], kind: str) -> dict[str, float]:
     states = list(result)
     if kind == "empty":
         return {}
     if kind == "missing":
         return {state: result[state] for state in states[:-1]}
-    if kind == "not_a_number":
-        return result | {states[0]: float("nan")}
-    return result
-
-
-def json_object(body: bytes) -> dict[str, Any]:
-    """Return a request's body.
-
-    Raises:
-        RefusedError: if it is no JSON object.
-    """
-    try:
-        data = json.loads(body)
-    except ValueError:
-        data = None
-    if not isinstance(data, dict):
-        raise RefusedError(400, "the body is not a JSON object")
-    return data
-
-
-def error(status: int, message: str) -> dict[str, Any]:
-    """Return a refusal in the API's form."""
-    return {"statusCode": status, "error": "Mock Server Error", "message": message}
+    return result | {states[0]: float("nan")} if kind == "not_a_number" else result

@@ -69,8 +69,8 @@ class Fault:
 class Faults:
     """Armed faults. A request uses up the first that fits."""
 
-    def __init__(self, faults: list[Fault] | None = None) -> None:
-        self._armed = list(faults or [])
+    def __init__(self) -> None:
+        self._armed: list[Fault] = []
 
     def arm(self, fault: Fault) -> None:
         """Add a fault."""

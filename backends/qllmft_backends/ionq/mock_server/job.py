@@ -71,11 +71,7 @@ class StoredJob:
 
 
 def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
-    """Return the circuits of a payload.
-
-    Raises:
-        RefusedError: if it has none, or none that the mock server can run.
-    """
+    """Return the circuits of a payload, or raise `RefusedError`."""
     kind, body = payload.get("type"), payload.get("input")
     if kind == "ionq.circuit.v1" and isinstance(body, dict) and "circuit" in body:
         circuits = [body["circuit"]]

@@ -11,14 +11,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from qllmft_backends.ionq.mock_server.api import Api, Request, error, json_object
+from qllmft_backends.ionq.mock_server.api import Api, Request, error, route_of
 from qllmft_backends.ionq.mock_server.faults import Fault, Faults
 from qllmft_backends.ionq.mock_server.job import RefusedError
 from qllmft_backends.ionq.mock_server.shapes import LABEL, is_results
@@ -33,25 +33,14 @@ class MockServer:
     Args:
         port: 0 for a free one.
         token: the only accepted key; None: any.
-        results_style: form in which a job names its results: ``url`` (v0.4 as qiskit-ionq 1.1.1 reads it),
-            ``artifacts`` (v0.4 as published in 2026), or ``none``, so that each child has to be read.
-        faults: armed from the start.
         store: jobs; a new store by default.
     """
 
-    def __init__(
-        self,
-        port: int = 0,
-        *,
-        token: str | None = None,
-        results_style: str = "url",
-        faults: Iterable[Fault] = (),
-        store: Store | None = None,
-    ) -> None:
+    def __init__(self, port: int = 0, *, token: str | None = None, store: Store | None = None) -> None:
         self.store = store or Store()
-        self.faults = Faults(list(faults))
+        self.faults = Faults()
         self.token = token
-        self.api = Api(self.store, results_style)
+        self.api = Api(self.store)
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.mock = self
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
@@ -95,26 +84,24 @@ class _Handler(BaseHTTPRequestHandler):
         return super().date_time_string(self.server.mock.store.now() if timestamp is None else timestamp)
 
     def _serve(self) -> None:
-        method, parts = self.command, urlsplit(self.path)
-        path = tuple(p for p in parts.path.split("/") if p)
+        mock, parts = self.server.mock, urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        mock = self.server.mock
-        if path[:1] == ("sandbox",):
-            self._answer(200, self._control(method, path[1:], body))
+        if parts.path == "/sandbox/state":  # no real server has it
+            self._answer(200, mock.store.totals())
             return
-        route = _route(method, path)
+        request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), body)
+        route, *_ = route_of(request)
         with mock.store.lock:
             mock.store.requests[route] += 1
             fault = mock.faults.take(route)
-        request = Request(method, path, dict(parse_qsl(parts.query)), body, fault)
         try:
-            self._obey(fault, request)
+            self._serve_with(fault, replace(request, fault=fault))
         except RefusedError as refused:
             self._answer(refused.status, error(refused.status, str(refused)))
 
     do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names that the standard library calls
 
-    def _obey(self, fault: Fault | None, request: Request) -> None:
+    def _serve_with(self, fault: Fault | None, request: Request) -> None:
         """Answer a request, changed by the fault."""
         answer = self.server.mock.api.answer
         if fault is None:
@@ -147,22 +134,6 @@ class _Handler(BaseHTTPRequestHandler):
         given, expected = self.headers.get("Authorization", ""), self.server.mock.token
         if not given.startswith("apiKey ") or (expected is not None and given != f"apiKey {expected}"):
             raise RefusedError(401, "Invalid key provided")
-
-    def _control(self, method: str, path: tuple[str, ...], body: bytes) -> dict[str, Any]:
-        """Answer /sandbox, which no real server has."""
-        mock = self.server.mock
-        match (method, *path):
-            case ("POST", "faults"):
-                fault = Fault(**json_object(body))
-                with mock.store.lock:
-                    mock.faults.arm(fault)
-                return {"armed": fault.kind}
-            case ("POST", "clear"):
-                with mock.store.lock:
-                    mock.faults.clear()
-                return {"armed": None}
-            case _:
-                return mock.store.totals()
 
     def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
         if isinstance(answer, dict) and not is_results(answer):
@@ -204,29 +175,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
-
-
-def _route(method: str, path: tuple[str, ...]) -> str:
-    """Return the name of a request in `Fault.on` and in the counts of requests."""
-    match (method, *path[1:]):
-        case ("GET", "backends", *_):
-            return "backends"
-        case (_, "sessions", *_):
-            return "sessions"
-        case ("GET", "jobs", "estimate"):
-            return "estimate"
-        case ("POST", "jobs"):
-            return "submit"
-        case ("GET", "jobs"):
-            return "list"
-        case ("GET", "jobs", _):
-            return "poll"
-        case ("GET", "jobs", _, "cost"):
-            return "cost"
-        case ("GET", "jobs", _, "results" | "artifacts", "shots"):
-            return "shots"
-        case ("GET", "jobs", _, "results" | "artifacts", *_):
-            return "results"
-        case ("PUT", "jobs", _, "status", "cancel"):
-            return "cancel"
-    return "other"

@@ -15,21 +15,13 @@ _CAPS = ("job_count_limit", "duration_limit_min", "cost_limit")
 
 @dataclass
 class Session:
-    """Session of jobs on one machine.
-
-    Attributes:
-        id: the API's id.
-        backend: the machine's API name.
-        caps: ``settings`` of the request that opened it.
-        created_at: by the server's clock, in seconds since 1970.
-        ended: whether a request ended it.
-    """
+    """Session of jobs on one machine."""
 
     id: str
     backend: str
-    caps: dict[str, Any]
-    created_at: float
-    ended: bool = False
+    caps: dict[str, Any]  # ``settings`` of the request that opened it
+    created_at: float  # by the server's clock, in seconds since 1970
+    ended: bool = False  # by a request
 
     def over(self, now: float) -> bool:
         """Return whether it was ended, or its time is up."""
@@ -56,11 +48,7 @@ class Sessions:
     known: dict[str, Session] = field(default_factory=dict)
 
     def open(self, body: dict[str, Any], machines: Container[str], now: float) -> Session:
-        """Open a session.
-
-        Raises:
-            RefusedError: if the machine has no sessions, or the API lacks a cap.
-        """
+        """Open a session, or raise `RefusedError`."""
         backend, caps = body.get("backend"), body.get("settings") or {}
         if not isinstance(backend, str) or backend not in machines or backend == "simulator":
             raise RefusedError(400, f"no sessions on {backend!r}")
@@ -74,21 +62,13 @@ class Sessions:
         return session
 
     def get(self, session_id: str) -> Session:
-        """Return a session.
-
-        Raises:
-            RefusedError: if there is none of this id.
-        """
+        """Return a session, or raise `RefusedError`."""
         if session_id not in self.known:
             raise RefusedError(404, f"no session {session_id}")
         return self.known[session_id]
 
     def admit(self, job: StoredJob, jobs: Iterable[StoredJob], now: float) -> None:
-        """Admit ``job``, which is not among ``jobs`` yet, to its session if it names one.
-
-        Raises:
-            RefusedError: if the session is over, or the job would exceed a cap.
-        """
+        """Admit ``job``, which is not among ``jobs`` yet, to its session if it names one, or raise `RefusedError`."""
         session_id = job.payload.get("session_id")
         if session_id is None:
             return

@@ -66,16 +66,7 @@ class Store:
         self._worker.shutdown(wait=True, cancel_futures=True)
 
     def submit(self, payload: dict[str, Any], outcome: str = "", message: str | None = None) -> StoredJob:
-        """Accept a job.
-
-        Args:
-            payload: as posted.
-            outcome: a fault's outcome of the job; "": it completes.
-            message: of its failure.
-
-        Raises:
-            RefusedError: as the API would.
-        """
+        """Accept a job as posted, or raise `RefusedError`. ``outcome`` and ``message`` are a fault's."""
         job = StoredJob(str(uuid.uuid4()), payload, circuits_of(payload), self._timestamp(), 0)
         job.name, job.outcome, job.message = payload.get("name"), outcome, message
         backend, shots = payload.get("backend"), payload.get("shots", 100)
@@ -102,11 +93,7 @@ class Store:
         return job
 
     def cancel(self, job_id: str) -> StoredJob:
-        """Cancel a job that has not ended.
-
-        Raises:
-            RefusedError: if there is no such job, or it has ended.
-        """
+        """Cancel a job that has not ended, or raise `RefusedError`."""
         with self.lock:
             job = self.get(job_id)
             if job.status in ("completed", "failed"):
@@ -116,11 +103,7 @@ class Store:
             return job
 
     def get(self, job_id: str) -> StoredJob:
-        """Return a job.
-
-        Raises:
-            RefusedError: if there is none of this id.
-        """
+        """Return a job, or raise `RefusedError`."""
         if job_id not in self.jobs:
             raise RefusedError(404, f"no job {job_id}")
         return self.jobs[job_id]
