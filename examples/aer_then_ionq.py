@@ -1,7 +1,7 @@
 """Train a quantum head on Aer, run it on IonQ's Forte, and write its circuit as OpenQASM 3.
 
-Forte is a sandbox on this machine, with the noise model of the real one: no account, no money. With an account, leave
-the sandbox and the options url and token_file out: the key is read from the environment.
+Forte is a mock server on this computer, with the noise model of the real machine: no account, no money. If you have an
+account, omit the server and the options url and token_file. The key then comes from the environment.
 
 Run: python examples/aer_then_ionq.py
 """
@@ -37,17 +37,17 @@ SHOTS = 1000
 
 
 def main() -> None:
-    """Train, infer, compare, export."""
+    """Train a model, measure it on the machine, compare with exact values, and export."""
     with tempfile.TemporaryDirectory() as folder, MockServer() as forte:
         table, run, key = (Path(folder) / name for name in ("reviews.csv", "run", "key"))
         with table.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("text", "label"), *REVIEWS])
-        key.write_text("sandbox")  # it takes any
+        key.write_text("sandbox")  # any key is accepted
 
         train(
             table,
             out=run,
-            backend__name="aer_statevector",  # gradients by parameter shift: for small heads
+            backend__name="aer_statevector",  # parameter-shift gradients, for small heads only
             data__n_per_label=5,  # for training and validation; the rest is the test set
             data__train_fraction=0.8,
             model__n_qubits=4,
@@ -62,7 +62,7 @@ def main() -> None:
         machine = create("ionq_forte", {**options, "shots": SHOTS})
         model = Predictor.load(run, machine)
         vectors = model.embed(NEW)
-        answers = model.answer(vectors)  # the encoder runs here, the head's circuit there
+        answers = model.answer(vectors)  # the encoder runs here, the head's circuit on the machine
         for answer in model.predictions(NEW, answers):
             sure = f"{answer.probabilities[answer.label]:.2f} ± {answer.standard_error:.2f}"
             print(f"{answer.label:5} {sure}  {answer.text}{'' if answer.decided else ' (undecided)'}")

@@ -1,4 +1,4 @@
-"""A circuit template drawn and read: figure 3 of the paper, and what the head costs on hardware.
+"""Draw a circuit template (figure 3 of the paper) and count the gates of the heads.
 
 Run: python examples/draw_a_circuit.py [file.svg]
 """
@@ -9,7 +9,7 @@ from qllmft_circuits import AnsatzOptions, count, draw_figure, draw_text, head_c
 
 
 def main() -> None:
-    """Print the drawing and the counts; save a figure where a file name is given."""
+    """Print the drawing and the counts, and save a figure if a file name is given."""
     circuit = head_circuit(4, reuploads=1, main_layers=3, ansatz=AnsatzOptions(connectivity=2))
     print(draw_text(circuit, max_columns=100))
     print(count(circuit))

@@ -1,4 +1,4 @@
-"""The engine under Qiskit's EstimatorQNN and TorchConnector, on a circuit of Qiskit's own: the same model, sooner.
+"""Use the engine in Qiskit's EstimatorQNN and TorchConnector: the same model in less time.
 
 Run: python examples/engine_for_qiskit.py
 """
@@ -20,7 +20,7 @@ N_QUBITS = 3
 
 
 def model(estimator: BaseEstimatorV2, gradient: BaseEstimatorGradient) -> TorchConnector:
-    """ZZFeatureMap for the data, EfficientSU2 for the weights; an observable with X and Y."""
+    """Return a layer with ZZFeatureMap for the data, EfficientSU2 for the weights and an observable with X and Y."""
     data, weights = zz_feature_map(N_QUBITS, reps=1), efficient_su2(N_QUBITS, reps=1)
     circuit = QuantumCircuit(N_QUBITS)
     circuit.compose(data, inplace=True)
@@ -39,7 +39,7 @@ def model(estimator: BaseEstimatorV2, gradient: BaseEstimatorGradient) -> TorchC
 
 
 def gradient_of(layer: TorchConnector, x: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """Gradient of a loss by the weights, and the seconds that forward and backward took."""
+    """Return the gradient of a loss by the weights, and the seconds of forward and backward."""
     start = time.perf_counter()
     layer.zero_grad()
     layer(x).square().mean().backward()
@@ -47,7 +47,7 @@ def gradient_of(layer: TorchConnector, x: torch.Tensor) -> tuple[torch.Tensor, f
 
 
 def main() -> None:
-    """Both give the same gradient; then a few steps of training on the engine."""
+    """Compare the gradients of both, then train a few steps on the engine."""
     torch.manual_seed(0)
     x = torch.rand(8, N_QUBITS)
     engine, reference = create("adjoint"), StatevectorEstimator()

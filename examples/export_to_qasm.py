@@ -1,6 +1,6 @@
-"""A head as OpenQASM text: parametric with a map of names, read back, and bound to one input.
+"""Write a head as OpenQASM with a map of its parameter names, read it back, and bind it to one input.
 
-A trained run's head: qllmft export RUN --out head.qasm. Reading QASM 3 needs pip install 'qllmft[qasm]'.
+For the head of a trained run, use qllmft export RUN --out head.qasm. Reading QASM 3 needs pip install 'qllmft[qasm]'.
 
 Run: python examples/export_to_qasm.py
 """
@@ -20,7 +20,7 @@ def main() -> None:
     print("\n".join(text.splitlines()[:10]), "\n...")
     print("names:", names)
 
-    latent = torch.tensor([[0.3, -1.2, 2.0, 0.7]])  # one angle a qubit, in radians
+    latent = torch.tensor([[0.3, -1.2, 2.0, 0.7]])  # one angle per qubit, in radians
     angles = {f"x[{qubit}]": angle for qubit, angle in enumerate(latent[0].tolist())}
     bound = from_qasm3(text, names).assign_parameters(angles)
     state = Statevector(bound)

@@ -1,4 +1,4 @@
-"""The quantum head as a layer in a torch model of one's own.
+"""Use the quantum head as a layer in your own torch model.
 
 Run: python examples/head_as_a_layer.py
 """
@@ -14,7 +14,7 @@ N_QUBITS = 4
 
 
 def two_rings(n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Points (n, 2) on two circles around the origin, and which circle each is on (n,)."""
+    """Return points (n, 2) on two circles around the origin, and the circle of each (n,)."""
     angle = 2.0 * math.pi * torch.rand(n, generator=generator)
     label = torch.arange(n) % 2
     radius = 0.5 + 0.5 * label + 0.05 * torch.randn(n, generator=generator)
@@ -22,12 +22,12 @@ def two_rings(n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.T
 
 
 def main() -> None:
-    """Train linear -> quantum head -> linear on a task that no linear model can do."""
+    """Train linear -> quantum head -> linear on a task that no linear model can solve."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     x, y = two_rings(200, generator)
     model = nn.Sequential(
-        nn.Linear(2, N_QUBITS),  # two coordinates to one angle a qubit
+        nn.Linear(2, N_QUBITS),  # two coordinates to one angle per qubit
         QuantumHead(N_QUBITS, reuploads=3, generator=generator),
         nn.Linear(N_QUBITS, 2),
     )

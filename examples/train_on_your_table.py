@@ -1,4 +1,4 @@
-"""Train on a table of one's own, in CSV here, and use the model.
+"""Train on your own table, a CSV file here, and use the model.
 
 Run: python examples/train_on_your_table.py
 """
@@ -30,7 +30,7 @@ TICKETS = [
 
 
 def main() -> None:
-    """Write the table, train for a few epochs, classify a new text."""
+    """Write the table, train for a few epochs, and classify new texts."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "tickets.csv"
         with table.open("w", newline="", encoding="utf-8") as file:

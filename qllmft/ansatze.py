@@ -1,4 +1,4 @@
-"""The ansätze that a model can name: the paper's, a library of others, and those of plug-ins, checked before use."""
+"""Ansätze by name: the paper's, a library of others, and those of plug-ins, checked before use."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ ANSATZE: Registry[Ansatz] = Registry("ansatz", Callable, {PAPER_ANSATZ: AnsatzOp
 
 
 def ansatz_named(name: str, n_qubits: int) -> Ansatz:
-    """An ansatz of `ANSATZE`, tried on ``n_qubits``; each circuit that it makes is checked, too.
+    """Return an ansatz of `ANSATZE` that was tried on ``n_qubits`` and checks each of its circuits.
 
     Raises:
-        UserError: where there is none of that name, it fails, makes what is no circuit of gates on one and two qubits,
-            leaves parameters of a vector unused, makes another circuit the second time, or has no more parameters for
-            two layers than for one.
+        UserError: if there is none of that name, it fails, returns other objects than circuits of gates on one and two
+            qubits, leaves parameters of a vector unused, differs between two calls, or has no more parameters for two
+            layers than for one.
     """
     function = ANSATZE[name]
     title = f"the ansatz {name!r} ({ANSATZE.source(name)})"
 
     def make(qubits: int, layers: int) -> QuantumCircuit:
-        asked = f"{title}, asked for {qubits} qubits and {layers} layer{'s' if layers > 1 else ''},"
+        call = f"{title}, called with {qubits} qubits and {layers} layer{'s' if layers > 1 else ''},"
         try:
             circuit = function(qubits, layers)
-        except Exception as error:  # whatever a function of the user's may raise
-            raise UserError(f"{asked} failed: {one_line(error)}.") from error
+        except Exception as error:  # user code may raise anything
+            raise UserError(f"{call} failed: {one_line(error)}.") from error
         if fault := _fault(circuit, qubits):
-            raise UserError(f"{asked} {fault}.")
+            raise UserError(f"{call} {fault}.")
         return circuit
 
     one, two = make(n_qubits, 1), make(n_qubits, 2)
@@ -45,14 +45,14 @@ def ansatz_named(name: str, n_qubits: int) -> Ansatz:
         )
     if _bound(one) != _bound(make(n_qubits, 1)):
         raise UserError(
-            f"{title} made two different circuits of the same numbers; a trained model could not be loaded. Take "
-            "what is random out of it, or give it a seed."
+            f"{title} made two different circuits of the same numbers; a trained model could not be loaded. Remove its "
+            "randomness, or give it a seed."
         )
     return make
 
 
 def _fault(circuit: object, n_qubits: int) -> str:
-    """What is wrong with a circuit that an ansatz has made; "" where nothing is."""
+    """Describe the fault of a circuit by an ansatz, or return ""."""
     if not isinstance(circuit, QuantumCircuit):
         return f"made a {type(circuit).__name__}; expected a qiskit.QuantumCircuit"
     if circuit.num_qubits != n_qubits:
@@ -60,7 +60,7 @@ def _fault(circuit: object, n_qubits: int) -> str:
     for instruction in circuit.data:
         operation, width = instruction.operation, len(instruction.qubits)
         if operation.name != "barrier" and not isinstance(operation, Gate):
-            return f"has a {operation.name!r}; expected gates only: what is measured is the model's setting"
+            return f"has a {operation.name!r}; expected gates only: measurements are a setting of the model"
         if operation.name != "barrier" and width > 2:
             return f"has the gate {operation.name!r} on {width} qubits; write it as gates on one and two (decompose())"
     vectors = {p.vector for p in circuit.parameters if isinstance(p, ParameterVectorElement)}
@@ -71,5 +71,5 @@ def _fault(circuit: object, n_qubits: int) -> str:
 
 
 def _bound(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The circuit with numbers for parameters: two vectors of the same name are not equal to Qiskit."""
+    """Return the circuit with numbers for parameters, because Qiskit compares vectors of parameters by identity."""
     return circuit.assign_parameters(np.arange(1.0, circuit.num_parameters + 1.0))

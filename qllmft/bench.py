@@ -1,4 +1,4 @@
-"""How long a training step, or its circuits alone, take on this machine."""
+"""Durations of a training step, and of its circuits alone, on this machine."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ EMBEDDING = 768  # D of the workload enc
 
 @dataclass(frozen=True)
 class Timing:
-    """One measured workload."""
+    """Result of one workload."""
 
     name: str  # workload and qubits, or the preset
     batch_size: int  # B
-    milliseconds: float  # median of a step
-    fastest: float  # of all steps, in milliseconds
-    slowest: float  # likewise
-    gflops: float | None  # executed in the circuits, a second; None for a whole training step
-    peak_share: float | None  # of `Peaks.multiply_add_gflops`, in [0, 1]; None for a whole training step
-    memory_mb: float  # of this process after the steps, imports included
-    paper_run_s: float  # projected time of the paper's 22,400 steps
+    milliseconds: float  # median duration of a step
+    fastest: float  # shortest step, in milliseconds
+    slowest: float  # longest step, in milliseconds
+    gflops: float | None  # operations of the circuits per second, in 10⁹; None for a whole training step
+    peak_share: float | None  # share of `Peaks.multiply_add_gflops`, in [0, 1]; None for a whole training step
+    memory_mb: float  # memory of this process after the steps, with imports
+    paper_run_s: float  # projected duration of the paper's 22,400 steps
 
 
 def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: int = 16, seconds: float = 2.0) -> Timing:
-    """Forward and gradient of one circuit, on random angles.
+    """Time the forward pass and the gradient of one circuit, on random angles.
 
     Args:
-        workload: ``enc``: 28 layers behind D = 768 loaded amplitudes, gradient of the weights. ``head``: R = 4, N = 1,
+        workload: ``enc``: 28 layers after D = 768 loaded amplitudes, gradient of the weights. ``head``: R = 4, N = 1,
             M = 2, gradient of weights and data.
         n_qubits: Q; the encoder needs 10 or more.
-        peaks: to hold it against.
+        peaks: peak speed of this machine.
         batch_size: B.
-        seconds: to measure for.
+        seconds: duration of the measurement.
     """
     circuit, loaded = (encoder_circuit(n_qubits), EMBEDDING) if workload == "enc" else (head_circuit(n_qubits), 0)
     step, flops = passes_of(circuit, batch_size, loaded)
@@ -56,7 +56,7 @@ def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: in
 
 
 def time_training(name: str, config: RunConfig, dimension: int = EMBEDDING, seconds: float = 2.0) -> Timing:
-    """A whole training step of a configuration: forward, loss, backward, Adam, on random embeddings."""
+    """Time a whole training step of a configuration: forward, loss, backward, Adam, on random embeddings."""
     with training_step(config, dimension, 2, config.train.batch_size) as (*_, step):
         return _timing(name, step, config.train.batch_size, seconds)
 
@@ -65,10 +65,10 @@ def time_training(name: str, config: RunConfig, dimension: int = EMBEDDING, seco
 def training_step(
     config: RunConfig, dimension: int, n_classes: int, batch_size: int, backend: Backend | None = None
 ) -> Iterator[tuple[Classifier, Examples, Step, Callable[[], None]]]:
-    """A configuration's head, a batch of random embeddings of D values, how a step is made, and the step on the batch.
+    """Give a configuration's head, a batch of random embeddings of D values, its `Step`, and a call of it on the batch.
 
-    The head's circuit runs on ``backend``, the project's own engine where None. What `Step.inputs` does is not in the
-    step: training does it for many batches at once.
+    The head's circuit runs on ``backend``, by default the project's own engine. The call does not include
+    `Step.inputs`, because training prepares many batches at once.
     """
     model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
     x = torch.randn(batch_size, dimension, generator=torch.Generator().manual_seed(0))

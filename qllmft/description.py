@@ -1,4 +1,4 @@
-"""What a model is made of: its circuits, gates and parameters."""
+"""Description of a model: its circuits, gates and parameters."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from qllmft_circuits import count
 
 
 def describe(config: ModelConfig, dimension: int, n_classes: int) -> dict[str, Any]:
-    """Parts of a model, with their trained parameters and the counts of their circuits.
+    """Describe the parts of a model with their trained parameters and the counts of their circuits.
 
     Args:
-        config: structure.
-        dimension: D, of the embeddings.
-        n_classes: k.
+        config: structure of the model.
+        dimension: dimension D of the embeddings.
+        n_classes: number k of labels.
 
     Returns:
-        ``parameters`` in all, and ``parts``: each a name, its parameters and, for a quantum one, its circuit's counts;
-        for a data map, the numbers that are stored and not trained.
+        ``parameters`` of the model, its ``settings``, and ``parts`` with name, parameters, and counts of the circuit if
+        there is one; a data map has its stored numbers, none of which is trained.
     """
     model = build_classifier(config, dimension, n_classes)
     count_of = config.for_labels(n_classes).n_encoders

@@ -1,8 +1,8 @@
-"""The error that a user's input may cause. The CLI prints its text and ends with exit code 2."""
+"""Error of a user's input, which the CLI prints before it ends with exit code 2."""
 
 
 class UserError(ValueError):
-    """Bad input. The message says what was got, what was expected and the remedy; no address in it shows a password."""
+    """Bad input. The message has the input, the expectation and the remedy, and no address with a password."""
 
     def __init__(self, message: str = "") -> None:
         if ":/" in message:

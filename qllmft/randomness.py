@@ -1,4 +1,4 @@
-"""One seed, and a generator of its own for every consumer, derived by name: no consumer disturbs another."""
+"""Generators of independent consumers, derived by name from one seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed from the run's seed and the consumer's name, the same on every machine.
+    """Derive a 63-bit seed from the run's seed and the consumer's name, the same on every machine.
 
     >>> derive_seed(0, "split") == derive_seed(0, "split") != derive_seed(0, "weights")
     True
@@ -19,7 +19,9 @@ def derive_seed(seed: int, *names: str | int) -> int:
 
 
 def drawn(size: int, count: int, seed: int, *names: str | int) -> list[int]:
-    """Indices, ascending, of ``count`` of ``size`` things, all where there are no more; more contain the fewer.
+    """Draw ``count`` of ``size`` indices, or all if there are fewer, in ascending order.
+
+    Larger draws contain smaller ones.
 
     >>> drawn(3, 5, 0), set(drawn(100, 2, 0)) < set(drawn(100, 4, 0))
     ([0, 1, 2], True)
@@ -28,10 +30,10 @@ def drawn(size: int, count: int, seed: int, *names: str | int) -> list[int]:
 
 
 def torch_generator(seed: int, *names: str | int) -> torch.Generator:
-    """A torch generator on the CPU for the consumer that ``names`` name."""
+    """Return a torch generator on the CPU for the consumer ``names``."""
     return torch.Generator().manual_seed(derive_seed(seed, *names))
 
 
 def numpy_generator(seed: int, *names: str | int) -> np.random.Generator:
-    """A NumPy generator for the consumer that ``names`` name."""
+    """Return a NumPy generator for the consumer ``names``."""
     return np.random.default_rng(derive_seed(seed, *names))

@@ -1,4 +1,4 @@
-"""Accuracies, means over seeds and paired tests, each with its uncertainty. Accuracies are in [0, 1]."""
+"""Accuracies in [0, 1], means over seeds and paired tests, each with its uncertainty."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 LEVEL = 0.95
 UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
-NO_SCATTER = 1e-12  # differences that agree to this many are equal: accuracies are multiples of 1/N, N below 1e9
+NO_SCATTER = 1e-12  # differences this close are equal, as accuracies are multiples of 1/N with N below 1e9
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Right answers out of N, with Wilson's 95 % interval (Wilson 1927).
+    """Number of right answers out of N, with Wilson's 95 % interval (Wilson 1927).
 
     >>> Accuracy(right=90, total=100).interval
     (0.8256..., 0.9447...)
@@ -31,24 +31,24 @@ class Accuracy:
 
     @classmethod
     def of(cls, labels: NDArray[np.int64], answers: NDArray[np.int64]) -> Accuracy:
-        """Answers (N,) against the true labels (N,)."""
+        """Return the accuracy of answers (N,) for true labels (N,)."""
         return cls(int((answers == labels).sum()), len(labels))
 
     @property
     def value(self) -> float:
-        """Share of right answers, in [0, 1]."""
+        """Return the share of right answers, in [0, 1]."""
         return self.right / self.total
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Lower and upper limit of the 95 % interval, in [0, 1]. It covers the test set's sampling, nothing else."""
+        """Return the limits of the 95 % interval, in [0, 1]. It covers only the sampling of the test set."""
         from scipy import stats
 
         interval = stats.binomtest(self.right, self.total).proportion_ci(LEVEL, method="wilson")
         return float(interval.low), float(interval.high)
 
     def __str__(self) -> str:
-        """In percent, with the interval.
+        """Return the accuracy in percent, with its interval.
 
         >>> str(Accuracy(right=90, total=100))
         '90.00 % [82.6, 94.5]'
@@ -57,26 +57,26 @@ class Accuracy:
         return f"{100 * self.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the accuracy as JSON values."""
         return {"right": self.right, "total": self.total, "value": self.value, "interval95": list(self.interval)}
 
 
 def confusion_of(labels: NDArray[np.int64], answers: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """(k, k) counts of answers (N,) against the true labels (N,): true label by predicted label."""
+    """Return counts (k, k) of true label by predicted label, from true labels (N,) and answers (N,)."""
     return np.bincount(labels * k + answers, minlength=k * k).reshape(k, k)
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """What a model did class by class; where classes are uneven, accuracy alone hides it."""
+    """Result of a model class by class, which its accuracy hides if the classes are uneven."""
 
-    texts: tuple[int, ...]  # k numbers of texts by true label
-    answers: tuple[int, ...]  # k numbers of texts by predicted label
-    right: tuple[int, ...]  # k numbers of right answers by label
+    texts: tuple[int, ...]  # number of texts by true label (k,)
+    answers: tuple[int, ...]  # number of texts by predicted label (k,)
+    right: tuple[int, ...]  # number of right answers by label (k,)
 
     @classmethod
     def of(cls, confusion: NDArray[np.int64]) -> ClassScores:
-        """From (k, k) counts, see `confusion_of`.
+        """Return the scores of counts (k, k), see `confusion_of`.
 
         >>> ClassScores.of(np.array([[0, 2], [0, 8]])).balanced
         0.5
@@ -86,17 +86,17 @@ class ClassScores:
 
     @property
     def majority(self) -> float:
-        """Share of the texts that the most frequent class has, in [0, 1]: what its name alone gets right."""
+        """Return the most frequent class's share of the texts, in [0, 1], which is the accuracy of its name alone."""
         return max(self.texts) / sum(self.texts)
 
     @property
     def uneven(self) -> bool:
-        """Whether more than 60 % of the texts have one label; models are then compared by balanced accuracy."""
+        """Return whether more than 60 % of the texts have one label. Balanced accuracies are then compared."""
         return self.majority > UNEVEN
 
     @property
     def constant(self) -> bool:
-        """Whether every text got the same answer."""
+        """Return whether every text got the same answer."""
         return sum(map(bool, self.answers)) == 1
 
     @property
@@ -105,12 +105,12 @@ class ClassScores:
 
     @property
     def balanced(self) -> float:
-        """Balanced accuracy in [0, 1]: mean share of right answers over the classes that have texts."""
+        """Return the balanced accuracy in [0, 1]: mean share of right answers over the classes with texts."""
         return math.fsum(recall.value for recall in self._recalls) / len(self._recalls)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the balanced accuracy, from Wilson's of each class (Zou and Donner 2008)."""
+        """Return the 95 % interval of the balanced accuracy, from Wilson's of each class (Zou and Donner 2008)."""
         ends = [(recall.value, *recall.interval) for recall in self._recalls]
         below = math.sqrt(math.fsum((value - low) ** 2 for value, low, _ in ends)) / len(ends)
         above = math.sqrt(math.fsum((high - value) ** 2 for value, _, high in ends)) / len(ends)
@@ -118,28 +118,28 @@ class ClassScores:
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 over the classes that have texts or answers, in [0, 1]."""
+        """Return the mean F1 over the classes with texts or answers, in [0, 1]."""
         parts = zip(self.right, self.texts, self.answers, strict=True)
         scores = [2 * right / (texts + answers) for right, texts, answers in parts if texts + answers]
         return math.fsum(scores) / len(scores)
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON: the counts, and what follows from them for readers of the file."""
+        """Return the counts as JSON values, with the scores for people who read the file."""
         scores = {"balanced": self.balanced, "balanced_interval95": list(self.interval), "macro_f1": self.macro_f1}
         return {**scores, "majority": self.majority, **{name: list(n) for name, n in vars(self).items()}}
 
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """A mean over seeds."""
+    """Mean over seeds."""
 
-    mean: float  # of the values
-    half_width: float | None  # of its 95 % interval by Student's t; None with one value, which says nothing of scatter
+    mean: float
+    half_width: float | None  # of its 95 % interval by Student's t; None for one value, which has no scatter
     n: int  # number of values
 
     @classmethod
     def of(cls, values: Sequence[float]) -> MeanInterval:
-        """From the values.
+        """Return the mean of values.
 
         >>> MeanInterval.of([0.7, 0.8, 0.9]).half_width
         0.248...
@@ -154,24 +154,24 @@ class MeanInterval:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Lower and upper limit of the 95 % interval; None with one value."""
+        """Return the limits of the 95 % interval, or None for one value."""
         return None if self.half_width is None else (self.mean - self.half_width, self.mean + self.half_width)
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The mean of a_s - b_s over seeds s."""
+    """Mean of a_s - b_s over seeds s."""
 
-    mean: float  # of the differences
-    interval: tuple[float, float] | None  # 95 % by Student's t, not corrected for other comparisons; None with one seed
-    p: float | None  # two-sided, of the paired t-test; None with one seed, and where all differences are equal
+    mean: float
+    interval: tuple[float, float] | None  # 95 % by Student's t, not corrected for other comparisons; None for one seed
+    p: float | None  # two-sided, of the paired t-test; None for one seed, or if all differences are equal
 
     @classmethod
     def of(cls, a: Sequence[float], b: Sequence[float]) -> PairedDifference:
-        """From the values of both sides, seed by seed."""
+        """Return the difference of values given by seed."""
         differences = np.subtract(a, b) if len(a) == len(b) else np.empty(0)
         if not len(differences):
-            raise ValueError(f"{len(a)} values against {len(b)}; expected as many, and one at least.")
+            raise ValueError(f"got {len(a)} and {len(b)} values, expected equal numbers of at least one.")
         mean = math.fsum(differences) / len(differences)
         if len(differences) < 2:
             return cls(mean, None, None)
@@ -185,7 +185,7 @@ class PairedDifference:
 
 
 def student_p(estimate: float, standard_error: float, degrees_of_freedom: int) -> float:
-    """Two-sided p of Student's t-test that what was estimated is 0; without any error 0 or 1.
+    """Return the two-sided p of Student's t-test that the estimated value is 0. Without any error it is 0 or 1.
 
     >>> student_p(2.776, 1.0, 4)
     0.0500...
@@ -198,11 +198,11 @@ def student_p(estimate: float, standard_error: float, degrees_of_freedom: int) -
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The p of McNemar's exact test of two classifiers on the same texts: two-sided binomial at 1/2 (McNemar 1947).
+    """Return the p of McNemar's exact test of two classifiers, two-sided binomial at 1/2 (McNemar 1947).
 
     Args:
-        only_first: texts that the first one alone got right.
-        only_second: texts that the second one alone got right. Without any text of either kind p is 1.
+        only_first: number of texts that only the first got right.
+        only_second: number of texts that only the second got right. If both are 0, p is 1.
 
     >>> mcnemar(10, 2)
     0.0385...
@@ -214,9 +214,9 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment (Holm 1979): the i-th smallest of m is multiplied by m - i + 1, kept in order.
+    """Return p adjusted by Holm (1979): the i-th smallest of m is multiplied by m - i + 1, at least the one before.
 
-    A test that is not defined (None) stays so, and counts among the m.
+    A test that is not defined (None) stays so, and is one of the m.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

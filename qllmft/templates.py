@@ -1,4 +1,4 @@
-"""Circuits of a model's encoder and head, from its settings alone: no torch, no weights."""
+"""Circuits of a model's encoder and head from its settings alone, without torch and weights."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from qllmft_circuits import Ansatz, AnsatzOptions, encoder_circuit, head_circuit
 
 
 def head_ansatz(config: ModelConfig) -> Ansatz:
-    """What makes the head's layers.
-
-    Raises:
-        UserError: where there is no such ansatz, or it fails on so many qubits; see `ansatz_named`.
-    """
+    """Return the ansatz of the head's layers, or raise UserError as in `ansatz_named`."""
     return _ansatz(config, config.n_qubits, config.connectivity)
 
 
 def encoder_ansatz(config: ModelConfig) -> Ansatz:
-    """As in the head; the connectivity is 1, as in every count of parameters that the paper prints."""
+    """Return the ansatz of the encoder, with connectivity 1 as in every printed count of parameters."""
     return _ansatz(config, config.latent_encoder_qubits, 1)
 
 
@@ -31,7 +27,7 @@ def _ansatz(config: ModelConfig, n_qubits: int, connectivity: int) -> Ansatz:
 
 
 def head_template(config: ModelConfig) -> QuantumCircuit | None:
-    """The head's circuit; None where the head is classical."""
+    """Return the head's circuit, or None if the head is classical."""
     if config.head != "quantum":
         return None
     layers = (config.reuploads, config.reupload_layers, config.main_layers)
@@ -39,7 +35,7 @@ def head_template(config: ModelConfig) -> QuantumCircuit | None:
 
 
 def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
-    """One encoder's circuit; None where the encoder is classical."""
+    """Return one encoder's circuit, or None if the encoder is classical."""
     if config.encoder != "quantum":
         return None
     return encoder_circuit(config.latent_encoder_qubits, config.encoder_layers, encoder_ansatz(config))

@@ -1,4 +1,4 @@
-"""What a result was computed with."""
+"""Versions behind a result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide about numbers, by name."""
+    """Return the versions of Python and of the packages that affect numbers, by name."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for package in _PACKAGES:
         try:

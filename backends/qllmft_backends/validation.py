@@ -23,7 +23,7 @@ class Fault:
 
     @property
     def place(self) -> str:
-        """Return the path as people write it, counted from 1: ``rows[2].side``; "" for the whole tree."""
+        """Return the path as people write it, counted from 1, such as ``rows[2].side``."""
         return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in self.path).removeprefix(".")
 
     @property
@@ -42,7 +42,7 @@ class Fault:
 
 
 def faults(error: ValidationError) -> list[Fault]:
-    """Return the faults of a validation in pydantic's order; settings that do not exist are called so."""
+    """Return the faults of a validation in pydantic's order."""
     return [
         Fault(
             found["loc"],

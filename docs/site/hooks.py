@@ -29,6 +29,9 @@ PAGES = {  # source file: page of the site
 }
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 FIGURES = {"draw_a_circuit.py": "figure.svg"}  # the example takes the file as its argument
+_INSIDE_A_NUMBER = re.compile(
+    r"(?<=\d) (?=±)|(?<=○) (?=\d)|(?<=±) (?=\d)|(?<=\d,) (?=[−+]?\d)|(?<=\bp) (?=[<=])|(?<=[<=]) (?=\d)"
+)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -43,7 +46,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turn links between files of the repository into links between pages.
+    """Turn links between files of the repository into links between pages, and keep numbers in tables on one line.
 
     Raises:
         PluginError: If a link leads to no file.
@@ -63,7 +66,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             raise PluginError(f"{source} links to {target}, which is not a file of the repository")
         return f"{text} (`{Path(path).as_posix()}`)"
 
-    return _LINK.sub(link, markdown)
+    lines = (_INSIDE_A_NUMBER.sub("\u00a0", line) if line.startswith("|") else line for line in markdown.split("\n"))
+    return _LINK.sub(link, "\n".join(lines))
 
 
 def _decisions() -> str:

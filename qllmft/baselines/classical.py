@@ -19,17 +19,17 @@ from qllmft.training import Examples
 
 @dataclass(eq=False)
 class GridBaseline:
-    """A scikit-learn classifier whose settings are chosen on validation accuracy; the first of equals wins."""
+    """Scikit-learn classifier with settings chosen on validation accuracy; the first of equals wins."""
 
-    name: str  # as the table shows it
-    make: Callable[..., Any]  # estimator from settings
-    grid: InitVar[Iterable[dict[str, Any]]]  # settings to try, the most regularised first
+    name: str  # as in tables
+    make: Callable[..., Any]  # estimator of settings
+    grid: InitVar[Iterable[dict[str, Any]]]  # settings, the most regularised first
     count: Callable[[Any], int]  # trained parameters of a fitted estimator
-    stored: Callable[[Any], int] | None = None  # numbers that it needs beside them, for its settings; None: none
+    stored: Callable[[Any], int] | None = None  # further numbers of a fitted estimator, for its settings; None: none
     _: KW_ONLY
     most: bool = False  # choose the most parameters first, and validation accuracy among equals
     settings: dict[str, Any] = field(default_factory=dict, init=False)
-    interrupted: bool = field(default=False, init=False)  # Ctrl-C while a grid is searched ends the whole run
+    interrupted: bool = field(default=False, init=False)  # Ctrl-C during a search ends the whole run
     _best: Any = field(default=None, init=False)
 
     def __post_init__(self, grid: Iterable[dict[str, Any]]) -> None:
@@ -37,21 +37,21 @@ class GridBaseline:
 
     @property
     def n_settings(self) -> int:
-        """How many settings `fit` tries."""
+        """Return the number of settings that `fit` tries."""
         return len(self._grid)
 
     def kept(self, count: int, seed: int) -> GridBaseline:
-        """Itself, left with ``count`` settings in their order, drawn by ``seed``; all where there are no more."""
+        """Keep ``count`` settings in their order, drawn by ``seed``, or all if there are fewer."""
         self._grid = [self._grid[index] for index in drawn(len(self._grid), count, seed, "settings", self.name)]
         return self
 
     def fit(self, train: Examples, validation: Examples) -> None:
-        """Fit every setting on ``train``; keep the best on ``validation``."""
-        from sklearn.exceptions import ConvergenceWarning  # a second, and who predicts does without
+        """Fit every setting on ``train``, and keep the best on ``validation``."""
+        from sklearn.exceptions import ConvergenceWarning  # takes a second, and predictions do not need it
 
         best = (-1, -1.0)
         with warnings.catch_warnings(), threadpool_limits(1):  # small fits: threads cost more than they give
-            # the paper's grid holds iteration limits that are meant to stop early
+            # iteration limits in the paper's grid are meant to stop early
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator, fitted = None, {}
             for settings in self._grid:
@@ -67,20 +67,20 @@ class GridBaseline:
             self.settings = {**self.settings, "stored": self.stored(self._best)}
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Labels (N,) of embeddings (N, D)."""
+        """Return labels (N,) of embeddings (N, D)."""
         return np.asarray(self._best.predict(x), np.int64)
 
     def exact_accuracy(self, examples: Examples) -> None:
-        """None: it has no circuit, and no noise."""
+        """Return None: no circuit, no noise."""
 
     @property
     def n_parameters(self) -> int:
-        """Trained parameters of the chosen one."""
+        """Return the number of trained parameters of the chosen estimator."""
         return self.count(self._best)
 
 
 def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """Whether ``settings`` only raise the iteration limit of an estimator that ended below it: the same bits."""
+    """Return whether ``settings`` only raise an iteration limit that was not reached, so the fit would be the same."""
     limit = fitted.get("max_iter")
     if limit is None or fitted | {"max_iter": settings.get("max_iter")} != settings:
         return False
@@ -88,7 +88,7 @@ def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]
 
 
 def logistic_regression(grid: Grid) -> GridBaseline:
-    """Logistic regression, table IX (whose rows "penalty" and "C" are printed swapped); lbfgs, l2 or no penalty."""
+    """Return logistic regression of table IX (its rows "penalty" and "C" are printed swapped) by lbfgs."""
     from sklearn.linear_model import LogisticRegression
 
     strengths = [0.1, 0.3, 1.0, 3.0, 10.0] if grid == "small" else [*np.arange(0.3, 9.901, 0.05).round(2), None]
@@ -100,7 +100,7 @@ def logistic_regression(grid: Grid) -> GridBaseline:
     )
     return GridBaseline(
         LOGISTIC_REGRESSION.label,
-        # no penalty is C = None in the record: JSON has no infinity
+        # None replaces an infinite C in the record, because JSON has no infinity
         lambda **s: LogisticRegression(**{**s, "C": np.inf if s["C"] is None else s["C"]}),
         settings,
         weights_and_biases,
@@ -108,7 +108,7 @@ def logistic_regression(grid: Grid) -> GridBaseline:
 
 
 def plain_logistic_regression() -> GridBaseline:
-    """Logistic regression at C = 1, scikit-learn's default: nothing is chosen on the validation texts."""
+    """Return logistic regression at C = 1, scikit-learn's default, without any choice on the validation texts."""
     from sklearn.linear_model import LogisticRegression
 
     settings = {"C": 1.0, "max_iter": 500}
@@ -116,16 +116,16 @@ def plain_logistic_regression() -> GridBaseline:
 
 
 def weights_and_biases(fitted: Any) -> int:
-    """Trained parameters of a fitted logistic regression."""
+    """Return the number of trained parameters of a fitted logistic regression."""
     return int(fitted.coef_.size + fitted.intercept_.size)
 
 
 def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
-    """Support vector classifier with an RBF kernel, table VIII.
+    """Return a support vector classifier with an RBF kernel, table VIII.
 
     Args:
         grid: settings to try.
-        most: the setting with the most support vectors, as the row SVC 435 of table II: every training text is one.
+        most: choose the setting with the most support vectors, as in the row SVC 435 of table II (all training texts).
     """
     from sklearn.svm import SVC
 

@@ -1,4 +1,4 @@
-"""Logistic regression at C = 1 made to fit a number of parameters: on fewer axes, or with weights from a codebook."""
+"""Logistic regression at C = 1 within a number of parameters: on fewer axes, or with weights from a codebook."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from qllmft.baselines.head import Baseline
 from qllmft.config import RunConfig
 from qllmft.randomness import derive_seed
 
-MOST_BITS, LONGEST = 8, 32  # of a code, and entries of a sub-vector
-WORD_BITS = 32  # of a parameter elsewhere
+MOST_BITS, LONGEST = 8, 32  # bits per code, entries per sub-vector
+WORD_BITS = 32  # bits per parameter of other heads
 
 
 class QuantisedRegression:
-    """Logistic regression whose weights are product-quantised: sub-vectors of equal length share one codebook.
+    """Logistic regression with product-quantised weights: sub-vectors of equal length share one codebook.
 
-    Length and codebook are those with the least squared error of the weights among those of ``most`` words of 32 bits;
-    where none fits, the smallest. ``words`` has those that are stored: centroids, packed codes, and biases.
+    Length and codebook minimise the squared error of the weights within ``most`` words of 32 bits; if none fits, the
+    smallest is taken. ``words`` is the number of stored words: centroids, packed codes, and biases.
     """
 
     def __init__(self, linear: Any, most: int, seed: int) -> None:
@@ -44,7 +44,7 @@ class QuantisedRegression:
 
 
 def _codebooks(rows: int, dimension: int, most: int) -> list[tuple[int, int, int]]:
-    """Words, sub-vector length and number of centroids: for each length the largest codebook of ``most`` words."""
+    """Return words, length and number of centroids of the largest codebook within ``most`` words per length."""
     found = [
         (2**bits * length + math.ceil(rows * dimension // length * bits / WORD_BITS) + rows, length, 2**bits)
         for length in range(1, LONGEST + 1)
@@ -57,25 +57,25 @@ def _codebooks(rows: int, dimension: int, most: int) -> list[tuple[int, int, int
 
 
 def _quantised(config: RunConfig, n_parameters: int, *_: int) -> GridBaseline:
-    seed = derive_seed(config.seed, "codebook") % 2**32  # as NumPy's legacy generators take it
+    seed = derive_seed(config.seed, "codebook") % 2**32  # limit of NumPy's legacy generators
     return _at_c1(
         QUANTISED, lambda linear: QuantisedRegression(linear, n_parameters, seed), lambda fitted: fitted.words
     )
 
 
 def _principal_axes(_: RunConfig, *sizes: int) -> GridBaseline:
-    """Mean and axes are stored and not trained, as those of a quantum head's data map."""
+    """Return a head on principal axes, which are stored and not trained, as in a quantum head's data map."""
     from sklearn.decomposition import PCA
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
-    first = FunctionTransformer(lambda x: x[:, : _axes(*sizes)])  # PCA itself refuses more axes than texts
+    first = FunctionTransformer(lambda x: x[:, : _axes(*sizes)])  # PCA refuses more axes than texts
     make = partial(make_pipeline, PCA(), first)
     return _at_c1(PRINCIPAL_AXES, make, _weights, lambda fitted: sizes[1] * (1 + fitted[-1].coef_.shape[1]))
 
 
 def _random_axes(config: RunConfig, *sizes: int) -> GridBaseline:
-    """Gaussian axes, drawn again from the seed and not stored."""
+    """Return a head on Gaussian axes, which are drawn again from the seed and not stored."""
     from sklearn.pipeline import make_pipeline
     from sklearn.random_projection import GaussianRandomProjection
 
@@ -95,8 +95,8 @@ def _weights(fitted: Any) -> int:
 
 
 def _axes(n_parameters: int, dimension: int, n_classes: int) -> int:
-    """The most axes whose weights and biases are at most ``n_parameters``; from 1 to D."""
-    rows = 1 if n_classes == 2 else n_classes  # of scikit-learn's weights
+    """Return the largest number of axes, from 1 to D, with at most ``n_parameters`` weights and biases."""
+    rows = 1 if n_classes == 2 else n_classes  # rows of scikit-learn's weights
     return min(max(1, n_parameters // rows - 1), dimension)
 
 

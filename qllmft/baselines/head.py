@@ -1,4 +1,4 @@
-"""What every head is to a comparison: fitted on one split, selected on another, asked for labels, scored."""
+"""Interface of every head in a comparison: fit, choose on validation, predict, score."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ Grid = Literal["small", "paper"]
 
 
 class Head(Protocol):
-    """A head in a comparison: the quantum one, or a classical baseline beside it."""
+    """Quantum head or classical baseline in a comparison."""
 
     @property
     def name(self) -> str:
-        """As the table shows it."""
+        """Return the name in tables."""
 
     @property
     def n_parameters(self) -> int:
-        """Trained ones; an SVC's support vectors (paper, footnote 2), quantised weights' words. Known after `fit`."""
+        """Return the number of trained parameters: an SVC's support vectors (paper, footnote 2), quantised words."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What validation chose, by name. Known after `fit`."""
+        """Return the choices of validation by name, after `fit`."""
 
     @property
     def interrupted(self) -> bool:
-        """Whether the last `fit` was ended by Ctrl-C or SIGTERM before it was done."""
+        """Return whether Ctrl-C or SIGTERM ended the last `fit` early."""
 
     def fit(self, train: Examples, validation: Examples) -> None:
-        """Learn from ``train``; choose epoch or settings on ``validation``."""
+        """Train on ``train``, and choose epoch or settings on ``validation``."""
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Labels (N,) of embeddings (N, D)."""
+        """Return labels (N,) of embeddings (N, D)."""
 
     def exact_accuracy(self, examples: Examples) -> float | None:
-        """Accuracy in [0, 1] without the noise of the head's circuit; None where it has none."""
+        """Return the accuracy in [0, 1] without noise of the head's circuit, or None if there is no noise."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Baseline:
 
     @classmethod
     def of_grid(cls, label: str, make: Callable[[Grid], Head]) -> Baseline:
-        """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it; see `GridBaseline`."""
+        """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it."""
 
         def searched(config: RunConfig, *_: int) -> Any:
             head: Any = make(config.baselines.grid)
@@ -77,27 +77,27 @@ class Baseline:
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A head after training, not yet tested."""
+    """Trained head before its test."""
 
     head: Head
-    validation: Accuracy  # its accuracy on the validation texts
+    validation: Accuracy  # accuracy on the validation texts
     seconds: float  # wall time of the training
-    validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None where it has none
+    validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None if there is none
 
 
 def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHead:
-    """Fit a head on ``train`` and ``validation``, and score it on the latter."""
+    """Fit a head, and score it on the validation texts."""
     started = time.perf_counter()
     head.fit(train, validation)
     return scored(head, validation, time.perf_counter() - started)
 
 
 def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
-    """A head that was trained in ``seconds``, scored on the validation texts."""
+    """Score a head on the validation texts after ``seconds`` of training."""
     exact = head.exact_accuracy(validation)
     return FittedHead(head, accuracy_of(head, validation), seconds, exact)
 
 
 def accuracy_of(head: Head, examples: Examples) -> Accuracy:
-    """What a fitted head gets right."""
+    """Return the accuracy of a fitted head."""
     return Accuracy.of(examples.y.numpy(), head.predict(examples.x.numpy()))

@@ -1,4 +1,4 @@
-"""The baselines that a run can name, and how they are made."""
+"""Baselines by name."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ BASELINES: Registry[Baseline] = Registry("baseline", Baseline, _BUILT_IN, UserEr
 
 
 def check_baselines(names: Iterable[str]) -> None:
-    """Make sure, before any work, that there are baselines of these names."""
+    """Raise UserError, before any work, unless all ``names`` are baselines that can be imported."""
     for name in names:
         if name not in BASELINES:
             raise UserError(f"baselines.names has {name!r}; expected some of {', '.join(BASELINES)}, or none: [].")
-        BASELINES[name]  # that of a package is imported here, and may fail
+        BASELINES[name]  # imports that of a package, which may fail
 
 
 def make_baselines(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Head]:
-    """The heads that ``config`` names as baselines, not yet fitted; see `Baseline.make`; UserError for an unknown name."""
+    """Return the baselines of ``config``, not yet fitted, or raise UserError for an unknown name."""
     check_baselines(config.baselines.names)
     return [BASELINES[name].make(config, n_parameters, dimension, n_classes) for name in config.baselines.names]

@@ -1,4 +1,4 @@
-"""Heads that the training loop trains: the quantum one, and classical ones of comparable size."""
+"""Heads of the training loop: the quantum one, and classical ones of comparable size."""
 
 from __future__ import annotations
 
@@ -31,69 +31,69 @@ from qllmft.training import (
     shared_latent,
 )
 
-FEWEST_HIDDEN = 4  # units of an MLP that is a baseline
-_NOT_ASKED: tuple[torch.Tensor, torch.Tensor | None] = torch.empty(0), None
+FEWEST_HIDDEN = 4  # units of the smallest MLP baseline
+_NO_PREDICTION: tuple[torch.Tensor, torch.Tensor | None] = torch.empty(0), None
 
 
 @dataclass(eq=False)
 class TrainedHead:
-    """A torch classifier as a head in a comparison."""
+    """Torch classifier as a head in a comparison."""
 
-    name: str  # as the table shows it
+    name: str  # as in tables
     model: Classifier  # embeddings (B, D) to logits (B, k)
-    config: TrainConfig  # how to train it
-    seed: int  # of shuffling and noise
+    config: TrainConfig
+    seed: int  # seed of shuffling and noise
     _: KW_ONLY
-    checkpoint: Checkpoint | None = None  # this and the next as in `qllmft.training.fit`
+    checkpoint: Checkpoint | None = None  # as in `qllmft.training.fit`, like on_epoch
     on_epoch: Callable[[EpochMetrics], None] | None = None
-    selection: Selection | None = field(default=None, init=False)  # None before it is trained
+    selection: Selection | None = field(default=None, init=False)  # None before the training
     _body_parameters: int = field(default=0, init=False)
-    _asked: tuple[torch.Tensor, torch.Tensor | None] = field(default=_NOT_ASKED, init=False)
+    _predicted: tuple[torch.Tensor, torch.Tensor | None] = field(default=_NO_PREDICTION, init=False)
 
     def fit(self, train: Examples, validation: Examples) -> None:
-        """Train; keep the epoch that validation selects."""
+        """Train, and keep the epoch that validation selects."""
         self._train(fit, self.model, train, validation)
 
     def fit_with_body(self, model: EndToEnd, train: Table, validation: Table) -> None:
-        """Train on texts together with the body; `predict` then wants embeddings by that body as it is afterwards."""
+        """Train together with the body on texts, so that `predict` expects embeddings of the trained body."""
         self._body_parameters = model.body.n_parameters
         self._train(fit_end_to_end, model, train, validation)
 
     def _train(self, way: Callable[..., Selection], *what: Any) -> None:
-        self._asked = _NOT_ASKED
+        self._predicted = _NO_PREDICTION
         self.selection = way(*what, self.config, self.seed, checkpoint=self.checkpoint, on_epoch=self.on_epoch)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Labels (N,) of embeddings (N, D); with its circuit's noise, if any; UserError where logits are not finite."""
+        """Return labels (N,) of embeddings (N, D) with the circuit's noise, or raise UserError if logits are NaN."""
         reseed(self.model, derive_seed(self.seed, "prediction noise"))
         given = torch.from_numpy(x)
         with one_torch_thread():
-            self._asked = given, shared_latent(self.model, given)
-            return np.asarray(finite_logits(self.model, *self._asked).argmax(dim=1).numpy(), np.int64)
+            self._predicted = given, shared_latent(self.model, given)
+            return np.asarray(finite_logits(self.model, *self._predicted).argmax(dim=1).numpy(), np.int64)
 
     def exact_accuracy(self, examples: Examples) -> float | None:
-        """Accuracy in [0, 1] without the noise of the head's circuit; None where it has none.
+        """Return the accuracy in [0, 1] without noise of the head's circuit, or None if there is no noise.
 
-        Where `predict` was asked about the same embeddings just before, the encoder's part of that is used.
+        If `predict` had the same embeddings just before, its latent vectors are used.
         """
-        (given, latent), self._asked = self._asked, _NOT_ASKED
+        (given, latent), self._predicted = self._predicted, _NO_PREDICTION
         known = given.data_ptr() == examples.x.data_ptr() and given.shape == examples.x.shape
         with one_torch_thread():
             return exact_accuracy(self.model, examples, latent if known else None)
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C or SIGTERM ended the training before its last epoch."""
+        """Return whether Ctrl-C or SIGTERM ended the training before its last epoch."""
         return self.selection is not None and not self.selection.finished
 
     @property
     def n_parameters(self) -> int:
-        """Trained parameters, the body's too where it learned with the head."""
+        """Return the number of trained parameters, with those of the body if it was trained."""
         return self.model.n_parameters + self._body_parameters
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The selected epoch, and how many numbers a data map stores."""
+        """Return the selected epoch, and the number of stored numbers of a data map."""
         stored = {} if self.model.data_map is None else {"stored": self.model.data_map.n_stored}
         return {"epoch": self.selection.epoch, **stored} if self.selection else {}
 
@@ -101,11 +101,11 @@ class TrainedHead:
 def perceptron_baseline(
     n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int
 ) -> TrainedHead:
-    """A perceptron whose size is nearest to ``n_parameters``, trained by the same loop with the same settings.
+    """Return a perceptron with nearly ``n_parameters``, trained by the same loop with the same settings.
 
-    Where it would have fewer than 4 hidden units it is no baseline of that size, and a linear layer stands in its place,
-    of low rank or whole, as `low_rank_baseline` has it: a ReLU on one or two projections throws away what tells labels
-    apart. ``config`` is that of the head to baseline, ``seed`` that of weights, shuffling and noise.
+    With fewer than 4 hidden units, a ReLU on one or two projections would lose the labels, so a linear layer replaces
+    the perceptron, of low rank or whole as in `low_rank_baseline`. ``config`` is that of the compared head, ``seed``
+    that of weights, shuffling and noise.
     """
     hidden = max(1, round((n_parameters - n_classes) / (dimension + n_classes + 1)))
     linear_size = (dimension + 1) * n_classes
@@ -125,9 +125,9 @@ def perceptron_baseline(
 
 
 def low_rank_baseline(n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int) -> TrainedHead:
-    """A linear head of the lowest rank whose size is at least ``n_parameters``; arguments as of `perceptron_baseline`.
+    """Return a linear head of the lowest rank with at least ``n_parameters``.
 
-    A rank of k is the linear layer itself, of (D + 1)·k parameters, and there is no larger one.
+    Rank k is the linear layer itself with (D + 1)·k parameters, the largest. Arguments are as in `perceptron_baseline`.
     """
     rank = _rank(n_parameters, dimension, n_classes)
     if rank >= n_classes:
@@ -139,7 +139,7 @@ def low_rank_baseline(n_parameters: int, dimension: int, n_classes: int, config:
 
 
 def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
-    """The least r of a low-rank layer with at least ``n_parameters``; k and more stand for the whole layer."""
+    """Return the least rank of a low-rank layer with at least ``n_parameters`` (from k on, the whole layer)."""
     return max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
 
 

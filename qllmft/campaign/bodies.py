@@ -30,7 +30,7 @@ class Gain:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Return mean and 95 % interval as shares of `papers_margin`; the mean alone for one seed."""
+        """Return mean and 95 % interval as shares of `papers_margin`, or the mean alone for one seed."""
         return tuple(value / papers_margin() for value in (self.difference.mean, *(self.difference.interval or ())))
 
 

@@ -52,7 +52,7 @@ def compare(record: StudyRecord) -> list[Comparison]:
 
 
 def compare_pairs(pairs: Sequence[tuple[RowResult, RowResult]]) -> list[Comparison]:
-    """Compare each subject with its baseline; p is corrected over all pairs."""
+    """Compare each subject with its baseline. p is corrected over all pairs."""
     differences = [PairedDifference.of(subject.compared, baseline.compared) for subject, baseline in pairs]
     corrected = holm([difference.p for difference in differences])
     return [
@@ -110,12 +110,12 @@ class Discordance:
 
     @property
     def p(self) -> float:
-        """Return the p of McNemar's exact test; it is about these two trained heads alone, on other such texts."""
+        """Return the p of McNemar's exact test. It is about these two trained heads alone, on other such texts."""
         return mcnemar(self.only_subject, self.only_baseline)
 
 
 def discordances(folder: Path, subject: RowResult, baseline: RowResult) -> list[Discordance]:
-    """Return the disagreements by seed; empty if a run in ``folder`` kept no answers."""
+    """Return the disagreements by seed, or none if a run in ``folder`` kept no answers."""
     found = []
     for seed, (subject_run, baseline_run) in enumerate(zip(subject.runs, baseline.runs, strict=True)):
         ours = RunFolder(folder / "runs" / subject_run).read_predictions()

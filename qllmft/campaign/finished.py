@@ -54,7 +54,7 @@ class FinishedRun:
 
     @classmethod
     def read(cls, folder: RunFolder) -> FinishedRun:
-        """Read a run, with its test results if it has any; UserError if it is not finished."""
+        """Read a run, with its test results if it has any. UserError if it is not finished."""
         record = folder.read_result() or folder.read_validation()
         if record is None:
             raise UserError(f"the run in {folder.path} is not finished; the command that began it continues it.")

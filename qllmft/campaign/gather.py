@@ -31,7 +31,7 @@ def run_study(
     *,
     jobs: int | None = 1,
 ) -> StudyRecord:
-    """Do every run of ``study`` that is not finished; a run's folder is ``runs/<identity>``.
+    """Do every run of ``study`` that is not finished. A run's folder is ``runs/<identity>``.
 
     Processes that are given the same study and folder share the runs, and all return the whole record. ``jobs`` of them
     are this call's own, see `processes_for`.
@@ -131,7 +131,7 @@ def _tried(row: Row, runs: Sequence[StudyRun], models: Sequence[ModelResult]) ->
 
 
 def paper_result(row: Row) -> PaperResult | None:
-    """Return the printed result of a row's preset, or of the preset named like its baseline; None for a changed one."""
+    """Return the printed result of a row's preset or baseline, or None if its settings are changed."""
     preset = row.classical.replace("_", "-") if row.classical else row.preset
     paper = published()
     accuracy, parameters = paper.of_preset("accuracy", preset), paper.of_preset("parameters", preset)

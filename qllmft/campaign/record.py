@@ -123,14 +123,14 @@ _ADAPTER = TypeAdapter(StudyRecord)
 
 
 def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
-    """Write ``study.json`` and return its path; ``derived`` is for people who read the file."""
+    """Write ``study.json`` and return its path. ``derived`` is for people who read the file."""
     content = {"format": FORMAT, **derived, **_ADAPTER.dump_python(record, mode="json")}
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE
 
 
 def read_record(folder: Path) -> StudyRecord:
-    """Read ``study.json``; UserError if it is missing or has another form."""
+    """Read ``study.json``. UserError if it is missing or has another form."""
     path = folder / FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

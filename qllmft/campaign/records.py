@@ -19,7 +19,7 @@ FORMAT = 1
 
 
 def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
-    """Read all finished runs below folders and in summaries (``.json``); UserError if a path has none.
+    """Read all finished runs below folders and in summaries (``.json``). UserError if a path has none.
 
     The name of their data is the last part of its path, or its whole name on the hub. The record keeps the path.
     """
@@ -39,7 +39,7 @@ def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
 
 
 def write_finished_runs(runs: Sequence[FinishedRun], file: Path, with_curves: Collection[FinishedRun] = ()) -> None:
-    """Write a summary, one line per run; the runs of ``with_curves`` keep their curves, thinned."""
+    """Write a summary, one line per run. The runs of ``with_curves`` keep their curves, thinned."""
     kept = {id(run) for run in with_curves}
     lines = [json.dumps(_to_json(run, keep_curve=id(run) in kept), ensure_ascii=False) for run in runs]
     content = f'{{"format": {FORMAT}, "runs": [\n' + ",\n".join(lines) + "\n]}\n"

@@ -25,7 +25,7 @@ class Selectable(Protocol):
 
     @property
     def validation_loss(self) -> Sequence[float]:
-        """Losses in nats; empty if the model has none."""
+        """Losses in nats, empty if the model has none."""
 
     @property
     def parameters(self) -> Sequence[int]:
@@ -55,7 +55,7 @@ class SeededResult:
 
     @property
     def validation_loss(self) -> tuple[float, ...]:
-        """Return the validation losses in nats; empty for a baseline, or if one was not kept."""
+        """Return the validation losses in nats, empty for a baseline, or if one was not kept."""
         pairs = zip(self.runs, self.models, strict=True)
         losses = [run.validation_loss if model is run.record.head else None for run, model in pairs]
         return tuple(loss for loss in losses if loss is not None) if None not in losses else ()
@@ -67,7 +67,7 @@ class SeededResult:
 
     @property
     def tested(self) -> tuple[Accuracy, ...]:
-        """Return the accuracies on the test texts; ValueError if a run did not read them."""
+        """Return the accuracies on the test texts. ValueError if a run did not read them."""
         return tuple(model.tested for model in self.models)
 
     @property

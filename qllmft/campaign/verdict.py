@@ -25,7 +25,7 @@ def signed(difference: float) -> str:
 
 
 def brackets(ends: Interval | None) -> str:
-    """Return an interval in percentage points: ``[+2.5, +5.3]``; "" if there is none."""
+    """Return an interval in percentage points: ``[+2.5, +5.3]``, or "" if there is none."""
     return "" if ends is None else f"[{signed(ends[0])}, {signed(ends[1])}]"
 
 
@@ -64,7 +64,7 @@ def body_sentence(record: StudyRecord) -> str:
 
 
 def gain_points(gain: Gain) -> str:
-    """Return ``+3.9 [+2.5, +5.3]``, in points; the mean alone for one seed."""
+    """Return ``+3.9 [+2.5, +5.3]``, in points, or the mean alone for one seed."""
     return f"{signed(gain.difference.mean)} {brackets(gain.difference.interval)}".rstrip()
 
 
@@ -108,7 +108,7 @@ def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
 
 
 def _budget(subject: RowResult, baseline: RowResult) -> str:
-    """Return ``best of 6 settings each, ``; "" without a budget."""
+    """Return ``best of 6 settings each, ``, or "" without a budget."""
     if subject.tried is None:
         return ""
     numbers = "each" if subject.tried == baseline.tried else f"and of {baseline.tried}"
@@ -123,7 +123,7 @@ def _name(row: RowResult, record: StudyRecord) -> str:
 
 
 def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
-    """Return the outcomes of all comparisons; "" if there is only one."""
+    """Return the outcomes of all comparisons, or "" if there is only one."""
     if len(comparisons) < 2:
         return ""
     count = Counter(comparison.outcome for comparison in comparisons)

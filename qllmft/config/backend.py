@@ -36,7 +36,7 @@ class BackendConfig(Section):
 
     @property
     def entry(self) -> Entry:
-        """Return the backend's entry in the registry; an empty one if there is no such backend."""
+        """Return the backend's entry in the registry, or an empty one."""
         try:
             return BACKENDS[self.name]
         except UnknownBackendError:

@@ -29,7 +29,7 @@ def _sentence(fault: Fault) -> str:
 
 
 def _known_settings(path: tuple[int | str, ...]) -> list[str]:
-    """Return the names of the settings in the section at ``path``; [] if there is no such section."""
+    """Return the names of the settings in the section at ``path``, if there is such a section."""
     section: type[BaseModel] = RunConfig
     for part in path:
         field = section.model_fields.get(str(part))

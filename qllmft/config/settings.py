@@ -74,7 +74,7 @@ def differing(config: RunConfig, other: RunConfig) -> Tree:
 
 
 def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
-    """Parse ``NAME=VALUE`` pairs of a command line's ``option``; a value that is not TOML is text.
+    """Parse ``NAME=VALUE`` pairs of a command line's ``option``, with TOML or text as values.
 
     >>> parse_settings(["train.lr=0.1", "body.model=minilm", "baselines.names=[]"])
     {'train.lr': 0.1, 'body.model': 'minilm', 'baselines.names': []}
@@ -98,7 +98,7 @@ def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
 
 
 def setting_text(name: str, value: Any) -> str:
-    """Return the ``NAME=VALUE`` that `parse_settings` reads as this value; text is quoted.
+    """Return the ``NAME=VALUE`` that `parse_settings` reads as this value, with quotes around text.
 
     >>> setting_text("model.pad", "true"), setting_text("model.ring", True)
     ('model.pad="true"', 'model.ring=true')

@@ -34,7 +34,7 @@ def names_in(package: str) -> list[str]:
 
 
 def read_named(package: str, name: str, kind: str) -> str:
-    """Return the text of ``name``.toml; raise UserError with the name of its ``kind`` if there is none."""
+    """Return the text of ``name``.toml, or raise UserError with the name of its ``kind``."""
     names = names_in(package)
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
@@ -53,7 +53,7 @@ def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, An
 
 
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
-    """Read a user's file; raise UserError with the name of its ``kind`` if that fails."""
+    """Read a user's file, or raise UserError with the name of its ``kind``."""
     try:
         return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qllmft.data.findings import Findings
 from qllmft.errors import UserError
 
-_STAYING = ("test", "validation")  # splits whose copies stay before those of the others
+_KEPT_FIRST = ("test", "validation")  # splits that keep their copies before the other splits
 
 
 @dataclass(frozen=True)
@@ -32,37 +32,40 @@ class Table:
         return len(self.texts)
 
     def take(self, rows: NDArray[np.int64]) -> Table:
-        """The rows of that order."""
+        """Return ``rows`` in that order."""
         return Table([self.texts[i] for i in rows.tolist()], self.labels[rows])
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A data set as it came."""
+    """Data set with all its splits."""
 
-    source: str  # where it came from
+    source: str  # name or path
     label_names: tuple[str, ...]  # name of each label
     splits: dict[str, Table]  # by name: train, validation, test, or ``all``
-    findings: Findings = field(default_factory=Findings)  # what reading left out
+    findings: Findings = field(default_factory=Findings)  # rows that were left out
 
     @property
     def n_classes(self) -> int:
-        """k, the number of labels."""
+        """Return k, the number of labels."""
         return len(self.label_names)
 
     def pooled(self) -> Table:
-        """All splits in one table, in their order."""
+        """Return all splits in one table, in their order."""
         tables = list(self.splits.values())
         return Table([text for table in tables for text in table.texts], np.concatenate([t.labels for t in tables]))
 
     def without_duplicates(self) -> Corpus:
-        """The corpus with every text once, and without the texts that have several labels.
+        """Return the corpus with every text once, without texts that have several labels.
 
-        Texts are the same where they differ in white space alone. Of the copies the first stays, of test before
-        validation before the other splits. UserError where nothing of a split is left.
+        Texts that differ in white space alone are copies. The first copy is kept: test before validation before the
+        other splits.
+
+        Raises:
+            UserError: if nothing of a split is left.
         """
         copies = copies_of(self.splits)
-        order = sorted(self.splits, key=lambda name: _STAYING.index(name) if name in _STAYING else len(_STAYING))
+        order = sorted(self.splits, key=lambda name: _KEPT_FIRST.index(name) if name in _KEPT_FIRST else 2)
         kept = {name: np.ones(len(table), bool) for name, table in self.splits.items()}
         for found in copies.values():
             first = min(found, key=lambda copy: (order.index(copy[0]), copy[1]))
@@ -71,8 +74,8 @@ class Corpus:
                 kept[name][row] = not several and (name, row) == first[:2]
         if empty := [name for name, rows in kept.items() if not rows.any()]:
             raise UserError(
-                f"{self.source}: every text of the split {empty[0]!r} is there already, or has several labels. Leave "
-                "the split out, or keep duplicates (data.duplicates)."
+                f"{self.source}: every text of the split {empty[0]!r} is in another split, or has several labels. "
+                "Leave the split out, or keep duplicates (data.duplicates)."
             )
         tables = {name: table.take(np.flatnonzero(kept[name])) for name, table in self.splits.items()}
         dropped = sum(map(len, self.splits.values())) - sum(map(len, tables.values()))
@@ -80,7 +83,7 @@ class Corpus:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of every text, label and split: 16 hexadecimal digits."""
+        """Return a hash of all texts, labels and splits: 16 hexadecimal digits."""
         digest = hashlib.sha256()
         for name, table in self.splits.items():
             digest.update(f"{name}\0".encode())
@@ -96,7 +99,7 @@ class Corpus:
 
 
 def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, int]]]:
-    """Split, row and label of all copies of every text that is there more than once, white space aside."""
+    """Return split, row and label of all copies of each repeated text, compared without white space."""
     found: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for name, table in splits.items():
         for row, (text, label) in enumerate(zip(table.texts, table.labels.tolist(), strict=True)):

@@ -1,28 +1,28 @@
-"""What reading and splitting found in the texts: said once in a run, and kept in its record."""
+"""Findings about the texts, from reading and splitting: shown once per run, and kept in its record."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-FIRST_ROWS = 5  # bad ones that are named
+FIRST_ROWS = 5  # number of bad rows that are named
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Counts; all of them are 0 where there is nothing to say."""
+    """Counts of unusual rows and texts; all are 0 for clean data."""
 
-    skipped_rows: int = 0  # left out, for they had no text or no label
-    first_skipped: tuple[str, ...] = ()  # the first of them, as errors name rows
-    dropped_rows: int = 0  # left out as duplicates; see `Corpus.without_duplicates`
-    repeated_texts: int = 0  # different texts that are there more than once, white space aside
-    crossing_texts: int = 0  # those of them that are in more than one of training, validation and test
-    contradictory_texts: int = 0  # those of them that have more than one label
-    # number of texts drawn, by name of the labels of which there are fewer than were asked for
+    skipped_rows: int = 0  # rows without a text or a label that were left out
+    first_skipped: tuple[str, ...] = ()  # names of the first of them
+    dropped_rows: int = 0  # duplicates that were left out; see `Corpus.without_duplicates`
+    repeated_texts: int = 0  # different texts that occur more than once, up to white space
+    crossing_texts: int = 0  # repeated texts in more than one of training, validation and test
+    contradictory_texts: int = 0  # repeated texts with more than one label
+    # number of drawn texts, by name of each label that has fewer than requested
     drawn: Mapping[str, int] = field(default_factory=dict)
 
     def sentences(self) -> Iterator[str]:
-        """What a person is told."""
+        """Yield the findings in words."""
         if self.skipped_rows:
             first = listed(self.first_skipped, self.skipped_rows)
             yield f"{_rows(self.skipped_rows)} left out, without a text or a label: {first}."
@@ -30,13 +30,13 @@ class Findings:
             yield f"{_rows(self.dropped_rows)} left out as duplicates."
         if self.repeated_texts:
             yield (
-                f"Duplicates: {self.repeated_texts:,} texts are there more than once, {self.crossing_texts:,} of them "
+                f"Duplicates: {self.repeated_texts:,} texts occur more than once, {self.crossing_texts:,} of them "
                 f"in more than one of training, validation and test, {self.contradictory_texts:,} with different "
                 "labels. --duplicates drop leaves them out."
             )
         if self.drawn:
             few = [f"{count} of {name!r}" for name, count in self.drawn.items()]
-            yield f"There are fewer texts of a label than were to be drawn: {listed(few, len(few), ', ')} are drawn."
+            yield f"There are fewer texts of a label than requested: {listed(few, len(few), ', ')} are drawn."
 
 
 def _rows(count: int) -> str:
@@ -44,7 +44,7 @@ def _rows(count: int) -> str:
 
 
 def listed(parts: Sequence[str], total: int, between: str = "; ") -> str:
-    """The first of ``total`` parts, and how many there are beyond.
+    """Join the first of ``total`` parts, and add the number of the others.
 
     >>> listed(["row 2", "row 5"], 9)
     'row 2; row 5; and 7 more'

@@ -1,4 +1,4 @@
-"""Labelled texts that are objects of Python: a DataFrame, a Dataset, lists, or such by split."""
+"""Labelled texts in Python objects: a DataFrame, a Dataset, two lists, or a mapping of splits to them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from qllmft.errors import UserError
 
 
 def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
-    """A corpus whose source says the kind, the number of rows and the hash of ``data``.
+    """Return a corpus with the kind, the number of rows and the hash of ``data`` in its source.
 
     Args:
-        data: a `pandas.DataFrame`, a `datasets.Dataset`, texts and labels as two lists, or the first two by split, such
-            as a `DatasetDict`. Rows are counted from 1 in errors.
-        config: the columns, and what to do with bad rows and with duplicates.
+        data: a `pandas.DataFrame`, a `datasets.Dataset`, or two lists of texts and labels; the first two also by split,
+            as in a `DatasetDict`. Errors count rows from 1.
+        config: columns, and treatment of bad rows and of duplicates.
     """
     frames, names = frames_in_memory(data, config)
     kind = "texts and labels" if isinstance(data, tuple | list) else type(data).__name__
@@ -30,11 +30,11 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
 
 
 def frames_in_memory(data: Any, config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
-    """Tables by split, and the names of the labels where the first Dataset declares them; see `corpus_in_memory`."""
+    """Return tables by split, and the names of labels if the first Dataset declares them."""
     if isinstance(data, tuple | list) and len(data) == 2 and not any(isinstance(part, str) for part in data):
         texts, labels = map(list, data)
         if len(texts) != len(labels):
-            raise UserError(f"there are {len(texts)} texts and {len(labels)} labels; expected one label a text.")
+            raise UserError(f"there are {len(texts)} texts and {len(labels)} labels; expected one label per text.")
         data = pd.DataFrame({config.text_column: texts, config.label_column: labels}, dtype=object)
     splits = data if isinstance(data, Mapping) and data else {"all": data}
     frames = {SPLIT_NAMES.get(str(name), str(name)): _frame(part) for name, part in splits.items()}

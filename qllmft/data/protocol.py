@@ -1,4 +1,4 @@
-"""Who learns from what: the paper's protocol, and that of the given splits."""
+"""Splits into training, validation and test: the paper's protocol, and that of the given splits."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from qllmft.data.findings import Findings, listed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 
-FEW_TO_LEARN_FROM = 0.7  # share drawn of a label of which there are fewer texts than asked for; the rest is tested on
+FEW_TO_LEARN_FROM = 0.7  # share drawn of a label with fewer texts than requested; the rest is for the test
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Three disjoint tables. Models are chosen on ``validation``; ``test`` is read once, for the chosen one."""
+    """Three disjoint tables. Models are chosen on ``validation``; ``test`` is read once, for the chosen model."""
 
     train: Table
     validation: Table
@@ -28,16 +28,16 @@ class Splits:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Number of texts by split."""
+        """Return the number of texts by split."""
         return {name: len(table) for name, table in self.tables.items()}
 
     @property
     def tables(self) -> dict[str, Table]:
-        """The tables by split."""
+        """Return the tables by split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def findings(self, corpus: Corpus) -> Findings:
-        """What reading and splitting ``corpus`` found, duplicates counted over the three tables."""
+        """Return the findings of reading and splitting ``corpus``, with duplicates counted over the three tables."""
         repeated = corpus.repeated  # computed once for all splits of a corpus
         rows = {
             name: np.array([i for i, text in enumerate(table.texts) if text in repeated], np.int64)
@@ -54,12 +54,15 @@ class Splits:
 
 
 def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
-    """Split by the protocol of ``config``; UserError where a label has too few texts, or there is no test set.
+    """Split by the protocol of ``config``.
 
-    ``paper`` (section VII-A): pool everything, draw n texts a label, 85 % of them to train on and 15 % to validate, the
-    rest is the test set. ``given``: the corpus' own splits; where it has no validation split, one is cut off training.
-    Of a label with fewer than n texts all are drawn, by the protocol ``paper`` 70 % of them, so that some are left to
-    test on.
+    ``paper`` (section VII-A): pool everything, draw n texts per label, use 85 % of them for training and 15 % for
+    validation, and the rest for the test. ``given``: the corpus' own splits; if there is no validation split, a part of
+    training becomes it. If a label has fewer than n texts, all of them are drawn, or 70 % in the protocol ``paper`` to
+    leave some for the test.
+
+    Raises:
+        UserError: if a label has too few texts, or there is no test set.
     """
     random = numpy_generator(seed, "split")
     if config.protocol == "paper":
@@ -68,7 +71,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
         rest = np.setdiff1d(np.arange(len(pooled)), drawn)
         if not len(rest):
             raise UserError(
-                f"{corpus.source}: {config.drawn_per_label} texts a label leave none of the {len(pooled)} to test on. "
+                f"{corpus.source}: {config.drawn_per_label} texts per label leave none of {len(pooled)} for the test. "
                 "Draw fewer with --per-label, or use --protocol given with splits of your own."
             )
         train, validation = _cut(pooled.take(drawn), config, random)
@@ -93,7 +96,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
 def _draw(
     table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
 ) -> tuple[NDArray[np.int64], dict[str, int]]:
-    """Rows of n texts of every label; and how many, by name of the labels that have fewer."""
+    """Return rows of n texts per label, and their number by name for labels that have fewer."""
     wanted, counts = config.drawn_per_label or 0, np.bincount(table.labels, minlength=corpus.n_classes)
     once = [f"{name!r}" for name, count in zip(corpus.label_names, counts, strict=True) if count < 2]
     if once and config.protocol == "paper":
@@ -113,7 +116,7 @@ def _draw(
 
 
 def _check_every_label(train: Table, corpus: Corpus) -> None:
-    """A label that only other splits have cannot be learned."""
+    """Raise UserError if a label is in other splits only, so that it cannot be learned."""
     unseen = [name for label, name in enumerate(corpus.label_names) if not (train.labels == label).any()]
     if unseen:
         raise UserError(
@@ -123,21 +126,21 @@ def _check_every_label(train: Table, corpus: Corpus) -> None:
 
 
 def _cut(table: Table, config: DataConfig, random: np.random.Generator) -> tuple[Table, Table]:
-    """Training and validation, each with every label in like proportion."""
+    """Return training and validation, with the labels in equal proportions."""
     from sklearn.model_selection import train_test_split
 
     n_train = int(config.train_fraction * len(table))
     n_classes = len(np.unique(table.labels))
     if (np.bincount(table.labels) == 1).any() and config.drawn_per_label != 1:
         raise UserError(
-            "there is one text only of a label, and it cannot be in both halves when a validation set is cut off the "
-            "training set. Add texts of that label, or a validation file."
+            "a label has a single text, which cannot be in both training and validation. Add texts of that label, or a "
+            "validation file."
         )
     if n_train < n_classes or len(table) - n_train < n_classes:
         halves = ", or cut them in halves: --set data.train_fraction=0.5" if len(table) >= 2 * n_classes else ""
         raise UserError(
-            f"{len(table)} texts cut at {config.train_fraction:g} give {n_train} to train on and "
-            f"{len(table) - n_train} to validate; each needs at least one of the {n_classes} labels. "
+            f"{len(table)} texts cut at {config.train_fraction:g} give {n_train} for training and "
+            f"{len(table) - n_train} for validation; each needs at least one of the {n_classes} labels. "
             f"Take more texts with --per-label{halves}."
         )
     train, validation = train_test_split(

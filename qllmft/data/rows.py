@@ -1,4 +1,4 @@
-"""From tables with named columns to texts and labels: what is missing, what is no text, what is no label."""
+"""Conversion of tables with named columns to validated texts and labels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from qllmft.config import DataConfig
+from qllmft.data.blank import is_blank
 from qllmft.data.corpus import Corpus, Table
 from qllmft.data.findings import FIRST_ROWS, Findings, listed
 from qllmft.errors import UserError
@@ -21,14 +22,14 @@ SPLIT_NAMES = {
 
 
 def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
-    """The table with its rows numbered from ``first``, as errors name them."""
+    """Number the rows of a table from ``first``, for errors."""
     return frame.set_axis(range(first, first + len(frame)))
 
 
 def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, config: DataConfig) -> Corpus:
-    """Texts and labels of tables by split, whose rows are numbered as errors name them.
+    """Convert tables by split, with numbered rows, to a corpus.
 
-    ``names`` are those of the labels, which are then indices into them; None: the labels name themselves.
+    If ``names`` of labels are given, the labels are indices into them.
     """
     _check_columns(frames, config)
     kept, found = _without_bad_rows(frames, config)
@@ -64,7 +65,7 @@ def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, confi
 def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> None:
     for split, frame in frames.items():
         if not len(frame):
-            raise UserError(f"{config.source}, split {split!r}: there is no row in it. Fill it in, or leave it out.")
+            raise UserError(f"{config.source}, split {split!r}: it has no row. Fill it in, or leave it out.")
         for column in (config.text_column, config.label_column):
             if column not in frame.columns:
                 found = list(map(str, frame.columns))
@@ -83,7 +84,7 @@ def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> No
 def _without_bad_rows(
     frames: Mapping[str, pd.DataFrame], config: DataConfig
 ) -> tuple[dict[str, pd.DataFrame], Findings]:
-    """The rows that have a text and a label, and how many have none, which is an error unless these are skipped."""
+    """Return the rows with text and label, and the number of the others, which are errors unless they are skipped."""
     kept, bad = {}, []
     for split, frame in frames.items():
         good = []
@@ -96,10 +97,10 @@ def _without_bad_rows(
                 )
             if isinstance(label, list | tuple | set | dict | np.ndarray):
                 raise UserError(
-                    f"{config.source}, {where}: the label is {label!r}, several values; expected one label a text. "
+                    f"{config.source}, {where}: the label is {label!r}, several values; expected one label per text. "
                     "Choose another column with --label-column."
                 )
-            missing = "text" if _missing(text) or not text.strip() else "label" if not _label(label) else ""
+            missing = "text" if _missing(text) or is_blank(text) else "label" if not _label(label) else ""
             if missing:
                 bad.append(f"{where}: the {missing} is empty")
             good.append(not missing)
@@ -115,19 +116,19 @@ def _without_bad_rows(
 
 
 def _missing(value: Any) -> bool:
-    """Whether a cell is empty: None, or one of the two not-a-values of pandas."""
+    """Return whether a cell is empty: None, or pandas' NaN or NA."""
     return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def _label(value: Any) -> str:
-    """A label as text: 1, 1.0 and '1' are the same label; an empty one is an error later, with its row."""
+    """Return a label as text, "1" for 1, 1.0 and '1', and "" if it is missing."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return "" if _missing(value) else str(value).strip()
 
 
 def _sorted_labels(labels: Iterable[str]) -> list[str]:
-    """Numbers by value, words by alphabet; the empty label is none."""
+    """Sort numbers by value and words by alphabet, without the empty label."""
     kept = [label for label in labels if label]
     return sorted(kept, key=int) if all(label.removeprefix("-").isdecimal() for label in kept) else sorted(kept)
 
@@ -135,7 +136,7 @@ def _sorted_labels(labels: Iterable[str]) -> list[str]:
 def _label_names(
     values: list[str], frames: Mapping[str, pd.DataFrame], raw: dict[str, list[str]], config: DataConfig
 ) -> list[str]:
-    """Names of the labels: those of a column ``label_text`` beside the label (SetFit's convention), else themselves."""
+    """Return the labels' names: those of the column ``LABEL_text`` (SetFit's convention), else the labels."""
     column = f"{config.label_column}_text"
     names: dict[str, str] = {}
     for split, frame in frames.items():

@@ -25,16 +25,16 @@ SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 
 
 def read_corpus(config: DataConfig) -> Corpus:
-    """Read the data set that ``config`` names, with all its splits.
+    """Read the data set of ``config`` with all its splits.
 
     Raises:
-        UserError: where it cannot be found or read, or holds what cannot be learned from: unknown columns, empty texts,
-            missing labels, broken encodings, one class only.
+        UserError: if it cannot be found or read, or is unusable: unknown columns, empty texts, missing labels, broken
+            encodings, a single class.
     """
     if config.source.startswith(IN_MEMORY):
         raise UserError(
-            f"the texts were given to Python ({config.source}), and are kept nowhere. Give the same ones to "
-            "qllmft.train again to go on with the run, or labelled texts in a file with --data."
+            f"the texts were given to Python ({config.source}) and are not kept. Give the same texts to "
+            "qllmft.train again to resume the run, or labelled texts in a file with --data."
         )
     if config.source == EMBEDDED:
         frames = {"all": _table_of(resources.files("qllmft.data") / "reviews.tsv", "\t")}
@@ -52,7 +52,7 @@ def read_corpus(config: DataConfig) -> Corpus:
 
 
 def _files(path: Path) -> dict[str, Path]:
-    """Files by split; a single file is the split ``all``."""
+    """Return files by split, which is ``all`` for a single file."""
     if not path.is_dir():
         return {"all": path}
     files: dict[str, Path] = {}
@@ -73,7 +73,7 @@ def _files(path: Path) -> dict[str, Path]:
 
 
 def _read_file(path: Path, delimiter: str | None) -> pd.DataFrame:
-    """One file as a table, its rows numbered as a reader counts them; the suffix says its format."""
+    """Read one file in the format of its suffix, with rows numbered as in an editor."""
     separators = {".tsv": "\t", ".csv": ","}
     try:
         if path.suffix == ".parquet":
@@ -112,20 +112,20 @@ def _utf_16(path: Any) -> UserError:
 
 
 def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFrame:
-    """A separated file; every cell stays the text that it is, so that 'NA' or 'null' are words.
+    """Read a separated file with every cell as text, so that 'NA' and 'null' are words.
 
-    Files named .tsv have no quoting (SST-2 has lone quotes); those named .csv have the usual.
+    Files named .tsv have no quoting (SST-2 has lone quotes); files named .csv have the usual quoting.
     """
     content = path.read_bytes()
     if not content.strip():
-        raise UserError(f"{path} is empty; expected a first line that names the columns, and a row a text.")
-    content.decode("utf-8")  # the position of a broken byte, which pandas does not tell
-    if b"\0" in content[:1000]:  # without a byte order mark it is UTF-8 too, with a null byte beside each letter
+        raise UserError(f"{path} is empty; expected a first line that names the columns, and one row per text.")
+    content.decode("utf-8")  # pandas does not report the position of a broken byte
+    if b"\0" in content[:1000]:  # UTF-16 without a byte order mark is valid UTF-8 with a null byte per letter
         raise _utf_16(path)
     kept = content.rstrip()
-    content = kept + content[len(kept) :].partition(b"\n")[0] + b"\n"  # blank lines at the end are no rows
+    content = kept + content[len(kept) :].partition(b"\n")[0] + b"\n"  # drop blank lines at the end
     with warnings.catch_warnings():
-        # by itself pandas takes the first field of too long rows for an index and shifts the columns
+        # by default pandas takes the first field of too long rows for an index and shifts the columns
         warnings.simplefilter("error", pd.errors.ParserWarning)
         frame = pd.read_csv(
             BytesIO(content),
@@ -149,15 +149,15 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
             row = parse_json(line)
         except ValueError as error:
             reason = error.msg if isinstance(error, json.JSONDecodeError) else error
-            raise UserError(f"{path}, line {number}: not JSON ({reason}). Expected one object a line.") from None
+            raise UserError(f"{path}, line {number}: not JSON ({reason}). Expected one object per line.") from None
         if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: {type(row).__name__}, expected an object with one field a column.")
+            raise UserError(f"{path}, line {number}: {type(row).__name__}, expected an object with a field per column.")
         rows[number] = row
     return pd.DataFrame(list(rows.values()), index=list(rows))
 
 
 def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
-    """A hub data set's splits, and the names of its labels where it declares them."""
+    """Return the splits of a data set on the hub, and the names of its labels if it declares them."""
     import datasets
 
     try:
@@ -166,6 +166,6 @@ def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | 
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
             f"the data set {config.source!r} could not be loaded from the hub: {reason}. "
-            f"Check the name and the network, or give a local file or folder, or {EMBEDDED!r} (embedded)."
+            f"Check the name and the network, or give a local file or folder, or {EMBEDDED!r} (in the package)."
         ) from error
     return frames_in_memory(loaded, config)

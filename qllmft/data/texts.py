@@ -1,4 +1,4 @@
-"""Texts without labels, one after the other, from a file or a stream of any length."""
+"""Texts without labels from a file or a stream of any length."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from qllmft.data.blank import is_blank
 from qllmft.data.sources import SUFFIXES
 from qllmft.errors import UserError
 from qllmft.files import parse_json
 
 LONGEST_LINE = 1_000_000  # bytes
-ROWS_AT_ONCE = 1_000  # of a parquet file
+ROWS_AT_ONCE = 1_000  # batch of a parquet file
 
 
 def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterator[str]:
-    """Texts of a file, read as they are needed, in memory that grows with neither their number nor their length.
+    """Yield the texts of a file lazily, in memory that does not depend on their number or length.
 
-    A ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file has a column of texts; every other file has one text a line.
+    A ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file has a column of texts; every other file has one text per line.
     Empty texts are left out.
 
     Args:
-        path: the file; ``-`` is standard input, one text a line.
+        path: the file; ``-`` is standard input, one text per line.
         column: name of the column of texts.
-        delimiter: between the fields of a .csv or .tsv file; the comma and the tab where None.
+        delimiter: separator of fields in a .csv or .tsv file; None: comma or tab.
 
     Raises:
-        UserError: where the file cannot be read, or holds a line that is no text; names the line.
+        UserError: if the file cannot be read, or a line is no text; names the line.
     """
     try:
         if path.suffix == ".parquet":
@@ -38,19 +39,19 @@ def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterato
             texts = _of_table(path, column, delimiter)
         else:
             texts = (line for _, line in _lines(path))
-        yield from (text.strip() for text in texts if text.strip())
+        yield from (text.strip() for text in texts if not is_blank(text))
     except OSError as error:
         raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbers and content of the lines of a file or of standard input, ends of lines included."""
+    """Yield numbers and content of the lines of a file or of standard input, with their ends."""
     with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
             if len(line) > LONGEST_LINE:
                 raise UserError(
-                    f"{path}, line {number}: it has more than {LONGEST_LINE:,} bytes. Expected one text a line; break "
-                    "it."
+                    f"{path}, line {number}: it has more than {LONGEST_LINE:,} bytes. Expected one text per line; "
+                    "split it."
                 )
             try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -61,7 +62,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
-    """The column of a text file with a row a line; in ``.csv`` a quoted text may hold ends of lines."""
+    """Yield the column of a text file with a row per line, or with quoted ends of lines in ``.csv``."""
     if path.suffix == ".jsonl":
         for number, line in _lines(path):
             if line.strip():
@@ -89,7 +90,7 @@ def _of_object(line: str, column: str, where: str) -> str:
     try:
         row = parse_json(line)
     except ValueError as error:
-        raise UserError(f"{where}: not JSON ({error}). Expected one object a line.") from None
+        raise UserError(f"{where}: not JSON ({error}). Expected one object per line.") from None
     if not isinstance(row, dict) or column not in row:
         found = f"the fields {', '.join(map(str, row))}" if isinstance(row, dict) else type(row).__name__
         raise UserError(f"{where}: {found}, expected an object with the field {column!r}. Choose with --text-column.")
@@ -116,7 +117,7 @@ def _index(names: list[str], column: str, path: Path) -> int:
     if column not in names:
         raise UserError(
             f"{path}: there is no column {column!r}; its columns are {', '.join(names)}. Choose with --text-column, or "
-            "give a .txt file with one text a line."
+            "give a .txt file with one text per line."
         )
     return names.index(column)
 

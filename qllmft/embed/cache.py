@@ -1,4 +1,4 @@
-"""Embeddings on disk, keyed by model, revision and text: a text is embedded once, and a full hit loads no model."""
+"""Embeddings on disk by model, revision and text: each text is embedded once, and a full hit loads no model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from qllmft.errors import UserError
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
-_HEADER = 100  # bytes at a file's begin; SQLite counts the changes in them
-_LATELY: dict[str, Any] = {}  # embeddings found last, and the state of the file then: runs of a study read the same
-_LATELY_BYTES = 256 * 2**20
-_AT_ONCE = 500  # SQLite allows at least 999 variables a statement
+_HEADER = 100  # bytes of SQLite's header, which contains a counter of changes
+_RECENT: dict[str, Any] = {}  # embeddings of the last read, and the file's state then: runs of a study read the same
+_RECENT_BYTES = 256 * 2**20
+_BATCH = 500  # SQLite allows at least 999 variables per statement
 
 
 def default_cache_folder() -> Path:
-    """``QLLMFT_CACHE``, else the user's cache folder as the operating system has it."""
+    """Return ``QLLMFT_CACHE``, or the operating system's cache folder of the user."""
     chosen = os.environ.get("QLLMFT_CACHE")
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("qllmft", appauthor=False))
 
@@ -34,11 +34,11 @@ class EmbeddingCache:
     """Embeddings of one body in one SQLite file; several processes may share it.
 
     Args:
-        identity: of the body: name, revision and weights.
-        folder: where the file lies; see `default_cache_folder`.
+        identity: name, revision and weights of the body.
+        folder: folder of the file; see `default_cache_folder`.
 
     Raises:
-        UserError: where the folder or the file cannot be written or read.
+        UserError: if the folder or the file cannot be written or read.
     """
 
     def __init__(self, identity: str, folder: Path | None = None) -> None:
@@ -59,26 +59,26 @@ class EmbeddingCache:
         self._connection.close()
 
     def sole_use(self) -> AbstractContextManager[object]:
-        """While no other process writes the file; waits for it."""
+        """Wait until no other process writes, and lock the file."""
         with self._explained():
             return FileLock(f"{self.path}.lock").acquire()
 
     def get(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The embeddings (D,) that are there, by text.
+        """Return the cached embeddings (D,) by text.
 
         Raises:
-            UserError: where they are not as long as each other, or cannot be read.
+            UserError: if their lengths differ, or they cannot be read.
         """
         with self._explained(), self.path.open("rb") as file:
             state = self.path, self.path.stat().st_mtime_ns, file.read(_HEADER)
-        if _LATELY.get("state") != state:
-            _LATELY.update(state=state, found={})
-        lately: dict[str, NDArray[np.float32]] = _LATELY["found"]
-        found = {text: lately[text] for text in texts if text in lately}
+        if _RECENT.get("state") != state:
+            _RECENT.update(state=state, found={})
+        recent: dict[str, NDArray[np.float32]] = _RECENT["found"]
+        found = {text: recent[text] for text in texts if text in recent}
         key_to_text = {self._key(text): text for text in texts if text not in found}
         keys = list(key_to_text)
-        for start in range(0, len(keys), _AT_ONCE):
-            part = keys[start : start + _AT_ONCE]
+        for start in range(0, len(keys), _BATCH):
+            part = keys[start : start + _BATCH]
             marks = ",".join("?" * len(part))
             query = f"SELECT key, vector FROM embeddings WHERE key IN ({marks})"  # noqa: S608 - question marks only
             with self._explained():
@@ -87,30 +87,26 @@ class EmbeddingCache:
         lengths = sorted({len(vector) for vector in found.values()})
         if len(lengths) > 1:
             raise self._fault(f"it holds embeddings of {' and '.join(map(str, lengths))} numbers by one body")
-        if sum(vector.nbytes for vector in found.values()) <= _LATELY_BYTES:
-            _LATELY["found"] = found
+        if sum(vector.nbytes for vector in found.values()) <= _RECENT_BYTES:
+            _RECENT["found"] = found
         return found
 
     def check_length(self, found: dict[str, NDArray[np.float32]], dimension: int) -> None:
-        """Make sure that embeddings which `get` found have the body's D values.
-
-        Raises:
-            UserError: where they have not.
-        """
+        """Raise UserError if embeddings of `get` do not have the body's D values."""
         for vector in found.values():
             if len(vector) != dimension:
                 raise self._fault(f"it holds an embedding of {len(vector)} numbers, and the body's have {dimension}")
 
     def _vector(self, stored: bytes) -> NDArray[np.float32]:
         if not stored or len(stored) % 4:
-            raise self._fault(f"it holds an embedding of {len(stored)} bytes, expected 4 a number")
+            raise self._fault(f"it holds an embedding of {len(stored)} bytes, expected 4 per number")
         return np.frombuffer(stored, "<f4")
 
     def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Keep the embeddings (N, D) of N texts.
+        """Store the embeddings (N, D) of N texts.
 
         Raises:
-            UserError: where the file cannot be written.
+            UserError: if the file cannot be written.
         """
         rows = [(self._key(t), v.astype("<f4").tobytes()) for t, v in zip(texts, vectors, strict=True)]
         with self._explained(), self._connection:
@@ -118,7 +114,7 @@ class EmbeddingCache:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """What the file system or SQLite has to say, with the remedy."""
+        """Turn errors of the file system and of SQLite into UserError with the remedy."""
         try:
             yield
         except (OSError, sqlite3.Error) as error:

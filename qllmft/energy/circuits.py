@@ -1,4 +1,4 @@
-"""Gate counts of the head at any width: counted on the template itself, never from a formula."""
+"""Gate counts of the head at any width, taken from the template itself and not from a formula."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from qllmft_circuits import CircuitCounts, count
 
 
 def head_counts(config: ModelConfig, n_qubits: int) -> CircuitCounts:
-    """Gates of the head of ``config`` on ``n_qubits`` qubits, as written, before any transpilation.
+    """Return the gate counts of the head of ``config`` on ``n_qubits`` qubits, before any transpilation.
 
-    The paper does not say how many ansatz layers R, N and M make. Here N are between two encodings and M at the end,
-    (R-1)·N + M in all, which fits every published parameter count. Figure 1 may also be read as N after each encoding,
-    the last one too, then M (R·N + M), or as N + M after each (R·(N + M)). With R = 4, N = 1, M = 2 these are 5, 6 and
-    12 layers, and all three put the paper's crossover at 46 qubits.
+    The paper does not state the number of ansatz layers for R, N and M. Here N are between two encodings and M at the
+    end, (R-1)·N + M in all, which fits every published parameter count. Figure 1 may also mean N after each encoding,
+    then M (R·N + M), or N + M after each (R·(N + M)). With R = 4, N = 1, M = 2 these are 5, 6 and 12 layers, and all
+    three have the paper's crossover at 46 qubits.
     """
     if config.head != "quantum":
         kind = "classical" if config.head == "mlp" else "a linear layer"

@@ -1,4 +1,4 @@
-"""Counters of consumed energy that this machine offers: RAPL of the processor, NVML of NVIDIA's GPUs."""
+"""Counters of consumed energy on this machine: RAPL of the processor, NVML of NVIDIA's GPUs."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass(frozen=True)
 class EnergyCounter:
-    """A counter that only goes up, and begins again at 0 after ``span_j``."""
+    """Counter that increases and wraps around to 0 after ``span_j``."""
 
-    name: str  # what it counts
-    read_j: Callable[[], float]  # its state in joules; only differences mean anything
-    span_j: float | None = None  # where it wraps around; None: never
+    name: str  # counted device
+    read_j: Callable[[], float]  # state in joules; only differences have a meaning
+    span_j: float | None = None  # state of the wrap-around; None: there is none
 
     def used_j(self, before_j: float, after_j: float) -> float:
-        """Joules between two readings that are less than one span apart."""
+        """Return the joules between two readings that are less than one span apart."""
         if after_j < before_j and self.span_j is not None:
             return after_j + self.span_j - before_j
         return after_j - before_j
 
 
 def find_counters(powercap: Path = POWERCAP, nvml: Any = None) -> list[EnergyCounter]:
-    """All counters that can be read here.
+    """Return all counters that can be read here.
 
     Args:
         powercap: Linux's folder of power zones.
-        nvml: the module ``pynvml``; imported where None.
+        nvml: the module ``pynvml``; imported if None.
 
     Raises:
-        UserError: where there is none; says what was looked for and why it is not there.
+        UserError: if there are none; names the missing counters and the reasons.
     """
     rapl, no_rapl = _rapl(powercap)
     gpus, no_gpus = _nvml(nvml)
     if not rapl and not gpus:
         raise UserError(
             f"this machine's energy cannot be measured: {no_rapl}; {no_gpus}. Virtual machines and containers seldom "
-            "have counters: run it on the machine itself. The models need none: leave --here away."
+            "have counters: use the machine itself. The models need none: omit --here."
         )
     return rapl + gpus
 
 
 def _rapl(powercap: Path) -> tuple[list[EnergyCounter], str]:
-    """Processor packages and their memory (its zone lies inside a package's, but its energy is not in it).
+    """Return processor packages and their memory, whose energy is not counted in the package.
 
-    Left out: ``core`` and ``uncore``, which are inside a package, and ``psys``, which has all of them in it.
+    The zones ``core`` and ``uncore`` are parts of a package, and ``psys`` contains all of them, so they are left out.
     """
     zones = sorted(powercap.glob("intel-rapl:*"))
     if not zones:
@@ -81,7 +81,7 @@ def _rapl(powercap: Path) -> tuple[list[EnergyCounter], str]:
 
 
 def _nvml(nvml: Any) -> tuple[list[EnergyCounter], str]:
-    """GPUs that count their energy (Volta and later)."""
+    """Return GPUs that count their energy (Volta and later)."""
     if nvml is None:
         try:
             nvml = import_module("pynvml")

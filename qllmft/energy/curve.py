@@ -1,4 +1,4 @@
-"""Both energies over the number of qubits, and where they cross (figure 5)."""
+"""Both energies over the number of qubits, and their crossover (figure 5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qllmft_circuits import CircuitCounts
 ModelName = Literal["paper", "measured", "follow-up"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
 FOLLOW_UP_BREAK_EVEN = 34  # qubits; arXiv 2605.02798 (May 2026), abstract: "around 34"
-MOST_QUBITS = 100  # where the search for a crossover ends
+MOST_QUBITS = 100  # end of the search for a crossover
 
 SOURCES: dict[ModelName, str] = {
     "paper": (
@@ -31,7 +31,7 @@ SOURCES: dict[ModelName, str] = {
     "follow-up": (
         "From the abstract of arXiv 2605.02798 (May 2026, power measured on Forte Enterprise) two things are taken: "
         "QPU energy about linear in qubits, break-even around 34 qubits. No watts are taken from it, so both curves "
-        "are in units of the energy at break-even, where they meet by construction; the GPU's shape is 2^Q times this "
+        "are in units of the energy at break-even, and meet there by construction; the GPU's shape is 2^Q times this "
         "circuit's operations, as in the paper."
     ),
 }
@@ -39,34 +39,34 @@ SOURCES: dict[ModelName, str] = {
 
 @dataclass(frozen=True)
 class EnergyPoint:
-    """One inference at one width."""
+    """Energy of one inference at one width."""
 
-    counts: CircuitCounts  # of the circuit, as written
-    qpu: float  # its energy there, in the unit of the curve
-    gpu: float  # and simulated, in the same unit
+    counts: CircuitCounts  # counts of the circuit, as written
+    qpu: float  # energy on the QPU, in the unit of the curve
+    gpu: float  # energy of the simulation, in the same unit
 
 
 @dataclass(frozen=True)
 class EnergyCurve:
     """Both energies over the number of qubits."""
 
-    model: ModelName  # which one
-    constants: EnergyConstants | None  # what it was fed with; None for ``follow-up``, which has none
+    model: ModelName
+    constants: EnergyConstants | None  # None for ``follow-up``, which has none
     points: tuple[EnergyPoint, ...]  # in the order of qubits
-    crossover_qubits: int | None  # least number at which the GPU needs more than the QPU; None: none up to 100
+    crossover_qubits: int | None  # least number with more energy on the GPU than on the QPU; None: none up to 100
 
     @property
     def unit(self) -> str:
-        """Of all energies."""
+        """Return the unit of all energies."""
         return f"energy at {FOLLOW_UP_BREAK_EVEN} qubits" if self.constants is None else "kJ"
 
     @property
     def source(self) -> str:
-        """Where the numbers come from, one or two sentences."""
+        """Return the source of the numbers in one or two sentences."""
         return SOURCES[self.model]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; energies are named by their unit."""
+        """Return values for JSON with the unit in the names of energies."""
         suffix = "energy_kj" if self.unit == "kJ" else "relative_energy"
         return {
             "model": self.model,
@@ -84,13 +84,13 @@ class EnergyCurve:
 def energy_curve(
     config: ModelConfig, qubits: Sequence[int], model: ModelName = "paper", constants: EnergyConstants | None = None
 ) -> EnergyCurve:
-    """Energies of one inference with the head of ``config``, at each width in ``qubits``.
+    """Return the energies of one inference with the head of ``config`` at each width in ``qubits``.
 
     Args:
-        config: the head's structure; its own number of qubits does not matter.
+        config: structure of the head; its own number of qubits is not used.
         qubits: widths Q, ascending.
         model: ``paper``, ``measured`` (Forte's gate times) or ``follow-up``.
-        constants: instead of the model's own; ``follow-up`` takes none.
+        constants: replaces the model's own; ``follow-up`` takes none.
     """
     used = None if model == "follow-up" else constants or (PAPER if model == "paper" else FORTE)
     points = tuple(_point(config, q, used) for q in qubits)
@@ -98,7 +98,7 @@ def energy_curve(
 
 
 def crossover_qubits(config: ModelConfig, constants: EnergyConstants | None = PAPER) -> int | None:
-    """Least number of qubits at which simulation needs more than the QPU, or None; no constants: the follow-up's."""
+    """Return the least number of qubits with more energy on the GPU than on the QPU, or None up to 100."""
     for q in range(max(2, config.connectivity + 1), MOST_QUBITS + 1):
         point = _point(config, q, constants)
         if point.gpu >= point.qpu:
@@ -107,7 +107,7 @@ def crossover_qubits(config: ModelConfig, constants: EnergyConstants | None = PA
 
 
 def crossing(points: Sequence[EnergyPoint]) -> tuple[float, float] | None:
-    """Where the drawn curves meet, for a figure: (qubits, energy), by straight lines on a logarithmic axis."""
+    """Return the drawn curves' intersection (qubits, energy), by straight lines on a logarithmic axis."""
     for a, b in pairwise(points):
         before, after = math.log(a.gpu / a.qpu), math.log(b.gpu / b.qpu)
         if before < 0 <= after:

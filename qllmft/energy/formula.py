@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from qllmft.errors import UserError
+from qllmft.files import parse_json
 from qllmft_circuits import CircuitCounts
 
 
 @dataclass(frozen=True)
 class EnergyConstants:
-    """What the two formulas are fed with; the defaults are table V to the letter.
+    """Constants of the two formulas. The defaults are those of table V.
 
-    Its two-qubit gate is ten times faster than one on a single qubit, where Forte's is slower (`FORTE`). Exchanged, or
-    as printed, they put the crossover at the same 46 qubits (`tests/qllmft/energy/test_energy_model.py`).
+    Its two-qubit gate is ten times faster than one on a single qubit, although Forte's is slower (`FORTE`). Exchanged,
+    or as printed, they put the crossover at the same 46 qubits (`tests/qllmft/energy/test_energy_model.py`).
     """
 
-    qpu_power_w: float = 300.0  # P_qpu, of the QPU for each qubit, in watts
+    qpu_power_w: float = 300.0  # P_qpu, power of the QPU per qubit, in watts
     one_qubit_gate_s: float = 1e-4  # T_sq, in seconds
     two_qubit_gate_s: float = 1e-5  # T_tq, in seconds
-    shots: int = 8_000  # S, of one inference; the training tables say 8,192
-    gpu_power_w: float = 700.0  # P_gpu, of one GPU (NVIDIA H100 SXM), in watts
-    gpu_flops: float = 3.4e13  # F_gpu, floating-point operations a second in FP64
+    shots: int = 8_000  # S, shots per inference; the tables on training print 8,192
+    gpu_power_w: float = 700.0  # P_gpu, power of one GPU (NVIDIA H100 SXM), in watts
+    gpu_flops: float = 3.4e13  # F_gpu, floating-point operations per second in FP64
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -33,28 +33,28 @@ class EnergyConstants:
 
 
 PAPER = EnergyConstants()
-# gate times as IonQ's API gives them for Forte
+# gate times in IonQ's API for Forte
 FORTE = replace(PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6)
 
 
 def read_gate_times(file: Path) -> EnergyConstants:
-    """`FORTE` with the gate times of another machine.
+    """Return `FORTE` with the gate times of another machine.
 
     Args:
-        file: JSON with ``one_qubit_s`` and ``two_qubit_s``, or IonQ's characterization, which has them as ``1q`` and
-            ``2q`` in ``timing``; in seconds.
+        file: JSON in seconds with ``one_qubit_s`` and ``two_qubit_s``, or with ``1q`` and ``2q`` in ``timing``, as in
+            IonQ's characterization.
 
     Raises:
-        UserError: where the file cannot be read, is no JSON object, or lacks one of the two.
+        UserError: if the file cannot be read, is no JSON object, or lacks one of the two.
     """
     try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        content: Any = parse_json(file.read_text(encoding="utf-8"))
         timing = content.get("timing", {})
         found = content.get("one_qubit_s", timing.get("1q")), content.get("two_qubit_s", timing.get("2q"))
         one_qubit_s, two_qubit_s = (None if value is None else float(value) for value in found)
     except OSError as error:
         raise UserError(f"the calibration {file} cannot be read: {error.strerror}.") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"the calibration {file} is not a JSON object of gate times: {error}.") from error
     if one_qubit_s is None or two_qubit_s is None:
         raise UserError(
@@ -64,7 +64,7 @@ def read_gate_times(file: Path) -> EnergyConstants:
 
 
 def qpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> float:
-    """E_qpu = Q·(SQ·T_sq + TQ·T_tq)·S·P_qpu/1000: gates one after the other, every qubit powered all the while.
+    """Return E_qpu = Q·(SQ·T_sq + TQ·T_tq)·S·P_qpu/1000, for gates in sequence and qubits powered throughout.
 
     Returns:
         Kilojoules of one inference (S shots).
@@ -74,16 +74,16 @@ def qpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> 
 
 
 def amplitude_flops(counts: CircuitCounts) -> int:
-    """Operations for each amplitude of the state, SQ·2² + TQ·2³: the paper's count of a gate's matrix product."""
+    """Return the operations per amplitude of the state, SQ·2² + TQ·2³, as the paper counts a gate's matrix product."""
     return counts.one_qubit_gates * 2**2 + counts.two_qubit_gates * 2**3
 
 
 def gpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> float:
-    """E_gpu = 2^Q·(SQ·2² + TQ·2³)/F_gpu·P_gpu/1000: at the peak speed, with no communication between GPUs.
+    """Return E_gpu = 2^Q·(SQ·2² + TQ·2³)/F_gpu·P_gpu/1000, at the peak speed without communication between GPUs.
 
     The paper prints P_qpu in this formula. P_gpu is used here: table V has no other use for it, and with P_qpu the
-    crossover of the paper's head would be at 48 qubits (47 with the most layers of `head_counts`), where the caption of
-    figure 5 says 46.
+    crossover of the paper's head would be at 48 qubits (47 with the most layers of `head_counts`), but the caption of
+    figure 5 has 46.
 
     Returns:
         Kilojoules of one inference (one exact simulation; it needs no shots).

@@ -20,40 +20,40 @@ from qllmft_circuits import CircuitCounts, readout_observables
 
 @dataclass(frozen=True)
 class CounterReading:
-    """What one counter counted."""
+    """Result of one counter."""
 
     name: str
-    energy_j: float  # while the batches ran, in joules
-    idle_power_w: float  # while nothing of ours ran, in watts
+    energy_j: float  # energy during the batches, in joules
+    idle_power_w: float  # power at rest, in watts
 
 
 @dataclass(frozen=True)
 class MachineEnergy:
-    """Inference on this machine."""
+    """Energy of inference on this machine."""
 
     counts: CircuitCounts
-    samples: int  # inferences while the counters ran
-    seconds: float  # that they took
+    samples: int  # number of inferences during the measurement
+    seconds: float  # duration of the measurement
     counters: tuple[CounterReading, ...]
 
     @property
     def energy_kj(self) -> float:
-        """Of one inference: all that the counters counted, the machine's idling included."""
+        """Return the energy of one inference, with the machine's energy at rest."""
         return sum(c.energy_j for c in self.counters) / self.samples / 1000
 
     @property
     def net_energy_kj(self) -> float:
-        """Of one inference, less what the machine would have used idling; near 0 or below it where work was light."""
+        """Return the energy of one inference without the energy at rest, near 0 or below it if the work was light."""
         idle_j = sum(c.idle_power_w for c in self.counters) * self.seconds
         return self.energy_kj - idle_j / self.samples / 1000
 
     @property
     def power_w(self) -> float:
-        """Mean power while the batches ran."""
+        """Return the mean power during the batches."""
         return sum(c.energy_j for c in self.counters) / self.seconds
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return values for JSON."""
         derived = ("energy_kj", "net_energy_kj", "power_w")
         return asdict(self) | {name: getattr(self, name) for name in derived}
 
@@ -64,13 +64,13 @@ def measure_here(
     """Run batches of inference with the head of ``config`` for a while, and read the counters before and after.
 
     Args:
-        config: its head, at its own number of qubits, in batches of its batch size; on the backend ``adjoint``.
-        seconds: to run for, at least; less than one turn of a counter (RAPL's: minutes).
-        idle_seconds: to measure the machine at rest for, beforehand.
-        counters: to read; all that are found where None.
+        config: its head, number of qubits and batch size are used, on the backend ``adjoint``.
+        seconds: least duration, below one turn of a counter (minutes for RAPL).
+        idle_seconds: duration of a measurement at rest beforehand.
+        counters: counters to read; None for all that are found.
 
     Raises:
-        UserError: where there are no counters, or the head does not run on the adjoint engine.
+        UserError: if there are no counters, or the head does not run on the adjoint engine.
     """
     if not config.backend.entry.adjoint:
         raise UserError(f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only.")
@@ -97,7 +97,7 @@ def measure_here(
 def _counted(
     counters: Sequence[EnergyCounter], work: Callable[[], object], least_s: float = 0.0
 ) -> tuple[list[float], float, int]:
-    """Joules by counter, seconds, and how many times ``work`` was done: once, and until ``least_s`` are over."""
+    """Return joules by counter, seconds and number of calls of ``work``, repeated for at least ``least_s``."""
     before_j = [counter.read_j() for counter in counters]
     started, times = time.perf_counter(), 0
     while not times or time.perf_counter() < started + least_s:

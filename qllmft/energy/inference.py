@@ -9,15 +9,15 @@ from qllmft_circuits import count, loading_template
 
 
 def linear_energy_j(rows: int, columns: int) -> float:
-    """Joules of a matrix times a vector: two operations an entry, at the GPU's peak speed."""
+    """Return the joules of a matrix times a vector: two operations per entry, at the GPU's peak speed."""
     return 2 * rows * columns / PAPER.gpu_flops * PAPER.gpu_power_w
 
 
 def quantum_energies_j(model: ModelConfig, dimension: int, k: int) -> tuple[float, float]:
-    """Joules with everything simulated on a GPU, and with circuits on a QPU, of D-dimensional embeddings and k labels.
+    """Return the joules of a simulation on a GPU, and with circuits on a QPU, of D-dimensional embeddings and k labels.
 
-    Encoders are simulated in both, as in the paper. A head without a circuit of its own (``head = "none"``) has them on
-    the QPU, with their loading as R_Y and CNOT; odd ones run twice. The embedding itself is left out.
+    Encoders are simulated in both, as in the paper. If the head has no circuit (``head = "none"``), the encoders run on
+    the QPU instead, with their loading as R_Y and CNOT; odd ones run twice. The embedding itself is not included.
     """
     model = model.for_labels(k)
     encoder, head = encoder_template(model), head_template(model)

@@ -1,4 +1,4 @@
-"""Heads: encoder, quantum head and readout as torch modules, and their classical stand-ins."""
+"""Heads: encoder, quantum head and readout as torch modules, and their classical replacements."""
 
 from qllmft.heads.classifier import Classifier, build_classifier
 from qllmft.heads.connector import AdjointConnector

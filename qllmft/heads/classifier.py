@@ -1,4 +1,4 @@
-"""The whole trainable model on top of the body: encoder, head, readout."""
+"""Whole trainable model on top of the body: encoder, head, readout."""
 
 from __future__ import annotations
 
@@ -19,16 +19,13 @@ from qllmft_backends.adjoint import adjoint_or_none
 
 
 class Classifier(nn.Module):
-    """Embeddings (B, D) to logits (B, k).
-
-    Build it with `build_classifier`.
+    """Map embeddings (B, D) to logits (B, k); see `build_classifier`.
 
     Args:
-        encoder: (B, D) to the latent vector (B, Q); None where the head reads the embedding itself.
-        head: (B, Q) to ⟨Z⟩ (B, Q_m), or to logits where it is a perceptron; None: the linear layer reads the latent
-            vector.
+        encoder: maps (B, D) to the latent vector (B, Q); None if the head reads the embedding itself.
+        head: maps (B, Q) to ⟨Z⟩ (B, Q_m), or to logits if it is a perceptron; None: ``final`` reads the latent vector.
         final: linear layer on the head's values, or None.
-        skip: the linear layer also sees the latent vector.
+        skip: ``final`` also reads the latent vector.
         sign_readout: logits are (⟨Z⟩, -⟨Z⟩) of one qubit, so that the prediction is its sign (table IV, "No").
     """
 
@@ -49,17 +46,17 @@ class Classifier(nn.Module):
         self.sign_readout = sign_readout
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, k) of embeddings (B, D)."""
+        """Return logits (B, k) of embeddings (B, D)."""
         return self.from_latent(x if self.encoder is None else self.encoder(x))
 
     def from_latent(self, latent: Tensor) -> Tensor:
-        """Logits (B, k) of latent vectors (B, Q)."""
+        """Return logits (B, k) of latent vectors (B, Q)."""
         return self.read(latent, latent if self.head is None else self.head(latent))
 
     def read(self, latent: Tensor, values: Tensor) -> Tensor:
-        """Logits (B, k) from the latent vector (B, Q) and the head's values (B, Q_m), wherever these were measured.
+        """Return logits (B, k) of the latent vector (B, Q) and the head's values (B, Q_m) from any backend.
 
-        Without a head its values are the latent vector.
+        Without a head, its values are the latent vector.
         """
         if self.sign_readout:
             return torch.cat([values, -values], dim=-1)
@@ -70,24 +67,20 @@ class Classifier(nn.Module):
 
     @property
     def data_map(self) -> DataMap | None:
-        """What an embedding passes before it is loaded; None: nothing."""
+        """Return the map of embeddings before they are loaded, or None."""
         return self.encoder.data_map if isinstance(self.encoder, ParallelEncoders) else None
 
     @property
     def n_parameters(self) -> int:
-        """Trainable parameters."""
+        """Return the number of trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
 def check_classes(config: ModelConfig, n_classes: int) -> None:
-    """Make sure that the readout can tell ``n_classes`` labels apart.
-
-    Raises:
-        UserError: where the sign of one qubit is to tell more or fewer than two.
-    """
+    """Raise UserError if the readout cannot represent ``n_classes`` labels."""
     if config.head != "mlp" and not config.final_linear and n_classes != 2:
         raise UserError(
-            f"the data has {n_classes} labels; the sign of one qubit (final_linear = false) tells two apart. "
+            f"the data has {n_classes} labels; the sign of one qubit (final_linear = false) separates two. "
             "Set model.final_linear to true."
         )
 
@@ -103,14 +96,14 @@ def build_classifier(
     """Build the model of ``config``.
 
     Args:
-        config: structure.
-        dimension: D, of the embeddings.
-        n_classes: k.
-        seed: of the initial weights.
-        backend: what runs the head; the project's own engine by default.
+        config: structure of the model.
+        dimension: dimension D of the embeddings.
+        n_classes: number k of labels.
+        seed: seed of the initial weights.
+        backend: backend of the head; the project's own engine by default.
 
     Raises:
-        UserError: where embedding, classes and structure do not fit together.
+        UserError: if embedding, classes and structure do not fit together.
     """
     _check_sizes(config, dimension, n_classes)
     if isinstance(backend, BackendConfig):
@@ -144,15 +137,11 @@ def build_classifier(
 
 
 def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
-    """Make sure, before any weight is made, that they fit into memory.
-
-    Raises:
-        UserError: where they would not.
-    """
+    """Raise UserError before the first weight is made if they would not fit into memory."""
     rows = max(config.hidden_dim, config.n_qubits, n_classes)
     if rows * dimension > MOST_ENTRIES or rows * n_classes > MOST_ENTRIES:
         raise UserError(
-            f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} make a "
+            f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} need a "
             f"weight matrix of more than {MOST_ENTRIES:,} entries. Choose a smaller hidden_dim, or another body."
         )
 

@@ -1,4 +1,4 @@
-"""Between an embedding and its amplitudes: centred and rotated as the training embeddings lie, without any training."""
+"""Map of embeddings before their amplitudes are loaded: centred and rotated by the training embeddings, untrained."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 
 class DataMap(nn.Module):
-    """Embeddings (B, D) to (x - mean) · axes, (B, m). Its numbers follow from the training embeddings, without labels.
+    """Map embeddings (B, D) to (x - mean) · axes, (B, m). Its numbers depend on training embeddings, not on labels.
 
     Args:
         dimension: D.
         centre: subtract the mean of the training embeddings.
-        components: keep that many principal axes, D at most; None: keep the embedding's own D axes.
+        components: number of principal axes, at most D; None keeps the embedding's own D axes.
 
     Attributes:
-        mean: (D,); None where nothing is subtracted.
-        axes: (D, m), orthonormal columns, the direction of largest variance first; None where nothing is rotated.
+        mean: (D,); None if nothing is subtracted.
+        axes: (D, m) with orthonormal columns, the direction of largest variance first; None if nothing is rotated.
         width: m.
     """
 
@@ -31,9 +31,9 @@ class DataMap(nn.Module):
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
-        """Take mean and axes from the training embeddings (N, D).
+        """Compute mean and axes of the training embeddings (N, D).
 
-        The axes are eigenvectors of the covariance matrix; where N is below m, the last ones complete the basis.
+        The axes are eigenvectors of the covariance matrix; if N < m, the last ones complete the basis.
         """
         x = x.double()
         if self.mean is not None:
@@ -45,12 +45,12 @@ class DataMap(nn.Module):
             self.axes.copy_(vectors * largest.sign())  # an eigenvector's sign is free
 
     def forward(self, x: Tensor) -> Tensor:
-        """What is loaded of embeddings (..., D), (..., m), in float32 or the wider dtype of ``x``."""
+        """Return (..., m) of embeddings (..., D), in float32 or the wider dtype of ``x``."""
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         shifted = x if self.mean is None else x - self.mean
         return shifted if self.axes is None else shifted @ self.axes.to(x.dtype)
 
     @property
     def n_stored(self) -> int:
-        """Numbers that a model stores for it; none of them is trained."""
+        """Return the number of stored numbers, none of which is trained."""
         return sum(buffer.numel() for buffer in self.buffers())

@@ -21,16 +21,18 @@ Pad = Literal["zeros", "bias"]
 
 
 def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
-    """Real amplitudes of norm 1, section III-C; the engine appends zeros up to 2^Q.
+    """Return real amplitudes of norm 1, section III-C.
+
+    The engine appends zeros up to 2^Q.
 
     Args:
         x: embeddings (B, D), none of them zero.
-        pad: ``zeros``: x alone; ⟨Z⟩ is then a quadratic form of x. ``bias``: one more amplitude as long as x, so that
-            ⟨Z⟩ has terms linear in x.
+        pad: ``zeros`` for x alone, so that ⟨Z⟩ is a quadratic form of x; ``bias`` for one more amplitude as long as x,
+            so that ⟨Z⟩ has terms linear in x.
         constant: sign of that amplitude, 1 or -1.
 
     Returns:
-        (B, D) or, with ``bias``, (B, D + 1).
+        (B, D), or (B, D + 1) with ``bias``.
     """
     unit = torch.nn.functional.normalize(x, dim=1)
     if pad == "zeros":
@@ -42,22 +44,22 @@ class QuantumEncoder(nn.Module):
     """One simulated quantum encoder (sQE): amplitude loading, ansatz layers, exact ⟨Z⟩ times a trainable scale.
 
     Args:
-        dimension: D, of the embeddings.
+        dimension: dimension D of the embeddings.
         n_qubits: Q_e.
-        n_outputs: how many values it yields, ⟨Z⟩ of qubits 0..n_outputs-1.
-        layers: ansatz layers.
-        ansatz: what makes the layers; the paper's by default.
-        pad: what fills the amplitudes past the embedding; see `amplitudes`.
+        n_outputs: number of values, ⟨Z⟩ of qubits 0..n_outputs-1.
+        layers: number of ansatz layers.
+        ansatz: makes the layers; the paper's by default.
+        pad: filling of the amplitudes past the embedding; see `amplitudes`.
         odd: a value is (⟨Z⟩ with the constant - ⟨Z⟩ with its negative) / 2, which is linear in the unit embedding.
-        scaled: there is a trainable scale; else it is 1.
-        backend: whose device simulates it; the CPU by default.
-        generator: source of the initial weights; torch's default one where None.
+        scaled: train the scale; else it is 1.
+        backend: simulates on its device; the CPU by default.
+        generator: source of the initial weights; torch's default generator if None.
 
     Raises:
-        UserError: where the embedding does not fit on 2^Q_e amplitudes, or the engine does not run the ansatz.
+        UserError: if the embedding does not fit on 2^Q_e amplitudes, or the engine does not run the ansatz.
 
     Attributes:
-        is_plain: the engine's angles are the weights ``theta`` themselves, in their order.
+        is_plain: the engine's angles are the weights ``theta`` in their order.
     """
 
     def __init__(
@@ -77,9 +79,9 @@ class QuantumEncoder(nn.Module):
         super().__init__()
         needed = dimension + (pad == "bias")
         if needed > 2**n_qubits:
-            what = f"{dimension} values" + (" and a constant (pad = 'bias')" if pad == "bias" else "")
+            values = f"{dimension} values" + (" and a constant (pad = 'bias')" if pad == "bias" else "")
             raise UserError(
-                f"the body's embedding has {what}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
+                f"the body's embedding has {values}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
                 f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
             )
         self.dimension = dimension
@@ -95,7 +97,7 @@ class QuantumEncoder(nn.Module):
         self.scale: Tensor = nn.Parameter(torch.tensor(INITIAL_SCALE)) if scaled else torch.tensor(1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Latent values (..., n_outputs) of embeddings (..., D), see `on_rows`; in radians for a quantum head."""
+        """Return latent values (..., n_outputs) of embeddings (..., D), in radians for a quantum head."""
         return on_rows(self._latent, x, self.dimension, self.theta, "embeddings")
 
     def _latent(self, x: Tensor, theta: Tensor) -> Tensor:
@@ -114,30 +116,26 @@ class QuantumEncoder(nn.Module):
 
     @property
     def signs(self) -> tuple[float, ...]:
-        """Signs of the constant amplitude that a value is read from, one circuit each."""
+        """Return the signs of the constant amplitude, one circuit each."""
         return (1.0, -1.0) if self.odd else (1.0,)
 
 
 def encoder_program(circuit: QuantumCircuit) -> Program:
-    """An encoder's circuit for the engine, which is all that encoders run on.
-
-    Raises:
-        UserError: where the engine does not run it.
-    """
+    """Lower an encoder's circuit for the engine, or raise UserError."""
     try:
         return lower(circuit)
     except UnsupportedGateError as error:
         raise UserError(
-            f"{error} An encoder runs on the engine alone: choose another ansatz, or set model.encoder to 'mlp'."
+            f"{error} Only the engine runs encoders: choose another ansatz, or set model.encoder to 'mlp'."
         ) from error
 
 
 class ParallelEncoders(nn.Module):
-    """E encoders side by side, section III-D: each sees the whole embedding and yields its share of the latent.
+    """E parallel encoders, section III-D: each reads the whole embedding and gives a part of the latent vector.
 
     Args:
-        encoders: on what the data map gives.
-        data_map: what an embedding passes before; None: nothing.
+        encoders: read the output of the data map.
+        data_map: map of embeddings; None leaves them as they are.
     """
 
     def __init__(self, encoders: list[QuantumEncoder], data_map: DataMap | None = None) -> None:
@@ -146,19 +144,19 @@ class ParallelEncoders(nn.Module):
         self.data_map = data_map
 
     def forward(self, x: Tensor) -> Tensor:
-        """Latent vector (..., Q): the encoders' values one after the other."""
+        """Return the latent vector (..., Q), the concatenated values of the encoders."""
         mapped = self.mapped(x)
         return torch.cat([encoder(mapped) for encoder in self.encoders], dim=-1)
 
     def mapped(self, x: Tensor) -> Tensor:
-        """What the encoders load of embeddings (..., D), before it is made a unit vector."""
+        """Return the encoders' input for embeddings (..., D), before normalisation."""
         found: Tensor = x if self.data_map is None else self.data_map(x)
         return found
 
 
-INITIAL_SCALE = math.pi  # ⟨Z⟩ in [-1, 1] becomes an angle in [-π, π]
+INITIAL_SCALE = math.pi  # maps ⟨Z⟩ in [-1, 1] to an angle in [-π, π]
 
 
 def initial_angles(count: int, generator: torch.Generator) -> Tensor:
-    """Weights (count,), uniform on [-π, π): a rotation angle has no other natural range."""
+    """Return weights (count,), uniform on [-π, π), the natural range of a rotation angle."""
     return (2.0 * torch.rand(count, generator=generator) - 1.0) * math.pi

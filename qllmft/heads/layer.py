@@ -1,4 +1,4 @@
-"""The engine as a differentiable function of torch, and what every layer with a circuit does with its input."""
+"""The engine as a differentiable torch function, and the treatment of inputs by every layer with a circuit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Expectations(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor | None, Tensor | None]:
-        if torch.is_grad_enabled():  # only then with create_graph; the second derivative would silently be zero
+        if torch.is_grad_enabled():  # true with create_graph only; the second derivative would silently be zero
             raise RuntimeError(
                 "create_graph is on, but a circuit's gradient cannot be differentiated again; leave it off, and take "
                 "second derivatives as differences of the gradients at two points, with the layer in .double()."
@@ -39,18 +39,18 @@ class _Expectations(torch.autograd.Function):
 
 
 def expectations(engine: Differentiable, angles: Tensor, amplitudes: Tensor | None = None) -> Tensor:
-    """Z expectation values of a batch, differentiable in the angles and in the loaded amplitudes.
+    """Return Z expectation values of a batch, differentiable in the angles and in the loaded amplitudes.
 
     Args:
-        engine: a compiled circuit, or a noisy pass through one; asked in float64 where the angles are.
+        engine: a compiled circuit, or a noisy pass through one; runs in float64 if the angles are.
         angles: gate angles in radians, (G,) shared by the batch or (B, G).
-        amplitudes: (B, D) real initial amplitudes, D ≤ 2^Q, of norm 1; |0...0⟩ where None.
+        amplitudes: (B, D) real initial amplitudes, D ≤ 2^Q, of norm 1; None for |0...0⟩.
 
     Returns:
         (B, T) in the dtype and on the device of ``angles``.
 
     Raises:
-        UserError: where ``angles`` are on a device that the engine does not compute on.
+        UserError: if ``angles`` are on another device than the engine.
     """
     if not angles.is_cpu and angles.device.type != engine.device:
         raise UserError(
@@ -71,25 +71,25 @@ Rows = Callable[[Tensor, Tensor], Tensor]
 
 
 def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
-    """A layer's values of an input with any leading axes, in the precision of its weights.
+    """Apply a layer to an input with any leading axes, in the precision of its weights.
 
-    `torch.compile` breaks its graph here, and automatic mixed precision ends here: a circuit has no use for either.
+    `torch.compile` breaks its graph here, and automatic mixed precision ends here, because a circuit supports neither.
 
     Args:
-        compute: from rows (B, width) and ``weight`` to (B, T).
-        x: (..., width), of a dtype that the weights' holds: float32 weights take half precision and integers too.
+        compute: maps rows (B, width) and ``weight`` to (B, T).
+        x: (..., width) with any dtype that converts to the weights' without loss, such as half precision or integers.
         width: expected last axis of ``x``.
-        weight: whose dtype is the layer's, float32 or float64.
+        weight: weights in the layer's dtype, float32 or float64.
         what: name of ``x`` in messages.
 
     Returns:
         (..., T) in the dtype of ``weight``.
 
     Raises:
-        UserError: where shape or dtypes are others.
+        UserError: if shape or dtypes differ.
     """
     if torch.compiler.is_compiling():
-        # made here: the decorator imports the compiler, which takes a second
+        # disabled here, because a decorator imports the compiler, which takes a second
         result: Tensor = torch.compiler.disable(_on_rows)(compute, x, width, weight, what)  # type: ignore[no-untyped-call]
         return result
     return _on_rows(compute, x, width, weight, what)
@@ -111,7 +111,7 @@ def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) ->
 
 
 def _check_dtypes(x: torch.dtype, weight: torch.dtype, what: str) -> None:
-    """Make sure that the weights are in a precision that engines have, and hold the input's digits."""
+    """Raise UserError unless the weights have an engine's precision and hold the input's digits."""
     if weight not in (torch.float32, torch.float64):
         raise UserError(
             f"the layer's weights are {weight}, and circuits are simulated in float32 or float64: call .float() on the "

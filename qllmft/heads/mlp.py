@@ -1,4 +1,4 @@
-"""The classical stand-ins of tables III, XIII and XIV: a perceptron as encoder, or as the whole head."""
+"""Classical replacements of tables III, XIII and XIV: a perceptron as encoder, or as the whole head."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from qllmft.config import ModelConfig
 
 
 def perceptron(config: ModelConfig, dimension: int, n_outputs: int, generator: torch.Generator) -> nn.Sequential:
-    """A perceptron (B, D) to (B, n_outputs): one linear layer, or two with a hidden layer of ``hidden_dim``.
+    """Return a perceptron (B, D) to (B, n_outputs): one linear layer, or two with a hidden layer of ``hidden_dim``.
 
-    With ``batch_norm`` the hidden layer is normalised (the input, where there is none), by 2 parameters a feature. The
+    With ``batch_norm`` the hidden layer is normalised, or the input if there is none, by 2 parameters per feature. The
     weights come from ``generator``; see `linear`.
     """
     width = config.hidden_dim or dimension
@@ -24,7 +24,7 @@ def perceptron(config: ModelConfig, dimension: int, n_outputs: int, generator: t
 
 
 def low_rank(dimension: int, n_outputs: int, rank: int, generator: torch.Generator) -> nn.Sequential:
-    """A linear layer (B, D) to (B, n_outputs) whose weight is a product of two, of ``rank`` columns and rows.
+    """Return a linear layer (B, D) to (B, n_outputs) with a product of two matrices of rank ``rank`` as its weight.
 
     It has rank·(D + n_outputs) + n_outputs parameters. The weights come from ``generator``; see `linear`.
     """
@@ -32,7 +32,7 @@ def low_rank(dimension: int, n_outputs: int, rank: int, generator: torch.Generat
 
 
 def linear(n_inputs: int, n_outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
-    """A linear layer whose weights come from ``generator``, uniform within ±1/sqrt(fan-in) as in torch."""
+    """Return a linear layer with weights from ``generator``, uniform within ±1/sqrt(fan-in) as in torch."""
     layer = nn.Linear(n_inputs, n_outputs, bias=bias)
     bound = 1.0 / math.sqrt(n_inputs)
     with torch.no_grad():
@@ -42,11 +42,11 @@ def linear(n_inputs: int, n_outputs: int, generator: torch.Generator, *, bias: b
     return layer
 
 
-READOUT_NORM = 3.0  # of a label's initial weights on values in [-1, 1]
+READOUT_NORM = 3.0  # norm of a label's initial weights, for values in [-1, 1]
 
 
 def linear_readout(n_inputs: int, n_outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer on the encoders' values: Gaussian weights with mean 0 over the labels, no bias at the start."""
+    """Return a linear layer on the encoders' values: Gaussian weights with mean 0 over the labels, zero bias."""
     layer = nn.Linear(n_inputs, n_outputs)
     with torch.no_grad():
         weight = torch.randn(layer.weight.shape, generator=generator)

@@ -1,4 +1,4 @@
-"""Noise of a model's circuits: where it draws from, and how to leave it out for a while."""
+"""Noise of a model's circuits: its seed, and how to switch it off for a while."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from qllmft.heads.connector import AdjointConnector
 
 
 def noisy_connectors(model: nn.Module) -> list[AdjointConnector]:
-    """The parts of ``model`` that draw noise; none in an exact model."""
+    """Return the parts of ``model`` that draw noise, if there are any."""
     return [part for part in model.modules() if isinstance(part, AdjointConnector) and part.is_noisy]
 
 
 def reseed(model: nn.Module, seed: int) -> None:
-    """Let the noise of the next passes follow from ``seed`` alone."""
+    """Derive the noise of the next passes from ``seed`` alone."""
     for connector in noisy_connectors(model):
         connector.reseed(seed)
 
 
 @contextmanager
 def without_noise(model: nn.Module) -> Iterator[None]:
-    """Exact values inside the block; what was to be drawn next is not used up."""
+    """Compute exact values inside the block, without any draw."""
     silenced = [part for part in noisy_connectors(model) if part.noise_on]
     for connector in silenced:
         connector.noise_on = False

@@ -1,4 +1,4 @@
-"""The quantum head: latent angles (B, Q) through the re-uploading circuit on a backend to ⟨Z⟩ (B, Q_m)."""
+"""Quantum head: latent angles (B, Q) to ⟨Z⟩ (B, Q_m) by the re-uploading circuit on a backend."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from qllmft_circuits import Ansatz, Readout, data_parameters, head_circuit, read
 
 
 class QuantumHead(nn.Module):
-    """The PQC of figure 1 as a torch module: `EstimatorQNN` in a `TorchConnector`.
+    """PQC of figure 1 as a torch module: `EstimatorQNN` in a `TorchConnector`.
 
     Args:
         n_qubits: Q.
         reuploads, reupload_layers, main_layers: R, N, M of table I.
-        ansatz: what makes the layers; the paper's by default.
+        ansatz: makes the layers; the paper's by default.
         readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
-        word_weight: most qubits of a word.
-        backend: what runs the circuit; `exact_backend` by default.
-        generator: source of the initial weights; torch's default one where None.
+        word_weight: largest number of qubits in a word.
+        backend: runs the circuit; `exact_backend` by default.
+        generator: source of the initial weights; torch's default generator if None.
 
     >>> head = QuantumHead(4)
     >>> head(torch.zeros(3, 4)).shape
@@ -67,19 +67,19 @@ class QuantumHead(nn.Module):
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> QuantumHead:
-        """A head with a circuit of one's own.
+        """Return a head with a circuit of the user's own.
 
         Args:
-            circuit: without measurements; ``backend`` must run its gates.
-            observables: measured operators, one a value; Z of every qubit where None.
-            data: parameters that the input fills in this order, a `ParameterVector` for one.
-            weights: all other parameters of the circuit; they learn.
-            backend: what runs the circuit; the project's own engine by default.
-            generator: source of the initial weights; torch's default one where None.
+            circuit: without measurements; ``backend`` must support its gates.
+            observables: measured operators, one per value; None for Z of every qubit.
+            data: parameters that the input fills in this order, for instance a `ParameterVector`.
+            weights: all other parameters of the circuit, which are trained.
+            backend: runs the circuit; the project's own engine by default.
+            generator: source of the initial weights; torch's default generator if None.
 
         Raises:
-            UserError: where ``data`` and ``weights`` are not the circuit's parameters, each once.
-            UnsupportedGateError: where the engine does not run the circuit or measure an observable.
+            UserError: unless ``data`` and ``weights`` are the circuit's parameters, each once.
+            UnsupportedGateError: if the engine cannot run the circuit or measure an observable.
         """
         given = [*data, *weights]
         if sorted(p.name for p in given) != sorted(p.name for p in circuit.parameters):
@@ -110,20 +110,20 @@ class QuantumHead(nn.Module):
             weight_params=list(weights),
             estimator=backend.estimator(),
             gradient=backend.gradient(),
-            input_gradients=True,  # off by default; θ_c would never learn
+            input_gradients=True,  # off by default; θ_c would not be trained
             default_precision=0.0,  # the default adds noise of 1/64
         )
         initial = initial_angles(len(weights), generator or torch.default_generator)
         self.connector = AdjointConnector(network, backend, initial)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """⟨Z⟩ (..., Q_m) of latent angles (..., Q) in radians; see `on_rows`."""
+        """Return ⟨Z⟩ (..., Q_m) of latent angles (..., Q) in radians."""
         values: Tensor = self.connector(latent)
         return values
 
 
 def exact_backend(circuit: QuantumCircuit, dtype: Literal["float32", "float64"] = "float32") -> Backend:
-    """What computes a head's circuit exactly: the engine; where it lacks one of the gates, ``aer_statevector``."""
+    """Return an exact backend: the engine, or ``aer_statevector`` if the engine lacks a gate."""
     try:
         lower(circuit)
     except UnsupportedGateError:
@@ -132,7 +132,7 @@ def exact_backend(circuit: QuantumCircuit, dtype: Literal["float32", "float64"] 
 
 
 class _Network(EstimatorQNN):  # type: ignore[misc]
-    """An `EstimatorQNN` that lets a backend's own error through, where the library wraps every failed gradient."""
+    """`EstimatorQNN` that passes on a backend's own error, which the library would wrap."""
 
     def _backward(self, input_data: Any, weights: Any) -> Any:
         try:

@@ -31,7 +31,7 @@ def check_embedding(dimension: int) -> Tensor:
 
 
 def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) -> list[float] | None:
-    """Return the logits (k,) of `check_embedding`; None if they would take too long or are not finite."""
+    """Return the logits (k,) of `check_embedding`, or None if they would take too long or are not finite."""
     encoded = config.latent_encoder_qubits if config.encoder == "quantum" else 0
     if config.head != "mlp" and max(config.n_qubits, encoded) > MOST_QUBITS:
         return None
@@ -41,7 +41,7 @@ def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) ->
 
 
 def compare_logits(found: list[float], record: Mapping[str, Any], folder: Path) -> None:
-    """Raise UserError if the logits differ from the record's; it has both, and the versions that differ."""
+    """Raise UserError with differing versions if the logits differ from the record's."""
     expected = record["check"]["logits"]
     if not isinstance(expected, list) or len(expected) != len(found) or not all(map(_is_number, expected)):
         raise UserError(

@@ -135,7 +135,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 
 def _check_ansatz(record: Mapping[str, Any], folder: Path) -> None:
-    """Raise UserError if the record's ansatz is not known here; its package is not imported."""
+    """Raise UserError if the record's ansatz is unknown, without an import of its package."""
     model = record.get("model")
     name = model.get("ansatz") if isinstance(model, dict) else None
     if not isinstance(name, str) or name in ANSATZE:
@@ -155,7 +155,7 @@ def _no_model(folder: Path, missing: str) -> UserError:
 
 
 def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
-    """Return the weights; names, shapes and types are compared before any weight is read."""
+    """Return the weights, which are read if their names, shapes and types fit."""
     path = folder / "model.safetensors"
     if not path.exists():
         raise _no_model(folder, path.name)
@@ -219,7 +219,7 @@ def _body(record: Mapping[str, Any], folder: Path) -> tuple[BodyConfig, bool]:
 
 
 def _own_body(folder: Path) -> Path:
-    """Return the folder of a trained body; raise UserError if it is missing or a link."""
+    """Return the folder of a trained body, or raise UserError if it is missing or a link."""
     path = (folder / OWN_BODY).absolute()
     if not path.is_dir():
         raise UserError(

@@ -1,4 +1,4 @@
-"""The paper's numbers held against those of runs: one page, and its figures redrawn.
+"""The paper's numbers compared with those of runs, and its figures redrawn.
 
-`results` has what runs say of the paper's experiments, `figures` draws it, `page` lays it beside what is printed.
+`results` reads the paper's experiments from runs, `figures` draws them, and `page` compares them with the printed ones.
 """

@@ -1,4 +1,4 @@
-"""The page that holds every published number against ours, ``docs/results/paper-vs-here.md``, and the runs behind it."""
+"""Page that compares every published number with ours, ``docs/results/paper-vs-here.md``, and its runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
 
 
 def render_page(runs: Sequence[FinishedRun]) -> str:
-    """The page, as Markdown: every number of ``published.toml``, and ours where ``runs`` have it.
+    """Return the page in Markdown: every number of ``published.toml``, with ours if ``runs`` have it.
 
     Equal runs give equal text.
     """
@@ -62,24 +62,22 @@ def render_page(runs: Sequence[FinishedRun]) -> str:
         n_used=len(used),
         n_shorter=len(shorter),
         rates=sorted({c.settings["train.lr"] for m in first.values() for c in m.candidates if c.settings}),
-        on_the_spot=[name for name, figure in FIGURES.items() if not figure.needs_runs],
+        computed=[name for name, figure in FIGURES.items() if not figure.needs_runs],
         dash=NONE,
     )
 
 
 def _runs_of(measured: Iterable[Measured]) -> set[int]:
-    """Which runs stand behind results, by their `id`."""
     return {id(run) for m in measured for candidate in m.candidates for run in candidate.runs}
 
 
 @cache
 def _counts() -> dict[str, PresetCounts]:
-    """Of the paper's presets, by name."""
     return {name: preset_counts(load_preset(name)) for name in preset_names() if load_preset(name).source}
 
 
 def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInterval | None:
-    """Ours in [0, 1]: paired by seed, same texts and (of trained heads) as many epochs; None without such pairs."""
+    """Return ours in [0, 1], paired by seed, of the same texts and (for trained heads) epochs."""
     for a, b in product(found.get(value.preset or "", []), found.get(value.than or "", [])):
         training = {m.circumstances.training for m in (a, b) if m.circumstances.training[0] == "epochs"}
         ours, theirs = _test_by_seed(a.chosen), _test_by_seed(b.chosen)
@@ -94,7 +92,7 @@ def _test_by_seed(result: SeededResult) -> dict[int, float]:
 
 
 def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[str, Measured]) -> dict[str, Any]:
-    """A published count beside the one made here."""
+    """Return a published count with ours."""
     assert value.preset is not None
     counted = counts[value.preset].parameters
     here = NONE if counted is None else f"{counted:,}"
@@ -106,7 +104,7 @@ def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[s
 
 
 def _circuits(counts: dict[str, PresetCounts]) -> dict[PresetCounts, list[str]]:
-    """Presets with a quantum head by their circuits; in the order of kinds, then of the head's qubits."""
+    """Return the presets with a quantum head by their circuits, sorted by kind and by the head's qubits."""
     quantum = [(name.split("-")[0], counted.head.n_qubits, name) for name, counted in counts.items() if counted.head]
     groups: dict[PresetCounts, list[str]] = {}
     for _, _, name in sorted(quantum):
@@ -115,7 +113,7 @@ def _circuits(counts: dict[str, PresetCounts]) -> dict[PresetCounts, list[str]]:
 
 
 def of_the_paper(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[FinishedRun]]:
-    """Runs of the paper's experiments, each once, in a fixed order; and those whose curves are kept."""
+    """Return the runs of the paper's experiments, each once, by preset and seed, and those whose curves are kept."""
     presets = {value.preset for value in published().of("accuracy") if value.preset is not None}
     presets |= {preset.format(q) for curves in CURVES.values() for _, preset in curves for q in QUBITS}
     experiments = [Experiment(preset) for preset in sorted(presets)]
@@ -126,6 +124,6 @@ def of_the_paper(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[F
             if experiment.result_of(run) is not None:
                 key = (experiment.preset, str(run.config.seed), run.config.identity, run.record.data.fingerprint)
                 chosen.setdefault(key, run)
-    kept = list({id(chosen[key]): chosen[key] for key in sorted(chosen)}.values())
+    kept = list({id(chosen[key]): chosen[key] for key in sorted(chosen, key=lambda key: key[:2])}.values())
     curved = [Experiment(preset) for preset in KEPT]
     return kept, [run for run in kept if any(experiment.result_of(run) is not None for experiment in curved)]

@@ -1,4 +1,4 @@
-"""What the paper prints, as data: ``published.toml``."""
+"""Numbers that the paper prints, from ``published.toml``."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ Quantity = Literal["accuracy", "parameters", "difference", "crossover", "trainin
 
 @dataclass(frozen=True)
 class Published:
-    """One number of the paper."""
+    """Number that the paper prints."""
 
-    quantity: Quantity  # what it is
-    label: str  # the row, as the paper has it
-    value: float  # the number
+    quantity: Quantity
+    label: str  # of the row, as printed
+    value: float
     unit: str  # of the value: ``%``, ``parameters``, ``percentage points``, ``qubits`` or ``h``
     where: str  # table, caption or section
-    preset: str | None = None  # makes the same experiment here; None where no preset does
-    than: str | None = None  # of a difference, the preset that is subtracted
-    sweep: str | None = None  # the table of the sweep that the value is the best of
+    preset: str | None = None  # of the same experiment here; None if there is none
+    than: str | None = None  # subtracted preset of a difference
+    sweep: str | None = None  # table of the sweep whose best value this is
 
 
 @dataclass(frozen=True)
 class Paper:
-    """All that is published, and what its numbers were measured with."""
+    """All printed numbers, with the body and the texts that they were measured on."""
 
-    body: str  # the language model
+    body: str
     dimension: int  # D, of its embeddings
-    data: str  # the texts
+    data: str
     values: tuple[Published, ...]  # in the order of the paper
-    figures: dict[str, str]  # by figure, which of its numbers are printed
+    figures: dict[str, str]  # the printed numbers of each figure, in words
 
     def of(self, quantity: Quantity) -> list[Published]:
-        """The values of one quantity."""
+        """Return the values of one quantity."""
         return [value for value in self.values if value.quantity == quantity]
 
     def of_preset(self, quantity: Quantity, preset: str) -> Published | None:
-        """The value of a quantity that is printed for a preset; None where there is none."""
+        """Return the printed value of a quantity for a preset, or None if there is none."""
         return next((value for value in self.of(quantity) if value.preset == preset), None)
 
 

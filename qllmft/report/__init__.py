@@ -1,4 +1,4 @@
-"""Pages for people: a run or a study on one page, self-contained."""
+"""Self-contained pages on runs and studies."""
 
 from qllmft.report.run_page import render_report, write_report
 from qllmft.report.study_page import finish_study, write_study_report, write_study_table

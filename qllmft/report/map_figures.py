@@ -1,4 +1,4 @@
-"""The points of maps, and their figures: test accuracy of heads along an axis."""
+"""Points of maps, and their figures: test accuracy of heads along an axis."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from qllmft.config.presets import load_preset
 from qllmft.energy.inference import linear_energy_j, quantum_energies_j
 from qllmft.report import style
 
-_APART = {"parameters": 0.004, "energy": 0.004}  # of an axis' length, between curves at one place; else 0.012
+_SHIFTS = {"parameters": 0.004, "energy": 0.004}  # between curves at one place, as a share of the axis; else 0.012
 _COLORS = {"subject": (*style.COLORS[:4], style.GREY), "baseline": (style.INK, *style.COLORS[4:])}
 _MARKERS = {"subject": "os^Dp", "baseline": "v<s>o"}
 
 
 @dataclass(frozen=True)
 class MapPoint:
-    """A row of a study of a map."""
+    """Row of a study of a map."""
 
-    record: StudyRecord  # the study
-    row: RowResult  # the row
+    record: StudyRecord
+    row: RowResult
 
     @property
     def linear_energy_j(self) -> float:
-        """Joules of an inference with one matrix in the head's place."""
+        """Return the joules of one inference if the head is one matrix."""
         return linear_energy_j(self.record.body.dimension, len(self.record.data.labels))
 
     @cached_property
     def energies_j(self) -> tuple[float, float]:
-        """Joules of an inference, all on a GPU, and with circuits on a QPU; a classical head is one matrix in both."""
+        """Return the joules of one inference on a GPU, and with circuits on a QPU. A classical head is one matrix."""
         if self.row.side == "baseline":
             return self.linear_energy_j, self.linear_energy_j
         model = load_preset(self.row.preset).config({**self.row.settings, **self.record.settings}).model
@@ -41,15 +41,15 @@ class MapPoint:
 Value = Callable[[MapPoint], float]
 
 
-@style.house_style()
+@style.figure_style()
 def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], among: Sequence[MapPoint]) -> Any:
-    """Mean ± 95 % interval over the seeds of each row that has a series; quantum heads filled, classical ones hollow.
+    """Draw mean ± 95 % interval over the seeds of each row with a series, hollow for classical heads.
 
     Args:
-        axis: what the map is over; the parts of "energy" have one scale, and no line joins its points.
+        axis: of the map; the parts of "energy" share their scale, and no line joins its points.
         points: of the map.
-        parts: by the label of a horizontal axis, where a row is on it; one or two, side by side.
-        among: all points of the page, in which a series looks the same everywhere.
+        parts: one or two, side by side; a row's place by the label of the horizontal axis.
+        among: all points of the page, so that a series has the same style in every map.
     """
     from matplotlib.ticker import LogLocator
 
@@ -60,7 +60,7 @@ def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], 
         ticks = sorted(set(map(value, shown)))
         for i, (_, name, side) in enumerate(names):
             own = sorted((point for point in shown if point.row.series == name), key=value)
-            shift = (ticks[-1] / ticks[0]) ** (_APART.get(axis, 0.012) * (i - (len(names) - 1) / 2))
+            shift = (ticks[-1] / ticks[0]) ** (_SHIFTS.get(axis, 0.012) * (i - (len(names) - 1) / 2))
             alike = sorted({p.row.series for p in among if p.row.side == side and p.row.series}).index(name) % 5
             look = {"color": _COLORS[side][alike], "marker": _MARKERS[side][alike], "lw": 1.1, "label": name}
             look |= {"mfc": "white"} if side == "baseline" else {}
@@ -84,6 +84,6 @@ def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], 
     style.note_below(
         figure,
         f"{sources}; body {record.body} ({record.body.dimension}-d); {bars}. Filled: quantum; hollow: classical "
-        "(LR: logistic regression), side by side where they are at one place",
+        "(LR: logistic regression), side by side if they are at one place",
     )
     return figure

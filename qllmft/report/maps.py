@@ -1,4 +1,4 @@
-"""Where a quantum head pays: studies along an axis, what they imply together, and their page."""
+"""Maps: studies along an axis, the sentence that they imply together, and their page."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from qllmft.report.map_figures import MapPoint, Value, draw_map
 from qllmft.report.render import render
 from qllmft.report.study_table import accuracy, parameters
 
-Compared = list[tuple[MapPoint, list[Comparison]]]  # a point, and what its row is compared with
+Compared = list[tuple[MapPoint, list[Comparison]]]  # each point with the comparisons of its row
 
-AXES: dict[str, dict[str, Value]] = {  # by a study's x; that of energy has the records of parameters
+AXES: dict[str, dict[str, Value]] = {  # by a study's x; energy is drawn from the records of parameters
     "parameters": {
         "trained parameters": lambda point: max(point.row.parameters),
         "parameters and stored numbers": lambda point: max(point.row.parameters) + point.row.stored,
@@ -32,7 +32,7 @@ AXES: dict[str, dict[str, Value]] = {  # by a study's x; that of energy has the 
 
 
 def read_maps(folder: Path) -> dict[str, Compared]:
-    """All rows of the studies in ``folder`` by their axis, in its order; p after Holm's correction over each map.
+    """Return all rows of the studies in ``folder`` by axis, sorted along it. p is corrected over each map.
 
     A quantum head is compared with the classical ones of its group that have at most as many parameters.
     """
@@ -45,47 +45,47 @@ def _along(axis: str, points: list[MapPoint]) -> Compared:
     x = "parameters" if axis == "energy" else axis
     found = [point for point in points if point.record.x == x]
     found.sort(key=lambda point: [value(point) for value in AXES[axis].values()])
-    beside = [[other.row for other in found if _is_baseline(point, other)] for point in found]
-    pairs = [(point.row, baseline) for point, baselines in zip(found, beside, strict=True) for baseline in baselines]
+    baselines = [[other.row for other in found if _is_baseline(point, other)] for point in found]
+    pairs = [(point.row, row) for point, rows in zip(found, baselines, strict=True) for row in rows]
     comparisons = iter(compare_pairs(pairs))
-    return [(point, [next(comparisons) for _ in baselines]) for point, baselines in zip(found, beside, strict=True)]
+    return [(point, [next(comparisons) for _ in rows]) for point, rows in zip(found, baselines, strict=True)]
 
 
 def _is_baseline(point: MapPoint, other: MapPoint) -> bool:
     ours, theirs = point.row, other.row
     sides = (ours.side, theirs.side) == ("subject", "baseline")
-    beside = point.record is other.record and ours.group == theirs.group
-    return sides and beside and max(theirs.parameters) <= min(ours.parameters)
+    same_group = point.record is other.record and ours.group == theirs.group
+    return sides and same_group and max(theirs.parameters) <= min(ours.parameters)
 
 
 def maps_verdict(rows: Compared) -> str:
-    """One sentence about every quantum head that has a baseline, whoever wins, and about the energy of an inference."""
-    heads = [(point, beside) for point, beside in rows if beside]
-    found = [comparison for _, beside in heads for comparison in beside]
+    """Return a sentence on all quantum heads with a baseline, and on the energy of an inference."""
+    heads = [(point, comparisons) for point, comparisons in rows if comparisons]
+    found = [comparison for _, comparisons in heads for comparison in comparisons]
     count, won = Counter(c.outcome for c in found), {c.baseline.split(",")[0] for c in found if c.outcome == "better"}
-    best = [point for point, beside in heads if all(c.outcome == "better" for c in beside)]
-    paying = [f"; {point.record.title}: {point.row.label}" for point in best]
+    best = [point for point, comparisons in heads if all(c.outcome == "better" for c in comparisons)]
+    labels = [f"; {point.record.title}: {point.row.label}" for point in best]
     ratios = [[energy / point.linear_energy_j for energy in point.energies_j] for point, _ in heads]
     simulated, on_ions = (
         f"10^{log10(min(those)):.1f} to 10^{log10(max(those)):.1f}" for those in zip(*ratios, strict=True)
     )
     against = f" (against {', '.join(sorted(won))})" if won else ""
     return (
-        f"A quantum head is better than every classical head of at most as many parameters at {len(paying)} of "
-        f"{len(heads)} points{''.join(paying)}; of {len(found)} comparisons with one of them it wins {count['better']}"
+        f"A quantum head is better than every classical head of at most as many parameters at {len(best)} of "
+        f"{len(heads)} points{''.join(labels)}; of {len(found)} comparisons with one of them it wins {count['better']}"
         f"{against}, loses {count['worse']}, and {count['open']} are open; an inference takes {simulated} times the "
-        f"energy of logistic regression where the head is simulated on a GPU, and {on_ions} times on a QPU."
+        f"energy of logistic regression if the head is simulated on a GPU, and {on_ions} times on a QPU."
     )
 
 
 def write_maps(folder: Path, file: Path) -> Path:
-    """Write the page of the studies in ``folder`` into ``file``, its figures into ``figures/`` beside it; return it.
+    """Write the page of the studies in ``folder`` into ``file``, with ``figures/`` next to it, and return it.
 
-    UserError where no quantum head in them has a baseline.
+    UserError if no quantum head in them has a baseline.
     """
     maps = read_maps(folder)
     rows = [row for axis, found in maps.items() if axis != "energy" for row in found]
-    if not any(beside for _, beside in rows):
+    if not any(comparisons for _, comparisons in rows):
         raise UserError(
             f"{folder} has no study of a map in which a quantum head has a baseline of at most its size. "
             f"`qllmft study map-texts --data FOLDER --out {folder / 'texts'}` makes one."

@@ -1,4 +1,4 @@
-"""A run's settings beside those of the preset nearest to it, and the command that runs them again."""
+"""Settings of a run compared with the nearest preset's, and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -14,40 +14,37 @@ from qllmft.config.settings import differing, setting_text, settings_of
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting."""
+    """Setting of a run."""
 
     name: str  # dotted, as in ``--set``
-    value: Any  # of the run
-    default: Any  # of the nearest preset
+    value: Any
+    default: Any  # value in the nearest preset
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A run's settings beside those of the preset that has most of them."""
+    """Settings of a run compared with those of the nearest preset."""
 
-    preset: str  # its name
-    title: str  # its title
-    differing: tuple[Setting, ...]  # what the run has its own value of
-    same: tuple[Setting, ...]  # what is as in the preset
+    preset: str  # name of the nearest preset
+    title: str  # of that preset
+    differing: tuple[Setting, ...]
+    same: tuple[Setting, ...]
 
     @property
     def command(self) -> str | None:
-        """The shortest `qllmft train` that is this run; None where a setting cannot be given to ``--set``."""
+        """Return the shortest `qllmft train` command of this run, or None if ``--set`` cannot take a setting."""
         settings = {setting.name: setting.value for setting in self.differing}
         return None if None in settings.values() else train_command(self.preset, settings)
 
 
 def train_command(preset: str, settings: Mapping[str, Any]) -> str:
-    """`qllmft train` with settings, by dotted names, on top of a preset."""
+    """Return the `qllmft train` command of a preset with further settings, by dotted name."""
     given = [word for name, value in settings.items() for word in ("--set", setting_text(name, value))]
     return shlex.join(["qllmft", "train", "--preset", preset, *given])
 
 
 def describe_settings(config: RunConfig) -> Configuration:
-    """Find the nearest preset and lay its settings beside the run's.
-
-    A run's folder does not say which preset it began from: the nearest one has the fewest different settings.
-    """
+    """Compare a run's settings with those of the nearest preset, which has the fewest different ones."""
     presets = {name: load_preset(name) for name in preset_names()}
     nearest = min(presets, key=lambda name: (len(differing(config, presets[name].config())), name))
     ours, theirs = settings_of(config), settings_of(presets[nearest].config())

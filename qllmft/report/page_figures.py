@@ -1,4 +1,4 @@
-"""Figures as SVG that stands in a page: a training's curves, a study's rows and differences with their intervals."""
+"""Figures of pages as SVG: training curves, and a study's accuracies and differences with their intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
 from qllmft.training import EpochMetrics
 
-LONG_LABEL = 22  # characters: longer ones stand one below the other in the legend
+LONG_LABEL = 22  # characters; longer labels are below each other in the legend
 _COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
 _SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}
 _PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "mec": style.ORANGE, "ms": 5.5, "mew": 1.3}
@@ -25,7 +25,7 @@ _OUTCOMES = {  # colour, inside of the marker
 
 
 def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Markup, Markup]:
-    """A run's training and validation loss, and its validation accuracy; the epoch ``selected`` is marked."""
+    """Draw a run's losses and its validation accuracy, with a mark at the epoch ``selected``."""
     epochs = [m.epoch for m in metrics]
     losses = {"training": [m.train_loss for m in metrics], "validation": [m.validation_loss for m in metrics]}
     accuracies = {"validation": [100 * m.validation_accuracy for m in metrics]}
@@ -33,7 +33,7 @@ def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Marku
     return loss, curves_svg("accuracy", "right answers (%)", accuracies, epochs, selected)
 
 
-@style.house_style(in_a_page=True)
+@style.figure_style(in_a_page=True)
 def curves_svg(
     name: str,
     unit: str,
@@ -41,14 +41,14 @@ def curves_svg(
     epochs: Sequence[int] | None = None,
     selected: int | None = None,
 ) -> Markup:
-    """A line for each label.
+    """Draw one line per label.
 
     Args:
         name: of the figure, for its ids.
         unit: label of the vertical axis.
-        lines: values by label, one an epoch.
-        epochs: of all lines; from 1 on, as far as each line has values, where None.
-        selected: the epoch that is marked; None: none is.
+        lines: values by label, one per epoch.
+        epochs: of all lines; None counts each line's values from 1.
+        selected: the epoch that is marked, if any.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -71,9 +71,9 @@ def curves_svg(
     return style.as_svg(figure, name)
 
 
-@style.house_style(in_a_page=True)
+@style.figure_style(in_a_page=True)
 def accuracies_svg(record: StudyRecord) -> Markup:
-    """Test accuracy of each row: every seed, the mean with its 95 % interval, the paper's as a hollow marker."""
+    """Draw each row's test accuracies, their mean with its 95 % interval, and the paper's value as a hollow marker."""
     rows = record.rows
     figure, axes = _labelled([row.label for row in rows], "test accuracy (%)")
     for place, row in enumerate(rows):
@@ -96,9 +96,9 @@ def accuracies_svg(record: StudyRecord) -> Markup:
     return style.as_svg(figure, "dots")
 
 
-@style.house_style(in_a_page=True)
+@style.figure_style(in_a_page=True)
 def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], name: str) -> Markup:
-    """Differences of test accuracies with their intervals, in percentage points, a line for each label from above."""
+    """Draw differences of test accuracies in percentage points, with their intervals, one line per label."""
     figure, axes = _labelled(labels, "difference of test accuracies (points)")
     axes.axvline(0, color=style.INK, lw=0.8)
     for place, comparison in enumerate(comparisons):
@@ -115,7 +115,7 @@ def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], na
 
 
 def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
-    """A figure and its axes with a line for each label, the first one above."""
+    """Return a figure and its axes with one line per label, the first on top."""
     figure = style.new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
     axes = figure.subplots()
     axes.set_yticks(range(len(labels)), labels)

@@ -20,7 +20,7 @@ _TEX = str.maketrans(
 
 
 def render(package: str, name: str, **values: Any) -> str:
-    """Return a page as text; values in HTML and LaTeX are escaped, unless a page marks them as ``safe``.
+    """Return a page as text. Values in HTML and LaTeX are escaped, unless a page marks them as ``safe``.
 
     Args:
         package: that contains the page's file.

@@ -1,4 +1,4 @@
-"""A run on one page: `report.html` in its folder, self-contained, for people."""
+"""Page on one run, ``report.html`` in its folder."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from qllmft_circuits import draw_text
 
 
 def write_report(run: Path) -> Path:
-    """Write ``report.html`` into a run's folder, and return it; UserError where the run is not finished."""
+    """Write ``report.html`` into a run's folder, and return its path. UserError if the run is not finished."""
     folder = RunFolder(run)
     page = render_report(folder)
-    write_bytes(folder.report_file, page.encode("utf-8", "replace"))  # a text may hold half of a surrogate pair
+    write_bytes(folder.report_file, page.encode("utf-8", "replace"))  # a text can contain half a surrogate pair
     return folder.report_file
 
 
 def render_report(folder: RunFolder) -> str:
-    """The page, as HTML that asks nothing of the network; UserError where the run is not finished."""
+    """Return the page as HTML that needs no network. UserError if the run is not finished."""
     config = folder.read_config()
     result = folder.read_result()
     if result is None:
@@ -82,7 +82,7 @@ def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], ans
 
 
 def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
-    """Each model's test accuracy and interval as places on a line of length 100, one scale for all."""
+    """Return each model's test accuracy and interval as places on a line of length 100, with one scale for all."""
     least = min(m.tested.interval[0] for m in models)
     width = (max(m.tested.interval[1] for m in models) - least) or 1.0
 
@@ -94,7 +94,7 @@ def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
 
 
 def _confusion(answers: TestPredictions, model: str) -> list[dict[str, Any]]:
-    """Rows of the matrix: the true label's name, and cells with their count and their share of the row."""
+    """Return rows of the matrix: the true label's name, and cells with their count and their share of the row."""
     rows = []
     for name, counts in zip(answers.label_names, answers.confusion(model).tolist(), strict=True):
         total = sum(counts)

@@ -49,7 +49,7 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
 
 
 def write_study_table(folder: Path, file: Path) -> Path:
-    """Write the tables of ``study.json`` into ``file`` and return it; UserError if it cannot be written.
+    """Write the tables of ``study.json`` into ``file`` and return it. UserError if it cannot be written.
 
     If its name ends in ``.tex``, they are in LaTeX, otherwise in Markdown.
     """
@@ -61,7 +61,7 @@ def write_study_table(folder: Path, file: Path) -> Path:
 
 
 def write_study_report(folder: Path) -> Path:
-    """Write ``report.html`` from ``study.json`` and its runs, and return it; UserError if one of them is missing."""
+    """Write ``report.html`` from ``study.json`` and its runs, and return it. UserError if one of them is missing."""
     record = read_record(folder)
     comparisons, leaders = compare(record), leading(record)
     configs = {row.label: _run(folder, row, 0).read_config() for row in record.rows}
@@ -100,7 +100,7 @@ def _run(folder: Path, row: RowResult, seed: int) -> RunFolder:
 
 
 def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
-    """Return a figure for each subject, or one if each has one baseline; none for one seed."""
+    """Return a figure for each subject, or one if each has one baseline, or none for one seed."""
     if any(c.difference.interval is None for c in comparisons):
         return []
     if len({c.subject for c in comparisons}) == len(comparisons) > 1:
@@ -146,7 +146,7 @@ def _circuits(record: StudyRecord, configs: dict[str, RunConfig]) -> list[dict[s
 def _settings(
     record: StudyRecord, configs: dict[str, RunConfig]
 ) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
-    """Return the settings that all rows share, and (label, preset, other settings) of each; without the chosen ones."""
+    """Return the settings that all rows share, and (label, preset, other settings) of each, without the chosen ones."""
     trees = [settings_of(configs[row.label]) for row in record.rows]
     left_out = _RUN_SETTINGS | {name for row in record.rows for point in row.chosen for name in point}
     names = [name for name in dict.fromkeys(name for tree in trees for name in tree) if name not in left_out]

@@ -21,7 +21,7 @@ def about(record: StudyRecord) -> str:
 
 
 def accuracy(interval: MeanInterval, digits: int = 2) -> str:
-    """Return ``76.40 ± 0.85``, in percent; ``76.40`` for one seed."""
+    """Return ``76.40 ± 0.85``, in percent, or ``76.40`` for one seed."""
     mean = f"{100 * interval.mean:.{digits}f}"
     return mean if interval.half_width is None else f"{mean} ± {100 * interval.half_width:.{digits}f}"
 
@@ -33,7 +33,7 @@ def measured_accuracy(row: RowResult) -> str:
 
 
 def exact_accuracy(row: RowResult) -> str:
-    """Return a row's test accuracy without the noise of its circuit; "" without noise."""
+    """Return a row's test accuracy without the noise of its circuit, or "" without noise."""
     return accuracy(MeanInterval.of(row.test_exact)) if row.test_exact else ""
 
 
@@ -44,20 +44,20 @@ def parameters(row: RowResult) -> str:
 
 
 def published_parameters(row: RowResult) -> str:
-    """Return the printed number of parameters; "" if the paper prints none."""
+    """Return the printed number of parameters, or "" if the paper prints none."""
     count = row.published.parameters if row.published else None
     return "" if count is None else f"{count:,}"
 
 
 def published_accuracy(row: RowResult, record: StudyRecord) -> str:
-    """Return ``● 92.70``, or ``○ 92.70`` if body or texts are not the paper's; "" if the paper prints none."""
+    """Return ``● 92.70``, or ``○ 92.70`` if body or texts are not the paper's, or "" if the paper prints none."""
     if row.published is None:
         return ""
     return f"{'●' if record.as_published else '○'} {row.published.accuracy:.2f}"
 
 
 def published_note(record: StudyRecord) -> str:
-    """Return the source of the paper's column and whether it is comparable with ours; "" without such a column."""
+    """Return the source of the paper's column and whether it is comparable with ours, or "" without such a column."""
     tables = sorted({row.published.table for row in record.rows if row.published})
     if not tables:
         return ""

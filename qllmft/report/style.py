@@ -1,4 +1,4 @@
-"""One look for all figures: a column of a journal wide, colours that stay apart in grey and to colour-blind readers."""
+"""Style of all figures: as wide as a journal's column, in colours that differ in grey and for colour-blind readers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BLUE, ORANGE, GREEN, PURPLE = "#0b5fa5", "#c2410c", "#009e73", "#cc79a7"
 INK, SLATE, GREY, GRID, PALE = "#1f2937", "#4b5563", "#9ca3af", "#d1d5db", "#f3f4f6"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#0891b2", "#be185d", SLATE, "#a16207")
 DASHES = ("-", "--", "-.", ":")
-SERIES: tuple[dict[str, Any], ...] = tuple(  # the looks of up to four curves
+SERIES: tuple[dict[str, Any], ...] = tuple(  # styles of up to four curves
     {"color": color, "marker": marker, "ls": dashes, "zorder": 3}
     for color, marker, dashes in zip(COLORS, "os^v", DASHES, strict=False)
 )
@@ -32,12 +32,12 @@ BARS: dict[str, Any] = {"capsize": 2.5, "elinewidth": 1.0, "capthick": 1.0}
 
 COLUMN_INCHES, WIDE_INCHES, HEIGHT_INCHES = 4.6, 7.0, 3.3
 PNG_DPI = 300
-CHARACTERS_PER_INCH = 18  # of the note under the axes
-WIDEST = 20.0  # percentage points on either side of a mean: a wider interval does not set the scale of a figure
+CHARACTERS_PER_INCH = 18  # of the note below the axes
+WIDEST = 20.0  # percentage points on either side of a mean; wider intervals do not set a figure's scale
 
-_RC: Any = {  # Any: matplotlib types each name of a setting
+_RC: Any = {  # matplotlib types every setting's name
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same everywhere
+    "font.sans-serif": ["DejaVu Sans"],  # included in matplotlib, so that figures are the same everywhere
     "font.size": 8.5,
     "axes.labelsize": 9,
     "axes.titlesize": 9,
@@ -58,7 +58,7 @@ _RC: Any = {  # Any: matplotlib types each name of a setting
     "svg.hashsalt": "qllmft",  # the same ids in every run
 }
 _IN_A_PAGE: Any = {
-    "svg.fonttype": "none",  # text stays text: searchable, and in the reader's own font
+    "svg.fonttype": "none",  # text is searchable and has the reader's font
     "font.size": 11,
     "axes.labelsize": 11,
     "xtick.labelsize": 10.5,
@@ -69,8 +69,8 @@ _IN_A_PAGE: Any = {
 
 
 @contextmanager
-def house_style(*, in_a_page: bool = False) -> Iterator[None]:
-    """Matplotlib's settings inside a ``with`` block, or a decorated function; those of a page are for small screens."""
+def figure_style(*, in_a_page: bool = False) -> Iterator[None]:
+    """Apply matplotlib's settings to a block or a decorated function. Those of a page suit small screens."""
     import matplotlib as mpl
 
     with mpl.rc_context(_RC | _IN_A_PAGE if in_a_page else _RC):
@@ -78,14 +78,14 @@ def house_style(*, in_a_page: bool = False) -> Iterator[None]:
 
 
 def new_figure(width: float = COLUMN_INCHES, height: float = HEIGHT_INCHES) -> Any:
-    """An empty matplotlib figure that lays itself out; sizes in inches."""
+    """Return an empty matplotlib figure with automatic layout. Sizes are in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def legend_above(figure: Any, columns: int) -> None:
-    """All labelled lines above the axes: ours, other settings, then the paper's, by the label's first word."""
+    """Draw the legend above the axes, sorted by the label's first word: ours, other settings, the paper's."""
     pairs = [pair for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
     order = ("other", "paper")
     pairs.sort(key=lambda pair: next((1 + i for i, word in enumerate(order) if pair[1].startswith(word)), 0))
@@ -94,35 +94,35 @@ def legend_above(figure: Any, columns: int) -> None:
 
 
 def note_below(figure: Any, text: str) -> None:
-    """What was measured, small, under the axes."""
+    """Write a small note below the axes."""
     width = int(CHARACTERS_PER_INCH * figure.get_figwidth())
     figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=7, color=SLATE)
 
 
 def draw_means(axes: Any, places: Sequence[float], means: Sequence[MeanInterval], **look: Any) -> None:
-    """A curve through accuracies in [0, 1], in percent, with bars for 95 % intervals where there are; see `SERIES`."""
+    """Draw accuracies in [0, 1] in percent, with bars for 95 % intervals. ``look`` is as in `SERIES`."""
     values, bars = [100 * m.mean for m in means], [100 * (m.half_width or 0.0) for m in means]
     axes.errorbar(places, values, bars, **BARS, **look)
 
 
 def runs_out(intervals: Sequence[Interval]) -> bool:
-    """Whether one of the intervals is wider than `WIDEST`."""
+    """Return whether one of the intervals is wider than `WIDEST`."""
     return any(_half_width(interval) > WIDEST for interval in intervals)
 
 
 def keep_in_view(
     axes: Any, axis: Literal["x", "y"], intervals: Sequence[Interval], others: Sequence[float] = ()
 ) -> str:
-    """Let intervals wider than `WIDEST` run out of the axes, whose limits the other values set.
+    """Set the axis' limits by all values but intervals wider than `WIDEST`, which run out of the axes.
 
     Args:
-        axes: of matplotlib, drawn in percent.
+        axes: of matplotlib, in percent.
         axis: the one with the values.
-        intervals: that are drawn, in [0, 1].
-        others: values that are drawn beside them, in percent.
+        intervals: drawn, in [0, 1].
+        others: other drawn values, in percent.
 
     Returns:
-        What the figure's note says of it after the word "interval"; "" where no interval runs out.
+        Words for the figure's note after the word "interval"; "" if no interval runs out.
     """
     if not runs_out(intervals):
         return ""
@@ -134,31 +134,31 @@ def keep_in_view(
 
 
 def _half_width(interval: Interval) -> float:
-    """In percentage points; 0 where there is no interval."""
+    """Return it in percentage points, or 0 without an interval."""
     ends = interval.interval
     return 0.0 if ends is None else 50 * (ends[1] - ends[0])
 
 
 def check_format(file: Path) -> None:
-    """Make sure that the ending is one of `FORMATS`."""
+    """Check that the name ends in one of `FORMATS`."""
     if file.suffix.lower() not in FORMATS:
         raise UserError(f"the figure is {file.name!r}; expected a name that ends in {', '.join(FORMATS)}.")
 
 
 def save_figure(figure: Any, file: Path) -> None:
-    """Write a figure; the file's ending chooses the format. The same figure gives the same bytes."""
+    """Write a figure in the format of the file's ending. Equal figures give equal bytes."""
     check_format(file)
     metadata = {"Date": None} if file.suffix.lower() == ".svg" else None
-    with writing(f"the figure {file}"), house_style():
+    with writing(f"the figure {file}"), figure_style():
         figure.savefig(file, dpi=PNG_DPI, metadata=metadata)
 
 
 def as_svg(figure: Any, name: str) -> Markup:
-    """The element alone, as wide as its place in the page; write it within `house_style` of a page.
+    """Return the SVG element, as wide as its place in the page. Call it within a page's `figure_style`.
 
     Args:
         figure: of matplotlib.
-        name: begins every id of the element, so that no other figure of the page has the same ids.
+        name: prefix of every id, so that the ids of a page's figures differ.
     """
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})

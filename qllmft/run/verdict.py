@@ -1,4 +1,4 @@
-"""What the numbers of one run imply, and nothing beyond, in one sentence."""
+"""One sentence that states only what the numbers of one run imply."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from qllmft.statistics import ClassScores
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """0.825 as ``82.5``."""
+    """Return 0.825 as ``82.5``."""
     return f"{100 * share:.{digits}f}"
 
 
 def verdict(models: Sequence[ModelResult]) -> str:
-    """One sentence about the first model of a run's record and its baselines.
+    """Return a sentence on the first model of a run's record and its baselines.
 
-    Two heads differ where their 95 % intervals on the test set do not overlap. Where they overlap, one run shows no
-    difference: that is said, and no winner is named. Compared are accuracies; where more than 60 % of the test texts
-    have one label, balanced accuracies. A head that gives every text the same answer has won nothing.
+    Two heads differ if their 95 % intervals on the test set do not overlap. If they overlap, the sentence states that
+    one run shows no difference. Accuracies are compared, or balanced accuracies if more than 60 % of the test texts
+    have one label. A head that gives every text the same answer beats nothing.
     """
     head, *baselines = models
     if _constant(head):
@@ -39,10 +39,10 @@ def verdict(models: Sequence[ModelResult]) -> str:
     below = [m for m in baselines if _measured(m)[1][1] < low]
     level = [m for m in baselines if m not in above and m not in below]
     if not above and not below:
-        whose = "that" if len(level) == 1 else "those"
+        interval = "that" if len(level) == 1 else "those"
         return (
             f"Nothing can be concluded from this one run about which head is better: the {head.name} got {score}, "
-            f"and its interval overlaps {whose} of the {_names(level, intervals=False)}."
+            f"and its interval overlaps {interval} of the {_names(level, intervals=False)}."
         )
     parts = []
     if above:
@@ -51,12 +51,12 @@ def verdict(models: Sequence[ModelResult]) -> str:
         parts.append(f"beats the {_names(below)}")
     sentence = f"In this one run the {head.name} " + " and ".join(parts) + f": it got {score}"
     if level:
-        sentence += f"; nothing can be concluded about the {_names(level, intervals=False)}, where intervals overlap"
+        sentence += f"; nothing can be concluded about the {_names(level, intervals=False)}, as their intervals overlap"
     return sentence + "."
 
 
 def _uneven(model: ModelResult) -> ClassScores | None:
-    """The answers class by class, where most test texts have one label."""
+    """Return the answers class by class, or None unless most test texts have one label."""
     return model.test_classes if model.test_classes and model.test_classes.uneven else None
 
 
@@ -65,21 +65,21 @@ def _constant(model: ModelResult) -> bool:
 
 
 def _measured(model: ModelResult) -> tuple[float, tuple[float, float]]:
-    """What models are compared by, and its 95 % interval: balanced accuracy where classes are uneven, else accuracy."""
+    """Return the compared value and its 95 % interval: balanced accuracy if classes are uneven, else accuracy."""
     if uneven := _uneven(model):
         return uneven.balanced, uneven.interval
     return model.tested.value, model.tested.interval
 
 
 def _score(model: ModelResult, *, interval: bool = True) -> str:
-    """``82.5 % [76.6, 87.1]``, or without what is in brackets."""
+    """Return ``82.5 % [76.6, 87.1]``, or ``82.5 %`` without the interval."""
     measured, (low, high) = _measured(model)
     value = f"{percent(measured)} %"
     return f"{value} [{percent(low)}, {percent(high)}]" if interval else value
 
 
 def _names(models: Sequence[ModelResult], *, intervals: bool = True) -> str:
-    """``SVC (84.0 %) and MLP (80.0 %)``."""
+    """Return ``SVC (84.0 %) and MLP (80.0 %)``."""
     named = [
         f"{m.name} ({_score(m, interval=intervals)}{', the same answer to every text' * _constant(m)})" for m in models
     ]

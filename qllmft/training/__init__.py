@@ -1,4 +1,4 @@
-"""Train: the loop, its checkpoints and what it learns from."""
+"""Train: loops, checkpoints and training examples."""
 
 from qllmft.training.checkpoint import Checkpoint
 from qllmft.training.contrastive import contrastive_pairs, contrastive_steps, fit_contrastive

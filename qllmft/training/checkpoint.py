@@ -1,4 +1,4 @@
-"""Where training stands, in one safetensors file: a killed run continues from it to the same bits."""
+"""Progress of a training in one safetensors file, from which a killed run continues to the same bits."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class State:
-    """How far training came, and the best weights so far."""
+    """Progress of a training, with the best weights so far."""
 
     epoch: int  # epochs done
-    best_epoch: int  # the selected one; 0 before the first
-    best_accuracy: float  # of validation, at the selected epoch
-    best_loss: float  # likewise
-    best_weights: Weights  # the model's state there
+    best_epoch: int  # selected epoch; 0 before the first
+    best_accuracy: float  # validation accuracy of the selected epoch
+    best_loss: float  # validation loss of the selected epoch
+    best_weights: Weights  # weights of the selected epoch
 
     @classmethod
     def initial(cls, model: nn.Module) -> State:
-        """Before the first epoch."""
+        """Return the state before the first epoch."""
         return cls(0, 0, -1.0, float("inf"), _copy(model))
 
     def after(self, epoch: int, accuracy: float, loss: float, model: nn.Module, *, select: str = "accuracy") -> State:
-        """The state after ``epoch``: higher validation accuracy wins, then lower validation loss, then the earlier.
+        """Return the state after ``epoch``.
 
-        With ``select`` = "last" the later epoch wins.
+        Higher validation accuracy wins, then lower validation loss, then the earlier epoch. If ``select`` is "last",
+        the later epoch wins.
         """
         if select == "last" or (accuracy, -loss) > (self.best_accuracy, -self.best_loss):
             return State(epoch, epoch, accuracy, loss, _copy(model))
@@ -48,12 +49,12 @@ def _copy(model: nn.Module) -> Weights:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The file that holds a `State`, the model's current weights and Adam's moments; replaced in one step."""
+    """File of a `State`, the model's current weights and Adam's moments, replaced in one step."""
 
     path: Path
 
     def save(self, state: State, model: nn.Module, optimizer: torch.optim.Adam) -> None:
-        """Write the file; whoever reads it meanwhile sees the old one or the new one."""
+        """Write the file, so that concurrent readers see the old or the new one."""
         tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
         tensors |= {f"best/{k}": v for k, v in state.best_weights.items()}
         for index, moments in optimizer.state_dict()["state"].items():
@@ -63,7 +64,7 @@ class Checkpoint:
         write_bytes(self.path, save(content, {"progress": json.dumps(progress, allow_nan=False)}))
 
     def epochs_done(self) -> int:
-        """Epochs that the file stands for; 0 where there is none."""
+        """Return the number of epochs in the file, 0 if there is none."""
         if not self.path.exists():
             return 0
         try:
@@ -74,11 +75,15 @@ class Checkpoint:
 
     def _damaged(self, error: Exception) -> UserError:
         return UserError(
-            f"the checkpoint {self.path} cannot be continued: {error}. Delete the run's folder to start afresh."
+            f"the checkpoint {self.path} cannot be continued: {error}. Delete the run's folder to start again."
         )
 
     def load(self, model: nn.Module, optimizer: torch.optim.Adam) -> State | None:
-        """Restore model and optimizer; None without a file, UserError where it is damaged or another model's."""
+        """Restore model and optimizer from the file, if there is one.
+
+        Raises:
+            UserError: if it is damaged, or belongs to another model.
+        """
         if not self.path.exists():
             return None
         try:

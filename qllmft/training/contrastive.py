@@ -1,7 +1,7 @@
-"""The contrastive step: before any head, the body learns which texts share a label (SetFit, arXiv 2209.11055).
+"""Contrastive step before any head: the body is trained on pairs of texts with equal or different labels (SetFit).
 
-The loss of pairs is sentence-transformers' own; its trainer is not used, for it needs accelerate and has no checkpoint
-that continues to the same bits.
+The loss of pairs is sentence-transformers' own. Its trainer needs accelerate and has no checkpoint that continues to
+the same bits, so it is not used. Source: arXiv 2209.11055.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from qllmft.training.checkpoint import Checkpoint, State
 from qllmft.training.interruption import interruptible
 
 CHECKPOINT_EVERY_S = 60.0
-WARM_UP = 0.1  # share of the steps; SetFit's
-WEIGHT_DECAY = 0.01  # this and the next are what SetFit leaves to sentence-transformers' defaults
+WARM_UP = 0.1  # share of the steps, as in SetFit
+WEIGHT_DECAY = 0.01  # default of sentence-transformers, like the next
 LONGEST_GRADIENT = 1.0
 TEXTS_AT_ONCE = 16
 
@@ -35,17 +35,17 @@ class Pairs:
     """P pairs of training texts."""
 
     first: NDArray[np.int64]  # (P,) rows of the training table
-    second: NDArray[np.int64]  # (P,) likewise
-    same: NDArray[np.float32]  # (P,) 1 where their labels are the same, else 0
+    second: NDArray[np.int64]  # (P,) rows of the training table
+    same: NDArray[np.float32]  # (P,) 1 if the labels agree, else 0
 
     def __len__(self) -> int:
         return len(self.same)
 
 
 def draw_pairs(labels: NDArray[np.int64], iterations: int, seed: int) -> Pairs:
-    """For each of N texts R = ``iterations`` times another text of its label, and one of another label: 2·R·N pairs.
+    """Draw 2·R·N pairs: R = ``iterations`` times, each of N texts with one of the same label and one of another label.
 
-    A text that is alone with its label has no partner of the same one; where all have one label there are no others.
+    A text that is the only one of its label has no partner of the same label; with a single label there are no others.
     """
     random = numpy_generator(seed, "contrastive pairs")
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64], float]] = []
@@ -54,7 +54,7 @@ def draw_pairs(labels: NDArray[np.int64], iterations: int, seed: int) -> Pairs:
         for _ in range(iterations):
             if len(alike) > 1:
                 place = random.integers(len(alike) - 1, size=len(alike))
-                place += place >= np.arange(len(alike))  # never itself
+                place += place >= np.arange(len(alike))  # excludes the text itself
                 parts.append((alike, alike[place], 1.0))
             if len(others):
                 parts.append((alike, random.choice(others, len(alike)), 0.0))
@@ -72,23 +72,23 @@ def fit_contrastive(
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> float:
-    """Train the body alone, in place: AdamW on the squared error of pairs' cosine similarity, or `supervised_loss`.
+    """Train the body alone, in place, with AdamW on the squared error of pairs' similarity, or `supervised_loss`.
 
-    Every step has randomness of its own, derived from the seed, so a killed run continues to the same bits.
+    The randomness of every step is derived from the seed, so a killed run continues to the same bits.
 
     Args:
-        body: what learns.
-        train: the training texts; no other may be given.
+        body: trained body.
+        train: the training texts, and no others.
         config: loss, pairs, epochs, rate.
-        seed: of pairs, order and dropout.
-        checkpoint: where to continue from and to save to, at most once a minute; nothing is saved where None.
+        seed: seed of pairs, order and dropout.
+        checkpoint: source and target of the progress, saved at most once per minute; None saves nothing.
         on_step: called after every step with its number, from 1.
 
     Returns:
-        The mean loss of the last tenth of the steps made here, in squared similarity or nats; NaN where none was left.
+        Mean loss of the last tenth of the steps of this call, in squared similarity or nats; NaN if there was no step.
 
     Raises:
-        KeyboardInterrupt: by Ctrl-C or SIGTERM, once the steps made so far are saved; by a second one at once.
+        KeyboardInterrupt: by Ctrl-C or SIGTERM after finished steps are saved, or by a second signal at once.
     """
     n_items, loss_of = _loss(body, train, config, seed)
     optimizer = torch.optim.AdamW(body.parameters(), lr=config.lr, weight_decay=WEIGHT_DECAY, fused=True)
@@ -100,7 +100,7 @@ def fit_contrastive(
     with interruptible() as interruption:
         for step, rows in enumerate(batches[done:], start=done + 1):
             if checkpoint and step - 1 > saved:
-                interruption.hold()  # the step before is not on disk yet: this one is finished and saved
+                interruption.hold()  # the previous step is not on disk yet: finish this one and save it
             for group in optimizer.param_groups:
                 group["lr"] = config.lr * warm_up(step, len(batches))
             with body.seeded(derive_seed(seed, "contrastive dropout", step)):
@@ -119,7 +119,7 @@ def fit_contrastive(
 def _loss(
     body: TrainableBody, train: Table, config: ContrastiveConfig, seed: int
 ) -> tuple[int, Callable[[NDArray[np.int64]], Tensor]]:
-    """How many pairs, or texts, an epoch goes through, and the loss of some of them, by their rows."""
+    """Return the number of pairs, or texts, in an epoch, and the loss by their rows."""
     if config.loss == "supervised":
         assert config.temperature is not None
         temperature = config.temperature
@@ -137,7 +137,7 @@ def _loss(
 
 
 def _supervised(body: TrainableBody, train: Table, rows: NDArray[np.int64], temperature: float) -> Tensor:
-    """`supervised_loss` of some texts, embedded in parts of like length: less padding, half of the time."""
+    """Return `supervised_loss` of texts, embedded in parts of like length: less padding, half of the time."""
     rows = np.array(sorted(rows.tolist(), key=lambda row: len(train.texts[row])))
     parts = np.split(rows, range(TEXTS_AT_ONCE, len(rows), TEXTS_AT_ONCE))
     embeddings = torch.cat([body([train.texts[row] for row in part]) for part in parts])
@@ -145,19 +145,20 @@ def _supervised(body: TrainableBody, train: Table, rows: NDArray[np.int64], temp
 
 
 def supervised_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """The supervised contrastive loss of a batch, in nats (arXiv 2004.11362, eq. 2).
+    """Return the supervised contrastive loss of a batch, in nats (arXiv 2004.11362, eq. 2).
 
-    The mean over the texts that have partners of their label, and over these partners, of -log of the partner's share
-    among all other texts: a softmax of cosine similarities divided by the temperature. 0 where no text has a partner.
+    It is the mean over texts with partners of their label, and over these partners, of -log of the partner's
+    share among all other texts: a softmax of cosine similarities divided by the temperature.
+    It is 0 if no text has a partner.
 
     Args:
         embeddings: (B, D), of any length.
         labels: (B,) int64.
-        temperature: above 0; the lower, the more the nearest texts count.
+        temperature: above 0; a lower one gives more weight to the nearest texts.
     """
     unit = torch.nn.functional.normalize(embeddings, dim=1)
     itself = torch.eye(len(labels), dtype=torch.bool)
-    lowest = torch.finfo(unit.dtype).min  # not -inf: the gradient of a text alone in its batch would be NaN
+    lowest = torch.finfo(unit.dtype).min  # -inf would give a NaN gradient for the only text of a batch
     shares = torch.log_softmax((unit @ unit.T / temperature).masked_fill(itself, lowest), dim=1)
     partners = (labels[:, None] == labels) & ~itself
     counts = partners.sum(dim=1)
@@ -166,7 +167,7 @@ def supervised_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> T
 
 
 def _move(body: TrainableBody, optimizer: torch.optim.AdamW, loss: Tensor) -> float:
-    """One step of the optimizer; returns the loss before it."""
+    """Make one step of the optimizer, and return the loss before it."""
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(body.parameters(), LONGEST_GRADIENT)
@@ -175,7 +176,7 @@ def _move(body: TrainableBody, optimizer: torch.optim.AdamW, loss: Tensor) -> fl
 
 
 def contrastive_pairs(n_texts: int, config: ContrastiveConfig) -> int:
-    """Pairs of texts in an epoch of `fit_contrastive` for N texts, each of which has partners of both kinds."""
+    """Return the number of pairs per epoch of `fit_contrastive` for N texts with partners of both kinds."""
     if config.loss == "cosine":
         return 2 * config.iterations * n_texts
     whole, rest = divmod(n_texts, config.batch_size)
@@ -183,13 +184,13 @@ def contrastive_pairs(n_texts: int, config: ContrastiveConfig) -> int:
 
 
 def contrastive_steps(n_texts: int, config: ContrastiveConfig) -> int:
-    """Steps that `fit_contrastive` makes for N texts, each of which has partners of both kinds."""
+    """Return the number of steps of `fit_contrastive` for N texts with partners of both kinds."""
     items = n_texts if config.loss == "supervised" else contrastive_pairs(n_texts, config)
     return config.epochs * -(-items // config.batch_size)
 
 
 def _order(n_items: int, config: ContrastiveConfig, seed: int) -> list[NDArray[np.int64]]:
-    """Rows of every step's pairs or texts, all epochs one after the other."""
+    """Return the rows of every step's pairs or texts over all epochs."""
     steps: list[NDArray[np.int64]] = []
     for epoch in range(1, config.epochs + 1):
         order = torch.randperm(n_items, generator=torch_generator(seed, "contrastive shuffle", epoch))
@@ -198,6 +199,6 @@ def _order(n_items: int, config: ContrastiveConfig, seed: int) -> list[NDArray[n
 
 
 def warm_up(step: int, steps: int) -> float:
-    """Share of the highest learning rate at ``step``, from 1: it rises for a tenth of the steps, then falls to 0."""
+    """Return the share of the highest learning rate at ``step``, from 1: a rise over a tenth, then a fall to 0."""
     rising = max(1, round(WARM_UP * steps))
     return step / rising if step <= rising else (steps - step + 1) / (steps - rising + 1)

@@ -1,6 +1,6 @@
-"""Training of body and head together: the loss' gradient runs through the head into the language model's weights.
+"""Training of body and head together, with the gradient of the loss by all weights of the language model.
 
-With a quantum encoder it passes through the amplitude loading: the engine gives the gradient of every loaded amplitude.
+With a quantum encoder it passes through the amplitude loading: the engine returns the gradient of loaded amplitudes.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from qllmft.training.examples import Examples, with_noise
 from qllmft.training.loop import Training, run_epochs
 from qllmft.training.metrics import EpochMetrics, Selection
 
-CHECKPOINT_EVERY_S = 60.0  # four times the body's weights are written: 1.8 GB for a body of 110 million
+CHECKPOINT_EVERY_S = 60.0  # a checkpoint has four times the body's weights: 1.8 GB for a body of 110 million
 
 
 class EndToEnd(nn.Module):
-    """Texts to logits (B, k): a body and the head on its embeddings (B, D), both trainable."""
+    """Map texts to logits (B, k): a body and the head on its embeddings (B, D), both trainable."""
 
     def __init__(self, body: TrainableBody, classifier: Classifier) -> None:
         super().__init__()
@@ -34,12 +34,12 @@ class EndToEnd(nn.Module):
         self.classifier = classifier
 
     def forward(self, texts: Sequence[str]) -> Tensor:
-        """Logits (B, k) of B texts."""
+        """Return logits (B, k) of B texts."""
         logits: Tensor = self.classifier(self.body(texts))
         return logits
 
     def embedded(self, table: Table) -> Examples:
-        """``table`` as the body embeds it now, without gradients and without dropout."""
+        """Embed ``table`` with the current weights, without gradients and without dropout."""
         return Examples.from_arrays(self.body.body.encode(table.texts), table.labels)
 
 
@@ -53,13 +53,13 @@ def fit_end_to_end(
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Selection:
-    """Train ``model`` in place; it holds the weights of the selected epoch afterwards, those of the body too.
+    """Train head and body in place up to the weights of the selected epoch.
 
-    Arguments, schedule, selection and result are those of `qllmft.training.fit`; a checkpoint is saved at most once a
-    minute. The body has a learning rate of its own (``config.body_lr``), which falls as the head's does, and its own
-    dropout. Texts are embedded in every step, those of the validation set after every epoch. Randomness, dropout
-    included, is derived for every epoch from the seed: a run continued from a checkpoint ends in the same bits, on the
-    same machine with as many of torch's threads.
+    Arguments, schedule, selection and result are those of `qllmft.training.fit`; a checkpoint is saved at most once per
+    minute. The body has its own learning rate (``config.body_lr``) on the same schedule, and its own dropout.
+    Texts are embedded in every step, those of validation after every epoch. Randomness with dropout is derived from the
+    seed for every epoch, so a run continued from a checkpoint ends in the same bits, if machine and number of torch's
+    threads are the same.
     """
     groups: list[dict[str, Any]] = [
         {"params": list(model.body.parameters()), "scale": (config.body_lr or config.lr) / config.lr},

@@ -1,4 +1,4 @@
-"""A model's logits, and how they compare with the labels; nothing here trains."""
+"""Logits of a model, and their comparison with labels, without any training."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ EVALUATION_BATCH = 1024
 
 @torch.no_grad()
 def shared_latent(model: nn.Module, x: Tensor) -> Tensor | None:
-    """What an evaluation with noise and one without have in common: the latent vectors (N, Q) of embeddings (N, D).
+    """Return latent vectors (N, Q) of embeddings (N, D) for evaluations with and without noise.
 
-    None where there is no noise, or no encoder. The encoder is exact, and most of the work.
+    They are None if there is no noise, or no encoder. The encoder is exact, and most of the work.
     """
     if not isinstance(model, Classifier) or model.encoder is None or not noisy_connectors(model):
         return None
@@ -28,7 +28,7 @@ def shared_latent(model: nn.Module, x: Tensor) -> Tensor | None:
 
 @torch.no_grad()
 def logits_of(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tensor:
-    """Logits (N, k) of embeddings (N, D), in evaluation mode, in batches; ``latent``: `shared_latent`, where known."""
+    """Return logits (N, k) of embeddings (N, D) in evaluation mode, from `shared_latent` if it is given."""
     model.eval()
     if latent is not None and isinstance(model, Classifier):
         return torch.cat([model.from_latent(part) for part in torch.split(latent, EVALUATION_BATCH)])
@@ -36,12 +36,12 @@ def logits_of(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tens
 
 
 def finite_logits(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tensor:
-    """`logits_of` a trained model, all of them finite; UserError where one is not."""
+    """Return the logits of a trained model, or raise UserError if one is not finite."""
     return checked_logits(logits_of(model, x, latent))
 
 
 def checked_logits(logits: Tensor) -> Tensor:
-    """The logits (N, k) themselves; UserError, with the number of the text, where one is NaN or infinite."""
+    """Return finite logits (N, k), or raise UserError with the number of the text."""
     finite = logits.isfinite().all(dim=1)
     if not finite.all():
         row = int(finite.int().argmin())
@@ -53,14 +53,14 @@ def checked_logits(logits: Tensor) -> Tensor:
 
 
 def evaluate(model: nn.Module, examples: Examples, latent: Tensor | None = None) -> tuple[float, float]:
-    """Cross-entropy in nats, and accuracy in [0, 1]; ``latent`` as in `logits_of`."""
+    """Return cross-entropy in nats and accuracy in [0, 1]."""
     logits = logits_of(model, examples.x, latent)
     accuracy = (logits.argmax(dim=1) == examples.y).double().mean()
     return float(cross_entropy(logits, examples.y)), float(accuracy)
 
 
 def exact_accuracy(model: nn.Module, examples: Examples, latent: Tensor | None = None) -> float | None:
-    """Accuracy in [0, 1] without the noise of the model's circuits; None where they have none."""
+    """Return the accuracy in [0, 1] without noise of the model's circuits, or None if there is no noise."""
     if not noisy_connectors(model):
         return None
     with without_noise(model):

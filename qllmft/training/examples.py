@@ -1,4 +1,4 @@
-"""What a model learns from: embedded texts and their labels, and how an epoch shows them."""
+"""Training examples, embedded texts with labels, and their order and noise in an epoch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from qllmft.randomness import torch_generator
 
 @dataclass(frozen=True)
 class Examples:
-    """What every head learns from."""
+    """Embedded texts and their labels."""
 
     x: Tensor  # embeddings (N, D) float32
     y: Tensor  # labels (N,) int64
 
     @classmethod
     def from_arrays(cls, vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> Examples:
-        """Examples of NumPy arrays (N, D) and (N,)."""
+        """Return examples of NumPy arrays (N, D) and (N,)."""
         return cls(torch.from_numpy(np.ascontiguousarray(vectors, np.float32)), torch.from_numpy(labels.copy()))
 
     def __len__(self) -> int:
@@ -30,9 +30,9 @@ class Examples:
 
 
 def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
-    """Rows of ``n`` examples in the random order of ``epoch``, in batches of ``size``.
+    """Return batches of ``size`` rows of ``n`` examples in the random order of ``epoch``.
 
-    Where ``size`` is above 1, a last batch of one example joins the one before: batch norm needs two.
+    If ``size`` is above 1, a last batch of one example joins the previous one, because batch norm needs two.
     """
     batches = list(torch.split(torch.randperm(n, generator=torch_generator(seed, "shuffle", epoch)), size))
     if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
@@ -41,13 +41,13 @@ def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
 
 
 def with_noise(x: Tensor, sigma: float, generator: torch.Generator, sizes: Sequence[int]) -> Tensor:
-    """Embeddings (N, D) of one batch or several, with noise of standard deviation σ·‖x‖ on each entry.
+    """Add noise of standard deviation σ·‖x‖ to each entry of the embeddings (N, D) of one or several batches.
 
     Args:
-        x: the embeddings, batch after batch.
-        sigma: σ; 0 draws nothing and gives the embeddings back.
-        generator: of the noise, drawn for one batch after the other.
-        sizes: of the batches; their sum is N.
+        x: embeddings, batch after batch.
+        sigma: σ; 0 draws nothing and returns the embeddings.
+        generator: source of the noise, drawn batch after batch.
+        sizes: sizes of the batches; their sum is N.
     """
     if not sigma:
         return x

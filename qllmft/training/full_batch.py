@@ -1,6 +1,6 @@
-"""L-BFGS on all training texts at once, for a linear layer on odd encoders: cross-entropy and a ridge.
+"""L-BFGS on all training texts at once for a linear layer on odd encoders: cross-entropy and a ridge.
 
-Such a model is a linear classifier of the loaded vector, whose weight vectors the circuits parametrise.
+Such a model is a linear classifier of the loaded vector with weight vectors parametrised by circuits.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from qllmft.training.interruption import interruptible
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.odd_rows import Floats, OddRows
 
-MEMORY = 20  # steps that L-BFGS remembers
+MEMORY = 20  # number of steps in L-BFGS' memory
 
 
 class _Parts(NamedTuple):
-    """The parameters of encoders and linear layer."""
+    """Parameters of encoders and linear layer."""
 
     thetas: Floats  # (E, G) angles
     weight: Floats  # (k, T)
@@ -57,17 +57,17 @@ class LinearObjective:
         self._ridge = (2.0 if len(model.final.weight) == 2 else 1.0) / c
 
     def loaded(self, x: Tensor) -> Floats:
-        """Unit vectors (N, m) that the encoders load of embeddings (N, D)."""
+        """Return unit vectors (N, m), the encoders' input for embeddings (N, D)."""
         return np.asarray(torch.nn.functional.normalize(self._encoder.mapped(x.double()), dim=1).numpy())
 
     def parameters(self) -> Floats:
-        """The model's, in one vector."""
+        """Return the model's parameters in one vector."""
         parts = [*(encoder.theta for encoder in self._encoders), self._final.weight, self._final.bias]
         return np.concatenate([part.detach().double().numpy().ravel() for part in parts])
 
     @torch.no_grad()
     def keep(self, vector: Floats) -> None:
-        """Give the model these parameters."""
+        """Copy the parameters in ``vector`` to the model."""
         parts = self._parts(vector)
         for encoder, theta in zip(self._encoders, parts.thetas, strict=True):
             encoder.theta.copy_(torch.from_numpy(theta))
@@ -75,12 +75,12 @@ class LinearObjective:
         self._final.bias.copy_(torch.from_numpy(parts.bias))
 
     def logits(self, vector: Floats, x: Floats) -> Floats:
-        """Logits (N, k) of loaded vectors (N, m)."""
+        """Return logits (N, k) of loaded vectors (N, m)."""
         parts = self._parts(vector)
         return x @ (parts.weight @ self._rows(parts)).T + parts.bias
 
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
-        """The value and its gradient."""
+        """Return the value and its gradient."""
         parts, n = self._parts(vector), len(self.x)
         rows = self._rows(parts)  # (T, m)
         values = self.x @ rows.T
@@ -109,7 +109,7 @@ class LinearObjective:
 
 
 def cross_entropy(logits: Floats, y: NDArray[np.int64]) -> float:
-    """Mean cross-entropy in nats of logits (N, k) and labels (N,)."""
+    """Return the mean cross-entropy in nats of logits (N, k) and labels (N,)."""
     return float(-log_softmax(logits, axis=1)[np.arange(len(y)), y].mean())
 
 
@@ -120,20 +120,20 @@ def fit_full_batch(
     config: TrainConfig,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Selection:
-    """Train ``model``, a linear layer on odd encoders with its data map fitted, in place; it ends at the last point.
+    """Train ``model``, a linear layer on odd encoders with its data map fitted, in place up to the last point.
 
-    These arguments and the result are as of `qllmft.training.fit`. An epoch is an iteration, and ``config.epochs`` the
-    most of them; validation is measured after each, and has no say. Nothing is saved between the iterations, which
-    take milliseconds: a run that was interrupted begins again.
+    Arguments and result are those of `qllmft.training.fit`. An epoch is an iteration, and ``config.epochs`` their
+    largest number. Validation is measured after each and does not affect the selection. Iterations take milliseconds
+    and are not saved: an interrupted run starts again.
     """
     objective = LinearObjective(model, train, config.ridge_c)
-    beside, labels = objective.loaded(validation.x), validation.y.numpy()
+    held_out, labels = objective.loaded(validation.x), validation.y.numpy()
     done, accuracy, vector = 0, 0.0, objective.parameters()
     started = time.perf_counter()
 
     def after(xk: Floats) -> None:
         nonlocal done, accuracy, vector, started
-        logits = objective.logits(xk, beside)
+        logits = objective.logits(xk, held_out)
         done, vector, accuracy = done + 1, xk.copy(), float((logits.argmax(axis=1) == labels).mean())
         loss = cross_entropy(objective.logits(xk, objective.x), train.y.numpy())
         began, started = started, time.perf_counter()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while something is trained: they wait until what is finished is saved."""
+"""Ctrl-C and SIGTERM during training: they wait until finished work is saved."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _TAKEN_OVER: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal
 
 
 class Interruption:
-    """Whether training was asked to end.
+    """Handler of SIGINT and SIGTERM.
 
-    A signal raises KeyboardInterrupt at once, unless finished work is not on disk yet (`hold`): then it is only noted,
-    until `release`. A second signal raises KeyboardInterrupt whatever is held.
+    A signal raises KeyboardInterrupt at once, unless finished work is not on disk yet (`hold`): then it waits for
+    `release`. A second signal raises KeyboardInterrupt in any case.
 
     Attributes:
-        signal: number of the first signal that came; None where there was none.
+        signal: number of the first signal, or None.
     """
 
     def __init__(self) -> None:
@@ -27,17 +27,17 @@ class Interruption:
         self._held = False
 
     def hold(self) -> None:
-        """From now on a first signal waits."""
+        """Let a first signal wait."""
         self._held = True
 
     def release(self) -> None:
-        """From now on a signal ends training at once; KeyboardInterrupt where one was waiting."""
+        """Let signals end training at once, including a waiting one."""
         self._held = False
         if self.signal is not None:
             raise KeyboardInterrupt
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """The handler of SIGINT and SIGTERM."""
+        """Handle SIGINT or SIGTERM."""
         waits = self._held and self.signal is None
         self.signal = self.signal or number
         if not waits:
@@ -46,10 +46,10 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Turn Ctrl-C and SIGTERM inside the block into an `Interruption`; afterwards they do what they did before.
+    """Turn Ctrl-C and SIGTERM inside the block into an `Interruption`, and restore the handlers afterwards.
 
-    Only in the main thread, where Python has its signals, and only where nobody else handles them: a signal that is
-    ignored stays ignored.
+    This works in the main thread only, because Python handles signals there, and only for signals with their usual
+    handler: an ignored signal stays ignored.
     """
     interruption = Interruption()
     before: dict[int, Any] = {}

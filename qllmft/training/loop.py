@@ -1,4 +1,4 @@
-"""The training loop: Adam on the cross-entropy, selection on validation accuracy. It never sees a test set."""
+"""Training loop: Adam on the cross-entropy, selection on validation accuracy, without any test set."""
 
 from __future__ import annotations
 
@@ -39,24 +39,23 @@ def fit(
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Selection:
-    """Train ``model`` in place; it holds the weights of the selected epoch afterwards.
+    """Train ``model`` in place up to the weights of the selected epoch.
 
     The selected epoch has the highest validation accuracy and, among equals, the lowest validation loss; or it is the
-    last one (``config.select``). Randomness is derived for every epoch from the seed, so a run continued from a
+    last one (``config.select``). Randomness is derived from the seed for every epoch, so a run continued from a
     checkpoint ends in the same bits. L-BFGS has no checkpoints and no randomness, see `fit_full_batch`.
 
     Args:
-        model: embeddings (B, D) to logits (B, k).
-        train: what it learns from.
-        validation: what the epoch is selected on.
+        model: maps embeddings (B, D) to logits (B, k).
+        train: training examples.
+        validation: examples for the selection of the epoch.
         config: epochs, batch size, rates, regularisation.
-        seed: of shuffling and noise: that of the embeddings, and that of the head's circuit where its backend has one.
-            Validation draws circuit noise too.
-        checkpoint: where to continue from and to save to; nothing is saved where None.
+        seed: seed of shuffling, of noise on embeddings, and of the circuit's noise in training and validation.
+        checkpoint: source and target of the progress; None saves nothing.
         on_epoch: called after every epoch.
 
     Returns:
-        The selection, that of the epochs so far where training was interrupted; see `run_epochs`.
+        The selection among the trained epochs, which are fewer if training was interrupted; see `run_epochs`.
     """
     with one_torch_thread():
         if isinstance(model, Classifier) and model.data_map is not None:
@@ -70,7 +69,7 @@ def fit(
         def train_on(epoch: int, batches: list[Tensor]) -> float:
             noise = torch_generator(seed, "embedding noise", epoch)
             total = 0.0
-            for at in range(0, len(batches), BATCHES_AT_ONCE):  # what is done for many is not done for each
+            for at in range(0, len(batches), BATCHES_AT_ONCE):  # inputs of many batches are prepared at once
                 sizes = [len(rows) for rows in batches[at : at + BATCHES_AT_ONCE]]
                 block = torch.cat(batches[at : at + BATCHES_AT_ONCE])
                 inputs, start = step.inputs(with_noise(train.x[block], config.embedding_noise, noise, sizes)), 0
@@ -87,18 +86,18 @@ def fit(
 
 @dataclass(frozen=True)
 class Training:
-    """What an epoch is, for `run_epochs`."""
+    """Definition of an epoch, for `run_epochs`."""
 
-    model: nn.Module  # all that learns
-    head: nn.Module  # the part of it that takes embeddings (B, D) to logits (B, k)
-    optimizer: torch.optim.Adam  # of the model's weights; a group's ``scale`` is a factor of its learning rate
-    n_examples: int  # N, to train on
-    train_on: Callable[[int, list[Tensor]], float]  # moves the weights: epoch, rows of each batch to sum of N losses
-    validation: Callable[[], Examples]  # gives the validation set as the model embeds it now
-    checkpoint_every_s: float  # seconds between two savings; the last epoch is saved always
+    model: nn.Module  # everything that is trained
+    head: nn.Module  # part of the model that maps embeddings (B, D) to logits (B, k)
+    optimizer: torch.optim.Adam  # optimizer of the model's weights; a group's ``scale`` multiplies its learning rate
+    n_examples: int  # N, number of training examples
+    train_on: Callable[[int, list[Tensor]], float]  # trains on an epoch's batches of rows; returns the sum of N losses
+    validation: Callable[[], Examples]  # returns the validation set, embedded with the current weights
+    checkpoint_every_s: float  # least seconds between two checkpoints; the last epoch is always saved
 
     def epoch(self, epoch: int, config: TrainConfig, seed: int) -> EpochMetrics:
-        """Train and validate one epoch, counted from 1; UserError where a loss is no finite number."""
+        """Train and validate one epoch, counted from 1, or raise UserError if a loss is not finite."""
         started = time.perf_counter()
         lr = learning_rate(config, epoch)
         for group in self.optimizer.param_groups:
@@ -132,15 +131,15 @@ def run_epochs(
     checkpoint: Checkpoint | None,
     on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> Selection:
-    """Epochs with schedule, selection and checkpoints, whatever is trained in them; arguments and result as of `fit`.
+    """Run epochs with schedule, selection and checkpoints, with arguments and result of `fit`.
 
-    Ctrl-C or SIGTERM ends training. Where finished epochs are not on disk yet, the running one is finished too and the
-    checkpoint written: it takes less than the time between two checkpoints, for longer epochs are saved one by one, and
-    so the weights need no copy after every epoch. Otherwise the running epoch is dropped. A second signal always ends
-    training at once; a continued run then starts from the last checkpoint.
+    Ctrl-C or SIGTERM ends training. If finished epochs are not on disk yet, the current epoch is finished and saved.
+    This takes less than the time between two checkpoints, because longer epochs are saved one by one, and it avoids a
+    copy of the weights per epoch. Otherwise the current epoch is dropped. A second signal always ends training at once;
+    a continued run then starts from the last checkpoint.
 
     Raises:
-        UserError: where an epoch's loss, of training or validation, is no finite number.
+        UserError: if the loss of an epoch, in training or validation, is not finite.
     """
     model, optimizer = training.model, training.optimizer
     state = checkpoint.load(model, optimizer) if checkpoint else None
@@ -170,10 +169,10 @@ def run_epochs(
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Keep torch from spreading these tensors over threads.
+    """Run torch on one thread inside the block.
 
-    They have a few thousand numbers: a thread costs more than it gives, and beside a busy core torch's threads wait for
-    each other by spinning (measured: 15 times slower). The circuits' own threads are the engine's.
+    Its tensors have a few thousand numbers: a thread costs more than it saves, and next to a busy core torch's threads
+    wait for each other by spinning (measured: 15 times slower). The engine has its own threads for circuits.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -184,7 +183,7 @@ def one_torch_thread() -> Iterator[None]:
 
 
 def learning_rate(config: TrainConfig, epoch: int) -> float:
-    """The learning rate of ``epoch`` (from 1): L·γ^(epoch-1), or a half cosine from L to 0."""
+    """Return the learning rate of ``epoch`` (from 1): L·γ^(epoch-1), or a half cosine from L to 0."""
     if config.schedule == "cosine":
         turn = torch.tensor((epoch - 1) / config.epochs, dtype=torch.float64)
         return config.lr * 0.5 * float(1.0 + torch.cos(torch.pi * turn))

@@ -1,7 +1,7 @@
-"""Odd latent values as a linear map of the loaded vector: the map's rows and their gradient, whatever the batch.
+"""Odd latent values as a linear map of the loaded vector: rows of the map and their gradient, for any batch.
 
 With V the encoder's circuit and |c⟩ the constant's basis state, the odd value of Z on a vector x of norm 1 is
-f(x) = a·x with a = (the entries of x in) Vᵀ Z V |c⟩. The batch need not be simulated to know it.
+f(x) = a·x with a = (the entries of x in) Vᵀ Z V |c⟩, so no batch needs to be simulated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class OddRows:
     """One odd encoder on the project's engine, in float64.
 
     Args:
-        encoder: whose T values are meant.
+        encoder: has T values.
         width: m, length of the loaded vector; the constant is amplitude m.
     """
 
@@ -33,7 +33,7 @@ class OddRows:
         self._width, self._size = width, 2**encoder.n_qubits
 
     def rows(self, theta: Floats) -> Floats:
-        """The rows a (T, m) for weights (P,): half of ⟨Z⟩'s derivative by the amplitudes at the constant's state."""
+        """Return rows a (T, m) for weights (P,): half of ⟨Z⟩'s derivative by amplitudes at the constant's state."""
         n_values = len(self._engine.masks)
         constant = np.zeros((n_values, self._size))
         constant[:, self._width] = 1.0
@@ -43,7 +43,7 @@ class OddRows:
         return np.asarray(gradient[:, : self._width] / 2)
 
     def gradient(self, theta: Floats, by_rows: Floats) -> Floats:
-        """Gradient by the weights (P,) of a function whose gradient by the rows is ``by_rows`` (T, m).
+        """Return the gradient by the weights (P,) of a function with the gradient ``by_rows`` (T, m) by the rows.
 
         g·a is the odd value of the vector g: half the difference of ⟨Z⟩ on (g/‖g‖, 1)/√2 and (g/‖g‖, -1)/√2, times ‖g‖.
         """
@@ -58,5 +58,5 @@ class OddRows:
         return by_angle if self._matrix is None else by_angle @ self._matrix
 
     def _angles(self, theta: Floats) -> Floats:
-        """The engine's angles (G,)."""
+        """Return the engine's angles (G,)."""
         return theta if self._matrix is None else self._matrix @ theta + self._offset

@@ -21,29 +21,29 @@ Real = NDArray[np.float32]
 
 
 class Step(Protocol):
-    """How a loss and its gradient are computed."""
+    """Computation of a loss and its gradient."""
 
     def parameters(self) -> list[nn.Parameter]:
-        """What the optimizer moves; their ``grad`` is set by `gradient`."""
+        """Return the parameters of the optimizer, whose ``grad`` is set by `gradient`."""
 
     def move(self, optimizer: torch.optim.Adam) -> None:
-        """One step of the optimizer of `parameters`."""
+        """Make one step of the optimizer of `parameters`."""
 
     def inputs(self, x: Tensor) -> Any:
-        """Embeddings (N, D) of any number of batches as `gradient` takes them; row n belongs to example n."""
+        """Convert embeddings (N, D) of any number of batches for `gradient`, one row per example."""
 
     def gradient(self, inputs: Any, y: Tensor) -> float:
-        """Mean cross-entropy in nats of a batch, rows of `inputs` and labels (B,); sets its gradient."""
+        """Return the mean cross-entropy in nats of a batch of inputs and labels (B,), and set its gradient."""
 
 
 class AutogradStep:
-    """Any model, by autograd."""
+    """Step of any model, by autograd."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
 
     def parameters(self) -> list[nn.Parameter]:
-        """The model's."""
+        """Return the model's parameters."""
         return list(self._model.parameters())
 
     def move(self, optimizer: torch.optim.Adam) -> None:
@@ -51,7 +51,7 @@ class AutogradStep:
         optimizer.step()
 
     def inputs(self, x: Tensor) -> Tensor:
-        """The embeddings themselves."""
+        """Return the embeddings themselves."""
         return x
 
     def gradient(self, inputs: Tensor, y: Tensor) -> float:
@@ -64,12 +64,11 @@ class AutogradStep:
 
 
 class DirectStep:
-    """A quantum encoder and head on the project's engine, without autograd.
+    """Step of a quantum encoder and head on the project's engine, without autograd.
 
-    At 10 qubits the circuits take a quarter of a millisecond, and autograd's way from one to the next twice as long.
-    What lies between them is a few small compiled products: latent z = s·⟨Z⟩ of the encoders, angles A_x z + A_θ θ + a
-    of the head's gates, logits W v + b of its values v, softmax and cross-entropy; and the chain rule back through
-    them.
+    At 10 qubits the circuits take a quarter of a millisecond, and autograd's path between them twice as long. Between
+    them are a few small compiled products: latent z = s·⟨Z⟩ of the encoders, angles A_x z + A_θ θ + a of the head's
+    gates, logits W v + b of its values v, softmax and cross-entropy; and the chain rule back through them.
 
     Args:
         model: for which `can_step` holds. Its parameters become parts of one vector until `release`.
@@ -111,14 +110,14 @@ class DirectStep:
             self._bias = (none, none) if bias is None else (values[bias], gradients[bias])
 
     def parameters(self) -> list[nn.Parameter]:
-        """One vector of all the model's parameters."""
+        """Return one vector of all the model's parameters."""
         return [self._vector]
 
     def move(self, optimizer: torch.optim.Adam) -> None:
-        """Adam on the vector, whose moments stay in the optimizer; its own step takes as long as the head's circuit."""
+        """Apply Adam to the vector, with its moments in the optimizer, whose own step takes as long as the head."""
         moments, group = optimizer.state[self._vector], optimizer.param_groups[0]
         if not moments:
-            optimizer.step()  # makes them
+            optimizer.step()  # creates them
             return
         assert self._vector.grad is not None
         moments["step"] += 1
@@ -140,7 +139,7 @@ class DirectStep:
             p.data = p.data.clone()
 
     def inputs(self, x: Tensor) -> Real:
-        """The amplitudes that the encoders load, (N, D) or (N, D + 1)."""
+        """Return the loaded amplitudes, (N, D) or (N, D + 1)."""
         assert isinstance(self._model.encoder, ParallelEncoders)
         return amplitudes(self._model.encoder.mapped(x), self._encoders[0].pad).numpy()
 
@@ -171,7 +170,7 @@ class DirectStep:
         return loss
 
     def _read(self, latent: Real, values: Real, y: NDArray[np.int64]) -> tuple[float, Real | None, Real]:
-        """Loss, and its gradient by the latent vector (None: only through the head) and by the head's values."""
+        """Return the loss and its gradients by the latent vector (None: only through the head) and the values."""
         if self._final is None or self._bias is None:  # the sign of one qubit
             logits = np.concatenate([values, -values], axis=1)
             loss = layers.cross_entropy(logits, y)
@@ -187,7 +186,7 @@ class DirectStep:
 
 
 def can_step(model: nn.Module) -> bool:
-    """Whether `DirectStep` covers a model: all of it on the project's engine, on the CPU, and trainable."""
+    """Return whether `DirectStep` supports a model: on the project's engine and the CPU, and all of it trainable."""
     if not isinstance(model, Classifier) or not isinstance(model.encoder, ParallelEncoders):
         return False
     if any(encoder.odd or not encoder.is_plain for encoder in model.encoder.encoders):
@@ -202,7 +201,7 @@ def can_step(model: nn.Module) -> bool:
 
 @contextmanager
 def step_of(model: nn.Module) -> Iterator[Step]:
-    """The faster way to a model's gradient: direct where it can be, else autograd's."""
+    """Give the faster step of a model: `DirectStep` if it is supported, else `AutogradStep`."""
     if not can_step(model):
         yield AutogradStep(model)
         return

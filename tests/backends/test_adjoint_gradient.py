@@ -97,5 +97,5 @@ def test_a_backend_without_a_gradient_of_its_own_has_the_parameter_shift_rule(ad
 def test_a_gate_that_the_engine_cannot_run_is_named(adjoint):
     circuit = affine()
     circuit.reset(1)
-    with pytest.raises(UnsupportedGateError, match=r"has 'reset' on qubits \[1\]"):
+    with pytest.raises(UnsupportedGateError, match=r"is 'reset' on qubits \[1\]"):
         adjoint.run([circuit], [SUM], [np.zeros(5)]).result()

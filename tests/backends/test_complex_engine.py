@@ -234,10 +234,10 @@ def test_the_threads_do_not_change_a_bit(monkeypatch):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda c: c.measure_all(), r"has 'measure' on qubits \[0\]"),
-        (lambda c: c.reset(1), r"has 'reset' on qubits \[1\]"),
-        (lambda c: c.initialize([0, 1], [0]), r"has 'initialize' on qubits \[0\]"),
-        (lambda c: c.append(Gate("mine", 2, [A]), [2, 1]), r"has 'mine' on qubits \[2, 1\]"),
+        (lambda c: c.measure_all(), r"is 'measure' on qubits \[0\]"),
+        (lambda c: c.reset(1), r"is 'reset' on qubits \[1\]"),
+        (lambda c: c.initialize([0, 1], [0]), r"is 'initialize' on qubits \[0\]"),
+        (lambda c: c.append(Gate("mine", 2, [A]), [2, 1]), r"is 'mine' on qubits \[2, 1\]"),
     ],
     ids=["measurement", "reset", "late load", "no definition"],
 )

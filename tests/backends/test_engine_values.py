@@ -11,6 +11,7 @@ from qiskit import QuantumCircuit
 from reference_circuits import every_gate, expectations_by_statevector, masks_of_every_weight, z_string
 
 from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint import chunks as chunks_module
 from qllmft_backends.adjoint import engine as engine_module
 from qllmft_circuits import head_circuit
 
@@ -74,20 +75,20 @@ def test_values_in_small_blocks_are_forwards(samples, shared, monkeypatch):
     amplitudes = rng.normal(size=(samples, 11))
     expected, _ = engine.forward(angles, amplitudes)
     chunks = []
-    run_job = engine_module.run_job
+    run_job = chunks_module.run_job
     monkeypatch.setattr(engine_module, "EVALUATION_BYTES", 1)
-    monkeypatch.setattr(engine_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job))
+    monkeypatch.setattr(chunks_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job))
     np.testing.assert_allclose(engine.values(angles, amplitudes), expected, rtol=1e-13, atol=1e-13)
     assert len(chunks) > 1
     assert max(chunks) == 2
-    assert sum(chunks) == -(-samples // engine_module.SAMPLES_PER_CHUNK)
+    assert sum(chunks) == -(-samples // chunks_module.SAMPLES_PER_CHUNK)
 
 
 def test_a_large_evaluation_is_one_block_where_it_fits(monkeypatch):
     engine = AdjointEngine(lower(every_gate(3)), np.array([1]))
     chunks = []
-    run_job = engine_module.run_job
-    monkeypatch.setattr(engine_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job))
+    run_job = chunks_module.run_job
+    monkeypatch.setattr(chunks_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job))
     engine.values(np.zeros((64, engine.program.n_angles)))
     assert chunks == [8]
 
@@ -128,8 +129,8 @@ def test_small_chunks_change_no_value_and_no_gradient(together, monkeypatch):
     angles = np.random.default_rng(1).uniform(-np.pi, np.pi, (7, program.n_angles))
     cotangent = np.random.default_rng(2).normal(size=(7, 6))
     answers = []
-    for size in (engine_module.CHUNK_BYTES, together * 4 << 6):
-        monkeypatch.setattr(engine_module, "CHUNK_BYTES", size)
+    for size in (chunks_module.CHUNK_BYTES, together * 4 << 6):
+        monkeypatch.setattr(chunks_module, "CHUNK_BYTES", size)
         engine = AdjointEngine(program, 1 << np.arange(6))
         values, tape = engine.forward(angles)
         assert len(tape.product) == -(-7 // (8 if not answers else together))

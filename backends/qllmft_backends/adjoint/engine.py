@@ -4,34 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft_backends.adjoint.chunks import COSTATE_SHIFT, EVALUATION_BYTES, GAP, ChunkedEngine, Real, run_pass
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardArrays
-from qllmft_backends.adjoint.compiled.simd import lanes
 from qllmft_backends.adjoint.memory import PAGE, allocate, check_memory
-from qllmft_backends.adjoint.plan import Plan
+from qllmft_backends.adjoint.plan import ChunkPlan, real_plan
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.shots import GaussianShots
-from qllmft_backends.adjoint.thread_pool import Queue, run_job
 from qllmft_backends.errors import BackendError
 
-Real = NDArray[np.floating]
-SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
-# From 18 qubits on a chunk has fewer samples: state and co-state of two chunks then stay in a third-level cache.
-CHUNK_BYTES = 4 * 2**20
-EVALUATION_BYTES = 64 * 2**20  # states held at once where no gradient will be asked for
-KEPT_BYTES = 16 * 2**20  # states of other batch sizes that are kept for their next pass
-MAX_QUBITS = 30
-# The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
-# co-state half a page apart take two sets; in one they would drive each other out.
-COSTATE_SHIFT = 2048
-# A core that works on one chunk fetches the line behind it ahead of need. Were that the next chunk's first line, it
-# would be taken from the core that works on that one, at every gate.
-GAP = PAGE
+KEPT_BYTES = 16 * 2**20  # of states of other batch sizes that are kept for their next pass
 
 
 @dataclass
@@ -62,7 +49,7 @@ class Tape:
 
 
 @dataclass
-class AdjointEngine:
+class AdjointEngine(ChunkedEngine):
     """Runs one program on batches of real states.
 
     Args:
@@ -74,36 +61,25 @@ class AdjointEngine:
         BackendError: for more than 30 qubits, or a mask that reaches past the circuit.
     """
 
-    device: ClassVar[str] = "cpu"
     program: Program
     masks: NDArray[np.int64]
     dtype: Literal["float32", "float64"] = "float32"
     _free: list[Real] = field(default_factory=list, repr=False)
-    _plans: dict[int, Plan] = field(default_factory=dict, repr=False)
     _with_shots: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         n = self.program.n_qubits
-        if not 1 <= n <= MAX_QUBITS:
-            raise BackendError(f"the circuit has {n} qubits; the adjoint engine runs 1 to {MAX_QUBITS}.")
+        self._prepare(n, 1)
         if self.masks.size and not 0 <= int(self.masks.min()) <= int(self.masks.max()) < 2**n:
             raise BackendError(f"observable masks {self.masks.tolist()} reach past the circuit's {n} qubits.")
         self._functions = passes.chunk_functions(self.dtype)
-        self._itemsize = np.dtype(self.dtype).itemsize
-        self._width = lanes(self._itemsize)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles are made anew: addresses of functions and plans hold for this engine's process alone."""
-        return AdjointEngine, (self.program, self.masks, self.dtype)
 
     @property
-    def double(self) -> AdjointEngine:
-        """This engine in float64; itself where it is."""
-        return self if self.dtype == "float64" else self._double
+    def _made_of(self) -> tuple[Program, NDArray[np.int64]]:
+        return self.program, self.masks
 
-    @cached_property
-    def _double(self) -> AdjointEngine:
-        return AdjointEngine(self.program, self.masks, "float64")
+    def _make_plan(self, batch: int) -> ChunkPlan:
+        return real_plan(self.program, self.masks, batch, self._width, self.dtype)
 
     @cached_property
     def with_total(self) -> AdjointEngine:
@@ -131,7 +107,7 @@ class AdjointEngine:
         angles, amplitudes = self._checked(angles, amplitudes)
         samples = amplitudes.shape[0]
         batch = self._samples_per_chunk(samples)
-        step = batch * max(2, EVALUATION_BYTES // (self._chunk_bytes(batch) + GAP))
+        step = batch * max(2, EVALUATION_BYTES // (batch * self._state_bytes + GAP))
         out = np.empty((samples, self.masks.size), self.dtype)
         for start in range(0, samples, step):
             part_angles = angles if angles.ndim == 1 else angles[start : start + step]
@@ -147,7 +123,7 @@ class AdjointEngine:
         self._run(tape)
         assert tape.states is not None
         chunks, batch = tape.product.shape
-        states = tape.states[:, : batch << self.program.n_qubits]
+        states = tape.states[:, : batch << self._n_qubits]
         amplitudes_ = states.reshape(chunks, -1, batch) * tape.product[:, None, :]
         out = (amplitudes_**2).transpose(0, 2, 1).reshape(chunks * batch, -1)[: len(tape.amplitudes)]
         self._release(tape)
@@ -171,7 +147,7 @@ class AdjointEngine:
             self._run(tape, for_gradient=True)
         states, tape.states = tape.states, None
         assert states is not None
-        plan = self._plan(self._samples_per_chunk(samples))
+        plan = self._plan(samples)
         costates = self._take(len(states), plan.batch, shift=COSTATE_SHIFT)
         kept, tape.kept = self._none(len(states)) if tape.kept is None else tape.kept, None
         gradient = np.empty((samples, self.program.n_angles), self.dtype)
@@ -188,13 +164,7 @@ class AdjointEngine:
             gradient=gradient,
             by_amplitude=by_amplitude,
         )
-        words = plan.backward_words.copy()  # held until the job is done: a worker that comes late still reads them
-
-        def run(queue: Queue, spins: int) -> bool:
-            done: bool = passes.backward(queue, spins, self._functions[1], words, *arrays)
-            return done
-
-        run_job(len(states), run)
+        run_pass(passes.backward, self._functions[1], plan.backward_words, arrays)
         for array in (states, costates, *([kept] if kept.size else [])):
             self._give(array)
         return gradient.sum(axis=0) if tape.shared else gradient, by_amplitude if amplitudes else None
@@ -222,7 +192,7 @@ class AdjointEngine:
     def _run(self, tape: Tape, *, for_gradient: bool = False) -> Real:
         """Run the program forward: fills the tape's states and marks, returns the values (B, T)."""
         samples = len(tape.amplitudes)
-        plan = self._plan(self._samples_per_chunk(samples))
+        plan = self._plan(samples)
         states = self._take(-(-samples // plan.batch), plan.batch, for_gradient=for_gradient)
         shots = tape.shots
         self._with_shots |= shots is not None
@@ -240,43 +210,21 @@ class AdjointEngine:
             stream=np.array(shots.stream if shots else (), np.int64),
             out=out,
         )
-        words = plan.forward_words.copy()  # see `vjp`
-
-        def run(queue: Queue, spins: int) -> bool:
-            done: bool = passes.forward(queue, spins, self._functions[0], words, *arrays)
-            return done
-
-        run_job(len(states), run)
+        run_pass(passes.forward, self._functions[0], plan.forward_words, arrays)
         tape.states = states
         tape.kept = noise if shots else None
         return out
 
-    # --- plans and memory -------------------------------------------------------------------------------------------
-
-    def _samples_per_chunk(self, samples: int) -> int:
-        """L: a power of two up to 8, few enough for the cache, and enough to fill one register."""
-        fitting = max(1, CHUNK_BYTES // self._itemsize >> self.program.n_qubits)
-        wanted = min(SAMPLES_PER_CHUNK, fitting, 1 << max(0, samples - 1).bit_length())
-        return int(max(wanted, self._width >> self.program.n_qubits))
-
-    def _plan(self, batch: int) -> Plan:
-        """Everything that depends on L alone, made once."""
-        if batch not in self._plans:
-            self._plans[batch] = Plan.make(self.program, self.masks, batch, self._width, self._itemsize)
-        return self._plans[batch]
-
-    def _chunk_bytes(self, batch: int) -> int:
-        return (batch << self.program.n_qubits) * self._itemsize
+    # --- memory -----------------------------------------------------------------------------------------------------
 
     def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
         """States for ``chunks``, from an earlier pass where they fit, ``shift`` bytes past a page's begin."""
-        row = self._chunk_bytes(batch) + GAP
+        row = batch * self._state_bytes + GAP
         for i, states in enumerate(self._free):
-            if states.shape == (chunks, row // self._itemsize) and states.ctypes.data % PAGE == shift:
+            if states.shape == (chunks, row // states.itemsize) and states.ctypes.data % PAGE == shift:
                 return self._free.pop(i)
-        bytes_a_sample = self._itemsize << self.program.n_qubits
         with_costate = shift == 0 and for_gradient
-        check_memory(chunks * batch, self.program.n_qubits, bytes_a_sample, with_costate=with_costate)
+        check_memory(chunks * batch, self._n_qubits, self._state_bytes, with_costate=with_costate)
         return allocate(chunks, row, self.dtype, shift)
 
     def _give(self, states: Real) -> None:
@@ -308,9 +256,9 @@ class AdjointEngine:
             if angles.ndim == 1:
                 raise BackendError("angles are shared and there are no amplitudes: the batch size is unknown.")
             amplitudes = np.empty((angles.shape[0], 0), self.dtype)
-        if amplitudes.ndim != 2 or amplitudes.shape[1] > 2**self.program.n_qubits:
+        if amplitudes.ndim != 2 or amplitudes.shape[1] > 2**self._n_qubits:
             raise BackendError(
-                f"amplitudes are {amplitudes.shape}, expected (B, D) with D at most 2^{self.program.n_qubits}: "
+                f"amplitudes are {amplitudes.shape}, expected (B, D) with D at most 2^{self._n_qubits}: "
                 "more amplitudes need more qubits."
             )
         if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:

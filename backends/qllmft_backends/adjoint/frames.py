@@ -28,6 +28,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Operation, ParameterExpression
 
 from qllmft_backends.adjoint.compiled import frames as kernels
+from qllmft_backends.adjoint.program.walk import walk
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise, pauli_error_probability
 
@@ -107,14 +108,11 @@ class FrameProgram:
             BackendError: where these have none, and the circuit no such vector.
         """
         gates, is_noisy, slots = [], [], 0
-        for instruction in circuit.data:
-            name = instruction.operation.name
-            if name == "barrier":
-                continue
-            qubits = [circuit.find_bit(q).index for q in instruction.qubits]
+        for operation, qubits, _ in walk(circuit, real=True):
+            name = operation.name
             gates.append((_KINDS.get(name, kernels.PAULI), *qubits, *[-1] * (2 - len(qubits)), slots))
             slots += name in ("ry", "h")  # H is Z, then R_Y(π/2), to the engine; a frame passes it as the Clifford gate
-            is_noisy.append(uploads or not _reads_data(instruction.operation))
+            is_noisy.append(uploads or not _reads_data(operation))
         if not uploads and all(is_noisy):
             raise BackendError(
                 f"uploads is false, and no rotation of the circuit reads the parameter vector {DATA!r}, got "

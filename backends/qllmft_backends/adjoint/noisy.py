@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.engine import EVALUATION_BYTES, AdjointEngine, Real, Tape
+from qllmft_backends.adjoint.chunks import EVALUATION_BYTES, Real
+from qllmft_backends.adjoint.engine import AdjointEngine, Tape
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
 from qllmft_backends.adjoint.separate_shots import SITES, read_outcomes
 from qllmft_backends.adjoint.shots import GaussianShots, draw_outcomes, flip_bits

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.engine import EVALUATION_BYTES, AdjointEngine
+from qllmft_backends.adjoint.chunks import EVALUATION_BYTES
+from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import Trajectories
 from qllmft_backends.adjoint.shots import draw_outcomes, flip_bits
 

@@ -1,1 +1,1 @@
-"""An ansatz, a backend and a baseline for qllmft; nothing is imported before its name is used."""
+"""Ansatz, backend, baseline and tracker for qllmft. A module is imported when its name is first used."""

@@ -1,11 +1,11 @@
-"""A star of CNOTs around the first qubit."""
+"""Ansatz with a star of CNOTs around the first qubit."""
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 
 def star(n_qubits: int, n_layers: int) -> QuantumCircuit:
-    """Layers of R_Y on every qubit, then CNOTs from qubit 0 to all others: an angle a qubit and layer."""
+    """Return layers of R_Y on every qubit, then CNOTs from qubit 0 to all others, with an angle per qubit and layer."""
     angles = iter(ParameterVector("angle", n_qubits * n_layers))
     circuit = QuantumCircuit(n_qubits)
     for _ in range(n_layers):

@@ -1,4 +1,4 @@
-"""Qiskit's own state vectors: slow, exact, any gate."""
+"""Backend with Qiskit's state vectors: slow, exact, any gate."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -16,13 +16,13 @@ STATEVECTOR = Entry("Qiskit's Statevector, exact", "qllmft_example.backend", "St
 
 
 class StatevectorOptions(BaseModel):
-    """It has none."""
+    """Options of the backend; there are none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class StatevectorBackend(Backend):
-    """One state vector a sample."""
+    """Backend with one state vector per sample."""
 
     name: ClassVar[str] = "statevector"
 
@@ -31,13 +31,13 @@ class StatevectorBackend(Backend):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Exact."""
+        """Return the capabilities: exact values."""
         return Capabilities(exact=True)
 
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Values (B, O) of rows (B, P); see `Backend.expectations`."""
+        """Return values (B, O) of rows (B, P); see `Backend.expectations`."""
         states = [Statevector(circuit.assign_parameters(row)) for row in values]
         answers = np.array([[state.expectation_value(o).real for o in observables] for state in states])
         return Expectations(answers, np.zeros_like(answers))

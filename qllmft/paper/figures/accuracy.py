@@ -31,36 +31,36 @@ CURVES = {  # figure: (label, preset by qubits)
 
 @dataclass(frozen=True)
 class Point:
-    """One number of qubits."""
+    """Accuracy at one number of qubits."""
 
     qubits: int  # Q
-    accuracy: MeanInterval  # of the learning rate that validation chose; in [0, 1]
-    lr: float  # that rate
+    accuracy: MeanInterval  # with the learning rate that validation selects, in [0, 1]
+    lr: float  # that learning rate
     others: tuple[float, ...] = ()  # mean accuracies of the other settings of the sweep
 
 
 @dataclass(frozen=True)
 class AccuracyCurve:
-    """One curve."""
+    """Curve of one model or noise."""
 
     label: str  # in the legend
     points: tuple[Point, ...]  # by qubits
-    published: tuple[tuple[int, float], ...]  # the paper's (qubits, accuracy in %), where it prints them
+    published: tuple[tuple[int, float], ...]  # printed pairs of qubits and accuracy in %
 
 
 @dataclass(frozen=True)
 class AccuracyFigure:
-    """What is drawn."""
+    """Data of one figure."""
 
     name: str  # ``8a``, ``8b`` or ``11``
     circumstances: str  # data, body and epochs of every run
-    parameters: dict[int, int]  # trained, by the qubits on the axis
-    curves: tuple[AccuracyCurve, ...]  # each a model or a noise
+    parameters: dict[int, int]  # number of trained ones, by the qubits on the axis
+    curves: tuple[AccuracyCurve, ...]
     missing: tuple[str, ...]  # presets without a run
 
 
 def accuracy_figure(request: Request) -> AccuracyFigure:
-    """The data of one figure; see `select` for its errors."""
+    """Return the data of one figure. It raises the errors of `select`."""
     name, shown = request.name, CURVES[request.name]
     presets = [preset.format(q) for (_, preset), q in product(shown, QUBITS)]
     selection = select(request, {preset: Experiment(preset) for preset in presets})
@@ -72,13 +72,13 @@ def accuracy_figure(request: Request) -> AccuracyFigure:
         papers = tuple((q, p.value) for q, p in printed if p is not None)
         curves.append(AccuracyCurve(label, points, papers if _is_papers(selection.circumstances) else ()))
     counted = {q: preset_parameters(load_preset(shown[0][1].format(q))) for q in QUBITS}
-    parameters = {q: n for q, n in counted.items() if n is not None}  # with quantum encoders they do not depend on D
+    parameters = {q: n for q, n in counted.items() if n is not None}  # quantum encoders: independent of D
     missing = tuple(experiment.preset for experiment in selection.missing)
     return AccuracyFigure(name, str(selection.circumstances), parameters, tuple(curves), missing)
 
 
 def _is_papers(circumstances: Circumstances) -> bool:
-    """Whether the texts are the paper's, by the name of the data: elsewhere its points would mean nothing."""
+    """Return whether the data have the name of the paper's. Its points mean nothing for other texts."""
     return circumstances.data.rsplit("/", 1)[-1].lower() == published().data.rsplit("/", 1)[-1]
 
 
@@ -89,7 +89,7 @@ def _point(qubits: int, measured: Measured) -> Point:
 
 
 def noise_figure(study: StudyRecord) -> AccuracyFigure:
-    """Figure 11 of the rows of a study of its presets, whatever settings the study gave them."""
+    """Return the data of figure 11 from a study whose rows have its presets, with any settings."""
     rows = {row.preset: row for row in study.rows}
     qubits = [q for q in QUBITS if any(preset.format(q) in rows for _, preset in CURVES["11"])]
     curves = []
@@ -99,13 +99,13 @@ def noise_figure(study: StudyRecord) -> AccuracyFigure:
         points = (Point(q, row.test_interval, lr) for (q, row), lr in zip(found, rates, strict=True))
         curves.append(AccuracyCurve(label, tuple(points), ()))
     parameters = {q: next(row.parameters[0] for name, row in rows.items() if name.endswith(f"-{q}q")) for q in qubits}
-    given = f"{study.data.source}, body {study.body} ({study.body.dimension}-d), {study.epochs} epochs"
-    return AccuracyFigure("11", given, parameters, tuple(curves), ())
+    circumstances = f"{study.data.source}, body {study.body} ({study.body.dimension}-d), {study.epochs} epochs"
+    return AccuracyFigure("11", circumstances, parameters, tuple(curves), ())
 
 
-@style.house_style()
+@style.figure_style()
 def draw_accuracy(data: AccuracyFigure) -> Any:
-    """Mean ± 95 % interval over the seeds; small grey: other settings of the sweep; hollow: the paper's."""
+    """Draw means ± 95 % intervals over seeds, other settings of the sweep in grey, and the paper's values hollow."""
     figure = style.new_figure()
     axes = figure.subplots()
     for i, curve in enumerate(data.curves):
@@ -113,9 +113,9 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
     points = [point for curve in data.curves for point in curve.points]
     if any(point.others for point in points):
         axes.plot([], [], ".", color=style.GREY, ms=4, label="other learning rates")
-    beside = [100 * other for point in points for other in point.others]
-    beside += [accuracy for curve in data.curves for _, accuracy in curve.published]
-    wide = style.keep_in_view(axes, "y", [point.accuracy for point in points], beside)
+    values = [100 * other for point in points for other in point.others]
+    values += [accuracy for curve in data.curves for _, accuracy in curve.published]
+    wide = style.keep_in_view(axes, "y", [point.accuracy for point in points], values)
     qubits = list(data.parameters)
     axes.set_xticks(qubits, [f"{q}\n{n:,}" for q, n in data.parameters.items()])
     axes.set_xlim(qubits[0] - 0.7, qubits[-1] + 0.7)
@@ -126,8 +126,7 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
 
 
 def _draw_curve(axes: Any, curve: AccuracyCurve, index: int, n_curves: int) -> None:
-    """One of ``n_curves`` curves beside each other, with the sweep's other settings and the paper's numbers."""
-    shift = 0.12 * (index - (n_curves - 1) / 2)
+    shift = 0.12 * (index - (n_curves - 1) / 2)  # bars of several curves do not cover each other
     places = [point.qubits + shift for point in curve.points]
     for place, point in zip(places, curve.points, strict=True):
         others = [100 * other for other in point.others]
@@ -142,9 +141,8 @@ def _draw_curve(axes: Any, curve: AccuracyCurve, index: int, n_curves: int) -> N
 
 
 def _seeds_note(points: Sequence[Point]) -> str:
-    """How many seeds the points have, and what their bars are."""
     counts = sorted({point.accuracy.n for point in points})
-    seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     if counts[-1] == 1:
         return "one seed, so no intervals"
+    seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"{seeds} seeds, bars: 95 % interval"

@@ -1,4 +1,4 @@
-"""The figures by name: what each shows, and how its data and its drawing are made."""
+"""The figures by name, each with its data and its drawing."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from qllmft.published import published
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """A figure of the paper."""
+    """Figure of the paper."""
 
     name: str  # its number
-    title: str  # what it shows
-    needs_runs: bool  # whether it is drawn from runs; the others are computed on the spot
-    data: Callable[[Request], Any]  # what is drawn, a dataclass, from a request
-    draw: Callable[[Any], Any]  # the matplotlib figure, from that dataclass
+    title: str
+    needs_runs: bool  # whether it is drawn from runs; otherwise it is computed directly
+    data: Callable[[Request], Any]  # returns a dataclass
+    draw: Callable[[Any], Any]  # returns the matplotlib figure of that dataclass
 
 
 _ENERGY = (
@@ -52,14 +52,14 @@ FIGURES = {
 
 
 def find_figure(name: str) -> PaperFigure:
-    """A figure by its number; UserError where there is none."""
+    """Return a figure by its number. UserError for an unknown one."""
     if name not in FIGURES:
         raise UserError(f"there is no figure {name!r} here; expected one of {', '.join(FIGURES)}.")
     return FIGURES[name]
 
 
 def make_figure(request: Request) -> tuple[Any, Any]:
-    """A figure's data and its drawing; UserError where there is none of the name, or runs are missing."""
+    """Return a figure's data and drawing. UserError if the figure is unknown or runs are missing."""
     figure = find_figure(request.name)
     data = figure.data(request)
     return data, figure.draw(data)

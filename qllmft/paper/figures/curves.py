@@ -12,21 +12,21 @@ from qllmft.paper.results import Experiment
 from qllmft.report import style
 
 PRESET = "multi-18q"
-KEPT = (PRESET, "multi-14q")  # presets whose curves a summary keeps: the figure's, and the paper's best head
+KEPT = (PRESET, "multi-14q")  # a summary keeps their curves: the figure's preset and the paper's best head
 
 
 @dataclass(frozen=True)
 class CurvesFigure:
-    """What is drawn."""
+    """Data of the figure."""
 
-    preset: str  # whose training
+    preset: str
     circumstances: str  # data, body and epochs of every run
-    lr: float  # learning rate, chosen on validation
+    lr: float  # learning rate that validation selects
     curves: dict[int, Curve]  # by seed
 
 
 def curves_figure(request: Request) -> CurvesFigure:
-    """The curves of every seed; UserError where there is no run, or none with its curve."""
+    """Return the curves of every seed. UserError if there is no run, or none with a curve."""
     preset = request.preset or PRESET
     selection = select(request, {preset: Experiment(preset)})
     chosen = selection.measured[preset].chosen
@@ -39,9 +39,9 @@ def curves_figure(request: Request) -> CurvesFigure:
     return CurvesFigure(preset, str(selection.circumstances), float(chosen.settings["train.lr"]), curves)
 
 
-@style.house_style()
+@style.figure_style()
 def draw_curves(data: CurvesFigure) -> Any:
-    """Loss above, accuracy below; the mean over the seeds, and each seed thin."""
+    """Draw loss above accuracy, the mean over the seeds with a thin line for each seed."""
     import numpy as np
 
     figure = style.new_figure(height=4.0)

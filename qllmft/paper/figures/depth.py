@@ -18,15 +18,15 @@ DODGE = 0.16  # between curves, so that their bars do not cover each other
 
 @dataclass(frozen=True)
 class Axis:
-    """One setting of the head."""
+    """Setting of the head that a figure varies."""
 
     setting: str  # its dotted name
-    symbol: str  # of table I
-    words: str  # for people
+    symbol: str  # in table I
+    words: str  # in labels
     values: tuple[int, ...]  # of the sweep
 
 
-GRIDS = {  # figure: (over, a curve each); tables X and XI
+GRIDS = {  # figure: (horizontal axis, curves); tables X and XI
     "9": (
         Axis("model.main_layers", "M", "main block layers", (2, 3, 4, 5, 6, 7, 8)),
         Axis("model.reuploads", "R", "re-upload number", (4, 6, 8)),
@@ -40,25 +40,25 @@ GRIDS = {  # figure: (over, a curve each); tables X and XI
 
 @dataclass(frozen=True)
 class DepthPoint:
-    """One head."""
+    """Accuracy of one head."""
 
-    x: int  # value of the axis
-    accuracy: MeanInterval  # of the learning rate that validation chose; in [0, 1]
-    runs: tuple[float, ...]  # accuracies of all its runs, every learning rate and seed
+    x: int  # value on the axis
+    accuracy: MeanInterval  # with the learning rate that validation selects, in [0, 1]
+    runs: tuple[float, ...]  # accuracies of every learning rate and seed
 
 
 @dataclass(frozen=True)
 class DepthFigure:
-    """What is drawn."""
+    """Data of one figure."""
 
     name: str  # ``9`` or ``10``
     circumstances: str  # data, body and epochs of every run
     curves: dict[int, tuple[DepthPoint, ...]]  # points by the value of the second setting
-    missing: int  # how many heads have no run
+    missing: int  # number of heads without a run
 
 
 def depth_experiments(name: str) -> dict[tuple[int, int], Experiment]:
-    """The heads of a figure by curve and place, curve after curve; settings that are the preset's own are left out."""
+    """Return the heads of a figure by curve and place. Settings equal to the preset's are omitted."""
     over, curves = GRIDS[name]
     default = Experiment(PRESET).config.model
     experiments = {}
@@ -70,7 +70,7 @@ def depth_experiments(name: str) -> dict[tuple[int, int], Experiment]:
 
 
 def depth_figure(request: Request) -> DepthFigure:
-    """The data of one figure; see `select` for its errors."""
+    """Return the data of one figure. It raises the errors of `select`."""
     selection = select(request, depth_experiments(request.name))
     drawn: dict[int, tuple[DepthPoint, ...]] = dict.fromkeys(GRIDS[request.name][1].values, ())
     for (curve, x), found in selection.measured.items():
@@ -79,9 +79,9 @@ def depth_figure(request: Request) -> DepthFigure:
     return DepthFigure(request.name, str(selection.circumstances), drawn, len(selection.missing))
 
 
-@style.house_style()
+@style.figure_style()
 def draw_depth(data: DepthFigure) -> Any:
-    """Boxes over all runs of a place, and a curve for each value of the second setting."""
+    """Draw a box over all runs of each place, and a curve for each value of the second setting."""
     over, curves = GRIDS[data.name]
     figure = style.new_figure()
     axes = figure.subplots()
@@ -103,9 +103,8 @@ def draw_depth(data: DepthFigure) -> Any:
 
 
 def _draw_boxes(axes: Any, data: DepthFigure, values: Sequence[int]) -> None:
-    """A box over all runs of a value of the axis, where there are two or more."""
     runs = {x: [100 * r for points in data.curves.values() for p in points if p.x == x for r in p.runs] for x in values}
-    places = [x for x in values if len(runs[x]) > 1]
+    places = [x for x in values if len(runs[x]) > 1]  # one run has no box
     line = {"color": style.GREY}
     axes.boxplot(
         [runs[x] for x in places],

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from qllmft.energy.curve import EnergyCurve, crossing
-from qllmft.report.style import BLUE, INK, ORANGE, PUBLISHED, house_style, legend_above, new_figure
+from qllmft.report.style import BLUE, INK, ORANGE, PUBLISHED, figure_style, legend_above, new_figure
 
 
-@house_style()
+@figure_style()
 def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
-    """Both curves on a logarithmic axis, the crossover marked, the published one as a hollow marker on the axis."""
+    """Draw both energies on a logarithmic axis with their crossover, and the published one as a hollow marker."""
     figure = new_figure()
     axes = figure.subplots()
     qubits = [point.counts.n_qubits for point in curve.points]
-    one = len(qubits) == 1  # a line needs two points
+    one = len(qubits) == 1  # needs a marker, as a line has two points
     style = {"lw": 1.8, "clip_on": False, "zorder": 3}
     gpu, qpu = [p.gpu for p in curve.points], [p.qpu for p in curve.points]
     axes.semilogy(qubits, gpu, color=ORANGE, ls="--", marker="s" if one else "", label="GPU, state vector", **style)

@@ -1,7 +1,7 @@
-"""Figures 6 and 7: what the straightforward and the differentiable sampler draw, and what gradient each lets through.
+"""Figures 6 and 7: values and gradients of the straightforward and the differentiable sampler.
 
-The paper draws them as diagrams without numbers. Here both are asked on the spot: the head's circuit in the noisy pass
-of the project's engine that training goes through.
+The paper's figures are diagrams without numbers. Here both samplers are run: the head's circuit, in the engine's noisy
+pass that training uses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES: dict[Sampler, str] = {"multinomial": "straightforward sampler", "gaussian
 
 @dataclass(frozen=True)
 class SamplerFigure:
-    """What is drawn, of qubit 0."""
+    """Data of one figure, for qubit 0."""
 
     name: str  # ``6`` or ``7``
     sampler: Sampler  # ``multinomial`` (eq. 1) or ``gaussian`` (eq. 2)
@@ -29,17 +29,17 @@ class SamplerFigure:
     shots: int  # S
     exact: float  # ⟨Z⟩ without shots
     draws: NDArray[np.float64]  # ⟨Z⟩ of S shots each
-    gradient: NDArray[np.float64]  # d⟨Z⟩/dθ that reaches the weights, mean over the draws; a value a weight
+    gradient: NDArray[np.float64]  # d⟨Z⟩/dθ at each weight, mean over the draws
     exact_gradient: NDArray[np.float64]  # without shots
 
     @property
     def standard_deviation(self) -> float:
-        """Of ⟨Z⟩ from S shots, by theory: sqrt((1 - ⟨Z⟩²)/S)."""
+        """Return that of ⟨Z⟩ from S shots by theory, sqrt((1 - ⟨Z⟩²)/S)."""
         return float(np.sqrt((1 - self.exact**2) / self.shots))
 
 
 def sampler_figure(name: str, n_qubits: int = 6, shots: int = 8192, draws: int = 4000, seed: int = 0) -> SamplerFigure:
-    """Draw ``draws`` times S shots from one circuit on Q qubits with random angles, for figure ``6`` or ``7``."""
+    """Sample S shots ``draws`` times from one circuit on Q qubits with random angles, for figure ``6`` or ``7``."""
     import torch
 
     from qllmft.heads import QuantumHead
@@ -55,20 +55,20 @@ def sampler_figure(name: str, n_qubits: int = 6, shots: int = 8192, draws: int =
         weights.uniform_(-1.5, 1.5, generator=generator)
     latent = (torch.rand(1, n_qubits, generator=generator) * 2 - 1).expand(draws, -1)
 
-    def ask(noisy: bool, n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def measure(noisy: bool, n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         head.connector.noise_on = noisy
         values = head(latent[:n_samples])[:, 0]
         (gradient,) = torch.autograd.grad(values.mean(), weights)
         return values.detach().double().numpy(), gradient.double().numpy().reshape(-1)
 
-    (exact,), exact_gradient = ask(False, 1)
-    drawn, gradient = ask(True, draws)
+    (exact,), exact_gradient = measure(False, 1)
+    drawn, gradient = measure(True, draws)
     return SamplerFigure(name, sampler, n_qubits, shots, float(exact), drawn, gradient, exact_gradient)
 
 
-@style.house_style()
+@style.figure_style()
 def draw_sampler(data: SamplerFigure) -> Any:
-    """Left the distribution of ⟨Z⟩ beside theory, right the gradient that passes beside the exact one."""
+    """Draw the distribution of ⟨Z⟩ with its theory, and the gradient through the sampler with the exact one."""
     figure = style.new_figure(width=style.WIDE_INCHES, height=3.1)
     left, right = figure.subplots(1, 2)
     color = style.BLUE if data.sampler == "gaussian" else style.ORANGE
@@ -80,7 +80,6 @@ def draw_sampler(data: SamplerFigure) -> Any:
 
 
 def _draw_distribution(axes: Any, data: SamplerFigure, color: str) -> None:
-    """A histogram of ⟨Z⟩, and the normal density that theory expects."""
     label = f"{len(data.draws):,} draws"
     axes.hist(data.draws, bins=40, density=True, histtype="stepfilled", color=color, alpha=0.55, label=label)
     sigma = data.standard_deviation
@@ -93,7 +92,6 @@ def _draw_distribution(axes: Any, data: SamplerFigure, color: str) -> None:
 
 
 def _draw_gradient(axes: Any, data: SamplerFigure, color: str) -> None:
-    """The exact gradient of each weight, and the one that passes the sampler."""
     order = np.argsort(data.exact_gradient)
     place = np.arange(len(order))
     axes.plot(place, data.exact_gradient[order], marker="D", label="without shots", **{**style.PUBLISHED, "ms": 5})

@@ -1,4 +1,4 @@
-"""What a figure is to be made of, and its runs: those of equal circumstances, and what is missing among them."""
+"""Runs that a figure is drawn from: those of equal circumstances, and the ones that are missing."""
 
 from __future__ import annotations
 
@@ -17,45 +17,44 @@ from qllmft.paper.results import Circumstances, Experiment, Measured, measure
 
 @dataclass(frozen=True)
 class Request:
-    """What a figure is to be made of."""
+    """Request for a figure."""
 
     name: str  # of the figure
-    runs: Sequence[FinishedRun] = ()  # all finished ones; empty for figures that need none
-    folder: Path = Path("runs")  # where they came from and missing ones belong, for the commands in errors
-    partial: bool = False  # draw what is there where runs are missing
-    preset: str | None = None  # of figure 12, whose training; None: the paper's
+    runs: Sequence[FinishedRun] = ()  # all finished ones; unused if the figure needs none
+    folder: Path = Path("runs")  # of the runs, for the commands in errors
+    partial: bool = False  # draw the figure even if runs are missing
+    preset: str | None = None  # of the training in figure 12; None for the paper's
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The results that a figure is drawn from."""
+    """Results that a figure is drawn from."""
 
     circumstances: Circumstances  # of every run
-    measured: dict[Any, Measured]  # by the experiments' keys, in their order; those that have runs
+    measured: dict[Any, Measured]  # of the experiments with runs, by their keys
     missing: tuple[Experiment, ...]  # experiments without a run
 
 
 def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
-    """The runs that have the given settings, by dotted names; UserError for an unknown name, or where none is left."""
+    """Return the runs with the given settings, by dotted name. UserError for an unknown name, or if none is left."""
     known = settings_of(RunConfig()).keys()
     kept = list(runs)
     for name, value in settings.items():
         if name not in known:
             raise UserError(f"--where {name}: there is no such setting; expected one such as train.epochs=100.")
-        found = [settings_of(run.config).get(name) for run in kept]
-        kept = [run for run, has in zip(kept, found, strict=True) if has == value]
+        values = [settings_of(run.config).get(name) for run in kept]
+        kept = [run for run, own in zip(kept, values, strict=True) if own == value]
         if not kept:
-            values = ", ".join(sorted({str(has) for has in found}))
-            raise UserError(f"--where {name}={value}: no run has it; the runs have {values}.")
+            found = ", ".join(sorted({str(own) for own in values}))
+            raise UserError(f"--where {name}={value}: no run has it; the runs have {found}.")
     return kept
 
 
 def select(request: Request, experiments: Mapping[Any, Experiment]) -> Selection:
-    """The results of the experiments that a figure shows, each by what the figure calls it.
+    """Return the results of a figure's experiments, given by key.
 
     Raises:
-        UserError: where runs of different circumstances would be mixed, or some are missing and the figure is not to be
-            drawn of a part.
+        UserError: if the runs' circumstances differ, or some runs are missing and the request is not partial.
     """
     by_circumstances: dict[Circumstances, dict[Any, Measured]] = {}
     for key, experiment in experiments.items():
@@ -78,7 +77,7 @@ def select(request: Request, experiments: Mapping[Any, Experiment]) -> Selection
 
 
 def _choice(circumstances: Iterable[Circumstances]) -> str:
-    """What tells two of the circumstances apart."""
+    """Return the option that chooses one of the circumstances."""
     first, second, *_ = (_settings(each) for each in circumstances)
     name = next((name for name in first if first[name] != second[name]), None)
     if name is None:  # other texts of the same name, or another body
@@ -93,31 +92,24 @@ def _settings(circumstances: Circumstances) -> dict[str, Any]:
     return {**trained, "body.model": circumstances.body, "data.source": circumstances.data, **drawn}
 
 
-def _missing_text(request: Request, missing: Sequence[Experiment], example: Sequence[FinishedRun], what: str) -> str:
-    """The error: which runs are missing, and commands that make them in the circumstances of ``example``."""
+def _missing_text(request: Request, missing: Sequence[Experiment], example: Sequence[FinishedRun], state: str) -> str:
+    """Return an error with the commands that make the missing runs in the circumstances of ``example``."""
     extra, seeds = "", ""
     if example:
         run = example[0]
-        words = [
-            "--data",
-            run.record.data.source,
-            "--body",
-            run.config.body.model,
-            "--epochs",
-            str(run.config.train.epochs),
-        ]
+        words = ["--data", run.record.data.source, "--body", run.config.body.model]
+        words += ["--epochs", str(run.config.train.epochs)]
         if run.config.noise.shots != missing[0].config.noise.shots:
             words += ["--shots", str(run.config.noise.shots)]
         extra = shlex.join(words)
         if len(example) > 1:
             given = " | ".join(str(each.config.seed) for each in example)
             seeds = f" Give each the seeds of the others too: --seed {given}."
-    folder = request.folder
-    out = folder if folder.suffix != ".json" else Path("runs")
+    out = request.folder if request.folder.suffix != ".json" else Path("runs")
     lines = []
     for experiment in missing:
         name = "-".join([experiment.preset, *(f"{n.split('.')[-1]}{v}" for n, v in experiment.overrides.items())])
         lines.append(f"  {experiment.command(extra)} --no-baselines --out {shlex.quote(str(out / name))}")
-    rest = "" if not example else " Or draw what there is: --partial."
-    begin = f"figure {request.name} {what} under {folder}; these make the missing runs.{seeds}{rest}"
+    rest = " Or draw the runs that exist: --partial." if example else ""
+    begin = f"figure {request.name} {state} under {request.folder}; these make the missing runs.{seeds}{rest}"
     return "\n".join([begin, *lines])

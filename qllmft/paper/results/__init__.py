@@ -1,4 +1,4 @@
-"""The paper's experiments: which runs belong to each, what they say of it, and what is counted without a run."""
+"""Results of the paper's experiments from runs, and counts that need no run."""
 
 from qllmft.paper.results.measured import Circumstances, Experiment, Measured, measure
 

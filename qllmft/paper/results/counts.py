@@ -1,4 +1,4 @@
-"""What is counted, not trained: parameters and gates of a preset."""
+"""Counts of a preset's parameters and gates, without training."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ LOGISTIC_REGRESSION = "logistic regression"
 
 @dataclass(frozen=True)
 class PresetCounts:
-    """Counts of one preset; what is of a circuit is None where head or encoder is classical."""
+    """Counts of one preset. Those of circuits are before any transpilation, and None if the part is classical."""
 
-    parameters: int | None  # trained; None where training decides: the support vectors of an SVC
-    head: CircuitCounts | None = None  # of its circuit, as written
-    encoder: CircuitCounts | None = None  # of one encoder's, as written
+    parameters: int | None  # trained ones; None for an SVC, whose training decides its support vectors
+    head: CircuitCounts | None = None
+    encoder: CircuitCounts | None = None  # of one encoder
     n_encoders: int = 0  # E; 0 without a quantum encoder
 
 
 def preset_parameters(preset: Preset) -> int | None:
-    """Trained parameters of a preset on D = 768 values and two labels; None for an SVC, where training decides."""
+    """Return the trained parameters of a preset for D = 768 and two labels, or None for an SVC."""
     dimension = published().dimension
     if preset.baseline is None:
         return int(describe(preset.config().model, dimension, CLASSES)["parameters"])
@@ -33,10 +33,10 @@ def preset_parameters(preset: Preset) -> int | None:
 
 
 def preset_counts(preset: Preset) -> PresetCounts:
-    """All counts of a preset."""
+    """Return all counts of a preset."""
     model = preset.config().model
     parameters = preset_parameters(preset)
-    if preset.baseline is not None:  # the head beside it is not what is meant
+    if preset.baseline is not None:  # the run's own head is another model
         return PresetCounts(parameters)
     head, encoder = head_template(model), encoder_template(model)
     return PresetCounts(

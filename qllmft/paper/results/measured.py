@@ -1,9 +1,9 @@
-"""Which runs belong to an experiment of the paper, and what they say: mean and 95 % interval over the seeds.
+"""Runs of the paper's experiments, and their results over the seeds.
 
-An experiment is a preset and perhaps settings on top. A run belongs to it where it differs in nothing but
+An experiment is a preset, possibly with further settings. A run belongs to it if it differs only in
 
 - its *circumstances*: data, body, epochs, shots. Runs are compared within equal circumstances only;
-- its *sweep*: learning rate, decay, weight decay, batch norm (tables VI to XV). One of them is chosen, on validation;
+- its *sweep*: learning rate, decay, weight decay, batch norm (tables VI to XV). Validation selects one of them;
 - seed, baselines, device.
 """
 
@@ -29,28 +29,28 @@ _FREE = ("seed", "baselines.", "body.batch_size", "body.device", "backend.option
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment of the paper."""
+    """Experiment of the paper."""
 
-    preset: str  # its name
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # dotted settings on top of it
+    preset: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # further settings, by dotted name
 
     @cached_property
     def config(self) -> RunConfig:
-        """Its configuration, as the paper has it."""
+        """Return its configuration in the paper."""
         return load_preset(self.preset).config(self.overrides)
 
     @cached_property
     def baseline(self) -> str | None:
-        """The baseline of a run that is meant; None: the head."""
+        """Return the baseline that it is about, or None if it is about the head."""
         return load_preset(self.preset).baseline
 
     def command(self, extra: str = "") -> str:
-        """`qllmft train` that makes a run of it."""
+        """Return the `qllmft train` command of a run of it."""
         return f"{train_command(self.preset, self.overrides)} {extra}".strip()
 
     def result_of(self, run: FinishedRun) -> ModelResult | None:
-        """The model of a run that is a result of the experiment; None where it has none."""
-        if self.baseline is not None:  # whatever head was trained beside it
+        """Return the model of a run that is a result of the experiment, or None if the run has none."""
+        if self.baseline is not None:  # its result does not depend on the run's own head
             return run.record.model(self.baseline)
         names = differing(run.config, self.config)
         prefixes = (*_CIRCUMSTANCES, *SWEPT, *_FREE)
@@ -59,19 +59,19 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What runs have in common that are compared."""
+    """Common properties of runs that are compared."""
 
-    data: str  # its name
-    fingerprint: str  # of its content
+    data: str  # name
+    fingerprint: str  # of the data
     drawn: tuple[tuple[str, Any], ...]  # settings of the split, by name
     body: str  # the language model
     dimension: int  # D
-    training: tuple[str, int | str]  # epochs of a trained head, the grid of a baseline
-    shots: int | None = None  # of a trained head, 0 with exact values; None where they are those of the experiment
+    training: tuple[str, int | str]  # epochs of a trained head, or the grid of a baseline
+    shots: int | None = None  # of a trained head, 0 for exact values; None if they are the experiment's
 
     @property
     def same_texts(self) -> tuple[Any, ...]:
-        """Equal where two models learnt from the same vectors of the same texts, given the seed."""
+        """Return a key that is equal if two models of one seed learned from the same vectors of the same texts."""
         return self.fingerprint, self.drawn, self.body, self.dimension
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ class Measured:
 
 
 def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measured]:
-    """Return an experiment's results by circumstances: its own shots first, then the longest training."""
+    """Return an experiment's results by circumstances, its own shots first, then the longest training."""
     groups: dict[Circumstances, list[FinishedRun]] = {}
     for run in runs:
         if experiment.result_of(run) is not None:

@@ -1,6 +1,7 @@
 """The plan of the launches: read back from the table that the kernels read, for devices large and small."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint import Program, lower
+from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.cuda import Limits, gates, plan
 
 H100 = Limits(shared_bytes=227 * 1024)
@@ -154,7 +155,7 @@ def test_gates_that_repeat_a_window_share_a_pass():
 
 def test_slots_out_of_order_are_refused():
     program = ring(4, 1)
-    swapped = Program(4, program.ops[::-1].copy(), program.angle_matrix, program.angle_offset, program.parameters)
+    swapped = replace(program, ops=program.ops[::-1].copy())
     with pytest.raises(
         BackendError, match=r"rotation slots are \[3, 2, 1, 0\]\.\.\., expected 0, 1, \.\.\. in the ord"
     ):

@@ -19,7 +19,7 @@ WRONG = [
     ([*TRAIN, "--bad-rows", "mine"], ["data.bad_rows (got 'mine')", "'error' or 'skip'"]),
     ([*TRAIN, "--duplicates", "mine"], ["data.duplicates (got 'mine')", "'keep' or 'drop'"]),
     ([*TRAIN, "--delimiter", ";;"], ["data.delimiter (got ';;')", "expected one character"]),
-    ([*TRAIN, "--data", "in memory: DataFrame of 9 rows (0a1b)"], ["given to Python", "kept nowhere", "--data"]),
+    ([*TRAIN, "--data", "in memory: DataFrame of 9 rows (0a1b)"], ["given to Python", "not kept", "--data"]),
     ([*TRAIN, "--per-label", "0"], ["data.n_per_label (got 0)", "greater than or equal to 1"]),
     ([*TRAIN, "--protocol", "given"], ["has the splits all", "needs train and test", "--protocol paper"]),
     ([*TRAIN, "--protocol", "mine"], ["data.protocol (got 'mine')", "'paper' or 'given'"]),

@@ -68,9 +68,9 @@ WRONG = {
     "nested beyond reason": (
         "mine.jsonl",
         "{}\n" + "[" * 100_000,
-        ["mine.jsonl, line 2: not JSON (it is nested too deeply). Expected one object a line"],
+        ["mine.jsonl, line 2: not JSON (it is nested too deeply). Expected one object per line"],
     ),
-    "not JSON": ("mine.jsonl", f'{A}{{"text": "b"\n', ["line 2", "not JSON", "Expected one object a line"]),
+    "not JSON": ("mine.jsonl", f'{A}{{"text": "b"\n', ["line 2", "not JSON", "Expected one object per line"]),
     "not an object": ("mine.jsonl", f'{A}\n["b", 0]\n', ["mine.jsonl, line 3", "list", "expected an object"]),
 }
 # the files of a folder

@@ -121,19 +121,19 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
         (
             {"all": table("a", 20, 20)},
             {"n_per_label": 20},
-            "made: 20 texts a label leave none of the 40 to test on. Draw fewer with --per-label, or use "
+            "made: 20 texts per label leave none of 40 for the test. Draw fewer with --per-label, or use "
             "--protocol given",
         ),
         (
             {"all": table("a", 20, 20, 20)},
             {"n_per_label": 4},
-            "12 texts cut at 0.85 give 10 to train on and 2 to validate; each needs at least one of the 3 labels. "
+            "12 texts cut at 0.85 give 10 for training and 2 for validation; each needs at least one of the 3 labels. "
             "Take more texts with --per-label, or cut them in halves: --set data.train_fraction=0.5",
         ),
         (
             {"all": table("a", 20, 20, 20)},
             {"n_per_label": 4, "train_fraction": 0.1},
-            "12 texts cut at 0.1 give 1 to train on and 11 to validate; each needs at least one of the 3 labels",
+            "12 texts cut at 0.1 give 1 for training and 11 for validation; each needs at least one of the 3 labels",
         ),
         (
             {"train": table("a", 20, 20), "validation": table("b", 5, 5)},
@@ -154,7 +154,7 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
         (
             {"train": table("a", 20, 1), "test": table("b", 5, 5)},
             {"protocol": "given"},
-            "one text only of a label, .* a validation set is cut off .* Add texts of that label, or a validation file",
+            "a label has a single text, .* Add texts of that label, or a validation file",
         ),
     ],
     ids=[
@@ -188,7 +188,7 @@ def test_of_a_label_with_few_texts_those_are_drawn_and_it_is_said(data, settings
     learned = np.concatenate([splits.train.labels, splits.validation.labels])
     assert np.count_nonzero(learned == NAMES.index(name)) == count
     (said,) = splits.findings(corpus(**data)).sentences()
-    assert said == f"There are fewer texts of a label than were to be drawn: {count} of '{name}' are drawn."
+    assert said == f"There are fewer texts of a label than requested: {count} of '{name}' are drawn."
 
 
 def test_the_cut_that_an_error_suggests_works():

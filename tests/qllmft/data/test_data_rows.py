@@ -68,7 +68,7 @@ def test_utf_16_is_named(tmp_path, encoding, suffix):
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_several_labels_a_text_are_refused(tmp_path, suffix):
     source = str(write_table(tmp_path / f"mine{suffix}", labelled(("a", ["x"]), ("b", ["x", "y"]))))
-    with pytest.raises(UserError, match=r"row 1: the label is .*'x'.*, several values; expected one label a text"):
+    with pytest.raises(UserError, match=r"row 1: the label is .*'x'.*, several values; expected one label per text"):
         read_corpus(DataConfig(source=source))
 
 
@@ -89,7 +89,7 @@ def test_duplicates_are_counted_over_the_three_parts():
     found = splits.findings(doubled())
     assert found == Findings(repeated_texts=5, crossing_texts=3, contradictory_texts=1)
     (said,) = found.sentences()
-    assert said.startswith("Duplicates: 5 texts are there more than once, 3 of them in more than one of training, val")
+    assert said.startswith("Duplicates: 5 texts occur more than once, 3 of them in more than one of training, val")
 
 
 def test_of_duplicates_one_copy_stays_that_of_the_test_set_first():
@@ -102,7 +102,7 @@ def test_of_duplicates_one_copy_stays_that_of_the_test_set_first():
     assert corpus.findings.dropped_rows == 6
     assert list(corpus.findings.sentences()) == ["6 rows are left out as duplicates."]
     alone = Table(["c", "e"], np.array([1, 1]))
-    with pytest.raises(UserError, match="every text of the split 'train' is there already, or has several labels"):
+    with pytest.raises(UserError, match="every text of the split 'train' is in another split, or has several labels"):
         doubled(train=alone).without_duplicates()
 
 

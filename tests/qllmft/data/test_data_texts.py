@@ -66,7 +66,7 @@ def test_a_line_without_an_end_takes_little_memory(tmp_path):
     texts = read_texts(tmp_path / "x.txt", "text")
     assert next(texts) == "fine"
     tracemalloc.start()
-    with pytest.raises(UserError, match=r"x.txt, line 2: it has more than 1,000,000 bytes. Expected one text a line"):
+    with pytest.raises(UserError, match=r"x.txt, line 2: it has more than 1,000,000 bytes. Expected one text per line"):
         next(texts)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

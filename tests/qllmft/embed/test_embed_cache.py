@@ -219,8 +219,8 @@ def test_a_file_that_is_no_cache_or_cannot_be_written_is_refused(body, tmp_path)
 @pytest.mark.parametrize(
     ("stored", "asked", "message"),
     [
-        (b"\0" * 7, TEXTS[:1], "it holds an embedding of 7 bytes, expected 4 a number"),
-        (b"", TEXTS[:1], "it holds an embedding of 0 bytes, expected 4 a number"),
+        (b"\0" * 7, TEXTS[:1], "it holds an embedding of 7 bytes, expected 4 per number"),
+        (b"", TEXTS[:1], "it holds an embedding of 0 bytes, expected 4 per number"),
         (b"\0" * 12, TEXTS, "it holds embeddings of 3 and 16 numbers by one body"),
         (b"\0" * 12, [TEXTS[0], "another"], "it holds an embedding of 3 numbers, and the body's have 16"),
     ],

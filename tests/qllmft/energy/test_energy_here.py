@@ -63,7 +63,7 @@ def test_gpus_are_counted_in_joules(tmp_path):
 
 
 def test_no_counters_say_what_was_looked_for(tmp_path):
-    with pytest.raises(UserError, match=r"no zones intel-rapl.*NVML: Driver Not Loaded.*leave --here away"):
+    with pytest.raises(UserError, match=r"no zones intel-rapl.*NVML: Driver Not Loaded.*omit --here"):
         find_counters(tmp_path, no_gpu())
 
 

@@ -79,7 +79,7 @@ def test_what_is_missing_is_named_with_its_commands(made_run, figure):
         figure("8a")
     text = str(caught.value)
     assert text.startswith("figure 8a is incomplete under ")
-    assert "--seed 0 | 1. Or draw what there is: --partial." in text
+    assert "--seed 0 | 1. Or draw the runs that exist: --partial." in text
     lines = text.splitlines()[1:]
     assert [line.split()[3] for line in lines] == [f"single-{q}q" for q in (12, 14, 16, 18)]
     assert "single-12q --data /data/sst2 --body minilm --epochs 100 --no-baselines --out " in lines[0]

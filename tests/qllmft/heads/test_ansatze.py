@@ -172,9 +172,7 @@ def test_what_the_engine_lacks_is_said_with_what_runs_it():
         check_circuits(config_of("opaque", encoder="mlp"), create("adjoint", {"noise": "forte1"}))
     check_circuits(config_of("opaque", encoder="mlp"), create("adjoint"))
     for refused in (check_circuits, lambda config, backend: build_classifier(config, D, 2, backend=backend)):
-        with pytest.raises(
-            UserError, match=r"'opaque_pair'.*An encoder runs on the engine alone: choose another ansatz"
-        ):
+        with pytest.raises(UserError, match=r"'opaque_pair'.*Only the engine runs encoders: choose another ansatz"):
             refused(config_of("opaque"), create("aer_statevector"))
     check_circuits(config_of("opaque", encoder="mlp"), create("aer_statevector"))
     check_circuits(config_of("mixed"), create("adjoint", {"noise": "forte1"}))
@@ -204,7 +202,7 @@ RANDOM = np.random.default_rng(0)
 FAULTS = {
     "another width": (lambda n, k: made(n, k, width=1), "3 qubits and 1 layer, made a circuit of 4 qubits"),
     "no circuit": (lambda n, k: "ry", "made a str; expected a qiskit.QuantumCircuit"),
-    "an error": (lambda n, k: n / 0, r"\(registered in Python\), asked for 3 .* failed: ZeroDivisionError: division"),
+    "an error": (lambda n, k: n / 0, r"\(registered in Python\), called with 3 .* failed: ZeroDivisionError: division"),
     "arguments": (lambda n: made(n, 1), "failed: TypeError: .* takes 1 positional argument but 2 were given"),
     "unused": (lambda n, k: made(n, k, unused=2), r"does not use the parameter a\[1\]; make the vector as long"),
     "none": (lambda n, k: QuantumCircuit(n), "has 0 parameters for 1 layer and 0 for 2 on 3 qubits; expected at least"),

@@ -74,7 +74,7 @@ def test_logits_are_the_readout_of_qiskits_values(options, k, observables, final
 
 
 def test_the_sign_of_one_qubit_tells_no_three_classes_apart():
-    message = r"the data has 3 labels; the sign of one qubit \(final_linear = false\) tells two apart"
+    message = r"the data has 3 labels; the sign of one qubit \(final_linear = false\) separates two"
     with pytest.raises(UserError, match=message):
         built({"final_linear": False}, 3)
 

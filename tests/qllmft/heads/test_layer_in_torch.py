@@ -116,7 +116,7 @@ def test_what_is_not_the_circuits_is_refused():
         with pytest.raises(UserError, match=r"data and weights name the parameters .*, expected each of the circuit's"):
             QuantumHead.from_circuit(circuit, data=data, weights=wrong)
     circuit.reset(0)
-    with pytest.raises(UnsupportedGateError, match="has 'reset'"):
+    with pytest.raises(UnsupportedGateError, match="is 'reset'"):
         QuantumHead.from_circuit(circuit, data=data, weights=weights)
 
 

@@ -60,10 +60,10 @@ def test_encoders_train_on_it(entry):
 def test_the_section_noise_is_its_own_if_it_takes_it(entry):
     if entry.noise_section:
         assert config(**NOISE).noise.backend_options["shots"] == 64
-        with pytest.raises(ValidationError, match="training has its noise in the section noise; move shots"):
+        with pytest.raises(ValidationError, match="noise of training belongs to the section noise; move shots"):
             config(backend={"name": "twin", "options": {"shots": 64}})
     else:
-        with pytest.raises(ValidationError, match="'twin' has noise and shots of its own"):
+        with pytest.raises(ValidationError, match="'twin' has its own noise and shots"):
             config(**NOISE)
         assert config(backend={"name": "twin", "options": {"shots": 64}}).backend.options == {"shots": 64}
 

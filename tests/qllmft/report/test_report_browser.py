@@ -4,7 +4,7 @@ from browser import assert_sound, browse
 
 from qllmft.report import write_report
 
-HEADINGS = ["Results", "Training", "What it confuses", "Configuration", "The head's circuit", "Run it again"]
+HEADINGS = ["Results", "Training", "Confusion matrix", "Configuration", "The head's circuit", "Run it again"]
 
 
 def test_the_page_in_a_browser(make_run, tmp_path):

@@ -62,7 +62,7 @@ def test_all_three_at_once():
     sentence = verdict([row("quantum head", 150), row("SVC", 190), row("MLP", 100), row("logistic regression", 152)])
     assert re.search(r"loses to the SVC \(.*\) and beats the MLP \(.*\): it got 75\.0 %", sentence)
     assert sentence.endswith(
-        "nothing can be concluded about the logistic regression (76.0 %), where intervals overlap."
+        "nothing can be concluded about the logistic regression (76.0 %), as their intervals overlap."
     )
 
 

@@ -241,7 +241,7 @@ def test_texts_that_changed_since_make_it_another_run(corpus, out):
             "baselines.names has 'knn'; expected",
         ),
         ({"backend__name": "adjoin"}, UnknownBackendError, "there is no backend 'adjoin'"),
-        ({"data__n_per_label": 35}, UserError, "35 texts a label leave none of the 70 to test on"),
+        ({"data__n_per_label": 35}, UserError, "35 texts per label leave none of 70 for the test"),
         ({"data__source": "/no/such.tsv"}, UserError, "there is no file or folder /no/such.tsv"),
     ],
     ids=str,

@@ -48,7 +48,7 @@ def test_differences_without_scatter_have_no_test():
 
 
 def test_unequal_numbers_of_seeds_are_refused():
-    with pytest.raises(ValueError, match="2 values against 3"):
+    with pytest.raises(ValueError, match="got 2 and 3 values"):
         PairedDifference.of([1, 2], [1, 2, 3])
 
 

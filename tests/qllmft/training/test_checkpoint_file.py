@@ -92,7 +92,7 @@ def test_rates_are_the_configurations_and_not_the_files(file):
 )
 def test_a_damaged_file_is_refused_with_the_remedy(file, damage):
     file.write_bytes(damage(file.read_bytes()))
-    message = rf"the checkpoint {file} cannot be continued: .*\. Delete the run's folder to start afresh"
+    message = rf"the checkpoint {file} cannot be continued: .*\. Delete the run's folder to start again"
     for read in (loaded, lambda path: Checkpoint(path).epochs_done()):
         with pytest.raises(UserError, match=message):
             read(file)

@@ -1,7 +1,7 @@
-"""The arrays that a chunk's function works on, by name, and how they reach it through one pointer.
+"""Arrays of a chunk's function, passed through one pointer.
 
-The named tuples below are the only table of them: position, dtype and dimensions of each array. `pack` describes the
-arrays of a tuple in words of 64 bits, three an array; the unpackers make the tuples again from those words.
+The named tuples below define the position, dtype and dimensions of each array. `pack` describes the arrays of a tuple
+in words of 64 bits, three per array; the unpackers restore the tuples from those words.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ from qllmft_backends.adjoint.compiled.simd import element_pointer
 EACH = 3  # words that describe an array: address, rows, columns
 
 
-class Kind(NamedTuple):
-    """What an array of a table must be; ``dtype`` None stands for the engine's own."""
+class ArraySpec(NamedTuple):
+    """Dtype and dimensions of an array; ``dtype`` None: the engine's own."""
 
     dtype: type[np.generic] | None
     ndim: int
 
 
-Reals = Annotated[NDArray[np.floating], Kind(None, 1)]
-RealTable = Annotated[NDArray[np.floating], Kind(None, 2)]
-Ints = Annotated[NDArray[np.int64], Kind(np.int64, 1)]
-IntTable = Annotated[NDArray[np.int64], Kind(np.int64, 2)]
-Int32Table = Annotated[NDArray[np.int32], Kind(np.int32, 2)]
-BoolTable = Annotated[NDArray[np.bool_], Kind(np.bool_, 2)]
+Reals = Annotated[NDArray[np.floating], ArraySpec(None, 1)]
+RealTable = Annotated[NDArray[np.floating], ArraySpec(None, 2)]
+Ints = Annotated[NDArray[np.int64], ArraySpec(np.int64, 1)]
+IntTable = Annotated[NDArray[np.int64], ArraySpec(np.int64, 2)]
+Int32Table = Annotated[NDArray[np.int32], ArraySpec(np.int32, 2)]
+Doubles = Annotated[NDArray[np.float64], ArraySpec(np.float64, 2)]
+BoolTable = Annotated[NDArray[np.bool_], ArraySpec(np.bool_, 2)]
 
 
 class PlanArrays(NamedTuple):
-    """What depends on the program, the direction and L alone.
+    """Arrays of a plan: they depend on the program, the direction and L alone.
 
     Attributes:
         ops: `Program.ops`.
@@ -59,7 +60,7 @@ class PlanArrays(NamedTuple):
 
 
 class ForwardArrays(NamedTuple):
-    """What a forward pass reads and writes.
+    """Arrays of a forward pass.
 
     Attributes:
         states: (chunks, 2^Q · L and a gap), overwritten with the final states, each divided by its ``product``.
@@ -67,10 +68,10 @@ class ForwardArrays(NamedTuple):
         is_full: (chunks, G), overwritten; see `rotations`.
         product: (chunks, L), overwritten; see `rotations`.
         amplitudes: (B, D) initial amplitudes of all samples, D = 0 for |0...0⟩.
-        noise: (chunks, 2^Q · L and a gap) for the ε of eq. 2, overwritten with 1 where an outcome counted and 0 where
-            it was rectified; (chunks, 0): exact values.
+        noise: (chunks, 2^Q · L and a gap) for the ε of eq. 2, overwritten with 1 for outcomes that count and 0 for
+            rectified ones; (chunks, 0): exact values.
         scale: (1,) 1/sqrt(n) of n shots.
-        stream: what ε is drawn from, see `GaussianShots.stream`; (0,) without shots.
+        stream: source of ε, see `GaussianShots.stream`; (0,) without shots.
         out: (B, T), overwritten with ⟨Z-string⟩.
     """
 
@@ -87,17 +88,17 @@ class ForwardArrays(NamedTuple):
 
 
 class BackwardArrays(NamedTuple):
-    """What a backward sweep reads and writes.
+    """Arrays of a backward sweep.
 
     Attributes:
         states: final states of the forward pass; holds the initial ones, up to a factor, afterwards.
         sin, cos, is_full: of the forward pass.
         product: of the forward pass; changed.
         costates: (chunks, 2^Q · L and a gap), overwritten.
-        kept: what ``noise`` became in the forward pass, or (chunks, 0).
+        kept: ``noise`` of the forward pass, or (chunks, 0).
         weights: (B, T) w_t of the loss Σ_t w_t ⟨Z-string t⟩.
         gradient: (B, G), overwritten with the gradient of the angles.
-        by_amplitude: (B, D), overwritten with that of the amplitudes; D = 0: not wanted.
+        by_amplitude: (B, D), overwritten with that of the amplitudes; D = 0: not computed.
     """
 
     states: RealTable
@@ -112,18 +113,77 @@ class BackwardArrays(NamedTuple):
     by_amplitude: RealTable
 
 
-OWN = EACH * len(PlanArrays._fields)  # where the words of a pass's own arrays begin, after those of its plan
-WORDS = OWN + EACH * max(len(layout._fields) for layout in (ForwardArrays, BackwardArrays))
+class ComplexPlanArrays(NamedTuple):
+    """Arrays of a complex plan, the same in both directions.
+
+    Attributes:
+        gates, steps, blocks, strides: of the `ComplexPlan`.
+        factors: see `make_matrices`.
+        strings: see `measure_paulis`.
+        lane_signs: (T·width) signs of Z on qubits inside registers.
+        sizes: (3,) L; 2^(Q+1) · L; number of strings of I and Z.
+    """
+
+    gates: IntTable
+    steps: IntTable
+    blocks: IntTable
+    strides: IntTable
+    factors: IntTable
+    strings: IntTable
+    lane_signs: Reals
+    sizes: Ints
+
+
+class ComplexForward(NamedTuple):
+    """Arrays of a forward pass on complex states.
+
+    Attributes:
+        states: (chunks, 2^(Q+1) · L and a gap), overwritten with the final states; see `complex_gates`.
+        initial: (2, 2^Q) real and imaginary parts at the beginning of every sample; (2, 0): |0...0⟩.
+        out: (B, T), overwritten with ⟨P⟩.
+        sin, cos: see `make_matrices`.
+    """
+
+    states: RealTable
+    initial: RealTable
+    out: RealTable
+    sin: Doubles
+    cos: Doubles
+
+
+class ComplexBackward(NamedTuple):
+    """Arrays of a backward sweep on complex states.
+
+    Attributes:
+        states: final states; the initial ones afterwards.
+        costates: the same shape, overwritten.
+        weights: (B, T) w_t of the loss Σ_t w_t ⟨P_t⟩.
+        gradient: (F, B), overwritten with the derivatives by the factors' angles.
+        sin, cos: of the forward pass.
+    """
+
+    states: RealTable
+    costates: RealTable
+    weights: RealTable
+    gradient: RealTable
+    sin: Doubles
+    cos: Doubles
+
+
+_PLANS = (PlanArrays, ComplexPlanArrays)
+_PASSES = (ForwardArrays, BackwardArrays, ComplexForward, ComplexBackward)
+OWN = EACH * max(len(layout._fields) for layout in _PLANS)  # first word of a pass's own arrays, after those of its plan
+WORDS = OWN + EACH * max(len(layout._fields) for layout in _PASSES)
 
 
 def _types(layout: type[Any], real: types.Type) -> list[types.Array]:
-    """Numba's types of a tuple's arrays."""
-    kinds = [get_args(hint)[1] for hint in get_type_hints(layout, include_extras=True).values()]
-    return [types.Array(from_dtype(np.dtype(k.dtype)) if k.dtype else real, k.ndim, "C") for k in kinds]
+    """Return numba's types of a tuple's arrays."""
+    specs = [get_args(hint)[1] for hint in get_type_hints(layout, include_extras=True).values()]
+    return [types.Array(from_dtype(np.dtype(spec.dtype)) if spec.dtype else real, spec.ndim, "C") for spec in specs]
 
 
 def _word(context, builder, signature, args, at):
-    """Pointer to the word ``at`` places behind the first one."""
+    """Return a pointer to the word ``at`` places behind the first one."""
     first = element_pointer(context, builder, signature.args[0], args[0], args[1])
     return builder.gep(first, [ir.Constant(ir.IntType(64), at)])
 
@@ -149,7 +209,7 @@ def pack(typingctx, words, first, arrays):
 
 
 def unpacker(layout):
-    """An intrinsic ``unpack(words, first, real)``: the tuple that `pack` described, ``real`` the engine's dtype."""
+    """Return an intrinsic ``unpack(words, first, real)`` that restores a packed tuple in the engine's dtype."""
 
     @intrinsic
     def unpack(typingctx, words, first, real):
@@ -182,6 +242,6 @@ def unpacker(layout):
     return unpack
 
 
-plan_arrays = unpacker(PlanArrays)
-forward_arrays = unpacker(ForwardArrays)
-backward_arrays = unpacker(BackwardArrays)
+plan_arrays, forward_arrays, backward_arrays = unpacker(PlanArrays), unpacker(ForwardArrays), unpacker(BackwardArrays)
+complex_plan_arrays = unpacker(ComplexPlanArrays)
+complex_forward_arrays, complex_backward_arrays = unpacker(ComplexForward), unpacker(ComplexBackward)

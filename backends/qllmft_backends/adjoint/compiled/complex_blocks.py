@@ -1,4 +1,7 @@
-"""All steps of a complex program on one chunk, block by block: rows are gathered, worked on, and put back."""
+"""All steps of a complex program on one chunk, block by block.
+
+The rows of a block are gathered into contiguous memory, computed on, and written back.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def aligned(like, size):
-    """An array of ``size`` numbers of the kind of ``like``, on a register's boundary."""
+    """Return an array of ``size`` numbers of the dtype of ``like``, aligned to a register."""
     width = lanes(like.itemsize)
     raw = np.empty(size + width, like.dtype)
     first = -raw.ctypes.data % (width * like.itemsize) // like.itemsize
@@ -22,7 +25,7 @@ def aligned(like, size):
 
 @_jit
 def _places(strides, bits, row, out):
-    """Where the rows of a block lie, counted from its first; ``row`` is the length of one."""
+    """Compute the offsets of a block's rows from its first one; ``row`` is the length of a row."""
     for i in range(1 << bits):
         place = 0
         for b in range(bits):
@@ -33,7 +36,7 @@ def _places(strides, bits, row, out):
 
 @_jit
 def _begin(number, strides, bits, row):
-    """Where block ``number`` begins: its other row bits spell the number."""
+    """Return the offset of block ``number``, whose other row bits spell the number."""
     for b in range(bits):
         number += number & -strides[b]
     return number * row
@@ -59,7 +62,7 @@ def _scatter(s, begin, places, count, part):
 
 @_jit
 def run_forward(s, plan, coefficients):
-    """All steps forward on a chunk ``s``."""
+    """Run all steps on a chunk ``s``."""
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
     part, places = aligned(s, largest * row), np.empty(largest, np.int64)
@@ -80,7 +83,7 @@ def run_forward(s, plan, coefficients):
 
 @_jit
 def run_backward(s, c, plan, coefficients, by_lane):
-    """All steps undone on state ``s`` and co-state ``c``; ``by_lane`` (3·N·width) gets the sums of every gate."""
+    """Undo all steps on state ``s`` and co-state ``c``; every gate's sums are added to ``by_lane`` (3·N·width)."""
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
     part, other = aligned(s, largest * row), aligned(s, largest * row)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, Kind
+from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, MatrixForm
 
 BLOCK_BYTES = 128 * 2**10  # of a block, whose state and co-state then stay in the caches of one core
 _SHORTEST = 3  # gates; fewer are not worth a copy
@@ -103,14 +103,14 @@ def _place(gate: Gate, register_bits: int, batch: int) -> _Place:
         (None, 0) if q < 0 else (None, batch << q) if q < register_bits else (q - register_bits, 0)
         for q in (gate.control, gate.target)
     )
-    if gate.kind == Kind.PHASE:
+    if gate.form == MatrixForm.PHASE:
         path = Path.PHASE
     elif target_lane:
         path = Path.LANES
-    elif gate.kind == Kind.FLIP:
+    elif gate.form == MatrixForm.FLIP:
         path = Path.REAL if control_lane else Path.FLIP
     else:
-        path = Path(int(gate.kind))
+        path = Path(int(gate.form))
     return _Place(path, control, target, control_lane, target_lane)
 
 

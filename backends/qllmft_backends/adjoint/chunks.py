@@ -1,0 +1,92 @@
+"""Chunks: the samples of a batch that one thread computes at once, and the parts that both engines on the CPU share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.memory import PAGE
+from qllmft_backends.adjoint.plan import ChunkPlan
+from qllmft_backends.adjoint.thread_pool import Queue, run_job
+from qllmft_backends.errors import BackendError
+
+Real = NDArray[np.floating]
+SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
+# From 18 qubits on a chunk has fewer samples: state and co-state of two chunks then stay in a third-level cache.
+CHUNK_BYTES = 4 * 2**20
+EVALUATION_BYTES = 64 * 2**20  # of states held at once in a pass without gradient
+MAX_QUBITS = 30
+# The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
+# co-state half a page apart take two sets; in one they would evict each other.
+COSTATE_SHIFT = 2048
+# A core that works on one chunk prefetches the line behind it. If that were the next chunk's first line, it would be
+# taken from the core that works on that chunk, at every gate.
+GAP = PAGE
+
+
+class ChunkedEngine(ABC):
+    """Base of the engines on the CPU."""
+
+    device: ClassVar[str] = "cpu"
+    dtype: Literal["float32", "float64"]
+
+    def _prepare(self, n_qubits: int, numbers_per_amplitude: int) -> None:
+        """Check the width and compute the sizes of states."""
+        if not 1 <= n_qubits <= MAX_QUBITS:
+            raise BackendError(f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}.")
+        itemsize = np.dtype(self.dtype).itemsize
+        self._n_qubits, self._width = n_qubits, lanes(itemsize)
+        self._state_bytes = numbers_per_amplitude * itemsize << n_qubits  # of one sample
+        self._plans: dict[int, ChunkPlan] = {}
+
+    @property
+    @abstractmethod
+    def _made_of(self) -> tuple[Any, Any]:
+        """Return the program and the strings of the engine."""
+
+    @abstractmethod
+    def _make_plan(self, batch: int) -> ChunkPlan:
+        """Plan the program for chunks of ``batch`` samples."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make copies and pickles anew: addresses of functions and plans are valid in this process only."""
+        return type(self), (*self._made_of, self.dtype)
+
+    @property
+    def double(self) -> Self:
+        """Return this engine in float64."""
+        return self if self.dtype == "float64" else self._double
+
+    @cached_property
+    def _double(self) -> Self:
+        return type(self)(*self._made_of, "float64")  # type: ignore[call-arg]
+
+    def _samples_per_chunk(self, samples: int) -> int:
+        """Return L: a power of two up to 8 that fits the cache, and large enough to fill one register."""
+        fitting = max(1, CHUNK_BYTES // self._state_bytes)
+        wanted = min(SAMPLES_PER_CHUNK, fitting, 1 << max(0, samples - 1).bit_length())
+        return int(max(wanted, self._width >> self._n_qubits))
+
+    def _plan(self, samples: int) -> ChunkPlan:
+        """Return the plan for a batch of ``samples``, which depends on L alone."""
+        batch = self._samples_per_chunk(samples)
+        if batch not in self._plans:
+            self._plans[batch] = self._make_plan(batch)
+        return self._plans[batch]
+
+
+def run_pass(function: Any, chunk_function: int, plan_words: NDArray[np.int64], arrays: tuple[Any, ...]) -> None:
+    """Run a pass of `compiled.passes` over all chunks on the pool of threads; the first array has a row per chunk."""
+    words = plan_words.copy()  # held until the job is done, because a late worker still reads them
+
+    def run(queue: Queue, spins: int) -> bool:
+        done: bool = function(queue, spins, chunk_function, words, *arrays)
+        return done
+
+    if len(arrays[0]):
+        run_job(len(arrays[0]), run)

@@ -1,0 +1,154 @@
+"""Angles of gates as functions of a circuit's parameters: affine ones as a matrix, others compiled for NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import Parameter, ParameterExpression
+
+from qllmft_backends.errors import UnsupportedGateError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AngleMap:
+    """Map from P parameters to G angles, in radians.
+
+    Attributes:
+        parameters: the circuit's parameters in Qiskit's order.
+        slopes: (G, P); affine angles = ``parameters @ slopes.T + angle_offset``.
+        angle_offset: (G,).
+        expressions: the angles that are not affine; None if all are.
+        curved: their slots.
+    """
+
+    parameters: tuple[Parameter, ...]
+    slopes: Floats
+    angle_offset: Floats
+    expressions: CompiledExpressions | None
+    curved: NDArray[np.int64]
+
+    @property
+    def n_angles(self) -> int:
+        """Return G."""
+        return int(self.slopes.shape[0])
+
+    @property
+    def angle_matrix(self) -> Floats:
+        """Return the slopes (G, P) of angles that are all affine.
+
+        Raises:
+            UnsupportedGateError: if an angle is not affine in the parameters.
+        """
+        if self.expressions is not None:
+            raise UnsupportedGateError(
+                "an angle of the circuit is a product or a function of parameters; a head takes angles that are affine "
+                "in them (a·x + b). Compute the expression before the circuit and pass its value as a parameter, or "
+                "train through EstimatorQNN(estimator=..., gradient=...), which takes any expression."
+            )
+        return self.slopes
+
+    @property
+    def is_identity_map(self) -> bool:
+        """Return whether the angle of gate g is parameter g itself."""
+        g, p = self.slopes.shape
+        return g == p and not self.angle_offset.any() and bool((self.slopes == np.eye(g)).all())
+
+    def angles(self, values: Floats) -> Floats:
+        """Return gate angles (B, G) of parameter values (B, P)."""
+        values = np.asarray(values, np.float64)
+        angles = np.asarray(values @ self.slopes.T + self.angle_offset)
+        if self.expressions is not None:
+            angles[:, self.curved] = self.expressions.angles(values)
+        return angles
+
+    def by_parameter(self, by_angle: NDArray[np.floating], values: Floats) -> Floats:
+        """Return derivatives by parameters (B, P) from those by angles (B, G), at ``values`` (B, P)."""
+        out = np.asarray(by_angle.astype(np.float64) @ self.slopes)
+        return out if self.expressions is None else out + self.expressions.pull_back(by_angle[:, self.curved], values)
+
+
+def angle_map(angles: Sequence[float | ParameterExpression], parameters: tuple[Parameter, ...]) -> AngleMap:
+    """Return the map from a circuit's parameters to ``angles``."""
+    index_of = {parameter: i for i, parameter in enumerate(parameters)}
+    slopes, offsets = np.zeros((len(angles), len(parameters))), np.zeros(len(angles))
+    curved = []
+    for slot, angle in enumerate(angles):
+        row = _affine(angle, index_of)
+        if row is None:
+            curved.append(slot)
+        else:
+            slopes[slot], offsets[slot] = row
+    expressions = compile_expressions(tuple(angles[slot] for slot in curved), parameters) if curved else None
+    return AngleMap(parameters, slopes, offsets, expressions, np.array(curved, np.int64))
+
+
+def _affine(angle: float | ParameterExpression, index_of: dict[Parameter, int]) -> tuple[Floats, float] | None:
+    """Return the slopes (P,) and the constant of an angle, None if it is not affine."""
+    slopes = np.zeros(len(index_of))
+    if not isinstance(angle, ParameterExpression):
+        return slopes, float(angle)
+    for parameter in angle.parameters:
+        slope = angle.gradient(parameter)
+        if isinstance(slope, ParameterExpression) and slope.parameters:
+            return None
+        slopes[index_of[parameter]] = _number(slope)
+    return slopes, _number(angle.bind(dict.fromkeys(angle.parameters, 0.0)))
+
+
+def _number(value: Any) -> float:
+    """Return the number that a bound expression is."""
+    return float(value.numeric().real if isinstance(value, ParameterExpression) else value.real)
+
+
+@dataclass(frozen=True)
+class CompiledExpressions:
+    """Expressions of parameters compiled for NumPy, with their derivatives.
+
+    Attributes:
+        function: maps P columns (B,) to the angles, then their derivatives.
+        places: (angle, parameter) of each derivative, both as positions in the arguments of `compile_expressions`.
+        count: number of angles.
+    """
+
+    function: Callable[..., list[Any]]
+    places: tuple[tuple[int, int], ...]
+    count: int
+
+    def angles(self, values: Floats) -> Floats:
+        """Return angles (B, count) in radians of parameter values (B, P)."""
+        return self._evaluate(values)[:, : self.count]
+
+    def pull_back(self, by_angle: NDArray[np.floating], values: Floats) -> Floats:
+        """Return the vector-Jacobian product (B, P) of (B, count) with the derivatives at ``values``."""
+        slopes = self._evaluate(values)[:, self.count :]
+        out = np.zeros(values.shape)
+        for (angle, parameter), slope in zip(self.places, slopes.T, strict=True):
+            out[:, parameter] += by_angle[:, angle] * slope
+        return out
+
+    def _evaluate(self, values: Floats) -> Floats:
+        columns = self.function(*values.T)
+        return np.stack([np.broadcast_to(np.real(column), len(values)) for column in columns], axis=1)
+
+
+@lru_cache(maxsize=32)
+def compile_expressions(expressions: tuple[Any, ...], parameters: tuple[Parameter, ...]) -> CompiledExpressions:
+    """Compile expressions and their derivatives; equal ones are compiled once."""
+    import sympy  # takes a third of a second, and most circuits do without
+
+    symbols = [sympy.Symbol(f"x{i}", real=True) for i in range(len(parameters))]
+    names = {parameter.sympify(): symbol for parameter, symbol in zip(parameters, symbols, strict=True)}
+    terms = [expression.sympify().xreplace(names) for expression in expressions]
+    places, slopes = [], []
+    for i, term in enumerate(terms):
+        for j in (j for j, symbol in enumerate(symbols) if symbol in term.free_symbols):
+            places.append((i, j))
+            slopes.append(term.diff(symbols[j]).replace(sympy.DiracDelta, lambda *_: 0))  # a step has slope 0
+    return CompiledExpressions(sympy.lambdify(symbols, [*terms, *slopes], "numpy", cse=True), tuple(places), len(terms))

@@ -1,0 +1,103 @@
+"""The walk over a Qiskit circuit that all lowerings share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import ControlFlowOp
+from qiskit.circuit.library import UnitaryGate
+from qiskit.exceptions import QiskitError
+from qiskit.quantum_info import Operator
+
+from qllmft_backends.adjoint.program.gates import CLASSES, PARTS, REAL_GATES
+from qllmft_backends.errors import UnsupportedGateError
+
+SUPPORTED_GATES = (*REAL_GATES, "barrier")
+LOADS = ("initialize", "state_preparation")
+_REAL_REMEDY = (
+    f"the adjoint engine runs {', '.join(SUPPORTED_GATES)}. Rewrite it with these gates, or use a backend for any gate "
+    "(aer_statevector)."
+)
+_REMEDY = (
+    "the adjoint engine runs Qiskit's standard gates, gates that are defined by them or by a matrix, barriers, and "
+    "initialize on qubits without gates before it. Leave out measurements, resets and conditions: the observables say "
+    "what is measured."
+)
+
+
+class Step(NamedTuple):
+    """Operation of a circuit.
+
+    Attributes:
+        operation: a standard gate of `PARTS`, or one of `LOADS`.
+        qubits: indices of its qubits in the circuit.
+        position: index in the circuit, of the gate that was opened to reach it if it is inside another one.
+    """
+
+    operation: Any
+    qubits: list[int]
+    position: int
+
+
+def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[Step]:
+    """Yield the operations of a circuit in order, without barriers.
+
+    Args:
+        circuit: gates only.
+        real: yield the gates of `SUPPORTED_GATES` and refuse others; else open all gates down to standard ones.
+
+    Raises:
+        UnsupportedGateError: names the operation and the remedy.
+    """
+    for position, instruction in enumerate(circuit.data):
+        qubits = [circuit.find_bit(q).index for q in instruction.qubits]
+        step = Step(instruction.operation, qubits, position)
+        if step.operation.name == "barrier":
+            continue
+        if not real:
+            yield from _opened(step, bool(instruction.clbits), circuit.name)
+        elif step.operation.name in REAL_GATES and _is_standard(step.operation):
+            yield step
+        else:
+            raise refusal(step, circuit.name, real=True)
+
+
+def refusal(step: Step, name: str, *, real: bool = False) -> UnsupportedGateError:
+    """Return the error about an operation of the circuit ``name``."""
+    return UnsupportedGateError(
+        f"gate {step.position} of circuit {name!r} is {step.operation.name!r} on qubits {step.qubits}; "
+        f"{_REAL_REMEDY if real else _REMEDY}"
+    )
+
+
+def _is_standard(operation: Any) -> bool:
+    """Return whether an operation is Qiskit's own gate of its name."""
+    return operation.name in PARTS and operation.base_class is CLASSES[operation.name]
+
+
+def _opened(step: Step, has_clbits: bool, name: str) -> Iterator[Step]:
+    """Yield the standard gates and loads that an operation is made of."""
+    operation = step.operation
+    if _is_standard(operation) or operation.name in LOADS:
+        yield step
+        return
+    if has_clbits or operation.name in ("reset", "delay") or isinstance(operation, ControlFlowOp):
+        raise refusal(step, name)
+    definition = _definition(step, name)
+    for inner in definition.data:
+        if inner.operation.name != "barrier":
+            qubits = [step.qubits[definition.find_bit(q).index] for q in inner.qubits]
+            yield from _opened(Step(inner.operation, qubits, step.position), bool(inner.clbits), name)
+
+
+def _definition(step: Step, name: str) -> QuantumCircuit:
+    """Return the circuit that an operation is made of, by its matrix if it has no definition."""
+    definition = getattr(step.operation, "definition", None)
+    if definition is None:
+        try:
+            definition = UnitaryGate(Operator(step.operation)).definition
+        except (QiskitError, TypeError, ValueError) as error:
+            raise refusal(step, name) from error
+    return definition
