@@ -52,7 +52,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         PluginError: If a link leads to no file.
     """
     location = page.file.src_uri
-    source = next((file for file, target in PAGES.items() if target == location and file.endswith(".md")), f"docs/{location}")
+    source = next(
+        (file for file, target in PAGES.items() if target == location and file.endswith(".md")), f"docs/{location}"
+    )
 
     def link(match: re.Match[str]) -> str:
         picture, text, target, anchor = match[1], match[2], match[3], match[4] or ""
