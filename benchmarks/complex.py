@@ -1,10 +1,10 @@
 """Circuits of any gates on the engine: ``python benchmarks/complex.py`` writes ``benchmarks/complex.json``.
 
-A step is forward and the gradient of sum(w · ⟨Z⟩) over all qubits, for 16 samples, in float32. Beside the random
-circuit of all kinds of gates stands one with R_Y for every gate on one qubit and CNOT for every gate on two, on the
-same qubits: as many gates, on the engine's real path. Both take turns, so their ratio holds on a busy machine too.
-Values and gradients are first compared with Qiskit's: values by StatevectorEstimator, gradients by the parameter-shift
-rule on it, whose time on a smaller circuit is the other ratio.
+A step is forward and the gradient of sum(w · ⟨Z⟩) over all qubits, for 16 samples, in float32. The random
+circuit of all kinds of gates is compared with a real one on the same qubits: R_Y for every gate on one qubit, and CNOT
+for every gate on two. It has as many gates, on the engine's real path. Both take turns, so their ratio also holds if
+the machine is busy. Values and gradients are first compared with Qiskit's: values by StatevectorEstimator, gradients by
+its parameter-shift rule. The other ratio is the time of that rule on a smaller circuit.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ Step = Callable[[], None]
 
 
 def random_circuits(n_qubits: int, layers: int) -> tuple[QuantumCircuit, QuantumCircuit]:
-    """A circuit of all kinds of gates, and its real counterpart; a layer is a gate on every qubit, then on pairs."""
+    """Return a circuit of all kinds of gates and its real counterpart.
+
+    A layer is a gate on every qubit, then on pairs.
+    """
     rng = np.random.default_rng(n_qubits)
     size = layers * n_qubits * 4
     angles, real_angles = iter(ParameterVector("t", size)), iter(ParameterVector("t", size))
@@ -56,12 +59,12 @@ def random_circuits(n_qubits: int, layers: int) -> tuple[QuantumCircuit, Quantum
 
 
 def strings(n_qubits: int) -> list[SparsePauliOp]:
-    """Z on each qubit."""
+    """Return Z on each qubit."""
     return [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], n_qubits) for q in range(n_qubits)]
 
 
 def make_step(circuit: QuantumCircuit) -> Step:
-    """Forward and gradient on a compiled circuit."""
+    """Return a step of forward and gradient on a compiled circuit."""
     rng = np.random.default_rng(0)
     engine, _ = create("adjoint").compile(circuit, strings(circuit.num_qubits))
     angles = engine.program.angles(rng.uniform(-np.pi, np.pi, (BATCH, circuit.num_parameters)))
@@ -75,7 +78,11 @@ def make_step(circuit: QuantumCircuit) -> Step:
 
 
 def turns(steps: list[Step], seconds: float, rounds: int) -> list[tuple[float, float]]:
-    """Fastest step in milliseconds and median over rounds of the ratio to the last one, for each, in turns."""
+    """Time the steps in turns.
+
+    Returns:
+        For each step, its fastest time in milliseconds and the median over rounds of the ratio to the last step.
+    """
     fastest: list[list[float]] = [[] for _ in steps]
     for r in range(rounds + 1):
         for i in np.roll(np.arange(len(steps)), r).tolist():
@@ -91,7 +98,7 @@ def turns(steps: list[Step], seconds: float, rounds: int) -> list[tuple[float, f
 
 
 def qiskit_pair(n_qubits: int) -> tuple[Step, Step, float, float]:
-    """Estimator and gradient through Qiskit's interfaces, ours and Qiskit's; deviations of values and gradients."""
+    """Return our and Qiskit's step of estimator and gradient, with the deviations of values and gradients."""
     circuit, _ = random_circuits(n_qubits, 2)
     rng = np.random.default_rng(1)
     values = rng.uniform(-np.pi, np.pi, (2, circuit.num_parameters))
@@ -114,12 +121,14 @@ def qiskit_pair(n_qubits: int) -> tuple[Step, Step, float, float]:
         step()
     by_value, by_gradient = (float(np.abs(a - b).max()) for a, b in zip(*answers, strict=True))
     if max(by_value, by_gradient) > 1e-4:
-        raise SystemExit(f"not equal to Qiskit's: values by {by_value:.1e}, gradients by {by_gradient:.1e}")
+        raise SystemExit(
+            f"got results that differ from Qiskit's: values by {by_value:.1e}, gradients by {by_gradient:.1e}"
+        )
     return *steps, by_value, by_gradient
 
 
 def main() -> None:
-    """Check, time, write."""
+    """Check and time the circuits, then write the record."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--qubits", default="10,12,14,16,18")
     parser.add_argument("--qiskit-qubits", type=int, default=6)

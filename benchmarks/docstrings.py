@@ -1,6 +1,6 @@
 """Texts of many classes without a download: ``python benchmarks/docstrings.py 50 docstrings-50.tsv``.
 
-First sentences of docstrings in the sources of the installed `PACKAGES`, labelled by the sub-package they stand in.
+First sentences of docstrings in the sources of the installed `PACKAGES`, labelled by their sub-package.
 Nothing is imported. The first k of 50 classes are those of the file with k; the same versions give the same file.
 """
 
@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("matplotlib", "networkx", "numpy", "pandas", "pennylane", "qiskit", "scipy", "sklearn", "sympy", "torch")
-PER_CLASS = 100  # sentences of a class; of sub-packages with fewer there is none
+PER_CLASS = 100  # sentences per class; a sub-package with fewer is no class
 SHORTEST, LONGEST = 25, 200  # characters of a sentence
 
 
 def sentences(file: Path) -> set[str]:
-    """First sentences of the docstrings of a file's public classes and functions, each on one line."""
+    """Return the first sentences of the docstrings of a file's public classes and functions, each on one line."""
     nodes = [
         node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.ClassDef | ast.FunctionDef)
     ]
@@ -30,7 +30,10 @@ def sentences(file: Path) -> set[str]:
 
 
 def classes() -> dict[str, list[str]]:
-    """`PER_CLASS` sentences by sub-package, the largest first; a sentence of several sub-packages is of none."""
+    """Return `PER_CLASS` sentences by sub-package, the largest first.
+
+    If a sentence is in several sub-packages, it is dropped.
+    """
     found: dict[str, set[str]] = defaultdict(set)
     for package in PACKAGES:
         root = Path(find_spec(package).origin).parent
@@ -47,6 +50,6 @@ def classes() -> dict[str, list[str]]:
 if __name__ == "__main__":
     wanted, found = int(sys.argv[1]), classes()
     if len(found) < wanted:
-        sys.exit(f"the installed packages have {len(found)} classes of {PER_CLASS} sentences; {wanted} are wanted")
+        sys.exit(f"got {len(found)} classes of {PER_CLASS} sentences, expected {wanted}; install more of the packages")
     rows = [f"{text}\t{name}\n" for name in list(found)[:wanted] for text in found[name]]
     Path(sys.argv[2]).write_text("text\tlabel\n" + "".join(rows), encoding="utf-8")

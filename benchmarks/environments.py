@@ -20,21 +20,21 @@ INSTALL_LIMIT_S = 1800
 
 
 class NotAvailableError(Exception):
-    """A peer cannot be measured; the message is the reason, for people."""
+    """A peer cannot be measured. The message is the reason."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A peer's interpreter, and how long its installation took (0 where it was not installed by us)."""
+    """Interpreter of a peer, and the seconds of its installation (0 if it was not installed here)."""
 
     python: Path
     install_seconds: float
 
 
 def pins(peer: str) -> list[tuple[Path, list[str]]]:
-    """Requirement files in the order of installation, each with pip's extra arguments.
+    """Return the requirement files in the order of installation, each with pip's extra arguments.
 
-    ``no-deps.txt`` holds packages whose own requirements must not be followed; the first file has what they need.
+    ``no-deps.txt`` holds packages that are installed without their requirements. The first file has those.
     """
     folder = HERE / "peers" / peer
     files = [(folder / "requirements.txt", []), (folder / "no-deps.txt", ["--no-deps"])]
@@ -42,7 +42,7 @@ def pins(peer: str) -> list[tuple[Path, list[str]]]:
 
 
 def fingerprint(peer: str, interpreter: str) -> str:
-    """Changes when a pin, or the version of the interpreter that makes the environment, changes."""
+    """Return a hash of the pins and of the interpreter's version."""
     shown = subprocess.run([interpreter, "--version"], capture_output=True, text=True, check=True)
     digest = hashlib.sha256(shown.stdout.encode())
     for path, _ in pins(peer):
@@ -54,7 +54,7 @@ def run_logged(command: list[str], log: Path) -> None:
     """Run a command with its output appended to a log file.
 
     Raises:
-        NotAvailableError: with the last error line of the output, when it fails.
+        NotAvailableError: If it fails, with the first error line of the output.
     """
     try:
         done = subprocess.run(
@@ -71,7 +71,7 @@ def run_logged(command: list[str], log: Path) -> None:
 
 
 def prepare(peer: str, cache: Path, interpreter: str) -> Environment:
-    """The environment of a peer, made if it is not there or if its pins have changed.
+    """Return the environment of a peer, made anew if it is missing or if its pins have changed.
 
     Args:
         peer: folder under ``peers/``.
@@ -79,7 +79,7 @@ def prepare(peer: str, cache: Path, interpreter: str) -> Environment:
         interpreter: Python that makes a new environment.
 
     Raises:
-        NotAvailableError: when it cannot be made.
+        NotAvailableError: If it cannot be made.
     """
     if peer == PROJECT:
         return Environment(Path(sys.executable), 0.0)
@@ -105,7 +105,7 @@ def prepare(peer: str, cache: Path, interpreter: str) -> Environment:
 
 
 def worker_variables(environment: Environment, threads: int) -> dict[str, str]:
-    """Environment variables of a worker: every library that reads one gets the same number of threads.
+    """Return the environment variables of a worker, with the same number of threads for every library.
 
     Only this project's own interpreter keeps ``PYTHONPATH``: a peer's environment stays closed.
     """

@@ -35,7 +35,7 @@ Line = tuple[list[int], list[float]]
 
 
 def lines_of(cells: list[dict[str, Any]], workload: str) -> dict[str, Line]:
-    """Qubits and median ms of every peer that was measured."""
+    """Return qubits and median ms of every measured peer."""
     lines: dict[str, Line] = {}
     for cell in sorted(cells, key=lambda c: int(c["n_qubits"])):
         for row in cell["rows"] if cell["workload"] == workload else []:
@@ -47,7 +47,7 @@ def lines_of(cells: list[dict[str, Any]], workload: str) -> dict[str, Line]:
 
 
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Label heights in [0, 1], moved up as little as keeps them ``gap`` apart; down together if they leave the top."""
+    """Return label heights in [0, 1], moved up until they are ``gap`` apart."""
     order = np.argsort(heights, kind="stable")
     placed = heights[order].astype(float)
     for i in range(1, len(placed)):
@@ -61,13 +61,16 @@ def spread(heights: np.ndarray, gap: float) -> np.ndarray:
 
 
 def limit_of(workload: str, qubits: list[int], peak_gflops: float) -> list[float]:
-    """Milliseconds of a step at the arithmetic peak: two flops an amplitude and rotation forward, six backward."""
+    """Return the milliseconds of a step at the arithmetic peak.
+
+    A rotation takes two flops per amplitude forward and six backward.
+    """
     rotations = [sum(isinstance(gate, RY) for gate in gates_of(workload, q)) for q in qubits]
     return [8 * g * 2**q * BATCH / peak_gflops / 1e6 for g, q in zip(rotations, qubits, strict=True)]
 
 
 def panel(axes: Axes, lines: dict[str, Line], workload: str, peak_gflops: float | None) -> None:
-    """One workload: a line a peer, its name at the right, joined to its last point; below them the limit."""
+    """Draw one workload: a named line per peer, and the limit below."""
     for name, (qubits, times) in lines.items():
         colour, marker = STYLES[name]
         width = 2.4 if name == PROJECT else 1.4

@@ -1,7 +1,7 @@
 """One step on a GPU: checked against the CPU engine, then timed; ``python benchmarks/gpu.py --help``.
 
-Three times are shown: of a step from NumPy's arrays to NumPy's arrays; of a step whose arrays stay on the GPU, as they
-do for tensors there; and of the CPU engine, on this machine's threads.
+Three times are shown: of a step from NumPy arrays to NumPy arrays, of a step with arrays that stay on the GPU, as for
+tensors there, and of the CPU engine on this machine's threads.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ Reals = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Row:
-    """One workload at one width.
+    """Result of one workload at one width.
 
     Attributes:
         launches: kernels of one step.
-        tiles: blocks a sample, forward and backward.
+        tiles: blocks per sample, forward and backward.
         host_ms: a step from NumPy to NumPy, median.
-        device_ms: a step with all arrays on the GPU, mean over steps that are not waited for one by one.
+        device_ms: a step with all arrays on the GPU, mean over steps without a wait after each.
         cpu_ms: a step of the CPU engine in float32, median.
         value_error: largest difference to the CPU engine in float64.
-        gradient_error: the same of the gradient, as a part of its largest entry.
+        gradient_error: largest difference of the gradient, relative to its largest entry.
     """
 
     workload: str
@@ -62,13 +62,13 @@ class Row:
 
     @property
     def agrees(self) -> bool:
-        """Whether the numbers are the CPU engine's."""
+        """Return whether the numbers are within the tolerances of the CPU engine's."""
         return self.value_error <= VALUE_TOLERANCE and self.gradient_error <= GRADIENT_TOLERANCE
 
 
 @dataclass(frozen=True)
 class Work:
-    """A workload, ready for any engine."""
+    """Workload in the form of any engine."""
 
     program: Program
     masks: NDArray[np.int64]
@@ -78,7 +78,10 @@ class Work:
 
     @classmethod
     def make(cls, workload: str, n_qubits: int) -> Work:
-        """ENC: shared angles and loaded amplitudes; HEAD: angles of each sample, from |0...0>."""
+        """Make a workload.
+
+        ENC has shared angles and loaded amplitudes. HEAD has angles of each sample and starts from |0...0>.
+        """
         inputs = make_inputs(workload, n_qubits)
         weights = np.asarray(inputs["weights"], np.float64)
         data = np.asarray(inputs["data"], np.float64)
@@ -97,12 +100,12 @@ class Work:
         )
 
     def step(self, engine: Any) -> tuple[Any, Any]:
-        """Values and the gradient of the angles, where this work's arrays are."""
+        """Return the values and the gradient of the angles, on the device of this work's arrays."""
         values, tape = engine.forward(self.angles, self.amplitudes)
         return values, engine.vjp(tape, self.cotangent)[0]
 
     def on_device(self) -> Work:
-        """The same with arrays on the GPU."""
+        """Return a copy with arrays on the GPU."""
         loaded = None if self.amplitudes is None else cuda.to_device(self.amplitudes)
         return replace(
             self,
@@ -113,7 +116,7 @@ class Work:
 
 
 def median_ms(step: Callable[[], object], seconds: float) -> float:
-    """Median duration of a step that ends when its results are there; one untimed step first."""
+    """Return the median duration of a step up to its results, after one untimed step."""
     step()
     times: list[float] = []
     while sum(times) < seconds or len(times) < 3:
@@ -124,7 +127,7 @@ def median_ms(step: Callable[[], object], seconds: float) -> float:
 
 
 def stream_ms(step: Callable[[], object], seconds: float) -> float:
-    """Mean duration of steps that follow each other on the GPU without the host waiting in between."""
+    """Return the mean duration of steps that follow each other on the GPU without waiting by the host."""
     count = 1
     while True:
         cuda.synchronize()
@@ -161,7 +164,7 @@ def measure(workload: str, n_qubits: int, limits: Limits, seconds: float = LEAST
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line of ``gpu.py``."""
+    """Parse the command line of ``gpu.py``."""
     parser = argparse.ArgumentParser(description="One step of the circuits ENC and HEAD on a GPU, 16 samples.")
     parser.add_argument("--workload", default="enc,head", help="comma-separated; default %(default)s")
     parser.add_argument("--qubits", default="10,12,14,15,16,18", help="comma-separated; default %(default)s")
@@ -172,7 +175,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0 when every number agreed, 1 when one did not, 2 where there is no GPU."""
+    """Run the command line and return 0, 1 if a number did not agree, or 2 if there is no GPU."""
     options = parse(arguments)
     workloads = options.workload.split(",")
     if unknown := set(workloads) - set(SMALLEST):
@@ -180,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         if SIMULATED:
-            raise BackendError("numba's simulator is on, and it measures Python: unset NUMBA_ENABLE_CUDASIM.")
+            raise BackendError("got numba's simulator, expected a GPU; unset NUMBA_ENABLE_CUDASIM.")
         limits = find_limits()
     except BackendError as error:
         print(f"error: {error}", file=sys.stderr)

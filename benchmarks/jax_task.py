@@ -33,11 +33,11 @@ class JaxTask:
         self.result: tuple[tuple[jax.Array, ...], jax.Array] | None = None
 
     def run(self) -> None:
-        """Forward and backward."""
+        """Run forward and backward."""
         self.result = jax.block_until_ready(self.step(self.weights, self.data))
 
     def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        """Return values (16, Q) and gradients, as in ``reference.expected_outputs``."""
         if self.result is None:
             raise RuntimeError("outputs() before run()")
         gradients, values = self.result

@@ -1,7 +1,7 @@
 """Large circuits on the engine: ``python benchmarks/large.py`` writes ``large.json``.
 
-The head's circuit (R = 4, N = 1, M = 2) on one sample: values and gradients in float32 beside float64 at 18 and 20
-qubits; at 24 the gradient by two angles in float32 beside the parameter-shift rule.
+The head's circuit (R = 4, N = 1, M = 2) on one sample: values and gradients in float32 and float64 at 18 and 20
+qubits, and at 24 the gradient of two angles in float32 and by the parameter-shift rule.
 """
 
 import json
@@ -18,7 +18,7 @@ from run import machine_facts
 
 
 def passes(n_qubits: int, dtype: str) -> tuple[Any, Any, Any, Any, Any]:
-    """Engine, angles (1, G) in radians, cotangent (1, Q), values (1, Q) and gradient (1, G)."""
+    """Return engine, angles (1, G) in radians, cotangent (1, Q), values (1, Q) and gradient (1, G)."""
     engine = create("adjoint", {"dtype": dtype}).compile(head_circuit(n_qubits), readout_observables(n_qubits))[0]
     rng = np.random.default_rng(n_qubits)
     angles, cotangent = rng.uniform(-np.pi, np.pi, (1, engine.program.n_angles)), rng.normal(size=(1, n_qubits))

@@ -1,4 +1,4 @@
-"""What the machine is, and what else it is doing."""
+"""Properties and load of the machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BUSY_CORES = 0.25
 
 
 def load_average() -> float:
-    """Mean number of running processes over the last minute, of all users."""
+    """Return the mean number of running processes over the last minute, of all users."""
     return round(os.getloadavg()[0], 2)
 
 
 def cpu_model() -> str:
-    """The processor's name where the system tells it, else its architecture."""
+    """Return the processor's name, or its architecture if the system gives no name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -25,7 +25,10 @@ def cpu_model() -> str:
 
 
 def one_cpu_per_core() -> list[int]:
-    """The usable CPUs, the first of every physical core before the second ones; empty where it cannot be known."""
+    """Return the usable CPUs, the first of every physical core before the second ones.
+
+    The list is empty if the system does not give them.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return []
     first: list[int] = []
@@ -40,7 +43,7 @@ def one_cpu_per_core() -> list[int]:
 
 
 def busy_seconds(pids: Iterable[int]) -> tuple[float, float] | None:
-    """CPU seconds since boot of the whole machine, and of the given live processes; None where /proc is not there."""
+    """Return CPU seconds since boot of the whole machine and of the given live processes, or None without /proc."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return None

@@ -1,8 +1,8 @@
-"""What noise costs, here and in TorchQuantum: ``python benchmarks/noise.py`` writes ``benchmarks/noise.md``.
+"""Cost of noise in this project and in TorchQuantum: ``python benchmarks/noise.py`` writes ``benchmarks/noise.md``.
 
 A step is encoder, head, linear layer, cross-entropy, backward and Adam on 16 samples; the encoder is noiseless.
-``--head`` takes the head alone, of this project only. Ratios in one run are what counts. The ratio of wall times is
-that of the fastest steps; that of processor times (of all threads) holds on a busy machine too.
+``--head`` measures the head alone, of this project only. Only ratios within one run are meaningful. The ratio of wall
+times is that of the fastest steps. The ratio of processor times (of all threads) also holds if the machine is busy.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ NOISES = {
 THEIRS = {"none": "none", "gates": "paper_high", "gates and shots": "paper_high, 8192 shots"}  # kind: row of NOISES
 NOTES = (
     "TorchQuantum's gate noise is its `NoiseModelTQ`: after each gate one Pauli error, or none, for the whole batch; "
-    "here every sample draws its own. It has no shots that a gradient passes: equation 2 was written in torch for it.",
+    "here every sample draws its own. Its shots have no gradient, so equation 2 was written in torch for it.",
 )
 
 
 def make_step(n_qubits: int, noise: NoiseConfig, *, head_only: bool) -> Callable[[], None]:
-    """One training step as a function of nothing."""
+    """Return one training step as a function without arguments."""
     backend = create("adjoint", noise.backend_options)
     generator = torch.Generator().manual_seed(0)
     if head_only:
@@ -72,7 +72,7 @@ def make_step(n_qubits: int, noise: NoiseConfig, *, head_only: bool) -> Callable
 
 
 def milliseconds(step: Callable[[], None], seconds: float) -> tuple[float, float]:
-    """Fastest wall time of a step in a burst, and mean processor time."""
+    """Return the fastest wall time of a step in a burst, and its mean processor time."""
     wall: list[float] = []
     begun, processor = time.perf_counter(), time.process_time()
     while not wall or time.perf_counter() - begun < seconds:
@@ -83,7 +83,7 @@ def milliseconds(step: Callable[[], None], seconds: float) -> tuple[float, float
 
 
 def measure(n_qubits: int, baseline: Baseline | None, options: argparse.Namespace) -> tuple[list[Any], list[Any]]:
-    """Rows of this project and of TorchQuantum, whose turns alternate."""
+    """Return the rows of this project and of TorchQuantum, timed in alternating turns."""
     steps = {name: make_step(n_qubits, noise, head_only=options.head) for name, noise in NOISES.items()}
     for step in steps.values():
         step()
@@ -111,29 +111,29 @@ def measure(n_qubits: int, baseline: Baseline | None, options: argparse.Namespac
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", default="10,12,14,16", help="comma-separated; default %(default)s")
     parser.add_argument(
         "--baseline",
         default="10,12,14",
-        help='qubits at which TorchQuantum takes part, "" for none; 16 takes 14 GB; default %(default)s',
+        help='numbers of qubits measured with TorchQuantum, "" for none; 16 takes 14 GB; default %(default)s',
     )
     parser.add_argument("--rounds", type=int, default=9, help="default %(default)s")
     parser.add_argument("--burst", type=float, default=0.3, help="seconds a turn of one step; default %(default)s")
     parser.add_argument("--threads", type=int, default=2, help="threads of both tools (default %(default)s)")
     parser.add_argument("--head", action="store_true", help="the head alone, with the gradient of its data angles")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds after which a silent worker is stopped")
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="where the environments are kept")
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="folder of the environments")
     parser.add_argument("--python", default=sys.executable, help="interpreter that makes the environments")
     parser.add_argument(
-        "--out", type=Path, default=HERE / "noise.md", help="the table; numbers go to a .json beside it"
+        "--out", type=Path, default=HERE / "noise.md", help="the table; numbers go to a .json of the same name"
     )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 1 where TorchQuantum was to take part and could not."""
+    """Run the command line and return 0, or 1 if TorchQuantum was requested but is unavailable."""
     options = parse(arguments)
     facts = machine_facts(options.threads)
     os.environ["QLLMFT_THREADS"] = str(options.threads)

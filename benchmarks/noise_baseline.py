@@ -1,4 +1,4 @@
-"""TorchQuantum's half of ``noise.py``: is its noise what it should be, and how long do its steps take."""
+"""TorchQuantum's half of ``noise.py``: a check of its noise, and the time of its steps."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ SIGMAS = 5.0
 
 @dataclass(frozen=True)
 class Check:
-    """What came out of many noisy passes, against the density matrix.
+    """Result of many noisy passes, compared with the density matrix.
 
     Attributes:
-        deviation: largest one from Aer's density matrix, in standard errors.
-        without: largest one from the values without noise, in standard errors.
+        deviation: largest deviation from Aer's density matrix, in standard errors.
+        without: largest deviation from the values without noise, in standard errors.
     """
 
     deviation: float
@@ -41,12 +41,12 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """The noise acts, and it is the one that was asked for."""
+        """Return whether the noise acts and has the requested rates."""
         return self.deviation < SIGMAS < self.without / 2
 
     @property
     def sentence(self) -> str:
-        """For people."""
+        """Return the result in one sentence."""
         return (
             f"HEAD({CHECK_QUBITS}) with r = {STRONG.one_qubit_rate} and {STRONG.two_qubit_rate}, {CHECK_SHOTS} shots, "
             f"mean of {PASSES} passes of TorchQuantum: at most {self.deviation:.1f} standard errors from Aer's density "
@@ -55,7 +55,7 @@ class Check:
 
 
 class Baseline:
-    """A worker process on some inputs; close it.
+    """Worker process on some inputs. Close it after use.
 
     Args:
         environment: TorchQuantum's.
@@ -82,30 +82,30 @@ class Baseline:
         self.worker.close()
 
     def outputs(self) -> dict[str, NDArray[np.float64]]:
-        """Run once more and hand out the results."""
+        """Run once more and return the results."""
         self.worker.ask("check")
         with np.load(self.worker.outputs) as file:
             return dict(file)
 
     def turn(self, seconds: float) -> None:
-        """Steps of all kinds, for about so long, at least one of each."""
+        """Run steps of all kinds for about ``seconds``, at least one of each."""
         self.worker.ask("time", seconds=seconds)
 
 
 def steps_of(
     environment: Environment, folder: Path, n_qubits: int, noise: GateNoise, shots: int, options: Any
 ) -> Baseline:
-    """A worker with the training steps of the single-encoder model of ``n_qubits``."""
+    """Return a worker with the training steps of the single-encoder model of ``n_qubits``."""
     inputs = make_step_inputs(Model(f"single-{n_qubits}q", 1, n_qubits, n_qubits))
     more = {"rates": np.array([noise.one_qubit_rate, noise.two_qubit_rate]), "shots": np.array(shots)}
     return Baseline(environment, folder, "steps", {**inputs, **more}, options)
 
 
 def check(environment: Environment, folder: Path, options: argparse.Namespace) -> Check:
-    """Mean ⟨Z⟩ of TorchQuantum's noisy passes against Aer's density matrix.
+    """Compare the mean ⟨Z⟩ of TorchQuantum's noisy passes with Aer's density matrix.
 
     Raises:
-        NotAvailableError: where the noise is not what it should be.
+        NotAvailableError: If the noise is not the requested one.
     """
     inputs = make_inputs("head", CHECK_QUBITS)
     rates = np.array([STRONG.one_qubit_rate, STRONG.two_qubit_rate])
@@ -120,12 +120,12 @@ def check(environment: Environment, folder: Path, options: argparse.Namespace) -
     deviations = (float(np.abs((got["mean"] - values) / got["error"]).max()) for values in (noisy, ideal))
     result = Check(*deviations)
     if not result.passed:
-        raise NotAvailableError(f"its noise is not what it should be: {result.sentence}")
+        raise NotAvailableError(f"its noise is not the requested one: {result.sentence}")
     return result
 
 
 def _question(inputs: Mapping[str, NDArray[Any]]) -> tuple[QuantumCircuit, NDArray[np.float64], list[SparsePauliOp]]:
-    """HEAD as a circuit, its parameter values (B, P), and Z on every qubit."""
+    """Return HEAD as a circuit, its parameter values (B, P), and Z on every qubit."""
     n_qubits, weights, data = int(inputs["n_qubits"]), inputs["weights"], inputs["data"]
     theta, x = ParameterVector("theta", len(weights)), ParameterVector("x", n_qubits)
     circuit = QuantumCircuit(n_qubits)

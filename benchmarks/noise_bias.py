@@ -1,4 +1,4 @@
-"""What rectification does to eq. 2: ``python benchmarks/noise_bias.py`` prints the table of decision 0005.
+"""Bias of the rectified eq. 2: ``python benchmarks/noise_bias.py`` prints the table of decision 0005.
 
 The paper's head with weights and data uniform in ±1.5, 16 samples. Of the mean over draws: the sum of the frequencies,
 and the slope of ⟨Z⟩ against the exact ⟨Z⟩, over samples and qubits, through the origin.
@@ -17,7 +17,10 @@ SAMPLES, REACH = 16, 1.5
 
 
 def bias(n_qubits: int, shots: int, draws: int) -> tuple[float, float, float]:
-    """Mean sum of the frequencies; slopes as the paper prints eq. 2, and with frequencies divided by their sum."""
+    """Return the mean sum of the frequencies, and two slopes.
+
+    The first slope has eq. 2 as the paper prints it, the second has frequencies divided by their sum.
+    """
     program = lower(head_circuit(n_qubits))
     masks = np.append(1 << np.arange(n_qubits), 0)  # the identity last: it has the sum
     engine = AdjointEngine(program, masks)
@@ -31,7 +34,7 @@ def bias(n_qubits: int, shots: int, draws: int) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    """The command line."""
+    """Parse and run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", default="10,12,14,16,18", help="comma-separated; default %(default)s")
     parser.add_argument("--shots", type=int, default=8192, help="default %(default)s")

@@ -8,14 +8,14 @@ from report import three_digits
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
-        result: what ``noise.py`` writes as JSON: ``machine``, ``ours``, ``theirs``, ``notes``.
+        result: Record of ``noise.py``: ``machine``, ``ours``, ``theirs``, ``notes``.
     """
     machine = result["machine"]
     paragraphs = [
-        "# What noise costs: one training step of 16 samples",
+        "# Cost of noise: one training step of 16 samples",
         f"{machine['cpu']}, {machine['threads']} threads, {machine['date']}, load average at start "
         f"{machine['load_at_start']}. {result['what']}; milliseconds of the fastest step, the tools in turns.",
         _ours(result["ours"]),
@@ -40,9 +40,12 @@ def _ours(rows: list[dict[str, Any]]) -> str:
 
 
 def _beside(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
-    """Both tools on the noise that both were given; a ratio in brackets is to the tool's own step without noise."""
+    """Return the table of both tools with equal noise.
+
+    A ratio in brackets is to the same tool's step without noise.
+    """
     lines = [
-        "## Beside TorchQuantum\n",
+        "## Compared with TorchQuantum\n",
         "| qubits | noise of the head | qllmft, ms | TorchQuantum, ms | TorchQuantum / qllmft |",
         "|---|---|---|---|---|",
     ]

@@ -1,8 +1,8 @@
 """The paper's quantum searches on this machine: ``python benchmarks/programme.py SST2`` writes ``programme.json``.
 
 SST2 is the folder of the data, the body is ``minilm``. Times are those of `qllmft sweep --plan-only`: processor time,
-which other work hardly changes. A member of each search, its first configuration, is then trained whole; all six take
-about 35 minutes of one core.
+which hardly depends on other work. The first configuration of each search is then trained whole. All six take about 35
+minutes of one core.
 """
 
 import json
@@ -23,7 +23,7 @@ from run import machine_facts
 
 
 def checked(config: RunConfig, epoch_s: float) -> dict[str, Any]:
-    """The processor time of a training, its reading and writing included, beside the estimate."""
+    """Return the processor time of a training, including reading and writing, and its estimate."""
     started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         run_experiment(config, Path(folder) / "run", read_test=False)

@@ -1,7 +1,7 @@
 """The worker's half of the conversation with ``run.py`` and ``step.py``; imports NumPy only.
 
 A worker is started as ``python -m peers.<peer>.worker INPUTS.npz OUTPUTS.npz VARIANT``. It then reads one JSON object
-a line from standard input and answers each with one line on standard output that starts with ``REPLY``:
+per line from standard input and answers each with one line on standard output that starts with ``REPLY``:
 
 * ``{"command": "check"}``: run once, write the results to OUTPUTS.npz;
 * ``{"command": "time", "seconds": s}``: run for about s seconds, answer with every duration in milliseconds;
@@ -29,22 +29,22 @@ MOST_STEPS = 1000
 
 
 class Task(Protocol):
-    """One piece of work, ready to be repeated."""
+    """Repeatable piece of work."""
 
     def run(self) -> None:
-        """Do the whole measured work once, up to results that are in memory (no pending asynchronous work)."""
+        """Run the measured work once, up to results in memory (no pending asynchronous work)."""
 
     def outputs(self) -> Arrays:
-        """The results of the last ``run`` as arrays in this project's qubit order."""
+        """Return the results of the last ``run`` as arrays in this project's qubit order."""
 
 
 Prepare = Callable[[Arrays, str], Task]
 
 
 def peak_rss_mb() -> float:
-    """Peak resident memory of this process since its start, in units of 10^6 bytes.
+    """Return the peak resident memory of this process since its start, in units of 10^6 bytes.
 
-    Linux hands the parent's ``ru_maxrss`` down to a new process, so its own high-water mark is read where there is one.
+    Linux hands the parent's ``ru_maxrss`` down to a new process, so its own high-water mark is read if there is one.
     """
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else []:
@@ -60,14 +60,17 @@ def answer(content: Mapping[str, Any]) -> None:
 
 
 def timed_ms(task: Task) -> float:
-    """Duration of one run in milliseconds."""
+    """Return the duration of one run in milliseconds."""
     start = time.perf_counter()
     task.run()
     return (time.perf_counter() - start) * 1e3
 
 
 def burst_ms(task: Task, seconds: float, last_ms: float) -> list[float]:
-    """Durations of the runs that fit into ``seconds``, at least one; short steps get an untimed run first."""
+    """Return the durations of the runs that fit into ``seconds``, at least one.
+
+    Short steps get an untimed run first.
+    """
     if last_ms < LONG_STEP_S * 1e3:
         task.run()
     times = [timed_ms(task)]
@@ -77,7 +80,7 @@ def burst_ms(task: Task, seconds: float, last_ms: float) -> list[float]:
 
 
 def serve(prepare: Prepare, package: str) -> None:
-    """Prepare the task from the command line's inputs and obey the commands until ``quit`` or end of input.
+    """Prepare the task from the command line's inputs and execute commands until ``quit`` or end of input.
 
     Args:
         prepare: builds the task from the inputs and the variant's name.

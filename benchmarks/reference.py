@@ -1,4 +1,4 @@
-"""Expectation values and gradients in NumPy float64, by an adjoint sweep: what every peer is checked against.
+"""Expectation values and gradients in NumPy float64, by an adjoint sweep: the reference of every peer.
 
 Written to be read, not to be fast. It shares only the gate lists of ``workloads`` with the peers.
 
@@ -29,17 +29,17 @@ class Gradients:
 
     values: Floats  # (B, Q), <Z_q>
     weights: Floats  # (P,)
-    data: Floats  # (B, D); zero where no gate takes its angle from the data
+    data: Floats  # (B, D); zero if no gate takes its angle from the data
 
 
 def halves(state: Floats, qubit: int) -> tuple[Floats, Floats]:
-    """Views of the amplitudes whose bit ``qubit`` is 0 and 1, each (B, 2^(Q-1-qubit), 2^qubit)."""
+    """Return views of the amplitudes with bit ``qubit`` 0 and 1, each (B, 2^(Q-1-qubit), 2^qubit)."""
     split = state.reshape(state.shape[0], -1, 2, 2**qubit)
     return split[:, :, 0], split[:, :, 1]
 
 
 def apply_cx(state: Floats, control: int, target: int) -> None:
-    """CNOT in place; it is its own inverse."""
+    """Apply CNOT in place. It is its own inverse."""
     high, low = max(control, target), min(control, target)
     split = state.reshape(state.shape[0], -1, 2, 2 ** (high - low - 1), 2, 2**low)
     if control == high:
@@ -51,14 +51,14 @@ def apply_cx(state: Floats, control: int, target: int) -> None:
 
 
 def apply_ry(state: Floats, qubit: int, angle: Floats) -> None:
-    """R_Y(angle) in place; ``angle`` is () or (B,), in radians."""
+    """Apply R_Y(angle) in place, with ``angle`` () or (B,) in radians."""
     zero, one = halves(state, qubit)
     cos, sin = (f(angle / 2).reshape(-1, 1, 1) for f in (np.cos, np.sin))
     zero[...], one[...] = cos * zero - sin * one, sin * zero + cos * one
 
 
 def z_signs(n_qubits: int) -> Floats:
-    """(Q, 2^Q): the eigenvalue of Z_q on every basis state."""
+    """Return the eigenvalue of Z_q on every basis state, (Q, 2^Q)."""
     index = np.arange(2**n_qubits)
     return 1.0 - 2.0 * ((index >> np.arange(n_qubits)[:, None]) & 1).astype(np.float64)
 
@@ -66,7 +66,7 @@ def z_signs(n_qubits: int) -> Floats:
 def expectation_and_gradients(
     gates: Sequence[Gate], state: Floats, weights: Floats, data: Floats, cotangent: Floats
 ) -> Gradients:
-    """One forward pass and one adjoint sweep over real gates.
+    """Run one forward pass and one adjoint sweep over real gates.
 
     Args:
         gates: the circuit.
@@ -110,7 +110,7 @@ def expectation_and_gradients(
 
 
 def in_chunks(gates: Sequence[Gate], state: Floats, weights: Floats, data: Floats, cotangent: Floats) -> Gradients:
-    """``expectation_and_gradients`` on as many samples at a time as fit into cache."""
+    """Call ``expectation_and_gradients`` on as many samples at a time as fit into cache."""
     size = max(1, CACHED_AMPLITUDES // state.shape[1])
     parts = [
         expectation_and_gradients(gates, state[i : i + size], weights, data[i : i + size], cotangent[i : i + size])
@@ -124,34 +124,34 @@ def in_chunks(gates: Sequence[Gate], state: Floats, weights: Floats, data: Float
 
 
 def load_amplitudes(vectors: Floats, n_qubits: int) -> Floats:
-    """(B, D) vectors -> (B, 2^Q) amplitudes: normalised, zero-padded."""
+    """Normalise and zero-pad vectors (B, D) to amplitudes (B, 2^Q)."""
     state = np.zeros((vectors.shape[0], 2**n_qubits))
     state[:, : vectors.shape[1]] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return state
 
 
 def ground_state(batch: int, n_qubits: int) -> Floats:
-    """(B, 2^Q) amplitudes of |0…0>."""
+    """Return the amplitudes (B, 2^Q) of |0…0>."""
     state = np.zeros((batch, 2**n_qubits))
     state[:, 0] = 1.0
     return state
 
 
 def encode(vectors: Floats, weights: Floats, cotangent: Floats) -> Gradients:
-    """ENC(Q) of (B, 768) vectors, Q taken from ``cotangent`` (B, Q); there is no data gradient."""
+    """Compute ENC(Q) of vectors (B, 768), with Q from ``cotangent`` (B, Q) and no data gradient."""
     n_qubits = cotangent.shape[1]
     no_data = np.zeros((vectors.shape[0], 0))
     return in_chunks(gates_of("enc", n_qubits), load_amplitudes(vectors, n_qubits), weights, no_data, cotangent)
 
 
 def head(angles: Floats, weights: Floats, cotangent: Floats) -> Gradients:
-    """HEAD(Q) of (B, Q) angles in radians."""
+    """Compute HEAD(Q) of angles (B, Q) in radians."""
     batch, n_qubits = angles.shape
     return in_chunks(gates_of("head", n_qubits), ground_state(batch, n_qubits), weights, angles, cotangent)
 
 
 def expected_outputs(inputs: Arrays) -> dict[str, Floats]:
-    """What a worker must return for the inputs of ``workloads.make_inputs``.
+    """Return the expected results of a worker for the inputs of ``workloads.make_inputs``.
 
     Returns:
         ``values`` (16, Q), ``grad_weights`` (P,), and for ``head`` and ``mixed`` also ``grad_data`` (16, Q).
@@ -169,7 +169,10 @@ def expected_outputs(inputs: Arrays) -> dict[str, Floats]:
 
 
 def remembered_outputs(inputs: Arrays, folder: Path) -> dict[str, Floats]:
-    """`expected_outputs`, kept in ``folder``: at 18 qubits they take minutes, at 20 a quarter of an hour."""
+    """Return `expected_outputs` from ``folder`` if they are cached there.
+
+    At 18 qubits they take minutes, and at 20 a quarter of an hour.
+    """
     digest = hashlib.sha256()
     for source in (Path(__file__), Path(reference_mixed.__file__), Path(workloads.__file__)):
         digest.update(source.read_bytes())

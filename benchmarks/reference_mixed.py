@@ -36,7 +36,7 @@ Factor = tuple[str, tuple[int, ...], int | None, bool]  # name, qubits, index of
 
 
 def factors(gates: Sequence[Gate]) -> Iterator[Factor]:
-    """Gates of one angle at most; U(t, p, l) is P(p) R_Y(t) P(l), the last one first."""
+    """Yield gates of one angle at most. U(t, p, l) is P(p) R_Y(t) P(l), the last one first."""
     for gate in gates:
         if isinstance(gate, CX):
             yield "cx", (gate.control, gate.target), None, False
@@ -51,7 +51,7 @@ def factors(gates: Sequence[Gate]) -> Iterator[Factor]:
 
 
 def apply(state: Complex, matrix: Complex, qubits: tuple[int, ...]) -> Complex:
-    """The state after a matrix (d, d), or one a sample (B, d, d), on ``qubits``."""
+    """Apply a matrix (d, d), or one per sample (B, d, d), to ``qubits``."""
     batch, size = state.shape
     n_qubits = size.bit_length() - 1
     axes = [n_qubits - q for q in reversed(qubits)]
@@ -63,7 +63,7 @@ def apply(state: Complex, matrix: Complex, qubits: tuple[int, ...]) -> Complex:
 def expectation_and_gradients(
     gates: Sequence[Gate], weights: Floats, data: Floats, cotangent: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """<Z> (B, Q) from |0…0>, and the gradients of sum(cotangent * <Z>) by weights (P,) and data (B, D)."""
+    """Return <Z> (B, Q) from |0…0>, and the gradients of sum(cotangent * <Z>) by weights (P,) and data (B, D)."""
     batch, n_qubits = cotangent.shape
     index = np.arange(2**n_qubits)
     signs = 1.0 - 2.0 * ((index >> np.arange(n_qubits)[:, None]) & 1)

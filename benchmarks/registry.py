@@ -1,4 +1,4 @@
-"""Who is measured: a plain table, one entry a row of the result."""
+"""Table of the measured libraries, one entry per row of the result."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ UP_TO_14 = {"enc": 14, "head": 14, "mixed": 14}
 
 @dataclass(frozen=True)
 class Peer:
-    """One way to do the work.
+    """Library, or a variant of one, that is measured.
 
     Attributes:
         name: key on the command line and in the results.
-        label: name for people.
+        label: name in tables and figures.
         environment: folder under ``peers/`` with its requirements and workers, and name of its virtual environment.
         variant: passed to the worker.
         tolerance: largest absolute difference from the reference that still passes.
-        largest: most qubits a workload is run at by default, beyond which it takes minutes or tens of gigabytes; a
-            workload that is not named cannot be run by this peer.
+        largest: most qubits of a workload by default. A larger one takes minutes or tens of gigabytes. If a workload is
+            not named, this peer cannot run it.
     """
 
     name: str
@@ -68,10 +68,10 @@ PEERS = {
 
 
 def choose(names: str | None) -> list[Peer]:
-    """The peers named in a comma-separated list (rows or environments), or all; this project always comes first.
+    """Return the peers named in a comma-separated list (rows or environments), or all. This project is the first.
 
     Raises:
-        ValueError: for a name that is neither.
+        ValueError: If a name is neither.
     """
     if names is None:
         return list(PEERS.values())

@@ -1,4 +1,4 @@
-"""Results as JSON, as a Markdown table and, where matplotlib is installed, as a figure."""
+"""Results as JSON, as a Markdown table and, if matplotlib is installed, as a figure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ TITLES = {
 
 
 def three_digits(number: float) -> str:
-    """A duration with three significant digits and no exponent."""
+    """Format a duration with three significant digits and no exponent."""
     return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
 
 
 def cell_text(row: dict[str, Any], notes: list[str]) -> str:
-    """One entry of the table; a reason goes to the notes below it."""
+    """Format one entry of the table. A reason is added to the notes."""
     if row["status"] == "ok":
         spread = f"{three_digits(row['ms_min'])}–{three_digits(row['ms_max'])}"
         return f"**{three_digits(row['ms'])}** ({spread}; {row['peak_rss_mb']:,.0f} MB)"
@@ -32,7 +32,7 @@ def cell_text(row: dict[str, Any], notes: list[str]) -> str:
 
 
 def table(workload: str, cells: list[dict[str, Any]]) -> str:
-    """Peers down, qubits across."""
+    """Return the table of a workload, with peers down and qubits across."""
     cells = [cell for cell in cells if cell["workload"] == workload]
     notes: list[str] = []
     lines = [
@@ -53,7 +53,7 @@ def table(workload: str, cells: list[dict[str, Any]]) -> str:
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The whole report."""
+    """Return the whole report."""
     machine = results["machine"]
     workloads = dict.fromkeys(cell["workload"] for cell in results["cells"])
     head = (

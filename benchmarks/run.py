@@ -1,6 +1,6 @@
 """Measure this project and its peers on the same circuits: ``python benchmarks/run.py --help``.
 
-Every peer is first checked against ``reference``; one that computes something else is not timed.
+Every peer is first checked against ``reference``. If its results differ, it is not timed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEFAULT_QUBITS = {"enc": (10, 12, 14, 16, 18, 20), "head": (8, 10, 12, 14, 16, 1
 
 
 def add_common_options(parser: argparse.ArgumentParser, repeats: int) -> None:
-    """Options that ``run.py`` and ``step.py`` share."""
+    """Add the options that ``run.py`` and ``step.py`` share."""
     parser.add_argument("--repeats", type=int, default=repeats, help="rounds (default %(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="time for one peer in one cell (default %(default)s)"
@@ -33,12 +33,12 @@ def add_common_options(parser: argparse.ArgumentParser, repeats: int) -> None:
     parser.add_argument("--burst", type=float, default=0.3, help="seconds a peer repeats its step in one round")
     parser.add_argument("--threads", type=int, default=2, help="threads, and cores, of a worker (default %(default)s)")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds after which a silent worker is stopped")
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="where the environments are kept")
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="folder of the environments")
     parser.add_argument("--python", default=sys.executable, help="interpreter that makes the environments")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line of ``run.py``."""
+    """Parse the command line of ``run.py``."""
     parser = argparse.ArgumentParser(description="Compare this project and its peers on the same circuits.")
     parser.add_argument("--workload", choices=["enc", "head", "mixed", "all"], default="all")
     parser.add_argument("--qubits", help="comma-separated; default 8,10,...,20, enc from 10")
@@ -51,11 +51,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def machine_facts(threads: int) -> dict[str, Any]:
-    """What the numbers depend on; warns when the machine is busy. Call it before doing any work."""
+    """Return the facts that the numbers depend on, and warn if the machine is busy. Call it before any work."""
     load = load_average()
     print(f"load average at start: {load}", flush=True)
     if load > BUSY_LOAD:
-        print(f"WARNING: the load is above {BUSY_LOAD}: OpenMP peers beside a busy core can lose a factor of 40.")
+        print(f"WARNING: the load is above {BUSY_LOAD}: OpenMP peers that share a busy core can lose a factor of 40.")
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
@@ -67,7 +67,7 @@ def machine_facts(threads: int) -> dict[str, Any]:
 
 
 def arithmetic_peak() -> float | None:
-    """Gflop/s of float32 multiply-adds in registers on all threads; None where this project is not installed here."""
+    """Return the Gflop/s of float32 multiply-adds in registers on all threads, or None without this project."""
     try:
         from qllmft_backends.adjoint.peaks import measure_peaks
     except ImportError as missing:
@@ -77,7 +77,7 @@ def arithmetic_peak() -> float | None:
 
 
 def prepare_all(names: set[str], options: argparse.Namespace) -> dict[str, Environment | str]:
-    """Environments by name, or the reason why one is not there."""
+    """Return environments by name, or the reason if one is unavailable."""
     found: dict[str, Environment | str] = {}
     for name in sorted(names):
         try:
@@ -97,7 +97,7 @@ def enter(
     inputs: Path,
     options: argparse.Namespace,
 ) -> Entrant:
-    """A peer's entry in one cell: with a started worker, or with the reason why there is none."""
+    """Return a peer's entry in one cell, with a started worker or with the reason if there is none."""
     entrant = Entrant(peer.name, peer.label, peer.tolerance)
     if workload not in peer.largest:
         entrant.drop("not run", f"it has no form of {workload}")
@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
             cells.append(measure_cell(workload, n_qubits, peers, environments, options))
             write_report(
                 {"machine": facts, "cells": cells}, options.out, options.name
-            )  # a killed run keeps what it has
+            )  # if the run is killed, finished rows are kept
     statuses = {row["status"] for cell in cells for row in cell["rows"]}
     return 0 if cells and statuses <= {"ok", "not run"} else 1
 

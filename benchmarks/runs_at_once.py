@@ -1,9 +1,9 @@
 """Two trainings at once, in two ways: ``python benchmarks/runs_at_once.py`` writes ``runs_at_once.json``.
 
-A step is loss, gradient and Adam of ``single-10q`` and ``single-12q`` on 16 texts. *One after the other*: a process
-with a thread a processor. *A process a run*: two processes at the same time, each with half of the threads. *One call*:
-a process with all threads makes one step on 32 texts. That is what two runs in one call of the engine cost at the
-least: they would have weights of their own, and here all texts share one set. The three take turns.
+A step is loss, gradient and Adam of ``single-10q`` and ``single-12q`` on 16 texts. *One after the other*: one process
+with one thread per processor. *A process a run*: two processes at the same time, each with half of the threads. *One
+call*: one process with all threads makes one step on 32 texts. This is a lower bound for two runs in one call of the
+engine: such runs would have separate weights, and here all texts share one set. The three take turns.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ def worker(preset: str, batch: int) -> None:
 
 
 def start(preset: str, batch: int, threads: int) -> subprocess.Popen[str]:
-    """A worker."""
+    """Start a worker."""
     words = [sys.executable, __file__, preset, str(batch)]
     environment = os.environ | {"QLLMFT_THREADS": str(threads)}
     return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def milliseconds(workers: list[subprocess.Popen[str]]) -> float:
-    """Of a step, where all workers make theirs at the same time."""
+    """Return the milliseconds of a step while all workers run theirs at the same time."""
     begun = time.perf_counter()
     for process in workers:
         print(file=process.stdin, flush=True)
     for process in workers:
         assert process.stdout is not None
         if process.stdout.readline() != "done\n":
-            raise RuntimeError("a worker has died; its error stands above")
+            raise RuntimeError("a worker has died; see its error above")
     return (time.perf_counter() - begun) / STEPS * 1e3
 
 

@@ -29,7 +29,7 @@ Expected = Mapping[str, NDArray[np.float64]]
 
 
 class Worker:
-    """One worker process. A failure becomes a ``NotAvailableError`` with the tail of its standard error."""
+    """Worker process. A failure becomes a ``NotAvailableError`` with the tail of its standard error."""
 
     def __init__(
         self, environment: Environment, module: str, inputs: Path, *, variant: str, threads: int, limit_s: float
@@ -54,7 +54,7 @@ class Worker:
         """Send one command and wait for its reply.
 
         Raises:
-            NotAvailableError: when the worker ends, or takes longer than its limit.
+            NotAvailableError: If the worker ends, or takes longer than its limit.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -77,7 +77,7 @@ class Worker:
         raise NotAvailableError(f"ended at {command} with exit code {self.process.wait()}: {self.error_tail()}")
 
     def error_tail(self) -> str:
-        """The last lines of standard error."""
+        """Return the last lines of standard error."""
         self.errors.seek(0)
         lines = [line.strip() for line in self.errors.read().splitlines() if line.strip()]
         return " | ".join(lines[-STDERR_LINES:]) or "no message"
@@ -96,10 +96,10 @@ class Worker:
 
 @dataclass
 class Entrant:
-    """A peer in one cell of the table, and what became of it.
+    """Peer in one cell of the table, with its outcome.
 
     Attributes:
-        status: ``ok``, ``refused`` (it computes something else), ``failed``, ``not installed`` or ``not run``.
+        status: ``ok``, ``refused`` (its results differ), ``failed``, ``not installed`` or ``not run``.
         reason: why the status is not ``ok``.
         rounds_ms: median duration of one step in each round.
         spent_s: time used up so far.
@@ -119,14 +119,14 @@ class Entrant:
     worker: Worker | None = None
 
     def drop(self, status: str, reason: str) -> None:
-        """Leave the race, visibly."""
+        """Drop out with a status and a reason."""
         self.status, self.reason = status, reason
         if self.worker is not None:
             self.worker.close()
             self.worker = None
 
     def record(self) -> dict[str, Any]:
-        """The row as JSON."""
+        """Return the row as JSON."""
         keys = (
             "name",
             "label",
@@ -149,7 +149,10 @@ class Entrant:
 
 
 def differences(outputs: Mapping[str, NDArray[np.generic]], expected: Expected) -> dict[str, float]:
-    """Largest absolute difference of every expected array; infinite where it is missing, misshapen or not finite."""
+    """Return the largest absolute difference of every expected array.
+
+    It is infinite if the array is missing, not finite or of another shape.
+    """
     result = {}
     for name, array in expected.items():
         got = np.asarray(outputs.get(name, np.nan), np.float64)
@@ -183,11 +186,11 @@ def race(entrants: Sequence[Entrant], repeats: int, seconds: float, burst_s: flo
     Args:
         entrants: with live workers that have passed ``check``.
         repeats: rounds.
-        seconds: an entrant that has used this much time sits out the remaining rounds; everyone has one round.
+        seconds: an entrant sits out the remaining rounds if it has used this much time. Every entrant has one round.
         burst_s: how long an entrant repeats its step in one round.
 
     Returns:
-        Cores kept busy by others meanwhile, or None where that is not known.
+        Cores kept busy by other processes meanwhile, or None if unknown.
     """
     running = [entrant for entrant in entrants if entrant.worker is not None]
     pids = [os.getpid(), *(e.worker.process.pid for e in running if e.worker is not None)]

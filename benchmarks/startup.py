@@ -1,7 +1,7 @@
 """CPU seconds of a cold ``qllmft predict``: ``python benchmarks/startup.py RUN BEFORE`` writes startup.json.
 
-User and system time of fresh interpreters, in turns: this checkout, an earlier one (BEFORE), and as floors what bare
-scripts take that embed one text with the body of RUN, ``minilm``. Then ``model.predict``, one text after another.
+User and system time of fresh interpreters, in turns: this checkout, an earlier one (BEFORE), and, as lower bounds,
+minimal scripts that embed one text with the body of RUN, ``minilm``. Then ``model.predict``, one text at a time.
 """
 
 import json
@@ -31,7 +31,7 @@ print(json.dumps(times[10:]))
 
 
 def run(code: str, root: Path) -> tuple[float, str]:
-    """User and system seconds of a script on the packages of a checkout, and what it prints."""
+    """Return user and system seconds of a script on the packages of a checkout, and its output."""
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(str(root / part) for part in (".", "circuits", "backends"))}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-c", code, sys.argv[1]]

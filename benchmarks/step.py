@@ -21,7 +21,7 @@ PEER = "torchquantum"
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line of ``step.py``."""
+    """Parse the command line of ``step.py``."""
     parser = argparse.ArgumentParser(
         description="One training step of the paper's models: this project / TorchQuantum."
     )

@@ -20,7 +20,7 @@ PARAMETERS = ("encoder_weights", "scale", "head_weights", "linear_weight", "line
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the paper: each of E encoders gives its first Q/E values of <Z> to the latent of a Q-qubit head."""
+    """A model of the paper: each of E encoders passes its first Q/E values of <Z> to a Q-qubit head."""
 
     name: str
     n_encoders: int
@@ -29,7 +29,7 @@ class Model:
 
     @property
     def values_each(self) -> int:
-        """Latent values that one encoder gives."""
+        """Return the number of latent values of one encoder."""
         return self.head_qubits // self.n_encoders
 
 
@@ -37,7 +37,7 @@ MODELS = {model.name: model for model in (Model("single-10q", 1, 10, 10), Model(
 
 
 def make_step_inputs(model: Model) -> dict[str, NDArray[np.generic]]:
-    """Inputs and start values of a step, always the same ones for a model.
+    """Make the inputs and start values of a step, always the same ones for a model.
 
     Returns:
         ``vectors`` (16, 768), ``labels`` (16,) int64; ``encoder_weights`` (E, 28·Qe) and ``head_weights`` (5·Q,) in
@@ -59,7 +59,7 @@ def make_step_inputs(model: Model) -> dict[str, NDArray[np.generic]]:
 
 
 def softmax_loss(logits: Floats, labels: NDArray[np.int64]) -> tuple[float, Floats]:
-    """Mean cross-entropy, and its gradient (B, 2) with respect to the logits."""
+    """Return the mean cross-entropy and its gradient (B, 2) with respect to the logits."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows = np.arange(len(labels))
@@ -69,7 +69,7 @@ def softmax_loss(logits: Floats, labels: NDArray[np.int64]) -> tuple[float, Floa
 
 
 def expected_step(model: Model, inputs: Arrays) -> dict[str, Floats]:
-    """``logits`` (16, 2), ``loss`` () and ``grad_<parameter>`` of every parameter, before Adam changes it."""
+    """Return ``logits`` (16, 2), ``loss`` () and ``grad_<parameter>`` of every parameter, before Adam changes it."""
     arrays = {name: np.asarray(inputs[name], np.float64) for name in ("vectors", *PARAMETERS)}
     each, scale = model.values_each, arrays["scale"]
 

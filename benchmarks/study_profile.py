@@ -1,7 +1,7 @@
-"""Where a study's time goes: ``python benchmarks/study_profile.py --data FOLDER`` writes ``study_profile.json``.
+"""Profile of a study: ``python benchmarks/study_profile.py --data FOLDER`` writes ``study_profile.json``.
 
-The runs of one seed of ``study table2 --quick`` are made one after the other on one thread under Python's profiler,
-which counts processor seconds, and adds a few. Embeddings come from the cache.
+The runs of one seed of ``study table2 --quick`` run one after the other on one thread. Python's profiler counts their
+processor seconds, and adds a few. Embeddings come from the cache.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from qllmft.run import run_experiment
 
 from run import machine_facts
 
-PARTS = {  # the function whose time it is, with all that it calls
+PARTS = {  # function of each part; its calls are included
     "circuits_forward": ("adjoint/compiled/passes.py", "forward"),
     "circuits_backward": ("adjoint/compiled/passes.py", "backward"),
     "training": ("training/loop.py", "run_epochs"),
@@ -34,7 +34,7 @@ PARTS = {  # the function whose time it is, with all that it calls
 
 
 def profiled(config: RunConfig) -> dict[str, float]:
-    """Processor seconds of a run: all, and those of `PARTS`, which overlap."""
+    """Return the processor seconds of a run, and those of `PARTS`, which overlap."""
     profile = cProfile.Profile(time.process_time)
     with tempfile.TemporaryDirectory() as folder:
         profile.runcall(run_experiment, config, Path(folder) / "run")

@@ -1,4 +1,4 @@
-"""The harness itself: its reference by a second route, and what it does with peers that lie, crash or are not there."""
+"""The harness itself: its reference by a second route, and its handling of wrong, crashed and missing peers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OFF, ON = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
 
 
 def on_qubits(factors: dict[int, Floats], n_qubits: int) -> Floats:
-    """The dense matrix with the given factors; qubit 0 is the last one of the Kronecker product."""
+    """Return the dense matrix with the given factors. Qubit 0 is the last one of the Kronecker product."""
     matrix: Floats = np.ones((1, 1))
     for qubit in reversed(range(n_qubits)):
         matrix = np.kron(matrix, factors.get(qubit, IDENTITY)).astype(np.float64)
@@ -47,7 +47,7 @@ def on_qubits(factors: dict[int, Floats], n_qubits: int) -> Floats:
 
 
 def dense_values(gates: list[Gate], state: Floats, angles: Floats) -> Floats:
-    """<Z> (Q,) of one state by matrices; ``angles`` has one entry a gate."""
+    """Return <Z> (Q,) of one state by matrices, with one entry of ``angles`` per gate."""
     n_qubits = state.size.bit_length() - 1
     for gate, angle in zip(gates, angles, strict=True):
         if isinstance(gate, CX):

@@ -1,9 +1,9 @@
 """Many trainings at once: ``python benchmarks/throughput.py --data FOLDER`` writes ``benchmarks/throughput.json``.
 
-A command is run with ``--jobs 1`` and with a process a processor, in turns, each in an empty folder and with the
-embeddings in the cache. Both count from the command's start to its end. ``--before`` names another checkout of the
-project, whose own way stands in the first place then. On a busy machine wall times say little; CPU seconds of all
-processes, divided by the processors, are what a quiet machine needs at least.
+A command runs with ``--jobs 1`` and with one process per processor, in turns, each in an empty folder and with cached
+embeddings. Both are timed from start to end. If ``--before`` names another checkout of the project, its default takes
+the first place. If the machine is busy, wall times say little. CPU seconds of all processes, divided by the number of
+processors, are a lower bound for an idle machine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HERE = Path(__file__).resolve().parents[1]
 
 
 def timed(command: str, root: Path, options: list[str]) -> tuple[float, float]:
-    """Wall seconds of a command by the code in ``root``, and CPU seconds of all its processes."""
+    """Return the wall seconds of a command by the code in ``root``, and CPU seconds of all its processes."""
     paths = os.pathsep.join(str(root / part) for part in ("", "circuits", "backends"))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as out:

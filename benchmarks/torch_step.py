@@ -33,7 +33,7 @@ class StepModel(nn.Module):
         self.values_each = int(inputs["head_qubits"]) // self.n_encoders
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(B, 768) -> logits (B, 2)."""
+        """Compute (B, 768) -> logits (B, 2)."""
         encoded = [
             self.scale[e] * self.encoder(self.encoder_weights[e], vectors)[:, : self.values_each]
             for e in range(self.n_encoders)
@@ -43,7 +43,7 @@ class StepModel(nn.Module):
 
 
 class TorchStep:
-    """One whole training step, repeated; the weights move on as in training."""
+    """Training step. Each run continues from the weights of the last one."""
 
     def __init__(self, inputs: Arrays, encoder: Circuit, head: Circuit) -> None:
         self.vectors = torch.tensor(inputs["vectors"], dtype=torch.float32)
@@ -53,7 +53,7 @@ class TorchStep:
         self.logits = self.loss = torch.empty(0)
 
     def run(self) -> None:
-        """Forward, loss, backward, Adam."""
+        """Run forward, loss, backward and Adam."""
         self.optimizer.zero_grad()
         logits = self.model(self.vectors)
         loss = nn.functional.cross_entropy(logits, self.labels)
@@ -62,7 +62,7 @@ class TorchStep:
         self.logits, self.loss = logits.detach(), loss.detach()  # a kept graph would double the next step's memory
 
     def outputs(self) -> Arrays:
-        """Logits, loss and gradients of the last step, as in ``steps.expected_step``."""
+        """Return logits, loss and gradients of the last step, as in ``steps.expected_step``."""
         gradients = {f"grad_{name}": p.grad for name, p in self.model.named_parameters() if p.grad is not None}
         tensors = {"logits": self.logits, "loss": self.loss, **gradients}
         return {name: np.asarray(tensor.detach()) for name, tensor in tensors.items()}

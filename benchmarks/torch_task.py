@@ -19,21 +19,21 @@ class TorchTask:
         self.values = torch.empty(0)
 
     def expectations(self) -> torch.Tensor:
-        """<Z> (16, Q), with a graph back to ``weights`` and, but for ENC, ``data``."""
+        """Return <Z> (16, Q), with a graph back to ``weights`` and, except for ENC, ``data``."""
         raise NotImplementedError
 
     def clear(self) -> None:
-        """Forget the gradients of the last run."""
+        """Clear the gradients of the last run."""
         self.weights.grad = self.data.grad = None
 
     def run(self) -> None:
-        """Forward and backward."""
+        """Run forward and backward."""
         self.clear()
         values = self.expectations()
         (values * self.cotangent).sum().backward()
         self.values = values.detach()  # a kept graph would double the next step's memory
 
     def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        """Return values (16, Q) and gradients, as in ``reference.expected_outputs``."""
         tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
         return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}

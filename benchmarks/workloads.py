@@ -58,7 +58,7 @@ Gate = CX | RY | Named
 
 
 def ring_layer(n_qubits: int, first_weight: int) -> list[Gate]:
-    """One ansatz layer: CNOT(i -> i+1) and then R_Y on i+1, around the ring; it uses ``n_qubits`` weights."""
+    """Return one ansatz layer of ``n_qubits`` weights: CNOT(i -> i+1) and then R_Y on i+1, around the ring."""
     gates: list[Gate] = []
     for i in range(n_qubits):
         target = (i + 1) % n_qubits
@@ -67,12 +67,15 @@ def ring_layer(n_qubits: int, first_weight: int) -> list[Gate]:
 
 
 def encoder_gates(n_qubits: int) -> list[Gate]:
-    """ENC(Q) after its amplitudes are loaded: 28 layers, 28·Q weights."""
+    """Return ENC(Q) after its amplitudes are loaded: 28 layers, 28·Q weights."""
     return [gate for layer in range(ENCODER_LAYERS) for gate in ring_layer(n_qubits, layer * n_qubits)]
 
 
 def head_gates(n_qubits: int) -> list[Gate]:
-    """HEAD(Q) from |0…0>: four encodings of x, one layer between two of them, two layers at the end; 5·Q weights."""
+    """Return HEAD(Q) from |0…0>, with 5·Q weights.
+
+    It has four encodings of x, one layer between two of them, and two layers at the end.
+    """
     gates: list[Gate] = []
     layers = 0
     for encoding in range(REUPLOADS):
@@ -84,7 +87,10 @@ def head_gates(n_qubits: int) -> list[Gate]:
 
 
 def mixed_gates(n_qubits: int) -> list[Gate]:
-    """MIXED(Q) from |0…0>: R_Y(x) on all qubits, then 28 layers of a random gate on every qubit and on random pairs."""
+    """Return MIXED(Q) from |0…0>.
+
+    After R_Y(x) on all qubits there are 28 layers of a random gate on every qubit and on random pairs.
+    """
     rng = np.random.default_rng([SEED, n_qubits, 3])
     gates: list[Gate] = [RY(q, q, from_data=True) for q in range(n_qubits)]
     used = 0
@@ -104,12 +110,12 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def gates_of(workload: str, n_qubits: int) -> list[Gate]:
-    """The gates of ``enc``, ``head`` or ``mixed``."""
+    """Return the gates of ``enc``, ``head`` or ``mixed``."""
     return {"enc": encoder_gates, "head": head_gates, "mixed": mixed_gates}[workload](n_qubits)
 
 
 def count_weights(workload: str, n_qubits: int) -> int:
-    """28·Q for ``enc``, 5·Q for ``head``; as many as its random gates take for ``mixed``."""
+    """Return the number of weights: 28·Q for ``enc``, 5·Q for ``head``, and those of the random gates for ``mixed``."""
     if workload == "mixed":
         return sum(len(gate.indices) for gate in mixed_gates(n_qubits) if isinstance(gate, Named))
     layers = ENCODER_LAYERS if workload == "enc" else REUPLOADS - 1 + MAIN_LAYERS
@@ -117,18 +123,18 @@ def count_weights(workload: str, n_qubits: int) -> int:
 
 
 def unit_vectors(rng: np.random.Generator) -> NDArray[np.float64]:
-    """(BATCH, 768) real vectors of length one, each entry exactly representable in float32."""
+    """Return real vectors of length one, (BATCH, 768), with entries exactly representable in float32."""
     vectors = rng.standard_normal((BATCH, EMBEDDING))
     return as_float32_values(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def as_float32_values(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round to float32 and return float64: every peer then starts from the same numbers, whatever its precision."""
+    """Round to float32 and return float64, so that every peer starts from the same numbers."""
     return array.astype(np.float32).astype(np.float64)
 
 
 def make_inputs(workload: str, n_qubits: int) -> dict[str, NDArray[np.generic]]:
-    """Inputs of one workload, always the same ones for the same arguments.
+    """Make the inputs of one workload, always the same ones for the same arguments.
 
     Returns:
         ``workload`` (string), ``n_qubits`` (integer), ``weights`` (P,) float64 in radians, ``data`` float64:

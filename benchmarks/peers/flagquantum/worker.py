@@ -27,7 +27,7 @@ class FlagQuantumTask(TorchTask):
         self.wires = list(range(self.n_qubits))[::-1]
 
     def circuit(self, data: torch.Tensor) -> fq.Circuit:
-        """The circuit on the samples of ``data`` (B, D)."""
+        """Return the circuit on the samples of ``data`` (B, D)."""
         start, batch = None, data.shape[0]
         if self.workload == "enc":
             start = torch.nn.functional.pad(data, (0, 2**self.n_qubits - data.shape[1])).to(torch.complex64)
@@ -44,11 +44,11 @@ class FlagQuantumTask(TorchTask):
         return circuit
 
     def expectations(self) -> torch.Tensor:
-        """<Z> (16, Q)."""
+        """Return <Z> (16, Q)."""
         return self.circuit(self.data).expectation_z(self.wires)
 
     def run(self) -> None:
-        """Forward and backward."""
+        """Run forward and backward."""
         if self.variant == "autograd":
             super().run()
             return

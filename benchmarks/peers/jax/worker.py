@@ -14,19 +14,19 @@ from workloads import ENCODER_LAYERS, REUPLOADS, Arrays
 
 
 def rotate(zero: jax.Array, one: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """R_Y(angle) on a pair of amplitude arrays; ``angle`` is () in radians."""
+    """Apply R_Y(angle) to a pair of amplitude arrays, with ``angle`` () in radians."""
     cos, sin = jnp.cos(angle / 2), jnp.sin(angle / 2)
     return cos * zero - sin * one, sin * zero + cos * one
 
 
 def ry(state: jax.Array, qubit: int, angle: jax.Array) -> jax.Array:
-    """R_Y on one qubit of one state (2^Q,)."""
+    """Apply R_Y to one qubit of one state (2^Q,)."""
     split = state.reshape(-1, 2, 2**qubit)
     return jnp.stack(rotate(split[:, 0], split[:, 1], angle), axis=1).reshape(-1)
 
 
 def cx_ry(state: jax.Array, control: int, target: int, angle: jax.Array) -> jax.Array:
-    """CNOT and then R_Y on its target, in one pass over one state (2^Q,)."""
+    """Apply CNOT and then R_Y on its target, in one pass over one state (2^Q,)."""
     high, low = max(control, target), min(control, target)
     split = state.reshape(-1, 2, 2 ** (high - low - 1), 2, 2**low)
     control_axis, target_axis = (1, 3) if control == high else (3, 1)
@@ -39,7 +39,7 @@ def cx_ry(state: jax.Array, control: int, target: int, angle: jax.Array) -> jax.
 
 
 def ring(state: jax.Array, layer_weights: jax.Array) -> jax.Array:
-    """One ansatz layer; ``layer_weights`` is (Q,)."""
+    """Apply one ansatz layer with ``layer_weights`` (Q,)."""
     n_qubits = layer_weights.shape[0]
     for i in range(n_qubits):
         state = cx_ry(state, i, (i + 1) % n_qubits, layer_weights[i])
@@ -47,14 +47,14 @@ def ring(state: jax.Array, layer_weights: jax.Array) -> jax.Array:
 
 
 def z_values(state: jax.Array, n_qubits: int) -> jax.Array:
-    """(Q,) expectation values <Z_q> of one state (2^Q,)."""
+    """Return the expectation values <Z_q> (Q,) of one state (2^Q,)."""
     probabilities = state**2
     halves = [probabilities.reshape(-1, 2, 2**q).sum((0, 2)) for q in range(n_qubits)]
     return jnp.stack([pair[0] - pair[1] for pair in halves])
 
 
 def encoder(weights: jax.Array, vector: jax.Array, n_qubits: int) -> jax.Array:
-    """<Z> (Q,) of ENC(Q) for one vector (768,)."""
+    """Return <Z> (Q,) of ENC(Q) for one vector (768,)."""
     state = jnp.zeros(2**n_qubits, jnp.float32).at[: vector.shape[0]].set(vector)
     layers = weights.reshape(ENCODER_LAYERS, n_qubits)
     state, _ = jax.lax.scan(lambda s, w: (ring(s, w), None), state, layers)
@@ -62,7 +62,10 @@ def encoder(weights: jax.Array, vector: jax.Array, n_qubits: int) -> jax.Array:
 
 
 def head(weights: jax.Array, angles: jax.Array, n_qubits: int) -> jax.Array:
-    """<Z> (Q,) of HEAD(Q) for one sample's angles (Q,). Its four blocks are encoding and layer; one layer follows."""
+    """Return <Z> (Q,) of HEAD(Q) for one sample's angles (Q,).
+
+    Its four blocks are encoding and layer, and one layer follows.
+    """
 
     def block(state: jax.Array, layer_weights: jax.Array) -> tuple[jax.Array, None]:
         for q in range(n_qubits):
@@ -75,7 +78,7 @@ def head(weights: jax.Array, angles: jax.Array, n_qubits: int) -> jax.Array:
 
 
 def prepare(inputs: Arrays, _variant: str) -> JaxTask:
-    """ENC or HEAD; little-endian like this project, so nothing is converted."""
+    """Prepare ENC or HEAD. Qubits are little-endian like this project's, so nothing is converted."""
     n_qubits, circuit = int(inputs["n_qubits"]), encoder if str(inputs["workload"]) == "enc" else head
     return JaxTask(inputs, lambda weights, sample: circuit(weights, sample, n_qubits))
 

@@ -47,7 +47,7 @@ class PennyLaneTask(TorchTask):
         )
 
     def expectations(self) -> torch.Tensor:
-        """<Z> (16, Q)."""
+        """Return <Z> (16, Q)."""
         return torch.stack(self.circuit(self.data, self.weights), dim=-1)
 
 

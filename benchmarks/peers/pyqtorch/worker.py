@@ -15,7 +15,7 @@ from workloads import CX, Arrays, Gate, gates_of
 
 
 def operation(gate: Gate, n_qubits: int) -> torch.nn.Module:
-    """The gate in pyqtorch; its qubit 0 is the most significant bit, so qubit q becomes Q-1-q."""
+    """Return the gate in pyqtorch. Its qubit 0 is the most significant bit, so qubit q becomes Q-1-q."""
     if isinstance(gate, CX):
         return pyq.CNOT(n_qubits - 1 - gate.control, n_qubits - 1 - gate.target)
     return pyq.RY(n_qubits - 1 - gate.qubit, f"{'x' if gate.from_data else 'w'}{gate.index}")
@@ -30,7 +30,7 @@ class PyQTorchTask(TorchTask):
         self.circuit = pyq.QuantumCircuit(self.n_qubits, gates).to(dtype=torch.complex64)
 
     def start_state(self) -> torch.Tensor:
-        """(2,) * Q + (16,) amplitudes."""
+        """Return the amplitudes, (2,) * Q + (16,)."""
         batch = self.data.shape[0]
         if self.workload == "head":
             return pyq.zero_state(self.n_qubits, batch_size=batch, dtype=torch.complex64)
@@ -38,7 +38,7 @@ class PyQTorchTask(TorchTask):
         return amplitudes.to(torch.complex64).T.reshape([2] * self.n_qubits + [batch])
 
     def expectations(self) -> torch.Tensor:
-        """<Z> (16, Q)."""
+        """Return <Z> (16, Q)."""
         angles = {f"w{k}": weight for k, weight in enumerate(self.weights)}
         if self.workload == "head":
             angles |= {f"x{q}": self.data[:, q] for q in range(self.n_qubits)}

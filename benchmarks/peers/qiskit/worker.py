@@ -45,7 +45,7 @@ class QiskitTask:
         self.results: dict[str, NDArray[np.generic]] = {}
 
     def run(self) -> None:
-        """Forward, and the Jacobian contracted with the cotangent."""
+        """Run forward and contract the Jacobian with the cotangent."""
         values = self.qnn.forward(self.data, self.weights)
         by_data, by_weights = self.qnn.backward(self.data, self.weights)
         self.results = {
@@ -55,7 +55,7 @@ class QiskitTask:
         }
 
     def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        """Return values (16, Q) and gradients, as in ``reference.expected_outputs``."""
         return self.results
 
 

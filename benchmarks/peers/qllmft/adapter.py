@@ -17,7 +17,7 @@ Reals = NDArray[np.floating]
 
 
 class EngineCircuit:
-    """One circuit on the float32 engine: values and gradients of <Z_q> for all qubits; little-endian as everywhere."""
+    """Circuit on the float32 engine: values and gradients of <Z_q> for all qubits, little-endian."""
 
     def __init__(self, gates: Sequence[Gate], n_qubits: int, n_weights: int, n_data: int) -> None:
         theta, x = ParameterVector("theta", n_weights), ParameterVector("x", n_data)
@@ -40,7 +40,7 @@ class EngineCircuit:
             raise RuntimeError(f"expected the parameters theta, x in this order, got {self.program.parameters}")
 
     def forward(self, weights: Reals, data: Reals, amplitudes: Reals | None) -> tuple[Reals, Any]:
-        """Values (B, Q) and the tape for ``backward``.
+        """Return values (B, Q) and the tape for ``backward``.
 
         Args:
             weights: (P,) radians.
@@ -56,7 +56,7 @@ class EngineCircuit:
         return values, tape
 
     def backward(self, tape: Any, cotangent: Reals) -> tuple[Reals, Reals]:
-        """Gradients of sum(cotangent * values): weights (P,) and data (B, D)."""
+        """Return the gradients of sum(cotangent * values): weights (P,) and data (B, D)."""
         by_angle, _ = self.engine.vjp(tape, cotangent)
         by_parameter = by_angle @ self.program.angle_matrix
         if self.n_data == 0:

@@ -17,7 +17,7 @@ from workloads import Arrays
 
 
 class ProjectStep:
-    """One whole training step of a preset, repeated; the weights move on as in training."""
+    """Training step of a preset. Each run continues from the weights of the last one."""
 
     def __init__(self, inputs: Arrays) -> None:
         """Build the model and take its start values from ``inputs``, which `steps.make_step_inputs` describes."""
@@ -46,12 +46,12 @@ class ProjectStep:
             self.logits = model(self.vectors)
 
     def run(self) -> None:
-        """Amplitudes, forward, loss, backward, Adam."""
+        """Run loading, forward, loss, backward and Adam."""
         self.loss = self.step.gradient(self.step.inputs(self.vectors), self.labels)
         self.step.move(self.optimizer)
 
     def outputs(self) -> Arrays:
-        """Logits of the first step, loss and gradients of the last, as in ``steps.expected_step``."""
+        """Return logits of the first step, loss and gradients of the last, as in ``steps.expected_step``."""
         parts = [p.grad.reshape(-1) for p in self.step.parameters() if p.grad is not None]
         shapes = [p.shape for p in self.model.parameters()]
         split = torch.split(torch.cat(parts), [shape.numel() for shape in shapes])
@@ -65,7 +65,7 @@ class ProjectStep:
 
 
 def prepare(inputs: Arrays, _variant: str) -> ProjectStep:
-    """The step of the model that ``inputs`` belong to."""
+    """Return the step of the model of ``inputs``."""
     return ProjectStep(inputs)
 
 

@@ -26,7 +26,7 @@ class EngineTask:
         self.results: dict[str, NDArray[np.generic]] = {}
 
     def run(self) -> None:
-        """Forward and backward."""
+        """Run forward and backward."""
         values, tape = self.circuit.forward(self.weights, self.data, self.amplitudes)
         grad_weights, grad_data = self.circuit.backward(tape, self.cotangent)
         self.results = {"values": values, "grad_weights": grad_weights}
@@ -34,7 +34,7 @@ class EngineTask:
             self.results["grad_data"] = grad_data
 
     def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        """Return values (16, Q) and gradients, as in ``reference.expected_outputs``."""
         return self.results
 
 

@@ -23,7 +23,7 @@ Rotation = tuple[str, float, str]  # Pauli string, factor of the angle, name of 
 
 
 def rotations(gate: Gate) -> Iterator[Rotation]:
-    """A gate with angles as rotations about Pauli strings, in their order."""
+    """Return a gate with angles as rotations about Pauli strings, in their order."""
     if isinstance(gate, RY):
         yield f"Y {gate.qubit}", 1.0, f"{'x' if gate.from_data else 'w'}{gate.index}"
         return
@@ -44,7 +44,7 @@ def rotations(gate: Gate) -> Iterator[Rotation]:
 
 
 def build(gates: list[Gate]) -> scaluq.Circuit:
-    """The circuit; on one qubit a rotation has its own gate."""
+    """Build the circuit. A rotation of one qubit has a gate of its own."""
     circuit = scaluq.Circuit(**PRECISION)
     for gate in gates:
         if isinstance(gate, CX):
@@ -79,12 +79,12 @@ class ScaluqTask:
         self.results: dict[str, NDArray[np.generic]] = {}
 
     def observable(self, factors: dict[int, float]) -> scaluq.Operator:
-        """The sum of factor · Z over the qubits."""
+        """Return the sum of factor · Z over the qubits."""
         terms = [scaluq.PauliOperator(f"Z {q}", factor, **PRECISION) for q, factor in factors.items()]
         return scaluq.Operator(terms, **PRECISION)
 
     def run(self) -> None:
-        """Forward and, sample after sample, backward."""
+        """Run forward on the batch and backward on one sample at a time."""
         angles = {f"w{i}": [weight] * len(self.data) for i, weight in enumerate(self.weights.tolist())}
         if self.with_data:
             angles |= {f"x{q}": column for q, column in enumerate(self.data.T.tolist())}
@@ -105,7 +105,7 @@ class ScaluqTask:
             self.results["grad_data"] = by_data
 
     def outputs(self) -> Arrays:
-        """Values (16, Q) and gradients, as in ``reference.expected_outputs``."""
+        """Return values (16, Q) and gradients, as in ``reference.expected_outputs``."""
         return self.results
 
 

@@ -30,7 +30,7 @@ class TensorCircuitTask(JaxTask):
         super().__init__(inputs, lambda weights, sample: self.z_values(circuit(weights, sample)))
 
     def apply(self, gates: Sequence[Gate], state: jax.Array, weights: jax.Array, angles: jax.Array) -> jax.Array:
-        """The state (2^Q,) after ``gates``."""
+        """Return the state (2^Q,) after ``gates``."""
         circuit, top = tc.Circuit(self.n_qubits, inputs=state), self.n_qubits - 1
         for gate in gates:
             if isinstance(gate, CX):
@@ -46,16 +46,19 @@ class TensorCircuitTask(JaxTask):
         return circuit.state()
 
     def start(self, sample: jax.Array) -> jax.Array:
-        """(2^Q,) amplitudes."""
+        """Return the amplitudes (2^Q,)."""
         amplitudes = sample if self.workload == "enc" else jnp.ones(1)
         return jnp.zeros(2**self.n_qubits, jnp.complex64).at[: amplitudes.shape[0]].set(amplitudes)
 
     def unrolled(self, weights: jax.Array, sample: jax.Array) -> jax.Array:
-        """The last state of one sample, all gates in one circuit."""
+        """Return the last state of one sample, with all gates in one circuit."""
         return self.apply(gates_of(self.workload, self.n_qubits), self.start(sample), weights, sample)
 
     def scanned(self, weights: jax.Array, sample: jax.Array) -> jax.Array:
-        """The same by a scan: HEAD's four blocks are encoding and layer, and one layer follows."""
+        """Return the last state of one sample by a scan.
+
+        HEAD's four blocks are encoding and layer, and one layer follows.
+        """
         ring, enc = ring_layer(self.n_qubits, 0), self.workload == "enc"
         block = ring if enc else [*(RY(q, q, from_data=True) for q in range(self.n_qubits)), *ring]
         layers, rounds = weights.reshape(-1, self.n_qubits), ENCODER_LAYERS if enc else REUPLOADS
@@ -64,7 +67,7 @@ class TensorCircuitTask(JaxTask):
         return state if enc else self.apply(ring, state, layers[rounds], sample)
 
     def z_values(self, state: jax.Array) -> jax.Array:
-        """(Q,) expectation values <Z_q> of one state (2^Q,)."""
+        """Return the expectation values <Z_q> (Q,) of one state (2^Q,)."""
         probabilities = jnp.abs(state) ** 2
         halves = [probabilities.reshape(-1, 2, 2**q).sum((0, 2)) for q in range(self.n_qubits)]
         return jnp.stack([pair[0] - pair[1] for pair in halves])

@@ -1,9 +1,9 @@
 """TorchQuantum's noise injection, ``NoiseModelTQ``, with depolarizing noise in the place of an IBM device's.
 
 After each gate it draws one Pauli error, or none, for the whole batch, and applies it to the states. Its constructor
-asks IBM for a device and drops errors of other gates than IBM's; everything after that is its own: the reading of an
-Aer noise model, the drawing, the operators that apply what was drawn. One thing is mended (`placed`): left alone it
-puts every error on the first wires, whatever gate it follows, and the check of ``noise.py`` refuses it.
+asks IBM for a device and drops errors of gates that IBM lacks, so it is replaced. The rest is its own code: reading an
+Aer noise model, drawing errors and applying them. One fault is corrected (`placed`): without the correction every error
+acts on the first wires, and the check of ``noise.py`` refuses it.
 """
 
 from __future__ import annotations
@@ -52,14 +52,17 @@ class Depolarizing(tq.NoiseModelTQ):
 
 
 def placed(paulis: list[dict[str, Any]], wires: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Paulis on the wires of their gate. Aer counts a gate's qubits from 0, and TorchQuantum reads these as wires."""
+    """Return Paulis on the wires of their gate.
+
+    Aer counts a gate's qubits from 0, and TorchQuantum reads these as wires.
+    """
     return [{**pauli, "qubits": [wires[q] for q in pauli["qubits"]]} for pauli in paulis]
 
 
 class NoisyPart(QuantumPart):
-    """Encoder without noise; head with gate noise, and with shots where there are some.
+    """Encoder without noise, and head with gate noise and, if their number is not 0, shots.
 
-    TorchQuantum has no shots that a gradient passes: equation 2 of the paper is written here in torch.
+    TorchQuantum's shots have no gradient, so equation 2 of the paper is written here in torch.
     """
 
     def __init__(self, n_qubits: int, noise: Depolarizing, shots: int) -> None:
@@ -71,7 +74,7 @@ class NoisyPart(QuantumPart):
         self.signs = 1.0 - 2.0 * (outcomes >> torch.arange(n_qubits) & 1)  # (2^Q, Q)
 
     def head(self, weights: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
-        """HEAD: (5·Q,), (B, Q) -> <Z> (B, Q)."""
+        """Compute HEAD: (5·Q,), (B, Q) -> <Z> (B, Q)."""
         last = self.n_qubits - 1
         device = tq.QuantumDevice(n_wires=self.n_qubits, bsz=angles.shape[0])
         for gate in gates_of("head", self.n_qubits):
@@ -86,7 +89,7 @@ class NoisyPart(QuantumPart):
 
 
 def frequencies(p: torch.Tensor, shots: int) -> torch.Tensor:
-    """Equation 2 over the number of shots, rectified; the noise is outside the gradient's path.
+    """Return the rectified eq. 2 over the number of shots, with the noise outside of the gradient's path.
 
     Args:
         p: (B, 2^Q) probabilities.

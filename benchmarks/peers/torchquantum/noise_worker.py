@@ -25,7 +25,7 @@ from workloads import Arrays  # noqa: E402
 
 
 def noise_of(inputs: Arrays, n_qubits: int) -> Depolarizing:
-    """The noise model with the rates (2,) of ``inputs``."""
+    """Return the noise model with the rates (2,) of ``inputs``."""
     one, two = (float(rate) for rate in inputs["rates"])
     return Depolarizing(n_qubits, one, two)
 
@@ -45,14 +45,14 @@ class Steps:
         self.times_ms: dict[str, list[float]] = {name: [] for name in heads}
 
     def run(self) -> None:
-        """One step of each kind."""
+        """Run one step of each kind."""
         for name, step in self.steps.items():
             start = time.perf_counter()
             step.run()
             self.times_ms[name].append((time.perf_counter() - start) * 1e3)
 
     def outputs(self) -> Arrays:
-        """Durations (N,) of every kind, the first of them cold."""
+        """Return the durations (N,) of every kind. The first of each is cold."""
         return {name: np.array(times) for name, times in self.times_ms.items()}
 
 
@@ -68,18 +68,18 @@ class Passes:
 
     @torch.no_grad()
     def run(self) -> None:
-        """All passes, the same ones each time."""
+        """Run all passes, with the same errors each time."""
         np.random.seed(0)  # noqa: NPY002  TorchQuantum draws its errors from NumPy's global generator
         torch.manual_seed(0)
         self.values = torch.stack([self.part.head(self.weights, self.data) for _ in range(self.passes)]).double()
 
     def outputs(self) -> Arrays:
-        """``mean`` and ``error``, (B, Q)."""
+        """Return ``mean`` and ``error``, (B, Q)."""
         return {"mean": self.values.mean(0).numpy(), "error": self.values.std(0).numpy() / self.passes**0.5}
 
 
 def prepare(inputs: Arrays, variant: str) -> Task:
-    """The task of a variant."""
+    """Return the task of a variant."""
     return Steps(inputs) if variant == "steps" else Passes(inputs)
 
 

@@ -27,7 +27,7 @@ def _unavailable(*_args: object, **_kwargs: object) -> None:
 
 
 def install_torchvision() -> None:
-    """Put the stand-in where ``import torchvision`` finds it, unless the real one was imported before."""
+    """Install the stand-in as ``torchvision`` unless the real one was imported before."""
     if "torchvision" in sys.modules:
         return
     contents: dict[str, dict[str, object]] = {

@@ -19,7 +19,10 @@ from workloads import ENCODER_LAYERS, MAIN_LAYERS, REUPLOADS, Arrays  # noqa: E4
 
 
 def ring(device: tq.QuantumDevice, layer_weights: torch.Tensor) -> None:
-    """One ansatz layer; ``layer_weights`` is (Q,). Wire 0 is the most significant bit: qubit q is wire Q-1-q."""
+    """Apply one ansatz layer with ``layer_weights`` (Q,).
+
+    Wire 0 is the most significant bit, so qubit q is wire Q-1-q.
+    """
     last = device.n_wires - 1
     for i in range(device.n_wires):
         control, target = last - i, last - (i + 1) % device.n_wires
@@ -35,7 +38,7 @@ class QuantumPart:
         self.load, self.measure = tq.AmplitudeEncoder(), tq.MeasureAll(tq.PauliZ)
 
     def encoder(self, weights: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        """ENC: (28·Q,), (B, 768) -> <Z> (B, Q)."""
+        """Compute ENC: (28·Q,), (B, 768) -> <Z> (B, Q)."""
         device = tq.QuantumDevice(n_wires=self.n_qubits, bsz=vectors.shape[0])
         self.load(device, vectors)
         for layer_weights in weights.view(ENCODER_LAYERS, self.n_qubits):
@@ -43,7 +46,7 @@ class QuantumPart:
         return self.measure(device).flip(-1)
 
     def head(self, weights: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
-        """HEAD: (5·Q,), (B, Q) -> <Z> (B, Q)."""
+        """Compute HEAD: (5·Q,), (B, Q) -> <Z> (B, Q)."""
         device = tq.QuantumDevice(n_wires=self.n_qubits, bsz=angles.shape[0])
         layers = iter(weights.view(-1, self.n_qubits))
         for encoding in range(REUPLOADS):
@@ -55,7 +58,7 @@ class QuantumPart:
 
 
 def prepare(inputs: Arrays, _variant: str) -> TorchStep:
-    """The step on TorchQuantum's circuits."""
+    """Return the step on TorchQuantum's circuits."""
     encoder, head = QuantumPart(int(inputs["encoder_qubits"])), QuantumPart(int(inputs["head_qubits"]))
     return TorchStep(inputs, encoder.encoder, head.head)
 

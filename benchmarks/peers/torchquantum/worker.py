@@ -30,11 +30,11 @@ class TorchQuantumTask(TorchTask):
         self.load, self.measure = tq.AmplitudeEncoder(), tq.MeasureAll(tq.PauliZ)
 
     def wire(self, qubit: int) -> int:
-        """TorchQuantum's name of a qubit."""
+        """Return TorchQuantum's name of a qubit."""
         return self.n_qubits - 1 - qubit
 
     def expectations(self) -> torch.Tensor:
-        """<Z> (16, Q)."""
+        """Return <Z> (16, Q)."""
         device = tq.QuantumDevice(n_wires=self.n_qubits, bsz=self.data.shape[0])
         if self.workload == "enc":
             self.load(device, self.data)

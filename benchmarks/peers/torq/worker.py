@@ -38,7 +38,7 @@ class TorQTask(TorchTask):
         self.identity = torch.eye(2, dtype=torch.complex64)
 
     def wall(self, rotations: Wall) -> torch.Tensor:
-        """(Q, 2, 2) matrices of R_Y, or (16, Q, 2, 2) where they take data."""
+        """Return the matrices of R_Y, (Q, 2, 2), or (16, Q, 2, 2) if their angles are data."""
         matrices = [self.identity] * self.n_qubits
         for gate in rotations:
             angle = self.data[:, gate.index] if gate.from_data else self.weights[gate.index]
@@ -46,7 +46,7 @@ class TorQTask(TorchTask):
         return torch.stack(torch.broadcast_tensors(*matrices), dim=-3)
 
     def expectations(self) -> torch.Tensor:
-        """<Z> (16, Q)."""
+        """Return <Z> (16, Q)."""
         state = torch.zeros(len(self.cotangent), 2**self.n_qubits, dtype=torch.complex64)
         if self.workload == "enc":
             state[:, : self.data.shape[1]] = self.data.to(torch.complex64)
