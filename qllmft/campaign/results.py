@@ -16,23 +16,18 @@ from qllmft.statistics import Accuracy, MeanInterval
 DIGITS = 12  # of a mean accuracy: those of (0.7, 0.8) and (0.75, 0.75) are equal
 
 
-class Selectable(Protocol):
-    """Values that selection depends on, by seed."""
+class _Selectable(Protocol):
+    """Values by seed that selection depends on; a model without losses has none."""
 
     @property
-    def validation(self) -> Sequence[float]:
-        """Accuracies in [0, 1]."""
-
+    def validation(self) -> Sequence[float]: ...
     @property
-    def validation_loss(self) -> Sequence[float]:
-        """Losses in nats, empty if the model has none."""
-
+    def validation_loss(self) -> Sequence[float]: ...
     @property
-    def parameters(self) -> Sequence[int]:
-        """Numbers of trained parameters."""
+    def parameters(self) -> Sequence[int]: ...
 
 
-Result = TypeVar("Result", bound=Selectable)
+Result = TypeVar("Result", bound=_Selectable)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,6 @@ from qllmft.campaign.comparison import Comparison, compare, leading
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.statistics import PairedDifference
 
-Interval = tuple[float, float]
-
-
-def points(difference: float) -> str:
-    """Return a difference of accuracies in percentage points without its sign: 0.0123 as ``1.2``."""
-    return f"{100 * abs(difference):.1f}"
-
 
 def signed(difference: float) -> str:
     """Return a difference of accuracies in percentage points with its sign: ``+1.2``, ``−1.2``."""
@@ -24,7 +17,7 @@ def signed(difference: float) -> str:
     return text.replace("-", "−") if float(text) else "0.0"
 
 
-def brackets(ends: Interval | None) -> str:
+def brackets(ends: tuple[float, float] | None) -> str:
     """Return an interval in percentage points: ``[+2.5, +5.3]``, or "" if there is none."""
     return "" if ends is None else f"[{signed(ends[0])}, {signed(ends[1])}]"
 
@@ -103,8 +96,8 @@ def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
         )
     verb = "beats" if pair.outcome == "better" else "loses to"
     # both ends have the same sign: the corrected p is below 5 %, so the 95 % interval excludes 0
-    near, far = sorted((abs(low), abs(high)))
-    return f"{subject} {verb} {baseline} by {points(mean)} {unit} [{points(near)}, {points(far)}] {test}{count}."
+    middle, near, far = (f"{100 * value:.1f}" for value in (abs(mean), *sorted((abs(low), abs(high)))))
+    return f"{subject} {verb} {baseline} by {middle} {unit} [{near}, {far}] {test}{count}."
 
 
 def _budget(subject: RowResult, baseline: RowResult) -> str:

@@ -6,8 +6,9 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Literal, get_args
+from typing import Literal
 
+# in %, a number, in percentage points, in qubits, in hours
 Quantity = Literal["accuracy", "parameters", "difference", "crossover", "training_time"]
 
 
@@ -18,7 +19,6 @@ class Published:
     quantity: Quantity
     label: str  # of the row, as printed
     value: float
-    unit: str  # of the value: ``%``, ``parameters``, ``percentage points``, ``qubits`` or ``h``
     where: str  # table, caption or section
     preset: str | None = None  # of the same experiment here; None if there is none
     than: str | None = None  # subtracted preset of a difference
@@ -48,10 +48,12 @@ class Paper:
 def published() -> Paper:
     """Read ``published.toml``."""
     tree = tomllib.loads((resources.files(__name__) / "published.toml").read_text(encoding="utf-8"))
-    quantities: tuple[Quantity, ...] = get_args(Quantity)
-    values = tuple(
-        Published(quantity=quantity, unit=tree[quantity]["unit"], **entry)
-        for quantity in quantities
-        for entry in tree[quantity]["entries"]
-    )
-    return Paper(tree["body"], tree["dimension"], tree["data"], values, dict(tree["figures"]))
+    values = []
+    for entry in tree["results"]:
+        accuracy, parameters, sweep = entry.pop("accuracy"), entry.pop("parameters", None), entry.pop("sweep")
+        values.append(Published("accuracy", value=accuracy, sweep=sweep, **entry))
+        if parameters is not None:
+            values.append(Published("parameters", value=parameters, **entry))
+    for quantity in ("difference", "crossover", "training_time"):
+        values += [Published(quantity, **entry) for entry in tree[quantity]]
+    return Paper(tree["body"], tree["dimension"], tree["data"], tuple(values), dict(tree["figures"]))

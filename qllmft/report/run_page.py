@@ -13,11 +13,10 @@ from qllmft.files import write_bytes
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.report.page_figures import training_svgs
 from qllmft.report.render import identified, render
-from qllmft.run import ModelResult, RunFolder, RunRecord
+from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.verdict import verdict
 from qllmft.templates import encoder_template, head_template
-from qllmft.training import EpochMetrics
 from qllmft_circuits import draw_text
 
 
@@ -40,17 +39,6 @@ def render_report(folder: RunFolder) -> str:
             f"--out {shlex.quote(str(folder.path))}"
         )
     answers, metrics = folder.read_predictions(), folder.metrics()
-    try:
-        return _page(folder, result, metrics, answers)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise UserError(
-            f"the record {folder.result_file} is not of the form that this version writes: {error!r}. "
-            "Make the report with the version of qllmft that trained the run."
-        ) from error
-
-
-def _page(folder: RunFolder, result: RunRecord, metrics: list[EpochMetrics], answers: TestPredictions | None) -> str:
-    config = folder.read_config()
     circuit = encoder_template(config.model) if config.model.head == "none" else head_template(config.model)
     models, selected = result.models, result.selected_epoch
     loss, accuracy = training_svgs(metrics, selected) if metrics else (None, None)

@@ -33,12 +33,9 @@ def test_a_figure_that_needs_no_runs(tmp_path, capsys, ending):
     code, out, _ = call(capsys, "5", "--out", file)
     assert (code, out.strip()) == (0, f"Figure 5, energy of one inference over qubits: {file}")
     assert file.stat().st_size > 5_000
-
-
-def test_the_same_file_twice(tmp_path, capsys):
-    for name in ("a.svg", "b.svg"):
-        call(capsys, "5", "--out", tmp_path / name)
-    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    if ending == "svg":
+        call(capsys, "5", "--out", tmp_path / "again.svg")
+        assert (tmp_path / "again.svg").read_bytes() == file.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -61,14 +58,14 @@ def test_bad_input_ends_with_2(capsys, arguments, message):
 
 
 @pytest.mark.parametrize(
-    ("where", "message"),
+    ("setting", "message"),
     [
-        ("train.epoch=1", "--where train.epoch: there is no such setting"),
+        ("train.epoch=1", "there is no such setting"),
         ("train.epochs=1", "no run has it; the runs have 800"),
     ],
 )
-def test_a_choice_that_leaves_nothing(made_run, tmp_path, capsys, where, message):
+def test_a_choice_that_leaves_nothing(made_run, tmp_path, capsys, setting, message):
     made_run("single-10q")
-    code, _, err = call(capsys, "8a", "--runs", tmp_path / "runs", "--where", where)
+    code, _, err = call(capsys, "8a", "--runs", tmp_path / "runs", "--where", setting)
     assert code == 2
     assert message in err

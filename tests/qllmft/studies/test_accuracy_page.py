@@ -5,12 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from tiny_studies import record, row
 
-from qllmft.campaign.record import read_record, write_record
+from qllmft.campaign.record import read_record
 from qllmft.campaign.rows import load_study, study_runs
 from qllmft.cli.main import main
-from qllmft.errors import UserError
 from qllmft.report import write_study_table
 from qllmft.report.render import tex
 
@@ -25,7 +23,10 @@ def signed(value: float) -> str:
 
 @pytest.mark.parametrize("name", ["accuracy", "table2", "table2-tuned", "frozen-or-tuned"])
 def test_a_committed_page_is_what_the_command_makes_of_the_committed_record(tmp_path, name):
-    page = write_study_table(RECORDS / name, tmp_path / "page.md").read_text("utf-8")
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(RECORDS / name), "--table", str(tmp_path / "page.md")])
+    assert not end.value.code
+    page = (tmp_path / "page.md").read_text("utf-8")
     assert (ROOT / "docs" / "results" / f"{name}.md").read_text("utf-8") == page, (
         f"make it again: qllmft report docs/records/{name} --table docs/results/{name}.md"
     )
@@ -84,16 +85,3 @@ def test_the_tables_of_what_was_tried_are_those_of_their_record():
         )
     assert [line for line in lines if not line.startswith(("| head", "| task"))] == expected
     assert len(expected) > 20
-
-
-def test_a_table_is_written_from_a_record_alone(tmp_path, capsys):
-    subject, baseline = row("A", "subject", (0.7, 0.72, 0.69)), row("B", "baseline", (0.6, 0.65, 0.61))
-    write_record(tmp_path, record(subject, baseline, notes="## Below\n"), {})
-    with pytest.raises(SystemExit) as end:
-        main(["report", str(tmp_path), "--table", str(tmp_path / "page.md")])
-    assert not end.value.code
-    page = (tmp_path / "page.md").read_text("utf-8")
-    assert "| A | 100 | 3 |" in page
-    assert page.endswith("## Below\n")
-    with pytest.raises(UserError, match="there is no finished study"):
-        write_study_table(tmp_path / "nowhere", tmp_path / "page.md")

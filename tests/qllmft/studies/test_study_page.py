@@ -1,4 +1,4 @@
-"""The study's page: what it says, and how it looks in a real browser."""
+"""Content of a study's page, and its view in a real browser."""
 
 import re
 import shutil
@@ -53,11 +53,8 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     other = record(single, row("SVC", "baseline", (0.7, 0.75)))
     assert published_accuracy(single, other) == "○ 90.21"
     assert "minilm on texts.tsv: the two columns are not comparable" in published_note(other)
-    papers = {
-        "body": BodyRecord(BodyConfig().model, "", 768),
-        "data": replace(other.data, source=DataConfig().source),
-    }
-    same = record(single, row("SVC", "baseline", (0.7, 0.75)), **papers)
+    papers = replace(other.data, source=DataConfig().source)
+    same = replace(other, body=BodyRecord(BodyConfig().model, "", 768), data=papers)
     assert published_accuracy(single, same) == "● 90.21"
     assert "not comparable" not in published_note(same)
     nothing = record(row("A", "subject", (0.7, 0.72)), row("B", "baseline", (0.7, 0.75)))
