@@ -1,4 +1,4 @@
-"""The command line's verbs as functions: five lines of Python do the same."""
+"""Functions of the package that do the same as the command line."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ def train(
     track_files: bool = False,
     **settings: Any,
 ) -> Outcome:
-    """Train a head and its baselines, and write the report; the same as ``qllmft train``.
+    """Train a head and its baselines, and write the report, like ``qllmft train``.
 
-    Texts that are given as objects are kept nowhere, but for the few mistakes in the run's report. Their kind, number
-    and hash name the run: the same call with the same texts goes on with it.
+    Texts in memory are not saved, except for a few mistakes in the run's report. Their kind, number and hash name the
+    run, so the same call with the same texts continues it.
 
     Args:
         data: a file, a folder of splits, a data set on the hub; a `pandas.DataFrame`, a `datasets.Dataset`, a pair of
-            lists (texts, labels), or a dict of the former two by split such as a `DatasetDict`; the preset's own where
+            lists (texts, labels), or a dict of the former two by split such as a `DatasetDict`; the preset's own if
             None.
-        preset: where the settings come from.
-        out: the run's folder; ``runs/<identity>`` where None.
+        preset: name of the settings to start from.
+        out: the run's folder; ``runs/<identity>`` if None.
         on_event: receives the events of the run; if None, lines are printed at a Python prompt and in a notebook,
             and nothing elsewhere.
-        track: names of trackers that are told of it: ``tensorboard``, ``mlflow``, ``wandb``, those of plug-ins.
-        track_files: send them the run's small files, too; some of these hold texts.
-        settings: differences from the preset, a double underscore for the dot: ``train__epochs=20``.
+        track: names of trackers: ``tensorboard``, ``mlflow``, ``wandb``, those of plug-ins.
+        track_files: send them the run's small files, too; some contain texts.
+        settings: differences from the preset, with a double underscore for the dot: ``train__epochs=20``.
 
     Returns:
-        The outcome; its ``record.models`` are the rows of the table.
+        Outcome whose ``record.models`` are the rows of the table.
 
     Raises:
-        UserError: for bad input; says what was got, what was expected and the remedy.
+        UserError: for bad input; the message has the remedy.
     """
     overrides = {name.replace("__", "."): value for name, value in settings.items()}
     corpus = None
@@ -89,13 +89,13 @@ def train_and_report(
 
 
 def load(run: str | Path, *, token: str | None = None) -> Predictor:
-    """The trained model of a run's folder, or of the Hugging Face hub; see `Predictor.from_pretrained`.
+    """Load the trained model of a run's folder or of the Hugging Face hub.
 
     Args:
-        run: a folder, or ``owner/name`` with ``@revision`` or without; a folder that is there wins.
-        token: of the hub, for a private model; the environment's or that of ``hf auth login`` where None.
+        run: a folder, or ``owner/name`` with or without ``@revision``; an existing folder has priority.
+        token: of the hub, for a private model; if None, that of the environment or of ``hf auth login``.
 
     Raises:
-        UserError: where there is no model, or its files fail a check; says which.
+        UserError: if there is no model, or its files fail a check.
     """
     return Predictor.from_pretrained(run, token=token)

@@ -48,7 +48,7 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageAdvanced:
-    """Progress within a stage; the training stage sends `EpochEnded` instead."""
+    """Progress within a stage, except for training, which sends `EpochEnded`."""
 
     stage: Stage
     done: int  # texts or batches completed so far
@@ -117,7 +117,7 @@ def ignore(_event: Event) -> None:
 def stage(
     on_event: OnEvent, name: Stage, of: str = "", total: int = 0, done: int = 0
 ) -> Iterator[Callable[[int], None]]:
-    """Send the start and the end of a stage around a block; the block gets a function that sends its progress."""
+    """Send the start and the end of a stage around a block, which gets a function that sends its progress."""
     on_event(StageStarted(name, of, total, done))
     try:
         yield lambda done: on_event(StageAdvanced(name, done))

@@ -1,4 +1,4 @@
-"""Paths as people write them, and files that are either whole or not there."""
+"""Paths from users, and files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from qllmft.errors import UserError
 
 
 def expanded(name: str) -> Path:
-    """``name`` with the user's home folder in place of ``~``; as it is where there is no such user."""
+    """Return ``name`` with the home folder in place of ``~``, or unchanged if there is no such user."""
     try:
         return Path(name).expanduser()
     except RuntimeError:
         return Path(name)
 
 
-def found_beside(name: str, folder: Path) -> str:
-    """A path that was given relative to a working directory, as it is found from this one.
+def path_near(name: str, folder: Path) -> str:
+    """Find a path that was relative to an earlier working directory.
 
     Args:
-        name: the path, or what is no path, such as a name on the hub.
-        folder: what was written then, such as a run's folder.
+        name: the path, or a name on the hub.
+        folder: written from that working directory, such as a run's folder.
 
     Returns:
-        ``name`` where it is there, else the path of that name in the nearest folder around ``folder`` that has one;
-        ``name`` where none has.
+        ``name`` if it exists, else the path of that name in the nearest parent of ``folder`` that has one, else
+        ``name``.
     """
     path = expanded(name)
     if path.is_absolute() or path.exists():
@@ -39,20 +39,12 @@ def found_beside(name: str, folder: Path) -> str:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """A tree from TOML.
-
-    Raises:
-        ValueError: where it is not TOML, is nested too deeply, or holds an integer of thousands of digits.
-    """
+    """Parse TOML, or raise ValueError for malformed or deeply nested text and integers of thousands of digits."""
     return dict(_parsed(tomllib.loads, text))
 
 
 def parse_json(text: str) -> Any:
-    """A value from JSON.
-
-    Raises:
-        ValueError: where it is not JSON, is nested too deeply, or holds an integer of thousands of digits.
-    """
+    """Parse JSON, or raise ValueError as `parse_toml` does."""
     return _parsed(json.loads, text)
 
 
@@ -64,19 +56,19 @@ def _parsed(parse: Callable[[str], Any], text: str) -> Any:
 
 
 @contextmanager
-def writing(what: str) -> Iterator[None]:
-    """While ``what``, as the error calls it, is written; UserError where the system cannot."""
+def writing(name: str) -> Iterator[None]:
+    """Turn an OSError into a UserError that says that ``name`` cannot be written."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"{what} cannot be written: {error.strerror}.") from error
+        raise UserError(f"{name} cannot be written: {error.strerror}.") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file in one step: a crash leaves the old one or the new one, never a part.
+    """Write a file in one step: a crash leaves the old content or the new one, never a part.
 
     Raises:
-        OSError: where it cannot be written, as on a full disk; nothing is left behind then.
+        OSError: if it cannot be written, as on a full disk; no temporary file remains.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -94,7 +86,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file of this name is one that `write_bytes` is at, or that a killed process left behind.
+    """Return whether `write_bytes` writes to a file of this name before it renames it.
 
     >>> [is_temporary(name) for name in (".config.toml.4711", "config.toml", ".lock")]
     [True, False, False]
@@ -104,7 +96,7 @@ def is_temporary(name: str) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the new name outlast a power cut, where the system can: Windows and some file systems cannot."""
+    """Make the new name survive a power cut, except on Windows and some file systems."""
     if os.name == "nt":
         return
     with suppress(OSError):
@@ -116,14 +108,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """`write_bytes` of UTF-8 text."""
+    """Write UTF-8 text in one step."""
     write_bytes(path, content.encode("utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
-    """`write_bytes` of JSON for people and programs.
-
-    Raises:
-        ValueError: where a number is NaN or infinite, which JSON does not have.
-    """
+    """Write indented JSON in one step, or raise ValueError if a number is NaN or infinite."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -16,7 +16,7 @@ class LineListener:
 
     Args:
         part: texts on which the accuracy after each epoch is measured.
-        console: where it prints.
+        console: receives the lines.
     """
 
     def __init__(self, part: str = "validation", console: Console | None = None) -> None:

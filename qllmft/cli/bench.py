@@ -33,6 +33,7 @@ def bench(
     sizes = _sizes(qubits, workload)
     from qllmft.bench import time_circuit, time_training
     from qllmft.config.presets import load_preset
+    from qllmft.run.timing import duration_text
     from qllmft_backends.adjoint.peaks import measure_peaks
 
     configs = {name: load_preset(name).config() for name in ([preset] if preset else ["single-10q", "recommended"])}
@@ -65,7 +66,7 @@ def bench(
             "" if t.gflops is None else f"{t.gflops:.0f}",
             "" if t.peak_share is None else f"{100 * t.peak_share:.0f} %",
             f"{t.memory_mb:.0f}",
-            _duration(t.paper_run_s),
+            duration_text(t.paper_run_s),
         )
     PlainConsole().print(table)
 
@@ -81,9 +82,3 @@ def _sizes(qubits: str, workload: str | None) -> list[int]:
     if not all(least <= n <= 30 for n in sizes):
         raise UserError(f"--qubits is {qubits!r}; expected numbers from {least} to 30.")
     return sizes
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

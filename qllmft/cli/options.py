@@ -101,7 +101,7 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """Options of `qllmft train`, `study`, `sweep` and `worker` about trackers."""
+    """Options of `qllmft train`, `study` and `sweep` about trackers."""
 
     track: Annotated[
         list[str] | None,
@@ -112,7 +112,7 @@ class TrackOptions:
         ),
     ] = None
     track_files: Annotated[
-        bool, typer.Option("--track-files", help="Log the run's small files too; some of them hold texts.")
+        bool, typer.Option("--track-files", help="Log the run's small files too; some contain texts.")
     ] = False
 
     def tracking(self) -> Tracking:

@@ -1,4 +1,4 @@
-"""What a person sees of a run: progress bars while it works, a table when it is finished."""
+"""Progress bars of a run, and its table at the end."""
 
 from __future__ import annotations
 
@@ -70,10 +70,7 @@ class ConsoleListener(LineListener):
 
 
 def result_table(record: RunRecord) -> Table:
-    """The table at the end of a run: every head on the same split, and the same embeddings where the body is frozen.
-
-    It is for a `PlainConsole`: its strings are no markup.
-    """
+    """Return the table at the end of a run, for a `PlainConsole`, since its strings are not markup."""
     sizes = record.data.sizes
     table = plain_table(
         *names("model"),
@@ -91,14 +88,14 @@ def result_table(record: RunRecord) -> Table:
 
 
 def _by_class(model: ModelResult) -> Iterator[str]:
-    """What accuracy leaves open where classes are uneven or more than two: a line below it."""
+    """Return a second line of scores if classes are uneven or more than two."""
     scores = model.test_classes
     if scores and (scores.uneven or len(scores.texts) > 2):
         yield f"balanced {100 * scores.balanced:.1f}, F1 {100 * scores.macro_f1:.1f}"
 
 
 def _notes(record: RunRecord) -> Iterator[str]:
-    """What is to be said beside the table."""
+    """Return the notes below the table."""
     for model in record.models:
         if model.validation_exact is not None and model.test_exact is not None:
             yield (
@@ -113,4 +110,4 @@ def _notes(record: RunRecord) -> Iterator[str]:
         if model.test_classes and model.test_classes.constant:
             yield f"{model.name} gives the same answer to every text"
     if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
-        yield "baselines read the body as it was before it learned with the head"
+        yield "baselines use the body before it was trained with the head"

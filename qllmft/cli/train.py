@@ -1,4 +1,4 @@
-"""`qllmft train`: the main job."""
+"""`qllmft train`: one run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """The backend's options that the configuration holds, None where there are none; and those that it may not hold."""
+    """Return the backend's options of the configuration, or None, and those that it may not contain."""
     from qllmft.config import PERSONAL_OPTIONS
     from qllmft.config.settings import parse_settings
 
@@ -29,8 +29,8 @@ def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[
     return given or None, personal
 
 
-def _tell_of_jobs(config: RunConfig, personal: dict[str, Any], console: PlainConsole) -> None:
-    """Say which jobs of an interrupted training go on at the server, and how to collect them."""
+def _report_jobs(config: RunConfig, personal: dict[str, Any], console: PlainConsole) -> None:
+    """Report jobs that are still running remotely, and how to collect them."""
     from qllmft_backends import BACKENDS, create, remote_or_none
 
     if not BACKENDS[config.backend.name].keeps_ledger:
@@ -40,7 +40,7 @@ def _tell_of_jobs(config: RunConfig, personal: dict[str, Any], console: PlainCon
         say_lines(remote.running_jobs().splitlines(), console)
 
 
-@with_options(texts=DataOptions, told=TrackOptions)
+@with_options(texts=DataOptions, trackers=TrackOptions)
 def train(
     *,
     preset: Annotated[str, typer.Option(help="Named settings to start from; `qllmft info` lists the presets.")] = (
@@ -50,7 +50,7 @@ def train(
         Path | None, typer.Option(help="A TOML file of settings instead of a preset; a run's config.toml is one.")
     ] = None,
     texts: DataOptions,
-    backend: Annotated[str | None, typer.Option(help="What runs the head's circuit.", show_default="adjoint")] = None,
+    backend: Annotated[str | None, typer.Option(help="Backend of the head's circuit.", show_default="adjoint")] = None,
     device: Annotated[
         str | None,
         typer.Option(help="Device of the backend: GPU for aer_statevector, cuda for adjoint.", show_default="CPU"),
@@ -60,7 +60,7 @@ def train(
         str | None,
         typer.Option(
             help="Gate noise of the head's circuit, in training, validation and test: none, paper_low, paper_high, "
-            "forte1. --set noise.NAME=VALUE reaches the rest.",
+            "forte1. Use --set noise.NAME=VALUE for the rest.",
             show_default="the preset's",
         ),
     ] = None,
@@ -78,22 +78,22 @@ def train(
     seed: Annotated[
         int | None, typer.Option(help="Seed of the split, the weights, the shuffling and the noise.", show_default="0")
     ] = None,
-    baselines: Annotated[bool, typer.Option(help="Train classical heads on the same split beside it.")] = True,
+    baselines: Annotated[bool, typer.Option(help="Train classical heads on the same split, too.")] = True,
     yes: Yes = False,
     settings: Settings = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the run; training that was interrupted goes on in it.", show_default="runs/<identity>"
+            help="Folder of the run; an interrupted training is continued in it.", show_default="runs/<identity>"
         ),
     ] = None,
-    told: TrackOptions,
+    trackers: TrackOptions,
     json: Json = False,
 ) -> None:
     """Train a quantum head and its classical baselines on labelled texts, and print how they compare.
 
-    The language model is frozen, unless body.trainable or body.contrastive says otherwise. The epoch is chosen on
-    validation accuracy alone; the test set is read once.
+    The language model is frozen unless body.trainable or body.contrastive is set. The epoch is selected by validation
+    accuracy alone, and the test set is read once.
     """
     options, personal = _backend_options(device, backend_option)
     overrides = texts.overrides(
@@ -115,16 +115,16 @@ def train(
 
     console = PlainConsole(stderr=json)
     with ConsoleListener(console, yes=yes) as listener:
-        outcome = train_and_report(run_config, out, listener, told.tracking(), backend_options=personal)
+        outcome = train_and_report(run_config, out, listener, trackers.tracking(), backend_options=personal)
     folder = outcome.folder
     if outcome.record is None:
         say(
             f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is "
             f"in {folder.model_folder}; the same command "
-            f"{'begins again' if run_config.train.optimizer == 'lbfgs' else 'goes on from the last checkpoint'}.",
+            f"{'starts again' if run_config.train.optimizer == 'lbfgs' else 'continues from the last checkpoint'}.",
             console,
         )
-        _tell_of_jobs(run_config, personal, console)
+        _report_jobs(run_config, personal, console)
         raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
     if json:
         typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)

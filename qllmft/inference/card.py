@@ -15,7 +15,7 @@ from qllmft.config import EMBEDDED
 from qllmft.description import describe
 from qllmft.energy.circuits import head_counts
 from qllmft.energy.formula import FORTE, gpu_energy_kj, qpu_energy_kj
-from qllmft.files import expanded, found_beside
+from qllmft.files import expanded, path_near
 from qllmft.model.store import StoredModel
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
@@ -134,7 +134,7 @@ def _line(text: str) -> str:
 
 def _public_source(source: str, folder: Path) -> str:
     """Return the name of a data set without folders of this machine."""
-    exists = source != EMBEDDED and expanded(found_beside(source, folder)).exists()
+    exists = source != EMBEDDED and expanded(path_near(source, folder)).exists()
     return _line(expanded(source).name) if exists else _public(source)
 
 

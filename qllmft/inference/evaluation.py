@@ -12,7 +12,7 @@ from qllmft.config import EMBEDDED, DataConfig
 from qllmft.data import Corpus, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
-from qllmft.files import found_beside
+from qllmft.files import path_near
 from qllmft.inference.measurement import Agreement, trajectories_of
 from qllmft.inference.predictor import Predictor
 from qllmft.randomness import numpy_generator
@@ -162,7 +162,7 @@ def _test_set(run: Path) -> tuple[Corpus, Table, str]:
     config, result = folder.read_config(), folder.read_result()
     data = config.data
     if data.source != EMBEDDED:
-        data = data.model_copy(update={"source": found_beside(data.source, run)})
+        data = data.model_copy(update={"source": path_near(data.source, run)})
     corpus = read_corpus(data)
     if result and result.data.fingerprint != corpus.fingerprint:  # its training texts may be in the test set now
         raise UserError(

@@ -17,7 +17,7 @@ from torch import Tensor
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
-from qllmft.files import found_beside, parse_json, write_bytes, write_json
+from qllmft.files import path_near, parse_json, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.model.check import check_logits, compare_logits
 from qllmft_backends import BackendError
@@ -214,7 +214,7 @@ def _body(record: Mapping[str, Any], folder: Path) -> tuple[BodyConfig, bool]:
     if own_body:
         return body.model_copy(update={"model": str(_own_body(folder))}), True
     if body.model != "minilm":
-        body = body.model_copy(update={"model": found_beside(body.model, folder)})
+        body = body.model_copy(update={"model": path_near(body.model, folder)})
     return body, False
 
 

@@ -1,4 +1,4 @@
-"""The two kinds of a run's body: frozen while the head learns, or learning together with it."""
+"""Bodies of a run: frozen while the head learns, or trained together with it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.run.contrastive import tuned_body
 from qllmft.run.needs import LARGE, check_memory, epoch_core_seconds
 from qllmft.run.setup import RunSetup
-from qllmft.run.timing import GB, minutes, seconds_of
+from qllmft.run.timing import GB, duration_text, seconds_of
 from qllmft.run.vectors import Vectors, vectors_of
 from qllmft.training import EndToEnd
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 
 class FrozenBody:
-    """A body whose texts are embedded once, for the head and its baselines alike.
+    """Body that embeds each text once, for the head and its baselines.
 
     Attributes:
         suffix: of the head's name.
         dimension: D, the length of an embedding.
-        classifier: the run's head, with its initial weights.
-        head_vectors: what the trained head reads: the embeddings.
-        baseline_vectors: what its baselines read: the same embeddings.
+        classifier: the run's head with its initial weights.
+        head_vectors: inputs of the trained head.
+        baseline_vectors: inputs of its baselines.
     """
 
     suffix = ""
@@ -38,7 +38,7 @@ class FrozenBody:
         self.classifier = setup.classifier(self.dimension)
 
     def announce(self, epochs_done: int) -> None:
-        """Where it is long: how long training will take, from one batch, and the memory of the engine's states."""
+        """Report the duration of a long training, from one batch, and the memory of the engine's states."""
         config, backend, sizes = self._setup.config, self._setup.backend, self._setup.splits.sizes
         if config.model.head != "quantum" or backend.capabilities.remote:
             return
@@ -46,8 +46,11 @@ class FrozenBody:
             memory, cores = check_memory(config, min(config.train.batch_size, sizes["train"])), thread_count()
             if memory >= LARGE and epochs_done < config.train.epochs:
                 epoch = epoch_core_seconds(config, self.dimension, self._setup.corpus.n_classes, sizes) / cores
-                took = f"{minutes(epoch)} an epoch, {minutes(config.train.epochs * epoch)} in all on {cores} free cores"
-                self._setup.message(f"Training takes {memory / GB:.2g} GB for states, and about {took}.")
+                total = duration_text(config.train.epochs * epoch)
+                self._setup.message(
+                    f"Training takes {memory / GB:.2g} GB for states, and about {duration_text(epoch)} an epoch, "
+                    f"{total} in all on {cores} free cores."
+                )
             return
         batch = self.head_vectors.train.x[: config.train.batch_size]
         forward, backward = seconds_of(lambda: self.classifier(batch).sum(), self.classifier, repeats=1)
@@ -59,18 +62,18 @@ class FrozenBody:
         )
 
     def fit(self, head: TrainedHead) -> float:
-        """Train ``head``, which holds `classifier`, on the embeddings; returns the seconds that it took."""
+        """Train ``head``, which holds `classifier`, on the embeddings and return the seconds."""
         started = time.perf_counter()
         head.fit(self.head_vectors.train, self.head_vectors.validation)
         return time.perf_counter() - started
 
     def saved(self) -> tuple[BodyConfig, str]:
-        """The body that the trained head reads, as it was, and its identity."""
+        """Return the body of the trained head and its identity."""
         return self._body, self.head_vectors.identity
 
 
 class LearningBody:
-    """A body whose weights learn together with the head's; its baselines show what that brings. See `FrozenBody`."""
+    """Body that is trained together with the head, while baselines get its initial weights."""
 
     suffix = " and body"
 
@@ -83,7 +86,7 @@ class LearningBody:
         self._model = EndToEnd(body, self.classifier)
 
     def announce(self, epochs_done: int) -> None:
-        """How long training will take, from one batch, and what memory and disk it needs."""
+        """Report the duration of training, from one batch, and its memory and disk space."""
         config, splits, body = self._setup.config, self._setup.splits, self._model.body
         size = config.train.batch_size
         forward, backward = seconds_of(lambda: self._model(splits.train.texts[:size]).sum(), self._model)
@@ -92,29 +95,30 @@ class LearningBody:
         epochs = config.train.epochs - epochs_done
         self._setup.message(
             f"{config.body.model}: its {body.n_parameters / 1e6:.1f} million weights learn too. An epoch will take "
-            f"about {minutes(epoch)}, {epochs} epochs {minutes(epochs * epoch)}; {5 * weights / GB:.1f} GB of memory "
-            f"for weights, gradients, moments and the best weights ({13 * weights / GB:.1f} GB while a checkpoint is "
-            f"written); {4 * weights / GB:.1f} GB on disk until the run is finished, then {weights / GB:.2f} GB."
+            f"about {duration_text(epoch)}, {epochs} epochs {duration_text(epochs * epoch)}; {5 * weights / GB:.1f} GB "
+            f"of memory for weights, gradients, moments and the best weights ({13 * weights / GB:.1f} GB when a "
+            f"checkpoint is written); {4 * weights / GB:.1f} GB on disk until the run is finished, then "
+            f"{weights / GB:.2f} GB."
         )
 
     def fit(self, head: TrainedHead) -> float:
-        """Train the head and the body on the texts; returns the seconds of all epochs, whenever they were trained."""
+        """Train the head and the body on the texts and return the seconds of all epochs, earlier calls included."""
         head.fit_with_body(self._model, self._setup.splits.train, self._setup.splits.validation)
         return sum(metrics.seconds for metrics in self._setup.folder.metrics())
 
     def saved(self) -> tuple[BodyConfig, str]:
-        """The body with the weights of the selected epoch, in the folder of the model."""
+        """Save the body of the selected epoch in the model's folder and return it with its identity."""
         self._model.body.save(self._setup.folder.model_body)
         return self._trained, body_identity(self._trained, locate_body(self._trained))
 
     @cached_property
     def head_vectors(self) -> Vectors:
-        """Texts as the body embeds them after training."""
+        """Return the texts as the trained body embeds them."""
         return vectors_of(self._setup, self._trained)
 
     @cached_property
     def baseline_vectors(self) -> Vectors:
-        """Texts as the body embedded them before training."""
+        """Return the texts as the body embedded them before training."""
         return vectors_of(self._setup, self._start)
 
 
@@ -122,6 +126,6 @@ RunBody = FrozenBody | LearningBody
 
 
 def body_of(setup: RunSetup) -> RunBody:
-    """The run's body, after the contrastive step where it has one; UserError where the head does not fit on it."""
+    """Return the run's body, after its contrastive step if it has one."""
     start = tuned_body(setup) if setup.config.body.contrastive.switched_on else setup.config.body
     return LearningBody(setup, start) if setup.config.body.trainable else FrozenBody(setup, start)

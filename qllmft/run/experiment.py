@@ -1,4 +1,4 @@
-"""The main job: data, embeddings, the quantum head and its baselines, one reading of the test set, one record."""
+"""Training run: data, embeddings, the head and its baselines, one reading of the test set, one record."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from qllmft.versions import versions
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run ended with.
+    """Outcome of a run.
 
     Attributes:
         folder: the run's folder.
-        record: content of ``result.json``, or of ``validation.json`` where the test set was not to be read; None where
-            training was interrupted.
-        epochs_done: epochs trained.
-        signal: number of the signal that interrupted training; None where there was none.
+        record: content of ``result.json``, or of ``validation.json`` if the test set was not read; None if training was
+            interrupted.
+        epochs_done: number of trained epochs.
+        signal: number of the signal that interrupted training, or None.
     """
 
     folder: RunFolder
@@ -46,7 +46,7 @@ class Outcome:
     signal: int | None = None
 
     def _repr_html_(self) -> str:
-        """The table of its models, for a notebook."""
+        """Return the table of its models, for a notebook."""
         return table_html(self.record) if self.record else f"interrupted after epoch {self.epochs_done}"
 
 
@@ -60,23 +60,23 @@ def run_experiment(
     inputs: SharedInputs | None = None,
     backend_options: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Run ``config`` from data to record; an unfinished run of the same configuration is continued.
+    """Run ``config`` from data to record, or continue an unfinished run of the same configuration.
 
     Args:
         config: the whole run.
-        out: its folder; ``runs/<identity>`` where None.
+        out: its folder; ``runs/<identity>`` if None.
         on_event: receives the events of the run.
         read_test: read the test set; if False, stop after validation. The test set is then not even embedded, and
             neither the outcome nor a file holds a value of it. The same call with True continues from there: the head
             is not trained again, but the baselines are, since they are not kept.
-        wait: where another process works on the run, wait for it and take its outcome.
+        wait: if another process works on the run, wait for it and return its outcome.
         inputs: texts and embeddings that are in memory, shared by several runs.
-        backend_options: of the training's backend, beside those of ``config``: the ones that a configuration may not
-            hold, an address, a key and an agreement to a price. They are not kept.
+        backend_options: of the backend in training, in addition to those of ``config``; an address, a key and the
+            consent to a price are given here, since they are not kept.
 
     Raises:
         UserError: for bad input, before any work.
-        RunBusyError: where another process works on the run, and ``wait`` is off.
+        RunBusyError: if another process works on the run and ``wait`` is off.
     """
     check_baselines(config.baselines.names)
     folder = folder_of(config, out)
@@ -90,7 +90,7 @@ def run_experiment(
         on_event(Message(f"This run is finished already; its record is {folder.result_file}."))
         return Outcome(folder, finished, config.train.epochs)
     with sole_use(folder.path, (lambda text: on_event(Message(text))) if wait else None):
-        finished = _finished(folder, config, corpus, read_test)  # by the process that this one waited for
+        finished = _finished(folder, config, corpus, read_test)  # by another process
         if finished:
             return Outcome(folder, finished, config.train.epochs)
         findings = splits.findings(corpus)
@@ -100,7 +100,7 @@ def run_experiment(
 
 
 def _work(setup: RunSetup) -> Outcome:
-    """The run itself: texts to vectors, vectors to a trained head, its baselines, the record; see `run_experiment`."""
+    """Embed the texts, train the head, fit its baselines and write the record."""
     config, folder = setup.config, setup.folder
     body = body_of(setup)
     body.announce(folder.checkpoint.epochs_done())
@@ -131,7 +131,7 @@ def _work(setup: RunSetup) -> Outcome:
 
 
 def _trained_head(setup: RunSetup, body: RunBody) -> tuple[TrainedHead, float]:
-    """The run's head after its training, which goes on from the checkpoint, and the seconds that this took."""
+    """Train the run's head from its checkpoint and return it with the seconds."""
     config, folder = setup.config, setup.folder
     folder.open_for(config)
     done = folder.checkpoint.epochs_done()
@@ -150,7 +150,7 @@ def _trained_head(setup: RunSetup, body: RunBody) -> tuple[TrainedHead, float]:
 
 
 def _save_model(setup: RunSetup, body: RunBody) -> str:
-    """Write the selected model, with its body where that learned; returns the identity of the body."""
+    """Save the selected model, with its body if that was trained, and return the identity of the body."""
     own, (trained, identity) = setup.config.body.learns, body.saved()
     labels = setup.corpus.label_names
     model = StoredModel(body.classifier, setup.config.model, trained, identity, body.dimension, labels, own)
@@ -159,7 +159,7 @@ def _save_model(setup: RunSetup, body: RunBody) -> str:
 
 
 def _record(setup: RunSetup, body: RunBody, identity: str, epoch: int, fitted: Sequence[FittedHead]) -> RunRecord:
-    """The outcome as far as it needs no test set; seconds are those of the call that trained."""
+    """Return the record without the test set, with the seconds of the call that trained."""
     config, corpus = setup.config, setup.corpus
     earlier = setup.folder.read_validation()
     seconds = {model.name: model.seconds for model in earlier.models} if earlier else {}
@@ -192,7 +192,7 @@ def _record(setup: RunSetup, body: RunBody, identity: str, epoch: int, fitted: S
 
 
 def _learned_body(setup: RunSetup) -> LearnedBody | None:
-    """How the run's body learned; None for a frozen one."""
+    """Return the training of the run's body, or None for a frozen one."""
     body = setup.config.body
     if not body.learns:
         return None
@@ -201,7 +201,7 @@ def _learned_body(setup: RunSetup) -> LearnedBody | None:
 
 
 def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], vectors: Sequence[Vectors]) -> RunRecord:
-    """The record with the test set, which is read here and nowhere else; the answers on it are kept."""
+    """Add the test set to the record and keep all answers. No other function reads the test set."""
     tests = [each.tested for each in vectors]
     answers = [each.head.predict(test.x.numpy()) for each, test in zip(fitted, tests, strict=True)]
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
@@ -220,7 +220,7 @@ def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], ve
 
 
 def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus, read_test: bool) -> RunRecord | None:
-    """The record of this very run, where there is one; without the test set's values where that is not to be read."""
+    """Return the record of the finished run, without the test set unless it is to be read."""
     if not folder.path.exists():
         return None
     folder.check_holds(config)

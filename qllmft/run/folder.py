@@ -1,4 +1,4 @@
-"""A run's folder: what is in it, and the rules of writing to it."""
+"""Folder of a run: its files, and the rules of writing to them."""
 
 from __future__ import annotations
 
@@ -22,54 +22,39 @@ from qllmft.training import Checkpoint, EpochMetrics
 
 
 class RunFolder:
-    """The folder of one run.
+    """Folder of one run.
 
     Args:
         path: of the folder.
-
-    Attributes:
-        config_file: ``config.toml``, the configuration, whole.
-        metrics_file: ``metrics.jsonl``, one JSON object an epoch; see `EpochMetrics`.
-        model_folder: ``model``, the selected model.
-        model_body: the selected body in it, where the body learned.
-        validation_file: ``validation.json``, the outcome as far as validation goes, where the test set was not read.
-        predictions_file: ``predictions.json``, what every head answered on the test set; see `TestPredictions`.
-        result_file: ``result.json``, the outcome; there only when the run is finished.
-        report_file: ``report.html``, the run on one page, for people.
-        trackers_file: ``trackers.json``, how far each tracker was told; see `qllmft.run.tracking`.
-        checkpoint: where training stands, in the folder ``checkpoint``.
-        contrastive_checkpoint: where the contrastive step stands.
-        contrastive_body: the body after the contrastive step; there only when that is finished.
-        own_embeddings: folder of the cache of embeddings by a body that only this run has.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config_file = path / "config.toml"
-        self.metrics_file = path / "metrics.jsonl"
-        self.model_folder = path / "model"
-        self.model_body = self.model_folder / OWN_BODY
-        self.validation_file = path / "validation.json"
-        self.predictions_file = path / "predictions.json"
-        self.result_file = path / "result.json"
-        self.report_file = path / "report.html"
-        self.trackers_file = path / "trackers.json"
+        self.config_file = path / "config.toml"  # the whole configuration
+        self.metrics_file = path / "metrics.jsonl"  # one JSON object per epoch; see `EpochMetrics`
+        self.model_folder = path / "model"  # the selected model
+        self.model_body = self.model_folder / OWN_BODY  # its body, if that was trained
+        self.validation_file = path / "validation.json"  # record of a run that has not read the test set
+        self.predictions_file = path / "predictions.json"  # see `TestPredictions`
+        self.result_file = path / "result.json"  # record; exists only when the run is finished
+        self.report_file = path / "report.html"  # the run on one page
+        self.trackers_file = path / "trackers.json"  # state of the trackers; see `qllmft.run.tracking`
         unfinished = path / "checkpoint"
         self.checkpoint = Checkpoint(unfinished / "state.safetensors")
         self.contrastive_checkpoint = Checkpoint(unfinished / "contrastive.safetensors")
-        self.contrastive_body = unfinished / "contrastive"
-        self.own_embeddings = unfinished
+        self.contrastive_body = unfinished / "contrastive"  # exists only when the contrastive step is finished
+        self.own_embeddings = unfinished  # cache of embeddings by a body that only this run has
 
     def drop_checkpoint(self) -> None:
-        """Remove what only an unfinished run needs; for a body that learned it is several times the body's size."""
+        """Delete files that only an unfinished run needs, several times as large as a trained body."""
         shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
 
     def check_holds(self, config: RunConfig) -> None:
-        """Make sure that the folder, which exists, is empty or this configuration's.
+        """Check that the folder, which exists, is empty or of this configuration.
 
-        Files of a process that has just begun here, or was killed when it had, do not count.
+        Files of a process that has just started, or was killed at its start, do not count.
         """
-        # listed before the configuration is looked for: another process may be writing it, and it is written first
+        # list the files first: another process may be writing the configuration, which precedes all other files
         files = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
         others = {name for name in files if not is_temporary(name)} - {LOCK, HOLDER}
         if self.config_file.exists():
@@ -83,7 +68,7 @@ class RunFolder:
             raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
 
     def check_can_be_made(self) -> None:
-        """Make sure, before any work, that the folder is there or can be made."""
+        """Check that the folder exists or can be made."""
         with writing(f"the run's folder {self.path}"):
             nearest = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         if nearest == self.path:
@@ -94,14 +79,14 @@ class RunFolder:
             raise UserError(f"the run's folder {self.path} cannot be written: {nearest} is not writable.")
 
     def open_for(self, config: RunConfig) -> None:
-        """Make the folder with its ``config.toml``, or make sure that it is this configuration's."""
+        """Make the folder with its ``config.toml``, or check that it is of this configuration."""
         if self.path.exists():
             self.check_holds(config)
         with writing(f"the run's folder {self.path}"):
             write_text(self.config_file, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
 
     def read_config(self) -> RunConfig:
-        """The configuration of the run; UserError where there is none, or it cannot be read."""
+        """Read the configuration, or raise UserError if it is missing or malformed."""
         try:
             tree = parse_toml(self.config_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -116,7 +101,7 @@ class RunFolder:
             file.write(_line(metrics))
 
     def metrics(self) -> list[EpochMetrics]:
-        """All epochs so far; a line that a crash cut short is left out."""
+        """Read all complete lines, since a crash may have cut the last one short."""
         found: list[EpochMetrics] = []
         for line in self.metrics_file.read_bytes().splitlines() if self.metrics_file.exists() else []:
             try:
@@ -126,15 +111,15 @@ class RunFolder:
         return found
 
     def epochs_done(self) -> int:
-        """How many epochs have their line, the checkpoint's and those after it."""
+        """Return the number of epochs with a line, which may be ahead of the checkpoint."""
         return self.metrics_file.read_bytes().count(b"\n") if self.metrics_file.exists() else 0
 
     def validation_loss(self, epoch: int) -> float:
-        """Of an epoch that is done, in nats."""
+        """Return the validation loss of an epoch, in nats."""
         return {metrics.epoch: metrics.validation_loss for metrics in self.metrics()}[epoch]
 
     def keep_metrics_until(self, epoch: int) -> None:
-        """Drop what was written after the checkpoint; those epochs are trained again, to the same bits."""
+        """Drop the epochs after the checkpoint, which are trained again to the same bits."""
         write_text(self.metrics_file, "".join(_line(m) for m in self.metrics() if m.epoch <= epoch))
 
     def write_predictions(self, answers: TestPredictions) -> None:
@@ -142,7 +127,7 @@ class RunFolder:
         write_text(self.predictions_file, json.dumps(answers.as_dict(), allow_nan=False) + "\n")
 
     def read_predictions(self) -> TestPredictions | None:
-        """The answers on the test set; None where there are none, as in runs of earlier versions."""
+        """Read the answers on the test set, or return None."""
         if not self.predictions_file.exists():
             return None
         try:
@@ -153,24 +138,24 @@ class RunFolder:
             ) from error
 
     def write_result(self, record: RunRecord) -> None:
-        """Write the outcome."""
+        """Write the record of a finished run."""
         write_json(self.result_file, record.to_json())
 
     def read_result(self) -> RunRecord | None:
-        """The outcome; None where the run is not finished."""
+        """Read the record, or return None if the run is not finished."""
         return _read_record(self.result_file)
 
     def write_validation(self, record: RunRecord) -> None:
-        """Write the outcome without the test set."""
+        """Write the record of a run that has not read the test set."""
         write_json(self.validation_file, record.to_json())
 
     def read_validation(self) -> RunRecord | None:
-        """The outcome without the test set; None where there is none."""
+        """Read the record without the test set, or return None."""
         return _read_record(self.validation_file)
 
 
 def folder_of(config: RunConfig, out: Path | None) -> RunFolder:
-    """The folder of a run: ``out``, or ``runs/<identity>`` where that is None."""
+    """Return the folder of a run: ``out``, or ``runs/<identity>`` if that is None."""
     return RunFolder(out or Path("runs") / config.identity)
 
 

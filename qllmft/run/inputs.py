@@ -18,9 +18,9 @@ Embed = Callable[[Sequence[str]], Embeddings]
 
 
 class SharedInputs:
-    """Inputs of the runs of one process, each read or computed once; the numbers of a run do not depend on them.
+    """Inputs of the runs of one process, each read or computed once.
 
-    Files that change while a campaign runs are not read again.
+    The numbers of a run do not depend on sharing. Files that change while a campaign runs are not read again.
 
     Args:
         corpora: texts in memory, by the configuration that would read them.
@@ -32,13 +32,13 @@ class SharedInputs:
         self._embedded: dict[BodyConfig, _Embedded] = {}
 
     def corpus(self, data: DataConfig) -> Corpus:
-        """Return the texts of ``data``; UserError if they cannot be read."""
+        """Return the texts of ``data``."""
         if data not in self._corpora:
             self._corpora[data] = read_corpus(data)
         return self._corpora[data]
 
     def splits(self, data: DataConfig, seed: int) -> Splits:
-        """Return the splits of the texts of ``data``; see `split_corpus`."""
+        """Return the splits of the texts of ``data``, as `split_corpus` makes them."""
         key = data, seed
         if key not in self._splits:
             self._splits[key] = split_corpus(self.corpus(data), data, seed)

@@ -1,4 +1,4 @@
-"""One process at a time works on a run: a lock that the system takes back when its holder dies, even by kill -9."""
+"""Lock of a folder for one process; the system releases it if the process dies, even by kill -9."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ LOCK, HOLDER = ".lock", ".lock-holder"  # files of a run's folder
 
 
 class RunBusyError(Exception):
-    """Another process works on the run. The message names the run and the process."""
+    """Another process works on the run."""
 
 
 @contextmanager
 def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[None]:
-    """While no other process works in ``folder``, made where it is missing; RunBusyError where it may not wait.
+    """Lock ``folder``, which is made if it is missing, during a block.
 
     Args:
         folder: of the run.
-        on_wait: called with a sentence before this process waits for another one; None: it does not wait.
+        on_wait: called with a sentence before this process waits for another one; if None, it does not wait.
+
+    Raises:
+        RunBusyError: if another process has the lock and ``on_wait`` is None.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     lock = _acquired(folder, on_wait)
@@ -37,25 +40,25 @@ def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[No
         write_text(folder / HOLDER, f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
         yield
     finally:
-        with suppress(OSError):  # a system that does not let go of open files keeps an empty one
+        with suppress(OSError):  # an empty file remains if the system cannot delete open files
             (folder / HOLDER).unlink()
             (folder / LOCK).unlink()
-            for path in missing or [folder]:  # only where nothing was begun: they are empty
+            for path in missing or [folder]:  # fails unless they are empty
                 path.rmdir()
         lock.release()
 
 
 def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
-    """The lock, on a file that is still there: a holder takes its file away before it lets go of it."""
+    """Return the lock on a file that still exists: the holder deletes the file before it releases the lock."""
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / LOCK).touch()
             before = (folder / LOCK).stat().st_ino
-            lock = _taken(folder, on_wait)
-        except FileNotFoundError:  # the folder itself was taken away meanwhile, where nothing was begun
+            lock = _locked(folder, on_wait)
+        except FileNotFoundError:  # another process has deleted the empty folder
             continue
-        except FileExistsError:  # the same, between the try to make it and the look what is there
+        except FileExistsError:  # it did so between the attempt to make it and the check of its kind
             with suppress(FileNotFoundError):
                 if not stat.S_ISDIR(folder.lstat().st_mode):
                     raise
@@ -66,7 +69,7 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
         lock.release()
 
 
-def _taken(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
+def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -80,8 +83,8 @@ def _taken(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
 
 
 def _holder(folder: Path) -> str:
-    for _ in range(20):  # half a second: where the lock was just taken, its holder is about to write its name
+    for _ in range(20):  # half a second: a process that has just acquired the lock is about to write its name
         with suppress(OSError):
             return (folder / HOLDER).read_text(encoding="utf-8").strip()
         time.sleep(0.025)
-    return "another process"  # it was given back meanwhile
+    return "another process"  # which has released it since

@@ -1,4 +1,4 @@
-"""What training on the engine needs here: memory of its states, and processor time from a few timed steps."""
+"""Requirements of training on the adjoint engine: memory for states, and processor time from a few timed steps."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from qllmft.run.timing import GB
 from qllmft.training import exact_accuracy, logits_of
 from qllmft_backends import create
 
-LARGE = 48e6  # bytes of states from which on training is announced: 18 qubits at a batch of 16
-LARGE_STEP = 2**22  # amplitudes of a timed batch at most: a larger batch is timed in part
+LARGE = 48e6  # bytes of states from which training is announced: 18 qubits with a batch of 16
+LARGE_STEP = 2**22  # largest number of amplitudes in a timed batch
 
 
 def check_memory(config: RunConfig, batch: int) -> int:
-    """Bytes of a step: states of every circuit and co-states of one; UserError where the CPU's memory is smaller."""
+    """Return the bytes of a training step: states of all circuits and the co-states of one.
+
+    Raises:
+        UserError: if that is more than the free memory.
+    """
     if config.backend.options.get("device", "cpu") != "cpu":
         return 0
     model, free = config.model, int(psutil.virtual_memory().available)
     qubits = [model.latent_encoder_qubits] * model.most_encoders * (1 + model.odd) * (model.encoder == "quantum")
-    qubits += [model.n_qubits] * (2 if config.noise.shots else 1)  # with shots, as much again for the outcomes
+    qubits += [model.n_qubits] * (2 if config.noise.shots else 1)  # shots need as much again for the outcomes
     each = 4 * sum(1 << q for q in [*qubits, max(qubits)])
     if batch * each > free:
         raise UserError(
@@ -36,7 +40,10 @@ def check_memory(config: RunConfig, batch: int) -> int:
 
 
 def epoch_core_seconds(config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int]) -> float:
-    """Processor seconds of an epoch, of all cores, on random embeddings of D values; ``sizes``: texts by split."""
+    """Measure an epoch on random embeddings of D values, in processor seconds summed over cores.
+
+    ``sizes`` is the number of texts by split.
+    """
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
     fitting = LARGE_STEP >> max(config.model.n_qubits, config.model.latent_encoder_qubits)
     rows = min(config.train.batch_size, sizes["train"], max(1, fitting))
@@ -47,7 +54,7 @@ def epoch_core_seconds(config: RunConfig, dimension: int, n_classes: int, sizes:
 
 
 def _core_seconds(work: Callable[[], object]) -> float:
-    """Median processor time of two repetitions or more, up to half a second, after one that compiles."""
+    """Return the median processor time of at least two repetitions, after one that compiles."""
     found: list[float] = []
     while len(found) < 3 or sum(found[1:]) < 0.5:
         before = time.process_time()

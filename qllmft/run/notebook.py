@@ -1,4 +1,4 @@
-"""A run's outcome as a notebook shows it."""
+"""Table of a run's outcome in a notebook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qllmft.run.record import RunRecord
 
 
 def table_html(record: RunRecord) -> str:
-    """The table of a run's models as HTML; the test column is empty where the test texts were not read."""
+    """Return the table of a run's models as HTML, with an empty test column if the test texts were not read."""
     columns = ("model", "parameters", "validation", "test [95 % interval]", "seconds")
     rows = []
     for model in record.models:

@@ -1,4 +1,4 @@
-"""What every head answered on the test set, kept from the one reading of it."""
+"""Answers of all heads on the test set, kept from its single reading."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test text that the head got wrong."""
+    """Test text with a wrong answer of the head."""
 
     text: str  # its first 1,000 characters
     label: str  # the true one's name
@@ -27,18 +27,18 @@ class Mistake:
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """The content of ``predictions.json``."""
+    """Content of ``predictions.json``."""
 
-    __test__ = False  # pytest: not a test, for all its name
+    __test__ = False  # the name looks like a test to pytest
 
     label_names: tuple[str, ...]  # k names
     labels: NDArray[np.int64]  # (N,) true labels, in the order of the test set
     answers: Mapping[str, NDArray[np.int64]]  # (N,) predicted labels by the model's name
-    mistakes: tuple[Mistake, ...]  # of the first model, up to 20, evenly spaced over all that it made
+    mistakes: tuple[Mistake, ...]  # of the first model, up to 20, evenly spaced
 
     @classmethod
     def of(cls, label_names: tuple[str, ...], test: Table, answers: Mapping[str, NDArray[np.int64]]) -> TestPredictions:
-        """From the test set and the answers on it; the first model is the run's head."""
+        """Collect the answers on the test set, those of the run's head first."""
         head = next(iter(answers.values()))
         wrong = np.flatnonzero(head != test.labels)
         shown = wrong[np.linspace(0, len(wrong) - 1, min(MOST_MISTAKES, len(wrong))).round().astype(np.int64)]
@@ -48,15 +48,15 @@ class TestPredictions:
         return cls(label_names, np.asarray(test.labels, np.int64), answers, mistakes)
 
     def confusion(self, model: str) -> NDArray[np.int64]:
-        """(k, k) counts of a model: true label by predicted label."""
+        """Return the counts (k, k) of a model: true label by predicted label."""
         return confusion_of(self.labels, self.answers[model], len(self.label_names))
 
     def by_class(self, model: str) -> ClassScores:
-        """What a model did class by class."""
+        """Return the scores of a model class by class."""
         return ClassScores.of(self.confusion(model))
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return JSON values."""
         return {
             "label_names": list(self.label_names),
             "labels": self.labels.tolist(),
@@ -66,7 +66,7 @@ class TestPredictions:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> TestPredictions:
-        """From JSON; ValueError, KeyError or TypeError where the record is not of `as_dict`'s form."""
+        """Read JSON values, or raise ValueError, KeyError or TypeError."""
         return cls(
             tuple(record["label_names"]),
             np.array(record["labels"], np.int64),

@@ -1,4 +1,4 @@
-"""A run's result, as ``result.json`` and ``validation.json`` hold it."""
+"""Record of a run, the content of ``result.json`` and ``validation.json``."""
 
 from __future__ import annotations
 
@@ -15,30 +15,28 @@ from qllmft.errors import UserError
 from qllmft.statistics import Accuracy, ClassScores
 from qllmft_backends.validation import faults
 
-FORMAT = 1  # runs of version 0.1 do not name it, and have this form
+FORMAT = 1
 
-# in JSON an accuracy has its value and its interval beside the counts, for readers of the file
+# JSON has the value and the interval of an accuracy, too, for readers of the file
 _Accuracy = Annotated[Accuracy, PlainSerializer(Accuracy.as_dict)]
 _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What one model of a run came to: the head, or a baseline beside it.
+    """Result of one model of a run: the head or a baseline.
 
     Attributes:
-        name: as the run's table shows it.
+        name: in the run's table.
         validation: accuracy on the validation texts.
-        parameters: number of trained parameters; of an SVC its support vectors.
-        seconds: wall time of the training; 0 where a summary of runs left it out.
-        settings: what was chosen on the validation texts, by name.
+        parameters: number of trained parameters; for an SVC, of support vectors.
+        seconds: wall time of the training.
+        settings: chosen on the validation texts, by name.
         validation_exact: share of right validation answers without the noise of the head's circuit, in [0, 1]; None
-            where the circuit has no noise.
-        test: accuracy on the test texts; None where these were not read.
-        test_exact: share of right test answers without the noise of the head's circuit, in [0, 1]; None where the
-            circuit has no noise or the test texts were not read.
-        test_classes: answers on the test texts class by class; None where these were not read, and in records of
-            earlier versions.
+            if the circuit has no noise.
+        test: accuracy on the test texts; None if they were not read.
+        test_exact: like ``validation_exact``, for the test texts.
+        test_classes: scores on the test texts class by class; None if they were not read.
     """
 
     name: str
@@ -53,7 +51,7 @@ class ModelResult:
 
     @property
     def tested(self) -> Accuracy:
-        """Accuracy on the test texts, of a run that has read them; ValueError where it has not."""
+        """Return the accuracy on the test texts, or raise ValueError if they were not read."""
         if self.test is None:
             raise ValueError(f"the model {self.name!r} has no test accuracy: the run did not read the test texts.")
         return self.test
@@ -61,35 +59,35 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class DataRecord:
-    """The texts of a run."""
+    """Texts of a run."""
 
-    source: str  # file, folder or name on the hub; what texts were that were given to Python, with their hash
+    source: str  # file, folder or name on the hub; kind and hash of texts in memory
     fingerprint: str  # hash of all texts and labels
     labels: tuple[str, ...]  # names of the k labels
     sizes: dict[str, int]  # number of texts by split: train, validation, test
-    findings: Findings | None = None  # rows left out, duplicates, rare labels; None: there is nothing to say
+    findings: Findings | None = None  # rows left out, duplicates, rare labels; None if there are none
 
 
 @dataclass(frozen=True)
 class LearnedBody:
-    """How the body of a run learned."""
+    """Training of a run's body."""
 
-    contrastive_pairs: int  # pairs of texts in an epoch of the contrastive step; 0 where there was none
-    with_head: bool  # the body's weights were trained together with the head's
+    contrastive_pairs: int  # pairs of texts in an epoch of the contrastive step; 0 without one
+    with_head: bool  # the body was trained together with the head
     bytes: int = 0  # size of the saved body
 
 
 @dataclass(frozen=True)
 class BodyRecord:
-    """The language model of a run."""
+    """Language model of a run."""
 
     model: str  # its name, or its folder
     identity: str  # name, revision and hash of the weights
     dimension: int  # D, length of an embedding
-    learned: LearnedBody | None = None  # how it learned; None for a frozen one
+    learned: LearnedBody | None = None  # None for a frozen body
 
     def __str__(self) -> str:
-        """The body as a table names it.
+        """Return the body's name in tables.
 
         >>> str(BodyRecord("minilm", "…", 384, LearnedBody(contrastive_pairs=40, with_head=True)))
         'minilm (contrastive step, trained with the head)'
@@ -103,17 +101,17 @@ class BodyRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The outcome of a run.
+    """Record of a run.
 
     Attributes:
         identity: hash of the configuration.
         seed: of the run.
         data: the texts.
         body: the language model.
-        selected_epoch: epoch whose weights the head has, from 1.
+        selected_epoch: epoch of the head's weights, from 1.
         models: the head, then its baselines.
         versions: of Python and packages, by name.
-        noise: of the head's circuit; None where there is none.
+        noise: of the head's circuit, or None.
     """
 
     identity: str
@@ -127,7 +125,7 @@ class RunRecord:
 
     @property
     def trajectories(self) -> str:
-        """What a noisy accuracy is measured on, in words; "" without gate noise."""
+        """Return the kind of trajectories of a noisy accuracy, in words, or "" without gate noise."""
         if self.noise is None or self.noise.gates == "none":
             return ""
         noise = self.noise
@@ -135,28 +133,27 @@ class RunRecord:
 
     @property
     def head(self) -> ModelResult:
-        """The run's own head; the other models are its baselines."""
+        """Return the run's own head, followed by its baselines in `models`."""
         return self.models[0]
 
     def model(self, name: str) -> ModelResult | None:
-        """The model of that name; None where the run has none."""
+        """Return the model of that name, or None."""
         return next((model for model in self.models if model.name == name), None)
 
     def without_test(self) -> RunRecord:
-        """The record without any value of the test texts."""
+        """Return the record without any value of the test texts."""
         return replace(
             self, models=tuple(replace(model, test=None, test_exact=None, test_classes=None) for model in self.models)
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON values, with the number of its form; what is None is left out."""
+        """Return the record as JSON values without None, with the number of its format."""
         return {"format": FORMAT, **_ADAPTER.dump_python(self, mode="json", exclude_none=True)}
 
     @classmethod
     def from_json(cls, content: Any, origin: str) -> RunRecord:
-        """Read a record of this form, or of an earlier one; UserError where it is none, or of a later one."""
-        found = content.get("format", FORMAT) if isinstance(content, dict) else None
-        if isinstance(content, dict) and found != FORMAT:
+        """Read a record, or raise UserError if it has another format."""
+        if isinstance(content, dict) and (found := content.get("format", FORMAT)) != FORMAT:
             raise UserError(f"{origin} has format {found!r}; this version reads {FORMAT}. Install a later qllmft.")
         try:
             record = _ADAPTER.validate_python(content)

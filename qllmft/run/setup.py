@@ -1,4 +1,4 @@
-"""What all steps of one run share, and the backend that its head is trained through."""
+"""Objects that all steps of a run share, and the backend of its head in training."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from qllmft_circuits import readout_observables
 
 @dataclass(frozen=True)
 class RunSetup:
-    """What all steps of one run share."""
+    """Objects that all steps of a run share."""
 
     config: RunConfig  # the whole run
     folder: RunFolder  # of the run
-    corpus: Corpus  # the texts as they came
+    corpus: Corpus  # all texts
     splits: Splits  # of the texts
     findings: Findings  # of reading and splitting the texts
-    backend: Backend  # what runs the head's circuit
+    backend: Backend  # of the head's circuit
     on_event: OnEvent  # receives the run's events
     inputs: SharedInputs | None  # shared with other runs
-    read_test: bool  # whether the test set is read; without, it is not even embedded
+    read_test: bool  # embed and read the test set
 
     def message(self, text: str) -> None:
         """Send a line of text to the listener."""
         self.on_event(Message(text))
 
     def classifier(self, dimension: int) -> Classifier:
-        """The run's head on embeddings of D values, with initial weights; UserError where it does not fit on them."""
+        """Build the run's head on embeddings of D values, or raise UserError if it does not fit."""
         n_classes = self.corpus.n_classes
         return build_classifier(self.config.model, dimension, n_classes, seed=self.config.seed, backend=self.backend)
 
 
 def check_circuits(model: ModelConfig, backend: Backend) -> None:
-    """Make sure that the engine runs the circuits that it is to run, where their ansatz is not the paper's.
+    """Check that the engine runs the circuits of an ansatz other than the paper's.
 
     Raises:
-        UserError: where there is no such ansatz, it is faulty, or the encoder's circuit does not run.
-        BackendError: where the head's circuit does not run; names a backend that runs it.
+        UserError: if the ansatz is missing or faulty, or the encoder's circuit does not run.
+        BackendError: if the head's circuit does not run; names a backend that runs it.
     """
     encoder, head, adjoint = encoder_template(model), head_template(model), adjoint_or_none(backend)
     if encoder is not None:
@@ -63,12 +63,12 @@ def check_circuits(model: ModelConfig, backend: Backend) -> None:
 def training_backend(
     config: RunConfig, splits: Splits, on_event: OnEvent, options: Mapping[str, Any] | None = None
 ) -> Backend:
-    """Create the backend of the head's circuit in training, and report what it will send.
+    """Create the backend of the head's circuit in training, and report the number of its circuits.
 
     Raises:
-        BackendError: where there is no such backend, training through it was not allowed, or it lacks a gate.
-        UserError: for an ansatz that cannot be used, where a body is to be trained through circuits that are sent
-            away, or the listener refuses them.
+        BackendError: if there is no such backend, training through it was not allowed, or it lacks a gate.
+        UserError: if the ansatz cannot be used, the body would be trained through remote circuits, or the listener
+            refuses them.
     """
     backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options, **(options or {})})
     if config.model.head != "quantum":

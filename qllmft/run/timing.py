@@ -1,4 +1,4 @@
-"""How long training will take, from one batch, in words."""
+"""Duration of training, from one batch, and in words."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ GB = 1e9
 
 
 def seconds_of(value: Callable[[], Tensor], module: nn.Module, repeats: int = 3) -> tuple[float, float]:
-    """Wall time of computing ``value`` and of its gradient, in seconds; leaves the weights of ``module`` as they were.
+    """Measure the wall time of ``value`` and of its gradient, in seconds, without a change of the weights.
 
     Args:
         value: computes one number from a batch.
-        module: whose weights it depends on.
-        repeats: the fastest counts: the first compiles, and any may be held up by other processes.
+        module: has the weights.
+        repeats: the fastest repetition counts, since the first one compiles and other processes may delay any.
     """
     module.eval()
     best = (float("inf"), float("inf"))
@@ -30,10 +30,12 @@ def seconds_of(value: Callable[[], Tensor], module: nn.Module, repeats: int = 3)
     return best
 
 
-def minutes(seconds: float) -> str:
-    """A duration for people.
+def duration_text(seconds: float) -> str:
+    """Return a duration in words.
 
-    >>> minutes(89), minutes(120)
-    ('89 s', '2 min')
+    >>> duration_text(89), duration_text(120), duration_text(9000)
+    ('89 s', '2 min', '2.5 h')
     """
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""Runs that trackers are told of, through the reports of the run itself."""
+"""Runs whose epochs and records are sent to trackers."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from qllmft.training import EpochMetrics
 from qllmft_backends.masking import masked
 from qllmft_backends.plugins import one_line
 
-LARGEST_FILE = 10_000_000  # bytes; larger ones stay where they are
+LARGEST_FILE = 10_000_000  # bytes; larger files are not sent
 
 
 class TrackerWarning(UserWarning):
-    """A tracker failed, and is told no more of a run."""
+    """A tracker failed and gets nothing more of a run."""
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """Who is told of runs; no part of a configuration, nor of a run's identity."""
+    """Trackers of runs, not part of a configuration or of a run's identity."""
 
-    names: tuple[str, ...] = ()  # of the trackers, see `qllmft.trackers.TRACKERS`
-    files: bool = False  # whether they get the run's small files, too; some of these hold texts
+    names: tuple[str, ...] = ()  # in `qllmft.trackers.TRACKERS`
+    files: bool = False  # send the small files of a run, too; some contain texts
 
     @classmethod
     def of(cls, names: str | Iterable[str], *, files: bool = False) -> Tracking:
-        """The trackers of these names, some of which may be several with commas between them.
+        """Check the names of trackers, each of which may be several with commas between them.
 
         Raises:
-            UserError: where there is none of a name, it lacks a package, or files are to go to no tracker.
+            UserError: if a tracker does not exist, lacks a package, or files are sent but no tracker is named.
         """
         parts = ",".join([names] if isinstance(names, str) else names).split(",")
         found = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
         for name in found:
             make_tracker(name)
         if files and not found:
-            raise UserError("files are to be sent, and to no tracker. Add one, such as --track mlflow.")
+            raise UserError("--track-files needs a tracker; add one, such as --track mlflow.")
         return cls(found, files)
 
 
 class TrackingListener:
-    """Listener that forwards a run's epochs to trackers; a context manager around the run.
+    """Listener that forwards a run's epochs to trackers, a context manager around the run.
 
     A tracker starts with the training, under the run's lock. ``trackers.json`` in the run's folder holds the key that
     each tracker continues with and the last epoch that it got. The epoch is written before it is sent, so a tracker
@@ -80,7 +80,7 @@ class TrackingListener:
             self._call(name, tracker.aborted)
 
     def __call__(self, event: Event) -> None:
-        """Start the trackers with the training, then send each epoch; the epochs that they missed come first."""
+        """Start the trackers with the training and send each epoch, beginning with those that they missed."""
         match event:
             case StageStarted("training") if self._new:
                 self._start()
@@ -120,7 +120,7 @@ class TrackingListener:
         self._running[name].epoch(epoch, numbers)
 
     def _call(self, name: str, call: Callable[..., object], *arguments: Any) -> None:
-        """Whatever a tracker raises costs the run no more than the tracker."""
+        """Call a tracker, and drop it with a warning if it raises."""
         try:
             call(*arguments)
         except Exception as error:
@@ -129,7 +129,7 @@ class TrackingListener:
             warnings.warn(masked(text), TrackerWarning, stacklevel=2)
 
     def _files(self) -> list[Path]:
-        """The files of the run that are small enough; says which are not."""
+        """Return the files of the run that are small enough, and report the others."""
         folder = self._folder
         single = (folder.config_file, folder.metrics_file, folder.validation_file, folder.predictions_file)
         found = [*single, folder.result_file, folder.report_file, *sorted(folder.model_folder.glob("*"))]
@@ -174,7 +174,7 @@ def run_tracked(
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
-    """What a run's ``trackers.json`` has kept; nothing where it cannot be read: the trackers then begin anew."""
+    """Read ``trackers.json``, or return an empty state if it is missing or malformed."""
     try:
         content = parse_json(file.read_text(encoding="utf-8"))
         return {name: {"key": kept["key"], "epoch": int(kept["epoch"])} for name, kept in content.items()}

@@ -1,4 +1,4 @@
-"""Texts as vectors: what heads read, all of it finite numbers."""
+"""Texts as vectors of finite numbers, the inputs of heads."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from qllmft.training import Examples
 
 @dataclass(frozen=True)
 class Vectors:
-    """The splits of a run as one body embeds them."""
+    """Embedded splits of a run."""
 
     identity: str  # of the body
     train: Examples
     validation: Examples
-    test: Examples | None = None  # None where the test set is not to be read
+    test: Examples | None = None  # None if the run does not read the test set
 
     @property
     def tested(self) -> Examples:
-        """The test set, of a run that reads it."""
+        """Return the test set of a run that reads it."""
         assert self.test is not None
         return self.test
 
     @property
     def dimension(self) -> int:
-        """D, the length of an embedding."""
+        """Return D, the length of an embedding."""
         return self.train.x.shape[1]
 
 
 def vectors_of(setup: RunSetup, body: BodyConfig) -> Vectors:
-    """The run's splits as ``body`` embeds them.
+    """Embed the run's splits.
 
-    What a body gives that learned is cached beside it, or in the unfinished run's folder where the head learned too.
+    Embeddings by a tuned body are cached in its parent folder, or in the run's folder if the head was trained with it.
     """
     splits, name = setup.splits, setup.config.body.model
     tables = {"training": splits.train, "validation": splits.validation}
@@ -65,21 +65,21 @@ def embed_tables(
     cache_folder: Path | None = None,
     inputs: SharedInputs | None = None,
 ) -> tuple[str, list[Examples]]:
-    """Tables of texts as ``body`` embeds them.
+    """Embed tables of texts in one call.
 
     Args:
-        tables: by the name that an error gives their texts; embedded in one go.
+        tables: by the name of their texts in errors.
         body: the language model.
         on_event: receives progress and messages.
         title: of the body in messages; its name if None.
-        cache_folder: of the embeddings; the user's where None.
+        cache_folder: of the embeddings; the user's if None.
         inputs: embeddings in memory, shared with other runs.
 
     Returns:
-        The identity of the body, and the examples of each table.
+        Identity of the body, and the examples of each table.
 
     Raises:
-        UserError: where the body cannot be loaded, or an embedding is no finite number.
+        UserError: if the body cannot be loaded, or an embedding is no finite number.
     """
     texts = [text for table in tables.values() for text in table.texts]
     with stage(on_event, "embedding", title or body.model, len(texts)) as advance:

@@ -1,4 +1,4 @@
-"""Trackers: services and files that keep the curves of many runs side by side, by name."""
+"""Trackers: services and files that compare the curves of many runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRACKERS: Registry[Callable[[], Tracker]] = Registry("tracker", Callable, _BUILT
 
 
 def make_tracker(name: str) -> Tracker:
-    """A tracker for one run; UserError where there is none of that name, or a package that it needs is missing."""
+    """Make a tracker, or raise UserError if the name is unknown or the tracker lacks a package."""
     make = TRACKERS[name]
     try:
         return make()

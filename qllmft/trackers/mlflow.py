@@ -1,4 +1,4 @@
-"""MLflow: a run of an experiment, in the store that MLflow's own variables name."""
+"""MLflow: one run of an experiment, in the store of MLflow's own variables."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
 
 
 class MLflow(Tracker):
-    """Settings as parameters, epochs and the final table as metrics, the folder as a tag.
+    """Tracker with settings as parameters, epochs and the final table as metrics, the folder as a tag.
 
-    Where, and who asks, is MLflow's business: ``MLFLOW_TRACKING_URI``, ``MLFLOW_TRACKING_TOKEN``. The experiment is
-    that of ``MLFLOW_EXPERIMENT_NAME``, or ``qllmft``.
+    The store is set by ``MLFLOW_TRACKING_URI`` and ``MLFLOW_TRACKING_TOKEN``, the experiment by
+    ``MLFLOW_EXPERIMENT_NAME`` (``qllmft`` if not set).
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class MLflow(Tracker):
         self._connect, self._metric, self._param = MlflowClient, Metric, Param
 
     def start(self, run: TrackedRun) -> str:
-        """Make a run, or open the one of the key again."""
+        """Make a run, or reopen the one of the key."""
         self._client = self._connect()
         if run.key is not None:
             self._client.update_run(run.key, status="RUNNING")
@@ -42,19 +42,19 @@ class MLflow(Tracker):
         return self._run
 
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """One point of each curve."""
+        """Log one point of each curve."""
         self._log(metrics, epoch)
 
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
-        """The final table as metrics MODEL/COLUMN, and the files as artefacts."""
-        # MLflow takes no other characters in a name, and a baseline of a package may have them
+        """Log the final table as metrics MODEL/COLUMN, and the files as artefacts."""
+        # MLflow accepts no other characters in a name, but a baseline's name may have them
         self._log({re.sub(r"[^\w./ -]", "_", name): value for name, value in final_numbers(record).items()})
         for file in files:
             self._client.log_artifact(self._run, str(file))
         self._client.set_terminated(self._run, "FINISHED")
 
     def aborted(self) -> None:
-        """Mark the run as stopped from outside."""
+        """Mark the run as killed."""
         self._client.set_terminated(self._run, "KILLED")
 
     def _log(self, numbers: Mapping[str, float], step: int = 0) -> None:

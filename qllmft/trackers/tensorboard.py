@@ -1,4 +1,4 @@
-"""TensorBoard: a file of events in the run's own folder."""
+"""TensorBoard: event files in the run's own folder."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
 
 
 class TensorBoard(Tracker):
-    """Scalars by epoch, settings and final table as text, in the folder ``tensorboard`` of the run."""
+    """Tracker with scalars by epoch, settings and final table as text, in the run's folder ``tensorboard``."""
 
     def __init__(self) -> None:
-        import tensorboard  # noqa: F401 - what is missing is named; torch's own error is about its version
+        import tensorboard  # noqa: F401 - its ImportError has the package's name, torch's has not
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer_in = SummaryWriter
 
     def start(self, run: TrackedRun) -> str:
-        """Open another file of events; a reader puts them together."""
+        """Open another event file, which readers merge with the former ones."""
         self._writer = self._writer_in(str(run.folder / "tensorboard"))
         if run.key is None:
             self._writer.add_text("settings", _markdown(run.settings))
         return run.identity
 
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """One point of each curve, on the disk at once: a kill loses none."""
+        """Log one point of each curve, and write it to disk at once."""
         for name, value in metrics.items():
             self._writer.add_scalar(name, value, epoch)
         self._writer.flush()
 
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
-        """The final table; files lie beside it as it is."""
+        """Log the final table, but not the files, which are in the same folder already."""
         self._writer.add_text("table", _markdown(final_numbers(record)))
         self._writer.close()
 
@@ -42,6 +42,6 @@ class TensorBoard(Tracker):
 
 
 def _markdown(values: Mapping[str, Any]) -> str:
-    """A table of names and values."""
+    """Return a table of names and values."""
     rows = ("|".join("`" + str(cell).replace("|", "\\|") + "`" for cell in row) for row in values.items())
     return "\n".join(["|name|value|", "|---|---|", *(f"|{row}|" for row in rows)])

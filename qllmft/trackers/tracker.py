@@ -1,4 +1,4 @@
-"""What a tracker is told of a run."""
+"""Interface of trackers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run as a tracker is told of it when the work on it begins.
+    """Run at the start of its tracking.
 
     Attributes:
         identity: hash of the configuration; the run's name.
         folder: of the run.
-        settings: the configuration, values by dotted names; no address, key or agreement to a price is among them.
-        key: what `Tracker.start` returned when this run was tracked first; None where this is the first time.
+        settings: the configuration, values by dotted names; without addresses, keys and consent to a price.
+        key: returned by `Tracker.start` when this run was tracked first; None if this is the first time.
     """
 
     identity: str
@@ -26,31 +26,28 @@ class TrackedRun:
 
 
 class Tracker:
-    """Callbacks about one run. Override what is of interest.
-
-    An error in one of them is a warning, and the tracker is told no more of this run.
-    """
+    """Callbacks of one run, to be overridden. After an error, which is shown as a warning, no more are called."""
 
     def start(self, run: TrackedRun) -> str | None:
-        """The work on a run begins, or goes on where ``run.key`` is there; returns the key to go on by."""
+        """Start tracking, or continue if ``run.key`` is given, and return the key to continue with."""
 
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """An epoch, from 1, with the numbers of its line in ``metrics.jsonl``; each is told once and in order."""
+        """Log an epoch, from 1, with the numbers of its line in ``metrics.jsonl``."""
 
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
-        """The run is finished.
+        """Log the finished run.
 
         Args:
-            record: content of ``result.json``, or of ``validation.json`` where the test set was not read.
-            files: what the user wants to be sent; some hold texts. None where this was not asked for.
+            record: content of ``result.json``, or of ``validation.json`` if the test set was not read.
+            files: small files of the run if the user wants them to be sent; some contain texts.
         """
 
     def aborted(self) -> None:
-        """The work on the run has stopped before its end; it may go on later."""
+        """Log an interruption, after which the run may be continued."""
 
 
 def final_numbers(record: Mapping[str, Any]) -> dict[str, float]:
-    """The final table of a record: MODEL/parameters, /validation, /test (accuracies in [0, 1]) and /seconds."""
+    """Return the final table: MODEL/parameters, /validation, /test (accuracies in [0, 1]) and /seconds."""
     numbers = {}
     for model in record["models"]:
         for column in ("parameters", "validation", "test", "seconds"):

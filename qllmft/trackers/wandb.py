@@ -1,4 +1,4 @@
-"""Weights & Biases: a run of a project, sent or, with ``WANDB_MODE=offline``, kept for `wandb sync`."""
+"""Weights & Biases: one run of a project, sent or, with ``WANDB_MODE=offline``, kept for `wandb sync`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
 
 _SETTINGS = {
-    # nothing but what it is told: no printed lines, program, machine, user, code, installed packages
+    # send no printed lines, program, machine, user, code or installed packages
     "console": "off",
     "disable_git": True,
     "save_code": False,
@@ -18,15 +18,15 @@ _SETTINGS = {
     "x_disable_meta": True,
     "x_disable_stats": True,
     "x_save_requirements": False,
-    "x_transaction_log_flush_interval": 0.1,  # seconds; what a kill may cost of a run that is offline
+    "x_transaction_log_flush_interval": 0.1,  # seconds; a kill loses as much of an offline run
 }
 
 
 class WeightsAndBiases(Tracker):
-    """Settings as the run's configuration, epochs as its history, the final table as its summary, the folder as notes.
+    """Tracker with settings as configuration, epochs as history, final table as summary, folder as notes.
 
-    Where, and who asks, is the service's business: ``WANDB_API_KEY``, ``WANDB_MODE``. The project is that of
-    ``WANDB_PROJECT``, or ``qllmft``; its files are in the run's folder, or that of ``WANDB_DIR``.
+    The account is set by ``WANDB_API_KEY``, the project by ``WANDB_PROJECT`` (``qllmft`` if not set), the folder of its
+    files by ``WANDB_DIR`` (the run's folder if not set).
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class WeightsAndBiases(Tracker):
         self._wandb = wandb
 
     def start(self, run: TrackedRun) -> str:
-        """Make a run, or go on with the one of the key."""
+        """Make a run, or continue the one of the key."""
         self._identity = run.identity
         self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", "qllmft"),
@@ -51,11 +51,11 @@ class WeightsAndBiases(Tracker):
         return str(self._run.id)
 
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """One point of each curve."""
+        """Log one point of each curve."""
         self._run.log(dict(metrics), step=epoch, commit=True)
 
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
-        """The final table as the summary's MODEL/COLUMN, and the files as one artefact."""
+        """Log the final table as the summary's MODEL/COLUMN, and the files as one artefact."""
         self._run.summary.update(final_numbers(record))
         if files:
             artefact = self._wandb.Artifact(f"run-{self._identity}", type="run")
@@ -65,5 +65,5 @@ class WeightsAndBiases(Tracker):
         self._run.finish()
 
     def aborted(self) -> None:
-        """Mark the run as failed, which is the service's word for every other end."""
+        """Mark the run as failed, the service's only other state."""
         self._run.finish(exit_code=1)

@@ -98,7 +98,7 @@ def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(run, cl
         output, messages = cli(*arguments, code=130)
     assert messages == ""
     assert f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model; " in output
-    assert "the same command goes on from the last checkpoint." in output
+    assert "the same command continues from the last checkpoint." in output
     assert not (folder / "result.json").exists()
     assert cli("predict", folder, "a good film")[0].endswith("\ta good film\n")
 

@@ -1,4 +1,4 @@
-"""The folder of a run as it was released: it is read as long as its format is."""
+"""The folder of an earlier run: it is read as long as its format is."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from qllmft.run import RunFolder
 from qllmft.training import logits_of
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
-LOGITS = [  # of sin j·i at sample j, entry i, both from 1; by the version that wrote the folder
+LOGITS = [  # of sin j·i at sample j, entry i, both from 1; when the folder was written
     [-0.34941360354423523, 0.9165229797363281],
     [0.5182101130485535, -1.0667706727981567],
     [0.6764436960220337, -1.2739695310592651],

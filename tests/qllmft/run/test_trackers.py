@@ -218,7 +218,7 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
     [
         ("tensorbord", False, "there is no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb"),
         *((name, False, f"'{name}' needs the package {name}: pip install 'qllmft[track]'") for name in REAL),
-        ((), True, "files are to be sent, and to no tracker"),
+        ((), True, "--track-files needs a tracker; add one"),
     ],
 )
 def test_what_is_refused_before_any_work(monkeypatch, asked, files, message):
