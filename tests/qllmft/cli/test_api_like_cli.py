@@ -43,7 +43,7 @@ def test_bad_input_is_a_user_error(call, message):
 HOMES = {
     "load": "qllmft.api", "train": "qllmft.api", "RunConfig": "qllmft.config", "UserError": "qllmft.errors",
     "QuantumEncoder": "qllmft.heads", "QuantumHead": "qllmft.heads", "build_classifier": "qllmft.heads",
-    "load_preset": "qllmft.config.presets", "preset_names": "qllmft.config.presets", "Predictor": "qllmft.run",
+    "load_preset": "qllmft.config.presets", "preset_names": "qllmft.config.presets", "Predictor": "qllmft.inference",
     "register": "qllmft.plugins", "run_experiment": "qllmft.run",
 }  # fmt: skip
 

@@ -41,5 +41,5 @@ def test_all_of_it_but_its_body_is_there(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     checks = {check.name: check for check in verify_run(GOLDEN)}
     assert {name for name, check in checks.items() if not check.sound} == {"body"}
-    assert "there is no folder body" in checks["body"].words
-    assert checks["model"].words == "26 parameters, has no check logits"
+    assert "there is no folder body" in checks["body"].finding
+    assert checks["model"].finding == "26 parameters, has no check logits"
