@@ -249,7 +249,7 @@ class IonQBase(Backend):
                 raise problem
         check_answers(chunks, self._ledger)
         if any(chunk.doubtful for chunk in chunks):
-            self._dispatcher.index(batch.setup).warn_of_duplicates()
+            self._dispatcher.index().warn_of_duplicates()
         self._aggregate(chunks)
         for chunk in chunks:
             if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):

@@ -106,17 +106,17 @@ class Dispatcher:
         doubtful = [chunk for chunk in batch.chunks if chunk.state == "sent"]
         for chunk in doubtful:
             if chunk.state == "sent":
-                settle(self._ledger, self.index(batch.setup), chunk, self._options, self._options.settle_s)
+                settle(self._ledger, self.index(), chunk, self._options, self._options.settle_s)
         if doubtful:
             self.find(batch)
 
-    def index(self, setup: Setup) -> JobIndex:
-        """Return the index of the server's jobs on this machine, as far as it was read."""
+    def index(self) -> JobIndex:
+        """Return the index of the server's jobs, as far as it was read."""
         now, sent = self._client().transport.server_time(), any(c.attempts for c in self._ledger.chunks.values())
         if now is not None and not sent and self._ledger.identity.created_at is None:
             self._ledger.identity.set_created_at(now)
         if self._cached_index is None:
-            self._cached_index = JobIndex(self._client(), self._ledger, setup.backend)
+            self._cached_index = JobIndex(self._client(), self._ledger)
         return self._cached_index
 
     def _send_missing(self, batch: CircuitBatch, estimate: CostEstimate, on_progress: OnProgress | None) -> None:
@@ -124,7 +124,7 @@ class Dispatcher:
         if not self._machine_checked:
             check_machine(self._client(), batch.setup)
             self._machine_checked = True
-        index = self.index(batch.setup)
+        index = self.index()
         if not self._ledger.fresh:
             index.refresh()
             if index.reconcile():

@@ -36,15 +36,15 @@ class ListedJob:
 
 
 class JobIndex:
-    """Jobs of one machine that carry client tokens, by token.
+    """Jobs of the server that carry client tokens, by token.
 
     All times are the server's: this machine's clock may be wrong. The API does not state the order of its list. If the
     jobs seen so far run from new to old, reading stops at a job that was submitted before anything could have been
     missed; otherwise it continues to the end.
     """
 
-    def __init__(self, client: Client, ledger: Ledger, backend: str) -> None:
-        self._client, self._ledger, self._backend = client, ledger, backend
+    def __init__(self, client: Client, ledger: Ledger) -> None:
+        self._client, self._ledger = client, ledger
         self._by_token: dict[str, dict[str, ListedJob]] = defaultdict(dict)
         self._read_at: float | None = None  # server's time of the last complete reading
 
@@ -52,7 +52,7 @@ class JobIndex:
         """Read the list, or raise `IonQError` if the server cannot be asked."""
         began, bound = self._client.transport.server_time(), self._bound()
         newest_first, last = True, float("inf")
-        for job in self._client.jobs(self._backend):
+        for job in self._client.jobs():
             self._add(job)
             at = _timestamp(job.get("submitted_at"))
             newest_first = newest_first and at is not None and at <= last

@@ -170,13 +170,13 @@ def wait(folder: Path, connection: IonQConnection, on_progress: OnProgress | Non
             from qllmft_backends.ionq.sessions import end_sessions
 
             client = _client(connection)
-            indexes = _indexes(client, ledger, chunks)
+            index = JobIndex(client, ledger)
             for chunk in chunks:
                 if chunk.state == "sent":
-                    settle(ledger, indexes[chunk.setup.backend], chunk, connection, connection.settle_s)
-            for backend in {chunk.setup.backend for chunk in chunks if chunk.doubtful}:
-                indexes[backend].refresh()
-                indexes[backend].reconcile()
+                    settle(ledger, index, chunk, connection, connection.settle_s)
+            if any(chunk.doubtful for chunk in chunks):
+                index.refresh()
+                index.reconcile()
             sessions = sessions_under_way(chunks)
             problems = collect(client, ledger, chunks, connection, on_progress)
             end_sessions(client, ledger, sessions)
@@ -242,11 +242,6 @@ def _client(connection: IonQConnection) -> Client:
     return Client(connection)
 
 
-def _indexes(client: Client, ledger: Ledger, chunks: Iterable[Chunk]) -> dict[str, JobIndex]:
-    """Return an unread index for each machine of ``chunks``."""
-    return {backend: JobIndex(client, ledger, backend) for backend in {chunk.setup.backend for chunk in chunks}}
-
-
 def _rows(ledger: Ledger) -> list[Job]:
     rows = []
     for chunk in ledger.chunks.values():
@@ -278,16 +273,15 @@ def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list
         return _rows(ledger)
     _check_server(chunks.values(), connection)
     client = _client(connection)
-    indexes = _indexes(client, ledger, chunks.values())
-    for index in indexes.values():
-        index.refresh()
+    index = JobIndex(client, ledger)
+    index.refresh()
     rows = []
     for row in _rows(ledger):
         chunk = chunks.get(row.chunk or "")
         if chunk is None or row.state == "duplicate":
             rows.append(row)
             continue
-        listed = indexes[row.backend].find(chunk.tokens)
+        listed = index.find(chunk.tokens)
         own = chunk.job_id or (listed[0].job_id if listed else None)
         states = {job.job_id: job.status for job in listed}
         if own is not None and row.state in ("planned", *UNDER_WAY):

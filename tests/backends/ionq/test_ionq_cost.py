@@ -55,6 +55,14 @@ def test_a_dry_run_without_a_price_is_an_error_that_says_why(box, forte, problem
     assert not folder.exists()
 
 
+def test_a_price_that_is_none(box, forte, problem):
+    box.faults.arm(Fault("price", "estimate", value=-1))
+    with refused(box, IonQRequestError, f"no price: {NO_PRICE}"):
+        forte().estimate(problem.circuit, problem.values)
+    box.faults.arm(Fault("status", "estimate", code=404))
+    assert_served(box, forte, problem)  # yes, without a price
+
+
 def test_a_dry_run_does_not_wait_long_for_a_server_that_is_away(forte, problem):
     with MockServer() as gone:
         url = gone.url
@@ -97,27 +105,38 @@ def test_the_estimate_leaves_out_what_is_paid_already(forte, problem):
     assert estimate.price == pytest.approx(4 * EACH)
 
 
+NOBODY = r"nobody agreed to the price: set yes.*a ceiling, not an agreement"
+NO_PRICE = r"the server's price of a circuit is .*, expected a finite number of 0 or more"
+
+
 @pytest.mark.parametrize(
-    ("few", "enough", "match"),
+    ("options", "fault", "error", "match", "enough"),
     [
-        ({"max_cost": 0.4}, {"max_cost": 0.51}, r"estimated price is 0\.50 sandbox-credit, above max_cost = 0\.4"),
-        ({"circuit_budget": 6}, {"circuit_budget": 7}, "7 more circuits make 7, above circuit_budget = 6"),
+        ({"max_cost": 0.4}, {}, CostRefusedError, r"price is 0\.50 sandbox-credit, above max_cost = 0\.4", 0.51),
+        ({"circuit_budget": 6}, {}, CostRefusedError, "7 more circuits make 7, above circuit_budget = 6", None),
+        ({"yes": False}, {}, CostRefusedError, NOBODY, None),
+        ({"yes": False, "max_cost": 5}, {}, CostRefusedError, NOBODY, 5),
+        ({"max_cost": 1e9}, {"kind": "status", "code": 404}, CostRefusedError, "the price is unknown", 1e9),
+        *(
+            ({"max_cost": 1e9}, {"kind": "price", "value": price}, IonQRequestError, NO_PRICE, None)
+            for price in (-0.01, float("nan"), float("inf"), "12", True, [1], {"value": 1})
+        ),
     ],
+    ids=str,
 )
-def test_a_ceiling_refuses(box, forte, problem, few, enough, match):
-    with refused(box, CostRefusedError, match):
-        ask(forte(**few), problem)
-    assert_served(box, forte, problem, **enough)
+def test_what_is_refused_before_it_is_sent(box, forte, problem, options, fault, error, match, enough):
+    if fault:
+        box.faults.arm(Fault(**fault, on="estimate", times=-1))
+    with refused(box, error, match):
+        ask(forte(**options), problem)
+    box.faults.clear()
+    assert_served(box, forte, problem, max_cost=enough, circuit_budget=7)
 
 
-@pytest.mark.parametrize("ceiling", [None, 5])
-def test_a_ceiling_is_no_agreement(box, forte, problem, ceiling):
-    with refused(box, CostRefusedError, r"nobody agreed to the price: set yes.*a ceiling, not an agreement"):
-        ask(forte(max_cost=ceiling, yes=False), problem)
+def test_the_estimator_asks_for_agreement_too(box, forte, problem):
+    pub = (problem.circuit, problem.observables[0], problem.values)
     with refused(box, CostRefusedError, "nobody agreed"):
-        forte(max_cost=ceiling, yes=False).estimator().run(
-            [(problem.circuit, problem.observables[0], problem.values)]
-        ).result()
+        forte(yes=False).estimator().run([pub]).result()
 
 
 def test_the_price_is_told_before_anything_is_sent(box, forte, simulator, problem):
@@ -213,29 +232,10 @@ def test_a_charge_that_is_none_is_left_out(box, forte, problem, folder):
     assert {row.cost for row in ledger_jobs(folder)} == {None}
 
 
-@pytest.mark.parametrize("price", [-0.01, float("nan"), float("inf"), "12", True, [1], {"value": 1}], ids=str)
-def test_a_price_that_is_none_is_refused(box, forte, problem, price):
-    box.faults.arm(Fault("price", "estimate", value=price, times=-1))
-    match = r"the server's price of a circuit is .*, expected a finite number of 0 or more"
-    for options in ({}, {"max_cost": 1e9}):
-        with refused(box, IonQRequestError, match):
-            ask(forte(**options), problem)
-    with refused(box, IonQRequestError, f"no price: {match}"):
-        forte().estimate(problem.circuit, problem.values)
-
-
 @pytest.mark.parametrize("ceiling", [float("nan"), float("inf"), -1.0, "much"])
 def test_a_ceiling_that_is_none_is_refused(box, ceiling):
     with pytest.raises(UnknownBackendError, match="max_cost"):
         create("ionq_forte", {"max_cost": ceiling, "url": box.url})
-
-
-def test_a_ceiling_without_a_price_refuses(box, forte, problem):
-    box.faults.arm(Fault("status", "estimate", code=404, times=-1))
-    with refused(box, CostRefusedError, "the price is unknown"):
-        ask(forte(max_cost=1e9), problem)
-    ask(forte(), problem)  # yes, without a price
-    assert_paid_once(box, 7)
 
 
 def test_only_true_is_a_yes(box, forte, problem):

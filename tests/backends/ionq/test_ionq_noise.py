@@ -73,19 +73,3 @@ def test_noise_without_a_name_there_is_refused_and_the_remedy_named(box, options
     with pytest.raises(UnknownBackendError, match=match):
         create("ionq_simulator", {**options, "shots": 10, "url": box.url})
     assert box.store.totals()["requests"] == {}
-
-
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"noise": "forte1", "noise_model": "forte-1"}, "noise_model is 'forte-1' beside noise; expected one way"),
-        ({"noise": "explicit"}, r"got the rates \(None, None\); it needs both"),
-        ({"noise": "forte1", "one_qubit_rate": 0.1}, "would not be used with noise='forte1'"),
-        ({"noise": "explicit", "one_qubit_rate": -1.0, "two_qubit_rate": 0.1}, "one_qubit_rate is -1.0"),
-        ({"noise": "forte-1"}, "option noise = 'forte-1': Input should be 'none', 'paper_low'"),
-        ({"noise": "forte1", "shots": None}, "the noise 'forte-1' without shots; expected shots"),
-    ],
-)
-def test_noise_that_is_badly_named(options, match):
-    with pytest.raises(UnknownBackendError, match=match):
-        create("ionq_simulator", {"shots": 10, **options})

@@ -27,6 +27,28 @@ from qllmft_backends.ionq.token import load_token
         ("ionq_forte", {"noise_model": "ideal"}, "Its options are: .*error_mitigation"),
         ("ionq_simulator", {"noise_model": "forte-1"}, "for example shots=1000"),
         ("ionq_simulator", {"noise_model": "forte-9", "shots": 5}, "noise_model = 'forte-9'"),
+        (
+            "ionq_simulator",
+            {"noise": "forte1", "noise_model": "forte-1", "shots": 10},
+            "expected one way to name the noise",
+        ),
+        ("ionq_simulator", {"noise": "explicit", "shots": 10}, r"got the rates \(None, None\); it needs both"),
+        (
+            "ionq_simulator",
+            {"noise": "forte1", "one_qubit_rate": 0.1, "shots": 10},
+            "would not be used with",
+        ),
+        (
+            "ionq_simulator",
+            {"noise": "explicit", "one_qubit_rate": -1.0, "two_qubit_rate": 0.1},
+            "one_qubit_rate is -1.0",
+        ),
+        (
+            "ionq_simulator",
+            {"noise": "forte-1", "shots": 10},
+            "option noise = 'forte-1': Input should be",
+        ),
+        ("ionq_simulator", {"noise": "forte1", "shots": None}, "the noise 'forte-1' without shots; expected shots"),
         ("ionq_simulator", {"circuits_per_job": 5001}, "less than or equal to 5000"),
         ("ionq_simulator", {"url": "http://api.ionq.co/v0.4"}, "be sent unencrypted"),
         ("ionq_simulator", {"url": "https://api.ionq.co"}, "end in the API's version"),

@@ -67,26 +67,26 @@ def test_circuits_that_cannot_be_sent(box, forte, build, error, match):
     assert box.store.totals()["requests"] == {}
 
 
-def test_values_and_observables_that_do_not_fit(box, forte, problem):
-    with pytest.raises(IonQRequestError, match=r"values are \(7, 3\), expected \(B, "):
-        forte().expectations(problem.circuit, problem.values[:, :3], problem.observables)
-    problem.values[4, 2] = np.nan
-    with pytest.raises(IonQRequestError, match="row 4 of values"):
-        ask(forte(), problem)
-    with pytest.raises(UnsupportedGateError, match="expected strings of I and Z"):
-        forte().expectations(problem.circuit, problem.values, [SparsePauliOp("XII")])
-    assert box.store.totals()["requests"] == {}
+@pytest.mark.parametrize(
+    ("values", "observable", "error", "match"),
+    [
+        (np.zeros((7, 3)), "ZII", IonQRequestError, r"values are \(7, 3\), expected \(B, "),
+        (np.diag([0, np.nan]) @ np.ones((2, 9)), "ZII", IonQRequestError, "row 1 of values"),
+        (np.zeros((7, 9)), "XII", UnsupportedGateError, "expected strings of I and Z"),
+    ],
+)
+def test_values_and_observables_that_do_not_fit(box, forte, problem, values, observable, error, match):
+    with refused(box, error, match):
+        forte().expectations(problem.circuit, values, [SparsePauliOp(observable)])
 
 
-def test_limits_are_checked_before_anything_is_sent(box, forte, simulator):
-    with pytest.raises(IonQRequestError, match="37 qubits and ionq_forte takes 36"):
-        forte().expectations(QuantumCircuit(37), np.empty((1, 0)), [])
-    with pytest.raises(IonQRequestError, match="30 qubits and ionq_simulator takes 29"):
-        simulator().expectations(QuantumCircuit(30), np.empty((1, 0)), [])
-    assert box.store.totals()["requests"] == {}
-    assert forte().capabilities.max_shots == 10_000
-    assert forte().capabilities.paid
-    assert not simulator().capabilities.paid
+@pytest.mark.parametrize(("name", "limit"), [("forte", 36), ("simulator", 29)])
+def test_limits_are_checked_before_anything_is_sent(box, request, name, limit):
+    backend = request.getfixturevalue(name)()
+    with refused(box, IonQRequestError, f"{limit + 1} qubits and ionq_{name} takes {limit}"):
+        backend.expectations(QuantumCircuit(limit + 1), np.empty((1, 0)), [])
+    assert backend.capabilities.paid == (name == "forte")
+    assert backend.capabilities.max_shots == (10_000 if name == "forte" else None)
 
 
 def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypatch):

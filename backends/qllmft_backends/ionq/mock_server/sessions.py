@@ -10,7 +10,7 @@ from typing import Any
 
 from qllmft_backends.ionq.mock_server.job import FREE_ENDS, PRICE_UNIT, RefusedError, StoredJob, job_price
 
-_CAPS = ("job_count_limit", "duration_limit_min", "cost_limit")
+_CAPS = ("duration_limit_min", "cost_limit")
 
 
 @dataclass
@@ -80,8 +80,6 @@ class Sessions:
             for other in jobs
             if not other.parent and other.payload.get("session_id") == session_id and other.status not in FREE_ENDS
         ]
-        count, cap = session.caps.get("job_count_limit"), session.caps.get("cost_limit")
-        if count is not None and len(others) >= count:
-            raise RefusedError(400, f"session {session_id} has its {count} jobs")
+        cap = session.caps.get("cost_limit")
         if cap is not None and sum(map(job_price, [*others, job])) > cap["value"]:
             raise RefusedError(400, f"session {session_id} would cost more than {cap['value']:g} {cap['unit']}")
