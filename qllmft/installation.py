@@ -44,7 +44,7 @@ def _version(package: str) -> str | None:
 
 
 def _packages() -> Iterator[Finding]:
-    """Check the required packages, then the extras; a missing extra is not wrong."""
+    """Check the required packages, then the extras, which may be missing."""
     extras: dict[str, list[str]] = {}
     for line in requires("qllmft") or [] if _version("qllmft") else []:
         found = _REQUIREMENT.match(line)

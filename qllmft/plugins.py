@@ -47,5 +47,5 @@ def register(kind: Kind, name: str, thing: Any, *, replace: bool = False) -> Non
 
 
 def list_plugins() -> list[Listed]:
-    """Return the plug-ins of every kind; packages that offer some are imported."""
+    """Import the packages that offer plug-ins, and return the plug-ins of every kind."""
     return [row for kind in get_args(Kind) for row in registry_of(kind).listed()]

@@ -120,7 +120,7 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
-        """Read the head that `save` wrote into a folder; nothing is unpickled.
+        """Read the head that `save` wrote into a folder, without unpickling.
 
         Raises:
             UserError: if there is none.

@@ -33,23 +33,18 @@ class BackendOptions:
     """Options of `qllmft predict` and `qllmft evaluate` about the backend of the head's circuit."""
 
     backend: Annotated[
-        str | None,
-        typer.Option(help="Backend of the head's circuit; see `qllmft backends`.", show_default="exact"),
+        str | None, typer.Option(help="Backend of the head's circuit; see `qllmft backends`.", show_default="exact")
     ] = None
     shots: Annotated[int | None, typer.Option(min=1, help="Number of measurements per circuit.")] = None
     backend_option: Options = None
-    max_cost: Annotated[
-        float | None, typer.Option(min=0.0, help="Most that the circuits may cost, in the server's unit.")
-    ] = None
+    max_cost: Annotated[float | None, typer.Option(min=0.0, help="Cost limit of the call, in the server's unit.")] = (
+        None
+    )
     session_max_cost: Annotated[
-        float | None,
-        typer.Option(
-            help="Cost limit of an IonQ session that the jobs are sent in, in IonQ's unit (beta at IonQ).",
-        ),
+        float | None, typer.Option(help="Cost limit of an IonQ session for the jobs, in IonQ's unit (beta at IonQ).")
     ] = None
     session_max_minutes: Annotated[
-        int | None,
-        typer.Option(min=1, help="Time limit of an IonQ session that the jobs are sent in."),
+        int | None, typer.Option(min=1, help="Time limit of an IonQ session for the jobs.")
     ] = None
     aggregation: Annotated[
         str | None,
@@ -60,35 +55,23 @@ class BackendOptions:
         ),
     ] = None
     symmetry_verification: Annotated[
-        bool,
-        typer.Option(
-            "--symmetry-verification", help="Let IonQ discard measurements that violate the circuit's symmetries."
-        ),
+        bool, typer.Option("--symmetry-verification", help="Discard measurements that violate symmetries, at IonQ.")
     ] = False
     yes: Yes = False
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Compile the circuits, count and price them; send nothing.")
-    ] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and price the circuits; send nothing.")] = False
     offline: Annotated[
-        bool,
-        typer.Option("--offline", help="With --dry-run: estimate the price from published ones, without the server."),
+        bool, typer.Option("--offline", help="With --dry-run: estimate the price without the server.")
     ] = False
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Resume an interrupted call: jobs in its ledger are collected and not paid again."
-        ),
-    ] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Collect the jobs of an interrupted call first.")] = False
     ledger: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the ledger of paid jobs.", show_default="ledger, in the run's folder"),
+        Path | None, typer.Option(help="Folder of the ledger of paid jobs.", show_default="RUN/ledger")
     ] = None
     token_file: Annotated[
         Path | None, typer.Option(help="File with the API key.", show_default="the environment's key")
     ] = None
 
     def make(self, run: Path, noise_options: Mapping[str, Any] | None = None) -> dict[str, Backend]:
-        """Return the backends for a run by aggregation; empty if none was named.
+        """Return the backends for a run by aggregation, none unless one was named.
 
         They share a ledger, so the others read the jobs that the first has paid for.
 

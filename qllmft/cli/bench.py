@@ -16,12 +16,9 @@ BUSY = 0.5  # processors busy with other work; above it a measurement is not rel
 
 def bench(
     preset: Annotated[
-        str | None,
-        typer.Option(help="Preset to measure a training step of.", show_default="single-10q, recommended"),
+        str | None, typer.Option(help="Preset of the training step.", show_default="single-10q, recommended")
     ] = None,
-    workload: Annotated[
-        str | None, typer.Option(help="Circuit to measure forward pass and gradient of instead: enc or head.")
-    ] = None,
+    workload: Annotated[str | None, typer.Option(help="Measure one circuit and its gradient: enc or head.")] = None,
     qubits: Annotated[str, typer.Option(help="Numbers of qubits of --workload.")] = "10,12,14",
     dimension: Annotated[int, typer.Option(min=1, help="D, dimension of the embeddings in a training step.")] = 768,
     seconds: Annotated[float, typer.Option(min=0.1, help="Duration of each measurement, in seconds.")] = 2.0,

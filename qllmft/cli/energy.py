@@ -21,9 +21,7 @@ ROWS = 16  # rows of the table; JSON has every number of qubits
 
 
 def energy(
-    preset: Annotated[
-        str, typer.Option(help="Preset of the head; --qubits gives its numbers of qubits.")
-    ] = "single-10q",
+    preset: Annotated[str, typer.Option(help="Preset of the head; --qubits gives its qubits.")] = "single-10q",
     config: Annotated[Path | None, typer.Option(help="TOML file of settings, instead of a preset.")] = None,
     qubits: Annotated[str, typer.Option(help="Number of qubits, or a range such as 10-60.")] = "10-60",
     model: Annotated[
@@ -36,13 +34,11 @@ def energy(
     calibration: Annotated[
         Path | None,
         typer.Option(
-            help="With --model measured: JSON file of a machine's gate times, with one_qubit_s and two_qubit_s, or "
-            "IonQ's characterization."
+            help="With --model measured: JSON file of a machine's gate times, one_qubit_s and two_qubit_s, or IonQ's "
+            "characterization."
         ),
     ] = None,
-    here: Annotated[
-        bool, typer.Option("--here", help="Measure this machine with RAPL and NVML instead, at the preset's qubits.")
-    ] = False,
+    here: Annotated[bool, typer.Option("--here", help="Measure this machine with RAPL and NVML instead.")] = False,
     settings: Settings = None,
     figure: Annotated[Path | None, typer.Option(help="File to draw figure 5 into, .svg, .pdf or .png.")] = None,
     json: Json = False,

@@ -98,7 +98,7 @@ def evaluate(
 
 
 def _own_noise(run: Path) -> dict[str, Any]:
-    """Return the run's noise as options of ``adjoint``, with an error trajectory per shot; empty if it is unknown."""
+    """Return the run's noise as options of ``adjoint``, with an error trajectory per shot, or no options."""
     from qllmft.run import RunFolder
 
     folder = RunFolder(run)
@@ -111,7 +111,7 @@ def _own_noise(run: Path) -> dict[str, Any]:
 
 
 def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig:
-    """Return the settings of the texts; columns, delimiter and handling of bad rows are the run's unless given."""
+    """Return the settings of the texts, with those of the run unless others are given."""
     from qllmft.config import EMBEDDED, DataConfig, parse_config
     from qllmft.run import RunFolder
 

@@ -19,13 +19,7 @@ def export(
         Literal["qasm3", "qasm2", "qpy", "svg", "txt"],
         typer.Option("--format", help="Format of the file: OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing."),
     ] = "qasm3",
-    text: Annotated[
-        str | None,
-        typer.Option(
-            help="Text to bind the circuit to: the head to its latent angles, an encoder to its loaded embedding.",
-            show_default="x is free; an encoder loads nothing",
-        ),
-    ] = None,
+    text: Annotated[str | None, typer.Option(help="Text to bind the circuit to.", show_default="free data")] = None,
     part: Annotated[Literal["head", "encoder"], typer.Option(help="Circuit of the model to write.")] = "head",
     encoder: Annotated[
         int | None, typer.Option(help="Index of the encoder, from 0.", show_default="0 if it is the only one")
@@ -33,24 +27,17 @@ def export(
     weights: Annotated[
         Literal["bound", "free"], typer.Option(help="bound: trained weights as numbers. free: theta as parameters.")
     ] = "bound",
-    decompose: Annotated[
-        bool, typer.Option("--decompose", help="Write the loading of an embedding as gates of the circuit.")
-    ] = False,
+    decompose: Annotated[bool, typer.Option("--decompose", help="Write the loading of an embedding as gates.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Measure the read qubits at the end.")] = False,
     minus: Annotated[
         bool, typer.Option("--minus", help="Write the circuit of an odd encoder with the negative constant.")
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="File to write; the names of free parameters in QASM 3 go to FILE.names.json.",
-            show_default="standard output",
-        ),
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
 ) -> None:
     """Write a trained model's circuit as QASM, QPY or a drawing.
 
-    Angles are radians; qubit 0 is the least significant bit.
+    Angles are radians; qubit 0 is the least significant bit. A text binds the head to its latent angles, and an encoder
+    to its loaded embedding. The names of free parameters in QASM 3 go to FILE.names.json.
     """
     if form == "qpy" and out is None:
         raise UserError("QPY is binary and is not written to standard output. Name a file with --out.")

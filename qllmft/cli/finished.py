@@ -30,14 +30,11 @@ def verify(run: RunFolderArgument) -> None:
 
 
 def report(
-    run: Annotated[
-        Path, typer.Argument(help="Folder of a finished run or study; with --table also of several studies.")
-    ],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run or study; with --table also of several.")],
     table: Annotated[
         Path | None,
         typer.Option(
-            help="File for the tables of a study, .md or .tex (LaTeX), instead of a report; for studies of maps their "
-            "page, .md, with a folder figures."
+            help="Write the tables of a study into this file, .md or .tex; of studies of maps their page, .md."
         ),
     ] = None,
 ) -> None:

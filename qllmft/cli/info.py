@@ -27,8 +27,7 @@ def info(
         str | None, typer.Argument(metavar="[WHAT]", help="A preset or a run's folder; omit it to list the presets.")
     ] = None,
     dimension: Annotated[
-        int | None,
-        typer.Option(min=1, help="D, dimension of the embeddings.", show_default="768, or the run's"),
+        int | None, typer.Option(min=1, help="D, dimension of the embeddings.", show_default="768, or the run's")
     ] = None,
     classes: Annotated[
         int | None, typer.Option(min=2, help="k, number of labels.", show_default="2, or the run's")

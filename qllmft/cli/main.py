@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -44,7 +45,9 @@ for _command in (
     *(train, predict, evaluate, report, verify, info, presets, plugins, bench, energy, figure, paper, backends, jobs),
     *(doctor, study, sweep, worker, ionq_sandbox, export, card, push),
 ):
-    app.command()(_command)
+    # an option's help wraps by itself; a paragraph of the docstring wraps if it is one line
+    _paragraphs = [" ".join(paragraph.split()) for paragraph in cleandoc(_command.__doc__ or "").split("\n\n")]
+    app.command(help="\n\n".join(_paragraphs))(_command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -65,7 +68,7 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; bad input ends with exit code 2, Ctrl-C with 130."""
+    """Run the command line, and exit with 2 for bad input and 130 for Ctrl-C."""
     errors = PlainConsole(stderr=True)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -12,37 +12,32 @@ from qllmft.cli.console import say, say_json
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
+_Runs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Folder of the runs, at any depth, or a .json file by `qllmft paper --records`; may be repeated."
+    ),
+]
+
 
 def figure(
     name: Annotated[str, typer.Argument(help="Number of the figure: 5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")],
-    runs: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Folder of the runs, at any depth, or a .json file by `qllmft paper --records`; may be repeated.",
-            show_default="runs",
-        ),
-    ] = None,
+    runs: _Runs = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="File to draw into, .svg, .png or .pdf.", show_default="figure-NAME.svg"),
+        Path | None, typer.Option(help="File to draw into, .svg, .png or .pdf.", show_default="figure-NAME.svg")
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Setting that the runs must have, such as --where train.epochs=100; may be repeated.",
-        ),
+        typer.Option(metavar="NAME=VALUE", help="Setting that the runs must have: train.epochs=100; may be repeated."),
     ] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="If runs are missing, draw the points of the others.")
-    ] = False,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="Preset of the training in figure 12.", show_default="multi-18q, the paper's"),
-    ] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Draw what there is if runs are missing.")] = False,
+    preset: Annotated[str | None, typer.Option(help="Preset in figure 12.", show_default="multi-18q")] = None,
     json: Json = False,
 ) -> None:
-    """Draw a figure of the paper from runs: mean ± 95 % over seeds, printed numbers as hollow markers."""
+    """Draw a figure of the paper from runs: mean ± 95 % over seeds, printed numbers as hollow markers.
+
+    The runs are those in the folder runs unless --runs is given.
+    """
     from qllmft.campaign.records import read_finished_runs
     from qllmft.config.settings import parse_settings
     from qllmft.paper.figures.catalogue import find_figure, make_figure
@@ -73,16 +68,9 @@ def figure(
 
 
 def paper(
-    runs: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of the runs, at any depth, or a .json file by --records; may be repeated."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Markdown file for the page.", show_default="standard output")
-    ] = None,
-    records: Annotated[
-        Path | None, typer.Option(help="Small .json file to store the runs in, which --runs reads.")
-    ] = None,
+    runs: _Runs = None,
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write.", show_default="standard output")] = None,
+    records: Annotated[Path | None, typer.Option(help="Small .json file for the runs, which --runs reads.")] = None,
 ) -> None:
     """Compare every number in the paper with ours: accuracies from runs, counts and energies computed."""
     from qllmft.campaign.records import read_finished_runs, write_finished_runs

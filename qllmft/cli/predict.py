@@ -42,9 +42,8 @@ def predict(
         int | None,
         typer.Option(
             min=2,
-            help="Number of bootstrap samples of the measured shots; prints a standard error and 95 % interval of each "
-            "probability. IonQ backends only: from the counts, or from the single shots with --backend-option "
-            "per_shot=true.",
+            help="Number of bootstrap samples of the shots on IonQ backends; prints an error and 95 % interval of each "
+            "probability. They are drawn from the counts, or from the single shots with per_shot=true.",
         ),
     ] = None,
     choice: BackendOptions,
@@ -80,7 +79,7 @@ def predict(
 
 
 def _texts_of(file: Path, run: Path, column: str | None, delimiter: str | None) -> Iterator[str]:
-    """Return the texts of a file; column and delimiter of a table are the run's unless given."""
+    """Return the texts of a file, with the run's column and delimiter unless others are given."""
     from qllmft.config import DataConfig, parse_config
     from qllmft.data.texts import read_texts
     from qllmft.run import RunFolder
@@ -133,15 +132,6 @@ def _print(
     name: str = "",
     drawn: Mapping[str, Any] | None = None,
 ) -> None:
-    """Print a prediction in one line.
-
-    Args:
-        prediction: the prediction.
-        json: as JSON, with all probabilities.
-        measured: with its standard error.
-        name: name of the aggregation if there are several.
-        drawn: its bootstrap; see `_spread_record`.
-    """
     label, probability = prediction.label, prediction.probabilities[prediction.label]
     if json:
         record: dict[str, Any] = {

@@ -73,7 +73,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
 
 
 def _record_facts(folder: Path) -> dict[str, Any]:
-    """Return the template's values about training and test; empty unless the folder is that of a finished run."""
+    """Return the template's values about training and test, none without a finished run."""
     run = RunFolder(folder.parent if folder.name == "model" else folder)
     record = run.read_result() if run.model_folder.is_dir() else None
     if record is None:

@@ -104,7 +104,7 @@ class LabelledTexts:
         subset: Subset | None = None,
         on_event: OnEvent = ignore,
     ) -> LabelledTexts:
-        """Read and embed texts; see `evaluate_run`.
+        """Read and embed the texts of `evaluate_run`.
 
         Raises:
             UserError: if the texts do not fit the model or have changed since the run.

@@ -36,28 +36,18 @@ Weights = Literal["bound", "free"]
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """Choice of a model's circuit and its form.
+    """Choice of a model's circuit and its form."""
 
-    Attributes:
-        format: qasm3 and qasm2 are text, qpy is Qiskit's binary form, svg and txt are drawings.
-        part: the head, or one encoder.
-        text: text to bind the circuit to: the head to its latent angles in radians, the encoder to a gate ``load`` that
-            prepares its embedding. None: the head's ``x`` stays free, the encoder starts from any state.
-        weights: the trained ones, or the free parameter ``theta``.
-        encoder: index of the encoder from 0; needed if there are several.
-        decompose: write ``load`` as R_Y and CNOT rather than as a gate with a definition.
-        measure: measure the read qubits at the end, the i-th of them into bit i of the register ``c``.
-        minus: the circuit with the negative constant, of an odd encoder.
-    """
-
-    format: Format = "qasm3"
-    part: Part = "head"
+    format: Format = "qasm3"  # qpy is Qiskit's binary form; svg and txt are drawings
+    part: Part = "head"  # the head, or one encoder
+    # text that binds the head to its latent angles in radians, or begins the encoder with a gate ``load`` of its
+    # embedding; without it the head's ``x`` stays free and the encoder starts from any state
     text: str | None = None
-    weights: Weights = "bound"
-    encoder: int | None = None
-    decompose: bool = False
-    measure: bool = False
-    minus: bool = False
+    weights: Weights = "bound"  # the trained ones, or the free parameter ``theta``
+    encoder: int | None = None  # index of the encoder from 0; needed if there are several
+    decompose: bool = False  # write ``load`` as R_Y and CNOT rather than as a gate with a definition
+    measure: bool = False  # measure the read qubits at the end, the i-th of them into bit i of the register ``c``
+    minus: bool = False  # of an odd encoder, the circuit with the negative constant
 
     def __post_init__(self) -> None:
         if self.text is not None and not self.text.strip():
@@ -86,7 +76,7 @@ class Export:
     names: dict[str, str]  # identifiers of free parameters in QASM 3; empty in other formats
 
     def write(self, path: Path) -> list[Path]:
-        """Write the file, and ``<file>.names.json`` if there are names; return the paths."""
+        """Write the file, and ``<file>.names.json`` if there are names, and return the paths."""
         if path.is_dir():
             raise UserError(f"{path} is a folder. Give --out the name of a file.")
         with writing(f"the file {path}"):
@@ -99,7 +89,9 @@ class Export:
 
 
 def export_run(run: Path | str, request: ExportRequest) -> Export:
-    """Export a circuit of the model in a run's folder; the body is loaded only if there is a text.
+    """Export a circuit of the model in a run's folder.
+
+    The body is loaded only if there is a text.
 
     Raises:
         UserError: if there is no model, it has no such circuit, or the body is another one.

@@ -102,7 +102,7 @@ class Agreement:
 
 
 def compare(measured: Answers, exact: Answers, shots: int | None) -> Agreement:
-    """Compare measured with exact answers to the same samples; ``shots`` per circuit are None if there are none."""
+    """Compare measured with exact answers to the same samples, from a number of shots per circuit or none."""
     sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots) if shots else np.zeros_like(exact.values)
     return Agreement(
         samples=len(exact.values),
@@ -114,12 +114,12 @@ def compare(measured: Answers, exact: Answers, shots: int | None) -> Agreement:
 
 
 def trajectories_of(backend: Backend) -> str:
-    """Describe the shots and error trajectories behind an answer; "" without gate noise."""
+    """Describe the shots and error trajectories behind an answer, "" without gate noise."""
     drawn = backend.sampling
     return measured_on(drawn.shots, drawn.trajectories, per_shot=drawn.per_shot) if drawn else ""
 
 
 def shots_of(backend: Backend) -> int | None:
-    """Return the shots per circuit in a backend's options; None if it takes none."""
+    """Return the number of shots per circuit in a backend's options, None if it takes none."""
     shots = getattr(getattr(backend, "options", None), "shots", None)
     return int(shots) if shots is not None else None

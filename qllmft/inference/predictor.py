@@ -125,18 +125,15 @@ class Predictor:
             return upload(self.save_pretrained(Path(place) / "model", repo_id), repo_id, private, token)
 
     def predict(self, texts: Iterable[str]) -> list[Prediction]:
-        """Return the predictions for ``texts`` in their order; a string is one text."""
+        """Return the predictions for texts, or for one text, in their order."""
         return list(self.stream(texts))
 
-    def stream(self, texts: Iterable[str], batch_size: int | None = None) -> Iterator[Prediction]:
-        """Yield predictions in constant memory.
+    def stream(self, texts: Iterable[str]) -> Iterator[Prediction]:
+        """Yield predictions in constant memory, reading texts as they are needed.
 
-        Args:
-            texts: read as they are needed; a string is one text. If reading fails, the error is raised after the
-                predictions for the texts before it.
-            batch_size: number of texts embedded at once; by default the body's.
+        If reading fails, the error is raised after the predictions for the texts before it.
         """
-        for batch in _batches([texts] if isinstance(texts, str) else texts, batch_size or self.model.body.batch_size):
+        for batch in _batches([texts] if isinstance(texts, str) else texts, self.model.body.batch_size):
             yield from self.predictions(batch, self.answer(self.embed(batch)))
 
     def predictions(self, texts: Sequence[str], answers: Answers) -> Iterator[Prediction]:
@@ -187,7 +184,9 @@ class Predictor:
         return bootstrap(classifier, model_circuits(classifier, vectors), self.backend, repeats, seed)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the embeddings (N, D) of texts; the first call loads the body.
+        """Return the embeddings (N, D) of texts.
+
+        The first call loads the body.
 
         Raises:
             UserError: if a text is empty, the body is another one, or an embedding is not finite.
@@ -207,7 +206,7 @@ class Predictor:
         return vectors
 
     def check_located_body(self) -> None:
-        """Raise `UserError` if the body on this machine is not the model's; it is not loaded.
+        """Raise `UserError` if the body on this machine, unloaded, is not the model's.
 
         A model of the hub that has not been downloaded yet is not checked.
         """
@@ -225,7 +224,7 @@ class Predictor:
 
 
 def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Yield lists of ``size`` texts; if reading fails, yield the texts before and raise then."""
+    """Yield lists of ``size`` texts, also those before an error of reading."""
     iterator = iter(texts)
     while True:
         batch: list[str] = []
