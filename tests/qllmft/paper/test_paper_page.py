@@ -118,7 +118,7 @@ def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_
     ("arguments", "message"),
     [
         (["--runs", "/nowhere"], "is neither a folder of runs"),
-        (["--records", "x.txt"], "expected a name that ends in .json"),
+        (["--records", "x.txt"], "expected a file name that ends in .json"),
         (["--out", "/proc/x.md"], "cannot be written"),
     ],
 )
