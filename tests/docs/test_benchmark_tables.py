@@ -1,4 +1,4 @@
-"""The guide's tables of measurements say what the kept records say."""
+"""The guide's tables of measurements equal the kept records."""
 
 import json
 from pathlib import Path
@@ -14,13 +14,13 @@ def record(name):
 
 
 def cells(first):
-    """The cells of the guide's table row that begins with ``first``."""
+    """Return the cells of the guide's row that begins with ``first``."""
     row = next(line for line in GUIDE.splitlines() if line.startswith(f"| {first} |"))
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
 def power(text):
-    """2.4 · 10⁻⁷ as a number."""
+    """Return the number of a text such as 2.4 · 10⁻⁷."""
     mantissa, exponent = text.split(" · 10⁻")
     return float(mantissa) * 10.0 ** -"⁰¹²³⁴⁵⁶⁷⁸⁹".index(exponent)
 

@@ -1,4 +1,4 @@
-"""`qllmft figure`, as people call it."""
+"""The command `qllmft figure`."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Figures 8 to 12 by their data and by what is drawn: points, intervals, the paper's, and what is missing."""
+"""Data and drawings of figures 8 to 12: points, intervals, the paper's values, and missing runs."""
 
 import shlex
 
@@ -26,7 +26,7 @@ def figure(tmp_path):
 
 
 def hollow(axes):
-    """(x, y) of the paper's markers."""
+    """Return (x, y) of the paper's markers."""
     (line,) = [line for line in axes.lines if line.get_marker() == "D"]
     assert line.get_markerfacecolor() == "white"
     return list(zip(line.get_xdata(), line.get_ydata(), strict=True))
@@ -72,7 +72,7 @@ def test_noise_has_three_curves_of_the_same_circumstances(made_run, figure):
     assert "one seed" in drawing.get_supxlabel()
 
 
-def test_what_is_missing_is_named_with_its_commands(made_run, figure):
+def test_missing_runs_are_named_with_their_commands(made_run, figure):
     made_run("single-10q", train__epochs=100)
     made_run("single-10q", seed=1, train__epochs=100)
     with pytest.raises(UserError) as caught:
@@ -90,7 +90,7 @@ def test_what_is_missing_is_named_with_its_commands(made_run, figure):
 
 
 def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monkeypatch):
-    """What the error tells one to type is taken by the command line, and is the run that is missing."""
+    """Run the commands of the error, which make the missing runs."""
     made_run("single-14q", train__epochs=7)
     with pytest.raises(UserError) as caught:
         figure("9")

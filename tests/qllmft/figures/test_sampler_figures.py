@@ -1,4 +1,4 @@
-"""Figures 6 and 7 by their data: both samplers draw alike, one blocks the gradient and the other lets it through."""
+"""Data of figures 6 and 7: both samplers draw alike, and only one of them passes the gradient."""
 
 import numpy as np
 import pytest

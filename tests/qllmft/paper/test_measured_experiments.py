@@ -1,4 +1,4 @@
-"""Which runs belong to an experiment, which setting is chosen, and the interval over the seeds."""
+"""Runs of an experiment, the selected setting, and the interval over the seeds."""
 
 import pytest
 

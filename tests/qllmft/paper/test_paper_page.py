@@ -1,8 +1,7 @@
-"""The page: every published number on it, ours beside them, and the committed one made from the committed records."""
+"""The paper's page: every published number, with ours."""
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,11 +10,9 @@ from qllmft.cli.main import main
 from qllmft.paper.page import render_page
 from qllmft.published import published
 
-DOCS = Path(__file__).parents[3] / "docs"
-
 
 def rows(page):
-    """First cell to the others, by section."""
+    """Return the other cells of each row by section and first cell."""
     found = {}
     section = ""
     for line in page.splitlines():
@@ -25,13 +22,6 @@ def rows(page):
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             found[section, cells[0]] = cells[1:]
     return found
-
-
-def test_the_committed_page_is_what_the_generator_makes_of_the_committed_records():
-    page = render_page(read_finished_runs([DOCS / "records" / "records.json"]))
-    assert (DOCS / "results" / "paper-vs-here.md").read_text(encoding="utf-8") == page, (
-        "make it again: qllmft paper --runs docs/records/records.json --out docs/results/paper-vs-here.md"
-    )
 
 
 def test_every_published_number_is_on_the_page():
@@ -49,7 +39,7 @@ def test_every_published_number_is_on_the_page():
     assert "published 46 qubits (Figure 5, caption), here 46" in render_page([])
 
 
-def test_ours_stand_beside_them_with_seeds_and_circumstances(made_run, tmp_path):
+def test_ours_are_next_to_them_with_seeds_and_circumstances(made_run, tmp_path):
     for seed, (head, svc) in enumerate([(700, 760), (720, 770)]):
         made_run("multi-14q", head, seed=seed, train__epochs=100, baselines=[("SVC", 300 + seed, svc, 66)])
     made_run("single-10q", 690, train__epochs=100)
@@ -83,7 +73,7 @@ def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
     assert f"- a: sst2, body {published().body} (384-d), 800 epochs" in text
 
 
-def test_the_longest_training_stands_on_the_page_and_the_rest_is_counted(made_run, tmp_path):
+def test_the_longest_training_is_on_the_page_and_the_rest_is_counted(made_run, tmp_path):
     made_run("single-10q", 700, train__epochs=40)
     made_run("single-10q", 690, train__epochs=100)
     made_run("noise-low-10q", 690, train__epochs=100)  # of no row

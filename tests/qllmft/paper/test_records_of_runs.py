@@ -1,4 +1,4 @@
-"""Records from folders and from a summary say the same; nothing of this machine is in a summary."""
+"""Records from folders equal those from a summary, which names nothing of this computer."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from qllmft.errors import UserError
 from qllmft.paper.page import of_the_paper
 
 
-def test_a_summary_says_what_the_folders_say(made_run, tmp_path):
+def test_a_summary_equals_its_folders(made_run, tmp_path):
     made_run("single-10q", 801, baselines=[("SVC", 300, 850, 66)], train__lr=1e-3, train__epochs=100)
     made_run("multi-14q", 812, seed=2, curve=[(0.7, 0.5), (0.6, 0.61)])
     records = read_finished_runs([tmp_path / "runs"])
@@ -69,7 +69,7 @@ def test_a_curve_is_thinned_to_its_last_epoch():
         ('{"format": 1, "runs": []}', "there is no finished run"),
     ],
 )
-def test_what_is_no_summary_is_refused(tmp_path, content, message):
+def test_another_file_is_refused(tmp_path, content, message):
     file = tmp_path / "records.json"
     if content is not None:
         file.write_text(content)

@@ -32,7 +32,7 @@ def test_accuracy_then_loss_then_parameters_then_order(results, order):
     assert best(results).name == order[0]
 
 
-def test_runs_are_grouped_by_settings_whatever_the_seed(made_run, tmp_path):
+def test_runs_are_grouped_by_settings(made_run, tmp_path):
     for seed in (1, 0):
         made_run("single-10q", 800 + seed, 60, seed=seed, curve=[(0.7, 0.5)], baselines=[("SVC", 300, 850, 66)])
         made_run("single-10q", 900, 61, seed=seed, train__lr=5e-3)

@@ -1,4 +1,4 @@
-"""A finished run's folder, made without training."""
+"""Folder of a finished run, made without training."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def model(name, right, total=60):
 
 @pytest.fixture
 def make_run(tmp_path):
-    """A function that writes a run of 60 test texts with three labels and gives its folder."""
+    """Return a function that writes a run of 60 test texts with three labels and returns its folder."""
 
     def make(config=None, baselines=(("SVC", 50),), wrong=30, finished=True, texts=None):
         config = config or load_preset("single-10q").config({"model.n_qubits": 4, "train.epochs": 5})

@@ -20,7 +20,7 @@ def test_the_page_in_a_browser(make_run, tmp_path):
 
 
 def test_a_page_that_reaches_out_would_be_noticed(make_run, tmp_path):
-    """The probe above is not blind: the same page with a picture from elsewhere is refused, and says so."""
+    """Check the test above: the same page with an external picture is refused with a message."""
     page = write_report(make_run().path)
     html = page.read_text(encoding="utf-8").replace("<main>", '<main><img src="http://127.0.0.1:9/x.png" alt="">')
     page.write_text(html, encoding="utf-8")

@@ -25,7 +25,7 @@ VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """Elements, attributes, ids and text of a page; counts what is left open."""
+    """Elements, attributes, ids and text of a page; counts unclosed elements."""
 
     def __init__(self, html):
         super().__init__()
@@ -128,7 +128,7 @@ def test_mistakes_are_bounded_and_spread():
 
 
 def test_bars_have_one_scale_for_all(make_run):
-    """The drawn interval, converted back to shares, is the interval, from the lowest limit (4) to the highest (96)."""
+    """Convert the drawn intervals back to shares, from the lowest limit (4) to the highest (96)."""
     folder = make_run(baselines=(("SVC", 50), ("MLP", 20)))
     intervals = [list(model.test.interval) for model in folder.read_result().models]
     low, high = min(i[0] for i in intervals), max(i[1] for i in intervals)
@@ -139,8 +139,8 @@ def test_bars_have_one_scale_for_all(make_run):
         assert back == pytest.approx(interval, abs=1e-3)
 
 
-def test_what_a_run_does_not_have_is_said(make_run):
-    """A classical head without mistakes, and without answers and metrics."""
+def test_missing_parts_of_a_run_are_stated(make_run):
+    """Check a classical head without mistakes, and without answers and metrics."""
     folder = make_run(load_preset("nn-head-48").config(), wrong=0)
     html = render_report(folder)
     assert "The head is classical: it has no circuit." in html

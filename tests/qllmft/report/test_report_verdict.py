@@ -1,4 +1,4 @@
-"""The verdict says what the intervals imply, whoever wins."""
+"""Verdicts on one run: each states what its intervals imply, whatever the outcome."""
 
 import re
 
@@ -16,7 +16,7 @@ def row(name, right, total=200):
 
 
 def wilson(right, total):
-    """Wilson's interval from its formula, another route than SciPy's."""
+    """Return Wilson's interval from its formula, independently of SciPy."""
     z, p = norm.ppf(0.975), right / total
     middle = (p + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * (p * (1 - p) / total + z * z / (4 * total * total)) ** 0.5
@@ -73,7 +73,7 @@ def test_intervals_that_touch_overlap():
 
 
 def uneven(name, right_of_few, right_of_many, few=40, many=960):
-    """A model on test texts of which 96 % have one label."""
+    """Return a model on test texts of which 96 % have one label."""
     answers = (right_of_few + many - right_of_many, few - right_of_few + right_of_many)
     scores = ClassScores((few, many), answers, (right_of_few, right_of_many))
     accuracy = Accuracy(right_of_few + right_of_many, few + many)
@@ -81,7 +81,7 @@ def uneven(name, right_of_few, right_of_many, few=40, many=960):
 
 
 def test_uneven_labels_are_compared_by_balanced_accuracy():
-    """The SVC has the higher accuracy, 97.0 against 90.6 %, and the lower balanced accuracy."""
+    """Compare an SVC of higher accuracy, 97.0 against 90.6 %, and lower balanced accuracy."""
     head, svc = uneven("quantum head", 36, 870), uneven("SVC", 12, 958)
     assert svc.tested.interval[0] > head.tested.interval[1]
     sentence = verdict([head, svc])

@@ -1,4 +1,4 @@
-"""The pages of studies that are committed: made of their records, the notes' tables of `accuracy` of theirs."""
+"""Committed pages and the tables in their notes equal those made from the records."""
 
 import json
 import re
@@ -21,15 +21,21 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-@pytest.mark.parametrize("name", ["accuracy", "table2", "table2-tuned", "frozen-or-tuned"])
-def test_a_committed_page_is_what_the_command_makes_of_the_committed_record(tmp_path, name):
+STUDIES = ("accuracy", "table2", "table2-tuned", "frozen-or-tuned", "where-it-pays")
+PAGES = {name: ["report", RECORDS / name, "--table"] for name in STUDIES}
+PAGES["paper-vs-here"] = ["paper", "--runs", RECORDS / "records.json", "--out"]
+
+
+@pytest.mark.parametrize(("name", "command"), PAGES.items())
+def test_a_committed_page_is_made_by_its_command(tmp_path, name, command):
     with pytest.raises(SystemExit) as end:
-        main(["report", str(RECORDS / name), "--table", str(tmp_path / "page.md")])
+        main([*map(str, command), str(tmp_path / "page.md")])
     assert not end.value.code
-    page = (tmp_path / "page.md").read_text("utf-8")
-    assert (ROOT / "docs" / "results" / f"{name}.md").read_text("utf-8") == page, (
-        f"make it again: qllmft report docs/records/{name} --table docs/results/{name}.md"
-    )
+    page, results = (tmp_path / "page.md").read_text("utf-8"), ROOT / "docs" / "results"
+    made_again = f"make it again: qllmft {' '.join(map(str, command))} docs/results/{name}.md"
+    assert (results / f"{name}.md").read_text("utf-8") == page, made_again
+    for figure in tmp_path.glob("figures/*"):
+        assert (results / "figures" / figure.name).exists()
 
 
 def test_the_table_in_latex_has_the_cells_of_the_page_and_no_bare_special_character(tmp_path):
@@ -69,7 +75,7 @@ def test_the_study_is_the_one_of_its_record(folder):
     assert sorted(identities) == sorted({identity for each in found.rows for identity in each.runs})
 
 
-def test_the_tables_of_what_was_tried_are_those_of_their_record():
+def test_the_tables_of_tried_settings_are_those_of_their_record():
     lines = [line.replace("**", "") for line in load_study("accuracy").notes.splitlines() if line.startswith("| ")]
     expected = []
     for tried in TRIED["sst2"]:

@@ -1,7 +1,6 @@
-"""Maps: who is compared with whom, the sentence, the figures; the page of the docs from its records."""
+"""Maps: pairs of heads that are compared, the sentence and the figures."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from tiny_studies import STUDY, record, row
@@ -11,8 +10,6 @@ from qllmft.campaign.rows import Study
 from qllmft.cli.main import main
 from qllmft.errors import UserError
 from qllmft.report.maps import AXES, read_maps, write_maps
-
-DOCS = Path(__file__).parents[3] / "docs"
 
 
 def written(folder, subject=(0.91, 0.92, 0.9)):
@@ -31,7 +28,7 @@ def written(folder, subject=(0.91, 0.92, 0.9)):
 )
 def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tmp_path, subject, said, capsys):
     folder = written(tmp_path, subject)
-    (compared,) = [beside for _, beside in read_maps(folder)["parameters"] if beside]
+    (compared,) = [found for _, found in read_maps(folder)["parameters"] if found]
     assert [c.baseline for c in compared] == ["small"]
     with pytest.raises(SystemExit) as end:
         main(["report", str(folder), "--table", str(tmp_path / "page" / "p.md")])
@@ -49,14 +46,3 @@ def test_a_folder_without_a_comparison_is_refused(tmp_path):
         write_maps(tmp_path, tmp_path / "page.md")
     with pytest.raises(ValueError, match="give rows a series"):
         Study.model_validate({**STUDY.model_dump(), "x": "texts"})
-
-
-def test_the_page_and_figures_of_the_docs_are_what_the_command_makes_of_the_records(tmp_path):
-    page, kept = (
-        write_maps(DOCS / "records" / "where-it-pays", tmp_path / "page.md"),
-        DOCS / "results" / "where-it-pays.md",
-    )
-    again = "make it again: qllmft report docs/records/where-it-pays --table docs/results/where-it-pays.md"
-    assert kept.read_text("utf-8") == page.read_text("utf-8"), again
-    for file in (tmp_path / "figures").iterdir():
-        assert (DOCS / "results" / "figures" / file.name).exists()

@@ -1,4 +1,4 @@
-"""What the body gives beside what the kind of head gives: by hand, in the sentence, on the page; the study `body`."""
+"""Gains from the body and from the kind of head: by hand, in the sentence and on the page."""
 
 import json
 from dataclasses import replace
@@ -49,7 +49,7 @@ def test_every_gain_is_the_paired_difference_of_its_rows():
         assert found[key].of_body == ("less" not in key[0])
 
 
-def test_the_sentence_and_the_page_say_what_the_numbers_imply_whoever_gives_more(tmp_path):
+def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):
     assert verdict(study()).startswith(
         "The body gives more than the kind of head: on the tuned, c frozen gains +4.7 [+3.2, +6.1] points (149 % [103, "
         "194] of the paper's margin of 3.14 points); on the frozen, q frozen less c frozen is −4.3 [−7.2, −1.5] points"

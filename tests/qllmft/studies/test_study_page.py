@@ -70,8 +70,8 @@ def test_the_rule_of_selection_is_said():
     assert "as its row's setting" in selection_note(record(*rows, select="of each row"))
 
 
-def test_markers_stand_where_the_numbers_are():
-    """The paper's marker and ours, read back from the SVG: a line through two known values gives the third."""
+def test_markers_are_at_their_numbers():
+    """Read the paper's markers and ours from the SVG: a line through two known values gives the third."""
     rows = [
         row("A", "subject", (0.70, 0.72), published=PaperResult(81.0, 1, "II")),
         row("B", "baseline", (0.60, 0.62), published=PaperResult(91.0, 1, "II")),
@@ -89,13 +89,13 @@ def test_a_curve_of_one_epoch_has_a_marker():
 
 
 def noise_study(*, test=(0.70, 0.72), **changes):
-    """Rows of figure 11 at 10 qubits, with other heads than the presets': 17 parameters."""
+    """Return rows of figure 11 at 10 qubits, whose heads have 17 parameters, unlike the presets'."""
     rows = [row(p, "subject", test, parameters=17) for p in ("single-10q", "noise-low-10q", "noise-high-10q")]
     return record(*(replace(each, preset=each.label) for each in rows), **changes)
 
 
 def test_figure_11_of_a_study_with_settings_of_its_own():
-    """Its rows are taken by their presets' names, whatever else they were given."""
+    """Check that rows are found by their presets, with any settings."""
     data = noise_figure(noise_study(settings={"train.lr": 0.05, "model.reuploads": 2}))
     assert data.parameters == {10: 17}
     (points,) = zip(*(curve.points for curve in data.curves), strict=True)
@@ -108,7 +108,7 @@ def test_figure_11_of_a_study_with_settings_of_its_own():
 
 
 def test_an_interval_of_a_hundred_points_does_not_set_the_scale():
-    """Two seeds 16 points apart: 79 ± 103 by Student's t, which runs out of the axes, and the note says so."""
+    """Draw two seeds 16 points apart, 79 ± 103 by Student's t, whose interval runs out of the axes."""
     narrow, wide = (draw_accuracy(noise_figure(noise_study(test=test))) for test in ((0.78, 0.80), (0.709, 0.871)))
     assert "runs out" not in narrow.get_supxlabel()
     assert "wider than shown where it runs out of the axes" in " ".join(wide.get_supxlabel().split())

@@ -53,7 +53,7 @@ def test_unequal_numbers_of_seeds_are_refused():
 
 
 def closed_testing(p):
-    """Holm by its definition as a closed test: the largest Bonferroni p over all sets of hypotheses that hold it."""
+    """Return Holm's p as a closed test: the largest Bonferroni p over all sets that contain the hypothesis."""
     m = len(p)
     return [
         max(

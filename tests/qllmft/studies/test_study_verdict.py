@@ -81,7 +81,7 @@ def test_the_count_is_over_all_comparisons():
 
 
 def test_the_correction_can_take_a_win_back():
-    """p = 0.02 alone is a win, and with more comparisons it is not."""
+    """Compare one pair with p = 0.02, a win, and then with more comparisons, no win."""
     near = tuple(a + d for a, d in zip(LOW, (0.004, 0.011, 0.016, 0.003, 0.012), strict=True))
     alone = record(row("Q", "subject", near), row("SVC", "baseline", LOW))
     assert 0.01 < compare(alone)[0].p_holm < 0.05
@@ -119,7 +119,7 @@ def test_groups_are_compared_within():
         ({"protocol": "given", "redrawn": False}, "about initial weights alone"),
     ],
 )
-def test_what_the_seeds_redraw_is_said(changes, words):
+def test_the_limits_state_what_differs_between_seeds(changes, words):
     found = record(row("A", "subject", HIGH), row("B", "baseline", LOW), **changes)
     assert sum(words in sentence for sentence in limits(found)) == 1
 
@@ -130,7 +130,7 @@ def test_numbers_in_words():
 
 
 def test_uneven_labels_are_compared_by_balanced_accuracy():
-    """By accuracy the subject wins, by balanced accuracy it loses; a constant subject has won nothing."""
+    """Compare a subject that wins by accuracy and loses by balanced accuracy; a constant one beats nothing."""
     subject, baseline = row("Multi", "subject", HIGH), row("SVC", "baseline", LOW)
     subject, baseline = replace(subject, balanced=LOW), replace(baseline, balanced=HIGH)
     assert verdict(record(subject, baseline)).startswith("Multi loses to SVC by 5.9 points of balanced accuracy [5.6")
