@@ -1,4 +1,4 @@
-"""Backends: one interface over the project's own engine and the machines and simulators that Qiskit reaches.
+"""Backends: one interface over the project's own engine and the machines and simulators available through Qiskit.
 
 Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
 """

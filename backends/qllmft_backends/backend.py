@@ -1,4 +1,4 @@
-"""The base class of every backend: an evaluator that Qiskit's primitives and networks can use."""
+"""Base class of every backend: an evaluator for Qiskit's primitives and networks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from qllmft_backends.protocol import Availability, Evaluator, Sampling
 
 
 class Backend(Evaluator):
-    """Base of every backend: implement `expectations` and `capabilities`; Qiskit's interfaces come with it."""
+    """Base of every backend: implement `expectations` and `capabilities`. Qiskit's interfaces are inherited."""
 
     @classmethod
     def availability(cls) -> Availability:
-        """Whether this backend can work here. Its packages are installed when this is asked; it sends nothing."""
+        """Return whether this backend can run here. Its packages are installed, and nothing is sent."""
         return Availability(True)
 
     @property
@@ -24,23 +24,23 @@ class Backend(Evaluator):
         return None
 
     def estimator(self) -> BaseEstimatorV2:
-        """This backend as a Qiskit V2 primitive. Pubs that share circuit and values become one call."""
+        """Return this backend as a Qiskit V2 primitive. Pubs that share circuit and values become one call."""
         return BackendEstimator(self)
 
     def gradient(self) -> BaseEstimatorGradient:
-        """Gradients for Qiskit's `EstimatorQNN`; by the parameter-shift rule unless a backend knows better."""
+        """Return gradients for Qiskit's `EstimatorQNN`, by the parameter-shift rule unless overridden."""
         return BatchedParameterShift(self)
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
-        """What training through this backend would send, for a person to read first; "" where nothing is sent.
+        """Return a line about the circuits that training through this backend sends, "" if it sends none.
 
         Args:
-            samples: number of samples that each epoch learns from.
+            samples: number of samples per epoch.
             epochs: number of epochs.
             evaluations: number of circuits besides, for validation and test.
 
         Raises:
-            BackendError: where training was not allowed.
+            BackendError: if training was not allowed.
         """
         del samples, epochs, evaluations
         return ""

@@ -14,7 +14,7 @@ from qllmft_backends.z_observables import ZObservables
 def expectations_from_counts(
     counts: Mapping[int, int], observables: ZObservables
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Expectation values of one circuit, all from the same shots.
+    """Return the expectation values of one circuit, all from the same shots.
 
     Args:
         counts: number of shots by outcome; bit q of an outcome is qubit q (Qiskit's order).
@@ -24,7 +24,7 @@ def expectations_from_counts(
         (O,) means and (O,) standard errors; see `expectations_from_frequencies`.
 
     Raises:
-        BackendError: where there are no shots.
+        BackendError: if there are no shots.
 
     >>> from qiskit.quantum_info import SparsePauliOp
     >>> z0 = ZObservables.from_operators([SparsePauliOp("IZ")], 2)
@@ -39,7 +39,7 @@ def expectations_from_counts(
 def expectations_from_frequencies(
     probabilities: Mapping[int, float], shots: int, observables: ZObservables
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Expectation values of one circuit from the relative frequencies of its outcomes.
+    """Return the expectation values of one circuit from the relative frequencies of its outcomes.
 
     Args:
         probabilities: relative frequency by outcome, not negative, with sum 1; bit q of an outcome is qubit q.
@@ -47,12 +47,12 @@ def expectations_from_frequencies(
         observables: O sums of Z strings.
 
     Returns:
-        (O,) means over the shots, and (O,) standard errors sqrt(s²/S) with the sample variance s² (S - 1 below it). One
-        shot says nothing of its error: infinity. Where all shots agree the error is 0, and the true value may still
-        differ: with probability 0.95 another outcome is rarer than 3/S.
+        (O,) means over the shots, and (O,) standard errors sqrt(s²/S) with the sample variance s² (S - 1 below it);
+        infinity for one shot. If all shots agree the error is 0, and the true value may still differ: with probability
+        0.95 another outcome is rarer than 3/S.
 
     Raises:
-        BackendError: where there are no shots.
+        BackendError: if there are no shots.
     """
     if shots < 1:
         raise BackendError("got counts of no shots, expected one or more.")
@@ -66,6 +66,6 @@ def expectations_from_frequencies(
 
 
 def outcome_values(outcomes: NDArray[np.int64], observables: ZObservables) -> NDArray[np.float64]:
-    """What each observable is worth in a shot, (K, O) for K outcomes (K,); bit q of an outcome is qubit q."""
+    """Return the value of each observable in a shot, (K, O) for K outcomes (K,). Bit q of an outcome is qubit q."""
     ones = np.bitwise_count(outcomes[:, None] & observables.masks[None, :])  # (K, T) qubits in state 1 of each string
     return np.asarray((1.0 - 2.0 * (ones & 1)) @ observables.coefficients.T)

@@ -1,4 +1,4 @@
-"""Errors of the backends: what was got, what was expected, the remedy. The CLI turns them into exit code 2."""
+"""Errors of the backends. The CLI turns them into exit code 2."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from qllmft_backends.masking import masked
 
 
 class BackendError(ValueError):
-    """A request that a backend cannot serve. No address in its message shows a password."""
+    """Request that a backend cannot serve. No address in its message shows a password."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(masked(message))
 
 
 class UnsupportedGateError(BackendError):
-    """A gate, or an angle, that an engine cannot run."""
+    """Gate, or angle, that an engine cannot run."""
 
 
 class UnknownBackendError(BackendError):
-    """A backend's name, or an option of it, that does not exist."""
+    """Name of a backend, or of an option, that does not exist."""
 
 
 class MissingExtraError(BackendError):
-    """A backend whose packages are not installed."""
+    """Backend whose packages are not installed."""

@@ -1,4 +1,4 @@
-"""A backend behind Qiskit's `BaseEstimatorV2`: what EstimatorQNN and the primitives' ecosystem speak."""
+"""A backend as Qiskit's `BaseEstimatorV2`, for EstimatorQNN and other users of primitives."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from qllmft_backends.protocol import Evaluator
 
 
 class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
-    """Answers pubs with a backend.
+    """Estimator on a backend.
 
-    Pubs that share circuit and parameter values are answered by one call, so that EstimatorQNN's pub an observable
-    costs a paid backend one circuit a sample and not one an observable.
+    Pubs that share circuit and parameter values become one call, so that a paid backend runs one circuit per sample,
+    although EstimatorQNN makes a pub per observable.
 
     Args:
-        backend: what computes the values. The number of shots is its option; ``precision`` only travels into the
-            result's metadata.
+        backend: source of the values. The number of shots is its option; ``precision`` is only copied into the result's
+            metadata.
     """
 
     def __init__(self, backend: Evaluator) -> None:
         self._backend = backend
 
     def run(self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None) -> PrimitiveJob[Any]:
-        """Run the pubs; see `qiskit.primitives.BaseEstimatorV2.run`."""
+        """Run the pubs (see `qiskit.primitives.BaseEstimatorV2.run`)."""
         coerced = [EstimatorPub.coerce(pub, precision) for pub in pubs]
         job = PrimitiveJob(self._run, coerced)
         job._submit()
@@ -48,7 +48,7 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         return PrimitiveResult([results[i] for i in range(len(pubs))])
 
     def _run_group(self, pubs: list[EstimatorPub], rows: np.ndarray[Any, Any]) -> list[PubResult]:
-        """Pubs of one circuit and one set of parameter values."""
+        """Run pubs of one circuit and one set of parameter values."""
         column_of: dict[tuple[tuple[str, float], ...], int] = {}
         columns = []  # per pub: the column of each of its observables, in the shape of its array
         for pub in pubs:

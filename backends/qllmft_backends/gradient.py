@@ -1,4 +1,4 @@
-"""The base of the gradients for Qiskit: requests grouped by circuit, so that a backend is asked once for each."""
+"""Base of the gradients for Qiskit: requests grouped by circuit, with one call of the backend for each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qllmft_backends.protocol import Evaluator
 
 
 class Point(NamedTuple):
-    """Where a circuit's derivatives are asked for.
+    """Point of a circuit's parameters, and the derivatives to compute there.
 
     Attributes:
         values: (P,) values of the circuit's parameters, in radians.
@@ -32,11 +32,11 @@ class Point(NamedTuple):
 class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
     """Base of a backend's gradients for `EstimatorQNN(gradient=...)`: implement `jacobians`.
 
-    Qiskit's interface asks for one gradient for every sample and observable. `jacobians` is called once for a circuit,
-    with its distinct samples and observables.
+    Qiskit requests one gradient per sample and observable. `jacobians` is called once per circuit, with its distinct
+    samples and observables.
 
     Args:
-        backend: what computes the values; noise and shots are its own.
+        backend: source of the values, with its noise and shots.
     """
 
     def __init__(self, backend: Evaluator) -> None:
@@ -47,7 +47,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[Point]
     ) -> Sequence[NDArray[np.float64]]:
-        """Derivatives of O expectation values at N points: N arrays (O, k), k the number of the point's columns."""
+        """Return the derivatives of O expectation values at N points: N arrays (O, k), k the point's columns."""
 
     def _run(
         self,

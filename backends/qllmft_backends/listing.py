@@ -1,4 +1,4 @@
-"""What `qllmft backends` shows: every backend, and whether it can work here or why not."""
+"""Rows of `qllmft backends`: every backend and its availability."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Description:
     """One row of the list.
 
     Attributes:
-        name: what `qllmft_backends.create` takes.
+        name: argument of `qllmft_backends.create`.
         summary: one line for people.
-        available: it can work here by its default options.
-        note: why not and the remedy; or what an option of it would find.
+        available: it can run here by its default options.
+        note: the reason and the remedy if it cannot; else a remark on an option.
         device, noise, limits, price: see `qllmft_backends.registry.Entry`.
     """
 
@@ -35,7 +35,7 @@ class Description:
 
 
 def describe() -> list[Description]:
-    """Every backend of the registry, in its order. Packages are imported where they are installed; nothing is sent."""
+    """Describe every backend of the registry, in its order, importing packages and sending nothing."""
     rows = []
     for name in BACKENDS:
         try:
@@ -60,7 +60,7 @@ def describe() -> list[Description]:
 
 
 def _availability(entry: Entry) -> Availability:
-    """Asks the backend where its packages are there; a broken package is a reason, not a traceback."""
+    """Return the availability of a backend. A broken package is a reason, not a traceback."""
     try:
         backend: type[Backend] = getattr(import_module(entry.module), entry.backend)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Addresses in what people and files get to see: without names, passwords and keys."""
+"""Addresses in messages and files: without names, passwords and keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECRET_OPTION = re.compile(
 
 
 def masked(text: str) -> str:
-    """``text`` with three stars for the name and password of each address, and for its options that hold a secret.
+    """Return ``text`` with three stars for the name and password of each address, and for its secret options.
 
     >>> masked("no answer from postgresql://ann:S3cr@tPW@host/db?sslmode=require&password=x")
     'no answer from postgresql://***@host/db?sslmode=require&password=***'

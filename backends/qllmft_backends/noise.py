@@ -32,7 +32,9 @@ RateKind = Literal["aer", "nonidentity"]  # r, or the probability of a Pauli err
 
 
 def pauli_error_probability(rate: float, n_qubits: int) -> float:
-    """Probability that a Pauli other than the identity hits: r (4^n - 1)/4^n. It equals the process infidelity.
+    """Return the probability of a Pauli other than the identity, r (4^n - 1)/4^n.
+
+    It equals the process infidelity.
 
     >>> pauli_error_probability(0.016, 1), pauli_error_probability(0.016, 2)
     (0.012, 0.015)
@@ -41,7 +43,7 @@ def pauli_error_probability(rate: float, n_qubits: int) -> float:
 
 
 def rate_from_fidelity(fidelity: float, n_qubits: int, kind: FidelityKind) -> float:
-    """The r of ``depolarizing_error(r, n)`` whose channel has this fidelity.
+    """Return the r of ``depolarizing_error(r, n)`` whose channel has this fidelity.
 
     Args:
         fidelity: of the gate with its noise; 1 is perfect.
@@ -66,8 +68,8 @@ class GateNoise:
     Attributes:
         one_qubit_rate: r of ``depolarizing_error(r, 1)`` after every one-qubit gate; from 0 to 4/3.
         two_qubit_rate: r of ``depolarizing_error(r, 2)`` after every two-qubit gate; from 0 to 16/15.
-        readout_error: probability that a measured bit is read flipped, the same for 0 and 1 and for every qubit; from
-            0 to 1/2. Not part of any preset: neither the paper nor IonQ's noise model has one.
+        readout_error: probability that a measured bit is read flipped, the same for 0 and 1 and for every qubit; from 0
+            to 1/2. No preset has one, like the paper and IonQ's noise model.
     """
 
     one_qubit_rate: float
@@ -94,14 +96,14 @@ class GateNoise:
         kind: FidelityKind,
         spam_fidelity: float = 1.0,
     ) -> GateNoise:
-        """Noise of a characterised machine.
+        """Return the noise of a characterised machine.
 
         Args:
             one_qubit_fidelity: mean fidelity of a one-qubit gate, as a number up to 1.
             two_qubit_fidelity: of a two-qubit gate.
-            kind: what those fidelities are. IonQ's characterisations come from direct randomized benchmarking and
-                convert as ``process``: Forte's published errors 2.0e-4 and 46.4e-4 (arXiv:2308.05071) give exactly
-                the rates of IonQ's own noise model ``forte-1`` that way.
+            kind: kind of those fidelities. IonQ's characterisations come from direct randomized benchmarking and
+                convert as ``process``: Forte's published errors 2.0e-4 and 46.4e-4 (arXiv:2308.05071) give exactly the
+                rates of IonQ's own noise model ``forte-1`` that way.
             spam_fidelity: of state preparation and measurement; all of its error is taken as readout error.
         """
         return cls(
@@ -112,7 +114,7 @@ class GateNoise:
 
     @property
     def options(self) -> dict[str, Any]:
-        """This noise as options of a backend, the same ones for ``adjoint``, ``aer_forte`` and ``ionq_simulator``."""
+        """Return this noise as options of a backend, of those with `NoiseSettings`."""
         return {
             "noise": "explicit",
             "one_qubit_rate": self.one_qubit_rate,
@@ -121,7 +123,7 @@ class GateNoise:
         }
 
     def rate(self, n_qubits: int) -> float:
-        """The r of a gate on ``n_qubits`` qubits.
+        """Return the r of a gate on ``n_qubits`` qubits.
 
         Raises:
             BackendError: for a gate on neither one nor two qubits.
@@ -131,7 +133,7 @@ class GateNoise:
         return self.one_qubit_rate if n_qubits == 1 else self.two_qubit_rate
 
     def readout_factor(self, weight: int) -> float:
-        """What the readout error multiplies the expectation of a string of ``weight`` Z by: (1 - 2e)^weight."""
+        """Return the factor of readout error on a string of ``weight`` Z: (1 - 2e)^weight."""
         return float((1 - 2 * self.readout_error) ** weight)
 
 
@@ -145,7 +147,7 @@ PRESETS: dict[str, GateNoise] = {
 
 
 def rate_from_error_probability(probability: float, n_qubits: int) -> float:
-    """The r whose channel applies a Pauli other than the identity with this probability.
+    """Return the r whose channel applies a Pauli other than the identity with this probability.
 
     >>> round(rate_from_error_probability(0.012, 1), 9), round(rate_from_error_probability(0.015, 2), 9)
     (0.016, 0.016)

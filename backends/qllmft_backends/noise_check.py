@@ -1,10 +1,10 @@
-"""Was noise applied? Backends that say so, against closed formulas; a backend that drops it in silence is found out.
+"""Checks that backends apply their noise, by closed formulas.
 
 Gate noise. After k rotations of qubit 0 by t and l CNOTs from it, depolarized with r₁ and r₂, ⟨Z₀⟩ is
 
     (1 - r₁)^k (1 - r₂)^l cos(k t):
 
-the channel after a gate multiplies every Pauli on its qubits by 1 - r, and CNOT leaves Z of its control as it is.
+the channel after a gate multiplies every Pauli on its qubits by 1 - r, and CNOT leaves Z of its control unchanged.
 
 Shots. ⟨Z⟩ = z from S shots scatters with variance (1 - z²)/S.
 """
@@ -33,16 +33,16 @@ _ROUNDING = 1e-6  # of float32
 
 @dataclass(frozen=True)
 class NoiseCheck:
-    """One check.
+    """Result of one check.
 
     Attributes:
-        backend: name of it, with its options in short.
-        quantity: what was measured.
+        backend: its name, with its options in short.
+        quantity: the measured quantity.
         got: the measured value.
         expected: by the formula.
-        without: what it would be had the noise been dropped.
-        tolerance: how far ``got`` may be from ``expected``.
-        note: why it could not be made; "" where it was.
+        without: the value without noise.
+        tolerance: largest allowed distance of ``got`` from ``expected``.
+        note: reason for a skipped check; else "".
     """
 
     backend: str
@@ -55,7 +55,7 @@ class NoiseCheck:
 
     @property
     def passed(self) -> bool:
-        """The value is the expected one, and not the one without noise."""
+        """Return whether the value is the expected one, and not the one without noise."""
         near = abs(self.got - self.expected) <= self.tolerance
         return not self.note and near and abs(self.got - self.without) > self.tolerance
 
@@ -64,7 +64,9 @@ Make = Callable[[str, dict[str, Any]], Backend]
 
 
 def check_noise(make: Make = create) -> list[NoiseCheck]:
-    """All checks, in a few seconds; those of a backend whose packages are not installed carry a note.
+    """Run all checks, in a few seconds.
+
+    Those of a backend whose packages are not installed carry a note.
 
     Args:
         make: makes a backend from a name and options.
@@ -81,7 +83,7 @@ def check_noise(make: Make = create) -> list[NoiseCheck]:
 
 
 def _decay(make: Make, name: str, preset: str, options: dict[str, Any]) -> NoiseCheck:
-    """⟨Z₀⟩ after many gates."""
+    """Check ⟨Z₀⟩ after many gates."""
     t = Parameter("t")
     circuit = QuantumCircuit(2)
     for _ in range(ROTATIONS):
@@ -101,7 +103,7 @@ def _decay(make: Make, name: str, preset: str, options: dict[str, Any]) -> Noise
 
 
 def _scatter(make: Make, name: str, model: str, options: dict[str, Any]) -> NoiseCheck:
-    """Variance of ⟨Z⟩ over repeated questions, in units of (1 - z²)/S."""
+    """Check the variance of ⟨Z⟩ over repeated requests, in units of (1 - z²)/S."""
     circuit = QuantumCircuit(1)
     circuit.ry(1.0, 0)
     z = float(np.cos(1.0))

@@ -16,10 +16,10 @@ from qllmft_backends.gradient import BackendGradient, Point
 
 
 class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # type: ignore[misc]
-    """Qiskit's parameter-shift gradient, asked of the backend in one call a circuit.
+    """Qiskit's parameter-shift gradient with one call of the backend per circuit.
 
     Qiskit's own makes a pub for every shift of every sample and every observable: 28,800 of them for the paper's head
-    on 10 qubits and a batch of 16, where 2,880 circuits measure everything.
+    on 10 qubits and a batch of 16, although 2,880 circuits measure everything.
     """
 
     _run_unique = BackendGradient._run  # what Qiskit calls after it has given every gate a parameter of its own
@@ -27,7 +27,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[Point]
     ) -> Sequence[NDArray[np.float64]]:
-        """See `BackendGradient.jacobians`; every parameter stands in one gate, as its angle."""
+        """Return Jacobians of a circuit with each parameter in one gate (see `BackendGradient.jacobians`)."""
         blocks = []  # (2k, P) of each point: its k parameters plus π/2 one by one, then minus π/2
         for values, columns in points:
             offsets = np.pi / 2 * np.eye(len(values))[list(columns)]

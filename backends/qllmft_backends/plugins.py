@@ -1,6 +1,6 @@
-"""What plug-ins of every kind have in common: things by name, built in, of installed packages, or registered in Python.
+"""Plug-ins of every kind by name: built in, of installed packages, or registered in Python.
 
-A package offers one by an entry point of the kind's group, which is imported when its name is asked for and not before.
+A package offers one by an entry point of the kind's group, which is imported on the first use of its name.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Listed:
     """One row of `qllmft plugins`.
 
     Attributes:
-        kind: of the thing.
-        name: that settings call it by.
+        kind: kind of the plug-in.
+        name: its name in settings.
         source: `BUILT_IN`, package and version, or `REGISTERED`.
-        error: one line about why it cannot be used; "" where it can.
+        error: one line about the reason why it cannot be used; "" if it can.
     """
 
     kind: Kind
@@ -43,12 +43,12 @@ class Listed:
 
 
 class Registry(Mapping[str, T]):
-    """All things of one kind by name: iteration and ``in`` import nothing, ``[name]`` imports the one of that name.
+    """Plug-ins of one kind by name: iteration and ``in`` import nothing, ``[name]`` imports the one of that name.
 
     Args:
-        kind: of the things.
-        of: class that each is an instance of.
-        built_in: those that come with qllmft.
+        kind: of the plug-ins.
+        of: class of each.
+        built_in: those of qllmft itself.
         error: class of the errors.
     """
 
@@ -60,7 +60,7 @@ class Registry(Mapping[str, T]):
         self._sources = dict.fromkeys(built_in, BUILT_IN)
 
     def __iter__(self) -> Iterator[str]:
-        """The names, those of installed packages last."""
+        """Iterate over the names, those of installed packages last."""
         return iter(dict.fromkeys([*self._things, *sorted(self._installed())]))
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Registry(Mapping[str, T]):
         return name in self._things or name in self._installed()
 
     def __getitem__(self, name: str) -> T:
-        """The thing of a name.
+        """Return the plug-in of a name.
 
         Raises:
             Exception: of the registry's class, for a name that does not exist or a package that does not load.
@@ -80,21 +80,21 @@ class Registry(Mapping[str, T]):
         return self._things[name]
 
     def source(self, name: str) -> str:
-        """Where the thing of a name comes from, see `Listed`; "" where there is none."""
+        """Return the source of a name, see `Listed`. "" if there is none."""
         if name in self._sources:
             return self._sources[name]
         return " and ".join(map(_package, self._installed().get(name, [])))
 
     def register(self, name: str, thing: T, *, replace: bool = False) -> None:
-        """Add a thing for as long as this process lives.
+        """Add a plug-in for as long as this process lives.
 
         Args:
-            name: that settings will call it by: letters, digits, ``_``, ``-`` and ``.``.
-            thing: what it is.
-            replace: take the place of one that was registered before, as a notebook's cell does when it runs again.
+            name: its name in settings: letters, digits, ``_``, ``-`` and ``.``.
+            thing: the plug-in.
+            replace: replace one that was registered before, for cells of a notebook.
 
         Raises:
-            Exception: of the registry's class, where the name exists or the thing is of another kind.
+            Exception: of the registry's class, if the name exists or the thing is of another kind.
         """
         if not re.fullmatch(r"[\w.-]+", name):
             raise self._error(f"the name {name!r}: expected letters, digits, '_', '-' and '.' only.")
@@ -109,12 +109,12 @@ class Registry(Mapping[str, T]):
         self._things[name], self._sources[name] = thing, REGISTERED
 
     def unregister(self, name: str) -> None:
-        """Forget a thing that was registered, or loaded from a package; a built-in one stays."""
+        """Remove a plug-in that was registered, or loaded from a package. A built-in one remains."""
         if self._sources.get(name, BUILT_IN) != BUILT_IN:
             del self._things[name], self._sources[name]
 
     def listed(self) -> list[Listed]:
-        """All of them and where they come from. Every package that offers one is imported, to see whether it loads."""
+        """List all plug-ins with their sources. Every package that offers one is imported."""
         rows, installed = [], self._installed()
         for name in self:
             if name in self._sources:
@@ -124,7 +124,7 @@ class Registry(Mapping[str, T]):
         return rows
 
     def _fault(self, name: str) -> str:
-        """Why the thing that a package offers under a name cannot be used."""
+        """Return the reason why a package's plug-in of this name cannot be used."""
         if name in self._sources:
             return f"the name is taken ({self._sources[name]})"
         try:
@@ -174,10 +174,10 @@ class Registry(Mapping[str, T]):
 
 
 def one_line(error: BaseException) -> str:
-    """Kind and text of an error, without line ends."""
+    """Return kind and text of an error, without line ends."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _package(point: EntryPoint) -> str:
-    """Name and version of the package of an entry point."""
+    """Return name and version of the package of an entry point."""
     return f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"

@@ -91,7 +91,7 @@ class Availability:
 
 
 class Evaluator(Protocol):
-    """Source of expectation values; `Backend` is its base class, with Qiskit's interfaces on top."""
+    """Source of expectation values. `Backend` is its base class, with Qiskit's interfaces on top."""
 
     name: ClassVar[str]
 
@@ -114,7 +114,7 @@ class Evaluator(Protocol):
 
 
 class Estimate(Protocol):
-    """Circuits that a call would send, and their price; ``str`` gives one line for people.
+    """Circuits that a call would send, and their price. ``str`` gives one line for people.
 
     Attributes:
         circuits: number to be sent.

@@ -1,4 +1,4 @@
-"""The backends by name. A backend's packages are imported when it is asked for."""
+"""The backends by name. A backend's packages are imported when it is made."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from qllmft_backends.validation import faults
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a backend lives.
+    """Module and properties of a backend.
 
     Attributes:
         summary: one line for people.
         module: dotted path of the module.
         backend: name of the `Backend` class in it.
         options: name of its pydantic options class.
-        extra: what to install for it: ``pip install qllmft[extra]``; None where it comes with the package.
-        device: where circuits run.
-        noise: the noise that they see, with its convention.
-        limits: what bounds a circuit.
+        extra: extra to install, ``pip install qllmft[extra]``; None if it needs none.
+        device: device of the circuits.
+        noise: noise of the circuits, with its convention.
+        limits: limits of a circuit.
         price: price class of a circuit.
         keeps_ledger: its option ``ledger`` is a folder that records all circuits sent.
         adjoint: it computes in this process and states `Capabilities.adjoint`.
@@ -110,12 +110,12 @@ def create(name: str, options: Mapping[str, Any] | None = None) -> Backend:
     """Make a backend.
 
     Args:
-        name: of one of `BACKENDS`.
+        name: one of `BACKENDS`.
         options: its typed options; see the options class of the entry.
 
     Raises:
         UnknownBackendError: for a name or an option that does not exist, or a value that does not fit.
-        MissingExtraError: where its packages are not installed.
+        MissingExtraError: if its packages are not installed.
     """
     entry = BACKENDS[name]
     try:
@@ -140,7 +140,7 @@ def create(name: str, options: Mapping[str, Any] | None = None) -> Backend:
 
 
 def _describe(name: str, options_class: type[BaseModel], error: ValidationError) -> str:
-    """One line a fault, and the options there are."""
+    """Return one line per fault, and the existing options."""
     found = "; ".join(
         f"option {fault.place} = {fault.shown_value}: {fault.message}" if fault.path else fault.message
         for fault in faults(error)

@@ -1,4 +1,4 @@
-"""SPSA gradients in few circuits: two a sample and perturbation, whatever the number of angles and observables."""
+"""SPSA gradients in few circuits: two per sample and perturbation, for any number of angles and observables."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from qllmft_backends.protocol import Evaluator
 class SpsaGradient(BackendGradient):
     """Simultaneous perturbation (Spall, IEEE Trans. Autom. Control 45, 1839, 2000) through any `Backend`.
 
-    All angles move at once by ±step, with random signs s; the estimate of the gradient is
-    (f(θ + step·s) - f(θ - step·s)) / (2·step) · s, averaged over ``batch`` draws of s. Its mean is the gradient up to
-    O(step²); its spread grows with the number of angles.
+    All angles move at once by ±step, with random signs s; the estimate of the gradient is (f(θ + step·s) - f(θ -
+    step·s)) / (2·step) · s, averaged over ``batch`` draws of s. Its mean is the gradient up to O(step²); its spread
+    grows with the number of angles.
 
-    qiskit-machine-learning's `SPSAEstimatorGradient` draws new signs for each observable, and asks for its circuits one
-    by one: with 6 observables six times the circuits, each in a job of its own. Here the observables of a sample share
-    signs and circuits, and all samples of a call go out together.
+    qiskit-machine-learning's `SPSAEstimatorGradient` draws new signs for each observable, and sends its circuits one by
+    one: with 6 observables six times the circuits, each in a job of its own. Here the observables of a sample share
+    signs and circuits, and all samples of a call are sent together.
 
     Args:
-        backend: what computes the values.
+        backend: source of the values.
         step_rad: the perturbation of each angle, in radians.
         batch: perturbations averaged.
         seed: of the signs.
@@ -40,7 +40,7 @@ class SpsaGradient(BackendGradient):
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[Point]
     ) -> Sequence[NDArray[np.float64]]:
-        """See `BackendGradient.jacobians`; each is an estimate, by signs that the point's observables share."""
+        """Estimate the Jacobians, with signs shared by a point's observables (see `BackendGradient.jacobians`)."""
         shifted, signs = [], []
         for values, columns in points:
             for _ in range(self._batch):

@@ -1,4 +1,4 @@
-"""Observables of I and Z as arrays: what counts, simulators and the engine measure, whatever ran the circuit."""
+"""Observables of I and Z as arrays, for counts, simulators and the engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ZObservables:
     """Sums of Z strings.
 
     Attributes:
-        masks: (T,) int64; bit q is set where the string has Z on qubit q.
+        masks: (T,) int64; bit q is set if the string has Z on qubit q.
         coefficients: (O, T) float64; observable o = Σ_t coefficients[o, t] · Z-string(masks[t]).
     """
 
@@ -26,7 +26,7 @@ class ZObservables:
 
     @property
     def is_plain(self) -> bool:
-        """True where observable o is string o itself."""
+        """Return whether observable o is string o itself."""
         o, t = self.coefficients.shape
         return o == t and bool((self.coefficients == np.eye(o)).all())
 
@@ -52,9 +52,9 @@ class PauliObservables(ZObservables):
     """Sums of Pauli strings.
 
     Attributes:
-        masks: (T,) int64; bit q is set where the string has Z or Y on qubit q.
+        masks: (T,) int64; bit q is set if the string has Z or Y on qubit q.
         coefficients: as of `ZObservables`.
-        flips: (T,) int64; bit q is set where the string has X or Y on qubit q. Strings of I and Z come first.
+        flips: (T,) int64; bit q is set if the string has X or Y on qubit q. Strings of I and Z come first.
     """
 
     flips: NDArray[np.int64]

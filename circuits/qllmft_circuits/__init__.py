@@ -1,4 +1,4 @@
-"""Circuit templates of the paper as Qiskit `QuantumCircuit` objects; this package knows Qiskit and nothing else.
+"""Circuit templates of the paper as Qiskit `QuantumCircuit` objects. This package depends on Qiskit only.
 
 Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
 """

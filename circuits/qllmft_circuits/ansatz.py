@@ -1,4 +1,4 @@
-"""What is trained in a circuit: the ansatz of figure 2, blocks U_i around a ring (or along a chain), or any other."""
+"""Trainable parts of a circuit: the ansatz of figure 2, blocks U_i around a ring (or along a chain), or any other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ansatz = Callable[[int, int], QuantumCircuit]  # of n_qubits and n_layers; its p
 
 @dataclass(frozen=True)
 class AnsatzOptions:
-    """What the paper leaves open about one ansatz layer, an `Ansatz`; the defaults fit every count that it prints.
+    """Choices that the paper leaves open about one ansatz layer. The defaults fit all its printed counts.
 
     Attributes:
         connectivity: C of table I. One layer holds the distances 1..C.
@@ -34,7 +34,7 @@ class AnsatzOptions:
             raise ValueError(f"block is {self.block!r}, expected 'cx_ry' or 'ry_cx'.")
 
     def pairs(self, n_qubits: int) -> Iterator[tuple[int, int]]:
-        """(control, target) of the blocks U_i of one layer, in the order of application."""
+        """Yield (control, target) of the blocks U_i of one layer, in the order of application."""
         if n_qubits < 2:
             raise ValueError(f"n_qubits is {n_qubits}, expected 2 or more: a block U_i acts on two qubits.")
         if self.connectivity >= n_qubits:
@@ -47,11 +47,11 @@ class AnsatzOptions:
                 yield control, (control + distance) % n_qubits
 
     def layer_size(self, n_qubits: int) -> int:
-        """Number of blocks, and so of parameters, of one layer: C·Q on a ring."""
+        """Return the number of blocks, and so of parameters, of one layer: C·Q on a ring."""
         return sum(1 for _ in self.pairs(n_qubits))
 
     def __call__(self, n_qubits: int, n_layers: int) -> QuantumCircuit:
-        """The circuit of some layers; its parameters are one vector in the order of application."""
+        """Return a circuit of layers. Its parameters are one vector in the order of application."""
         size = self.layer_size(n_qubits)
         angles = ParameterVector("block", n_layers * size)
         circuit = QuantumCircuit(n_qubits)
@@ -64,8 +64,8 @@ def append_ansatz_layer(circuit: QuantumCircuit, theta: Sequence[Parameter], opt
     """Append one ansatz layer to ``circuit``, in place.
 
     Args:
-        circuit: the circuit to extend; every one of its qubits takes part.
-        theta: one angle a block, ``options.layer_size(circuit.num_qubits)`` of them, in the order of application.
+        circuit: the circuit to extend, on all its qubits.
+        theta: one angle per block, ``options.layer_size(circuit.num_qubits)`` of them, in the order of application.
         options: connectivity, ring or chain, block order.
     """
     pairs = list(options.pairs(circuit.num_qubits))
@@ -81,15 +81,12 @@ def append_ansatz_layer(circuit: QuantumCircuit, theta: Sequence[Parameter], opt
 
 
 def trainable_blocks(n_qubits: int, layers: Sequence[int], ansatz: Ansatz) -> list[QuantumCircuit]:
-    """The trainable blocks of one circuit, whose parameters are together the vector ``theta``.
+    """Return the trainable blocks of one circuit, whose parameters together are the vector ``theta``.
 
     Args:
         n_qubits: width.
         layers: number of layers of each block; a block without layers has no gates.
         ansatz: makes each block with layers. Its parameters become elements of ``theta`` in Qiskit's order of them.
-
-    Returns:
-        One circuit a block.
     """
     made = [ansatz(n_qubits, count) if count else QuantumCircuit(n_qubits) for count in layers]
     theta = ParameterVector("theta", sum(block.num_parameters for block in made))

@@ -10,14 +10,14 @@ PAPER_ENCODER_LAYERS = 28  # the only depth that gives the paper's 28·Q_e + 1 p
 
 
 def encoder_circuit(n_qubits: int, layers: int = PAPER_ENCODER_LAYERS, ansatz: Ansatz | None = None) -> QuantumCircuit:
-    """The encoder's circuit, section III-C: ``layers`` ansatz layers.
+    """Return the encoder's circuit, section III-C: ``layers`` ansatz layers.
 
-    The state |ψ(x)⟩ = Σ x_i |i⟩ that it starts from is loaded by the simulator and is not part of the circuit.
+    Its initial state |ψ(x)⟩ = Σ x_i |i⟩ is loaded by the simulator and is not part of the circuit.
 
     Args:
         n_qubits: Q_e, qubits of one encoder.
         layers: ansatz layers.
-        ansatz: what makes the layers; the paper's by default.
+        ansatz: makes the layers; the paper's by default.
 
     Returns:
         A circuit with one parameter vector ``theta``; in the paper's ansatz theta[g] is the angle of the g-th U_i.

@@ -1,4 +1,4 @@
-"""The re-uploading head (PQC) of figures 1 and 3, and what is measured on it."""
+"""The re-uploading head (PQC) of figures 1 and 3, and its observables."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ def head_circuit(
     main_layers: int = 2,
     ansatz: Ansatz | None = None,
 ) -> QuantumCircuit:
-    """The head's circuit: the latent vector encoded R times, N layers between two encodings, M layers at the end.
+    """Return the head's circuit: R encodings of the latent vector, N layers between two of them, M layers at the end.
 
     Args:
-        n_qubits: Q of table I; one latent value a qubit.
-        reuploads: R, how many times the latent vector is encoded by R_Y.
+        n_qubits: Q of table I; one latent value per qubit.
+        reuploads: R, number of encodings of the latent vector by R_Y.
         reupload_layers: N, ansatz layers between two encodings.
         main_layers: M, ansatz layers of the main block.
-        ansatz: what makes the layers; the paper's by default.
+        ansatz: makes the layers; the paper's by default.
 
     Returns:
         A circuit with two parameter vectors: ``x`` (Q data angles in radians) and ``theta``, the weights block after
-        block (((R-1)·N + M)·C·Q of them in the paper's ansatz on a ring, in the order of application). No measurements.
+            block (((R-1)·N + M)·C·Q of them in the paper's ansatz on a ring, in the order of application). No
+            measurements.
 
     >>> circuit = head_circuit(10)
     >>> len(data_parameters(circuit)), len(weight_parameters(circuit))
@@ -53,17 +54,17 @@ def head_circuit(
 
 
 def data_parameters(circuit: QuantumCircuit) -> list:  # type: ignore[type-arg]
-    """Parameters of the vector ``x``, by index."""
+    """Return the parameters of the vector ``x``, by index."""
     return [p for p in circuit.parameters if p.name.startswith("x[")]
 
 
 def weight_parameters(circuit: QuantumCircuit) -> list:  # type: ignore[type-arg]
-    """Parameters of the vector ``theta``, by index."""
+    """Return the parameters of the vector ``theta``, by index."""
     return [p for p in circuit.parameters if p.name.startswith("theta[")]
 
 
 def readout_observables(n_qubits: int, readout: Readout = "all", word_weight: int = 2) -> list[SparsePauliOp]:
-    """The measured observables, all from the same shots.
+    """Return the measured observables, all from the same shots.
 
     Args:
         n_qubits: Q.
@@ -72,8 +73,8 @@ def readout_observables(n_qubits: int, readout: Readout = "all", word_weight: in
         word_weight: most factors of a word.
 
     Returns:
-        Operators on ``n_qubits`` qubits; operator q is Z on qubit q, and the longer words follow, by weight and then
-        by their qubits in ascending order.
+        Operators on ``n_qubits`` qubits; operator q is Z on qubit q, and the longer words follow, by weight and then by
+        their qubits in ascending order.
     """
     if readout not in ("all", "first", "words"):
         raise ValueError(f"readout is {readout!r}, expected 'all', 'first' or 'words'.")

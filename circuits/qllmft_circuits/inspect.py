@@ -1,4 +1,4 @@
-"""What a circuit costs and what it looks like."""
+"""Costs and drawings of circuits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CircuitCounts:
     data_angles: int
 
     def as_dict(self) -> dict[str, int]:
-        """The counts by name, for JSON."""
+        """Return the counts by name, for JSON."""
         return asdict(self)
 
 
@@ -59,28 +59,28 @@ def count(circuit: QuantumCircuit) -> CircuitCounts:
 
 
 def draw_text(circuit: QuantumCircuit, *, max_columns: int = 120, fold: bool = True) -> str:
-    """The circuit as text, Qiskit's drawing; qubit 0 is the top line.
+    """Draw the circuit as text by Qiskit. Qubit 0 is the top line.
 
     Args:
-        circuit: what to draw.
-        max_columns: width at which the drawing goes on below itself.
-        fold: False draws one endless line a qubit.
+        circuit: the circuit.
+        max_columns: width of the drawing before it continues below.
+        fold: False draws one endless line per qubit.
     """
     return str(circuit.draw("text", fold=max_columns if fold else -1))
 
 
 def draw_figure(circuit: QuantumCircuit, *, fold: int = 24) -> Any:
-    """The circuit as a matplotlib figure, for a file or a notebook (needs ``pip install qllmft[demo]``).
+    """Draw the circuit as a matplotlib figure, for a file or a notebook (needs ``pip install qllmft[demo]``).
 
     Args:
-        circuit: what to draw.
-        fold: gates a line.
+        circuit: the circuit.
+        fold: gates per line.
     """
     return circuit.draw("mpl", fold=fold, style="bw")
 
 
 def draw_svg(circuit: QuantumCircuit, *, fold: int = 24) -> str:
-    """`draw_figure` as the text of an SVG file; the same circuit gives the same text (needs ``qllmft[demo]``)."""
+    """Draw the circuit as the text of an SVG file. Equal circuits give equal text (needs ``qllmft[demo]``)."""
     figure = draw_figure(circuit, fold=fold)
     import matplotlib as mpl  # after draw_figure, whose error names what to install
     from matplotlib import pyplot as plt

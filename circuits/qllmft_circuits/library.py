@@ -16,7 +16,7 @@ from qllmft_circuits.ansatz import Ansatz
 
 
 def brickwork(n_qubits: int, n_layers: int) -> QuantumCircuit:
-    """Layers of bricks, each two R_Y and a CNOT: on (0, 1), (2, 3), ..., then on (1, 2), (3, 4), ...; 2·(Q-1) angles.
+    """Return layers of bricks, each two R_Y and a CNOT: on (0, 1), (2, 3), ..., then on (1, 2), . 2·(Q-1) angles.
 
     >>> brickwork(4, 3).num_parameters
     18
@@ -32,7 +32,7 @@ def brickwork(n_qubits: int, n_layers: int) -> QuantumCircuit:
 
 
 def _of_qiskit(n_qubits: int, n_layers: int, *, make: Callable[..., QuantumCircuit]) -> QuantumCircuit:
-    """A circuit of Qiskit's without its last rotations, which belong to no layer."""
+    """Return a circuit of Qiskit without its last rotations, which belong to no layer."""
     return make(n_qubits, reps=n_layers, skip_final_rotation_layer=True)
 
 

@@ -1,4 +1,4 @@
-"""A real vector into amplitudes by R_Y and CNOT: simulators set a state by hand, a circuit's text must spell it out."""
+"""A real vector loaded into amplitudes by R_Y and CNOT, for circuits as text. Simulators set a state directly."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from qiskit.circuit import ParameterVector
 
 
 def loading_circuit(amplitudes: Sequence[float], n_qubits: int) -> QuantumCircuit:
-    """The circuit that takes |0…0⟩ to Σ a_i |i⟩ / ‖a‖: `loading_template`, bound.
+    """Return the circuit from |0…0⟩ to Σ a_i |i⟩ / ‖a‖: `loading_template`, bound.
 
-    For real amplitudes, and ours are, R_Y and CNOT suffice. Qiskit's `StatePreparation` takes general one-qubit gates,
-    draws every amplitude into its box, and its QASM 2 text cannot be read back: it uses ``u``, which qelib1.inc lacks.
+    For real amplitudes R_Y and CNOT suffice. Qiskit's `StatePreparation` uses general one-qubit gates, draws every
+    amplitude into its box, and its QASM 2 text cannot be read back: it uses ``u``, which qelib1.inc lacks.
 
     Args:
         amplitudes: at most 2^n real numbers, of any length but zero; zeros follow them. Bit q of an index is qubit q.
@@ -24,7 +24,7 @@ def loading_circuit(amplitudes: Sequence[float], n_qubits: int) -> QuantumCircui
         A bound circuit of 2^n - 1 R_Y and 2^n - 2 CNOT, named ``load``.
 
     Raises:
-        ValueError: where there are too many amplitudes, or they are not finite, or all zero.
+        ValueError: if there are too many amplitudes, or they are not finite, or all zero.
 
     >>> from qiskit.quantum_info import Statevector
     >>> Statevector(loading_circuit([3.0, -4.0], 1)).data.real.round(6).tolist()
@@ -37,10 +37,10 @@ def loading_circuit(amplitudes: Sequence[float], n_qubits: int) -> QuantumCircui
 
 
 def loading_template(n_qubits: int) -> QuantumCircuit:
-    """A binary tree of multiplexed R_Y, each as R_Y and CNOT in the order of a Gray code (Möttönen et al. 2005).
+    """Return a binary tree of multiplexed R_Y, each as R_Y and CNOT in the order of a Gray code (Möttönen et al. 2005).
 
     Returns:
-        A circuit, named ``load``, with one parameter vector ``a`` of 2^n - 1 angles; `loading_angles` gives them.
+        A circuit, named ``load``, with one parameter vector ``a`` of 2^n - 1 angles; see `loading_angles`.
     """
     angles = ParameterVector("a", 2**n_qubits - 1)
     circuit = QuantumCircuit(n_qubits, name="load")
@@ -56,10 +56,10 @@ def loading_template(n_qubits: int) -> QuantumCircuit:
 
 
 def loading_angles(amplitudes: NDArray[np.float64], n_qubits: int) -> NDArray[np.float64]:
-    """Angles (N, 2^n - 1) in radians of `loading_template` for N vectors (N, D), D ≤ 2^n, of any length but zero.
+    """Return angles (N, 2^n - 1) in radians of `loading_template` for N nonzero vectors (N, D), D ≤ 2^n.
 
     Raises:
-        ValueError: where there are too many amplitudes, or they are not finite, or all zero.
+        ValueError: if there are too many amplitudes, or they are not finite, or all zero.
     """
     if not 1 <= amplitudes.shape[1] <= 2**n_qubits:
         raise ValueError(f"got {amplitudes.shape[1]} amplitudes; {n_qubits} qubits hold 1 to {2**n_qubits}.")

@@ -1,7 +1,7 @@
 """Circuits as OpenQASM text for people and other tools, and as QPY for Qiskit itself.
 
-Qubit 0 stays the least significant bit of an index; angles are radians. A trained model is stored in another form
-(weights and JSON): what is written here is a copy to read, draw or run elsewhere.
+Qubit 0 is the least significant bit of an index; angles are radians. A trained model is stored in another form (weights
+and JSON): these are copies to read, draw or run elsewhere.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _ELEMENT = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")  # the name that Qisk
 
 
 def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
-    """The circuit as OpenQASM 3; free parameters become ``input float[64]``.
+    """Return the circuit as OpenQASM 3. Free parameters become ``input float[64]``.
 
-    Angles are written to the last bit. (Qiskit's exporter left to itself writes one within 1e-9·π of p/q·π, p and q up
-    to 99, as that fraction, and one below 1e-9 as 0: up to 3.1e-9 rad away. Its constants are turned off here.)
-    A global phase inside a gate's definition is lost in any QASM; it cannot be measured.
+    Angles are written to the last bit. (Qiskit's exporter by default writes an angle within 1e-9·π of p/q·π, p and q up
+    to 99, as that fraction, and one below 1e-9 as 0: up to 3.1e-9 rad away. Its constants are turned off here.) A
+    global phase inside a gate's definition is lost in any QASM; it cannot be measured.
 
     Args:
         circuit: parametric, bound or in between; with or without measurements.
 
     Returns:
         The text, and the identifier of every parameter: ``{"theta[3]": "theta_03", …}``. Indices are padded with zeros,
-        so that the order of the identifiers as text, which is how a reader binds by position, is that of the vectors.
+            so that the order of the identifiers as text, by which readers bind positions, is that of the vectors.
 
     >>> from qllmft_circuits import head_circuit
     >>> text, names = to_qasm3(head_circuit(2, reuploads=1, main_layers=6))
@@ -54,13 +54,13 @@ def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
 
     Args:
         text: from `to_qasm3`.
-        names: identifier in the text of every parameter, as `to_qasm3` returned it; empty for a bound circuit.
+        names: identifier in the text of every parameter, from `to_qasm3`; empty for a bound circuit.
 
     Returns:
         The circuit. Parameters named ``vector[index]`` are elements of vectors again, ordered by index.
 
     Raises:
-        ValueError: where text and names do not belong together.
+        ValueError: if text and names do not belong together.
     """
     circuit = qasm3.loads(text)
     inputs = {parameter.name: parameter for parameter in circuit.parameters}
@@ -82,13 +82,13 @@ def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
 
 
 def to_qasm2(circuit: QuantumCircuit) -> str:
-    """A bound circuit as OpenQASM 2.
+    """Return a bound circuit as OpenQASM 2.
 
     Qiskit's exporter moves angles by at most 3.2e-12 rad: within 1e-12·π of p/q·π, p and q up to 99, it writes the
     fraction, and below 1e-12 zero. A global phase is lost; it cannot be measured.
 
     Raises:
-        ValueError: where parameters are free; QASM 2 has none.
+        ValueError: if parameters are free; QASM 2 has none.
     """
     if circuit.num_parameters:
         raise ValueError(
@@ -100,7 +100,7 @@ def to_qasm2(circuit: QuantumCircuit) -> str:
 
 
 def to_qpy(circuit: QuantumCircuit) -> bytes:
-    """The circuit as QPY, Qiskit's own format: all of it, to the bit, for this version of Qiskit and later ones."""
+    """Return the circuit as QPY, Qiskit's own format: exact to the bit, for this version of Qiskit and later ones."""
     buffer = io.BytesIO()
     qpy.dump(circuit, buffer)
     return buffer.getvalue()
@@ -113,7 +113,7 @@ def from_qpy(content: bytes) -> QuantumCircuit:
 
 
 def _identifier(parameter: Parameter) -> str:
-    """``theta[3]`` of 50 as ``theta_03``."""
+    """Return ``theta_03`` for ``theta[3]`` of 50."""
     element = _ELEMENT.fullmatch(parameter.name)
     if element is None:
         return re.sub(r"\W", "_", parameter.name)
@@ -122,6 +122,6 @@ def _identifier(parameter: Parameter) -> str:
 
 
 def _some(names: Iterable[str]) -> str:
-    """The first few of many names."""
+    """Return the first few of many names."""
     listed = list(names)
     return ", ".join([*listed[:4], "…"] if len(listed) > 4 else listed) or "none"

@@ -1,4 +1,4 @@
-"""The engine as the backend ``adjoint``."""
+"""The backend ``adjoint``."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ class AdjointOptions(NoiseSettings):
 
     Attributes:
         dtype: ``float32``, or ``float64`` for reference values.
-        device: ``cpu``, or ``cuda`` for an NVIDIA GPU.
-        shots: S, measurements a sample; None: none.
+        device: ``cpu``, or ``cuda`` for an NVIDIA GPU (checked in a simulator only, never on a GPU).
+        shots: S, measurements per sample; None: none.
         shot_model: ``multinomial``: true shots, each a trajectory of its own (the default with ``shots``);
             ``gaussian``: eq. 2, which training can differentiate; ``exact``: none (the default without).
-        trajectories: random runs a sample whose mean is taken. None: 1 in training; 1000 where `expectations` is asked
-            for the values under gate noise.
+        trajectories: random runs per sample whose mean is taken. None: 1 in training; 1000 in `expectations` under gate
+            noise.
         renormalize: of ``gaussian``: frequencies are divided by their sum, which rectification raises above 1.
         shot_test: of ``gaussian``: ``multinomial`` for true shots in evaluation and `expectations`; of any shots:
             ``per_shot``, true ones with an error trajectory each, in evaluation as in `expectations`.
-        rate: what the paper's or explicit rates are: ``aer``: r; ``nonidentity``: the probability of a Pauli error.
+        rate: meaning of the paper's or explicit rates: ``aer``: r; ``nonidentity``: the probability of a Pauli error.
         draw: of gate noise in a pass: trajectories for each ``sample``, or the same ones for all of a ``batch``.
-        uploads: whether the rotations by data carry gate noise.
-        seed: of all of it; the same seed and question give the same bits.
+        uploads: the rotations by data carry gate noise.
+        seed: of all draws; the same seed and request give the same bits.
     """
 
     dtype: Literal["float32", "float64"] = "float32"
@@ -67,10 +67,10 @@ class AdjointOptions(NoiseSettings):
     seed: int = Field(0, ge=0)
 
     def circuit_noise(self) -> CircuitNoise:
-        """The noise that these options ask for, with the trajectories of training.
+        """Return the noise of these options, with the trajectories of training.
 
         Raises:
-            BackendError: where numbers are missing for it, or given and not used by it.
+            BackendError: if numbers are missing, or given and not used.
         """
         gates = self.named_noise()
         if self.rate == "nonidentity":
@@ -89,13 +89,15 @@ class AdjointOptions(NoiseSettings):
 
 
 class AdjointBackend(Backend):
-    """The project's own simulator: batched, adjoint gradients; any gates, those of real circuits with noise too.
+    """The project's own simulator: batched, with adjoint gradients and noise.
+
+    Circuits of real gates run with noise too, circuits of any gates without.
 
     Attributes:
         noise: the noise in force.
 
     Raises:
-        BackendError: for ``device='cuda'`` without a GPU that it runs on; says what was found and what is needed.
+        BackendError: for ``device='cuda'`` without a usable GPU; states the device found and the requirements.
     """
 
     name: ClassVar[str] = "adjoint"
@@ -114,7 +116,7 @@ class AdjointBackend(Backend):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Adjoint; exact without shots and gate noise (readout error has exact means); 30 qubits."""
+        """Return the abilities. Readout error leaves the means exact, but shots and gate noise do not."""
         shots, noisy = self.noise.shots is not None, self.noise.has_gate_noise
         return Capabilities(
             exact=not (shots or noisy),
@@ -126,7 +128,7 @@ class AdjointBackend(Backend):
 
     @property
     def seed(self) -> int:
-        """Seed of all draws, from the options."""
+        """Return the seed of all draws."""
         return self.options.seed
 
     @property
@@ -139,17 +141,18 @@ class AdjointBackend(Backend):
         return Sampling(noise.shots or 0, trajectories, noise.shot_model == "multinomial")
 
     def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
-        """An engine on this backend's device for a lowered circuit and (T,) Z strings."""
+        """Return an engine on this backend's device for a lowered circuit and (T,) Z strings."""
         if self.options.device == "cuda":
             engine: Engine = _cuda().CudaAdjointEngine(program, masks, self.options.dtype)
             return engine
         return AdjointEngine(program, masks, self.options.dtype)
 
     def compile(self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> tuple[Engine, ZObservables]:
-        """An engine for ``circuit`` that measures the strings of ``observables``.
+        """Return an engine for ``circuit`` that measures the strings of ``observables``, and these as sums.
 
         Raises:
-            UnsupportedGateError: for what is no gate; on a GPU or with noise, for what is not of real circuits either.
+            UnsupportedGateError: for an operation that is no gate; on a GPU or with noise, for gates of complex
+                circuits too.
         """
         try:
             sums = ZObservables.from_operators(observables, circuit.num_qubits)
@@ -162,7 +165,7 @@ class AdjointBackend(Backend):
         return engine, strings
 
     def _complex_engine(self, circuit: QuantumCircuit, strings: PauliObservables) -> ComplexEngine:
-        """For any gates. The last ones are kept: Qiskit's networks ask for the same one in every step of a training."""
+        """Return an engine for any gates. The last ones are kept, because Qiskit's networks compile in every step."""
         for known, engine in self._compiled:
             masks, flips = engine.strings.masks, engine.strings.flips
             if np.array_equal(masks, strings.masks) and np.array_equal(flips, strings.flips) and known == circuit:
@@ -172,10 +175,10 @@ class AdjointBackend(Backend):
         return engine
 
     def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], NoisyPass] | None:
-        """From a seed to a pass of training with this backend's noise; None where it has none.
+        """Return a function from a seed to a pass of training with this backend's noise, None without noise.
 
         Args:
-            circuit: what ``engine`` was compiled from.
+            circuit: the circuit that ``engine`` was compiled from.
             engine: from `compile`.
         """
         if self.noise.is_none:
@@ -186,7 +189,7 @@ class AdjointBackend(Backend):
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Exact values, or noisy ones by `noisy_expectations`; see `Backend.expectations`."""
+        """Return exact values, or noisy ones by `noisy_expectations` (see `Backend.expectations`)."""
         engine, sums = self.compile(circuit, observables)
         if not self.noise.is_none:
             assert isinstance(engine, AdjointEngine)  # a device with noise is refused when the backend is made
@@ -205,12 +208,12 @@ class AdjointBackend(Backend):
         return Expectations(answers, np.zeros_like(answers))
 
     def gradient(self) -> BaseEstimatorGradient:
-        """Gradients for `EstimatorQNN`: by reverse sweeps, or of the noisy values by the parameter-shift rule."""
+        """Return gradients for `EstimatorQNN`: by reverse sweeps, or of noisy values by the parameter-shift rule."""
         return AdjointGradient(self) if self.noise.is_none else super().gradient()
 
 
 def _seed(seed: int, frames: FrameProgram, angles: NDArray[np.float64]) -> int:
-    """A seed for one question, by its content: the same one gets the same bits, another one noise of its own."""
+    """Return a seed by the content of one request: equal requests get the same bits."""
     digest = blake2b(repr((seed, frames.gates.shape, angles.shape)).encode(), digest_size=8)
     digest.update(frames.gates.tobytes())
     digest.update(np.ascontiguousarray(angles).tobytes())
@@ -218,7 +221,7 @@ def _seed(seed: int, frames: FrameProgram, angles: NDArray[np.float64]) -> int:
 
 
 def _cuda() -> Any:
-    """The package for GPUs, imported where one is asked for."""
+    """Import the package for GPUs."""
     try:
         from qllmft_backends.adjoint import cuda
     except ImportError as error:

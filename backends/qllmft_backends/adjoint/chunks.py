@@ -81,7 +81,7 @@ class ChunkedEngine(ABC):
 
 
 def run_pass(function: Any, chunk_function: int, plan_words: NDArray[np.int64], arrays: tuple[Any, ...]) -> None:
-    """Run a pass of `compiled.passes` over all chunks on the pool of threads; the first array has a row per chunk."""
+    """Run a pass of `compiled.passes` over all chunks on the pool of threads. The first array has a row per chunk."""
     words = plan_words.copy()  # held until the job is done, because a late worker still reads them
 
     def run(queue: Queue, spins: int) -> bool:

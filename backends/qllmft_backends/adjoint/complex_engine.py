@@ -1,4 +1,4 @@
-"""The engine for circuits of any gates: complex states, gradients in one reverse sweep, observables of X, Y and Z."""
+"""Engine for circuits of any gates: complex states, gradients in one reverse sweep, observables of X, Y and Z."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ComplexTape:
 
 @dataclass
 class ComplexEngine(ChunkedEngine):
-    """Runs one program on batches of complex states; `AdjointEngine` does the same for real ones.
+    """Engine of one program on batches of complex states. `AdjointEngine` is its counterpart for real ones.
 
     Args:
         program: the lowered circuit.
@@ -88,28 +88,28 @@ class ComplexEngine(ChunkedEngine):
 
     @property
     def masks(self) -> NDArray[np.int64]:
-        """(T,) the qubits on which each string has Z or Y."""
+        """Return (T,) the qubits on which each string has Z or Y."""
         return self.strings.masks
 
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, ComplexTape]:
-        """Expectation values ⟨P⟩ (B, T) in the engine's dtype, and a tape for one backward sweep.
+        """Return expectation values ⟨P⟩ (B, T) in the engine's dtype, and a tape for one backward sweep.
 
         Args:
             angles: gate angles (B, G) in radians.
-            amplitudes: None: a circuit of any gates begins with what it says itself.
+            amplitudes: None: the circuit itself loads its initial state.
         """
         tape = self._tape(self._checked(angles, amplitudes))
         return self._run(tape, with_costate=True), tape
 
     def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
-        """Expectation values (B, T) of `forward`, without a tape and in bounded memory."""
+        """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
         checked = self._checked(angles, amplitudes)
         step = max(2 * SAMPLES_PER_CHUNK, EVALUATION_BYTES // self._state_bytes)
         parts = [self._run(self._tape(checked[i : i + step])) for i in range(0, len(checked), step)]
         return np.concatenate([np.empty((0, self.masks.size), self.dtype), *parts])
 
     def vjp(self, tape: ComplexTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, None]:
-        """Vector-Jacobian product: the gradient (B, G) of Σ cotangent · values by the angles; no other is to be had.
+        """Return the gradient (B, G) of Σ cotangent · values by the angles, and None for the amplitudes.
 
         Args:
             tape: of a forward pass; its states are undone in place. A second sweep repeats the forward pass.

@@ -23,18 +23,18 @@ KEPT_BYTES = 16 * 2**20  # of states of other batch sizes that are kept for thei
 
 @dataclass
 class Tape:
-    """What `AdjointEngine.vjp` needs of a forward pass: the final states. One sweep consumes it.
+    """Record of a forward pass for `AdjointEngine.vjp`. One sweep consumes its states.
 
     Attributes:
         states: (chunks, 2^Q · L and a gap) final states, or None once consumed.
-        shared: whether the angles came as (G,).
+        shared: the angles came as (G,).
         amplitudes: (B, D) initial amplitudes; D = 0 for |0...0⟩.
         sin: (1 or B, G) of half the angles.
         cos: (1 or B, G) of half the angles.
         is_full: (chunks, G); see `rotations`.
         product: (chunks, L) factors of the states; see `rotations`.
         shots: of the pass; None: exact values.
-        kept: (chunks, 2^Q · L and a gap) 1 where an outcome counted, 0 where it was rectified; None without shots.
+        kept: (chunks, 2^Q · L and a gap) 1 for outcomes that counted, 0 for rectified ones; None without shots.
     """
 
     states: Real | None
@@ -50,11 +50,11 @@ class Tape:
 
 @dataclass
 class AdjointEngine(ChunkedEngine):
-    """Runs one program on batches of real states.
+    """Engine of one program on batches of real states.
 
     Args:
         program: the lowered circuit.
-        masks: (T,) Z strings to measure; bit q of a mask stands for Z on qubit q.
+        masks: (T,) Z strings to measure; bit q of a mask is Z on qubit q.
         dtype: ``float32``, or ``float64`` for tests and reference values.
 
     Raises:
@@ -83,18 +83,18 @@ class AdjointEngine(ChunkedEngine):
 
     @cached_property
     def with_total(self) -> AdjointEngine:
-        """This engine with the identity as one more string: under eq. 2 it has the sum of the frequencies."""
+        """Return this engine with the identity as one more string, which under eq. 2 is the sum of the frequencies."""
         return AdjointEngine(self.program, np.append(self.masks, 0), self.dtype)
 
     def forward(
         self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None
     ) -> tuple[Real, Tape]:
-        """Expectation values, and a tape for one backward sweep.
+        """Return expectation values, and a tape for one backward sweep.
 
         Args:
-            angles: gate angles in radians, (G,) where all samples share them, else (B, G).
-            amplitudes: (B, D) real initial amplitudes, D ≤ 2^Q, normalised by the caller; |0...0⟩ where None.
-            shots: values from the frequencies of eq. 2; exact ones where None.
+            angles: gate angles in radians, (G,) if all samples share them, else (B, G).
+            amplitudes: (B, D) real initial amplitudes, D ≤ 2^Q, normalised by the caller; None: |0...0⟩.
+            shots: values from the frequencies of eq. 2; None: exact ones.
 
         Returns:
             ⟨Z-string⟩ (B, T) in the engine's dtype, and the tape.
@@ -103,7 +103,7 @@ class AdjointEngine(ChunkedEngine):
         return self._run(tape, for_gradient=True), tape
 
     def values(self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None) -> Real:
-        """Expectation values (B, T) of `forward`, without a tape and in bounded memory, for evaluation."""
+        """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
         angles, amplitudes = self._checked(angles, amplitudes)
         samples = amplitudes.shape[0]
         batch = self._samples_per_chunk(samples)
@@ -118,7 +118,7 @@ class AdjointEngine(ChunkedEngine):
         return out
 
     def probabilities(self, angles: Real, amplitudes: Real | None = None) -> Real:
-        """(B, 2^Q) of the outcomes; bit q of an outcome is qubit q. All of them are held at once."""
+        """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
         tape = self._tape(*self._checked(angles, amplitudes))
         self._run(tape)
         assert tape.states is not None
@@ -130,7 +130,7 @@ class AdjointEngine(ChunkedEngine):
         return out
 
     def vjp(self, tape: Tape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, Real | None]:
-        """Vector-Jacobian product: the gradient of Σ cotangent · values.
+        """Return the vector-Jacobian product: the gradient of Σ cotangent · values.
 
         Args:
             tape: of a forward pass; its states are undone in place. A second sweep repeats the forward pass.
@@ -172,7 +172,7 @@ class AdjointEngine(ChunkedEngine):
     # --- one pass ---------------------------------------------------------------------------------------------------
 
     def _tape(self, angles: Real, amplitudes: Real, shots: GaussianShots | None = None) -> Tape:
-        """An empty tape for one pass."""
+        """Return an empty tape for one pass."""
         half = np.multiply(np.atleast_2d(angles), 0.5, order="C")
         if half.dtype != self.dtype:  # reduced before rounding, which would cost a large angle its digits
             half = (half - 2 * np.pi * np.rint(half * (0.5 / np.pi))).astype(self.dtype)
@@ -190,7 +190,7 @@ class AdjointEngine(ChunkedEngine):
         )
 
     def _run(self, tape: Tape, *, for_gradient: bool = False) -> Real:
-        """Run the program forward: fills the tape's states and marks, returns the values (B, T)."""
+        """Run the program forward: fill the tape's states and marks, return the values (B, T)."""
         samples = len(tape.amplitudes)
         plan = self._plan(samples)
         states = self._take(-(-samples // plan.batch), plan.batch, for_gradient=for_gradient)
@@ -218,7 +218,7 @@ class AdjointEngine(ChunkedEngine):
     # --- memory -----------------------------------------------------------------------------------------------------
 
     def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
-        """States for ``chunks``, from an earlier pass where they fit, ``shift`` bytes past a page's begin."""
+        """Return states for ``chunks``, reused if possible, ``shift`` bytes past a page's begin."""
         row = batch * self._state_bytes + GAP
         for i, states in enumerate(self._free):
             if states.shape == (chunks, row // states.itemsize) and states.ctypes.data % PAGE == shift:
@@ -230,22 +230,22 @@ class AdjointEngine(ChunkedEngine):
     def _give(self, states: Real) -> None:
         """Keep states for the next pass.
 
-        One forward and one backward need two sets, and a third for shots; a training also has a smaller last batch and
-        a validation set, whose states are kept beside them where they are small.
+        One forward and one backward need two sets, and a third for shots. A training also has a smaller last batch and
+        a validation set, whose states are kept too if they are small.
         """
         self._free.append(states)
         while len(self._free) > (3 if self._with_shots else 2) and sum(s.nbytes for s in self._free) > KEPT_BYTES:
             del self._free[0]
 
     def _release(self, tape: Tape) -> None:
-        """Give back what a tape holds, where no backward sweep will come."""
+        """Keep the arrays of a tape that has no backward sweep."""
         for array in (tape.states, tape.kept):
             if array is not None:
                 self._give(array)
         tape.states = tape.kept = None
 
     def _none(self, chunks: int) -> Real:
-        """No noise, for every chunk."""
+        """Return empty noise for every chunk."""
         return np.empty((chunks, 0), self.dtype)
 
     def _checked(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Real]:

@@ -6,15 +6,14 @@ Depolarizing noise is a random Pauli after each gate (`noise.py`). Every gate of
     R_Y(θ) P = P R_Y(±θ),  minus for P = X, Z, plus for P = I, Y,
 
 the latter because R_Y(θ) = exp(-iθY/2), and X and Z anticommute with Y. So each error moves past all later gates to the
-end of the circuit. What moves is a *Pauli frame*: two bits x, z a qubit, for X^x Z^z up to a phase, which no
-expectation value sees. With F the frame at the end and θ' the angles with their signs, the noisy state is
-F |ψ(θ')⟩, and
+end of the circuit, as a *Pauli frame*: two bits x, z per qubit, for X^x Z^z up to a phase that no expectation value
+depends on. With F the frame at the end and θ' the angles with their signs, the noisy state is F |ψ(θ')⟩, and
 
     ⟨Z-string m⟩ = (-1)^|x ∧ m| ⟨ψ(θ')| Z-string m |ψ(θ')⟩,   ∂/∂θ_g = ± ∂/∂θ'_g.
 
-A trajectory is thus the noiseless program on other angles: exact, real, differentiable, at the cost of a walk over the
-gates with a few bits in hand. Each gate carries its noise as the circuit has it written (an ``id`` too, as in Aer; a
-``barrier`` is no gate), not as the engine fuses it: the error after a CNOT comes before the R_Y that follows.
+A trajectory is thus the noiseless program on other angles: exact, real and differentiable. Each gate of the written
+circuit carries its noise (an ``id`` too, as in Aer; a ``barrier`` is no gate): the error after a CNOT comes before the
+R_Y that the engine fuses with it.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ _KINDS = {"ry": kernels.RY, "h": kernels.H, "cx": kernels.CX, "cz": kernels.CZ, 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """N random runs of a circuit; only those with an error are written out.
+    """Random runs of a circuit. Only those with an error are stored.
 
     Attributes:
-        count: N.
+        count: N, number of runs.
         rows: (K,) int64, ascending: the runs with an error.
         signs: (K, G) int8: ±1, the signs of their angles.
         flips: (K,) int64: the qubits that their frames flip at the end; bit q is qubit q.
@@ -54,16 +53,16 @@ class Trajectories:
     flips: NDArray[np.int64]
 
     def repeated(self, times: int) -> Trajectories:
-        """The same runs ``times`` over, as a whole."""
+        """Return the same runs ``times`` over, as a whole."""
         rows = (self.count * np.arange(times)[:, None] + self.rows).reshape(-1)
         return Trajectories(self.count * times, rows, np.tile(self.signs, (times, 1)), np.tile(self.flips, times))
 
     def string_signs(self, masks: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(K, T): ±1, what multiplies ⟨Z-string⟩ of ``masks`` (T,) in the runs with an error."""
+        """Return the signs (K, T) of ⟨Z-string⟩ of ``masks`` (T,) in the runs with an error."""
         return np.asarray(1.0 - 2.0 * (np.bitwise_count(self.flips[:, None] & masks) & 1))
 
     def sign_strings(self, values: NDArray[np.floating], masks: NDArray[np.int64]) -> None:
-        """The same on (N, T) values of all runs, in place."""
+        """Multiply (N, T) values of all runs with their signs, in place."""
         kernels.sign_strings(values, self.rows, self.flips, masks)
 
     def sign_angles(self, angles: NDArray[np.floating]) -> None:
@@ -72,14 +71,14 @@ class Trajectories:
 
 
 def _reads_data(operation: Operation) -> bool:
-    """Whether an angle depends on the vector `DATA`."""
+    """Return whether an angle depends on the vector `DATA`."""
     angles = (angle for angle in operation.params if isinstance(angle, ParameterExpression))
     return any(parameter.name.startswith(f"{DATA}[") for angle in angles for parameter in angle.parameters)
 
 
 @dataclass(frozen=True)
 class FrameProgram:
-    """A circuit as frames see it.
+    """Circuit in the form that Pauli frames pass through.
 
     Attributes:
         gates: (N, 4) int32; see `compiled.frames.walk`. Rotation slots are those of `lower`.
@@ -93,19 +92,19 @@ class FrameProgram:
 
     @cached_property
     def _is_on_two(self) -> NDArray[np.int64]:
-        """(N,) 1 for gates on two qubits, else 0."""
+        """Return (N,) 1 for gates on two qubits, else 0."""
         return (self.gates[:, 2] >= 0).astype(np.int64)
 
     @classmethod
     def of(cls, circuit: QuantumCircuit, *, uploads: bool = True) -> FrameProgram:
-        """Read a circuit that `lower` has accepted.
+        """Read a circuit of `SUPPORTED_GATES`.
 
         Args:
-            circuit: it.
-            uploads: whether the rotations by data, of the parameter vector `DATA`, have errors too.
+            circuit: the circuit.
+            uploads: the rotations by data, of the parameter vector `DATA`, have errors too.
 
         Raises:
-            BackendError: where these have none, and the circuit no such vector.
+            BackendError: if these have none, and the circuit has no such vector.
         """
         gates, is_noisy, slots = [], [], 0
         for operation, qubits, _ in walk(circuit, real=True):
@@ -124,7 +123,7 @@ class FrameProgram:
     def errors(
         self, noise: GateNoise, count: int, seed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Errors of ``count`` runs: after each gate, with the noise's probability, a Pauli that is not the identity.
+        """Draw the errors of ``count`` runs: after each gate, with the noise's probability, a Pauli but the identity.
 
         Args:
             noise: the rates.
@@ -132,7 +131,7 @@ class FrameProgram:
             seed: 64 bits; the same one gives the same errors.
 
         Returns:
-            (E,) runs, gates and Paulis, as `push` takes them.
+            (E,) runs, gates and Paulis; see `push`.
         """
         probabilities = [pauli_error_probability(noise.rate(width), width) for width in (1, 2)]
         thresholds = np.rint(np.array(probabilities) * 2.0**32).astype(np.int64)[self._is_on_two] * self.is_noisy
@@ -141,7 +140,7 @@ class FrameProgram:
         return rows, places, paulis
 
     def draw(self, noise: GateNoise, count: int, seed: int) -> Trajectories:
-        """``count`` random runs; see `errors`."""
+        """Draw ``count`` random runs (see `errors`)."""
         return Trajectories(count, *kernels.push(self.gates, self.n_angles, *self.errors(noise, count, seed)))
 
     def push(
@@ -152,7 +151,7 @@ class FrameProgram:
         Args:
             count: N runs.
             rows: (E,) the run of each error.
-            places: (E,) the gate that it follows, an index of ``gates``; one error a run and gate at most.
+            places: (E,) the gate before it, an index of ``gates``; at most one error per run and gate.
             paulis: (E,) 1..15: bits 0 and 1 are x and z on the gate's first qubit, bits 2 and 3 on its second.
         """
         order = np.lexsort((places, rows))

@@ -1,4 +1,4 @@
-"""The engine as a gradient that Qiskit's EstimatorQNN takes."""
+"""The engine's gradient for Qiskit's EstimatorQNN."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from qllmft_backends.gradient import BackendGradient, Point
 
 
 class AdjointGradient(BackendGradient):
-    """Jacobians by one reverse sweep an observable.
+    """Jacobians by one reverse sweep per observable.
 
-    The interface asks for the whole Jacobian; `qllmft.heads.AdjointConnector` takes the vector-Jacobian
-    product instead.
+    The interface requires the whole Jacobian; `qllmft.heads.AdjointConnector` uses the vector-Jacobian product instead.
     """
 
     def __init__(self, backend: AdjointCapable) -> None:
@@ -27,7 +26,7 @@ class AdjointGradient(BackendGradient):
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[Point]
     ) -> Sequence[NDArray[np.float64]]:
-        """See `BackendGradient.jacobians`; exact, in the engine's precision."""
+        """Return exact Jacobians in the engine's precision (see `BackendGradient.jacobians`)."""
         engine, sums = self._compile(circuit, observables)
         values = np.array([point.values for point in points])
         _, tape = engine.forward(engine.program.angles(values))

@@ -1,4 +1,4 @@
-"""What engines and the backends that have one offer, whatever device they run on."""
+"""Interfaces of engines and of the backends that have one, on any device."""
 
 from __future__ import annotations
 
@@ -19,73 +19,73 @@ class Differentiable(Protocol):
     """Expectation values of a compiled circuit with their vector-Jacobian product: an engine, or a `NoisyPass`.
 
     Attributes:
-        device: ``cpu`` or ``cuda``, where it computes.
+        device: ``cpu`` or ``cuda``.
     """
 
     device: ClassVar[str]
 
     @property
     def double(self) -> Differentiable:
-        """The same in float64; itself where it computes in that."""
+        """Return the same in float64."""
         ...
 
     def forward(self, angles: Any, amplitudes: Any = None) -> tuple[Any, Any]:
-        """Expectation values (B, T), and a tape; see `AdjointEngine.forward`."""
+        """Return expectation values (B, T), and a tape (see `AdjointEngine.forward`)."""
         ...
 
     def values(self, angles: Any, amplitudes: Any = None) -> Any:
-        """Expectation values (B, T) alone; see `AdjointEngine.values`."""
+        """Return expectation values (B, T) alone (see `AdjointEngine.values`)."""
         ...
 
     def vjp(self, tape: Any, cotangent: Any, *, amplitudes: bool = False) -> tuple[Any, Any]:
-        """Vector-Jacobian product; see `AdjointEngine.vjp`."""
+        """Return the vector-Jacobian product (see `AdjointEngine.vjp`)."""
         ...
 
 
 class Noisy(Differentiable, Protocol):
-    """A pass with noise, as training draws it: a `NoisyPass`."""
+    """Pass with noise for training: a `NoisyPass`."""
 
     @property
     def in_evaluation(self) -> Differentiable:
-        """The pass of validation and test that draws from the same seed."""
+        """Return the pass of validation and test that draws from the same seed."""
         ...
 
 
 class Engine(Differentiable, Protocol):
-    """`AdjointEngine`, `ComplexEngine` or `CudaAdjointEngine`: NumPy's arrays in and out, on a GPU the device's too."""
+    """`AdjointEngine`, `ComplexEngine` or `CudaAdjointEngine`: arrays of NumPy, on a GPU those of the device too."""
 
     @property
     def program(self) -> Program | ComplexProgram:
-        """The lowered circuit."""
+        """Return the lowered circuit."""
         ...
 
     @property
     def masks(self) -> NDArray[np.int64]:
-        """(T,) the qubits on which each string has Z, or Y."""
+        """Return (T,) the qubits on which each string has Z, or Y."""
         ...
 
 
 class AdjointCapable(Evaluator, Protocol):
-    """A backend with `Capabilities.adjoint`: heads and encoders train on it by vector-Jacobian products."""
+    """Backend with `Capabilities.adjoint`: heads and encoders train on it by vector-Jacobian products."""
 
     @property
     def seed(self) -> int:
-        """Seed of the noise that its passes draw."""
+        """Return the seed of the noise of its passes."""
         ...
 
     def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
-        """An engine on this backend's device for a lowered circuit and (T,) Z strings, without noise."""
+        """Return an engine on this backend's device for a lowered circuit and (T,) Z strings, without noise."""
         ...
 
     def compile(self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> tuple[Engine, ZObservables]:
-        """An engine for ``circuit`` that measures the strings of ``observables``, and these as sums of strings."""
+        """Return an engine that measures the strings of ``observables``, and these as sums of strings."""
         ...
 
     def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], Noisy] | None:
-        """From a seed to a pass of training with this backend's noise; None where it has none.
+        """Return a function from a seed to a pass of training with this backend's noise, None without noise.
 
         Args:
-            circuit: what ``engine`` was compiled from.
+            circuit: the circuit that ``engine`` was compiled from.
             engine: from `compile`.
         """
         ...

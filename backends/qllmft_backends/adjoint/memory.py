@@ -1,4 +1,4 @@
-"""Memory of states: refused where it does not fit, and laid on whole pages."""
+"""Memory of states: refused if it does not fit, and aligned to pages."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ PAGE = 4096
 
 
 def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costate: bool) -> None:
-    """Refuse states, or states and co-states, that need more than the memory that is free.
+    """Refuse states, or states and co-states, that need more than the free memory.
 
     Args:
         samples: B, rounded up to whole chunks.
         n_qubits: Q.
         bytes_a_sample: of one state.
-        with_costate: whether as much again is needed for the way back.
+        with_costate: count the co-states of the way back too.
 
     Raises:
-        BackendError: says what is needed, what is free, and how many samples fit.
+        BackendError: states the memory needed and free, and the number of samples that fit.
     """
     copies = 2 if with_costate else 1
     needed, available = copies * samples * bytes_a_sample, psutil.virtual_memory().available
@@ -35,7 +35,7 @@ def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costa
 
 
 def allocate(chunks: int, row: int, dtype: str, shift: int = 0) -> NDArray[np.floating]:
-    """An array (chunks, n) of rows of ``row`` bytes each, that begins ``shift`` bytes past a page's begin."""
+    """Return an array (chunks, n) of rows of ``row`` bytes that begins ``shift`` bytes past a page's begin."""
     raw = np.empty(chunks * row + 2 * PAGE, np.uint8)
     offset = -raw.ctypes.data % PAGE + shift
     return raw[offset : offset + chunks * row].view(dtype).reshape(chunks, row // np.dtype(dtype).itemsize)

@@ -24,19 +24,19 @@ _TESTED = {"same": (), "multinomial": ("gaussian",), "per_shot": ("gaussian", "m
 
 @dataclass(frozen=True)
 class CircuitNoise:
-    """What happens to a circuit on the way to its expectation values.
+    """Noise between a circuit and its expectation values.
 
     Attributes:
         gates: depolarizing noise after every gate, and flips at the readout.
         shots: S, measurements; None: expectation values of the state itself.
         shot_model: ``gaussian``: eq. 2, differentiable; ``multinomial``: true shots, whose gradient is blocked;
             ``exact``: no shots.
-        trajectories: random runs a sample, whose mean is taken; each with ``shots`` measurements.
-        renormalize: whether eq. 2's frequencies are divided by their sum after rectification.
-        shot_test: shots of evaluation; ``same``: as ``shot_model``; ``multinomial``: true ones; ``per_shot``: true
-            ones with an error trajectory each, as on a machine.
-        draw: whether each ``sample`` of a pass has trajectories of its own, or all of a ``batch`` the same.
-        uploads: whether the rotations by data carry noise.
+        trajectories: random runs per sample whose mean is taken; each with ``shots`` measurements.
+        renormalize: divide eq. 2's frequencies by their sum after rectification.
+        shot_test: shots of evaluation; ``same``: as ``shot_model``; ``multinomial``: true ones; ``per_shot``: true ones
+            with an error trajectory each, as on a machine.
+        draw: trajectories for each ``sample`` of a pass, or the same ones for all of a ``batch``.
+        uploads: the rotations by data carry noise.
     """
 
     gates: GateNoise
@@ -67,7 +67,7 @@ class CircuitNoise:
 
     @property
     def in_evaluation(self) -> CircuitNoise:
-        """The noise of validation and test."""
+        """Return the noise of validation and test."""
         if self.shot_test == "same":
             return self
         if self.shot_test == "per_shot":  # which pass has which trajectories is of no account then
@@ -76,35 +76,35 @@ class CircuitNoise:
 
     @property
     def has_gate_noise(self) -> bool:
-        """Whether any gate carries noise."""
+        """Return whether any gate carries noise."""
         return self.gates.one_qubit_rate > 0 or self.gates.two_qubit_rate > 0
 
     @property
     def is_none(self) -> bool:
-        """Whether there is no noise of any kind."""
+        """Return whether there is no noise of any kind."""
         return not (self.has_gate_noise or self.gates.readout_error or self.shots)
 
 
 def stream(seed: int, *place: int) -> np.random.Generator:
-    """A generator of its own for one use of a seed."""
+    """Return a generator of its own for one use of a seed."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
 
 
 def readout_factors(noise: GateNoise, masks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(T,) what readout error multiplies each Z string of ``masks`` with."""
+    """Return (T,) the factors of readout error on the Z strings ``masks``."""
     return np.array([noise.readout_factor(int(mask).bit_count()) for mask in masks])
 
 
 @dataclass
 class NoisyTape:
-    """What `NoisyPass.vjp` needs of a forward pass.
+    """Record of a forward pass for `NoisyPass.vjp`.
 
     Attributes:
-        engine: the engine's tape; None where the gradient is blocked.
+        engine: the engine's tape; None if the gradient is blocked.
         runs: the trajectories; None without gate noise.
         shape: (B, G) of the angles.
-        normal: (B·N, T) normalised ⟨Z-string⟩ before signs and flips, and (B·N, 1) sums of frequencies; None where
-            these are not normalised.
+        normal: (B·N, T) normalised ⟨Z-string⟩ before signs and flips, and (B·N, 1) sums of frequencies; None without
+            `CircuitNoise.renormalize`.
     """
 
     engine: Tape | None
@@ -115,21 +115,21 @@ class NoisyTape:
 
 @dataclass(frozen=True)
 class NoisyPass:
-    """A noisy pass of an engine; it is asked as the engine itself is, for angles (B, G) and the state |0...0⟩.
+    """Noisy pass of an engine, with the engine's methods, for angles (B, G) and the state |0...0⟩.
 
-    All shots of a sample are measured on the same trajectory (or trajectories): noise injection, of which every step of
-    a training draws another. The gradient is that of the trajectory; with shots, that of the outcomes which eq. 2 did
-    not rectify, and of their sum where frequencies are divided by it; with ``multinomial`` it is zero.
+    All shots of a sample are measured on the same trajectory (or trajectories), drawn anew in every step of a training.
+    The gradient is that of the trajectory; with shots, that of the outcomes which eq. 2 did not rectify, and of their
+    sum if frequencies are divided by it; with ``multinomial`` it is zero.
 
     Args:
         engine: of the circuit.
         frames: of the same circuit.
-        noise: what to draw.
+        noise: the noise to draw.
         seed: of this pass: the same one gives the same bits, on any number of threads.
-        evaluates: whether it is one of validation or test, where shots may have trajectories of their own.
+        evaluates: the pass is one of validation or test, in which shots may have trajectories of their own.
 
     Raises:
-        BackendError: where eq. 2 is to have readout error and strings overlap: their errors would be correlated.
+        BackendError: if eq. 2 is to have readout error and strings overlap: their errors would be correlated.
     """
 
     device: ClassVar[str] = "cpu"
@@ -152,16 +152,16 @@ class NoisyPass:
 
     @property
     def double(self) -> NoisyPass:
-        """The same errors on the engine in float64."""
+        """Return the same errors on the engine in float64."""
         return replace(self, engine=self.engine.double)
 
     @property
     def in_evaluation(self) -> NoisyPass:
-        """The same trajectories with the shots of validation and test."""
+        """Return the same trajectories with the shots of validation and test."""
         return replace(self, noise=self.noise.in_evaluation, evaluates=True)
 
     def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
-        """Noisy ⟨Z-string⟩ (B, T)."""
+        """Return noisy ⟨Z-string⟩ (B, T)."""
         if self.evaluates and self.noise.shot_test == "per_shot":
             return self._of_each_shot(angles, amplitudes)
         drawn, runs = self._drawn(angles, amplitudes)
@@ -171,7 +171,7 @@ class NoisyPass:
         return self._means(self._read(values, runs))
 
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, NoisyTape]:
-        """Noisy ⟨Z-string⟩ (B, T), and a tape for one backward sweep."""
+        """Return noisy ⟨Z-string⟩ (B, T), and a tape for one backward sweep."""
         if self.noise.shot_model == "multinomial":
             return self.values(angles, amplitudes), NoisyTape(None, None, angles.shape)
         drawn, runs = self._drawn(angles, amplitudes)
@@ -181,7 +181,7 @@ class NoisyPass:
         return self._means(self._read(values, runs)), NoisyTape(tape, runs, angles.shape, normal)
 
     def vjp(self, tape: NoisyTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, Real | None]:
-        """Vector-Jacobian product with ``cotangent`` (B, T): gradient of the angles (B, G), and None."""
+        """Return the gradient of the angles (B, G) for ``cotangent`` (B, T), and None."""
         if amplitudes:
             raise BackendError("a noisy pass begins in |0...0⟩; it has no amplitudes to differentiate by.")
         if tape.engine is None:
@@ -212,7 +212,7 @@ class NoisyPass:
             )
 
     def _drawn(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Trajectories | None]:
-        """Angles (B·N, G) of N trajectories a sample, one sample after the other."""
+        """Return angles (B·N, G) of N trajectories per sample, one sample after the other."""
         self._check(angles, amplitudes)
         count = self.noise.trajectories
         drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
@@ -230,27 +230,26 @@ class NoisyPass:
 
     @property
     def _measuring(self) -> AdjointEngine:
-        """The engine, which also measures the sum of the frequencies where they are divided by it."""
+        """Return the engine, which also measures the sum of the frequencies if they are divided by it."""
         return self.engine.with_total if self.noise.renormalize else self.engine
 
     def _normalised(self, measured: Real) -> tuple[Real, Real | None]:
-        """⟨Z-string⟩ (B·N, T), and (B·N, 1) the sums of frequencies that they were divided by."""
+        """Return ⟨Z-string⟩ (B·N, T), and the sums of frequencies (B·N, 1) that they were divided by."""
         if not self.noise.renormalize:
             return measured, None
         sums = measured[:, -1:]  # at least 1: before rectification the frequencies add up to 1
         return measured[:, :-1] / sums, sums
 
     def _shots(self) -> GaussianShots | None:
-        """Eq. 2's, or None."""
         if self.noise.shots is None or self.noise.shot_model != "gaussian":
             return None
         return GaussianShots(self.noise.shots, self.seed)
 
     def _read(self, values: Real, runs: Trajectories | None) -> Real:
-        """What is read of ⟨Z-string⟩ (B·N, T): the frames' signs, and the flips of the readout.
+        """Apply the frames' signs and the flips of the readout to ⟨Z-string⟩ (B·N, T).
 
-        Flips multiply the mean with f = (1 - 2e)^weight. Of shots they also raise the variance from f²(1 - z²)/S to
-        (1 - f²z²)/S, independently for strings on different qubits: by (1 - f²)/S.
+        Flips multiply the mean with f = (1 - 2e)^weight. For shots they also raise the variance from f²(1 - z²)/S to (1
+        - f²z²)/S, independently for strings on different qubits: by (1 - f²)/S.
         """
         if runs is not None:
             runs.sign_strings(values, self.engine.masks)
@@ -264,7 +263,7 @@ class NoisyPass:
         return values
 
     def _counted(self, angles: Real, runs: Trajectories | None) -> Real:
-        """⟨Z-string⟩ (B·N, T) from true shots."""
+        """Return ⟨Z-string⟩ (B·N, T) from true shots."""
         shots = self.noise.shots or 0
         n_qubits = self.engine.program.n_qubits
         flips = np.zeros(len(angles), np.int64)
@@ -283,7 +282,7 @@ class NoisyPass:
         return out
 
     def _of_each_shot(self, angles: Real, amplitudes: Real | None) -> Real:
-        """⟨Z-string⟩ (B, T) from true shots with a trajectory each."""
+        """Return ⟨Z-string⟩ (B, T) from true shots with a trajectory each."""
         self._check(angles, amplitudes)
         shots, masks = self.noise.shots or 0, self.engine.masks
         out = np.empty((len(angles), masks.size), self.engine.dtype)
@@ -299,7 +298,7 @@ class NoisyPass:
         return out
 
     def _means(self, values: Real) -> Real:
-        """(B, T) over the trajectories."""
+        """Return the means (B, T) over the trajectories."""
         if self.noise.trajectories == 1:
             return values
         return np.asarray(values.reshape(-1, self.noise.trajectories, values.shape[1]).mean(axis=1))

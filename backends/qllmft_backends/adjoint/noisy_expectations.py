@@ -28,17 +28,17 @@ def noisy_expectations(
     angles: Floats,
     seed: int,
 ) -> Expectations:
-    """Expectation values (B, O) under noise.
+    """Return expectation values (B, O) under noise.
 
     - ``exact``: the mean over the trajectories; its standard error is that of the trajectories.
     - ``multinomial``: every shot is a trajectory of its own, as on a machine; its standard error is that of the shots.
     - ``gaussian``: the mean over the trajectories of training's passes, each with all shots; its standard error is
-      their scatter. One trajectory under gate noise says nothing of its error: infinity.
+    their scatter, infinite for one trajectory under gate noise.
 
     Args:
         engine: of the circuit, measuring the strings of ``sums``.
         frames: of the same circuit.
-        noise: what to draw.
+        noise: the noise to draw.
         sums: O observables.
         angles: (B, G) in radians.
         seed: of all draws.
@@ -54,7 +54,7 @@ def noisy_expectations(
 
 @dataclass(frozen=True)
 class _Sampler:
-    """One question under noise, asked for parts of a batch."""
+    """Expectation values of one request under noise, for parts of a batch."""
 
     engine: AdjointEngine
     frames: FrameProgram
@@ -63,11 +63,11 @@ class _Sampler:
 
     @property
     def runs(self) -> int:
-        """N, random runs of a sample: its shots where each has a trajectory of its own, else its trajectories."""
+        """Return N, random runs per sample: its shots if each has a trajectory of its own, else its trajectories."""
         return (self.noise.shots or 1) if self.noise.shot_model == "multinomial" else self.noise.trajectories
 
     def estimates(self, angles: Floats, seed: int, part: int) -> tuple[Floats, Floats]:
-        """Means (B, O) and their standard errors for angles (B, G), by draws of their own for each ``part``."""
+        """Return means (B, O) and their standard errors for angles (B, G). Each ``part`` draws anew."""
         if self.noise.shot_model == "gaussian":
             return self._by_passes(angles, int(stream(seed, part).integers(2**63)))
         drawn = self._trajectories(len(angles), int(stream(seed, part, 0).integers(2**63)))
@@ -76,7 +76,7 @@ class _Sampler:
         return self._by_trajectories(angles, drawn)
 
     def _trajectories(self, samples: int, seed: int) -> Trajectories:
-        """``runs`` trajectories a sample, one sample after the other; none has an error where gates have no noise."""
+        """Draw ``runs`` trajectories per sample, one sample after the other. None has an error without gate noise."""
         count = samples * self.runs
         if self.noise.has_gate_noise:
             return self.frames.draw(self.noise.gates, count, seed)
@@ -84,7 +84,7 @@ class _Sampler:
         return Trajectories(count, none, np.empty((0, self.frames.n_angles), np.int8), none)
 
     def _by_trajectories(self, angles: Floats, drawn: Trajectories) -> tuple[Floats, Floats]:
-        """From the exact values of every trajectory."""
+        """Estimate from the exact values of every trajectory."""
         runs, masks, coefficients = self.runs, self.engine.masks, self.sums.coefficients
         distinct, which = patterns(angles, drawn, runs)
         strings = self.engine.values(distinct).astype(np.float64) * readout_factors(self.noise.gates, masks)
@@ -101,7 +101,7 @@ class _Sampler:
         return ideal + first, np.sqrt(np.maximum(second - first**2, 0) / (runs - 1))
 
     def _by_counts(self, angles: Floats, drawn: Trajectories, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """From shots, each on a trajectory of its own."""
+        """Estimate from shots, each on a trajectory of its own."""
         n_qubits = self.engine.program.n_qubits
         owners, read = read_outcomes(self.engine, angles, drawn, self.noise.gates.readout_error, rng)
         places, counts = np.unique(owners << n_qubits | read, return_counts=True)
@@ -115,7 +115,7 @@ class _Sampler:
         return np.array([mean for mean, _ in answers]), np.array([error for _, error in answers])
 
     def _by_passes(self, angles: Floats, seed: int) -> tuple[Floats, Floats]:
-        """From passes of eq. 2, one a trajectory."""
+        """Estimate from passes of eq. 2, one per trajectory."""
         runs = self.runs
         single = NoisyPass(self.engine, self.frames, replace(self.noise, trajectories=1), seed)
         strings = single.values(np.repeat(angles, runs, axis=0)).astype(np.float64)
@@ -128,7 +128,10 @@ class _Sampler:
         return means, self._shot_errors(angles)
 
     def _shot_errors(self, angles: Floats) -> Floats:
-        """(B, O): sqrt((⟨O²⟩ - ⟨O⟩²)/S), by exact moments; the product of two Z strings is the string of their XOR."""
+        """Return sqrt((⟨O²⟩ - ⟨O⟩²)/S) (B, O) by exact moments.
+
+        The product of two Z strings is the string of their XOR.
+        """
         engine, coefficients = self.engine, self.sums.coefficients
         products = np.unique(np.concatenate([engine.masks, (engine.masks[:, None] ^ engine.masks).reshape(-1)]))
         moments = AdjointEngine(engine.program, products, engine.dtype).values(angles).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What this machine's arithmetic and memory can do, measured, and the engine's passes to hold against it."""
+"""Peak arithmetic and memory bandwidth of this machine, and the engine's passes to compare with them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FLOPS = 2 + 6  # an amplitude and gate, forward and backward
 
 @dataclass(frozen=True)
 class Peaks:
-    """What this machine can do, measured with all of the engine's threads.
+    """Speed of this machine with all of the engine's threads.
 
     Attributes:
         multiply_add_gflops: float32 multiply-adds in registers: the arithmetic peak.
-        rotation_gflops: rotations on an array in the first-level cache, each loaded and stored.
+        rotation_gflops: rotations of an array in the first-level cache, each loaded and stored.
         copy_gb_s: memory copied, bytes read and written counted.
     """
 
@@ -36,14 +36,13 @@ class Peaks:
 
 
 def measure_peaks() -> Peaks:
-    """Measure the machine; about a second."""
+    """Measure the machine, for about a second."""
     threads = thread_count()
     with ThreadPoolExecutor(threads) as pool:
         return _peaks(threads, lambda work: list(pool.map(work, range(threads))))
 
 
 def _peaks(threads: int, on_each: Callable[[Callable[[int], object]], object]) -> Peaks:
-    """The same; ``on_each`` calls its argument with 0, 1, ... on a thread each."""
     registers = np.full((threads, 14 * 16), 1.0, np.float32)
     repeats = 2_000_000
     seconds = _best(lambda: on_each(lambda i: multiply_add(registers[i], repeats)))
@@ -58,7 +57,7 @@ def _peaks(threads: int, on_each: Callable[[Callable[[int], object]], object]) -
 
 
 def _best(work: Callable[[], object], times: int = 4) -> float:
-    """Seconds of the fastest of some runs, the first not counted."""
+    """Return the seconds of the fastest run, without the first."""
     work()
     seconds = []
     for _ in range(times):
@@ -69,12 +68,12 @@ def _best(work: Callable[[], object], times: int = 4) -> float:
 
 
 def passes_of(circuit: QuantumCircuit, batch_size: int, loaded: int = 0) -> tuple[Callable[[], None], int]:
-    """Forward and gradient of a circuit on random angles, as one call, and the operations that it takes.
+    """Return forward and gradient of a circuit on random angles as one call, and its number of operations.
 
     Args:
-        circuit: whose Z of every qubit is read.
+        circuit: Z of every qubit is measured.
         batch_size: B.
-        loaded: D, the amplitudes of each sample, which all have the same angles; 0: angles of their own, and |0⟩.
+        loaded: D, the amplitudes of each sample, which all share their angles; 0: angles of their own, and |0⟩.
     """
     random = np.random.default_rng(0)
     program, n_qubits = lower(circuit), circuit.num_qubits

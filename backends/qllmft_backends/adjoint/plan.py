@@ -68,7 +68,7 @@ def real_plan(program: Program, masks: NDArray[np.int64], batch: int, width: int
 def complex_plan(
     program: ComplexProgram, observables: PauliObservables, batch: int, width: int, dtype: str
 ) -> ChunkPlan:
-    """Plan a program of any gates for chunks of one size; see `real_plan`."""
+    """Plan a program of any gates for chunks of one size (see `real_plan`)."""
     register_bits = (width // batch).bit_length() - 1
     z, x = (_on_wires(masks, program.wires) for masks in (observables.masks, observables.flips))
     turns = np.bitwise_count(z & x).astype(np.int64) & 3

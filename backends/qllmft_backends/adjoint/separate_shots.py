@@ -1,4 +1,4 @@
-"""Shots with an error trajectory of their own each, as on a machine: equal trajectories are simulated once."""
+"""Shots with an error trajectory each, as on a machine: equal trajectories are simulated once."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def read_outcomes(
     readout_error: float,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """One outcome of each trajectory.
+    """Measure each trajectory once.
 
     Args:
         engine: of the circuit.
         angles: (B, G) in radians.
-        drawn: N trajectories, equally many a sample, one sample after the other.
+        drawn: N trajectories, the same number per sample, one sample after the other.
         readout_error: probability that a measured bit is read flipped.
         rng: source of the outcomes.
 
     Returns:
-        (N,) whose sample each is, and (N,) outcomes as read; bit q is qubit q.
+        (N,) the sample of each outcome, and (N,) outcomes as read; bit q is qubit q.
     """
     n_qubits, runs = engine.program.n_qubits, drawn.count // max(1, len(angles))
     distinct, which = patterns(angles, drawn, runs)
@@ -54,11 +54,11 @@ def read_outcomes(
 def patterns(
     angles: NDArray[np.floating], drawn: Trajectories, runs: int
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Distinct angles, and which of them each run with an error has.
+    """Return the distinct angles, and the row of them of each run with an error.
 
     Args:
         angles: (B, G).
-        drawn: trajectories, ``runs`` a sample, one sample after the other.
+        drawn: trajectories, ``runs`` per sample, one sample after the other.
         runs: N.
 
     Returns:

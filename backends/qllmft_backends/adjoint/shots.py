@@ -4,13 +4,13 @@ Eq. 2. The multinomial counts of n shots have mean n·p and covariance n (diag p
 
     ŷ = n·p + sqrt(n) (sqrt(p)∘ε - p (sqrt(p)ᵀε)),   ε ~ N(0, I),
 
-since diag(sqrt p) - p sqrt(p)ᵀ, times its transpose, is diag p - p pᵀ - p pᵀ + p pᵀ (Σp = 1). It costs O(2^Q).
-Negative counts are rectified to 0. The noise is outside the gradient's path: ŷ counts as n·p where it is positive, and
-as a constant where it was rectified. The engine writes ψ for sqrt(p): where ψ is negative, its sign goes into ε, which
-is as likely with the other sign.
+since diag(sqrt p) - p sqrt(p)ᵀ, times its transpose, is diag p - p pᵀ - p pᵀ + p pᵀ (Σp = 1). It costs O(2^Q). Negative
+counts are rectified to 0. The noise is outside the gradient's path: ŷ counts as n·p if it is positive, and as a
+constant if it was rectified. The engine writes ψ for sqrt(p): the sign of a negative ψ goes into ε, which is equally
+likely with the other sign.
 
-After rectification the frequencies ŷ/n add up to more than 1: little where n·p is large for the outcomes that matter,
-much where 2^Q is far above n. That is the paper's model; the true multinomial has no such bias. Divided by their sum
+After rectification the frequencies ŷ/n add up to more than 1: little if n·p is large for the relevant outcomes, much if
+2^Q is far above n. That is the paper's model; the true multinomial has no such bias. Divided by their sum
 (`CircuitNoise.renormalize`) they are too flat instead, as outcomes of small p gain most.
 """
 
@@ -27,7 +27,7 @@ class GaussianShots:
     """Eq. 2 for one pass of the engine.
 
     Attributes:
-        count: n, shots a sample.
+        count: n, shots per sample.
         seed: of this pass, 64 bits; each chunk of samples has numbers of its own, so the bits do not depend on threads.
         first_chunk: number of the pass's first chunk.
     """
@@ -38,22 +38,22 @@ class GaussianShots:
 
     @property
     def stream(self) -> tuple[int, int, int]:
-        """What `fill_normal` draws the ε of the pass's first chunk from: the words of its key, and the stream."""
+        """Return the words of the key and the stream of the first chunk's ε (see `fill_normal`)."""
         return self.seed & 0xFFFFFFFF, self.seed >> 32 & 0xFFFFFFFF, self.first_chunk
 
     def after(self, chunks: int) -> GaussianShots:
-        """The same, for the part of the pass that begins ``chunks`` later."""
+        """Return the shots of the part of the pass that begins ``chunks`` later."""
         return replace(self, first_chunk=self.first_chunk + chunks)
 
 
 def draw_outcomes(
     probabilities: NDArray[np.floating], shots: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """True multinomial shots.
+    """Draw true multinomial shots.
 
     Args:
         probabilities: (N, 2^Q) of the outcomes; bit q of an outcome is qubit q.
-        shots: (N,) how many to draw of each row.
+        shots: (N,) number of shots per row.
         rng: source of randomness.
 
     Returns:
@@ -73,7 +73,7 @@ def draw_outcomes(
 def flip_bits(
     outcomes: NDArray[np.int64], n_qubits: int, readout_error: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Outcomes with every bit read flipped with probability ``readout_error``."""
+    """Return outcomes with every bit flipped with probability ``readout_error``."""
     if readout_error == 0:
         return outcomes
     for qubit in range(n_qubits):

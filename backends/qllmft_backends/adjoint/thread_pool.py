@@ -1,9 +1,9 @@
-"""A pool of threads for compiled jobs: workers that spin for a moment after a job, and a caller that needs none.
+"""Pool of threads for compiled jobs: workers that spin for a moment after a job, and a caller that needs none.
 
-Waking a sleeping thread takes longer than a circuit of ten qubits, and so does handing over Python's lock. So workers
+Waking a sleeping thread takes longer than a circuit of ten qubits, and so does a handover of Python's lock. So workers
 take chunks without Python, and spin for a moment after their work: the next pass of a training step comes within it.
-OpenMP's threads do so without an end, and beside another busy process that costs a factor of 40. Here a worker that
-finds its core shared sleeps instead, the caller works through the chunks itself, and workers take what they get to.
+OpenMP's threads spin without an end, which costs a factor of 40 beside another busy process. Here a worker whose core
+is shared sleeps instead, and the caller works through the remaining chunks itself.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _POLL_S = 50e-6  # between two looks at a chunk that a worker has begun and not 
 
 
 def thread_count() -> int:
-    """Threads that the engine uses: ``QLLMFT_THREADS``, else the processors that this process may run on.
+    """Return the engine's number of threads: ``QLLMFT_THREADS``, else the processors available to this process.
 
     Raises:
-        ValueError: where ``QLLMFT_THREADS`` is not a positive number.
+        ValueError: if ``QLLMFT_THREADS`` is not a positive number.
     """
     return _thread_count(os.environ.get("QLLMFT_THREADS", ""))
 
 
 @cache
 def _thread_count(text: str) -> int:
-    """The same, asked once: a pass over a small circuit takes less time than a few questions to the system."""
+    """Return the same, cached: a pass over a small circuit takes less time than a few system calls."""
     if text:
         if not text.isdecimal() or int(text) < 1:
             raise ValueError(
@@ -49,7 +49,7 @@ def _thread_count(text: str) -> int:
 
 
 class _Worker(threading.Thread):
-    """A thread that does chunks of the jobs in a queue."""
+    """Thread that runs chunks of the jobs in a queue."""
 
     def __init__(self, queue: Queue, rank: int) -> None:
         super().__init__(name="qllmft", daemon=True)
@@ -66,7 +66,7 @@ class _Worker(threading.Thread):
             self._wake_up.release()
 
     def run(self) -> None:
-        """Serve, sleep, again."""
+        """Serve and sleep, without an end."""
         spins, seen, spin_from = _spins(), int(job_number(self._queue)), 0.0
         while True:
             start, own = time.perf_counter(), time.thread_time()
@@ -82,8 +82,6 @@ class _Worker(threading.Thread):
 
 
 class _Pool:
-    """Workers on one queue."""
-
     def __init__(self, workers: int) -> None:
         self.queue = np.zeros(QUEUE_WORDS, np.int64)
         self.lock = threading.Lock()  # held by the thread whose job is in the queue
@@ -93,14 +91,14 @@ class _Pool:
 
 @cache
 def _pool(process: int, workers: int) -> _Pool:
-    """The pool of ``process``: a forked child has none of its parent's threads and makes its own."""
+    """Return the pool of ``process``: a forked child has none of its parent's threads and makes its own."""
     del process
     return _Pool(workers)
 
 
 @cache
 def _spins() -> int:
-    """How many turns of the waiting loop take `SPIN_S`."""
+    """Return the number of turns of the waiting loop in `SPIN_S`."""
     queue, spins = np.zeros(QUEUE_WORDS, np.int64), 2000
     serve(queue, 0, 0, 1, 1)  # compiles
     seconds = []
@@ -112,11 +110,11 @@ def _spins() -> int:
 
 
 def run_job(count: int, job: Callable[[Queue, int], bool]) -> None:
-    """Let the pool do a job; returns when all its chunks are done.
+    """Run a job on the pool and return when all its chunks are done.
 
     Args:
         count: number of chunks.
-        job: calls `work_queue.run` with the queue and the spins that it is given, and returns what that returned.
+        job: calls `work_queue.run` with the queue and the spins, and returns its result.
     """
     threads = thread_count()
     pool = _pool(os.getpid(), threads - 1) if threads > 1 and count > 1 else None

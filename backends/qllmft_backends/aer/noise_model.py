@@ -1,4 +1,4 @@
-"""Gate noise as Aer's `NoiseModel`, and the proof that every gate of a circuit carries it."""
+"""Gate noise as Aer's `NoiseModel`, and the check that every gate of a circuit carries it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from qllmft_backends.noise import GateNoise
 
 
 def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
-    """Depolarizing noise after every gate of ``circuit`` as it is written, and readout error on every qubit.
+    """Return depolarizing noise after every gate of ``circuit`` as it is written, and readout error on every qubit.
 
     Raises:
-        BackendError: for a gate on more than two qubits, or where a label means another width to Aer.
+        BackendError: for a gate on more than two qubits, or if Aer uses its label for another width.
     """
     model = NoiseModel()
     for key, n_qubits in {_key(gate): len(gate.qubits) for gate in _gates(circuit)}.items():
@@ -31,13 +31,13 @@ def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
 
 
 def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise) -> None:
-    """Refuse a circuit with a gate that ``model`` leaves without noise: Aer would run it ideal and say nothing.
+    """Refuse a circuit with a gate that ``model`` leaves without noise, which Aer would run ideal in silence.
 
-    Aer looks noise up by a gate's label where it has one, by its name otherwise. A circuit that a transpiler rewrote,
-    or a labelled gate, silently loses its noise that way.
+    Aer finds noise by a gate's label if it has one, by its name otherwise. A circuit rewritten by a transpiler, or a
+    labelled gate, loses its noise that way.
 
     Raises:
-        UnsupportedGateError: names the gate that is not covered and what is.
+        UnsupportedGateError: names the gate without noise and the covered gates.
     """
     widths = {
         key: len(error["instructions"][0][0]["qubits"])
@@ -61,5 +61,5 @@ def _gates(circuit: QuantumCircuit) -> list[CircuitInstruction]:
 
 
 def _key(gate: CircuitInstruction) -> str:
-    """What Aer looks a gate's noise up by."""
+    """Return the key of a gate's noise in Aer."""
     return str(getattr(gate.operation, "label", None) or gate.operation.name)

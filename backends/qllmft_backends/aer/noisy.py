@@ -1,4 +1,4 @@
-"""Aer with the gate noise of IonQ's Forte: what the circuit would give on hardware, on this machine."""
+"""Aer with the gate noise of IonQ's Forte: expectation values as on hardware, computed on this machine."""
 
 from __future__ import annotations
 
@@ -72,15 +72,15 @@ class AerForteOptions(NoiseSettings):
 
 
 def cheaper_method(n_qubits: int, runs: int, density_matrix_qubits: int) -> Method:
-    """The density matrix once (4^n numbers a gate), or ``runs`` trajectories (2^n numbers a gate and run).
+    """Return the cheaper of one density matrix (4^n numbers per gate) and ``runs`` trajectories (2^n per gate and run).
 
     Measured with the paper's head on one thread: equal at 180 runs for 8 qubits, 500 for 9, 2,000 for 10 and 3,500 for
-    11, about 2 · 2^n where it matters.
+    11, about 2 · 2^n in that range.
 
     Args:
         n_qubits: n.
-        runs: shots, or trajectories where there are no shots.
-        density_matrix_qubits: the most that the memory holds as a density matrix.
+        runs: shots, or trajectories without shots.
+        density_matrix_qubits: the most qubits that fit the memory as a density matrix.
     """
     fits = n_qubits <= density_matrix_qubits
     return "density_matrix" if fits and 2 * 2**n_qubits <= runs else "trajectories"
@@ -89,8 +89,8 @@ def cheaper_method(n_qubits: int, runs: int, density_matrix_qubits: int) -> Meth
 class AerForteBackend(Backend):
     """Depolarizing noise after every gate of the circuit as it is written: nothing is transpiled.
 
-    Standard errors are those of the shots; of the trajectories where there are no shots; zero where the density matrix
-    gives exact means.
+    Standard errors are those of the shots, or of the trajectories without shots; zero if the density matrix gives exact
+    means.
 
     Attributes:
         noise: the `GateNoise` in force.
@@ -116,7 +116,7 @@ class AerForteBackend(Backend):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Noisy; exact where the density matrix is asked for without shots; as many qubits as fit the memory."""
+        """Return the abilities. Means are exact by the density matrix without shots."""
         options = self.options
         return Capabilities(
             exact=options.shots is None and options.method == "density_matrix",
@@ -126,7 +126,7 @@ class AerForteBackend(Backend):
         )
 
     def method_for(self, circuit: QuantumCircuit) -> Method:
-        """The method that runs ``circuit``."""
+        """Return the method that runs ``circuit``."""
         if self.options.method != "auto":
             return self.options.method
         runs = self.options.shots or self.options.trajectories
@@ -135,7 +135,7 @@ class AerForteBackend(Backend):
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """See `Backend.expectations`.
+        """Return noisy expectation values (see `Backend.expectations`).
 
         Raises:
             UnsupportedGateError: for a gate that Aer does not run as it is written, or that would carry no noise.
@@ -156,7 +156,7 @@ class AerForteBackend(Backend):
     def _means(
         self, method: Method, circuit: QuantumCircuit, values: NDArray[np.float64], sums: ZObservables, **options: Any
     ) -> Expectations:
-        """Without shots: expectation values of every trajectory, or of the density matrix as the only one."""
+        """Return the means of all trajectories, or of the density matrix as the only one."""
         n_qubits, exact = circuit.num_qubits, method == "density_matrix"
         masks: list[int] = sums.masks.tolist()
         measured = circuit.copy()
@@ -180,7 +180,7 @@ class AerForteBackend(Backend):
 
 
 def _check_gates(circuit: QuantumCircuit, simulator: AerSimulator) -> None:
-    """Aer's own gates only: to rewrite another one would move the noise to the gates that it becomes."""
+    """Refuse gates that are not Aer's own: to rewrite one would move the noise to the gates that it becomes."""
     known = set(simulator.configuration().basis_gates)
     for name in circuit.count_ops():
         if name not in known and name != "barrier":

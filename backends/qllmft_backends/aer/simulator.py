@@ -1,4 +1,4 @@
-"""What every run on Aer shares: checks before it, all parameter sets in one call, the seed, errors that can be read."""
+"""Common parts of runs on Aer: checks, all parameter sets in one call, the seed, readable errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from qllmft_backends.z_observables import ZObservables
 def check_request(
     circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp], max_qubits: int | None
 ) -> NDArray[np.float64]:
-    """Refuse before any work what Aer would answer wrongly, late or with a traceback.
+    """Refuse a request that Aer would answer wrongly, late or with a traceback.
 
     Returns:
         ``values`` as (B, P) float64.
@@ -71,7 +71,7 @@ def check_request(
 
 
 def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.float64], **options: Any) -> Result:
-    """All parameter sets in one call.
+    """Run all parameter sets in one call.
 
     Sample b of the result belongs to row b of ``values`` (B, P), B ≥ 1, and has a seed of its own: Aer adds 2113·b to
     ``seed_simulator``.
@@ -83,7 +83,7 @@ def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.flo
         options: run options of Aer.
 
     Raises:
-        BackendError: with Aer's own words where it fails.
+        BackendError: with Aer's own words if it fails.
     """
     if circuit.num_parameters and not _hides_parameters(circuit):
         columns = {p: values[:, k].tolist() for k, p in enumerate(circuit.parameters)}
@@ -103,19 +103,19 @@ def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.flo
 
 
 def _hides_parameters(circuit: QuantumCircuit) -> bool:
-    """Whether Aer would leave parameters unbound and run some other angle, in silence.
+    """Return whether Aer would leave parameters unbound and run another angle in silence.
 
-    Aer binds the operations that say `is_parameterized`; Qiskit 2.6 answers no for its controlled rotations (cry, crx,
-    crz, cp) while the instruction that holds them answers yes.
+    Aer binds the operations whose `is_parameterized` is true; in Qiskit 2.6 it is false for controlled rotations (cry,
+    crx, crz, cp) although it is true for the instruction.
     """
     return any(i.is_parameterized() and not i.operation.is_parameterized() for i in circuit.data)
 
 
 def derive_seed(seed: int, circuit: QuantumCircuit, values: NDArray[np.float64]) -> int:
-    """Aer's seed for one call, from the backend's seed and the call's content.
+    """Return Aer's seed for one call, from the backend's seed and the call's content.
 
-    The same question gets the same bits, in a resumed run too. Another training step has other values, and so noise of
-    its own, where a constant seed would repeat the same noise in every step.
+    The same request gets the same bits, in a resumed run too. Another training step has other values and so noise of
+    its own; a constant seed would repeat the noise in every step.
     """
     gates = [(i.operation.name, *(circuit.find_bit(q).index for q in i.qubits)) for i in circuit.data]
     digest = blake2b(repr((seed, circuit.num_qubits, gates, values.shape)).encode(), digest_size=8)
@@ -150,7 +150,7 @@ def sample(
 
 
 def gpu_obstacle() -> str | None:
-    """Why Aer has no GPU here: what was found, what is needed, the remedy. None where it has one."""
+    """Return the reason for the lack of a GPU in Aer with the remedy, None if there is one."""
     devices = AerSimulator().available_devices()
     if "GPU" in devices:
         return None

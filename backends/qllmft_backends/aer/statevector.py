@@ -28,13 +28,13 @@ class AerStatevectorOptions(BaseModel):
     """Options of the backend ``aer_statevector``.
 
     Attributes:
-        device: ``CPU``, or ``GPU`` where Aer finds one; refused where it does not, never replaced.
+        device: ``CPU``, or ``GPU``, which is refused if Aer finds none.
         precision: of the amplitudes; with ``single``, values are exact to about 1e-6.
-        max_parallel_threads: threads of Aer; 0: one a core. 1 where the cores are shared.
-        shots: measurements a sample; None: exact values.
-        seed: of the shots, and of SPSA's signs; the same seed and question give the same counts.
-        gradient_method: for training: ``parameter_shift``, two circuits an angle; or ``spsa``, two circuits a
-            perturbation whatever the number of angles, with a spread that grows with it.
+        max_parallel_threads: threads of Aer; 0: one per core. Set 1 if the cores are shared.
+        shots: measurements per sample; None: exact values.
+        seed: of the shots, and of SPSA's signs; the same seed and request give the same counts.
+        gradient_method: ``parameter_shift``, two circuits per angle; or ``spsa``, two circuits per perturbation, with a
+            spread that grows with the number of angles.
         spsa_step_rad: perturbation of each angle, in radians.
         spsa_batch: perturbations averaged for one gradient.
     """
@@ -51,10 +51,12 @@ class AerStatevectorOptions(BaseModel):
 
 
 class AerStatevectorBackend(Backend):
-    """Any unitary circuit without noise. Gradients by parameter shift or SPSA: ``adjoint`` is faster where it can run.
+    """Any unitary circuit without noise, gradients by parameter shift or SPSA.
+
+    ``adjoint`` is faster if it runs the circuit.
 
     Raises:
-        BackendError: for ``device="GPU"`` where Aer finds none, with the remedy.
+        BackendError: for ``device="GPU"`` if Aer finds none, with the remedy.
     """
 
     name: ClassVar[str] = "aer_statevector"
@@ -74,18 +76,18 @@ class AerStatevectorBackend(Backend):
 
     @classmethod
     def availability(cls) -> Availability:
-        """On the CPU always; the note says whether there is a GPU."""
+        """Return available, with a note about the GPU."""
         return Availability(True, gpu_obstacle() or "Aer finds a GPU: device='GPU' works.")
 
     def gradient(self) -> BaseEstimatorGradient:
-        """Gradients for `EstimatorQNN` by the method of the options."""
+        """Return gradients for `EstimatorQNN` by the method of the options."""
         if self.options.gradient_method == "spsa":
             return SpsaGradient(self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed)
         return super().gradient()
 
     @property
     def capabilities(self) -> Capabilities:
-        """Exact, or with shots; as many qubits as fit the memory (on a GPU: not known beforehand)."""
+        """Return the abilities. The memory of a GPU, and so its limit of qubits, is unknown."""
         on_cpu = self.options.device == "CPU"
         return Capabilities(
             exact=self.options.shots is None,
@@ -96,7 +98,7 @@ class AerStatevectorBackend(Backend):
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """See `Backend.expectations`. Exact values take any real sum of Pauli strings; counts take I and Z."""
+        """Return values (see `Backend.expectations`). Exact ones take any Pauli strings, counts I and Z only."""
         values = check_request(circuit, values, observables, self.capabilities.max_qubits)
         if len(values) == 0:
             return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
@@ -130,7 +132,7 @@ class AerStatevectorBackend(Backend):
         return sample(self._simulator, self._runnable(circuit), values, sums, **options)
 
     def _runnable(self, circuit: QuantumCircuit) -> QuantumCircuit:
-        """A copy in gates that Aer knows. Without noise, to open a gate up changes nothing that is measured."""
+        """Return a copy in gates of Aer. Without noise, opened gates change no measurement."""
         known = {*self._simulator.configuration().basis_gates, "barrier"}
         runnable = circuit.copy()
         while foreign := sorted(set(runnable.count_ops()) - known):
@@ -148,12 +150,12 @@ class AerStatevectorBackend(Backend):
         return runnable
 
     def _batching(self, n_qubits: int) -> dict[str, Any]:
-        """How a batch of parameter sets runs: the values are the same, the time is not.
+        """Return run options for a batch of parameter sets, which change the time and not the values.
 
         On a GPU the sets are one batch; on several GPUs Aer mixes them up (qiskit-aer issue 2244), so it gets one. On a
         CPU, parameters bound inside Aer cost the least up to 14 qubits. Above that Aer would put all its threads on one
-        sample after the other; one thread a sample takes half the time (16 qubits, 2 cores), and a seventh where
-        another process keeps the cores busy.
+        sample after the other; one thread per sample takes half the time (16 qubits, 2 cores), and a seventh if another
+        process keeps the cores busy.
         """
         if self.options.device == "GPU":
             return {"runtime_parameter_bind_enable": True, "batched_shots_gpu": True, "target_gpus": [0]}

@@ -22,7 +22,7 @@ EACH = 3  # words that describe an array: address, rows, columns
 
 
 class ArraySpec(NamedTuple):
-    """Dtype and dimensions of an array; ``dtype`` None: the engine's own."""
+    """Dtype and dimensions of an array. ``dtype`` None: the engine's own."""
 
     dtype: type[np.generic] | None
     ndim: int
@@ -190,7 +190,7 @@ def _word(context, builder, signature, args, at):
 
 @intrinsic
 def pack(typingctx, words, first, arrays):
-    """Describe the arrays of a tuple in ``words``, from number ``first`` on; they must stay where they are."""
+    """Describe the arrays of a tuple in ``words``, from number ``first`` on. They must stay where they are."""
     real = next(array.dtype for array in arrays.types if isinstance(array.dtype, types.Float))
     for name, got, expected in zip(arrays.fields, arrays.types, _types(arrays.instance_class, real), strict=True):
         if (got.dtype, got.ndim, got.layout) != (expected.dtype, expected.ndim, expected.layout):

@@ -25,7 +25,7 @@ def aligned(like, size):
 
 @_jit
 def _places(strides, bits, row, out):
-    """Compute the offsets of a block's rows from its first one; ``row`` is the length of a row."""
+    """Compute the offsets of a block's rows from its first one. ``row`` is the length of a row."""
     for i in range(1 << bits):
         place = 0
         for b in range(bits):
@@ -83,7 +83,7 @@ def run_forward(s, plan, coefficients):
 
 @_jit
 def run_backward(s, c, plan, coefficients, by_lane):
-    """Undo all steps on state ``s`` and co-state ``c``; every gate's sums are added to ``by_lane`` (3·N·width)."""
+    """Undo all steps on state ``s`` and co-state ``c``. Every gate's sums are added to ``by_lane`` (3·N·width)."""
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
     part, other = aligned(s, largest * row), aligned(s, largest * row)

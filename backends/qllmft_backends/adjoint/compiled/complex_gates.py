@@ -1,11 +1,11 @@
-"""Gates on complex amplitudes, forward, and undone with the sums that a gradient needs.
+"""Gates on complex amplitudes, forward, and undone with the sums of a gradient.
 
-A row is two registers: real parts, then imaginary parts. A gate's coefficients are eight registers at most, by lane:
-samples differ in their angles, and a control or a target inside registers makes lanes differ.
+A row is two registers: real parts, then imaginary parts. A gate has eight registers of coefficients at most: samples
+differ in their angles, and lanes differ if the control or the target is inside registers.
 
-Gradient. With λ = ∂E/∂ψ* after a gate of matrix U on a pair (ψ₀, ψ₁), E's change is 2 Re Σ_ij λ_i* (dU U⁻¹)_ij ψ_j. The
-matrix in between is anti-Hermitian, so three real sums tell all: K = Σ Im λ₁*ψ₁, X = Σ Im(λ₀*ψ₁ + λ₁*ψ₀) and
-Y = Σ Re(λ₀*ψ₁ − λ₁*ψ₀). (Σ Im λ₀*ψ₀ = −K where the gate has no control, for ⟨λ|ψ⟩ = ⟨ψ|O|ψ⟩ is real.)
+Gradient. With λ = ∂E/∂ψ* after a gate of matrix U on a pair (ψ₀, ψ₁), E changes by 2 Re Σ_ij λ_i* (dU U⁻¹)_ij ψ_j. That
+matrix is anti-Hermitian, so three real sums suffice: K = Σ Im λ₁*ψ₁, X = Σ Im(λ₀*ψ₁ + λ₁*ψ₀) and Y = Σ Re(λ₀*ψ₁ −
+λ₁*ψ₀). (Σ Im λ₀*ψ₀ = −K without a control, for ⟨λ|ψ⟩ = ⟨ψ|O|ψ⟩ is real.)
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _part = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 
 @_part
 def opened(k, low, high):
-    """The k-th number whose bits at two strides, powers of two, are zero."""
+    """Return the k-th number whose bits at two strides, powers of two, are zero."""
     k += k & -low
     return k + (k & -high)
 
 
 @_part
 def _product(a, b):
-    """a·b of complex registers."""
+    """Return a·b of complex registers."""
     return sub(mul(a[0], b[0]), mul(a[1], b[1])), add(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
 @_part
 def _sum_of_products(a, x, b, y):
-    """a·x + b·y of complex registers."""
+    """Return a·x + b·y of complex registers."""
     real = sub(add(sub(mul(a[0], x[0]), mul(a[1], x[1])), mul(b[0], y[0])), mul(b[1], y[1]))
     imaginary = add(add(add(mul(a[0], x[1]), mul(a[1], x[0])), mul(b[0], y[1])), mul(b[1], y[0]))
     return real, imaginary
@@ -42,7 +42,7 @@ def _sum_of_products(a, x, b, y):
 
 @_part
 def _mix(a, x, b, y):
-    """a·x + b·y, all real."""
+    """Return a·x + b·y of real registers."""
     return add(mul(a, x), mul(b, y))
 
 
@@ -61,31 +61,31 @@ def _put(s, k, x):
 
 @_part
 def _imaginary(a, b):
-    """Im a*b."""
+    """Return Im a*b."""
     return sub(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
 @_part
 def _real(a, b):
-    """Re a*b."""
+    """Return Re a*b."""
     return add(mul(a[0], b[0]), mul(a[1], b[1]))
 
 
 @_part
 def _cross_sum(l0, l1, p0, p1):
-    """Im(l0*·p1 + l1*·p0)."""
+    """Return Im(l0*·p1 + l1*·p0)."""
     return sub(add(sub(mul(l0[0], p1[1]), mul(l0[1], p1[0])), mul(l1[0], p0[1])), mul(l1[1], p0[0]))
 
 
 @_part
 def _turn_sum(l0, l1, p0, p1):
-    """Re(l0*·p1 − l1*·p0)."""
+    """Return Re(l0*·p1 − l1*·p0)."""
     return sub(sub(add(mul(l0[0], p1[0]), mul(l0[1], p1[1])), mul(l1[0], p0[0])), mul(l1[1], p0[1]))
 
 
 @_part
 def _general_pair(s, i, j, a, b, m):
-    """A full matrix m, its first entry real, on the rows i, j, which hold a, b."""
+    """Apply a full matrix m, its first entry real, to the rows i and j of content a and b."""
     real = sub(add(mul(m[0], a[0]), mul(m[2], b[0])), mul(m[3], b[1]))
     _put(s, i, (real, add(add(mul(m[0], a[1]), mul(m[2], b[1])), mul(m[3], b[0]))))
     _put(s, j, _sum_of_products((m[4], m[5]), a, (m[6], m[7]), b))
@@ -93,14 +93,12 @@ def _general_pair(s, i, j, a, b, m):
 
 @_part
 def _real_pair(s, i, j, a, b, m):
-    """A real matrix."""
     _put(s, i, (_mix(m[0], a[0], m[2], b[0]), _mix(m[0], a[1], m[2], b[1])))
     _put(s, j, (_mix(m[4], a[0], m[6], b[0]), _mix(m[4], a[1], m[6], b[1])))
 
 
 @_part
 def _cross_pair(s, i, j, a, b, m):
-    """A matrix with a real diagonal, imaginary beside it."""
     _put(s, i, (sub(mul(m[0], a[0]), mul(m[3], b[1])), _mix(m[0], a[1], m[3], b[0])))
     _put(s, j, (sub(mul(m[6], b[0]), mul(m[5], a[1])), _mix(m[6], b[1], m[5], a[0])))
 
@@ -120,7 +118,7 @@ def _matrix(coefficients, at):
 
 @_jit
 def general(s, step, m):
-    """A full matrix on pairs of rows; ``step`` is a row of `ComplexPlan.steps`, ``m`` the gate's registers."""
+    """Apply a full matrix to pairs of rows. ``step`` is a row of `ComplexPlan.steps`, ``m`` the gate's registers."""
     size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
         i = opened(k, low, high) + offset
@@ -130,7 +128,7 @@ def general(s, step, m):
 
 @_jit
 def real(s, step, m):
-    """A real matrix."""
+    """Apply a real matrix (see `general`)."""
     size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
         i = opened(k, low, high) + offset
@@ -140,7 +138,7 @@ def real(s, step, m):
 
 @_jit
 def cross(s, step, m):
-    """A matrix with a real diagonal, imaginary beside it."""
+    """Apply a matrix with a real diagonal and imaginary entries beside it (see `general`)."""
     size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
         i = opened(k, low, high) + offset
@@ -150,7 +148,7 @@ def cross(s, step, m):
 
 @_jit
 def inside(s, step, m):
-    """A matrix on a qubit inside registers: x becomes m₀x + m₁x', with x' the lanes' partners."""
+    """Apply a matrix to a qubit inside registers: x becomes m₀x + m₁x', with x' the lanes' partners."""
     distance = step[7]
     size, low, high, offset = step[2], step[3], step[4], step[5]
     for k in range(0, size, 2 * lanes(s.itemsize)):
@@ -162,7 +160,7 @@ def inside(s, step, m):
 
 @_jit
 def phase(s, step, m):
-    """One factor on the rows whose bits are set."""
+    """Multiply the rows whose bits are set."""
     size, low, high, offset = step[2], step[3], step[4], step[5] + step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
         i = opened(k, low, high) + offset
@@ -171,7 +169,7 @@ def phase(s, step, m):
 
 @_jit
 def flip(s, step):
-    """Pairs of rows change places."""
+    """Exchange pairs of rows."""
     size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
         i = opened(k, low, high) + offset
@@ -186,7 +184,7 @@ def flip(s, step):
 
 @_jit
 def undo_general(s, c, step, m, sums):
-    """See `general`."""
+    """Undo `general`."""
     by_one, by_cross, by_turn = sums
     size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
@@ -203,7 +201,7 @@ def undo_general(s, c, step, m, sums):
 
 @_jit
 def undo_real(s, c, step, m, sums):
-    """See `real`."""
+    """Undo `real`."""
     by_turn = sums[2]
     size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
@@ -218,7 +216,7 @@ def undo_real(s, c, step, m, sums):
 
 @_jit
 def undo_cross(s, c, step, m, sums):
-    """See `cross`."""
+    """Undo `cross`."""
     by_cross = sums[1]
     size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
@@ -233,7 +231,7 @@ def undo_cross(s, c, step, m, sums):
 
 @_jit
 def undo_inside(s, c, step, m, sums):
-    """See `inside`; what a lane adds to Y has the other sign where its bit is set."""
+    """Undo `inside`. A lane whose bit is set adds to Y with the other sign."""
     by_one, by_cross, by_turn = sums
     distance = step[7]
     size, low, high, offset = step[2], step[3], step[4], step[5]
@@ -252,7 +250,7 @@ def undo_inside(s, c, step, m, sums):
 
 @_jit
 def undo_phase(s, c, step, m, sums):
-    """See `phase`."""
+    """Undo `phase`."""
     by_one = sums[0]
     size, low, high, offset = step[2], step[3], step[4], step[5] + step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
@@ -269,7 +267,7 @@ def undo_phase(s, c, step, m, sums):
 
 @_jit
 def forward_steps(s, steps, coefficients):
-    """Steps of `ComplexPlan` on the rows ``s``; ``coefficients`` are those of `spread_matrices`."""
+    """Run steps of `ComplexPlan` on the rows ``s``. ``coefficients`` are those of `spread_matrices`."""
     width = lanes(s.itemsize)
     for n in range(steps.shape[0]):
         step = steps[n]
@@ -290,15 +288,10 @@ def forward_steps(s, steps, coefficients):
 
 @_jit
 def backward_steps(s, c, steps, gates, coefficients, by_lane):
-    """The same steps undone, the last one first.
+    """Undo the same steps on state ``s`` and co-state ``c``, the last one first.
 
-    Args:
-        s: state.
-        c: co-state.
-        steps: of `ComplexPlan`.
-        gates: of the same; those without a parameter need no sums.
-        coefficients: those of the inverses.
-        by_lane: (3·N·width) the gates' sums, which are added to.
+    ``coefficients`` are those of the inverses; the sums of ``gates`` with a parameter are added to ``by_lane``
+    (3·N·width).
     """
     width = lanes(s.itemsize)
     for n in range(steps.shape[0] - 1, -1, -1):

@@ -15,7 +15,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def _load(s, batch, initial, count):
-    """Load the initial amplitudes into a chunk; samples past ``count`` stay zero."""
+    """Load the initial amplitudes into a chunk. Samples past ``count`` stay zero."""
     width = lanes(s.itemsize)
     s[:] = 0
     for i in range(max(1, initial.shape[1])):
@@ -39,7 +39,7 @@ def _coefficients(plan, arrays, start, inverse):
 
 @_jit
 def forward(plan, arrays, chunk):
-    """Run a program on one chunk and measure; see `ComplexPlanArrays` and `ComplexForward`."""
+    """Run a program on one chunk and measure (see `ComplexPlanArrays` and `ComplexForward`)."""
     batch, size, n_diagonal = plan.sizes[0], plan.sizes[1], plan.sizes[2]
     start, out = chunk * batch, arrays.out
     s = arrays.states[chunk, :size]
@@ -58,7 +58,7 @@ def forward(plan, arrays, chunk):
 
 @_jit
 def backward(plan, arrays, chunk):
-    """Undo a program on one chunk and collect the derivatives; see `ComplexPlanArrays` and `ComplexBackward`."""
+    """Undo a program on one chunk and collect the derivatives (see `ComplexPlanArrays` and `ComplexBackward`)."""
     batch, size, n_diagonal = plan.sizes[0], plan.sizes[1], plan.sizes[2]
     start, strings = chunk * batch, plan.strings
     s, c = arrays.states[chunk, :size], arrays.costates[chunk, :size]

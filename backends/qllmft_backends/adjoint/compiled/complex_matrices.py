@@ -12,7 +12,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def _turn(m, i, j, cos, sin, imaginary):
-    """Rows a, b of m (registers i.. and j.. of four numbers each, by sample) become cos·a − t·b and t'·a + cos·b.
+    """Replace rows a, b of m, of four registers each by sample, by cos·a − t·b and t'·a + cos·b.
 
     t = t' = sin for R_Y, i·sin and −i·sin for R_X.
     """
@@ -30,7 +30,7 @@ def _turn(m, i, j, cos, sin, imaginary):
 
 @_jit
 def _phase(m, i, cos, sin):
-    """The row of m at i is multiplied with cos + i·sin."""
+    """Multiply the row of m at i with cos + i·sin."""
     for k in range(0, 4, 2):
         for sample in range(m.shape[1]):
             real, imaginary = m[i + k, sample], m[i + k + 1, sample]
@@ -40,7 +40,7 @@ def _phase(m, i, cos, sin):
 
 @_jit
 def _turn_back(m):
-    """Matrices (8, S) times the phase that makes their first entry real: one of the whole state, which is not seen."""
+    """Multiply matrices (8, S) with the global phase that makes their first entry real."""
     for sample in range(m.shape[1]):
         length = np.hypot(m[0, sample], m[1, sample])
         if length > 0:
@@ -52,11 +52,11 @@ def _turn_back(m):
 
 @_jit
 def make_matrices(gates, factors, sin, cos, start, out):
-    """Products of every gate's factors.
+    """Multiply every gate's factors.
 
     Args:
         gates: of `ComplexPlan`.
-        factors: (F, 2) axis, and 1 where the factor has a parameter.
+        factors: (F, 2) kind, and 1 if the factor has a parameter.
         sin: (F, B) of the factors' angles, of half of them for turns.
         cos: (F, B) of the same.
         start: the first sample.
@@ -81,7 +81,7 @@ def make_matrices(gates, factors, sin, cos, start, out):
 
 @_jit
 def spread_matrices(gates, matrices, batch, inverse, out):
-    """Matrices, or their inverses, as the kernels read them.
+    """Spread matrices, or their inverses, over registers.
 
     Args:
         gates: of `ComplexPlan`.
@@ -121,7 +121,7 @@ def spread_matrices(gates, matrices, batch, inverse, out):
 
 @_jit
 def _sum_lanes(by_lane, gate, n, batch, width, out):
-    """K, X and Y of one gate into the rows of ``out`` (3, S); see `complex_gates`."""
+    """Sum K, X and Y of one gate into the rows of ``out`` (3, S) (see `complex_gates`)."""
     path, need, distance = gate[0], gate[1], gate[2]
     for sample in range(out.shape[1]):
         one, cross, turn = 0.0, 0.0, 0.0
@@ -139,7 +139,7 @@ def _sum_lanes(by_lane, gate, n, batch, width, out):
 
 @_jit
 def _add_factor(v, axis, sums, out):
-    """The derivative by one factor: with V (8, S), which the factors after it make; see `add_derivatives`."""
+    """Compute the derivative by one factor, V (8, S) being the product of the factors after it."""
     for i in range(v.shape[1]):
         pr, pi, qr, qi = v[0, i], v[1, i], v[4, i], v[5, i]  # V is held by columns
         rr, ri, sr, si = v[2, i], v[3, i], v[6, i], v[7, i]
@@ -159,10 +159,10 @@ def _add_factor(v, axis, sums, out):
 
 @_jit
 def add_derivatives(gates, factors, sin, cos, start, batch, by_lane, out):
-    """Derivatives by the factors' angles.
+    """Compute the derivatives by the factors' angles.
 
-    A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from the gate's sums,
-    2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y.
+    A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from the gate's sums, 2
+    (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y.
 
     Args:
         gates: of `ComplexPlan`.
@@ -172,7 +172,7 @@ def add_derivatives(gates, factors, sin, cos, start, batch, by_lane, out):
         start: the first sample.
         batch: L.
         by_lane: (3·N·width) the gates' sums.
-        out: (F, B), overwritten for the chunk's samples where a factor has a parameter.
+        out: (F, B), overwritten for the chunk's samples if the factor has a parameter.
     """
     stop = min(start + batch, out.shape[1])
     width = by_lane.size // max(1, 3 * gates.shape[0])

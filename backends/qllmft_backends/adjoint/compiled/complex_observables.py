@@ -1,7 +1,7 @@
 """Pauli strings on a batch of complex states: their expectation values, and the co-state that begins the way back.
 
-A string of X on the qubits x and Z on the qubits z, Y where both, is P|j⟩ = i^y (−1)^|z∧j| |j⊕x⟩ with y the number of
-Ys. Strings of I and Z are summed all together, as in `observables`; each other one takes a pass over the state.
+A string of X on the qubits x and Z on the qubits z, Y on those of both, is P|j⟩ = i^y (−1)^|z∧j| |j⊕x⟩ with y the
+number of Ys. Strings of I and Z are summed together, as in `observables`; each other one takes a pass over the state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def _partner(x, mask):
-    """The register whose lane i is lane i XOR ``mask`` of ``x``."""
+    """Return the register whose lane i is lane i XOR ``mask`` of ``x``."""
     if mask & 1:
         x = exchange(x, 1)
     if mask & 2:
@@ -32,12 +32,12 @@ def _partner(x, mask):
 
 @_jit
 def measure_paulis(s, strings, n_diagonal, by_lane):
-    """⟨P⟩ by lane, up to the signs of the qubits inside registers.
+    """Compute ⟨P⟩ by lane, up to the signs of the qubits inside registers.
 
     Args:
         s: state.
         strings: (T, 4) x over rows, x over lanes, z over rows, y modulo 4; those of I and Z come first.
-        n_diagonal: how many those are.
+        n_diagonal: number of strings of I and Z.
         by_lane: (T·width), overwritten.
     """
     width = lanes(s.itemsize)
@@ -68,7 +68,7 @@ def measure_paulis(s, strings, n_diagonal, by_lane):
 
 @_jit
 def start_complex_costate(s, c, strings, n_diagonal, weights):
-    """λ = Σ_t w_t P_t ψ.
+    """Compute λ = Σ_t w_t P_t ψ.
 
     Args:
         s: state.

@@ -1,4 +1,4 @@
-"""Pauli frames pushed through circuits; the rules, and why they hold, are in `qllmft_backends.adjoint.frames`."""
+"""Pauli frames pushed through circuits. `qllmft_backends.adjoint.frames` derives the rules."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def draw_errors(gates, thresholds, count, key_0, key_1):
-    """Errors of ``count`` runs, in the order of runs and gates.
+    """Draw the errors of ``count`` runs, in the order of runs and gates.
 
     Args:
         gates: as in `walk`.
-        thresholds: (N,) int64: 2^32 times the probability that a gate is followed by an error.
-        count: of runs.
+        thresholds: (N,) int64: 2^32 times the probability of an error after each gate.
+        count: number of runs.
         key_0: uint32, a word of the seed.
         key_1: uint32, the other one.
 
     Returns:
-        (E,) int64 each: run, gate, and Pauli (1 to 3, after a gate on two qubits 1 to 15, all as likely).
+        (E,) int64 each: run, gate, and Pauli (1 to 3, after a gate on two qubits 1 to 15, equally likely).
     """
     n_gates = len(gates)
     x, y = np.empty(count * n_gates, np.uint32), np.empty(count * n_gates, np.uint32)
@@ -53,7 +53,7 @@ def push(gates, n_angles, rows, places, paulis):
     """Push errors, in the order of runs and gates, to the end of the circuit.
 
     Returns:
-        (K,) int64 the runs with an error, (K, G) int8 signs and (K,) int64 flips as in `walk`.
+        (K,) int64 runs with an error, (K, G) int8 signs and (K,) int64 flips as in `walk`.
     """
     starts = np.empty(len(rows) + 1, np.int64)
     hit = np.empty(len(rows), np.int64)
@@ -70,7 +70,7 @@ def push(gates, n_angles, rows, places, paulis):
 
 @_jit
 def sign_angles(angles, rows, signs):
-    """Multiply rows of (B, G) with the signs (K, G) of theirs, in place."""
+    """Multiply the rows ``rows`` of (B, G) with their signs (K, G), in place."""
     for k in range(len(rows)):
         for g in range(angles.shape[1]):
             angles[rows[k], g] *= signs[k, g]
@@ -78,7 +78,7 @@ def sign_angles(angles, rows, signs):
 
 @_jit
 def sign_strings(values, rows, flips, masks):
-    """Change the sign of Z strings ``masks`` (T,) in rows of (B, T) whose frame flips them, in place."""
+    """Negate the Z strings ``masks`` (T,) that a frame flips, in the rows ``rows`` of (B, T), in place."""
     for k in range(len(rows)):
         for t in range(len(masks)):
             odd = flips[k] & masks[t]
@@ -95,10 +95,10 @@ def walk(gates, starts, places, paulis, signs, flips):
     Args:
         gates: (N, 4) int32: kind, qubit, second qubit (-1: none), rotation slot (-1: none).
         starts: (K + 1) int64: errors starts[k]..starts[k + 1] - 1 are those of trajectory k, in the order of gates.
-        places: (E,) int64: the gate that an error follows.
+        places: (E,) int64: the gate before each error.
         paulis: (E,) int64: bits 0 and 1 are x and z on the gate's qubit, bits 2 and 3 those on its second qubit.
-        signs: (K, G) int8, all 1: set to -1 where the angle of a rotation changes its sign.
-        flips: (K,) int64, overwritten: the qubits that the frame flips at the end; bit q is qubit q.
+        signs: (K, G) int8, all 1: set to -1 if the angle of a rotation changes its sign.
+        flips: (K,) int64, overwritten with the qubits that the frame flips at the end; bit q is qubit q.
     """
     for k in range(starts.size - 1):
         x, z = 0, 0

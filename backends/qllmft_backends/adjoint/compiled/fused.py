@@ -1,16 +1,16 @@
 """Several gates in one pass: 2^n registers are loaded, go through two or three gates, and are stored once.
 
-A group's gates act on n different qubits whose strides are whole registers, and in one shape on the qubit that lives in
-the upper and lower half of a register. Few shapes cover the paper's circuits:
+A group's gates act on n different qubits whose strides are whole registers, and in one shape on the qubit that divides
+a register into its upper and lower half. Few shapes cover the paper's circuits:
 
 - a *chain*, CNOT(q0→q1)·R_Y(q1), CNOT(q1→q2)·R_Y(q2), ...: the staircase of an ansatz layer;
 - *rotations*, R_Y on different qubits: an encoding;
-- a *bridge*, CNOT(q0→h)·R_Y(h), CNOT(h→q1)·R_Y(q1) with h inside registers: where the ring closes;
+- a *bridge*, CNOT(q0→h)·R_Y(h), CNOT(h→q1)·R_Y(q1) with h inside registers: the end of the ring;
 - chains and rotations that begin with h, and the bridge's first gate alone: the ends of a layer.
 
-Rotations come as tangents of half the angle: (a, b) → (a − t·b, b + t·a) is R_Y up to the factor 1/cos, which is
-accounted for once a sample (see `rotations`). That is two fused multiply-adds where a rotation with cos and sin takes
-four operations. Everything here is generated as straight-line LLVM code: numba has no loop that stays in registers.
+Rotations are given by tangents of half the angle: (a, b) → (a − t·b, b + t·a) is R_Y up to the factor 1/cos, which is
+applied once per sample (see `rotations`). That takes two fused multiply-adds instead of four operations. All of it is
+generated as straight-line LLVM code, because numba has no loop that stays in registers.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ CONTRACT = ("contract",)
 
 
 def chain(length):
-    """(control, target) of a chain's gates; numbers are the group's qubits."""
+    """Return (control, target) of a chain's gates. Numbers are the group's qubits."""
     return [(j, j + 1) for j in range(length)]
 
 
 def half_chain(length):
-    """The same from the qubit inside registers."""
+    """Return the gates of a chain that begins with the qubit inside registers."""
     return [(HALF, 0), *chain(length - 1)]
 
 
 def rotations(length):
-    """(control, target) of rotations side by side."""
+    """Return (control, target) of rotations side by side."""
     return [(None, j) for j in range(length)]
 
 
 def half_rotations(length):
-    """The same, the first on the qubit inside registers."""
+    """Return the gates of rotations, the first on the qubit inside registers."""
     return [(None, HALF), *rotations(length - 1)]
 
 
@@ -50,12 +50,12 @@ TO_HALF = [(0, HALF)]
 
 
 def _qubits(gates):
-    """n, the qubits of a group whose strides are whole registers."""
+    """Return n, the number of the group's qubits whose strides are whole registers."""
     return 1 + max(q for gate in gates for q in gate if q is not None)
 
 
 class _Block:
-    """The 2^n registers of one place in an array; bit j of a register's number stands for the group's qubit j."""
+    """The 2^n registers of one place in an array. Bit j of a register's number is the group's qubit j."""
 
     def __init__(self, context, builder, array_type, array, base, strides, n_qubits):
         self._builder = builder
@@ -82,19 +82,19 @@ class _Block:
         return self._builder.shuffle_vector(x, x, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order))
 
     def lower_and_upper(self, x, y):
-        """The lower half of x, the upper half of y."""
+        """Return the lower half of x with the upper half of y."""
         order = [i if i < self._lanes // 2 else i + self._lanes for i in range(self._lanes)]
         return self._builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order))
 
     def crossed(self, low, high, control):
-        """The pair (low, high) after a CNOT; see `_pairs` for ``control``."""
+        """Return the pair (low, high) after a CNOT (see `_pairs` for ``control``)."""
         if control == "half":
             return self.lower_and_upper(low, high), self.lower_and_upper(high, low)
         return (high, low) if control else (low, high)
 
 
 def _pairs(n_qubits, control, target):
-    """(number of the pair's bit-0 register, of its bit-1 register, control: False, True or "half")."""
+    """Yield (register of the pair's bit 0, of its bit 1, control: False, True or "half")."""
     for low in range(1 << n_qubits):
         if not low >> target & 1:
             is_set = "half" if control == HALF else control is not None and bool(low >> control & 1)
@@ -102,20 +102,20 @@ def _pairs(n_qubits, control, target):
 
 
 def _multiply_add(builder, x, y, z):
-    """x·y + z, one instruction where the machine has it."""
+    """Return x·y + z, in one instruction if the machine has it."""
     return builder.fadd(builder.fmul(x, y, flags=CONTRACT), z, flags=CONTRACT)
 
 
 def _multiply_subtract(builder, x, y, z):
-    """Z − x·y."""
+    """Return z − x·y."""
     return builder.fsub(z, builder.fmul(x, y, flags=CONTRACT), flags=CONTRACT)
 
 
 def forward_group(gates):
-    """An intrinsic ``group(s, base, strides, tangents)``: the gates on the registers at ``base``.
+    """Return an intrinsic ``group(s, base, strides, tangents)``: the gates on the registers at ``base``.
 
-    ``strides`` are those of the group's qubits, ``tangents`` one register a gate; that of a gate whose target is inside
-    registers is negative on the lower half.
+    ``strides`` are those of the group's qubits. ``tangents`` has a register per gate, negative on the lower half if the
+    gate's target is inside registers.
     """
     n_qubits = _qubits(gates)
 
@@ -145,11 +145,11 @@ def forward_group(gates):
 
 
 def backward_group(gates):
-    """An intrinsic ``group(s, c, base, strides, tangents, sums)``: a group undone on both arrays, last gate first.
+    """Return an intrinsic ``group(s, c, base, strides, tangents, sums)`` that undoes a group, last gate first.
 
-    ``sums`` are two registers a gate, Σ λ_b·ψ_a and Σ λ_a·ψ_b, and the updated ones are returned. They are two because
-    one would make every addition wait for the one before. Of a gate whose target is inside registers the first is
-    Σ λ·ψ with ψ's halves exchanged, and the second is not used.
+    ``sums`` has two registers per gate, Σ λ_b·ψ_a and Σ λ_a·ψ_b, so that additions need not wait for each other; the
+    updated ones are returned. If the gate's target is inside registers, the first is Σ λ·ψ with ψ's halves exchanged,
+    and the second is not used.
     """
     n_qubits = _qubits(gates)
 

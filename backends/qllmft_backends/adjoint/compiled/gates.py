@@ -1,7 +1,7 @@
-"""One gate on one array of amplitudes, forward and undone, whatever its qubits.
+"""One gate on one array of amplitudes, forward and undone, on any qubits.
 
-An array holds 2^b amplitudes of L samples; amplitude i of sample l is ``s[i * L + l]``. A qubit's *stride* is L·2^q;
-where it is shorter than a register the qubit lives inside registers, and a gate on it exchanges lanes.
+An array holds 2^b amplitudes of L samples; amplitude i of sample l is ``s[i * L + l]``. A qubit's *stride* is L·2^q; if
+it is shorter than a register, the qubit is inside registers, and a gate on it exchanges lanes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def exchange(x, distance):
-    """Lanes i and i XOR ``distance`` of a register change places."""
+    """Exchange lanes i and i XOR ``distance`` of a register."""
     if distance == 8:
         return exchange_8(x)
     if distance == 4:
@@ -42,7 +42,7 @@ def exchange(x, distance):
 
 @_jit
 def bit_sign(signs, distance):
-    """The register that is +1 on lanes whose bit ``distance`` is set and -1 on the others."""
+    """Return the register that is +1 on lanes whose bit ``distance`` is set and -1 on the others."""
     row = 0
     while (1 << row) < distance:
         row += 1
@@ -54,7 +54,7 @@ def bit_sign(signs, distance):
 
 @_jit
 def _rotate_rows(s, start, stop, step, cos, sin, swapped):
-    """R_Y on the pairs (k, k + step), k in [start, stop); ``swapped``: after an X on the target (CNOT, control 1)."""
+    """Apply R_Y to the pairs (k, k + step), k in [start, stop). ``swapped``: after an X on the target."""
     width = lanes(s.itemsize)
     first, second = (step, 0) if swapped else (0, step)
     for k in range(start, stop, width):
@@ -65,7 +65,7 @@ def _rotate_rows(s, start, stop, step, cos, sin, swapped):
 
 @_jit
 def _rotate_lanes(s, start, stop, distance, cos, signed_sin, swapped):
-    """R_Y on a qubit inside registers; signed_sin is -sin on lanes of bit 0 and +sin on lanes of bit 1."""
+    """Apply R_Y to a qubit inside registers, with -sin on lanes of bit 0 and +sin on lanes of bit 1."""
     width = lanes(s.itemsize)
     for k in range(start, stop, width):
         x = load(s, k)
@@ -77,7 +77,7 @@ def _rotate_lanes(s, start, stop, distance, cos, signed_sin, swapped):
 
 @_jit
 def rot(s, step, cos, sin, signs):
-    """R_Y on the qubit of stride ``step``."""
+    """Apply R_Y to the qubit of stride ``step``."""
     size, width = s.size, lanes(s.itemsize)
     if step < width:
         _rotate_lanes(s, 0, size, step, cos, mul(sin, bit_sign(signs, step)), False)
@@ -88,7 +88,7 @@ def rot(s, step, cos, sin, signs):
 
 @_jit
 def cx_rot(s, control, step, cos, sin, signs):
-    """CNOT, then R_Y on its target; ``control`` and ``step`` are the strides L·2^q of control and target."""
+    """Apply CNOT, then R_Y on its target. ``control`` and ``step`` are the strides of control and target."""
     size, width = s.size, lanes(s.itemsize)
     if control < width:
         is_set = bit_sign(signs, control)
@@ -158,7 +158,7 @@ def _undo_lanes(s, c, start, stop, distance, cos, signed_sin, sign, swapped, gra
 
 @_jit
 def undo_rot(s, c, step, cos, sin, signs, gradient):
-    """`rot` undone; returns ``gradient`` with Σ (λ_b ψ_a − λ_a ψ_b) added by lane."""
+    """Undo `rot`. Return ``gradient`` with Σ (λ_b ψ_a − λ_a ψ_b) added by lane."""
     size, width = s.size, lanes(s.itemsize)
     if step < width:
         sign = bit_sign(signs, step)
@@ -170,7 +170,7 @@ def undo_rot(s, c, step, cos, sin, signs, gradient):
 
 @_jit
 def undo_cx_rot(s, c, control, step, cos, sin, signs, gradient):
-    """`cx_rot` undone; returns ``gradient`` as `undo_rot` does."""
+    """Undo `cx_rot`. Return ``gradient`` as `undo_rot` does."""
     size, width = s.size, lanes(s.itemsize)
     if control < width:
         is_set = bit_sign(signs, control)
@@ -219,7 +219,7 @@ def undo_cx_rot(s, c, control, step, cos, sin, signs, gradient):
 
 @_jit
 def fixed_gate(s, batch, kind, control, target):
-    """X, Z, CNOT or CZ; ``control`` is -1 for the gates on one qubit."""
+    """Apply X, Z, CNOT or CZ. ``control`` is -1 for the gates on one qubit."""
     step = 1 << target
     required = (1 << control) if control >= 0 else 0
     for i in range(s.size // batch):

@@ -1,8 +1,8 @@
 """Whole programs on one chunk: forward with all expectation values, and backward with the adjoint method.
 
-Layout. A chunk holds the states of L samples; amplitude i of sample l is ``s[i * L + l]``, so the batch is innermost
-and every gate works on whole registers. Each chunk runs the whole program on one thread: no synchronisation, and
-results that do not depend on the number of threads.
+A chunk holds the states of L samples; amplitude i of sample l is ``s[i * L + l]``, so the batch is innermost and every
+gate works on whole registers. Each chunk runs the whole program on one thread, without synchronisation, so that results
+do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def _load_amplitudes(s, batch, amplitudes, start):
-    """Amplitudes (B, D) of samples start.. into one chunk; |0...0⟩ where D is 0; samples past the end stay zero."""
+    """Load amplitudes (B, D) of samples from ``start`` on, |0...0⟩ if D is 0. Samples past the end stay zero."""
     samples, dimension = amplitudes.shape
     count = min(batch, samples - start)
     s[max(dimension, 1) * batch :] = 0
@@ -35,7 +35,7 @@ def _load_amplitudes(s, batch, amplitudes, start):
 
 @_jit
 def forward(plan, arrays, chunk):
-    """Run a program on one chunk and measure; see `PlanArrays` and `ForwardArrays`."""
+    """Run a program on one chunk and measure (see `PlanArrays` and `ForwardArrays`)."""
     batch, size = plan.sizes[0], plan.sizes[1]
     start = chunk * batch
     s, noise, stream = arrays.states[chunk, :size], arrays.noise[chunk, :size], arrays.stream
@@ -64,7 +64,7 @@ def forward(plan, arrays, chunk):
 
 @_jit
 def backward(plan, arrays, chunk):
-    """Undo a program on one chunk and collect the gradient; see `PlanArrays` and `BackwardArrays`."""
+    """Undo a program on one chunk and collect the gradient (see `PlanArrays` and `BackwardArrays`)."""
     batch, size = plan.sizes[0], plan.sizes[1]
     start = chunk * batch
     s, c, kept = arrays.states[chunk, :size], arrays.costates[chunk, :size], arrays.kept[chunk, :size]

@@ -1,6 +1,6 @@
-"""What lies between the circuits of a quantum model, compiled: a few small products, their way back, and Adam.
+"""Layers between the circuits of a quantum model, compiled: a few small products, their gradients, and Adam.
 
-All arrays are float32 but the labels; B samples, Q latent values, G gate angles of the head, P weights, k classes.
+All arrays are float32 except the labels; B samples, Q latent values, G gate angles of the head, P weights, k classes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _jit: Any = njit(cache=True, error_model="numpy")
 
 @_jit
 def head_angles(latent: Real, weights: Real, by_latent: Real, by_weight: Real, offset: Real) -> Real:
-    """A_x z + A_θ θ + a.
+    """Return angles A_x z + A_θ θ + a (B, G).
 
     Args:
         latent: z (B, Q) in radians.
@@ -25,9 +25,6 @@ def head_angles(latent: Real, weights: Real, by_latent: Real, by_weight: Real, o
         by_latent: A_x (G, Q).
         by_weight: A_θ (G, P).
         offset: a (G,).
-
-    Returns:
-        Angles (B, G).
     """
     batch, n_angles = len(latent), len(offset)
     angles = np.empty((batch, n_angles), np.float32)
@@ -45,16 +42,13 @@ def head_angles(latent: Real, weights: Real, by_latent: Real, by_weight: Real, o
 
 @_jit
 def back_through_angles(by_angle: Real, by_latent: Real, by_weight: Real, weights_gradient: Real) -> Real:
-    """The gradient of `head_angles`.
+    """Return the gradient of z (B, Q) of `head_angles`.
 
     Args:
-        by_angle: that of the angles (B, G).
+        by_angle: gradient of the angles (B, G).
         by_latent: A_x (G, Q).
         by_weight: A_θ (G, P).
-        weights_gradient: (P,), overwritten with that of θ.
-
-    Returns:
-        That of z (B, Q).
+        weights_gradient: (P,), overwritten with the gradient of θ.
     """
     batch, n_angles = by_angle.shape
     gradient = np.zeros((batch, by_latent.shape[1]), np.float32)
@@ -72,7 +66,7 @@ def back_through_angles(by_angle: Real, by_latent: Real, by_weight: Real, weight
 
 @_jit
 def cross_entropy(logits: Real, y: NDArray[np.int64]) -> float:
-    """Mean cross-entropy in nats of logits (B, k) and labels (B,); the logits are overwritten with its gradient."""
+    """Return the mean cross-entropy in nats. The logits (B, k) are overwritten with its gradient."""
     batch, n_classes = logits.shape
     loss = 0.0
     for b in range(batch):
@@ -91,7 +85,7 @@ def cross_entropy(logits: Real, y: NDArray[np.int64]) -> float:
 
 @_jit
 def linear(seen: Real, weight: Real, bias: Real) -> Real:
-    """Logits W v + b (B, k) of v (B, n), W (k, n) and b (k,) or, for none, (0,)."""
+    """Return logits W v + b (B, k) of v (B, n), W (k, n) and b (k,). An empty b adds nothing."""
     batch, n_classes = len(seen), len(weight)
     logits = np.empty((batch, n_classes), np.float32)
     for b in range(batch):
@@ -105,7 +99,7 @@ def linear(seen: Real, weight: Real, bias: Real) -> Real:
 
 @_jit
 def back_through_linear(by_logit: Real, seen: Real, weight: Real, by_weight: Real, by_bias: Real) -> Real:
-    """The gradient of `linear`: (B, n) of v is returned, (k, n) of W and (k,) of b are overwritten."""
+    """Return the gradient of v (B, n) of `linear`. Those of W (k, n) and b (k,) are overwritten."""
     gradient = np.zeros(seen.shape, np.float32)
     by_weight[:] = 0
     by_bias[:] = 0
@@ -133,10 +127,10 @@ def adam(
     eps: float,
     weight_decay: float,
 ) -> None:
-    """One step of Adam (Kingma and Ba 2015, algorithm 1) with L2 regularisation, as `torch.optim.Adam` takes it.
+    """Take one step of Adam (Kingma and Ba 2015, algorithm 1) with L2 regularisation, as `torch.optim.Adam` does.
 
     Args:
-        weights: (P,), moved.
+        weights: (P,), updated.
         gradient: (P,).
         mean: first moment (P,), updated.
         square: second moment (P,), updated.

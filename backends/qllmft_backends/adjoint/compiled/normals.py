@@ -1,8 +1,8 @@
-"""Normal numbers from a counter, in loops that LLVM turns into vector code: NumPy's take 8 times as long.
+"""Normal numbers from a counter, in loops that LLVM vectorises. NumPy's take 8 times as long.
 
-Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns
-a key and a counter into two words of 32 bits. Box and Muller's transformation turns these into two normal numbers of
-23 bits, at most 5.8 standard deviations from 0. Any part of the sequence can be made alone, on any thread.
+Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) maps a
+key and a counter to two words of 32 bits. Box and Muller's transformation maps these to two normal numbers of 23 bits,
+at most 5.8 standard deviations from 0. Any part of the sequence can be computed alone, on any thread.
 """
 
 from __future__ import annotations
@@ -21,14 +21,12 @@ _LN_2 = f32(np.log(2))
 
 @_jit
 def _round(x, y, left):
-    """One round: add, rotate, exclusive or."""
     x = u32(x + y)
     return x, u32(x ^ u32(u32(y << left) | u32(y >> u32(32 - left))))
 
 
 @_jit
 def _rounds(x, y, a, b, c, d):
-    """Four rounds with their rotations."""
     x, y = _round(x, y, a)
     x, y = _round(x, y, b)
     x, y = _round(x, y, c)
@@ -37,7 +35,7 @@ def _rounds(x, y, a, b, c, d):
 
 @_jit
 def threefry(key_0, key_1, x, y):
-    """Two random words from the two words of a key and of a counter; all uint32."""
+    """Return two random words from the two words of a key and of a counter, all uint32."""
     key_2 = u32(key_0 ^ key_1 ^ _PARITY)
     x, y = u32(x + key_0), u32(y + key_1)
     x, y = _rounds(x, y, u32(13), u32(15), u32(26), u32(6))
@@ -54,7 +52,7 @@ def threefry(key_0, key_1, x, y):
 
 @_jit
 def _log(x):
-    """Natural logarithm of a float32 above 0: x = m 2^e, m about 1, and ln m = 2 artanh((m - 1)/(m + 1))."""
+    """Return ln x of a float32 above 0: x = m 2^e, m about 1, and ln m = 2 artanh((m - 1)/(m + 1))."""
     bits = f32(x).view(i32)
     e = i32(i32(bits - _SQRT_HALF_BITS) >> i32(23))
     m = i32(bits - i32(e << i32(23))).view(f32)
@@ -66,11 +64,10 @@ def _log(x):
 
 @_jit
 def box_muller(x, y):
-    """Two normal numbers (float32) from two random words.
+    """Return two normal numbers (float32) from two random words.
 
-    The radius comes from a uniform number in (0, 1): the upper 23 bits of ``x``. The angle is uniform within ±π/4: the
-    upper 23 bits of ``y``; its lowest two say which quarter of the circle that stands for, and two reflections map it
-    there.
+    The upper 23 bits of ``x`` are a uniform number in (0, 1), for the radius. The upper 23 bits of ``y`` are an angle
+    within ±π/4; its lowest two choose a quarter of the circle, by two reflections.
     """
     uniform = (f32(i32(x >> u32(9))) + f32(0.5)) * f32(2.0**-23)
     radius = np.sqrt(f32(-2) * _log(uniform))
@@ -91,7 +88,7 @@ def fill_normal(key_0, key_1, stream, out):
         key_0: uint32, a word of the seed.
         key_1: uint32, the other one.
         stream: uint32; each has numbers of its own.
-        out: of even size, contiguous; float32, or float64, which gets the same numbers.
+        out: of even size, contiguous; float32, or float64 with the same numbers.
     """
     half = out.size // 2
     first, second = out[:half], out[half:]

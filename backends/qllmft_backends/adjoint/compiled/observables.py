@@ -1,8 +1,8 @@
 """Z strings on a batch of real states: their expectation values, and the co-state that begins the way back.
 
-Registers are taken in blocks of 32. Within a block one Walsh-Hadamard transform gives the sums with every pattern of
-signs over its five qubits at once; a string then adds one of them for each block. That is about six additions an
-amplitude for all strings together, however many there are.
+Registers are taken in blocks of 32. One Walsh-Hadamard transform of a block gives the sums with every pattern of signs
+over its five qubits; a string then adds one of them per block. That is about six additions per amplitude for all
+strings together.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def odd(bits):
-    """True where ``bits`` has an odd number of ones."""
+    """Return whether ``bits`` has an odd number of ones."""
     for shift in (32, 16, 8, 4, 2, 1):
         bits ^= bits >> shift
     return bits & 1 == 1
@@ -28,7 +28,7 @@ def odd(bits):
 
 @_jit
 def transform(block, count, width):
-    """Walsh-Hadamard transform of ``count`` registers, in place."""
+    """Transform ``count`` registers in place (Walsh-Hadamard)."""
     step = width
     while step < count * width:
         for start in range(0, count * width, 2 * step):
@@ -41,11 +41,11 @@ def transform(block, count, width):
 
 @_jit
 def measure(s, row_masks, out):
-    """Σ ±ψ² by lane, the sign that of each Z string over the registers.
+    """Compute Σ ±ψ² by lane, with the sign of each Z string over the registers.
 
     Args:
         s: (2^Q · L) amplitudes.
-        row_masks: (T,) Z strings, shifted past the qubits that live inside registers.
+        row_masks: (T,) Z strings, shifted past the qubits inside registers.
         out: (T·width), overwritten.
     """
     width = lanes(s.itemsize)
@@ -62,7 +62,7 @@ def measure(s, row_masks, out):
 
 @_jit
 def add_strings(block, count, width, first, row_masks, out):
-    """Add what a block, which begins at register ``first``, gives to every string; the block is overwritten."""
+    """Add a block, which begins at register ``first``, to every string. The block is overwritten."""
     transform(block, count, width)
     for t in range(row_masks.size):
         part = load(block, (row_masks[t] & (count - 1)) * width)
@@ -72,11 +72,13 @@ def add_strings(block, count, width, first, row_masks, out):
 
 @_jit
 def measure_shots(s, noise, product, scale, row_masks, out):
-    """Σ ±ŷ/n by lane, with the frequencies ŷ/n of eq. 2: ψ (ψ u + ε v), v = 1/sqrt(n), u = 1 - v Σ ψ ε; rectified.
+    """Compute Σ ±ŷ/n by lane from the rectified frequencies of eq. 2.
+
+    ŷ/n = ψ (ψ u + ε v), v = 1/sqrt(n), u = 1 - v Σ ψ ε.
 
     Args:
         s: (2^Q · L) amplitudes, ψ divided by ``product``.
-        noise: (2^Q · L) ε; overwritten with 1 where an outcome counts, 0 where it was rectified.
+        noise: (2^Q · L) ε; overwritten with 1 for outcomes that count, 0 for rectified ones.
         product: (L,) factors of the states.
         scale: v.
         row_masks: as in `measure`.
@@ -116,7 +118,7 @@ def measure_shots(s, noise, product, scale, row_masks, out):
 
 @_jit
 def keep(c, kept):
-    """Multiply a co-state with the marks that `measure_shots` left."""
+    """Multiply a co-state with the marks of `measure_shots`."""
     width = lanes(c.itemsize)
     for k in range(0, c.size, width):
         store(c, k, mul(load(c, k), load(kept, k)))
@@ -124,14 +126,14 @@ def keep(c, kept):
 
 @_jit
 def start_costate(s, c, product, row_masks, weights):
-    """λ = 2 Σ_t w_t Z_t ψ, and the state multiplied with what its rotations left out.
+    """Compute λ = 2 Σ_t w_t Z_t ψ, and multiply the state with its factors.
 
     Args:
         s: (2^Q · L) amplitudes, ψ divided by ``product``; ψ afterwards.
         c: the same shape, overwritten.
         product: (L,) factors of the states.
         row_masks: as in `measure`.
-        weights: (T·width) 2·w_t by lane, with the signs of the qubits that live inside registers.
+        weights: (T·width) 2·w_t by lane, with the signs of the qubits inside registers.
     """
     width = lanes(s.itemsize)
     rows = s.size // width

@@ -1,4 +1,4 @@
-"""Passes over all chunks of a batch as jobs for threads; see `work_queue` for the job, `kernels` for a chunk."""
+"""Passes over all chunks of a batch as jobs for threads (see `work_queue` for the job, `kernels` for a chunk)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def plan_words(plan):
 
 @_jit
 def forward(queue, spins, function, words, *arrays):
-    """Run a forward pass over all chunks; return whether all are done.
+    """Run a forward pass over all chunks and return whether all are done.
 
     Args:
         queue: as in `work_queue.run`.
@@ -40,21 +40,21 @@ def forward(queue, spins, function, words, *arrays):
 
 @_jit
 def backward(queue, spins, function, words, *arrays):
-    """Run a backward sweep with the arrays of a `BackwardArrays`; see `forward`."""
+    """Run a backward sweep with the arrays of a `BackwardArrays` (see `forward`)."""
     pack(words, OWN, layouts.BackwardArrays(*arrays))
     return work_queue.run(queue, function, words, arrays[0].shape[0], spins)
 
 
 @_jit
 def complex_forward(queue, spins, function, words, *arrays):
-    """Run a forward pass with the arrays of a `ComplexForward`; see `forward`."""
+    """Run a forward pass with the arrays of a `ComplexForward` (see `forward`)."""
     pack(words, OWN, layouts.ComplexForward(*arrays))
     return work_queue.run(queue, function, words, arrays[0].shape[0], spins)
 
 
 @_jit
 def complex_backward(queue, spins, function, words, *arrays):
-    """Run a backward sweep with the arrays of a `ComplexBackward`; see `forward`."""
+    """Run a backward sweep with the arrays of a `ComplexBackward` (see `forward`)."""
     pack(words, OWN, layouts.ComplexBackward(*arrays))
     return work_queue.run(queue, function, words, arrays[0].shape[0], spins)
 
@@ -77,7 +77,7 @@ def chunk_functions(dtype: str) -> tuple[int, int]:
 
 @cache
 def complex_chunk_functions(dtype: str) -> tuple[int, int]:
-    """Return the addresses for complex states; see `chunk_functions`."""
+    """Return the addresses for complex states (see `chunk_functions`)."""
     real = np.dtype(dtype).type
 
     def forward_chunk(arguments, chunk):

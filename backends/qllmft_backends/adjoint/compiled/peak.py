@@ -1,4 +1,4 @@
-"""How fast this machine computes: what the kernels are held against."""
+"""Loops that measure the machine's peak arithmetic."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def multiply_add(values, repeats):
-    """Twelve independent chains of fused multiply-adds in registers: 24 flops a lane and repeat.
-
-    Args:
-        values: (at least 14·width) numbers near 1; the first 12·width are overwritten.
-        repeats: how often.
-    """
+    """Run twelve chains of fused multiply-adds in registers, on (14·width) numbers: 24 flops per lane and repeat."""
     w = lanes(values.itemsize)
     a, b, c, d = load(values, 0), load(values, w), load(values, 2 * w), load(values, 3 * w)
     e, f, g, h = load(values, 4 * w), load(values, 5 * w), load(values, 6 * w), load(values, 7 * w)
@@ -33,12 +28,7 @@ def multiply_add(values, repeats):
 
 @_jit
 def rotate(values, repeats):
-    """A rotation by its tangent over an array that stays in the first-level cache: 2 flops a number and repeat.
-
-    Args:
-        values: (n,) numbers, n a multiple of two registers; overwritten.
-        repeats: how often.
-    """
+    """Rotate an array in the first-level cache by its tangent: 2 flops per number and repeat."""
     w = lanes(values.itemsize)
     half = values.size // 2
     t = sub(load(values, 0), load(values, 0))

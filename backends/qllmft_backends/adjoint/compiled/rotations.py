@@ -1,9 +1,9 @@
-"""Angles to the coefficients that the kernels multiply with.
+"""Angles to the coefficients of the kernels.
 
-Most rotations are done without their factor cos: (a, b) → (a − t·b, b + t·a), t = tan(θ/2). What is stored is then the
-true state divided by the product of the cosines so far, one number a sample; the same holds backward for the state and
-the co-state. A *full* rotation, with cos and sin, folds that product in and starts it anew. It is taken where a tangent
-is too large, or where the product has become too small for float32.
+Most rotations are done without their factor cos: (a, b) → (a − t·b, b + t·a), t = tan(θ/2). The stored state is then
+the true one divided by the product of the cosines so far, one number per sample; the same holds backward for state and
+co-state. A *full* rotation, with cos and sin, folds that product in and restarts it. It is used if a tangent is too
+large, or if the product has become too small for float32.
 
 A negative cos changes its sign, and sin with it: R_Y(θ + 2π) = −R_Y(θ), and a sign of the whole state changes neither
 an expectation value nor, being the same forward and backward, a gradient.
@@ -25,14 +25,14 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def spread(row, offset, by_sample, width):
-    """One number a sample into one register: lane i belongs to sample i mod L."""
+    """Spread one number per sample over a register: lane i belongs to sample i mod L."""
     for lane in range(width):
         row[offset + lane] = by_sample[lane % by_sample.size]
 
 
 @_jit
 def _by_lane(row, offset, table, gate, start, batch, beyond):
-    """Column ``gate`` of a (1, G) or (B, G) table into one register; lanes of samples past B get ``beyond``."""
+    """Spread column ``gate`` of a (1, G) or (B, G) table over a register. Samples past B get ``beyond``."""
     width = lanes(row.itemsize)
     samples = table.shape[0]
     if samples == 1:
@@ -48,14 +48,14 @@ def _by_lane(row, offset, table, gate, start, batch, beyond):
 
 @_jit
 def _positive(c, s):
-    """Registers (cos, sin), or both with the other sign: cos is never negative."""
+    """Return the registers (cos, sin), negated on lanes of negative cos."""
     zero = sub(c, c)
     return select_positive(c, c, sub(zero, c)), select_positive(c, s, sub(zero, s))
 
 
 @_jit
 def _place(coefficients, at, full, c, s, total, ones):
-    """Write the two registers of a rotation (cos c, sin s), and the product ``total`` after it."""
+    """Write the two registers of a rotation (cos c, sin s), and update the product ``total``."""
     width, before, one = lanes(total.itemsize), load(total, 0), load(ones, 0)
     if full:
         store(coefficients, at, mul(before, c))
@@ -69,15 +69,15 @@ def _place(coefficients, at, full, c, s, total, ones):
 
 @_jit
 def forward_coefficients(sin, cos, start, coefficients, is_full, product):
-    """Coefficients of a chunk's rotations, in forward order.
+    """Compute the coefficients of a chunk's rotations, in forward order.
 
     Args:
         sin: (1, G) shared by all samples, or (B, G): of half the angles.
         cos: the same shape.
-        start: the chunk's first sample; those past B do not rotate.
+        start: the chunk's first sample; samples past B do not rotate.
         coefficients: (G·2·width), overwritten: registers (1, tan) or, of full rotations, (cos, sin) times the product.
         is_full: (G,), overwritten.
-        product: (L,), overwritten: what the stored final state is to be multiplied with.
+        product: (L,), overwritten with the factor of the stored final state.
     """
     width = lanes(sin.itemsize)
     batch = product.size
@@ -98,16 +98,16 @@ def forward_coefficients(sin, cos, start, coefficients, is_full, product):
 
 @_jit
 def backward_coefficients(sin, cos, start, is_full, product, coefficients, squares):
-    """Coefficients of a chunk's rotations for the way back, which begins with the true state.
+    """Compute the coefficients of a chunk's rotations for the way back, which begins with the true state.
 
     Args:
         sin: as in `forward_coefficients`.
         cos: as in `forward_coefficients`.
         start: as in `forward_coefficients`.
         is_full: (G,) of the forward pass.
-        product: (L,), overwritten: what the stored *initial* state is to be multiplied with.
+        product: (L,), overwritten with the factor of the stored *initial* state.
         coefficients: (G·2·width), overwritten, as in `forward_coefficients`.
-        squares: (G·width), overwritten: product squared before gate g is undone; λ·ψ is to be multiplied with it.
+        squares: (G·width), overwritten with the factor of λ·ψ at gate g: the product squared before it is undone.
     """
     width = lanes(sin.itemsize)
     batch = product.size

@@ -1,8 +1,7 @@
-"""Vectors of one 64-byte register as numba values: the few operations that the kernels need, written as LLVM IR.
+"""Vectors of one 64-byte register as numba values: the few operations of the kernels, written as LLVM IR.
 
-numba vectorises loops by itself only where it can prove that arrays do not overlap; the kernels' rows live in one
-array, so it cannot. With these values a kernel says which 16 floats (or 8 doubles) it means. LLVM splits them on
-machines with narrower registers.
+numba vectorises a loop only if it can prove that arrays do not overlap, which it cannot for rows of one array. With
+these values a kernel names its 16 floats (or 8 doubles). LLVM splits them on machines with narrower registers.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ REGISTER_BYTES = 64
 
 @register_jitable
 def lanes(itemsize: int) -> int:
-    """Numbers in one register: 16 of float32, 8 of float64."""
+    """Return the numbers in one register: 16 of float32, 8 of float64."""
     return REGISTER_BYTES // itemsize
 
 
@@ -39,7 +38,7 @@ class _VectorModel(models.PrimitiveModel):
 
 
 def element_pointer(context, builder, array_type, array, index):
-    """Pointer to ``array[index]`` in generated code; ``index`` is an LLVM value."""
+    """Return a pointer to ``array[index]`` in generated code. ``index`` is an LLVM value."""
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
@@ -50,7 +49,7 @@ def _pointer(context, builder, array_type, array, index, vector_type):
 
 @intrinsic
 def load(typingctx, array, index):
-    """The register at ``array[index:index + lanes]``; the array is one-dimensional and contiguous."""
+    """Load the register at ``array[index:index + lanes]`` of a one-dimensional, contiguous array."""
     vector = VectorType(array.dtype)
 
     def codegen(context, builder, signature, args):
@@ -93,7 +92,7 @@ div = _binary("fdiv")
 
 @intrinsic
 def any_below(typingctx, a, limit):
-    """Whether any lane of ``a`` is below ``limit``, a number."""
+    """Return whether any lane of ``a`` is below the number ``limit``."""
 
     def codegen(context, builder, signature, args):
         vector = args[0].type
@@ -108,7 +107,7 @@ def any_below(typingctx, a, limit):
 
 @intrinsic
 def select_positive(typingctx, mask, a, b):
-    """Lane by lane: a where ``mask`` is positive, else b."""
+    """Return, lane by lane, a if ``mask`` is positive, else b."""
 
     def codegen(context, builder, signature, args):
         zero = ir.Constant(args[0].type, None)

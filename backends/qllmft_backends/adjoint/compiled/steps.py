@@ -1,7 +1,7 @@
-"""The steps of a program on one array of amplitudes: groups of gates in one pass over memory, forward and undone.
+"""Steps of a program on one array of amplitudes: groups of gates in one pass over memory, forward and undone.
 
 Gradient. With E = Σ_o w_o ⟨ψ|Z_o|ψ⟩ and λ = ∂E/∂ψ, going backward over a rotation of the pair (a, b) of target bit 0/1:
-∂E/∂θ = ½ Σ (λ_b ψ_a − λ_a ψ_b), both taken after the gate; then the gate is undone on ψ and λ alike. No tape.
+∂E/∂θ = ½ Σ (λ_b ψ_a − λ_a ψ_b), both taken after the gate; then the gate is undone on ψ and λ alike, without a tape.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _half_chain_2, _half_rotations_2 = (
 
 @_jit
 def _opened(k, strides):
-    """The k-th number whose bits at the (ascending) strides, powers of two, are zero."""
+    """Return the k-th number whose bits at the (ascending) strides, powers of two, are zero."""
     for stride in strides:
         k += k & -stride
     return k
@@ -64,7 +64,6 @@ def _single(s, batch, op, coefficients, signs):
 
 @_jit
 def _step(s, batch, shape, ops, coefficients, signs):
-    """One group of gates on the array ``s``, whose length holds all their qubits."""
     width = lanes(s.itemsize)
     slot = ops[0, 3]
     t0 = _tangent(coefficients, slot, width)
@@ -106,7 +105,7 @@ def _step(s, batch, shape, ops, coefficients, signs):
 
 @_jit
 def _step_on_two(s, batch, shape, ops, coefficients, t0, t1):
-    """A group on two qubits outside registers."""
+    """Apply a group on two qubits outside registers."""
     width = lanes(s.itemsize)
     if shape == BRIDGE:
         q2 = (batch << ops[0, 1], batch << ops[1, 2])
@@ -146,7 +145,6 @@ def _ascending_4(q):
 
 @_jit
 def _length(shape):
-    """Gates of a shape."""
     if shape in (SINGLE, TO_HALF):
         return 1
     return 3 if shape in (CHAIN_3, ROTATIONS_3, HALF_CHAIN_3, HALF_ROTATIONS_3) else 2
@@ -174,7 +172,7 @@ def _forward_steps(s, batch, ops, steps, coefficients, is_full, signs):
 
 @_jit
 def run_forward(s, batch, plan, coefficients, is_full):
-    """All steps of a chunk ``s`` (2^Q · L); ``coefficients`` and ``is_full`` as in `rotations`."""
+    """Run all steps on a chunk ``s`` (2^Q · L) (see `rotations` for ``coefficients`` and ``is_full``)."""
     ops, steps, runs, outer, signs = plan.ops, plan.steps, plan.runs, plan.outer, plan.signs
     for o in range(outer.shape[0]):
         large = batch << outer[o, 0]
@@ -209,7 +207,6 @@ def _undo_single(s, c, batch, op, coefficients, signs, gradients):
 
 @_jit
 def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
-    """One group of one or two gates undone."""
     width = lanes(s.itemsize)
     slot = ops[0, 3]
     t0, g0 = _tangent(coefficients, slot, width), load(gradients, slot * width)
@@ -269,7 +266,7 @@ def _backward_steps(s, c, batch, ops, steps, coefficients, is_full, signs, gradi
 
 @_jit
 def run_backward(s, c, batch, plan, coefficients, is_full, gradients):
-    """All steps of a chunk undone on state ``s`` and co-state ``c``; ``gradients`` (G·width) are added to by lane."""
+    """Undo all steps on state ``s`` and co-state ``c``, and add to ``gradients`` (G·width) by lane."""
     ops, steps, runs, outer, signs = plan.ops, plan.steps, plan.runs, plan.outer, plan.signs
     for o in range(outer.shape[0]):
         large = batch << outer[o, 0]

@@ -1,11 +1,11 @@
 """A job of many chunks that several threads share without Python: they claim chunks by atomic operations.
 
-The *queue* is an int64 array that all threads see. Its first word holds the number of the job and the range of chunks
-that are not yet claimed; a claim takes one off by compare-and-exchange, so a thread that comes late cannot take a chunk
-of a job that it did not mean. The caller takes the lowest, workers the highest: the next pass over the same states then
-finds most of them in the cache of the core that had them (fetching a chunk of 10 qubits from another core's cache takes
-as long as half of its gates). A job is a compiled function ``f(arguments, chunk)`` and the address of its arguments;
-both stay as they are until every claimed chunk is counted as done.
+The *queue* is an int64 array that all threads share. Its first word holds the number of the job and the range of chunks
+that are not yet claimed; a claim takes one off by compare-and-exchange, so a late thread cannot take a chunk of another
+job. The caller takes the lowest, workers the highest: the next pass over the same states then finds most of them in the
+cache of the same core (fetching a chunk of 10 qubits from another core's cache takes as long as half of its gates). A
+job is a compiled function ``f(arguments, chunk)`` and the address of its arguments; both remain unchanged until every
+claimed chunk is counted as done.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @intrinsic
 def _read(typingctx, queue, place):
-    """What other threads have left at a place."""
+    """Read a place with all earlier writes of other threads."""
 
     def codegen(context, builder, signature, args):
         return builder.load_atomic(element_pointer(context, builder, signature.args[0], *args), "acquire", 8)
@@ -40,7 +40,7 @@ def _read(typingctx, queue, place):
 
 @intrinsic
 def _write(typingctx, queue, place, value):
-    """Leave a number at a place; whoever reads it sees all that was written before."""
+    """Write a number to a place. A thread that reads it sees all earlier writes."""
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
@@ -62,7 +62,7 @@ def _count_up(typingctx, queue, place):
 
 @intrinsic
 def _replace(typingctx, queue, place, old, new):
-    """Write ``new`` where ``old`` is still there; True if it was."""
+    """Write ``new`` if ``old`` is still there, and return whether it was."""
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
@@ -86,7 +86,7 @@ def _call(typingctx, function, arguments, chunk):
 
 @intrinsic
 def _pause(typingctx):
-    """Tell the processor that this is a loop that waits, where it has an instruction for it."""
+    """Execute the processor's instruction for waiting loops, if it has one."""
 
     def codegen(context, builder, signature, args):
         if platform.machine().lower() in ("x86_64", "amd64"):
@@ -99,7 +99,7 @@ def _pause(typingctx):
 
 @_jit
 def _work(queue, job, from_below):
-    """Claim and do chunks of a job until none is left."""
+    """Claim and run chunks of a job until none is left."""
     while True:
         claims = _read(queue, CLAIMS)
         first, stop = claims >> CHUNK_BITS & _CHUNKS, claims & _CHUNKS
@@ -112,23 +112,23 @@ def _work(queue, job, from_below):
 
 @_jit
 def job_number(queue):
-    """Number of the job that is in the queue, or was the last."""
+    """Return the number of the queue's current or last job."""
     return _read(queue, CLAIMS) >> 2 * CHUNK_BITS
 
 
 @_jit
 def serve(queue, rank, seen, jobs, spins):
-    """A worker's loop: do chunks of new jobs; return when none has come for ``spins`` turns of the waiting loop.
+    """Run chunks of new jobs. Return after ``spins`` turns of the waiting loop without a job.
 
     Args:
         queue: (QUEUE_WORDS,) int64.
-        rank: number of this worker, from 0; those that a job has no chunks for leave it alone.
-        seen: the last job that this worker knows of.
-        jobs: return after so many in any case.
+        rank: number of this worker, from 0; jobs with fewer chunks are ignored.
+        seen: the last job that this worker has seen.
+        jobs: number of jobs to return after.
         spins: turns of the waiting loop, some nanoseconds each.
 
     Returns:
-        The last job that this worker knows of now.
+        The last job that this worker has seen now.
     """
     left = spins
     while left > 0:
@@ -147,17 +147,17 @@ def serve(queue, rank, seen, jobs, spins):
 
 @_jit
 def run(queue, function, arguments, count, spins):
-    """Put a job into the queue and work on it; only one thread at a time may do so.
+    """Put a job into the queue and work on it. Only one thread at a time may do so.
 
     Args:
         queue: (QUEUE_WORDS,) int64.
         function: address of ``f(arguments, chunk)``.
-        arguments: array whose address it is called with; it must live until all chunks are done.
+        arguments: array whose address is passed to it; it must live until all chunks are done.
         count: number of chunks, below 2^22.
-        spins: turns of the loop that waits for chunks which workers have begun.
+        spins: turns of the loop that waits for claimed chunks.
 
     Returns:
-        Whether all chunks are done; else call `all_done` until they are.
+        Whether all chunks are done; if not, call `all_done` until they are.
     """
     job = (job_number(queue) + 1) & _JOBS
     queue[FUNCTION], queue[ARGUMENTS], queue[COUNT] = function, arguments.ctypes.data, count
@@ -173,5 +173,5 @@ def run(queue, function, arguments, count, spins):
 
 @_jit
 def all_done(queue, count):
-    """Whether ``count`` chunks of the job are done."""
+    """Return whether ``count`` chunks of the job are done."""
     return _read(queue, DONE) == count

@@ -1,4 +1,4 @@
-"""The kernel that turns gate angles into the numbers that gates multiply with."""
+"""Kernel from gate angles to the coefficients of gates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qllmft_backends.adjoint.cuda.plan import OP_WIDTH, REFLECTED, ROTATED, SWAP
 
 @kernel
 def compute_coefficients(angles, table, coefficients):
-    """Matrices of all gates from their angles, a thread a gate and sample.
+    """Compute the matrices of all gates from their angles, one thread per gate and sample.
 
     Args:
         angles: (R, G) gate angles in radians.

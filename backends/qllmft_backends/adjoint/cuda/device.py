@@ -1,4 +1,4 @@
-"""The device: whether there is one and what it gives, its memory, and launches."""
+"""The GPU: its availability and limits, memory, and launches."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _NEEDED = (
 
 
 def find_limits() -> Limits:
-    """What the current device gives to a block.
+    """Return the limits of a block on the current device.
 
     Raises:
-        BackendError: where there is no device that the kernels run on; says what was found and what is needed.
+        BackendError: without a usable device; states the device found and the requirements.
     """
     if SIMULATED:
         return Limits(shared_bytes=_PLAIN_SHARED_BYTES, threads=4)  # a Python thread each
@@ -51,15 +51,15 @@ def find_limits() -> Limits:
 
 
 def is_on_device(array: object) -> bool:
-    """True for numba's device arrays and for whatever else shows the CUDA array interface."""
+    """Return whether an array is numba's device array or has the CUDA array interface."""
     return hasattr(array, "__cuda_ndarray__") or hasattr(array, "__cuda_array_interface__")
 
 
 def view(array: DeviceArray, dtypes: tuple[str, ...], what: str) -> DeviceArray:
-    """An array of the device as numba's, without a copy.
+    """Return an array of the device as numba's, without a copy.
 
     Raises:
-        BackendError: where it has another dtype, or gaps.
+        BackendError: if it has another dtype, or gaps.
     """
     seen = array if hasattr(array, "__cuda_ndarray__") else cuda.as_cuda_array(array)
     if np.dtype(seen.dtype).name not in dtypes or not seen.is_c_contiguous():
@@ -72,7 +72,7 @@ def view(array: DeviceArray, dtypes: tuple[str, ...], what: str) -> DeviceArray:
 
 
 class Device:
-    """Memory and launches of one engine, all on the default stream: what was asked for first is done first.
+    """Memory and launches of one engine, all on the default stream, in order.
 
     Attributes:
         launches: kernels launched so far.
@@ -89,7 +89,7 @@ class Device:
     # --- memory -----------------------------------------------------------------------------------------------------
 
     def free_bytes(self) -> int:
-        """Bytes that can still be had, arrays that wait for their next use included."""
+        """Return the bytes available, arrays kept for their next use included."""
         if self._memory_bytes is not None:
             return self._memory_bytes
         context = cuda.current_context()
@@ -101,14 +101,14 @@ class Device:
         return int(min(free, 2**62)) + kept
 
     def take(self, shape: tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
-        """An array with unknown content, an earlier one where it fits: the driver's allocation may wait for kernels."""
+        """Return an array with unknown content, a kept one if possible, as allocation may wait for kernels."""
         try:
             return self._kept[shape, np.dtype(dtype)].pop()
         except (KeyError, IndexError):
             return self.new(shape, dtype)
 
     def give(self, *arrays: DeviceArray) -> None:
-        """Keep arrays for the next `take`; kernels that still use them are before it on the stream."""
+        """Keep arrays for the next `take`. Kernels that still use them are before it on the stream."""
         for array in arrays:
             key = tuple(array.shape), np.dtype(array.dtype)
             if key not in self._kept and len(self._kept) >= _MOST_KEPT_SHAPES:
@@ -118,16 +118,16 @@ class Device:
                 same.append(array)
 
     def put(self, array: NDArray[Any]) -> DeviceArray:
-        """A copy of a host array, in an array from `take`."""
+        """Return a copy of a host array, in an array from `take`."""
         copy = self.take(array.shape, array.dtype)
         copy.copy_to_device(np.ascontiguousarray(array))
         return copy
 
     def new(self, shape: tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
-        """An array of its own.
+        """Allocate an array.
 
         Raises:
-            BackendError: where the device has no memory for it.
+            BackendError: if the device has no memory for it.
         """
         try:
             try:
@@ -151,7 +151,7 @@ class Device:
     def launch(
         self, kernel: Any, blocks: int | tuple[int, int], threads: int | tuple[int, int], shared_bytes: int, *args: Any
     ) -> None:
-        """Start a kernel; returns before it has run."""
+        """Start a kernel and return before it has run."""
         self.launches += 1
         if SIMULATED:
             kernel[blocks, threads, 0, shared_bytes](*args)
@@ -167,7 +167,7 @@ class Device:
         self._configured[key](*args)
 
     def _allow(self, kernel: Any, shared_bytes: int, args: tuple[Any, ...]) -> None:
-        """Ask the driver for a kernel's shared memory past 48 KiB; numba has no option for it."""
+        """Request a kernel's shared memory past 48 KiB from the driver, as numba has no option for it."""
         types = tuple(kernel.typeof_pyval(arg) for arg in args)
         if self._shared_bytes_of.get((kernel, types), 0) >= shared_bytes:
             return

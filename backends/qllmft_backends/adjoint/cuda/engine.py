@@ -1,4 +1,4 @@
-"""The adjoint engine on a GPU: the interface of `AdjointEngine`, with everything in between on the device."""
+"""The adjoint engine on a GPU: the interface of `AdjointEngine`, with all arrays on the device."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _SUM_COLUMNS, _SUM_ROWS = 32, 16  # threads of a block that adds up shares
 
 @dataclass
 class CudaTape:
-    """What `CudaAdjointEngine.vjp` needs of a forward pass; all of it stays on the device.
+    """Record of a forward pass for `CudaAdjointEngine.vjp`, on the device.
 
     Attributes:
         samples: B.
         dimension: D, amplitudes loaded; 0 for |0...0⟩.
         shared: the angles were (G,).
         amplitudes: (B, D), or None.
-        arrays: what goes back to the engine with the tape: ``coefficients`` of the gates' matrices, and ``states``
-            (B, 2^n) until a sweep has consumed them.
+        arrays: returned to the engine with the tape: ``coefficients`` of the gates' matrices, and ``states`` (B, 2^n)
+            until a sweep has consumed them.
     """
 
     samples: int
@@ -47,22 +47,21 @@ class CudaTape:
 
 @dataclass
 class CudaAdjointEngine:
-    """Runs one program on batches of real states on a GPU.
+    """Engine of one program on batches of real states on a GPU. Checked in numba's simulator only, never on a GPU.
 
-    Arrays may be NumPy's, or on the device: whatever shows ``__cuda_array_interface__``, a torch tensor for one, in the
-    engine's dtype (angles: any real one) and contiguous. Results are where the angles, or the cotangent, are. The
-    device is used on its default stream.
+    Arrays are NumPy's, or on the device with ``__cuda_array_interface__`` (a torch tensor), contiguous and in the
+    engine's dtype (angles: any real one). Results are on the side of the angles, or of the cotangent. The default
+    stream is used.
 
     Args:
         program: the lowered circuit.
-        masks: (T,) Z strings to measure; bit q of a mask stands for Z on qubit q.
+        masks: (T,) Z strings to measure; bit q of a mask is Z on qubit q.
         dtype: ``float32``, or ``float64`` for tests and reference values.
-        limits: what a block may use; the device's own by default.
-        memory_bytes: what states and gradients may use; by default what the device has free.
+        limits: limits of a block; the device's own by default.
+        memory_bytes: memory for states and gradients; by default the device's free memory.
 
     Raises:
-        BackendError: where there is no GPU that it runs on; for more than 30 qubits, or a mask that reaches past the
-            circuit.
+        BackendError: without a usable GPU; for more than 30 qubits, or a mask that reaches past the circuit.
     """
 
     device: ClassVar[str] = "cuda"
@@ -91,14 +90,14 @@ class CudaAdjointEngine:
         self._tables = self._device.put(self._forward.table), self._device.put(self._backward.table)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles are made anew: what lies on the device stays with this engine."""
+        """Make copies and pickles anew: arrays on the device belong to this engine."""
         return CudaAdjointEngine, (self.program, self.masks, self.dtype, self.limits, self.memory_bytes)
 
     # --- public -----------------------------------------------------------------------------------------------------
 
     @property
     def double(self) -> CudaAdjointEngine:
-        """This engine in float64; itself where it is."""
+        """Return this engine in float64."""
         return self if self.dtype == "float64" else self._double
 
     @cached_property
@@ -107,18 +106,18 @@ class CudaAdjointEngine:
 
     @property
     def launches(self) -> int:
-        """Kernels launched so far."""
+        """Return the number of kernels launched so far."""
         return self._device.launches
 
     @property
     def tiles(self) -> tuple[int, int]:
-        """Blocks a sample, forward and backward; 1 where one launch runs the whole program."""
+        """Return the blocks per sample, forward and backward. 1 if one launch runs the whole program."""
         return self._forward.tiles, self._backward.tiles
 
     def forward(
         self, angles: Real | DeviceArray, amplitudes: Real | DeviceArray | None = None
     ) -> tuple[Real | DeviceArray, CudaTape]:
-        """Expectation values, and a tape for one backward sweep; see `AdjointEngine.forward`."""
+        """Return expectation values, and a tape for one backward sweep (see `AdjointEngine.forward`)."""
         samples, dimension = self._checked(angles, amplitudes)
         if samples == 0:
             return np.zeros((0, self.masks.size), self.dtype), CudaTape(0, dimension, angles.ndim == 1, None, {})
@@ -129,7 +128,7 @@ class CudaAdjointEngine:
         return self._handed_out(values, self.masks.size, is_on_device(angles)), tape
 
     def values(self, angles: Real | DeviceArray, amplitudes: Real | DeviceArray | None = None) -> Real | DeviceArray:
-        """Expectation values (B, T) of `forward`, without a tape and in bounded memory, for evaluation."""
+        """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
         samples, dimension = self._checked(angles, amplitudes)
         if samples == 0:
             return np.zeros((0, self.masks.size), self.dtype)
@@ -158,7 +157,7 @@ class CudaAdjointEngine:
     def vjp(
         self, tape: CudaTape, cotangent: Real | DeviceArray, *, amplitudes: bool = False
     ) -> tuple[Real | DeviceArray, Real | DeviceArray | None]:
-        """Vector-Jacobian product: the gradient of Σ cotangent · values; see `AdjointEngine.vjp`."""
+        """Return the gradient of Σ cotangent · values (see `AdjointEngine.vjp`)."""
         samples, plan, device = tape.samples, self._backward, self._device
         if tuple(cotangent.shape) != (samples, self.masks.size):
             raise BackendError(
@@ -196,11 +195,11 @@ class CudaAdjointEngine:
         return angle_gradient, self._handed_out(by_amplitude, dimension, on_device)
 
     def bytes_per_sample(self, dimension: int, *, training: bool) -> int:
-        """Memory that a sample takes on the device at most.
+        """Return the most memory that a sample takes on the device.
 
         Args:
-            dimension: D, amplitudes that are loaded; 0 for |0...0⟩.
-            training: a backward sweep follows; else only values are wanted.
+            dimension: D, amplitudes loaded; 0 for |0...0⟩.
+            training: a backward sweep follows.
         """
         forward, backward = self._forward, self._backward
         state = 1 << forward.n_qubits
@@ -215,7 +214,7 @@ class CudaAdjointEngine:
     # --- launches -----------------------------------------------------------------------------------------------------
 
     def _tape(self, samples: int, angles: Any, amplitudes: Any) -> CudaTape:
-        """A tape without states; its arrays return to the device's store when nobody has it any more."""
+        """Return a tape without states. Its arrays return to the device's store when it is collected."""
         device, plan = self._device, self._forward
         rows = 1 if angles.ndim == 1 else samples
         kept = is_on_device(angles) and self.program.n_angles > 0
@@ -241,7 +240,7 @@ class CudaAdjointEngine:
         return tape
 
     def _run(self, tape: CudaTape, *, keep: bool) -> DeviceArray:
-        """Values (B, 1, T) of a tape; with ``keep``, its states as well."""
+        """Return the values (B, 1, T) of a tape. With ``keep``, store its states as well."""
         device, plan = self._device, self._forward
         scratch = len(plan.groups) > 1
         shape = (tape.samples, 1 << plan.n_qubits) if keep or scratch else (1, 1)
@@ -260,7 +259,7 @@ class CudaAdjointEngine:
         return self._summed(shares, tape.samples)
 
     def _summed(self, shares: DeviceArray, rows: int) -> DeviceArray:
-        """(B, tiles, N) to (rows, 1, N): sums over a sample's tiles, or over everything where ``rows`` is 1."""
+        """Sum (B, tiles, N) to (rows, 1, N), over a sample's tiles, or over everything if ``rows`` is 1."""
         samples, tiles, n = shares.shape
         if samples * tiles == rows:
             return shares
@@ -277,13 +276,12 @@ class CudaAdjointEngine:
     # --- arrays in and out --------------------------------------------------------------------------------------------
 
     def _received(self, array: Any, what: str) -> DeviceArray:
-        """On the device, in the engine's dtype."""
         if is_on_device(array):
             return view(array, (self.dtype,), what)
         return self._device.put(np.ascontiguousarray(array, self.dtype))
 
     def _handed_out(self, array: DeviceArray, columns: int, on_device: bool) -> Any:
-        """(rows, columns) for the caller; a copy on the host gives the array back."""
+        """Return (rows, columns) for the caller. A copy on the host keeps the array for reuse."""
         rows = array.shape[0]
         if on_device and columns:
             return array.reshape(rows, columns)
@@ -294,7 +292,7 @@ class CudaAdjointEngine:
     # --- checks -------------------------------------------------------------------------------------------------------
 
     def _checked(self, angles: Any, amplitudes: Any) -> tuple[int, int]:
-        """B and D."""
+        """Return B and D of valid arguments."""
         g = self.program.n_angles
         if tuple(angles.shape[-1:]) != (g,) or angles.ndim > 2:
             raise BackendError(f"angles are {tuple(angles.shape)}, expected ({g},) or (B, {g}): one a rotation.")
@@ -312,7 +310,7 @@ class CudaAdjointEngine:
         return int(amplitudes.shape[0]), int(amplitudes.shape[1])
 
     def _fitting(self, samples: int, dimension: int, *, training: bool) -> int:
-        """``samples``, or as many of them as the device has memory for; asked of the driver once a size."""
+        """Return ``samples``, or the number that the device has memory for, computed once per size."""
         key = dimension, training
         if samples > self._admitted.get(key, 0):
             fitting = self._device.free_bytes() // self.bytes_per_sample(dimension, training=training)

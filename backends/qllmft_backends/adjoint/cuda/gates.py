@@ -1,8 +1,8 @@
-"""A gate on a window of 16 amplitudes that a thread holds in registers. Nothing here asks which thread it is.
+"""A gate on a window of 16 amplitudes that a thread holds in registers, independent of the thread's number.
 
 A gate is a real 2x2 matrix on its target for a control that is 0, and another for a control that is 1. Each is (p, q;
--q, p), a rotation, or (p, q; q, -p), a reflection. numba's cache looks at the file of a kernel only: after a change
-here, touch ``kernels.py``.
+-q, p), a rotation, or (p, q; q, -p), a reflection. numba's cache checks the file of a kernel only: after a change here,
+touch ``kernels.py``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ device = cuda.jit(device=True)
 
 @device
 def read(table, at):
-    """``table[at]``, both known not to be negative."""
+    """Return ``table[at]``, both known not to be negative."""
     return table[at & INDEX] & INDEX
 
 
 @device
 def place(i):
-    """Where amplitude ``i`` of a tile lies: no two threads of a warp use one bank for neighbours around any ring.
+    """Return the place of amplitude ``i`` of a tile: no two threads of a warp use one bank for neighbours in any ring.
 
     Linear over XOR, so that a window needs one place and four strides.
     """
@@ -35,9 +35,9 @@ def place(i):
 
 @device
 def _act(x, y, target, control, m, n, backward):
-    """Multiply the pairs of ``target`` by m, or by n where ``control`` is 1 (-1: no control in the window).
+    """Multiply the pairs of ``target`` by m, or by n if ``control`` is 1 (-1: no control in the window).
 
-    Backward, on the state x and the co-state y alike; returns Σ (y_b x_a − y_a x_b), taken before.
+    Backward, on the state x and the co-state y alike; return Σ (y_b x_a − y_a x_b), taken before.
     """
     slope = x.dtype.type(0)
     for k in range(8):
@@ -57,7 +57,7 @@ def _act(x, y, target, control, m, n, backward):
 
 @device
 def gate(x, y, target, control, m, n, backward):
-    """`_act` by constants, because registers have no addresses; ``control`` is 0, or 1 + its qubit of the window."""
+    """Call `_act` with constants, as registers have no addresses. ``control`` is 0, or 1 + its qubit of the window."""
     if target == 0:
         if control == 0:
             return _act(x, y, 0, -1, m, n, backward)
@@ -93,7 +93,7 @@ def gate(x, y, target, control, m, n, backward):
 
 @device
 def matrix(coefficient, family, backward):
-    """Rows (p, q) and (r, s), transposed where ``backward``; a reflection is its own transpose."""
+    """Return rows (p, q) and (r, s), transposed if ``backward``. A reflection is its own transpose."""
     p, q = coefficient.real, coefficient.imag
     if family != ROTATED:
         return p, q, q, -p
@@ -104,13 +104,13 @@ def matrix(coefficient, family, backward):
 
 @device
 def load(x, s, at, a, b, c, d):
-    """A window from shared memory: its first place, and the strides of its qubits."""
+    """Load a window from shared memory, by its first place and the strides of its qubits."""
     for k in range(16):
         x[k] = s[at ^ (a * (k & 1)) ^ (b * ((k >> 1) & 1)) ^ (c * ((k >> 2) & 1)) ^ (d * (k >> 3))]
 
 
 @device
 def store(x, s, at, a, b, c, d):
-    """A window back to where `load` found it."""
+    """Store a window where `load` found it."""
     for k in range(16):
         s[at ^ (a * (k & 1)) ^ (b * ((k >> 1) & 1)) ^ (c * ((k >> 2) & 1)) ^ (d * (k >> 3))] = x[k]

@@ -1,17 +1,17 @@
-"""The kernels: a block takes one tile of one sample's state through a run of gates, in shared memory.
+"""Kernels: a block takes one tile of one sample's state through a run of gates, in shared memory.
 
-A tile is the 2^k amplitudes that differ in k of the qubits only. Where all qubits fit, the tile is the whole state and
-one launch runs the whole program; else a launch runs a group of gates on all tiles. What a launch does is read from a
-table that ``plan.py`` writes.
+A tile is the 2^k amplitudes that differ in k of the qubits only. If all qubits fit, the tile is the whole state and one
+launch runs the whole program; else a launch runs a group of gates on all tiles. The table of ``plan.py`` defines each
+launch.
 
-In a pass a thread holds the 16 amplitudes of four target qubits, a window, in registers, through all gates of the
-pass; threads wait for each other between passes only.
+In a pass a thread holds the 16 amplitudes of four target qubits, a window, in registers, through all gates of the pass;
+threads wait for each other between passes only.
 
-Every sum is taken in an order that the launch fixes, without atomics, so that the same call gives the same bits.
-Expectation values need no sum of their own: the Walsh-Hadamard transform of the probabilities, a few passes more,
-holds ⟨Z-string⟩ of every mask, added up pairwise. The transform of the weights is the diagonal that starts λ.
+Every sum is taken in an order fixed by the launch, without atomics, so that the same call gives the same bits.
+Expectation values need no sum of their own: the Walsh-Hadamard transform of the probabilities, a few passes more, holds
+⟨Z-string⟩ of every mask, added up pairwise. The transform of the weights is the diagonal that starts λ.
 
-Gradient as in the CPU's kernels, with λ = ½ ∂E/∂ψ, so that the factors ½ and 2 meet: ∂E/∂θ = Σ (λ_b ψ_a − λ_a ψ_b).
+Gradient as in the CPU's kernels, with λ = ½ ∂E/∂ψ, so that the factors ½ and 2 cancel: ∂E/∂θ = Σ (λ_b ψ_a − λ_a ψ_b).
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _AT_ONCE = 8  # numbers that a thread asks the memory for at once
 
 @device
 def _is_odd(bits):
-    """Whether ``bits`` has an odd number of ones."""
+    """Return whether ``bits`` has an odd number of ones."""
     return (cuda.popc(bits) & 1) != 0
 
 
 @device
 def _run_pass(s, costate, size, outer, table, number, coefficients, sums, first_slot, backward):
-    """The gates of one pass on all windows of a tile.
+    """Run the gates of one pass on all windows of a tile.
 
     Args:
         s: the tile in shared memory.
@@ -64,7 +64,7 @@ def _run_pass(s, costate, size, outer, table, number, coefficients, sums, first_
         table: see ``plan.py``.
         number: the pass's row in it.
         coefficients: (2 · ops) complex, the matrices of this sample's gates.
-        sums: backward, a thread's share of each gradient, in rows of one number a thread and one unused.
+        sums: backward, a thread's share of each gradient, in rows of one number per thread and one unused.
         first_slot: the slot of the first row.
         backward: a constant.
     """
@@ -112,7 +112,7 @@ def _run_pass(s, costate, size, outer, table, number, coefficients, sums, first_
 
 @device
 def _tile(table, group):
-    """Sample and tile of this block, and the tile's part of the index into the state."""
+    """Return the sample and tile of this block, and the tile's part of the index into the state."""
     outer_bits = read(table, group + OUTER_BITS) & 31
     block = cuda.blockIdx.x & INDEX
     tile = block & ((1 << outer_bits) - 1)
@@ -124,15 +124,15 @@ def _tile(table, group):
 
 @device
 def _index(i, table, high, row_bits):
-    """Index into the state of amplitude ``i`` of tile 0."""
+    """Return the index into the state of amplitude ``i`` of tile 0."""
     return (i & ((1 << row_bits) - 1)) | read(table, high + (i >> row_bits))
 
 
 @device
 def _fetch(s, row, dimension, part, bits, table, high):
-    """A tile from the ``dimension`` numbers of ``row``; zeros past them.
+    """Fetch a tile from the ``dimension`` numbers of ``row``, with zeros past them.
 
-    A thread asks for several numbers before it waits for the first; past the tile's end it asks for the last again.
+    A thread requests several numbers before it waits for the first; past the tile's end it requests the last again.
     """
     size, row_bits = 1 << bits, min(ROW_BITS, bits - WINDOW)
     x = cuda.local.array(_AT_ONCE, s.dtype)
@@ -149,7 +149,7 @@ def _fetch(s, row, dimension, part, bits, table, high):
 
 @device
 def _return(s, row, dimension, factor, part, bits, table, high):
-    """What `_fetch` fetched, times ``factor``, back to where it came from."""
+    """Write a fetched tile back, times ``factor``."""
     size, row_bits = 1 << bits, min(ROW_BITS, bits - WINDOW)
     x = cuda.local.array(_AT_ONCE, s.dtype)
     threads = cuda.blockDim.x & 0xFFFF
@@ -166,7 +166,7 @@ def _return(s, row, dimension, factor, part, bits, table, high):
 
 @device
 def _transform(s, size, table, group, coefficients):
-    """Walsh-Hadamard transform of a tile; every thread may use all of it afterwards."""
+    """Transform a tile (Walsh-Hadamard). Every thread may use all of it afterwards."""
     number = read(table, group + TRANSFORM)
     while number < read(table, group + TRANSFORM_END):
         cuda.syncthreads()
@@ -177,7 +177,7 @@ def _transform(s, size, table, group, coefficients):
 
 @device
 def _add_rows(sums, rows, gradients, first_slot):
-    """Rows of `_run_pass` to gradients: threads add up parts of a row, and one of them the parts."""
+    """Add rows of `_run_pass` to gradients: threads add up parts of a row, and one of them the parts."""
     thread, threads, rows = cuda.threadIdx.x & 0xFFFF, cuda.blockDim.x & 0xFFFF, rows & 0xFFFF
     length = -(-threads // max(threads // max(rows, 1), 1))
     parts = -(-threads // length)
@@ -204,16 +204,16 @@ def _add_rows(sums, rows, gradients, first_slot):
 
 @kernel
 def forward(states, amplitudes, dimension, coefficients, table, group, keep, values):
-    """Run a group of gates forward on all tiles, and measure after the last one; a block a tile and sample.
+    """Run a group of gates forward on all tiles, with a block per tile and sample, and measure after the last one.
 
     Args:
-        states: (B, 2^n) states, read unless this group is the first, and written where ``keep``.
+        states: (B, 2^n) states, read unless this group is the first, and written with ``keep``.
         amplitudes: (B, D ≥ dimension) initial amplitudes.
-        dimension: amplitudes that are loaded; 0 for |0...0⟩.
+        dimension: amplitudes loaded; 0 for |0...0⟩.
         coefficients: (1 or B, 2 · ops) complex, from `coefficients.compute_coefficients`.
         table: see ``plan.py``.
         group: the group's row in it.
-        keep: 1 where the states are wanted, else 0.
+        keep: 1 to keep the states, else 0.
         values: (B, tiles, T), overwritten by the last group with each tile's share of ⟨Z-string⟩.
     """
     s = cuda.shared.array(0, states.dtype)
@@ -257,18 +257,18 @@ def forward(states, amplitudes, dimension, coefficients, table, group, keep, val
 
 @kernel
 def backward(states, costates, weights, coefficients, table, group, gradients, amplitude_gradients, dimension):
-    """Undo a group of gates on all tiles and collect gradients; a block a tile and sample.
+    """Undo a group of gates on all tiles, with a block per tile and sample, and collect gradients.
 
     Args:
         states: (B, 2^n) states after the group, overwritten with those before it unless the group is the first.
-        costates: (B, 2^n) the same of λ; not used where one group is all.
+        costates: (B, 2^n) the same of λ; not used if there is one group only.
         weights: (B, T) derivatives of the loss by ⟨Z-string⟩.
         coefficients: as in `forward`.
         table: see ``plan.py``.
         group: the group's row in it.
         gradients: (B, tiles, G), this group's slots overwritten with each tile's share of the angles' gradient.
-        amplitude_gradients: (B, dimension), overwritten by the first group where ``dimension`` is not 0.
-        dimension: amplitudes whose gradient is wanted, or 0.
+        amplitude_gradients: (B, dimension), overwritten by the first group if ``dimension`` is not 0.
+        dimension: amplitudes to differentiate by, or 0.
     """
     s = cuda.shared.array(0, states.dtype)
     thread, threads = cuda.threadIdx.x & 0xFFFF, cuda.blockDim.x & 0xFFFF

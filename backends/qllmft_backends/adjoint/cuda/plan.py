@@ -1,18 +1,17 @@
-"""The plan: which gates a launch runs on which tiles, and in which passes, as a table that the kernels read.
+"""The plan: gates, tiles and passes of every launch, as a table that the kernels read.
 
 The qubits of a group's tiles come first in its order, from the lowest up, then the others; an index in that order has
-the tile's number in its upper bits. Gates stay in the program's order. The table is one array of int32, and every
-position in it is an index into it:
+the tile's number in its upper bits. Gates keep the program's order. The table is one array of int32, and every position
+in it is an index into it:
 
 - a gate: the bit of a control outside of the window, or 0; its code (`_code`);
 - a pass: first gate, end, and for each qubit of the window, from the lowest up, the mask of the bits below it;
 - a run of passes whose gradients are added up together: first pass, end, first slot, end;
-- a group: the columns below. HIGH is where the state's index of each 2^ROW_BITS-th amplitude of tile 0 stands, OUTER
-  the state's qubits that number the tiles, MASKS the Z strings in the group's order, TRANSFORM the passes of a
-  Walsh-Hadamard transform.
+- a group: the columns below. HIGH is the position of the state's index of each 2^ROW_BITS-th amplitude of tile 0, OUTER
+that of the state's qubits that number the tiles, MASKS that of the Z strings in the group's order, TRANSFORM that of
+the passes of a Walsh-Hadamard transform.
 
-The kernels take the constants below as they are when they are compiled: touch ``kernels.py`` and ``coefficients.py``
-after a change.
+The kernels compile the constants below in: touch ``kernels.py`` and ``coefficients.py`` after a change.
 """
 
 from __future__ import annotations
@@ -52,11 +51,11 @@ _MOST_SLOTS = 2**22 - 1  # what an int32 code has room for
 
 @dataclass(frozen=True)
 class Limits:
-    """What a device gives to one block.
+    """Limits of one block on a device.
 
     Attributes:
         shared_bytes: shared memory.
-        threads: of a block that has a multiprocessor for itself; half as many where two share one.
+        threads: of a block alone on its multiprocessor; half as many if two share one.
         tile_qubits: of a tile at most; None: as many as fit.
     """
 
@@ -67,13 +66,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a program runs in one direction.
+    """Launches of a program in one direction.
 
     Attributes:
         table: (N,) int32; begins with the gates.
         n_ops: gates, those of the transform included.
-        groups: where each launch's row stands in the table, in the order of the gates.
-        n_qubits: of the states, at least `WINDOW`; those past the program's stay |0⟩.
+        groups: position of each launch's row in the table, in the order of the gates.
+        n_qubits: of the states, at least `WINDOW`; those past the program's remain |0⟩.
         tile_bits: qubits of a tile.
         threads: of a block.
         shared_bytes: of a block.
@@ -89,7 +88,7 @@ class Plan:
 
     @property
     def tiles(self) -> int:
-        """Blocks a sample."""
+        """Return the blocks per sample."""
         return 1 << (self.n_qubits - self.tile_bits)
 
 
@@ -104,7 +103,7 @@ def make_plan(program: Program, masks: NDArray[np.int64], itemsize: int, limits:
         backward: tiles hold a co-state and sums beside the state.
 
     Raises:
-        BackendError: where not even a window fits in a block's shared memory, or there are too many rotations.
+        BackendError: if not even a window fits in a block's shared memory, or there are too many rotations.
     """
     slots = program.ops[program.ops[:, 3] >= 0, 3]
     if not np.array_equal(slots, np.arange(program.n_angles)) or program.n_angles > _MOST_SLOTS:
@@ -155,7 +154,7 @@ def _append_group(
     *,
     backward: bool,
 ) -> list[int]:
-    """Write gates ``first`` to ``end``, their passes and runs into the table; returns the group's row."""
+    """Write gates ``first`` to ``end``, their passes and runs into the table, and return the group's row."""
     position = {qubit: p for p, qubit in enumerate(order)}
     passes = [
         (start, stop, _window([position[op[2]] for op in ops[start:stop]], shared[TILE_BITS]))
@@ -176,7 +175,7 @@ def _append_group(
 
 
 def _tile(n_qubits: int, itemsize: int, limits: Limits, backward: bool) -> tuple[int, int, int, int]:
-    """Tile's qubits, threads, rows of sums and bytes of a block: the whole state, else what leaves room for two."""
+    """Return a tile's qubits, threads, rows of sums and bytes: the whole state if it fits, else one of two tiles."""
     for bits in range(min(n_qubits, limits.tile_qubits or n_qubits), WINDOW - 1, -1):
         blocks = 1 if bits == n_qubits else 2
         threads = min(max(limits.threads // blocks, 1), 1 << (bits - WINDOW))
@@ -196,7 +195,7 @@ def _tile(n_qubits: int, itemsize: int, limits: Limits, backward: bool) -> tuple
 
 
 def _groups(ops: list[list[int]], n_qubits: int, tile_bits: int) -> Iterator[tuple[int, int, list[int]]]:
-    """First gate, end and order of the qubits of each launch: as many gates as find their targets in one tile."""
+    """Yield first gate, end and order of the qubits of each launch: as many gates as have their targets in one tile."""
     low = range(n_qubits if tile_bits == n_qubits else min(ROW_BITS, tile_bits - WINDOW))
     first = 0
     while True:
@@ -214,7 +213,7 @@ def _groups(ops: list[list[int]], n_qubits: int, tile_bits: int) -> Iterator[tup
 
 
 def _passes(ops: list[list[int]], first: int, end: int, sum_rows: int) -> Iterator[tuple[int, int]]:
-    """First gate and end of each pass: up to `WINDOW` targets, and no more rotations than there are rows of sums."""
+    """Yield first gate and end of each pass: up to `WINDOW` targets, and no more rotations than rows of sums."""
     while first < end:
         targets: set[int] = set()
         rotations = 0
@@ -230,7 +229,7 @@ def _passes(ops: list[list[int]], first: int, end: int, sum_rows: int) -> Iterat
 
 
 def _window(positions: Sequence[int], tile_bits: int) -> list[int]:
-    """Four positions from the lowest up: the targets', and the tile's highest, which no warp's reads depend on."""
+    """Return four ascending positions: the targets', and the tile's highest, on which no warp's reads depend."""
     window = set(positions)
     window.update([p for p in range(tile_bits - 1, -1, -1) if p not in window][: WINDOW - len(window)])
     return sorted(window)
@@ -241,7 +240,7 @@ def _below(window: Sequence[int]) -> list[int]:
 
 
 def _runs(ops: list[list[int]], passes: Sequence[tuple[int, int, list[int]]], at: int, sum_rows: int) -> list[int]:
-    """Rows of the runs of a group whose passes stand at ``at``; slots are numbered in the order of the gates."""
+    """Return the rows of the runs of a group whose passes begin at ``at``. Slots are in the order of the gates."""
     rows: list[list[int]] = []
     slot = sum(op[3] >= 0 for op in ops[: passes[0][0]]) if passes else 0
     for i, (first, end, _) in enumerate(passes):
@@ -255,7 +254,6 @@ def _runs(ops: list[list[int]], passes: Sequence[tuple[int, int, list[int]]], at
 
 
 def _encoded(op: list[int], position: dict[int, int], window: list[int]) -> list[int]:
-    """A gate's row of the table."""
     kind, control, target, slot = op
     inside = control >= 0 and position[control] in window
     condition = 0 if inside or control < 0 else 1 << position[control]
@@ -267,5 +265,5 @@ def _encoded(op: list[int], position: dict[int, int], window: list[int]) -> list
 
 
 def _code(target: int, control: int, clear: int, met: int, slot: int) -> int:
-    """Bits 0-1: target's place in the window; 2-4: 1 + control's, or 0; 5-6 and 7-8: families; above: 1 + slot."""
+    """Pack a gate into bits: 0-1 target, 2-4 1 + control or 0, 5-6 and 7-8 families, then 1 + slot."""
     return target | control << 2 | clear << 5 | met << 7 | (slot + 1) << 9

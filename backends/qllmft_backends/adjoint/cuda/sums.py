@@ -1,4 +1,4 @@
-"""The kernel that adds up what blocks have left, in a fixed order."""
+"""Kernel that adds up the shares of blocks, in a fixed order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qllmft_backends.adjoint.cuda.device import kernel
 
 @kernel
 def add_up(shares, totals):
-    """Sums of consecutive rows, in their order: a row of blocks a total, a column of threads a number of it.
+    """Sum consecutive rows in their order: a row of blocks per total, a column of threads per number.
 
     Args:
         shares: (R, N).

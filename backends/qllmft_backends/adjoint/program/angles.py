@@ -140,7 +140,7 @@ class CompiledExpressions:
 
 @lru_cache(maxsize=32)
 def compile_expressions(expressions: tuple[Any, ...], parameters: tuple[Parameter, ...]) -> CompiledExpressions:
-    """Compile expressions and their derivatives; equal ones are compiled once."""
+    """Compile expressions and their derivatives. Equal ones are compiled once."""
     import sympy  # takes a third of a second, and most circuits do without
 
     symbols = [sympy.Symbol(f"x{i}", real=True) for i in range(len(parameters))]

@@ -19,7 +19,7 @@ from qllmft_backends.adjoint.program.walk import LOADS, refusal, walk
 
 
 class MatrixForm(IntEnum):
-    """Form of a gate's matrix; REAL and CROSS may have a control.
+    """Form of a gate's matrix. REAL and CROSS may have a control.
 
     REAL has real entries, CROSS a real diagonal and imaginary entries beside it (R_X), PHASE is exp(iθ) if its one or
     two qubits are 1, FLIP is CNOT.
@@ -33,7 +33,7 @@ class MatrixForm(IntEnum):
 
 
 class Factor(NamedTuple):
-    """Matrix with one angle: ``scale · angles[slot] + offset``; slot -1: the offset alone."""
+    """Matrix with one angle: ``scale · angles[slot] + offset``. Slot -1: the offset alone."""
 
     kind: FactorKind
     slot: int
@@ -42,7 +42,7 @@ class Factor(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """Product of factors, the first one applied first; control -1: none."""
+    """Product of factors, the first one applied first. Control -1: none."""
 
     form: MatrixForm
     control: int

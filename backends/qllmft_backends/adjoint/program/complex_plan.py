@@ -1,8 +1,8 @@
-"""In what order a complex program's gates touch memory: blocks of gates on few qubits, gathered into the cache.
+"""Order in which a complex program's gates access memory: blocks of gates on few qubits, gathered into the cache.
 
-The *rows* of a chunk are its registers of amplitudes; the lowest qubits may live inside registers, the others are bits
-of a row's number. Gates on different qubits change places, so that many gates in a row need few bits; these bits span
-a block of rows that is copied to contiguous memory, worked on, and copied back.
+The *rows* of a chunk are its registers of amplitudes; the lowest qubits may be inside registers, the others are bits of
+a row's number. Gates on different qubits change places, so that many gates in a row need few bits; these bits span a
+block of rows that is copied to contiguous memory, worked on, and copied back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NEVER = 1 << 62  # a stride beyond every array
 
 
 class Path(IntEnum):
-    """The kernel that runs a gate. LANES: its target lives inside registers."""
+    """Kernel of a gate. LANES: its target is inside registers."""
 
     GENERAL = 0
     REAL = 1
@@ -33,11 +33,11 @@ class Path(IntEnum):
 
 
 class ComplexPlan(NamedTuple):
-    """A program's arrays for chunks of one size.
+    """Arrays of a program for chunks of one size.
 
     Attributes:
-        gates: (N, 6) int64: `Path`; lanes that must be set for the gate to act, as a mask; the target's lane
-            distance, 0: outside; first factor, factor after the last; 1 where a factor has a parameter.
+        gates: (N, 6) int64: `Path`; mask of the lanes that must be set for the gate to act; the target's lane distance,
+            0: outside; first factor, factor after the last; 1 if a factor has a parameter.
         steps: (N, 8) int64, ordered: `Path`, gate, numbers to loop over, the lower and the higher stride of its row
             bits, offset of the control, stride of the target, lane distance.
         blocks: (n, 3) int64: first step, step after the last, row bits; 0: all rows in place.
@@ -51,7 +51,7 @@ class ComplexPlan(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a gate acts: row bits and lane distances, of the control (None, 0 where absent) and the target."""
+    """Row bits and lane distances of a gate's control (None, 0 if absent) and target."""
 
     path: Path
     control: int | None
@@ -61,7 +61,7 @@ class _Place(NamedTuple):
 
     @property
     def rows(self) -> set[int]:
-        """Its row bits."""
+        """Return its row bits."""
         return {bit for bit in (self.control, self.target) if bit is not None}
 
 
@@ -98,7 +98,6 @@ def _table(rows: Sequence[Sequence[int]], columns: int) -> NDArray[np.int64]:
 
 
 def _place(gate: Gate, register_bits: int, batch: int) -> _Place:
-    """Where a gate acts."""
     (control, control_lane), (target, target_lane) = (
         (None, 0) if q < 0 else (None, batch << q) if q < register_bits else (q - register_bits, 0)
         for q in (gate.control, gate.target)
@@ -115,7 +114,7 @@ def _place(gate: Gate, register_bits: int, batch: int) -> _Place:
 
 
 def _step(place: _Place, gate: int, local: dict[int, int], row: int) -> tuple[int, ...]:
-    """A row of `ComplexPlan.steps`; ``row``: numbers in a row."""
+    """Return a row of `ComplexPlan.steps`. ``row``: numbers in a row."""
     strides = sorted(row << local[bit] for bit in place.rows)
     size = row << len(local) >> len(strides)
     low, high = [*strides, _NEVER, _NEVER][:2]
@@ -127,13 +126,13 @@ def _step(place: _Place, gate: int, local: dict[int, int], row: int) -> tuple[in
 def _blocks(
     needs: list[set[int]], wires: list[set[int]], capacity: int, all_bits: int
 ) -> list[tuple[list[int], list[int]]]:
-    """(gates, row bits) of each block; no bits: all rows in place.
+    """Return (gates, row bits) of each block, without bits if all rows are in place.
 
     Args:
         needs: row bits of each gate.
         wires: of each gate; gates that share one keep their order.
         capacity: row bits of a block, at most.
-        all_bits: how many there are.
+        all_bits: number of row bits.
     """
     if all_bits <= capacity:
         return [(list(range(len(needs))), [])]

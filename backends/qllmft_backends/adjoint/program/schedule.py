@@ -1,9 +1,8 @@
-"""In what order a program's gates touch memory: groups in one pass, runs of groups on blocks that stay in cache.
+"""Order in which a program's gates access memory: groups in one pass, runs of groups on blocks that stay in cache.
 
-The gates keep their order. A *step* is one gate, or a group of gates of a shape that `fused` knows. A *run* is a
-sequence of steps whose qubits are all below some number b: the amplitudes fall into blocks of 2^b that do not mix, so
-all steps are done on one block before the next is touched. Runs are nested twice, for the second and the first level of
-cache.
+The gates keep their order. A *step* is one gate, or a group of gates of a shape of `fused`. A *run* is a sequence of
+steps whose qubits are all below some number b: the amplitudes fall into blocks of 2^b that do not mix, so all steps are
+done on one block before the next is touched. Runs are nested twice, for the second and the first level of cache.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _SHORTEST_RUN = 3  # steps; a shorter run on small blocks is not worth its loop
 
 
 class Shape(IntEnum):
-    """Shapes of a step; see `fused`."""
+    """Shapes of a step (see `fused`)."""
 
     SINGLE = 0
     CHAIN_2 = 1
@@ -97,9 +96,9 @@ def _table(rows: Sequence[tuple[int, ...]], columns: int) -> NDArray[np.int64]:
 
 
 def _groups(ops: NDArray[np.int32], register_bits: int, longest: int, border: int) -> list[tuple[Shape, int, int]]:
-    """(shape, first gate, number of gates), covering all gates in order.
+    """Return (shape, first gate, number of gates), covering all gates in order.
 
-    A group of three gates does not begin below qubit ``border`` and end at it or above: no block would hold it.
+    A group of three gates does not begin below qubit ``border`` and end at it or above: no block would contain it.
     """
     groups = []
     first = 0
@@ -117,7 +116,6 @@ def _groups(ops: NDArray[np.int32], register_bits: int, longest: int, border: in
 
 
 def _fits(shape: Shape, ops: NDArray[np.int32], register_bits: int) -> bool:
-    """Whether gates are of a shape."""
     if len(ops) < _LENGTHS[shape]:
         return False
     kinds, controls, targets = ops[:, 0], ops[:, 1].tolist(), ops[:, 2].tolist()
@@ -141,12 +139,11 @@ def _fits(shape: Shape, ops: NDArray[np.int32], register_bits: int) -> bool:
 
 
 def _top(ops: NDArray[np.int32]) -> int:
-    """The highest qubit of some gates."""
     return int(ops[:, 1:3].max())
 
 
 def _cut(tops: list[int], bits: int, all_bits: int) -> list[tuple[int, int, int]]:
-    """Cut steps into runs (b, first, after the last): on blocks of 2^bits where enough in a row allow it."""
+    """Cut steps into runs (b, first, after the last), on blocks of 2^bits if enough steps in a row allow it."""
     if bits >= all_bits:
         return [(all_bits, 0, len(tops))]
     runs: list[tuple[int, int, int]] = []
