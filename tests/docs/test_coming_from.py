@@ -1,4 +1,4 @@
-"""The blocks of docs/coming-from.md run, and what the page says of two of them side by side is true."""
+"""The blocks of docs/coming-from.md run, and the page's statements about them hold."""
 
 import re
 from pathlib import Path
@@ -14,10 +14,10 @@ pytestmark = pytest.mark.filterwarnings("default")  # other libraries' blocks ma
 
 @pytest.fixture
 def section(tmp_path, monkeypatch, tiny_body):
-    """A function from a title to the names that its blocks define, run one after the other on tiny data.
+    """Return a function from a title to the names that its blocks define, run in order on tiny data.
 
-    A block that imports the module ``without`` is left out. Torch has one thread: its threads wait for each other on a
-    busy machine.
+    A block that imports the module ``without`` is left out. Torch has one thread, because its threads wait for each
+    other if the machine is busy.
     """
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
@@ -59,7 +59,7 @@ def test_setfit(section):
 
 
 def values_and_gradients(layer, weights):
-    """Of a layer with the given weights, on three rows of angles: values (3, 4), gradients of angles and weights."""
+    """Return values (3, 4) and gradients of angles and weights of a layer, on three rows of angles."""
     (parameter,) = layer.parameters()
     with torch.no_grad():
         parameter.copy_(weights.reshape(parameter.shape))

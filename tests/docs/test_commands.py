@@ -1,4 +1,4 @@
-"""Every `qllmft` line on the pages is one that the command line knows, and it runs here on something tiny."""
+"""Every `qllmft` line on the pages is a valid command, and runs here on something tiny."""
 
 import io
 import re
@@ -14,14 +14,14 @@ from qllmft.cli.main import app, main
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-STANDS_FOR = (  # what a page writes for a person's own things, and what they are here
+PLACEHOLDERS = (  # a placeholder of the pages, and its value here
     (r"<SST-2 folder>|\bSST2\b|\bFOLDER\b", "sst2"),
     (r"\bRUN\b", "runs/a"),
     (r"\bNEW\b", "runs"),
     (r"\$lr", "1e-3"),
     (r"\$seed", "0"),
 )
-ADDED = (  # the beginning of a line, and what makes it small; the last of an option given twice counts
+ADDED = (  # the beginning of a line, and options that make it small; if an option is given twice, the last counts
     (r"(train|study|sweep) (?!--list)|train$", "--body {body} --per-label 10"),
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
     (r"train --preset (single|noise)|sweep (table-06 --sampler|screening)", "--data sst2"),
@@ -40,7 +40,7 @@ ADDED = (  # the beginning of a line, and what makes it small; the last of an op
 SEARCH = "table-10-grid-1a2b3c4d"
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
-FIRST = (  # the beginning of a line, what it needs, and the line that makes it
+FIRST = (  # the beginning of a line, the folder that it needs, and the line that makes it
     (r"report maps", "maps", "study map-texts --data sst2 --quick --out maps/texts-64"),
     (r"report studies/table2", "studies/table2", "study table4 --quick --data sst2 --out studies/table2"),
     (r"jobs .*runs/a", "runs/a/ledger", "predict runs/a film --backend ionq_forte --shots 1000 --max-cost 150"),
@@ -49,7 +49,7 @@ FIRST = (  # the beginning of a line, what it needs, and the line that makes it
     (r"evaluate runs/noise-high", "runs/noise-high", f"{NOISE_HIGH} --out runs/noise-high"),
     (r"worker", f"sweeps/{SEARCH}", f"sweep table-10 --data sst2 --plan-only --search {SEARCH}"),
 )
-ONLY_PARSED = {  # lines that are not run, and why
+ONLY_PARSED = {  # lines that are not run, and the reason
     r"train --data SetFit/sst2|sweep .*--data SetFit/sst2": "the data are on the hub",
     r"push ": "it uploads to the hub",
     r".*--device cuda": "it needs an NVIDIA GPU",
@@ -59,13 +59,13 @@ ONLY_PARSED = {  # lines that are not run, and why
 
 
 def collected():
-    """Every command once, without ``qllmft``, as a person would type it: page and line by the first that has it."""
+    """Return every command without ``qllmft``, and the first page that has it."""
     found = {}
     for page in PAGES:
         for block in re.findall(r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
             for line in re.findall(r"^(?:.*\| |\s*)qllmft (.*)$", block, re.MULTILINE):
-                for pattern, meant in STANDS_FOR:
-                    line = re.sub(pattern, meant, line)
+                for pattern, value in PLACEHOLDERS:
+                    line = re.sub(pattern, value, line)
                 found.setdefault(shlex.join(shlex.split(line, comments=True)), page.name)
     return found
 
@@ -94,7 +94,7 @@ def end(given):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, tiny_body):
-    """A folder with what the pages name: tables, texts, a folder of splits, one small run under several names."""
+    """Make a folder with the files of the pages: tables, texts, a folder of splits, one small run under two names."""
     folder = tmp_path_factory.mktemp("pages")
     rows = [
         (f"{word} {noun} {other} {word}", label)
@@ -125,7 +125,7 @@ def place(tmp_path_factory, tiny_body):
 
 @pytest.fixture(scope="module")
 def ionq():
-    """The address of a pretended service of IonQ's."""
+    """Start a mock server of IonQ's and return its address."""
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
     from qllmft_backends.ionq.mock_server import MockServer, Store
 

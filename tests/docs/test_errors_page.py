@@ -1,4 +1,4 @@
-"""The page of errors quotes messages that the packages really write."""
+"""Every message on the page of errors is in the packages."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ QUOTED = re.findall(r"^\| `(.+?)` \|", (ROOT / "docs" / "errors.md").read_text("
 
 @pytest.fixture(scope="module")
 def written():
-    """Every string of the packages, with a mark for what an f-string fills in."""
+    """Return every string of the packages, with a mark for the values of an f-string."""
     texts = []
     for package in ("qllmft", "backends/qllmft_backends"):
         for file in (ROOT / package).rglob("*.py"):
