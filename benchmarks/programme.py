@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.campaign.estimate import estimate
-from qllmft.campaign.search import make_plan
-from qllmft.campaign.space import load_space
+from qllmft.campaign.file import load_space
+from qllmft.campaign.sweep import make_sweep
 from qllmft.config import RunConfig
 from qllmft.run import run_experiment
 
@@ -36,7 +36,7 @@ cores = len(os.sched_getaffinity(0))
 record: dict[str, Any] = {"machine": machine_facts(cores), "families": {}}
 for name in ("table-06", "table-07", "table-10", "table-11", "table-12", "table-15"):
     overrides = {"data.source": sys.argv[1], "body.model": "minilm"}
-    plan = make_plan(load_space(name), "grid", overrides, trials=None, seeds=1, grace_s=120)
+    plan = make_sweep(load_space(name), "grid", overrides)
     found = estimate(plan)
     by_qubits: dict[str, float] = {}
     for config, epochs, epoch_s in found:

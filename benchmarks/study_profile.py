@@ -18,7 +18,8 @@ from typing import Any
 
 os.environ |= dict.fromkeys(("QLLMFT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-from qllmft.campaign.rows import load_study, study_runs
+from qllmft.campaign.file import load_study
+from qllmft.campaign.study_plan import study_runs
 from qllmft.config import RunConfig
 from qllmft.run import run_experiment
 

@@ -70,9 +70,10 @@ class StageEnded:
 
 @dataclass(frozen=True)
 class RunStarted:
-    """Start of a run of a campaign, in any process."""
+    """Start of a run of a campaign."""
 
     label: str
+    here: bool = True  # False if another process of the command does it
 
 
 @dataclass(frozen=True)

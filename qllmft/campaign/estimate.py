@@ -1,9 +1,9 @@
-"""How long a search will take here: epochs times the processor time of a few timed steps of each structure."""
+"""Estimate of the time that a sweep takes here, from a few timed steps of each structure of head."""
 
 from __future__ import annotations
 
-from qllmft.campaign.search import SearchPlan
-from qllmft.campaign.space import grid
+from qllmft.campaign.grid import grid
+from qllmft.campaign.sweep import Sweep
 from qllmft.config import BodyConfig, DataConfig, RunConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.embed import embed
@@ -11,11 +11,15 @@ from qllmft.errors import UserError
 from qllmft.run.needs import epoch_core_seconds
 
 
-def estimate(plan: SearchPlan) -> list[tuple[RunConfig, float, float]]:
-    """Of each structure: the first configuration, epochs of all, processor seconds of one; UserError where unknown."""
-    points = [*plan.points.values()] if plan.is_list else [*grid(plan.parameters)]
+def estimate(sweep: Sweep) -> list[tuple[RunConfig, float, float]]:
+    """Return for each structure its first configuration, all its epochs, and the processor seconds of one epoch.
+
+    Raises:
+        UserError: if the time cannot be estimated.
+    """
+    points = [*sweep.points.values()] if sweep.is_list else [*grid(sweep.parameters)]
     alike: dict[str, list[RunConfig]] = {}
-    for config in (plan.configurations(point)[0] for point in points):
+    for config in (sweep.configurations(point)[0] for point in points):
         if config.body.learns or not config.backend.entry.adjoint or config.train.optimizer != "adam":
             raise UserError("only frozen bodies, Adam and the backend adjoint are timed.")
         structure = config.model_dump_json(exclude={"seed", "train", "baselines"})
@@ -28,6 +32,6 @@ def estimate(plan: SearchPlan) -> list[tuple[RunConfig, float, float]]:
             splits = split_corpus(corpus, first.data, first.seed)
             dimension = embed(splits.train.texts[:1], first.body).vectors.shape[1]
             texts[first.data, first.body] = dimension, corpus.n_classes, splits.sizes
-        epochs = sum(config.train.epochs for config in (first, *others)) * plan.size * plan.seeds / len(points)
+        epochs = sum(config.train.epochs for config in (first, *others)) * sweep.size * sweep.seeds / len(points)
         timed.append((first, epochs, epoch_core_seconds(first, *texts[first.data, first.body])))
     return timed

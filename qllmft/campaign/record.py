@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from qllmft.campaign.rows import MapAxis, Side
+from qllmft.campaign.file import MapAxis, Side
 from qllmft.errors import UserError
 from qllmft.files import write_text
 from qllmft.published import published

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import hadamard
 
-from qllmft.campaign.space import Parameter, Point, Value
+from qllmft.campaign.grid import Parameter, Point, Value
 from qllmft.errors import UserError
 from qllmft.statistics import student_p
 

@@ -1,178 +1,180 @@
-"""What is searched, whole: any worker reads it from the search's store and needs nothing else."""
+"""Sweeps from plan to ranking; the test set is read for the winner, and for the best of each row of the paper."""
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
-from collections.abc import Iterator
-from functools import cached_property
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-from pydantic import Field, ValidationError
+import numpy as np
 
-from qllmft.campaign.queue import PlannedRun
-from qllmft.campaign.screening import screening_points
-from qllmft.campaign.space import Parameter, Point, Space, grid, sobol_points
-from qllmft.config import RunConfig, parse_config
+from qllmft.campaign.executors import Executor
+from qllmft.campaign.feasible import check_feasible
+from qllmft.campaign.grid import Point, Value
+from qllmft.campaign.plan import FinishedRuns, FixedPlan, Plan
+from qllmft.campaign.results import SeededResult, collect, ranked
+from qllmft.campaign.screening import Screening, main_effects, screening_signs
+from qllmft.campaign.sweep import Sweep
+from qllmft.campaign.tpe import TpePlan
 from qllmft.config.presets import load_preset
-from qllmft.config.settings import with_settings
-from qllmft.config.toml_files import Content
-from qllmft.errors import UserError
-from qllmft_backends.validation import faults
-
-Sampler = Literal["grid", "tpe", "qmc", "screening"]
-DEFAULT_TRIALS = 32  # of tpe and qmc
-LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
+from qllmft.config.settings import differing
+from qllmft.files import write_text
+from qllmft.published import published
+from qllmft.statistics import MeanInterval
 
 
-class SearchPlan(Content):
-    """A search: configurations, the order of trying them, and the objective: mean validation accuracy over seeds."""
+@dataclass(frozen=True)
+class RowWinner:
+    """Best configuration of a row of the paper's results, tested."""
 
-    space: str  # name of the search space
-    sampler: Sampler  # grid, qmc and screening: points known beforehand; tpe proposes each from those before
-    trials: int | None = Field(default=None, ge=1)  # of tpe and qmc; None: the whole list of the other two
-    seeds: int = Field(default=1, ge=1)  # runs of each configuration, with the seeds s, s+1, … where s is that of base
-    base: dict[str, Any]  # settings of all configurations, as a tree
-    parameters: tuple[Parameter, ...]  # what is varied
-    rows: tuple[str, ...] = ()  # names of parameters; the best of each combination of their values is tested too
-    table: str = "none"  # of the paper, in Roman numerals; "none" where it is not the paper's
-    grace_s: int = Field(default=120, ge=2)  # seconds unheard of, after which a worker elsewhere counts as dead
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of all that decides about the configurations and their order; more trials are the same search."""
-        content = self.model_dump(mode="json", exclude={"trials", "grace_s", "rows", "table"})
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-
-    @property
-    def is_list(self) -> bool:
-        """Whether all points are known beforehand."""
-        return self.sampler != "tpe"
-
-    @property
-    def size(self) -> int:
-        """Trials in all."""
-        return len(self.points) if self.is_list else self.trials or DEFAULT_TRIALS
-
-    @cached_property
-    def points(self) -> dict[str, Point]:
-        """Points of a list by identity, in their order; none for tpe."""
-        found: dict[str, Point] = {}
-        for looked, point in enumerate(self._sequence()):
-            found.setdefault(self.identity(point), point)
-            if self.sampler == "qmc":
-                wanted = self.trials or DEFAULT_TRIALS
-                if len(found) == wanted or looked > LONGEST_SEQUENCE * wanted:  # few levels: there may be fewer points
-                    break
-        return found
-
-    def _sequence(self) -> Iterator[Point]:
-        if self.sampler == "grid":
-            yield from grid(self.parameters)
-        elif self.sampler == "qmc":
-            yield from sobol_points(self.parameters, int(self.base["seed"]))
-        elif self.sampler == "screening":
-            yield from screening_points(self.parameters)
-
-    def configurations(self, point: Point) -> list[RunConfig]:
-        """The configurations of a point, one a seed; UserError where settings do not fit together."""
-        tree = self.base
-        for parameter in self.parameters:
-            tree = with_settings(tree, parameter.settings_at(point[parameter.name]))
-        first = int(tree["seed"])
-        return [parse_config(tree | {"seed": first + i}, self._where(point)) for i in range(self.seeds)]
-
-    def _where(self, point: Point) -> str:
-        """What an error calls a point."""
-        return f"sweep {self.space}, " + ", ".join(f"{name} = {label}" for name, label in point.items())
-
-    def identity(self, point: Point) -> str:
-        """The identity of a point: that of its configuration with the first seed."""
-        return self.configurations(point)[0].identity
-
-    def runs(self, point: Point) -> list[PlannedRun]:
-        """The runs of a point, one a seed, without the test set."""
-        label = point_text(point)
-        seed = ", seed {}" if self.seeds > 1 else ""
-        return [
-            PlannedRun(config, label + seed.format(config.seed), read_test=False)
-            for config in self.configurations(point)
-        ]
-
-    def each_head(self) -> dict[str, RunConfig]:
-        """A configuration of every head, body and backend that the search has, by what an error calls it.
-
-        Of a search by tpe, which has numbers between the levels, those at the levels.
-
-        Raises:
-            UserError: the first point whose settings do not fit together.
-        """
-        found: dict[str, tuple[str, RunConfig]] = {}
-        for point in self.points.values() if self.is_list else grid(self.parameters):
-            config = self.configurations(point)[0]
-            found.setdefault(config.model_dump_json(include={"model", "body", "backend"}), (self._where(point), config))
-        return dict(found.values())
+    row: Point  # the values that make the row
+    best: SeededResult
+    published: float | None  # the paper's accuracy of the row, in percent; None if it prints none
 
 
-def short_name(setting: str) -> str:
-    """A setting's name without its section."""
-    return setting.rsplit(".", 1)[-1]
+@dataclass(frozen=True)
+class SweepResult:
+    """Result of a sweep."""
+
+    sweep: Sweep
+    ranking: tuple[SeededResult, ...]  # settings are the points; the best first, on validation
+    winner: SeededResult  # the first, tested
+    rows: tuple[RowWinner, ...]  # in the order of their levels
+    screening: Screening | None
+    repeats: int  # trials that proposed a configuration again
 
 
-def level_text(level: object) -> str:
-    """A level as people write it."""
-    return f"{level:.4g}" if isinstance(level, float) else str(level)
-
-
-def point_text(point: Point) -> str:
-    """A point in a few words: "main_layers 2, lr 0.005"."""
-    return ", ".join(f"{short_name(name)} {level_text(level)}" for name, level in point.items())
-
-
-def make_plan(
-    space: Space, sampler: Sampler, overrides: dict[str, Any], *, trials: int | None, seeds: int, grace_s: int
-) -> SearchPlan:
-    """A plan from a search space and a command's options; UserError where options do not fit together.
+def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
+    """Do the runs of a sweep that are not finished, test the winners, and write ``sweep.json``.
 
     Args:
-        space: with parameters; not a baseline's.
-        sampler: how to search.
-        overrides: settings by dotted names; one that is a parameter's fixes it.
-        trials: of tpe and qmc.
-        seeds: runs of each configuration.
-        grace_s: see `SearchPlan`.
+        sweep: the plan.
+        folder: contains a folder ``runs``.
+        executor: does the runs.
+
+    Raises:
+        UserError: for bad input.
+        KeyboardInterrupt: if a run was interrupted; the same call continues.
     """
-    if trials is not None and sampler in ("grid", "screening"):
-        raise UserError(
-            f"--trials got {trials}, and the sampler {sampler} has a fixed number of points. "
-            "Leave it out, or choose --sampler tpe or qmc."
-        )
-    parameters = tuple(p for p in space.parameters if not overrides.keys() & set(p.settings))
-    for parameter in space.parameters:
-        given = overrides.keys() & set(parameter.settings)
-        if given and len(given) < len(parameter.settings):
-            raise UserError(
-                f"--set {', '.join(sorted(given))} fixes a part of {parameter.name!r}, whose settings go together: "
-                f"{', '.join(parameter.settings)}. Give all of them, or none."
+    runs = folder / "runs"
+    check_feasible(sweep.each_head())
+    plan, finished = plan_of(sweep), FinishedRuns(runs)
+    executor.execute(plan, runs)
+    planned = plan.runs(finished)
+    distinct = {run.identity: run for run in planned}
+    points = {identity: dict(run.point) for identity, run in distinct.items()}
+    found = collect([finished.read(run) for run in distinct.values()], settings=lambda run: points[run.config.identity])
+    ranking = ranked(found)
+    row_bests = best_of_rows(sweep, ranking)
+    chosen = {_key(each): each for each in (ranking[0], *row_bests)}
+    tests = [run for each in chosen.values() for run in sweep.runs(dict(each.settings), read_test=True)]
+    executor.execute(FixedPlan(tests), runs)
+    tested = {
+        _key(each): each
+        for each in collect([finished.read(run) for run in tests], settings=lambda run: points[run.config.identity])
+    }
+    result = SweepResult(
+        sweep,
+        tuple(ranking),
+        tested[_key(ranking[0])],
+        tuple(
+            RowWinner(
+                {name: best.settings[name] for name in sweep.rows},
+                tested[_key(best)],
+                published_accuracy(sweep, dict(best.settings)),
             )
-    if not parameters:
-        raise UserError(f"--set fixes every parameter of {space.name}; nothing is left to search. Use `qllmft train`.")
-    base = load_preset(space.preset).config({"baselines.names": [], **space.settings, **overrides})
-    # unset settings are left out, so that a default that depends on others keeps depending on them
-    tree = base.model_dump(mode="json", exclude_none=True)
-    try:
-        plan = SearchPlan(
-            space=space.name,
-            sampler=sampler,
-            trials=trials,
-            seeds=seeds,
-            base=tree,
-            parameters=parameters,
-            rows=tuple(p.name for p in parameters if p.name in space.rows and sampler != "screening"),
-            table=space.table,
-            grace_s=grace_s,
-        )
-    except ValidationError as error:
-        raise UserError(f"--{faults(error)[0]}.") from None
-    _ = plan.points if plan.is_list else plan.each_head()  # finds what does not fit together
-    return plan
+            for best in row_bests
+        ),
+        effects(sweep, found),
+        (len(planned) - len(distinct)) // sweep.seeds,
+    )
+    write_text(folder / "sweep.json", json.dumps(_content(result), indent=1) + "\n")
+    return result
+
+
+def plan_of(sweep: Sweep) -> Plan:
+    """Return the plan of a sweep's runs, which do not read the test set."""
+    if not sweep.is_list:
+        return TpePlan(sweep)
+    return FixedPlan([run for point in sweep.points.values() for run in sweep.runs(point)], selects=True)
+
+
+def effects(sweep: Sweep, results: Sequence[SeededResult]) -> Screening | None:
+    """Return the main effects of a screening, whose results are in the order of its points; None for another sampler."""
+    if sweep.sampler != "screening":
+        return None
+    ends = [(parameter.labels[0], parameter.labels[-1]) for parameter in sweep.parameters]
+    names = [parameter.name for parameter in sweep.parameters]
+    values = np.array([result.validation for result in results], np.float64)
+    return main_effects(names, ends, screening_signs(len(names)), values)
+
+
+def best_of_rows(sweep: Sweep, ranking: Sequence[SeededResult]) -> list[SeededResult]:
+    """Return the first of the ranking in each row, in the order of the levels; none if the search has no rows."""
+    best: dict[tuple[Value, ...], SeededResult] = {}
+    for each in ranking:
+        best.setdefault(tuple(each.settings[name] for name in sweep.rows), each)
+    labels = {parameter.name: parameter.labels for parameter in sweep.parameters}
+    order = itertools.product(*(labels[name] for name in sweep.rows)) if sweep.rows else ()
+    return [best[row] for row in order if row in best]
+
+
+def published_accuracy(sweep: Sweep, point: Point) -> float | None:
+    """Return the paper's best accuracy of its sweep with the head of ``point``, in percent; None if it has none."""
+    config = sweep.configurations(point)[0]
+    for value in published().of("accuracy"):
+        if value.sweep == f"Table {sweep.table}" and value.preset is not None:
+            names = differing(config, load_preset(value.preset).config())
+            if not [name for name in names if name.startswith(("model.", "noise.")) and name != "model.batch_norm"]:
+                return value.value
+    return None
+
+
+def interval95(result: SeededResult) -> tuple[float, float]:
+    """Return a 95 % interval: Wilson's for one seed (the test texts), Student's over several (the seeds' scatter)."""
+    return result.test.interval or result.tested[0].interval
+
+
+def _key(result: SeededResult) -> str:
+    """Return the identity of the first seed's run."""
+    return result.runs[0].config.identity
+
+
+def _content(result: SweepResult) -> dict[str, Any]:
+    """Return the content of ``sweep.json``."""
+    return {
+        "plan": result.sweep.model_dump(mode="json"),
+        "ranking": [
+            {
+                "identity": _key(each),
+                "point": each.settings,
+                "validation": each.validation,
+                "validation_loss": each.validation_loss,
+                "parameters": each.parameters[0],
+            }
+            for each in result.ranking
+        ],
+        "winner": _key(result.winner),
+        "test": _test(result.winner),
+        **({"rows": [_row(row) for row in result.rows]} if result.rows else {}),
+        **({} if result.screening is None else {"screening": asdict(result.screening)}),
+    }
+
+
+def _row(row: RowWinner) -> dict[str, Any]:
+    best = row.best
+    own = {
+        "row": row.row,
+        "winner": _key(best),
+        "point": best.settings,
+        "validation": MeanInterval.of(best.validation).mean,
+    }
+    return {**own, "test": _test(best), "published": row.published}
+
+
+def _test(result: SeededResult) -> dict[str, Any]:
+    by_seed = [accuracy.as_dict() for accuracy in result.tested]
+    return {"mean": result.test.mean, "interval95": list(interval95(result)), "by_seed": by_seed}

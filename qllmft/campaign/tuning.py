@@ -1,26 +1,32 @@
-"""A study in which every row has the same budget: so many settings tried with each seed, chosen among by validation."""
+"""Study with a budget: every row tries equally many settings with each seed, selected on validation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from qllmft.baselines import BASELINES, GridBaseline
-from qllmft.campaign.rows import Named, Row, Study, StudyRun, study_run
-from qllmft.campaign.search import point_text
-from qllmft.campaign.space import grid, load_space
+from qllmft.campaign.file import Named, Row, Study, load_space
+from qllmft.campaign.grid import grid, point_text
+from qllmft.campaign.plan import FinishedRuns
+from qllmft.campaign.results import best, collect
+from qllmft.campaign.study_plan import StudyRun, study_run
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.randomness import drawn
-from qllmft.run import RunRecord
 
 
 def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> list[StudyRun]:
-    """The runs that try settings of heads, without the test set; a baseline tries its own in the run that is tested.
+    """Return the runs that try settings of heads; a baseline tries its own in the run that reads the test set.
 
-    ``planned`` are the study's runs at the settings of the presets. UserError where a row has nothing to draw from.
+    Args:
+        study: with a budget.
+        planned: its runs with the settings of the presets.
+        settings: of all runs, by dotted name.
+
+    Raises:
+        UserError: if a row has no settings to try.
     """
     tuned: list[StudyRun] = []
     for run in planned:
@@ -28,9 +34,9 @@ def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> l
         for row in (study.rows[index] for index in run.rows if index not in heads):
             if n_settings(str(row.classical), run.config) is None:
                 raise UserError(
-                    f"study {study.name}, row {row.label!r}: the baseline {row.classical!r} is trained with the settings "
-                    "of the head beside it and has none of its own to try. Give it a row with a preset of its own, "
-                    "such as nn-head-48, or leave --budget out."
+                    f"study {study.name}, row {row.label!r}: the baseline {row.classical!r} is trained with the "
+                    "settings of the head beside it and has none of its own to try. Give it a row with a preset of its "
+                    "own, such as nn-head-48, or omit --budget."
                 )
         points = _points(study, study.rows[heads[0]], run.config, settings) if heads else []
         for point in points:
@@ -41,41 +47,35 @@ def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> l
 
 
 def chosen_runs(
-    study: Study, planned: Sequence[StudyRun], settings: Named, tried: Sequence[tuple[StudyRun, RunRecord]], runs: Path
+    study: Study, planned: Sequence[StudyRun], settings: Named, tuned: Sequence[StudyRun], finished: FinishedRuns
 ) -> list[StudyRun]:
-    """The runs that read the test set: those of ``planned``, their heads with the best of the settings tried.
-
-    The best has the highest validation accuracy, among equals the lowest validation loss, then the space's order.
-    """
-
-    def worth(trial: StudyRun, record: RunRecord) -> tuple[float, float]:
-        return record.head.validation.value, -trial.folder(runs).validation_loss(record.selected_epoch)
-
+    """Return the runs of ``planned`` with the best of the settings that ``tuned`` tried, see `best`."""
     chosen = []
     for run in planned:
-        trials = [pair for pair in tried if (pair[0].rows, pair[0].config.seed) == (run.rows, run.config.seed)]
+        trials = {t.identity: t for t in tuned if (t.rows, t.config.seed) == (run.rows, run.config.seed)}
         if trials:
-            best, _ = max(trials, key=lambda pair: worth(*pair))
-            run = replace(study_run(study, run.rows, settings, run.config.seed, best.point), tried=best.tried)
+            results = collect([finished.read(t) for t in trials.values()], lambda found: {"run": found.config.identity})
+            trial = trials[best(results).settings["run"]]
+            run = replace(study_run(study, run.rows, settings, run.config.seed, trial.point), tried=trial.tried)
         chosen.append(run)
     return chosen
 
 
 def n_settings(baseline: str, config: RunConfig) -> int | None:
-    """How many settings a baseline tries in the run of ``config``; None where it is trained as the head beside it is."""
+    """Return the number of settings that a baseline tries; None if it is trained as the head beside it is."""
     head = BASELINES[baseline].make(config, 1, 1, 2)  # the sizes do not matter to a grid
     return head.n_settings if isinstance(head, GridBaseline) else None
 
 
 def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[dict[str, Any]]:
-    """Settings of a row's head to try with one seed, drawn from its space by the seed; all where there are no more.
+    """Draw settings of a row's head from its space by the seed; all if there are no more.
 
-    Rows of one space try the same ones. A space of the head's kind gives what belongs to training alone: the head's
-    structure is the row's.
+    Rows of one space try the same ones. A space of the head's kind gives only settings of training, because the
+    head's structure is the row's.
     """
     name = row.space or _space_of_kind(config)
     space = load_space(name)
-    if space.baseline:
+    if space.grid_of:
         raise UserError(
             f"study {study.name}, row {row.label!r}: the space {name} is that of a baseline, not of a head."
         )
@@ -91,7 +91,7 @@ def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[
 
 
 def _space_of_kind(config: RunConfig) -> str:
-    """The table of the paper that a head's learning rates are from; of heads that it does not have, ours."""
+    """Return the search space of a head's learning rates: a table of the paper, or ours if it has no such head."""
     if config.train.optimizer == "lbfgs":
         return "odd"
     if config.body.trainable:

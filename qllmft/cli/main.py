@@ -28,7 +28,7 @@ from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.paper import figure, paper
 from qllmft.cli.predict import predict
 from qllmft.cli.study import study
-from qllmft.cli.sweep import sweep, worker
+from qllmft.cli.sweep import sweep
 from qllmft.cli.train import train
 from qllmft.errors import UserError
 
@@ -43,7 +43,7 @@ app = typer.Typer(
 )
 for _command in (
     *(train, predict, evaluate, report, verify, info, presets, plugins, bench, energy, figure, paper, backends, jobs),
-    *(doctor, study, sweep, worker, ionq_sandbox, export, card, push),
+    *(doctor, study, sweep, ionq_sandbox, export, card, push),
 ):
     # an option's help wraps by itself; a paragraph of the docstring wraps if it is one line
     _paragraphs = [" ".join(paragraph.split()) for paragraph in cleandoc(_command.__doc__ or "").split("\n\n")]

@@ -1,4 +1,4 @@
-"""`qllmft study`: several heads, several seeds, one honest table."""
+"""`qllmft study`: several heads, several seeds, one table."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qllmft.cli.campaign_options import PlaceOptions
 from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say
-from qllmft.cli.options import DataOptions, Jobs, Settings, TrackOptions, command_line, with_options
+from qllmft.cli.options import DataOptions, Settings, TrackOptions, command_line, with_options
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from qllmft.campaign.file import Study
     from qllmft.campaign.record import StudyRecord
-    from qllmft.campaign.rows import Study
 
 NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")  # what `qllmft study noise` stands for; the first by default
 
 
-@with_options(texts=DataOptions, told=TrackOptions)
+@with_options(texts=DataOptions, place=PlaceOptions, track=TrackOptions)
 def study(
     context: typer.Context,
     *,
@@ -29,8 +30,8 @@ def study(
         str | None,
         typer.Argument(
             help="Name of a study, such as table2 or noise (figure 11); --list lists them. Or the path of a TOML file "
-            "with a study of your own: title, subject, baseline, and rows with label, preset, side (subject or baseline) and "
-            "settings.",
+            "with a study of your own: title, subject, baseline, and rows with label, preset, side (subject or "
+            "baseline) and settings.",
             show_default=False,
         ),
     ] = None,
@@ -75,37 +76,39 @@ def study(
             show_default="studies/<study>",
         ),
     ] = None,
-    jobs: Jobs = None,
-    told: TrackOptions,
+    place: PlaceOptions,
+    track: TrackOptions,
     list_all: Annotated[bool, typer.Option("--list", help="List the studies with their rows.")] = False,
 ) -> None:
-    """Train rows of heads over several seeds, compare them on the same splits, and say what the numbers imply.
+    """Train rows of heads over several seeds, compare them on the same splits, and print a verdict.
 
-    A call that was interrupted or killed goes on where it was: no finished run is done twice. The same command in
-    several processes or on several machines that share --out divides the runs among them.
+    A call that was interrupted or killed continues when it is given again. No finished run is done twice. If the same
+    command runs several times, on one machine or on several that share --out, the calls share the runs.
     """
     console = PlainConsole()
     if list_all:
         console.print(studies_table())
         return
     if name is None:
-        raise UserError("which study? `qllmft study --list` lists them; for instance `qllmft study table2 --quick`.")
+        raise UserError("got no study; `qllmft study --list` lists them. Example: `qllmft study table2 --quick`.")
     plan = _plan(name, preset, quick=quick, seeds=seeds, budget=budget)
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
-    context.params |= {"out": folder, "jobs": None}  # the record's command is the same with any number of jobs
+    # the record's command is the same on one machine and on a cluster, with any number of jobs
+    context.params |= {"out": folder, "jobs": None, "ray": None}
     overrides = texts.overrides(settings, train__epochs=epochs)
-    tracking = told.tracking()
+    place.check(context, track)
 
-    from qllmft.campaign.gather import run_study
+    from qllmft.campaign.study import run_study
     from qllmft.campaign.verdict import verdict
-    from qllmft.cli.queue_progress import QueueConsole
+    from qllmft.cli.campaign_progress import CampaignConsole
     from qllmft.report import finish_study
 
     try:
-        with QueueConsole(console, tracking) as watcher:
-            record = run_study(plan, folder, overrides, shlex.join(command_line(context)), watcher, jobs=jobs)
+        with CampaignConsole(console) as listener:
+            command, executor = shlex.join(command_line(context)), place.executor(listener, track)
+            record = run_study(plan, folder, overrides, command, executor)
     except KeyboardInterrupt:
-        say(f"Interrupted. The same command goes on; the runs are in {folder / 'runs'}.", console)
+        say(f"Interrupted. The same command continues; the runs are in {folder / 'runs'}.", console)
         raise typer.Exit(130) from None
     page = finish_study(folder, record)
     console.print(study_table(record))
@@ -120,15 +123,15 @@ def study(
 
 
 def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budget: int | None) -> Study:
-    """The study as the options change it; UserError where they do not go together."""
-    from qllmft.campaign.rows import load_study
+    """Return the study with the changes of the options; UserError if they do not fit together."""
+    from qllmft.campaign.file import load_study
 
     if name == NOISE:
         name = preset or NOISE_STUDIES[0]
         if name not in NOISE_STUDIES:
             raise UserError(f"there is no noise study {name!r}; expected one of {', '.join(NOISE_STUDIES)}.")
     elif preset is not None:
-        raise UserError(f"--preset is for the study noise; {name} has presets of its own. Leave it out.")
+        raise UserError(f"--preset is for the study noise; {name} has presets of its own. Omit it.")
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds is {seeds}; expected 1 or more (with 1 there are no intervals).")
     if budget is not None and budget < 1:
@@ -140,8 +143,8 @@ def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budg
 
 
 def studies_table() -> Table:
-    """All studies of the package."""
-    from qllmft.campaign.rows import load_study, study_names
+    """Return a table of the studies of the package."""
+    from qllmft.campaign.file import load_study, study_names
 
     caption = f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset."
     table = plain_table(*names("study"), *numbers("rows", "--quick"), "what", caption=caption)
@@ -152,7 +155,7 @@ def studies_table() -> Table:
 
 
 def study_table(record: StudyRecord) -> Table:
-    """The table at the end: means over the seeds, the paper's numbers beside them."""
+    """Return the table at the end: means over the seeds, and the paper's numbers."""
     from qllmft.report import study_table as cells
 
     sizes, n = record.data.sizes, len(record.seeds)

@@ -11,8 +11,8 @@ from typing import Any
 from markupsafe import Markup
 
 from qllmft.campaign.comparison import Comparison, compare, discordances, leading
+from qllmft.campaign.file import Side
 from qllmft.campaign.record import RowResult, StudyRecord, read_record, write_record
-from qllmft.campaign.rows import Side
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
 from qllmft.description import describe

@@ -30,14 +30,12 @@ ADDED = (  # the beginning of a line, and options that make it small; if an opti
     (r"sweep table-06 .*tpe", "--trials 1 --seeds 1"),
     (r"sweep table-11", "--set model.reupload_layers=1 --set train.lr=2e-3"),
     (r"sweep table-10", "--set model.n_qubits=4 --set model.main_layers=2 --set model.reuploads=4"),
-    (r"(sweep table-10|worker)", "--storage sqlite:///shared.db"),
     (r"evaluate .*--sample", "--sample 5"),
     (r"predict .*ionq.* --max-cost", "--yes --backend-option poll_interval_s=0.02"),
     (r"figure 8a --runs runs", "--partial"),
     (r"figure 11 --runs runs", "--where train.epochs=1"),
     (r"figure 12 --runs runs", "--preset single-10q"),
 )
-SEARCH = "table-10-grid-1a2b3c4d"
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
 FIRST = (  # the beginning of a line, the folder that it needs, and the line that makes it
@@ -47,7 +45,6 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
     (r"figure (8a|12) --runs runs", "runs/single-10q-1e-3-0", f"{SINGLE_10Q} --out runs/single-10q-1e-3-0"),
     (r"figure 11 --runs runs", "runs/noisy", "train --preset noise-high-12q --out runs/noisy"),
     (r"evaluate runs/noise-high", "runs/noise-high", f"{NOISE_HIGH} --out runs/noise-high"),
-    (r"worker", f"sweeps/{SEARCH}", f"sweep table-10 --data sst2 --plan-only --search {SEARCH}"),
 )
 ONLY_PARSED = {  # lines that are not run, and the reason
     r"train --data SetFit/sst2|sweep .*--data SetFit/sst2": "the data are on the hub",

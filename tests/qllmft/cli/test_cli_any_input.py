@@ -167,7 +167,7 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
 @given(content=damaged(STUDY.encode()))
 @example(content=STUDY.encode())
 def test_any_study(content, monkeypatch, tmp_path):
-    monkeypatch.setattr("qllmft.campaign.gather.run_study", refused)
+    monkeypatch.setattr("qllmft.campaign.study.run_study", refused)
     (tmp_path / "own.toml").write_bytes(content)
     code, _, message = ended("study", tmp_path / "own.toml", "--out", tmp_path / "study")
     assert code == 2
@@ -178,7 +178,7 @@ def test_any_study(content, monkeypatch, tmp_path):
 @given(content=damaged(SEARCH.encode()))
 @example(content=SEARCH.encode())
 def test_any_search(content, monkeypatch, tmp_path):
-    monkeypatch.setattr("qllmft.campaign.store.SearchStore.create", refused)
+    monkeypatch.setattr("qllmft.campaign.search.run_sweep", refused)
     (tmp_path / "own.toml").write_bytes(content)
     options = ["--data", "reviews", "--body", "minilm", "--out", tmp_path / "out"]
     code, _, message = ended("sweep", tmp_path / "own.toml", *options)

@@ -6,10 +6,9 @@ import pytest
 from rich.console import Console
 from small_texts import write_reviews
 
-from qllmft.campaign import rows as plan
-from qllmft.campaign.queue import Standing
-from qllmft.cli.queue_progress import QueueConsole, left_text
-from qllmft.events import stage
+from qllmft.campaign import file
+from qllmft.cli.campaign_progress import CampaignConsole, left_text
+from qllmft.events import CampaignAdvanced, RunEnded, RunStarted, stage
 
 SMALL = [
     part
@@ -58,9 +57,9 @@ def test_one_seed_has_no_interval(cli, arguments):
 
 
 def test_figure_11(cli, arguments, tmp_path, monkeypatch):
-    name, tree = plan.read_chosen(plan.studies.__name__, "fig11-small", "study")
+    name, tree = file._read("fig11-small")
     small = {**tree, "rows": [row for row in tree["rows"] if row["group"] == "10Q"], "seeds": 2}
-    monkeypatch.setattr(plan, "read_chosen", lambda *_: (name, small))
+    monkeypatch.setattr(file, "_read", lambda _: (name, small))
     output, _ = cli("study", "noise", "--preset", "fig11-small", *arguments)
     rows = json.loads((tmp_path / "study" / "study.json").read_text())["rows"]
     assert [(row["label"], len(row["test"]), len(row["test_exact"])) for row in rows] == [
@@ -105,9 +104,9 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.campaign.queue.run_tracked", interrupted)
+    monkeypatch.setattr("qllmft.campaign.execute.run_tracked", interrupted)
     output, _ = cli("study", "table4", *arguments, code=130)
-    assert "The same command goes on" in output
+    assert "The same command continues" in output
 
 
 def test_time_left_in_words():
@@ -119,17 +118,17 @@ def test_time_left_in_words():
 
 def test_bars_on_a_terminal():
     console = Console(force_terminal=True, width=100, record=True)
-    with QueueConsole(console) as watcher:
-        watcher.stands(Standing(4, 1, 2.0, 10.0))
-        watcher.run_begins("Multi sQE 14Q, seed 0")
-        with stage(watcher, "embedding", "minilm", 50) as advance:
+    with CampaignConsole(console) as listener:
+        listener(CampaignAdvanced(4, 1, 0.2))
+        listener(RunStarted("Multi sQE 14Q, seed 0"))
+        with stage(listener, "embedding", "minilm", 50) as advance:
             advance(50)
         for name, total, done in (("training", 10, 3), ("fitting", 0, 0)):
-            with stage(watcher, name, "SVC", total, done):
+            with stage(listener, name, "SVC", total, done):
                 pass
-        watcher.stands(Standing(4, 1, 5.0, 10.0, 0.75, 600.0))
-        watcher.run_ends("Multi sQE 14Q, seed 0", 0.7)
-        watcher._progress.refresh()
+        listener(CampaignAdvanced(4, 1, 0.5, 0.75, 600.0))
+        listener(RunEnded("Multi sQE 14Q, seed 0", 0.7))
+        listener._progress.refresh()
     text = console.export_text()
     for piece in (
         "4 runs, 1 of them finished already",

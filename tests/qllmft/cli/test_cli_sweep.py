@@ -1,13 +1,8 @@
-"""`qllmft sweep` and `qllmft worker` as a person calls them: what they print."""
+"""`qllmft sweep` as a person calls it: its output."""
 
 import json
-import re
 
 import pytest
-
-from qllmft.campaign.queue import QueueReporter
-from qllmft.campaign.storage import Storage
-from qllmft.campaign.worker import search_in_child
 
 SMALL = {
     "data.n_per_label": 20,
@@ -64,23 +59,12 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")} == before
 
 
-def test_a_helper_and_several_processes_find_what_one_finds(sweep, tmp_path):
-    """The child does all of the search here; then two processes share it, and none is left."""
-
-    def ranked(folder):
-        rows = json.loads((folder / "sweep.json").read_text())["ranking"]
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
-
+def test_several_processes_find_what_one_finds(sweep, tmp_path):
     sweep("--jobs", "1")
-    said, _ = sweep("--plan-only", "--out", tmp_path / "child")
-    url, name = re.search(r"--storage (\S+)\s+--search (\S+)", said).groups()
-    search_in_child(Storage(url), name, tmp_path / "child", QueueReporter())
-    output, _ = sweep("--out", tmp_path / "child")
-    assert "3 runs, 3 of them finished already" in output
     sweep("--jobs", "2", "--out", tmp_path / "two")
-    assert ranked(tmp_path / "child") == ranked(tmp_path / "two") == ranked(tmp_path / "sweep")
+    assert (tmp_path / "two" / "sweep.json").read_bytes() == (tmp_path / "sweep" / "sweep.json").read_bytes()
     _, errors = sweep("--jobs", "2", "--ray", "auto", code=2)
-    assert "Leave one out" in errors
+    assert "Omit one of them" in errors
 
 
 def test_a_search_of_ones_own(cli, run, tmp_path):
@@ -164,19 +148,11 @@ def test_the_list_has_every_table(cli):
         assert any(line.split()[:2] == [name, table] for line in output.splitlines())
 
 
-def test_a_worker_joins_what_was_planned(sweep, cli, tmp_path):
-    output, _ = sweep("--plan-only", "--search", "ours")
-    assert f"qllmft worker --storage sqlite:///{tmp_path}/sweep/study.db --search ours" in output.replace("\n", "")
-    assert not (tmp_path / "sweep" / "runs").exists()
-    storage = f"sqlite:///{tmp_path}/sweep/study.db"
-    _, errors = cli("worker", "--storage", storage, "--study", "yours", code=2)
-    assert f"there is no search 'yours' in {storage}; it has ours." in errors
-    output, _ = cli("worker", "--storage", storage, "--study", "ours", "--out", tmp_path / "sweep")
-    assert "The search is finished: 3 configurations." in output
-    assert not list(tmp_path.glob("sweep/runs/*/result.json"))
-    output, _ = sweep("--study", "ours")  # the option's earlier name
-    assert "3 runs, 3 of them finished already" in output
-    assert "Its test accuracy" in output
+def test_the_plan_alone_trains_nothing(sweep, tmp_path):
+    output, _ = sweep("--plan-only")
+    assert "grid, 3 trials" in output
+    assert "its epochs take about" in output
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_a_cluster_that_is_not_there(sweep, monkeypatch):

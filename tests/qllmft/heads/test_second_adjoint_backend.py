@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 from pydantic import ValidationError
 
-from qllmft.campaign.together import processes_for
+from qllmft.campaign.local import processes_for
 from qllmft.config import RunConfig
 from qllmft.energy.counters import EnergyCounter
 from qllmft.energy.here import measure_here

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from qllmft.campaign.estimate import estimate
-from qllmft.campaign.search import make_plan
-from qllmft.campaign.space import load_space
+from qllmft.campaign.file import load_space
+from qllmft.campaign.sweep import make_sweep
 from qllmft.config import parse_config
 from qllmft.errors import UserError
 from qllmft.run import needs
@@ -34,7 +34,7 @@ def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path)
         "qllmft.campaign.estimate.epoch_core_seconds", lambda config, *sizes: timed.append(sizes) or 2.0
     )
     overrides = {"data.source": str(tmp_path / "texts.tsv"), "data.n_per_label": 10, "body.model": str(tiny_body)}
-    plan = make_plan(load_space("table-06"), "grid", overrides, trials=None, seeds=2, grace_s=120)
+    plan = make_sweep(load_space("table-06"), "grid", overrides, seeds=2)
     found = estimate(plan)
     assert [config.model.n_qubits for config, _, _ in found] == [10, 12, 14, 16, 18]
     assert {(epochs, seconds) for _, epochs, seconds in found} == {(6 * 2 * 800, 2.0)}

@@ -12,7 +12,8 @@ from stopped_runs import Stop, killed, without_seconds
 from tiny_runs import assert_same, config, settings
 
 from qllmft.api import train
-from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter, do_run
+from qllmft.campaign.execute import do_run
+from qllmft.campaign.plan import PlannedRun
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
 from qllmft.events import Message, ignore
@@ -189,10 +190,8 @@ def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
 
 
 def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
-    reporter = QueueReporter()
-    reporter.tracking = Tracking.of(["noted"])
     for read_test in (False, True, True):
-        do_run(PlannedRun(config(corpus), "a run", read_test), QueueProgress(reporter, tmp_path))
+        do_run(PlannedRun(config(corpus), "a run", read_test), tmp_path, ignore, Tracking.of(["noted"]))
     assert noted.calls == [
         *(("start", None), *(("epoch", epoch) for epoch in (1, 2, 3, 4)), ("end", False, [])),
         *(("start", "a key"), ("end", True, [])),

@@ -6,7 +6,8 @@ import pytest
 from small_texts import write_reviews
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
-from qllmft.campaign.gather import run_study
+from qllmft.campaign.executors import Executor
+from qllmft.campaign.study import run_study
 from qllmft.report import finish_study
 
 collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
@@ -23,8 +24,8 @@ def watched(tmp_path_factory, tiny_body):
     folder, watcher = tmp_path_factory.mktemp("study"), Watcher()
     given = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.campaign.queue.LOOK_S", 0.0)  # after every epoch
-        record = run_study(STUDY, folder, given, COMMAND, watcher)
+        patch.setattr("qllmft.campaign.progress.LOOK_S", 0.0)  # after every epoch
+        record = run_study(STUDY, folder, given, COMMAND, Executor(watcher))
     return (folder, record, finish_study(folder, record)), watcher
 
 

@@ -12,19 +12,16 @@ from pathlib import Path
 import torch
 from tiny_studies import COMMAND, STUDY, settings
 
-from qllmft.campaign.gather import run_study
-from qllmft.campaign.queue import QueueReporter
-from qllmft.events import EpochEnded, StageStarted
+from qllmft.campaign.executors import Executor
+from qllmft.campaign.study import run_study
+from qllmft.events import EpochEnded, RunStarted, StageStarted
 from qllmft.report import finish_study
 from qllmft.training import loop
 
 
-class StandStill(QueueReporter):
+class StandStill:
     def __init__(self, log, at=None, where=None):
         self.log, self.at, self.where, self.here = log, at, where, ""
-
-    def run_begins(self, label):
-        self.here = label
 
     def stand(self):
         print("now", flush=True)  # noqa: T201 - a signal to the test
@@ -33,6 +30,8 @@ class StandStill(QueueReporter):
 
     def __call__(self, event):
         match event:
+            case RunStarted(label):
+                self.here = label
             case EpochEnded(metrics):
                 with self.log.open("a") as file:
                     file.write(f"{self.here}; {metrics.epoch}\n")
@@ -46,5 +45,6 @@ if __name__ == "__main__":
     texts, body, out, log, *where = sys.argv[1:]
     torch.set_num_threads(1)
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
-    record = run_study(STUDY, Path(out), settings(Path(texts), Path(body)), COMMAND, StandStill(Path(log), *where))
+    executor = Executor(StandStill(Path(log), *where))
+    record = run_study(STUDY, Path(out), settings(Path(texts), Path(body)), COMMAND, executor)
     finish_study(Path(out), record)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from qllmft.campaign.file import load_study
 from qllmft.campaign.record import read_record
-from qllmft.campaign.rows import load_study, study_runs
+from qllmft.campaign.study_plan import study_runs
 from qllmft.cli.main import main
 from qllmft.report import write_study_table
 from qllmft.report.render import tex

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tiny_studies import STUDY, record, row
 
+from qllmft.campaign.file import Study
 from qllmft.campaign.record import write_record
-from qllmft.campaign.rows import Study
 from qllmft.cli.main import main
 from qllmft.errors import UserError
 from qllmft.report.maps import AXES, read_maps, write_maps

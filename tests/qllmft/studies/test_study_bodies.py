@@ -10,8 +10,9 @@ from scipy import stats
 from tiny_studies import record, row
 
 from qllmft.campaign.bodies import gains, papers_margin
+from qllmft.campaign.file import load_study
 from qllmft.campaign.record import read_record, write_record
-from qllmft.campaign.rows import load_study, study_runs
+from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.verdict import verdict
 from qllmft.config import SUPERVISED
 from qllmft.report import write_study_table

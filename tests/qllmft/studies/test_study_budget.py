@@ -10,15 +10,17 @@ from tiny_studies import COMMAND, STUDY, settings
 from tiny_studies import record as made_up
 from tiny_studies import row as made_up_row
 
-from qllmft.campaign import queue
-from qllmft.campaign.gather import run_study
-from qllmft.campaign.queue import QueueReporter
+from qllmft.campaign import execute
+from qllmft.campaign.executors import Executor
+from qllmft.campaign.file import Study, load_study
 from qllmft.campaign.record import read_record
-from qllmft.campaign.rows import Study, load_study, study_runs
+from qllmft.campaign.study import run_study
+from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.tuning import tuning_runs
 from qllmft.campaign.verdict import verdict
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
+from qllmft.events import RunEnded
 from qllmft.report import finish_study
 
 BUDGET = STUDY.model_copy(update={"budget": 4})
@@ -101,12 +103,12 @@ def test_the_verdict_says_among_how_many_settings_the_pair_was_chosen():
     assert "settings" not in verdict(made_up(*rows))
 
 
-class Impatient(QueueReporter):
+class Impatient:
     def __init__(self, after):
         self.left = after
 
-    def run_ends(self, label, validation):
-        self.left -= 1
+    def __call__(self, event):
+        self.left -= isinstance(event, RunEnded)
         if not self.left:
             raise KeyboardInterrupt
 
@@ -115,7 +117,7 @@ def test_interrupted_while_trying_and_while_testing_it_ends_in_the_same_files(tu
     whole, _, common = tuned
     for after in (5, 20):  # of 24 trials; the first of the tested runs
         with pytest.raises(KeyboardInterrupt):
-            run_study(BUDGET, tmp_path, common, COMMAND, Impatient(after))
+            run_study(BUDGET, tmp_path, common, COMMAND, Executor(Impatient(after)))
     again = run_study(BUDGET, tmp_path, common, COMMAND)
     finish_study(tmp_path, again)
     for name in ("study.json", "table.md", "report.html"):
@@ -140,7 +142,7 @@ def test_a_larger_budget_holds_the_smaller_one_and_what_is_given_is_not_drawn():
 def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refused(
     texts, tiny_body, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(queue, "run_tracked", None)
+    monkeypatch.setattr(execute, "run_tracked", None)
     rows = [*(row.model_dump() for row in BUDGET.rows), {"label": "MLP", "preset": "single-10q", "classical": "mlp"}]
     study = Study.model_validate({**BUDGET.model_dump(), "rows": [*rows[:-1], {**rows[-1], "side": "baseline"}]})
     with pytest.raises(UserError, match=r"row 'MLP': the baseline 'mlp' .* has none of its own to try"):

@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 from tiny_studies import STUDY
 
-from qllmft.campaign.gather import paper_result
-from qllmft.campaign.rows import Study, load_study, study_names, study_runs
+from qllmft.campaign.file import Study, load_study, study_names
+from qllmft.campaign.study import paper_result
+from qllmft.campaign.study_plan import study_runs
 from qllmft.errors import UserError
 
 # what the paper prints, a second time: accuracy and parameters by row
@@ -138,7 +139,7 @@ def test_a_study_of_ones_own(tmp_path):
     assert paper_result(beside_ours) is None  # on another grid than the paper's
     with pytest.raises(UserError, match=r"'Ours' and 'MLP' read different texts.*'reviews'.*Give --data"):
         study_runs(study, {})
-    with pytest.raises(UserError, match=r"study mine has no part \[quick\]"):
+    with pytest.raises(UserError, match=r"mine has no part \[quick\]"):
         study.in_small()
 
 

@@ -12,12 +12,14 @@ import pytest
 from small_texts import write_corpus
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
-from qllmft.campaign import queue
+from qllmft.campaign import execute
 from qllmft.campaign.comparison import discordances, leading
-from qllmft.campaign.gather import run_study
+from qllmft.campaign.executors import Executor
+from qllmft.campaign.file import Study, load_study
 from qllmft.campaign.record import read_record
-from qllmft.campaign.rows import Study, load_study
+from qllmft.campaign.study import run_study
 from qllmft.errors import UserError
+from qllmft.events import Message, ignore
 from qllmft.report import finish_study
 from qllmft.run import RunFolder
 from qllmft_backends.errors import BackendError
@@ -28,8 +30,8 @@ EPOCHS = 3
 
 @pytest.fixture
 def run(tiny_body):
-    def call(folder, texts, reporter=None, study=STUDY, **changes):
-        return run_study(study, folder, settings(texts, tiny_body) | changes, COMMAND, reporter)
+    def call(folder, texts, listener=ignore, study=STUDY, **changes):
+        return run_study(study, folder, settings(texts, tiny_body) | changes, COMMAND, Executor(listener))
 
     return call
 
@@ -92,18 +94,18 @@ def test_a_finished_study_trains_nothing_again(finished, run, monkeypatch):
     monkeypatch.setattr("qllmft.baselines.trained.fit", None)
     watcher = Watcher()
     assert run(folder, folder / "texts.tsv", watcher) == record
-    assert {(s.runs, s.finished, s.share) for s in watcher.standings} == {(6, 6, 1.0)}
+    assert {(s.runs, s.finished, s.share) for s in watcher.looks} == {(6, 6, 1.0)}
     assert watcher.began == []
 
 
 def test_all_of_the_work_is_reported(watched):
     _, watcher = watched
-    shares = [standing.share for standing in watcher.standings]
+    shares = [look.share for look in watcher.looks]
     assert shares[0] == 0.0
     assert shares[-1] == 1.0
     assert shares == sorted(shares)
     assert len(set(shares)) > 6 * EPOCHS
-    assert {standing.finished for standing in watcher.standings} == set(range(7))
+    assert {look.finished for look in watcher.looks} == set(range(7))
     assert watcher.began == watcher.ended == LABELS
 
 
@@ -132,7 +134,7 @@ def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body
     ],
 )
 def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, change, message):
-    monkeypatch.setattr(queue, "run_tracked", None)
+    monkeypatch.setattr(execute, "run_tracked", None)
     with pytest.raises((UserError, BackendError), match=message):
         run(tmp_path / "study", texts, **change)
     assert not (tmp_path / "study").exists()
@@ -140,7 +142,7 @@ def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, chan
 
 def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, run, monkeypatch):
     three = write_corpus(tmp_path / "three.tsv", labels="abc")
-    monkeypatch.setattr(queue, "run_tracked", None)
+    monkeypatch.setattr(execute, "run_tracked", None)
     with pytest.raises(UserError, match="table4, Single sQE 14Q, no final linear, seed 0: the data has 3 labels"):
         run(tmp_path / "out", three, study=load_study("table4"), **{"model.encoder_qubits": 4})
     (tmp_path / "file").write_text("")
@@ -195,14 +197,16 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
     assert len(times) == 4
 
     class LetsAGoOn(Watcher):
-        def message(self, text):
-            assert text.endswith("; waiting for it")
-            Path(f"{logs[0]}.go").touch()
+        def __call__(self, event):
+            super().__call__(event)
+            if isinstance(event, Message):
+                assert event.text.endswith("; waiting for it")
+                Path(f"{logs[0]}.go").touch()
 
     watcher = LetsAGoOn()
     assert run(out, texts, watcher) == record
     assert watcher.began == ["NN head, seed 1"]  # the others were finished, and are not touched
-    assert watcher.standings[0].finished == 4
+    assert watcher.looks[0].finished == 4
     assert {path: path.stat().st_mtime_ns for path in times} == times
     _, messages = standing[0].communicate(timeout=120)
     assert standing[0].returncode == 0, messages

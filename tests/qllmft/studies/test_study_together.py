@@ -10,12 +10,14 @@ import pytest
 from test_study_run import bits
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
-from qllmft.campaign.gather import run_study
-from qllmft.campaign.queue import QueueProgress
-from qllmft.campaign.together import processes_for, together
+from qllmft.campaign.executors import Executor
+from qllmft.campaign.local import processes_for, worker_pool
+from qllmft.campaign.study import run_study
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
+from qllmft.events import RunEnded, RunStarted
 from qllmft.report import finish_study
+from qllmft.run import Tracking
 
 PATIENCE_S = 600  # a child first imports torch
 
@@ -25,19 +27,14 @@ class Pair(Watcher):
 
     def __init__(self, folder):
         super().__init__()
-        self.folder, self.messages, self.elsewhere = folder, [], []
+        self.folder = folder
 
-    def message(self, text):
-        self.messages.append(text)
-
-    def run_begins(self, label):
-        until = time.monotonic() + PATIENCE_S
-        while not self.began and not self.child_at_work() and time.monotonic() < until:
-            time.sleep(0.02)
-        super().run_begins(label)
-
-    def run_begins_elsewhere(self, label):
-        self.elsewhere.append(label)
+    def __call__(self, event):
+        if isinstance(event, RunStarted) and event.here:
+            until = time.monotonic() + PATIENCE_S
+            while not self.began and not self.child_at_work() and time.monotonic() < until:
+                time.sleep(0.02)
+        super().__call__(event)
 
     def child_at_work(self):
         holders = [path.read_text() for path in self.folder.glob("runs/*/.lock-holder")]
@@ -57,9 +54,9 @@ def results(folder):
 
 @pytest.fixture
 def run(finished, tiny_body):
-    def call(folder, reporter, jobs):
+    def call(folder, listener, jobs):
         given = settings(finished[0] / "texts.tsv", tiny_body)
-        record = run_study(STUDY, folder, given, COMMAND, reporter, jobs=jobs)
+        record = run_study(STUDY, folder, given, COMMAND, Executor(listener, jobs=jobs))
         finish_study(folder, record)
         return record
 
@@ -70,8 +67,9 @@ def run(finished, tiny_body):
 
 def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(finished, run, tmp_path):
     class Interrupted(Pair):
-        def run_ends(self, label, validation):
-            if label in self.began:
+        def __call__(self, event):
+            super().__call__(event)
+            if isinstance(event, RunEnded) and event.label in self.began:
                 raise KeyboardInterrupt
 
     whole, record, _ = finished
@@ -87,16 +85,16 @@ def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(finished, ru
     assert len(set(watcher.ended)) == len(watcher.ended) == 6 - done
     assert watcher.began
     assert watcher.elsewhere
-    assert watcher.standings[0].finished == done
-    assert (watcher.standings[-1].finished, watcher.standings[-1].share) == (6, 1.0)
+    assert watcher.looks[0].finished == done
+    assert (watcher.looks[-1].finished, watcher.looks[-1].share) == (6, 1.0)
     assert not [text for text in watcher.messages if "has died" in text]
 
 
 def test_a_killed_process_costs_its_time_alone(finished, run, tmp_path):
     class Killing(Pair):
-        def run_begins(self, label):
-            super().run_begins(label)
-            if self.began == [label]:
+        def __call__(self, event):
+            super().__call__(event)
+            if isinstance(event, RunStarted) and self.began == [event.label]:
                 os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
 
     watcher = Killing(tmp_path / "study")
@@ -105,16 +103,22 @@ def test_a_killed_process_costs_its_time_alone(finished, run, tmp_path):
     assert [text for text in watcher.messages if "has died; the others took its runs over" in text]
 
 
-def fail(reporter):
-    raise UserError("the label 'x' is missing")
+class Faulty:
+    """Plan that fails in a child; in the first process its one run is never finished."""
+
+    size, selects = 1, False
+
+    def runs(self, finished):
+        if multiprocessing.parent_process():
+            raise UserError("the label 'x' is missing")
+        return []
 
 
 def test_an_error_of_a_child_ends_the_work_here(tmp_path):
     def work():
-        progress = QueueProgress(Pair(tmp_path), tmp_path)
-        with together(2, fail, (), progress):
+        with worker_pool(Faulty(), tmp_path, print, Tracking(), 1) as pool:
             while True:
-                progress.check()
+                pool.raise_error()
                 time.sleep(0.02)
 
     with pytest.raises(UserError, match="the label 'x' is missing"):
@@ -125,8 +129,8 @@ def test_an_error_of_a_child_is_raised_when_the_work_here_is_done(tmp_path):
     watcher = Pair(tmp_path)
 
     def work():
-        with together(2, fail, (), QueueProgress(watcher, tmp_path)) as children:
-            while children.at_work():
+        with worker_pool(Faulty(), tmp_path, watcher, Tracking(), 1) as pool:
+            while pool.at_work():
                 time.sleep(0.02)
 
     with pytest.raises(UserError, match="the label 'x' is missing"):
@@ -140,5 +144,5 @@ def test_how_many_processes(monkeypatch):
     plain, learns = RunConfig(), RunConfig.model_validate({"body": {"trainable": True}})
     assert [processes_for([plain], runs, None) for runs in (0, 2, 15, 16, 99)] == [1, 1, 1, 2, 3]
     assert [processes_for([plain, learns], 9, asked) for asked in (None, 5)] == [1, 5]
-    with pytest.raises(UserError, match="--jobs is 0"):
+    with pytest.raises(UserError, match="--jobs got 0"):
         processes_for([plain], 9, 0)

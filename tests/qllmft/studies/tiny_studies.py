@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from qllmft.campaign.queue import QueueReporter
+from qllmft.campaign.file import Study
 from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
-from qllmft.campaign.rows import Study
+from qllmft.events import CampaignAdvanced, Message, RunEnded, RunStarted
 from qllmft.run.record import BodyRecord, DataRecord
 
 COMMAND = "qllmft study tiny --data <texts>"
@@ -30,20 +30,22 @@ STUDY = Study.model_validate(
 PAPER = PaperResult(90.21, 353, "II")
 
 
-class Watcher(QueueReporter):
-    """Keeps what it is told."""
+class Watcher:
+    """Listener that keeps the events of the campaign."""
 
     def __init__(self):
-        self.began, self.ended, self.standings = [], [], []
+        self.began, self.elsewhere, self.ended, self.looks, self.messages = [], [], [], [], []
 
-    def stands(self, standing):
-        self.standings.append(standing)
-
-    def run_begins(self, label):
-        self.began.append(label)
-
-    def run_ends(self, label, validation):
-        self.ended.append(label)
+    def __call__(self, event):
+        match event:
+            case CampaignAdvanced():
+                self.looks.append(event)
+            case RunStarted(label, here):
+                (self.began if here else self.elsewhere).append(label)
+            case RunEnded(label):
+                self.ended.append(label)
+            case Message(text):
+                self.messages.append(text)
 
 
 def settings(texts: Path, body: Path) -> dict[str, Any]:

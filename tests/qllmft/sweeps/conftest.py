@@ -1,11 +1,11 @@
-"""The data of small sweeps, and a study whose trainings are pretended."""
+"""Texts of small sweeps."""
 
 import os
 
 import pytest
 from small_texts import write_reviews
 
-collect_ignore = ["conftest.py", "sweep_process.py", "ray_process.py"]
+collect_ignore = ["conftest.py", "sweep_process.py"]
 
 
 @pytest.fixture(scope="session")

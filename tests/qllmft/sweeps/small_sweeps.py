@@ -51,23 +51,3 @@ def wait_for(process: subprocess.Popen, line: str) -> str:
 def epochs_trained(log: Path) -> Counter:
     """How often each epoch of each run was trained, by (identity, epoch)."""
     return Counter(tuple(line.split()) for line in log.read_text().splitlines())
-
-
-def ended_trials(url: str) -> list:
-    """All trials of the one search there is; none is under way."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = optuna.storages.RDBStorage(url)
-    (name,) = optuna.get_all_study_names(storage)
-    trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
-    storage.remove_session()
-    storage.engine.dispose()
-    assert all(trial.state.is_finished() for trial in trials)
-    return trials
-
-
-def complete_trials(url: str) -> Counter:
-    """Finished trials that trained something, by identity."""
-    done = [t for t in ended_trials(url) if t.state.name == "COMPLETE" and "reused" not in t.user_attrs]
-    return Counter(t.user_attrs["identity"] for t in done)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from qllmft.campaign.grid import Parameter
 from qllmft.campaign.screening import main_effects, screening_points, screening_signs
-from qllmft.campaign.space import Parameter
 from qllmft.errors import UserError
 
 RUNS = {2: 4, 3: 8, 4: 8, 6: 8, 7: 12, 8: 12, 10: 12, 11: 16, 14: 16, 15: 32, 30: 32}

@@ -5,13 +5,13 @@ import itertools
 import pytest
 from small_sweeps import settings
 
-from qllmft.campaign.search import SearchPlan, make_plan
-from qllmft.campaign.space import load_space
+from qllmft.campaign.file import load_space
+from qllmft.campaign.sweep import Sweep, make_sweep
 from qllmft.errors import UserError
 
 
 def plan(sampler="grid", name="table-11", trials=None, seeds=1, **more):
-    return make_plan(load_space(name), sampler, settings(**more), trials=trials, seeds=seeds, grace_s=60)
+    return make_sweep(load_space(name), sampler, settings(**more), trials=trials, seeds=seeds)
 
 
 def test_a_setting_that_is_given_is_no_longer_varied():
@@ -29,18 +29,11 @@ def test_points_are_named_by_their_configuration():
         assert (config.model.main_layers, config.model.reupload_layers) == tuple(point.values())
 
 
-def test_a_plan_survives_the_store_it_is_written_to():
+def test_a_sweep_can_be_read_from_its_record():
     found = plan("qmc", "table-13", trials=5, seeds=2)
-    again = SearchPlan.model_validate_json(found.model_dump_json())
+    again = Sweep.model_validate_json(found.model_dump_json())
     assert again == found
     assert again.points == found.points
-
-
-def test_the_fingerprint_is_that_of_what_is_searched():
-    assert plan().fingerprint == plan().fingerprint
-    assert plan("tpe", trials=5).fingerprint == plan("tpe", trials=50).fingerprint
-    others = [plan(), plan("tpe"), plan(seeds=2), plan(**{"train.epochs": 5}), plan(name="table-10")]
-    assert len({each.fingerprint for each in others}) == len(others)
 
 
 def test_a_longer_quasi_monte_carlo_search_begins_with_the_shorter_one():
@@ -51,7 +44,7 @@ def test_a_longer_quasi_monte_carlo_search_begins_with_the_shorter_one():
 
 def test_quasi_monte_carlo_spreads_over_the_scale_and_the_levels():
     overrides = {key: value for key, value in settings().items() if key != "train.lr"}
-    found = make_plan(load_space("table-12"), "qmc", overrides, trials=16, seeds=1, grace_s=60)
+    found = make_sweep(load_space("table-12"), "qmc", overrides, trials=16, seeds=1)
     rates = sorted(point["train.lr"] for point in found.points.values())
     assert rates[0] > 0.5e-3
     assert rates[-1] < 5e-3
@@ -88,4 +81,4 @@ def test_what_does_not_fit_together_is_refused(change, message):
 def test_a_fault_of_one_configuration_is_found_before_any_work():
     """Only one corner of the grid is impossible: seven values from one encoder of six qubits."""
     with pytest.raises(UserError, match=r"sweep table-07, model.n_qubits = 14, train.lr = 0.001.*must yield 7 values"):
-        make_plan(load_space("table-07"), "grid", {"model.encoder_qubits": 6}, trials=None, seeds=1, grace_s=60)
+        make_sweep(load_space("table-07"), "grid", {"model.encoder_qubits": 6}, trials=None, seeds=1)

@@ -1,8 +1,9 @@
-"""Trials on a Ray cluster of several nodes, for real; a node is killed in the middle of its trial."""
+"""A sweep and a study on a real Ray cluster whose nodes join, die, and share no folder with the command."""
 
 import contextlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,21 +12,34 @@ from pathlib import Path
 
 import psutil
 import pytest
-from small_sweeps import arguments, complete_trials, ended_trials
+from small_sweeps import arguments
 
 from qllmft.run.lock import LOCK
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("optuna", reason="the extra sweep is not installed")
 pytest.importorskip("ray", reason="the extra sweep is not installed")
-EPOCHS = 200  # six seconds of a trial or more
-TRIALS = 3  # one for each node
+EPOCHS = 400  # several seconds of a run
 MIB = 2**20
+PATIENCE_S = 900
+STUDY = """
+title = "Table 0"
+subject = "quantum head"
+baseline = "classical head"
+seeds = 2
+epochs = 200
+published = false
+rows = [
+    { label = "Single", preset = "single-10q", side = "subject" },
+    { label = "SVC", preset = "nn-head-0", side = "baseline", classical = "svc" },
+    { label = "NN head", preset = "nn-head-0", side = "baseline" },
+]
+"""
 
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """A head that trains nothing, and three nodes of one processor each."""
+    """A head that does no runs, and a node of one processor; `add_node` adds another one."""
     folder = tempfile.mkdtemp(prefix="qray-")  # short: the names of its sockets are limited to 107 characters
     for name, value in {
         "RAY_TMPDIR": folder,
@@ -40,66 +54,90 @@ def cluster(monkeypatch):
 
     common = {"include_dashboard": False, "object_store_memory": 80 * MIB}
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **common})
-    made.workers = [made.add_node(num_cpus=1, **common) for _ in range(3)]
+    made.add = lambda: made.add_node(num_cpus=1, **common)
+    made.first = made.add()
     yield made
     made.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_in_the_middle(run: Path) -> bool:
-    """Whether a training has a checkpoint and still a way to go."""
-    if not (run / "checkpoint" / "state.safetensors").exists():
-        return False
-    return len((run / "metrics.jsonl").read_text().splitlines()) < EPOCHS // 2
+def start(command, environment):
+    words = [sys.executable, "-m", "qllmft.cli.main", *map(str, command)]
+    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def at_work(cluster, out: Path):
-    """A node in the middle of a training that has a checkpoint; None where there is none at the moment."""
-    for node in cluster.workers:
-        raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-        for process in raylet.children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                for file in process.open_files():
-                    lock = Path(file.path)  # who trains a run holds its lock
-                    if lock.name == LOCK and lock.parents[1] == out / "runs" and is_in_the_middle(lock.parent):
-                        return node
-    return None
+def until(condition, process):
+    """Wait for a condition while the command works."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
-def test_a_node_is_killed_and_another_does_its_trial(cluster, texts, tiny_body, tmp_path, environment):
-    out = tmp_path / "sweep"
-    few = ["--set", "model.main_layers=2"]
-    command = arguments(texts, tiny_body, out, "--ray", cluster.address, *few, epochs=EPOCHS)
-    sweep = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("ray_process.py")), *command],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+def trains(node):
+    """Whether a process of the node holds the lock of a run's folder and has trained an epoch in it."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    for process in raylet.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            for file in map(Path, (each.path for each in process.open_files())):
+                if file.name == LOCK and (file.parent / "metrics.jsonl").exists():
+                    return True
+    return False
+
+
+def finished(process):
+    said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, said
+    assert "state-dump" not in said
+    return said
+
+
+def test_a_node_joins_a_sweep_and_is_killed_and_its_run_is_done_by_the_other(
+    cluster, texts, tiny_body, tmp_path, environment
+):
+    few = ["--set", "model.main_layers=2", "--set", "model.n_qubits=8"]
+    command = arguments(texts, tiny_body, tmp_path / "ray", "--ray", cluster.address, *few, epochs=EPOCHS)
+    sweep = start(command, environment)
     try:
-        deadline = time.monotonic() + 600
-        while (victim := at_work(cluster, out)) is None:
-            assert sweep.poll() is None, sweep.communicate()[0]
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        cluster.remove_node(victim, allow_graceful=False)
-        said, _ = sweep.communicate(timeout=900)
+        until(lambda: trains(cluster.first), sweep)
+        second = cluster.add()
+        until(lambda: trains(second), sweep)
+        assert not list(tmp_path.glob("ray/runs/*/metrics.jsonl")) or trains(second)
+        cluster.remove_node(second, allow_graceful=False)
+        said = finished(sweep)
     finally:
         sweep.kill()
-    assert sweep.returncode == 0, said
     assert "Its test accuracy" in said
-
-    url = f"sqlite:///{out}/study.db"
-    done = complete_trials(url)
-    assert len(done) == TRIALS
-    assert set(done.values()) == {1}
-    assert "FAIL" not in [trial.state.name for trial in ended_trials(url)]  # none was given up
-    kept = [trial.user_attrs["result"] for trial in ended_trials(url) if "result" in trial.user_attrs]
-    assert len(kept) == TRIALS
-    before = [result["epochs_before"][0] for result in kept]
-    assert sum(epochs > 0 for epochs in before) == 1  # the killed node's, from its checkpoint
-    assert max(before) < EPOCHS
-    for identity in done:
-        lines = (out / "runs" / identity / "metrics.jsonl").read_text().splitlines()
+    for run in tmp_path.glob("ray/runs/*"):
+        lines = (run / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line)["epoch"] for line in lines] == list(range(1, EPOCHS + 1))
-    record = json.loads((out / "sweep.json").read_text())
-    tested = {path.parent.name for path in out.glob("runs/*/result.json")}
-    assert tested == {row["winner"] for row in record["rows"]}
+    finished(start(arguments(texts, tiny_body, tmp_path / "here", *few, epochs=EPOCHS), environment))
+    assert (tmp_path / "ray" / "sweep.json").read_bytes() == (tmp_path / "here" / "sweep.json").read_bytes()
+
+
+def test_the_driver_of_a_study_is_killed_and_the_same_command_ends_in_the_bits_of_one_machine(
+    cluster, texts, tiny_body, tmp_path, environment
+):
+    cluster.add()
+    (tmp_path / "tiny.toml").write_text(STUDY)
+    settings = ["model.n_qubits=4", "model.encoder_layers=2", "data.n_per_label=20", "baselines.grid=small"]
+    pairs = [part for setting in settings for part in ("--set", setting)]
+    common = ["study", tmp_path / "tiny.toml", "--data", texts, "--body", tiny_body, *pairs, "--out"]
+    command = [*common, tmp_path / "ray", "--ray", cluster.address]
+    killed = start(command, environment)
+    until(lambda: list(tmp_path.glob("ray/runs/*/result.json")), killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("ray/runs/*/result.json")}
+    assert 1 <= len(before) < 4
+    finished(start(command, environment))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    finished(start([*common, tmp_path / "here"], environment))
+    records = [json.loads((tmp_path / place / "study.json").read_text()) for place in ("ray", "here")]
+    for record in records:
+        del record["command"]
+    assert records[0] == records[1]
+    for run in tmp_path.glob("here/runs/*"):
+        for name in ("model/model.safetensors", "checkpoint/state.safetensors", "predictions.json"):
+            assert (tmp_path / "ray" / "runs" / run.name / name).read_bytes() == (run / name).read_bytes()

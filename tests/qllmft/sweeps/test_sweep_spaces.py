@@ -2,8 +2,9 @@
 
 import pytest
 
-from qllmft.campaign.search import make_plan
-from qllmft.campaign.space import Parameter, grid, load_space, space_names
+from qllmft.campaign.file import load_space, space_names
+from qllmft.campaign.grid import Parameter, grid
+from qllmft.campaign.sweep import make_sweep
 from qllmft.errors import UserError
 
 QUBITS = [10, 12, 14, 16, 18]
@@ -73,7 +74,7 @@ def test_the_values_are_the_tables(name):
 @pytest.mark.parametrize("name", TABLES)
 def test_everything_else_is_the_tables_too(name):
     space = load_space(name)
-    plan = make_plan(space, "grid", {}, trials=None, seeds=1, grace_s=60)
+    plan = make_sweep(space, "grid", {}, trials=None, seeds=1)
     point = next(grid(space.parameters))
     (config,) = plan.configurations(point)
     assert (config.train.batch_size, config.model.connectivity) == (16, 1)
@@ -91,13 +92,13 @@ def test_there_is_a_space_for_each_table_and_three_of_our_own():
     tables = [load_space(name).table for name in space_names()]
     numbers = ["VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV", "XVI"]
     assert sorted(tables) == sorted([*numbers, *3 * ["none"]])
-    assert {name: load_space(name).baseline for name in ("table-08", "table-09")} == {
+    assert {name: load_space(name).grid_of for name in ("table-08", "table-09")} == {
         "table-08": "svc",
         "table-09": "logistic_regression",
     }
 
 
-@pytest.mark.parametrize("name", [n for n in space_names() if load_space(n).baseline is None])
+@pytest.mark.parametrize("name", [n for n in space_names() if load_space(n).grid_of is None])
 def test_the_small_version_varies_the_same_and_is_valid(name):
     space = load_space(name)
     quick = space.in_small()
@@ -105,7 +106,7 @@ def test_the_small_version_varies_the_same_and_is_valid(name):
     assert quick.size <= (72 if name != "screening" else 256)
     if name != "table-16":  # a body takes its time
         assert all(len(parameter.values) > 1 for parameter in quick.parameters)
-    plan = make_plan(quick, "grid", {}, trials=None, seeds=2, grace_s=60)
+    plan = make_sweep(quick, "grid", {}, trials=None, seeds=2)
     assert len(plan.points) == quick.size
     for point in plan.points.values():
         first, second = plan.configurations(point)
@@ -155,7 +156,7 @@ quick.values."model.n_qubits" = [4]
 
 def test_a_search_of_ones_own(tmp_path):
     space = load_space(own(tmp_path, QUBITS_2, head=MINE))
-    plan = make_plan(space, "grid", {"train.lr": 0.5}, trials=None, seeds=1, grace_s=60)
+    plan = make_sweep(space, "grid", {"train.lr": 0.5}, trials=None, seeds=1)
     configs = [config for point in plan.points.values() for config in plan.configurations(point)]
     assert (space.name, space.table) == ("mine", "none")
     assert [(c.model.n_qubits, c.train.epochs, c.train.lr, c.model.pad) for c in configs] == [
@@ -190,11 +191,11 @@ def test_a_search_of_ones_own(tmp_path):
     ],
 )
 def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, head, parameter, message):
-    with pytest.raises(UserError, match=f"sweep .*mine.toml.*{message}"):
+    with pytest.raises(UserError, match=f"(sweep|campaign) .*mine.toml.*{message}"):
         load_space(own(tmp_path, parameter, head=head))
 
 
 def test_a_search_agrees_to_no_price(tmp_path):
     space = load_space(own(tmp_path, 'setting = "backend.options.yes"\nvalues = [true]'))
     with pytest.raises(UserError, match=r"backend.options: it holds yes\. An address, a key"):
-        make_plan(space, "grid", {}, trials=None, seeds=1, grace_s=120)
+        make_sweep(space, "grid", {}, trials=None, seeds=1)

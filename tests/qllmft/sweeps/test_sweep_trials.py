@@ -1,18 +1,17 @@
 """A trial for real: it trains up to validation, leaves the test set closed, and trains nothing when it is opened."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from small_sweeps import settings
 
-from qllmft.campaign.queue import PlannedRun, QueueProgress, QueueReporter
-from qllmft.campaign.worker import do_trial_run
+from qllmft.campaign.execute import do_run
+from qllmft.campaign.plan import FinishedRuns, PlannedRun
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
-from qllmft.events import StageStarted
+from qllmft.events import StageStarted, ignore
 from qllmft.model import load_model
-from qllmft.run import RunFolder, run_experiment, vectors
+from qllmft.run import RunFolder, Tracking, run_experiment, vectors
 
 
 @pytest.fixture
@@ -35,8 +34,11 @@ def embedded(monkeypatch):
     return calls
 
 
-def trial(config, runs, reporter=None):
-    return do_trial_run(PlannedRun(config, "a run", read_test=False), QueueProgress(reporter or QueueReporter(), runs))
+def trial(config, runs, on_event=ignore):
+    """Do the run as a trial, and return all of its folder."""
+    run = PlannedRun(config, "a run", read_test=False)
+    do_run(run, runs, on_event, Tracking())
+    return FinishedRuns(runs).read(run)
 
 
 def keys(content) -> set[str]:
@@ -58,10 +60,9 @@ def test_nothing_of_the_test_set_is_read_or_written_and_the_figures_are_the_sele
     assert outcome.record.to_json() == record
     assert record["data"]["sizes"]["test"] == 40  # how large it is, no more
     best = max(folder.metrics(), key=lambda m: (m.validation_accuracy, -m.validation_loss, -m.epoch))
-    assert result.validation.value == pytest.approx(best.validation_accuracy)
+    assert result.record.head.validation.value == pytest.approx(best.validation_accuracy)
     assert result.validation_loss == best.validation_loss
-    assert result.parameters == load_model(tmp_path / config.identity).classifier.n_parameters
-    assert result.epochs_before == 0
+    assert result.record.head.parameters == load_model(tmp_path / config.identity).classifier.n_parameters
 
 
 def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monkeypatch):
@@ -77,8 +78,8 @@ def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monk
         patch.setattr("qllmft.training.loop.Training.epoch", forbidden)
         winner = run_experiment(config, folder).record.head
     assert winner.tested.total == 40
-    assert (winner.validation, winner.seconds) == (first.validation, first.seconds)
-    assert trial(config, tmp_path / "a") == replace(first, epochs_before=config.train.epochs)
+    assert (winner.validation, winner.seconds) == (first.record.head.validation, first.record.head.seconds)
+    assert trial(config, tmp_path / "a").record.without_test() == first.record
     assert (folder / "model" / "model.safetensors").read_bytes() == weights
     assert (folder / "metrics.jsonl").read_bytes() == metrics
 
@@ -94,11 +95,10 @@ def test_a_run_that_was_tested_before_still_keeps_it_to_itself(config, tmp_path)
 
 
 def test_an_interrupted_training_is_an_interruption(config, tmp_path):
-    class Stop(QueueReporter):
-        def __call__(self, event):
-            if isinstance(event, StageStarted) and event.stage == "training":
-                raise KeyboardInterrupt
+    def stop(event):
+        if isinstance(event, StageStarted) and event.stage == "training":
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        trial(config, tmp_path, Stop())
-    assert trial(config, tmp_path).validation.total == 6
+        trial(config, tmp_path, stop)
+    assert trial(config, tmp_path).record.head.validation.total == 6

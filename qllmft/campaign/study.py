@@ -1,4 +1,4 @@
-"""A study from its runs: check everything, do what is not finished, gather the record."""
+"""Studies from plan to record."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.baselines import BASELINES
+from qllmft.campaign.executors import Executor
 from qllmft.campaign.feasible import check_feasible
+from qllmft.campaign.file import Row, Study
 from qllmft.campaign.finished import FinishedRun
-from qllmft.campaign.queue import QueueReporter
+from qllmft.campaign.plan import FinishedRuns, FixedPlan
 from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
 from qllmft.campaign.results import collect
-from qllmft.campaign.rows import Row, Study, StudyRun, study_runs
-from qllmft.campaign.together import do_all_together, processes_for
+from qllmft.campaign.study_plan import StudyRun, study_runs
 from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
 from qllmft.data import read_corpus
 from qllmft.errors import UserError
@@ -23,24 +24,22 @@ from qllmft.run.record import BodyRecord
 
 
 def run_study(
-    study: Study,
-    folder: Path,
-    settings: Mapping[str, Any],
-    command: str,
-    reporter: QueueReporter | None = None,
-    *,
-    jobs: int | None = 1,
+    study: Study, folder: Path, settings: Mapping[str, Any], command: str, executor: Executor | None = None
 ) -> StudyRecord:
-    """Do every run of ``study`` that is not finished. A run's folder is ``runs/<identity>``.
+    """Do the runs of a study that are not finished, and return its record.
 
-    Processes that are given the same study and folder share the runs, and all return the whole record. ``jobs`` of them
-    are this call's own, see `processes_for`.
+    Args:
+        study: rows and seeds.
+        folder: contains a folder ``runs``.
+        settings: of all runs, by dotted name; they win over presets and rows.
+        command: that runs the study again, for the record.
+        executor: does the runs; this process if None.
 
     Raises:
         UserError: for bad input, before any work.
-        KeyboardInterrupt: where a run was interrupted; the same call goes on.
+        KeyboardInterrupt: if a run was interrupted; the same call continues.
     """
-    reporter = reporter or QueueReporter()
+    executor = executor or Executor()
     planned = study_runs(study, settings)
     tuned = tuning_runs(study, planned, settings) if study.budget is not None else []
     if folder.exists() and not folder.is_dir():
@@ -48,13 +47,12 @@ def run_study(
     runs = folder / "runs"
     left = [run for run in (*tuned, *planned) if not run.is_finished(runs)]
     check_feasible({f"study {study.name}, {run.label}": run.config for run in left})
-    count = processes_for((run.config for run in left), len(left), jobs)
+    finished = FinishedRuns(runs)
     if tuned:
-        tried = list(zip(tuned, do_all_together(tuned, runs, reporter, count), strict=True))
-        planned = chosen_runs(study, planned, settings, tried, runs)
-    do_all_together(planned, runs, reporter, count)
-    finished = [FinishedRun.read(run.folder(runs)) for run in planned]
-    return gather_record(study, planned, finished, settings, command)
+        executor.execute(FixedPlan(tuned), runs)
+        planned = chosen_runs(study, planned, settings, tuned, finished)
+    executor.execute(FixedPlan(planned), runs)
+    return gather_record(study, planned, [finished.read(run) for run in planned], settings, command)
 
 
 def gather_record(
@@ -91,6 +89,7 @@ def gather_record(
 
 
 def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
+    """Return the body of all runs; the names of all if rows have bodies of their own."""
     names = list(dict.fromkeys(map(str, bodies)))
     return bodies[0] if len(names) == 1 else BodyRecord(", ".join(names), "", bodies[0].dimension)
 

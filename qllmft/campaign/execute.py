@@ -1,0 +1,94 @@
+"""Execution of a plan: every run is done once, however many processes and machines work on the same folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
+from qllmft.campaign.progress import LOOK_S, CampaignProgress
+from qllmft.events import DataChecked, Event, Message, OnEvent, RunEnded, RunStarted, StageStarted, ignore
+from qllmft.run import RunRecord, Tracking, run_tracked
+from qllmft.run.lock import RunBusyError
+
+
+def do_run(run: PlannedRun, runs: Path, on_event: OnEvent, tracking: Tracking) -> RunRecord:
+    """Do a run, continue it from its checkpoint, or check and read its record.
+
+    Args:
+        run: of the plan.
+        runs: folder of all runs.
+        on_event: receives the events; none for a finished run.
+        tracking: trackers of the run.
+
+    Raises:
+        UserError: for bad input, or if the run was finished on other texts.
+        RunBusyError: if another process works on the run.
+        KeyboardInterrupt: if training was interrupted; the same call continues.
+    """
+    started = False
+
+    def listen(event: Event) -> None:
+        nonlocal started
+        if isinstance(event, StageStarted) and not started:  # until then another process may have the run
+            started = True
+            on_event(RunStarted(run.label))
+        if not isinstance(event, DataChecked):  # the runs share their texts, and each record holds the findings
+            on_event(event)
+
+    outcome = run_tracked(
+        run.config,
+        run.folder(runs).path,
+        ignore if run.is_finished(runs) else listen,
+        tracking,
+        read_test=run.read_test,
+        wait=False,
+    )
+    if outcome.record is None:
+        raise KeyboardInterrupt
+    if started:
+        on_event(RunEnded(run.label, outcome.record.head.validation.value))
+    return outcome.record
+
+
+def do_all(
+    plan: Plan,
+    runs: Path,
+    on_event: OnEvent,
+    tracking: Tracking,
+    others_at_work: Callable[[], bool] = lambda: False,
+) -> None:
+    """Do every run of a plan that is not finished, and wait for those of other processes.
+
+    A run that another process works on is left to it. If that process dies, this one continues the run.
+
+    Args:
+        plan: the same in all processes that share ``runs``.
+        runs: folder of all runs.
+        on_event: receives the events.
+        tracking: trackers of the runs.
+        others_at_work: whether processes of this command work on the plan, which are waited for silently.
+
+    Raises:
+        UserError: for bad input.
+        KeyboardInterrupt: if a run was interrupted; the same call continues.
+    """
+    finished, checked, waited_for = FinishedRuns(runs), set[str](), ""
+    progress = CampaignProgress(plan, finished, on_event)
+    progress.report(at_once=True)
+    while left := {r.identity: r for r in plan.runs(finished) if r.identity not in checked}:
+        before, busy = len(checked), ""
+        for run in left.values():
+            try:
+                do_run(run, runs, progress, tracking)
+                checked.add(run.identity)
+            except RunBusyError as error:
+                busy = str(error)
+        if len(checked) == before:
+            if busy != waited_for and not others_at_work():
+                waited_for = busy
+                on_event(Message(f"{busy}; waiting for it"))
+            progress.report()
+            time.sleep(LOOK_S)
+    progress.report(at_once=True)

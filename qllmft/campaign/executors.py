@@ -1,0 +1,43 @@
+"""Place where the runs of a campaign are done: this machine or a Ray cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qllmft.campaign.local import do_all_in_processes, processes_for
+from qllmft.campaign.plan import FinishedRuns, Plan
+from qllmft.campaign.ray_cluster import do_all_on_cluster
+from qllmft.events import OnEvent, ignore
+from qllmft.run import Tracking
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Way to do the runs of a campaign."""
+
+    on_event: OnEvent = ignore
+    tracking: Tracking = field(default_factory=Tracking)
+    jobs: int | None = 1  # processes of this command; None: see `processes_for`
+    ray: str | None = None  # address of a Ray cluster, which does the runs instead of this machine
+
+    def execute(self, plan: Plan, runs: Path) -> None:
+        """Do every run of a plan that is not finished.
+
+        Several calls with the same plan and folder share the runs, on one machine or on several.
+
+        Args:
+            plan: of the campaign.
+            runs: folder that contains a folder per run.
+
+        Raises:
+            UserError: for bad input, or if the cluster cannot be reached.
+            KeyboardInterrupt: if a run was interrupted; the same call continues.
+        """
+        finished = FinishedRuns(runs)
+        left = [run for run in plan.runs(finished) if not finished.has(run)]
+        if self.ray is not None:
+            do_all_on_cluster(plan, runs, self.ray, self.on_event)
+        else:
+            count = processes_for((run.config for run in left), len(left), self.jobs)
+            do_all_in_processes(plan, runs, self.on_event, self.tracking, count)

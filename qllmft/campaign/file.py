@@ -1,0 +1,218 @@
+"""Files of campaigns: TOML files with the rows of a study, or with the search space of a sweep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from qllmft.baselines import BASELINES
+from qllmft.campaign import files
+from qllmft.campaign.grid import Parameter
+from qllmft.config.presets import load_preset
+from qllmft.config.toml_files import Content, Settings, names_in, read_chosen, validated
+from qllmft.errors import UserError
+from qllmft_backends.plugins import BUILT_IN
+from qllmft_backends.validation import faults
+
+Side = Literal["subject", "baseline"]
+MapAxis = Literal["", "parameters", "classes", "texts"]
+Named = Mapping[str, Any]  # settings by dotted name
+_SEARCHED = {"parameters", "grid_of"}  # keys of a search space
+
+OF_THE_STUDY = {  # settings that a study gives its runs itself
+    "seed": "a study draws its own seeds, from 0; choose their number with --seeds",
+    "baselines.names": "a study fits the baselines that its rows name; for other ones write a study of your own in a "
+    "TOML file, see `qllmft study --help`",
+    "baselines.points": "a study says how many settings every row has; choose their number with --budget",
+}
+
+
+class Quick(Content):
+    """Changes that ``--quick`` makes."""
+
+    settings: Settings = Field({})  # of all runs, by dotted name
+    epochs: int | None = Field(default=None, ge=1)  # of each run of a study
+    without: tuple[str, ...] = ()  # labels of a study's rows that are left out
+    values: dict[str, list[Any]] = Field({})  # levels of a sweep, by the parameter's name
+
+
+class CampaignFile(Content):
+    """Part that studies and search spaces have in common."""
+
+    name: str  # as on the command line
+    title: str  # one line for people
+    settings: Settings = Field({})  # differences of all runs from their presets, by dotted name
+    quick: Quick | None = None  # None if there is no small version
+
+    def in_small(self) -> Self:
+        """Return the version of ``--quick``; UserError if there is none."""
+        if self.quick is None:
+            raise UserError(f"{self.name} has no part [quick]. Omit --quick, or choose --epochs.")
+        changes = {"settings": self.settings | self.quick.settings, "quick": None, **self._small_parts(self.quick)}
+        return validated(type(self), {**dict(self), **changes}, f"{self.name}, quick")
+
+    def _small_parts(self, _quick: Quick) -> dict[str, Any]:
+        return {}
+
+
+class Row(Content):
+    """Row of a study's table.
+
+    Rows of the same preset and settings share runs, so that a baseline is fitted once per seed.
+    """
+
+    label: str = Field(min_length=1)  # as in the table
+    preset: str  # of the configuration
+    side: Side  # the study's subject, or a baseline that it is compared with
+    settings: Settings = Field({})  # differences from the preset, by dotted name
+    classical: str | None = None  # the baseline of the preset's run that the row is about; None: the head itself
+    group: str = ""  # subjects are compared with baselines of the same group; see `comparison.py`
+    # name or path of the search space of a study with a budget; None: see `tuning.py`
+    space: str | None = None
+    epochs: int | None = Field(default=None, ge=1)  # of each run; None: the study's
+    series: str = ""  # curve of a map that the row is a point of; "": the row is compared and not drawn
+
+    @model_validator(mode="after")
+    def _leaves_alone_the_settings_of_the_study(self) -> Row:
+        for name in self.settings:
+            if name in (*OF_THE_STUDY, "train.epochs") or name.startswith("data."):
+                raise ValueError(f"{name} is the same in all rows of a study; omit it from the row's settings")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """Return the same text for rows that share runs."""
+        return f"{self.preset} {self.epochs} {self.space} {sorted(self.settings.items())}"
+
+
+class Study(CampaignFile):
+    """Rows of heads, and several seeds of each."""
+
+    subject: str  # the study's subject in words: "quantum head"
+    baseline: str  # the rows that it is compared with, in words: "classical head"
+    rows: tuple[Row, ...]  # in the table's order
+    seeds: int = Field(default=5, ge=1)  # number of seeds; each draws its own split and initial weights
+    epochs: int = Field(default=800, ge=1)  # of each run that Adam trains; L-BFGS has the iterations of its preset
+    notes: str = ""  # Markdown below the study's table
+    published: bool = True  # whether the paper's numbers of the rows' presets are shown
+    # groups of rows with the same heads, on one body each; the page shows effects of body and kind, see `bodies.py`
+    bodies: tuple[str, ...] = ()
+    x: MapAxis = ""  # horizontal axis of a map; "": the study is no map
+    reduced: str = ""  # rows that ``--quick`` omitted, in words; "": the study is whole
+    # number of settings that each row tries with each seed, selected on validation; None: the preset's, a whole grid
+    budget: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> Study:
+        labels = [row.label for row in self.rows]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise ValueError(f"rows need labels of their own, and several are {', '.join(map(repr, sorted(twice)))}")
+        groups = {side: {row.group for row in self.rows if row.side == side} for side in ("subject", "baseline")}
+        if not groups["subject"] or (alone := groups["subject"] - groups["baseline"]):
+            missing = "a subject" if not groups["subject"] else f"a baseline in the group {min(alone)!r}"
+            raise ValueError(
+                f"a study compares rows of the side 'subject' with baselines of their group; give {missing}"
+            )
+        if taken := sorted(self.settings.keys() & {*OF_THE_STUDY, "train.epochs"}):
+            raise ValueError(f"settings has {', '.join(taken)}, which a study gives its runs itself; omit that")
+        if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - of_side for of_side in groups.values())):
+            raise ValueError(f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides")
+        if self.x and not any(row.series for row in self.rows):
+            raise ValueError(
+                f"a study with x {self.x!r} is a map, whose curves are its rows' series; give rows a series"
+            )
+        if self.quick and (unknown := set(self.quick.without) - set(labels)):
+            raise ValueError(f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label")
+        return self
+
+    def _small_parts(self, quick: Quick) -> dict[str, Any]:
+        left = [row for row in self.rows if row.label not in quick.without]
+        names = [row.label for row in self.rows if row not in left]
+        reduced = f"quick: without {', '.join(names)}" if names else "quick"
+        return {"rows": left, "epochs": quick.epochs or self.epochs, "reduced": reduced}
+
+
+class Space(CampaignFile):
+    """Search space of a sweep: a grid of parameters, or the grid of a classical baseline."""
+
+    table: str = "none"  # of the paper, in Roman numerals; "none" if it has none
+    preset: str = ""  # of the configurations
+    parameters: tuple[Parameter, ...] = ()  # varied settings
+    rows: tuple[str, ...] = ()  # parameters that make the rows of the paper's results; the best of each row is tested
+    grid_of: str | None = None  # baseline whose own grid is searched; preset and parameters are empty then
+
+    @model_validator(mode="after")
+    def _has_something_to_search(self) -> Space:
+        if self.grid_of is not None and not (self.grid_of in BASELINES and BASELINES[self.grid_of].is_grid):
+            grids = [name for name in BASELINES if BASELINES.source(name) == BUILT_IN and BASELINES[name].is_grid]
+            raise ValueError(f"grid_of is {self.grid_of!r}; expected one of {', '.join(grids)}")
+        if self.grid_of is None and not (self.preset and self.parameters):
+            raise ValueError("a search needs a preset and [[parameters]], each with a setting and its values")
+        names = [parameter.name for parameter in self.parameters]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two parameters have the same name; there are {', '.join(names)}")
+        if unknown := set(self.rows) - {parameter.name for parameter in self.parameters if parameter.scale is None}:
+            raise ValueError(f"rows of {', '.join(sorted(unknown))}, which is no parameter without a scale")
+        if self.quick and (unknown := self.quick.values.keys() - set(names)):
+            raise ValueError(f"quick.values of {', '.join(sorted(unknown))}, which is no parameter")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Return the number of points of the grid."""
+        return math.prod(len(parameter.values) for parameter in self.parameters)
+
+    def _small_parts(self, quick: Quick) -> dict[str, Any]:
+        parameters = [p.with_values(quick.values[p.name]) if p.name in quick.values else p for p in self.parameters]
+        return {"name": f"{self.name}-quick", "title": f"{self.title}, in small", "parameters": parameters}
+
+
+def study_names() -> list[str]:
+    """Return the sorted names of the studies of the package."""
+    return [name for name in names_in(files.__name__) if "subject" in _read(name)[1]]
+
+
+def space_names() -> list[str]:
+    """Return the sorted names of the search spaces of the package."""
+    return [name for name in names_in(files.__name__) if "subject" not in _read(name)[1]]
+
+
+def load_study(choice: str) -> Study:
+    """Load a study of the package by its name, or one's own by the path of its TOML file.
+
+    Raises:
+        UserError: if there is none, it has a fault, or it is a search space.
+    """
+    name, tree = _read(choice)
+    if _SEARCHED & tree.keys():
+        raise UserError(f"{choice} is a search space and no study; use `qllmft sweep {choice}`.")
+    return validated(Study, {"name": name, **tree}, f"study {choice}")
+
+
+def load_space(choice: str) -> Space:
+    """Load a search space of the package by its name, or one's own by the path of its TOML file.
+
+    Raises:
+        UserError: if there is none, it has a fault, or it is a study.
+    """
+    name, tree = _read(choice)
+    if "subject" in tree:
+        raise UserError(f"{choice} is a study and no search space; use `qllmft study {choice}`.")
+    space = validated(Space, {"name": name, **tree}, f"sweep {choice}")
+    try:
+        if space.quick:
+            space.in_small()
+        if space.preset:
+            load_preset(space.preset)
+    except ValidationError as error:
+        raise UserError(f"sweep {choice}: quick.values: {faults(error)[0].message}.") from None
+    except UserError as error:
+        raise UserError(f"sweep {choice}: preset: {error}") from None
+    return space
+
+
+def _read(choice: str) -> tuple[str, dict[str, Any]]:
+    return read_chosen(files.__name__, choice, "campaign")

@@ -1,0 +1,115 @@
+"""Points of a search: combinations of settings from a grid, or spread over it by a Sobol' sequence."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+from scipy.stats import qmc
+
+from qllmft.config.toml_files import Content
+from qllmft.randomness import derive_seed
+
+Value = None | bool | int | float | str
+Point = dict[str, Value]  # the label of a level, or a number between the levels, by the parameter's name
+
+
+class Parameter(Content):
+    """Setting that a search varies, or several settings that go together."""
+
+    name: str  # for people; by default the setting's own
+    settings: tuple[str, ...] = Field(min_length=1)  # dotted names
+    values: tuple[tuple[Value, ...], ...] = Field(min_length=1)  # a row per level, a value per setting
+    # "log": qmc and tpe draw log-uniformly between the smallest and the largest value; None: they choose a level
+    scale: Literal["log"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, tree: Any) -> Any:
+        """Expand ``setting = "a.b"`` with plain values."""
+        if isinstance(tree, dict) and "setting" in tree:
+            tree = {"name": tree["setting"], "settings": [tree["setting"]], **tree}
+            del tree["setting"]
+            if isinstance(tree.get("values"), list):
+                tree["values"] = [[value] for value in tree["values"]]
+        return tree
+
+    @model_validator(mode="after")
+    def _one_value_per_setting(self) -> Parameter:
+        if any(len(row) != len(self.settings) for row in self.values):
+            raise ValueError(f"{self.name}: each value needs {len(self.settings)} entries, one per setting")
+        positive = [value for row in self.values for value in row if isinstance(value, int | float) and value > 0]
+        if self.scale == "log" and (len(self.settings) > 1 or len(positive) < len(self.values)):
+            raise ValueError(f"{self.name}: a logarithmic scale needs one setting with positive numbers")
+        return self
+
+    @property
+    def labels(self) -> tuple[Value, ...]:
+        """Return the label of each level: its value, or its values with slashes between, such as 1/48."""
+        if len(self.settings) == 1:
+            return tuple(value for (value,) in self.values)
+        return tuple("/".join(str(value) for value in row) for row in self.values)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Return the smallest and the largest value of a parameter with a scale."""
+        numbers = [float(value) for (value,) in self.values if isinstance(value, int | float)]
+        return min(numbers), max(numbers)
+
+    def settings_at(self, label: Value) -> dict[str, Value]:
+        """Return the settings by dotted name at a level, or at a number between the levels."""
+        for known, row in zip(self.labels, self.values, strict=True):
+            if known == label and isinstance(known, bool) == isinstance(label, bool):
+                return dict(zip(self.settings, row, strict=True))
+        if self.scale == "log":
+            return {self.settings[0]: label}
+        raise ValueError(f"{self.name} has the levels {', '.join(map(str, self.labels))}, and got {label!r}.")
+
+    def at_fraction(self, fraction: float) -> Value:
+        """Return the level, or the number on the scale, at ``fraction`` in [0, 1) from the first to the last."""
+        if self.scale == "log":
+            low, high = (math.log(limit) for limit in self.limits)
+            return math.exp(low + fraction * (high - low))
+        return self.labels[int(fraction * len(self.values))]
+
+    def with_values(self, values: list[Any]) -> Parameter:
+        """Return the parameter with other levels, written as in a file."""
+        rows = values if len(self.settings) > 1 else [[value] for value in values]
+        return Parameter.model_validate({**self.model_dump(), "values": rows})
+
+
+def grid(parameters: Sequence[Parameter]) -> Iterator[Point]:
+    """Yield every combination of levels; the last parameter changes fastest."""
+    names = [parameter.name for parameter in parameters]
+    for labels in itertools.product(*(parameter.labels for parameter in parameters)):
+        yield dict(zip(names, labels, strict=True))
+
+
+def sobol_points(parameters: Sequence[Parameter], seed: int) -> Iterator[Point]:
+    """Yield points of a scrambled Sobol' sequence without end; a longer search contains the shorter one.
+
+    A parameter with a scale gets numbers between its levels; another one gets the level of its interval.
+    """
+    sequence = qmc.Sobol(len(parameters), scramble=True, rng=np.random.default_rng(derive_seed(seed, "sobol")))
+    while True:
+        for row in sequence.random(1):
+            yield {p.name: p.at_fraction(float(fraction)) for p, fraction in zip(parameters, row, strict=True)}
+
+
+def short_name(setting: str) -> str:
+    """Return a setting's name without its section."""
+    return setting.rsplit(".", 1)[-1]
+
+
+def level_text(level: object) -> str:
+    """Return a level for people."""
+    return f"{level:.4g}" if isinstance(level, float) else str(level)
+
+
+def point_text(point: Mapping[str, object]) -> str:
+    """Return a point for people: "main_layers 2, lr 0.005"."""
+    return ", ".join(f"{short_name(name)} {level_text(level)}" for name, level in point.items())

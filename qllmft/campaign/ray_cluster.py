@@ -1,0 +1,187 @@
+"""Runs on a Ray cluster: a task does one run and returns its folder, so that the nodes share no disk."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from qllmft.campaign.execute import do_run
+from qllmft.campaign.extra import import_extra
+from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
+from qllmft.campaign.progress import LOOK_S, CampaignProgress
+from qllmft.config import DataConfig, RunConfig
+from qllmft.data import Corpus, read_corpus
+from qllmft.errors import UserError
+from qllmft.events import OnEvent, RunEnded
+from qllmft.files import write_bytes
+from qllmft.run import RunFolder, Tracking, run_experiment
+from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
+
+NODES_MAY_DIE = 100  # number of times that a run is begun again on another node
+PENDING_PER_CPU = 2  # runs submitted per processor, so that a node that joins finds work and an autoscaler sees demand
+FEWEST_PENDING = 4
+
+
+class RunInterruptedError(Exception):
+    """A node ended a run before it was finished; Ray does it again elsewhere."""
+
+
+def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: Corpus) -> bytes:
+    """Do a run on the processor that Ray assigned, and return its folder.
+
+    Args:
+        config: of the run.
+        read_test: see `run_experiment`.
+        packed: folder of the run as it is so far; empty for a new run.
+        corpus: texts of the run.
+    """
+    os.environ["QLLMFT_THREADS"] = "1"
+    run = RunConfig.model_validate(config)
+    with tempfile.TemporaryDirectory(prefix="qllmft-") as place:
+        folder = Path(place) / run.identity
+        if packed:
+            unpack(packed, folder)
+        outcome = run_experiment(run, folder, read_test=read_test, corpus=corpus)
+        if outcome.record is None:
+            raise RunInterruptedError(run.identity)
+        return pack(folder)
+
+
+def do_all_on_cluster(plan: Plan, runs: Path, address: str, on_event: OnEvent) -> None:
+    """Do every run of a plan that is not finished on a Ray cluster.
+
+    Args:
+        plan: of the campaign.
+        runs: folder of all runs, on this machine.
+        address: of the cluster.
+        on_event: receives the events.
+
+    Raises:
+        UserError: for bad input, or if the cluster cannot be reached.
+        KeyboardInterrupt: by Ctrl-C; runs that are not finished begin again with the next call.
+    """
+    with ray_cluster(address) as ray, ExitStack() as locks:
+        _Driver(ray, plan, runs, on_event, locks).work()
+
+
+@contextmanager
+def ray_cluster(address: str) -> Iterator[Any]:
+    """Connect this process to a cluster, and yield the package ray."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray = import_extra("ray", "--ray needs Ray")
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"--ray {address}: the cluster cannot be reached ({str(error).splitlines()[0]}). Start it with `ray start "
+            "--head`, join other machines with `ray start --address=…`, and give that address, or auto."
+        ) from None
+    _silence(ray)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _silence(ray: Any) -> None:
+    """Stop Ray from printing the logs of a dead node (`[state-dump]`), for which it has no option."""
+    with suppress(AttributeError):
+        ray._private.worker.print_to_stdstream = lambda *_, **__: None
+
+
+class _Driver:
+    """Process that submits the runs of a plan and stores the folders that come back."""
+
+    def __init__(self, ray: Any, plan: Plan, runs: Path, on_event: OnEvent, locks: ExitStack) -> None:
+        # Ray repeats a task if its node or its process dies
+        options = {"num_cpus": 1, "max_retries": NODES_MAY_DIE, "retry_exceptions": [RunInterruptedError]}
+        self._ray, self._task = ray, ray.remote(**options)(run_on_node)
+        self._plan, self._runs, self._on_event = plan, runs, on_event
+        self._finished = FinishedRuns(runs)
+        self._progress = CampaignProgress(plan, self._finished, on_event)
+        self._all_locks = locks
+        self._pending: dict[Any, tuple[PlannedRun, Callable[[], None]]] = {}  # with what releases the run's lock
+        self._corpora: dict[DataConfig, Any] = {}  # references to texts on the cluster
+        self._checked: set[str] = set()
+
+    def work(self) -> None:
+        """Submit runs and store their folders until all are finished, here or by other processes."""
+        self._progress.report(at_once=True)
+        while left := {r.identity: r for r in self._plan.runs(self._finished) if r.identity not in self._checked}:
+            for run in left.values():
+                if self._finished.has(run):
+                    do_run(run, self._runs, self._progress, Tracking())
+                    self._checked.add(run.identity)
+            submitted = {run.identity for run, _ in self._pending.values()}
+            limit = max(FEWEST_PENDING, PENDING_PER_CPU * int(self._ray.cluster_resources().get("CPU", 0)))
+            for identity in left.keys() - submitted - self._checked:
+                if len(self._pending) < limit:
+                    self._submit(left[identity])
+            self._store_finished()
+            self._progress.report()
+        self._progress.report(at_once=True)
+
+    def _submit(self, run: PlannedRun) -> None:
+        """Submit a run, unless another process works on it."""
+        lock = ExitStack()
+        folder = run.folder(self._runs).path
+        try:
+            lock.enter_context(sole_use(folder, None))
+        except RunBusyError:
+            return
+        self._all_locks.push(lock)
+        if self._finished.has(run):
+            lock.close()
+            return
+        data = run.config.data
+        if data not in self._corpora:
+            self._corpora[data] = self._ray.put(read_corpus(data))
+        config = run.config.model_dump(mode="json")
+        packed = pack(folder) if RunFolder(folder).config_file.exists() else b""
+        reference = self._task.remote(config, run.read_test, packed, self._corpora[data])
+        self._pending[reference] = run, lock.close
+
+    def _store_finished(self) -> None:
+        """Wait for a run for a second at most, and store the folders of those that are finished."""
+        if not self._pending:
+            time.sleep(LOOK_S)
+            return
+        ready, _ = self._ray.wait(list(self._pending), timeout=LOOK_S)
+        for reference in ready:
+            run, release = self._pending.pop(reference)
+            try:
+                unpack(self._ray.get(reference), run.folder(self._runs).path)
+            except self._ray.exceptions.RayTaskError as error:
+                raise (error.cause if isinstance(error.cause, Exception) else error) from None
+            finally:
+                release()
+            validation = self._finished.record(run).head.validation.value
+            self._progress(RunEnded(run.label, validation))
+
+
+def pack(folder: Path) -> bytes:
+    """Return the files of a run's folder as an archive; the record comes last."""
+    stream = io.BytesIO()
+    files = [file for file in folder.rglob("*") if file.is_file() and file.name not in (LOCK, HOLDER)]
+    records = ("validation.json", "result.json")
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for file in sorted(files, key=lambda file: (file.name in records, file)):
+            archive.add(file, str(PurePosixPath(file.relative_to(folder))))
+    return stream.getvalue()
+
+
+def unpack(packed: bytes, folder: Path) -> None:
+    """Write the files of an archive to a run's folder, each as a whole and in their order."""
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for member in archive.getmembers():
+            file = archive.extractfile(member)
+            assert file is not None
+            write_bytes(folder / member.name, file.read())

@@ -1,1 +1,0 @@
-"""Search spaces: one TOML file a sweep table of the paper."""

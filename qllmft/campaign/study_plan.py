@@ -1,0 +1,80 @@
+"""Runs of a study: a run per seed for all rows that share it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qllmft.baselines import check_baselines
+from qllmft.campaign.file import OF_THE_STUDY, Named, Row, Study
+from qllmft.campaign.plan import PlannedRun
+from qllmft.config.presets import load_preset
+from qllmft.errors import UserError
+
+
+@dataclass(frozen=True)
+class StudyRun(PlannedRun):
+    """Run of a study; its point holds the settings of the head that a budget tries."""
+
+    rows: tuple[int, ...] = ()  # indices of the study's rows that are read from it
+    tried: int | None = None  # number of points that are tried with this seed; None without a budget
+
+
+def study_runs(study: Study, settings: Named) -> list[StudyRun]:
+    """Return every run of a study, seed by seed; ``settings`` by dotted name win over presets and rows.
+
+    Raises:
+        UserError: if a setting does not fit a row, makes two rows the same, or rows read different texts.
+    """
+    for name in OF_THE_STUDY.keys() & settings.keys():
+        raise UserError(f"--set {name} does not go with a study: {OF_THE_STUDY[name]}.")
+    by_origin: dict[str, list[int]] = {}
+    for index, row in enumerate(study.rows):
+        by_origin.setdefault(row.origin, []).append(index)
+    runs: list[StudyRun] = []
+    for seed in range(study.seeds):
+        of_seed = [study_run(study, indices, settings, seed, {}) for indices in by_origin.values()]
+        if seed == 0:
+            _check_rows(study, of_seed)
+        runs += of_seed
+    return runs
+
+
+def study_run(study: Study, indices: Sequence[int], settings: Named, seed: int, point: Named) -> StudyRun:
+    """Return the run of one seed that the rows at ``indices`` share, with the settings of ``point`` for its head."""
+    rows = [study.rows[index] for index in indices]
+    named = next((row for row in rows if not row.classical), rows[0])
+    baselines = [row.classical for row in rows if row.classical]
+    own = {**study.settings, "baselines.names": baselines, **rows[0].settings, **point}
+    if study.budget is not None and baselines:
+        own["baselines.points"] = study.budget
+    try:
+        check_baselines(baselines)
+        preset = load_preset(rows[0].preset)
+        if preset.config(own).train.optimizer == "adam":
+            own["train.epochs"] = rows[0].epochs or study.epochs
+        config = preset.config({**own, **settings, "seed": seed})
+    except UserError as error:
+        raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None
+    return StudyRun(config, f"{named.label}, seed {seed}", point=point, rows=tuple(indices))
+
+
+def _check_rows(study: Study, runs: list[StudyRun]) -> None:
+    """Raise a UserError if two rows of a seed are the same run or read different texts."""
+    of_result: dict[tuple[str, str | None], Row] = {}
+    for run in runs:
+        for row in (study.rows[index] for index in run.rows):
+            other = of_result.setdefault((run.config.identity, row.classical), row)
+            if other is not row:
+                raise UserError(
+                    f"the rows {other.label!r} and {row.label!r} are the same run. Change one of them, or omit "
+                    "the --set that makes them equal."
+                )
+        if run.config.data != runs[0].config.data:
+            sources = [study.rows[each.rows[0]].label for each in (runs[0], run)]
+            ours, theirs = runs[0].config.data.model_dump(), run.config.data.model_dump()
+            differences = [f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]]
+            raise UserError(
+                f"the rows {sources[0]!r} and {sources[1]!r} read different texts or splits, and a study compares on "
+                f"the same ones: {', '.join(differences)}. Give --data, or --set for all rows."
+            )

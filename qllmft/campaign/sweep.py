@@ -1,0 +1,166 @@
+"""Plan of a sweep: which configurations are tried, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from qllmft.campaign.file import Space
+from qllmft.campaign.grid import Parameter, Point, grid, point_text, sobol_points
+from qllmft.campaign.plan import PlannedRun
+from qllmft.campaign.screening import screening_points
+from qllmft.config import RunConfig, parse_config
+from qllmft.config.presets import load_preset
+from qllmft.config.settings import with_settings
+from qllmft.config.toml_files import Content
+from qllmft.errors import UserError
+from qllmft_backends.validation import faults
+
+Sampler = Literal["grid", "tpe", "qmc", "screening"]
+DEFAULT_TRIALS = 32  # of tpe and qmc
+LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
+
+
+class Sweep(Content):
+    """Search for the configuration with the highest mean validation accuracy over seeds."""
+
+    space: str  # name of the search space
+    sampler: Sampler  # grid, qmc and screening have fixed lists of points; tpe proposes each from earlier results
+    trials: int | None = Field(default=None, ge=1)  # of tpe and qmc; None: the whole list of the other two
+    seeds: int = Field(default=1, ge=1)  # runs of each configuration, with the seeds s, s + 1, …; s is that of base
+    in_flight: int = Field(default=1, ge=1)  # J; tpe proposes trial k from the results of the trials 0 to k - J
+    base: dict[str, Any]  # settings of all configurations, as a tree
+    parameters: tuple[Parameter, ...]  # varied settings
+    rows: tuple[str, ...] = ()  # names of parameters; the best of each combination of their values is tested too
+    table: str = "none"  # of the paper, in Roman numerals; "none" if it has none
+
+    @property
+    def is_list(self) -> bool:
+        """Return whether all points are known beforehand."""
+        return self.sampler != "tpe"
+
+    @property
+    def size(self) -> int:
+        """Return the number of trials."""
+        return len(self.points) if self.is_list else self.trials or DEFAULT_TRIALS
+
+    @cached_property
+    def points(self) -> dict[str, Point]:
+        """Return the points of a list by identity, in order; none for tpe."""
+        found: dict[str, Point] = {}
+        for looked, point in enumerate(self._sequence()):
+            found.setdefault(self.identity(point), point)
+            if self.sampler == "qmc":
+                wanted = self.trials or DEFAULT_TRIALS
+                if len(found) == wanted or looked > LONGEST_SEQUENCE * wanted:  # few levels have fewer points
+                    break
+        return found
+
+    def _sequence(self) -> Iterator[Point]:
+        if self.sampler == "grid":
+            yield from grid(self.parameters)
+        elif self.sampler == "qmc":
+            yield from sobol_points(self.parameters, int(self.base["seed"]))
+        elif self.sampler == "screening":
+            yield from screening_points(self.parameters)
+
+    def configurations(self, point: Point) -> list[RunConfig]:
+        """Return a point's configurations, one per seed; UserError if settings do not fit together."""
+        tree = self.base
+        for parameter in self.parameters:
+            tree = with_settings(tree, parameter.settings_at(point[parameter.name]))
+        first = int(tree["seed"])
+        return [parse_config(tree | {"seed": first + i}, self._origin(point)) for i in range(self.seeds)]
+
+    def _origin(self, point: Point) -> str:
+        """Return the name of a point in errors."""
+        return f"sweep {self.space}, " + ", ".join(f"{name} = {label}" for name, label in point.items())
+
+    def identity(self, point: Point) -> str:
+        """Return the identity of a point, which is that of its first seed's configuration."""
+        return self.configurations(point)[0].identity
+
+    def runs(self, point: Point, *, read_test: bool = False) -> list[PlannedRun]:
+        """Return the runs of a point, one per seed."""
+        label = point_text(point)
+        seed = ", seed {}" if self.seeds > 1 else ""
+        return [
+            PlannedRun(config, label + seed.format(config.seed), read_test, point)
+            for config in self.configurations(point)
+        ]
+
+    def each_head(self) -> dict[str, RunConfig]:
+        """Return a configuration of every head, body and backend of the search, by its name in errors.
+
+        A search by tpe has numbers between the levels; its configurations here are those at the levels.
+
+        Raises:
+            UserError: for the first point whose settings do not fit together.
+        """
+        found: dict[str, tuple[str, RunConfig]] = {}
+        for point in self.points.values() if self.is_list else grid(self.parameters):
+            config = self.configurations(point)[0]
+            key = config.model_dump_json(include={"model", "body", "backend"})
+            found.setdefault(key, (self._origin(point), config))
+        return dict(found.values())
+
+
+def make_sweep(
+    space: Space,
+    sampler: Sampler,
+    overrides: dict[str, Any],
+    *,
+    trials: int | None = None,
+    seeds: int = 1,
+    in_flight: int = 1,
+) -> Sweep:
+    """Make a sweep from a search space and the options of a command.
+
+    Args:
+        space: with parameters, so not the grid of a baseline.
+        sampler: see `Sweep`.
+        overrides: settings by dotted name; a setting of a parameter fixes it.
+        trials: of tpe and qmc.
+        seeds: runs of each configuration.
+        in_flight: see `Sweep`.
+
+    Raises:
+        UserError: if options do not fit together.
+    """
+    if trials is not None and sampler in ("grid", "screening"):
+        raise UserError(
+            f"--trials got {trials}, and the sampler {sampler} has a fixed number of points. "
+            "Omit it, or choose --sampler tpe or qmc."
+        )
+    parameters = tuple(p for p in space.parameters if not overrides.keys() & set(p.settings))
+    for parameter in space.parameters:
+        given = overrides.keys() & set(parameter.settings)
+        if given and len(given) < len(parameter.settings):
+            raise UserError(
+                f"--set {', '.join(sorted(given))} fixes a part of {parameter.name!r}, whose settings go together: "
+                f"{', '.join(parameter.settings)}. Give all of them, or none."
+            )
+    if not parameters:
+        raise UserError(f"--set fixes every parameter of {space.name}; nothing is left to search. Use `qllmft train`.")
+    base = load_preset(space.preset).config({"baselines.names": [], **space.settings, **overrides})
+    # settings without a value are omitted, so that a default that depends on others keeps depending on them
+    tree = base.model_dump(mode="json", exclude_none=True)
+    try:
+        sweep = Sweep(
+            space=space.name,
+            sampler=sampler,
+            trials=trials,
+            seeds=seeds,
+            in_flight=in_flight,
+            base=tree,
+            parameters=parameters,
+            rows=tuple(p.name for p in parameters if p.name in space.rows and sampler != "screening"),
+            table=space.table,
+        )
+    except ValidationError as error:
+        raise UserError(f"--{faults(error)[0]}.") from None
+    _ = sweep.points if sweep.is_list else sweep.each_head()  # raises if settings do not fit together
+    return sweep

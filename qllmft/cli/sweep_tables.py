@@ -1,0 +1,186 @@
+"""Tables of a sweep: search spaces, ranking, main effects, a baseline's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from qllmft.campaign.baseline_grid import search_baseline
+from qllmft.campaign.estimate import estimate
+from qllmft.campaign.file import Space, load_space, space_names
+from qllmft.campaign.grid import level_text, point_text, short_name
+from qllmft.campaign.results import SeededResult
+from qllmft.campaign.screening import Screening
+from qllmft.campaign.search import SweepResult, interval95
+from qllmft.campaign.sweep import Sweep
+from qllmft.cli.console import names, numbers, plain_table, say, say_lines
+from qllmft.cli.run_progress import ConsoleListener
+from qllmft.config.presets import load_preset
+from qllmft.errors import UserError
+from qllmft.published import published
+from qllmft.run import ModelResult
+from qllmft.statistics import MeanInterval
+from qllmft_backends.adjoint.thread_pool import thread_count
+
+BEST_SHOWN = 10
+COLUMNS = 4  # parameters that have columns of their own; more of them share one
+
+
+def print_result(result: SweepResult, folder: Path, console: Console) -> None:
+    """Print the ranking, the rows of the paper, main effects, and the winner."""
+    console.print(ranking_table(result))
+    if result.rows:
+        console.print(rows_table(result))
+    if result.screening is not None:
+        console.print(effects_table(result.screening))
+    say_lines(verdict(result), console)
+    winner = folder / "runs" / result.winner.runs[0].config.identity
+    say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
+
+
+def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
+    """Print the best setting of a classical baseline's grid on validation, for each seed."""
+    first = load_preset("nn-head-0").config(overrides)
+    assert space.grid_of is not None
+    results = {}
+    for seed in range(first.seed, first.seed + seeds):
+        config = first.model_copy(update={"seed": seed})
+        results[seed] = search_baseline(space.grid_of, config, ConsoleListener(console))
+    console.print(baseline_table(space, results))
+
+
+def headline(space: Space, plan: Sweep) -> str:
+    """Return the search in one line."""
+    table = "" if space.table == "none" else f"table {space.table}, "
+    seeds = f", {plan.seeds} seeds each" if plan.seeds > 1 else ""
+    return f"{space.name}: {table}{space.title}; {plan.sampler}, {plan.size} trials{seeds}"
+
+
+def estimate_text(plan: Sweep) -> str:
+    """Return the estimated time of a search on this machine, in one line."""
+    try:
+        found, cores = estimate(plan), thread_count()
+    except UserError as error:
+        return f"Its time cannot be estimated: {error}"
+    hours = sum(epochs * seconds for _, epochs, seconds in found) / 3600 / cores
+    return (
+        f"On {cores} such cores its epochs take about {hours:.2g} h, by a few timed steps of {len(found)} structures."
+    )
+
+
+def spaces_table() -> Table:
+    """Return a table of all search spaces."""
+    table = plain_table(*names("sweep"), "table", *numbers("grid", "--quick"), "what")
+    for name in space_names():
+        space = load_space(name)
+        baseline = space.grid_of is not None
+        small = space.in_small() if space.quick else None
+        sizes = ("its own", "") if baseline else (f"{space.size:,}", f"{small.size:,}" if small else "")
+        table.add_row(name, "" if space.table == "none" else space.table, *sizes, space.title)
+    return table
+
+
+def ranking_table(result: SweepResult) -> Table:
+    """Return the best configurations by validation, without results on the test set."""
+    shown, parameters = result.ranking[:BEST_SHOWN], result.sweep.parameters
+    title = f"the best {len(shown)} of {len(result.ranking)} configurations, by validation"
+    table = plain_table(*numbers("validation", "loss", "parameters"), title=title)
+    few = len(parameters) <= COLUMNS
+    for column in [short_name(parameter.name) for parameter in parameters] if few else ["settings"]:
+        table.add_column(column, justify="right" if few else "left")
+    for each in shown:
+        labels = [level_text(each.settings[parameter.name]) for parameter in parameters]
+        loss = MeanInterval.of(each.validation_loss).mean
+        measured = (_percent(each.validation), f"{loss:.4f}", f"{each.parameters[0]:,}")
+        table.add_row(*measured, *(labels if few else [point_text(each.settings)]))
+    return table
+
+
+def rows_table(result: SweepResult) -> Table:
+    """Return the best of each row of the paper by validation, its test accuracy, and the paper's."""
+    paper = published()
+    printed = any(row.published is not None for row in result.rows)
+    table = plain_table(
+        *numbers(
+            *map(short_name, result.sweep.rows),
+            "validation",
+            "test [95 % interval]",
+            *(["paper"] if printed else []),
+        ),
+        "chosen",
+        title="the best of each row by validation, tested",
+        caption=f"paper: the best test accuracy of its sweep, body {paper.body} on {paper.data}" if printed else None,
+    )
+    for row in result.rows:
+        chosen = {name: label for name, label in row.best.settings.items() if name not in row.row}
+        table.add_row(
+            *map(level_text, row.row.values()),
+            _percent(row.best.validation),
+            _tested(row.best),
+            *([f"{row.published:.2f} %" if row.published else ""] if printed else []),
+            point_text(chosen),
+        )
+    return table
+
+
+def effects_table(screening: Screening) -> Table:
+    """Return main effects, in percentage points of validation accuracy."""
+    table = plain_table(
+        *names("setting"),
+        *numbers("low", "high", "effect ± standard error", "p"),
+        title="main effects on validation accuracy, in percentage points: high level minus low level",
+        caption=f"Standard error from {screening.error_from}; {screening.degrees_of_freedom} degrees of freedom. "
+        f"p is not corrected for {len(screening.effects)} settings.",
+    )
+    for effect in screening.effects:
+        table.add_row(
+            short_name(effect.name),
+            level_text(effect.low),
+            level_text(effect.high),
+            f"{100 * effect.effect:+.2f} ± {100 * effect.standard_error:.2f}",
+            f"{effect.p_value:.3f}",
+        )
+    return table
+
+
+def verdict(result: SweepResult) -> Iterator[str]:
+    """Yield sentences about the winner and its accuracy."""
+    winner = result.winner
+    settings = ", ".join(f"{name} = {level_text(label)}" for name, label in winner.settings.items())
+    low, high = interval95(winner)
+    over = "" if len(winner.runs) == 1 else f", mean of {len(winner.runs)} seeds"
+    yield f"Winner by validation: {settings}."
+    yield (
+        f"Its test accuracy: {100 * winner.test.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}]{over}; "
+        f"validation {_percent(winner.validation)}, the highest of {len(result.ranking)} and so too high an estimate."
+    )
+    if result.repeats:
+        yield f"{result.repeats} trials repeated a configuration and took its value."
+
+
+def baseline_table(space: Space, results: Mapping[int, ModelResult]) -> Table:
+    """Return the selected setting of a classical baseline on each split, by seed."""
+    title = f"{space.title}, the whole grid of table {space.table}, chosen on validation"
+    table = plain_table(*numbers("seed", "validation", "test [95 % interval]", "parameters"), "chosen", title=title)
+    for seed, result in results.items():
+        table.add_row(
+            str(seed),
+            f"{100 * result.validation.value:.2f} %",
+            f"{result.tested}",
+            f"{result.parameters:,}",
+            ", ".join(f"{name} = {value}" for name, value in result.settings.items()),
+        )
+    return table
+
+
+def _percent(accuracies: Sequence[float]) -> str:
+    return f"{100 * MeanInterval.of(accuracies).mean:.2f} %"
+
+
+def _tested(result: SeededResult) -> str:
+    low, high = interval95(result)
+    return f"{100 * result.test.mean:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"

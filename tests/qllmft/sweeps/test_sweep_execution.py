@@ -1,0 +1,180 @@
+"""Execution of sweeps with pretended trainings: nothing is lost, nothing is done twice, and proposals can be repeated."""
+
+import json
+import math
+import random
+import threading
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from small_sweeps import settings
+
+from qllmft.campaign import execute, search
+from qllmft.campaign.executors import Executor
+from qllmft.campaign.file import load_space
+from qllmft.campaign.plan import FinishedRuns
+from qllmft.campaign.search import plan_of, run_sweep
+from qllmft.campaign.sweep import make_sweep
+from qllmft.errors import UserError
+from qllmft.run import RunFolder, RunRecord, Tracking
+from qllmft.run.lock import sole_use
+from qllmft.run.record import BodyRecord, DataRecord, ModelResult
+from qllmft.statistics import Accuracy
+from qllmft.training import EpochMetrics
+
+FEW = {"model.reupload_layers": 1}  # leaves three configurations of nine
+
+
+def layers(config):
+    """Number of right answers of 100."""
+    return 10 * config.model.main_layers + config.model.reupload_layers + config.seed
+
+
+class Trainings:
+    """Stands for `run_tracked`: writes the files of a run whose accuracy depends on the configuration."""
+
+    def __init__(self, right=layers, total=100, seconds=0.0):
+        self.right, self.total, self.seconds = right, total, seconds
+        self.trained: Counter = Counter()
+
+    def __call__(self, config, out, on_event, tracking, *, read_test, wait):
+        folder = RunFolder(out)
+        with sole_use(out, None):
+            record = folder.read_validation()
+            if record is None:
+                self.trained[config.identity] += 1
+                time.sleep(random.uniform(0, 2 * self.seconds))
+                accuracy = Accuracy(self.right(config), self.total)
+                model = ModelResult("head", accuracy, 7, test=accuracy)
+                data, body = DataRecord("s", "f", ("a", "b"), {}), BodyRecord("m", "i", 8)
+                record = RunRecord(config.identity, config.seed, data, body, 1, (model,))
+                folder.open_for(config)
+                folder.write_metrics(EpochMetrics(1, 0.5, 0.4, 0.6, 0.01, 0.0))
+                folder.write_validation(record.without_test())
+            if read_test:
+                model = record.head
+                folder.write_result(
+                    RunRecord(**{**vars(record), "models": (ModelResult(**{**vars(model), "test": model.validation}),)})
+                )
+        return SimpleNamespace(record=record)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(execute, "LOOK_S", 0.02)
+    monkeypatch.setattr(search, "check_feasible", lambda _: None)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    def install(*arguments, **options):
+        made = Trainings(*arguments, **options)
+        monkeypatch.setattr(execute, "run_tracked", made)
+        return made
+
+    return install
+
+
+def sweep_of(sampler="grid", trials=None, seeds=1, in_flight=1, **more):
+    space = load_space("table-11")
+    return make_sweep(space, sampler, settings(**more), trials=trials, seeds=seeds, in_flight=in_flight)
+
+
+def planned(sweep, folder):
+    """Identities in the order of the plan."""
+    return [run.identity for run in plan_of(sweep).runs(FinishedRuns(folder / "runs"))]
+
+
+def test_a_grid_is_done_once_each_and_ranked_and_not_done_again(tmp_path, trainings):
+    made = trainings()
+    result = run_sweep(sweep_of(seeds=2), tmp_path, Executor())
+    assert len(made.trained) == 18  # two seeds each
+    assert [tuple(each.settings.values()) for each in result.ranking[:2]] == [(6, 4), (6, 2)]
+    assert result.ranking[0].validation == (0.64, 0.65)
+    assert result.winner.test.mean == pytest.approx(0.645)
+    content = (tmp_path / "sweep.json").read_bytes()
+    run_sweep(sweep_of(seeds=2), tmp_path, Executor())
+    assert set(made.trained.values()) == {1}
+    assert (tmp_path / "sweep.json").read_bytes() == content
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("the disk is full.")])
+def test_after_ctrl_c_or_an_error_the_next_call_does_the_rest(tmp_path, trainings, error):
+    def fails(config):
+        if len(made.trained) == 2:
+            raise error
+        return layers(config)
+
+    made = trainings(fails)
+    with pytest.raises(type(error)):
+        run_sweep(sweep_of(**FEW), tmp_path, Executor())
+    made = trainings()
+    run_sweep(sweep_of(**FEW), tmp_path, Executor())
+    assert sorted(made.trained.values()) == [1, 1]
+
+
+@pytest.mark.parametrize(("sampler", "in_flight"), [("grid", 1), ("tpe", 1), ("tpe", 3)])
+def test_many_workers_share_a_sweep(tmp_path, trainings, sampler, in_flight):
+    """Four workers at a time find the same runs from the folders, and what one alone finds."""
+    sweep = sweep_of(sampler, trials=14 if sampler == "tpe" else None, in_flight=in_flight)
+    made, errors = trainings(seconds=0.02), []
+
+    def work():
+        try:
+            execute.do_all(plan_of(sweep), tmp_path / "four" / "runs", lambda _: None, Tracking())
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert set(made.trained.values()) == {1}
+    trainings()
+    run_sweep(sweep, tmp_path / "one", Executor())
+    assert planned(sweep, tmp_path / "four") == planned(sweep, tmp_path / "one")
+    assert made.trained.keys() == set(planned(sweep, tmp_path / "one"))
+
+
+def test_tpe_repeats_cost_nothing_and_more_trials_continue(tmp_path, trainings):
+    made = trainings()
+    result = run_sweep(sweep_of("tpe", trials=14), tmp_path, Executor())
+    first = planned(sweep_of("tpe", trials=14), tmp_path)
+    assert len(first) == 14
+    assert result.repeats == 14 - len(set(first)) >= 5  # there are nine configurations
+    run_sweep(sweep_of("tpe", trials=16), tmp_path, Executor())
+    assert planned(sweep_of("tpe", trials=16), tmp_path)[:14] == first
+    assert set(made.trained.values()) == {1}
+
+
+def test_tpe_continues_with_the_same_proposals_after_an_interruption(tmp_path, trainings):
+    sweep = sweep_of("tpe", trials=12, in_flight=3)
+
+    def interrupted(config):
+        if len(made.trained) == 5:
+            raise KeyboardInterrupt
+        return layers(config)
+
+    made = trainings(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(sweep, tmp_path / "twice", Executor())
+    for folder in ("twice", "once"):
+        trainings()
+        run_sweep(sweep, tmp_path / folder, Executor())
+    twice, once = (json.loads((tmp_path / folder / "sweep.json").read_text()) for folder in ("twice", "once"))
+    assert twice == once
+
+
+def test_tpe_draws_between_the_values_and_finds_the_better_end(tmp_path, trainings):
+    """Accuracy falls with the distance of the learning rate from 1e-3, on a scale from 0.5e-3 to 5e-3."""
+    trainings(lambda config: 1000 - round(400 * abs(math.log10(config.train.lr / 1e-3))), total=1000)
+    overrides = {k: v for k, v in settings().items() if k != "train.lr"} | {"model.final_linear": True}
+    sweep = make_sweep(load_space("table-12"), "tpe", overrides, trials=24)
+    ranking = run_sweep(sweep, tmp_path, Executor()).ranking
+    assert len(ranking) == 24
+    assert abs(math.log10(ranking[0].settings["train.lr"] / 1e-3)) < 0.05
+    assert ranking[0].validation[0] > 0.97
