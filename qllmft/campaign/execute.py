@@ -9,11 +9,13 @@ from pathlib import Path
 from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
 from qllmft.campaign.progress import LOOK_S, CampaignProgress
 from qllmft.events import DataChecked, Event, Message, OnEvent, RunEnded, RunStarted, StageStarted, ignore
-from qllmft.run import RunRecord, Tracking, run_tracked
+from qllmft.run import RunRecord, SharedInputs, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
 
 
-def do_run(run: PlannedRun, runs: Path, on_event: OnEvent, tracking: Tracking) -> RunRecord:
+def do_run(
+    run: PlannedRun, runs: Path, on_event: OnEvent, tracking: Tracking, inputs: SharedInputs | None = None
+) -> RunRecord:
     """Do a run, continue it from its checkpoint, or check and read its record.
 
     Args:
@@ -21,6 +23,7 @@ def do_run(run: PlannedRun, runs: Path, on_event: OnEvent, tracking: Tracking) -
         runs: folder of all runs.
         on_event: receives the events; none for a finished run.
         tracking: trackers of the run.
+        inputs: texts and embeddings, shared with other runs.
 
     Raises:
         UserError: for bad input, or if the run was finished on other texts.
@@ -44,6 +47,7 @@ def do_run(run: PlannedRun, runs: Path, on_event: OnEvent, tracking: Tracking) -
         tracking,
         read_test=run.read_test,
         wait=False,
+        inputs=inputs,
     )
     if outcome.record is None:
         raise KeyboardInterrupt
@@ -57,6 +61,7 @@ def do_all(
     runs: Path,
     on_event: OnEvent,
     tracking: Tracking,
+    inputs: SharedInputs | None = None,
     others_at_work: Callable[[], bool] = lambda: False,
 ) -> None:
     """Do every run of a plan that is not finished, and wait for those of other processes.
@@ -68,20 +73,21 @@ def do_all(
         runs: folder of all runs.
         on_event: receives the events.
         tracking: trackers of the runs.
+        inputs: texts and embeddings that are in memory.
         others_at_work: whether processes of this command work on the plan, which are waited for silently.
 
     Raises:
         UserError: for bad input.
         KeyboardInterrupt: if a run was interrupted; the same call continues.
     """
-    finished, checked, waited_for = FinishedRuns(runs), set[str](), ""
+    finished, inputs, checked, waited_for = FinishedRuns(runs), inputs or SharedInputs(), set[str](), ""
     progress = CampaignProgress(plan, finished, on_event)
     progress.report(at_once=True)
     while left := {r.identity: r for r in plan.runs(finished) if r.identity not in checked}:
         before, busy = len(checked), ""
         for run in left.values():
             try:
-                do_run(run, runs, progress, tracking)
+                do_run(run, runs, progress, tracking, inputs)
                 checked.add(run.identity)
             except RunBusyError as error:
                 busy = str(error)

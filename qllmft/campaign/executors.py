@@ -9,7 +9,7 @@ from qllmft.campaign.local import do_all_in_processes, processes_for
 from qllmft.campaign.plan import FinishedRuns, Plan
 from qllmft.campaign.ray_cluster import do_all_on_cluster
 from qllmft.events import OnEvent, ignore
-from qllmft.run import Tracking
+from qllmft.run import SharedInputs, Tracking
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Executor:
 
     on_event: OnEvent = ignore
     tracking: Tracking = field(default_factory=Tracking)
+    inputs: SharedInputs = field(default_factory=SharedInputs)  # of all plans that it executes
     jobs: int | None = 1  # processes of this command; None: see `processes_for`
     ray: str | None = None  # address of a Ray cluster, which does the runs instead of this machine
 
@@ -37,7 +38,7 @@ class Executor:
         finished = FinishedRuns(runs)
         left = [run for run in plan.runs(finished) if not finished.has(run)]
         if self.ray is not None:
-            do_all_on_cluster(plan, runs, self.ray, self.on_event)
+            do_all_on_cluster(plan, runs, self.ray, self.on_event, self.inputs)
         else:
             count = processes_for((run.config for run in left), len(left), self.jobs)
-            do_all_in_processes(plan, runs, self.on_event, self.tracking, count)
+            do_all_in_processes(plan, runs, self.on_event, self.tracking, count, self.inputs)

@@ -23,7 +23,7 @@ from qllmft.campaign.plan import Plan
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.events import Event, Message, OnEvent, RunEnded, RunStarted
-from qllmft.run import Tracking
+from qllmft.run import SharedInputs, Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 RUNS_EACH = 8  # fewer are not worth the start of a process
@@ -46,7 +46,9 @@ def processes_for(configs: Iterable[RunConfig], runs: int, jobs: int | None) -> 
     return max(1, min(jobs, runs))
 
 
-def do_all_in_processes(plan: Plan, runs: Path, on_event: OnEvent, tracking: Tracking, count: int) -> None:
+def do_all_in_processes(
+    plan: Plan, runs: Path, on_event: OnEvent, tracking: Tracking, count: int, inputs: SharedInputs
+) -> None:
     """Do every run of a plan in ``count`` processes; see `do_all`."""
     with worker_pool(plan, runs, on_event, tracking, count - 1) as pool:
 
@@ -54,7 +56,7 @@ def do_all_in_processes(plan: Plan, runs: Path, on_event: OnEvent, tracking: Tra
             pool.raise_error()
             on_event(event)
 
-        do_all(plan, runs, listen, tracking, pool.at_work)
+        do_all(plan, runs, listen, tracking, inputs, pool.at_work)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _work_in_child(connection: Connection, plan: Plan, runs: Path, tracking: Tra
     warnings.showwarning = lambda message, *_, **__: send(Message(f"warning: {message}"))
     send(_Ready())
     try:
-        do_all(plan, runs, forward, tracking, lambda: True)
+        do_all(plan, runs, forward, tracking, others_at_work=lambda: True)
     except KeyboardInterrupt:
         return
     except Exception as error:

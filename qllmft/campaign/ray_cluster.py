@@ -18,11 +18,11 @@ from qllmft.campaign.extra import import_extra
 from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
 from qllmft.campaign.progress import LOOK_S, CampaignProgress
 from qllmft.config import DataConfig, RunConfig
-from qllmft.data import Corpus, read_corpus
+from qllmft.data import Corpus
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, RunEnded
 from qllmft.files import write_bytes
-from qllmft.run import RunFolder, Tracking, run_experiment
+from qllmft.run import RunFolder, SharedInputs, Tracking, run_experiment
 from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
 
 NODES_MAY_DIE = 100  # number of times that a run is begun again on another node
@@ -49,13 +49,13 @@ def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: 
         folder = Path(place) / run.identity
         if packed:
             unpack(packed, folder)
-        outcome = run_experiment(run, folder, read_test=read_test, corpus=corpus)
+        outcome = run_experiment(run, folder, read_test=read_test, inputs=SharedInputs({run.data: corpus}))
         if outcome.record is None:
             raise RunInterruptedError(run.identity)
         return pack(folder)
 
 
-def do_all_on_cluster(plan: Plan, runs: Path, address: str, on_event: OnEvent) -> None:
+def do_all_on_cluster(plan: Plan, runs: Path, address: str, on_event: OnEvent, inputs: SharedInputs) -> None:
     """Do every run of a plan that is not finished on a Ray cluster.
 
     Args:
@@ -63,13 +63,14 @@ def do_all_on_cluster(plan: Plan, runs: Path, address: str, on_event: OnEvent) -
         runs: folder of all runs, on this machine.
         address: of the cluster.
         on_event: receives the events.
+        inputs: texts that are in memory.
 
     Raises:
         UserError: for bad input, or if the cluster cannot be reached.
         KeyboardInterrupt: by Ctrl-C; runs that are not finished begin again with the next call.
     """
     with ray_cluster(address) as ray, ExitStack() as locks:
-        _Driver(ray, plan, runs, on_event, locks).work()
+        _Driver(ray, plan, runs, on_event, inputs, locks).work()
 
 
 @contextmanager
@@ -100,11 +101,13 @@ def _silence(ray: Any) -> None:
 class _Driver:
     """Process that submits the runs of a plan and stores the folders that come back."""
 
-    def __init__(self, ray: Any, plan: Plan, runs: Path, on_event: OnEvent, locks: ExitStack) -> None:
+    def __init__(
+        self, ray: Any, plan: Plan, runs: Path, on_event: OnEvent, inputs: SharedInputs, locks: ExitStack
+    ) -> None:
         # Ray repeats a task if its node or its process dies
         options = {"num_cpus": 1, "max_retries": NODES_MAY_DIE, "retry_exceptions": [RunInterruptedError]}
         self._ray, self._task = ray, ray.remote(**options)(run_on_node)
-        self._plan, self._runs, self._on_event = plan, runs, on_event
+        self._plan, self._runs, self._inputs = plan, runs, inputs
         self._finished = FinishedRuns(runs)
         self._progress = CampaignProgress(plan, self._finished, on_event)
         self._all_locks = locks
@@ -118,7 +121,7 @@ class _Driver:
         while left := {r.identity: r for r in self._plan.runs(self._finished) if r.identity not in self._checked}:
             for run in left.values():
                 if self._finished.has(run):
-                    do_run(run, self._runs, self._progress, Tracking())
+                    do_run(run, self._runs, self._progress, Tracking(), self._inputs)
                     self._checked.add(run.identity)
             submitted = {run.identity for run, _ in self._pending.values()}
             limit = max(FEWEST_PENDING, PENDING_PER_CPU * int(self._ray.cluster_resources().get("CPU", 0)))
@@ -143,7 +146,7 @@ class _Driver:
             return
         data = run.config.data
         if data not in self._corpora:
-            self._corpora[data] = self._ray.put(read_corpus(data))
+            self._corpora[data] = self._ray.put(self._inputs.corpus(data))
         config = run.config.model_dump(mode="json")
         packed = pack(folder) if RunFolder(folder).config_file.exists() else b""
         reference = self._task.remote(config, run.read_test, packed, self._corpora[data])

@@ -60,7 +60,7 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
         KeyboardInterrupt: if a run was interrupted; the same call continues.
     """
     runs = folder / "runs"
-    check_feasible(sweep.each_head())
+    check_feasible(sweep.each_head(), executor.inputs)
     plan, finished = plan_of(sweep), FinishedRuns(runs)
     executor.execute(plan, runs)
     planned = plan.runs(finished)

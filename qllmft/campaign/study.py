@@ -46,7 +46,7 @@ def run_study(
         raise UserError(f"--out {folder} is a file; expected a folder, or a name that does not exist.")
     runs = folder / "runs"
     left = [run for run in (*tuned, *planned) if not run.is_finished(runs)]
-    check_feasible({f"study {study.name}, {run.label}": run.config for run in left})
+    check_feasible({f"study {study.name}, {run.label}": run.config for run in left}, executor.inputs)
     finished = FinishedRuns(runs)
     if tuned:
         executor.execute(FixedPlan(tuned), runs)

@@ -86,7 +86,7 @@ class Sweep(Content):
     def runs(self, point: Point, *, read_test: bool = False) -> list[PlannedRun]:
         """Return the runs of a point, one per seed."""
         label = point_text(point)
-        seed = ", seed {}" if self.seeds > 1 else ""
+        seed = (", seed {}" if self.seeds > 1 else "") + (", test" if read_test else "")
         return [
             PlannedRun(config, label + seed.format(config.seed), read_test, point)
             for config in self.configurations(point)

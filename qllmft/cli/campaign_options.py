@@ -42,4 +42,4 @@ class PlaceOptions:
         """Return the way to do the runs."""
         from qllmft.campaign.executors import Executor
 
-        return Executor(on_event, track.tracking(), self.jobs, self.ray)
+        return Executor(on_event, track.tracking(), jobs=self.jobs, ray=self.ray)

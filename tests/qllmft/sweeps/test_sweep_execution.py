@@ -39,7 +39,7 @@ class Trainings:
         self.right, self.total, self.seconds = right, total, seconds
         self.trained: Counter = Counter()
 
-    def __call__(self, config, out, on_event, tracking, *, read_test, wait):
+    def __call__(self, config, out, on_event, tracking, *, read_test, wait, inputs):
         folder = RunFolder(out)
         with sole_use(out, None):
             record = folder.read_validation()
@@ -64,7 +64,7 @@ class Trainings:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(execute, "LOOK_S", 0.02)
-    monkeypatch.setattr(search, "check_feasible", lambda _: None)
+    monkeypatch.setattr(search, "check_feasible", lambda *_: None)
 
 
 @pytest.fixture
