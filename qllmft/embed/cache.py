@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import platformdirs
@@ -18,9 +17,6 @@ from numpy.typing import NDArray
 from qllmft.errors import UserError
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
-_HEADER = 100  # bytes of SQLite's header, which contains a counter of changes
-_RECENT: dict[str, Any] = {}  # embeddings of the last read, and the file's state then: runs of a study read the same
-_RECENT_BYTES = 256 * 2**20
 _BATCH = 500  # SQLite allows at least 999 variables per statement
 
 
@@ -69,13 +65,8 @@ class EmbeddingCache:
         Raises:
             UserError: if their lengths differ, or they cannot be read.
         """
-        with self._explained(), self.path.open("rb") as file:
-            state = self.path, self.path.stat().st_mtime_ns, file.read(_HEADER)
-        if _RECENT.get("state") != state:
-            _RECENT.update(state=state, found={})
-        recent: dict[str, NDArray[np.float32]] = _RECENT["found"]
-        found = {text: recent[text] for text in texts if text in recent}
-        key_to_text = {self._key(text): text for text in texts if text not in found}
+        found: dict[str, NDArray[np.float32]] = {}
+        key_to_text = {self._key(text): text for text in texts}
         keys = list(key_to_text)
         for start in range(0, len(keys), _BATCH):
             part = keys[start : start + _BATCH]
@@ -87,8 +78,6 @@ class EmbeddingCache:
         lengths = sorted({len(vector) for vector in found.values()})
         if len(lengths) > 1:
             raise self._fault(f"it holds embeddings of {' and '.join(map(str, lengths))} numbers by one body")
-        if sum(vector.nbytes for vector in found.values()) <= _RECENT_BYTES:
-            _RECENT["found"] = found
         return found
 
     def check_length(self, found: dict[str, NDArray[np.float32]], dimension: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from qllmft.errors import UserError
 from qllmft.files import write_text
 
 LOCK, HOLDER = ".lock", ".lock-holder"  # files of a run's folder
@@ -32,20 +34,29 @@ def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[No
 
     Raises:
         RunBusyError: if another process has the lock and ``on_wait`` is None.
+        UserError: if the file system has no locks.
     """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    lock = _acquired(folder, on_wait)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()] or [folder]
+    try:
+        lock = _acquired(folder, on_wait)
+    except UserError:
+        _delete_lock(folder, missing)
+        raise
     try:
         since = datetime.now().astimezone().isoformat(timespec="seconds")
         write_text(folder / HOLDER, f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
         yield
     finally:
-        with suppress(OSError):  # an empty file remains if the system cannot delete open files
-            (folder / HOLDER).unlink()
-            (folder / LOCK).unlink()
-            for path in missing or [folder]:  # fails unless they are empty
-                path.rmdir()
+        _delete_lock(folder, missing)
         lock.release()
+
+
+def _delete_lock(folder: Path, made: list[Path]) -> None:
+    with suppress(OSError):  # an empty file remains if the system cannot delete open files
+        (folder / HOLDER).unlink(missing_ok=True)
+        (folder / LOCK).unlink()
+        for path in made:  # fails unless they are empty
+            path.rmdir()
 
 
 def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
@@ -54,6 +65,7 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / LOCK).touch()
+            _check_flock(folder)
             before = (folder / LOCK).stat().st_ino
             lock = _locked(folder, on_wait)
         except FileNotFoundError:  # another process has deleted the empty folder
@@ -67,6 +79,22 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
             if (folder / LOCK).stat().st_ino == before:
                 return lock
         lock.release()
+
+
+def _check_flock(folder: Path) -> None:
+    """Raise UserError if the file system has no locks, as Lustre may be mounted."""
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    with (folder / LOCK).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_UN)  # nothing is locked yet, so this has no effect
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be locked ({error.strerror}), which keeps two processes from writing the same run; "
+                "choose a folder on another file system, or mount this one with flock."
+            ) from error
 
 
 def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:

@@ -17,42 +17,13 @@ from qllmft.data import read_corpus, split_corpus
 
 
 def test_a_run_leaves_its_folder(run):
-    assert {path.name for path in run.path.iterdir()} >= {
-        "config.toml",
-        "metrics.jsonl",
-        "checkpoint",
-        "model",
-        "result.json",
-    }
     assert {path.name for path in (run.path / "model").iterdir()} >= {"model.safetensors", "model.json"}
-    metrics = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in metrics] == list(range(1, small_job.EPOCHS + 1))
     config = parse_config(tomllib.loads((run.path / "config.toml").read_text()), "config.toml")
     assert (config.data.source, config.body.model) == (str(run.data), str(run.body))
     assert (config.train.epochs, config.train.lr, config.data.n_per_label) == (small_job.EPOCHS, 0.05, 20)
     assert (config.model.n_encoders, config.model.pad, config.model.n_qubits) == (2, "bias", 4)
     assert config.identity == run.result["identity"]
-
-
-def test_the_result_holds_sizes_seed_versions_and_every_model(run):
-    result = run.result
-    assert result["seed"] == 0
-    assert result["data"]["sizes"] == small_job.SIZES
-    assert result["data"]["labels"] == ["negative", "positive"]
-    assert result["body"]["dimension"] == 16
-    assert {"python", "qllmft", "torch", "qiskit"} <= set(result["versions"])
-    names = [model["name"] for model in result["models"]]
-    assert names[:3] == ["quantum head", "logistic regression", "SVC"]
-    assert names[3] == "MLP, no hidden layer"
-    assert result["models"][0]["parameters"] == 2 * (2 * 5 + 1) + 5 * 4 + 5 * 2
-    for model in result["models"]:
-        low, high = model["test"]["interval95"]
-        assert low <= model["test"]["value"] <= high
-        assert (model["validation"]["total"], model["test"]["total"]) == (6, 40)
-
-
-def test_the_heads_learn_what_the_texts_say(run):
-    assert min(model["test"]["value"] for model in run.result["models"]) > 0.7
+    assert min(model["test"]["value"] for model in run.result["models"]) > 0.7, "the heads learn"
 
 
 def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
@@ -76,9 +47,6 @@ def test_the_second_call_says_that_the_run_is_finished(run, cli, no_work):
     assert f"This run is finished already; its record is {run.path}/result.json." in " ".join(output.split())
     assert "quantum head" in output
     assert "epoch 1/" not in output
-
-
-def test_json_of_a_finished_run(run, cli, no_work):
     output, messages = cli(*run.arguments(), "--json")
     assert json.loads(output) == run.result
     assert "finished already" in messages

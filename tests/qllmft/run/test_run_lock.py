@@ -1,5 +1,6 @@
 """One process at a time works on a run; others wait, or are told who has it."""
 
+import errno
 import multiprocessing
 import os
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qllmft.errors import UserError
 from qllmft.run.lock import HOLDER, RunBusyError, sole_use
 
 
@@ -49,6 +51,18 @@ def test_what_is_no_folder_in_its_place_is_an_error(occupy, tmp_path):
     occupy(tmp_path / "run")
     with pytest.raises(FileExistsError), sole_use(tmp_path / "run", None):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_an_error_with_the_remedy(number, tmp_path, monkeypatch):
+    def flock(descriptor, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    message = f"{tmp_path}/run cannot be locked.* choose a folder on another file system, or mount this one with flock"
+    with pytest.raises(UserError, match=message), sole_use(tmp_path / "run", None):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_those_who_wait_take_turns(tmp_path):
