@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import Any, get_args
 
 from qllmft.errors import UserError
-from qllmft_backends.plugins import Kind, Listed, Registry
+from qllmft_backends.plugins import PluginKind, PluginRow, Registry
 
-_HOMES: dict[Kind, tuple[str, str]] = {
+_HOMES: dict[PluginKind, tuple[str, str]] = {
     "ansatz": ("qllmft.ansatze", "ANSATZE"),
     "backend": ("qllmft_backends", "BACKENDS"),
     "baseline": ("qllmft.baselines", "BASELINES"),
@@ -16,20 +16,20 @@ _HOMES: dict[Kind, tuple[str, str]] = {
 }
 
 
-def registry_of(kind: Kind) -> Registry[Any]:
+def registry_of(kind: PluginKind) -> Registry[Any]:
     """Return the registry of one kind.
 
     Raises:
         UserError: if there is no such kind.
     """
     if kind not in _HOMES:
-        raise UserError(f"there is no kind {kind!r} of plug-in; expected one of {', '.join(get_args(Kind))}.")
+        raise UserError(f"there is no kind {kind!r} of plug-in; expected one of {', '.join(get_args(PluginKind))}.")
     module, name = _HOMES[kind]
     registry: Registry[Any] = getattr(import_module(module), name)
     return registry
 
 
-def register(kind: Kind, name: str, thing: Any, *, replace: bool = False) -> None:
+def register(kind: PluginKind, name: str, thing: Any, *, replace: bool = False) -> None:
     """Register a plug-in by name in this process.
 
     Args:
@@ -46,6 +46,6 @@ def register(kind: Kind, name: str, thing: Any, *, replace: bool = False) -> Non
     registry_of(kind).register(name, thing, replace=replace)
 
 
-def list_plugins() -> list[Listed]:
+def list_plugins() -> list[PluginRow]:
     """Import the packages that offer plug-ins, and return the plug-ins of every kind."""
-    return [row for kind in get_args(Kind) for row in registry_of(kind).listed()]
+    return [row for kind in get_args(PluginKind) for row in registry_of(kind).listed()]

@@ -17,7 +17,7 @@ from qllmft_backends.estimator import BackendEstimator
 from qllmft_backends.protocol import Evaluator
 
 
-class Point(NamedTuple):
+class GradientPoint(NamedTuple):
     """Point of a circuit's parameters, and the derivatives to compute there.
 
     Attributes:
@@ -45,7 +45,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
 
     @abstractmethod
     def jacobians(
-        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[Point]
+        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
     ) -> Sequence[NDArray[np.float64]]:
         """Return the derivatives of O expectation values at N points: N arrays (O, k), k the point's columns."""
 
@@ -67,7 +67,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
             operators = {id(observables[i]): observables[i] for i in members}
             row_of = {identity: row for row, identity in enumerate(operators)}
             points = {
-                i: Point(np.asarray(parameter_values[i], np.float64), tuple(position[p] for p in parameters[i]))
+                i: GradientPoint(np.asarray(parameter_values[i], np.float64), tuple(position[p] for p in parameters[i]))
                 for i in members
             }
             keys = {i: (point.values.tobytes(), point.columns) for i, point in points.items()}

@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import EstimatorGradientResult, ParamShiftEstimatorGradient
 
 from qllmft_backends.errors import BackendError
-from qllmft_backends.gradient import BackendGradient, Point
+from qllmft_backends.gradient import BackendGradient, GradientPoint
 
 
 class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
     _run_unique = BackendGradient._run  # what Qiskit calls after it has given every gate a parameter of its own
 
     def jacobians(
-        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[Point]
+        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
     ) -> Sequence[NDArray[np.float64]]:
         """Return Jacobians of a circuit with each parameter in one gate (see `BackendGradient.jacobians`)."""
         blocks = []  # (2k, P) of each point: its k parameters plus π/2 one by one, then minus π/2

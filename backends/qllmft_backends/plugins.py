@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeVar
 
-Kind = Literal["ansatz", "backend", "baseline", "tracker"]
-GROUPS: dict[Kind, str] = {
+PluginKind = Literal["ansatz", "backend", "baseline", "tracker"]
+GROUPS: dict[PluginKind, str] = {
     "ansatz": "qllmft.ansatze",
     "backend": "qllmft.backends",
     "baseline": "qllmft.baselines",
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Listed:
+class PluginRow:
     """One row of `qllmft plugins`.
 
     Attributes:
@@ -36,7 +36,7 @@ class Listed:
         error: one line about the reason why it cannot be used; "" if it can.
     """
 
-    kind: Kind
+    kind: PluginKind
     name: str
     source: str
     error: str = ""
@@ -52,7 +52,7 @@ class Registry(Mapping[str, T]):
         error: class of the errors.
     """
 
-    def __init__(self, kind: Kind, of: Any, built_in: Mapping[str, T], error: type[Exception]) -> None:
+    def __init__(self, kind: PluginKind, of: Any, built_in: Mapping[str, T], error: type[Exception]) -> None:
         self.kind = kind
         self._of = of
         self._error = error
@@ -80,7 +80,7 @@ class Registry(Mapping[str, T]):
         return self._things[name]
 
     def source(self, name: str) -> str:
-        """Return the source of a name, see `Listed`. "" if there is none."""
+        """Return the source of a name, see `PluginRow`. "" if there is none."""
         if name in self._sources:
             return self._sources[name]
         return " and ".join(map(_package, self._installed().get(name, [])))
@@ -113,14 +113,14 @@ class Registry(Mapping[str, T]):
         if self._sources.get(name, BUILT_IN) != BUILT_IN:
             del self._things[name], self._sources[name]
 
-    def listed(self) -> list[Listed]:
+    def listed(self) -> list[PluginRow]:
         """List all plug-ins with their sources. Every package that offers one is imported."""
         rows, installed = [], self._installed()
         for name in self:
             if name in self._sources:
-                rows.append(Listed(self.kind, name, self._sources[name]))
+                rows.append(PluginRow(self.kind, name, self._sources[name]))
             others = {_package(point) for point in installed.get(name, [])} - {self._sources.get(name)}
-            rows += [Listed(self.kind, name, package, self._fault(name)) for package in sorted(others)]
+            rows += [PluginRow(self.kind, name, package, self._fault(name)) for package in sorted(others)]
         return rows
 
     def _fault(self, name: str) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.gradient import BackendGradient, Point
+from qllmft_backends.gradient import BackendGradient, GradientPoint
 from qllmft_backends.protocol import Evaluator
 
 
@@ -38,7 +38,7 @@ class SpsaGradient(BackendGradient):
         self._rng = np.random.default_rng(seed)
 
     def jacobians(
-        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[Point]
+        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
     ) -> Sequence[NDArray[np.float64]]:
         """Estimate the Jacobians, with signs shared by a point's observables (see `BackendGradient.jacobians`)."""
         shifted, signs = [], []

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from qllmft_backends import BackendError, create, describe
-from qllmft_backends.plugins import BUILT_IN, REGISTERED, Listed, Registry
+from qllmft_backends.plugins import BUILT_IN, REGISTERED, PluginRow, Registry
 
 GROUP = "qllmft.baselines"
 
@@ -22,7 +22,7 @@ def test_a_package_s_thing_is_imported_when_it_is_asked_for(numbers, install):
     assert numbers.source("two") == "two-package 1.0"
     assert "two_module" not in sys.modules
     assert (numbers["one"], numbers["two"]) == (1, 2)
-    assert numbers.listed() == [Listed("baseline", "one", BUILT_IN), Listed("baseline", "two", "two-package 1.0")]
+    assert numbers.listed() == [PluginRow("baseline", "one", BUILT_IN), PluginRow("baseline", "two", "two-package 1.0")]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_one_name_in_two_packages_is_nobody_s(numbers, install):
 def test_a_built_in_name_stays_built_in(numbers, install):
     install("thief", {GROUP: {"one": "thief_module:TWO"}}, {"thief_module.py": "TWO = 2"})
     assert numbers["one"] == 1
-    assert numbers.listed()[1] == Listed("baseline", "one", "thief 1.0", "the name is taken (built-in)")
+    assert numbers.listed()[1] == PluginRow("baseline", "one", "thief 1.0", "the name is taken (built-in)")
     assert "thief_module" not in sys.modules
 
 

@@ -10,7 +10,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.adjoint.interface import AdjointCapable
-from qllmft_backends.gradient import BackendGradient, Point
+from qllmft_backends.gradient import BackendGradient, GradientPoint
 
 
 class AdjointGradient(BackendGradient):
@@ -24,7 +24,7 @@ class AdjointGradient(BackendGradient):
         self._compile = backend.compile
 
     def jacobians(
-        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[Point]
+        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
     ) -> Sequence[NDArray[np.float64]]:
         """Return exact Jacobians in the engine's precision (see `BackendGradient.jacobians`)."""
         engine, sums = self._compile(circuit, observables)

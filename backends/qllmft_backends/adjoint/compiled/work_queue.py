@@ -98,7 +98,7 @@ def _pause(typingctx):
 
 
 @_jit
-def _work(queue, job, from_below):
+def _run_chunks(queue, job, from_below):
     """Claim and run chunks of a job until none is left."""
     while True:
         claims = _read(queue, CLAIMS)
@@ -139,7 +139,7 @@ def serve(queue, rank, seen, jobs, spins):
         else:
             seen = job
             if rank + 1 < queue[COUNT]:
-                _work(queue, job, False)
+                _run_chunks(queue, job, False)
             jobs -= 1
             left = spins if jobs else 0
     return seen
@@ -163,7 +163,7 @@ def run(queue, function, arguments, count, spins):
     queue[FUNCTION], queue[ARGUMENTS], queue[COUNT] = function, arguments.ctypes.data, count
     _write(queue, DONE, 0)
     _write(queue, CLAIMS, job << 2 * CHUNK_BITS | count)
-    _work(queue, job, True)
+    _run_chunks(queue, job, True)
     for _ in range(spins):
         if _read(queue, DONE) == count:
             return True

@@ -65,7 +65,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LaunchPlan:
     """Launches of a program in one direction.
 
     Attributes:
@@ -92,7 +92,9 @@ class Plan:
         return 1 << (self.n_qubits - self.tile_bits)
 
 
-def make_plan(program: Program, masks: NDArray[np.int64], itemsize: int, limits: Limits, *, backward: bool) -> Plan:
+def make_plan(
+    program: Program, masks: NDArray[np.int64], itemsize: int, limits: Limits, *, backward: bool
+) -> LaunchPlan:
     """Plan the launches of one direction.
 
     Args:
@@ -140,7 +142,7 @@ def make_plan(program: Program, masks: NDArray[np.int64], itemsize: int, limits:
         rows.append(row)
     groups = tuple(len(table) + GROUP_WIDTH * i for i in range(len(rows)))
     table += chain.from_iterable(rows)
-    return Plan(np.array(table, dtype=np.int32), n_ops, groups, n_qubits, tile_bits, threads, shared_bytes)
+    return LaunchPlan(np.array(table, dtype=np.int32), n_ops, groups, n_qubits, tile_bits, threads, shared_bytes)
 
 
 def _append_group(
