@@ -48,7 +48,6 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         return PrimitiveResult([results[i] for i in range(len(pubs))])
 
     def _run_group(self, pubs: list[EstimatorPub], rows: np.ndarray[Any, Any]) -> list[PubResult]:
-        """Run pubs of one circuit and one set of parameter values."""
         column_of: dict[tuple[tuple[str, float], ...], int] = {}
         columns = []  # per pub: the column of each of its observables, in the shape of its array
         for pub in pubs:

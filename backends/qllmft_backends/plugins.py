@@ -124,7 +124,6 @@ class Registry(Mapping[str, T]):
         return rows
 
     def _fault(self, name: str) -> str:
-        """Return the reason why a package's plug-in of this name cannot be used."""
         if name in self._sources:
             return f"the name is taken ({self._sources[name]})"
         try:
@@ -179,5 +178,4 @@ def one_line(error: BaseException) -> str:
 
 
 def _package(point: EntryPoint) -> str:
-    """Return name and version of the package of an entry point."""
     return f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"

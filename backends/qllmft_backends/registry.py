@@ -140,7 +140,6 @@ def create(name: str, options: Mapping[str, Any] | None = None) -> Backend:
 
 
 def _describe(name: str, options_class: type[BaseModel], error: ValidationError) -> str:
-    """Return one line per fault, and the existing options."""
     found = "; ".join(
         f"option {fault.place} = {fault.shown_value}: {fault.message}" if fault.path else fault.message
         for fault in faults(error)

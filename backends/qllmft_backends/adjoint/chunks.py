@@ -36,7 +36,6 @@ class ChunkedEngine(ABC):
     dtype: Literal["float32", "float64"]
 
     def _prepare(self, n_qubits: int, numbers_per_amplitude: int) -> None:
-        """Check the width and compute the sizes of states."""
         if not 1 <= n_qubits <= MAX_QUBITS:
             raise BackendError(f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}.")
         itemsize = np.dtype(self.dtype).itemsize
@@ -46,8 +45,7 @@ class ChunkedEngine(ABC):
 
     @property
     @abstractmethod
-    def _made_of(self) -> tuple[Any, Any]:
-        """Return the program and the strings of the engine."""
+    def _made_of(self) -> tuple[Any, Any]: ...  # the program, and the strings to measure
 
     @abstractmethod
     def _make_plan(self, batch: int) -> ChunkPlan:
@@ -73,7 +71,6 @@ class ChunkedEngine(ABC):
         return int(max(wanted, self._width >> self._n_qubits))
 
     def _plan(self, samples: int) -> ChunkPlan:
-        """Return the plan for a batch of ``samples``, which depends on L alone."""
         batch = self._samples_per_chunk(samples)
         if batch not in self._plans:
             self._plans[batch] = self._make_plan(batch)

@@ -138,7 +138,6 @@ class ComplexEngine(ChunkedEngine):
     # --- one pass ---------------------------------------------------------------------------------------------------
 
     def _tape(self, angles: NDArray[np.float64]) -> ComplexTape:
-        """Return an empty tape for one pass."""
         sin, cos = (np.repeat(constant[:, np.newaxis], len(angles), axis=1) for constant in self._constants)
         turned = self._by_slot
         halves = angles.T[self._slots[turned]] * self._half_slopes[turned, np.newaxis]

@@ -172,7 +172,6 @@ class AdjointEngine(ChunkedEngine):
     # --- one pass ---------------------------------------------------------------------------------------------------
 
     def _tape(self, angles: Real, amplitudes: Real, shots: GaussianShots | None = None) -> Tape:
-        """Return an empty tape for one pass."""
         half = np.multiply(np.atleast_2d(angles), 0.5, order="C")
         if half.dtype != self.dtype:  # reduced before rounding, which would cost a large angle its digits
             half = (half - 2 * np.pi * np.rint(half * (0.5 / np.pi))).astype(self.dtype)
@@ -238,14 +237,12 @@ class AdjointEngine(ChunkedEngine):
             del self._free[0]
 
     def _release(self, tape: Tape) -> None:
-        """Keep the arrays of a tape that has no backward sweep."""
         for array in (tape.states, tape.kept):
             if array is not None:
                 self._give(array)
         tape.states = tape.kept = None
 
     def _none(self, chunks: int) -> Real:
-        """Return empty noise for every chunk."""
         return np.empty((chunks, 0), self.dtype)
 
     def _checked(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Real]:

@@ -71,7 +71,6 @@ class Trajectories:
 
 
 def _reads_data(operation: Operation) -> bool:
-    """Return whether an angle depends on the vector `DATA`."""
     angles = (angle for angle in operation.params if isinstance(angle, ParameterExpression))
     return any(parameter.name.startswith(f"{DATA}[") for angle in angles for parameter in angle.parameters)
 
@@ -92,7 +91,6 @@ class FrameProgram:
 
     @cached_property
     def _is_on_two(self) -> NDArray[np.int64]:
-        """Return (N,) 1 for gates on two qubits, else 0."""
         return (self.gates[:, 2] >= 0).astype(np.int64)
 
     @classmethod

@@ -298,7 +298,6 @@ class NoisyPass:
         return out
 
     def _means(self, values: Real) -> Real:
-        """Return the means (B, T) over the trajectories."""
         if self.noise.trajectories == 1:
             return values
         return np.asarray(values.reshape(-1, self.noise.trajectories, values.shape[1]).mean(axis=1))

@@ -84,7 +84,6 @@ class _Sampler:
         return Trajectories(count, none, np.empty((0, self.frames.n_angles), np.int8), none)
 
     def _by_trajectories(self, angles: Floats, drawn: Trajectories) -> tuple[Floats, Floats]:
-        """Estimate from the exact values of every trajectory."""
         runs, masks, coefficients = self.runs, self.engine.masks, self.sums.coefficients
         distinct, which = patterns(angles, drawn, runs)
         strings = self.engine.values(distinct).astype(np.float64) * readout_factors(self.noise.gates, masks)

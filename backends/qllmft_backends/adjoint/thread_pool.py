@@ -49,8 +49,6 @@ def _thread_count(text: str) -> int:
 
 
 class _Worker(threading.Thread):
-    """Thread that runs chunks of the jobs in a queue."""
-
     def __init__(self, queue: Queue, rank: int) -> None:
         super().__init__(name="qllmft", daemon=True)
         self._queue, self._rank = queue, rank
@@ -98,7 +96,6 @@ def _pool(process: int, workers: int) -> _Pool:
 
 @cache
 def _spins() -> int:
-    """Return the number of turns of the waiting loop in `SPIN_S`."""
     queue, spins = np.zeros(QUEUE_WORDS, np.int64), 2000
     serve(queue, 0, 0, 1, 1)  # compiles
     seconds = []

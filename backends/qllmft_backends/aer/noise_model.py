@@ -61,5 +61,4 @@ def _gates(circuit: QuantumCircuit) -> list[CircuitInstruction]:
 
 
 def _key(gate: CircuitInstruction) -> str:
-    """Return the key of a gate's noise in Aer."""
     return str(getattr(gate.operation, "label", None) or gate.operation.name)

@@ -177,7 +177,6 @@ WORDS = OWN + EACH * max(len(layout._fields) for layout in _PASSES)
 
 
 def _types(layout: type[Any], real: types.Type) -> list[types.Array]:
-    """Return numba's types of a tuple's arrays."""
     specs = [get_args(hint)[1] for hint in get_type_hints(layout, include_extras=True).values()]
     return [types.Array(from_dtype(np.dtype(spec.dtype)) if spec.dtype else real, spec.ndim, "C") for spec in specs]
 

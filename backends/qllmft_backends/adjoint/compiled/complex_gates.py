@@ -28,13 +28,11 @@ def opened(k, low, high):
 
 @_part
 def _product(a, b):
-    """Return a·b of complex registers."""
     return sub(mul(a[0], b[0]), mul(a[1], b[1])), add(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
 @_part
 def _sum_of_products(a, x, b, y):
-    """Return a·x + b·y of complex registers."""
     real = sub(add(sub(mul(a[0], x[0]), mul(a[1], x[1])), mul(b[0], y[0])), mul(b[1], y[1]))
     imaginary = add(add(add(mul(a[0], x[1]), mul(a[1], x[0])), mul(b[0], y[1])), mul(b[1], y[0]))
     return real, imaginary
@@ -42,7 +40,6 @@ def _sum_of_products(a, x, b, y):
 
 @_part
 def _mix(a, x, b, y):
-    """Return a·x + b·y of real registers."""
     return add(mul(a, x), mul(b, y))
 
 
@@ -61,13 +58,11 @@ def _put(s, k, x):
 
 @_part
 def _imaginary(a, b):
-    """Return Im a*b."""
     return sub(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
 @_part
 def _real(a, b):
-    """Return Re a*b."""
     return add(mul(a[0], b[0]), mul(a[1], b[1]))
 
 

@@ -28,7 +28,6 @@ def _load(s, batch, initial, count):
 
 @_jit
 def _coefficients(plan, arrays, start, inverse):
-    """Return the registers of all gates for the chunk that begins with sample ``start``."""
     n_gates, batch = plan.gates.shape[0], plan.sizes[0]
     matrices = np.empty((8 * n_gates, min(batch, arrays.sin.shape[1] - start)))
     make_matrices(plan.gates, plan.factors, arrays.sin, arrays.cos, start, matrices)

@@ -30,7 +30,6 @@ def _turn(m, i, j, cos, sin, imaginary):
 
 @_jit
 def _phase(m, i, cos, sin):
-    """Multiply the row of m at i with cos + i·sin."""
     for k in range(0, 4, 2):
         for sample in range(m.shape[1]):
             real, imaginary = m[i + k, sample], m[i + k + 1, sample]
@@ -52,15 +51,11 @@ def _turn_back(m):
 
 @_jit
 def make_matrices(gates, factors, sin, cos, start, out):
-    """Multiply every gate's factors.
+    """Multiply every gate's factors into ``out`` (8·N, S), for the samples from ``start`` on.
 
-    Args:
-        gates: of `ComplexPlan`.
-        factors: (F, 2) kind, and 1 if the factor has a parameter.
-        sin: (F, B) of the factors' angles, of half of them for turns.
-        cos: (F, B) of the same.
-        start: the first sample.
-        out: (8·N, S) real and imaginary parts of the four entries, overwritten; the first of a full matrix is real.
+    The rows of a gate are the real and imaginary parts of its four entries; the first of a full matrix is real.
+    ``factors`` (F, 2) are kind, and 1 with a parameter; ``sin`` and ``cos`` (F, B) are of the factors' angles, of half
+    of them for turns.
     """
     stop = start + out.shape[1]
     for n in range(gates.shape[0]):
@@ -81,14 +76,9 @@ def make_matrices(gates, factors, sin, cos, start, out):
 
 @_jit
 def spread_matrices(gates, matrices, batch, inverse, out):
-    """Spread matrices, or their inverses, over registers.
+    """Spread the matrices (8·N, S) of `make_matrices`, or their inverses, over registers ``out`` (8·N·width).
 
-    Args:
-        gates: of `ComplexPlan`.
-        matrices: (8·N, S) of `make_matrices`.
-        batch: L; lane i belongs to sample i mod L; samples past S have the last one's angles.
-        inverse: take the inverses.
-        out: (8·N·width) overwritten; see `complex_gates`.
+    Lane i belongs to sample i mod L = ``batch``; samples past S have the last one's angles.
     """
     width = lanes(out.itemsize)
     of_lane = np.empty(width, np.int64)
@@ -159,20 +149,11 @@ def _add_factor(v, axis, sums, out):
 
 @_jit
 def add_derivatives(gates, factors, sin, cos, start, batch, by_lane, out):
-    """Compute the derivatives by the factors' angles.
+    """Compute the derivatives ``out`` (F, B) by the factors' angles, for a chunk's samples.
 
-    A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from the gate's sums, 2
-    (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y.
-
-    Args:
-        gates: of `ComplexPlan`.
-        factors: as in `make_matrices`.
-        sin: as in `make_matrices`.
-        cos: as in `make_matrices`.
-        start: the first sample.
-        batch: L.
-        by_lane: (3·N·width) the gates' sums.
-        out: (F, B), overwritten for the chunk's samples if the factor has a parameter.
+    A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from the gate's sums
+    ``by_lane`` (3·N·width), 2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y. The other arguments are those of
+    `make_matrices`.
     """
     stop = min(start + batch, out.shape[1])
     width = by_lane.size // max(1, 3 * gates.shape[0])

@@ -32,13 +32,9 @@ def _partner(x, mask):
 
 @_jit
 def measure_paulis(s, strings, n_diagonal, by_lane):
-    """Compute ⟨P⟩ by lane, up to the signs of the qubits inside registers.
+    """Compute ⟨P⟩ by lane into ``by_lane`` (T·width), up to the signs of the qubits inside registers.
 
-    Args:
-        s: state.
-        strings: (T, 4) x over rows, x over lanes, z over rows, y modulo 4; those of I and Z come first.
-        n_diagonal: number of strings of I and Z.
-        by_lane: (T·width), overwritten.
+    ``strings`` (T, 4) are x over rows, x over lanes, z over rows, y modulo 4; the ``n_diagonal`` of I and Z come first.
     """
     width = lanes(s.itemsize)
     rows = s.size // (2 * width)
@@ -68,14 +64,9 @@ def measure_paulis(s, strings, n_diagonal, by_lane):
 
 @_jit
 def start_complex_costate(s, c, strings, n_diagonal, weights):
-    """Compute λ = Σ_t w_t P_t ψ.
+    """Compute λ = Σ_t w_t P_t ψ into ``c`` (see `measure_paulis` for ``strings``).
 
-    Args:
-        s: state.
-        c: co-state, overwritten.
-        strings: as in `measure_paulis`.
-        n_diagonal: as in `measure_paulis`.
-        weights: (T·width) w_t by lane of λ, with the signs of the qubits inside registers.
+    ``weights`` (T·width) are w_t by lane of λ, with the signs of the qubits inside registers.
     """
     width = lanes(s.itemsize)
     rows = s.size // (2 * width)

@@ -16,17 +16,11 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def draw_errors(gates, thresholds, count, key_0, key_1):
-    """Draw the errors of ``count`` runs, in the order of runs and gates.
+    """Draw the errors of ``count`` runs of ``gates`` (see `walk`), in the order of runs and gates.
 
-    Args:
-        gates: as in `walk`.
-        thresholds: (N,) int64: 2^32 times the probability of an error after each gate.
-        count: number of runs.
-        key_0: uint32, a word of the seed.
-        key_1: uint32, the other one.
-
-    Returns:
-        (E,) int64 each: run, gate, and Pauli (1 to 3, after a gate on two qubits 1 to 15, equally likely).
+    ``thresholds`` (N,) int64 are 2^32 times the probability of an error after each gate, the keys are uint32, the words
+    of the seed. Returned are (E,) int64 each: run, gate, and Pauli (1 to 3, after a gate on two qubits 1 to 15, equally
+    likely).
     """
     n_gates = len(gates)
     x, y = np.empty(count * n_gates, np.uint32), np.empty(count * n_gates, np.uint32)

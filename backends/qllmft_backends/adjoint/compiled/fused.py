@@ -50,7 +50,6 @@ TO_HALF = [(0, HALF)]
 
 
 def _qubits(gates):
-    """Return n, the number of the group's qubits whose strides are whole registers."""
     return 1 + max(q for gate in gates for q in gate if q is not None)
 
 
@@ -107,7 +106,6 @@ def _multiply_add(builder, x, y, z):
 
 
 def _multiply_subtract(builder, x, y, z):
-    """Return z − x·y."""
     return builder.fsub(z, builder.fmul(x, y, flags=CONTRACT), flags=CONTRACT)
 
 

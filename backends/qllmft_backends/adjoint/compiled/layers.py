@@ -17,15 +17,7 @@ _jit: Any = njit(cache=True, error_model="numpy")
 
 @_jit
 def head_angles(latent: Real, weights: Real, by_latent: Real, by_weight: Real, offset: Real) -> Real:
-    """Return angles A_x z + A_θ θ + a (B, G).
-
-    Args:
-        latent: z (B, Q) in radians.
-        weights: θ (P,) in radians.
-        by_latent: A_x (G, Q).
-        by_weight: A_θ (G, P).
-        offset: a (G,).
-    """
+    """Return angles A_x z + A_θ θ + a (B, G) of z (B, Q), θ (P,), A_x (G, Q), A_θ (G, P) and a (G,), in radians."""
     batch, n_angles = len(latent), len(offset)
     angles = np.empty((batch, n_angles), np.float32)
     for g in range(n_angles):
@@ -42,14 +34,7 @@ def head_angles(latent: Real, weights: Real, by_latent: Real, by_weight: Real, o
 
 @_jit
 def back_through_angles(by_angle: Real, by_latent: Real, by_weight: Real, weights_gradient: Real) -> Real:
-    """Return the gradient of z (B, Q) of `head_angles`.
-
-    Args:
-        by_angle: gradient of the angles (B, G).
-        by_latent: A_x (G, Q).
-        by_weight: A_θ (G, P).
-        weights_gradient: (P,), overwritten with the gradient of θ.
-    """
+    """Return the gradient of z (B, Q) of `head_angles`, and overwrite that of θ (P,)."""
     batch, n_angles = by_angle.shape
     gradient = np.zeros((batch, by_latent.shape[1]), np.float32)
     weights_gradient[:] = 0
@@ -127,19 +112,9 @@ def adam(
     eps: float,
     weight_decay: float,
 ) -> None:
-    """Take one step of Adam (Kingma and Ba 2015, algorithm 1) with L2 regularisation, as `torch.optim.Adam` does.
+    """Take step t (from 1) of Adam with L2 regularisation, as `torch.optim.Adam` (Kingma and Ba 2015, algorithm 1).
 
-    Args:
-        weights: (P,), updated.
-        gradient: (P,).
-        mean: first moment (P,), updated.
-        square: second moment (P,), updated.
-        step: t, from 1.
-        lr: α.
-        beta1: decay of the first moment.
-        beta2: decay of the second moment.
-        eps: ε.
-        weight_decay: ρ.
+    ``weights``, the first moment ``mean`` and the second ``square`` (P,) are updated; ``lr`` is α, ``weight_decay`` ρ.
     """
     size, root = lr / (1 - beta1**step), np.sqrt(1 - beta2**step)
     for p in range(len(weights)):

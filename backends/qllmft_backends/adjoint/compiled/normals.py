@@ -84,11 +84,8 @@ def box_muller(x, y):
 def fill_normal(key_0, key_1, stream, out):
     """Overwrite ``out`` with standard normal numbers.
 
-    Args:
-        key_0: uint32, a word of the seed.
-        key_1: uint32, the other one.
-        stream: uint32; each has numbers of its own.
-        out: of even size, contiguous; float32, or float64 with the same numbers.
+    The keys are uint32, the words of the seed; each ``stream`` (uint32) has numbers of its own. ``out`` has even size;
+    in float64 it gets the numbers of float32.
     """
     half = out.size // 2
     first, second = out[:half], out[half:]

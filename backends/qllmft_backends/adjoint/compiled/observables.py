@@ -41,12 +41,9 @@ def transform(block, count, width):
 
 @_jit
 def measure(s, row_masks, out):
-    """Compute Σ ±ψ² by lane, with the sign of each Z string over the registers.
+    """Compute Σ ±ψ² by lane into ``out`` (T·width), with the sign of each Z string over the registers.
 
-    Args:
-        s: (2^Q · L) amplitudes.
-        row_masks: (T,) Z strings, shifted past the qubits inside registers.
-        out: (T·width), overwritten.
+    ``s`` are the amplitudes (2^Q · L), ``row_masks`` (T,) the Z strings, shifted past the qubits inside registers.
     """
     width = lanes(s.itemsize)
     rows = s.size // width
@@ -72,17 +69,10 @@ def add_strings(block, count, width, first, row_masks, out):
 
 @_jit
 def measure_shots(s, noise, product, scale, row_masks, out):
-    """Compute Σ ±ŷ/n by lane from the rectified frequencies of eq. 2.
+    """Compute Σ ±ŷ/n by lane into ``out`` (T·width) from the rectified frequencies of eq. 2.
 
-    ŷ/n = ψ (ψ u + ε v), v = 1/sqrt(n), u = 1 - v Σ ψ ε.
-
-    Args:
-        s: (2^Q · L) amplitudes, ψ divided by ``product``.
-        noise: (2^Q · L) ε; overwritten with 1 for outcomes that count, 0 for rectified ones.
-        product: (L,) factors of the states.
-        scale: v.
-        row_masks: as in `measure`.
-        out: (T·width), overwritten.
+    ŷ/n = ψ (ψ u + ε v), v = ``scale`` = 1/sqrt(n), u = 1 - v Σ ψ ε; ``s`` is ψ divided by the factors ``product`` (L,).
+    ``noise`` (2^Q · L) is ε, overwritten with 1 for outcomes that count, 0 for rectified ones.
     """
     width = lanes(s.itemsize)
     batch = product.size
@@ -126,14 +116,9 @@ def keep(c, kept):
 
 @_jit
 def start_costate(s, c, product, row_masks, weights):
-    """Compute λ = 2 Σ_t w_t Z_t ψ, and multiply the state with its factors.
+    """Compute λ = 2 Σ_t w_t Z_t ψ into ``c``, and multiply the state ``s`` with its factors ``product`` (L,).
 
-    Args:
-        s: (2^Q · L) amplitudes, ψ divided by ``product``; ψ afterwards.
-        c: the same shape, overwritten.
-        product: (L,) factors of the states.
-        row_masks: as in `measure`.
-        weights: (T·width) 2·w_t by lane, with the signs of the qubits inside registers.
+    ``weights`` (T·width) are 2·w_t by lane, with the signs of the qubits inside registers.
     """
     width = lanes(s.itemsize)
     rows = s.size // width

@@ -71,13 +71,9 @@ def _place(coefficients, at, full, c, s, total, ones):
 def forward_coefficients(sin, cos, start, coefficients, is_full, product):
     """Compute the coefficients of a chunk's rotations, in forward order.
 
-    Args:
-        sin: (1, G) shared by all samples, or (B, G): of half the angles.
-        cos: the same shape.
-        start: the chunk's first sample; samples past B do not rotate.
-        coefficients: (G·2·width), overwritten: registers (1, tan) or, of full rotations, (cos, sin) times the product.
-        is_full: (G,), overwritten.
-        product: (L,), overwritten with the factor of the stored final state.
+    ``sin`` and ``cos`` are (1, G) shared by all samples, or (B, G), of half the angles; samples past B do not rotate.
+    Overwritten are ``coefficients`` (G·2·width) with registers (1, tan) or, of full rotations, (cos, sin) times the
+    product; ``is_full`` (G,); and ``product`` (L,) with the factor of the stored final state.
     """
     width = lanes(sin.itemsize)
     batch = product.size
@@ -100,14 +96,8 @@ def forward_coefficients(sin, cos, start, coefficients, is_full, product):
 def backward_coefficients(sin, cos, start, is_full, product, coefficients, squares):
     """Compute the coefficients of a chunk's rotations for the way back, which begins with the true state.
 
-    Args:
-        sin: as in `forward_coefficients`.
-        cos: as in `forward_coefficients`.
-        start: as in `forward_coefficients`.
-        is_full: (G,) of the forward pass.
-        product: (L,), overwritten with the factor of the stored *initial* state.
-        coefficients: (G·2·width), overwritten, as in `forward_coefficients`.
-        squares: (G·width), overwritten with the factor of λ·ψ at gate g: the product squared before it is undone.
+    See `forward_coefficients`; ``product`` is the factor of the stored *initial* state. ``squares`` (G·width) is
+    overwritten with the factor of λ·ψ at gate g: the product squared before it is undone.
     """
     width = lanes(sin.itemsize)
     batch = product.size

@@ -40,8 +40,6 @@ def _read(typingctx, queue, place):
 
 @intrinsic
 def _write(typingctx, queue, place, value):
-    """Write a number to a place. A thread that reads it sees all earlier writes."""
-
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
         builder.store_atomic(args[2], pointer, "release", 8)
@@ -73,8 +71,6 @@ def _replace(typingctx, queue, place, old, new):
 
 @intrinsic
 def _call(typingctx, function, arguments, chunk):
-    """Call the compiled function at an address."""
-
     def codegen(context, builder, signature, args):
         shape = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, ir.IntType(64)])
         function_value = builder.inttoptr(args[0], shape.as_pointer())
@@ -99,7 +95,6 @@ def _pause(typingctx):
 
 @_jit
 def _run_chunks(queue, job, from_below):
-    """Claim and run chunks of a job until none is left."""
     while True:
         claims = _read(queue, CLAIMS)
         first, stop = claims >> CHUNK_BITS & _CHUNKS, claims & _CHUNKS
@@ -118,17 +113,9 @@ def job_number(queue):
 
 @_jit
 def serve(queue, rank, seen, jobs, spins):
-    """Run chunks of new jobs. Return after ``spins`` turns of the waiting loop without a job.
+    """Run chunks of new jobs, up to ``jobs`` of them, until none has come for ``spins`` turns of the waiting loop.
 
-    Args:
-        queue: (QUEUE_WORDS,) int64.
-        rank: number of this worker, from 0; jobs with fewer chunks are ignored.
-        seen: the last job that this worker has seen.
-        jobs: number of jobs to return after.
-        spins: turns of the waiting loop, some nanoseconds each.
-
-    Returns:
-        The last job that this worker has seen now.
+    Jobs with no chunk for worker ``rank`` (from 0) are ignored. Returned is the last job seen, ``seen`` at first.
     """
     left = spins
     while left > 0:
@@ -147,17 +134,11 @@ def serve(queue, rank, seen, jobs, spins):
 
 @_jit
 def run(queue, function, arguments, count, spins):
-    """Put a job into the queue and work on it. Only one thread at a time may do so.
+    """Put a job into the queue and work on it, in one thread at a time.
 
-    Args:
-        queue: (QUEUE_WORDS,) int64.
-        function: address of ``f(arguments, chunk)``.
-        arguments: array whose address is passed to it; it must live until all chunks are done.
-        count: number of chunks, below 2^22.
-        spins: turns of the loop that waits for claimed chunks.
-
-    Returns:
-        Whether all chunks are done; if not, call `all_done` until they are.
+    ``function`` is the address of ``f(arguments, chunk)``; the array ``arguments`` must live until all chunks are done.
+    ``count`` is the number of chunks, below 2^22, ``spins`` the turns of the loop that waits for claimed chunks.
+    Returned is whether all are done; if not, call `all_done` until they are.
     """
     job = (job_number(queue) + 1) & _JOBS
     queue[FUNCTION], queue[ARGUMENTS], queue[COUNT] = function, arguments.ctypes.data, count

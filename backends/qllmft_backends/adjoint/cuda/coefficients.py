@@ -12,12 +12,9 @@ from qllmft_backends.adjoint.cuda.plan import OP_WIDTH, REFLECTED, ROTATED, SWAP
 
 @kernel
 def compute_coefficients(angles, table, coefficients):
-    """Compute the matrices of all gates from their angles, one thread per gate and sample.
+    """Compute the matrices of all gates from their angles (R, G), one thread per gate and sample.
 
-    Args:
-        angles: (R, G) gate angles in radians.
-        table: see ``plan.py``; it begins with the gates.
-        coefficients: (R, 2 · ops) complex, overwritten with p + iq for a control that is 0 and for one that is 1.
+    ``coefficients`` (R, 2 · ops) complex is overwritten with p + iq for a control that is 0 and for one that is 1.
     """
     item = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     if item >= coefficients.shape[0] * coefficients.shape[1]:

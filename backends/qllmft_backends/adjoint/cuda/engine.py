@@ -292,7 +292,6 @@ class CudaAdjointEngine:
     # --- checks -------------------------------------------------------------------------------------------------------
 
     def _checked(self, angles: Any, amplitudes: Any) -> tuple[int, int]:
-        """Return B and D of valid arguments."""
         g = self.program.n_angles
         if tuple(angles.shape[-1:]) != (g,) or angles.ndim > 2:
             raise BackendError(f"angles are {tuple(angles.shape)}, expected ({g},) or (B, {g}): one a rotation.")

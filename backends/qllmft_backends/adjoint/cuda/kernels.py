@@ -48,7 +48,6 @@ _AT_ONCE = 8  # numbers that a thread asks the memory for at once
 
 @device
 def _is_odd(bits):
-    """Return whether ``bits`` has an odd number of ones."""
     return (cuda.popc(bits) & 1) != 0
 
 
@@ -149,7 +148,6 @@ def _fetch(s, row, dimension, part, bits, table, high):
 
 @device
 def _return(s, row, dimension, factor, part, bits, table, high):
-    """Write a fetched tile back, times ``factor``."""
     size, row_bits = 1 << bits, min(ROW_BITS, bits - WINDOW)
     x = cuda.local.array(_AT_ONCE, s.dtype)
     threads = cuda.blockDim.x & 0xFFFF

@@ -9,11 +9,9 @@ from qllmft_backends.adjoint.cuda.device import kernel
 
 @kernel
 def add_up(shares, totals):
-    """Sum consecutive rows in their order: a row of blocks per total, a column of threads per number.
+    """Sum consecutive rows of ``shares`` (R, N) in order: a row of blocks per total, a column of threads per number.
 
-    Args:
-        shares: (R, N).
-        totals: (P, N), R a multiple of P, overwritten; ``totals[p]`` is the sum of rows p · R / P up to the next.
+    ``totals`` (P, N), R a multiple of P, is overwritten; ``totals[p]`` is the sum of rows p · R / P up to the next.
     """
     parts = cuda.shared.array(0, shares.dtype)
     column = cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x

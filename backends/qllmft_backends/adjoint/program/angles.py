@@ -103,7 +103,6 @@ def _affine(angle: float | ParameterExpression, index_of: dict[Parameter, int]) 
 
 
 def _number(value: Any) -> float:
-    """Return the number that a bound expression is."""
     return float(value.numeric().real if isinstance(value, ParameterExpression) else value.real)
 
 

@@ -111,7 +111,6 @@ class _Builder:
         return Factor(part.kind, -1, 0.0, part.scale * float(angle))
 
     def _pair(self, wires: list[int], factor: Factor) -> None:
-        """Append a phase, or a controlled turn."""
         control, target = wires
         self._settle(control, FactorKind.Z)
         self._settle(target, factor.kind)
@@ -150,7 +149,6 @@ class _Builder:
 
 
 def _form(factors: Sequence[Factor]) -> MatrixForm:
-    """Return the form of a product of factors."""
     kinds = {f.kind for f in factors if f.slot >= 0 or f.kind != FactorKind.Z or f.offset % np.pi}
     if all(factor.kind == FactorKind.Z for factor in factors):
         return MatrixForm.PHASE

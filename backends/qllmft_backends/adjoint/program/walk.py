@@ -73,7 +73,6 @@ def refusal(step: Step, name: str, *, real: bool = False) -> UnsupportedGateErro
 
 
 def _is_standard(operation: Any) -> bool:
-    """Return whether an operation is Qiskit's own gate of its name."""
     return operation.name in PARTS and operation.base_class is CLASSES[operation.name]
 
 
