@@ -13,11 +13,11 @@ from qllmft.run.vectors import embed_tables
 
 
 def search_baseline(name: str, config: RunConfig, on_event: OnEvent) -> ModelResult:
-    """Fit a baseline with every setting of its grid; the test set is embedded once the choice is made.
+    """Fit a baseline with every setting of its grid, select on validation, and test the best.
 
     Args:
-        name: of the baseline, in `BASELINES`; one whose head is a search over a grid.
-        config: data, body, seed and grid; what is on top of the body is left aside.
+        name: of a baseline in `BASELINES` that is a search over a grid.
+        config: data, body, seed and grid; the head is ignored.
         on_event: receives progress.
     """
     corpus = read_corpus(config.data)

@@ -1,4 +1,4 @@
-"""What a run costs beside other runs: enough for a progress bar, no promise in seconds."""
+"""Estimated cost of a run relative to other runs, for progress bars."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BEGINNING, _BASELINE_GRID = 50.0, 70.0  # reading texts and embeddings; a grid 
 
 
 def circuit_work(model: ModelConfig) -> float:
-    """Gates times amplitudes of a sample's circuits: layers times qubits times 2^qubits; 0 where none is quantum."""
+    """Return gates times amplitudes of a sample's circuits: layers times qubits times 2^qubits."""
     work = 0.0
     if model.encoder == "quantum":
         qubits = model.latent_encoder_qubits
@@ -23,18 +23,18 @@ def circuit_work(model: ModelConfig) -> float:
 
 
 def epoch_cost(config: RunConfig) -> float:
-    """Cost of an epoch of training."""
+    """Return the cost of an epoch of training."""
     if config.model.head != "quantum":
         return _CLASSICAL_STEP
     return _STEP + _A_MILLION_AMPLITUDES * circuit_work(config.model) / 1e6
 
 
 def run_cost(config: RunConfig, *, read_test: bool = True) -> float:
-    """Cost of a run from its texts to its record, in units of `epoch_cost`."""
+    """Return the cost of a run from its texts to its record, in units of `epoch_cost`."""
     epochs = config.train.epochs + (_TEST_SET if read_test else 0)
     return _BEGINNING + epochs * epoch_cost(config) + len(config.baselines.names) * _BASELINE_GRID
 
 
 def begun_cost(config: RunConfig, epochs: int) -> float:
-    """What of a run's cost is done after so many epochs; 0 before the first."""
+    """Return the cost of a run until the end of ``epochs`` epochs, or 0 before the first."""
     return _BEGINNING + epochs * epoch_cost(config) if epochs else 0.0

@@ -9,7 +9,11 @@ from qllmft.errors import UserError
 
 
 def import_extra(package: str, need: str) -> Any:
-    """Import a package of the extra; if it is not installed, raise a UserError that begins with ``need``."""
+    """Import a package of the extra.
+
+    Raises:
+        UserError: if it is not installed; the message begins with ``need``.
+    """
     try:
         return importlib.import_module(package)
     except ImportError as error:

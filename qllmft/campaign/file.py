@@ -48,7 +48,7 @@ class CampaignFile(Content):
     quick: Quick | None = None  # None if there is no small version
 
     def in_small(self) -> Self:
-        """Return the version of ``--quick``; UserError if there is none."""
+        """Return the version of ``--quick``, or raise a UserError if there is none."""
         if self.quick is None:
             raise UserError(f"{self.name} has no part [quick]. Omit --quick, or choose --epochs.")
         changes = {"settings": self.settings | self.quick.settings, "quick": None, **self._small_parts(self.quick)}

@@ -83,16 +83,17 @@ class Parameter(Content):
 
 
 def grid(parameters: Sequence[Parameter]) -> Iterator[Point]:
-    """Yield every combination of levels; the last parameter changes fastest."""
+    """Yield every combination of levels. The last parameter changes fastest."""
     names = [parameter.name for parameter in parameters]
     for labels in itertools.product(*(parameter.labels for parameter in parameters)):
         yield dict(zip(names, labels, strict=True))
 
 
 def sobol_points(parameters: Sequence[Parameter], seed: int) -> Iterator[Point]:
-    """Yield points of a scrambled Sobol' sequence without end; a longer search contains the shorter one.
+    """Yield points of a scrambled Sobol' sequence without end.
 
-    A parameter with a scale gets numbers between its levels; another one gets the level of its interval.
+    A longer search contains the shorter one.
+    A parameter with a scale gets numbers between its levels, and another one gets the level of its interval.
     """
     sequence = qmc.Sobol(len(parameters), scramble=True, rng=np.random.default_rng(derive_seed(seed, "sobol")))
     while True:

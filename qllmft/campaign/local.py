@@ -49,7 +49,7 @@ def processes_for(configs: Iterable[RunConfig], runs: int, jobs: int | None) -> 
 def do_all_in_processes(
     plan: Plan, runs: Path, on_event: OnEvent, tracking: Tracking, count: int, inputs: SharedInputs
 ) -> None:
-    """Do every run of a plan in ``count`` processes; see `do_all`."""
+    """Do every run of a plan in ``count`` processes, see `do_all`."""
     with worker_pool(plan, runs, on_event, tracking, count - 1) as pool:
 
         def listen(event: Event) -> None:
@@ -101,7 +101,7 @@ class WorkerPool:
                     self._on_event(found)
 
     def wait(self) -> None:
-        """Wait for the children that are ready; the others have nothing left to do."""
+        """Wait for the children that are ready. The others have nothing left to do."""
         for connection, process in self.processes.items():
             if connection in self._ready:
                 process.join()
@@ -109,7 +109,7 @@ class WorkerPool:
                 self._on_event(Message(f"process {process.pid} has died; the others took its runs over"))
 
     def end(self) -> None:
-        """Terminate the children after they saved a checkpoint; a second Ctrl-C kills them."""
+        """Terminate the children after they saved a checkpoint. A second Ctrl-C kills them."""
         started = [process for process in self.processes.values() if process.pid is not None]
         try:
             for process in started:

@@ -16,7 +16,7 @@ from qllmft.run import RunFolder, RunRecord
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Run of a campaign; its folder has the name of its identity."""
+    """Run of a campaign, whose folder is named by its identity."""
 
     config: RunConfig
     label: str  # for people: "Single sQE 10Q, seed 0"
@@ -81,14 +81,14 @@ class Plan(Protocol):
 
     @property
     def size(self) -> int:
-        """Number of runs in the end; one that is planned twice counts twice."""
+        """Return the number of runs in the end. A run that is planned twice counts twice."""
 
     @property
     def selects(self) -> bool:
-        """Whether the campaign searches for the highest validation accuracy."""
+        """Return whether the campaign searches for the highest validation accuracy."""
 
     def runs(self, finished: FinishedRuns) -> Sequence[PlannedRun]:
-        """Return the runs planned so far; the whole list once these are finished and it does not grow any more."""
+        """Return the runs planned so far. The list is complete if it does not grow when these are finished."""
 
 
 @dataclass(frozen=True)

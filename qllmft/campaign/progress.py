@@ -45,7 +45,7 @@ class CampaignProgress:
             self.report()
 
     def report(self, *, at_once: bool = False) -> None:
-        """Report progress; do nothing if the last look was less than a second ago, unless ``at_once``."""
+        """Report progress, unless the last look was less than a second ago and ``at_once`` is False."""
         now = self._clock()
         if not at_once and now - self._last_look < LOOK_S:
             return
@@ -60,7 +60,7 @@ class CampaignProgress:
         self._on_event(CampaignAdvanced(self._plan.size, count, share, self._best(planned), left))
 
     def _share(self, planned: Sequence[PlannedRun]) -> float:
-        """Return the finished share of the cost; runs that are not planned yet cost the mean of the others."""
+        """Return the finished share of the cost. Runs that are not planned yet cost the mean of the others."""
         folder = self._finished.folder
         begun = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         done = math.fsum(

@@ -31,7 +31,7 @@ FEWEST_PENDING = 4
 
 
 class RunInterruptedError(Exception):
-    """A node ended a run before it was finished; Ray does it again elsewhere."""
+    """Run that its node ended early. Ray does it again on another node."""
 
 
 def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: Corpus) -> bytes:
@@ -171,7 +171,7 @@ class _Driver:
 
 
 def pack(folder: Path) -> bytes:
-    """Return the files of a run's folder as an archive; the record comes last."""
+    """Return the files of a run's folder as an archive, with the record at the end."""
     stream = io.BytesIO()
     files = [file for file in folder.rglob("*") if file.is_file() and file.name not in (LOCK, HOLDER)]
     records = ("validation.json", "result.json")

@@ -18,7 +18,7 @@ _PLACKETT_BURMAN_12 = (1, 1, -1, 1, 1, 1, -1, -1, -1, 1, -1)  # first row of the
 
 
 def screening_points(parameters: Sequence[Parameter]) -> list[Point]:
-    """The runs of a two-level design: every parameter at its first or its last level."""
+    """Return the runs of a two-level design, with every parameter at its first or its last level."""
     ends = [(parameter.labels[0], parameter.labels[-1]) for parameter in parameters]
     return [
         {p.name: end[int(sign > 0)] for p, end, sign in zip(parameters, ends, row, strict=True)}
@@ -27,16 +27,17 @@ def screening_points(parameters: Sequence[Parameter]) -> list[Point]:
 
 
 def screening_signs(n_factors: int) -> NDArray[np.int64]:
-    """An orthogonal two-level design (runs, n_factors) of -1 and 1, all runs different, with room beyond main effects.
+    """Return an orthogonal two-level design (runs, n_factors) of -1 and 1 whose runs all differ.
 
-    A power of two from Sylvester's Hadamard matrix, or Plackett and Burman's 12 runs. With up to half as many factors
-    as runs, main effects of the former are free of interactions of two factors (resolution IV).
+    It has more runs than main effects: a power of two from Sylvester's Hadamard matrix, or Plackett and Burman's 12.
+    With up to half as many factors as runs, main effects of the former are free of interactions of two factors
+    (resolution IV).
 
     Args:
         n_factors: from 2 to 30.
 
     Raises:
-        UserError: where there are too many factors, or too few.
+        UserError: for too many factors, or too few.
     """
     if not 2 <= n_factors < MOST_FACTORS:
         raise UserError(
@@ -54,7 +55,7 @@ def screening_signs(n_factors: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a parameter does to validation accuracy on average over the design."""
+    """Mean effect of a parameter on validation accuracy over the design."""
 
     name: str  # of the parameter
     low: Value  # one of its two levels
@@ -66,21 +67,21 @@ class Effect:
 
 @dataclass(frozen=True)
 class Screening:
-    """All main effects, the largest first."""
+    """Main effects, the largest first."""
 
     effects: tuple[Effect, ...]  # one a parameter
     degrees_of_freedom: int  # of the standard errors
-    error_from: str  # what the standard errors were estimated from, in words
+    error_from: str  # source of the standard errors, in words
 
 
 def main_effects(
     names: Sequence[str], levels: Sequence[tuple[Value, Value]], signs: NDArray[np.int64], values: NDArray[np.float64]
 ) -> Screening:
-    """Main effects from an orthogonal design.
+    """Return the main effects from an orthogonal design.
 
-    With several seeds the error is that of the seeds, each of which runs the whole design: the effect is computed in
-    each of them, so that what a seed does to all runs (its split of the data) cancels. With one seed it is the scatter
-    that main effects leave, interactions included.
+    With several seeds the error is the scatter of the effect between seeds. Each seed runs the whole design, so the
+    effect of its split of the data cancels. With one seed the error is the residual of the main effects, interactions
+    included.
 
     Args:
         names: k parameters.
@@ -103,7 +104,9 @@ def main_effects(
         means = values[:, 0]
         residuals = means - means.mean() - signs @ estimates / 2.0
         error = float(2.0 * np.sqrt((residuals**2).sum() / freedom / n))
-        source = f"what the main effects leave of {n} runs, interactions included; --seeds 2 or more would do better"
+        source = (
+            f"the residuals of the main effects in {n} runs, interactions included; --seeds 2 or more would do better"
+        )
     found = [
         Effect(name, low, high, float(estimate), error, student_p(float(estimate), error, freedom))
         for name, (low, high), estimate in zip(names, levels, estimates, strict=True)

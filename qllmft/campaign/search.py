@@ -1,4 +1,4 @@
-"""Sweeps from plan to ranking; the test set is read for the winner, and for the best of each row of the paper."""
+"""Sweeps from plan to ranking and test."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def plan_of(sweep: Sweep) -> Plan:
 
 
 def effects(sweep: Sweep, results: Sequence[SeededResult]) -> Screening | None:
-    """Return the main effects of a screening, whose results are in the order of its points; None for another sampler."""
+    """Return the main effects of a screening from results in the order of its points, or None for another sampler."""
     if sweep.sampler != "screening":
         return None
     ends = [(parameter.labels[0], parameter.labels[-1]) for parameter in sweep.parameters]
@@ -113,7 +113,7 @@ def effects(sweep: Sweep, results: Sequence[SeededResult]) -> Screening | None:
 
 
 def best_of_rows(sweep: Sweep, ranking: Sequence[SeededResult]) -> list[SeededResult]:
-    """Return the first of the ranking in each row, in the order of the levels; none if the search has no rows."""
+    """Return the first of the ranking in each row, in the order of the levels."""
     best: dict[tuple[Value, ...], SeededResult] = {}
     for each in ranking:
         best.setdefault(tuple(each.settings[name] for name in sweep.rows), each)
@@ -123,7 +123,7 @@ def best_of_rows(sweep: Sweep, ranking: Sequence[SeededResult]) -> list[SeededRe
 
 
 def published_accuracy(sweep: Sweep, point: Point) -> float | None:
-    """Return the paper's best accuracy of its sweep with the head of ``point``, in percent; None if it has none."""
+    """Return the paper's best accuracy of its sweep with the head of ``point``, in percent."""
     config = sweep.configurations(point)[0]
     for value in published().of("accuracy"):
         if value.sweep == f"Table {sweep.table}" and value.preset is not None:

@@ -89,7 +89,7 @@ def gather_record(
 
 
 def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
-    """Return the body of all runs; the names of all if rows have bodies of their own."""
+    """Return the body of all runs, or the names of all bodies if rows have their own."""
     names = list(dict.fromkeys(map(str, bodies)))
     return bodies[0] if len(names) == 1 else BodyRecord(", ".join(names), "", bodies[0].dimension)
 

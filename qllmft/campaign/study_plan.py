@@ -14,14 +14,18 @@ from qllmft.errors import UserError
 
 @dataclass(frozen=True)
 class StudyRun(PlannedRun):
-    """Run of a study; its point holds the settings of the head that a budget tries."""
+    """Run of a study, whose point holds the settings of the head that a budget tries."""
 
     rows: tuple[int, ...] = ()  # indices of the study's rows that are read from it
     tried: int | None = None  # number of points that are tried with this seed; None without a budget
 
 
 def study_runs(study: Study, settings: Named) -> list[StudyRun]:
-    """Return every run of a study, seed by seed; ``settings`` by dotted name win over presets and rows.
+    """Return every run of a study, seed by seed.
+
+    Args:
+        study: rows and seeds.
+        settings: by dotted name; they win over presets and rows.
 
     Raises:
         UserError: if a setting does not fit a row, makes two rows the same, or rows read different texts.

@@ -49,7 +49,7 @@ class Sweep(Content):
 
     @cached_property
     def points(self) -> dict[str, Point]:
-        """Return the points of a list by identity, in order; none for tpe."""
+        """Return the points of a list by identity, in order."""
         found: dict[str, Point] = {}
         for looked, point in enumerate(self._sequence()):
             found.setdefault(self.identity(point), point)
@@ -68,7 +68,7 @@ class Sweep(Content):
             yield from screening_points(self.parameters)
 
     def configurations(self, point: Point) -> list[RunConfig]:
-        """Return a point's configurations, one per seed; UserError if settings do not fit together."""
+        """Return a point's configurations, one per seed, or raise a UserError if settings do not fit together."""
         tree = self.base
         for parameter in self.parameters:
             tree = with_settings(tree, parameter.settings_at(point[parameter.name]))

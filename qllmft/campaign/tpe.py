@@ -51,7 +51,7 @@ class TpePlan:
         return [run for runs in self._runs for run in runs]
 
     def _tell(self, finished: FinishedRuns) -> bool:
-        """Tell the sampler the results that the next proposal depends on; return False if one is missing."""
+        """Tell the sampler the results that the next proposal depends on, or return False if one is missing."""
         while self._told <= len(self._runs) - self._sweep.in_flight:
             runs = self._runs[self._told]
             if not all(map(finished.has, runs)):

@@ -18,7 +18,9 @@ from qllmft.randomness import drawn
 
 
 def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> list[StudyRun]:
-    """Return the runs that try settings of heads; a baseline tries its own in the run that reads the test set.
+    """Return the runs that try settings of heads.
+
+    A baseline tries its own settings in the run that reads the test set.
 
     Args:
         study: with a budget.
@@ -62,16 +64,16 @@ def chosen_runs(
 
 
 def n_settings(baseline: str, config: RunConfig) -> int | None:
-    """Return the number of settings that a baseline tries; None if it is trained as the head beside it is."""
+    """Return the number of settings that a baseline tries, or None if it is trained like the head beside it."""
     head = BASELINES[baseline].make(config, 1, 1, 2)  # the sizes do not matter to a grid
     return head.n_settings if isinstance(head, GridBaseline) else None
 
 
 def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[dict[str, Any]]:
-    """Draw settings of a row's head from its space by the seed; all if there are no more.
+    """Draw settings of a row's head from its space by the seed.
 
-    Rows of one space try the same ones. A space of the head's kind gives only settings of training, because the
-    head's structure is the row's.
+    If the space has no more settings, all of them are tried. Rows of one space try the same ones.
+    A space of the head's kind gives only settings of training, because the head's structure is the row's.
     """
     name = row.space or _space_of_kind(config)
     space = load_space(name)
