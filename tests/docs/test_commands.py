@@ -149,7 +149,7 @@ def test_a_command_runs(command, place, tiny_body, request, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((place / "texts.txt").read_bytes()), "utf-8"))
     monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
-    for name in ("QLLMFT_STORAGE", "IONQ_API_URL", "IONQ_API_KEY", "IONQ_API_TOKEN"):
+    for name in ("IONQ_API_URL", "IONQ_API_KEY", "IONQ_API_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     if "ionq" in command or command.startswith("jobs"):
         monkeypatch.setenv("QISKIT_IONQ_API_URL", request.getfixturevalue("ionq"))
