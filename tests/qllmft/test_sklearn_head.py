@@ -145,8 +145,6 @@ def test_parameters_that_do_not_fit_are_refused_by_fit(iris, parameters, message
         small(**parameters).fit(*iris)
 
 
-def test_one_class_and_weights_of_rows_are_refused(iris):
-    with pytest.raises(ValueError, match="at least 2 classes in the data, but the data contains only one class"):
-        small().fit(iris[0], np.zeros(150))
+def test_weights_of_rows_are_refused(iris):
     with pytest.raises(TypeError, match="sample_weight"):
         small().fit(*iris, sample_weight=np.ones(150))

@@ -51,7 +51,7 @@ WRONG = [
     ([*PREDICT, "--backend", "ionq_simulator", "--session-max-minutes", "5"], ["option session_max_minutes = 5"]),
     ([*PREDICT, "--backend", "adjoint", "--symmetry-verification"], ["option symmetry_verification = True", "Its opt"]),
     # evaluate
-    (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts and --sample draws some; gi"]),
+    (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts and --sample draws some;"]),
     # jobs
     (["jobs", "list"], ["name a run's folder, or --ledger FOLDER, or --server."]),
     (["jobs", "wait"], ["name a run's folder, or --ledger FOLDER, or --server."]),

@@ -163,27 +163,28 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
     assert not (tmp_path / "run").exists(), "nothing was begun"
 
 
-@QUICK
-@given(content=damaged(STUDY.encode()))
-@example(content=STUDY.encode())
-def test_any_study(content, monkeypatch, tmp_path):
-    monkeypatch.setattr("qllmft.campaign.study.run_study", refused)
-    (tmp_path / "own.toml").write_bytes(content)
-    code, _, message = ended("study", tmp_path / "own.toml", "--out", tmp_path / "study")
-    assert code == 2
-    assert content != STUDY.encode() or "the work would begin" in message
+@pytest.mark.parametrize(
+    ("command", "work", "whole"),
+    [
+        (["study"], "qllmft.campaign.study.run_study", STUDY.encode()),
+        (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft.campaign.search.run_sweep", SEARCH.encode()),
+    ],
+    ids=["study", "sweep"],
+)
+def test_any_campaign(command, work, whole, monkeypatch, tmp_path):
+    monkeypatch.setattr(work, refused)
+    file = tmp_path / "own.toml"
 
+    @QUICK
+    @given(content=damaged(whole))
+    @example(content=whole)
+    def any_content(content):
+        file.write_bytes(content)
+        code, _, message = ended(command[0], file, *command[1:], "--out", tmp_path / "out")
+        assert code == 2
+        assert content != whole or "the work would begin" in message
 
-@QUICK
-@given(content=damaged(SEARCH.encode()))
-@example(content=SEARCH.encode())
-def test_any_search(content, monkeypatch, tmp_path):
-    monkeypatch.setattr("qllmft.campaign.search.run_sweep", refused)
-    (tmp_path / "own.toml").write_bytes(content)
-    options = ["--data", "reviews", "--body", "minilm", "--out", tmp_path / "out"]
-    code, _, message = ended("sweep", tmp_path / "own.toml", *options)
-    assert code == 2
-    assert content != SEARCH.encode() or "the work would begin" in message
+    any_content()
 
 
 @pytest.mark.parametrize("argument", ["caf\udce9", "--out=\udcff"])

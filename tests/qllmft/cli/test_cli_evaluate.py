@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pytest
 import small_job
 import tomli_w
 
@@ -42,28 +43,19 @@ def test_the_table_says_the_same(run, cli):
         assert f"{name} {row[0]} {row[1]}" in text
 
 
-def test_other_texts_are_read_by_the_runs_columns(run, cli, tmp_path):
-    named = shutil.copytree(run.path, tmp_path / "named")
-    config = RunFolder(named).read_config()
-    columns = DataConfig(source=config.data.source, text_column="review", label_column="stars")
-    (named / "config.toml").write_text(
-        tomli_w.dumps(config.model_copy(update={"data": columns}).model_dump(mode="json", exclude_none=True))
-    )
-    file = tmp_path / "stars.csv"
+@pytest.mark.parametrize("given", [[], ["--text-column", "review", "--label-column", "stars"]], ids=["run's", "given"])
+def test_other_texts_are_read_by_the_columns_of_the_run_or_of_the_options(run, cli, tmp_path, given):
+    named, file = shutil.copytree(run.path, tmp_path / "named"), tmp_path / "stars.csv"
     file.write_text("text,label,review,stars\n" + "".join(f"x,y,{t},{label}\n" for t, label in WRONG_TWICE))
-    found = json.loads(cli("evaluate", named, "--data", file, "--json")[0])
-    assert found["confusion"] == [[1, 1], [1, 2]]
+    if not given:
+        config = RunFolder(named).read_config()
+        columns = DataConfig(source=config.data.source, text_column="review", label_column="stars")
+        changed = config.model_copy(update={"data": columns}).model_dump(mode="json", exclude_none=True)
+        (named / "config.toml").write_text(tomli_w.dumps(changed))
+    found = json.loads(cli("evaluate", named, "--data", file, *given, "--json")[0])
+    assert (found["confusion"], found["source"]) == ([[1, 1], [1, 2]], str(file))
     _, messages = cli("evaluate", named, "--data", file, "--text-column", "text", "--label-column", "label", code=2)
     assert "label" in messages
-
-
-def test_columns_of_other_texts_are_chosen_by_name(run, cli, tmp_path):
-    file = tmp_path / "other.csv"
-    file.write_text("review,stars\n" + "".join(f"{text},{label}\n" for text, label in WRONG_TWICE))
-    columns = ["--text-column", "review", "--label-column", "stars"]
-    found = json.loads(cli("evaluate", run.path, "--data", file, *columns, "--json")[0])
-    assert (found["accuracy"]["right"], found["accuracy"]["total"]) == (3, 5)
-    assert found["source"] == str(file)
 
 
 def test_a_run_on_relative_paths_is_evaluated_from_any_folder(run, cli, tmp_path, monkeypatch):

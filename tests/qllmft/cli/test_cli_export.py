@@ -54,16 +54,17 @@ def test_a_file_and_its_names_read_back_as_the_circuit(trained_run, export, tmp_
     assert sorted(path.name for path in file.parent.iterdir()) == ["head.qasm", "head.qasm.names.json"]
 
 
-def test_a_bound_file_has_no_names_beside_it(export, tmp_path):
-    said = export("--text", TEXT, "--measure", "--out", tmp_path / "bound.qasm")
-    assert said == f"{tmp_path}/bound.qasm: 4 qubits, 48 operations.\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["bound.qasm"]
-
-
-def test_qpy_into_a_file(trained_run, export, tmp_path):
-    assert "4 free parameters" in export("--format", "qpy", "--out", tmp_path / "head.qpy")
-    assert [path.name for path in tmp_path.iterdir()] == ["head.qpy"]
-    assert from_qpy((tmp_path / "head.qpy").read_bytes()).num_parameters == 4
+@pytest.mark.parametrize(
+    ("options", "said", "free"),
+    [(["--text", TEXT, "--measure"], ": 4 qubits, 48 operations.\n", 0),
+     (["--format", "qpy"], ": 4 qubits, 44 operations, 4 free parameters.\n", 4)],
+)  # fmt: skip
+def test_a_file_without_names_of_parameters(export, tmp_path, options, said, free):
+    assert export(*options, "--out", tmp_path / "head") == f"{tmp_path}/head{said}"
+    assert [path.name for path in tmp_path.iterdir()] == ["head"]
+    content = (tmp_path / "head").read_bytes()
+    circuit = from_qpy(content) if free else from_qasm3(content.decode(), {})
+    assert circuit.num_parameters == free
 
 
 def test_drawings_hold_the_gates(export, tmp_path):
@@ -78,29 +79,17 @@ def test_drawings_hold_the_gates(export, tmp_path):
     assert "q_3: " in drawing
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_bad_input_ends_with_2_and_says_what_to_do(export, tmp_path):
+    (tmp_path / "file").touch()
+    for options, message in (
         (["--format", "qpy"], "QPY is binary and is not written to standard output. Name a file with --out."),
-        (["--part", "encoder", "--encoder", 2], "--encoder is 2; this model's encoders are 0, 1."),
         (["--format", "qasm4"], "qasm4"),
         (["--part", "body"], "body"),
-    ],
-)
-def test_bad_input_ends_with_2_and_says_what_to_do(export, tmp_path, options, message):
-    said = export(*options, code=2)
-    assert message in said
-    assert "Traceback" not in said
-
-
-def test_a_folder_that_holds_no_model(export, tmp_path):
+        (["--out", tmp_path], f"error: {tmp_path} is a folder. Give --out the name of a file.\n"),
+        (["--out", tmp_path / "file" / "head.qasm"], f"the file {tmp_path}/file/head.qasm cannot be written: "),
+    ):
+        said = export(*options, code=2)
+        assert message in said
+        assert "Traceback" not in said
     assert "there is no trained model in" in export(code=2, run=tmp_path)
-
-
-def test_an_output_that_cannot_be_written(export, tmp_path):
-    (tmp_path / "file").touch()
-    said = export("--out", tmp_path, code=2)
-    assert said == f"error: {tmp_path} is a folder. Give --out the name of a file.\n"
-    said = export("--out", tmp_path / "file" / "head.qasm", code=2)
-    assert f"the file {tmp_path}/file/head.qasm cannot be written: " in said
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -101,8 +101,3 @@ def test_one_table_of_the_paper(cli):
     ours = json.loads(cli("presets", "--from", "ours", "--json")[0])
     assert "recommended" in [row["name"] for row in ours]
     assert not any(row["source"] for row in ours)
-
-
-def test_a_table_that_has_none(cli):
-    _, messages = cli("presets", "--from", "Table I", code=2)
-    assert "no preset comes from 'Table I'; expected one of Figure 11, Figure 8a," in messages

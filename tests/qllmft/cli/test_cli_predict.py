@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 
 TEXTS = ["a good and lovely film", "an awful , dull plot", "the cast is great"]
@@ -54,9 +53,13 @@ def test_texts_by_file_and_standard_input_without_empty_lines(
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
-def test_the_batch_size_does_not_show(edited_run, cli, expected, batch_size):
-    output, _ = cli("predict", edited_run(batch_size=batch_size), *TEXTS)
+def test_neither_the_batch_size_nor_a_bad_byte_later_changes_an_answer(edited_run, cli, expected, tmp_path, batch_size):
+    run, file = edited_run(batch_size=batch_size), tmp_path / "texts.txt"
+    assert cli("predict", run, *TEXTS)[0].splitlines() == lines_of(expected)
+    file.write_bytes("\n".join(TEXTS).encode() + b"\n\ncaf\xe9\nfine\n")
+    output, messages = cli("predict", run, "--file", file, code=2)
     assert output.splitlines() == lines_of(expected)
+    assert messages == f"error: {file}, line 5: byte 0xe9 is not UTF-8. Convert the file first.\n"
 
 
 def test_json_lines_hold_all_probabilities(run, cli, expected):
@@ -72,14 +75,6 @@ def test_json_lines_hold_all_probabilities(run, cli, expected):
         assert list(record["probabilities"]) == ["negative", "positive"]
 
 
-@pytest.mark.parametrize("batch_size", [1, 64])
-def test_one_bad_byte_costs_no_text_before_it(edited_run, cli, expected, tmp_path, batch_size):
-    (tmp_path / "texts.txt").write_bytes("\n".join(TEXTS).encode() + b"\n\ncaf\xe9\nfine\n")
-    output, messages = cli("predict", edited_run(batch_size=batch_size), "--file", tmp_path / "texts.txt", code=2)
-    assert output.splitlines() == lines_of(expected)
-    assert messages == f"error: {tmp_path}/texts.txt, line 5: byte 0xe9 is not UTF-8. Convert the file first.\n"
-
-
 @pytest.mark.parametrize("options", [[], ["--text-column", "review"]])
 def test_a_table_has_a_column_of_texts(run, cli, expected, tmp_path, options):
     column = options[-1] if options else "text"
@@ -89,26 +84,9 @@ def test_a_table_has_a_column_of_texts(run, cli, expected, tmp_path, options):
     assert output.splitlines() == lines_of(expected)
 
 
-@pytest.mark.parametrize("option", ["--text-column", "--delimiter"])
-def test_options_of_a_table_without_a_file_are_refused(run, cli, option):
-    _, messages = cli("predict", run.path, "a text", option, "x", code=2)
-    assert "--text-column and --delimiter describe the table of --file, which is not given. Omit them." in messages
-
-
 def test_a_tab_or_an_end_of_line_in_a_text_is_written_as_its_escape(run, cli):
     text = "a good\tfilm\nof \x1b[31mgreat cast"
     output, _ = cli("predict", run.path, text)
     assert output.endswith("\ta good\\tfilm\\nof \\x1b[31mgreat cast\n")
     assert output.count("\t") == 2
     assert json.loads(cli("predict", run.path, "--json", text)[0])["text"] == text
-
-
-def test_a_string_is_one_text_in_python_too(run, expected):
-    predictor = Predictor.load(run.path)
-    assert predictor.predict(TEXTS[0]) == expected[:1]
-    assert list(predictor.stream(TEXTS[0])) == expected[:1]
-
-
-def test_half_of_a_surrogate_pair_is_no_text(run):
-    with pytest.raises(UserError, match="holds half of a surrogate pair; expected text in UTF-8"):
-        Predictor.load(run.path).predict(["a good \ud800 film"])

@@ -85,12 +85,31 @@ def test_an_edited_record_or_answer_is_a_fault(copy, cli, name, change, part, to
     assert name == "result.json" or found.keys() == {part}
 
 
-def test_another_runs_configuration(copy, cli):
-    file = copy / "config.toml"
-    file.write_text(file.read_text().replace("reuploads = ", "reuploads = 1"))
-    found = faults(cli, copy)
-    assert {"record", "model"} <= found.keys()
-    assert "the model belongs to another run" in found["model"]
+def replace_in(name, old, new):
+    """A change of a copy: text in one of its files."""
+    return lambda copy: (copy / name).write_text((copy / name).read_text().replace(old, new))
+
+
+def flip_weights(copy):
+    file = copy / "model" / "model.safetensors"
+    weights = load_file(file)
+    name = next(name for name in weights if "theta" in name)
+    save_file(weights | {name: weights[name].flip(0)}, file)
+
+
+@pytest.mark.parametrize(
+    ("change", "part", "told"),
+    [
+        (replace_in("config.toml", "reuploads = ", "reuploads = 1"), "model", "the model belongs to another run"),
+        (replace_in("config.toml", "reuploads = ", "reuploads = 1"), "record", "belongs to another run"),
+        (flip_weights, "model", "is not what was saved"),
+        (lambda copy: (copy / "result.json").unlink(), "record", "the run is not finished: there is no result.json"),
+        (lambda copy: (copy / "predictions.json").unlink(), "predictions", "there is no predictions.json"),
+    ],
+)
+def test_a_part_of_another_run_or_none_is_a_fault(copy, cli, change, part, told):
+    change(copy)
+    assert told in faults(cli, copy)[part]
 
 
 @pytest.mark.parametrize("change", ["cut", "gone", "not a number", "text", "twice"])
@@ -109,26 +128,12 @@ def test_metrics_that_are_not_whole(copy, cli, change):
     assert faults(cli, copy).keys() == {"metrics"}
 
 
-def test_weights_of_another_run(copy, cli):
-    file = copy / "model" / "model.safetensors"
-    weights = load_file(file)
-    name = next(name for name in weights if "theta" in name)
-    save_file(weights | {name: weights[name].flip(0)}, file)
-    assert "is not what was saved" in faults(cli, copy)["model"]
-
-
 def test_a_body_that_was_changed(copy, cli, tmp_path, run):
     body = shutil.copytree(run.body, tmp_path / "other")
     edit(copy / "model" / "model.json", lambda record: record["body"].update(model=str(body)))
     assert faults(cli, copy, code=0) == {}
     (body / "more.txt").write_text("x")
     assert f"{body} is not the one that the model was trained on" in faults(cli, copy)["body"]
-
-
-def test_a_run_that_is_not_finished(copy, cli):
-    (copy / "result.json").unlink()
-    found = faults(cli, copy)
-    assert "the run is not finished: there is no result.json" in found["record"]
 
 
 def test_a_ledger_is_read(copy, cli):

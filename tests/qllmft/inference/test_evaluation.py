@@ -74,21 +74,15 @@ def test_labels_are_matched_by_name_whatever_their_order_in_the_file(run, tmp_pa
     assert evaluation._labels_of_model(corpus, table, model.label_names).tolist() == [1, 1]
 
 
-@pytest.mark.parametrize(
-    ("split", "file", "shown"),
-    [(None, "test", "test"), ("validation", "dev", "validation"), ("train", "train", "train")],
-)
-def test_a_split_of_a_folder(run, tmp_path, split, file, shown):
+@pytest.mark.parametrize(("split", "shown"), [(None, "test"), ("validation", "validation"), ("train", "train")])
+def test_a_split_of_a_folder(run, corpus, tmp_path, split, shown):
     folder = tmp_path / "splits"
     folder.mkdir()
-    for n, name in enumerate(("train", "dev", "test")):
+    for n, name in enumerate(("train", "validation", "test")):
         write_corpus(folder / f"{name}.tsv", per_label=3 + n)
     found = evaluate_run(run, DataConfig(source=str(folder)), split)
-    assert found.confusion == confusion_by_hand(run, rows_of(folder / f"{file}.tsv"))
+    assert found.confusion == confusion_by_hand(run, rows_of(folder / f"{shown}.tsv"))
     assert found.source == f"{folder}, split {shown}"
-
-
-def test_a_split_that_is_not_there_is_refused(run, corpus):
     with pytest.raises(UserError, match=r"has no split 'test'; it has all. Choose with --split"):
         evaluate_run(run, DataConfig(source=str(corpus)), "test")
 

@@ -1,7 +1,6 @@
 """A backend beside the exact model: the report, by hand and by simulation; a trained run on another backend."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +8,8 @@ from tiny_runs import LABELS, backend_named, config, vector
 
 from qllmft.config import DataConfig
 from qllmft.data import Table
-from qllmft.inference import Predictor, evaluation
-from qllmft.inference.evaluation import Subset, evaluate_run
+from qllmft.inference import Predictor
+from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate_run
 from qllmft.inference.measurement import Agreement, Answers, compare
 from qllmft.run import run_experiment
 from qllmft_backends import create
@@ -99,41 +98,19 @@ def test_a_prediction_from_shots_has_the_error_of_its_label(run):
     assert not exact.standard_errors.any(), "exact whatever the backend"
 
 
-def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one():
-    model = Predictor(SimpleNamespace(label_names=("a", "b", "c")))
-    p, errors = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]])
-    z = np.zeros((2, 3))
-    found = list(model.predictions(["one", "two"], Answers(p, errors, np.array([False, True]), z, z)))
-    assert [(f.text, f.label, f.standard_error, f.decided) for f in found] == [
-        ("one", "b", 0.02, False),
-        ("two", "c", 0.06, True),
-    ]
-
-
 def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
     backend = backend_named("aer_statevector", shots=60)
-    found = evaluate_run(run, backend=backend)
-    rows = evaluation.split_corpus(
-        evaluation.read_corpus(evaluation.RunFolder(run).read_config().data),
-        evaluation.RunFolder(run).read_config().data,
-        3,
-    ).test
-    x = np.stack([vector(text) for text in rows.texts])
-    model = Predictor.load(run, backend)
-    measured, exact = model.answer(x), Predictor.load(run, backend_named("aer_statevector")).answer(x)
+    found, model = evaluate_run(run, backend=backend), Predictor.load(run, backend)
+    texts = LabelledTexts.read(model, run)
+    measured, exact = model.answer(texts.vectors), model.exact(texts.vectors)
     confusion = np.zeros((2, 2), int)
-    np.add.at(confusion, (rows.labels, measured.probabilities.argmax(axis=1)), 1)
-    assert found.confusion == confusion.tolist()
-    assert found.backend == "aer_statevector"
-    assert found.agreement.samples == len(rows) == 30
-    flips = sum(a.argmax() != b.argmax() for a, b in zip(measured.probabilities, exact.probabilities, strict=True))
-    assert found.agreement.flips == flips
-    assert found.agreement.undecided == 30 - int(measured.decided.sum()) > 0
-    assert found.agreement.mean_abs_difference == pytest.approx(np.abs(measured.values - exact.values).mean())
-    sigma = np.sqrt((1 - exact.values**2) / 60)
-    assert found.agreement.expected_from_shots == pytest.approx(np.sqrt(2 / np.pi) * sigma.mean())
+    np.add.at(confusion, (texts.labels, measured.labels), 1)
+    assert (found.confusion, found.backend) == (confusion.tolist(), "aer_statevector")
+    assert found.agreement == compare(measured, exact, 60)
+    assert found.agreement.samples == len(texts.labels) == 30
+    assert found.agreement.undecided > 0
     assert found.as_dict()["backend"] == "aer_statevector"
-    assert found.as_dict()["agreement"]["flips"] == flips
+    assert found.as_dict()["agreement"]["flips"] == found.agreement.flips
     plain, same = evaluate_run(run), evaluate_run(run, backend=backend_named("aer_statevector"))
     assert same.confusion == plain.confusion
     assert (plain.backend, plain.as_dict()["agreement"]) == (None, None)
@@ -145,14 +122,9 @@ def table(n: int) -> Table:
     return Table([f"text {i}" for i in range(n)], np.arange(n) % 2)
 
 
-def test_the_first_texts():
+def test_a_subset_is_the_first_texts_or_drawn_by_its_seed():
     some = Subset(4).of(table(10))
     assert (some.texts, some.labels.tolist()) == ([f"text {i}" for i in range(4)], [0, 1, 0, 1])
-    assert Subset(10).of(table(10)).texts == Subset(99).of(table(10)).texts == table(10).texts
-    assert str(Subset(4)) == "the first 4"
-
-
-def test_drawn_texts_are_the_same_with_the_same_seed():
     drawn = [Subset(5, seed).of(table(40)) for seed in (0, 0, 1)]
     assert drawn[0].texts == drawn[1].texts != drawn[2].texts
     for some in drawn:
@@ -160,8 +132,9 @@ def test_drawn_texts_are_the_same_with_the_same_seed():
         assert sorted(set(rows)) == rows, "each once, in the order of the table"
         assert some.labels.tolist() == [row % 2 for row in rows]
         assert rows != list(range(5))
-    assert Subset(40, 0).of(table(40)).texts == Subset(99, 0).of(table(40)).texts == table(40).texts
-    assert str(Subset(5, 7)) == "5 drawn with seed 7"
+    for whole in (Subset(40), Subset(99), Subset(40, 0), Subset(99, 0)):
+        assert whole.of(table(40)).texts == table(40).texts
+    assert (str(Subset(4)), str(Subset(5, 7))) == ("the first 4", "5 drawn with seed 7")
 
 
 @pytest.mark.parametrize("seed", [None, 5])

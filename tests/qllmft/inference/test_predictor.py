@@ -1,6 +1,7 @@
 """A trained model that takes texts: softmax by hand, one body, constant memory."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from tiny_runs import LABELS, LoadedHashBody, config, vector
 
 from qllmft.errors import UserError
 from qllmft.inference import Predictor, predictor
+from qllmft.inference.measurement import Answers
 from qllmft.run import run_experiment
 from qllmft.training import logits_of
 
@@ -53,12 +55,28 @@ def test_texts_are_read_as_they_are_needed_and_never_more_than_a_batch(trained):
     assert trained._body.batches[-3:] == [4, 4, 2]
 
 
-@pytest.mark.parametrize("empty", ["", "  ", "\t\n"])
-def test_an_empty_text_is_refused_before_the_body_is_loaded(trained, empty):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [*((empty, "a text is empty; there is nothing to classify in it") for empty in ("", "  ", "\t\n")),
+     ("a good \ud800 film", "holds half of a surrogate pair; expected text in UTF-8")],
+)  # fmt: skip
+def test_an_empty_or_broken_text_is_refused_before_the_body_is_loaded(trained, text, message):
     assert trained.predict([]) == []
-    with pytest.raises(UserError, match="a text is empty; there is nothing to classify in it"):
-        trained.predict(["good", empty])
+    with pytest.raises(UserError, match=message):
+        trained.predict(["good", text])
     assert LoadedHashBody.loaded == 0
+
+
+def test_a_string_is_one_text(trained):
+    assert trained.predict(TEXTS[0]) == list(trained.stream(TEXTS[0])) == trained.predict(TEXTS[:1])
+
+
+def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one(trained):
+    trained.model = replace(trained.model, label_names=("a", "b", "c"))
+    p, errors = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]])
+    answers = Answers(p, errors, np.array([False, True]), *np.zeros((2, 2, 3)))
+    found = [(f.label, f.standard_error, f.decided) for f in trained.predictions(["one", "two"], answers)]
+    assert found == [("b", 0.02, False), ("c", 0.06, True)]
 
 
 def test_what_is_no_number_is_named(trained, monkeypatch):
