@@ -19,16 +19,14 @@ from qllmft.events import (
     StageStarted,
 )
 from qllmft.progress import LineListener, stage_text
+from qllmft.run.timing import duration_text
 
 
 def left_text(seconds: float | None) -> str:
-    """Return the time left in words; "" if it is unknown."""
+    """Return the time left in words, or "" if it is unknown."""
     if seconds is None:
         return ""
-    minutes = seconds / 60
-    if minutes < 1:
-        return "under a minute left"
-    return f"about {minutes:.0f} min left" if minutes < 90 else f"about {minutes / 60:.1f} h left"
+    return "under a minute left" if seconds < 60 else f"about {duration_text(seconds)} left"
 
 
 class CampaignConsole(LineListener):

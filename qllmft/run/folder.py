@@ -114,10 +114,6 @@ class RunFolder:
         """Return the number of epochs with a line, which may be ahead of the checkpoint."""
         return self.metrics_file.read_bytes().count(b"\n") if self.metrics_file.exists() else 0
 
-    def validation_loss(self, epoch: int) -> float:
-        """Return the validation loss of an epoch, in nats."""
-        return {metrics.epoch: metrics.validation_loss for metrics in self.metrics()}[epoch]
-
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop the epochs after the checkpoint, which are trained again to the same bits."""
         write_text(self.metrics_file, "".join(_line(m) for m in self.metrics() if m.epoch <= epoch))

@@ -34,7 +34,10 @@ def settings(corpus: Path) -> dict[str, Any]:
 
 def config(corpus: Path, **changes: Any) -> RunConfig:
     """The tiny configuration with changes such as ``train__epochs=9``."""
-    tree = settings(corpus)
+    return changed(settings(corpus), changes)
+
+
+def changed(tree: dict[str, Any], changes: dict[str, Any]) -> RunConfig:
     for name, value in changes.items():
         section, _, key = name.partition("__")
         if key:

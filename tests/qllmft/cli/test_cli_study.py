@@ -112,7 +112,7 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
 def test_time_left_in_words():
     assert left_text(None) == ""
     assert left_text(59) == "under a minute left"
-    assert left_text(60) == "about 1 min left"
+    assert left_text(90) == "about 2 min left"
     assert left_text(10800) == "about 3.0 h left"
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from tiny_runs import changed
 
-from qllmft.config import BodyConfig, ModelConfig, RunConfig, TrainConfig, parse_config
+from qllmft.config import BodyConfig, ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
 from qllmft.embed import Body, TrainableBody
 from qllmft.heads import build_classifier
@@ -64,7 +65,4 @@ def run_config(corpus: Path, body: Path, **changes: Any) -> RunConfig:
         "train": {"epochs": 3, "lr": 0.05},
         "baselines": {"names": ["logistic_regression"], "grid": "small"},
     }
-    for name, value in changes.items():
-        section, key = name.split("__")
-        tree.setdefault(section, {})[key] = value
-    return parse_config(tree, "the test")
+    return changed(tree, changes)

@@ -15,13 +15,20 @@ from qllmft_backends.protocol import Capabilities
     [
         ({"train": {"body_lr": 1e-5}}, "train.body_lr is 1e-05 and the body is frozen; set body.trainable to true"),
         ({"train": {"body_lr": 0}, "body": {"trainable": True}}, "train.body_lr (got 0): Input should be greater than"),
-        ({"body": {"contrastive": {"lr": 1e-3}}}, "body.contrastive: iterations is 0, so lr would not be read; set"),
-        ({"body": {"contrastive": {"epochs": 3, "batch_size": 4}}}, "iterations is 0, so epochs, batch_size would not"),
-        (
-            {"body": {"contrastive": {"iterations": -1}}},
-            "body.contrastive.iterations (got -1): Input should be greater",
+        *(
+            ({"body": {"contrastive": tree}}, message)
+            for tree, message in [
+                ({"loss": "supervised", "iterations": 1}, "takes all pairs of a batch; leave iterations out"),
+                ({"loss": "supervised", "batch_size": 1}, "set batch_size to 2 or more"),
+                ({"loss": "supervised", "temperature": 0}, "temperature (got 0): Input should be greater than 0"),
+                ({"iterations": 1, "temperature": 0.1}, "temperature is 0.1 and loss 'cosine' has none"),
+                ({"loss": "triplet"}, "Input should be 'cosine' or 'supervised'"),
+                ({"lr": 1e-3}, "iterations is 0, so lr would not be read; set"),
+                ({"epochs": 3, "batch_size": 4}, "iterations is 0, so epochs, batch_size would not"),
+                ({"iterations": -1}, "body.contrastive.iterations (got -1): Input should be greater"),
+                ({"pairs": 3}, "expected one of iterations, epochs, batch_size, lr"),
+            ]
         ),
-        ({"body": {"contrastive": {"pairs": 3}}}, "expected one of iterations, epochs, batch_size, lr"),
         ({"body": {"trainable": "maybe"}}, "body.trainable (got 'maybe'): Input should be a valid boolean"),
     ],
 )
