@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from qllmft.campaign.executors import Executor
-from qllmft.campaign.feasible import check_feasible
 from qllmft.campaign.grid import Point, Value
 from qllmft.campaign.plan import FinishedRuns, FixedPlan, Plan
 from qllmft.campaign.results import SeededResult, collect, ranked
@@ -60,7 +59,6 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
         KeyboardInterrupt: if a run was interrupted; the same call continues.
     """
     runs = folder / "runs"
-    check_feasible(sweep.each_head(), executor.inputs)
     plan, finished = plan_of(sweep), FinishedRuns(runs)
     executor.execute(plan, runs)
     planned = plan.runs(finished)

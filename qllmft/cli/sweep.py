@@ -67,6 +67,7 @@ def sweep(
     If it is killed at any moment, the same command continues. No configuration is trained twice. If the same command
     runs several times, on one machine or on several that share --out, the calls share the runs.
     """
+    from qllmft.campaign.feasible import check_feasible
     from qllmft.campaign.file import load_space
     from qllmft.campaign.search import run_sweep
     from qllmft.campaign.sweep import Sampler, make_sweep
@@ -92,15 +93,20 @@ def sweep(
             raise UserError(f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only.")
         tables.search_baselines_grid(space, overrides, seeds, console)
         return
+    if plan_only and track.track:
+        raise UserError("--track sends runs, and --plan-only does none. Omit one of them.")
     place.check(context, track, jobs_with_ray=sampler == "tpe")
     space = space.in_small() if quick else space
     in_flight = place.jobs or (IN_FLIGHT_ON_RAY if place.ray else 1) if sampler == "tpe" else 1
     plan = make_sweep(space, sampler, overrides, trials=trials, seeds=seeds, in_flight=in_flight)  # type: ignore[arg-type]
     folder = out or Path("sweeps") / space.name
+    listener = CampaignConsole(console)
+    executor = place.executor(listener, track)
+    check_feasible(plan.each_head(), executor.inputs)
     say(tables.headline(space, plan), console)
     if plan_only:
         say(tables.estimate_text(plan), console)
         return
-    with CampaignConsole(console) as listener:
-        result = run_sweep(plan, folder, place.executor(listener, track))
+    with listener:
+        result = run_sweep(plan, folder, executor)
     tables.print_result(result, folder, console)

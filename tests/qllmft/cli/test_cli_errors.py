@@ -7,7 +7,6 @@ import pytest
 
 # RUN, DATA, BODY and TMP stand for a run's folder, its data, its body and an empty folder
 TRAIN = ["train", "--data", "DATA", "--body", "BODY", "--per-label", "9", "--out", "TMP/out"]
-WORKER = ["worker", "--study", "ours", "--storage", "sqlite:///none.db"]
 # command, and what it is told
 WRONG = [
     # data
@@ -73,9 +72,9 @@ WRONG = [
     (["info", "TMP"], ["is not a run", "no config.toml"]),
     (["info", "single-10q", "--dimension", "1025"], ["1025 values", "1024 amplitudes", "model.encoder_qubits to 11"]),
     # studies and searches
-    (["study"], ["which study? `qllmft study --list` lists them"]),
-    (["study", "table5"], ["there is no study 'table5'. Did you mean 'table"]),
-    (["study", "mine.toml"], ["the study mine.toml cannot be read"]),
+    (["study"], ["got no study; `qllmft study --list` lists them"]),
+    (["study", "table5"], ["there is no campaign 'table5'. Did you mean 'table"]),
+    (["study", "mine.toml"], ["the campaign mine.toml cannot be read"]),
     (["study", "table2", "--data", "DATA", "--per-label", "0"], ["data.n_per_label (got 0)"]),
     (["study", "table2", "--preset", "fig11"], ["--preset is for the study noise"]),
     (["study", "noise", "--preset", "fig12"], ["there is no noise study 'fig12'"]),
@@ -85,32 +84,23 @@ WRONG = [
     (["study", "table2", "--set", "seed=3"], ["a study draws its own seeds"]),
     (["study", "table2", "--set", "noise.shots=9"], ["the head is 'mlp'"]),
     (["study", "table2", "--epochs", "0"], ["train.epochs"]),
-    (["sweep"], ["which sweep? `qllmft sweep --list` lists them"]),
-    (["sweep", "table06"], ["there is no sweep 'table06'. Did you mean 'table-06'?"]),
+    (["sweep"], ["got no sweep; `qllmft sweep --list` lists them"]),
+    (["sweep", "table06"], ["there is no campaign 'table06'. Did you mean 'table-06'?"]),
     (["sweep", "table-06", "--sampler", "best"], ["--sampler got 'best', expected one of grid, tpe, qmc, screening."]),
     (["sweep", "table-06", "--trials", "3"], ["the sampler grid has a fixed number of points"]),
     (["sweep", "table-06", "--sampler", "tpe", "--trials", "0"], ["--trials got 0; expected 1 or more"]),
     (["sweep", "table-06", "--seeds", "0"], ["--seeds got 0"]),
-    (["sweep", "table-06", "--grace", "0"], ["--grace_s (got 0): Input should be greater than or equal to 2"]),
+    (["sweep", "table2"], ["table2 is a study and no search space; use `qllmft study table2`"]),
+    (["study", "table-06"], ["table-06 is a search space and no study; use `qllmft sweep table-06`"]),
     (["sweep", "table-08", "--sampler", "tpe"], ["table-08 is a grid of seconds"]),
-    (["sweep", "table-06", "--storage", "somewhere"], ["--storage is no URL"]),
     (["sweep", "table-06", "--data", "/no/such.tsv"], ["there is no file or folder /no/such.tsv"]),
     (["sweep", "table-06", "--set", "model.n_qubit=3"], ["there is no such setting"]),
-    (["worker", "--study", "ours"], ["a worker needs --storage, or QLLMFT_STORAGE"]),
-    ([*WORKER, "--allow-paid"], ["--allow-paid and --max-cost go together"]),
-    ([*WORKER, "--max-cost", "3"], ["--allow-paid and --max-cost go together"]),
-    ([*WORKER, "--backend-option", "url=http://127.0.0.1:1/v0.4"], ["url are about circuits that are sent away"]),
-    (
-        [*WORKER, "--allow-paid", "--max-cost", "3", "--backend-option", "shots=9"],
-        ["which the search's plan decides about"],
-    ),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("command", "parts"), WRONG, ids=[" ".join(command)[-60:] for command, _ in WRONG])
 def test_bad_input_ends_with_2_and_says_why(run, cli, tmp_path, monkeypatch, command, parts):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("QLLMFT_STORAGE", raising=False)
     places = {"RUN": run.path, "DATA": run.data, "BODY": run.body, "TMP": tmp_path}
     before = sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*"))
     named = [re.sub("^(RUN|DATA|BODY|TMP)(?=/|$)", lambda m: str(places[m[1]]), argument) for argument in command]

@@ -126,4 +126,4 @@ def test_an_unknown_tracker_is_refused_before_any_work(cli, run, no_work, tmp_pa
         _, messages = cli(*command, "--track", "tensorboard,spreadsheets", code=2)
         assert "there is no tracker 'spreadsheets'; expected one of tensorboard, mlflow, wandb" in messages
     _, messages = cli("sweep", "table-06", "--plan-only", "--track", "mlflow", code=2)
-    assert "Give it to `qllmft worker`" in messages
+    assert "--plan-only does none" in messages
