@@ -1,4 +1,4 @@
-"""`TorchConnector` with one reverse sweep in place of the whole Jacobian, where the backend is adjoint."""
+"""`TorchConnector` with one reverse sweep instead of the whole Jacobian if the backend is adjoint."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from qllmft_backends.adjoint import Differentiable, Engine, adjoint_or_none
 class AdjointConnector(TorchConnector):  # type: ignore[misc]
     """An `EstimatorQNN` as a torch module.
 
-    EstimatorQNN's interface asks for the Jacobian, B x observables x parameters; a loss needs only its product with a
-    vector, which the adjoint engine gives in one sweep. On any other backend this is `TorchConnector` as it is.
+    EstimatorQNN's interface requires the Jacobian, B x observables x parameters; a loss needs only its product with a
+    vector, which the adjoint engine computes in one sweep. On other backends this is `TorchConnector` unchanged.
 
     Args:
-        network: the network; ``input_gradients`` must be on where something before it learns.
-        backend: what the network's estimator runs on.
+        network: the network; ``input_gradients`` must be on if something before it learns.
+        backend: backend of the network's estimator.
         initial_weights: (P,) weights in radians.
 
     Attributes:
         engine: the compiled circuit; None on a backend that is not adjoint.
         angle_map: (G, Q + P) of the engine's angles by data and weights; adjoint only.
-        angle_offset: (G,) what is added to them; adjoint only.
-        noise_on: whether passes draw the backend's noise, in training and in evaluation alike.
+        angle_offset: (G,) constants added to them; adjoint only.
+        noise_on: passes draw the backend's noise, in training and in evaluation alike.
     """
 
     angle_map: Tensor
@@ -66,27 +66,27 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
 
     @property
     def is_plain(self) -> bool:
-        """Whether the values are those of the engine's strings as they are."""
+        """Return whether the values are those of the engine's strings themselves."""
         return self.engine is not None and self._coefficients is None
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the adjoint backend was made with noise."""
+        """Return whether the adjoint backend was made with noise."""
         return self._noisy_pass is not None
 
     def reseed(self, seed: int) -> None:
-        """Let the noise of the next passes follow from ``seed``: pass after pass, each has a seed of its own."""
+        """Derive the seeds of the next passes from ``seed``."""
         self._seed, self._passes = seed, 0
 
     def forward(self, input_data: Tensor | None = None) -> Tensor:
-        """Expectation values (..., O) of data angles (..., Q) in radians; see `on_rows`."""
+        """Return expectation values (..., O) of data angles (..., Q) in radians (see `on_rows`)."""
         width = self.neural_network.num_inputs
         if input_data is None:
             raise UserError(f"data angles are None, expected (..., {width}).")
         return on_rows(self._values, input_data, width, self.weight, "data angles")
 
     def _values(self, x: Tensor, weight: Tensor) -> Tensor:
-        """(B, O) of (B, Q)."""
+        """Return (B, O) of (B, Q)."""
         if self.engine is None:
             if not len(x):  # Qiskit's networks take one sample at least
                 return x @ x.new_zeros(x.shape[1], *self.neural_network.output_shape) + 0 * weight.sum()
@@ -98,14 +98,14 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         return values if self._coefficients is None else values @ self._coefficients.T
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AdjointConnector:
-        """See torch; constants in float64 are read again where the weights go, as rounding cannot be undone."""
+        """Apply as torch does, but reread constants in float64, as rounding cannot be undone."""
         super()._apply(fn, recurse)
         for name, constant in self._constants.items():
             setattr(self, name, torch.from_numpy(constant).to(self.weight))
         return self
 
     def next_pass(self) -> Differentiable:
-        """What the next pass goes through."""
+        """Return the engine, or the next noisy pass."""
         assert self.engine is not None
         if self._noisy_pass is None or not self.noise_on:
             return self.engine
@@ -116,10 +116,10 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
     # --- one name for the weight, where `TorchConnector` registers ``_weights`` beside it and reads that -------------
 
     def register_parameter(self, name: str, param: torch.nn.Parameter | None) -> None:
-        """See torch; ``_weights`` is left out."""
+        """Register as torch does, without ``_weights``."""
         if name != "_weights":
             super().register_parameter(name, param)
 
     def __getattr__(self, name: str) -> Any:
-        """See torch; ``_weights`` is ``weight``."""
+        """Return attributes as torch does, with ``weight`` for ``_weights``."""
         return super().__getattr__("weight" if name == "_weights" else name)

@@ -11,10 +11,11 @@ from qiskit.circuit.library import UnitaryGate
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Operator
 
-from qllmft_backends.adjoint.program.gates import CLASSES, PARTS, REAL_GATES
+from qllmft_backends.adjoint.program.gates import CLASSES, REAL_GATES
 from qllmft_backends.errors import UnsupportedGateError
 
 SUPPORTED_GATES = (*REAL_GATES, "barrier")
+_REAL = frozenset(REAL_GATES)
 LOADS = ("initialize", "state_preparation")
 _REAL_REMEDY = (
     f"the adjoint engine runs {', '.join(SUPPORTED_GATES)}. Rewrite it with these gates, or use a backend for any gate "
@@ -52,13 +53,13 @@ def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[Step]:
         UnsupportedGateError: names the operation and the remedy.
     """
     for position, instruction in enumerate(circuit.data):
-        qubits = [circuit.find_bit(q).index for q in instruction.qubits]
-        step = Step(instruction.operation, qubits, position)
-        if step.operation.name == "barrier":
+        operation = instruction.operation
+        if operation.name == "barrier":
             continue
+        step = Step(operation, [circuit.find_bit(q).index for q in instruction.qubits], position)
         if not real:
             yield from _opened(step, bool(instruction.clbits), circuit.name)
-        elif step.operation.name in REAL_GATES and _is_standard(step.operation):
+        elif operation.name in _REAL and _is_standard(operation):
             yield step
         else:
             raise refusal(step, circuit.name, real=True)
@@ -73,7 +74,7 @@ def refusal(step: Step, name: str, *, real: bool = False) -> UnsupportedGateErro
 
 
 def _is_standard(operation: Any) -> bool:
-    return operation.name in PARTS and operation.base_class is CLASSES[operation.name]
+    return operation.base_class is CLASSES.get(operation.name, object)
 
 
 def _opened(step: Step, has_clbits: bool, name: str) -> Iterator[Step]:
