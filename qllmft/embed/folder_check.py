@@ -1,4 +1,4 @@
-"""What a local body folder may hold: data alone, so that loading one from somebody else runs no code of it."""
+"""Check of a body's folder: it must hold data alone, so that loading it runs no code of its author."""
 
 from __future__ import annotations
 
@@ -7,103 +7,117 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from qllmft.embed.known_keys import MODULE, MODULES, SENTENCE_TRANSFORMER, TRANSFORMER_FILES, Keys, fault_in
 from qllmft.errors import UserError
 from qllmft.files import parse_json
 
-# modules of sentence-transformers, by the places that its versions have had for them
+# modules of sentence-transformers, in the packages of its different versions
 _PLACES = re.compile(
     r"sentence_transformers\.(models|base\.modules|sentence_transformer\.modules)(\.[A-Za-z_]+)?\.(\w+)"
 )
-_MODULES = ("BoW", "CLIPModel", "CNN", "Dense", "Dropout", "LSTM", "LayerNorm", "Normalize", "Pooling",
-            "StaticEmbedding", "Transformer", "WeightedLayerPooling", "WordWeights")  # fmt: skip
+# files of a body, for downloads and copies; neither pickles nor code are among them
+BODY_FILES = ("*.json", "*.safetensors", "*.model", "*vocab.txt", "*merges.txt", "*.md", "*LICENSE*")
+OTHER_FORMATS = ("onnx/*", "openvino/*")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack")
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # the second: of weights in several files
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_REFUSED = {  # files that transformers would read
+    "adapter_config.json": "it is an adapter to weights that lie elsewhere",
+    "processor_config.json": "it configures a processor, and texts need a tokenizer only",
+    "preprocessor_config.json": "it configures a processor, and texts need a tokenizer only",
+    "video_preprocessor_config.json": "it configures a processor, and texts need a tokenizer only",
+}
+LARGEST_JSON = 2**27  # bytes; tokenizers of many languages have 35 MB
 
 
 def check_body_folder(folder: Path) -> None:
-    """Make sure that a folder of a sentence-transformers model can be loaded without running code that lies in it.
+    """Raise UserError unless a folder of a sentence-transformers model can be loaded without running its author's code.
 
-    Its ``modules.json`` names modules of sentence-transformers alone, in folders inside it; its weights are in
-    safetensors; no configuration names code, or weights that lie elsewhere; no link leaves it.
-
-    Raises:
-        UserError: names the file and what is wrong with it.
+    ``modules.json`` must name modules of sentence-transformers in folders inside the body's own. Every configuration
+    file that is read must have known keys only, see `qllmft.embed.known_keys`. Weights must be safetensors, and no link
+    may lead outside.
     """
     for path in sorted(folder.rglob("*")):
         if path.is_symlink():
             _check_link(folder, path)
-    for path in sorted(folder.rglob("*.json")):
-        if path.name == "adapter_config.json":
-            raise _fault(folder, path, "it is an adapter to weights that lie elsewhere")
-        if "config" in path.name and (key := _code_key(_read(folder, path))):
-            raise _fault(folder, path, f"it has the key {key!r}, which names code to run")
-    places = [folder / place for place in _module_places(folder)]
-    for place in {folder, *places}:
+        if path.name in _REFUSED:
+            raise _fault(folder, path, _REFUSED[path.name])
+    modules = list(_modules(folder))
+    _check_file(folder, folder / "config_sentence_transformers.json", SENTENCE_TRANSFORMER)
+    # transformers may read the files of the root in any case, unless a module of another kind has its files there
+    root = [] if any(place == folder for _, place in modules) else [("Transformer", folder)]
+    for kind, place in modules + root:
+        files = TRANSFORMER_FILES if kind == "Transformer" else {**TRANSFORMER_FILES, **dict([MODULES[kind]])}
+        for name, keys in files.items():
+            _check_file(folder, place / name, keys)
         _check_weights(folder, place)
 
 
-def _module_places(folder: Path) -> Iterator[str]:
-    """The folders of the modules that ``modules.json`` names, relative to ``folder``."""
+def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield kind and folder of each module in ``modules.json``."""
     path = folder / "modules.json"
-    if not path.is_file():
+    if not path.exists():
         return
     modules = _read(folder, path)
-    if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
+    if not isinstance(modules, list) or not modules:
         raise _fault(folder, path, "expected a list of modules")
     for module in modules:
+        if fault := fault_in(module, MODULE):
+            raise _fault(folder, path, fault)
         kind, place = module.get("type"), module.get("path")
         found = _PLACES.fullmatch(kind) if isinstance(kind, str) else None
-        if found is None or found[3] not in _MODULES:
-            reason = f"it names the module {kind!r}; of sentence-transformers these are loaded: {', '.join(_MODULES)}"
+        if found is None or found[3] not in ("Transformer", *MODULES):
+            known = ", ".join(["Transformer", *MODULES])
+            reason = f"it names the module {kind!r}; of sentence-transformers these are loaded: {known}"
             raise _fault(folder, path, reason)
         if not isinstance(place, str) or not _is_inside(place):
             raise _fault(folder, path, f"it names the place {place!r}, expected a folder inside the body's own")
-        yield place
+        yield found[3], folder / place
 
 
 def _is_inside(place: str) -> bool:
-    """Whether a path is relative and goes down only, on any system."""
+    """Return whether a path is relative and only descends, on any system."""
     return not any(path.anchor or ".." in path.parts for path in (PurePosixPath(place), PureWindowsPath(place)))
 
 
 def _check_link(folder: Path, path: Path) -> None:
-    """A link leads to a file inside the folder; in the hub's own cache also to the blobs beside the snapshots."""
+    """Raise UserError unless a link leads to a file inside the folder, or to the blobs of the hub's own cache."""
     allowed = [folder.resolve()]
     parents = list(folder.resolve().parents)[:2]  # a snapshot is the body, or a model with the body in a folder
     allowed += [parent.parent / "blobs" for parent in parents if parent.name == "snapshots"]
-    target = path.resolve()
-    if not target.is_file() or not any(target.is_relative_to(place) for place in allowed):
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # there is no such file, or the links form a loop
+        target = None
+    if target is None or not target.is_file() or not any(target.is_relative_to(place) for place in allowed):
         raise _fault(folder, path, "it is a link to a folder, or leads out of the body's own folder")
 
 
+def _check_file(folder: Path, path: Path, keys: Keys) -> None:
+    """Raise UserError if a configuration file, if there is one, has a key or a value that is not known."""
+    if path.exists() and (fault := fault_in(_read(folder, path), keys)):
+        raise _fault(folder, path, fault)
+
+
 def _check_weights(folder: Path, place: Path) -> None:
-    """Where a module's folder has weights, it has them as safetensors, which hold numbers alone."""
-    files = [path for path in place.iterdir() if path.is_file()] if place.is_dir() else []
-    pickles = sorted(path for path in files if path.suffix.lower() in PICKLES and path.name != "training_args.bin")
-    if pickles and not any(path.name in _WEIGHTS for path in files):
-        raise _fault(folder, pickles[0], f"weights are read from {_WEIGHTS[0]} only, and there is none beside it")
+    """Raise UserError unless a module's weights, if there are any, are safetensors in its own folder."""
+    files = {path.name: path for path in place.iterdir() if path.is_file()} if place.is_dir() else {}
+    if _INDEX in files:
+        for name in sorted(set(_read(folder, files[_INDEX]).get("weight_map", {}).values()) - files.keys()):
+            raise _fault(folder, files[_INDEX], f"it names the file {name!r}, which is not in the same folder")
+    pickles = sorted(path for path in files.values() if path.suffix.lower() in PICKLES and path.stem != "training_args")
+    if pickles and not {_WEIGHTS, _INDEX} & files.keys():
+        raise _fault(folder, pickles[0], f"weights are read from {_WEIGHTS} only, which is missing in the same folder")
 
 
 def _read(folder: Path, path: Path) -> Any:
     try:
+        if not path.is_file() or path.stat().st_size > LARGEST_JSON:
+            raise _fault(folder, path, f"expected a file of at most {LARGEST_JSON:,} bytes")
         return parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
         raise _fault(folder, path, f"it cannot be read: {error}") from None
-
-
-def _code_key(content: Any) -> str | None:
-    """The first key in a configuration that makes transformers import code, at any depth."""
-    waiting = [content]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            for key in ("auto_map", "custom_pipelines", "trust_remote_code"):
-                if each.get(key):
-                    return key
-            waiting.extend(each.values())
-        elif isinstance(each, list):
-            waiting.extend(each)
-    return None
 
 
 def _fault(folder: Path, path: Path, reason: str) -> UserError:

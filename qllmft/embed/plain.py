@@ -1,4 +1,4 @@
-"""A plain body, an encoder with mean pooling, read by transformers alone: in less time, and to the same bits."""
+"""Plain body, an encoder with mean pooling, loaded by transformers alone in less time and with the same bits."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from torch.nn.functional import normalize
 from qllmft.files import parse_json
 
 ENCODERS = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
+SAFE_WEIGHTS = {"use_safetensors": True, "weights_only": True}  # passed explicitly, so that no file overrides them
 _FILES = ("modules.json", "config.json", "sentence_bert_config.json", "1_Pooling/config.json")
 
 
 class PlainBody:
-    """A transformer, the mean over its tokens and, with three modules, norm 1; on the CPU. See `is_plain`."""
+    """Transformer with the mean over its tokens and, with three modules, norm 1, on the CPU; see `is_plain`."""
 
     def __init__(self, folder: Path) -> None:
         from transformers import AutoModel, AutoTokenizer
 
         modules, _, settings, _ = (_read(folder / name) for name in _FILES)
         self._unit, self.max_seq_length = len(modules) == 3, settings["max_seq_length"]
-        self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, model_max_length=self.max_seq_length)
+        self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, **SAFE_WEIGHTS).eval()
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(
+            folder, model_max_length=self.max_seq_length, local_files_only=True
+        )
 
     def get_embedding_dimension(self) -> int:
-        """D, the length of an embedding."""
+        """Return D, the length of an embedding."""
         return int(self._model.config.hidden_size)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], **_: Any) -> NDArray[np.float32]:
-        """Embeddings (N, D) of ``texts``, all of them at once."""
+        """Return embeddings (N, D) of ``texts``, all of them at once."""
         order = np.argsort([-len(text) for text in texts])
         tokens = self.tokenizer([texts[i] for i in order], padding=True, truncation=True, return_tensors="pt")
         mask = tokens["attention_mask"].unsqueeze(-1).to(torch.float32)
@@ -44,7 +47,10 @@ class PlainBody:
 
 
 def is_plain(folder: Path, device: str | None) -> bool:
-    """Whether `PlainBody` gives the bits of sentence-transformers: a known encoder, mean pooling, no prompt, a CPU."""
+    """Return whether `PlainBody` has the bits of sentence-transformers.
+
+    It needs a known encoder, mean pooling, no prompt and a CPU.
+    """
     modules, config, settings, pooling = (_read(folder / name) for name in _FILES)
     kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
     return (

@@ -1,4 +1,4 @@
-"""A body that learns: texts to vectors, differentiable in the body's weights."""
+"""Trainable body: texts to vectors, differentiable in the body's weights."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from qllmft.errors import UserError
 
 
 class TrainableBody(nn.Module):
-    """A sentence transformer whose weights can be trained, in float32.
+    """Sentence transformer with trainable weights in float32.
 
     Args:
-        body: a loaded one; it shares its weights with this module from now on, so that `Body.encode` follows them.
+        body: loaded body, which shares its weights with this module, so that `Body.encode` follows the training.
 
     Raises:
-        UserError: where it has no weights to train.
+        UserError: if it has no weights to train.
 
     Attributes:
-        body: what embeds with these weights, without gradients.
+        body: embeds with these weights, without gradients.
     """
 
     def __init__(self, body: Body) -> None:
@@ -37,16 +37,16 @@ class TrainableBody(nn.Module):
 
     @property
     def n_parameters(self) -> int:
-        """Weights that can be trained."""
+        """Return the number of trainable weights."""
         return sum(p.numel() for p in self.transformer.parameters())
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Return the device of the weights."""
         return next(self.transformer.parameters()).device
 
     def features(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """``texts`` tokenised as `Body.encode` does it, the body's own prompt before them, on its device."""
+        """Tokenise ``texts`` as `Body.encode` does, with the body's own prompt, on its device."""
         from sentence_transformers.util import batch_to_device
 
         model = self.body.transformer
@@ -55,12 +55,12 @@ class TrainableBody(nn.Module):
         return tokens
 
     def forward(self, texts: Sequence[str]) -> Tensor:
-        """Embeddings (B, D) float32 of B texts, on the CPU, where the head is."""
+        """Return embeddings (B, D) float32 of B texts on the CPU, the head's device."""
         embeddings: Tensor = self.transformer(self.features(texts))["sentence_embedding"]
         return embeddings[:, : self.body.dimension].cpu()
 
     def save(self, folder: Path) -> None:
-        """Write the body as sentence-transformers does (safetensors); a crash never leaves a part of it."""
+        """Write the body as sentence-transformers does (safetensors), whole or not at all."""
         fresh = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ class TrainableBody(nn.Module):
 
     @contextmanager
     def seeded(self, seed: int) -> Iterator[None]:
-        """Let dropout inside the block follow from ``seed``; torch's own generators are as before afterwards."""
+        """Derive dropout inside the block from ``seed``, and restore torch's own generators afterwards."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)

@@ -7,15 +7,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
-from qllmft.embed import PICKLES, body_identity, check_body_folder, locate_body, pinned
+from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pinned
 from qllmft.errors import UserError
 from qllmft.model.store import OWN_BODY, StoredModel
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[^@]+)?")
-_FILES = ["model.json", "model.safetensors", "README.md", f"{OWN_BODY}/*"]
-_REFUSED = [f"*{suffix}" for suffix in (*PICKLES, ".py")]  # pickles and code are neither uploaded nor downloaded
+_FILES = ["model.json", "model.safetensors", "README.md", *(f"{OWN_BODY}/{pattern}" for pattern in BODY_FILES)]
 
 
 def is_hub_name(name: str) -> bool:
@@ -44,9 +44,19 @@ def portable(model: StoredModel, folder: Path) -> StoredModel:
         body, identity = pinned(body, model.body_identity)
         return replace(model, body=body, body_identity=identity)
     check_body_folder(source)
-    shutil.copytree(source, folder / OWN_BODY, ignore=shutil.ignore_patterns(*_REFUSED, ".git", ".cache"))
+    shutil.copytree(source, folder / OWN_BODY, ignore=_other_files)
     body = body.model_copy(update={"model": str(folder / OWN_BODY), "revision": None})
     return replace(model, body=body, body_identity=body_identity(body, locate_body(body)), own_body=True)
+
+
+def _other_files(folder: str, names: list[str]) -> list[str]:
+    """Return the entries of a body's folder that are not copied, such as pickles, code and hidden folders."""
+    return [
+        name
+        for name in names
+        if name.startswith(".")
+        or not (Path(folder, name).is_dir() or any(fnmatch(name, pattern) for pattern in BODY_FILES))
+    ]
 
 
 def download(name: str, token: str | None = None) -> Path:
@@ -60,11 +70,7 @@ def download(name: str, token: str | None = None) -> Path:
     repository, _, revision = name.partition("@")
     remedy = "Give the folder of a finished run, or owner/name of a model on the hub."
     with _user_errors(f"there is no folder {name}, and the hub's model {name} could not be downloaded", remedy, token):
-        return Path(
-            snapshot_download(
-                repository, revision=revision or None, token=token, allow_patterns=_FILES, ignore_patterns=_REFUSED
-            )
-        )
+        return Path(snapshot_download(repository, revision=revision or None, token=token, allow_patterns=_FILES))
 
 
 def upload(folder: Path, name: str, private: bool = False, token: str | None = None) -> str:

@@ -1,10 +1,10 @@
 """A body's folder from somebody else: nothing that lies in it is run, and the error names what is wrong."""
 
-import json
 import shutil
 
 import pytest
 import torch
+from hostile import TouchesAFile, change
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody
@@ -19,11 +19,6 @@ def body(tiny_body, tmp_path):
 
 def load(folder):
     return Body(BodyConfig(model=str(folder), device="cpu"))
-
-
-def change(file, edit):
-    content = json.loads(file.read_text())
-    file.write_text(json.dumps(edit(content) or content))
 
 
 def refused(folder, *parts):
@@ -70,7 +65,9 @@ def test_a_module_that_is_not_the_librarys_is_not_imported(body, tmp_path, monke
         (body / f"{stem}.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
     monkeypatch.syspath_prepend(str(body))
     change(body / "modules.json", lambda modules: modules.append({"idx": 1, "name": "1", "path": "", "type": name}))
-    refused(body, "modules.json", f"it names the module {name!r}; of sentence-transformers these are loaded: BoW, ")
+    refused(
+        body, "modules.json", f"it names the module {name!r}; of sentence-transformers these are loaded: Transformer, "
+    )
     assert not written.exists()
 
 
@@ -88,38 +85,14 @@ def test_a_module_outside_the_folder(body, place):
     refused(body, "modules.json", f"it names the place {place!r}, expected a folder inside the body's own")
 
 
-@pytest.mark.parametrize(
-    ("file", "content", "key"),
-    [
-        ("config.json", {"model_type": "bert", "auto_map": {"AutoModel": "evil.Evil"}}, "auto_map"),
-        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["evil.Evil", None]}}, "auto_map"),
-        ("1_More/config.json", {"inner": [{"custom_pipelines": {"a": {"impl": "evil.Evil"}}}]}, "custom_pipelines"),
-        ("sentence_bert_config.json", {"model_args": {"trust_remote_code": True}}, "trust_remote_code"),
-    ],
-)
-def test_a_configuration_that_names_code(body, tmp_path, file, content, key):
-    written = tmp_path / "was run"
-    (body / "evil.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
-    (body / file).parent.mkdir(exist_ok=True)
-    (body / file).write_text(json.dumps(content))
-    refused(body, file, f"it has the key {key!r}, which names code to run")
-    assert not written.exists()
-
-
-class WritesWhenRead:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
 def test_weights_in_a_pickle_alone_are_not_read(body, tmp_path):
     written = tmp_path / "was run"
     (weights,) = body.rglob("*.safetensors")
     weights.unlink()
-    torch.save(WritesWhenRead(written), weights.with_name("pytorch_model.bin"))
-    refused(body, "pytorch_model.bin", "weights are read from model.safetensors only, and there is none beside it")
+    torch.save(TouchesAFile(written), weights.with_name("pytorch_model.bin"))
+    refused(
+        body, "pytorch_model.bin", "weights are read from model.safetensors only, which is missing in the same folder"
+    )
     assert not written.exists()
 
 
@@ -127,7 +100,7 @@ def test_a_pickle_beside_safetensors_is_not_read(body, tmp_path):
     written = tmp_path / "was run"
     expected = load(body).encode(["a good film"])
     (weights,) = body.rglob("*.safetensors")
-    torch.save(WritesWhenRead(written), weights.with_name("pytorch_model.bin"))
+    torch.save(TouchesAFile(written), weights.with_name("pytorch_model.bin"))
     assert (load(body).encode(["a good film"]) == expected).all()
     assert not written.exists()
 

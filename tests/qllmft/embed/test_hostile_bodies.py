@@ -1,0 +1,181 @@
+"""A body runs no code of its author, whatever its JSON files hold."""
+
+import json
+import sys
+
+import pytest
+from hostile import copy_with_evil, large_body, pickled_weights
+
+from qllmft.config import BodyConfig
+from qllmft.embed import Body
+from qllmft.errors import UserError
+
+VALUES = (
+    "evil.Evil", "torch.distributed.elastic.Evil", "../../weights.dat", -1, 10**400, None, ["evil.Evil", "weights.dat"],
+    {"AutoModel": "evil.Evil"},
+)  # fmt: skip
+KEYS = {
+    "auto_map": {"AutoModel": "evil.Evil", "AutoConfig": "evil.Evil", "AutoTokenizer": ["evil.Evil", None]},
+    "custom_pipelines": {"a": {"impl": "evil.Evil"}},
+    "trust_remote_code": True,
+    "weights_only": False,
+    "offload_folder": "OUTSIDE",
+    "attn_implementation": "evil/kernel",
+    "quantization_config": {"quant_method": "gptq"},
+    "transformers_weights": "weights.dat",
+    "configuration_files": ["config.evil.json"],
+    "fast_tokenizer_files": ["tokenizer.evil.json"],
+    "vocab_file": "OUTSIDE",
+    "tokenizer_file": "OUTSIDE",
+    "tokenizer_name_or_path": "evil/tokenizer",
+    "processor_class": "EvilProcessor",
+    "tokenizer_class": "AutoModel",
+    "text_config": {"model_type": "bert"},
+    "kwargs": {"trust_remote_code": True},
+    "requirements": {"evil": "1"},
+    "model_args": {"subfolder": "..", "gguf_file": "weights.dat", "variant": "evil", "device_map": "meta"},
+    "model_kwargs": {"weights_only": False, "use_safetensors": False, "state_dict": {}},
+    "tokenizer_args": {"vocab_file": "weights.dat"},
+    "config_kwargs": {"cache_dir": "OUTSIDE"},
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_bert, tmp_path_factory):
+    return large_body(tiny_bert, tmp_path_factory.mktemp("whole") / "body")
+
+
+@pytest.fixture
+def body(whole, tmp_path, monkeypatch):
+    folder = copy_with_evil(whole, tmp_path / "body", tmp_path / "was run")
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+def load(folder):
+    return Body(BodyConfig(model=str(folder), device="cpu"))
+
+
+def refused(folder, *parts):
+    with pytest.raises(UserError) as caught:
+        load(folder)
+    for part in (f"the body in {folder} is not loaded because of ", *parts):
+        assert part in str(caught.value)
+
+
+def places(content, path=()):
+    """Paths of all objects in a JSON value, and of everything in them."""
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def changed(content, path, value):
+    copy = json.loads(json.dumps(content))
+    inner = copy
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return copy
+
+
+def harmless(folder, file, content):
+    """Load a body with this content of a file, and make sure that it did nothing but load."""
+    original = file.read_text()
+    before = sorted(p for p in folder.parent.rglob("*") if "__pycache__" not in p.parts)
+    file.write_text(json.dumps(content).replace("OUTSIDE", str(folder.parent / "outside")))
+    try:
+        load(folder)
+        loaded = True
+    except UserError:
+        loaded = False
+    finally:
+        file.write_text(original)
+    assert sorted(p for p in folder.parent.rglob("*") if "__pycache__" not in p.parts) == before, content
+    assert not {"evil", "torch.distributed.elastic.Evil"} & sys.modules.keys(), content
+    return loaded
+
+
+def names_of(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.json"))
+
+
+def test_the_body_has_all_kinds_of_files_and_is_loaded(body):
+    assert names_of(body) == [
+        "1_Pooling/config.json", "2_Dense/config.json", "3_LayerNorm/config.json", "4_Normalize/config.json",
+        "config.json", "config_sentence_transformers.json", "modules.json", "sentence_bert_config.json",
+        "tokenizer.json", "tokenizer_config.json",
+    ]  # fmt: skip
+    assert load(body).encode(["good film"]).shape == (1, 8)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_no_key_is_added_to_any_file(body, key):
+    for name in names_of(body):
+        content = json.loads((body / name).read_text())
+        for target in content if isinstance(content, list) else [content]:
+            target[key] = KEYS[key]
+        assert not harmless(body, body / name, content), name
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: str(value)[:20])
+def test_no_value_of_any_key_runs_code(body, value):
+    for name in names_of(body):
+        content = json.loads((body / name).read_text())
+        if name == "tokenizer.json":
+            content = dict.fromkeys(content)  # the words themselves are data
+        for path in places(content):
+            harmless(body, body / name, changed(content, path, value))
+
+
+def test_a_pickle_that_an_index_names_is_not_read(body, tmp_path):
+    pickled_weights(body, tmp_path / "was run")
+    refused(body, "model.safetensors.index.json: its key 'weight_map' has a value that is not accepted")
+    (body / "model.safetensors.index.json").unlink()
+    refused(body, "sentence_bert_config.json: in 'model_args', it has the key 'weights_only', which is not known")
+    assert not (tmp_path / "was run").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../more.safetensors", "/more.safetensors", "a\\more.safetensors", "more.safetensors"]
+)
+def test_an_index_of_files_elsewhere_is_refused(body, name):
+    (body / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    (body.parent / "more.safetensors").touch()
+    refused(body, "model.safetensors.index.json: it")
+
+
+@pytest.mark.parametrize("activation", ["torch.hub.load", "torch.nn.Module", "evil.Evil", "torch.distributed.x.Y", 3])
+def test_only_known_activations_are_imported(body, activation):
+    file = body / "2_Dense" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"activation_function": activation}))
+    refused(body, "2_Dense/config.json: its key 'activation_function' has a value that is not accepted")
+
+
+@pytest.mark.parametrize("name", ["processor_config.json", "preprocessor_config.json", "1_Pooling/adapter_config.json"])
+def test_files_that_transformers_would_read_are_refused(body, name):
+    (body / name).write_text("{}")
+    refused(body, f"{name}: it ")
+
+
+@pytest.mark.parametrize("length", [-1, 0, 10**400, "256", 1.5])
+def test_a_length_that_is_none(body, length):
+    file = body / "sentence_bert_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"max_seq_length": length}))
+    refused(body, "its key 'max_seq_length' has a value that is not accepted")
+
+
+def test_links_in_a_loop_are_refused(body):
+    try:
+        (body / "a").symlink_to(body / "b")
+        (body / "b").symlink_to(body / "a")
+    except OSError:
+        pytest.skip("no links on this system")
+    refused(body, "because of a: it is a link")
+
+
+@pytest.mark.parametrize("device", ["meta", "nowhere", "cuda:x", ""])
+def test_a_device_without_memory_is_refused(device):
+    with pytest.raises(ValueError, match="expected cpu, cuda, cuda:1 or another device of torch"):
+        BodyConfig(device=device)
