@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from reference_circuits import StatevectorBackend, every_gate, expectations_by_statevector, z_string
+from reference_circuits import every_gate, expectations_by_statevector, z_string
 
 from qllmft_backends import Backend, BackendError, Capabilities, Expectations, create
 
@@ -41,17 +41,6 @@ def test_a_backend_without_its_one_method_cannot_be_made():
 
     with pytest.raises(TypeError, match="expectations"):
         Mute()
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_adjoint_backend_answers_like_the_smallest_backend_there_can_be(dtype):
-    circuit = every_gate(4)
-    values = np.random.default_rng(6).uniform(-np.pi, np.pi, (5, circuit.num_parameters))
-    operators = [z_string(mask, 4) for mask in (1, 2, 9, 15)]
-    backends = create("adjoint", {"dtype": dtype}), StatevectorBackend()
-    answers = [backend.expectations(circuit, values, operators) for backend in backends]
-    np.testing.assert_allclose(answers[0].values, answers[1].values, atol=1e-5 if dtype == "float32" else 1e-10)
-    assert answers[0].values.dtype == answers[1].values.dtype == np.float64
 
 
 @pytest.mark.parametrize("samples", [1, 2])

@@ -93,7 +93,7 @@ def test_a_large_evaluation_is_one_block_where_it_fits(monkeypatch):
     assert chunks == [8]
 
 
-GATES = st.sampled_from(["ry", "ry", "cx", "cx", "h", "x", "z", "cz", "swap"])
+GATES = st.sampled_from(["ry", "ry", "cx", "cx", "h", "x", "z", "cz", "swap", "id"])
 
 
 @settings(max_examples=30, derandomize=True, deadline=None)

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.quantum_info import Operator
 from reference_circuits import every_gate
@@ -88,19 +86,6 @@ def test_the_program_of_a_circuit_of_every_gate_has_the_circuits_unitary(n_qubit
     circuit = every_gate(n_qubits)
     assert {i.operation.name for i in circuit.data} == set(SUPPORTED_GATES)
     assert_same_unitary(circuit, np.linspace(-3, 3, circuit.num_parameters))
-
-
-GATES = st.sampled_from(["ry", "h", "x", "z", "cx", "cz", "swap", "id"])
-
-
-@settings(max_examples=40, derandomize=True, deadline=None)
-@given(st.lists(st.tuples(GATES, st.permutations(range(3)), st.floats(-7, 7)), max_size=12))
-def test_any_short_circuit_keeps_its_unitary(gates):
-    circuit = QuantumCircuit(3)
-    for name, qubits, angle in gates:
-        wires = qubits[:2] if name in ("cx", "cz", "swap") else qubits[:1]
-        getattr(circuit, name)(*([angle] if name == "ry" else []), *wires)
-    assert_same_unitary(circuit, np.empty(0))
 
 
 def test_qubits_are_numbered_across_registers():

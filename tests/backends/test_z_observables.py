@@ -49,7 +49,8 @@ def test_masks_and_coefficients_rebuild_the_matrices_of_the_operators(n_qubits):
         np.testing.assert_allclose(np.diag(diagonal), operator.to_matrix(), atol=1e-12)
 
 
-def test_sums_of_strings_have_the_statevectors_values():
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
+def test_sums_of_strings_have_the_statevectors_values(dtype, tolerance):
     circuit = every_gate(5)
     operators = [
         SparsePauliOp(["ZIIII", "IZIZI", "IIIII"], [0.5, -2.0, 0.125]),
@@ -57,9 +58,9 @@ def test_sums_of_strings_have_the_statevectors_values():
         SparsePauliOp(["IZIZI", "IIIIZ", "IZIZI"], [1.0, 3.0, 1.0]),
     ]
     values = np.random.default_rng(3).uniform(-np.pi, np.pi, (3, circuit.num_parameters))
-    answer = create("adjoint", {"dtype": "float64"}).expectations(circuit, values, operators)
+    answer = create("adjoint", {"dtype": dtype}).expectations(circuit, values, operators)
     expected = expectations_by_statevector(circuit, values, operators)
-    np.testing.assert_allclose(answer.values, expected, atol=1e-10)
+    np.testing.assert_allclose(answer.values, expected, atol=tolerance)
     assert answer.values.dtype == np.float64
     np.testing.assert_array_equal(answer.standard_errors, np.zeros((3, 3)))
 
