@@ -19,7 +19,7 @@ class AnsatzOptions:
 
     Attributes:
         connectivity: C of table I. One layer holds the distances 1..C.
-        ring: blocks wrap around from the last qubit to the first; an open chain otherwise.
+        ring: blocks wrap around from the last qubit to the first; if False, they are an open chain.
         block: order inside U_i. ``cx_ry``: CNOT, then R_Y on its target (figure 2); ``ry_cx``: R_Y first.
     """
 
@@ -34,7 +34,11 @@ class AnsatzOptions:
             raise ValueError(f"block is {self.block!r}, expected 'cx_ry' or 'ry_cx'.")
 
     def pairs(self, n_qubits: int) -> Iterator[tuple[int, int]]:
-        """Yield (control, target) of the blocks U_i of one layer, in the order of application."""
+        """Yield (control, target) of the blocks U_i of one layer, in the order of application.
+
+        Raises:
+            ValueError: if there is one qubit only, or if the connectivity would pair a qubit with itself.
+        """
         if n_qubits < 2:
             raise ValueError(f"n_qubits is {n_qubits}, expected 2 or more: a block U_i acts on two qubits.")
         if self.connectivity >= n_qubits:
@@ -67,6 +71,9 @@ def append_ansatz_layer(circuit: QuantumCircuit, theta: Sequence[Parameter], opt
         circuit: the circuit to extend, on all its qubits.
         theta: one angle per block, ``options.layer_size(circuit.num_qubits)`` of them, in the order of application.
         options: connectivity, ring or chain, block order.
+
+    Raises:
+        ValueError: if there are more or fewer angles than blocks.
     """
     pairs = list(options.pairs(circuit.num_qubits))
     if len(theta) != len(pairs):
@@ -85,7 +92,7 @@ def trainable_blocks(n_qubits: int, layers: Sequence[int], ansatz: Ansatz) -> li
 
     Args:
         n_qubits: width.
-        layers: number of layers of each block; a block without layers has no gates.
+        layers: number of layers of each block; if a block has none, it has no gates.
         ansatz: makes each block with layers. Its parameters become elements of ``theta`` in Qiskit's order of them.
     """
     made = [ansatz(n_qubits, count) if count else QuantumCircuit(n_qubits) for count in layers]

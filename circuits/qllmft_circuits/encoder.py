@@ -23,6 +23,9 @@ def encoder_circuit(n_qubits: int, layers: int = PAPER_ENCODER_LAYERS, ansatz: A
         A circuit with one parameter vector ``theta``; in the paper's ansatz theta[g] is the angle of the g-th U_i.
         Qubit 0 is the least significant bit of an amplitude's index (Qiskit's order).
 
+    Raises:
+        ValueError: if ``layers`` is negative.
+
     >>> encoder_circuit(10).num_parameters
     280
     """

@@ -35,6 +35,9 @@ def head_circuit(
             block (((R-1)·N + M)·C·Q of them in the paper's ansatz on a ring, in the order of application). No
             measurements.
 
+    Raises:
+        ValueError: if ``reuploads`` is 0, or if a number of layers is negative.
+
     >>> circuit = head_circuit(10)
     >>> len(data_parameters(circuit)), len(weight_parameters(circuit))
     (10, 50)
@@ -75,6 +78,9 @@ def readout_observables(n_qubits: int, readout: Readout = "all", word_weight: in
     Returns:
         Operators on ``n_qubits`` qubits; operator q is Z on qubit q, and the longer words follow, by weight and then by
         their qubits in ascending order.
+
+    Raises:
+        ValueError: if the readout is unknown, or if ``word_weight`` is not from 1 to Q.
     """
     if readout not in ("all", "first", "words"):
         raise ValueError(f"readout is {readout!r}, expected 'all', 'first' or 'words'.")

@@ -39,6 +39,9 @@ class CircuitCounts:
 def count(circuit: QuantumCircuit) -> CircuitCounts:
     """Count gates, depth and parameters of ``circuit``.
 
+    Raises:
+        ValueError: if a gate acts on more than two qubits.
+
     >>> from qllmft_circuits import head_circuit
     >>> count(head_circuit(10)).two_qubit_gates
     50
@@ -64,7 +67,7 @@ def draw_text(circuit: QuantumCircuit, *, max_columns: int = 120, fold: bool = T
     Args:
         circuit: the circuit.
         max_columns: width of the drawing before it continues below.
-        fold: False draws one endless line per qubit.
+        fold: continue below when a line is full; if False, draw one endless line per qubit.
     """
     return str(circuit.draw("text", fold=max_columns if fold else -1))
 

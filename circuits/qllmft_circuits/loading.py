@@ -17,7 +17,8 @@ def loading_circuit(amplitudes: Sequence[float], n_qubits: int) -> QuantumCircui
     amplitude into its box, and its QASM 2 text cannot be read back: it uses ``u``, which qelib1.inc lacks.
 
     Args:
-        amplitudes: at most 2^n real numbers, of any length but zero; zeros follow them. Bit q of an index is qubit q.
+        amplitudes: at most 2^n real numbers, of any length but zero; if they are fewer, zeros follow. Bit q of an
+            index is qubit q.
         n_qubits: n, 1 or more.
 
     Returns:

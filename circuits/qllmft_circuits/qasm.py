@@ -54,7 +54,7 @@ def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
 
     Args:
         text: from `to_qasm3`.
-        names: identifier in the text of every parameter, from `to_qasm3`; empty for a bound circuit.
+        names: identifier in the text of every parameter, from `to_qasm3`; empty if the circuit is bound.
 
     Returns:
         The circuit. Parameters named ``vector[index]`` are elements of vectors again, ordered by index.
