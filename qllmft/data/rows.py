@@ -22,7 +22,7 @@ SPLIT_NAMES = {
 
 
 def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
-    """Number the rows of a table from ``first``, for errors."""
+    """Index the rows of a table from ``first``, for errors."""
     return frame.set_axis(range(first, first + len(frame)))
 
 

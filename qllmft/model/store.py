@@ -17,7 +17,7 @@ from torch import Tensor
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
-from qllmft.files import path_near, parse_json, write_bytes, write_json
+from qllmft.files import parse_json, path_near, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.model.check import check_logits, compare_logits
 from qllmft_backends import BackendError
