@@ -1,1 +1,1 @@
-"""Experiments of many runs: searches over settings, comparisons over seeds, and the records of what was run."""
+"""Campaigns of many runs: plans, execution, results over seeds, and records."""
