@@ -7,7 +7,6 @@ block of rows that is copied to contiguous memory, worked on, and copied back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, MatrixForm
+from qllmft_backends.adjoint.program.schedule import table
 
 BLOCK_BYTES = 128 * 2**10  # of a block, whose state and co-state then stay in the caches of one core
 _SHORTEST = 3  # gates; fewer are not worth a copy
@@ -90,11 +90,7 @@ def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) ->
     turned = [any(factor.slot >= 0 for factor in gate.factors) for gate in program.gates]
     masks = [p.control_lane | (p.target_lane if p.path == Path.PHASE else 0) for p in places]
     gates = [(p.path, masks[g], p.target_lane, ends[g], ends[g + 1], turned[g]) for g, p in enumerate(places)]
-    return ComplexPlan(*(_table(t, n) for t, n in ((gates, 6), (steps, 8), (blocks, 3), (strides, capacity))))
-
-
-def _table(rows: Sequence[Sequence[int]], columns: int) -> NDArray[np.int64]:
-    return np.array(rows, dtype=np.int64).reshape(-1, columns)
+    return ComplexPlan(*(table(t, n) for t, n in ((gates, 6), (steps, 8), (blocks, 3), (strides, capacity))))
 
 
 def _place(gate: Gate, register_bits: int, batch: int) -> _Place:

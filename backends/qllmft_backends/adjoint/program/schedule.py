@@ -88,10 +88,11 @@ def make_schedule(program: Program, batch: int, width: int, itemsize: int, *, ba
         first_run = len(runs)
         runs += [(b, start + i, start + j) for b, i, j in _cut(tops[start:stop], small, bits)]
         outer.append((bits, first_run, len(runs)))
-    return Schedule(_table([group[:2] for group in groups], 2), _table(runs, 3), _table(outer, 3))
+    return Schedule(table([group[:2] for group in groups], 2), table(runs, 3), table(outer, 3))
 
 
-def _table(rows: Sequence[tuple[int, ...]], columns: int) -> NDArray[np.int64]:
+def table(rows: Sequence[Sequence[int]], columns: int) -> NDArray[np.int64]:
+    """Return rows of numbers as an array, also if there are none."""
     return np.array(rows, dtype=np.int64).reshape(-1, columns)
 
 
