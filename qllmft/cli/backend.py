@@ -193,7 +193,10 @@ def _attend(backend: RemoteBackend) -> None:
                 "Add --yes to send paid circuits without confirmation."
             )
         # typer.confirm would write the last blank of its question to standard output, before the first answer
-        return Confirm.ask(Text(printable(f"{estimate}. Send?")), console=console, default=False)
+        try:
+            return Confirm.ask(Text(printable(f"{estimate}. Send?")), console=console, default=False)
+        except EOFError:  # Ctrl-D
+            return False
 
     def announce(estimate: Estimate) -> None:
         say(str(estimate), console)

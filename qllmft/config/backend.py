@@ -10,7 +10,8 @@ from qllmft.config.section import Section
 from qllmft_backends.errors import UnknownBackendError
 from qllmft_backends.registry import BACKENDS, Entry
 
-# options about the receiver of circuits, the key that pays, the ledger of payments, and agreements to a price
+# options about the receiver of circuits, the key that pays, the ledger of payments, agreements to a price, and circuits
+# that are paid again
 PERSONAL_OPTIONS = (
     "url",
     "token_file",
@@ -21,6 +22,10 @@ PERSONAL_OPTIONS = (
     "session_max_minutes",
     "circuit_budget",
     "allow_paid_training",
+    "settle_s",
+    "repetition",
+    "retry_failed",
+    "retry_wrong",
 )
 
 

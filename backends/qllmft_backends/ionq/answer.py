@@ -63,14 +63,14 @@ class Answer:
         """Return the body's JSON value with every string scrubbed.
 
         Raises:
-            ValueError: if it is no JSON, or nested too deeply to be the API's.
+            ValueError: if it is no JSON, has a key twice, or is nested too deeply to be the API's.
         """
         return self._value
 
     @cached_property
     def _value(self) -> Any:
         try:
-            return self._scrubbed(json.loads(self.content))
+            return self._scrubbed(json.loads(self.content, object_pairs_hook=_unique))
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
@@ -82,3 +82,10 @@ class Answer:
         if isinstance(value, dict):
             return {self._scrubbed(key): self._scrubbed(item) for key, item in value.items()}
         return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found

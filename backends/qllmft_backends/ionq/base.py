@@ -240,6 +240,7 @@ class IonQBase(Backend):
 
     def _collect(self, batch: CircuitBatch, sums: ZObservables) -> Expectations:
         self._dispatcher.settle(batch)
+        self._dispatcher.read_wrong_answers_again(batch)
         chunks = batch.chunks
         waiting = [chunk for chunk in chunks if chunk.state == "submitted"]
         if waiting:

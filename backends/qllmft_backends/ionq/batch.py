@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.cost import CostEstimate
-from qllmft_backends.ionq.known_answer import KnownAnswer
 from qllmft_backends.ionq.ledger import Place
 from qllmft_backends.ionq.options import JOB_MAX_CIRCUITS, JOB_MAX_GATES
 
@@ -27,7 +26,7 @@ class CircuitBatch:
         setup: settings that decide a result.
         job_size: the option ``circuits_per_job``.
         places: for each row of ``values`` its place in the ledger; None: still to be sent.
-        known: circuit with a known answer that goes first in each job; None without one.
+        known: circuit with a known answer that goes first in each job, here with the answer 0; None without one.
     """
 
     template: Template
@@ -35,7 +34,7 @@ class CircuitBatch:
     setup: Setup
     job_size: int
     places: list[Place | None] = field(default_factory=list)
-    known: KnownAnswer | None = None
+    known: Template | None = None
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -48,21 +47,21 @@ class CircuitBatch:
         return [row for row, place in enumerate(self.places) if place is None]
 
     @property
-    def known_state(self) -> int | None:
-        """Return the answer of the circuit with a known answer, or None without such a circuit."""
-        return None if self.known is None else self.known.state
+    def checked(self) -> bool:
+        """Return whether a circuit with a known answer goes first in each job."""
+        return self.known is not None
 
     @property
     def known_request(self) -> tuple[Setup, Template]:
         """Return the circuit with a known answer, with the shots and the mitigation of its job."""
         assert self.known is not None
-        return replace(self.setup, circuit_sha256=self.known.template.sha256), self.known.template
+        return replace(self.setup, circuit_sha256=self.known.sha256), self.known
 
     def parts(self) -> list[list[int]]:
         """Return the missing rows divided into jobs, as the options ask and within IonQ's limits on a job."""
         circuits, gates = JOB_MAX_CIRCUITS, JOB_MAX_GATES
         if self.known is not None:
-            circuits, gates = circuits - 1, gates - self.known.template.gates
+            circuits, gates = circuits - 1, gates - self.known.gates
         size = max(1, min(self.job_size, circuits, gates // max(1, self.template.gates)))
         missing = self.missing
         return [missing[start : start + size] for start in range(0, len(missing), size)]

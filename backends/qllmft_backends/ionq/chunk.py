@@ -52,6 +52,12 @@ class Setup:
         return self.backend == FREE_MACHINE
 
     @property
+    def counted_shots(self) -> int | None:
+        """Return the shots whose counts make up a result, or None if results are no plain frequencies."""
+        plain = self.error_mitigation == "none" and not self.symmetry_verification and self.noise_model != "ideal"
+        return self.shots if plain else None
+
+    @property
     def shot_counts(self) -> range:
         """Return the possible numbers of measured shots. Symmetry verification discards some."""
         return range(1 if self.symmetry_verification else self.shots, self.shots + 1)
@@ -89,11 +95,11 @@ class Chunk:
         results: one entry per row of ``values``; None: no result.
         failure: reason why the job failed.
         price_each: estimate for one circuit, in ``unit``; None if unknown.
-        known_answer: basis state expected from the circuit before ``values`` in the job; None without such a circuit.
+        checked: whether a circuit with a known answer is before ``values`` in the job.
+        known_answer: basis state expected from that circuit; None before the job is accepted, or without the circuit.
         known_price: estimate for that circuit, in ``unit``.
-        known_result: its measured distribution; None: no result.
         shots: single shots of each circuit that has a result, in the order of ``results``; None: not read.
-        integrity_error: error that `known_answer_error` found in the results, which are then not used; None: no error.
+        integrity_error: error that `known_answer_error` finds; the results are then not used. None: no error.
         unit: unit of ``price_each`` and ``cost``.
         cost: charge for the whole job, reported by the server after its end; None: not reported.
         aggregations: by name, the results of a debiased job under another combination of its variants.
@@ -112,9 +118,9 @@ class Chunk:
     cost: float | None = None
     aggregations: dict[str, list[Probabilities]] = field(default_factory=dict)
     duplicates: list[str] = field(default_factory=list)
+    checked: bool = False
     known_answer: int | None = None
     known_price: float = 0.0
-    known_result: Probabilities | None = None
     shots: list[Shots | None] | None = None
     integrity_error: str | None = None
 
@@ -132,12 +138,12 @@ class Chunk:
     @cached_property
     def content(self) -> str:
         """Return a hash of these circuits at these angles, in this order, on this machine."""
-        return content_hash(self.setup, self.values, self.known_answer)
+        return content_hash(self.setup, self.values, self.checked)
 
     @property
     def known_circuits(self) -> int:
         """Return the number of circuits in the job before those of ``values``: 1 with a known answer, else 0."""
-        return int(self.known_answer is not None)
+        return int(self.checked)
 
     @property
     def circuits(self) -> int:
@@ -190,30 +196,9 @@ def sessions_under_way(chunks: Iterable[Chunk]) -> set[str]:
     return {chunk.session for chunk in chunks if chunk.session and chunk.state in UNDER_WAY}
 
 
-def known_answer_error(chunk: Chunk) -> str | None:
-    """Return the error in the circuit with a known answer, or None if it is right or has not run.
-
-    The answer is compared qubit by qubit, by the majority of the shots: noise flips some of them.
-    """
-    if chunk.known_answer is None or not any(chunk.results or ()):
-        return None
-    if not chunk.known_result:
-        return "the circuit with a known answer has no result"
-    differing = [(state ^ chunk.known_answer, p) for state, p in chunk.known_result.items()]
-    right = [sum(p for bits, p in differing if not bits >> q & 1) for q in range(chunk.setup.n_qubits)]
-    wrong = [q for q, share in enumerate(right) if share <= 0.5]
-    if not wrong:
-        return None
-    shares = ", ".join(f"{right[q]:.2f}" for q in wrong[:5])
-    return (
-        f"the circuit with a known answer came back wrong on the qubits {wrong}: the right value in a share of "
-        f"{shares} of the shots, expected more than 0.50"
-    )
-
-
-def content_hash(setup: Setup, values: NDArray[np.float64], known_answer: int | None = None) -> str:
+def content_hash(setup: Setup, values: NDArray[np.float64], checked: bool = False) -> str:
     """Return the hash described in `Chunk.content`."""
-    content = [asdict(setup), values_hash(values), *([] if known_answer is None else [known_answer])]
+    content = [asdict(setup), values_hash(values), *(["known answer"] if checked else [])]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from qllmft_backends.ionq.chunk import Chunk
@@ -15,11 +15,14 @@ from qllmft_backends.ionq.errors import (
     IonQRequestError,
     IonQTimeoutError,
 )
+from qllmft_backends.ionq.integrity import known_answer_error
+from qllmft_backends.ionq.job_index import JobIndex, token_of
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQConnection
 from qllmft_backends.ionq.payload import Probabilities, Shots, parse_probabilities, parse_shots
 from qllmft_backends.ionq.transport import Deadline
 
+_ENDED = ("completed", "failed", "canceled")
 _MAX_REASON = 300  # characters of the server's text
 OnProgress = Callable[[str, str], None]  # called with a job's id and its status at the server
 _KEPT = "Its result stays at the server and its id in the ledger; nothing is sent again."
@@ -71,7 +74,7 @@ def collect(
 
 def aggregate(client: Client, ledger: Ledger, chunk: Chunk, name: str) -> None:
     """Read the results of a collected, debiased chunk again, its variants combined by ``name``. Nothing is paid."""
-    ledger.aggregated(chunk, name, _results(client, chunk, client.job(str(chunk.job_id)), name))
+    ledger.aggregated(chunk, name, _results(client, chunk, _own_job(client, ledger, chunk), name))
 
 
 def read_shots(client: Client, ledger: Ledger, chunk: Chunk) -> None:
@@ -81,7 +84,7 @@ def read_shots(client: Client, ledger: Ledger, chunk: Chunk) -> None:
         IonQJobFailedError: if the server has none, or if they contradict the results.
         IonQError: if the server cannot be asked.
     """
-    job, setup = client.job(str(chunk.job_id)), chunk.setup
+    job, setup = _own_job(client, ledger, chunk), chunk.setup
     circuits = _circuits(chunk, job)[chunk.known_circuits :]
     found: list[Shots | None] = []
     for circuit, result in zip(circuits, chunk.results or (), strict=True):
@@ -99,10 +102,19 @@ def read_shots(client: Client, ledger: Ledger, chunk: Chunk) -> None:
     ledger.keep_shots(chunk, found)
 
 
-def read_probabilities(payload: Any, n_qubits: int, label: str) -> Probabilities:
+def read_again(client: Client, ledger: Ledger, chunk: Chunk) -> None:
+    """Read the results of a job with a wrong known answer again, and record them if the answer is right now."""
+    job = _own_job(client, ledger, chunk)
+    if job.get("status") in _ENDED:
+        results = _final_results(client, chunk, job)
+        if not known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results):
+            _record(client, ledger, chunk, job, results)
+
+
+def read_probabilities(payload: Any, n_qubits: int, label: str, shots: int | None = None) -> Probabilities:
     """Return `parse_probabilities` of a payload, or raise `IonQJobFailedError`."""
     try:
-        return parse_probabilities(payload, n_qubits)
+        return parse_probabilities(payload, n_qubits, shots)
     except ValueError as error:
         raise IonQJobFailedError(
             f"the result of {label} cannot be read: {error}. Nothing is lost: the job's id is in the ledger and its "
@@ -112,16 +124,63 @@ def read_probabilities(payload: Any, n_qubits: int, label: str) -> Probabilities
 
 def _poll(client: Client, ledger: Ledger, chunk: Chunk, on_progress: OnProgress | None) -> str:
     """Return the job's status at the server, after recording its results if it has ended."""
-    job = client.job(str(chunk.job_id))
+    job = _own_job(client, ledger, chunk)
     status = str(job.get("status"))
     if on_progress is not None:
         on_progress(str(chunk.job_id), status)
-    if status == "completed":
-        results = _results(client, chunk, job)
-        ledger.collected(chunk, results, **({} if chunk.setup.free else client.cost(str(chunk.job_id))))
-    elif status in ("failed", "canceled"):
-        ledger.failed(chunk, _reason(job), _completed_results(client, chunk, job))
+    if status in _ENDED:
+        results = _final_results(client, chunk, job)
+        if known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results):
+            results = _final_results(client, chunk, job)  # one wrong reading condemns no paid job
+        _record(client, ledger, chunk, job, results)
     return status  # submitted, ready, started, or one that this version does not have: the job has not ended
+
+
+def _own_job(client: Client, ledger: Ledger, chunk: Chunk) -> dict[str, Any]:
+    """Return the server's description of the chunk's job, found by the client token if the recorded id is another's."""
+    problem: IonQError
+    try:
+        job = client.job(str(chunk.job_id))
+        if _carries(job, chunk):
+            return job
+        problem = IonQJobFailedError(
+            f"{chunk.label} is another job: it does not carry the chunk's client token, and no other job does. Its "
+            "results were not read, and nothing is sent again. Run again later, or ask IonQ."
+        )
+    except IonQError as error:
+        if error.status != NOT_FOUND:
+            raise
+        problem = error
+    index = JobIndex(client, ledger)
+    index.refresh(complete=True)
+    found = index.find(chunk.tokens, [chunk.job_id])
+    if not found:
+        raise problem
+    index.adopt(chunk, found[0])
+    return client.job(str(chunk.job_id))
+
+
+def _carries(job: Mapping[str, Any], chunk: Chunk) -> bool:
+    token = token_of(job)
+    return token is not None and any(own.startswith(token) for own in chunk.tokens)
+
+
+def _final_results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> Sequence[Probabilities | None]:
+    return (_results if job.get("status") == "completed" else _completed_results)(client, chunk, job)
+
+
+def _record(
+    client: Client,
+    ledger: Ledger,
+    chunk: Chunk,
+    job: Mapping[str, Any],
+    results: Sequence[Probabilities | None],
+) -> None:
+    if job.get("status") == "completed":
+        complete = [result for result in results if result is not None]
+        ledger.collected(chunk, complete, **({} if chunk.setup.free else client.cost(str(chunk.job_id))))
+    else:
+        ledger.failed(chunk, _reason(job), results)
 
 
 def _results(
@@ -135,7 +194,8 @@ def _results(
             f"the results of {chunk.label} are for {sorted(payload)[:3]}..., expected one for each of {keys[:3]}... "
             f"{_KEPT}"
         )
-    return [read_probabilities(payload[key], chunk.setup.n_qubits, f"{chunk.label}, circuit {key}") for key in keys]
+    n, shots = chunk.setup.n_qubits, chunk.setup.counted_shots
+    return [read_probabilities(payload[key], n, f"{chunk.label}, circuit {key}", shots) for key in keys]
 
 
 def _completed_results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Probabilities | None]:
@@ -152,7 +212,9 @@ def _completed_results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> 
     for i, child in enumerate(children):
         if client.job(child).get("status") == "completed":
             payload = client.circuit_probabilities(child)
-            results[i] = read_probabilities(payload, chunk.setup.n_qubits, f"circuit {child}")
+            results[i] = read_probabilities(
+                payload, chunk.setup.n_qubits, f"circuit {child}", chunk.setup.counted_shots
+            )
     return results
 
 

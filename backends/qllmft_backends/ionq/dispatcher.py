@@ -13,10 +13,10 @@ from typing import Any
 from qllmft_backends.ionq.batch import CircuitBatch, Submission
 from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.client import Client
-from qllmft_backends.ionq.collect import OnProgress, collect
+from qllmft_backends.ionq.collect import OnProgress, collect, read_again
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.cost import Announce, Budget, Confirm, CostEstimate, spent
-from qllmft_backends.ionq.errors import IonQJobFailedError
+from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.job_index import JobIndex
 from qllmft_backends.ionq.known_answer import known_answer
 from qllmft_backends.ionq.ledger import Ledger
@@ -53,6 +53,7 @@ class Dispatcher:
     ) -> None:
         self._options, self._ledger = options, ledger
         self._client, self._sends_known_answer = client, sends_known_answer
+        self._retry_wrong = isinstance(options, IonQForteOptions) and options.retry_wrong
         self._budget = Budget()
         self._cached_index: JobIndex | None = None
         self._machine_checked = False
@@ -63,7 +64,7 @@ class Dispatcher:
             batch.setup,
             batch.values,
             retry_failed=self._options.retry_failed,
-            retry_wrong=isinstance(self._options, IonQForteOptions) and self._options.retry_wrong,
+            retry_wrong=self._retry_wrong,
         )
 
     def priced(self, batch: CircuitBatch, price_of: PriceOf) -> CostEstimate:
@@ -74,7 +75,13 @@ class Dispatcher:
         estimate = replace(batch.estimate(), **price)
         if not estimate.known_answers:
             return estimate
-        return replace(estimate, known_price=price_of(*batch.known_request)["price_each"])
+        known = price_of(*batch.known_request)
+        if known.get("unit") != price.get("unit"):
+            raise IonQRequestError(
+                f"the server's price of a circuit is in {price.get('unit')!r}, and that of the circuit with a known "
+                f"answer in {known.get('unit')!r}; expected one unit. Nothing was sent. Set known_answer_shots=0."
+            )
+        return replace(estimate, known_price=known["price_each"])
 
     def server_price(self, setup: Setup, template: Template) -> dict[str, Any]:
         """Return the server's price of one circuit (see `prices.server_price`)."""
@@ -89,6 +96,7 @@ class Dispatcher:
             IonQError: if sending failed; accepted jobs are in the ledger.
         """
         self.settle(batch)
+        self.read_wrong_answers_again(batch)
         check_answers(batch.chunks, self._ledger)
         missing, paid = bool(batch.missing), self._options.paid
         estimate = self.priced(batch, self.server_price) if missing and paid else batch.estimate()
@@ -110,6 +118,18 @@ class Dispatcher:
         if doubtful:
             self.find(batch)
 
+    def read_wrong_answers_again(self, batch: CircuitBatch) -> None:
+        """Read the results of jobs with a wrong known answer again, which is free: the first reading may be wrong."""
+        wrong = [c for c in self._ledger.chunks.values() if c.integrity_error and c.setup == batch.setup]
+        for chunk in wrong:
+            try:
+                read_again(self._client(), self._ledger, chunk)
+            except IonQError:
+                if self._retry_wrong:  # its circuits would be paid again
+                    raise
+        if wrong:
+            self.find(batch)
+
     def index(self) -> JobIndex:
         """Return the index of the server's jobs, as far as it was read."""
         now, sent = self._client().transport.server_time(), any(c.attempts for c in self._ledger.chunks.values())
@@ -126,19 +146,19 @@ class Dispatcher:
             self._machine_checked = True
         index = self.index()
         if not self._ledger.fresh:
-            index.refresh()
+            index.refresh(complete=any(c.attempts and not c.job_id for c in self._ledger.chunks.values()))
             if index.reconcile():
                 self.find(batch)
         client, ledger, options, setup = self._client(), self._ledger, self._options, batch.setup
         parts = batch.parts()
-        index.check_orphans(ledger.tokens(setup, [batch.values[rows] for rows in parts], batch.known_state))
+        index.check_orphans(ledger.tokens(setup, [batch.values[rows] for rows in parts], batch.checked))
         if not parts:  # the server had all of it
             return
         self._await_answers(batch.chunks, on_progress)
         with session_of(client, ledger, setup.backend, options, estimate.unit) as session:
             for number, rows in enumerate(parts):
                 facts = batch.facts(estimate)
-                chunk = ledger.plan(setup, batch.values[rows], known_answer=batch.known_state, **facts)
+                chunk = ledger.plan(setup, batch.values[rows], checked=batch.checked, **facts)
                 send(client, ledger, index, chunk, batch.template, options, session)
                 self._budget.circuits += chunk.circuits
                 for i, row in enumerate(rows):

@@ -6,31 +6,34 @@ although no answer confirmed it, or long after the request timed out.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from qllmft_backends.ionq.chunk import Chunk
 from qllmft_backends.ionq.cost import amount_text
-from qllmft_backends.ionq.errors import DuplicateJobWarning, IonQError, LedgerError
+from qllmft_backends.ionq.errors import DuplicateJobWarning, IonQError, IonQTransientError, LedgerError
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.payload import mapping
 
 if TYPE_CHECKING:
     from qllmft_backends.ionq.client import Client
 
+TOKEN_IN_NAME = 12  # characters of the client token in a job's name
 _SERVER_CLOCKS_S = 600.0  # possible difference between the clocks of the server's own machines
 ENDED_FREE = ("failed", "canceled")  # not charged by IonQ
 
 
 @dataclass(frozen=True)
 class ListedJob:
-    """Job in the server's list: id, ledger that sent it (None: another program), and status."""
+    """Job in the server's list: id, client token or its beginning, ledger (None: unknown), and status."""
 
     job_id: str
+    token: str
     ledger: str | None
     status: str
 
@@ -45,12 +48,16 @@ class JobIndex:
 
     def __init__(self, client: Client, ledger: Ledger) -> None:
         self._client, self._ledger = client, ledger
-        self._by_token: dict[str, dict[str, ListedJob]] = defaultdict(dict)
+        self._by_token: dict[str, dict[str, ListedJob]] = defaultdict(dict)  # by the token's beginning
         self._read_at: float | None = None  # server's time of the last complete reading
 
-    def refresh(self) -> None:
-        """Read the list, or raise `IonQError` if the server cannot be asked."""
-        began, bound = self._client.transport.server_time(), self._bound()
+    def refresh(self, *, complete: bool = False) -> None:
+        """Read the list, or raise `IonQError` if the server cannot be asked.
+
+        If it is not ``complete``, reading stops as described above. Before a second POST it has to be complete: the
+        times in the list may differ from the server's clock.
+        """
+        began, bound = self.server_time(), None if complete else self._bound()
         newest_first, last = True, float("inf")
         for job in self._client.jobs():
             self._add(job)
@@ -62,11 +69,18 @@ class JobIndex:
                     break
         self._read_at = began
 
+    def server_time(self) -> float | None:
+        """Return the time by the server's clock (see `Transport.server_time`)."""
+        return self._client.transport.server_time()
+
     def find(self, tokens: Iterable[str], known: Iterable[str | None] = ()) -> list[ListedJob]:
         """Return the jobs that carry one of ``tokens`` except for the ids in ``known``. Uncharged ones come last."""
         excluded = set(known)
         found = [
-            job for token in tokens for job in self._by_token.get(token, {}).values() if job.job_id not in excluded
+            job
+            for token in tokens
+            for job in self._by_token.get(token[:TOKEN_IN_NAME], {}).values()
+            if job.job_id not in excluded and token.startswith(job.token)
         ]
         return sorted(found, key=lambda job: job.status in ENDED_FREE)
 
@@ -103,7 +117,8 @@ class JobIndex:
     def adopt(self, chunk: Chunk, job: ListedJob) -> None:
         """Record ``job`` as the chunk's."""
         mock = self._client.transport.mock_server
-        self._ledger.submitted(chunk, job.job_id, found_by="client token", sandbox=mock)
+        token = next(token for token in chunk.tokens if token.startswith(job.token))
+        self._ledger.submitted(chunk, job.job_id, token, found_by="client token", sandbox=mock)
 
     def check_orphans(self, planned: Iterable[str]) -> None:
         """Refuse to send while the server holds jobs of this ledger that are neither in it nor ``planned`` (tokens).
@@ -114,9 +129,9 @@ class JobIndex:
         known = set(planned).union(*(chunk.tokens for chunk in self._ledger.chunks.values()))
         orphans = [
             job.job_id
-            for token, jobs in self._by_token.items()
+            for jobs in self._by_token.values()
             for job in jobs.values()
-            if token not in known and job.ledger == self._ledger.identity.id and job.status not in ENDED_FREE
+            if job.token not in known and job.ledger == self._ledger.identity.id and job.status not in ENDED_FREE
         ]
         if orphans:
             raise LedgerError(
@@ -128,18 +143,32 @@ class JobIndex:
 
     def _bound(self) -> float | None:
         """Return the earliest possible time of a job that was not seen, by the server's clock, or None if unknown."""
+        chunks = self._ledger.chunks.values()
         if self._read_at is None:
             return self._ledger.identity.created_at
-        doubtful = [a.server_at for c in self._ledger.chunks.values() if c.doubtful or not c.job_id for a in c.attempts]
+        doubtful = [a.server_at for chunk in chunks if chunk.doubtful or not chunk.job_id for a in chunk.attempts]
         times = [self._read_at, *doubtful]
         return None if None in times else min(t for t in times if t is not None)
 
     def _add(self, job: dict[str, Any]) -> None:
-        metadata = mapping(job.get("metadata"))
-        token, ledger = metadata.get("client_token"), metadata.get("ledger")
-        if isinstance(token, str):
-            status = str(job.get("status"))
-            self._by_token[token][job["id"]] = ListedJob(job["id"], ledger if isinstance(ledger, str) else None, status)
+        if not {"metadata", "name"} & job.keys():
+            raise IonQTransientError(
+                f"the server lists job {job['id']} without metadata and name, so that jobs of this ledger cannot be "
+                "recognised. Nothing was sent. Run again later."
+            )
+        token, ledger = token_of(job), mapping(job.get("metadata")).get("ledger")
+        if token is not None:
+            listed = ListedJob(job["id"], token, ledger if isinstance(ledger, str) else None, str(job.get("status")))
+            self._by_token[token[:TOKEN_IN_NAME]][job["id"]] = listed
+
+
+def token_of(job: Mapping[str, Any]) -> str | None:
+    """Return the client token in a job's metadata, or its beginning in the job's name, or None."""
+    token = mapping(job.get("metadata")).get("client_token")
+    if isinstance(token, str) and len(token) >= TOKEN_IN_NAME:
+        return token
+    found = re.fullmatch(rf"qllmft ([0-9a-f]{{{TOKEN_IN_NAME}}})", str(job.get("name")))
+    return found[1] if found and token is None else None
 
 
 def duplicate_text(chunk: Chunk, job_id: str) -> str:

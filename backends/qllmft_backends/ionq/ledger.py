@@ -117,15 +117,13 @@ class Ledger:
         if self._accepted_jobs() < former_jobs:
             self._raise_lost(f"it holds {self._accepted_jobs()} accepted jobs, and once held {former_jobs}")
 
-    def plan(
-        self, setup: Setup, values: NDArray[np.float64], *, known_answer: int | None = None, **facts: Any
-    ) -> Chunk:
+    def plan(self, setup: Setup, values: NDArray[np.float64], *, checked: bool = False, **facts: Any) -> Chunk:
         """Return a chunk to send: a new one, or one with this content that was planned before and not accepted.
 
         ``facts`` are further fields of the record: versions, gates, price. See `Chunk` for the other arguments.
         """
         rows = np.ascontiguousarray(values, np.float64)
-        content = content_hash(setup, rows, known_answer)
+        content = content_hash(setup, rows, checked)
         waiting = [c.id for c in self.chunks.values() if c.state == "planned" and c.content == content]
         chunk_id = waiting[0] if waiting else f"{len(self.chunks) + 1:04d}"
         self._append(
@@ -135,12 +133,12 @@ class Ledger:
             setup=asdict(setup),
             values=rows.tolist(),
             values_sha256=values_hash(rows),
-            known_answer=known_answer,
+            checked=checked,
             **facts,
         )
         return self.chunks[chunk_id]
 
-    def tokens(self, setup: Setup, parts: Sequence[NDArray[np.float64]], known_answer: int | None = None) -> list[str]:
+    def tokens(self, setup: Setup, parts: Sequence[NDArray[np.float64]], checked: bool = False) -> list[str]:
         """Return the client tokens of chunks of ``parts`` (b, P) sent in this order, the same in every process.
 
         A token follows from the ledger's identity, the chunk's content, and the number of accepted chunks before it
@@ -149,7 +147,7 @@ class Ledger:
         before = Counter(c.content for c in self.chunks.values() if c.job_id is not None)
         tokens = []
         for part in parts:
-            content = content_hash(setup, part, known_answer)
+            content = content_hash(setup, part, checked)
             tokens.append(sha256(f"{self.identity.id} {content} {before[content]}".encode()).hexdigest()[:32])
             before[content] += 1
         return tokens
@@ -159,7 +157,7 @@ class Ledger:
 
         ``server_at`` and ``session`` are fields of `Attempt`.
         """
-        (token,) = self.tokens(chunk.setup, [chunk.values], chunk.known_answer)
+        (token,) = self.tokens(chunk.setup, [chunk.values], chunk.checked)
         self._append("sent", chunk.id, client_token=token, server_at=server_at, session=session)
         return token
 
@@ -167,9 +165,9 @@ class Ledger:
         """Record that the attempt took no effect."""
         self._append("refused", chunk.id, client_token=client_token, reason=reason)
 
-    def submitted(self, chunk: Chunk, job_id: str, **facts: Any) -> None:
-        """Record that the server accepted the chunk as job ``job_id``."""
-        self._append("submitted", chunk.id, job_id=job_id, **facts)
+    def submitted(self, chunk: Chunk, job_id: str, client_token: str, **facts: Any) -> None:
+        """Record that the server accepted the chunk as job ``job_id`` under ``client_token``."""
+        self._append("submitted", chunk.id, job_id=job_id, client_token=client_token, **facts)
         self.identity.count(self._accepted_jobs())
 
     def duplicate(self, chunk: Chunk, job_id: str, *, charged: bool = True) -> None:

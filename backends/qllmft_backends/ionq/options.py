@@ -59,6 +59,13 @@ class IonQConnection(BaseModel):
     settle_s: float = Field(300.0, ge=0)
     max_answer_bytes: int = Field(64 << 20, gt=0)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_number_is_no_truth_value(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"{str(value).lower()} is no value of this option")
+        return value
+
     @field_validator("url")
     @classmethod
     def _url_is_safe(cls, url: str | None) -> str | None:

@@ -9,19 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 
 _SUM_TOLERANCE = 1e-3  # servers round probabilities
+_COUNT_TOLERANCE = 0.02  # of one shot
 _DECIMAL = re.compile("[0-9]{1,20}")
 
 Probabilities = dict[int, float]  # basis state (qubit 0 the least significant bit) -> probability
 Shots = list[int]  # the basis state of each shot, in the order of measurement
 
 
-def parse_probabilities(payload: Any, n_qubits: int) -> Probabilities:
+def parse_probabilities(payload: Any, n_qubits: int, shots: int | None = None) -> Probabilities:
     """Return a distribution from ``{"5": 0.25, ...}``, the form of the API and of the ledger.
 
     Keys are decimal basis states; qubit 0 is the least significant bit.
 
     Raises:
-        ValueError: if it is not a distribution on ``n_qubits`` qubits.
+        ValueError: if it is not a distribution on ``n_qubits`` qubits, or not made of counts of ``shots`` shots.
     """
     if not isinstance(payload, Mapping) or not all(_is_state(s) and _is_number(p) for s, p in payload.items()):
         raise ValueError("it is not a mapping from decimal states to numbers")
@@ -34,6 +35,8 @@ def parse_probabilities(payload: Any, n_qubits: int) -> Probabilities:
         raise ValueError("it holds numbers outside of 0..1")
     if not abs(sum(probabilities.values()) - 1) <= _SUM_TOLERANCE:
         raise ValueError(f"its numbers sum to {sum(probabilities.values()):.6g}, expected 1")
+    if shots and any(abs(p * shots - round(p * shots)) > _COUNT_TOLERANCE for p in probabilities.values()):
+        raise ValueError(f"it holds numbers that are no multiples of 1/{shots}, the share of one shot")
     return probabilities
 
 

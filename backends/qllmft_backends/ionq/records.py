@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from qllmft_backends.ionq.chunk import Attempt, Chunk, Setup, known_answer_error, values_hash
+from qllmft_backends.ionq.chunk import Attempt, Chunk, Setup, values_hash
+from qllmft_backends.ionq.integrity import known_answer_error, known_state
 from qllmft_backends.ionq.payload import Probabilities, Shots, is_amount, parse_probabilities, parse_shots
 
 FORMAT = 1
@@ -40,14 +41,15 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
                 attempt.refused |= attempt.client_token == record["client_token"]
         case "submitted":
             chunk.job_id = _job_id(record)
+            chunk.known_answer = known_state(record["client_token"], chunk.setup.n_qubits) if chunk.checked else None
         case "duplicate":
             others = [job for job in chunk.duplicates if job != _job_id(record)]
             chunk.duplicates = [*others, _job_id(record)] if record["charged"] else others
         case "collected" | "failed":
             results = _results(record, chunk)
             chunk.results = results[chunk.known_circuits :]
-            chunk.known_result = results[0] if chunk.known_circuits else None
-            chunk.integrity_error = known_answer_error(chunk)
+            chunk.integrity_error = known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results)
+            chunk.aggregations, chunk.shots = {}, None
             chunk.failure = str(record["reason"]) if event == "failed" else None
             if is_amount(record.get("cost")):
                 chunk.cost, chunk.unit = float(record["cost"]), record.get("cost_unit") or chunk.unit
@@ -86,16 +88,15 @@ def _planned(record: Mapping[str, Any]) -> Chunk:
     for name in ("price_each", "known_price"):
         if record.get(name) is not None and not is_amount(record[name]):
             raise ValueError(f"{name} is {record[name]!r}, expected a number of 0 or more")
-    known = record["known_answer"]
-    if known is not None and not (isinstance(known, int) and 0 <= known < 2**setup.n_qubits):
-        raise ValueError(f"known_answer is {known!r}, expected a basis state of {setup.n_qubits} qubits")
+    if not isinstance(record["checked"], bool):
+        raise ValueError(f"checked is {record['checked']!r}, expected true or false")
     return Chunk(
         record["chunk"],
         setup,
         values,
         price_each=record.get("price_each"),
         unit=record.get("price_unit"),
-        known_answer=known,
+        checked=record["checked"],
         known_price=record.get("known_price") or 0.0,
     )
 

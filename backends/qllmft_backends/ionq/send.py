@@ -14,14 +14,16 @@ from qiskit_ionq.ionq_backend import IonQBackend
 from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.compile import Template
-from qllmft_backends.ionq.errors import IonQError, IonQRequestError
-from qllmft_backends.ionq.job_index import JobIndex
+from qllmft_backends.ionq.errors import IonQError, IonQRequestError, IonQTransientError
+from qllmft_backends.ionq.integrity import known_state
+from qllmft_backends.ionq.job_index import TOKEN_IN_NAME, JobIndex
 from qllmft_backends.ionq.known_answer import known_answer
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQConnection
 from qllmft_backends.ionq.transport import Deadline
 
 _FIRST_PAUSE_S = 1.0
+_CLOCK_RESOLUTION_S = 1.0  # of the header Date
 
 
 class _Backend(IonQBackend):  # type: ignore[misc]
@@ -60,12 +62,11 @@ def settle(ledger: Ledger, index: JobIndex, chunk: Chunk, connection: IonQConnec
     Raises:
         IonQError: if the server cannot be asked; the chunk stays doubtful, and is not sent again.
     """
-    last = max(a.at for a in chunk.attempts)
-    wait = Deadline(min(patience_s, max(0.0, last + patience_s - time.time())))
+    wait = None if patience_s else Deadline(0.0)
     while True:
-        settled = wait.left() == 0  # read before the list, so that the last reading is of a settled server
+        settled = wait is not None and wait.left() == 0  # before the list, which is then that of a settled server
         try:
-            index.refresh()
+            index.refresh(complete=settled)
         except IonQError as error:
             raise error.reworded(
                 f"{error} Chunk {chunk.id} may have been accepted before; it is not sent again until the server has "
@@ -78,7 +79,18 @@ def settle(ledger: Ledger, index: JobIndex, chunk: Chunk, connection: IonQConnec
             for token in {a.client_token for a in chunk.attempts if not a.refused}:
                 ledger.refused(chunk, token, f"not among the server's jobs after {patience_s:g} s")
             return
+        if wait is None:
+            wait = Deadline(_patience_left(chunk, patience_s, index.server_time()))
         time.sleep(min(connection.poll_interval_s, wait.left()))
+
+
+def _patience_left(chunk: Chunk, patience_s: float, server_time: float | None) -> float:
+    """Return the rest of ``patience_s`` since the last attempt by the server's clock; this machine's may be wrong."""
+    times = [attempt.server_at for attempt in chunk.attempts if not attempt.refused]
+    if server_time is None or None in times:
+        return patience_s
+    elapsed = server_time - max(time for time in times if time is not None) - _CLOCK_RESOLUTION_S
+    return min(patience_s, max(0.0, patience_s - elapsed))
 
 
 def send(
@@ -98,24 +110,24 @@ def send(
 
     ``index`` was read in this call. An `IonQError` says whether the chunk was not accepted, or is doubtful.
     """
-    circuits = template.bind(chunk.values, [f"{chunk.id}-{i}" for i in range(len(chunk.values))])
-    if chunk.known_answer is not None:
-        circuits.insert(0, known_answer(chunk.setup.n_qubits).template.circuit)
+    setup, circuits = chunk.setup, template.bind(chunk.values, [f"{chunk.id}-{i}" for i in range(len(chunk.values))])
     patience = Deadline(connection.retry_s)
     pause = min(_FIRST_PAUSE_S, connection.poll_interval_s)
     while True:
-        found = index.find(ledger.tokens(chunk.setup, [chunk.values], chunk.known_answer))
+        found = index.find(ledger.tokens(setup, [chunk.values], chunk.checked))
         if found:  # lost from the ledger, or accepted late
             ledger.sending(chunk, client.transport.server_time())
             index.adopt(chunk, found[0])
             return
         token = ledger.sending(chunk, client.transport.server_time(), session)
+        known = [known_answer(setup.n_qubits, known_state(token, setup.n_qubits)).circuit] if chunk.checked else []
         try:
-            job_id = post(client, circuits, chunk.setup, token, ledger.identity.id, session)
+            job_id = post(client, [*known, *circuits], setup, token, ledger.identity.id, session)
+            _check_new(ledger, chunk, job_id)
         except IonQError as error:
             failure = error
         else:
-            ledger.submitted(chunk, job_id, sandbox=client.transport.mock_server)
+            ledger.submitted(chunk, job_id, token, sandbox=client.transport.mock_server)
             return
         if failure.unsent:
             ledger.refused(chunk, token, str(failure))
@@ -157,12 +169,22 @@ def post(
     job = backend.run(
         list(circuits) if len(circuits) > 1 else circuits[0],
         shots=setup.shots,
-        name=f"qllmft {client_token[:12]}",  # the API allows letters, digits, spaces, - and _
+        name=f"qllmft {client_token[:TOKEN_IN_NAME]}",  # the API allows letters, digits, spaces, - and _
         extra_metadata={"client_token": client_token, "ledger": ledger_id},
         session_id=session,
         **extra,
     )
     return str(job.job_id())
+
+
+def _check_new(ledger: Ledger, chunk: Chunk, job_id: str) -> None:
+    for other in ledger.chunks.values():
+        if job_id in (other.job_id, *other.duplicates):
+            raise IonQTransientError(
+                f"POST jobs for chunk {chunk.id} answered the id of another job, that of {other.label}.",
+                transient=True,
+                ambiguous=True,
+            )
 
 
 def check_machine(client: Client, setup: Setup) -> None:

@@ -11,6 +11,7 @@ from qllmft_backends.ionq.answer import clean
 from qllmft_backends.ionq.errors import IonQAuthError
 from qllmft_backends.masking import HIDDEN
 
+_MAX_BYTES = 1 << 12  # read of a token file
 TOKEN_VARIABLES = ("QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN")  # qiskit-ionq's order
 
 
@@ -58,7 +59,8 @@ def load_token(token_file: Path | None = None) -> ApiToken:
     """
     if token_file is not None:
         try:
-            text = token_file.expanduser().read_text(encoding="utf-8").strip()
+            with token_file.expanduser().open("rb") as file:
+                text = file.read(_MAX_BYTES).decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise IonQAuthError(
                 f"the file that token_file names cannot be read ({type(error).__name__}). Nothing was sent. token_file "

@@ -32,7 +32,7 @@ def test_a_life(tmp_path):
         ledger.refused(chunk, token, "429")
         states.append(chunk.state)
         second = ledger.sending(chunk)
-        ledger.submitted(chunk, "job-1")
+        ledger.submitted(chunk, "job-1", second)
         states.append(chunk.state)
         ledger.collected(chunk, RESULTS)
         states.append(chunk.state)
@@ -176,15 +176,13 @@ def test_matching_prefers_what_has_a_result(tmp_path):
     ledger = Ledger(tmp_path)
     with ledger.lock():
         failed = ledger.plan(SETUP, VALUES)
-        ledger.sending(failed)
-        ledger.submitted(failed, "a")
+        ledger.submitted(failed, "a", ledger.sending(failed))
         ledger.failed(failed, "failed", [None, RESULTS[1]])
         assert ledger.find(SETUP, VALUES) == [(failed, 0), (failed, 1)]
         assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]
         again = ledger.plan(SETUP, VALUES[:1])
         assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]  # planned is not sent
-        ledger.sending(again)
-        ledger.submitted(again, "b")
+        ledger.submitted(again, "b", ledger.sending(again))
         ledger.collected(again, RESULTS[:1])
         assert ledger.find(SETUP, VALUES) == [(again, 0), (failed, 1)]
 
@@ -234,8 +232,7 @@ def full_ledger(folder):
     ledger = Ledger(folder)
     with ledger.lock():
         chunk = ledger.plan(SETUP, VALUES)
-        ledger.sending(chunk)
-        ledger.submitted(chunk, "a")
+        ledger.submitted(chunk, "a", ledger.sending(chunk))
         ledger.collected(chunk, RESULTS)
     return ledger
 
@@ -260,7 +257,7 @@ def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path)
         assert (again.id, again.tokens, again.state, again.price_each) == (first.id, {token}, "planned", 2.0)
         assert ledger.plan(SETUP, VALUES[:1]).id == "0002"
         assert ledger.sending(again) == token
-        ledger.submitted(again, "a")
+        ledger.submitted(again, "a", token)
         other = ledger.plan(SETUP, VALUES)
         assert other.id == "0003"
         assert ledger.sending(other) != token, "another job of the same content"

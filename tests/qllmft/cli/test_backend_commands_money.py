@@ -146,7 +146,7 @@ def test_without_a_terminal_somebody_must_have_said_yes(job, command):
     job.assert_paid_once(4, jobs=2)
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n"], ids=["no", "nothing"])
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "nothing", "Ctrl-D"])
 def test_at_a_terminal_no_sends_nothing(job, terminal, answer):
     terminal(answer)
     _, messages = job.predict(code=2)
