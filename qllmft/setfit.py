@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -107,8 +106,11 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
             numbers = {name: config[name] for name in _NUMBERS}
             settings = {f"model.{name}": value for name, value in structure.items()} | {"noise.shots": 0}
             head = cls(**numbers, preset="single-10q", settings=settings, device="cpu")
-            head.linear.load_state_dict(load(content))
-        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
+            weights = load(content)
+            if faulty := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
+                raise ValueError(f"{faulty[0]} holds NaN or infinity")
+            head.linear.load_state_dict(weights)
+        except (ValueError, OverflowError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise UserError(
                 f"this is not a saved quantum head: {error}. Give a file by QuantumSetFitHead.save."
             ) from error

@@ -18,6 +18,7 @@ from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Progr
 from qllmft_circuits import Ansatz, encoder_circuit
 
 Pad = Literal["zeros", "bias"]
+SHORTEST = 1e-18  # length of the shortest embedding whose squares float32 can hold
 
 
 def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
@@ -34,7 +35,7 @@ def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
     Returns:
         (B, D), or (B, D + 1) with ``bias``.
     """
-    unit = torch.nn.functional.normalize(x, dim=1)
+    unit = torch.nn.functional.normalize(x, dim=1, eps=SHORTEST)
     if pad == "zeros":
         return unit
     return torch.cat([unit, torch.full_like(unit[:, :1], constant)], dim=1) / math.sqrt(2.0)

@@ -11,6 +11,7 @@ import torch
 from qiskit import ClassicalRegister, QuantumCircuit
 from torch import Tensor
 
+from qllmft.data.blank import is_blank
 from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_json, writing
 from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
@@ -50,7 +51,7 @@ class ExportRequest:
     minus: bool = False  # of an odd encoder, the circuit with the negative constant
 
     def __post_init__(self) -> None:
-        if self.text is not None and not self.text.strip():
+        if self.text is not None and is_blank(self.text):
             raise UserError("--text is empty; there is nothing in it to bind the circuit to.")
         if self.part == "head" and self.encoder is not None:
             raise UserError(f"--encoder {self.encoder} names an encoder, and --part is head. Add --part encoder.")

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import softmax
 
+from qllmft.data.blank import is_blank
 from qllmft.embed import Body, body_identity, check_body_folder, check_finite, locate_body
 from qllmft.errors import UserError
 from qllmft.files import write_text
@@ -192,7 +193,7 @@ class Predictor:
             UserError: if a text is empty, the body is another one, or an embedding is not finite.
         """
         for text in texts:
-            if not text.strip():
+            if is_blank(text):
                 raise UserError("a text is empty; there is nothing to classify in it.")
             if any("\ud800" <= character <= "\udfff" for character in text):
                 raise UserError(f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8.")

@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from qllmft.config import BodyConfig
+from qllmft.data.blank import is_blank
 from qllmft.embed import check_finite, embed
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedClassifier
@@ -100,7 +101,7 @@ def _texts(rows: Any) -> list[str]:
         raise UserError(f"X is {type(rows).__name__}; expected texts in one dimension: a list, an array or a Series.")
     texts = list(rows)
     for number, text in enumerate(texts, start=1):
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or is_blank(text):
             raise UserError(f"row {number} of X is {text!r}; expected a non-empty text.")
     if not texts:
         raise UserError("X has 0 samples; expected texts.")

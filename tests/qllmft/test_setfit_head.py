@@ -147,6 +147,15 @@ def test_a_file_that_is_no_head_is_refused(tmp_path, content):
         QuantumSetFitHead.load(tmp_path / "nothing")
 
 
+def test_a_head_with_weights_that_are_no_numbers_is_refused(tmp_path):
+    head = QuantumSetFitHead(8, 2, settings=SMALL, device="cpu")
+    with torch.no_grad():
+        next(head.linear.parameters()).fill_(float("nan"))
+    head.save(tmp_path)
+    with pytest.raises(UserError, match=r"this is not a saved quantum head: .* holds NaN or infinity"):
+        QuantumSetFitHead.load(tmp_path)
+
+
 def test_without_the_package_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "setfit", None)
     monkeypatch.delitem(sys.modules, "qllmft.setfit")

@@ -73,6 +73,7 @@ def test_folds_pipelines_and_pickles(small):
         ("one text", "X is str; expected texts in one dimension"),
         (np.array([["a"], ["b"]]), "X is ndarray; expected texts in one dimension"),
         (["a", " "], "row 2 of X is ' '; expected a non-empty text"),
+        (["a", "\u200b"], r"row 2 of X is '\\u200b'; expected a non-empty text"),
         (["a", None], "row 2 of X is None"),
         ([], "X has 0 samples"),
         (["a", "b", "c"], "inconsistent numbers of samples"),

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled.work_queue import QUEUE_WORDS, all_done, job_number, serve
+from qllmft_backends.errors import BackendError
 
 Queue = NDArray[np.int64]  # (QUEUE_WORDS,); see `work_queue`
 SPIN_S = 500e-6  # how long a worker spins; longer than what a training step does between two passes
@@ -31,7 +32,7 @@ def thread_count() -> int:
     """Return the engine's number of threads: ``QLLMFT_THREADS``, else the processors available to this process.
 
     Raises:
-        ValueError: if ``QLLMFT_THREADS`` is not a positive number.
+        BackendError: if ``QLLMFT_THREADS`` is not a positive number.
     """
     return _thread_count(os.environ.get("QLLMFT_THREADS", ""))
 
@@ -40,8 +41,8 @@ def thread_count() -> int:
 def _thread_count(text: str) -> int:
     """Return the same, cached: a pass over a small circuit takes less time than a few system calls."""
     if text:
-        if not text.isdecimal() or int(text) < 1:
-            raise ValueError(
+        if not text.isdecimal() or len(text) > 5 or int(text) < 1:
+            raise BackendError(
                 f"QLLMFT_THREADS is {text!r}, expected a positive whole number; unset it to use all cores."
             )
         return int(text)

@@ -9,6 +9,7 @@ from qiskit_reference import central_differences, quadratic_form, shift_jacobian
 
 from qllmft.errors import UserError
 from qllmft.heads import ParallelEncoders, QuantumEncoder
+from qllmft.heads.encoder import amplitudes
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_circuits import AnsatzOptions, encoder_circuit
 
@@ -81,6 +82,12 @@ def test_values_and_gradients_of_theta_scale_and_embedding(shape, dtype):
     by_differences = central_differences(loss, inputs, step)
     np.testing.assert_allclose(x.grad, by_differences, atol=max(10 * tolerance, 1e-8), rtol=max(tolerance, 1e-8))
     assert np.abs(by_differences).max() > 1e-2
+
+
+@pytest.mark.parametrize("length", [1e-17, 1e-13, 1e17])
+def test_a_short_or_long_embedding_has_the_amplitudes_of_its_direction(length):
+    x = torch.tensor([[3.0, 4.0], [-4.0, 3.0]])
+    torch.testing.assert_close(amplitudes(x * length, "bias"), amplitudes(x, "bias"))
 
 
 def test_with_zeros_the_sign_of_an_embedding_is_lost():

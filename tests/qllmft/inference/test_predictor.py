@@ -57,7 +57,7 @@ def test_texts_are_read_as_they_are_needed_and_never_more_than_a_batch(trained):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [*((empty, "a text is empty; there is nothing to classify in it") for empty in ("", "  ", "\t\n")),
+    [*((empty, "a text is empty; there is nothing to classify in it") for empty in ("", "\t\n ", "\u200b\ufeff\u00ad")),
      ("a good \ud800 film", "holds half of a surrogate pair; expected text in UTF-8")],
 )  # fmt: skip
 def test_an_empty_or_broken_text_is_refused_before_the_body_is_loaded(trained, text, message):
