@@ -37,7 +37,7 @@ class Executor:
         """
         finished = FinishedRuns(runs)
         left = [run for run in plan.runs(finished) if not finished.has(run)]
-        if self.ray is not None:
+        if self.ray is not None and left:
             do_all_on_cluster(plan, runs, self.ray, self.on_event, self.inputs)
         else:
             count = processes_for((run.config for run in left), len(left), self.jobs)
