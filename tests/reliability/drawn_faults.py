@@ -1,4 +1,4 @@
-"""Faults of a service, drawn at random from all that the sandbox has."""
+"""Faults of a service, drawn at random from all that the mock server has."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`qllmft predict` through IonQ's API as a sandbox on this machine: the call, its totals, its ledger."""
+"""`qllmft predict` through IonQ's API as a mock server on this machine: the call, its totals, its ledger."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ class PaidCall:
     """One call, to be made again and again until it is done.
 
     Attributes:
-        box: the sandbox.
+        box: the mock server.
         folder: the working directory, with the ledger in it.
         checked: a circuit with a known answer goes first in each job, and the single shots are read.
     """
@@ -92,6 +92,6 @@ class PaidCall:
 def paid_call(
     folder: Path, undisturbed: Undisturbed, clock_offset_s: float = 0.0, *, checked: bool = False
 ) -> Iterator[PaidCall]:
-    """A sandbox of its own for one call."""
+    """A mock server of its own for one call."""
     with MockServer(token=TOKEN, store=SameShots(qpu_noise="ideal", clock_offset_s=clock_offset_s)) as box:
         yield PaidCall(box, folder, undisturbed, checked)

@@ -1,4 +1,4 @@
-"""Sandboxes, and backends that point at them."""
+"""Mock servers, and backends that point at them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def _no_waiting_for_the_disk(monkeypatch):
 
 @pytest.fixture
 def box():
-    """A sandbox whose machines make no errors, so that answers can be compared with exact ones."""
-    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as sandbox:
-        yield sandbox
+    """A mock server whose machines make no errors, so that answers can be compared with exact ones."""
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as server:
+        yield server
 
 
 @pytest.fixture
 def connection(box):
-    """To the sandbox."""
+    """To the mock server."""
     from qllmft_backends.ionq import IonQConnection
 
     return IonQConnection(url=box.url, poll_interval_s=0.02, settle_s=0.1, retry_s=0.0)
@@ -54,7 +54,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def forte(box, folder):
-    """Make an `IonQForte` on the sandbox: 3 circuits a job."""
+    """Make an `IonQForte` on the mock server: 3 circuits a job."""
     from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
 
     return lambda **options: IonQForte(
@@ -64,7 +64,7 @@ def forte(box, folder):
 
 @pytest.fixture
 def simulator(box, folder):
-    """Make an `IonQSimulator` on the sandbox: 3 circuits a job."""
+    """Make an `IonQSimulator` on the mock server: 3 circuits a job."""
     from qllmft_backends.ionq.backend import IonQSimulator, IonQSimulatorOptions
 
     return lambda **options: IonQSimulator(

@@ -23,7 +23,7 @@ from qllmft_backends.ionq import (
 from qllmft_backends.ionq.cost import training_circuits
 from qllmft_backends.ionq.mock_server import Fault, MockServer
 
-# The sandbox's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit gates.
+# The mock server's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit gates.
 EACH = 1000 * (12e-6 + 6e-5)
 
 

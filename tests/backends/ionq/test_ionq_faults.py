@@ -1,4 +1,4 @@
-"""The fault table: the real client against the sandbox. Each row ends in the right answer or in a clear error, with
+"""The fault table: the real client against the mock server. Each row ends in the right answer or in a clear error, with
 every circuit paid at most once; after an error, another backend object on the same ledger finishes the work."""
 
 from __future__ import annotations

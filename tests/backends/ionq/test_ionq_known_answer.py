@@ -21,7 +21,7 @@ from qllmft_backends.ionq.integrity import known_state
 from qllmft_backends.ionq.known_answer import known_circuit
 from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 
-EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the sandbox's prices of a circuit
+EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the mock server's prices of a circuit
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_shots_of_its_own_are_refused(careful):
 
 
 def test_real_machines_get_one_unless_told_otherwise(careful, problem, monkeypatch):
-    """A server that does not say that it is the sandbox."""
+    """A server that does not say that it is the mock server."""
     from qllmft_backends.ionq.mock_server import server
 
     monkeypatch.setattr(server, "HEADER", "X-Other")

@@ -105,7 +105,7 @@ def test_a_stray_env_file_is_not_read(forte, problem, tmp_path, monkeypatch):
     """qiskit-ionq's own resolution lets a .env win over the environment."""
     (tmp_path / ".env").write_text("IONQ_API_KEY=from-a-stray-file\nIONQ_API_URL=https://stray.example/v0.4\n")
     monkeypatch.chdir(tmp_path)
-    ask(forte(), problem)  # the sandbox takes the right key only
+    ask(forte(), problem)  # the mock server takes the right key only
 
 
 @pytest.mark.parametrize(

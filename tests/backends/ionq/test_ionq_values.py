@@ -216,7 +216,7 @@ def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatc
 
 
 def test_several_aggregations_of_one_paid_job(box, forte, problem, folder):
-    """By hand: the sandbox's voting is the cube of each probability, normalized."""
+    """By hand: the mock server's voting is the cube of each probability, normalized."""
     options = {"error_mitigation": "debiasing"}
     average = ask(forte(**options), problem)
     voting = ask(forte(**options, aggregation="voting"), problem)

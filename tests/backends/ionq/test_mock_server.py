@@ -1,4 +1,4 @@
-"""The sandbox by itself: its simulator against Qiskit's matrices, its HTTP, its totals. Needs no IonQ package."""
+"""The mock server by itself: its simulator against Qiskit's matrices, its HTTP, its totals. Needs no IonQ package."""
 
 from __future__ import annotations
 

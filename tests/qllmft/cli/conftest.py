@@ -75,7 +75,7 @@ def cli(capsys, monkeypatch):
 
 @pytest.fixture
 def job(run, cli, monkeypatch, tmp_path):
-    """The run beside a sandbox of IonQ's service; see `sandbox_job.Job`."""
+    """The run beside a mock server of IonQ's service; see `sandbox_job.Job`."""
     with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
         yield job
 

@@ -1,4 +1,4 @@
-"""A trained run, IonQ's API as a sandbox on this machine, and `qllmft` between the two."""
+"""A trained run, IonQ's API as a mock server on this machine, and `qllmft` between the two."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ def option_arguments(*pairs: str) -> list[str]:
 
 @dataclass
 class Job:
-    """A copy of the trained run, so that its ledger is its own, and the sandbox that it is sent to.
+    """A copy of the trained run, so that its ledger is its own, and the mock server that it is sent to.
 
     Attributes:
         path: the run's folder.
@@ -53,7 +53,7 @@ class Job:
 
     @property
     def totals(self) -> dict[str, Any]:
-        """What the sandbox was sent and paid."""
+        """What the mock server was sent and paid."""
         found: dict[str, Any] = self.box.store.totals()
         return found
 
@@ -74,7 +74,7 @@ class Job:
 
 
 def release(box: Any) -> None:
-    """Clear a sandbox's faults, and let every job end that was held; back when they have ended."""
+    """Clear a mock server's faults, and let every job end that was held; back when they have ended."""
     store = box.store
     box.faults.clear()
     for job in [job for job in store.jobs.values() if job.outcome == "never_ends" and not job.parent]:
@@ -86,14 +86,14 @@ def release(box: Any) -> None:
 def sandbox_job(
     run: Any, cli: Callable[..., tuple[str, str]], monkeypatch: pytest.MonkeyPatch, folder: Path, **store: Any
 ) -> Iterator[Job]:
-    """A `Job` in ``folder``; the environment names its sandbox and its key.
+    """A `Job` in ``folder``; the environment names its mock server and its key.
 
     Args:
         run: the trained run of `conftest.run`.
         cli: `conftest.cli`.
         monkeypatch: pytest's.
         folder: an empty one.
-        store: of the sandbox's `Store`.
+        store: of the mock server's `Store`.
     """
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
     from qllmft_backends.ionq.mock_server import MockServer, Store

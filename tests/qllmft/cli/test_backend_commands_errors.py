@@ -62,7 +62,7 @@ WRONG = [
     (["jobs", "cancel", "--ledger", "RUN"], ["RUN holds no ledger (no ledger.jsonl in it)."]),
     (["jobs", "wait", "--server"], ["--server lists; to wait jobs name a run or a --ledger."]),
     (["jobs", "cancel", "RUN", "--server"], ["--server lists; to cancel jobs name a run or a --ledger."]),
-    # the sandbox
+    # the mock server
     (["ionq-sandbox", "--noise", "loud"], ["--noise is 'loud', expected one of ideal, forte-1"]),
 ]  # fmt: skip
 

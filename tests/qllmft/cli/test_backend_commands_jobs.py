@@ -19,7 +19,7 @@ PATIENCE_S = 120
 
 @pytest.fixture
 def under_way(job):
-    """Three jobs at the sandbox that do not end, and a ledger that knows them; their ids."""
+    """Three jobs at the mock server that do not end, and a ledger that knows them; their ids."""
     job.hold()
     job.predict("--yes", "--backend-option", "deadline_s=0.05", code=2)
     job.box.faults.clear()
@@ -31,7 +31,7 @@ def rows(table):
     return [line.split() for line in table.splitlines() if re.match(r"[0-9a-f-]{36} ", line)]
 
 
-EACH = 0.236  # of a circuit, at the sandbox's prices; see test_backend_commands_money.py
+EACH = 0.236  # of a circuit, at the mock server's prices; see test_backend_commands_money.py
 
 
 def test_the_jobs_of_a_ledger(job, under_way):
@@ -221,7 +221,7 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
             totals = json.load(answer)
             assert "no ions" in answer.headers["X-QLLMFT-Sandbox"]
         assert (totals["circuits_paid"], totals["jobs"]) == (4, 2)
-        assert job.totals["requests"] == {}, "not this process's sandbox"
+        assert job.totals["requests"] == {}, "not this process's mock server"
         process.send_signal(signal.SIGINT)
         rest, messages = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, rest, messages) == (0, "", "")
