@@ -69,14 +69,12 @@ class Attempt:
 
     Attributes:
         client_token: in the job's metadata.
-        at: time just before the POST, by this machine's clock, in seconds since 1970.
-        server_at: the same by the server's clock; None if unknown.
+        server_at: time just before the POST by the server's clock, in seconds since 1970; None if unknown.
         refused: if True, the POST took no effect as far as the server's answers show.
         session: id of the session that the job was sent in; None without one.
     """
 
     client_token: str
-    at: float
     server_at: float | None = None
     refused: bool = False
     session: str | None = None

@@ -34,8 +34,7 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
         case "sent":
             if not isinstance(record["session"], str | None):
                 raise ValueError(f"the session's id is {record['session']!r}")
-            token, at = record["client_token"], float(record["at"])
-            chunk.attempts.append(Attempt(token, at, record["server_at"], session=record["session"]))
+            chunk.attempts.append(Attempt(record["client_token"], record["server_at"], session=record["session"]))
         case "refused":
             for attempt in chunk.attempts:
                 attempt.refused |= attempt.client_token == record["client_token"]
