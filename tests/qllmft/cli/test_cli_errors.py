@@ -152,7 +152,7 @@ def test_without_a_command_it_shows_its_help(cli):
 def test_a_message_with_brackets_is_printed_as_it_is(cli, tmp_path):
     (tmp_path / "[red]x.tsv").write_text("text\tlabel\n")
     _, message = cli("train", "--data", tmp_path / "[red]x.tsv", code=2)
-    assert f"error: {tmp_path}/[red]x.tsv, split 'all': there is no row" in message
+    assert f"error: {tmp_path}/[red]x.tsv, split 'all': it has no row" in message
 
 
 @pytest.mark.parametrize(
