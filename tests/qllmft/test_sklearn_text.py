@@ -86,7 +86,7 @@ def test_what_is_no_text_is_refused(small, texts, message):
 
 def test_the_example_of_the_readme():
     page = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = page.partition("## From scikit-learn")[2]
+    section = page.partition("## With scikit-learn")[2]
     (block,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     corpus = read_corpus(DataConfig(source="reviews"))
     table = corpus.pooled().take(np.arange(0, 600, 10))
