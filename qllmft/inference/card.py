@@ -15,6 +15,7 @@ from qllmft.config import EMBEDDED
 from qllmft.description import describe
 from qllmft.energy.circuits import head_counts
 from qllmft.energy.formula import FORTE, gpu_energy_kj, qpu_energy_kj
+from qllmft.escaping import code, one_line
 from qllmft.files import expanded, path_near
 from qllmft.model.store import StoredModel
 from qllmft.run.folder import RunFolder
@@ -50,10 +51,10 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
     if config.head == "quantum":
         counts = head_counts(config, config.n_qubits)
         energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE), "shots": FORTE.shots}
-    environment = Environment(  # noqa: S701 - Markdown; text of others passes through `_code`
+    environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"code": _code, "percent": percent, "interval": _interval}
+    environment.filters |= {"code": code, "percent": percent, "interval": _interval}
     values = {"record": None, "versions": record.versions if record else versions(), **facts}
     card = environment.get_template("card.md.j2").render(
         values,
@@ -62,7 +63,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
         name=name,
         loaded=json.dumps(name),
         needs="'qllmft[demo]'" if model.body.model == "minilm" else "qllmft",
-        verdict=verdict([replace(each, name=_code(each.name)) for each in record.models]) if record else None,
+        verdict=verdict([replace(each, name=code(each.name)) for each in record.models]) if record else None,
         dimension=model.dimension,
         body=body if record else _public(body),
         parts=describe(config, model.dimension, len(model.label_names))["parts"],
@@ -108,7 +109,7 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
         base_model=body if _HUB_NAME.fullmatch(body) and not model.own_body else None,
         datasets=source if _HUB_NAME.fullmatch(source) else None,
         metrics=[_METRICS[metric] for metric in values] or None,
-        model_name=_line(name.rpartition("/")[2]),
+        model_name=one_line(name.rpartition("/")[2]),
         eval_results=results or None,
     ).to_yaml(line_break="\n")
 
@@ -119,25 +120,12 @@ def _interval(score: Accuracy | ClassScores) -> str:
     return f"{percent(value, 2)} % [{percent(low)}, {percent(high)}]"
 
 
-def _code(text: str) -> str:
-    """Return text as code in Markdown, between as many backticks as it needs."""
-    line = _line(text) or "(empty)"
-    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
-    padding = " " if "`" in line else ""
-    return f"{fence}{padding}{line}{padding}{fence}"
-
-
-def _line(text: str) -> str:
-    """Return text in one line without control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
 def _public_source(source: str, folder: Path) -> str:
     """Return the name of a data set without folders of this machine."""
     exists = source != EMBEDDED and expanded(path_near(source, folder)).exists()
-    return _line(expanded(source).name) if exists else _public(source)
+    return one_line(expanded(source).name) if exists else _public(source)
 
 
 def _public(name: str) -> str:
     """Return a name on the hub unchanged, and only the last part of a path."""
-    return name if _HUB_NAME.fullmatch(name) else _line(Path(name.replace("\\", "/")).name or name)
+    return name if _HUB_NAME.fullmatch(name) else one_line(Path(name.replace("\\", "/")).name or name)

@@ -10,8 +10,8 @@ from qllmft.campaign.file import load_study
 from qllmft.campaign.record import read_record
 from qllmft.campaign.study_plan import study_runs
 from qllmft.cli.main import main
+from qllmft.escaping import tex
 from qllmft.report import write_study_table
-from qllmft.report.render import tex
 
 ROOT = Path(__file__).parents[3]
 RECORDS = ROOT / "docs" / "records"

@@ -1,0 +1,84 @@
+"""Titles, labels, names and commands of users, which have no effect of their own on a page in any format."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from any_input import examples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qllmft.campaign.comparison import compare
+from qllmft.campaign.record import RowResult, StudyRecord
+from qllmft.report.render import render
+from qllmft.report.study_table import tables
+from qllmft.run.record import BodyRecord, DataRecord
+
+HOSTILE = "# a|b <script>c</script> `d` [e](javascript:f) **g** \x1b[31m \x9b \u202e\n\n\\input{h} &lt; %\n    [5cm]"
+HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def record_of(text: str) -> StudyRecord:
+    zeros, sizes = ("0" * 12,), (100,)
+    rows = [
+        RowResult(f"{side} {text}", side, "", "single-10q", "m", None, zeros, sizes, (0.5,), (0.5,))
+        for side in ("subject", "baseline")
+    ]
+    data = DataRecord(text, "f", (text, "b"), {"train": 1, "validation": 1, "test": 1})
+    return StudyRecord(
+        study=text, title=text, subject="quantum head", baseline="classical head", reduced=text, seeds=(0,), epochs=3,
+        select="accuracy", protocol="paper", redrawn=True, data=data, body=BodyRecord(text, "i", 8), settings={},
+        command=f"qllmft study '{text}'", rows=tuple(rows), versions={}, notes="",
+    )  # fmt: skip
+
+
+def page(text: str, name: str, **changes: str) -> str:
+    record = replace(record_of(text), **changes)
+    return render("qllmft.report", name, **tables(record, compare(record)))
+
+
+@examples(40)
+@given(st.text(st.sampled_from("a |<>/`[]()*_#-+\\\n\r\x1b\x9b\u202e\u2028&;!%{}$^~"), max_size=20))
+def test_a_text_keeps_the_structure_of_a_page_in_markdown(text):
+    shown, plain = page(text, "study.md.j2"), page("a", "study.md.j2")
+    assert len(shown.split("\n")) == len(plain.split("\n"))
+    assert not HIDDEN.search(shown)
+    outside = re.sub(r"\n    .*", "", shown)
+    assert not re.search(r"<[A-Za-z/!?]|(?<!\\)\]\(", outside)
+    bars = [len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in outside.splitlines()]
+    assert bars == [len(re.findall(r"\|", line)) for line in re.sub(r"\n    .*", "", plain).splitlines()]
+
+
+@examples(40)
+@given(st.text(st.sampled_from("a%\\{}$&#^_~[]*\n\r\x1b\u2028"), max_size=20))
+def test_a_text_keeps_the_structure_of_a_table_in_latex(text):
+    shown, plain = page(text, "study.tex.j2"), page("a", "study.tex.j2")
+    assert len(shown.splitlines()) == len(plain.splitlines())
+    assert shown.splitlines()[0].startswith("% ")
+    assert shown.count(r"\begin") == plain.count(r"\begin")
+    assert "\n[" not in shown
+    assert "\n*" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "effects"),
+    {"study.md.j2": ("<script", "[e](", "\n# a", "a|b"), "study.tex.j2": (r"\input{", "\n[", " % ")}.items(),
+)
+def test_hostile_text_has_no_effect(name, effects):
+    shown = page(HOSTILE, name)
+    table = re.sub(r"(?m)^(    |% ).*$", "", shown)  # without the command, which has no effect there
+    assert not [effect for effect in effects if effect in table]
+    assert not HIDDEN.search(shown)
+
+
+def test_notes_are_markdown_without_html():
+    shown = page("a", "study.md.j2", notes="**more** below p < 0.05\n\n<script>x</script>")
+    assert shown.endswith("**more** below p < 0.05\n\n&lt;script>x&lt;/script>")
+
+
+def test_the_page_of_a_run_shows_control_characters_as_a_sign(make_run):
+    from qllmft.report.run_page import render_report
+
+    html = render_report(make_run(texts=[f"{HOSTILE} {i}" for i in range(60)], baselines=((HOSTILE, 50),)))
+    assert not HIDDEN.search(html)
+    assert "�[31m" in html
