@@ -62,8 +62,7 @@ def figure(
         return
     missing = getattr(data, "missing", ())
     if missing:
-        listed = f"{missing} heads" if isinstance(missing, int) else ", ".join(missing)
-        say(f"Left out, because runs are missing: {listed}.")
+        say(f"Left out, because runs are missing: {', '.join(missing)}.")
     say(f"Figure {name}, {chosen.title}: {file}")
 
 

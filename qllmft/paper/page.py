@@ -14,10 +14,9 @@ from qllmft.campaign.results import SeededResult
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
-from qllmft.paper.figures.accuracy import CURVES, QUBITS
+from qllmft.paper.figures.accuracy import LAYERS, PRESETS, experiments
 from qllmft.paper.figures.catalogue import FIGURES
 from qllmft.paper.figures.curves import KEPT
-from qllmft.paper.figures.depth import GRIDS, depth_experiments
 from qllmft.paper.results import Experiment, Measured, measure
 from qllmft.paper.results.counts import PresetCounts, preset_counts
 from qllmft.published import Published, published
@@ -115,11 +114,10 @@ def _circuits(counts: dict[str, PresetCounts]) -> dict[PresetCounts, list[str]]:
 def of_the_paper(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[FinishedRun]]:
     """Return the runs of the paper's experiments, each once, by preset and seed, and those whose curves are kept."""
     presets = {value.preset for value in published().of("accuracy") if value.preset is not None}
-    presets |= {preset.format(q) for curves in CURVES.values() for _, preset in curves for q in QUBITS}
-    experiments = [Experiment(preset) for preset in sorted(presets)]
-    experiments += [experiment for figure in GRIDS for experiment in depth_experiments(figure).values()]
+    listed = [Experiment(preset) for preset in sorted(presets)]
+    listed += [experiment for figure in (*PRESETS, *LAYERS) for experiment in experiments(figure).values()]
     chosen: dict[tuple[str, str, str, str], FinishedRun] = {}
-    for experiment in experiments:
+    for experiment in {experiment.name: experiment for experiment in listed}.values():
         for run in runs:
             if experiment.result_of(run) is not None:
                 key = (experiment.preset, str(run.config.seed), run.config.identity, run.record.data.fingerprint)

@@ -1,4 +1,4 @@
-"""Figures 8a, 8b and 11: test accuracy over the number of qubits."""
+"""Figures 8 to 11: test accuracy over the qubits or the layers of the head."""
 
 from __future__ import annotations
 
@@ -10,134 +10,189 @@ from typing import Any
 from qllmft.campaign.record import StudyRecord
 from qllmft.config.presets import load_preset
 from qllmft.paper.figures.selection import Request, select
-from qllmft.paper.results import Experiment, Measured
+from qllmft.paper.results import Experiment
 from qllmft.paper.results.counts import preset_parameters
-from qllmft.paper.results.measured import Circumstances
 from qllmft.published import published
 from qllmft.report import style
 from qllmft.statistics import MeanInterval
 
 QUBITS = (10, 12, 14, 16, 18)
-CURVES = {  # figure: (label, preset by qubits)
-    "8a": (("single encoder", "single-{}q"),),
-    "8b": (("two encoders", "multi-{}q"),),
-    "11": (
-        ("no gate noise", "single-{}q"),
-        ("r = 1e-4 (1Q), 1e-3 (2Q)", "noise-low-{}q"),
-        ("r = 2e-4 (1Q), 2e-3 (2Q)", "noise-high-{}q"),
+PRESETS = {  # figure: preset of each curve by its label
+    "8a": {"single encoder": "single-{}q"},
+    "8b": {"two encoders": "multi-{}q"},
+    "11": {
+        "no gate noise": "single-{}q",
+        "r = 1e-4 (1Q), 1e-3 (2Q)": "noise-low-{}q",
+        "r = 2e-4 (1Q), 2e-3 (2Q)": "noise-high-{}q",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Setting of the head of `LAYERS_PRESET` that a figure varies."""
+
+    setting: str  # its dotted name
+    symbol: str  # in table I
+    words: str  # in labels
+    values: tuple[int, ...]  # of the sweep
+
+
+LAYERS_PRESET = "single-14q"
+LAYERS = {  # figure: (horizontal axis, curves); tables X and XI
+    "9": (
+        Layers("model.main_layers", "M", "main block layers", (2, 3, 4, 5, 6, 7, 8)),
+        Layers("model.reuploads", "R", "re-upload number", (4, 6, 8)),
+    ),
+    "10": (
+        Layers("model.reupload_layers", "N", "re-uploading layers", (1, 2, 4)),
+        Layers("model.main_layers", "M", "main block layers", (2, 4, 6)),
     ),
 }
 
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy at one number of qubits."""
+    """Accuracy of one head."""
 
-    qubits: int  # Q
+    curve: str  # label of its curve
+    x: int  # number of qubits or layers
     accuracy: MeanInterval  # with the learning rate that validation selects, in [0, 1]
     lr: float  # that learning rate
-    others: tuple[float, ...] = ()  # mean accuracies of the other settings of the sweep
-
-
-@dataclass(frozen=True)
-class AccuracyCurve:
-    """Curve of one model or noise."""
-
-    label: str  # in the legend
-    points: tuple[Point, ...]  # by qubits
-    published: tuple[tuple[int, float], ...]  # printed pairs of qubits and accuracy in %
+    others: tuple[float, ...] = ()  # mean of each other learning rate; over layers every run
 
 
 @dataclass(frozen=True)
 class AccuracyFigure:
     """Data of one figure."""
 
-    name: str  # ``8a``, ``8b`` or ``11``
+    name: str  # its number
     circumstances: str  # data, body and epochs of every run
-    parameters: dict[int, int]  # number of trained ones, by the qubits on the axis
-    curves: tuple[AccuracyCurve, ...]
-    missing: tuple[str, ...]  # presets without a run
+    points: tuple[Point, ...]  # by curve and place
+    parameters: dict[int, int]  # number of trained ones by qubits; none over layers
+    published: tuple[tuple[int, float], ...] = ()  # printed pairs of qubits and accuracy in %
+    missing: tuple[str, ...] = ()  # names of the experiments without a run
+
+
+def experiments(name: str) -> dict[tuple[str, int], Experiment]:
+    """Return the experiments of a figure by curve and place. Settings equal to the preset's are omitted."""
+    if name in PRESETS:
+        return {(label, q): Experiment(preset.format(q)) for label, preset in PRESETS[name].items() for q in QUBITS}
+    over, curves = LAYERS[name]
+    default = Experiment(LAYERS_PRESET).config.model
+    found = {}
+    for curve, x in product(curves.values, over.values):
+        settings = {curves.setting: curve, over.setting: x}
+        changed = {n: v for n, v in settings.items() if getattr(default, n.split(".")[1]) != v}
+        found[f"${curves.symbol}$ = {curve}", x] = Experiment(LAYERS_PRESET, changed)
+    return found
 
 
 def accuracy_figure(request: Request) -> AccuracyFigure:
     """Return the data of one figure. It raises the errors of `select`."""
-    name, shown = request.name, CURVES[request.name]
-    presets = [preset.format(q) for (_, preset), q in product(shown, QUBITS)]
-    selection = select(request, {preset: Experiment(preset) for preset in presets})
-    curves = []
-    for label, preset in shown:
-        found = ((q, selection.measured.get(preset.format(q))) for q in QUBITS)
-        points = tuple(_point(q, measured) for q, measured in found if measured is not None)
-        printed = ((q, published().of_preset("accuracy", preset.format(q))) for q in QUBITS)
-        papers = tuple((q, p.value) for q, p in printed if p is not None)
-        curves.append(AccuracyCurve(label, points, papers if _is_papers(selection.circumstances) else ()))
-    counted = {q: preset_parameters(load_preset(shown[0][1].format(q))) for q in QUBITS}
-    parameters = {q: n for q, n in counted.items() if n is not None}  # quantum encoders: independent of D
-    missing = tuple(experiment.preset for experiment in selection.missing)
-    return AccuracyFigure(name, str(selection.circumstances), parameters, tuple(curves), missing)
-
-
-def _is_papers(circumstances: Circumstances) -> bool:
-    """Return whether the data have the name of the paper's. Its points mean nothing for other texts."""
-    return circumstances.data.rsplit("/", 1)[-1].lower() == published().data.rsplit("/", 1)[-1]
-
-
-def _point(qubits: int, measured: Measured) -> Point:
-    chosen = measured.chosen
-    others = tuple(c.test.mean for c in measured.candidates if c is not chosen)
-    return Point(qubits, chosen.test, float(chosen.settings["train.lr"]), others)
+    name, wanted, paper = request.name, experiments(request.name), published()
+    selection = select(request, wanted)
+    points, parameters, printed = [], {}, []
+    for (curve, x), measured in selection.measured.items():
+        chosen, tried = measured.chosen, measured.candidates
+        others = [c.test.mean for c in tried if c is not chosen]
+        every = [accuracy.value for c in tried for accuracy in c.tested]
+        shown = tuple(every if name in LAYERS else others)
+        points.append(Point(curve, x, chosen.test, float(chosen.settings["train.lr"]), shown))
+    if name in PRESETS:
+        parameters = {q: preset_parameters(load_preset(e.preset)) or 0 for (_, q), e in wanted.items()}
+        # its points mean nothing for other texts
+        if selection.circumstances.data.rsplit("/", 1)[-1].lower() == paper.data.rsplit("/", 1)[-1]:
+            values = [(q, paper.of_preset("accuracy", e.preset)) for (_, q), e in wanted.items()]
+            printed = [(q, value.value) for q, value in values if value is not None]
+    missing = tuple(experiment.name for experiment in selection.missing)
+    return AccuracyFigure(name, str(selection.circumstances), tuple(points), parameters, tuple(printed), missing)
 
 
 def noise_figure(study: StudyRecord) -> AccuracyFigure:
     """Return the data of figure 11 from a study whose rows have its presets, with any settings."""
     rows = {row.preset: row for row in study.rows}
-    qubits = [q for q in QUBITS if any(preset.format(q) in rows for _, preset in CURVES["11"])]
-    curves = []
-    for label, preset in CURVES["11"]:
-        found = [(q, rows[preset.format(q)]) for q in qubits if preset.format(q) in rows]
-        rates = [load_preset(row.preset).config(study.settings).train.lr for _, row in found]
-        points = (Point(q, row.test_interval, lr) for (q, row), lr in zip(found, rates, strict=True))
-        curves.append(AccuracyCurve(label, tuple(points), ()))
-    parameters = {q: next(row.parameters[0] for name, row in rows.items() if name.endswith(f"-{q}q")) for q in qubits}
+    found = {key: rows[e.preset] for key, e in experiments("11").items() if e.preset in rows}
+    points = []
+    for (curve, q), row in found.items():
+        lr = load_preset(row.preset).config(study.settings).train.lr
+        points.append(Point(curve, q, row.test_interval, lr))
+    parameters = {q: row.parameters[0] for (_, q), row in sorted(found.items(), key=lambda pair: pair[0][1])}
     circumstances = f"{study.data.source}, body {study.body} ({study.body.dimension}-d), {study.epochs} epochs"
-    return AccuracyFigure("11", circumstances, parameters, tuple(curves), ())
+    return AccuracyFigure("11", circumstances, tuple(points), parameters)
 
 
 @style.figure_style()
 def draw_accuracy(data: AccuracyFigure) -> Any:
-    """Draw means ± 95 % intervals over seeds, other settings of the sweep in grey, and the paper's values hollow."""
+    """Draw means ± 95 % intervals over seeds above other results in grey, and the paper's values hollow.
+
+    Over qubits the others are means of the sweep's other settings, over layers there is a box of all runs.
+    """
     figure = style.new_figure()
     axes = figure.subplots()
-    for i, curve in enumerate(data.curves):
-        _draw_curve(axes, curve, i, len(data.curves))
-    points = [point for curve in data.curves for point in curve.points]
-    if any(point.others for point in points):
-        axes.plot([], [], ".", color=style.GREY, ms=4, label="other learning rates")
-    values = [100 * other for point in points for other in point.others]
-    values += [accuracy for curve in data.curves for _, accuracy in curve.published]
-    wide = style.keep_in_view(axes, "y", [point.accuracy for point in points], values)
-    qubits = list(data.parameters)
-    axes.set_xticks(qubits, [f"{q}\n{n:,}" for q, n in data.parameters.items()])
-    axes.set_xlim(qubits[0] - 0.7, qubits[-1] + 0.7)
-    axes.set(xlabel="qubits $Q$, and trained parameters", ylabel="test accuracy (%)")
-    style.legend_above(figure, 2)
-    style.note_below(figure, f"here: {data.circumstances}; {_seeds_note(points)}{wide}")
+    _draw_curves(axes, data)
+    values = [100 * other for point in data.points for other in point.others]
+    values += [accuracy for _, accuracy in data.published]
+    wide = style.keep_in_view(axes, "y", [point.accuracy for point in data.points], values)
+    if data.name in LAYERS:
+        over, curves = LAYERS[data.name]
+        axes.set_xticks(over.values)
+        label, margin, columns = f"{over.words} ${over.symbol}$", 0.5, 3
+        shown = f"{curves.words} ${curves.symbol}$; bars: 95 % interval over seeds{wide}; boxes: all runs"
+        note = f"{data.circumstances}; {shown}"
+    else:
+        axes.set_xticks(list(data.parameters), [f"{q}\n{n:,}" for q, n in data.parameters.items()])
+        label, margin, columns = "qubits $Q$, and trained parameters", 0.7, 2
+        note = f"here: {data.circumstances}; {_seeds_note(data.points)}{wide}"
+    ticks = axes.get_xticks()
+    axes.set(xlabel=label, ylabel="test accuracy (%)", xlim=(ticks[0] - margin, ticks[-1] + margin))
+    style.legend_above(figure, columns)
+    style.note_below(figure, note)
     return figure
 
 
-def _draw_curve(axes: Any, curve: AccuracyCurve, index: int, n_curves: int) -> None:
-    shift = 0.12 * (index - (n_curves - 1) / 2)  # bars of several curves do not cover each other
-    places = [point.qubits + shift for point in curve.points]
-    for place, point in zip(places, curve.points, strict=True):
-        others = [100 * other for other in point.others]
-        axes.plot([place] * len(others), others, ".", color=style.GREY, ms=4, zorder=2)
-    label = curve.label if n_curves > 1 else "here"
-    if curve.points:
-        means = [point.accuracy for point in curve.points]
-        style.draw_means(axes, places, means, label=label, **style.SERIES[index])
-    if curve.published:
-        label = "paper, no gate noise" if n_curves > 1 else "paper (768-d body, best of the sweep)"
-        axes.plot(*zip(*curve.published, strict=True), marker="D", label=label, **style.PUBLISHED)
+def _draw_curves(axes: Any, data: AccuracyFigure) -> None:
+    labels = list(dict.fromkeys(label for label, _ in experiments(data.name)))
+    several, layers = len(labels) > 1, data.name in LAYERS
+    if layers:
+        _draw_boxes(axes, data.points)
+    for i, label in enumerate(labels):
+        shift = (0.16 if layers else 0.12) * (i - (len(labels) - 1) / 2)  # so that bars do not cover each other
+        points = [point for point in data.points if point.curve == label]
+        places = [point.x + shift for point in points]
+        if not layers:
+            for place, point in zip(places, points, strict=True):
+                others = [100 * other for other in point.others]
+                axes.plot([place] * len(others), others, ".", color=style.GREY, ms=4, zorder=2)
+        if points:
+            look = style.SERIES[i] | {"label": label if several else "here"}
+            style.draw_means(axes, places, [point.accuracy for point in points], **look)
+        if data.published and i == 0:
+            paper = "paper, no gate noise" if several else "paper (768-d body, best of the sweep)"
+            axes.plot(*zip(*data.published, strict=True), marker="D", label=paper, **style.PUBLISHED)
+    if not layers and any(point.others for point in data.points):
+        axes.plot([], [], ".", color=style.GREY, ms=4, label="other learning rates")
+
+
+def _draw_boxes(axes: Any, points: Sequence[Point]) -> None:
+    runs: dict[int, list[float]] = {}
+    for point in points:
+        runs.setdefault(point.x, []).extend(100 * accuracy for accuracy in point.others)
+    places = sorted(x for x, accuracies in runs.items() if len(accuracies) > 1)  # one run has no box
+    line = {"color": style.GREY}
+    axes.boxplot(
+        [runs[x] for x in places],
+        positions=places,
+        widths=0.55,
+        manage_ticks=False,
+        patch_artist=True,
+        boxprops={"facecolor": style.PALE, "edgecolor": style.GREY},
+        medianprops={**line, "lw": 1.2},
+        whiskerprops=line,
+        capprops=line,
+        flierprops={"marker": ".", "markeredgecolor": style.GREY, "ms": 4},
+        zorder=1,
+    )
 
 
 def _seeds_note(points: Sequence[Point]) -> str:

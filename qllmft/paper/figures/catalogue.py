@@ -11,7 +11,6 @@ from qllmft.energy import energy_curve
 from qllmft.errors import UserError
 from qllmft.paper.figures.accuracy import accuracy_figure, draw_accuracy
 from qllmft.paper.figures.curves import curves_figure, draw_curves
-from qllmft.paper.figures.depth import depth_figure, draw_depth
 from qllmft.paper.figures.energy import draw_energy
 from qllmft.paper.figures.samplers import draw_sampler, sampler_figure
 from qllmft.paper.figures.selection import Request
@@ -33,6 +32,7 @@ _ENERGY = (
     lambda _: energy_curve(ModelConfig(), range(10, 61)),
     lambda data: draw_energy(data, published=int(published().of("crossover")[0].value)),
 )
+_ACCURACY = (accuracy_figure, draw_accuracy)
 _SAMPLER = (lambda request: sampler_figure(request.name), draw_sampler)
 
 FIGURES = {
@@ -41,11 +41,11 @@ FIGURES = {
         PaperFigure("5", "energy of one inference over qubits", False, *_ENERGY),
         PaperFigure("6", "straightforward sampler: true shots, gradient blocked", False, *_SAMPLER),
         PaperFigure("7", "differentiable sampler (eq. 2): the gradient passes", False, *_SAMPLER),
-        PaperFigure("8a", "accuracy over qubits, one encoder", True, accuracy_figure, draw_accuracy),
-        PaperFigure("8b", "accuracy over qubits, two encoders", True, accuracy_figure, draw_accuracy),
-        PaperFigure("9", "accuracy over main block layers and re-upload number", True, depth_figure, draw_depth),
-        PaperFigure("10", "accuracy over re-uploading layers and main block layers", True, depth_figure, draw_depth),
-        PaperFigure("11", "accuracy over qubits under gate noise", True, accuracy_figure, draw_accuracy),
+        PaperFigure("8a", "accuracy over qubits, one encoder", True, *_ACCURACY),
+        PaperFigure("8b", "accuracy over qubits, two encoders", True, *_ACCURACY),
+        PaperFigure("9", "accuracy over main block layers and re-upload number", True, *_ACCURACY),
+        PaperFigure("10", "accuracy over re-uploading layers and main block layers", True, *_ACCURACY),
+        PaperFigure("11", "accuracy over qubits under gate noise", True, *_ACCURACY),
         PaperFigure("12", "training loss and validation accuracy over epochs", True, curves_figure, draw_curves),
     )
 }

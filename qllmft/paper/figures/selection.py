@@ -106,10 +106,7 @@ def _missing_text(request: Request, missing: Sequence[Experiment], example: Sequ
             given = " | ".join(str(each.config.seed) for each in example)
             seeds = f" Give each the seeds of the others too: --seed {given}."
     out = request.folder if request.folder.suffix != ".json" else Path("runs")
-    lines = []
-    for experiment in missing:
-        name = "-".join([experiment.preset, *(f"{n.split('.')[-1]}{v}" for n, v in experiment.overrides.items())])
-        lines.append(f"  {experiment.command(extra)} --no-baselines --out {shlex.quote(str(out / name))}")
     rest = " Or draw the runs that exist: --partial." if example else ""
     begin = f"figure {request.name} {state} under {request.folder}; these make the missing runs.{seeds}{rest}"
-    return "\n".join([begin, *lines])
+    commands = [f"{e.command(extra)} --no-baselines --out {shlex.quote(str(out / e.name))}" for e in missing]
+    return "\n  ".join([begin, *commands])

@@ -44,6 +44,11 @@ class Experiment:
         """Return the baseline that it is about, or None if it is about the head."""
         return load_preset(self.preset).baseline
 
+    @property
+    def name(self) -> str:
+        """Return the preset with the further settings, for folders and messages."""
+        return "-".join([self.preset, *(f"{name.split('.')[-1]}{value}" for name, value in self.overrides.items())])
+
     def command(self, extra: str = "") -> str:
         """Return the `qllmft train` command of a run of it."""
         return f"{train_command(self.preset, self.overrides)} {extra}".strip()

@@ -24,7 +24,7 @@ def test_a_figure_from_runs(made_run, tmp_path, capsys):
     assert "Left out, because runs are missing: single-12q, single-14q, single-16q, single-18q." in out
     assert "<svg" in file.read_text()
     _, out, _ = call(capsys, *arguments, "--json")
-    assert json.loads(out)["curves"][0]["points"][0]["accuracy"] == {"mean": 0.7, "half_width": None, "n": 1}
+    assert json.loads(out)["points"][0]["accuracy"] == {"mean": 0.7, "half_width": None, "n": 1}
 
 
 @pytest.mark.parametrize("ending", ["svg", "png", "pdf"])

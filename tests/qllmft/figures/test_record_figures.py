@@ -9,9 +9,8 @@ from typer.testing import CliRunner
 from qllmft.campaign.records import read_finished_runs
 from qllmft.cli.main import app
 from qllmft.errors import UserError
-from qllmft.paper.figures.accuracy import QUBITS
+from qllmft.paper.figures.accuracy import QUBITS, experiments
 from qllmft.paper.figures.catalogue import make_figure
-from qllmft.paper.figures.depth import depth_experiments
 from qllmft.paper.figures.selection import Request
 from qllmft.paper.results import Experiment
 
@@ -45,19 +44,18 @@ def test_accuracy_over_qubits(made_run, figure, name, preset, published):
             made_run(f"{preset}-{q}q", 700 + q + 10 * seed, 65, seed=seed, train__lr=2e-3)
             made_run(f"{preset}-{q}q", 600 + q, 60, seed=seed, train__lr=1e-3)
     data, drawing = figure(name)
-    (curve,) = data.curves
-    assert [(p.qubits, p.lr) for p in curve.points] == [(q, 2e-3) for q in QUBITS]
-    assert [p.accuracy.mean for p in curve.points] == pytest.approx([0.705 + q / 1000 for q in QUBITS])
-    np.testing.assert_allclose([p.others for p in curve.points], [[0.6 + q / 1000] for q in QUBITS])
+    assert [(p.x, p.lr) for p in data.points] == [(q, 2e-3) for q in QUBITS]
+    assert [p.accuracy.mean for p in data.points] == pytest.approx([0.705 + q / 1000 for q in QUBITS])
+    np.testing.assert_allclose([p.others for p in data.points], [[0.6 + q / 1000] for q in QUBITS])
     assert list(data.parameters.values()) == (
         [353, 423, 493, 563, 633] if preset == "single" else [858, 872, 886, 900, 914]
     )
     (axes,) = drawing.axes
-    assert hollow(axes) == published == list(curve.published)
+    assert hollow(axes) == published == list(data.published)
     (bars,) = axes.containers
     np.testing.assert_allclose(np.asarray(bars.lines[0].get_ydata(), float), [70.5 + q / 10 for q in QUBITS])
     segment = bars.lines[2][0].get_segments()[0]
-    assert segment[1][1] - segment[0][1] == pytest.approx(200 * curve.points[0].accuracy.half_width)
+    assert segment[1][1] - segment[0][1] == pytest.approx(200 * data.points[0].accuracy.half_width)
     assert "%" in axes.get_ylabel()
 
 
@@ -66,8 +64,7 @@ def test_noise_has_three_curves_of_the_same_circumstances(made_run, figure):
         for q in QUBITS:
             made_run(f"{preset}-{q}q", 800 - 10 * i)
     data, drawing = figure("11")
-    assert [curve.points[0].accuracy.mean for curve in data.curves] == [0.8, 0.79, 0.78]
-    assert [bool(curve.published) for curve in data.curves] == [True, False, False]
+    assert [point.accuracy.mean for point in data.points if point.x == 10] == [0.8, 0.79, 0.78]
     assert [text.get_text() for text in drawing.legends[0].get_texts()][-1] == "paper, no gate noise"
     assert "one seed" in drawing.get_supxlabel()
 
@@ -105,7 +102,7 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
     assert len(commands) == 20
     for command in commands[:3]:
         CliRunner().invoke(app, command[1:])
-    wanted = [e for e in depth_experiments("9").values() if e.overrides][:3]
+    wanted = [e for e in experiments("9").values() if e.overrides][:3]
     for config, experiment in zip(asked, wanted, strict=True):
         settings = {"train.epochs": 7, "body.model": "minilm", "data.source": "/data/sst2", "baselines.names": []}
         assert config == Experiment(experiment.preset, {**experiment.overrides, **settings}).config
@@ -141,12 +138,12 @@ def test_accuracy_over_layers(made_run, figure, name, over, curves, labels):
             settings = {f"model__{over[0]}": x, f"model__{curves[0]}": curve}
             made_run("single-14q", 800 + 10 * curve - x + seed, seed=seed, **settings)
     data, drawing = figure(name)
-    assert {(curve, p.x): p.accuracy.mean for curve, points in data.curves.items() for p in points} == {
-        (curve, x): pytest.approx((800.5 + 10 * curve - x) / 1000) for curve, x in grid
+    assert {(p.curve, p.x): p.accuracy.mean for p in data.points} == {
+        (f"${labels}$ = {curve}", x): pytest.approx((800.5 + 10 * curve - x) / 1000) for curve, x in grid
     }
     shown = [text.get_text() for text in drawing.legends[0].get_texts()]
     assert shown == [f"${labels}$ = {curve}" for curve in curves[1]]
-    assert len(data.curves[4][0].runs) == 2
+    assert len(data.points[0].others) == 2
 
 
 def test_the_learning_curves_of_every_seed(made_run, figure):

@@ -98,10 +98,9 @@ def test_figure_11_of_a_study_with_settings_of_its_own():
     """Check that rows are found by their presets, with any settings."""
     data = noise_figure(noise_study(settings={"train.lr": 0.05, "model.reuploads": 2}))
     assert data.parameters == {10: 17}
-    (points,) = zip(*(curve.points for curve in data.curves), strict=True)
-    assert [(p.qubits, p.accuracy.mean, p.lr) for p in points] == [(10, pytest.approx(0.71), 0.05)] * 3
+    assert [(p.x, p.accuracy.mean, p.lr) for p in data.points] == [(10, pytest.approx(0.71), 0.05)] * 3
     drawing = draw_accuracy(data)
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == [curve.label for curve in data.curves]
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == [p.curve for p in data.points]
     assert "texts.tsv, body minilm (8-d), 3 epochs; 2 seeds, bars: 95 % interval" in " ".join(
         drawing.get_supxlabel().split()
     )
