@@ -8,16 +8,12 @@ from functools import reduce
 from itertools import product
 
 import numpy as np
+from kron_products import X, on_qubits
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-ONE, X, Y, Z = np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])
+ONE, Y, Z = np.eye(2), np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])
 PAULIS = (ONE, X, Y, Z)
-
-
-def on_qubits(matrices: dict[int, np.ndarray], n_qubits: int) -> np.ndarray:
-    """The product of the given (2, 2) matrices by qubit, with the identity on the other qubits."""
-    return reduce(np.kron, [matrices.get(q, ONE) for q in reversed(range(n_qubits))])
 
 
 def unitary(name: str, angles: list[float], qubits: list[int], n_qubits: int) -> np.ndarray:

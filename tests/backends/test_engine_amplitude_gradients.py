@@ -47,15 +47,6 @@ def test_the_gradient_is_twice_the_forms_matrix_times_the_amplitudes(
         np.testing.assert_allclose(gradient[sample], 2 * form @ amplitudes[sample], rtol=0, atol=tolerance)
 
 
-def test_the_gradient_of_the_norm_is_twice_the_amplitudes():
-    engine = AdjointEngine(lower(every_gate(5)), np.array([0]), "float64")
-    amplitudes = np.random.default_rng(0).normal(size=(3, 32))
-    _, tape = engine.forward(np.zeros(engine.program.n_angles), amplitudes)
-    by_angle, by_amplitude = engine.vjp(tape, np.ones((3, 1)), amplitudes=True)
-    np.testing.assert_allclose(by_amplitude, 2 * amplitudes, atol=1e-12)
-    np.testing.assert_allclose(by_angle, 0.0, atol=1e-12)
-
-
 @pytest.mark.parametrize("samples", [1, 2, 9])
 def test_a_gradient_belongs_to_its_caller_and_outlives_the_next_pass(samples):
     circuit, values, amplitudes, cotangent = problem(5, samples, 32, shared=False)

@@ -39,15 +39,6 @@ def test_values_are_the_statevectors_for_every_batch_size(n_qubits, start, dtype
     case(n_qubits, start).check(dtype, tolerance, BATCH_SIZES, gradient=False)
 
 
-def test_amplitudes_are_taken_as_they_are_and_not_normalised():
-    plain = case(4, "all amplitudes")
-    engine = AdjointEngine(lower(plain.circuit), plain.masks, "float64")
-    lengths = np.linspace(0.5, 2.0, 9)[:, np.newaxis]
-    answer, _ = engine.forward(engine.program.angles(plain.values), plain.amplitudes * lengths)
-    np.testing.assert_allclose(answer, plain.expected * lengths**2, atol=1e-10)
-    np.testing.assert_allclose(answer[:, 0], lengths[:, 0] ** 2)  # mask 0 is the identity
-
-
 @pytest.mark.parametrize("n_qubits", [1, 2])
 @PRECISIONS
 def test_circuits_narrower_than_one_register_work_too(n_qubits, dtype, tolerance):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from noisy_circuits import STRONG, density_matrix, noisy_pass, random_angles, random_gates
-from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends import BackendError
@@ -99,22 +98,6 @@ def test_the_gradient_is_the_derivative_along_the_trajectory(circuit, noise):
         np.testing.assert_allclose(got[:, g], expected, atol=1e-12)
     _, plain_tape = draw.engine.forward(angles)
     assert not np.allclose(draw.engine.vjp(plain_tape, weights)[0], got, atol=1e-3)
-
-
-@pytest.mark.parametrize("shots", [{}, {"shots": 20, "shot_model": "multinomial"}], ids=["state", "true shots"])
-def test_a_single_z_decays_by_its_closed_formula(shots):
-    """60 gates that leave |000⟩ as it is; four standard errors of 40,000 trajectories."""
-    circuit = QuantumCircuit(3)
-    for _ in range(20):
-        circuit.z(0)
-        circuit.swap(1, 2)
-        circuit.ry(0.0, 0)
-    noise = GateNoise(0.01, 0.03)
-    runs = noisy_pass(circuit, CircuitNoise(noise, **shots), 3).values(np.zeros((40_000, 20)))
-    means, errors = mean_and_error(runs[None])
-    expected = [0.99**40, 0.97**20, 0.97**20]
-    assert (np.abs(means[0] - expected) < 4 * errors[0]).all()
-    assert (errors < 0.005).all()
 
 
 SHOTS = [None, "gaussian", "multinomial"]

@@ -14,13 +14,16 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
-from qiskit_reference import StatevectorBackend, values
+from qiskit_machine_learning.connectors import TorchConnector
+from qiskit_machine_learning.neural_networks import EstimatorQNN
+from qiskit_reference import z_values
+from reference_circuits import StatevectorBackend, expectations_by_statevector
 from torch import nn
 from two_processes import gradients, model
 
 from qllmft import QuantumEncoder, QuantumHead
 from qllmft.errors import UserError
-from qllmft.heads import without_noise
+from qllmft.heads import AdjointConnector, without_noise
 from qllmft_backends import UnsupportedGateError, create
 
 NOISY = {"noise": "explicit", "one_qubit_rate": 0.05, "two_qubit_rate": 0.1, "readout_error": 0.02, "seed": 3}
@@ -104,10 +107,32 @@ def test_a_circuit_of_ones_own_by_qiskit_alone():
     head, x = own_head(sums).double(), drawn(4, 3).double()
     weights = head.connector.weight.detach().expand(4, -1)
     parameters = torch.cat([weights, x], dim=1).numpy()  # Qiskit's order: a before z
-    np.testing.assert_allclose(head(x).detach(), values(circuit, parameters, sums), rtol=0, atol=1e-12)
+    expected = expectations_by_statevector(circuit, parameters, sums)
+    np.testing.assert_allclose(head(x).detach(), expected, rtol=0, atol=1e-12)
     every = own_head().double()(x)
-    single = [SparsePauliOp(word) for word in ("IIZ", "IZI", "ZII")]
-    np.testing.assert_allclose(every.detach(), values(circuit, parameters, single), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(every.detach(), z_values(circuit, parameters), rtol=0, atol=1e-12)
+
+
+def test_a_circuit_of_any_gates_trains_through_the_engine_as_through_the_jacobian():
+    backend = create("adjoint", {"dtype": "float64"})
+    circuit, data, weights = own_circuit()
+    circuit.rx(2 * data[0] + weights[0], 0)
+    circuit.rzz(weights[1], 0, 2)
+    network = EstimatorQNN(
+        circuit=circuit,
+        observables=[SparsePauliOp(["XYI", "ZII"], [0.5, 1.0])],
+        input_params=data,
+        weight_params=weights,
+        estimator=backend.estimator(),
+        gradient=backend.gradient(),
+        input_gradients=True,
+    )
+    gradients = []
+    for kind in (AdjointConnector(network, backend, torch.arange(2.0)), TorchConnector(network, np.arange(2.0))):
+        x = torch.linspace(-1, 1, 6).reshape(2, 3).requires_grad_()
+        kind(x).square().sum().backward()
+        gradients.append((x.grad, kind.weight.grad))
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=0)
 
 
 def test_what_is_not_the_circuits_is_refused():
@@ -115,9 +140,14 @@ def test_what_is_not_the_circuits_is_refused():
     for wrong in (weights[:1], [*weights, *weights], [*weights, *ParameterVector("b", 1)]):
         with pytest.raises(UserError, match=r"data and weights name the parameters .*, expected each of the circuit's"):
             QuantumHead.from_circuit(circuit, data=data, weights=wrong)
-    circuit.reset(0)
-    with pytest.raises(UnsupportedGateError, match="is 'reset'"):
-        QuantumHead.from_circuit(circuit, data=data, weights=weights)
+    for spoil, message in (
+        (lambda c: c.rx(data[0] * weights[0], 0), "is a product or a function"),
+        (lambda c: c.reset(0), "is 'reset'"),
+    ):
+        spoilt = circuit.copy()
+        spoil(spoilt)
+        with pytest.raises(UnsupportedGateError, match=message):
+            QuantumHead.from_circuit(spoilt, data=data, weights=weights)
 
 
 def test_a_state_dict_has_every_key_at_construction_and_goes_through_a_file(layer):

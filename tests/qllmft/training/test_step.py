@@ -54,30 +54,6 @@ def test_loss_and_gradient_are_autograds(structure):
     assert loss == pytest.approx(expected_loss, abs=1e-6)
 
 
-def test_the_gradient_is_the_loss_s_slope():
-    """The second route: finite differences of the forward pass in float64 along random directions."""
-    x, y = batch(5)
-    model = model_of()
-    with step_of(model) as step:
-        step.gradient(step.inputs(x), y)
-        gradient = step.parameters()[0].grad.double().clone()
-    exact = build_classifier(
-        ModelConfig(**FOUR), D, 2, seed=3, backend=create("adjoint", {"dtype": "float64"})
-    ).double()
-    vector = torch.nn.utils.parameters_to_vector(exact.parameters()).detach()
-    generator = torch.Generator().manual_seed(0)
-
-    def loss(at: torch.Tensor) -> float:
-        torch.nn.utils.vector_to_parameters(at, exact.parameters())
-        with torch.no_grad():
-            return float(torch.nn.functional.cross_entropy(exact(x.double()), y))
-
-    for _ in range(5):
-        direction = torch.randn(len(vector), generator=generator, dtype=torch.float64)
-        slope = (loss(vector + 1e-3 * direction) - loss(vector - 1e-3 * direction)) / 2e-3
-        assert float(gradient @ direction) == pytest.approx(slope, abs=2e-4)
-
-
 @pytest.mark.parametrize(
     "options", [{"noise": "paper_high"}, {"noise": "forte1", "shots": 200, "shot_model": "gaussian"}]
 )

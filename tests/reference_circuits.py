@@ -5,7 +5,8 @@ from itertools import pairwise, permutations
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
+from qiskit.circuit import CircuitInstruction, ParameterVector
+from qiskit.circuit.library import RYGate
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 
@@ -124,13 +125,18 @@ def jacobian_by_shifts(
     operators: Sequence[SparsePauliOp],
     amplitudes: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(B, O, P) derivatives by the parameter-shift rule; every parameter must be the angle of a single R_Y."""
-    columns = []
-    for shift in np.pi / 2 * np.eye(values.shape[1]):
-        plus = expectations_by_statevector(circuit, values + shift, operators, amplitudes)
-        minus = expectations_by_statevector(circuit, values - shift, operators, amplitudes)
-        columns.append((plus - minus) / 2)
-    return np.stack(columns, axis=-1)
+    """(B, O, P) derivatives by the parameter-shift rule, gate by gate: a parameter may be the angle of several R_Y."""
+    names = list(circuit.parameters)
+    jacobian = np.zeros((len(values), len(operators), len(names)))
+    for position, instruction in enumerate(circuit.data):
+        if instruction.operation.name != "ry" or instruction.operation.params[0] not in names:
+            continue
+        column = names.index(instruction.operation.params[0])
+        for sign in (1, -1):
+            shifted = circuit.copy()
+            shifted.data.insert(position, CircuitInstruction(RYGate(sign * np.pi / 2), instruction.qubits))
+            jacobian[:, :, column] += sign / 2 * expectations_by_statevector(shifted, values, operators, amplitudes)
+    return jacobian
 
 
 def question(circuit: QuantumCircuit, batch: int, pair: str = "ZZ"):
@@ -157,7 +163,7 @@ def network(
 
 
 class StatevectorBackend(Backend):
-    """The smallest backend there can be, on Qiskit's Statevector; it keeps the calls that it got."""
+    """The smallest backend there can be, on Qiskit's Statevector; it keeps its calls."""
 
     name = "statevector"
 
