@@ -51,24 +51,6 @@ def test_the_density_matrix_is_the_one_of_kraus_operators(circuit, readout_error
     assert not got.standard_errors.any()
 
 
-@pytest.mark.parametrize("readout_error", [0.0, 0.1])
-def test_z_decays_by_one_minus_r_a_gate(readout_error):
-    circuit = QuantumCircuit(3)
-    for _ in range(6):
-        circuit.z(0)  # leaves |000⟩ as it is: only the noise acts
-    for _ in range(5):
-        circuit.cx(1, 2)
-    observables = [SparsePauliOp(p) for p in ("IIZ", "IZI", "ZII", "ZZI", "ZZZ")]
-    got = create("aer_forte", STRONG | EXACT | {"readout_error": readout_error}).expectations(
-        circuit, np.empty((1, 0)), observables
-    )
-    one, two, flip = 0.97**6, 0.92**5, 1 - 2 * readout_error
-    # CNOT maps Z2 to Z1·Z2 and back: a traceless Pauli on the pair loses the factor 1 - r, whichever it is
-    np.testing.assert_allclose(
-        got.values, [[one * flip, two * flip, two * flip, two * flip**2, one * two * flip**3]], atol=1e-12
-    )
-
-
 def test_all_observables_of_a_sample_come_from_the_same_shots_behind_the_primitive_too():
     ghz = QuantumCircuit(3)
     ghz.h(0)
