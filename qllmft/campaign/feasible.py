@@ -29,8 +29,7 @@ def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> No
         if structure in checked:
             continue
         checked.add(structure)
-        options = {**config.backend.options, **config.noise.backend_options}
-        backend = create(config.backend.name, options)
+        backend = create(config.backend.name, config.backend_options)
         if config.body not in dimensions:
             text = inputs.splits(config.data, config.seed).train.texts[:1]
             dimensions[config.body] = embed(text, config.body).vectors.shape[1]

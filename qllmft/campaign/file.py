@@ -12,7 +12,8 @@ from qllmft.baselines import BASELINES
 from qllmft.campaign import files
 from qllmft.campaign.grid import Parameter
 from qllmft.config.presets import load_preset
-from qllmft.config.toml_files import Content, Settings, names_in, read_chosen, validated
+from qllmft.config.section import Section
+from qllmft.config.toml_files import Settings, names_in, read_chosen, validated
 from qllmft.errors import UserError
 from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
@@ -30,7 +31,7 @@ OF_THE_STUDY = {  # settings that a study gives its runs itself
 }
 
 
-class Quick(Content):
+class Quick(Section):
     """Changes that ``--quick`` makes."""
 
     settings: Settings = Field({})  # of all runs, by dotted name
@@ -39,7 +40,7 @@ class Quick(Content):
     values: dict[str, list[Any]] = Field({})  # levels of a sweep, by the parameter's name
 
 
-class CampaignFile(Content):
+class CampaignFile(Section):
     """Part that studies and search spaces have in common."""
 
     name: str  # as on the command line
@@ -58,7 +59,7 @@ class CampaignFile(Content):
         return {}
 
 
-class Row(Content):
+class Row(Section):
     """Row of a study's table.
 
     Rows of the same preset and settings share runs, so that a baseline is fitted once per seed.

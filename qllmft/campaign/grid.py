@@ -11,14 +11,14 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.stats import qmc
 
-from qllmft.config.toml_files import Content
+from qllmft.config.section import Section
 from qllmft.randomness import derive_seed
 
 Value = None | bool | int | float | str
 Point = dict[str, Value]  # the label of a level, or a number between the levels, by the parameter's name
 
 
-class Parameter(Content):
+class Parameter(Section):
     """Setting that a search varies, or several settings that go together."""
 
     name: str  # for people; by default the setting's own

@@ -14,8 +14,8 @@ from qllmft.campaign.plan import PlannedRun
 from qllmft.campaign.screening import screening_points
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset
+from qllmft.config.section import Section
 from qllmft.config.settings import with_settings
-from qllmft.config.toml_files import Content
 from qllmft.errors import UserError
 from qllmft_backends.validation import faults
 
@@ -24,7 +24,7 @@ DEFAULT_TRIALS = 32  # of tpe and qmc
 LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
 
 
-class Sweep(Content):
+class Sweep(Section):
     """Search for the configuration with the highest mean validation accuracy over seeds."""
 
     space: str  # name of the search space

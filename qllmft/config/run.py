@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -89,6 +89,11 @@ class RunConfig(Section):
                 "false"
             )
         return self
+
+    @property
+    def backend_options(self) -> dict[str, Any]:
+        """Return the options of the backend in training, those of the noise included."""
+        return {**self.backend.options, **self.noise.backend_options}
 
     @property
     def identity(self) -> str:

@@ -1,4 +1,4 @@
-"""Base class of the sections of a configuration, and types of their settings."""
+"""Base class of the sections of configurations and TOML files, and types of their settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PositiveReal = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
-    """Section of a configuration: frozen, and unknown settings are refused."""
+    """Section of a configuration or a TOML file: frozen, and unknown settings are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qllmft.config import BackendConfig, ModelConfig
+from qllmft.config import ModelConfig
 from qllmft.config.model import MOST_ENTRIES
 from qllmft.errors import UserError
 from qllmft.heads.data_map import DataMap
@@ -14,7 +14,7 @@ from qllmft.heads.mlp import linear, linear_readout, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.randomness import torch_generator
 from qllmft.templates import encoder_ansatz, head_ansatz
-from qllmft_backends import Backend, create
+from qllmft_backends import Backend
 from qllmft_backends.adjoint import adjoint_or_none
 
 
@@ -91,7 +91,7 @@ def build_classifier(
     n_classes: int,
     *,
     seed: int = 0,
-    backend: Backend | BackendConfig | None = None,
+    backend: Backend | None = None,
 ) -> Classifier:
     """Build the model of ``config``.
 
@@ -106,8 +106,6 @@ def build_classifier(
         UserError: if embedding, classes and structure do not fit together.
     """
     _check_sizes(config, dimension, n_classes)
-    if isinstance(backend, BackendConfig):
-        backend = create(backend.name, backend.options)
     if config.head == "mlp":
         head = perceptron(config, dimension, n_classes, torch_generator(seed, "weights", "head"))
         return Classifier(None, head, None)

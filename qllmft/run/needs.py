@@ -44,7 +44,7 @@ def epoch_core_seconds(config: RunConfig, dimension: int, n_classes: int, sizes:
 
     ``sizes`` is the number of texts by split.
     """
-    backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
+    backend = create(config.backend.name, config.backend_options)
     fitting = LARGE_STEP >> max(config.model.n_qubits, config.model.latent_encoder_qubits)
     rows = min(config.train.batch_size, sizes["train"], max(1, fitting))
     with training_step(config, dimension, n_classes, rows, backend) as (model, batch, way, step):

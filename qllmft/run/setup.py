@@ -70,7 +70,7 @@ def training_backend(
         UserError: if the ansatz cannot be used, the body would be trained through remote circuits, or the listener
             refuses them.
     """
-    backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options, **(options or {})})
+    backend = create(config.backend.name, {**config.backend_options, **(options or {})})
     if config.model.head != "quantum":
         return backend
     if config.model.ansatz != PAPER_ANSATZ:

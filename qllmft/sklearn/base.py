@@ -98,7 +98,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         seed, labels = seed_of(self.random_state), labels.astype(np.int64)
         structure = with_room_for(config.model, vectors.shape[1], self.settings)
-        backend = create(config.backend.name, {**config.backend.options, **config.noise.backend_options})
+        backend = create(config.backend.name, config.backend_options)
         if backend.capabilities.remote:
             raise UserError(
                 f"the backend {backend.name!r} sends circuits away, and a fit does not confirm their price. Choose "

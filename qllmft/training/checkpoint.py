@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.files import write_bytes
+from qllmft.training.metrics import EpochMetrics
 
 Weights = dict[str, Tensor]
 
@@ -32,12 +33,13 @@ class State:
         """Return the state before the first epoch."""
         return cls(0, 0, -1.0, float("inf"), _copy(model))
 
-    def after(self, epoch: int, accuracy: float, loss: float, model: nn.Module, *, select: str = "accuracy") -> State:
-        """Return the state after ``epoch``.
+    def after(self, metrics: EpochMetrics, model: nn.Module, *, select: str) -> State:
+        """Return the state after an epoch.
 
         Higher validation accuracy wins, then lower validation loss, then the earlier epoch. If ``select`` is "last",
         the later epoch wins.
         """
+        epoch, accuracy, loss = metrics.epoch, metrics.validation_accuracy, metrics.validation_loss
         if select == "last" or (accuracy, -loss) > (self.best_accuracy, -self.best_loss):
             return State(epoch, epoch, accuracy, loss, _copy(model))
         return State(epoch, self.best_epoch, self.best_accuracy, self.best_loss, self.best_weights)

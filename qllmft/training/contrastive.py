@@ -6,7 +6,6 @@ the same bits, so it is not used. Source: arXiv 2209.11055.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
@@ -96,23 +95,23 @@ def fit_contrastive(
     done = state.epoch if state else 0
     batches = _order(n_items, config, seed)
     losses: list[float] = []
-    saved, saved_at = done, time.monotonic()
-    with interruptible() as interruption:
-        for step, rows in enumerate(batches[done:], start=done + 1):
-            if checkpoint and step - 1 > saved:
-                interruption.hold()  # the previous step is not on disk yet: finish this one and save it
-            for group in optimizer.param_groups:
-                group["lr"] = config.lr * warm_up(step, len(batches))
-            with body.seeded(derive_seed(seed, "contrastive dropout", step)):
-                body.train()
-                losses.append(_move(body, optimizer, loss_of(rows)))
-            due = time.monotonic() - saved_at > CHECKPOINT_EVERY_S and step < len(batches)
-            if checkpoint and (due or interruption.signal):
-                checkpoint.save(State(step, 0, 0.0, 0.0, {}), body, optimizer)
-                saved, saved_at = step, time.monotonic()
-            interruption.release()
-            if on_step:
-                on_step(step)
+
+    def advance(step: int) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * warm_up(step, len(batches))
+        with body.seeded(derive_seed(seed, "contrastive dropout", step)):
+            body.train()
+            losses.append(_move(body, optimizer, loss_of(batches[step - 1])))
+        if on_step:
+            on_step(step)
+
+    def save() -> None:
+        assert checkpoint
+        checkpoint.save(State(done + len(losses), 0, 0.0, 0.0, {}), body, optimizer)
+
+    with interruptible() as interruption:  # the caller saves the body after the last step
+        steps = range(done + 1, len(batches) + 1)
+        interruption.run(steps, advance, save if checkpoint else None, CHECKPOINT_EVERY_S, save_last=False)
     return float(np.mean(losses[-max(1, len(batches) // 10) :])) if losses else float("nan")
 
 

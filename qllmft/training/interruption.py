@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -15,8 +16,8 @@ _TAKEN_OVER: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal
 class Interruption:
     """Handler of SIGINT and SIGTERM.
 
-    A signal raises KeyboardInterrupt at once, unless finished work is not on disk yet (`hold`): then it waits for
-    `release`. A second signal raises KeyboardInterrupt in any case.
+    A signal raises KeyboardInterrupt at once, unless finished work of `run` is not on disk yet: then the current step
+    is finished and saved first. A second signal raises KeyboardInterrupt in any case.
 
     Attributes:
         signal: number of the first signal, or None.
@@ -26,15 +27,35 @@ class Interruption:
         self.signal: int | None = None
         self._held = False
 
-    def hold(self) -> None:
-        """Let a first signal wait."""
-        self._held = True
+    def run(
+        self,
+        steps: range,
+        advance: Callable[[int], None],
+        save: Callable[[], None] | None,
+        every_s: float,
+        *,
+        save_last: bool,
+    ) -> None:
+        """Call ``advance`` with each step, and ``save`` between steps.
 
-    def release(self) -> None:
-        """Let signals end training at once, including a waiting one."""
-        self._held = False
-        if self.signal is not None:
-            raise KeyboardInterrupt
+        Args:
+            steps: numbers of the steps that are left.
+            advance: does one step.
+            save: writes the progress; None if none is kept.
+            every_s: least seconds between two calls of ``save``.
+            save_last: save the last step too, in any case.
+        """
+        saved, saved_at = steps.start - 1, time.monotonic()
+        for step in steps:
+            self._held = save is not None and step - 1 > saved
+            advance(step)
+            due = save_last if step == steps[-1] else time.monotonic() - saved_at > every_s
+            if save and (due or self.signal):
+                save()
+                saved, saved_at = step, time.monotonic()
+            self._held = False
+            if self.signal is not None:
+                raise KeyboardInterrupt
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Handle SIGINT or SIGTERM."""

@@ -142,25 +142,20 @@ def run_epochs(
         UserError: if the loss of an epoch, in training or validation, is not finite.
     """
     model, optimizer = training.model, training.optimizer
-    state = checkpoint.load(model, optimizer) if checkpoint else None
-    state = state or State.initial(model)
-    saved, saved_at = state.epoch, time.monotonic()
-    finished = True
+    state = (checkpoint.load(model, optimizer) if checkpoint else None) or State.initial(model)
+
+    def advance(epoch: int) -> None:
+        nonlocal state
+        metrics = training.epoch(epoch, config, seed)
+        state = state.after(metrics, model, select=config.select)
+        if on_epoch:
+            on_epoch(metrics)
+
+    save = (lambda: checkpoint.save(state, model, optimizer)) if checkpoint else None
+    epochs, finished = range(state.epoch + 1, config.epochs + 1), True
     with interruptible() as interruption:
         try:
-            for epoch in range(state.epoch + 1, config.epochs + 1):
-                if checkpoint and state.epoch > saved:
-                    interruption.hold()
-                metrics = training.epoch(epoch, config, seed)
-                loss, accuracy = metrics.validation_loss, metrics.validation_accuracy
-                state = state.after(epoch, accuracy, loss, model, select=config.select)
-                if on_epoch:
-                    on_epoch(metrics)
-                due = time.monotonic() - saved_at > training.checkpoint_every_s
-                if checkpoint and (due or epoch == config.epochs or interruption.signal):
-                    checkpoint.save(state, model, optimizer)
-                    saved, saved_at = epoch, time.monotonic()
-                interruption.release()
+            interruption.run(epochs, advance, save, training.checkpoint_every_s, save_last=True)
         except KeyboardInterrupt:
             finished = False
     model.load_state_dict(state.best_weights)

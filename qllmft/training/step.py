@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -20,50 +20,37 @@ from qllmft_backends.adjoint.compiled import layers
 Real = NDArray[np.float32]
 
 
-class Step(Protocol):
-    """Computation of a loss and its gradient."""
-
-    def parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the optimizer, whose ``grad`` is set by `gradient`."""
-
-    def move(self, optimizer: torch.optim.Adam) -> None:
-        """Make one step of the optimizer of `parameters`."""
-
-    def inputs(self, x: Tensor) -> Any:
-        """Convert embeddings (N, D) of any number of batches for `gradient`, one row per example."""
-
-    def gradient(self, inputs: Any, y: Tensor) -> float:
-        """Return the mean cross-entropy in nats of a batch of inputs and labels (B,), and set its gradient."""
-
-
-class AutogradStep:
+class Step:
     """Step of any model, by autograd."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return the model's parameters."""
+        """Return the parameters of the optimizer, whose ``grad`` is set by `gradient`."""
         return list(self._model.parameters())
 
     def move(self, optimizer: torch.optim.Adam) -> None:
-        """See `Step`."""
+        """Make one step of the optimizer of `parameters`."""
         optimizer.step()
 
-    def inputs(self, x: Tensor) -> Tensor:
-        """Return the embeddings themselves."""
+    def inputs(self, x: Tensor) -> Any:
+        """Convert embeddings (N, D) of any number of batches for `gradient`, one row per example."""
         return x
 
-    def gradient(self, inputs: Tensor, y: Tensor) -> float:
-        """See `Step`."""
+    def gradient(self, inputs: Any, y: Tensor) -> float:
+        """Return the mean cross-entropy in nats of a batch of inputs and labels (B,), and set its gradient."""
         for parameter in self._model.parameters():
             parameter.grad = None
         loss = cross_entropy(self._model(inputs), y)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
+    def release(self) -> None:
+        """Give the model's parameters memory of their own again."""
 
-class DirectStep:
+
+class DirectStep(Step):
     """Step of a quantum encoder and head on the project's engine, without autograd.
 
     At 10 qubits the circuits take a quarter of a millisecond, and autograd's path between them twice as long. Between
@@ -77,7 +64,7 @@ class DirectStep:
     def __init__(self, model: Classifier) -> None:
         assert isinstance(model.encoder, ParallelEncoders)
         assert isinstance(model.head, QuantumHead)
-        self._model = model
+        self._model: Classifier = model
         self._encoders = cast("list[QuantumEncoder]", list(model.encoder.encoders))
         self._connector = model.head.connector
         parameters = list(model.parameters())
@@ -185,7 +172,7 @@ class DirectStep:
         return loss, by_seen[:, : latent.shape[1]], by_seen[:, latent.shape[1] :]
 
 
-def can_step(model: nn.Module) -> bool:
+def can_step(model: nn.Module) -> TypeGuard[Classifier]:
     """Return whether `DirectStep` supports a model: on the project's engine and the CPU, and all of it trainable."""
     if not isinstance(model, Classifier) or not isinstance(model.encoder, ParallelEncoders):
         return False
@@ -201,11 +188,8 @@ def can_step(model: nn.Module) -> bool:
 
 @contextmanager
 def step_of(model: nn.Module) -> Iterator[Step]:
-    """Give the faster step of a model: `DirectStep` if it is supported, else `AutogradStep`."""
-    if not can_step(model):
-        yield AutogradStep(model)
-        return
-    step = DirectStep(model)  # type: ignore[arg-type]
+    """Give the faster step of a model: `DirectStep` if it is supported, else `Step`."""
+    step = DirectStep(model) if can_step(model) else Step(model)
     try:
         yield step
     finally:

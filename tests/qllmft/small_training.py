@@ -10,7 +10,7 @@ from torch import nn
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.training import Examples
-from qllmft.training.step import AutogradStep, DirectStep
+from qllmft.training.step import DirectStep, Step
 
 D = 6
 STRUCTURES = {
@@ -52,7 +52,7 @@ class Recorder(nn.Module):
 
 def before_every_batch(call: Callable[[], None], patch: Callable[[type, str, Any], None] = setattr) -> None:
     """Call ``call`` before every batch that is trained on, whichever way its gradient goes."""
-    for kind in (DirectStep, AutogradStep):
+    for kind in (DirectStep, Step):
 
         def gradient(step: Any, *batch: Any, way: Any = kind.gradient) -> float:
             call()
