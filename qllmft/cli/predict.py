@@ -17,7 +17,7 @@ from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.inference import Prediction, Predictor
-    from qllmft.inference.bootstrap import Bootstrap
+    from qllmft.inference.measurement import Bootstrap
     from qllmft_backends import Backend
 
 

@@ -24,23 +24,14 @@ from qllmft_backends import Backend
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Result of a model on labelled texts.
+    """Result of a model on labelled texts."""
 
-    Attributes:
-        source: of the texts.
-        label_names: k names.
-        confusion: k rows (true label) of k counts (predicted label).
-        backend: name of the backend of the head's circuit; None if it was computed here, exactly.
-        agreement: agreement of the backend with the exact model; None without a backend.
-        measured: description of the shots and error trajectories; "" unless the engine simulated gate noise.
-    """
-
-    source: str
-    label_names: tuple[str, ...]
-    confusion: list[list[int]]
-    backend: str | None = None
-    agreement: Agreement | None = None
-    measured: str = ""
+    source: str  # of the texts
+    label_names: tuple[str, ...]  # k names
+    confusion: list[list[int]]  # k rows (true label) of k counts (predicted label)
+    backend: str | None = None  # name of the backend of the head's circuit; None if it was computed here, exactly
+    agreement: Agreement | None = None  # of the backend with the exact model; None without a backend
+    measured: str = ""  # description of the shots and error trajectories; "" unless the engine simulated gate noise
 
     @property
     def accuracy(self) -> Accuracy:

@@ -167,12 +167,11 @@ def embedding(model: StoredModel, text: str) -> Tensor:
 
 
 def _measured(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:
-    """Return the circuit with qubits measured into the register ``c``."""
+    """Measure qubits into the register ``c``, and return the circuit."""
     register = ClassicalRegister(len(qubits), "c")
-    measured = circuit.copy()
-    measured.add_register(register)
-    measured.measure(qubits, register)
-    return measured
+    circuit.add_register(register)
+    circuit.measure(qubits, register)
+    return circuit
 
 
 def _rendered(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, str]]:

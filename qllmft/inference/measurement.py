@@ -1,8 +1,9 @@
-"""Answers of a model with their standard errors, on any backend."""
+"""Answers of a model with their standard errors, on any backend, and their spread over bootstrap samples."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft.config.noise import measured_on
+from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.inference.circuits import ModelCircuits
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
 
 Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviations with probability 0.95
+INTERVAL = (0.025, 0.975)  # quantiles that hold 95 % between them
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,39 @@ def compare(measured: Answers, exact: Answers, shots: int | None) -> Agreement:
         mean_abs_difference=float(np.abs(measured.values - exact.values).mean()),
         expected_from_shots=float(np.sqrt(2.0 / np.pi) * sigma.mean()),
     )
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Spread of the probabilities (N, k) over bootstrap samples."""
+
+    repeats: int  # number of bootstrap samples
+    standard_errors: NDArray[np.float64]  # (N, k) standard deviations
+    low: NDArray[np.float64]  # (N, k) 2.5 % quantiles
+    high: NDArray[np.float64]  # (N, k) 97.5 % quantiles
+    single_shots: bool = False  # drawn from the single shots rather than from their counts
+
+
+@torch.no_grad()
+def bootstrap(
+    classifier: Classifier, circuits: ModelCircuits, backend: Backend | None, repeats: int, seed: int
+) -> Bootstrap:
+    """Draw the shots of measured circuits again, with replacement, and compute the probabilities of each draw.
+
+    Raises:
+        UserError: if the backend keeps neither counts nor shots.
+    """
+    remote: Any = backend
+    if not hasattr(backend, "resample"):
+        raise UserError(
+            f"a bootstrap draws the shots of each circuit again, and {backend.name if backend else 'no backend'} keeps "
+            "none. Use it with ionq_forte or ionq_simulator and shots, or omit it."
+        )
+    drawn = remote.resample(circuits.circuit, circuits.parameters, circuits.observables, repeats, seed)
+    logits = [checked_logits(circuits.logits(classifier, values)).double() for values in drawn.values]
+    probabilities = torch.softmax(torch.stack(logits), dim=2).numpy()  # (R, N, k)
+    low, high = np.quantile(probabilities, INTERVAL, axis=0)
+    return Bootstrap(repeats, probabilities.std(axis=0, ddof=1), low, high, drawn.single_shots)
 
 
 def trajectories_of(backend: Backend) -> str:

@@ -18,11 +18,10 @@ from qllmft.embed import Body, body_identity, check_body_folder, check_finite, l
 from qllmft.errors import UserError
 from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
-from qllmft.inference.bootstrap import Bootstrap, bootstrap
 from qllmft.inference.card import CARD, model_card
 from qllmft.inference.circuits import model_circuits
 from qllmft.inference.hub import download, is_hub_name, portable, upload
-from qllmft.inference.measurement import Agreement, Answers, compare, measure, shots_of
+from qllmft.inference.measurement import Agreement, Answers, Bootstrap, bootstrap, compare, measure, shots_of
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.training import finite_logits
 from qllmft.versions import versions
@@ -31,21 +30,13 @@ from qllmft_backends import Backend, Estimate, remote_or_none
 
 @dataclass(frozen=True)
 class Prediction:
-    """Answer for one text.
-
-    Attributes:
-        text: the text.
-        label: name of the most probable label.
-        probabilities: by label name; softmax of the logits, not calibrated.
-        standard_error: of the label's probability; 0 if the head was computed exactly.
-        decided: whether the lead of the label exceeds its 95 % interval at this number of shots.
-    """
+    """Answer for one text."""
 
     text: str
-    label: str
-    probabilities: dict[str, float]
-    standard_error: float = 0.0
-    decided: bool = True
+    label: str  # name of the most probable label
+    probabilities: dict[str, float]  # by label name; softmax of the logits, not calibrated
+    standard_error: float = 0.0  # of the label's probability; 0 if the head was computed exactly
+    decided: bool = True  # whether the lead of the label exceeds its 95 % interval at this number of shots
 
 
 class Predictor:

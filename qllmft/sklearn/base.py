@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,32 +29,21 @@ from qllmft_backends import create
 Rows = NDArray[np.int64]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A head on vectors; subclasses make the vectors.
 
     A pickle holds arrays, numbers and names, and no object of torch.
     """
 
-    def __init__(
-        self,
-        preset: str = "recommended",
-        *,
-        settings: Settings = None,
-        epochs: int | None = None,
-        random_state: Any = None,
-        validation_fraction: float = 0.15,
-        backend: str | None = None,
-        device: str | None = None,
-        verbose: bool = False,
-    ) -> None:
-        self.preset = preset
-        self.settings = settings
-        self.epochs = epochs
-        self.random_state = random_state
-        self.validation_fraction = validation_fraction
-        self.backend = backend
-        self.device = device
-        self.verbose = verbose
+    preset: str = field(default="recommended", kw_only=False)
+    settings: Settings = None
+    epochs: int | None = None
+    random_state: Any = None
+    validation_fraction: float = 0.15
+    backend: str | None = None
+    device: str | None = None
+    verbose: bool = False
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
         """Return the most probable class of each row, (N,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -14,9 +15,10 @@ from qllmft.data.blank import is_blank
 from qllmft.embed import check_finite, embed
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedClassifier
-from qllmft.sklearn.configuration import Settings, configuration
+from qllmft.sklearn.configuration import configuration
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class QuantumTextClassifier(TrainedClassifier):
     """The head of a preset on embeddings of texts by a frozen sentence transformer.
 
@@ -34,30 +36,7 @@ class QuantumTextClassifier(TrainedClassifier):
             `QuantumHeadClassifier`.
     """
 
-    def __init__(
-        self,
-        preset: str = "recommended",
-        *,
-        body: str = "minilm",
-        settings: Settings = None,
-        epochs: int | None = None,
-        random_state: Any = None,
-        validation_fraction: float = 0.15,
-        backend: str | None = None,
-        device: str | None = None,
-        verbose: bool = False,
-    ) -> None:
-        super().__init__(
-            preset,
-            settings=settings,
-            epochs=epochs,
-            random_state=random_state,
-            validation_fraction=validation_fraction,
-            backend=backend,
-            device=device,
-            verbose=verbose,
-        )
-        self.body = body
+    body: str = "minilm"
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts and their labels (N,), numbers or texts.
