@@ -1,4 +1,4 @@
-"""Backends by name: what the registry promises of each, and what it says to a wrong request."""
+"""Backends by name: the entries of the registry, and the errors of wrong requests."""
 
 import subprocess
 import sys

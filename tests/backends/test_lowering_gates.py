@@ -1,4 +1,4 @@
-"""Lowering of gates: what fuses, what is refused, and that a program does what its circuit does."""
+"""Lowering of gates: fusions, refusals, and a program's unitary against its circuit's."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Addresses in errors: what could be a password is nowhere repeated."""
+"""Addresses in errors: nothing that could be a password is repeated."""
 
 import pickle
 

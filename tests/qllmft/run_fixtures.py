@@ -11,7 +11,7 @@ from qllmft.run import vectors
 
 @pytest.fixture(autouse=True)
 def body(monkeypatch) -> HashBody:
-    """In the place of `embed`; whatever would load a real body fails."""
+    """Replacement of `embed`; loading a real body fails."""
     stub = HashBody()
     monkeypatch.setattr(vectors, "embed", stub)
     return stub
@@ -19,7 +19,7 @@ def body(monkeypatch) -> HashBody:
 
 @pytest.fixture
 def loaded(monkeypatch) -> type[LoadedHashBody]:
-    """In the place of a loaded body, too."""
+    """Replacement of a loaded body."""
     monkeypatch.setattr(LoadedHashBody, "loaded", 0)
     monkeypatch.setattr(predictor, "Body", LoadedHashBody)
     monkeypatch.setattr(predictor, "body_identity", lambda _, location: location.identity)

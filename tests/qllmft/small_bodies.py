@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from small_texts import BAD, GOOD
 from tiny_runs import changed
 
 from qllmft.config import BodyConfig, ModelConfig, RunConfig, TrainConfig
@@ -13,7 +14,6 @@ from qllmft.embed import Body, TrainableBody
 from qllmft.heads import build_classifier
 from qllmft.training import EndToEnd
 
-GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
 THINGS = ("film", "plot", "cast", "score", "ending", "scene")
 DIMENSION = 8
 HEADS = {

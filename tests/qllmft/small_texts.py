@@ -33,7 +33,7 @@ def write_reviews(path: Path, per_label: int = 40) -> Path:
 
 
 def embed_by_hash(texts, config, *, cache_folder=None, progress=None) -> Embeddings:
-    """In the place of `qllmft.embed.embed`: a noisy direction, the opposite one for texts that begin with 'good'."""
+    """Replacement of `qllmft.embed.embed`: a noisy direction, the opposite one for texts that begin with 'good'."""
     if progress:
         progress(len(texts))
     return Embeddings(np.stack([_vector(text) for text in texts]), "a hash", 0)

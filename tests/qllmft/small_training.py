@@ -33,7 +33,7 @@ def examples(n: int, seed: int = 0, d: int = D) -> Examples:
 
 
 class Recorder(nn.Module):
-    """A linear classifier that keeps what it was shown."""
+    """A linear classifier that keeps its inputs."""
 
     def __init__(self, d: int = D, k: int = 2) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Runs that are stopped, by Ctrl-C or by a kill while they stand still; and whether two have the same outcome."""
+"""Runs that are stopped, by Ctrl-C or by a kill while they wait; and whether two have the same outcome."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from qllmft.events import EpochEnded, Event, StageStarted
 
 
 class Stop:
-    """Listener that sends Ctrl-C after an epoch of the training, or when a baseline's turn comes."""
+    """Listener that sends Ctrl-C after an epoch of the training, or before a baseline is fitted."""
 
     def __init__(self, at: int | str) -> None:
         self.at = at
@@ -35,7 +35,7 @@ def stand_still() -> None:
 
 
 def killed(script: Path, *arguments: Any) -> None:
-    """A script in a process of its own, killed where it stands still."""
+    """Run a script in a process of its own, and kill it when it waits."""
     folders = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     with subprocess.Popen(
         [sys.executable, str(script), *map(str, arguments)],

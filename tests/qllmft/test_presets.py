@@ -1,4 +1,4 @@
-"""Presets: the paper's experiments to the letter, the recommended one, and what may be changed in them."""
+"""Presets: the paper's experiments to the letter, the recommended one, and changes of their settings."""
 
 import re
 import tomllib
@@ -192,7 +192,7 @@ def test_the_defaults_are_the_first_experiment_of_the_paper_with_exact_values():
 
 
 def test_what_bears_the_papers_name_has_the_papers_shots():
-    """Every preset of a table whose head is quantum; exact values are a departure that somebody asks for."""
+    """Every preset of a table whose head is quantum; exact values need a setting."""
     found = {name: load_preset(name) for name in preset_names()}
     papers = {n: p.config() for n, p in found.items() if p.source and p.config().model.head == "quantum"}
     assert len(papers) == 26

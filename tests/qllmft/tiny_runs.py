@@ -57,7 +57,7 @@ def vector(text: str) -> np.ndarray:
 
 @dataclass
 class HashBody:
-    """Stands for `qllmft.embed.embed`, and keeps the texts of every call."""
+    """Replacement of `qllmft.embed.embed` that keeps the texts of every call."""
 
     identity: str = "the hash body"
     calls: list[list[str]] = field(default_factory=list)
@@ -70,7 +70,7 @@ class HashBody:
 
 
 class LoadedHashBody:
-    """Stands for a loaded body; counts what is asked of it."""
+    """Replacement of a loaded body that counts its batches."""
 
     loaded = 0
 
@@ -95,7 +95,7 @@ def assert_same(ours: RunFolder, whole: Outcome) -> None:
 
 
 def backend_named(name: str, **options: Any) -> Backend:
-    """A backend; one of Aer's on one thread, where it is installed."""
+    """A backend; Aer's run on one thread, and skip the test if Aer is not installed."""
     if name.startswith("aer"):
         pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
         options["max_parallel_threads"] = 1

@@ -1,4 +1,4 @@
-"""What the paper leaves open, by formula in NumPy: normalised frequencies, rates, uploads, one trajectory a batch."""
+"""Choices that the paper leaves open, by NumPy: normalised frequencies, rates, uploads, one trajectory a batch."""
 
 from dataclasses import replace
 

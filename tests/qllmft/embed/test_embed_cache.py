@@ -1,4 +1,4 @@
-"""The cache of embeddings: keyed by model, revision and text; what it has is not computed again."""
+"""The cache of embeddings: keyed by model, revision and text; nothing in it is computed again."""
 
 import hashlib
 import shutil

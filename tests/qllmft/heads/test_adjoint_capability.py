@@ -1,4 +1,4 @@
-"""Heads ask what a backend can do, not which class it is: a backend of somebody else's around the engine."""
+"""Heads go by a backend's capabilities, not by its class: another package's backend around the engine."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ NOISE = {"noise": "explicit", "one_qubit_rate": 0.05, "two_qubit_rate": 0.1, "se
 
 
 class Foreign(Backend):
-    """No subclass of the project's own backend; it refuses to answer but through the engine's passes."""
+    """No subclass of the project's own backend; it answers through the engine's passes only."""
 
     name = "foreign"
 

@@ -1,4 +1,4 @@
-"""An ansatz by name in encoder and head: values by two routes, counts, files, and what is said of a faulty one."""
+"""An ansatz by name in encoder and head: values by two routes, counts, files, and the errors of a faulty one."""
 
 import json
 import re

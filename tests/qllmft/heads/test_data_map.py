@@ -1,4 +1,4 @@
-"""The data map: mean and principal axes by another route, and what it keeps."""
+"""The data map: mean and principal axes by another route, and the numbers that it stores."""
 
 import numpy as np
 import pytest

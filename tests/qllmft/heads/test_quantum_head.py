@@ -73,7 +73,7 @@ def test_float64_agrees_with_the_statevector_to_ten_digits(structure):
 
 @pytest.mark.parametrize("structure", STRUCTURES[:3], ids=str)
 def test_another_backend_makes_it_the_plain_torch_connector(structure):
-    """The same numbers by the slow way, and that way is really taken."""
+    """The same numbers by the parameter-shift rule, whose requests are counted."""
     backend = StatevectorBackend()
     other, ours = built(structure, backend=backend), built(structure)
     assert torch.equal(other.connector.weight, ours.connector.weight)

@@ -1,4 +1,4 @@
-"""A second adjoint backend, by its entry in the registry, is accepted everywhere the built-in one is."""
+"""A second adjoint backend, by its entry in the registry, is accepted as the built-in one is."""
 
 import sys
 from types import ModuleType

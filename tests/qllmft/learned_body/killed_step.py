@@ -1,6 +1,6 @@
 """A run in a process of its own, for the test to kill: python killed_step.py CORPUS BODY OUT.
 
-It stands still within the contrastive step after its third batch.
+It waits within the contrastive step after its third batch.
 """
 
 import sys

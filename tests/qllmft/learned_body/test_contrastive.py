@@ -1,4 +1,4 @@
-"""SetFit's contrastive step: its pairs, its schedule, what it does to similarities, and a step that was stopped."""
+"""SetFit's contrastive step: its pairs, its schedule, its effect on similarities, and a step that was stopped."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Body and head trained together: what moves, what does not, and a training that was stopped."""
+"""Body and head trained together: the weights that move, and a training that was stopped."""
 
 from dataclasses import replace
 

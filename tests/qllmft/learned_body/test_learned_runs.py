@@ -1,4 +1,4 @@
-"""Whole runs whose body learns: what is in the folder, its use, and runs that were killed."""
+"""Whole runs whose body learns: the files of the folder, their use, and runs that were killed."""
 
 import shutil
 from dataclasses import replace
@@ -53,7 +53,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def finished(corpus, tiny_bert, tmp_path_factory):
-    """Finished runs and what they said, by kind; they are looked at, and not changed."""
+    """Finished runs and their messages, by kind; tests do not change them."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         for kind in KINDS:

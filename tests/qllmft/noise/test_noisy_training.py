@@ -1,4 +1,4 @@
-"""Training with noise: where its bits come from, resuming, exact values beside it, and what it learns."""
+"""Training with noise: where its bits come from, resuming, exact values beside it, and the accuracy reached."""
 
 import numpy as np
 import pytest

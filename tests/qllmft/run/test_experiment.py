@@ -1,4 +1,4 @@
-"""The whole job on a corpus of seconds: what is recorded, in what order, and how often the test set is read."""
+"""The whole job on a corpus of seconds: the record, the order of work, and the reads of the test set."""
 
 import errno
 import json

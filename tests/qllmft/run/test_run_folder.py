@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, what is kept, what is refused."""
+"""The folder of a run: its identity, its files, and the errors of other folders."""
 
 import json
 from dataclasses import asdict

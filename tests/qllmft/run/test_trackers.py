@@ -1,4 +1,4 @@
-"""What trackers are told, read back from the real packages without a network; and what a bad tracker costs."""
+"""Values that trackers get, read back from the real packages without a network; and failing trackers."""
 
 import json
 import struct
@@ -27,7 +27,7 @@ REAL = ("tensorboard", "mlflow", "wandb")
 
 
 class Noted(Tracker):
-    """Keeps all calls of all runs; fails where it is told to."""
+    """Keeps all calls of all runs; fails in the method ``fails_at``."""
 
     calls: ClassVar[list[tuple]] = []
     fails_at: str | None = None

@@ -1,4 +1,4 @@
-"""A whole study of a second: what it records, that nothing is done twice, and that kills cost no bit."""
+"""A whole study of a second: its record, no work done twice, and the same bits after kills."""
 
 import json
 import shutil
@@ -110,7 +110,7 @@ def test_all_of_the_work_is_reported(watched):
 
 
 def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body):
-    """What is not the same in all rows is not told as if it were."""
+    """A setting that differs between rows is reported as such."""
     other = shutil.copytree(tiny_body, tmp_path / "other")
     rows = [row.model_dump() for row in STUDY.rows]
     rows[0]["settings"] = {"train.select": "last", "body.model": str(other)}

@@ -1,4 +1,4 @@
-"""Execution of sweeps with pretended trainings: nothing is lost or done twice, and proposals can be repeated."""
+"""Execution of sweeps without training: nothing is lost or done twice, and proposals can be repeated."""
 
 import json
 import math
@@ -33,7 +33,7 @@ def layers(config):
 
 
 class Trainings:
-    """Stands for `run_tracked`: writes the files of a run whose accuracy depends on the configuration."""
+    """Replacement of `run_tracked` that writes a run's files; the accuracy depends on the configuration."""
 
     def __init__(self, right=layers, total=100, seconds=0.0):
         self.right, self.total, self.seconds = right, total, seconds

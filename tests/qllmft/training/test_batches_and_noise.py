@@ -1,4 +1,4 @@
-"""What the model is shown: every example once an epoch in a new order, noisy in training and untouched elsewhere."""
+"""The model's inputs: every example once an epoch in a new order, noisy in training and untouched elsewhere."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_the_order_comes_from_the_seed_and_from_nothing_else():
 
 
 def noise_of(scale: float, sigma: float, *, epochs: int = 1, seed: int = 0) -> torch.Tensor:
-    """What training adds, by epoch, to 400 embeddings of length ``scale`` along the first axis of 50."""
+    """The noise that training adds, by epoch, to 400 embeddings of length ``scale`` along the first axis of 50."""
     x = torch.zeros(400, 50)
     x[:, 0] = scale
     train = Examples(x, torch.arange(400) % 2)

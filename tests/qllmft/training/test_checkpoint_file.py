@@ -1,4 +1,4 @@
-"""The checkpoint's file: what it holds, and the errors where it is damaged or another model's."""
+"""The checkpoint's file: its content, and the errors if it is damaged or another model's."""
 
 import json
 import shutil

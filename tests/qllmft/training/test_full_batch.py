@@ -1,4 +1,4 @@
-"""L-BFGS of a linear layer on odd encoders: objective, gradient, and what it reaches, each by a second route."""
+"""L-BFGS of a linear layer on odd encoders: objective, gradient and optimum, each by a second route."""
 
 import signal
 

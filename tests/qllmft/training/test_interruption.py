@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training: what is finished is saved, and the training goes on to the same bits."""
+"""Ctrl-C and SIGTERM while training: finished epochs are saved, and training continues to the same bits."""
 
 import signal
 import threading

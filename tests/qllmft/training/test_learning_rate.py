@@ -1,4 +1,4 @@
-"""The learning rate of every epoch: closed forms against torch's schedulers, and what Adam really gets."""
+"""The learning rate of every epoch: closed forms against torch's schedulers, and the rate that Adam gets."""
 
 import pytest
 import torch

@@ -23,7 +23,7 @@ Weights = dict[str, torch.Tensor]
 
 
 def run(script, monkeypatch, **settings) -> tuple[Selection, Recorder, list[Weights], list[EpochMetrics]]:
-    """A fit whose validation says what the script says; the weights after every epoch."""
+    """A fit whose validation gives the script's values; the weights after every epoch."""
     answers = iter(script)
     monkeypatch.setattr(loop, "evaluate", lambda *_: next(answers))
     model, after, metrics = Recorder(), [], []

@@ -12,7 +12,7 @@ from qllmft_backends.adjoint.cuda import gates, kernels
 
 
 def filled(array):
-    """Bytes of NaN: whoever reads before anyone wrote is found out."""
+    """Fill with bytes of NaN, so that reading before writing shows."""
     array.view(np.uint8)[...] = 0xFF
     return array
 
@@ -41,7 +41,7 @@ def _plain_device_functions():
 
 @pytest.fixture(scope="session", autouse=True)
 def _polling_gives_way():
-    """Each simulated thread is a Python thread, and the one that asks them all whether they live keeps them waiting."""
+    """Each simulated thread is a Python thread, and polling them without a pause keeps them waiting."""
     alive = BlockThread.is_alive
     BlockThread.is_alive = lambda thread: time.sleep(0) or alive(thread)
     yield

@@ -1,4 +1,4 @@
-"""What the GPU's engine takes and hands out, what it keeps, and what it refuses."""
+"""Arrays that the GPU's engine takes, returns, keeps and refuses."""
 
 from itertools import product
 
@@ -221,7 +221,7 @@ def test_results_are_where_the_angles_and_the_cotangent_are():
 
 
 class Tensor:
-    """What a torch tensor on a GPU shows."""
+    """The array interface of a torch tensor on a GPU."""
 
     def __init__(self, array):
         self.array, self.shape, self.ndim = array, array.shape, array.ndim
