@@ -16,6 +16,26 @@ def one_torch_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def cli(capsys, monkeypatch):
+    """`qllmft` as a function: its output and its messages; anything but ``code`` at its end fails."""
+    from qllmft.cli.main import main
+
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments, code=0):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        output, messages = capsys.readouterr()
+        assert (end.value.code or 0) == code, f"{output}\n{messages}"
+        return output, messages
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory, tiny_body):
     """The folder of a run: two encoders with a constant among the amplitudes, a head of 4 qubits and 16 weights."""

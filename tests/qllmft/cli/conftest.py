@@ -56,24 +56,6 @@ def edited_run(run, tmp_path):
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch):
-    """`qllmft` as a function: its output and its messages; anything but ``code`` at its end fails."""
-    monkeypatch.setenv("COLUMNS", "80")
-    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments, code=0):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        output, messages = capsys.readouterr()
-        assert (end.value.code or 0) == code, f"{output}\n{messages}"
-        return output, messages
-
-    return call
-
-
-@pytest.fixture
 def job(run, cli, monkeypatch, tmp_path):
     """The run beside a mock server of IonQ's service; see `sandbox_job.Job`."""
     with sandbox_job(run, cli, monkeypatch, tmp_path) as job:

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from qllmft.cli.main import main
 from qllmft.cli.options import build_config
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.config.settings import parse_settings
@@ -49,11 +48,9 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-def test_everything_is_on_the_page(make_run, capsys):
+def test_everything_is_on_the_page(make_run, cli):
     folder = make_run()
-    with pytest.raises(SystemExit) as end:
-        main(["report", str(folder.path)])
-    assert (end.value.code, capsys.readouterr().out.strip()) == (0, str(folder.report_file))
+    assert cli("report", folder.path)[0] == f"{folder.report_file}\n"
     page = Page(folder.report_file.read_text(encoding="utf-8"))
     assert page.open == []
     text = " ".join(" ".join(page.text).split())

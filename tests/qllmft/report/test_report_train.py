@@ -1,15 +1,13 @@
 """The page at the end of `qllmft train`, from a real training; the test set is read once."""
 
 import numpy as np
-import pytest
 from small_texts import write_reviews
 
 from qllmft.baselines import TrainedHead
-from qllmft.cli.main import main
 from qllmft.run import RunFolder
 
 
-def test_train_ends_with_a_page_and_one_reading_of_the_test_set(tiny_body, tmp_path, monkeypatch, capsys):
+def test_train_ends_with_a_page_and_one_reading_of_the_test_set(tiny_body, tmp_path, monkeypatch, cli):
     read = []
     predict = TrainedHead.predict
     monkeypatch.setattr(TrainedHead, "predict", lambda self, x: (read.append(len(x)), predict(self, x))[1])
@@ -17,11 +15,8 @@ def test_train_ends_with_a_page_and_one_reading_of_the_test_set(tiny_body, tmp_p
     arguments = ["train", "--preset", "single-10q", "--data", str(texts), "--per-label", "20", "--epochs", "3"]
     arguments += ["--body", str(tiny_body)]
     arguments += ["--set", "model.n_qubits=4", "--set", "model.encoder_layers=2", "--set", "baselines.grid=small"]
-    with pytest.raises(SystemExit) as end:
-        main([*arguments, "--out", str(tmp_path / "run")])
-    assert end.value.code == 0
     folder = RunFolder(tmp_path / "run")
-    assert f"The report is {folder.report_file}." in capsys.readouterr().out
+    assert f"The report is {folder.report_file}." in cli(*arguments, "--out", folder.path)[0]
     html = folder.report_file.read_text(encoding="utf-8")
     result, answers = folder.read_result().to_json(), folder.read_predictions()
     assert read.count(80) == 2  # the quantum head and the perceptron, once each
