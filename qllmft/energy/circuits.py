@@ -10,6 +10,7 @@ from qllmft.templates import head_template
 from qllmft_circuits import CircuitCounts, count
 
 
+@lru_cache(maxsize=1024)
 def head_counts(config: ModelConfig, n_qubits: int) -> CircuitCounts:
     """Return the gate counts of the head of ``config`` on ``n_qubits`` qubits, before any transpilation.
 
@@ -26,11 +27,6 @@ def head_counts(config: ModelConfig, n_qubits: int) -> CircuitCounts:
             f"{n_qubits} qubits are too few for connectivity {config.connectivity}; "
             f"begin --qubits at {max(2, config.connectivity + 1)} or more."
         )
-    return _counts(config.model_copy(update={"n_qubits": n_qubits}))
-
-
-@lru_cache(maxsize=1024)
-def _counts(config: ModelConfig) -> CircuitCounts:
-    circuit = head_template(config)
+    circuit = head_template(config.model_copy(update={"n_qubits": n_qubits}))
     assert circuit is not None  # the head is quantum
     return count(circuit)

@@ -21,33 +21,30 @@ from qllmft.published import published
 class PaperFigure:
     """Figure of the paper."""
 
-    name: str  # its number
     title: str
-    needs_runs: bool  # whether it is drawn from runs; otherwise it is computed directly
     data: Callable[[Request], Any]  # returns a dataclass
     draw: Callable[[Any], Any]  # returns the matplotlib figure of that dataclass
+    needs_runs: bool = True  # whether it is drawn from runs; otherwise it is computed directly
 
 
-_ENERGY = (
-    lambda _: energy_curve(ModelConfig(), range(10, 61)),
-    lambda data: draw_energy(data, published=int(published().of("crossover")[0].value)),
-)
 _ACCURACY = (accuracy_figure, draw_accuracy)
 _SAMPLER = (lambda request: sampler_figure(request.name), draw_sampler)
 
 FIGURES = {
-    figure.name: figure
-    for figure in (
-        PaperFigure("5", "energy of one inference over qubits", False, *_ENERGY),
-        PaperFigure("6", "straightforward sampler: true shots, gradient blocked", False, *_SAMPLER),
-        PaperFigure("7", "differentiable sampler (eq. 2): the gradient passes", False, *_SAMPLER),
-        PaperFigure("8a", "accuracy over qubits, one encoder", True, *_ACCURACY),
-        PaperFigure("8b", "accuracy over qubits, two encoders", True, *_ACCURACY),
-        PaperFigure("9", "accuracy over main block layers and re-upload number", True, *_ACCURACY),
-        PaperFigure("10", "accuracy over re-uploading layers and main block layers", True, *_ACCURACY),
-        PaperFigure("11", "accuracy over qubits under gate noise", True, *_ACCURACY),
-        PaperFigure("12", "training loss and validation accuracy over epochs", True, curves_figure, draw_curves),
-    )
+    "5": PaperFigure(
+        "energy of one inference over qubits",
+        lambda _: energy_curve(ModelConfig(), range(10, 61)),
+        lambda data: draw_energy(data, published=int(published().of("crossover")[0].value)),
+        needs_runs=False,
+    ),
+    "6": PaperFigure("straightforward sampler: true shots, gradient blocked", *_SAMPLER, needs_runs=False),
+    "7": PaperFigure("differentiable sampler (eq. 2): the gradient passes", *_SAMPLER, needs_runs=False),
+    "8a": PaperFigure("accuracy over qubits, one encoder", *_ACCURACY),
+    "8b": PaperFigure("accuracy over qubits, two encoders", *_ACCURACY),
+    "9": PaperFigure("accuracy over main block layers and re-upload number", *_ACCURACY),
+    "10": PaperFigure("accuracy over re-uploading layers and main block layers", *_ACCURACY),
+    "11": PaperFigure("accuracy over qubits under gate noise", *_ACCURACY),
+    "12": PaperFigure("training loss and validation accuracy over epochs", curves_figure, draw_curves),
 }
 
 

@@ -10,7 +10,6 @@ import pytest
 from hub_stand_in import TOKEN
 
 import qllmft
-from qllmft.cli.main import main
 from qllmft.config import BodyConfig
 from qllmft.embed import body_identity, embed, locate_body
 from qllmft.errors import UserError
@@ -82,12 +81,9 @@ def test_a_folder_wins_over_the_hub(hub, trained_run, tmp_path, monkeypatch):
     assert not hub.tokens
 
 
-def test_the_command_pushes_with_the_token_of_the_environment(hub, trained_run, tmp_path, monkeypatch, capsys):
+def test_the_command_pushes_with_the_token_of_the_environment(hub, trained_run, tmp_path, monkeypatch, cli):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    with pytest.raises(SystemExit) as end:
-        main(["push", str(trained_run), "ann/films"])
-    assert not end.value.code
-    output, messages = capsys.readouterr()
+    output, messages = cli("push", trained_run, "ann/films")
     assert output == f"{hub.url}/ann/films/commit/{hub.sha('ann/films')}\n"
     assert hub.created[0]["visibility"] == "public"
     assert TOKEN not in output + messages

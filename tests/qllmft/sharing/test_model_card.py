@@ -165,10 +165,6 @@ def test_a_shared_model_keeps_its_card_and_one_without_a_record_claims_nothing(t
     assert "Results" not in body
 
 
-def test_the_command_prints_the_card_that_is_pushed(trained_run, capsys):
-    from qllmft.cli.main import main
-
-    with pytest.raises(SystemExit) as end:
-        main(["card", str(trained_run), "ann/films"])
-    assert not end.value.code
-    assert capsys.readouterr().out == model_card(qllmft.load(trained_run).model, "ann/films", trained_run)
+def test_the_command_prints_the_card_that_is_pushed(trained_run, cli):
+    card = model_card(qllmft.load(trained_run).model, "ann/films", trained_run)
+    assert cli("card", trained_run, "ann/films")[0] == card

@@ -7,7 +7,6 @@ from tiny_studies import STUDY, record, row
 
 from qllmft.campaign.file import Study
 from qllmft.campaign.record import write_record
-from qllmft.cli.main import main
 from qllmft.errors import UserError
 from qllmft.report.maps import AXES, read_maps, write_maps
 
@@ -26,13 +25,11 @@ def written(folder, subject=(0.91, 0.92, 0.9)):
 @pytest.mark.parametrize(
     ("subject", "said"), [((0.91, 0.92, 0.9), "1 of 1 points; Table 0: Q"), ((0.6, 0.6, 0.5), "0 of 1 points")]
 )
-def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tmp_path, subject, said, capsys):
+def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tmp_path, subject, said, cli):
     folder = written(tmp_path, subject)
     (compared,) = [found for _, found in read_maps(folder)["parameters"] if found]
     assert [c.baseline for c in compared] == ["small"]
-    with pytest.raises(SystemExit) as end:
-        main(["report", str(folder), "--table", str(tmp_path / "page" / "p.md")])
-    assert not end.value.code
+    cli("report", folder, "--table", tmp_path / "page" / "p.md")
     text = (tmp_path / "page" / "p.md").read_text("utf-8")
     assert f"at {said}; of 1 comparisons" in text
     assert "| 50 | 57 | Q | 50 |" in text
