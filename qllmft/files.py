@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from qllmft.errors import UserError
+
+MOST_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as much memory
+MOST_TOML_BYTES = 200_000  # of a configuration; ours have up to 8,000
+MOST_KEY_PARTS = 32  # of a dotted key: tomllib needs time and memory that grow with the square
+
+_LONG_KEY = re.compile(
+    r"""(?<![\w-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+    rf"""(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){{{MOST_KEY_PARTS}}}"""
+)
 
 
 def expanded(name: str) -> Path:
@@ -38,8 +49,44 @@ def path_near(name: str, folder: Path) -> str:
     return next((str(parent / path) for parent in folder.absolute().parents if (parent / path).exists()), name)
 
 
+@contextmanager
+def open_regular(path: Path, most: int | None = MOST_BYTES) -> Iterator[BinaryIO]:
+    """Open a regular file to read it. A pipe or a device could be read without end, or wait without end.
+
+    Raises:
+        OSError: if it cannot be opened.
+        UserError: if it is no regular file, or has more than ``most`` bytes, unless that is None.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise UserError(f"{path} is a pipe or a device, expected a regular file; copy its content into one.")
+        if most is not None and found.st_size > most:
+            raise UserError(f"{path} has {found.st_size:,} bytes, expected at most {most:,}.")
+        yield file
+
+
+def _open_at_once(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # otherwise a pipe waits for its writer
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Read a regular file of at most ``most`` bytes, or raise as `open_regular` does."""
+    with open_regular(path, most) as file:
+        return file.read(most)  # the file may grow meanwhile
+
+
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    """Read UTF-8 as `read_bytes` does, or raise ValueError if it is not UTF-8."""
+    return read_bytes(path, most).decode("utf-8")
+
+
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML, or raise ValueError for malformed or deeply nested text and integers of thousands of digits."""
+    """Parse TOML, or raise ValueError if it is malformed, or has deep nesting or integers of thousands of digits."""
+    if len(text) > MOST_TOML_BYTES:
+        raise ValueError(f"it has {len(text):,} characters, expected at most {MOST_TOML_BYTES:,}")
+    if long_key := _LONG_KEY.search(text):
+        raise ValueError(f"the key {long_key[0][:40]!r}... has more than {MOST_KEY_PARTS} parts")
     return dict(_parsed(tomllib.loads, text))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -10,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from qllmft.baselines import BASELINES
 from qllmft.campaign import files
-from qllmft.campaign.grid import Parameter
+from qllmft.campaign.grid import Parameter, grid_size
 from qllmft.config.presets import load_preset
 from qllmft.config.section import Section
 from qllmft.config.toml_files import Settings, names_in, read_chosen, validated
@@ -164,7 +163,7 @@ class Space(CampaignFile):
     @property
     def size(self) -> int:
         """Return the number of points of the grid."""
-        return math.prod(len(parameter.values) for parameter in self.parameters)
+        return grid_size(self.parameters)
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
         parameters = [p.with_values(quick.values[p.name]) if p.name in quick.values else p for p in self.parameters]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,7 +13,10 @@ from pydantic import Field, model_validator
 from scipy.stats import qmc
 
 from qllmft.config.section import Section
+from qllmft.errors import UserError
 from qllmft.randomness import derive_seed
+
+MOST_POINTS = 20_000  # of a campaign: each is checked before the first run; the largest table of the paper has 1,500
 
 Value = None | bool | int | float | str
 Point = dict[str, Value]  # the label of a level, or a number between the levels, by the parameter's name
@@ -42,6 +46,9 @@ class Parameter(Section):
     def _one_value_per_setting(self) -> Parameter:
         if any(len(row) != len(self.settings) for row in self.values):
             raise ValueError(f"{self.name}: each value needs {len(self.settings)} entries, one per setting")
+        for value in itertools.chain(*self.values):
+            if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:  # NaN compares as False
+                raise ValueError(f"{self.name}: a value is {str(value)[:20]}, expected a finite number below 1.8e308")
         positive = [value for row in self.values for value in row if isinstance(value, int | float) and value > 0]
         if self.scale == "log" and (len(self.settings) > 1 or len(positive) < len(self.values)):
             raise ValueError(f"{self.name}: a logarithmic scale needs one setting with positive numbers")
@@ -82,8 +89,20 @@ class Parameter(Section):
         return Parameter.model_validate({**self.model_dump(), "values": rows})
 
 
+def check_size(count: int, what: str) -> None:
+    """Raise UserError if a campaign has more than `MOST_POINTS` points or runs."""
+    if count > MOST_POINTS:
+        raise UserError(f"{what}: got {count:,}, expected at most {MOST_POINTS:,}; leave some out.")
+
+
+def grid_size(parameters: Sequence[Parameter]) -> int:
+    """Return the number of combinations of levels."""
+    return math.prod(len(parameter.values) for parameter in parameters)
+
+
 def grid(parameters: Sequence[Parameter]) -> Iterator[Point]:
-    """Yield every combination of levels. The last parameter changes fastest."""
+    """Yield every combination of levels, or raise UserError for too many. The last parameter changes fastest."""
+    check_size(grid_size(parameters), "points of the grid")
     names = [parameter.name for parameter in parameters]
     for labels in itertools.product(*(parameter.labels for parameter in parameters)):
         yield dict(zip(names, labels, strict=True))

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from qllmft.campaign.file import MapAxis, Side
 from qllmft.errors import UserError
-from qllmft.files import write_text
+from qllmft.files import parse_json, read_text, write_text
 from qllmft.published import published
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.statistics import MeanInterval
@@ -133,7 +133,7 @@ def read_record(folder: Path) -> StudyRecord:
     """Read ``study.json``. UserError if it is missing or has another form."""
     path = folder / FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
         if content.get("format") != FORMAT:
             raise ValueError(f"it has format {content.get('format')!r}, and this version reads {FORMAT}")
         return _ADAPTER.validate_python(content)

@@ -12,7 +12,7 @@ from qllmft.campaign.finished import Curve, FinishedRun
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.settings import differing, with_settings
 from qllmft.errors import UserError
-from qllmft.files import parse_json, write_text, writing
+from qllmft.files import parse_json, read_text, write_text, writing
 from qllmft.run import RunFolder, RunRecord
 
 FORMAT = 1
@@ -73,7 +73,7 @@ def _to_json(run: FinishedRun, *, keep_curve: bool) -> dict[str, Any]:
 
 def _read_summary(file: Path) -> list[FinishedRun]:
     try:
-        content = parse_json(file.read_text(encoding="utf-8"))
+        content = parse_json(read_text(file))
         if content["format"] != FORMAT:
             raise UserError(f"{file} has format {content['format']}, expected {FORMAT}; write it again.")
         return [_from_json(entry, f"{file}, run {i + 1}") for i, entry in enumerate(content["runs"])]

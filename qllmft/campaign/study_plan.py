@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from qllmft.baselines import check_baselines
 from qllmft.campaign.file import OF_THE_STUDY, Named, Row, Study
+from qllmft.campaign.grid import check_size
 from qllmft.campaign.plan import PlannedRun
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
@@ -32,6 +33,7 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
     """
     for name in OF_THE_STUDY.keys() & settings.keys():
         raise UserError(f"--set {name} does not go with a study: {OF_THE_STUDY[name]}.")
+    check_size(len(study.rows) * study.seeds, f"rows of the study {study.name} times its seeds")
     by_origin: dict[str, list[int]] = {}
     for index, row in enumerate(study.rows):
         by_origin.setdefault(row.origin, []).append(index)

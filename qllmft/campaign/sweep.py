@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from qllmft.campaign.file import Space
-from qllmft.campaign.grid import Parameter, Point, grid, point_text, sobol_points
+from qllmft.campaign.grid import Parameter, Point, check_size, grid, grid_size, point_text, sobol_points
 from qllmft.campaign.plan import PlannedRun
 from qllmft.campaign.screening import screening_points
 from qllmft.config import RunConfig, parse_config
@@ -51,12 +51,14 @@ class Sweep(Section):
     def points(self) -> dict[str, Point]:
         """Return the points of a list by identity, in order."""
         found: dict[str, Point] = {}
+        wanted = self.trials or DEFAULT_TRIALS
+        if all(parameter.scale is None for parameter in self.parameters):
+            wanted = min(wanted, grid_size(self.parameters))
         for looked, point in enumerate(self._sequence()):
             found.setdefault(self.identity(point), point)
-            if self.sampler == "qmc":
-                wanted = self.trials or DEFAULT_TRIALS
-                if len(found) == wanted or looked > LONGEST_SEQUENCE * wanted:  # few levels have fewer points
-                    break
+            # few levels have fewer points
+            if self.sampler == "qmc" and (len(found) == wanted or looked > LONGEST_SEQUENCE * wanted):
+                break
         return found
 
     def _sequence(self) -> Iterator[Point]:
@@ -162,5 +164,7 @@ def make_sweep(
         )
     except ValidationError as error:
         raise UserError(f"--{faults(error)[0]}.") from None
+    points = grid_size(parameters) if sampler == "grid" else trials or DEFAULT_TRIALS
+    check_size(points * seeds, "points of the search times --seeds")
     _ = sweep.points if sweep.is_list else sweep.each_head()  # raises if settings do not fit together
     return sweep

@@ -8,7 +8,7 @@ from typing import Any
 
 from qllmft.baselines import BASELINES, GridBaseline
 from qllmft.campaign.file import Named, Row, Study, load_space
-from qllmft.campaign.grid import grid, point_text
+from qllmft.campaign.grid import check_size, grid, point_text
 from qllmft.campaign.plan import FinishedRuns
 from qllmft.campaign.results import best, collect
 from qllmft.campaign.study_plan import StudyRun, study_run
@@ -41,6 +41,7 @@ def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> l
                     "own, such as nn-head-48, or omit --budget."
                 )
         points = _points(study, study.rows[heads[0]], run.config, settings) if heads else []
+        check_size(len(tuned) + len(points), f"settings that the study {study.name} tries")
         for point in points:
             trial = study_run(study, heads, settings, run.config.seed, point)
             label = ", ".join([trial.label, point_text(point)] if point else [trial.label])

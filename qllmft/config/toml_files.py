@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
-from qllmft.files import expanded, parse_toml
+from qllmft.files import MOST_TOML_BYTES, expanded, parse_toml, read_text
 from qllmft_backends.validation import faults
 
 # settings by dotted names; a file may write "train.lr" = 0.1, or lr = 0.1 in a section train
@@ -49,7 +49,9 @@ def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, An
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
     """Read a user's file, or raise UserError with the name of its ``kind``."""
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(read_text(path, MOST_TOML_BYTES))
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"the {kind} {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.errors import UserError
-from qllmft.files import parse_json
+from qllmft.files import parse_json, read_text
 from qllmft_circuits import CircuitCounts
 
 
@@ -48,7 +48,7 @@ def read_gate_times(file: Path) -> EnergyConstants:
         UserError: if the file cannot be read, is no JSON object, or lacks one of the two.
     """
     try:
-        content: Any = parse_json(file.read_text(encoding="utf-8"))
+        content: Any = parse_json(read_text(file))
         timing = content.get("timing", {})
         found = content.get("one_qubit_s", timing.get("1q")), content.get("two_qubit_s", timing.get("2q"))
         one_qubit_s, two_qubit_s = (None if value is None else float(value) for value in found)

@@ -16,7 +16,7 @@ from qllmft.description import describe
 from qllmft.energy.circuits import head_counts
 from qllmft.energy.formula import FORTE, gpu_energy_kj, qpu_energy_kj
 from qllmft.escaping import code, one_line
-from qllmft.files import expanded, path_near
+from qllmft.files import expanded, path_near, read_bytes
 from qllmft.model.store import StoredModel
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
@@ -42,7 +42,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
         UserError: if the record cannot be read.
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
-        return (folder / CARD).read_text(encoding="utf-8", errors="replace")
+        return read_bytes(folder / CARD).decode("utf-8", "replace")
     config, quantum = model.config, model.config.head != "mlp"
     facts = _record_facts(folder) if folder is not None else {}
     record = facts.get("record")

@@ -17,7 +17,7 @@ from torch import Tensor
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.errors import UserError
-from qllmft.files import parse_json, path_near, write_bytes, write_json
+from qllmft.files import open_regular, parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.model.check import check_logits, compare_logits
 from qllmft_backends import BackendError
@@ -118,7 +118,7 @@ def load_model(folder: Path) -> StoredModel:
 def _read_record(folder: Path) -> dict[str, Any]:
     """Return the content of ``model.json``."""
     try:
-        record: Any = parse_json((folder / "model.json").read_text(encoding="utf-8"))
+        record: Any = parse_json(read_text(folder / "model.json"))
     except FileNotFoundError:
         raise _no_model(folder, "model.json") from None
     except (ValueError, OSError) as error:  # not JSON, or not UTF-8
@@ -161,7 +161,7 @@ def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
         raise _no_model(folder, path.name)
     expected = classifier.state_dict()
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_regular(path, None), safe_open(path, framework="pt") as file:
             _check_shapes(folder, file, expected)
         weights = load_file(path)
     except (ValueError, SafetensorError, OSError) as error:

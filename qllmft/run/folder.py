@@ -13,7 +13,7 @@ import tomli_w
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
-from qllmft.files import is_temporary, parse_json, parse_toml, write_json, write_text, writing
+from qllmft.files import is_temporary, parse_json, parse_toml, read_bytes, read_text, write_json, write_text, writing
 from qllmft.model.store import OWN_BODY
 from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.predictions import TestPredictions
@@ -88,7 +88,7 @@ class RunFolder:
     def read_config(self) -> RunConfig:
         """Read the configuration, or raise UserError if it is missing or malformed."""
         try:
-            tree = parse_toml(self.config_file.read_text(encoding="utf-8"))
+            tree = parse_toml(read_text(self.config_file))
         except FileNotFoundError:
             raise UserError(f"{self.path} is not a run: there is no config.toml in it.") from None
         except ValueError as error:  # not TOML, or not UTF-8
@@ -103,7 +103,7 @@ class RunFolder:
     def metrics(self) -> list[EpochMetrics]:
         """Read all complete lines, since a crash may have cut the last one short."""
         found: list[EpochMetrics] = []
-        for line in self.metrics_file.read_bytes().splitlines() if self.metrics_file.exists() else []:
+        for line in read_bytes(self.metrics_file).splitlines() if self.metrics_file.exists() else []:
             try:
                 found.append(EpochMetrics(**parse_json(line.decode("utf-8"))))
             except (ValueError, TypeError):
@@ -112,7 +112,7 @@ class RunFolder:
 
     def epochs_done(self) -> int:
         """Return the number of epochs with a line, which may be ahead of the checkpoint."""
-        return self.metrics_file.read_bytes().count(b"\n") if self.metrics_file.exists() else 0
+        return read_bytes(self.metrics_file).count(b"\n") if self.metrics_file.exists() else 0
 
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop the epochs after the checkpoint, which are trained again to the same bits."""
@@ -127,7 +127,7 @@ class RunFolder:
         if not self.predictions_file.exists():
             return None
         try:
-            return TestPredictions.from_dict(parse_json(self.predictions_file.read_text(encoding="utf-8")))
+            return TestPredictions.from_dict(parse_json(read_text(self.predictions_file)))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise UserError(
                 f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."
@@ -163,7 +163,7 @@ def _read_record(path: Path) -> RunRecord | None:
     if not path.exists():
         return None
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
     except ValueError as error:
         raise UserError(f"{path} cannot be read: {error}. Delete it; the same command makes it again.") from error
     return RunRecord.from_json(content, str(path))

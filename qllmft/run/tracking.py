@@ -12,7 +12,7 @@ from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, Event, Message, OnEvent, StageStarted
-from qllmft.files import parse_json, write_json
+from qllmft.files import parse_json, read_text, write_json
 from qllmft.run.experiment import Outcome, run_experiment
 from qllmft.run.folder import folder_of
 from qllmft.run.record import RunRecord
@@ -176,7 +176,7 @@ def run_tracked(
 def _read(file: Path) -> dict[str, dict[str, Any]]:
     """Read ``trackers.json``, or return an empty state if it is missing or malformed."""
     try:
-        content = parse_json(file.read_text(encoding="utf-8"))
+        content = parse_json(read_text(file))
         return {name: {"key": kept["key"], "epoch": int(kept["epoch"])} for name, kept in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

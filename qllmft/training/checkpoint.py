@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
-from qllmft.files import write_bytes
+from qllmft.files import open_regular, write_bytes
 from qllmft.training.metrics import EpochMetrics
 
 Weights = dict[str, Tensor]
@@ -70,7 +70,7 @@ class Checkpoint:
         if not self.path.exists():
             return 0
         try:
-            with safe_open(self.path, framework="pt") as file:
+            with open_regular(self.path, None), safe_open(self.path, framework="pt") as file:
                 return int(json.loads(file.metadata()["progress"])["epoch"])
         except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
             raise self._damaged(error) from error
@@ -89,7 +89,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with safe_open(self.path, framework="pt") as file:
+            with open_regular(self.path, None), safe_open(self.path, framework="pt") as file:
                 progress = json.loads(file.metadata()["progress"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             model.load_state_dict(_under(tensors, "model/"))

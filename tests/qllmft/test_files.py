@@ -4,12 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from any_input import examples
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qllmft import files
-from qllmft.files import write_bytes, write_json, write_text
+from qllmft.errors import UserError
+from qllmft.files import parse_toml, read_text, write_bytes, write_json, write_text
 
 OLD, NEW = b"old and whole", b"new and longer, also whole"
 
@@ -91,3 +96,35 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file_or_none(tmp_path, 
     assert (path.read_bytes() if path.exists() else None) == old
     write_bytes(path, NEW)  # and what it left behind is in nobody's way
     assert path.read_bytes() == NEW
+
+
+def test_a_pipe_a_device_and_a_large_file_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(files.MOST_BYTES + 1)  # a hole, without a byte on the disk
+    for name, message in {"pipe": "is a pipe", "zeros": "or a device", "large": "64,000,001 bytes"}.items():
+        with pytest.raises(UserError, match=message):
+            read_text(tmp_path / name)
+    with pytest.raises(IsADirectoryError):
+        read_text(tmp_path)
+
+
+@examples(30)
+@given(st.integers(33, 2000), st.sampled_from(["a", '"a b"', "'a'", "1"]), st.sampled_from([".", " . "]), st.booleans())
+def test_a_key_of_many_parts_is_refused_before_it_is_parsed(n, part, dot, header):
+    key = dot.join([part] * n)
+    with pytest.raises(ValueError, match="more than 32 parts"):
+        parse_toml(f"[{key}]\nb = 1" if header else f"{key} = 1")
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, '"' * 100_000, "a." * 50_000, 'a = "' + "b. " * 50_000, "[" * 100_000])
+def test_large_toml_is_refused_in_no_time(text):
+    started = time.process_time()
+    with pytest.raises(ValueError, match=r"more than|expected at most|nested|Invalid|Expected|Illegal|Unterminated"):
+        parse_toml(text)
+    assert time.process_time() - started < 2
+
+
+def test_a_key_of_32_parts_is_read():
+    assert parse_toml(f'{".".join("a" * 32)} = 1\nnotes = "One. Two. {". ".join("ab" * 10)}"')["a"]

@@ -192,6 +192,11 @@ def test_settings_that_do_not_fit_are_refused(settings, message):
         study_runs(STUDY, settings)
 
 
+def test_a_study_of_too_many_seeds_is_refused_before_the_first():
+    with pytest.raises(UserError, match=r"rows of the study tiny times its seeds: got 5,000,000,000, expected at most"):
+        study_runs(STUDY.model_copy(update={"seeds": 10**9}), {})
+
+
 def test_rows_that_are_the_same_are_refused():
     rows = [*(row.model_dump() for row in STUDY.rows), {**STUDY.rows[2].model_dump(), "label": "SVC again"}]
     study = Study.model_validate({**STUDY.model_dump(), "rows": rows})

@@ -1,12 +1,14 @@
 """Plans: which configurations, in which order, under which names."""
 
 import itertools
+import math
 
 import pytest
 from small_sweeps import settings
 
-from qllmft.campaign.file import load_space
+from qllmft.campaign.file import Space, load_space
 from qllmft.campaign.sweep import Sweep, make_sweep
+from qllmft.config.toml_files import validated
 from qllmft.errors import UserError
 
 
@@ -76,6 +78,44 @@ def test_screening_takes_the_ends():
 def test_what_does_not_fit_together_is_refused(change, message):
     with pytest.raises(UserError, match=message):
         plan(**change)
+
+
+def large(*sizes, **changes):
+    """Return a search space with so many levels of learning settings."""
+    names = ("train.lr", "train.weight_decay", "train.embedding_noise", "train.body_lr")
+    parameters = [
+        {"setting": name, "values": [(i + 1) / 1e4 for i in range(size)]}
+        for name, size in zip(names, sizes, strict=False)
+    ]
+    tree = {"name": "large", "title": "t", "preset": "single-10q", "parameters": parameters}
+    return validated(Space, tree | changes, "large")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options", "message"),
+    [
+        ((200,) * 4, {"sampler": "grid"}, "times --seeds: got 1,600,000,000, expected at most 20,000; leave"),
+        ((200,) * 4, {"sampler": "tpe"}, "points of the grid: got 1,600,000,000"),
+        ((2,), {"sampler": "grid", "seeds": 10**9}, "--seeds: got 2,000,000,000"),
+        ((2,), {"sampler": "qmc", "trials": 10**9}, "--seeds: got 1,000,000,000"),
+        ((2,), {"sampler": "tpe", "trials": 10**400}, "--seeds: got 1"),
+    ],
+)
+def test_a_search_of_too_many_points_is_refused_before_the_first(sizes, options, message):
+    with pytest.raises(UserError, match=message):
+        make_sweep(large(*sizes), overrides={}, **options)
+
+
+def test_a_sequence_on_few_levels_ends_when_each_was_met():
+    assert len(make_sweep(large(3), "qmc", {}, trials=20_000).points) == 3
+
+
+@pytest.mark.parametrize("scale", [None, "log"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**400])
+def test_a_value_that_is_no_finite_number_is_refused(value, scale):
+    parameter = {"setting": "train.lr", "values": [0.1, value], "scale": scale}
+    with pytest.raises(UserError, match=r"train\.lr: a value is .* expected a finite number"):
+        large(parameters=[parameter])
 
 
 def test_a_fault_of_one_configuration_is_found_before_any_work():
