@@ -143,17 +143,21 @@ def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFram
 def _read_jsonl(path: Path) -> pd.DataFrame:
     rows = {}
     for number, line in enumerate(path.read_bytes().decode("utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line)
-        except ValueError as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else error
-            raise UserError(f"{path}, line {number}: not JSON ({reason}). Expected one object per line.") from None
-        if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: {type(row).__name__}, expected an object with a field per column.")
-        rows[number] = row
+        if line.strip():
+            rows[number] = parse_object(line, f"{path}, line {number}")
     return pd.DataFrame(list(rows.values()), index=list(rows))
+
+
+def parse_object(line: str, where: str) -> dict[str, Any]:
+    """Return the object of a line of JSON, or raise UserError with its place in the file."""
+    try:
+        row = parse_json(line)
+    except ValueError as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+        raise UserError(f"{where}: not JSON ({reason}). Expected one object per line.") from None
+    if not isinstance(row, dict):
+        raise UserError(f"{where}: {type(row).__name__}, expected an object with a field per column.")
+    return row
 
 
 def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.data.blank import is_blank
-from qllmft.data.sources import SUFFIXES
+from qllmft.data.sources import SUFFIXES, parse_object
 from qllmft.errors import UserError
-from qllmft.files import parse_json
 
 LONGEST_LINE = 1_000_000  # bytes
 ROWS_AT_ONCE = 1_000  # batch of a parquet file
@@ -66,7 +65,10 @@ def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
     if path.suffix == ".jsonl":
         for number, line in _lines(path):
             if line.strip():
-                yield _of_object(line, column, f"{path}, line {number}")
+                where = f"{path}, line {number}"
+                found = parse_object(line, where)
+                _index([*found], column, where)
+                yield _text(found[column], where)
         return
     lines = (line for _, line in _lines(path))
     tabs = path.suffix == ".tsv"
@@ -86,17 +88,6 @@ def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
         raise UserError(f"{path}, line {rows.line_num}: it cannot be read: {error}.") from None
 
 
-def _of_object(line: str, column: str, where: str) -> str:
-    try:
-        row = parse_json(line)
-    except ValueError as error:
-        raise UserError(f"{where}: not JSON ({error}). Expected one object per line.") from None
-    if not isinstance(row, dict) or column not in row:
-        found = f"the fields {', '.join(map(str, row))}" if isinstance(row, dict) else type(row).__name__
-        raise UserError(f"{where}: {found}, expected an object with the field {column!r}. Choose with --text-column.")
-    return _text(row[column], where)
-
-
 def _of_parquet(path: Path, column: str) -> Iterator[str]:
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
@@ -113,11 +104,11 @@ def _of_parquet(path: Path, column: str) -> Iterator[str]:
         raise UserError(f"{path} cannot be read as parquet: {error}") from error
 
 
-def _index(names: list[str], column: str, path: Path) -> int:
+def _index(names: list[str], column: str, where: object) -> int:
     if column not in names:
         raise UserError(
-            f"{path}: there is no column {column!r}; its columns are {', '.join(names)}. Choose with --text-column, or "
-            "give a .txt file with one text per line."
+            f"{where}: there is no column {column!r}; its columns are {', '.join(names)}. Choose with --text-column, "
+            "or give a .txt file with one text per line."
         )
     return names.index(column)
 
