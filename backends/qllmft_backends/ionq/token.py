@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from base64 import b64encode
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from qllmft_backends.ionq.errors import IonQAuthError
 from qllmft_backends.masking import HIDDEN
 
 _MAX_BYTES = 1 << 12  # read of a token file
+_LONG_KEY = 12  # characters: no word by chance
 TOKEN_VARIABLES = ("QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN")  # qiskit-ionq's order
 
 
@@ -41,11 +43,18 @@ class ApiToken:
         return f"apiKey {self._reveal()}"
 
     def scrub(self, text: str) -> str:
-        """Return `clean` ``text`` without the key in its usual encodings."""
+        """Return `clean` ``text`` without the key in its usual encodings.
+
+        A short key is hidden as a whole word only: the mock server takes any, such as "sandbox", and its unit is
+        "sandbox-credit".
+        """
         key = self._reveal()
         text = clean(text)
         for written in {key, quote(key, safe=""), b64encode(key.encode()).decode()}:
-            text = text.replace(written, HIDDEN)
+            if len(key) >= _LONG_KEY:
+                text = text.replace(written, HIDDEN)
+            else:
+                text = re.sub(rf"(?<![\w-]){re.escape(written)}(?![\w-])", HIDDEN, text)
         return text
 
 

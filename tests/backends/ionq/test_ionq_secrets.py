@@ -98,6 +98,12 @@ def test_the_key_object_hides_itself():
         pickle.dumps(key)
 
 
+def test_a_short_key_is_hidden_as_a_whole_word():
+    key = ApiToken("sandbox")
+    assert key.scrub("0.18 sandbox-credit, not 0.18 ***-credit") == "0.18 sandbox-credit, not 0.18 ***-credit"
+    assert key.scrub("apiKey sandbox, 'sandbox' ?key=sandbox&a") == "apiKey ***, '***' ?key=***&a"
+
+
 def test_a_key_in_place_of_a_file_name_is_not_repeated(forte, problem):
     with pytest.raises(IonQError, match="not the key itself") as caught:
         ask(forte(token_file=TOKEN), problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -177,6 +178,62 @@ def test_bad_requests_are_answered_like_the_api(body, message):
             assert answer.code == 400
             assert message in json.loads(answer.read())["message"]
         assert box.store.totals()["jobs"] == 0
+
+
+def raw(box, text, key="any"):
+    """Send text as it is, after a key, and return the status of the answer."""
+    host, port = box.url.removeprefix("http://").removesuffix("/v0.4").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        line, rest = text.split("\r\n", 1)
+        connection.sendall(f"{line}\r\nAuthorization: apiKey {key}\r\n{rest}".encode("latin-1"))
+        return int(connection.makefile("rb").readline().split()[1])
+
+
+def post(body, length=None):
+    return f"POST /v0.4/jobs HTTP/1.1\r\nContent-Length: {len(body) if length is None else length}\r\n\r\n{body}"
+
+
+ENDLESS = "9" * 5_000
+ONE_GATE = [{"gate": "rx", "targets": [0], "rotation": 1e999}]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (f"GET /v0.4/jobs HTTP/1.1\r\nX: {'x' * 70_000}\r\n\r\n", 431),
+        ("GET http://[ HTTP/1.1\r\n\r\n", 400),
+        ("GET /nowhere HTTP/1.1\r\n\r\n", 404),
+        ("GET /v0.4/jobs?next=x HTTP/1.1\r\n\r\n", 400),
+        (f"GET /v0.4/jobs?limit={ENDLESS} HTTP/1.1\r\n\r\n", 400),
+        ("GET /v0.4/jobs/estimate?shots=x HTTP/1.1\r\n\r\n", 400),
+        (f"GET /v0.4/jobs/estimate?backend=q&shots={'9' * 400} HTTP/1.1\r\n\r\n", 400),
+        ("POST /v0.4/jobs HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+        *((post("", length), 400) for length in ("x", "-1", "1e3", "")),
+        *((post("", length), 413) for length in (500_000_000, ENDLESS)),
+        *((post(body), 400) for body in ("", "{", "[" * 100_000, ENDLESS, '{"shots": ' + ENDLESS + "}")),
+        *((post(json.dumps(payload(**wrong))), 400) for wrong in (
+            {"backend": []}, {"input": 5}, {"noise": 5, "backend": "simulator"}, {"shots": "x"}, {"session_id": []},
+            {"input": {"gateset": "qis", "qubits": "x", "circuit": []}},
+            {"input": {"gateset": "qis", "qubits": 3, "circuit": 5}},
+            {"input": {"gateset": "qis", "qubits": 3, "circuit": [5]}},
+            {"input": {"gateset": "qis", "qubits": 3, "circuit": ONE_GATE}},
+            {"type": "ionq.multi-circuit.v1", "input": {"gateset": "qis", "qubits": 3, "circuits": [5]}},
+        )),
+    ],
+    ids=lambda value: str(value)[:30],
+)  # fmt: skip
+def test_malformed_requests_are_answered(text, status, capfd):
+    with MockServer() as box:
+        assert raw(box, text) == status
+        assert call(f"{box.url}/jobs")["jobs"] == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_key_is_checked_before_the_body_is_read():
+    with MockServer(token="right-key") as box:
+        begun = time.monotonic()
+        assert raw(box, post("", 1_000_000), key="wrong-key") == 401
+        assert time.monotonic() - begun < 5
 
 
 def test_a_wrong_key_and_faults_over_http():

@@ -180,7 +180,8 @@ def test_a_message_with_brackets_is_printed_as_it_is(cli, tmp_path):
 @pytest.mark.parametrize(
     "option",
     ["url = 'https://ann:S3cr@tPW@host/v0.4'", "token_file = 'key'", "ledger = 'x'", "yes = true", "max_cost = 1e9",
-     "circuit_budget = 9", "allow_paid_training = true"],
+     "circuit_budget = 9", "allow_paid_training = true", "settle_s = 0.0", "repetition = 1", "retry_failed = true",
+     "retry_wrong = true"],
 )  # fmt: skip
 def test_a_configuration_neither_agrees_to_a_price_nor_names_an_address(cli, tmp_path, no_work, option):
     file = tmp_path / "config.toml"
@@ -193,6 +194,16 @@ def test_a_configuration_neither_agrees_to_a_price_nor_names_an_address(cli, tmp
     assert "give them on the command line with --backend-option" in message
     assert "tPW" not in message
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("threads", ["abc", "0", "-1", "9" * 5_000])
+@pytest.mark.parametrize("command", [["predict", "RUN", "a text"], TRAIN], ids=["predict", "train"])
+def test_a_wrong_number_of_threads(run, cli, tmp_path, monkeypatch, command, threads):
+    monkeypatch.setenv("QLLMFT_THREADS", threads)
+    places = {"RUN": run.path, "DATA": run.data, "BODY": run.body, "TMP/out": tmp_path / "out"}
+    _, message = cli(*[places.get(argument, argument) for argument in command], code=2)
+    expected = f"QLLMFT_THREADS is '{threads}', expected a positive whole number; unset it to use all cores."
+    assert message.splitlines()[-1] == f"error: {expected}"
 
 
 def test_metrics_that_are_not_utf8_are_read_up_to_there(run, cli, tmp_path):

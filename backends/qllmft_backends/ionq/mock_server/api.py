@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,15 +74,16 @@ class Api:
         self._store = store
         self.results_style = "url"
 
-    def answer(self, request: Request, check_key: Callable[[], None]) -> tuple[int, Any]:
-        """Return HTTP status and JSON value, or raise `RefusedError`. Most routes call ``check_key``."""
-        name, handler, arguments = route_of(request)
-        if name != "backends":
-            check_key()
+    def answer(self, request: Request) -> tuple[int, Any]:
+        """Return HTTP status and JSON value, or raise `RefusedError`."""
+        _, handler, arguments = route_of(request)
         if not handler:
             raise RefusedError(404, f"no {request.method} {request.path}; the API is below /v0.4")
-        with self._store.lock:
-            answer = getattr(self, f"_{handler}")(request, *arguments)
+        try:
+            with self._store.lock:
+                answer = getattr(self, f"_{handler}")(request, *arguments)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as problem:
+            raise RefusedError(400, f"malformed request ({type(problem).__name__}): {str(problem)[:200]}") from None
         return 201 if handler in ("open_session", "submit") else 200, answer
 
     def _backends(self, _: Request) -> list[dict[str, Any]]:
@@ -172,7 +173,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     """Return a request's body, or raise `RefusedError`."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
         raise RefusedError(400, "the body is not a JSON object")

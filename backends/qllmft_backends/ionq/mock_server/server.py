@@ -25,6 +25,8 @@ from qllmft_backends.ionq.mock_server.shapes import LABEL, is_results
 from qllmft_backends.ionq.mock_server.store import Store
 
 HEADER = "X-QLLMFT-Sandbox"
+MAX_BODY_BYTES = 1 << 26
+_DRAIN_S = 0.2  # for a body that is not read
 
 
 class MockServer:
@@ -84,20 +86,51 @@ class _Handler(BaseHTTPRequestHandler):
         return super().date_time_string(self.server.mock.store.now() if timestamp is None else timestamp)
 
     def _serve(self) -> None:
-        mock, parts = self.server.mock, urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if parts.path == "/sandbox/state":  # no real server has it
-            self._answer(200, mock.store.totals())
-            return
-        request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), body)
-        route, *_ = route_of(request)
-        with mock.store.lock:
-            mock.store.requests[route] += 1
-            fault = mock.faults.take(route)
+        mock = self.server.mock
         try:
+            request = self._request()
+            route, *_ = route_of(request)
+            if request.path == "/sandbox/state":  # no real server has it
+                self._answer(200, mock.store.totals())
+                return
+            if route != "backends":
+                self._check_key()
+            request = replace(request, body=self.rfile.read(self._length()))
+            with mock.store.lock:
+                mock.store.requests[route] += 1
+                fault = mock.faults.take(route)
             self._serve_with(fault, replace(request, fault=fault))
         except RefusedError as refused:
-            self._answer(refused.status, error(refused.status, str(refused)))
+            self._refuse(refused)
+
+    def _request(self) -> Request:
+        """Return the request without its body."""
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            raise RefusedError(400, "the address cannot be read") from None
+        return Request(self.command, parts.path, dict(parse_qsl(parts.query)), b"")
+
+    def _length(self) -> int:
+        """Return the length of the body, which the header states."""
+        if "Transfer-Encoding" in self.headers:
+            raise RefusedError(411, "expected the header Content-Length, not Transfer-Encoding")
+        text = self.headers.get("Content-Length", "0")
+        if not (text.isascii() and text.isdecimal()):
+            raise RefusedError(400, f"Content-Length {text[:40]!r}")
+        if len(text) > 12 or int(text) > MAX_BODY_BYTES:
+            raise RefusedError(413, f"the body has {text[:40]} bytes; at most {MAX_BODY_BYTES:,} are read")
+        return int(text)
+
+    def _refuse(self, refused: RefusedError) -> None:
+        """Answer and hang up. Some of an unread body is thrown away first: otherwise the answer may be lost."""
+        self._answer(refused.status, error(refused.status, str(refused)), {"Connection": "close"})
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_DRAIN_S)
+            for _ in range(16):
+                if not self.connection.recv(1 << 16):
+                    break
 
     do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names that the standard library calls
 
@@ -105,13 +138,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a request, changed by the fault."""
         answer = self.server.mock.api.answer
         if fault is None:
-            self._answer(*answer(request, self._check_key))
+            self._answer(*answer(request))
             return
         kind = fault.kind
         if kind == "slow":
             time.sleep(fault.seconds)
         if kind not in ("drop_before", "status"):
-            status, body = answer(request, self._check_key)
+            status, body = answer(request)
         if kind in ("drop_before", "drop_after"):
             self._hang_up()
         elif kind in ("status", "status_after"):

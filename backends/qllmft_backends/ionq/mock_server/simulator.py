@@ -5,6 +5,7 @@ Qubit q is bit q of a basis state's index, as in the API's results and in Qiskit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -158,6 +159,8 @@ def _normalized(state: State) -> NDArray[np.float64]:
 def _matrix(gate: Gate) -> NDArray[Any] | None:
     """Return the matrix on the targets, index bit i for target i, or None (unknown gate)."""
     name, angle = gate.get("gate"), gate.get("rotation")
+    if angle is not None and not math.isfinite(angle):
+        return None
     if name in _GENERATORS and angle is not None:
         generator = _GENERATORS[name]
         return np.asarray(np.cos(angle / 2) * np.eye(len(generator)) - 1j * np.sin(angle / 2) * generator)
