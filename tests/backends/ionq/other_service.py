@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (HangUpError, OSError):
             self.close_connection = True
 
-    do_GET = do_POST = _serve  # noqa: N815 - the names that the standard library calls
+    do_GET = do_POST = _serve
 
     def _send(self, status: int, content: bytes) -> None:
         self.send_response(status)
