@@ -23,9 +23,6 @@ def expectations_from_counts(
     Returns:
         (O,) means and (O,) standard errors; see `expectations_from_frequencies`.
 
-    Raises:
-        BackendError: if there are no shots.
-
     >>> from qiskit.quantum_info import SparsePauliOp
     >>> z0 = ZObservables.from_operators([SparsePauliOp("IZ")], 2)
     >>> values, errors = expectations_from_counts({0b00: 60, 0b11: 20, 0b10: 20}, z0)

@@ -17,11 +17,8 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
     """Estimator on a backend.
 
     Pubs that share circuit and parameter values become one call, so that a paid backend runs one circuit per sample,
-    although EstimatorQNN makes a pub per observable.
-
-    Args:
-        backend: source of the values. The number of shots is its option; ``precision`` is only copied into the result's
-            metadata.
+    although EstimatorQNN makes a pub per observable. The number of shots is an option of the backend; ``precision`` is
+    only copied into the result's metadata.
     """
 
     def __init__(self, backend: Evaluator) -> None:

@@ -18,14 +18,11 @@ from qllmft_backends.protocol import Evaluator
 
 
 class GradientPoint(NamedTuple):
-    """Point of a circuit's parameters, and the derivatives to compute there.
+    """Point of a circuit's parameters, and the derivatives to compute there."""
 
-    Attributes:
-        values: (P,) values of the circuit's parameters, in radians.
-        columns: the k parameters to differentiate by, as positions in ``circuit.parameters``.
-    """
-
+    # (P,) values of the circuit's parameters, in radians
     values: NDArray[np.float64]
+    # the k parameters to differentiate by, as positions in ``circuit.parameters``
     columns: tuple[int, ...]
 
 
@@ -34,9 +31,6 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
 
     Qiskit requests one gradient per sample and observable. `jacobians` is called once per circuit, with its distinct
     samples and observables.
-
-    Args:
-        backend: source of the values, with its noise and shots.
     """
 
     def __init__(self, backend: Evaluator) -> None:

@@ -14,21 +14,14 @@ from qllmft_backends.registry import BACKENDS, Entry
 
 @dataclass(frozen=True)
 class Description:
-    """One row of the list.
+    """One row of the list."""
 
-    Attributes:
-        name: argument of `qllmft_backends.create`.
-        summary: one line for people.
-        available: it can run here by its default options.
-        note: the reason and the remedy if it cannot; else a remark on an option.
-        device, noise, limits, price: see `qllmft_backends.registry.Entry`.
-    """
-
-    name: str
+    name: str  # argument of `qllmft_backends.create`
     summary: str
-    available: bool
+    available: bool  # it can run here by its default options
+    # the reason and the remedy if it cannot; else a remark on an option
     note: str
-    device: str
+    device: str  # this and the rest: see `Entry`
     noise: str
     limits: str
     price: Literal["free", "paid"]

@@ -123,11 +123,7 @@ class GateNoise:
         }
 
     def rate(self, n_qubits: int) -> float:
-        """Return the r of a gate on ``n_qubits`` qubits.
-
-        Raises:
-            BackendError: for a gate on neither one nor two qubits.
-        """
+        """Return the r of a gate on one or two qubits. Others are an error."""
         if n_qubits not in (1, 2):
             raise BackendError(f"a gate acts on {n_qubits} qubits; noise is defined for gates on one and two qubits.")
         return self.one_qubit_rate if n_qubits == 1 else self.two_qubit_rate
@@ -173,11 +169,7 @@ class NoiseSettings(BaseModel):
     readout_error: float = 0.0
 
     def named_noise(self) -> GateNoise:
-        """Return the noise that the settings name.
-
-        Raises:
-            BackendError: if rates are missing for ``explicit``, or given for another noise.
-        """
+        """Return the noise that the settings name. Rates that are missing or not used are an error."""
         rates = (self.one_qubit_rate, self.two_qubit_rate)
         if self.noise == "explicit":
             if rates[0] is None or rates[1] is None:

@@ -33,25 +33,16 @@ _ROUNDING = 1e-6  # of float32
 
 @dataclass(frozen=True)
 class NoiseCheck:
-    """Result of one check.
+    """Result of one check."""
 
-    Attributes:
-        backend: its name, with its options in short.
-        quantity: the measured quantity.
-        got: the measured value.
-        expected: by the formula.
-        without: the value without noise.
-        tolerance: largest allowed distance of ``got`` from ``expected``.
-        note: reason for a skipped check; else "".
-    """
-
-    backend: str
+    backend: str  # its name, with its options in short
     quantity: str
     got: float
-    expected: float
-    without: float
+    expected: float  # by the formula
+    without: float  # the value without noise
+    # largest allowed distance of ``got`` from ``expected``
     tolerance: float
-    note: str = ""
+    note: str = ""  # reason for a skipped check; else ""
 
     @property
     def passed(self) -> bool:
@@ -64,13 +55,7 @@ Make = Callable[[str, dict[str, Any]], Backend]
 
 
 def check_noise(make: Make = create) -> list[NoiseCheck]:
-    """Run all checks, in a few seconds.
-
-    Those of a backend whose packages are not installed carry a note.
-
-    Args:
-        make: makes a backend from a name and options.
-    """
+    """Run all checks, in a few seconds. Those of a backend whose packages are not installed carry a note."""
     exact = {"shots": None, "method": "density_matrix"}
     no_gates = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
     return [

@@ -27,30 +27,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PluginRow:
-    """One row of `qllmft plugins`.
-
-    Attributes:
-        kind: kind of the plug-in.
-        name: its name in settings.
-        source: `BUILT_IN`, package and version, or `REGISTERED`.
-        error: one line about the reason why it cannot be used; "" if it can.
-    """
+    """One row of `qllmft plugins`."""
 
     kind: PluginKind
-    name: str
+    name: str  # its name in settings
+    # `BUILT_IN`, package and version, or `REGISTERED`
     source: str
-    error: str = ""
+    error: str = ""  # one line: why it cannot be used
 
 
 class Registry(Mapping[str, T]):
-    """Plug-ins of one kind by name: iteration and ``in`` import nothing, ``[name]`` imports the one of that name.
-
-    Args:
-        kind: of the plug-ins.
-        of: class of each.
-        built_in: those of qllmft itself.
-        error: class of the errors.
-    """
+    """Plug-ins of one kind by name: iteration and ``in`` import nothing, ``[name]`` imports the one of that name."""
 
     def __init__(self, kind: PluginKind, of: Any, built_in: Mapping[str, T], error: type[Exception]) -> None:
         self.kind = kind

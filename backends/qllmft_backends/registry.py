@@ -17,34 +17,22 @@ from qllmft_backends.validation import faults
 
 @dataclass(frozen=True)
 class Entry:
-    """Module and properties of a backend.
+    """Module and properties of a backend."""
 
-    Attributes:
-        summary: one line for people.
-        module: dotted path of the module.
-        backend: name of the `Backend` class in it.
-        options: name of its pydantic options class.
-        extra: extra to install, ``pip install qllmft[extra]``; None if it needs none.
-        device: device of the circuits.
-        noise: noise of the circuits, with its convention.
-        limits: limits of a circuit.
-        price: price class of a circuit.
-        keeps_ledger: its option ``ledger`` is a folder that records all circuits sent.
-        adjoint: it computes in this process and states `Capabilities.adjoint`.
-        noise_section: it takes the noise options of `AdjointOptions`, which a run sets in its section ``noise``.
-    """
-
-    summary: str
+    summary: str  # one line for people
     module: str
-    backend: str
-    options: str
-    extra: str | None = None
+    backend: str  # class in it
+    options: str  # its pydantic class
+    extra: str | None = None  # ``pip install qllmft[extra]``
     device: str = "CPU"
-    noise: str = "none"
+    noise: str = "none"  # with its convention
     limits: str = ""
-    price: Literal["free", "paid"] = "free"
+    price: Literal["free", "paid"] = "free"  # of a circuit
+    # its option ``ledger`` is a folder that records all circuits sent
     keeps_ledger: bool = False
+    # it computes in this process and states `Capabilities.adjoint`
     adjoint: bool = False
+    # it takes the noise options of `AdjointOptions`, which a run sets in its section ``noise``
     noise_section: bool = False
 
 

@@ -23,12 +23,6 @@ class SpsaGradient(BackendGradient):
     qiskit-machine-learning's `SPSAEstimatorGradient` draws new signs for each observable, and sends its circuits one by
     one: with 6 observables six times the circuits, each in a job of its own. Here the observables of a sample share
     signs and circuits, and all samples of a call are sent together.
-
-    Args:
-        backend: source of the values.
-        step_rad: the perturbation of each angle, in radians.
-        batch: perturbations averaged.
-        seed: of the signs.
     """
 
     def __init__(self, backend: Evaluator, step_rad: float, batch: int, seed: int) -> None:

@@ -14,14 +14,11 @@ from qllmft_backends.errors import UnsupportedGateError
 
 @dataclass(frozen=True)
 class ZObservables:
-    """Sums of Z strings.
+    """Sums of Z strings."""
 
-    Attributes:
-        masks: (T,) int64; bit q is set if the string has Z on qubit q.
-        coefficients: (O, T) float64; observable o = Σ_t coefficients[o, t] · Z-string(masks[t]).
-    """
-
+    # (T,); bit q is set if the string has Z on qubit q
     masks: NDArray[np.int64]
+    # (O, T); observable o = Σ_t coefficients[o, t] · Z-string(masks[t])
     coefficients: NDArray[np.float64]
 
     @property
@@ -49,14 +46,9 @@ class ZObservables:
 
 @dataclass(frozen=True)
 class PauliObservables(ZObservables):
-    """Sums of Pauli strings.
+    """Sums of Pauli strings, those of I and Z first. Bit q of a mask is set if the string has Z or Y on qubit q."""
 
-    Attributes:
-        masks: (T,) int64; bit q is set if the string has Z or Y on qubit q.
-        coefficients: as of `ZObservables`.
-        flips: (T,) int64; bit q is set if the string has X or Y on qubit q. Strings of I and Z come first.
-    """
-
+    # (T,); bit q is set if the string has X or Y on qubit q
     flips: NDArray[np.int64]
 
     @classmethod

@@ -25,6 +25,7 @@ from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.noisy import CircuitNoise, Draw, NoisyPass, ShotModel, ShotTest
 from qllmft_backends.adjoint.noisy_expectations import noisy_expectations
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
+from qllmft_backends.adjoint.requests import MAX_QUBITS
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import GateNoise, NoiseSettings, RateKind, rate_from_error_probability
@@ -93,9 +94,6 @@ class AdjointBackend(Backend):
 
     Circuits of real gates run with noise too, circuits of any gates without.
 
-    Attributes:
-        noise: the noise in force.
-
     Raises:
         BackendError: for ``device='cuda'`` without a usable GPU; states the device found and the requirements.
     """
@@ -123,7 +121,7 @@ class AdjointBackend(Backend):
             shots=shots,
             noisy=noisy or self.noise.gates.readout_error > 0,
             adjoint=True,
-            max_qubits=30,
+            max_qubits=MAX_QUBITS,
         )
 
     @property
@@ -175,12 +173,7 @@ class AdjointBackend(Backend):
         return engine
 
     def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], NoisyPass] | None:
-        """Return a function from a seed to a pass of training with this backend's noise, None without noise.
-
-        Args:
-            circuit: the circuit that ``engine`` was compiled from.
-            engine: from `compile`.
-        """
+        """Return a function from a seed to a pass of training (see `AdjointCapable.noisy_pass`)."""
         if self.noise.is_none:
             return None
         assert isinstance(engine, AdjointEngine)

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from qllmft_backends.adjoint.compiled.simd import lanes
 from qllmft_backends.adjoint.memory import PAGE
 from qllmft_backends.adjoint.plan import ChunkPlan
+from qllmft_backends.adjoint.requests import check_circuit
 from qllmft_backends.adjoint.thread_pool import Queue, run_job
-from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
 SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
 # From 18 qubits on a chunk has fewer samples: state and co-state of two chunks then stay in a third-level cache.
 CHUNK_BYTES = 4 * 2**20
 EVALUATION_BYTES = 64 * 2**20  # of states held at once in a pass without gradient
-MAX_QUBITS = 30
 # The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
 # co-state half a page apart take two sets; in one they would evict each other.
 COSTATE_SHIFT = 2048
@@ -35,9 +34,8 @@ class ChunkedEngine(ABC):
     device: ClassVar[str] = "cpu"
     dtype: Literal["float32", "float64"]
 
-    def _prepare(self, n_qubits: int, numbers_per_amplitude: int) -> None:
-        if not 1 <= n_qubits <= MAX_QUBITS:
-            raise BackendError(f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}.")
+    def _prepare(self, n_qubits: int, masks: NDArray[np.int64], numbers_per_amplitude: int) -> None:
+        check_circuit(n_qubits, masks)
         itemsize = np.dtype(self.dtype).itemsize
         self._n_qubits, self._width = n_qubits, lanes(itemsize)
         self._state_bytes = numbers_per_amplitude * itemsize << n_qubits  # of one sample

@@ -23,22 +23,19 @@ from qllmft_backends.adjoint.memory import allocate, check_memory
 from qllmft_backends.adjoint.plan import ChunkPlan, complex_plan
 from qllmft_backends.adjoint.program import ComplexProgram
 from qllmft_backends.adjoint.program.gates import FactorKind
+from qllmft_backends.adjoint.requests import check_cotangent
 from qllmft_backends.errors import BackendError
 from qllmft_backends.z_observables import PauliObservables
 
 
 @dataclass
 class ComplexTape:
-    """Record of a forward pass for `ComplexEngine.vjp`.
+    """Record of a forward pass for `ComplexEngine.vjp`."""
 
-    Attributes:
-        sin, cos: (F, B) of the factors' angles, of half of them for turns.
-        states: final states; None once consumed.
-    """
-
+    # (F, B) of the factors' angles, of half of them for turns
     sin: NDArray[np.float64]
     cos: NDArray[np.float64]
-    states: Real | None = None
+    states: Real | None = None  # final states; None once consumed
 
     @property
     def samples(self) -> int:
@@ -65,7 +62,7 @@ class ComplexEngine(ChunkedEngine):
 
     def __post_init__(self) -> None:
         program = self.program
-        self._prepare(program.n_qubits, 2)
+        self._prepare(program.n_qubits, self.masks, 2)
         self._functions = passes.complex_chunk_functions(self.dtype)
         initial = np.empty(0) if program.initial is None else program.initial
         self._initial = np.ascontiguousarray([initial.real, initial.imag], self.dtype)
@@ -92,12 +89,7 @@ class ComplexEngine(ChunkedEngine):
         return self.strings.masks
 
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, ComplexTape]:
-        """Return expectation values ⟨P⟩ (B, T) in the engine's dtype, and a tape for one backward sweep.
-
-        Args:
-            angles: gate angles (B, G) in radians.
-            amplitudes: None: the circuit itself loads its initial state.
-        """
+        """Return ⟨P⟩ (B, T) for angles (B, G) in radians, and a tape. The circuit itself loads its initial state."""
         tape = self._tape(self._checked(angles, amplitudes))
         return self._run(tape, with_costate=True), tape
 
@@ -111,15 +103,10 @@ class ComplexEngine(ChunkedEngine):
     def vjp(self, tape: ComplexTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, None]:
         """Return the gradient (B, G) of Σ cotangent · values by the angles, and None for the amplitudes.
 
-        Args:
-            tape: of a forward pass; its states are undone in place. A second sweep repeats the forward pass.
-            cotangent: (B, T).
-            amplitudes: not used.
+        See `AdjointEngine.vjp`; ``amplitudes`` is not used.
         """
         del amplitudes
-        shape = (tape.samples, self.masks.size)
-        if cotangent.shape != shape:
-            raise BackendError(f"the cotangent is {cotangent.shape}, expected {shape}: (B, T).")
+        check_cotangent(cotangent, tape.samples, self.masks)
         if tape.states is None:
             self._run(tape, with_costate=True)
         states, tape.states = tape.states, None

@@ -15,36 +15,29 @@ from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardAr
 from qllmft_backends.adjoint.memory import PAGE, allocate, check_memory
 from qllmft_backends.adjoint.plan import ChunkPlan, real_plan
 from qllmft_backends.adjoint.program import Program
+from qllmft_backends.adjoint.requests import check_cotangent, request_size
 from qllmft_backends.adjoint.shots import GaussianShots
-from qllmft_backends.errors import BackendError
 
 KEPT_BYTES = 16 * 2**20  # of states of other batch sizes that are kept for their next pass
 
 
 @dataclass
 class Tape:
-    """Record of a forward pass for `AdjointEngine.vjp`. One sweep consumes its states.
+    """Record of a forward pass for `AdjointEngine.vjp`. One sweep consumes its states."""
 
-    Attributes:
-        states: (chunks, 2^Q · L and a gap) final states, or None once consumed.
-        shared: the angles came as (G,).
-        amplitudes: (B, D) initial amplitudes; D = 0 for |0...0⟩.
-        sin: (1 or B, G) of half the angles.
-        cos: (1 or B, G) of half the angles.
-        is_full: (chunks, G); see `rotations`.
-        product: (chunks, L) factors of the states; see `rotations`.
-        shots: of the pass; None: exact values.
-        kept: (chunks, 2^Q · L and a gap) 1 for outcomes that counted, 0 for rectified ones; None without shots.
-    """
-
+    # (chunks, 2^Q · L and a gap) final states, or None once consumed
     states: Real | None
-    shared: bool
+    shared: bool  # the angles came as (G,)
+    # (B, D) initial amplitudes; D = 0 for |0...0⟩
     amplitudes: Real
-    sin: Real
+    sin: Real  # (1 or B, G) of half the angles; `cos` too
     cos: Real
-    is_full: NDArray[np.bool_]
+    is_full: NDArray[np.bool_]  # (chunks, G); see `rotations`
+    # (chunks, L) factors of the states; see `rotations`
     product: Real
+    # of the pass; None: exact values
     shots: GaussianShots | None = None
+    # (chunks, 2^Q · L and a gap) 1 for outcomes that counted, 0 for rectified ones; None without shots
     kept: Real | None = None
 
 
@@ -68,10 +61,7 @@ class AdjointEngine(ChunkedEngine):
     _with_shots: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        n = self.program.n_qubits
-        self._prepare(n, 1)
-        if self.masks.size and not 0 <= int(self.masks.min()) <= int(self.masks.max()) < 2**n:
-            raise BackendError(f"observable masks {self.masks.tolist()} reach past the circuit's {n} qubits.")
+        self._prepare(self.program.n_qubits, self.masks, 1)
         self._functions = passes.chunk_functions(self.dtype)
 
     @property
@@ -141,8 +131,7 @@ class AdjointEngine(ChunkedEngine):
             Gradient of the angles, (G,) or (B, G) as they came in; gradient of the amplitudes (B, D), or None.
         """
         samples, dimension = tape.amplitudes.shape
-        if cotangent.shape != (samples, self.masks.size):
-            raise BackendError(f"the cotangent is {cotangent.shape}, expected {(samples, self.masks.size)}: (B, T).")
+        check_cotangent(cotangent, samples, self.masks)
         if tape.states is None:
             self._run(tape, for_gradient=True)
         states, tape.states = tape.states, None
@@ -246,18 +235,6 @@ class AdjointEngine(ChunkedEngine):
         return np.empty((chunks, 0), self.dtype)
 
     def _checked(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Real]:
-        g = self.program.n_angles
-        if angles.shape[-1:] != (g,) or angles.ndim > 2:
-            raise BackendError(f"angles are {angles.shape}, expected ({g},) or (B, {g}): one a rotation.")
-        if amplitudes is None:
-            if angles.ndim == 1:
-                raise BackendError("angles are shared and there are no amplitudes: the batch size is unknown.")
-            amplitudes = np.empty((angles.shape[0], 0), self.dtype)
-        if amplitudes.ndim != 2 or amplitudes.shape[1] > 2**self._n_qubits:
-            raise BackendError(
-                f"amplitudes are {amplitudes.shape}, expected (B, D) with D at most 2^{self._n_qubits}: "
-                "more amplitudes need more qubits."
-            )
-        if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:
-            raise BackendError(f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes.")
-        return np.asarray(angles), np.ascontiguousarray(amplitudes, self.dtype)
+        samples, _ = request_size(angles, amplitudes, self.program.n_angles, self._n_qubits)
+        loaded = np.empty((samples, 0)) if amplitudes is None else amplitudes
+        return np.asarray(angles), np.ascontiguousarray(loaded, self.dtype)

@@ -38,18 +38,14 @@ _KINDS = {"ry": kernels.RY, "h": kernels.H, "cx": kernels.CX, "cz": kernels.CZ, 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Random runs of a circuit. Only those with an error are stored.
+    """Random runs of a circuit. Only those with an error are stored."""
 
-    Attributes:
-        count: N, number of runs.
-        rows: (K,) int64, ascending: the runs with an error.
-        signs: (K, G) int8: ±1, the signs of their angles.
-        flips: (K,) int64: the qubits that their frames flip at the end; bit q is qubit q.
-    """
-
-    count: int
+    count: int  # N
+    # (K,), ascending: the runs with an error
     rows: NDArray[np.int64]
+    # (K, G): ±1, the signs of their angles
     signs: NDArray[np.int8]
+    # (K,): the qubits that their frames flip at the end; bit q is qubit q
     flips: NDArray[np.int64]
 
     def repeated(self, times: int) -> Trajectories:
@@ -77,16 +73,12 @@ def _reads_data(operation: Operation) -> bool:
 
 @dataclass(frozen=True)
 class FrameProgram:
-    """Circuit in the form that Pauli frames pass through.
+    """Circuit in the form that Pauli frames pass through."""
 
-    Attributes:
-        gates: (N, 4) int32; see `compiled.frames.walk`. Rotation slots are those of `lower`.
-        n_angles: G.
-        is_noisy: (N,) whether an error may follow.
-    """
-
+    # (N, 4); see `compiled.frames.walk`. Rotation slots are those of `lower`.
     gates: NDArray[np.int32]
-    n_angles: int
+    n_angles: int  # G
+    # (N,) whether an error may follow
     is_noisy: NDArray[np.bool_]
 
     @cached_property
@@ -97,12 +89,8 @@ class FrameProgram:
     def of(cls, circuit: QuantumCircuit, *, uploads: bool = True) -> FrameProgram:
         """Read a circuit of `SUPPORTED_GATES`.
 
-        Args:
-            circuit: the circuit.
-            uploads: the rotations by data, of the parameter vector `DATA`, have errors too.
-
-        Raises:
-            BackendError: if these have none, and the circuit has no such vector.
+        With ``uploads``, the rotations by data, of the parameter vector `DATA`, have errors too; without, a circuit
+        that has no such vector is an error.
         """
         gates, is_noisy, slots = [], [], 0
         for operation, qubits, _ in walk(circuit, real=True):
@@ -123,13 +111,7 @@ class FrameProgram:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Draw the errors of ``count`` runs: after each gate, with the noise's probability, a Pauli but the identity.
 
-        Args:
-            noise: the rates.
-            count: N.
-            seed: 64 bits; the same one gives the same errors.
-
-        Returns:
-            (E,) runs, gates and Paulis; see `push`.
+        Equal ``seed`` of 64 bits give equal errors: (E,) runs, gates and Paulis (see `push`).
         """
         probabilities = [pauli_error_probability(noise.rate(width), width) for width in (1, 2)]
         thresholds = np.rint(np.array(probabilities) * 2.0**32).astype(np.int64)[self._is_on_two] * self.is_noisy
@@ -144,14 +126,7 @@ class FrameProgram:
     def push(
         self, count: int, rows: NDArray[np.int64], places: NDArray[np.int64], paulis: NDArray[np.int64]
     ) -> Trajectories:
-        """Push given errors to the end of the circuit.
-
-        Args:
-            count: N runs.
-            rows: (E,) the run of each error.
-            places: (E,) the gate before it, an index of ``gates``; at most one error per run and gate.
-            paulis: (E,) 1..15: bits 0 and 1 are x and z on the gate's first qubit, bits 2 and 3 on its second.
-        """
+        """Push errors of ``count`` runs (see `compiled.frames.walk`), one per run and gate at most, to the end."""
         order = np.lexsort((places, rows))
         ordered = (np.ascontiguousarray(column[order], np.int64) for column in (rows, places, paulis))
         return Trajectories(count, *kernels.push(self.gates, self.n_angles, *ordered))

@@ -14,12 +14,6 @@ PAGE = 4096
 def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costate: bool) -> None:
     """Refuse states, or states and co-states, that need more than the free memory.
 
-    Args:
-        samples: B, rounded up to whole chunks.
-        n_qubits: Q.
-        bytes_a_sample: of one state.
-        with_costate: count the co-states of the way back too.
-
     Raises:
         BackendError: states the memory needed and free, and the number of samples that fit.
     """

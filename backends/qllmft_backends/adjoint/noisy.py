@@ -97,19 +97,14 @@ def readout_factors(noise: GateNoise, masks: NDArray[np.int64]) -> NDArray[np.fl
 
 @dataclass
 class NoisyTape:
-    """Record of a forward pass for `NoisyPass.vjp`.
+    """Record of a forward pass for `NoisyPass.vjp`."""
 
-    Attributes:
-        engine: the engine's tape; None if the gradient is blocked.
-        runs: the trajectories; None without gate noise.
-        shape: (B, G) of the angles.
-        normal: (B·N, T) normalised ⟨Z-string⟩ before signs and flips, and (B·N, 1) sums of frequencies; None without
-            `CircuitNoise.renormalize`.
-    """
-
+    # the engine's tape; None if the gradient is blocked
     engine: Tape | None
-    runs: Trajectories | None
-    shape: tuple[int, ...]
+    runs: Trajectories | None  # None without gate noise
+    shape: tuple[int, ...]  # (B, G) of the angles
+    # (B·N, T) normalised ⟨Z-string⟩ before signs and flips, and (B·N, 1) sums of frequencies; None without
+    # `CircuitNoise.renormalize`
     normal: tuple[Real, Real] | None = None
 
 

@@ -35,13 +35,7 @@ def noisy_expectations(
     - ``gaussian``: the mean over the trajectories of training's passes, each with all shots; its standard error is
     their scatter, infinite for one trajectory under gate noise.
 
-    Args:
-        engine: of the circuit, measuring the strings of ``sums``.
-        frames: of the same circuit.
-        noise: the noise to draw.
-        sums: O observables.
-        angles: (B, G) in radians.
-        seed: of all draws.
+    The ``angles`` are (B, G) in radians; the engine measures the strings of ``sums``.
     """
     sampler = _Sampler(engine, frames, noise, sums)
     step = max(1, _SITES // max(1, sampler.runs * len(frames.gates)))

@@ -22,16 +22,13 @@ FLOPS = 2 + 6  # an amplitude and gate, forward and backward
 
 @dataclass(frozen=True)
 class Peaks:
-    """Speed of this machine with all of the engine's threads.
+    """Speed of this machine with all of the engine's threads."""
 
-    Attributes:
-        multiply_add_gflops: float32 multiply-adds in registers: the arithmetic peak.
-        rotation_gflops: rotations of an array in the first-level cache, each loaded and stored.
-        copy_gb_s: memory copied, bytes read and written counted.
-    """
-
+    # float32 multiply-adds in registers: the arithmetic peak
     multiply_add_gflops: float
+    # rotations of an array in the first-level cache, each loaded and stored
     rotation_gflops: float
+    # memory copied, bytes read and written counted
     copy_gb_s: float
 
 
@@ -70,10 +67,7 @@ def _best(work: Callable[[], object], times: int = 4) -> float:
 def passes_of(circuit: QuantumCircuit, batch_size: int, loaded: int = 0) -> tuple[Callable[[], None], int]:
     """Return forward and gradient of a circuit on random angles as one call, and its number of operations.
 
-    Args:
-        circuit: Z of every qubit is measured.
-        batch_size: B.
-        loaded: D, the amplitudes of each sample, which all share their angles; 0: angles of their own, and |0⟩.
+    Samples with ``loaded`` amplitudes share their angles; with 0 they have angles of their own, and begin in |0⟩.
     """
     random = np.random.default_rng(0)
     program, n_qubits = lower(circuit), circuit.num_qubits

@@ -17,31 +17,19 @@ from qllmft_backends.z_observables import PauliObservables
 
 @dataclass(frozen=True)
 class ChunkPlan:
-    """Arrays that depend on the program and on L.
+    """Arrays that depend on the program and on L."""
 
-    Attributes:
-        batch: L, samples in a chunk.
-        forward, backward: arrays of each direction; held because the words contain their addresses.
-        forward_words, backward_words: the same as a chunk's function reads them.
-    """
-
-    batch: int
+    batch: int  # L, samples in a chunk
+    # arrays of each direction, held because the words contain their addresses
     forward: PlanArrays | ComplexPlanArrays
     backward: PlanArrays | ComplexPlanArrays
+    # the same as a chunk's function reads them
     forward_words: NDArray[np.int64]
     backward_words: NDArray[np.int64]
 
 
 def real_plan(program: Program, masks: NDArray[np.int64], batch: int, width: int, dtype: str) -> ChunkPlan:
-    """Plan a program of real gates for chunks of one size.
-
-    Args:
-        program: the lowered circuit.
-        masks: (T,) Z strings to measure.
-        batch: L, samples in a chunk.
-        width: lanes of a register.
-        dtype: of the amplitudes.
-    """
+    """Plan a program of real gates for chunks of L = ``batch`` samples and registers of ``width`` lanes."""
     register_bits = (width // batch).bit_length() - 1
     lane = np.arange(width)
     inside = lane // batch  # bits of the qubits inside a register, by lane
@@ -68,7 +56,7 @@ def real_plan(program: Program, masks: NDArray[np.int64], batch: int, width: int
 def complex_plan(
     program: ComplexProgram, observables: PauliObservables, batch: int, width: int, dtype: str
 ) -> ChunkPlan:
-    """Plan a program of any gates for chunks of one size (see `real_plan`)."""
+    """Plan a program of any gates (see `real_plan`)."""
     register_bits = (width // batch).bit_length() - 1
     z, x = (_on_wires(masks, program.wires) for masks in (observables.masks, observables.flips))
     turns = np.bitwise_count(z & x).astype(np.int64) & 3

@@ -22,12 +22,7 @@ def read_outcomes(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Measure each trajectory once.
 
-    Args:
-        engine: of the circuit.
-        angles: (B, G) in radians.
-        drawn: N trajectories, the same number per sample, one sample after the other.
-        readout_error: probability that a measured bit is read flipped.
-        rng: source of the outcomes.
+    The ``angles`` are (B, G) in radians, the N trajectories the same number per sample, one sample after the other.
 
     Returns:
         (N,) the sample of each outcome, and (N,) outcomes as read; bit q is qubit q.
@@ -54,12 +49,7 @@ def read_outcomes(
 def patterns(
     angles: NDArray[np.floating], drawn: Trajectories, runs: int
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Return the distinct angles, and the row of them of each run with an error.
-
-    Args:
-        angles: (B, G).
-        drawn: trajectories, ``runs`` per sample, one sample after the other.
-        runs: N.
+    """Return the distinct angles, and the row of them of each run with an error. ``drawn`` has ``runs`` per sample.
 
     Returns:
         (B + D, G) angles, the first B those without errors; (K,) rows of it.

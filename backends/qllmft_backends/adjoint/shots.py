@@ -24,17 +24,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class GaussianShots:
-    """Eq. 2 for one pass of the engine.
+    """Eq. 2 for one pass of the engine."""
 
-    Attributes:
-        count: n, shots per sample.
-        seed: of this pass, 64 bits; each chunk of samples has numbers of its own, so the bits do not depend on threads.
-        first_chunk: number of the pass's first chunk.
-    """
-
-    count: int
+    count: int  # n, shots per sample
+    # of this pass, 64 bits; each chunk of samples has numbers of its own, so the bits do not depend on threads
     seed: int
-    first_chunk: int = 0
+    first_chunk: int = 0  # number of the pass's first chunk
 
     @property
     def stream(self) -> tuple[int, int, int]:
@@ -49,16 +44,7 @@ class GaussianShots:
 def draw_outcomes(
     probabilities: NDArray[np.floating], shots: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw true multinomial shots.
-
-    Args:
-        probabilities: (N, 2^Q) of the outcomes; bit q of an outcome is qubit q.
-        shots: (N,) number of shots per row.
-        rng: source of randomness.
-
-    Returns:
-        (Σ shots,) outcomes, row after row.
-    """
+    """Draw (Σ shots,) true multinomial outcomes, row after row, from ``probabilities`` (N, 2^Q) and ``shots`` (N,)."""
     places = rng.random(int(shots.sum()))
     ends = np.cumsum(shots)
     out = np.empty(places.size, np.int64)

@@ -29,11 +29,7 @@ _POLL_S = 50e-6  # between two looks at a chunk that a worker has begun and not 
 
 
 def thread_count() -> int:
-    """Return the engine's number of threads: ``QLLMFT_THREADS``, else the processors available to this process.
-
-    Raises:
-        BackendError: if ``QLLMFT_THREADS`` is not a positive number.
-    """
+    """Return the engine's number of threads: ``QLLMFT_THREADS``, else the processors available to this process."""
     return _thread_count(os.environ.get("QLLMFT_THREADS", ""))
 
 
@@ -108,11 +104,9 @@ def _spins() -> int:
 
 
 def run_job(count: int, job: Callable[[Queue, int], bool]) -> None:
-    """Run a job on the pool and return when all its chunks are done.
+    """Run a job of ``count`` chunks on the pool and return when all are done.
 
-    Args:
-        count: number of chunks.
-        job: calls `work_queue.run` with the queue and the spins, and returns its result.
+    ``job`` calls `work_queue.run` with the queue and the spins, and returns its result.
     """
     threads = thread_count()
     pool = _pool(os.getpid(), threads - 1) if threads > 1 and count > 1 else None

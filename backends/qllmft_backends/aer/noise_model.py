@@ -12,11 +12,7 @@ from qllmft_backends.noise import GateNoise
 
 
 def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
-    """Return depolarizing noise after every gate of ``circuit`` as it is written, and readout error on every qubit.
-
-    Raises:
-        BackendError: for a gate on more than two qubits, or if Aer uses its label for another width.
-    """
+    """Return depolarizing noise after every gate of ``circuit`` as it is written, and readout error on every qubit."""
     model = NoiseModel()
     for key, n_qubits in {_key(gate): len(gate.qubits) for gate in _gates(circuit)}.items():
         error = depolarizing_error(noise.rate(n_qubits), n_qubits)

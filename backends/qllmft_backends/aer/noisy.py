@@ -52,11 +52,7 @@ class AerForteOptions(NoiseSettings):
     max_parallel_threads: int = Field(0, ge=0)
 
     def named_noise(self) -> GateNoise:
-        """Return the noise that the settings name.
-
-        Raises:
-            BackendError: if rates or fidelities are missing, or given for another noise.
-        """
+        """Return the noise that the settings name. Numbers that are missing or not used are an error."""
         one, two = self.one_qubit_fidelity, self.two_qubit_fidelity
         noise = super().named_noise()
         if self.noise == "calibrated":
@@ -76,11 +72,7 @@ def cheaper_method(n_qubits: int, runs: int, density_matrix_qubits: int) -> Meth
 
     Measured with the paper's head on one thread: equal at 180 runs for 8 qubits, 500 for 9, 2,000 for 10 and 3,500 for
     11, about 2 · 2^n in that range.
-
-    Args:
-        n_qubits: n.
-        runs: shots, or trajectories without shots.
-        density_matrix_qubits: the most qubits that fit the memory as a density matrix.
+    The memory holds a density matrix of ``density_matrix_qubits`` at most.
     """
     fits = n_qubits <= density_matrix_qubits
     return "density_matrix" if fits and 2 * 2**n_qubits <= runs else "trajectories"
@@ -91,9 +83,6 @@ class AerForteBackend(Backend):
 
     Standard errors are those of the shots, or of the trajectories without shots; zero if the density matrix gives exact
     means.
-
-    Attributes:
-        noise: the `GateNoise` in force.
     """
 
     name: ClassVar[str] = "aer_forte"

@@ -18,7 +18,7 @@ from qiskit_aer import AerError, AerSimulator
 from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Expectations
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 
 def check_request(
@@ -30,9 +30,8 @@ def check_request(
         ``values`` as (B, P) float64.
 
     Raises:
-        BackendError: for values that do not fit the circuit or are not numbers, for observables on another number of
-            qubits or with complex coefficients, for a circuit wider than ``max_qubits``.
-        UnsupportedGateError: for an instruction that is not a unitary gate, which Aer would run at random.
+        BackendError: for values that do not fit the circuit or are not numbers, for a circuit wider than
+            ``max_qubits``, for an instruction that is not a unitary gate, for observables that do not fit.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or values.shape[1] != circuit.num_parameters:
@@ -60,13 +59,7 @@ def check_request(
                 "barriers. Leave measurements and resets out (the backend measures), and prepare a state by the gate "
                 "StatePreparation."
             )
-    for o, observable in enumerate(observables):
-        if observable.num_qubits != circuit.num_qubits:
-            raise BackendError(
-                f"observable {o} acts on {observable.num_qubits} qubits, expected {circuit.num_qubits}, the circuit's."
-            )
-        if np.abs(observable.coeffs.imag).max(initial=0.0) > 0:
-            raise BackendError(f"observable {o} has complex coefficients; expected real ones.")
+    PauliObservables.from_operators(observables, circuit.num_qubits)
     return values
 
 
@@ -130,15 +123,7 @@ def sample(
     observables: ZObservables,
     **options: Any,
 ) -> Expectations:
-    """Measure every qubit of ``circuit``: all observables of a sample come from the same shots.
-
-    Args:
-        simulator: with its method, precision and device.
-        circuit: without measurements.
-        values: (B, P) in the order of ``circuit.parameters``, B ≥ 1.
-        observables: O sums of Z strings.
-        options: run options of Aer: ``shots``, ``seed_simulator``, ``noise_model``.
-    """
+    """Measure every qubit of ``circuit`` (see `run`): all observables of a sample come from the same shots."""
     measured = circuit.copy()
     measured.measure_all()
     result = run(simulator, measured, values, **options)

@@ -38,135 +38,102 @@ BoolTable = Annotated[NDArray[np.bool_], ArraySpec(np.bool_, 2)]
 
 
 class PlanArrays(NamedTuple):
-    """Arrays of a plan: they depend on the program, the direction and L alone.
+    """Arrays of a plan: they depend on the program, the direction and L alone."""
 
-    Attributes:
-        ops: `Program.ops`.
-        steps, runs, outer: of the direction's `Schedule`.
-        signs: (4·width) table of lane bits.
-        row_masks: (T,) Z strings, shifted past the qubits that live inside registers.
-        lane_signs: (T·width) signs of the qubits that live inside registers.
-        sizes: (2,) L, the samples in a chunk, and 2^Q · L, its amplitudes.
-    """
-
-    ops: Int32Table
+    ops: Int32Table  # `Program.ops`
+    # this and the next two: of the direction's `Schedule`
     steps: IntTable
     runs: IntTable
     outer: IntTable
-    signs: Reals
+    signs: Reals  # (4·width) table of lane bits
+    # (T,) Z strings, shifted past the qubits that live inside registers
     row_masks: Ints
+    # (T·width) signs of the qubits that live inside registers
     lane_signs: Reals
+    # (2,) L, the samples in a chunk, and 2^Q · L, its amplitudes
     sizes: Ints
 
 
 class ForwardArrays(NamedTuple):
-    """Arrays of a forward pass.
+    """Arrays of a forward pass."""
 
-    Attributes:
-        states: (chunks, 2^Q · L and a gap), overwritten with the final states, each divided by its ``product``.
-        sin, cos: (1 or B, G) of half the angles.
-        is_full: (chunks, G), overwritten; see `rotations`.
-        product: (chunks, L), overwritten; see `rotations`.
-        amplitudes: (B, D) initial amplitudes of all samples, D = 0 for |0...0⟩.
-        noise: (chunks, 2^Q · L and a gap) for the ε of eq. 2, overwritten with 1 for outcomes that count and 0 for
-            rectified ones; (chunks, 0): exact values.
-        scale: (1,) 1/sqrt(n) of n shots.
-        stream: source of ε, see `GaussianShots.stream`; (0,) without shots.
-        out: (B, T), overwritten with ⟨Z-string⟩.
-    """
-
+    # (chunks, 2^Q · L and a gap), overwritten with the final states, each divided by its ``product``
     states: RealTable
-    sin: RealTable
+    sin: RealTable  # (1 or B, G) of half the angles; `cos` too
     cos: RealTable
+    # (chunks, G), overwritten; see `rotations`
     is_full: BoolTable
+    # (chunks, L), overwritten; see `rotations`
     product: RealTable
+    # (B, D) initial amplitudes of all samples, D = 0 for |0...0⟩
     amplitudes: RealTable
+    # (chunks, 2^Q · L and a gap) for the ε of eq. 2, overwritten with 1 for outcomes that count and 0 for rectified
+    # ones; (chunks, 0): exact values
     noise: RealTable
-    scale: Reals
+    scale: Reals  # (1,) 1/sqrt(n) of n shots
+    # source of ε, see `GaussianShots.stream`; (0,) without shots
     stream: Ints
-    out: RealTable
+    out: RealTable  # (B, T), overwritten with ⟨Z-string⟩
 
 
 class BackwardArrays(NamedTuple):
-    """Arrays of a backward sweep.
+    """Arrays of a backward sweep."""
 
-    Attributes:
-        states: final states of the forward pass; holds the initial ones, up to a factor, afterwards.
-        sin, cos, is_full: of the forward pass.
-        product: of the forward pass; changed.
-        costates: (chunks, 2^Q · L and a gap), overwritten.
-        kept: ``noise`` of the forward pass, or (chunks, 0).
-        weights: (B, T) w_t of the loss Σ_t w_t ⟨Z-string t⟩.
-        gradient: (B, G), overwritten with the gradient of the angles.
-        by_amplitude: (B, D), overwritten with that of the amplitudes; D = 0: not computed.
-    """
-
+    # final states of the forward pass; holds the initial ones, up to a factor, afterwards
     states: RealTable
-    sin: RealTable
+    sin: RealTable  # this and the next two: of the forward pass
     cos: RealTable
     is_full: BoolTable
-    product: RealTable
+    product: RealTable  # of the forward pass; changed
+    # (chunks, 2^Q · L and a gap), overwritten
     costates: RealTable
+    # ``noise`` of the forward pass, or (chunks, 0)
     kept: RealTable
+    # (B, T) w_t of the loss Σ_t w_t ⟨Z-string t⟩
     weights: RealTable
+    # (B, G), overwritten with the gradient of the angles
     gradient: RealTable
+    # (B, D), overwritten with that of the amplitudes; D = 0: not computed
     by_amplitude: RealTable
 
 
 class ComplexPlanArrays(NamedTuple):
-    """Arrays of a complex plan, the same in both directions.
+    """Arrays of a complex plan, the same in both directions."""
 
-    Attributes:
-        gates, steps, blocks, strides: of the `ComplexPlan`.
-        factors: see `make_matrices`.
-        strings: see `measure_paulis`.
-        lane_signs: (T·width) signs of Z on qubits inside registers.
-        sizes: (3,) L; 2^(Q+1) · L; number of strings of I and Z.
-    """
-
+    # this and the next three: of the `ComplexPlan`
     gates: IntTable
     steps: IntTable
     blocks: IntTable
     strides: IntTable
-    factors: IntTable
-    strings: IntTable
+    factors: IntTable  # see `make_matrices`
+    strings: IntTable  # see `measure_paulis`
+    # (T·width) signs of Z on qubits inside registers
     lane_signs: Reals
+    # (3,) L; 2^(Q+1) · L; number of strings of I and Z
     sizes: Ints
 
 
 class ComplexForward(NamedTuple):
-    """Arrays of a forward pass on complex states.
+    """Arrays of a forward pass on complex states."""
 
-    Attributes:
-        states: (chunks, 2^(Q+1) · L and a gap), overwritten with the final states; see `complex_gates`.
-        initial: (2, 2^Q) real and imaginary parts at the beginning of every sample; (2, 0): |0...0⟩.
-        out: (B, T), overwritten with ⟨P⟩.
-        sin, cos: see `make_matrices`.
-    """
-
+    # (chunks, 2^(Q+1) · L and a gap), overwritten with the final states; see `complex_gates`
     states: RealTable
+    # (2, 2^Q) real and imaginary parts at the beginning of every sample; (2, 0): |0...0⟩
     initial: RealTable
-    out: RealTable
-    sin: Doubles
+    out: RealTable  # (B, T), overwritten with ⟨P⟩
+    sin: Doubles  # see `make_matrices`
     cos: Doubles
 
 
 class ComplexBackward(NamedTuple):
-    """Arrays of a backward sweep on complex states.
+    """Arrays of a backward sweep on complex states."""
 
-    Attributes:
-        states: final states; the initial ones afterwards.
-        costates: the same shape, overwritten.
-        weights: (B, T) w_t of the loss Σ_t w_t ⟨P_t⟩.
-        gradient: (F, B), overwritten with the derivatives by the factors' angles.
-        sin, cos: of the forward pass.
-    """
-
-    states: RealTable
-    costates: RealTable
-    weights: RealTable
+    states: RealTable  # final states; the initial ones afterwards
+    costates: RealTable  # the same shape, overwritten
+    weights: RealTable  # (B, T) w_t of the loss Σ_t w_t ⟨P_t⟩
+    # (F, B), overwritten with the derivatives by the factors' angles
     gradient: RealTable
-    sin: Doubles
+    sin: Doubles  # of the forward pass
     cos: Doubles
 
 

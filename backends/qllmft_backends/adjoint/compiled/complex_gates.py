@@ -17,6 +17,7 @@ from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, 
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 _part = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+_inlined = njit(nogil=True, error_model="numpy", forceinline=True)  # part of the functions that are cached
 
 
 @_part
@@ -111,34 +112,14 @@ def _matrix(coefficients, at):
 # --- forward ---------------------------------------------------------------------------------------------------------
 
 
-@_jit
-def general(s, step, m):
-    """Apply a full matrix to pairs of rows. ``step`` is a row of `ComplexPlan.steps`, ``m`` the gate's registers."""
+@_inlined
+def _on_pairs(pair, s, step, m):
+    """Apply a matrix to pairs of rows. ``step`` is a row of `ComplexPlan.steps`, ``m`` the gate's registers."""
     size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
         i = opened(k, low, high) + offset
         j = i + stride
-        _general_pair(s, i, j, _row(s, i), _row(s, j), m)
-
-
-@_jit
-def real(s, step, m):
-    """Apply a real matrix (see `general`)."""
-    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
-        j = i + stride
-        _real_pair(s, i, j, _row(s, i), _row(s, j), m)
-
-
-@_jit
-def cross(s, step, m):
-    """Apply a matrix with a real diagonal and imaginary entries beside it (see `general`)."""
-    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
-        j = i + stride
-        _cross_pair(s, i, j, _row(s, i), _row(s, j), m)
+        pair(s, i, j, _row(s, i), _row(s, j), m)
 
 
 @_jit
@@ -177,51 +158,33 @@ def flip(s, step):
 # --- the way back: ``m`` undoes the gate, ``sums`` are K, X, Y -------------------------------------------------------
 
 
-@_jit
-def undo_general(s, c, step, m, sums):
-    """Undo `general`."""
-    by_one, by_cross, by_turn = sums
+@_part
+def _add_turn(sums, p, q, a, b):
+    return sums[0], sums[1], add(sums[2], _turn_sum(p, q, a, b))
+
+
+@_part
+def _add_cross(sums, p, q, a, b):
+    return sums[0], add(sums[1], _cross_sum(p, q, a, b)), sums[2]
+
+
+@_part
+def _add_all(sums, p, q, a, b):
+    return _add_turn(_add_cross((add(sums[0], _imaginary(q, b)), sums[1], sums[2]), p, q, a, b), p, q, a, b)
+
+
+@_inlined
+def _undo_pairs(pair, add_sums, s, c, step, m, sums):
+    """Undo `_on_pairs`."""
     size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
         i = opened(k, low, high) + offset
         j = i + stride
         a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
-        by_one = add(by_one, _imaginary(q, b))
-        by_cross = add(by_cross, _cross_sum(p, q, a, b))
-        by_turn = add(by_turn, _turn_sum(p, q, a, b))
-        _general_pair(s, i, j, a, b, m)
-        _general_pair(c, i, j, p, q, m)
-    return by_one, by_cross, by_turn
-
-
-@_jit
-def undo_real(s, c, step, m, sums):
-    """Undo `real`."""
-    by_turn = sums[2]
-    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
-        j = i + stride
-        a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
-        by_turn = add(by_turn, _turn_sum(p, q, a, b))
-        _real_pair(s, i, j, a, b, m)
-        _real_pair(c, i, j, p, q, m)
-    return sums[0], sums[1], by_turn
-
-
-@_jit
-def undo_cross(s, c, step, m, sums):
-    """Undo `cross`."""
-    by_cross = sums[1]
-    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
-        j = i + stride
-        a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
-        by_cross = add(by_cross, _cross_sum(p, q, a, b))
-        _cross_pair(s, i, j, a, b, m)
-        _cross_pair(c, i, j, p, q, m)
-    return sums[0], by_cross, sums[2]
+        sums = add_sums(sums, p, q, a, b)
+        pair(s, i, j, a, b, m)
+        pair(c, i, j, p, q, m)
+    return sums
 
 
 @_jit
@@ -268,11 +231,11 @@ def forward_steps(s, steps, coefficients):
         step = steps[n]
         path, m = step[0], _matrix(coefficients, 8 * width * step[1])
         if path == 0:
-            general(s, step, m)
+            _on_pairs(_general_pair, s, step, m)
         elif path == 1:
-            real(s, step, m)
+            _on_pairs(_real_pair, s, step, m)
         elif path == 2:
-            cross(s, step, m)
+            _on_pairs(_cross_pair, s, step, m)
         elif path == 3:
             inside(s, step, m)
         elif path == 4:
@@ -298,11 +261,11 @@ def backward_steps(s, c, steps, gates, coefficients, by_lane):
         path, m, at = step[0], _matrix(coefficients, 8 * width * step[1]), 3 * width * step[1]
         sums = load(by_lane, at), load(by_lane, at + width), load(by_lane, at + 2 * width)
         if path == 0:
-            sums = undo_general(s, c, step, m, sums)
+            sums = _undo_pairs(_general_pair, _add_all, s, c, step, m, sums)
         elif path == 1:
-            sums = undo_real(s, c, step, m, sums)
+            sums = _undo_pairs(_real_pair, _add_turn, s, c, step, m, sums)
         elif path == 2:
-            sums = undo_cross(s, c, step, m, sums)
+            sums = _undo_pairs(_cross_pair, _add_cross, s, c, step, m, sums)
         elif path == 3:
             sums = undo_inside(s, c, step, m, sums)
         else:

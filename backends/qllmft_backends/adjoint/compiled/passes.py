@@ -23,40 +23,22 @@ def plan_words(plan):
     return words
 
 
-@_jit
-def forward(queue, spins, function, words, *arrays):
-    """Run a forward pass over all chunks and return whether all are done.
+def _pass(layout):
+    @_jit
+    def run(queue, spins, function, words, *arrays):
+        """Run a pass over all chunks and return whether all are done (see `work_queue.run`).
 
-    Args:
-        queue: as in `work_queue.run`.
-        spins: as in `work_queue.run`.
-        function: the first of `chunk_functions`.
-        words: a copy of `plan_words` that outlives the job; the pass's arrays are described in it.
-        arrays: those of a `ForwardArrays`; numba takes them one by one faster than as a named tuple.
-    """
-    pack(words, OWN, layouts.ForwardArrays(*arrays))
-    return work_queue.run(queue, function, words, arrays[0].shape[0], spins)
+        ``words`` is a copy of `plan_words` that outlives the job; the pass's arrays are described in it. numba takes
+        ``arrays`` one by one faster than as a named tuple.
+        """
+        pack(words, OWN, layout(*arrays))
+        return work_queue.run(queue, function, words, arrays[0].shape[0], spins)
 
-
-@_jit
-def backward(queue, spins, function, words, *arrays):
-    """Run a backward sweep with the arrays of a `BackwardArrays` (see `forward`)."""
-    pack(words, OWN, layouts.BackwardArrays(*arrays))
-    return work_queue.run(queue, function, words, arrays[0].shape[0], spins)
+    return run
 
 
-@_jit
-def complex_forward(queue, spins, function, words, *arrays):
-    """Run a forward pass with the arrays of a `ComplexForward` (see `forward`)."""
-    pack(words, OWN, layouts.ComplexForward(*arrays))
-    return work_queue.run(queue, function, words, arrays[0].shape[0], spins)
-
-
-@_jit
-def complex_backward(queue, spins, function, words, *arrays):
-    """Run a backward sweep with the arrays of a `ComplexBackward` (see `forward`)."""
-    pack(words, OWN, layouts.ComplexBackward(*arrays))
-    return work_queue.run(queue, function, words, arrays[0].shape[0], spins)
+forward, backward = _pass(layouts.ForwardArrays), _pass(layouts.BackwardArrays)
+complex_forward, complex_backward = _pass(layouts.ComplexForward), _pass(layouts.ComplexBackward)
 
 
 @cache

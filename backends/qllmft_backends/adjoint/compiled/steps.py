@@ -19,6 +19,7 @@ from qllmft_backends.adjoint.program.schedule import Shape
 ) = (int(shape) for shape in Shape)  # fmt: skip
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
+_inlined = njit(nogil=True, error_model="numpy", forceinline=True)  # part of the functions that are cached
 
 _chain_2, _undo_chain_2 = fused.forward_group(fused.chain(2)), fused.backward_group(fused.chain(2))
 _chain_3 = fused.forward_group(fused.chain(3))
@@ -35,12 +36,31 @@ _half_chain_2, _half_rotations_2 = (
 )
 
 
-@_jit
+@_inlined
 def _opened(k, strides):
-    """Return the k-th number whose bits at the (ascending) strides, powers of two, are zero."""
+    """Return the k-th number whose bits at the strides, powers of two, are zero."""
+    closed = 0
     for stride in strides:
-        k += k & -stride
+        closed |= stride
+    for _ in strides:
+        lowest = closed & -closed
+        k += k & -lowest
+        closed ^= lowest
     return k
+
+
+@_inlined
+def _sweep(group, s, strides, tangents):
+    """Apply a group to all amplitudes. ``strides`` are those of its qubits outside registers."""
+    for k in range(0, s.size >> len(strides), lanes(s.itemsize)):
+        group(s, _opened(k, strides), strides, tangents)
+
+
+@_inlined
+def _undo_sweep(group, s, c, strides, tangents, sums):
+    for k in range(0, s.size >> len(strides), lanes(s.itemsize)):
+        sums = group(s, c, _opened(k, strides), strides, tangents, sums)
+    return sums
 
 
 @_jit
@@ -64,83 +84,41 @@ def _single(s, batch, op, coefficients, signs):
 
 @_jit
 def _step(s, batch, shape, ops, coefficients, signs):
-    width = lanes(s.itemsize)
-    slot = ops[0, 3]
-    t0 = _tangent(coefficients, slot, width)
+    width, slot = lanes(s.itemsize), ops[0, 3]
+    control, q0, t0 = batch << max(ops[0, 1], 0), batch << ops[0, 2], _tangent(coefficients, slot, width)
+    if shape in (TO_HALF, BRIDGE, HALF_ROTATIONS_2, HALF_ROTATIONS_3):
+        t0 = mul(t0, bit_sign(signs, width // 2))
     if shape == TO_HALF:
-        t0 = mul(t0, bit_sign(signs, width // 2))
-        for k in range(0, s.size >> 1, width):
-            _to_half(s, _opened(k, (batch << ops[0, 1],)), (batch << ops[0, 1],), (t0,))
+        _sweep(_to_half, s, (control,), (t0,))
         return
-    t1 = _tangent(coefficients, slot + 1, width)
-    if shape in (BRIDGE, HALF_ROTATIONS_2, HALF_ROTATIONS_3):
-        t0 = mul(t0, bit_sign(signs, width // 2))
-    if shape == CHAIN_3:
-        q = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2], batch << ops[2, 2])
-        t = (t0, t1, _tangent(coefficients, slot + 2, width))
-        p = _ascending_4(q)
-        for k in range(0, s.size >> 4, width):
-            _chain_3(s, _opened(k, p), q, t)
-    elif shape in (CHAIN_2, HALF_CHAIN_3, ROTATIONS_3):
-        q3 = (batch << (ops[0, 1] if shape == CHAIN_2 else ops[0, 2]), batch << ops[0 if shape == CHAIN_2 else 1, 2], 0)
-        q3 = (q3[0], q3[1], batch << ops[1 if shape == CHAIN_2 else 2, 2])
-        p3 = _ascending_3(q3)
-        if shape == CHAIN_2:
-            for k in range(0, s.size >> 3, width):
-                _chain_2(s, _opened(k, p3), q3, (t0, t1))
-            return
-        t = (t0, t1, _tangent(coefficients, slot + 2, width))
-        if shape == HALF_CHAIN_3:
-            for k in range(0, s.size >> 3, width):
-                _half_chain_3(s, _opened(k, p3), q3, t)
-        else:
-            for k in range(0, s.size >> 3, width):
-                _rotations_3(s, _opened(k, p3), q3, t)
-    elif shape == HALF_ROTATIONS_2:
-        for k in range(0, s.size >> 1, width):
-            _half_rotations_2(s, _opened(k, (batch << ops[1, 2],)), (batch << ops[1, 2],), (t0, t1))
-    else:
-        _step_on_two(s, batch, shape, ops, coefficients, t0, t1)
-
-
-@_jit
-def _step_on_two(s, batch, shape, ops, coefficients, t0, t1):
-    """Apply a group on two qubits outside registers."""
-    width = lanes(s.itemsize)
+    q1, t1 = batch << ops[1, 2], _tangent(coefficients, slot + 1, width)
     if shape == BRIDGE:
-        q2 = (batch << ops[0, 1], batch << ops[1, 2])
-    elif shape == HALF_ROTATIONS_3:
-        q2 = (batch << ops[1, 2], batch << ops[2, 2])
-    else:
-        q2 = (batch << ops[0, 2], batch << ops[1, 2])
-    p2 = (min(q2), max(q2))
-    if shape == BRIDGE:
-        for k in range(0, s.size >> 2, width):
-            _bridge(s, _opened(k, p2), q2, (t0, t1))
-    elif shape == HALF_ROTATIONS_3:
-        t = (t0, t1, _tangent(coefficients, ops[0, 3] + 2, width))
-        for k in range(0, s.size >> 2, width):
-            _half_rotations_3(s, _opened(k, p2), q2, t)
+        _sweep(_bridge, s, (control, q1), (t0, t1))
+    elif shape == CHAIN_2:
+        _sweep(_chain_2, s, (control, q0, q1), (t0, t1))
+    elif shape == ROTATIONS_2:
+        _sweep(_rotations_2, s, (q0, q1), (t0, t1))
     elif shape == HALF_CHAIN_2:
-        for k in range(0, s.size >> 2, width):
-            _half_chain_2(s, _opened(k, p2), q2, (t0, t1))
+        _sweep(_half_chain_2, s, (q0, q1), (t0, t1))
+    elif shape == HALF_ROTATIONS_2:
+        _sweep(_half_rotations_2, s, (q1,), (t0, t1))
     else:
-        for k in range(0, s.size >> 2, width):
-            _rotations_2(s, _opened(k, p2), q2, (t0, t1))
+        _step_of_three(
+            s, batch << ops[2, 2], shape, (control, q0, q1), (t0, t1, _tangent(coefficients, slot + 2, width))
+        )
 
 
 @_jit
-def _ascending_3(q):
-    a, b, c = q
-    low, high = min(a, b), max(a, b)
-    return min(low, c), max(low, min(high, c)), max(high, c)
-
-
-@_jit
-def _ascending_4(q):
-    a, b, c = _ascending_3((q[0], q[1], q[2]))
-    d = q[3]
-    return min(a, d), max(a, min(b, d)), max(b, min(c, d)), max(c, d)
+def _step_of_three(s, q2, shape, strides, tangents):
+    control, q0, q1 = strides
+    if shape == CHAIN_3:
+        _sweep(_chain_3, s, (control, q0, q1, q2), tangents)
+    elif shape == ROTATIONS_3:
+        _sweep(_rotations_3, s, (q0, q1, q2), tangents)
+    elif shape == HALF_CHAIN_3:
+        _sweep(_half_chain_3, s, (q0, q1, q2), tangents)
+    else:
+        _sweep(_half_rotations_3, s, (q1, q2), tangents)
 
 
 @_jit
@@ -207,48 +185,30 @@ def _undo_single(s, c, batch, op, coefficients, signs, gradients):
 
 @_jit
 def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
-    width = lanes(s.itemsize)
-    slot = ops[0, 3]
-    t0, g0 = _tangent(coefficients, slot, width), load(gradients, slot * width)
-    zero = sub(t0, t0)
+    width, slot = lanes(s.itemsize), ops[0, 3]
+    control, q0 = batch << max(ops[0, 1], 0), batch << ops[0, 2]
+    t0, g0, sign = _tangent(coefficients, slot, width), load(gradients, slot * width), bit_sign(signs, width // 2)
+    zero, in_half = sub(t0, t0), shape in (TO_HALF, BRIDGE, HALF_ROTATIONS_2)
+    if in_half:  # the sign of a lane comes out of the sum
+        t0, g0 = mul(t0, sign), mul(g0, sign)
     if shape == TO_HALF:
-        q1, sign = (batch << ops[0, 1],), bit_sign(signs, width // 2)
-        one = (mul(g0, sign), zero)  # the sign of a lane comes out of the sum
-        for k in range(0, s.size >> 1, width):
-            one = _undo_to_half(s, c, _opened(k, q1), q1, (mul(t0, sign),), one)
+        one = _undo_sweep(_undo_to_half, s, c, (control,), (t0,), (g0, zero))
         store(gradients, slot * width, mul(one[0], sign))
         return
-    t1, g1 = _tangent(coefficients, slot + 1, width), load(gradients, (slot + 1) * width)
-    sums = (g0, zero, g1, zero)
+    q1, tangents = batch << ops[1, 2], (t0, _tangent(coefficients, slot + 1, width))
+    sums = (g0, zero, load(gradients, (slot + 1) * width), zero)
     if shape == CHAIN_2:
-        q3 = (batch << ops[0, 1], batch << ops[0, 2], batch << ops[1, 2])
-        p3 = _ascending_3(q3)
-        for k in range(0, s.size >> 3, width):
-            sums = _undo_chain_2(s, c, _opened(k, p3), q3, (t0, t1), sums)
-    elif shape in (ROTATIONS_2, HALF_CHAIN_2):
-        q2 = (batch << ops[0, 2], batch << ops[1, 2])
-        p2 = (min(q2), max(q2))
-        if shape == ROTATIONS_2:
-            for k in range(0, s.size >> 2, width):
-                sums = _undo_rotations_2(s, c, _opened(k, p2), q2, (t0, t1), sums)
-        else:
-            for k in range(0, s.size >> 2, width):
-                sums = _undo_half_chain_2(s, c, _opened(k, p2), q2, (t0, t1), sums)
+        sums = _undo_sweep(_undo_chain_2, s, c, (control, q0, q1), tangents, sums)
+    elif shape == ROTATIONS_2:
+        sums = _undo_sweep(_undo_rotations_2, s, c, (q0, q1), tangents, sums)
+    elif shape == HALF_CHAIN_2:
+        sums = _undo_sweep(_undo_half_chain_2, s, c, (q0, q1), tangents, sums)
+    elif shape == BRIDGE:
+        sums = _undo_sweep(_undo_bridge, s, c, (control, q1), tangents, sums)
     else:
-        sign = bit_sign(signs, width // 2)
-        t0 = mul(t0, sign)
-        sums = (mul(g0, sign), zero, g1, zero)
-        if shape == BRIDGE:
-            q2 = (batch << ops[0, 1], batch << ops[1, 2])
-            p2 = (min(q2), max(q2))
-            for k in range(0, s.size >> 2, width):
-                sums = _undo_bridge(s, c, _opened(k, p2), q2, (t0, t1), sums)
-        else:
-            q1 = (batch << ops[1, 2],)
-            for k in range(0, s.size >> 1, width):
-                sums = _undo_half_rotations_2(s, c, _opened(k, q1), q1, (t0, t1), sums)
-        sums = (mul(sums[0], sign), sums[1], sums[2], sums[3])
-    store(gradients, slot * width, sub(sums[0], sums[1]))
+        sums = _undo_sweep(_undo_half_rotations_2, s, c, (q1,), tangents, sums)
+    first = mul(sums[0], sign) if in_half else sums[0]
+    store(gradients, slot * width, sub(first, sums[1]))
     store(gradients, (slot + 1) * width, sub(sums[2], sums[3]))
 
 

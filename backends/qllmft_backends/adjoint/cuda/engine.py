@@ -16,32 +16,25 @@ from qllmft_backends.adjoint.cuda.device import Device, DeviceArray, find_limits
 from qllmft_backends.adjoint.cuda.plan import OP_WIDTH, Limits, make_plan
 from qllmft_backends.adjoint.cuda.sums import add_up
 from qllmft_backends.adjoint.program import Program
+from qllmft_backends.adjoint.requests import check_circuit, check_cotangent, request_size
 from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
 EVALUATION_BYTES = 2**30  # of the device's memory, used at once where no gradient will be asked for
-_MAX_QUBITS = 30  # an index is an int32
 _COEFFICIENT_THREADS = 128
 _SUM_COLUMNS, _SUM_ROWS = 32, 16  # threads of a block that adds up shares
 
 
 @dataclass
 class CudaTape:
-    """Record of a forward pass for `CudaAdjointEngine.vjp`, on the device.
+    """Record of a forward pass for `CudaAdjointEngine.vjp`, on the device."""
 
-    Attributes:
-        samples: B.
-        dimension: D, amplitudes loaded; 0 for |0...0⟩.
-        shared: the angles were (G,).
-        amplitudes: (B, D), or None.
-        arrays: returned to the engine with the tape: ``coefficients`` of the gates' matrices, and ``states`` (B, 2^n)
-            until a sweep has consumed them.
-    """
-
-    samples: int
-    dimension: int
-    shared: bool
-    amplitudes: DeviceArray | None
+    samples: int  # B
+    dimension: int  # D, amplitudes loaded; 0 for |0...0⟩
+    shared: bool  # the angles were (G,)
+    amplitudes: DeviceArray | None  # (B, D), or None
+    # returned to the engine with the tape: ``coefficients`` of the gates' matrices, and ``states`` (B, 2^n) until a
+    # sweep has consumed them
     arrays: dict[str, DeviceArray]
 
 
@@ -54,9 +47,7 @@ class CudaAdjointEngine:
     stream is used.
 
     Args:
-        program: the lowered circuit.
-        masks: (T,) Z strings to measure; bit q of a mask is Z on qubit q.
-        dtype: ``float32``, or ``float64`` for tests and reference values.
+        program, masks, dtype: see `AdjointEngine`.
         limits: limits of a block; the device's own by default.
         memory_bytes: memory for states and gradients; by default the device's free memory.
 
@@ -73,11 +64,7 @@ class CudaAdjointEngine:
     _admitted: dict[tuple[int, bool], int] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        n = self.program.n_qubits
-        if not 1 <= n <= _MAX_QUBITS:
-            raise BackendError(f"the circuit has {n} qubits; the adjoint engine runs 1 to {_MAX_QUBITS}.")
-        if self.masks.size and not 0 <= int(self.masks.min()) <= int(self.masks.max()) < 2**n:
-            raise BackendError(f"observable masks {self.masks.tolist()} reach past the circuit's {n} qubits.")
+        check_circuit(self.program.n_qubits, self.masks)
         limits = self.limits or find_limits()
         self._threads = limits.threads
         itemsize = np.dtype(self.dtype).itemsize
@@ -118,7 +105,7 @@ class CudaAdjointEngine:
         self, angles: Real | DeviceArray, amplitudes: Real | DeviceArray | None = None
     ) -> tuple[Real | DeviceArray, CudaTape]:
         """Return expectation values, and a tape for one backward sweep (see `AdjointEngine.forward`)."""
-        samples, dimension = self._checked(angles, amplitudes)
+        samples, dimension = request_size(angles, amplitudes, self.program.n_angles, self.program.n_qubits)
         if samples == 0:
             return np.zeros((0, self.masks.size), self.dtype), CudaTape(0, dimension, angles.ndim == 1, None, {})
         if self._fitting(samples, dimension, training=True) < samples:
@@ -129,7 +116,7 @@ class CudaAdjointEngine:
 
     def values(self, angles: Real | DeviceArray, amplitudes: Real | DeviceArray | None = None) -> Real | DeviceArray:
         """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
-        samples, dimension = self._checked(angles, amplitudes)
+        samples, dimension = request_size(angles, amplitudes, self.program.n_angles, self.program.n_qubits)
         if samples == 0:
             return np.zeros((0, self.masks.size), self.dtype)
         step = min(samples, max(1, EVALUATION_BYTES // self.bytes_per_sample(dimension, training=False)))
@@ -159,10 +146,7 @@ class CudaAdjointEngine:
     ) -> tuple[Real | DeviceArray, Real | DeviceArray | None]:
         """Return the gradient of Σ cotangent · values (see `AdjointEngine.vjp`)."""
         samples, plan, device = tape.samples, self._backward, self._device
-        if tuple(cotangent.shape) != (samples, self.masks.size):
-            raise BackendError(
-                f"the cotangent is {tuple(cotangent.shape)}, expected {(samples, self.masks.size)}: (B, T)."
-            )
+        check_cotangent(cotangent, samples, self.masks)
         if samples == 0:
             empty = np.zeros(self.program.n_angles if tape.shared else (0, self.program.n_angles), self.dtype)
             return empty, np.zeros((0, tape.dimension), self.dtype) if amplitudes else None
@@ -195,12 +179,7 @@ class CudaAdjointEngine:
         return angle_gradient, self._handed_out(by_amplitude, dimension, on_device)
 
     def bytes_per_sample(self, dimension: int, *, training: bool) -> int:
-        """Return the most memory that a sample takes on the device.
-
-        Args:
-            dimension: D, amplitudes loaded; 0 for |0...0⟩.
-            training: a backward sweep follows.
-        """
+        """Return the most memory that a sample takes on the device, in ``training`` with a backward sweep."""
         forward, backward = self._forward, self._backward
         state = 1 << forward.n_qubits
         numbers = (forward.tiles + 1) * self._n_masks + dimension + 2 * OP_WIDTH * forward.n_ops + 2 * self._n_angles
@@ -290,23 +269,6 @@ class CudaAdjointEngine:
         return host
 
     # --- checks -------------------------------------------------------------------------------------------------------
-
-    def _checked(self, angles: Any, amplitudes: Any) -> tuple[int, int]:
-        g = self.program.n_angles
-        if tuple(angles.shape[-1:]) != (g,) or angles.ndim > 2:
-            raise BackendError(f"angles are {tuple(angles.shape)}, expected ({g},) or (B, {g}): one a rotation.")
-        if amplitudes is None:
-            if angles.ndim == 1:
-                raise BackendError("angles are shared and there are no amplitudes: the batch size is unknown.")
-            return int(angles.shape[0]), 0
-        if amplitudes.ndim != 2 or amplitudes.shape[1] > 2**self.program.n_qubits:
-            raise BackendError(
-                f"amplitudes are {tuple(amplitudes.shape)}, expected (B, D) with D at most "
-                f"2^{self.program.n_qubits}: more amplitudes need more qubits."
-            )
-        if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:
-            raise BackendError(f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes.")
-        return int(amplitudes.shape[0]), int(amplitudes.shape[1])
 
     def _fitting(self, samples: int, dimension: int, *, training: bool) -> int:
         """Return ``samples``, or the number that the device has memory for, computed once per size."""

@@ -55,17 +55,9 @@ def _is_odd(bits):
 def _run_pass(s, costate, size, outer, table, number, coefficients, sums, first_slot, backward):
     """Run the gates of one pass on all windows of a tile.
 
-    Args:
-        s: the tile in shared memory.
-        costate: the co-state's tile, used backward only.
-        size: amplitudes of the tile.
-        outer: the tile's number, as the upper bits of an index in the group's order.
-        table: see ``plan.py``.
-        number: the pass's row in it.
-        coefficients: (2 · ops) complex, the matrices of this sample's gates.
-        sums: backward, a thread's share of each gradient, in rows of one number per thread and one unused.
-        first_slot: the slot of the first row.
-        backward: a constant.
+    ``outer`` is the tile's number, as the upper bits of an index in the group's order, ``number`` the pass's row of the
+    table. ``sums`` are a thread's shares of the gradients, in rows of one number per thread and one unused, the first
+    one for ``first_slot``. ``backward`` is a constant.
     """
     first, end = read(table, number), read(table, number + 1)
     below_a, below_b = read(table, number + 2), read(table, number + 3)
@@ -262,7 +254,7 @@ def backward(states, costates, weights, coefficients, table, group, gradients, a
         costates: (B, 2^n) the same of λ; not used if there is one group only.
         weights: (B, T) derivatives of the loss by ⟨Z-string⟩.
         coefficients: as in `forward`.
-        table: see ``plan.py``.
+        table: as in `forward`.
         group: the group's row in it.
         gradients: (B, tiles, G), this group's slots overwritten with each tile's share of the angles' gradient.
         amplitude_gradients: (B, dimension), overwritten by the first group if ``dimension`` is not 0.

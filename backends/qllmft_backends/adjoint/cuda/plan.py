@@ -51,40 +51,28 @@ _MOST_SLOTS = 2**22 - 1  # what an int32 code has room for
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one block on a device.
-
-    Attributes:
-        shared_bytes: shared memory.
-        threads: of a block alone on its multiprocessor; half as many if two share one.
-        tile_qubits: of a tile at most; None: as many as fit.
-    """
+    """Limits of one block on a device."""
 
     shared_bytes: int
+    # of a block alone on its multiprocessor; half as many if two share one
     threads: int = 512
+    # of a tile at most; None: as many as fit
     tile_qubits: int | None = None
 
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """Launches of a program in one direction.
+    """Launches of a program in one direction."""
 
-    Attributes:
-        table: (N,) int32; begins with the gates.
-        n_ops: gates, those of the transform included.
-        groups: position of each launch's row in the table, in the order of the gates.
-        n_qubits: of the states, at least `WINDOW`; those past the program's remain |0⟩.
-        tile_bits: qubits of a tile.
-        threads: of a block.
-        shared_bytes: of a block.
-    """
-
-    table: NDArray[np.int32]
-    n_ops: int
+    table: NDArray[np.int32]  # (N,); begins with the gates
+    n_ops: int  # gates, those of the transform included
+    # position of each launch's row in the table, in the order of the gates
     groups: tuple[int, ...]
+    # of the states, at least `WINDOW`; those past the program's remain |0⟩
     n_qubits: int
     tile_bits: int
-    threads: int
-    shared_bytes: int
+    threads: int  # of a block
+    shared_bytes: int  # of a block
 
     @property
     def tiles(self) -> int:
@@ -95,14 +83,7 @@ class LaunchPlan:
 def make_plan(
     program: Program, masks: NDArray[np.int64], itemsize: int, limits: Limits, *, backward: bool
 ) -> LaunchPlan:
-    """Plan the launches of one direction.
-
-    Args:
-        program: the circuit; its rotation slots are numbered in the order of its gates.
-        masks: (T,) Z strings.
-        itemsize: bytes of an amplitude.
-        limits: of the device.
-        backward: tiles hold a co-state and sums beside the state.
+    """Plan the launches of one direction. On the way ``backward`` tiles hold a co-state and sums beside the state.
 
     Raises:
         BackendError: if not even a window fits in a block's shared memory, or there are too many rotations.

@@ -18,21 +18,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class AngleMap:
-    """Map from P parameters to G angles, in radians.
+    """Map from P parameters to G angles, in radians."""
 
-    Attributes:
-        parameters: the circuit's parameters in Qiskit's order.
-        slopes: (G, P); affine angles = ``parameters @ slopes.T + angle_offset``.
-        angle_offset: (G,).
-        expressions: the angles that are not affine; None if all are.
-        curved: their slots.
-    """
-
+    # the circuit's parameters in Qiskit's order
     parameters: tuple[Parameter, ...]
+    # (G, P); affine angles = ``parameters @ slopes.T + angle_offset``
     slopes: Floats
-    angle_offset: Floats
+    angle_offset: Floats  # (G,)
+    # the angles that are not affine; None if all are
     expressions: CompiledExpressions | None
-    curved: NDArray[np.int64]
+    curved: NDArray[np.int64]  # their slots
 
     @property
     def n_angles(self) -> int:
@@ -108,15 +103,11 @@ def _number(value: Any) -> float:
 
 @dataclass(frozen=True)
 class CompiledExpressions:
-    """Expressions of parameters compiled for NumPy, with their derivatives.
+    """Expressions of parameters compiled for NumPy, with their derivatives."""
 
-    Attributes:
-        function: maps P columns (B,) to the angles, then their derivatives.
-        places: (angle, parameter) of each derivative, both as positions in the arguments of `compile_expressions`.
-        count: number of angles.
-    """
-
+    # maps P columns (B,) to the angles, then their derivatives
     function: Callable[..., list[Any]]
+    # (angle, parameter) of each derivative, both as positions in the arguments of `compile_expressions`
     places: tuple[tuple[int, int], ...]
     count: int
 

@@ -52,18 +52,13 @@ class Gate(NamedTuple):
 
 @dataclass(frozen=True)
 class ComplexProgram(AngleMap):
-    """Circuit of any gates, lowered. Equal expressions share an angle.
-
-    Attributes:
-        n_qubits: width.
-        gates: in their order, on wires.
-        wires: (Q,) the wire on which qubit q ends: an exchange of qubits moves no amplitude.
-        initial: (2^Q,) complex amplitudes at the beginning; None: |0...0⟩.
-    """
+    """Circuit of any gates, lowered. Equal expressions share an angle."""
 
     n_qubits: int
-    gates: tuple[Gate, ...]
+    gates: tuple[Gate, ...]  # in their order, on wires
+    # (Q,) the wire on which qubit q ends: an exchange of qubits moves no amplitude
     wires: tuple[int, ...]
+    # (2^Q,) complex amplitudes at the beginning; None: |0...0⟩
     initial: NDArray[np.complex128] | None
 
 
@@ -158,14 +153,7 @@ def _form(factors: Sequence[Factor]) -> MatrixForm:
 
 
 def lower_complex(circuit: QuantumCircuit) -> ComplexProgram:
-    """Lower a circuit of unitary gates.
-
-    Args:
-        circuit: Qiskit's standard gates, gates defined by them, matrices; ``initialize`` of untouched qubits.
-
-    Raises:
-        UnsupportedGateError: names the operation that is no gate, and the remedy.
-    """
+    """Lower a circuit of standard gates, gates defined by them, matrices, and ``initialize`` of untouched qubits."""
     builder = _Builder(circuit)
     touched: set[int] = set()
     loads = QuantumCircuit(circuit.num_qubits)

@@ -33,20 +33,17 @@ class Path(IntEnum):
 
 
 class ComplexPlan(NamedTuple):
-    """Arrays of a program for chunks of one size.
+    """Arrays of a program for chunks of one size."""
 
-    Attributes:
-        gates: (N, 6) int64: `Path`; mask of the lanes that must be set for the gate to act; the target's lane distance,
-            0: outside; first factor, factor after the last; 1 if a factor has a parameter.
-        steps: (N, 8) int64, ordered: `Path`, gate, numbers to loop over, the lower and the higher stride of its row
-            bits, offset of the control, stride of the target, lane distance.
-        blocks: (n, 3) int64: first step, step after the last, row bits; 0: all rows in place.
-        strides: (n, K) int64: strides of a block's row bits, ascending, in rows.
-    """
-
+    # (N, 6): `Path`; mask of the lanes that must be set for the gate to act; the target's lane distance, 0:
+    # outside; first factor, factor after the last; 1 if a factor has a parameter
     gates: NDArray[np.int64]
+    # (N, 8), ordered: `Path`, gate, numbers to loop over, the lower and the higher stride of its row bits, offset
+    # of the control, stride of the target, lane distance
     steps: NDArray[np.int64]
+    # (n, 3): first step, step after the last, row bits; 0: all rows in place
     blocks: NDArray[np.int64]
+    # (n, K): strides of a block's row bits, ascending, in rows
     strides: NDArray[np.int64]
 
 
@@ -66,14 +63,7 @@ class _Place(NamedTuple):
 
 
 def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) -> ComplexPlan:
-    """Plan a program.
-
-    Args:
-        program: the gates.
-        batch: L, samples in a chunk.
-        width: lanes of a register.
-        itemsize: bytes of a real number.
-    """
+    """Plan a program for chunks of L = ``batch`` samples and registers of ``width`` lanes."""
     register_bits = (width // batch).bit_length() - 1
     all_bits = program.n_qubits - register_bits
     places = [_place(gate, register_bits, batch) for gate in program.gates]

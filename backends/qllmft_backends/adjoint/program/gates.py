@@ -19,21 +19,17 @@ class FactorKind(IntEnum):
 
 
 class Part(NamedTuple):
-    """Part of a gate.
+    """Part of a gate."""
 
-    Attributes:
-        name: ``turn`` of one qubit, ``controlled`` turn, ``phase`` exp(iθ) if both qubits are 1, ``flip`` (CNOT),
-            ``exchange`` of two qubits.
-        qubits: positions among the gate's qubits; the control comes first.
-        kind: of the turn.
-        parameter: position among the gate's parameters; None: a constant angle.
-        scale: of the parameter; of a constant angle, the angle itself in radians.
-    """
-
+    # ``turn`` of one qubit, ``controlled`` turn, ``phase`` exp(iθ) if both qubits are 1, ``flip`` (CNOT), ``exchange``
+    # of two qubits
     name: str
+    # positions among the gate's qubits; the control comes first
     qubits: tuple[int, ...]
-    kind: FactorKind = FactorKind.Z
+    kind: FactorKind = FactorKind.Z  # of the turn
+    # position among the gate's parameters; None: a constant angle
     parameter: int | None = None
+    # of the parameter; of a constant angle, the angle itself in radians
     scale: float = 1.0
 
 

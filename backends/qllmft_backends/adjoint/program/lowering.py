@@ -29,26 +29,16 @@ class Op(IntEnum):
 
 @dataclass(frozen=True)
 class Program(AngleMap):
-    """Circuit of real gates as arrays. Every rotation has an angle of its own, in the order of the gates.
+    """Circuit of real gates as arrays. Every rotation has an angle of its own, in the order of the gates."""
 
-    Attributes:
-        n_qubits: width; qubit q is bit q of an amplitude's index (Qiskit's order).
-        ops: (n_ops, 4) int32: operation, control (-1: none), target, rotation slot (-1: none).
-    """
-
+    # width; qubit q is bit q of an amplitude's index (Qiskit's order)
     n_qubits: int
+    # (n_ops, 4): operation, control (-1: none), target, rotation slot (-1: none)
     ops: NDArray[np.int32]
 
 
 def lower(circuit: QuantumCircuit) -> Program:
-    """Lower ``circuit`` to a `Program`.
-
-    Args:
-        circuit: gates R_Y, CNOT, X, Z, H, CZ, SWAP (and ``id``, ``barrier``); every R_Y angle affine in the parameters.
-
-    Raises:
-        UnsupportedGateError: names the gate or the angle, and the remedy.
-    """
+    """Lower a circuit of `SUPPORTED_GATES` with angles that are affine in the parameters. Others are an error."""
     ops: list[tuple[int, int, int, int]] = []
     angles: list[Any] = []
     positions: list[int] = []  # of the gate of each angle

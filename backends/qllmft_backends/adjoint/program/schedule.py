@@ -52,28 +52,20 @@ _LENGTHS = {
 
 
 class Schedule(NamedTuple):
-    """Steps and runs of one direction.
+    """Steps and runs of one direction."""
 
-    Attributes:
-        steps: (n_steps, 2) int64: shape, first gate; a group's gates follow each other.
-        runs: (n_runs, 3) int64: b, first step, step after the last.
-        outer: (n_outer, 3) int64: b, first run, run after the last.
-    """
-
+    # (n_steps, 2): shape, first gate; a group's gates follow each other
     steps: NDArray[np.int64]
+    # (n_runs, 3): b, first step, step after the last
     runs: NDArray[np.int64]
+    # (n_outer, 3): b, first run, run after the last
     outer: NDArray[np.int64]
 
 
 def make_schedule(program: Program, batch: int, width: int, itemsize: int, *, backward: bool) -> Schedule:
-    """Plan a program.
+    """Plan a program for chunks of L = ``batch`` samples and registers of ``width`` lanes.
 
-    Args:
-        program: the gates.
-        batch: L, samples in a chunk.
-        width: lanes of a register.
-        itemsize: bytes of an amplitude.
-        backward: plan the way back, last gate first: two arrays are then in cache, and groups have two gates at most.
+    On the way ``backward``, last gate first, two arrays are in cache, and groups have two gates at most.
     """
     register_bits = (width // batch).bit_length() - 1
     held = itemsize * batch * (2 if backward else 1)

@@ -29,16 +29,12 @@ _REMEDY = (
 
 
 class Step(NamedTuple):
-    """Operation of a circuit.
+    """Operation of a circuit."""
 
-    Attributes:
-        operation: a standard gate of `PARTS`, or one of `LOADS`.
-        qubits: indices of its qubits in the circuit.
-        position: index in the circuit, of the gate that was opened to reach it if it is inside another one.
-    """
-
+    # a standard gate of `PARTS`, or one of `LOADS`
     operation: Any
-    qubits: list[int]
+    qubits: list[int]  # indices of its qubits in the circuit
+    # index in the circuit, of the gate that was opened to reach it if it is inside another one
     position: int
 
 
@@ -48,9 +44,6 @@ def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[Step]:
     Args:
         circuit: gates only.
         real: yield the gates of `SUPPORTED_GATES` and refuse others; else open all gates down to standard ones.
-
-    Raises:
-        UnsupportedGateError: names the operation and the remedy.
     """
     for position, instruction in enumerate(circuit.data):
         operation = instruction.operation

@@ -1,0 +1,47 @@
+"""Checks of circuits and requests that all engines share, for arrays of the host or of a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.errors import BackendError
+
+MAX_QUBITS = 30  # on a GPU an index is an int32
+
+
+def check_circuit(n_qubits: int, masks: NDArray[np.int64]) -> None:
+    """Refuse too many qubits, and Z strings ``masks`` (T,) that reach past them."""
+    if not 1 <= n_qubits <= MAX_QUBITS:
+        raise BackendError(f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}.")
+    if masks.size and not 0 <= int(masks.min()) <= int(masks.max()) < 2**n_qubits:
+        raise BackendError(f"observable masks {masks.tolist()} reach past the circuit's {n_qubits} qubits.")
+
+
+def request_size(angles: Any, amplitudes: Any, n_angles: int, n_qubits: int) -> tuple[int, int]:
+    """Return B and D of angles (G,) or (B, G) and amplitudes (B, D) or None. Other shapes are an error."""
+    if tuple(angles.shape[-1:]) != (n_angles,) or angles.ndim > 2:
+        raise BackendError(
+            f"angles are {tuple(angles.shape)}, expected ({n_angles},) or (B, {n_angles}): one a rotation."
+        )
+    if amplitudes is None:
+        if angles.ndim == 1:
+            raise BackendError("angles are shared and there are no amplitudes: the batch size is unknown.")
+        return int(angles.shape[0]), 0
+    if amplitudes.ndim != 2 or amplitudes.shape[1] > 2**n_qubits:
+        raise BackendError(
+            f"amplitudes are {tuple(amplitudes.shape)}, expected (B, D) with D at most 2^{n_qubits}: "
+            "more amplitudes need more qubits."
+        )
+    if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:
+        raise BackendError(f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes.")
+    return int(amplitudes.shape[0]), int(amplitudes.shape[1])
+
+
+def check_cotangent(cotangent: Any, samples: int, masks: NDArray[np.int64]) -> None:
+    """Refuse a cotangent that is not (B, T)."""
+    shape = samples, masks.size
+    if tuple(cotangent.shape) != shape:
+        raise BackendError(f"the cotangent is {tuple(cotangent.shape)}, expected {shape}: (B, T).")
