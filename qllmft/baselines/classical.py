@@ -107,7 +107,7 @@ def logistic_regression(grid: Grid) -> GridBaseline:
     )
 
 
-def plain_logistic_regression() -> GridBaseline:
+def plain_logistic_regression(*_: object) -> GridBaseline:
     """Return logistic regression at C = 1, scikit-learn's default, without any choice on the validation texts."""
     from sklearn.linear_model import LogisticRegression
 
@@ -139,6 +139,6 @@ def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
 
 
 LOGISTIC_REGRESSION = Baseline.of_grid("logistic regression", logistic_regression)
-PLAIN_LOGISTIC_REGRESSION = Baseline("logistic regression (C = 1)", lambda *_: plain_logistic_regression(), tuned=False)
+PLAIN_LOGISTIC_REGRESSION = Baseline("logistic regression (C = 1)", plain_logistic_regression, tuned=False)
 SUPPORT_VECTORS = Baseline.of_grid("SVC", support_vectors)
 FULL_SVC = Baseline.of_grid("SVC (most vectors)", lambda grid: support_vectors(grid, most=True))

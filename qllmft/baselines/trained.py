@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.baselines.head import Baseline
-from qllmft.config import ModelConfig, TrainConfig
+from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
 from qllmft.heads.mlp import low_rank
@@ -98,14 +98,11 @@ class TrainedHead:
         return {"epoch": self.selection.epoch, **stored} if self.selection else {}
 
 
-def perceptron_baseline(
-    n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int
-) -> TrainedHead:
+def perceptron_baseline(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
     """Return a perceptron with nearly ``n_parameters``, trained by the same loop with the same settings.
 
     With fewer than 4 hidden units, a ReLU on one or two projections would lose the labels, so a linear layer replaces
-    the perceptron, of low rank or whole as in `low_rank_baseline`. ``config`` is that of the compared head, ``seed``
-    that of weights, shuffling and noise.
+    the perceptron, of low rank or whole as in `low_rank_baseline`. ``config`` is that of the compared head.
     """
     hidden = max(1, round((n_parameters - n_classes) / (dimension + n_classes + 1)))
     linear_size = (dimension + 1) * n_classes
@@ -114,28 +111,27 @@ def perceptron_baseline(
         hidden = 0
     if 0 < hidden < FEWEST_HIDDEN:
         if _rank(n_parameters, dimension, n_classes) < n_classes:
-            head = low_rank_baseline(n_parameters, dimension, n_classes, config, seed)
+            head = low_rank_baseline(config, n_parameters, dimension, n_classes)
             head.name += " for an MLP"
             return head
         hidden = 0
     structure = ModelConfig(encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden)
-    model = build_classifier(structure, dimension, n_classes, seed=seed)
+    model = build_classifier(structure, dimension, n_classes, seed=config.seed)
     name = f"{PERCEPTRON.label}, {f'{hidden} hidden' if hidden else 'no hidden layer'}"
-    return TrainedHead(name, model, config, seed)
+    return TrainedHead(name, model, config.train, config.seed)
 
 
-def low_rank_baseline(n_parameters: int, dimension: int, n_classes: int, config: TrainConfig, seed: int) -> TrainedHead:
+def low_rank_baseline(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
     """Return a linear head of the lowest rank with at least ``n_parameters``.
 
     Rank k is the linear layer itself with (D + 1)·k parameters, the largest. Arguments are as in `perceptron_baseline`.
     """
     rank = _rank(n_parameters, dimension, n_classes)
     if rank >= n_classes:
-        model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=seed)
-        return TrainedHead(f"{LOW_RANK.label}, full", model, config, seed)
-    layers = low_rank(dimension, n_classes, rank, torch_generator(seed, "weights", "head"))
-    model = Classifier(None, layers, None)
-    return TrainedHead(f"{LOW_RANK.label}, {rank}", model, config, seed)
+        model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=config.seed)
+        return TrainedHead(f"{LOW_RANK.label}, full", model, config.train, config.seed)
+    layers = low_rank(dimension, n_classes, rank, torch_generator(config.seed, "weights", "head"))
+    return TrainedHead(f"{LOW_RANK.label}, {rank}", Classifier(None, layers, None), config.train, config.seed)
 
 
 def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
@@ -143,9 +139,5 @@ def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
     return max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
 
 
-def _baseline(label: str, make: Callable[[int, int, int, TrainConfig, int], TrainedHead]) -> Baseline:
-    return Baseline(label, lambda config, n, d, k: make(n, d, k, config.train, config.seed), tuned=False)
-
-
-PERCEPTRON = _baseline("MLP", perceptron_baseline)
-LOW_RANK = _baseline("low rank", low_rank_baseline)
+PERCEPTRON = Baseline("MLP", perceptron_baseline, tuned=False)
+LOW_RANK = Baseline("low rank", low_rank_baseline, tuned=False)
