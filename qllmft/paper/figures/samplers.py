@@ -7,16 +7,18 @@ pass that training uses.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.report import style
 
-Sampler = Literal["multinomial", "gaussian"]
-SAMPLERS: dict[str, Sampler] = {"6": "multinomial", "7": "gaussian"}
-NAMES: dict[Sampler, str] = {"multinomial": "straightforward sampler", "gaussian": "differentiable sampler"}
+SHOTS = 8192
+SAMPLERS = {  # figure: shot model, words in the note, colour
+    "6": ("multinomial", "straightforward sampler, eq. 1", style.ORANGE),
+    "7": ("gaussian", "differentiable sampler, eq. 2", style.BLUE),
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class SamplerFigure:
     """Data of one figure, for qubit 0."""
 
     name: str  # ``6`` or ``7``
-    sampler: Sampler  # ``multinomial`` (eq. 1) or ``gaussian`` (eq. 2)
+    sampler: str  # ``multinomial`` (eq. 1) or ``gaussian`` (eq. 2)
     n_qubits: int  # Q
     shots: int  # S
     exact: float  # ⟨Z⟩ without shots
@@ -38,17 +40,17 @@ class SamplerFigure:
         return float(np.sqrt((1 - self.exact**2) / self.shots))
 
 
-def sampler_figure(name: str, n_qubits: int = 6, shots: int = 8192, draws: int = 4000, seed: int = 0) -> SamplerFigure:
-    """Sample S shots ``draws`` times from one circuit on Q qubits with random angles, for figure ``6`` or ``7``."""
+def sampler_figure(name: str, n_qubits: int = 6, draws: int = 4000) -> SamplerFigure:
+    """Sample `SHOTS` shots ``draws`` times from one circuit on Q qubits with random angles, for figure 6 or 7."""
     import torch
 
     from qllmft.heads import QuantumHead
     from qllmft.randomness import torch_generator
     from qllmft_backends import create
 
-    sampler = SAMPLERS[name]
-    generator = torch_generator(seed, "figure", "head")
-    backend = create("adjoint", {"shots": shots, "shot_model": sampler, "seed": seed, "dtype": "float64"})
+    sampler, *_ = SAMPLERS[name]
+    generator = torch_generator(0, "figure", "head")
+    backend = create("adjoint", {"shots": SHOTS, "shot_model": sampler, "seed": 0, "dtype": "float64"})
     head = QuantumHead(n_qubits, backend=backend, generator=generator)
     weights = head.connector.weight
     with torch.no_grad():
@@ -63,7 +65,7 @@ def sampler_figure(name: str, n_qubits: int = 6, shots: int = 8192, draws: int =
 
     (exact,), exact_gradient = measure(False, 1)
     drawn, gradient = measure(True, draws)
-    return SamplerFigure(name, sampler, n_qubits, shots, float(exact), drawn, gradient, exact_gradient)
+    return SamplerFigure(name, sampler, n_qubits, SHOTS, float(exact), drawn, gradient, exact_gradient)
 
 
 @style.figure_style()
@@ -71,11 +73,10 @@ def draw_sampler(data: SamplerFigure) -> Any:
     """Draw the distribution of ⟨Z⟩ with its theory, and the gradient through the sampler with the exact one."""
     figure = style.new_figure(width=style.WIDE_INCHES, height=3.1)
     left, right = figure.subplots(1, 2)
-    color = style.BLUE if data.sampler == "gaussian" else style.ORANGE
+    _, words, color = SAMPLERS[data.name]
     _draw_distribution(left, data, color)
     _draw_gradient(right, data, color)
-    equation = "eq. 1" if data.sampler == "multinomial" else "eq. 2"
-    style.note_below(figure, f"{NAMES[data.sampler]}, {equation}; the head's circuit on {data.n_qubits} qubits")
+    style.note_below(figure, f"{words}; the head's circuit on {data.n_qubits} qubits")
     return figure
 
 

@@ -16,11 +16,15 @@ def test_the_crossover_is_printed_and_marked(cli):
     assert "P_gpu is used" in out
 
 
-@pytest.mark.parametrize(("model", "crossover"), [("paper", 46), ("measured", 49), ("follow-up", 34)])
-def test_json_has_every_width(cli, model, crossover):
+@pytest.mark.parametrize(
+    ("model", "crossover", "name"),
+    [("paper", 46, "energy_kj"), ("measured", 49, "energy_kj"), ("follow-up", 34, "relative_energy")],
+)
+def test_json_has_every_width_and_the_unit_in_its_names(cli, model, crossover, name):
     record = json.loads(cli("energy", "--model", model, "--qubits", "10-12", "--json")[0])
     assert record["crossover_qubits"] == crossover
     assert [p["n_qubits"] for p in record["points"]] == [10, 11, 12]
+    assert all(p[f"gpu_{name}"] < p[f"qpu_{name}"] for p in record["points"])
 
 
 def test_settings_change_the_circuit(cli):

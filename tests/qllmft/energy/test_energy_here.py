@@ -14,16 +14,15 @@ class NVMLError(Exception):
     pass
 
 
-def no_gpu():
+def nvml(millijoules=None):
+    """A module of one GPU, or without a driver."""
+
     def init():
-        raise NVMLError("Driver Not Loaded")
+        if millijoules is None:
+            raise NVMLError("Driver Not Loaded")
 
-    return SimpleNamespace(nvmlInit=init, NVMLError=NVMLError)
-
-
-def one_gpu(millijoules):
     return SimpleNamespace(
-        nvmlInit=lambda: None,
+        nvmlInit=init,
         nvmlDeviceGetCount=lambda: 1,
         nvmlDeviceGetHandleByIndex=lambda i: i,
         nvmlDeviceGetTotalEnergyConsumption=lambda handle: millijoules,
@@ -45,7 +44,7 @@ def test_packages_and_memory_are_counted_once(tmp_path):
     zone(tmp_path, "intel-rapl:0:0", "core", 1_000_000)
     zone(tmp_path, "intel-rapl:0:1", "dram", 700_000)
     zone(tmp_path, "intel-rapl:1", "psys", 9_000_000)
-    counters = find_counters(tmp_path, no_gpu())
+    counters = find_counters(tmp_path, nvml())
     assert [c.name for c in counters] == ["RAPL package-0 (intel-rapl:0)", "RAPL dram (intel-rapl:0:1)"]
     assert [c.read_j() for c in counters] == [2.5, 0.7]
     assert counters[0].span_j == 1.0
@@ -58,13 +57,13 @@ def test_a_counter_wraps_around():
 
 
 def test_gpus_are_counted_in_joules(tmp_path):
-    (counter,) = find_counters(tmp_path, one_gpu(12_345))
+    (counter,) = find_counters(tmp_path, nvml(12_345))
     assert (counter.name, counter.read_j()) == ("NVML GPU 0", 12.345)
 
 
 def test_no_counters_say_what_was_looked_for(tmp_path):
     with pytest.raises(UserError, match=r"no zones intel-rapl.*NVML: Driver Not Loaded.*omit --here"):
-        find_counters(tmp_path, no_gpu())
+        find_counters(tmp_path, nvml())
 
 
 def test_a_counter_for_root_only_is_named(tmp_path, monkeypatch):
@@ -78,7 +77,7 @@ def test_a_counter_for_root_only_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(file), "read_text", read_text)
     with pytest.raises(UserError, match=r"energy_uj is readable by root only \(sudo chmod a\+r it\)"):
-        find_counters(tmp_path, no_gpu())
+        find_counters(tmp_path, nvml())
 
 
 def test_a_batch_is_run_and_the_energy_divided(tmp_path):

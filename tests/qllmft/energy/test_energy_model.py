@@ -102,10 +102,3 @@ def test_refusals():
         head_counts(ModelConfig(connectivity=3), 3)
     with pytest.raises(UserError, match="gpu_flops is 0, expected more than 0"):
         replace(PAPER, gpu_flops=0)
-
-
-def test_json_names_carry_the_unit():
-    record = energy_curve(HEAD, [10, 46]).as_dict()
-    assert record["crossover_qubits"] == 46
-    assert record["points"][1]["gpu_energy_kj"] > record["points"][1]["qpu_energy_kj"]
-    assert "qpu_relative_energy" in energy_curve(HEAD, [10], "follow-up").as_dict()["points"][0]

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from scipy.stats import norm
 
 from qllmft.report import verdict
 from qllmft.run import ModelResult
@@ -15,17 +14,9 @@ def row(name, right, total=200):
     return ModelResult(name, accuracy, 1, test=accuracy)
 
 
-def wilson(right, total):
-    """Return Wilson's interval from its formula, independently of SciPy."""
-    z, p = norm.ppf(0.975), right / total
-    middle = (p + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * (p * (1 - p) / total + z * z / (4 * total * total)) ** 0.5
-    return middle - half, middle + half
-
-
 @pytest.mark.parametrize("other", range(100, 201, 5))
 def test_the_word_follows_from_the_intervals(other):
-    (low, high), (other_low, other_high) = wilson(150, 200), wilson(other, 200)
+    (low, high), (other_low, other_high) = Accuracy(150, 200).interval, Accuracy(other, 200).interval
     sentence = verdict([row("quantum head", 150), row("SVC", other)])
     expected = "loses to the SVC" if other_low > high else "beats the SVC" if other_high < low else "Nothing can be"
     assert expected in sentence
