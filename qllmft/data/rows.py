@@ -10,6 +10,7 @@ import pandas as pd
 
 from qllmft.config import DataConfig
 from qllmft.data.blank import is_blank
+from qllmft.data.bounds import MOST_LABEL, MOST_TEXT
 from qllmft.data.corpus import Corpus, Table
 from qllmft.data.findings import FIRST_ROWS, Findings, listed
 from qllmft.errors import UserError
@@ -100,6 +101,16 @@ def _without_bad_rows(
                     f"{config.source}, {where}: the label is {label!r}, several values; expected one label per text. "
                     "Choose another column with --label-column."
                 )
+            sizes = {
+                "text": (len(text) if isinstance(text, str) else 0, MOST_TEXT),
+                "label": (len(_label(label)), MOST_LABEL),
+            }
+            for name, (size, most) in sizes.items():
+                if size > most:
+                    raise UserError(
+                        f"{config.source}, {where}: the {name} has {size:,} characters, expected at most {most:,}. "
+                        "Are the columns right?"
+                    )
             missing = "text" if _missing(text) or is_blank(text) else "label" if not _label(label) else ""
             if missing:
                 bad.append(f"{where}: the {missing} is empty")
@@ -124,6 +135,8 @@ def _label(value: Any) -> str:
     """Return a label as text, "1" for 1, 1.0 and '1', and "" if it is missing."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if isinstance(value, int) and value.bit_length() > 4 * MOST_LABEL:
+        return hex(value)  # str() refuses more than 4,300 digits
     return "" if _missing(value) else str(value).strip()
 
 

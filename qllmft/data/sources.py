@@ -15,11 +15,13 @@ from typing import Any
 import pandas as pd
 
 from qllmft.config import EMBEDDED, IN_MEMORY, DataConfig
+from qllmft.data.bounds import MOST_BYTES, check_columns
 from qllmft.data.corpus import Corpus
 from qllmft.data.in_memory import frames_in_memory
+from qllmft.data.parquet import batches, open_parquet
 from qllmft.data.rows import SPLIT_NAMES, corpus_of, counted
 from qllmft.errors import UserError
-from qllmft.files import expanded, parse_json
+from qllmft.files import expanded, parse_json, read_bytes
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 
@@ -40,7 +42,7 @@ def read_corpus(config: DataConfig) -> Corpus:
         frames = {"all": _table_of(resources.files("qllmft.data") / "reviews.tsv", "\t")}
         names: list[str] | None = ["negative", "positive"]
     elif (path := expanded(config.source)).exists():
-        frames, names = {split: _read_file(file, config.delimiter) for split, file in _files(path).items()}, None
+        frames, names = {split: _read_file(file, config) for split, file in _files(path).items()}, None
     elif path.is_absolute() or config.source.startswith((".", "~")) or path.suffix in SUFFIXES:
         raise UserError(
             f"there is no file or folder {path}. Give a {', '.join(SUFFIXES)} file, a folder of such files named "
@@ -72,16 +74,16 @@ def _files(path: Path) -> dict[str, Path]:
     return files
 
 
-def _read_file(path: Path, delimiter: str | None) -> pd.DataFrame:
+def _read_file(path: Path, config: DataConfig) -> pd.DataFrame:
     """Read one file in the format of its suffix, with rows numbered as in an editor."""
     separators = {".tsv": "\t", ".csv": ","}
     try:
         if path.suffix == ".parquet":
-            return counted(pd.read_parquet(path))
+            return counted(_read_parquet(path, config))
         if path.suffix == ".jsonl":
             return _read_jsonl(path)
         if path.suffix in separators:
-            return _table_of(path, delimiter or separators[path.suffix], quoted=path.suffix == ".csv")
+            return _table_of(path, config.delimiter or separators[path.suffix], quoted=path.suffix == ".csv")
     except UnicodeDecodeError as error:
         if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise _utf_16(path) from None
@@ -116,12 +118,13 @@ def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFram
 
     Files named .tsv have no quoting (SST-2 has lone quotes); files named .csv have the usual quoting.
     """
-    content = path.read_bytes()
+    content = read_bytes(path, MOST_BYTES)
     if not content.strip():
         raise UserError(f"{path} is empty; expected a first line that names the columns, and one row per text.")
     content.decode("utf-8")  # pandas does not report the position of a broken byte
     if b"\0" in content[:1000]:  # UTF-16 without a byte order mark is valid UTF-8 with a null byte per letter
         raise _utf_16(path)
+    check_columns(content.partition(b"\n")[0].count(separator.encode()) + 1, path)
     kept = content.rstrip()
     content = kept + content[len(kept) :].partition(b"\n")[0] + b"\n"  # drop blank lines at the end
     with warnings.catch_warnings():
@@ -142,9 +145,12 @@ def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFram
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
     rows = {}
-    for number, line in enumerate(path.read_bytes().decode("utf-8-sig").split("\n"), start=1):
+    columns: set[str] = set()
+    for number, line in enumerate(read_bytes(path, MOST_BYTES).decode("utf-8-sig").split("\n"), start=1):
         if line.strip():
             rows[number] = parse_object(line, f"{path}, line {number}")
+            columns |= rows[number].keys()
+            check_columns(len(columns), path)
     return pd.DataFrame(list(rows.values()), index=list(rows))
 
 
@@ -158,6 +164,21 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise UserError(f"{where}: {type(row).__name__}, expected an object with a field per column.")
     return row
+
+
+def _read_parquet(path: Path, config: DataConfig) -> pd.DataFrame:
+    """Read the columns of texts, labels and names of labels, without what pandas wrote about its index and types."""
+    wanted = config.text_column, config.label_column, f"{config.label_column}_text"
+    with open_parquet(path, wanted) as file:
+        names = file.schema_arrow.names
+        if not {*wanted[:2]} <= set(names):
+            return pd.DataFrame({name: [""] for name in names})  # for the error that names the columns
+        columns = [name for name in wanted if name in names]
+        values: dict[str, list[Any]] = {name: [] for name in columns}
+        for batch in batches(file, columns, path, keeps_all=True):
+            for name, part in zip(columns, batch, strict=True):
+                values[name] += part
+    return pd.DataFrame({name: pd.Series(part, dtype=object) for name, part in values.items()})
 
 
 def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:

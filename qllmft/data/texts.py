@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.data.blank import is_blank
+from qllmft.data.parquet import batches, open_parquet
 from qllmft.data.sources import SUFFIXES, parse_object
 from qllmft.errors import UserError
 
 LONGEST_LINE = 1_000_000  # bytes
-ROWS_AT_ONCE = 1_000  # batch of a parquet file
 
 
 def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterator[str]:
@@ -89,19 +89,13 @@ def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
 
 
 def _of_parquet(path: Path, column: str) -> Iterator[str]:
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        with ParquetFile(path) as file:
-            _index(file.schema_arrow.names, column, path)
-            rows = 0
-            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[column]):
-                for value in batch.column(0).to_pylist():
-                    rows += 1
-                    yield _text(value, f"{path}, row {rows}")
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path} cannot be read as parquet: {error}") from error
+    with open_parquet(path, [column]) as file:
+        _index(file.schema_arrow.names, column, path)
+        rows = 0
+        for (values,) in batches(file, [column], path, keeps_all=False):
+            for value in values:
+                rows += 1
+                yield _text(value, f"{path}, row {rows}")
 
 
 def _index(names: list[str], column: str, where: object) -> int:

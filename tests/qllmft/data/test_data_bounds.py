@@ -1,0 +1,99 @@
+"""Small files that would be the cause of large work, and pipes and devices in the place of files."""
+
+import os
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from any_input import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from table_files import labelled, write_table
+
+from qllmft.config import DataConfig
+from qllmft.data import read_corpus
+from qllmft.data.texts import read_texts
+from qllmft.errors import UserError
+
+
+def read(path):
+    return read_corpus(DataConfig(source=str(path)))
+
+
+def refused(path, message, *, predict=True):
+    with pytest.raises(UserError, match=message):
+        read(path)
+    if predict:
+        with pytest.raises(UserError, match=message):
+            list(read_texts(path, "text"))
+
+
+def repeated(path, text, rows):
+    """A file of a few kB with one text in many rows."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+    pq.write_table(pa.table({"text": texts, "label": pa.array([0, 1] * (rows // 2))}), path, compression="zstd")
+    return path
+
+
+def test_a_repeated_text_takes_its_memory_once(tmp_path):
+    path = repeated(tmp_path / "x.parquet", "a" * 900_000, 2_000)
+    assert path.stat().st_size < 20_000
+    texts = read(path).splits["all"].texts
+    assert len(texts) == 2_000
+    assert len({id(text) for text in texts}) < 10
+
+
+def test_parquet_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
+    refused(repeated(tmp_path / "x.parquet", "a" * 2_000_000, 4), "a cell has 2,000,000 bytes, expected at most 1,0")
+    many = repeated(tmp_path / "y.parquet", "a" * 1_000, 4)
+    monkeypatch.setattr("qllmft.data.parquet.MOST_BYTES", 1_000)
+    refused(many, r"unpacks to 4 rows and 3,\d+ bytes; expected at most")
+    monkeypatch.setattr("qllmft.data.parquet.MOST_BYTES", 10_000)
+    monkeypatch.setattr("qllmft.data.parquet.MOST_ROWS", 3)
+    refused(many, "unpacks to 4 rows", predict=False)
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
+def test_a_long_text_is_refused_before_it_is_tokenised(tmp_path, suffix):
+    path = write_table(tmp_path / f"x{suffix}", labelled(("a", 0), ("b" * 1_000_001, 1)))
+    refused(path, r"1,000,001 (characters|bytes), expected at most 1,000,000", predict=False)
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
+def test_a_table_of_many_columns_is_refused(tmp_path, suffix):
+    path = write_table(tmp_path / f"x{suffix}", [{str(i): 1 for i in range(10_001)}])
+    refused(path, "has 10,001 columns, expected at most 10,000", predict=False)
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
+def test_pipes_and_devices_are_no_tables(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"zeros{suffix}").symlink_to("/dev/zero")
+    for name in ("pipe", "zeros"):
+        refused(tmp_path / f"{name}{suffix}", "is a pipe or a device", predict=suffix == ".parquet")
+
+
+@examples(20)
+@given(st.integers(201, 5_500), st.sampled_from("19-"), st.booleans())
+def test_a_long_label_is_refused(tmp_path, digits, first, quoted):
+    label = first + "9" * (digits - 1)
+    if quoted or digits > 4_000:
+        path = write_table(tmp_path / "x.tsv", labelled(("a", label), ("b", 0)))
+    else:
+        path = tmp_path / "x.jsonl"
+        path.write_text(f'{{"text": "a", "label": {label}}}\n{{"text": "b", "label": 0}}\n')
+    refused(path, r"row \d: the label has [\d,]+ characters, expected at most 200", predict=False)
+
+
+@pytest.mark.parametrize("metadata", [b"{", b"\xff", b"[]", b'{"index_columns": ["gone"], "columns": []}'])
+def test_what_pandas_wrote_about_a_table_is_not_read(tmp_path, metadata):
+    table = pa.table({"text": ["a", "b"], "label": [0, 1]}).replace_schema_metadata({b"pandas": metadata})
+    pq.write_table(table, tmp_path / "x.parquet")
+    assert read(tmp_path / "x.parquet").splits["all"].texts == ["a", "b"]
+
+
+def test_categories_and_an_index_are_columns_like_others(tmp_path):
+    frame = pd.DataFrame({"text": ["a", "b"], "label": pd.Categorical([3, 2])}, index=pd.Index([5, 6], name="n"))
+    frame.to_parquet(tmp_path / "x.parquet")
+    assert read(tmp_path / "x.parquet").label_names == ("2", "3")
