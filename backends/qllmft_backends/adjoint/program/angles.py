@@ -89,6 +89,9 @@ def _affine(angle: float | ParameterExpression, index_of: dict[Parameter, int]) 
     slopes = np.zeros(len(index_of))
     if not isinstance(angle, ParameterExpression):
         return slopes, float(angle)
+    if isinstance(angle, Parameter):  # most angles; the general way takes four times as long
+        slopes[index_of[angle]] = 1.0
+        return slopes, 0.0
     for parameter in angle.parameters:
         slope = angle.gradient(parameter)
         if isinstance(slope, ParameterExpression) and slope.parameters:

@@ -15,7 +15,7 @@ from qllmft_backends.adjoint.program.gates import CLASSES, REAL_GATES
 from qllmft_backends.errors import UnsupportedGateError
 
 SUPPORTED_GATES = (*REAL_GATES, "barrier")
-_REAL = frozenset(REAL_GATES)
+_REAL = {name: CLASSES[name] for name in REAL_GATES}
 LOADS = ("initialize", "state_preparation")
 _REAL_REMEDY = (
     f"the adjoint engine runs {', '.join(SUPPORTED_GATES)}. Rewrite it with these gates, or use a backend for any gate "
@@ -45,14 +45,16 @@ def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[Step]:
         circuit: gates only.
         real: yield the gates of `SUPPORTED_GATES` and refuse others; else open all gates down to standard ones.
     """
+    index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
     for position, instruction in enumerate(circuit.data):
         operation = instruction.operation
-        if operation.name == "barrier":
+        name = operation.name  # Qiskit computes it at every access
+        if name == "barrier":
             continue
-        step = Step(operation, [circuit.find_bit(q).index for q in instruction.qubits], position)
+        step = Step(operation, [index[qubit] for qubit in instruction.qubits], position)
         if not real:
             yield from _opened(step, bool(instruction.clbits), circuit.name)
-        elif operation.name in _REAL and _is_standard(operation):
+        elif operation.base_class is _REAL.get(name, object):
             yield step
         else:
             raise refusal(step, circuit.name, real=True)
