@@ -67,18 +67,7 @@ def do_all(
     """Do every run of a plan that is not finished, and wait for those of other processes.
 
     A run that another process works on is left to it. If that process dies, this one continues the run.
-
-    Args:
-        plan: the same in all processes that share ``runs``.
-        runs: folder of all runs.
-        on_event: receives the events.
-        tracking: trackers of the runs.
-        inputs: texts and embeddings that are in memory.
-        others_at_work: whether processes of this command work on the plan, which are waited for silently.
-
-    Raises:
-        UserError: for bad input.
-        KeyboardInterrupt: if a run was interrupted; the same call continues.
+    Processes of this command, if ``others_at_work``, are waited for silently. Errors are those of `do_run`.
     """
     finished, inputs, checked, waited_for = FinishedRuns(runs), inputs or SharedInputs(), set[str](), ""
     progress = CampaignProgress(plan, finished, on_event)

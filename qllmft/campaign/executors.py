@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from qllmft.campaign.local import do_all_in_processes, processes_for
+from qllmft.campaign.execute import do_all
+from qllmft.campaign.local import processes_for, worker_pool
 from qllmft.campaign.plan import FinishedRuns, Plan
 from qllmft.campaign.ray_cluster import do_all_on_cluster
 from qllmft.events import OnEvent, ignore
@@ -40,5 +41,6 @@ class Executor:
         if self.ray is not None and left:
             do_all_on_cluster(plan, runs, self.ray, self.on_event, self.inputs)
         else:
-            count = processes_for((run.config for run in left), len(left), self.jobs)
-            do_all_in_processes(plan, runs, self.on_event, self.tracking, count, self.inputs)
+            children = processes_for((run.config for run in left), len(left), self.jobs) - 1
+            with worker_pool(plan, runs, self.on_event, self.tracking, children) as pool:
+                do_all(plan, runs, pool.forward, self.tracking, self.inputs, pool.at_work)

@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,7 +23,7 @@ from qllmft.campaign.plan import Plan
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.events import Event, Message, OnEvent, RunEnded, RunStarted
-from qllmft.run import SharedInputs, Tracking
+from qllmft.run import Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 RUNS_EACH = 8  # fewer are not worth the start of a process
@@ -46,24 +46,6 @@ def processes_for(configs: Iterable[RunConfig], runs: int, jobs: int | None) -> 
     return max(1, min(jobs, runs))
 
 
-def do_all_in_processes(
-    plan: Plan, runs: Path, on_event: OnEvent, tracking: Tracking, count: int, inputs: SharedInputs
-) -> None:
-    """Do every run of a plan in ``count`` processes, see `do_all`."""
-    with worker_pool(plan, runs, on_event, tracking, count - 1) as pool:
-
-        def listen(event: Event) -> None:
-            pool.raise_error()
-            on_event(event)
-
-        do_all(plan, runs, listen, tracking, inputs, pool.at_work)
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """Sent by a child after its imports."""
-
-
 class WorkerPool:
     """Child processes whose events go to ``on_event``."""
 
@@ -82,6 +64,11 @@ class WorkerPool:
         if self._error:
             raise self._error
 
+    def forward(self, event: Event) -> None:
+        """Forward an event of this process, or raise the first error that ended a child."""
+        self.raise_error()
+        self._on_event(event)
+
     def listen(self) -> None:
         """Forward the children's events until all have ended."""
         connections = list(self.processes)
@@ -93,7 +80,7 @@ class WorkerPool:
                 except (EOFError, OSError, pickle.UnpicklingError):
                     connections.remove(ready)
                     continue
-                if isinstance(found, _Ready):
+                if found is None:  # sent by a child after its imports
                     self._ready.add(ready)
                 elif isinstance(found, Exception):
                     self._error = self._error or found
@@ -170,7 +157,7 @@ def _work_in_child(connection: Connection, plan: Plan, runs: Path, tracking: Tra
             send(event)
 
     warnings.showwarning = lambda message, *_, **__: send(Message(f"warning: {message}"))
-    send(_Ready())
+    send(None)
     try:
         do_all(plan, runs, forward, tracking, others_at_work=lambda: True)
     except KeyboardInterrupt:

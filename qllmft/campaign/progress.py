@@ -16,14 +16,7 @@ LOOK_S = 1.0  # between two looks at the folders of the runs
 
 
 class CampaignProgress:
-    """Listener that forwards all events and adds `CampaignAdvanced` after epochs and runs, once per second at most.
-
-    Args:
-        plan: of the campaign.
-        finished: in the folder of all runs.
-        on_event: receives the events.
-        clock: returns seconds.
-    """
+    """Listener that forwards all events and adds `CampaignAdvanced` after epochs and runs, once per second at most."""
 
     def __init__(
         self,

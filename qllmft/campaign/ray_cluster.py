@@ -56,19 +56,7 @@ def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: 
 
 
 def do_all_on_cluster(plan: Plan, runs: Path, address: str, on_event: OnEvent, inputs: SharedInputs) -> None:
-    """Do every run of a plan that is not finished on a Ray cluster.
-
-    Args:
-        plan: of the campaign.
-        runs: folder of all runs, on this machine.
-        address: of the cluster.
-        on_event: receives the events.
-        inputs: texts that are in memory.
-
-    Raises:
-        UserError: for bad input, or if the cluster cannot be reached.
-        KeyboardInterrupt: by Ctrl-C; runs that are not finished begin again with the next call.
-    """
+    """Do every run of a plan that is not finished on a Ray cluster, see `Executor.execute`."""
     with ray_cluster(address) as ray, ExitStack() as locks:
         _Driver(ray, plan, runs, on_event, inputs, locks).work()
 
@@ -85,17 +73,12 @@ def ray_cluster(address: str) -> Iterator[Any]:
             f"--ray {address}: the cluster cannot be reached ({str(error).splitlines()[0]}). Start it with `ray start "
             "--head`, join other machines with `ray start --address=…`, and give that address, or auto."
         ) from None
-    _silence(ray)
+    with suppress(AttributeError):  # no option stops Ray from printing the logs of a dead node (`[state-dump]`)
+        ray._private.worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield ray
     finally:
         ray.shutdown()
-
-
-def _silence(ray: Any) -> None:
-    """Stop Ray from printing the logs of a dead node (`[state-dump]`), for which it has no option."""
-    with suppress(AttributeError):
-        ray._private.worker.print_to_stdstream = lambda *_, **__: None
 
 
 class _Driver:

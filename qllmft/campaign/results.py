@@ -70,11 +70,6 @@ class SeededResult:
         """Return the mean test accuracy with its interval over the seeds."""
         return MeanInterval.of([accuracy.value for accuracy in self.tested])
 
-    @property
-    def seconds(self) -> float:
-        """Return the seconds of training of all seeds together."""
-        return math.fsum(model.seconds for model in self.models)
-
 
 def settings_without_seed(run: FinishedRun) -> dict[str, Any]:
     """Return all settings of a run but its seed, by dotted name."""

@@ -19,9 +19,8 @@ _PLACKETT_BURMAN_12 = (1, 1, -1, 1, 1, 1, -1, -1, -1, 1, -1)  # first row of the
 
 def screening_points(parameters: Sequence[Parameter]) -> list[Point]:
     """Return the runs of a two-level design, with every parameter at its first or its last level."""
-    ends = [(parameter.labels[0], parameter.labels[-1]) for parameter in parameters]
     return [
-        {p.name: end[int(sign > 0)] for p, end, sign in zip(parameters, ends, row, strict=True)}
+        {p.name: p.ends[int(sign > 0)] for p, sign in zip(parameters, row, strict=True)}
         for row in screening_signs(len(parameters))
     ]
 

@@ -60,37 +60,29 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
     """
     runs = folder / "runs"
     plan, finished = plan_of(sweep), FinishedRuns(runs)
-    executor.execute(plan, runs)
-    planned = plan.runs(finished)
-    distinct = {run.identity: run for run in planned}
-    points = {identity: dict(run.point) for identity, run in distinct.items()}
-    found = collect([finished.read(run) for run in distinct.values()], settings=lambda run: points[run.config.identity])
+
+    def execute(plan: Plan) -> list[SeededResult]:
+        executor.execute(plan, runs)
+        distinct = {run.identity: run for run in plan.runs(finished)}
+        read = [finished.read(run) for run in distinct.values()]
+        return collect(read, settings=lambda run: dict(distinct[run.config.identity].point))
+
+    found = execute(plan)
     ranking = ranked(found)
     row_bests = best_of_rows(sweep, ranking)
     chosen = {_key(each): each for each in (ranking[0], *row_bests)}
     tests = [run for each in chosen.values() for run in sweep.runs(dict(each.settings), read_test=True)]
-    executor.execute(FixedPlan(tests), runs)
-    tested = {
-        _key(each): each
-        for each in collect([finished.read(run) for run in tests], settings=lambda run: points[run.config.identity])
-    }
-    result = SweepResult(
-        sweep,
-        tuple(ranking),
-        tested[_key(ranking[0])],
-        tuple(
-            RowWinner(
-                {name: best.settings[name] for name in sweep.rows},
-                tested[_key(best)],
-                published_accuracy(sweep, dict(best.settings)),
-            )
-            for best in row_bests
-        ),
-        effects(sweep, found),
-        (len(planned) - len(distinct)) // sweep.seeds,
-    )
+    tested = {_key(each): each for each in execute(FixedPlan(tests))}
+    rows = tuple(_tested_row(sweep, tested[_key(best)]) for best in row_bests)
+    repeats = plan.size // sweep.seeds - len(found)
+    result = SweepResult(sweep, tuple(ranking), tested[_key(ranking[0])], rows, effects(sweep, found), repeats)
     write_text(folder / "sweep.json", json.dumps(_content(result), indent=1) + "\n")
     return result
+
+
+def _tested_row(sweep: Sweep, best: SeededResult) -> RowWinner:
+    row = {name: best.settings[name] for name in sweep.rows}
+    return RowWinner(row, best, published_accuracy(sweep, dict(best.settings)))
 
 
 def plan_of(sweep: Sweep) -> Plan:
@@ -104,10 +96,9 @@ def effects(sweep: Sweep, results: Sequence[SeededResult]) -> Screening | None:
     """Return the main effects of a screening from results in the order of its points, or None for another sampler."""
     if sweep.sampler != "screening":
         return None
-    ends = [(parameter.labels[0], parameter.labels[-1]) for parameter in sweep.parameters]
-    names = [parameter.name for parameter in sweep.parameters]
     values = np.array([result.validation for result in results], np.float64)
-    return main_effects(names, ends, screening_signs(len(names)), values)
+    ends = [parameter.ends for parameter in sweep.parameters]
+    return main_effects([p.name for p in sweep.parameters], ends, screening_signs(len(ends)), values)
 
 
 def best_of_rows(sweep: Sweep, ranking: Sequence[SeededResult]) -> list[SeededResult]:
@@ -163,13 +154,8 @@ def _content(result: SweepResult) -> dict[str, Any]:
 
 
 def _row(row: RowWinner) -> dict[str, Any]:
-    best = row.best
-    own = {
-        "row": row.row,
-        "winner": _key(best),
-        "point": best.settings,
-        "validation": MeanInterval.of(best.validation).mean,
-    }
+    best, validation = row.best, MeanInterval.of(row.best.validation).mean
+    own = {"row": row.row, "winner": _key(best), "point": best.settings, "validation": validation}
     return {**own, "test": _test(best), "published": row.published}
 
 

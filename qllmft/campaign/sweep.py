@@ -119,15 +119,7 @@ def make_sweep(
     seeds: int = 1,
     in_flight: int = 1,
 ) -> Sweep:
-    """Make a sweep from a search space and the options of a command.
-
-    Args:
-        space: with parameters, so not the grid of a baseline.
-        sampler: see `Sweep`.
-        overrides: settings by dotted name; a setting of a parameter fixes it.
-        trials: of tpe and qmc.
-        seeds: runs of each configuration.
-        in_flight: see `Sweep`.
+    """Make a `Sweep` over the parameters of a space that ``overrides``, settings by dotted name, do not fix.
 
     Raises:
         UserError: if options do not fit together.

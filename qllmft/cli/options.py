@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qllmft.errors import UserError
+
 if TYPE_CHECKING:
+    from qllmft.campaign.executors import Executor
     from qllmft.config import RunConfig
+    from qllmft.events import OnEvent
     from qllmft.run import Tracking
 
 Data = Annotated[
@@ -36,15 +40,6 @@ RunsDelimiter = Annotated[
 ]
 BadRows = Annotated[
     str | None, typer.Option(help="Rows without a text or a label: error or skip.", show_default="error")
-]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        envvar="QLLMFT_JOBS",
-        help="Number of local processes, each with its share of the processors. Results are the same to the bit.",
-        show_default="one per processor if each has 8 runs; QLLMFT_JOBS",
-        show_envvar=False,
-    ),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Number of texts to read, from the first on.")]
 Epochs = Annotated[
@@ -101,7 +96,7 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """Options of `qllmft train`, `study` and `sweep` about trackers."""
+    """Options about trackers."""
 
     track: Annotated[
         list[str] | None,
@@ -120,6 +115,44 @@ class TrackOptions:
         from qllmft.run import Tracking
 
         return Tracking.of(self.track or (), files=self.track_files)
+
+
+@dataclass(frozen=True)
+class CampaignOptions(TrackOptions):
+    """Options of `qllmft study` and `sweep` about trackers and the processes or the cluster that do the runs."""
+
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            envvar="QLLMFT_JOBS",
+            help="Number of local processes, each with its share of the processors. Results are the same to the bit.",
+            show_default="one per processor if each has 8 runs; QLLMFT_JOBS",
+            show_envvar=False,
+        ),
+    ] = None
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Do the runs on a Ray cluster, one per processor: HOST:PORT, or auto. The nodes need the same version "
+            "of qllmft and the body, but neither the data nor a shared disk.",
+        ),
+    ] = None
+
+    def check(self, context: typer.Context, *, jobs_with_ray: bool = False) -> None:
+        """Raise a UserError if options do not fit together."""
+        source = context.get_parameter_source("jobs")
+        # a number of jobs from the variable is for all commands
+        if self.ray and not jobs_with_ray and source is not None and source.name == "COMMANDLINE":
+            raise UserError("--jobs sets processes here, and --ray does the runs on a cluster. Omit one of them.")
+        if self.ray and self.track:
+            raise UserError("--track sends runs of this machine, and --ray does them on a cluster. Omit one of them.")
+
+    def executor(self, on_event: OnEvent) -> Executor:
+        """Return the way to do the runs."""
+        from qllmft.campaign.executors import Executor
+
+        return Executor(on_event, self.tracking(), jobs=self.jobs, ray=self.ray)
 
 
 def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

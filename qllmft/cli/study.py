@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.campaign_options import PlaceOptions
 from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say
-from qllmft.cli.options import DataOptions, Settings, TrackOptions, command_line, with_options
+from qllmft.cli.options import CampaignOptions, DataOptions, Settings, command_line, with_options
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")  # what `qllmft study noise` stands for; the first by default
 
 
-@with_options(texts=DataOptions, place=PlaceOptions, track=TrackOptions)
+@with_options(texts=DataOptions, place=CampaignOptions)
 def study(
     context: typer.Context,
     *,
@@ -76,8 +75,7 @@ def study(
             show_default="studies/<study>",
         ),
     ] = None,
-    place: PlaceOptions,
-    track: TrackOptions,
+    place: CampaignOptions,
     list_all: Annotated[bool, typer.Option("--list", help="List the studies with their rows.")] = False,
 ) -> None:
     """Train rows of heads over several seeds, compare them on the same splits, and print a verdict.
@@ -96,7 +94,7 @@ def study(
     # the record's command is the same on one machine and on a cluster, with any number of jobs
     context.params |= {"out": folder, "jobs": None, "ray": None}
     overrides = texts.overrides(settings, train__epochs=epochs)
-    place.check(context, track)
+    place.check(context)
 
     from qllmft.campaign.study import run_study
     from qllmft.campaign.verdict import verdict
@@ -105,7 +103,7 @@ def study(
 
     try:
         with CampaignConsole(console) as listener:
-            command, executor = shlex.join(command_line(context)), place.executor(listener, track)
+            command, executor = shlex.join(command_line(context)), place.executor(listener)
             record = run_study(plan, folder, overrides, command, executor)
     except KeyboardInterrupt:
         say(f"Interrupted. The same command continues; the runs are in {folder / 'runs'}.", console)

@@ -8,16 +8,15 @@ from typing import Annotated, get_args
 
 import typer
 
-from qllmft.cli.campaign_options import PlaceOptions
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import DataOptions, Epochs, Settings, TrackOptions, with_options
+from qllmft.cli.options import CampaignOptions, DataOptions, Epochs, Settings, with_options
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
 IN_FLIGHT_ON_RAY = 4  # trials of tpe at a time, unless --jobs gives a number
 
 
-@with_options(texts=DataOptions, place=PlaceOptions, track=TrackOptions)
+@with_options(texts=DataOptions, place=CampaignOptions)
 def sweep(
     context: typer.Context,
     *,
@@ -58,8 +57,7 @@ def sweep(
         bool,
         typer.Option("--plan-only", help="Print the size of the search and its estimated time; train nothing."),
     ] = False,
-    place: PlaceOptions,
-    track: TrackOptions,
+    place: CampaignOptions,
     list_all: Annotated[bool, typer.Option("--list", help="List the searches with their tables of the paper.")] = False,
 ) -> None:
     """Search over settings by validation accuracy; test the winner, and the best of each row of the paper's table.
@@ -89,19 +87,19 @@ def sweep(
     overrides = texts.overrides(settings, train__epochs=epochs)
     space = load_space(name)
     if space.grid_of is not None:
-        if sampler != "grid" or place.ray or plan_only or track.track:
+        if sampler != "grid" or place.ray or plan_only or place.track:
             raise UserError(f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only.")
         tables.search_baselines_grid(space, overrides, seeds, console)
         return
-    if plan_only and track.track:
+    if plan_only and place.track:
         raise UserError("--track sends runs, and --plan-only does none. Omit one of them.")
-    place.check(context, track, jobs_with_ray=sampler == "tpe")
+    place.check(context, jobs_with_ray=sampler == "tpe")
     space = space.in_small() if quick else space
     in_flight = place.jobs or (IN_FLIGHT_ON_RAY if place.ray else 1) if sampler == "tpe" else 1
     plan = make_sweep(space, sampler, overrides, trials=trials, seeds=seeds, in_flight=in_flight)  # type: ignore[arg-type]
     folder = out or Path("sweeps") / space.name
     listener = CampaignConsole(console)
-    executor = place.executor(listener, track)
+    executor = place.executor(listener)
     check_feasible(plan.each_head(), executor.inputs)
     say(tables.headline(space, plan), console)
     if plan_only:

@@ -91,19 +91,19 @@ def test_any_ledger(data, name, command, paid):
 def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch, tmp_path_factory):
     import json
 
-    from qllmft_backends.ionq.mock_server import server
+    from qllmft_backends.ionq.mock_server import api, server
 
     content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    obey = server._Handler._obey
+    serve = server._Handler._serve_with
 
     def answered(handler, fault, request):
-        if server._route(request.method, request.path) != route:
-            return obey(handler, fault, request)
+        if api.route_of(request)[0] != route:
+            return serve(handler, fault, request)
         return handler._send(status, content)
 
     with sandbox_job(run, cli, monkeypatch, tmp_path_factory.mktemp("any")) as job:
         with monkeypatch.context() as patch:
-            patch.setattr(server._Handler, "_obey", answered)
+            patch.setattr(server._Handler, "_serve_with", answered)
             code, output, _ = ended(*paid_predict(job.path, *IMPATIENT))
         assert code == 2 or len(output.splitlines()) == len(TEXTS)
         again, output, messages = ended(*paid_predict(job.path, "settle_s=0.05"))

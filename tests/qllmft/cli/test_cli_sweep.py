@@ -112,9 +112,9 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, run, tmp_path):
         assert f"{100 * row['test']['mean']:.2f} % [" in table
         assert f"{row['published']:.2f} %" in table
     figure, _ = cli("figure", "8a", "--runs", tmp_path / "sweep", "--partial", "--out", tmp_path / "f.svg", "--json")
-    points = json.loads(figure)["curves"][0]["points"]
+    points = json.loads(figure)["points"]
     expected = [(row["row"]["model.n_qubits"], row["test"]["mean"], row["point"]["train.lr"]) for row in record["rows"]]
-    assert [(point["qubits"], point["accuracy"]["mean"], point["lr"]) for point in points] == expected
+    assert [(point["x"], point["accuracy"]["mean"], point["lr"]) for point in points] == expected
     page, _ = cli("paper", "--runs", tmp_path / "sweep")
     for row in record["rows"]:
         assert f"| {row['published']:.2f} | {100 * row['test']['mean']:.2f} | 1 | a |" in page
