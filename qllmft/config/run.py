@@ -64,6 +64,11 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:
+        if self.model.batch_norm and self.train.batch_size == 1:
+            raise ValueError(
+                "model.batch_norm normalises over the texts of a batch, and train.batch_size is 1; set it to 2 or "
+                "more, or model.batch_norm to false"
+            )
         if self.train.body_lr is not None and not self.body.trainable:
             raise ValueError(
                 f"train.body_lr is {self.train.body_lr:g} and the body is frozen; set body.trainable to true, "

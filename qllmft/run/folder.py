@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -105,9 +106,13 @@ class RunFolder:
         found: list[EpochMetrics] = []
         for line in read_bytes(self.metrics_file).splitlines() if self.metrics_file.exists() else []:
             try:
-                found.append(EpochMetrics(**parse_json(line.decode("utf-8"))))
+                metrics = EpochMetrics(**parse_json(line.decode("utf-8")))
+                # NaN compares as False, and integers of hundreds of digits have no float
+                if not all(value is None or abs(value) <= sys.float_info.max for value in vars(metrics).values()):
+                    break
             except (ValueError, TypeError):
                 break
+            found.append(metrics)
         return found
 
     def epochs_done(self) -> int:

@@ -154,6 +154,12 @@ def test_what_does_not_go_with_a_linear_head_is_refused(changes, message):
     assert message in refused(fits | changes)
 
 
+def test_batch_norm_needs_two_texts_per_batch():
+    model = {"head": "mlp", "encoder": "none", "batch_norm": True}
+    assert parse_config({"model": model, "train": {"batch_size": 2}}, "my.toml").model.batch_norm
+    assert "train.batch_size is 1; set it to 2 or more" in refused({"model": model, "train": {"batch_size": 1}})
+
+
 def test_every_fault_is_told_at_once():
     message = refused({"seed": -1, "train": {"epochs": 0, "epoch": 1}, "model": {"n_qubits": 1}})
     for part in ("seed (got -1)", "train.epochs (got 0)", "train.epoch (got 1)", "model: n_qubits is 1"):

@@ -129,6 +129,16 @@ def test_a_damaged_configuration_is_refused(content, message, folder, settings):
             read()
 
 
+@pytest.mark.parametrize("value", ["9" * 400, "-" + "9" * 400, "NaN", "Infinity", "1e999", '"a"', "[]"])
+def test_metrics_end_at_a_value_that_is_no_finite_number(folder, value):
+    folder.path.mkdir()
+    folder.write_metrics(epoch(1))
+    line = json.dumps(asdict(epoch(2)) | {"train_loss": "?"}).replace('"?"', value)
+    with folder.metrics_file.open("a") as file:
+        file.write(f"{line}\n")
+    assert folder.metrics() == [epoch(1)]
+
+
 def test_metrics_come_back_to_the_last_digit_and_those_after_the_checkpoint_are_dropped(folder):
     assert folder.metrics() == []
     folder.path.mkdir()
