@@ -14,6 +14,14 @@ from qllmft_backends.ionq.mock_server.shapes import backend, characterization, c
 from qllmft_backends.ionq.mock_server.store import BACKENDS, Store
 
 _PAGE = 25
+_MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0}  # powers; invented
 # (route of `Fault.on`, method and path below the version); the groups of a path are the arguments of the handler
 _ROUTES = [
@@ -82,8 +90,9 @@ class Api:
         try:
             with self._store.lock:
                 answer = getattr(self, f"_{handler}")(request, *arguments)
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as problem:
-            raise RefusedError(400, f"malformed request ({type(problem).__name__}): {str(problem)[:200]}") from None
+        except _MALFORMED as problem:
+            reason = f"{type(problem).__name__}: {problem}"
+            raise RefusedError(400, f"malformed request ({reason[:200]})") from None
         return 201 if handler in ("open_session", "submit") else 200, answer
 
     def _backends(self, _: Request) -> list[dict[str, Any]]:
@@ -111,13 +120,15 @@ class Api:
 
     def _submit(self, request: Request) -> dict[str, Any]:
         outcome = request.fault_kind if request.fault_kind in OUTCOMES else ""
-        job = self._store.submit(json_object(request.body), outcome, request.fault.value if request.fault else None)
+        message = request.fault.value if request.fault else None
+        job = self._store.submit(json_object(request.body), outcome, message)
         return {"id": job.id, "status": job.status, "session_id": job.payload.get("session_id")}
 
     def _list(self, request: Request) -> dict[str, Any]:
         query = request.query
         jobs = sorted(self._store.jobs.values(), key=lambda j: -j.number)
-        jobs = [j for j in jobs if query.get("target") in (None, j.backend) and query.get("status") in (None, j.status)]
+        jobs = [j for j in jobs if query.get("target") in (None, j.backend)]
+        jobs = [j for j in jobs if query.get("status") in (None, j.status)]
         start, size = int(query.get("next", "0")), min(_PAGE, int(query.get("limit", _PAGE)))
         following = str(start + size) if start + size < len(jobs) else None
         page = [job_description(j, self.results_style) for j in jobs[start : start + size]]
