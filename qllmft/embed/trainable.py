@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from qllmft.embed.body import Body, no_loading_bar
@@ -60,12 +61,20 @@ class TrainableBody(nn.Module):
         return embeddings[:, : self.body.dimension].cpu()
 
     def save(self, folder: Path) -> None:
-        """Write the body as sentence-transformers does (safetensors), whole or not at all."""
+        """Write the body as sentence-transformers does (safetensors), whole or not at all.
+
+        Raises:
+            UserError: if it cannot be written, as on a full disk.
+        """
         fresh = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)
-        with no_loading_bar():
-            self.body.transformer.save(str(fresh), create_model_card=False)
+        try:
+            with no_loading_bar():
+                self.body.transformer.save(str(fresh), create_model_card=False)
+        except (SafetensorError, OSError) as error:  # safetensors turns an OSError into its own
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise UserError(f"the body cannot be written into {folder}: {error}. Free space on the disk.") from error
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
 

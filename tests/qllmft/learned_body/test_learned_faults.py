@@ -1,9 +1,11 @@
 """Settings of a body that learns which contradict each other, or the machine: refused before any work."""
 
 import pytest
+from safetensors import SafetensorError
 from small_bodies import run_config, write_corpus
 
-from qllmft.config import parse_config
+from qllmft.config import BodyConfig, parse_config
+from qllmft.embed import Body, TrainableBody
 from qllmft.errors import UserError
 from qllmft.run import bodies, run_experiment, setup
 from qllmft_backends import Backend
@@ -69,6 +71,21 @@ def test_a_body_is_not_trained_through_circuits_that_are_sent_away(corpus, tmp_p
     assert "body.trainable is true and the backend is 'far_away', which sends circuits away" in str(caught.value)
     assert "Train with the backend 'adjoint'" in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fault", [SafetensorError("No space left on device"), OSError(28, "No space left on device")])
+def test_a_full_disk_leaves_no_part_of_a_body(tiny_bert, tmp_path, monkeypatch, fault):
+    body = TrainableBody(Body(BodyConfig(model=str(tiny_bert), device="cpu")))
+    write = body.transformer.save
+
+    def fill(*arguments, **options):
+        write(*arguments, **options)
+        raise fault
+
+    monkeypatch.setattr(body.transformer, "save", fill)
+    with pytest.raises(UserError, match=r"body cannot be written into .*No space left on device"):
+        body.save(tmp_path / "body")
+    assert not list(tmp_path.glob("*body*"))
 
 
 @pytest.mark.parametrize("learning", [{"body__trainable": True}, {"body__contrastive": {"iterations": 1}}])
