@@ -187,7 +187,7 @@ def _attend(backend: RemoteBackend) -> None:
             say(f"job {job}: {status}", console)
 
     def ask(estimate: Estimate) -> bool:
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise UserError(
                 f"{estimate}. Nothing was sent, because standard input is not a terminal. "
                 "Add --yes to send paid circuits without confirmation."

@@ -45,6 +45,8 @@ def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterato
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield numbers and content of the lines of a file or of standard input, with their ends."""
+    if str(path) == "-" and sys.stdin is None:
+        raise UserError("standard input is closed, expected one text per line; give a file, or a text as an argument.")
     with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
             if len(line) > LONGEST_LINE:

@@ -1,6 +1,7 @@
 """Small files that would be the cause of large work, and pipes and devices in the place of files."""
 
 import os
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -91,6 +92,12 @@ def test_what_pandas_wrote_about_a_table_is_not_read(tmp_path, metadata):
     table = pa.table({"text": ["a", "b"], "label": [0, 1]}).replace_schema_metadata({b"pandas": metadata})
     pq.write_table(table, tmp_path / "x.parquet")
     assert read(tmp_path / "x.parquet").splits["all"].texts == ["a", "b"]
+
+
+def test_a_closed_standard_input_is_said(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UserError, match="standard input is closed"):
+        list(read_texts(Path("-"), "text"))
 
 
 def test_categories_and_an_index_are_columns_like_others(tmp_path):
