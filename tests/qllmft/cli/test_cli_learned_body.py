@@ -22,9 +22,9 @@ def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
     assert "(contrastive step, trained with the head), D = 16" in words
     assert "baselines use the body before it was trained with the head" in words
     assert "quantum head and body" in output
-    assert "…" not in output.split("selected")[1].split("baselines read")[0], "nothing in the table is cut off"
+    assert "…" not in output.split("selected")[1].split("baselines use")[0], "nothing in the table is cut off"
     page = (out / "report.html").read_text()
-    assert "the baselines read the body as it was before it learned with the head" in page
+    assert "the baselines use the body as it was before it was trained with the head" in page
     assert "all but the body" in page
 
 
