@@ -14,6 +14,7 @@ _HIDDEN = {ord(c): "\ufffd" for c in _DIRECTIONS} | {
     code: "\ufffd" for code in range(0xA0) if unicodedata.category(chr(code)) == "Cc" and chr(code) not in "\t\n\r"
 }
 _MARKDOWN = re.compile(r"[\\`*|]|(?<!\w)_|_(?!\w)|\](?=[(:\[])|^[#>]|^[-+](?= )")
+_INDENT = re.compile(r"^ {3,}")  # with a blank after them, four of them begin a block of code
 _HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _TEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
@@ -42,7 +43,9 @@ def markdown(value: Any) -> str:
     >>> print(markdown("<b> a_b | [x](y) [0, 1]"), markdown(Markup("**bold**")))
     &lt;b> a_b \| [x\](y) [0, 1] **bold**
     """
-    return value if isinstance(value, Markup) else _without_tags(_MARKDOWN.sub(r"\\\g<0>", _printable(str(value))))
+    if isinstance(value, Markup):
+        return value
+    return _without_tags(_MARKDOWN.sub(r"\\\g<0>", _INDENT.sub("", _printable(str(value)))))
 
 
 def code(text: str) -> Markup:

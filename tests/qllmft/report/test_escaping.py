@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from any_input import examples
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qllmft.campaign.comparison import compare
@@ -38,6 +38,7 @@ def page(text: str, name: str, **changes: str) -> str:
 
 
 @examples(40)
+@example("   ")
 @given(st.text(st.sampled_from("a |<>/`[]()*_#-+\\\n\r\x1b\x9b\u202e\u2028&;!%{}$^~"), max_size=20))
 def test_a_text_keeps_the_structure_of_a_page_in_markdown(text):
     shown, plain = page(text, "study.md.j2"), page("a", "study.md.j2")
