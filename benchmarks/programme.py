@@ -17,7 +17,7 @@ from qllmft.campaign.estimate import estimate
 from qllmft.campaign.file import load_space
 from qllmft.campaign.sweep import make_sweep
 from qllmft.config import RunConfig
-from qllmft.run import run_experiment
+from qllmft.run import SharedInputs, run_experiment
 
 from run import machine_facts
 
@@ -32,12 +32,12 @@ def checked(config: RunConfig, epoch_s: float) -> dict[str, Any]:
     return member | {"estimate_core_s": expected, "real_core_s": real, "estimate_to_real": expected / real}
 
 
-cores = len(os.sched_getaffinity(0))
+cores, inputs = len(os.sched_getaffinity(0)), SharedInputs()
 record: dict[str, Any] = {"machine": machine_facts(cores), "families": {}}
 for name in ("table-06", "table-07", "table-10", "table-11", "table-12", "table-15"):
     overrides = {"data.source": sys.argv[1], "body.model": "minilm"}
     plan = make_sweep(load_space(name), "grid", overrides)
-    found = estimate(plan)
+    found = estimate(plan, inputs)
     by_qubits: dict[str, float] = {}
     for config, epochs, epoch_s in found:
         qubits = f"{config.model.n_qubits} qubits"

@@ -6,27 +6,26 @@ from dataclasses import replace
 
 from qllmft.baselines import BASELINES, accuracy_of, fit_and_score
 from qllmft.config import RunConfig
-from qllmft.data import read_corpus, split_corpus
 from qllmft.events import OnEvent, stage
-from qllmft.run import ModelResult
+from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.vectors import embed_tables
 
 
-def search_baseline(name: str, config: RunConfig, on_event: OnEvent) -> ModelResult:
+def search_baseline(name: str, config: RunConfig, on_event: OnEvent, inputs: SharedInputs) -> ModelResult:
     """Fit a baseline with every setting of its grid, select on validation, and test the best.
 
     Args:
         name: of a baseline in `BASELINES` that is a search over a grid.
         config: data, body, seed and grid; the head is ignored.
         on_event: receives progress.
+        inputs: texts and embeddings, shared with other seeds.
     """
-    corpus = read_corpus(config.data)
-    splits = split_corpus(corpus, config.data, config.seed)
+    splits, n_classes = inputs.splits(config.data, config.seed), inputs.corpus(config.data).n_classes
     tables = {"training": splits.train, "validation": splits.validation}
-    _, (train, validation) = embed_tables(tables, config.body, on_event)
-    head = BASELINES[name].make(config, 0, train.x.shape[1], corpus.n_classes)
+    _, (train, validation) = embed_tables(tables, config.body, on_event, inputs=inputs)
+    head = BASELINES[name].make(config, 0, train.x.shape[1], n_classes)
     with stage(on_event, "fitting", head.name):
         fitted = fit_and_score(head, train, validation)
     chosen = ModelResult(head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings)
-    _, (test,) = embed_tables({"test": splits.test}, config.body, on_event)
+    _, (test,) = embed_tables({"test": splits.test}, config.body, on_event, inputs=inputs)
     return replace(chosen, test=accuracy_of(head, test))

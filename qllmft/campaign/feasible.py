@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qllmft.config import BodyConfig, RunConfig
-from qllmft.embed import embed, locate_body
+from qllmft.config import RunConfig
+from qllmft.embed import locate_body
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.run import SharedInputs
@@ -22,20 +22,14 @@ def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> No
     for config in configs.values():
         locate_body(config.body)
         inputs.splits(config.data, config.seed)
-    dimensions: dict[BodyConfig, int] = {}
     checked: set[str] = set()
     for name, config in configs.items():
-        structure = config.model_dump_json(exclude={"seed", "train", "baselines"})
-        if structure in checked:
+        if config.structure in checked:
             continue
-        checked.add(structure)
+        checked.add(config.structure)
         backend = create(config.backend.name, config.backend_options)
-        if config.body not in dimensions:
-            text = inputs.splits(config.data, config.seed).train.texts[:1]
-            dimensions[config.body] = embed(text, config.body).vectors.shape[1]
+        dimension, n_classes = inputs.dimension(config), inputs.corpus(config.data).n_classes
         try:
-            build_classifier(
-                config.model, dimensions[config.body], inputs.corpus(config.data).n_classes, backend=backend
-            )
+            build_classifier(config.model, dimension, n_classes, backend=backend)
         except UserError as error:
             raise UserError(f"{name}: {error}") from None

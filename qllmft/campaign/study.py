@@ -16,10 +16,9 @@ from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
 from qllmft.campaign.results import collect
 from qllmft.campaign.study_plan import StudyRun, study_runs
 from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
-from qllmft.data import read_corpus
 from qllmft.errors import UserError
 from qllmft.published import published
-from qllmft.run import ModelResult
+from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.record import BodyRecord
 
 
@@ -52,7 +51,7 @@ def run_study(
         executor.execute(FixedPlan(tuned), runs)
         planned = chosen_runs(study, planned, settings, tuned, finished)
     executor.execute(FixedPlan(planned), runs)
-    return gather_record(study, planned, [finished.read(run) for run in planned], settings, command)
+    return gather_record(study, planned, [finished.read(run) for run in planned], settings, command, executor.inputs)
 
 
 def gather_record(
@@ -61,6 +60,7 @@ def gather_record(
     finished: Sequence[FinishedRun],
     settings: Mapping[str, Any],
     command: str,
+    inputs: SharedInputs,
 ) -> StudyRecord:
     """Return the record of a study whose planned runs are finished, in the same order."""
     config, records = planned[0].config, [run.record for run in finished]
@@ -69,7 +69,7 @@ def gather_record(
         for name, version in record.versions.items():
             if version not in versions.setdefault(name, []):
                 versions[name].append(version)
-    validation_given = config.data.drawn_per_label is None and "validation" in read_corpus(config.data).splits
+    validation_given = config.data.drawn_per_label is None and "validation" in inputs.corpus(config.data).splits
     rules = {run.config.train.select for run in planned}
     return StudyRecord(
         study=study.name,

@@ -103,7 +103,7 @@ def sweep(
     check_feasible(plan.each_head(), executor.inputs)
     say(tables.headline(space, plan), console)
     if plan_only:
-        say(tables.estimate_text(plan), console)
+        say(tables.estimate_text(plan, executor.inputs), console)
         return
     with listener:
         result = run_sweep(plan, folder, executor)

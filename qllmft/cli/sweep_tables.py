@@ -22,7 +22,7 @@ from qllmft.cli.run_progress import ConsoleListener
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.published import published
-from qllmft.run import ModelResult
+from qllmft.run import ModelResult, SharedInputs
 from qllmft.statistics import MeanInterval
 from qllmft_backends.adjoint.thread_pool import thread_count
 
@@ -46,10 +46,10 @@ def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int, c
     """Print the best setting of a classical baseline's grid on validation, for each seed."""
     first = load_preset("nn-head-0").config(overrides)
     assert space.grid_of is not None
-    results = {}
+    results, inputs = {}, SharedInputs()
     for seed in range(first.seed, first.seed + seeds):
         config = first.model_copy(update={"seed": seed})
-        results[seed] = search_baseline(space.grid_of, config, ConsoleListener(console))
+        results[seed] = search_baseline(space.grid_of, config, ConsoleListener(console), inputs)
     console.print(baseline_table(space, results))
 
 
@@ -60,10 +60,10 @@ def headline(space: Space, plan: Sweep) -> str:
     return f"{space.name}: {table}{space.title}; {plan.sampler}, {plan.size} trials{seeds}"
 
 
-def estimate_text(plan: Sweep) -> str:
+def estimate_text(plan: Sweep, inputs: SharedInputs) -> str:
     """Return the estimated time of a search on this machine, in one line."""
     try:
-        found, cores = estimate(plan), thread_count()
+        found, cores = estimate(plan, inputs), thread_count()
     except UserError as error:
         return f"Its time cannot be estimated: {error}"
     hours = sum(epochs * seconds for _, epochs, seconds in found) / 3600 / cores

@@ -101,6 +101,11 @@ class RunConfig(Section):
         return {**self.backend.options, **self.noise.backend_options}
 
     @property
+    def structure(self) -> str:
+        """Return the configuration without seed, training and baselines, as JSON."""
+        return self.model_dump_json(exclude={"seed", "train", "baselines"})
+
+    @property
     def identity(self) -> str:
         """Return the hash of everything that can change a result: 12 hexadecimal digits. It names the run."""
         content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}})

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.config import BodyConfig, DataConfig
+from qllmft.config import BodyConfig, DataConfig, RunConfig
 from qllmft.data import Corpus, Splits, read_corpus, split_corpus
-from qllmft.embed import Embeddings
+from qllmft.embed import Embeddings, embed
 
 MOST_BYTES = 512 * 2**20  # of the embeddings in memory; the disk has them too
 
@@ -30,6 +30,7 @@ class SharedInputs:
         self._corpora = dict(corpora or {})
         self._splits: dict[tuple[DataConfig, int], Splits] = {}
         self._embedded: dict[BodyConfig, _Embedded] = {}
+        self._dimensions: dict[BodyConfig, int] = {}
 
     def corpus(self, data: DataConfig) -> Corpus:
         """Return the texts of ``data``."""
@@ -43,6 +44,13 @@ class SharedInputs:
         if key not in self._splits:
             self._splits[key] = split_corpus(self.corpus(data), data, seed)
         return self._splits[key]
+
+    def dimension(self, config: RunConfig) -> int:
+        """Return D, the length of an embedding by the run's body, from one training text."""
+        if config.body not in self._dimensions:
+            text = self.splits(config.data, config.seed).train.texts[:1]
+            self._dimensions[config.body] = embed(text, config.body).vectors.shape[1]
+        return self._dimensions[config.body]
 
     def embed(self, texts: Sequence[str], body: BodyConfig, compute: Embed) -> Embeddings:
         """Return the embeddings of ``texts``.

@@ -9,7 +9,7 @@ from qllmft.campaign.file import load_space
 from qllmft.campaign.sweep import make_sweep
 from qllmft.config import parse_config
 from qllmft.errors import UserError
-from qllmft.run import needs
+from qllmft.run import SharedInputs, needs
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path)
     )
     overrides = {"data.source": str(tmp_path / "texts.tsv"), "data.n_per_label": 10, "body.model": str(tiny_body)}
     plan = make_sweep(load_space("table-06"), "grid", overrides, seeds=2)
-    found = estimate(plan)
+    found = estimate(plan, SharedInputs())
     assert [config.model.n_qubits for config, _, _ in found] == [10, 12, 14, 16, 18]
     assert {(epochs, seconds) for _, epochs, seconds in found} == {(6 * 2 * 800, 2.0)}
     assert {(d, k, sizes["train"]) for d, k, sizes in timed} == {(16, 2, 17)}
