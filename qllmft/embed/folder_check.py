@@ -9,7 +9,7 @@ from typing import Any
 
 from qllmft.embed.known_keys import MODULE, MODULES, SENTENCE_TRANSFORMER, TRANSFORMER_FILES, Keys, fault_in
 from qllmft.errors import UserError
-from qllmft.files import parse_json
+from qllmft.files import parse_json, read_text
 
 # modules of sentence-transformers, in the packages of its different versions
 _PLACES = re.compile(
@@ -111,12 +111,8 @@ def _check_weights(folder: Path, place: Path) -> None:
 
 def _read(folder: Path, path: Path) -> Any:
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST_JSON:
-            raise _fault(folder, path, f"expected a file of at most {LARGEST_JSON:,} bytes")
-        return parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
+        return parse_json(read_text(path, LARGEST_JSON))
+    except (OSError, ValueError) as error:  # a UserError is a ValueError
         raise _fault(folder, path, f"it cannot be read: {error}") from None
 
 
