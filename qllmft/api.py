@@ -69,13 +69,6 @@ def train_and_report(
     """Do a run, write its report, and send both to trackers.
 
     If the report cannot be written, the outcome is returned all the same and a message says why.
-
-    Args:
-        config: the whole run.
-        out: its folder; see `run_experiment`.
-        on_event: receives the events of the run.
-        tracking: names of the trackers.
-        options: of `run_experiment`.
     """
     from qllmft.report import write_report  # it imports matplotlib, which `load` does not need
 

@@ -11,17 +11,7 @@ from qllmft_circuits import count
 
 
 def describe(config: ModelConfig, dimension: int, n_classes: int) -> dict[str, Any]:
-    """Describe the parts of a model with their trained parameters and the counts of their circuits.
-
-    Args:
-        config: structure of the model.
-        dimension: dimension D of the embeddings.
-        n_classes: number k of labels.
-
-    Returns:
-        ``parameters`` of the model, its ``settings``, and ``parts`` with name, parameters, and counts of the circuit if
-        there is one; a data map has its stored numbers, none of which is trained.
-    """
+    """Describe the parts of a model with their trained parameters and the counts of their circuits."""
     model = build_classifier(config, dimension, n_classes)
     count_of = config.for_labels(n_classes).n_encoders
     encoder = "encoder" if count_of == 1 else f"encoder ({count_of} of them)"

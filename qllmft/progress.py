@@ -12,12 +12,7 @@ LINES = 10  # about one training
 
 
 class LineListener:
-    """Listener that prints messages, stages and about every tenth epoch.
-
-    Args:
-        part: texts on which the accuracy after each epoch is measured.
-        console: receives the lines.
-    """
+    """Listener that prints messages, stages and about every tenth epoch with its accuracy on the texts of ``part``."""
 
     def __init__(self, part: str = "validation", console: Console | None = None) -> None:
         self._console = console or Console()

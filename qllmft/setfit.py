@@ -94,11 +94,7 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Return the head of a file by `to_bytes`, on the CPU.
-
-        Raises:
-            UserError: if the content is not such a file.
-        """
+        """Return the head of a file by `to_bytes`, on the CPU."""
         try:
             header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")].decode())
             config = parse_json(header["__metadata__"]["qllmft"])
@@ -122,11 +118,7 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
-        """Read the head that `save` wrote into a folder, without unpickling.
-
-        Raises:
-            UserError: if there is none.
-        """
+        """Read the head that `save` wrote into a folder, without unpickling."""
         try:
             return cls.from_bytes((Path(folder) / HEAD_FILE).read_bytes())
         except OSError as error:

@@ -123,9 +123,7 @@ def weights_and_biases(fitted: Any) -> int:
 def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
     """Return a support vector classifier with an RBF kernel, table VIII.
 
-    Args:
-        grid: settings to try.
-        most: choose the setting with the most support vectors, as in the row SVC 435 of table II (all training texts).
+    ``most`` chooses the most support vectors, as in the row SVC 435 of table II (all training texts).
     """
     from sklearn.svm import SVC
 

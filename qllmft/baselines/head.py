@@ -48,21 +48,15 @@ class Head(Protocol):
 
 @dataclass(frozen=True)
 class Baseline:
-    """Classical head that a run can name and fits next to its own.
+    """Classical head that a run can name and fits next to its own."""
 
-    Attributes:
-        label: name in tables; the name of the head that is made may be longer.
-        make: returns the head, not yet fitted. Its arguments are the run's configuration, the number of parameters of
-            the run's own head, the embedding's dimension D and the number k of labels.
-        tuned: hyperparameters are chosen on the validation texts; a trained head's epoch is not one of them.
-        is_grid: the head is a search over a grid, which depends on ``config.baselines`` and the seed alone.
-    """
-
-    label: str
+    label: str  # name in tables; the name of the head that is made may be longer
+    # returns the head, not yet fitted. Its arguments are the run's configuration, the number of parameters of the run's
+    # own head, the embedding's dimension D and the number k of labels.
     make: Callable[[RunConfig, int, int, int], Head]
     _: KW_ONLY
-    tuned: bool
-    is_grid: bool = False
+    tuned: bool  # hyperparameters are chosen on the validation texts; a trained head's epoch is not one of them
+    is_grid: bool = False  # the head is a search over a grid, which depends on ``config.baselines`` and the seed alone
 
     @classmethod
     def of_grid(cls, label: str, make: Callable[[Grid], Head]) -> Baseline:

@@ -12,14 +12,7 @@ from qllmft.run.vectors import embed_tables
 
 
 def search_baseline(name: str, config: RunConfig, on_event: OnEvent, inputs: SharedInputs) -> ModelResult:
-    """Fit a baseline with every setting of its grid, select on validation, and test the best.
-
-    Args:
-        name: of a baseline in `BASELINES` that is a search over a grid.
-        config: data, body, seed and grid; the head is ignored.
-        on_event: receives progress.
-        inputs: texts and embeddings, shared with other seeds.
-    """
+    """Fit a baseline with every setting of its grid, select on validation, and test the best. The head is ignored."""
     splits, n_classes = inputs.splits(config.data, config.seed), inputs.corpus(config.data).n_classes
     tables = {"training": splits.train, "validation": splits.validation}
     _, (train, validation) = embed_tables(tables, config.body, on_event, inputs=inputs)

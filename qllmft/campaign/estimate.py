@@ -11,11 +11,7 @@ from qllmft.run.needs import epoch_core_seconds
 
 
 def estimate(sweep: Sweep, inputs: SharedInputs) -> list[tuple[RunConfig, float, float]]:
-    """Return for each structure its first configuration, all its epochs, and the processor seconds of one epoch.
-
-    Raises:
-        UserError: if the time cannot be estimated.
-    """
+    """Return for each structure its first configuration, all its epochs, and the processor seconds of one epoch."""
     points = [*sweep.points.values()] if sweep.is_list else [*grid(sweep.parameters)]
     alike: dict[str, list[RunConfig]] = {}
     for config in (sweep.configurations(point)[0] for point in points):

@@ -18,13 +18,6 @@ def do_run(
 ) -> RunRecord:
     """Do a run, continue it from its checkpoint, or check and read its record.
 
-    Args:
-        run: of the plan.
-        runs: folder of all runs.
-        on_event: receives the events; none for a finished run.
-        tracking: trackers of the run.
-        inputs: texts and embeddings, shared with other runs.
-
     Raises:
         UserError: for bad input, or if the run was finished on other texts.
         RunBusyError: if another process works on the run.

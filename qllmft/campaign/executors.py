@@ -27,14 +27,6 @@ class Executor:
         """Do every run of a plan that is not finished.
 
         Several calls with the same plan and folder share the runs, on one machine or on several.
-
-        Args:
-            plan: of the campaign.
-            runs: folder that contains a folder per run.
-
-        Raises:
-            UserError: for bad input, or if the cluster cannot be reached.
-            KeyboardInterrupt: if a run was interrupted; the same call continues.
         """
         finished = FinishedRuns(runs)
         left = [run for run in plan.runs(finished) if not finished.has(run)]

@@ -9,11 +9,7 @@ from qllmft.errors import UserError
 
 
 def import_extra(package: str, need: str) -> Any:
-    """Import a package of the extra.
-
-    Raises:
-        UserError: if it is not installed; the message begins with ``need``.
-    """
+    """Import a package of the extra."""
     try:
         return importlib.import_module(package)
     except ImportError as error:

@@ -13,12 +13,7 @@ from qllmft_backends import create
 
 
 def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> None:
-    """Raise an error if texts, a split, a body or a backend is missing, or a head does not fit on its body.
-
-    Args:
-        configs: of the runs, by their names in errors.
-        inputs: texts that are in memory.
-    """
+    """Raise an error if texts, a split, a body or a backend is missing, or a head does not fit on its body."""
     for config in configs.values():
         locate_body(config.body)
         inputs.splits(config.data, config.seed)

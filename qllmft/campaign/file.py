@@ -181,11 +181,7 @@ def space_names() -> list[str]:
 
 
 def load_study(choice: str) -> Study:
-    """Load a study of the package by its name, or one's own by the path of its TOML file.
-
-    Raises:
-        UserError: if there is none, it has a fault, or it is a search space.
-    """
+    """Load a study of the package by its name, or one's own by the path of its TOML file."""
     name, tree = _read(choice)
     if _SEARCHED & tree.keys():
         raise UserError(f"{choice} is a search space and no study; use `qllmft sweep {choice}`.")
@@ -193,11 +189,7 @@ def load_study(choice: str) -> Study:
 
 
 def load_space(choice: str) -> Space:
-    """Load a search space of the package by its name, or one's own by the path of its TOML file.
-
-    Raises:
-        UserError: if there is none, it has a fault, or it is a study.
-    """
+    """Load a search space of the package by its name, or one's own by the path of its TOML file."""
     name, tree = _read(choice)
     if "subject" in tree:
         raise UserError(f"{choice} is a study and no search space; use `qllmft study {choice}`.")

@@ -44,11 +44,7 @@ class PlannedRun:
 
 
 class FinishedRuns:
-    """Finished runs in a folder, each read once.
-
-    Args:
-        folder: contains a folder per run.
-    """
+    """Finished runs in a folder, each read once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -26,17 +26,11 @@ def screening_points(parameters: Sequence[Parameter]) -> list[Point]:
 
 
 def screening_signs(n_factors: int) -> NDArray[np.int64]:
-    """Return an orthogonal two-level design (runs, n_factors) of -1 and 1 whose runs all differ.
+    """Return an orthogonal two-level design (runs, n_factors) of -1 and 1 for 2 to 30 factors, whose runs all differ.
 
     It has more runs than main effects: a power of two from Sylvester's Hadamard matrix, or Plackett and Burman's 12.
     With up to half as many factors as runs, main effects of the former are free of interactions of two factors
     (resolution IV).
-
-    Args:
-        n_factors: from 2 to 30.
-
-    Raises:
-        UserError: for too many factors, or too few.
     """
     if not 2 <= n_factors < MOST_FACTORS:
         raise UserError(

@@ -47,17 +47,7 @@ class SweepResult:
 
 
 def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
-    """Do the runs of a sweep that are not finished, test the winners, and write ``sweep.json``.
-
-    Args:
-        sweep: the plan.
-        folder: contains a folder ``runs``.
-        executor: does the runs.
-
-    Raises:
-        UserError: for bad input.
-        KeyboardInterrupt: if a run was interrupted; the same call continues.
-    """
+    """Do the runs of a sweep that are not finished, test the winners, and write ``sweep.json``."""
     runs = folder / "runs"
     plan, finished = plan_of(sweep), FinishedRuns(runs)
 

@@ -27,16 +27,7 @@ def run_study(
 ) -> StudyRecord:
     """Do the runs of a study that are not finished, and return its record.
 
-    Args:
-        study: rows and seeds.
-        folder: contains a folder ``runs``.
-        settings: of all runs, by dotted name; they win over presets and rows.
-        command: that runs the study again, for the record.
-        executor: does the runs; this process if None.
-
-    Raises:
-        UserError: for bad input, before any work.
-        KeyboardInterrupt: if a run was interrupted; the same call continues.
+    ``settings``, by dotted name, win over presets and rows. ``command`` runs the study again.
     """
     executor = executor or Executor()
     planned = study_runs(study, settings)

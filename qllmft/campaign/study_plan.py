@@ -22,15 +22,7 @@ class StudyRun(PlannedRun):
 
 
 def study_runs(study: Study, settings: Named) -> list[StudyRun]:
-    """Return every run of a study, seed by seed.
-
-    Args:
-        study: rows and seeds.
-        settings: by dotted name; they win over presets and rows.
-
-    Raises:
-        UserError: if a setting does not fit a row, makes two rows the same, or rows read different texts.
-    """
+    """Return every run of a study, seed by seed. ``settings`` win over presets and rows."""
     for name in OF_THE_STUDY.keys() & settings.keys():
         raise UserError(f"--set {name} does not go with a study: {OF_THE_STUDY[name]}.")
     check_size(len(study.rows) * study.seeds, f"rows of the study {study.name} times its seeds")

@@ -98,9 +98,6 @@ class Sweep(Section):
         """Return a configuration of every head, body and backend of the search, by its name in errors.
 
         A search by tpe has numbers between the levels; its configurations here are those at the levels.
-
-        Raises:
-            UserError: for the first point whose settings do not fit together.
         """
         found: dict[str, tuple[str, RunConfig]] = {}
         for point in self.points.values() if self.is_list else grid(self.parameters):
@@ -119,11 +116,7 @@ def make_sweep(
     seeds: int = 1,
     in_flight: int = 1,
 ) -> Sweep:
-    """Make a `Sweep` over the parameters of a space that ``overrides``, settings by dotted name, do not fix.
-
-    Raises:
-        UserError: if options do not fit together.
-    """
+    """Make a `Sweep` over the parameters of a space that ``overrides``, settings by dotted name, do not fix."""
     if trials is not None and sampler in ("grid", "screening"):
         raise UserError(
             f"--trials got {trials}, and the sampler {sampler} has a fixed number of points. "

@@ -21,9 +21,6 @@ class TpePlan:
 
     Proposal k depends on the results of the proposals 0 to k - J, with J = ``sweep.in_flight``, and on its own seed.
     So any process finds the same proposals from the folders of the finished runs.
-
-    Args:
-        sweep: with the sampler ``tpe``.
     """
 
     selects = True

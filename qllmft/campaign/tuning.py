@@ -21,14 +21,6 @@ def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> l
     """Return the runs that try settings of heads.
 
     A baseline tries its own settings in the run that reads the test set.
-
-    Args:
-        study: with a budget.
-        planned: its runs with the settings of the presets.
-        settings: of all runs, by dotted name.
-
-    Raises:
-        UserError: if a row has no settings to try.
     """
     tuned: list[StudyRun] = []
     for run in planned:

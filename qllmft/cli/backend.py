@@ -78,11 +78,6 @@ class BackendOptions:
         Args:
             run: the run's folder, which holds the ledger unless another folder was named.
             noise_options: default options of a backend that takes a run's section ``noise``.
-
-        Raises:
-            UserError: for options without a backend; for ``--dry-run``, ``--offline`` and ``--resume`` if there is
-                nothing to send or to resume.
-            BackendError: for a name or an option that does not exist.
         """
         ledger = self.ledger or run / "ledger"
         names = [name.strip() for name in self.aggregation.split(",")] if self.aggregation is not None else [None]
@@ -139,11 +134,7 @@ class BackendOptions:
 
 
 def attend_training(backend: Backend, report: Callable[[str], None], *, yes: bool) -> None:
-    """Report the price of each sending of paid circuits in training.
-
-    Raises:
-        UserError: without consent, which ``yes`` gives.
-    """
+    """Report the price of each sending of paid circuits in training."""
     remote = _remote(backend)
     if remote is None or not backend.capabilities.paid:
         return

@@ -66,7 +66,7 @@ def evaluate(
             "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not given. "
             "Without it the run's own test set is read; give --data, or omit them."
         )
-    from qllmft.cli.run_progress import ConsoleListener
+    from qllmft.cli.listener import ConsoleListener
     from qllmft.inference import Predictor
     from qllmft.inference.evaluation import LabelledTexts, Subset
     from qllmft.inference.evaluation import evaluate as evaluated
@@ -77,7 +77,8 @@ def evaluate(
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
     predictor = Predictor.load(run)
-    texts = LabelledTexts.read(predictor, run, other, split, subset, ConsoleListener(console))
+    with ConsoleListener(console) as listener:
+        texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
     evaluations: dict[str, Evaluation] = {}
     asked: Mapping[str, Backend | None] = backends or {"": None}
     for name, backend in asked.items():

@@ -156,11 +156,7 @@ class CampaignOptions(TrackOptions):
 
 
 def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Replace parameters of a command by the fields of dataclasses as options of the command line.
-
-    Args:
-        groups: dataclasses by the names of the parameters.
-    """
+    """Replace parameters of a command by the fields of dataclasses as options of the command line."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True)

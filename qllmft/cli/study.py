@@ -98,11 +98,11 @@ def study(
 
     from qllmft.campaign.study import run_study
     from qllmft.campaign.verdict import verdict
-    from qllmft.cli.campaign_progress import CampaignConsole
+    from qllmft.cli.listener import ConsoleListener
     from qllmft.report import finish_study
 
     try:
-        with CampaignConsole(console) as listener:
+        with ConsoleListener(console, campaign=True) as listener:
             command, executor = shlex.join(command_line(context)), place.executor(listener)
             record = run_study(plan, folder, overrides, command, executor)
     except KeyboardInterrupt:

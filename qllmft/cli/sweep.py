@@ -70,7 +70,7 @@ def sweep(
     from qllmft.campaign.search import run_sweep
     from qllmft.campaign.sweep import Sampler, make_sweep
     from qllmft.cli import sweep_tables as tables
-    from qllmft.cli.campaign_progress import CampaignConsole
+    from qllmft.cli.listener import ConsoleListener
 
     console = PlainConsole()
     if list_all:
@@ -98,7 +98,7 @@ def sweep(
     in_flight = place.jobs or (IN_FLIGHT_ON_RAY if place.ray else 1) if sampler == "tpe" else 1
     plan = make_sweep(space, sampler, overrides, trials=trials, seeds=seeds, in_flight=in_flight)  # type: ignore[arg-type]
     folder = out or Path("sweeps") / space.name
-    listener = CampaignConsole(console)
+    listener = ConsoleListener(console, campaign=True)
     executor = place.executor(listener)
     check_feasible(plan.each_head(), executor.inputs)
     say(tables.headline(space, plan), console)

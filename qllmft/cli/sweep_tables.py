@@ -18,7 +18,7 @@ from qllmft.campaign.screening import Screening
 from qllmft.campaign.search import SweepResult, interval95
 from qllmft.campaign.sweep import Sweep
 from qllmft.cli.console import names, numbers, plain_table, say, say_lines
-from qllmft.cli.run_progress import ConsoleListener
+from qllmft.cli.listener import ConsoleListener
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.published import published
@@ -49,7 +49,8 @@ def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int, c
     results, inputs = {}, SharedInputs()
     for seed in range(first.seed, first.seed + seeds):
         config = first.model_copy(update={"seed": seed})
-        results[seed] = search_baseline(space.grid_of, config, ConsoleListener(console), inputs)
+        with ConsoleListener(console) as listener:
+            results[seed] = search_baseline(space.grid_of, config, listener, inputs)
     console.print(baseline_table(space, results))
 
 

@@ -111,7 +111,8 @@ def train(
     run_config = build_config(preset, config, overrides)
 
     from qllmft.api import train_and_report
-    from qllmft.cli.run_progress import ConsoleListener, result_table
+    from qllmft.cli.listener import ConsoleListener
+    from qllmft.cli.run_table import result_table
 
     console = PlainConsole(stderr=json)
     with ConsoleListener(console, yes=yes) as listener:

@@ -12,11 +12,7 @@ from qllmft_backends.validation import Fault, faults
 
 
 def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
-    """Return the configuration of a tree of settings.
-
-    Raises:
-        UserError: names ``origin`` and every fault.
-    """
+    """Return the configuration of a tree of settings."""
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:

@@ -42,9 +42,6 @@ def with_settings(tree: Tree, settings: Mapping[str, Any]) -> Tree:
 
     >>> with_settings({"train": {"lr": 0.1, "epochs": 5}}, {"train.lr": 0.2, "seed": 1})
     {'train': {'lr': 0.2, 'epochs': 5}, 'seed': 1}
-
-    Raises:
-        UserError: if a name uses a value as a section, or has too many sections.
     """
     for name, value in settings.items():
         if name.count(".") > MOST_SECTIONS:
@@ -78,9 +75,6 @@ def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
 
     >>> parse_settings(["train.lr=0.1", "body.model=minilm", "baselines.names=[]"])
     {'train.lr': 0.1, 'body.model': 'minilm', 'baselines.names': []}
-
-    Raises:
-        UserError: if a pair has no name or no equals sign, or no configuration can hold its value.
     """
     settings = {}
     for pair in pairs:

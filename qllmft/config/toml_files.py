@@ -59,16 +59,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def validated(model: type[Model], tree: dict[str, Any], origin: str) -> Model:
-    """Validate the content of a file.
-
-    Args:
-        model: class of the result.
-        tree: content of the file.
-        origin: name of the file in errors.
-
-    Raises:
-        UserError: names the first fault and its place in the file, such as ``rows[2].side``.
-    """
+    """Validate the content of a file."""
     try:
         return model.model_validate(tree)
     except ValidationError as error:

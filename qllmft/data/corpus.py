@@ -60,9 +60,6 @@ class Corpus:
 
         Texts that differ in white space alone are copies. The first copy is kept: test before validation before the
         other splits.
-
-        Raises:
-            UserError: if nothing of a split is left.
         """
         copies = copies_of(self.splits)
         order = sorted(self.splits, key=lambda name: _KEPT_FIRST.index(name) if name in _KEPT_FIRST else 2)

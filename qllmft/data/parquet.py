@@ -46,9 +46,6 @@ def batches(file: Any, columns: Sequence[str], path: Path, *, keeps_all: bool) -
         columns: names in the file.
         path: of the file, for errors.
         keeps_all: whether the bound on memory is for the whole file, or for each of its groups of rows.
-
-    Raises:
-        UserError: if the columns unpack to too many bytes or rows, or a text is too long.
     """
     metadata = file.metadata
     sizes = []

@@ -60,9 +60,6 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     validation, and the rest for the test. ``given``: the corpus' own splits; if there is no validation split, a part of
     training becomes it. If a label has fewer than n texts, all of them are drawn, or 70 % in the protocol ``paper`` to
     leave some for the test.
-
-    Raises:
-        UserError: if a label has too few texts, or there is no test set.
     """
     random = numpy_generator(seed, "split")
     if config.protocol == "paper":

@@ -27,12 +27,7 @@ SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 
 
 def read_corpus(config: DataConfig) -> Corpus:
-    """Read the data set of ``config`` with all its splits.
-
-    Raises:
-        UserError: if it cannot be found or read, or is unusable: unknown columns, empty texts, missing labels, broken
-            encodings, a single class.
-    """
+    """Read the data set of ``config`` with all its splits."""
     if config.source.startswith(IN_MEMORY):
         raise UserError(
             f"the texts were given to Python ({config.source}) and are not kept. Give the same texts to "

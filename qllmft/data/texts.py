@@ -27,9 +27,6 @@ def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterato
         path: the file; ``-`` is standard input, one text per line.
         column: name of the column of texts.
         delimiter: separator of fields in a .csv or .tsv file; None: comma or tab.
-
-    Raises:
-        UserError: if the file cannot be read, or a line is no text; names the line.
     """
     try:
         if path.suffix == ".parquet":

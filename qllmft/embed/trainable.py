@@ -16,13 +16,7 @@ from qllmft.errors import UserError
 
 
 class TrainableBody(nn.Module):
-    """Sentence transformer with trainable weights in float32.
-
-    Args:
-        body: loaded body, which shares its weights with this module, so that `Body.encode` follows the training.
-
-    Raises:
-        UserError: if it has no weights to train.
+    """Sentence transformer with trainable weights in float32, shared with ``body``: its `encode` follows the training.
 
     Attributes:
         body: embeds with these weights, without gradients.
@@ -61,11 +55,7 @@ class TrainableBody(nn.Module):
         return embeddings[:, : self.body.dimension].cpu()
 
     def save(self, folder: Path) -> None:
-        """Write the body as sentence-transformers does (safetensors), whole or not at all.
-
-        Raises:
-            UserError: if it cannot be written, as on a full disk.
-        """
+        """Write the body as sentence-transformers does (safetensors), whole or not at all."""
         fresh = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)

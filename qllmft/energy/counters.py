@@ -34,9 +34,6 @@ def find_counters(powercap: Path = POWERCAP, nvml: Any = None) -> list[EnergyCou
     Args:
         powercap: Linux's folder of power zones.
         nvml: the module ``pynvml``; imported if None.
-
-    Raises:
-        UserError: if there are none; names the missing counters and the reasons.
     """
     rapl, no_rapl = _rapl(powercap)
     gpus, no_gpus = _nvml(nvml)

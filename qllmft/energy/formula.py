@@ -43,9 +43,6 @@ def read_gate_times(file: Path) -> EnergyConstants:
     Args:
         file: JSON in seconds with ``one_qubit_s`` and ``two_qubit_s``, or with ``1q`` and ``2q`` in ``timing``, as in
             IonQ's characterization.
-
-    Raises:
-        UserError: if the file cannot be read, is no JSON object, or lacks one of the two.
     """
     try:
         content: Any = parse_json(read_text(file))

@@ -68,9 +68,6 @@ def measure_here(
         seconds: least duration, below one turn of a counter (minutes for RAPL).
         idle_seconds: duration of a measurement at rest beforehand.
         counters: counters to read; None for all that are found.
-
-    Raises:
-        UserError: if there are no counters, or the head does not run on the adjoint engine.
     """
     if not config.backend.entry.adjoint:
         raise UserError(f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only.")

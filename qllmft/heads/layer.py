@@ -84,9 +84,6 @@ def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> 
 
     Returns:
         (..., T) in the dtype of ``weight``.
-
-    Raises:
-        UserError: if shape or dtypes differ.
     """
     if torch.compiler.is_compiling():
         # disabled here, because a decorator imports the compiler, which takes a second

@@ -37,9 +37,6 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
         name: its name on the hub, or its folder.
         folder: source of the model. The folder of a finished run gives the results; the card of a shared model is
             returned as it is. Without either, the card has no results.
-
-    Raises:
-        UserError: if the record cannot be read.
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")

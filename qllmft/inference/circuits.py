@@ -86,11 +86,7 @@ ModelCircuits = HeadCircuits | EncoderCircuits  # of N samples, C circuits each;
 
 @torch.no_grad()
 def model_circuits(classifier: Classifier, vectors: NDArray[np.float32]) -> ModelCircuits:
-    """Return the circuits for embeddings (N, D): those of the head, or of the encoders if there is no head.
-
-    Raises:
-        UserError: if the head is classical.
-    """
+    """Return the circuits for embeddings (N, D): those of the head, or of the encoders if there is no head."""
     head, encoder = classifier.head, classifier.encoder
     classifier.eval()
     if head is None and isinstance(encoder, ParallelEncoders):

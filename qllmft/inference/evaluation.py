@@ -95,11 +95,7 @@ class LabelledTexts:
         subset: Subset | None = None,
         on_event: OnEvent = ignore,
     ) -> LabelledTexts:
-        """Read and embed the texts of `evaluate_run`.
-
-        Raises:
-            UserError: if the texts do not fit the model or have changed since the run.
-        """
+        """Read and embed the texts of `evaluate_run`."""
         corpus, table, source = _test_set(run) if data is None else _split(read_corpus(data), split)
         if subset is not None:
             table, source = subset.of(table), f"{source}, {subset}"
@@ -139,9 +135,6 @@ def evaluate_run(
         on_event: receives the progress of embedding.
         backend: backend of the head's circuit; None computes it here, exactly.
         subset: choice of some of the texts; None takes all.
-
-    Raises:
-        UserError: if the texts do not fit the model or have changed since the run.
     """
     predictor = Predictor.load(run, backend)
     return evaluate(predictor, LabelledTexts.read(predictor, run, data, split, subset, on_event))

@@ -93,9 +93,6 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
     """Export a circuit of the model in a run's folder.
 
     The body is loaded only if there is a text.
-
-    Raises:
-        UserError: if there is no model, it has no such circuit, or the body is another one.
     """
     model = load_model(Path(run))
     circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)

@@ -32,9 +32,6 @@ def portable(model: StoredModel, folder: Path) -> StoredModel:
 
     A local body is copied to ``body`` in ``folder``, without pickles and code; a body of the hub gets its commit as
     revision.
-
-    Raises:
-        UserError: if a local body holds code, or weights other than safetensors.
     """
     body = model.body.model_copy(update={"device": None})
     if body.model == "minilm":
@@ -60,11 +57,7 @@ def _other_files(folder: str, names: list[str]) -> list[str]:
 
 
 def download(name: str, token: str | None = None) -> Path:
-    """Download the model ``owner/name`` or ``owner/name@revision`` and return its folder in the hub's cache.
-
-    Raises:
-        UserError: if it does not exist or the hub is not reached.
-    """
+    """Download the model ``owner/name`` or ``owner/name@revision`` and return its folder in the hub's cache."""
     from huggingface_hub import snapshot_download
 
     repository, _, revision = name.partition("@")
@@ -74,11 +67,7 @@ def download(name: str, token: str | None = None) -> Path:
 
 
 def upload(folder: Path, name: str, private: bool = False, token: str | None = None) -> str:
-    """Upload a model's folder to ``owner/name`` in one commit and return the commit's address.
-
-    Raises:
-        UserError: if the hub refuses it or is not reached.
-    """
+    """Upload a model's folder to ``owner/name`` in one commit and return the commit's address."""
     from huggingface_hub import HfApi
 
     remedy = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access, and give owner/name."

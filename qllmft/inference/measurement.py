@@ -50,9 +50,6 @@ def measure(classifier: Classifier, circuits: ModelCircuits, backend: Backend) -
     It is estimated from the same shots, so its standard error holds the correlations of the O_i; different circuits
     are independent. The error of a probability is p_a·Σ_b p_b·SE(a, b): exact to first order for two labels, an upper
     bound for more.
-
-    Raises:
-        UserError: if a logit is not finite.
     """
     own = circuits.observables
     weights = circuits.weights(classifier)  # (k, C, O)
@@ -131,11 +128,7 @@ class Bootstrap:
 def bootstrap(
     classifier: Classifier, circuits: ModelCircuits, backend: Backend | None, repeats: int, seed: int
 ) -> Bootstrap:
-    """Draw the shots of measured circuits again, with replacement, and compute the probabilities of each draw.
-
-    Raises:
-        UserError: if the backend keeps neither counts nor shots.
-    """
+    """Draw the shots of measured circuits again, with replacement, and compute the probabilities of each draw."""
     remote: Any = backend
     if not hasattr(backend, "resample"):
         raise UserError(

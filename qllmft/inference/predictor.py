@@ -137,11 +137,7 @@ class Predictor:
             yield Prediction(text, names[label], probabilities, error, bool(answers.decided[i]))
 
     def answer(self, vectors: NDArray[np.float32]) -> Answers:
-        """Return the answers for embeddings (N, D), from the backend if there is one.
-
-        Raises:
-            UserError: if a logit is not finite.
-        """
+        """Return the answers for embeddings (N, D), from the backend if there is one."""
         if self.backend is not None:
             return self._measure(vectors, self.backend)
         logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))
@@ -179,9 +175,6 @@ class Predictor:
         """Return the embeddings (N, D) of texts.
 
         The first call loads the body.
-
-        Raises:
-            UserError: if a text is empty, the body is another one, or an embedding is not finite.
         """
         for text in texts:
             if is_blank(text):

@@ -28,11 +28,7 @@ class Check:
 
 
 def verify_run(path: Path) -> Iterator[Check]:
-    """Check the parts of a run's folder, without writing a file or loading the body.
-
-    Raises:
-        UserError: if there is no such folder.
-    """
+    """Check the parts of a run's folder, without writing a file or loading the body."""
     if not path.is_dir():
         raise UserError(f"there is no folder {path}. Give the folder of a run, as `qllmft train` prints it.")
     folder = RunFolder(path)

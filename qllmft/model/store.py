@@ -81,9 +81,6 @@ def load_model(folder: Path) -> StoredModel:
 
     The record is checked first, then the shapes in the file of weights, so that no file can demand excessive memory.
 
-    Args:
-        folder: a run's folder, or its ``model`` folder.
-
     Raises:
         UserError: if there is none, it is damaged, too large or of another format, a weight is not finite, or its
             logits differ from those of the record.

@@ -154,12 +154,7 @@ def save_figure(figure: Any, file: Path) -> None:
 
 
 def as_svg(figure: Any, name: str) -> Markup:
-    """Return the SVG element, as wide as its place in the page. Call it within a page's `figure_style`.
-
-    Args:
-        figure: of matplotlib.
-        name: prefix of every id, so that the ids of a page's figures differ.
-    """
+    """Return the SVG element, as wide as its place in the page. Call it within a page's `figure_style`."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = file.getvalue()

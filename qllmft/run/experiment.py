@@ -30,20 +30,14 @@ from qllmft.versions import versions
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of a run.
+    """Outcome of a run."""
 
-    Attributes:
-        folder: the run's folder.
-        record: content of ``result.json``, or of ``validation.json`` if the test set was not read; None if training was
-            interrupted.
-        epochs_done: number of trained epochs.
-        signal: number of the signal that interrupted training, or None.
-    """
-
-    folder: RunFolder
+    folder: RunFolder  # the run's folder
+    # content of ``result.json``, or of ``validation.json`` if the test set was not read; None if training was
+    # interrupted
     record: RunRecord | None
-    epochs_done: int
-    signal: int | None = None
+    epochs_done: int  # number of trained epochs
+    signal: int | None = None  # number of the signal that interrupted training, or None
 
     def _repr_html_(self) -> str:
         """Return the table of its models, for a notebook."""

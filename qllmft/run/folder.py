@@ -23,11 +23,7 @@ from qllmft.training import Checkpoint, EpochMetrics
 
 
 class RunFolder:
-    """Folder of one run.
-
-    Args:
-        path: of the folder.
-    """
+    """Folder of one run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -21,9 +21,6 @@ class SharedInputs:
     """Inputs of the runs of one process, each read or computed once.
 
     The numbers of a run do not depend on sharing. Files that change while a campaign runs are not read again.
-
-    Args:
-        corpora: texts in memory, by the configuration that would read them.
     """
 
     def __init__(self, corpora: Mapping[DataConfig, Corpus] | None = None) -> None:

@@ -20,11 +20,7 @@ LARGE_STEP = 2**22  # largest number of amplitudes in a timed batch
 
 
 def check_memory(config: RunConfig, batch: int) -> int:
-    """Return the bytes of a training step: states of all circuits and the co-states of one.
-
-    Raises:
-        UserError: if that is more than the free memory.
-    """
+    """Return the bytes of a training step: states of all circuits and the co-states of one."""
     if config.backend.options.get("device", "cpu") != "cpu":
         return 0
     model, free = config.model, int(psutil.virtual_memory().available)

@@ -24,30 +24,19 @@ _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
 @dataclass(frozen=True)
 class ModelResult:
-    """Result of one model of a run: the head or a baseline.
+    """Result of one model of a run: the head or a baseline."""
 
-    Attributes:
-        name: in the run's table.
-        validation: accuracy on the validation texts.
-        parameters: number of trained parameters; for an SVC, of support vectors.
-        seconds: wall time of the training.
-        settings: chosen on the validation texts, by name.
-        validation_exact: share of right validation answers without the noise of the head's circuit, in [0, 1]; None
-            if the circuit has no noise.
-        test: accuracy on the test texts; None if they were not read.
-        test_exact: like ``validation_exact``, for the test texts.
-        test_classes: scores on the test texts class by class; None if they were not read.
-    """
-
-    name: str
-    validation: _Accuracy
-    parameters: int
-    seconds: float = 0.0
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    name: str  # in the run's table
+    validation: _Accuracy  # accuracy on the validation texts
+    parameters: int  # number of trained parameters; for an SVC, of support vectors
+    seconds: float = 0.0  # wall time of the training
+    settings: Mapping[str, Any] = field(default_factory=dict)  # chosen on the validation texts, by name
+    # share of right validation answers without the noise of the head's circuit, in [0, 1]; None if the circuit has no
+    # noise
     validation_exact: float | None = None
-    test: _Accuracy | None = None
-    test_exact: float | None = None
-    test_classes: _ClassScores | None = None
+    test: _Accuracy | None = None  # accuracy on the test texts; None if they were not read
+    test_exact: float | None = None  # like ``validation_exact``, for the test texts
+    test_classes: _ClassScores | None = None  # scores on the test texts class by class; None if they were not read
 
     @property
     def tested(self) -> Accuracy:
@@ -101,27 +90,16 @@ class BodyRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Record of a run.
+    """Record of a run."""
 
-    Attributes:
-        identity: hash of the configuration.
-        seed: of the run.
-        data: the texts.
-        body: the language model.
-        selected_epoch: epoch of the head's weights, from 1.
-        models: the head, then its baselines.
-        versions: of Python and packages, by name.
-        noise: of the head's circuit, or None.
-    """
-
-    identity: str
-    seed: int
-    data: DataRecord
-    body: BodyRecord
-    selected_epoch: int
-    models: tuple[ModelResult, ...]
-    versions: dict[str, str] = field(default_factory=dict)
-    noise: NoiseConfig | None = None
+    identity: str  # hash of the configuration
+    seed: int  # of the run
+    data: DataRecord  # the texts
+    body: BodyRecord  # the language model
+    selected_epoch: int  # epoch of the head's weights, from 1
+    models: tuple[ModelResult, ...]  # the head, then its baselines
+    versions: dict[str, str] = field(default_factory=dict)  # of Python and packages, by name
+    noise: NoiseConfig | None = None  # of the head's circuit, or None
 
     @property
     def trajectories(self) -> str:

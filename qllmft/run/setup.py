@@ -46,12 +46,7 @@ class RunSetup:
 
 
 def check_circuits(model: ModelConfig, backend: Backend) -> None:
-    """Check that the engine runs the circuits of an ansatz other than the paper's.
-
-    Raises:
-        UserError: if the ansatz is missing or faulty, or the encoder's circuit does not run.
-        BackendError: if the head's circuit does not run; names a backend that runs it.
-    """
+    """Check that the engine runs the circuits of an ansatz other than the paper's."""
     encoder, head, adjoint = encoder_template(model), head_template(model), adjoint_or_none(backend)
     if encoder is not None:
         encoder_program(encoder)
@@ -63,13 +58,7 @@ def check_circuits(model: ModelConfig, backend: Backend) -> None:
 def training_backend(
     config: RunConfig, splits: Splits, on_event: OnEvent, options: Mapping[str, Any] | None = None
 ) -> Backend:
-    """Create the backend of the head's circuit in training, and report the number of its circuits.
-
-    Raises:
-        BackendError: if there is no such backend, training through it was not allowed, or it lacks a gate.
-        UserError: if the ansatz cannot be used, the body would be trained through remote circuits, or the listener
-            refuses them.
-    """
+    """Create the backend of the head's circuit in training, and report the number of its circuits."""
     backend = create(config.backend.name, {**config.backend_options, **(options or {})})
     if config.model.head != "quantum":
         return backend

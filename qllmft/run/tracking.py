@@ -37,11 +37,7 @@ class Tracking:
 
     @classmethod
     def of(cls, names: str | Iterable[str], *, files: bool = False) -> Tracking:
-        """Check the names of trackers, each of which may be several with commas between them.
-
-        Raises:
-            UserError: if a tracker does not exist, lacks a package, or files are sent but no tracker is named.
-        """
+        """Check the names of trackers, each of which may be several with commas between them."""
         parts = ",".join([names] if isinstance(names, str) else names).split(",")
         found = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
         for name in found:
@@ -57,12 +53,6 @@ class TrackingListener:
     A tracker starts with the training, under the run's lock. ``trackers.json`` in the run's folder holds the key that
     each tracker continues with and the last epoch that it got. The epoch is written before it is sent, so a tracker
     gets no epoch twice.
-
-    Args:
-        config: the whole run.
-        out: its folder; see `run_experiment`.
-        tracking: names of the trackers.
-        on_event: receives messages about files that are not sent.
     """
 
     def __init__(self, config: RunConfig, out: Path | None, tracking: Tracking, on_event: OnEvent) -> None:
@@ -152,13 +142,7 @@ def run_tracked(
 ) -> Outcome:
     """Do a run and send it to trackers.
 
-    Args:
-        config: the whole run.
-        out: its folder; see `run_experiment`.
-        on_event: receives the events of the run.
-        tracking: names of the trackers.
-        finish: called with the outcome of a finished run, before the trackers get its files.
-        options: of `run_experiment`.
+    ``finish`` gets the outcome of a finished run before trackers get its files. ``options`` are of `run_experiment`.
     """
     with TrackingListener(config, out, tracking, on_event) as trackers:
 

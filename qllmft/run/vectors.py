@@ -65,22 +65,7 @@ def embed_tables(
     cache_folder: Path | None = None,
     inputs: SharedInputs | None = None,
 ) -> tuple[str, list[Examples]]:
-    """Embed tables of texts in one call.
-
-    Args:
-        tables: by the name of their texts in errors.
-        body: the language model.
-        on_event: receives progress and messages.
-        title: of the body in messages; its name if None.
-        cache_folder: of the embeddings; the user's if None.
-        inputs: embeddings in memory, shared with other runs.
-
-    Returns:
-        Identity of the body, and the examples of each table.
-
-    Raises:
-        UserError: if the body cannot be loaded, or an embedding is no finite number.
-    """
+    """Embed tables, by the name of their texts in errors, and return the body's identity and each table's examples."""
     texts = [text for table in tables.values() for text in table.texts]
     with stage(on_event, "embedding", title or body.model, len(texts)) as advance:
         done = 0

@@ -20,11 +20,7 @@ _SECTIONS = ("model", "train", "noise", "backend")
 
 
 def configuration(estimator: Any, *sections: str, **given: Any) -> RunConfig:
-    """Return the configuration of an estimator: its preset, then ``settings``, then other parameters.
-
-    Raises:
-        UserError: for a setting outside the head's sections and ``sections``, or a preset with a trainable body.
-    """
+    """Return the configuration of an estimator: its preset, then ``settings``, then other parameters."""
     overrides = chosen_settings(estimator.settings)
     allowed = (*_SECTIONS, *sections)
     if others := [name for name in overrides if name.partition(".")[0] not in allowed]:

@@ -71,11 +71,7 @@ class QuantumTextClassifier(TrainedClassifier):
 
 
 def _texts(rows: Any) -> list[str]:
-    """Return N texts.
-
-    Raises:
-        UserError: if a row is empty or not a text.
-    """
+    """Return N texts."""
     if isinstance(rows, str) or getattr(rows, "ndim", 1) != 1:
         raise UserError(f"X is {type(rows).__name__}; expected texts in one dimension: a list, an array or a Series.")
     texts = list(rows)

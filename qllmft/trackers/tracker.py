@@ -10,19 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """Run at the start of its tracking.
+    """Run at the start of its tracking."""
 
-    Attributes:
-        identity: hash of the configuration; the run's name.
-        folder: of the run.
-        settings: the configuration, values by dotted names; without addresses, keys and consent to a price.
-        key: returned by `Tracker.start` when this run was tracked first; None if this is the first time.
-    """
-
-    identity: str
-    folder: Path
+    identity: str  # hash of the configuration; the run's name
+    folder: Path  # of the run
+    # the configuration, values by dotted names; without addresses, keys and consent to a price
     settings: Mapping[str, Any]
-    key: str | None
+    key: str | None  # returned by `Tracker.start` when this run was tracked first; None if this is the first time
 
 
 class Tracker:

@@ -81,11 +81,7 @@ class Checkpoint:
         )
 
     def load(self, model: nn.Module, optimizer: torch.optim.Adam) -> State | None:
-        """Restore model and optimizer from the file, if there is one.
-
-        Raises:
-            UserError: if it is damaged, or belongs to another model.
-        """
+        """Restore model and optimizer from the file, if there is one."""
         if not self.path.exists():
             return None
         try:

@@ -37,13 +37,10 @@ class _Parts(NamedTuple):
 class LinearObjective:
     """Mean cross-entropy in nats plus r/(2N)·‖W a‖² of N texts, as a function of one vector of all parameters.
 
+    The model is a linear layer on odd encoders.
+
     W a (k, m) is the linear map from the loaded vector to the logits, r = 1/C for more than two labels and 2/C for two:
     two rows of weights have half the squared norm of their difference, which is scikit-learn's one row.
-
-    Args:
-        model: a linear layer on odd encoders.
-        examples: N embeddings and labels.
-        c: C.
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: float) -> None:

@@ -137,9 +137,6 @@ def run_epochs(
     This takes less than the time between two checkpoints, because longer epochs are saved one by one, and it avoids a
     copy of the weights per epoch. Otherwise the current epoch is dropped. A second signal always ends training at once;
     a continued run then starts from the last checkpoint.
-
-    Raises:
-        UserError: if the loss of an epoch, in training or validation, is not finite.
     """
     model, optimizer = training.model, training.optimizer
     state = (checkpoint.load(model, optimizer) if checkpoint else None) or State.initial(model)

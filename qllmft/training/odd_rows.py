@@ -17,12 +17,7 @@ Floats = NDArray[np.float64]
 
 
 class OddRows:
-    """One odd encoder on the project's engine, in float64.
-
-    Args:
-        encoder: has T values.
-        width: m, length of the loaded vector; the constant is amplitude m.
-    """
+    """One odd encoder on the project's engine, in float64."""
 
     def __init__(self, encoder: QuantumEncoder, width: int) -> None:
         program = encoder.engine.program

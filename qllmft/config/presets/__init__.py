@@ -14,20 +14,14 @@ from qllmft.config.toml_files import names_in, read_named
 
 @dataclass(frozen=True)
 class Preset:
-    """Named experiment.
+    """Named experiment."""
 
-    Attributes:
-        name: argument of the command line.
-        title: one line, with the table of the paper if there is one.
-        settings: differences from the defaults, nested as in TOML.
-        source: tables of the paper with its result first, such as ("Table II", "Table VI"); empty if it is ours.
-        baseline: model in a run's record with the preset's result; None: the first one, the head itself.
-    """
-
-    name: str
-    title: str
-    settings: dict[str, Any]
+    name: str  # argument of the command line
+    title: str  # one line, with the table of the paper if there is one
+    settings: dict[str, Any]  # differences from the defaults, nested as in TOML
+    # tables of the paper with its result first, such as ("Table II", "Table VI"); empty if it is ours
     source: tuple[str, ...] = ()
+    # model in a run's record with the preset's result; None: the first one, the head itself
     baseline: str | None = None
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
@@ -41,11 +35,7 @@ def preset_names() -> list[str]:
 
 
 def load_preset(name: str) -> Preset:
-    """Read a preset.
-
-    Raises:
-        UserError: if there is no preset of that name; lists the names.
-    """
+    """Read a preset."""
     tree = tomllib.loads(read_named(__name__, name, "preset"))
     title, source, baseline = tree.pop("title"), tuple(tree.pop("source", ())), tree.pop("baseline", None)
     return Preset(name, title, tree, source, baseline)

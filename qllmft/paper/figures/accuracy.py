@@ -9,7 +9,7 @@ from typing import Any
 
 from qllmft.campaign.record import StudyRecord
 from qllmft.config.presets import load_preset
-from qllmft.paper.figures.selection import Request, select
+from qllmft.paper.figures.selection import FigureRequest, select
 from qllmft.paper.results import Experiment
 from qllmft.paper.results.counts import preset_parameters
 from qllmft.published import published
@@ -88,7 +88,7 @@ def experiments(name: str) -> dict[tuple[str, int], Experiment]:
     return found
 
 
-def accuracy_figure(request: Request) -> AccuracyFigure:
+def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
     """Return the data of one figure. It raises the errors of `select`."""
     name, wanted, paper = request.name, experiments(request.name), published()
     selection = select(request, wanted)

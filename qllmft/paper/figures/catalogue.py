@@ -13,7 +13,7 @@ from qllmft.paper.figures.accuracy import accuracy_figure, draw_accuracy
 from qllmft.paper.figures.curves import curves_figure, draw_curves
 from qllmft.paper.figures.energy import draw_energy
 from qllmft.paper.figures.samplers import draw_sampler, sampler_figure
-from qllmft.paper.figures.selection import Request
+from qllmft.paper.figures.selection import FigureRequest
 from qllmft.published import published
 
 
@@ -22,7 +22,7 @@ class PaperFigure:
     """Figure of the paper."""
 
     title: str
-    data: Callable[[Request], Any]  # returns a dataclass
+    data: Callable[[FigureRequest], Any]  # returns a dataclass
     draw: Callable[[Any], Any]  # returns the matplotlib figure of that dataclass
     needs_runs: bool = True  # whether it is drawn from runs; otherwise it is computed directly
 
@@ -55,7 +55,7 @@ def find_figure(name: str) -> PaperFigure:
     return FIGURES[name]
 
 
-def make_figure(request: Request) -> tuple[Any, Any]:
+def make_figure(request: FigureRequest) -> tuple[Any, Any]:
     """Return a figure's data and drawing. UserError if the figure is unknown or runs are missing."""
     figure = find_figure(request.name)
     data = figure.data(request)

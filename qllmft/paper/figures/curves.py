@@ -7,7 +7,7 @@ from typing import Any
 
 from qllmft.campaign.finished import Curve
 from qllmft.errors import UserError
-from qllmft.paper.figures.selection import Request, select
+from qllmft.paper.figures.selection import FigureRequest, select
 from qllmft.paper.results import Experiment
 from qllmft.report import style
 
@@ -25,7 +25,7 @@ class CurvesFigure:
     curves: dict[int, Curve]  # by seed
 
 
-def curves_figure(request: Request) -> CurvesFigure:
+def curves_figure(request: FigureRequest) -> CurvesFigure:
     """Return the curves of every seed. UserError if there is no run, or none with a curve."""
     preset = request.preset or PRESET
     selection = select(request, {preset: Experiment(preset)})

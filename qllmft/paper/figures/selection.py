@@ -16,8 +16,8 @@ from qllmft.paper.results import Circumstances, Experiment, Measured, measure
 
 
 @dataclass(frozen=True)
-class Request:
-    """Request for a figure."""
+class FigureRequest:
+    """Choice of a figure and of the runs that it is drawn from."""
 
     name: str  # of the figure
     runs: Sequence[FinishedRun] = ()  # all finished ones; unused if the figure needs none
@@ -27,7 +27,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Selection:
+class FigureRuns:
     """Results that a figure is drawn from."""
 
     circumstances: Circumstances  # of every run
@@ -50,12 +50,8 @@ def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[Fini
     return kept
 
 
-def select(request: Request, experiments: Mapping[Any, Experiment]) -> Selection:
-    """Return the results of a figure's experiments, given by key.
-
-    Raises:
-        UserError: if the runs' circumstances differ, or some runs are missing and the request is not partial.
-    """
+def select(request: FigureRequest, experiments: Mapping[Any, Experiment]) -> FigureRuns:
+    """Return the results of a figure's experiments, given by key."""
     by_circumstances: dict[Circumstances, dict[Any, Measured]] = {}
     for key, experiment in experiments.items():
         for measured in measure(experiment, request.runs):
@@ -73,7 +69,7 @@ def select(request: Request, experiments: Mapping[Any, Experiment]) -> Selection
     if missing and not request.partial:
         example = next(iter(found.values())).chosen.runs
         raise UserError(_missing_text(request, missing, example, "is incomplete"))
-    return Selection(circumstances, found, missing)
+    return FigureRuns(circumstances, found, missing)
 
 
 def _choice(circumstances: Iterable[Circumstances]) -> str:
@@ -92,7 +88,9 @@ def _settings(circumstances: Circumstances) -> dict[str, Any]:
     return {**trained, "body.model": circumstances.body, "data.source": circumstances.data, **drawn}
 
 
-def _missing_text(request: Request, missing: Sequence[Experiment], example: Sequence[FinishedRun], state: str) -> str:
+def _missing_text(
+    request: FigureRequest, missing: Sequence[Experiment], example: Sequence[FinishedRun], state: str
+) -> str:
     """Return an error with the commands that make the missing runs in the circumstances of ``example``."""
     extra, seeds = "", ""
     if example:

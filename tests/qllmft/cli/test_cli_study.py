@@ -8,7 +8,7 @@ from rich.console import Console
 from small_texts import write_reviews
 
 from qllmft.campaign import file
-from qllmft.cli.campaign_progress import CampaignConsole, left_text
+from qllmft.cli.listener import ConsoleListener, left_text
 from qllmft.events import CampaignAdvanced, RunEnded, RunStarted, stage
 
 SMALL = [
@@ -120,7 +120,7 @@ def test_time_left_in_words():
 
 def test_bars_on_a_terminal():
     console = Console(force_terminal=True, width=100, record=True)
-    with CampaignConsole(console) as listener:
+    with ConsoleListener(console, campaign=True) as listener:
         listener(CampaignAdvanced(4, 1, 0.2))
         listener(RunStarted("Multi sQE 14Q, seed 0"))
         with stage(listener, "embedding", "minilm", 50) as advance:
@@ -130,7 +130,7 @@ def test_bars_on_a_terminal():
                 pass
         listener(CampaignAdvanced(4, 1, 0.5, 0.75, 600.0))
         listener(RunEnded("Multi sQE 14Q, seed 0", 0.7))
-        listener._progress.refresh()
+        listener._bars.refresh()
     text = console.export_text()
     for piece in (
         "4 runs, 1 of them finished already",

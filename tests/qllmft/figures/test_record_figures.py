@@ -11,7 +11,7 @@ from qllmft.cli.main import app
 from qllmft.errors import UserError
 from qllmft.paper.figures.accuracy import QUBITS, experiments
 from qllmft.paper.figures.catalogue import make_figure
-from qllmft.paper.figures.selection import Request
+from qllmft.paper.figures.selection import FigureRequest
 from qllmft.paper.results import Experiment
 
 
@@ -19,7 +19,7 @@ from qllmft.paper.results import Experiment
 def figure(tmp_path):
     def make(name, **options):
         runs = tmp_path / "runs"
-        return make_figure(Request(name, read_finished_runs([runs]), runs, **options))
+        return make_figure(FigureRequest(name, read_finished_runs([runs]), runs, **options))
 
     return make
 
@@ -162,6 +162,6 @@ def test_the_learning_curves_of_every_seed(made_run, figure):
 
 
 def test_figure_5_has_the_papers_crossover():
-    data, drawing = make_figure(Request("5"))
+    data, drawing = make_figure(FigureRequest("5"))
     assert data.crossover_qubits == 46
     assert [x for x, _ in hollow(drawing.axes[0])] == [46]

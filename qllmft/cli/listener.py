@@ -1,0 +1,122 @@
+"""Display of runs and campaigns: progress bars, or lines if output is not a terminal."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from rich.console import Console
+
+from qllmft.cli.backend import attend_training
+from qllmft.cli.console import progress_bars, say
+from qllmft.events import (
+    BackendReady,
+    CampaignAdvanced,
+    EpochEnded,
+    Event,
+    RunEnded,
+    RunStarted,
+    StageAdvanced,
+    StageEnded,
+    StageStarted,
+)
+from qllmft.progress import LineListener, stage_text
+from qllmft.run.timing import duration_text
+
+
+def left_text(seconds: float | None) -> str:
+    """Return the time left in words, or "" if it is unknown."""
+    if seconds is None:
+        return ""
+    return "under a minute left" if seconds < 60 else f"about {duration_text(seconds)} left"
+
+
+class ConsoleListener(LineListener):
+    """Listener that draws a bar per stage of a run, or in a campaign a bar over all runs and one over the current run.
+
+    If output is not a terminal, it prints lines: about the stages and epochs of a run, or in a campaign when a run
+    starts and ends. A context manager around the command. Several threads may send events.
+    """
+
+    def __init__(self, console: Console, *, yes: bool = False, campaign: bool = False) -> None:
+        super().__init__(console=console)
+        self._yes = yes
+        self._bars = progress_bars(console, counted=not campaign)
+        self._all = self._bars.add_task("starting", total=None, fields="") if campaign else None
+        self._one = self._bars.add_task("", total=None, fields="", visible=False)
+        self._campaign: CampaignAdvanced | None = None
+        self._running: set[str] = set()  # labels
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        super().__call__(event)
+        match event:
+            case BackendReady(backend) if self._all is None:
+                attend_training(backend, self.message, yes=self._yes)
+            case CampaignAdvanced():
+                self._advance(event)
+            case RunStarted(label, here):
+                if here:
+                    self._bars.reset(self._one, description=label, fields="", visible=True)
+                self._start_run(label)
+            case RunEnded(label, validation):
+                self._running.discard(label)
+                if not self._console.is_terminal:
+                    self.message(f"{label}: validation {100 * validation:.2f} %")
+            case StageAdvanced(_, done):
+                self._show(completed=done)
+            case EpochEnded(metrics):
+                count = "" if self._all is None else f"epoch {metrics.epoch}/{self._stage.total}  "
+                self._show(completed=metrics.epoch, fields=count + self.epoch_text(metrics))
+            case StageEnded("fitting") if self._all is None:
+                self._show(visible=False)
+            case StageEnded() if self._all is not None:
+                self._show(fields="")
+
+    def message(self, text: str) -> None:
+        """Print one line above the bars."""
+        say(text, self._console)
+
+    def line(self, text: str) -> None:
+        """Print one line of progress, unless there are bars or a line per run."""
+        if self._all is None and not self._console.is_terminal:
+            self.message(text)
+
+    def _start(self, started: StageStarted) -> None:
+        super()._start(started)
+        words, total = stage_text(started), started.total
+        if self._all is None:
+            self._one = self._bars.add_task(words, total=total or 1, completed=started.done, fields="")
+        else:  # None leaves the bar as it is
+            self._show(fields=words, total=total or None, completed=started.done if total else None)
+
+    def _show(self, **changes: Any) -> None:
+        self._bars.update(self._one, **changes)
+
+    def _advance(self, event: CampaignAdvanced) -> None:
+        if self._campaign is None:
+            done = f", {event.finished} of them finished already" if event.finished else ""
+            self.message(f"{event.runs} runs{done}")
+        self._campaign = event
+        if self._all is not None:
+            runs = f"{event.finished} of {event.runs} runs"
+            self._bars.update(self._all, description=runs, total=1.0, completed=event.share, fields=self._words())
+
+    def _start_run(self, label: str) -> None:
+        if not self._console.is_terminal and self._campaign:
+            number = self._campaign.finished + len(self._running) + 1
+            self.message("; ".join(filter(None, [f"run {number} of {self._campaign.runs}: {label}", self._words()])))
+        self._running.add(label)
+
+    def _words(self) -> str:
+        if self._campaign is None:
+            return ""
+        best = self._campaign.best
+        words = [left_text(self._campaign.seconds_left), "" if best is None else f"best {100 * best:.2f} %"]
+        return ", ".join(filter(None, words))

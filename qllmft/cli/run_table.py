@@ -1,0 +1,54 @@
+"""Table of a run at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from qllmft.cli.console import names, numbers, plain_table
+from qllmft.run import ModelResult, RunRecord
+
+
+def result_table(record: RunRecord) -> Table:
+    """Return the table at the end of a run, for a `PlainConsole`, since its strings are not markup."""
+    sizes = record.data.sizes
+    table = plain_table(
+        *names("model"),
+        *numbers("parameters", "validation", "test [95 % interval]", "seconds"),
+        title=f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
+        f"{sizes['test']:,} test texts\nbody {record.body}, D = {record.body.dimension}; "
+        f"seed {record.seed}; epoch {record.selected_epoch} selected",
+        caption="; ".join(_notes(record)) or None,
+    )
+    for model in record.models:
+        validation = f"{100 * model.validation.value:.1f} %"
+        test = "\n".join([f"{model.tested}", *_by_class(model)])
+        table.add_row(model.name, f"{model.parameters:,}", validation, test, f"{model.seconds:.1f}")
+    return table
+
+
+def _by_class(model: ModelResult) -> Iterator[str]:
+    """Return a second line of scores if classes are uneven or more than two."""
+    scores = model.test_classes
+    if scores and (scores.uneven or len(scores.texts) > 2):
+        yield f"balanced {100 * scores.balanced:.1f}, F1 {100 * scores.macro_f1:.1f}"
+
+
+def _notes(record: RunRecord) -> Iterator[str]:
+    """Return the notes below the table."""
+    for model in record.models:
+        if model.validation_exact is not None and model.test_exact is not None:
+            yield (
+                f"{model.name} without its circuit's noise: validation {100 * model.validation_exact:.1f} %, "
+                f"test {100 * model.test_exact:.2f} %"
+            )
+    if record.trajectories:
+        yield f"with its noise: {record.trajectories}"
+    if (scores := record.head.test_classes) and any(True for _ in _by_class(record.head)):
+        yield f"balanced accuracy and macro-F1: means over the labels; one label has {100 * scores.majority:.1f} %"
+    for model in record.models:
+        if model.test_classes and model.test_classes.constant:
+            yield f"{model.name} gives the same answer to every text"
+    if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
+        yield "baselines use the body before it was trained with the head"
