@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from qllmft_backends.ionq.base import IonQBase
-from qllmft_backends.ionq.calibration import Calibration, read_calibration
 from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk
 from qllmft_backends.ionq.collect import aggregate
 from qllmft_backends.ionq.known_answer import LEAST_SHOTS
-from qllmft_backends.ionq.measure import draw
 from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
 from qllmft_backends.ionq.payload import Probabilities
+from qllmft_backends.ionq.results import draw
 from qllmft_backends.protocol import Capabilities
+
+if TYPE_CHECKING:
+    from qiskit_ionq.ionq_client import Characterization
 
 FORTE_QUBITS = 36
 SIMULATOR_QUBITS = 29
@@ -82,9 +84,12 @@ class IonQForte(IonQBase):
             max_circuits=self.options.circuits_per_job,
         )
 
-    def calibration(self) -> Calibration | None:
-        """Return the machine's latest characterization, or None if the server has none."""
-        return read_calibration(self._client.get_latest_calibration(f"qpu.{self.options.target}"))
+    def calibration(self) -> Characterization | None:
+        """Return the machine's latest characterization, or None if the server has none.
+
+        Its times are in seconds. `GateNoise.calibrated` reads its fidelities as those of processes.
+        """
+        return self._client.get_latest_calibration(f"qpu.{self.options.target}")
 
     def _sends_known_answer(self) -> bool:
         if self.options.known_answer_shots is not None:

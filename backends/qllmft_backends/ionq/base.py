@@ -19,16 +19,22 @@ from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.collect import OnProgress, collect, read_shots
 from qllmft_backends.ionq.compile import check_values, compile_template
-from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, check_training, training_circuits
+from qllmft_backends.ionq.cost import (
+    PUBLISHED_ON,
+    Announce,
+    Confirm,
+    CostEstimate,
+    check_training,
+    published_price,
+    training_circuits,
+)
 from qllmft_backends.ionq.dispatcher import Callbacks, Dispatcher
 from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQRequestError
 from qllmft_backends.ionq.jobs import JobsInterrupt, jobs_under_way, under_way
 from qllmft_backends.ionq.ledger import Ledger
-from qllmft_backends.ionq.measure import expectations
 from qllmft_backends.ionq.options import IonQOptions
 from qllmft_backends.ionq.payload import Probabilities
-from qllmft_backends.ionq.prices import PUBLISHED_ON, published_price
-from qllmft_backends.ionq.results import Resampled, check_answers, resampled, results_of
+from qllmft_backends.ionq.results import Resampled, check_answers, expectations, resampled, results_of
 from qllmft_backends.ionq.sessions import end_sessions
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Deadline
@@ -160,7 +166,7 @@ class IonQBase(Backend):
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Submit and collect (see `Backend.expectations`). The estimator is `measure.expectations`.
+        """Submit and collect (see `Backend.expectations`). The estimator is `results.expectations`.
 
         Raises:
             UnsupportedGateError: if a gate or an observable cannot be served.
@@ -244,7 +250,7 @@ class IonQBase(Backend):
         chunks = batch.chunks
         waiting = [chunk for chunk in chunks if chunk.state == "submitted"]
         if waiting:
-            problems = collect(self._client, self._ledger, waiting, self.options, self._callbacks.on_progress)
+            problems = collect(self._client, self._ledger, waiting, self._callbacks.on_progress)
             end_sessions(self._client, self._ledger, {chunk.session for chunk in waiting})
             for problem in problems.values():
                 raise problem

@@ -20,7 +20,8 @@ from qiskit_ionq.helpers import qiskit_to_ionq
 from qiskit_ionq.ionq_client import IonQClient
 
 from qllmft_backends.ionq.chunk import Setup
-from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError, IonQTransientError
+from qllmft_backends.ionq.compile import Template
+from qllmft_backends.ionq.errors import NOT_FOUND, IonQError, IonQJobFailedError, IonQRequestError, IonQTransientError
 from qllmft_backends.ionq.options import IonQConnection
 from qllmft_backends.ionq.payload import is_amount, mapping
 from qllmft_backends.ionq.token import load_token
@@ -37,6 +38,7 @@ class Client(IonQClient):  # type: ignore[misc]
 
     def __init__(self, connection: IonQConnection) -> None:
         super().__init__(token="held by the transport", url=connection.address())  # noqa: S106
+        self.connection = connection
         self.transport = Transport(connection, load_token(connection.token_file))
 
     @cached_property
@@ -110,25 +112,28 @@ class Client(IonQClient):  # type: ignore[misc]
             if not following:
                 return
 
-    def price(
-        self, setup: Setup, one_qubit_gates: int, two_qubit_gates: int, *, session: bool = False
-    ) -> dict[str, Any]:
-        """Return the server's estimate for one circuit: ``price_each``, ``unit``, ``queue_s``, or None.
+    def price(self, setup: Setup, template: Template, *, session: bool) -> dict[str, Any]:
+        """Return the server's estimate for one circuit as fields of a `CostEstimate`, None if it has no prices.
 
         Raises:
-            IonQRequestError: if the price is no number of 0 or more.
+            IonQError: if the server cannot be asked, or the price is no finite number of 0 or more.
         """
         query = {
             "type": "ionq.circuit.v1",
             "backend": setup.backend,
-            "1q_gates": one_qubit_gates,
-            "2q_gates": two_qubit_gates,
+            "1q_gates": template.one_qubit_gates,
+            "2q_gates": template.two_qubit_gates,
             "qubits": setup.n_qubits,
             "shots": setup.shots,
             "error_mitigation": str(setup.error_mitigation != "none").lower(),
             "session": str(session).lower(),
         }
-        estimate = self._get_object(self.make_path("jobs", "estimate"), query)
+        try:
+            estimate = self._get_object(self.make_path("jobs", "estimate"), query)
+        except IonQRequestError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return {"price_each": None, "note": str(error)}
         # v0.4 renamed its fields in 2026: both forms are read.
         price = _first(estimate, "estimated_total_cost", "estimated_cost")
         queue_ms = estimate.get("current_predicted_queue_time")
@@ -142,6 +147,9 @@ class Client(IonQClient):  # type: ignore[misc]
             "price_each": None if price is None else float(price),
             "unit": None if unit is None else str(unit),
             "queue_s": float(queue_ms) / 1000 if isinstance(queue_ms, int | float) else None,
+            "note": "the server gives no price"
+            if price is None
+            else "one circuit's estimate times their number; not binding",
         }
 
     def cost(self, job_id: str) -> dict[str, Any]:

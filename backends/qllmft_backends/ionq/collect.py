@@ -15,10 +15,9 @@ from qllmft_backends.ionq.errors import (
     IonQRequestError,
     IonQTimeoutError,
 )
-from qllmft_backends.ionq.integrity import known_answer_error
 from qllmft_backends.ionq.job_index import JobIndex, token_of
+from qllmft_backends.ionq.known_answer import known_answer_error
 from qllmft_backends.ionq.ledger import Ledger
-from qllmft_backends.ionq.options import IonQConnection
 from qllmft_backends.ionq.payload import Probabilities, Shots, parse_probabilities, parse_shots
 from qllmft_backends.ionq.transport import Deadline
 
@@ -29,11 +28,7 @@ _KEPT = "Its result stays at the server and its id in the ledger; nothing is sen
 
 
 def collect(
-    client: Client,
-    ledger: Ledger,
-    chunks: Iterable[Chunk],
-    connection: IonQConnection,
-    on_progress: OnProgress | None = None,
+    client: Client, ledger: Ledger, chunks: Iterable[Chunk], on_progress: OnProgress | None = None
 ) -> dict[str, IonQError]:
     """Wait until every submitted chunk of ``chunks`` is collected or failed. Failed ones are recorded, not raised.
 
@@ -48,7 +43,7 @@ def collect(
     pending = {chunk.id: chunk for chunk in chunks if chunk.state == "submitted"}
     status: dict[str, str] = {}
     problems: dict[str, IonQError] = {}
-    deadline = Deadline(connection.deadline_s)
+    deadline = Deadline(client.connection.deadline_s)
     with client.transport.until(deadline):
         while pending:
             for chunk in list(pending.values()):
@@ -63,12 +58,12 @@ def collect(
             if pending and deadline.left() == 0:
                 jobs = ", ".join(f"{chunk.job_id} ({status[chunk.id]})" for chunk in pending.values())
                 raise IonQTimeoutError(
-                    f"after {connection.deadline_s:g} s {len(pending)} job(s) have not ended: {jobs}. They continue at "
+                    f"after {deadline.seconds:g} s {len(pending)} job(s) have not ended: {jobs}. They continue at "
                     "the server and are in the ledger: run again later, or wait for them with `qllmft jobs wait`; "
                     "nothing is paid twice. A larger deadline_s waits longer here."
                 )
             if pending:
-                time.sleep(min(connection.poll_interval_s, deadline.left()))
+                time.sleep(min(client.connection.poll_interval_s, deadline.left()))
     return problems
 
 
@@ -170,15 +165,10 @@ def _final_results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> Sequ
 
 
 def _record(
-    client: Client,
-    ledger: Ledger,
-    chunk: Chunk,
-    job: Mapping[str, Any],
-    results: Sequence[Probabilities | None],
+    client: Client, ledger: Ledger, chunk: Chunk, job: Mapping[str, Any], results: Sequence[Probabilities | None]
 ) -> None:
     if job.get("status") == "completed":
-        complete = [result for result in results if result is not None]
-        ledger.collected(chunk, complete, **({} if chunk.setup.free else client.cost(str(chunk.job_id))))
+        ledger.collected(chunk, results, **({} if chunk.setup.free else client.cost(str(chunk.job_id))))
     else:
         ledger.failed(chunk, _reason(job), results)
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from qllmft_backends.ionq.chunk import Chunk
+from qllmft_backends.ionq.chunk import Chunk, Setup
+from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.errors import CostRefusedError, PaidTrainingError
 from qllmft_backends.ionq.options import IonQForteOptions, IonQOptions
+
+# IonQ itself publishes no prices: they are part of each contract. Azure's are public.
+PUBLISHED_ON, PUBLISHED_AT = "2024-12-05", "https://learn.microsoft.com/azure/quantum/pricing"
+_UNIT = "usd"
+_ONE_QUBIT_GATE, _ZZ_GATE = 0.000220, 0.000975  # per shot
+_LEAST, _LEAST_MITIGATED = 12.4166, 97.50  # per circuit without error mitigation, and with it
+
+PriceOf = Callable[[Setup, Template], dict[str, Any]]  # fields of a `CostEstimate`; ``price_each`` is the price
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,23 @@ Confirm = Callable[[CostEstimate], bool]
 def amount_text(amount: float, unit: str | None) -> str:
     """Return an amount with its unit."""
     return f"{amount:.2f} {unit or ''}".rstrip()
+
+
+def published_price(setup: Setup, template: Template) -> dict[str, Any]:
+    """Return the price of one circuit as published on `PUBLISHED_ON`, without asking the server.
+
+    A circuit costs least + shots · (one · n1 + two · n2), its gates counted as the ions run them.
+    """
+    if setup.free:
+        return {"price_each": 0.0, "note": "IonQ's simulator is free; the server was not asked"}
+    one, two = template.native_one_qubit_gates, template.native_two_qubit_gates
+    least = _LEAST if setup.error_mitigation == "none" else _LEAST_MITIGATED
+    return {
+        "price_each": least + setup.shots * (_ONE_QUBIT_GATE * one + _ZZ_GATE * two),
+        "unit": _UNIT,
+        "note": f"a dated estimate, not the server's price: Azure's prices of {PUBLISHED_ON}, {PUBLISHED_AT}, "
+        f"{one} native one-qubit and {two} ZZ gates a circuit; yours may differ",
+    }
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,12 @@ from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.collect import OnProgress, collect, read_again
 from qllmft_backends.ionq.compile import Template
-from qllmft_backends.ionq.cost import Announce, Budget, Confirm, CostEstimate, spent
+from qllmft_backends.ionq.cost import Announce, Budget, Confirm, CostEstimate, PriceOf, spent
 from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.job_index import JobIndex
 from qllmft_backends.ionq.known_answer import known_answer
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQForteOptions, IonQOptions
-from qllmft_backends.ionq.prices import PriceOf, server_price
 from qllmft_backends.ionq.results import check_answers
 from qllmft_backends.ionq.send import check_machine, send, settle
 from qllmft_backends.ionq.sessions import session_caps, session_of
@@ -84,8 +83,8 @@ class Dispatcher:
         return replace(estimate, known_price=known["price_each"])
 
     def server_price(self, setup: Setup, template: Template) -> dict[str, Any]:
-        """Return the server's price of one circuit (see `prices.server_price`)."""
-        return server_price(self._client(), setup, template, session=bool(session_caps(self._options)))
+        """Return the server's price of one circuit (see `Client.price`)."""
+        return self._client().price(setup, template, session=bool(session_caps(self._options)))
 
     def submit(self, batch: CircuitBatch, callbacks: Callbacks) -> Submission:
         """Send the circuits that the ledger lacks.
@@ -114,7 +113,7 @@ class Dispatcher:
         doubtful = [chunk for chunk in batch.chunks if chunk.state == "sent"]
         for chunk in doubtful:
             if chunk.state == "sent":
-                settle(self._ledger, self.index(), chunk, self._options, self._options.settle_s)
+                settle(self.index(), chunk, self._options.settle_s)
         if doubtful:
             self.find(batch)
 
@@ -159,7 +158,7 @@ class Dispatcher:
             for number, rows in enumerate(parts):
                 facts = batch.facts(estimate)
                 chunk = ledger.plan(setup, batch.values[rows], checked=batch.checked, **facts)
-                send(client, ledger, index, chunk, batch.template, options, session)
+                send(index, chunk, batch.template, session)
                 self._budget.circuits += chunk.circuits
                 for i, row in enumerate(rows):
                     batch.places[row] = (chunk, i)
@@ -176,7 +175,7 @@ class Dispatcher:
         awaited = [chunk for chunk in chunks if chunk.known_circuits and chunk.state == "submitted"]
         if not awaited:
             return
-        for problem in collect(self._client(), self._ledger, awaited, self._options, on_progress).values():
+        for problem in collect(self._client(), self._ledger, awaited, on_progress).values():
             raise problem
         check_answers(awaited, self._ledger)
         for chunk in awaited:

@@ -47,7 +47,7 @@ class JobIndex:
     """
 
     def __init__(self, client: Client, ledger: Ledger) -> None:
-        self._client, self._ledger = client, ledger
+        self.client, self.ledger = client, ledger
         self._by_token: dict[str, dict[str, ListedJob]] = defaultdict(dict)  # by the token's beginning
         self._read_at: float | None = None  # server's time of the last complete reading
 
@@ -59,7 +59,7 @@ class JobIndex:
         """
         began, bound = self.server_time(), None if complete else self._bound()
         newest_first, last = True, float("inf")
-        for job in self._client.jobs():
+        for job in self.client.jobs():
             self._add(job)
             at = _timestamp(job.get("submitted_at"))
             newest_first = newest_first and at is not None and at <= last
@@ -71,7 +71,7 @@ class JobIndex:
 
     def server_time(self) -> float | None:
         """Return the time by the server's clock (see `Transport.server_time`)."""
-        return self._client.transport.server_time()
+        return self.client.transport.server_time()
 
     def find(self, tokens: Iterable[str], known: Iterable[str | None] = ()) -> list[ListedJob]:
         """Return the jobs that carry one of ``tokens`` except for the ids in ``known``. Uncharged ones come last."""
@@ -91,17 +91,17 @@ class JobIndex:
         `DuplicateJobWarning`.
         """
         adopted = False
-        for chunk in list(self._ledger.chunks.values()):
+        for chunk in list(self.ledger.chunks.values()):
             found = self.find(chunk.tokens, [chunk.job_id, *chunk.duplicates])
             if found and chunk.job_id is None:
                 self.adopt(chunk, found.pop(0))
                 adopted = True
             for job in self.find(chunk.tokens):
                 if job.job_id in chunk.duplicates and job.status in ENDED_FREE:
-                    self._ledger.duplicate(chunk, job.job_id, charged=False)
+                    self.ledger.duplicate(chunk, job.job_id, charged=False)
             for job in found:
                 if job.status not in ENDED_FREE:
-                    self._ledger.duplicate(chunk, job.job_id)
+                    self.ledger.duplicate(chunk, job.job_id)
                     warnings.warn(duplicate_text(chunk, job.job_id), DuplicateJobWarning, stacklevel=2)
         return adopted
 
@@ -116,9 +116,9 @@ class JobIndex:
 
     def adopt(self, chunk: Chunk, job: ListedJob) -> None:
         """Record ``job`` as the chunk's."""
-        mock = self._client.transport.mock_server
+        mock = self.client.transport.mock_server
         token = next(token for token in chunk.tokens if token.startswith(job.token))
-        self._ledger.submitted(chunk, job.job_id, token, found_by="client token", sandbox=mock)
+        self.ledger.submitted(chunk, job.job_id, token, found_by="client token", sandbox=mock)
 
     def check_orphans(self, planned: Iterable[str]) -> None:
         """Refuse to send while the server holds jobs of this ledger that are neither in it nor ``planned`` (tokens).
@@ -126,16 +126,16 @@ class JobIndex:
         Raises:
             LedgerError: if there are such jobs.
         """
-        known = set(planned).union(*(chunk.tokens for chunk in self._ledger.chunks.values()))
+        known = set(planned).union(*(chunk.tokens for chunk in self.ledger.chunks.values()))
         orphans = [
             job.job_id
             for jobs in self._by_token.values()
             for job in jobs.values()
-            if job.token not in known and job.ledger == self._ledger.identity.id and job.status not in ENDED_FREE
+            if job.token not in known and job.ledger == self.ledger.identity.id and job.status not in ENDED_FREE
         ]
         if orphans:
             raise LedgerError(
-                f"the server holds {len(orphans)} job(s) of the ledger {self._ledger.folder} that are not in it: "
+                f"the server holds {len(orphans)} job(s) of the ledger {self.ledger.folder} that are not in it: "
                 f"{', '.join(orphans[:5])}{', ...' if len(orphans) > 5 else ''}. Their circuits may be those of this "
                 "call, and would be paid again: nothing was sent. Restore ledger.jsonl; make the calls that sent them "
                 "again, each as it was: they are found. Or start another ledger in another folder (which pays anew)."
@@ -143,9 +143,9 @@ class JobIndex:
 
     def _bound(self) -> float | None:
         """Return the earliest possible time of a job that was not seen, by the server's clock, or None if unknown."""
-        chunks = self._ledger.chunks.values()
+        chunks = self.ledger.chunks.values()
         if self._read_at is None:
-            return self._ledger.identity.created_at
+            return self.ledger.identity.created_at
         doubtful = [a.server_at for chunk in chunks if chunk.doubtful or not chunk.job_id for a in chunk.attempts]
         times = [self._read_at, *doubtful]
         return None if None in times else min(t for t in times if t is not None)

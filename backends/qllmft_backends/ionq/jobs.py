@@ -173,12 +173,12 @@ def wait(folder: Path, connection: IonQConnection, on_progress: OnProgress | Non
             index = JobIndex(client, ledger)
             for chunk in chunks:
                 if chunk.state == "sent":
-                    settle(ledger, index, chunk, connection, connection.settle_s)
+                    settle(index, chunk, connection.settle_s)
             if any(chunk.doubtful for chunk in chunks):
                 index.refresh()
                 index.reconcile()
             sessions = sessions_under_way(chunks)
-            problems = collect(client, ledger, chunks, connection, on_progress)
+            problems = collect(client, ledger, chunks, on_progress)
             end_sessions(client, ledger, sessions)
         return [_with_problem(row, problems.get(row.chunk or "")) for row in _rows(ledger)]
 

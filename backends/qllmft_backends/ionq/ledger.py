@@ -174,7 +174,7 @@ class Ledger:
         """Record that the server holds job ``job_id`` for the chunk too. Canceled and failed jobs are not charged."""
         self._append("duplicate", chunk.id, job_id=job_id, charged=charged)
 
-    def collected(self, chunk: Chunk, results: Sequence[Probabilities], **facts: Any) -> None:
+    def collected(self, chunk: Chunk, results: Sequence[Probabilities | None], **facts: Any) -> None:
         """Record the probabilities of each circuit in the job's order. ``facts``: see `Client.cost`."""
         self._append("collected", chunk.id, **results_to_json(results), **facts)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qllmft_backends.ionq.chunk import Attempt, Chunk, Setup, values_hash
-from qllmft_backends.ionq.integrity import known_answer_error, known_state
+from qllmft_backends.ionq.known_answer import known_answer_error, known_state
 from qllmft_backends.ionq.payload import Probabilities, Shots, is_amount, parse_probabilities, parse_shots
 
 FORMAT = 1

@@ -15,11 +15,9 @@ from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.errors import IonQError, IonQRequestError, IonQTransientError
-from qllmft_backends.ionq.integrity import known_state
 from qllmft_backends.ionq.job_index import TOKEN_IN_NAME, JobIndex
-from qllmft_backends.ionq.known_answer import known_answer
+from qllmft_backends.ionq.known_answer import known_answer, known_state
 from qllmft_backends.ionq.ledger import Ledger
-from qllmft_backends.ionq.options import IonQConnection
 from qllmft_backends.ionq.transport import Deadline
 
 _FIRST_PAUSE_S = 1.0
@@ -52,7 +50,7 @@ class _Backend(IonQBackend):  # type: ignore[misc]
         return self._our_client
 
 
-def settle(ledger: Ledger, index: JobIndex, chunk: Chunk, connection: IonQConnection, patience_s: float) -> None:
+def settle(index: JobIndex, chunk: Chunk, patience_s: float) -> None:
     """Find out whether a doubtful chunk (sent, no job id) was accepted: look up its client token among the jobs.
 
     Afterwards the chunk is ``submitted``, or ``planned`` again. It counts as never accepted if the server does not
@@ -77,11 +75,11 @@ def settle(ledger: Ledger, index: JobIndex, chunk: Chunk, connection: IonQConnec
             return
         if settled:
             for token in {a.client_token for a in chunk.attempts if not a.refused}:
-                ledger.refused(chunk, token, f"not among the server's jobs after {patience_s:g} s")
+                index.ledger.refused(chunk, token, f"not among the server's jobs after {patience_s:g} s")
             return
         if wait is None:
             wait = Deadline(_patience_left(chunk, patience_s, index.server_time()))
-        time.sleep(min(connection.poll_interval_s, wait.left()))
+        time.sleep(min(index.client.connection.poll_interval_s, wait.left()))
 
 
 def _patience_left(chunk: Chunk, patience_s: float, server_time: float | None) -> float:
@@ -93,15 +91,7 @@ def _patience_left(chunk: Chunk, patience_s: float, server_time: float | None) -
     return min(patience_s, max(0.0, patience_s - elapsed))
 
 
-def send(
-    client: Client,
-    ledger: Ledger,
-    index: JobIndex,
-    chunk: Chunk,
-    template: Template,
-    connection: IonQConnection,
-    session: str | None = None,
-) -> None:
+def send(index: JobIndex, chunk: Chunk, template: Template, session: str | None = None) -> None:
     """Send a planned chunk, in ``session`` if there is one. Afterwards it is ``submitted``.
 
     After every answer other than a plain acceptance the server is asked for the client token: at once after a refusal,
@@ -110,6 +100,7 @@ def send(
 
     ``index`` was read in this call. An `IonQError` says whether the chunk was not accepted, or is doubtful.
     """
+    client, ledger, connection = index.client, index.ledger, index.client.connection
     setup, circuits = chunk.setup, template.bind(chunk.values, [f"{chunk.id}-{i}" for i in range(len(chunk.values))])
     patience = Deadline(connection.retry_s)
     pause = min(_FIRST_PAUSE_S, connection.poll_interval_s)
@@ -122,7 +113,7 @@ def send(
         token = ledger.sending(chunk, client.transport.server_time(), session)
         known = [known_answer(setup.n_qubits, known_state(token, setup.n_qubits)).circuit] if chunk.checked else []
         try:
-            job_id = post(client, [*known, *circuits], setup, token, ledger.identity.id, session)
+            job_id = post(index, [*known, *circuits], setup, token, session)
             _check_new(ledger, chunk, job_id)
         except IonQError as error:
             failure = error
@@ -132,7 +123,7 @@ def send(
         if failure.unsent:
             ledger.refused(chunk, token, str(failure))
         else:
-            settle(ledger, index, chunk, connection, connection.settle_s if failure.ambiguous else 0.0)
+            settle(index, chunk, connection.settle_s if failure.ambiguous else 0.0)
             if chunk.job_id is not None:
                 return
         wait = max(pause, failure.retry_after_s or 0.0)
@@ -147,15 +138,10 @@ def send(
 
 
 def post(
-    client: Client,
-    circuits: Sequence[QuantumCircuit],
-    setup: Setup,
-    client_token: str,
-    ledger_id: str,
-    session: str | None = None,
+    index: JobIndex, circuits: Sequence[QuantumCircuit], setup: Setup, client_token: str, session: str | None = None
 ) -> str:
     """Send bound, measured circuits as one job, once, and return the job's id."""
-    backend = _Backend(client, setup.backend, setup.n_qubits)
+    backend = _Backend(index.client, setup.backend, setup.n_qubits)
     extra: dict[str, Any] = {}
     if setup.free:
         # Set here: as arguments of run() the library would draw the shots anew on this side.
@@ -170,7 +156,7 @@ def post(
         list(circuits) if len(circuits) > 1 else circuits[0],
         shots=setup.shots,
         name=f"qllmft {client_token[:TOKEN_IN_NAME]}",  # the API allows letters, digits, spaces, - and _
-        extra_metadata={"client_token": client_token, "ledger": ledger_id},
+        extra_metadata={"client_token": client_token, "ledger": index.ledger.identity.id},
         session_id=session,
         **extra,
     )

@@ -17,8 +17,7 @@ from ionq.helpers import (
     write_records,
 )
 from qllmft_backends.ionq import CostRefusedError, IonQJobFailedError, IonQTimeoutError, LedgerError, ledger_jobs
-from qllmft_backends.ionq.integrity import known_state
-from qllmft_backends.ionq.known_answer import known_circuit
+from qllmft_backends.ionq.known_answer import known_circuit, known_state
 from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 
 EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the mock server's prices of a circuit

@@ -16,9 +16,9 @@ from qllmft_backends import BACKENDS, create
 from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, ledger_jobs
 from qllmft_backends.ionq.collect import read_probabilities
-from qllmft_backends.ionq.measure import draw, expectations
 from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
-from qllmft_backends.noise import PRESETS
+from qllmft_backends.ionq.results import draw, expectations
+from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_backends.z_observables import ZObservables
 
 
@@ -271,9 +271,10 @@ def test_from_the_registry(box, tmp_path, problem):
 def test_calibration(forte):
     calibration = forte().calibration()
     assert calibration.qubits == 36
-    assert (calibration.one_qubit_s, calibration.two_qubit_s) == (130e-6, 970e-6)
-    assert calibration.noise().two_qubit_rate == pytest.approx(PRESETS["forte1"].two_qubit_rate)
-    assert calibration.noise().one_qubit_rate == pytest.approx(PRESETS["forte1"].one_qubit_rate)
+    assert (calibration.timing["1q"], calibration.timing["2q"]) == (130e-6, 970e-6)
+    noise = GateNoise.calibrated(*(calibration.fidelity[key]["median"] for key in ("1q", "2q")), kind="process")
+    assert noise.two_qubit_rate == pytest.approx(PRESETS["forte1"].two_qubit_rate)
+    assert noise.one_qubit_rate == pytest.approx(PRESETS["forte1"].one_qubit_rate)
 
 
 def test_a_mock_server_is_named_in_the_ledger_and_shares_no_results(box, forte, problem, folder):
