@@ -2,13 +2,61 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.text import Text
 
 from qllmft.events import DataChecked, EpochEnded, Event, Message, StageAdvanced, StageEnded, StageStarted
+from qllmft.run.timing import duration_text
 from qllmft.training import EpochMetrics
 
 LINES = 10  # about one training
+EVERY_S = 60.0  # between two lines of a stage that reports its steps
+
+
+class MinuteLines:
+    """Listener that says once a minute how far a stage is, such as the embedding of many texts, with the time left.
+
+    Args:
+        say: receives the lines.
+        clock: seconds.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._clock = say, clock
+        self._stage = StageStarted("fitting")
+        self._start: tuple[float, int] | None = None  # time and number of steps of the first report
+        self._last = 0.0  # time of the last line
+
+    def __call__(self, event: Event) -> None:
+        """Say a line if the event is progress and a minute has passed."""
+        match event:
+            case StageStarted():
+                self._stage, self._start, self._last = event, None, self._clock()
+            case StageAdvanced(stage, done) if stage == self._stage.stage:
+                now = self._clock()
+                if self._start is None:
+                    self._start = now, done
+                elif now - self._last >= EVERY_S and done < self._stage.total:
+                    self._last = now
+                    self._say(self._line(now, done))
+
+    def _line(self, now: float, done: int) -> str:
+        began, before = self._start or (now, done)
+        line = f"{stage_text(self._stage)}: {done:,} of {self._stage.total:,}"
+        if done <= before:
+            return line
+        left = (now - began) * (self._stage.total - done) / (done - before)
+        return f"{line}, {left_text(left)}"
+
+
+def left_text(seconds: float | None) -> str:
+    """Return the time left in words, or "" if it is unknown."""
+    if seconds is None:
+        return ""
+    return "under a minute left" if seconds < 60 else f"about {duration_text(seconds)} left"
 
 
 class LineListener:
@@ -19,9 +67,11 @@ class LineListener:
         self._part = part
         self._stage = StageStarted("fitting")
         self._done = 0
+        self._minutes = MinuteLines(self.log)
 
     def __call__(self, event: Event) -> None:
         """Print the event if it is one for people."""
+        self._minutes(event)
         match event:
             case Message(text):
                 self.message(text)
@@ -44,6 +94,10 @@ class LineListener:
 
     def line(self, text: str) -> None:
         """Print one line of progress."""
+        self.message(text)
+
+    def log(self, text: str) -> None:
+        """Print one line of a long stage, unless a bar shows the same."""
         self.message(text)
 
     def epoch_text(self, metrics: EpochMetrics) -> str:

@@ -74,7 +74,8 @@ class FittedHead:
     """Trained head before its test."""
 
     head: Head
-    validation: Accuracy  # accuracy on the validation texts
+    validation_answers: NDArray[np.int64]  # (N,) labels of the validation texts
+    validation: Accuracy  # accuracy of these answers
     seconds: float  # wall time of the training
     validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None if there is none
 
@@ -89,7 +90,8 @@ def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHe
 def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
     """Score a head on the validation texts after ``seconds`` of training."""
     exact = head.exact_accuracy(validation)
-    return FittedHead(head, accuracy_of(head, validation), seconds, exact)
+    answers = head.predict(validation.x.numpy())
+    return FittedHead(head, answers, Accuracy.of(validation.y.numpy(), answers), seconds, exact)
 
 
 def accuracy_of(head: Head, examples: Examples) -> Accuracy:

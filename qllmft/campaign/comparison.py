@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.results import best
-from qllmft.run import RunFolder
 from qllmft.statistics import PairedDifference, holm, mcnemar
 
 ALPHA = 0.05
@@ -114,15 +113,12 @@ class Discordance:
         return mcnemar(self.only_subject, self.only_baseline)
 
 
-def discordances(folder: Path, subject: RowResult, baseline: RowResult) -> list[Discordance]:
-    """Return the disagreements by seed, or none if a run in ``folder`` kept no answers."""
+def discordances(predictions: StudyPredictions, subject: RowResult, baseline: RowResult) -> list[Discordance]:
+    """Return the disagreements of two rows by seed."""
+    ours, theirs = (predictions.rows.index(row.label) for row in (subject, baseline))
     found = []
-    for seed, (subject_run, baseline_run) in enumerate(zip(subject.runs, baseline.runs, strict=True)):
-        ours = RunFolder(folder / "runs" / subject_run).read_predictions()
-        theirs = RunFolder(folder / "runs" / baseline_run).read_predictions()
-        if ours is None or theirs is None:
-            return []
-        right = ours.answers[subject.model] == ours.labels
-        other = theirs.answers[baseline.model] == theirs.labels
+    for seed in predictions.seeds:
+        test = predictions.answers["test", seed]
+        right, other = (test.answers[:, row] == test.labels for row in (ours, theirs))
         found.append(Discordance(seed, int((right & ~other).sum()), int((~right & other).sum())))
     return found

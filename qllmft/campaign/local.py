@@ -23,6 +23,7 @@ from qllmft.campaign.plan import Plan
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.events import Event, Message, OnEvent, RunEnded, RunStarted
+from qllmft.progress import MinuteLines
 from qllmft.run import Tracking
 from qllmft_backends.adjoint.thread_pool import thread_count
 
@@ -150,7 +151,10 @@ def _work_in_child(connection: Connection, plan: Plan, runs: Path, tracking: Tra
         with suppress(BrokenPipeError):  # the parent has died; this process is about to end
             connection.send(value)
 
+    lines = MinuteLines(lambda text: send(Message(text)))  # this process may be the one that embeds the texts
+
     def forward(event: Event) -> None:
+        lines(event)
         if isinstance(event, RunStarted):
             event = replace(event, here=False)
         if isinstance(event, RunStarted | RunEnded | Message):

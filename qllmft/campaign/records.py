@@ -22,6 +22,7 @@ def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
     """Read all finished runs below folders and in summaries (``.json``). UserError if a path has none.
 
     The name of their data is the last part of its path, or its whole name on the hub. The record keeps the path.
+    A body has its published name.
     """
     runs: list[FinishedRun] = []
     for path in paths:
@@ -48,11 +49,14 @@ def write_finished_runs(runs: Sequence[FinishedRun], file: Path, with_curves: Co
 
 
 def _named(run: FinishedRun) -> FinishedRun:
-    source = run.config.data.source
-    if not (Path(source).exists() or PurePath(source).is_absolute()):
-        return run
-    data = run.config.data.model_copy(update={"source": PurePath(source).name})
-    return replace(run, config=run.config.model_copy(update={"data": data}))
+    source, config = run.config.data.source, run.config
+    if Path(source).exists() or PurePath(source).is_absolute():
+        data = config.data.model_copy(update={"source": PurePath(source).name})
+        config = config.model_copy(update={"data": data})
+    if config.body.model != run.record.body.model:
+        body = config.body.model_copy(update={"model": run.record.body.model})
+        config = config.model_copy(update={"body": body})
+    return replace(run, config=config)
 
 
 def _to_json(run: FinishedRun, *, keep_curve: bool) -> dict[str, Any]:

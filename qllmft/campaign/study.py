@@ -11,6 +11,7 @@ from qllmft.campaign.executors import Executor
 from qllmft.campaign.feasible import check_feasible
 from qllmft.campaign.file import Row, Study
 from qllmft.campaign.finished import FinishedRun
+from qllmft.campaign.keeping import body_names, gather_predictions, model_place, named, with_names
 from qllmft.campaign.plan import FinishedRuns, FixedPlan
 from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
 from qllmft.campaign.results import collect
@@ -25,7 +26,7 @@ from qllmft.run.record import BodyRecord
 def run_study(
     study: Study, folder: Path, settings: Mapping[str, Any], command: str, executor: Executor | None = None
 ) -> StudyRecord:
-    """Do the runs of a study that are not finished, and return its record.
+    """Do the runs of a study that are not finished, keep their predictions, and return the study's record.
 
     ``settings``, by dotted name, win over presets and rows. ``command`` runs the study again.
     """
@@ -42,7 +43,9 @@ def run_study(
         executor.execute(FixedPlan(tuned), runs)
         planned = chosen_runs(study, planned, settings, tuned, finished)
     executor.execute(FixedPlan(planned), runs)
-    return gather_record(study, planned, [finished.read(run) for run in planned], settings, command, executor.inputs)
+    found = [finished.read(run) for run in planned]
+    gather_predictions(study, planned, found, runs, executor.inputs).write(folder)
+    return gather_record(study, planned, found, settings, command, executor.inputs)
 
 
 def gather_record(
@@ -62,6 +65,7 @@ def gather_record(
                 versions[name].append(version)
     validation_given = config.data.drawn_per_label is None and "validation" in inputs.corpus(config.data).splits
     rules = {run.config.train.select for run in planned}
+    names = body_names(finished)
     return StudyRecord(
         study=study.name,
         **study.model_dump(include={"title", "subject", "baseline", "reduced", "notes", "budget", "bodies", "x"}),
@@ -72,8 +76,8 @@ def gather_record(
         redrawn=not validation_given,
         data=records[0].data,
         body=_body([record.body for record in records]),
-        settings=dict(settings),
-        command=command,
+        settings=with_names(settings, names),
+        command=named(command, names),
         rows=tuple(_row(study, index, planned, finished) for index in range(len(study.rows))),
         versions=versions,
     )
@@ -88,14 +92,14 @@ def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
 def _row(study: Study, index: int, planned: Sequence[StudyRun], finished: Sequence[FinishedRun]) -> RowResult:
     row = study.rows[index]
     pairs = [(plan, run) for plan, run in zip(planned, finished, strict=True) if index in plan.rows]
-    # a record has the head, then the baselines in the order of the configuration
-    place = 1 + pairs[0][0].config.baselines.names.index(row.classical) if row.classical else 0
+    place = model_place(row, pairs[0][0])
     (result,) = collect((run for _, run in pairs), lambda _: {}, lambda run: run.record.models[place])
     models = result.models
     classes = [model.test_classes for model in models if model.test_classes is not None]
     uneven = len(classes) == len(models) and any(scores.uneven for scores in classes)
     return RowResult(
-        **row.model_dump(include={"label", "side", "group", "preset", "series", "settings"}),
+        **row.model_dump(include={"label", "side", "group", "preset", "series"}),
+        settings=with_names(row.settings, body_names(finished)),
         model=models[0].name,
         published=paper_result(row) if study.published else None,
         runs=tuple(run.record.identity for run in result.runs),

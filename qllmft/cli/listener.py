@@ -19,15 +19,7 @@ from qllmft.events import (
     StageEnded,
     StageStarted,
 )
-from qllmft.progress import LineListener, stage_text
-from qllmft.run.timing import duration_text
-
-
-def left_text(seconds: float | None) -> str:
-    """Return the time left in words, or "" if it is unknown."""
-    if seconds is None:
-        return ""
-    return "under a minute left" if seconds < 60 else f"about {duration_text(seconds)} left"
+from qllmft.progress import LineListener, left_text, stage_text
 
 
 class ConsoleListener(LineListener):
@@ -86,6 +78,11 @@ class ConsoleListener(LineListener):
     def line(self, text: str) -> None:
         """Print one line of progress, unless there are bars or a line per run."""
         if self._all is None and not self._console.is_terminal:
+            self.message(text)
+
+    def log(self, text: str) -> None:
+        """Print one line of a long stage unless there are bars."""
+        if not self._console.is_terminal:
             self.message(text)
 
     def _start(self, started: StageStarted) -> None:

@@ -75,6 +75,14 @@ def study(
             show_default="studies/<study>",
         ),
     ] = None,
+    from_predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Train nothing: compute all accuracies, comparisons, tables and the page again from the kept answers "
+            "in this folder (study.json and predictions.npz), and write them into --out, by default the same folder.",
+            show_default=False,
+        ),
+    ] = None,
     place: CampaignOptions,
     list_all: Annotated[bool, typer.Option("--list", help="List the studies with their rows.")] = False,
 ) -> None:
@@ -89,6 +97,10 @@ def study(
         return
     if name is None:
         raise UserError("got no study; `qllmft study --list` lists them. Example: `qllmft study table2 --quick`.")
+    if from_predictions is not None:
+        given = {"--quick": quick, "--seeds": seeds, "--budget": budget, "--epochs": epochs, "--set": settings}
+        _recompute(console, name, from_predictions, out or from_predictions, [o for o, value in given.items() if value])
+        return
     plan = _plan(name, preset, quick=quick, seeds=seeds, budget=budget)
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
     # the record's command is the same on one machine and on a cluster, with any number of jobs
@@ -97,7 +109,6 @@ def study(
     place.check(context)
 
     from qllmft.campaign.study import run_study
-    from qllmft.campaign.verdict import verdict
     from qllmft.cli.listener import ConsoleListener
     from qllmft.report import finish_study
 
@@ -108,16 +119,34 @@ def study(
     except KeyboardInterrupt:
         say(f"Interrupted. The same command continues; the runs are in {folder / 'runs'}.", console)
         raise typer.Exit(130) from None
-    page = finish_study(folder, record)
-    console.print(study_table(record))
-    console.print(f"{verdict(record)}\n")
-    say(f"The report is {page}; every comparison is in {folder / 'table.md'}.", console)
+    _print_result(console, record, finish_study(folder, record))
     if plan.name in NOISE_STUDIES:
         from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
         from qllmft.report.style import save_figure
 
         save_figure(draw_accuracy(noise_figure(record)), folder / "noise.svg")
         say(f"The figure is {folder / 'noise.svg'}.", console)
+
+
+def _recompute(console: PlainConsole, name: str, folder: Path, out: Path, others: list[str]) -> None:
+    """Make the files of a study again from its predictions. UserError if they are of another study."""
+    from qllmft.campaign.record import read_record
+    from qllmft.report import finish_from_predictions
+
+    if others:
+        raise UserError(f"--from-predictions trains nothing, so {', '.join(others)} cannot change anything; omit that.")
+    found = read_record(folder).study
+    if found != (Path(name).stem if name.endswith(".toml") else name):
+        raise UserError(f"{folder} holds the predictions of the study {found}, and not of {name}; give that name.")
+    _print_result(console, *finish_from_predictions(folder, out))
+
+
+def _print_result(console: PlainConsole, record: StudyRecord, page: Path) -> None:
+    from qllmft.campaign.verdict import verdict
+
+    console.print(study_table(record))
+    console.print(f"{verdict(record)}\n")
+    say(f"The report is {page}; every comparison is in {page.with_name('table.md')}.", console)
 
 
 def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budget: int | None) -> Study:

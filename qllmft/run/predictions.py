@@ -1,4 +1,4 @@
-"""Answers of all heads on the test set, kept from its single reading."""
+"""Answers of all heads on the test set, kept from its single reading, and on the validation texts."""
 
 from __future__ import annotations
 
@@ -35,17 +35,24 @@ class TestPredictions:
     labels: NDArray[np.int64]  # (N,) true labels, in the order of the test set
     answers: Mapping[str, NDArray[np.int64]]  # (N,) predicted labels by the model's name
     mistakes: tuple[Mistake, ...]  # of the first model, up to 20, evenly spaced
+    validation: Mapping[str, NDArray[np.int64]]  # (N,) predicted labels of the validation texts by the model's name
 
     @classmethod
-    def of(cls, label_names: tuple[str, ...], test: Table, answers: Mapping[str, NDArray[np.int64]]) -> TestPredictions:
-        """Collect the answers on the test set, those of the run's head first."""
+    def of(
+        cls,
+        label_names: tuple[str, ...],
+        test: Table,
+        answers: Mapping[str, NDArray[np.int64]],
+        validation: Mapping[str, NDArray[np.int64]] | None = None,
+    ) -> TestPredictions:
+        """Collect the answers on the test set, and on the validation texts, those of the run's head first."""
         head = next(iter(answers.values()))
         wrong = np.flatnonzero(head != test.labels)
         shown = wrong[np.linspace(0, len(wrong) - 1, min(MOST_MISTAKES, len(wrong))).round().astype(np.int64)]
         mistakes = tuple(
             Mistake(test.texts[i][:LONGEST_TEXT], label_names[test.labels[i]], label_names[head[i]]) for i in shown
         )
-        return cls(label_names, np.asarray(test.labels, np.int64), answers, mistakes)
+        return cls(label_names, np.asarray(test.labels, np.int64), answers, mistakes, validation or {})
 
     def confusion(self, model: str) -> NDArray[np.int64]:
         """Return the counts (k, k) of a model: true label by predicted label."""
@@ -62,6 +69,7 @@ class TestPredictions:
             "labels": self.labels.tolist(),
             "answers": {name: answers.tolist() for name, answers in self.answers.items()},
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
+            "validation": {name: answers.tolist() for name, answers in self.validation.items()},
         }
 
     @classmethod
@@ -72,4 +80,5 @@ class TestPredictions:
             np.array(record["labels"], np.int64),
             {name: np.array(answers, np.int64) for name, answers in record["answers"].items()},
             tuple(Mistake(**mistake) for mistake in record["mistakes"]),
+            {name: np.array(answers, np.int64) for name, answers in record.get("validation", {}).items()},
         )

@@ -70,10 +70,11 @@ class LearnedBody:
 class BodyRecord:
     """Language model of a run."""
 
-    model: str  # its name, or its folder
-    identity: str  # name, revision and hash of the weights
+    model: str  # its published name, and no path
+    identity: str  # name, revision and hash of all files of the body that the head reads
     dimension: int  # D, length of an embedding
     learned: LearnedBody | None = None  # None for a frozen body
+    weights: str = ""  # SHA-256 of the weights before any training; "" if they are not on this machine
 
     def __str__(self) -> str:
         """Return the body's name in tables.

@@ -76,6 +76,8 @@ def embed_tables(
             advance(done)
 
         def compute(missing: Sequence[str]) -> Embeddings:
+            nonlocal done
+            done = len(texts) - len(missing)  # in memory, or the same text again
             return embed(missing, body, cache_folder=cache_folder, progress=add)
 
         embeddings = inputs.embed(texts, body, compute) if inputs else compute(texts)

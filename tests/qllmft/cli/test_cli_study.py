@@ -8,8 +8,9 @@ from rich.console import Console
 from small_texts import write_reviews
 
 from qllmft.campaign import file
-from qllmft.cli.listener import ConsoleListener, left_text
+from qllmft.cli.listener import ConsoleListener
 from qllmft.events import CampaignAdvanced, RunEnded, RunStarted, stage
+from qllmft.progress import left_text
 
 SMALL = [
     part

@@ -1,12 +1,14 @@
 """The frozen body: which model a name means, what identifies it, and what is said where there is none."""
 
+import hashlib
+import shutil
 import sys
 
 import numpy as np
 import pytest
 
 from qllmft.config import BodyConfig
-from qllmft.embed import Body, embed, locate_body
+from qllmft.embed import Body, embed, locate_body, published_name, weights_hash
 from qllmft.errors import UserError
 
 
@@ -110,3 +112,37 @@ def test_minilm_gives_unit_vectors_of_384_that_know_what_a_text_means(minilm, tm
     likeness = found.vectors @ found.vectors.T
     assert likeness[0, 1] > 0.5 > 0.3 > max(likeness[0, 2], likeness[1, 2])
     assert embed(texts, body_of("minilm"), cache_folder=tmp_path).from_cache == 3
+
+
+@pytest.mark.parametrize(
+    ("card", "name"),
+    [
+        (None, "a-folder"),
+        ("---\nlicense: x\n---\n\n# all-mpnet-base-v2\ntext", "all-mpnet-base-v2"),
+        ("# owner/name.v2", "owner/name.v2"),
+        ("# SentenceTransformer based on /home/x", "a-folder"),
+    ],
+)
+def test_the_published_name_is_no_path(tmp_path, card, name):
+    folder = tmp_path / "a-folder"
+    folder.mkdir()
+    if card is not None:
+        (folder / "README.md").write_text(card)
+    assert published_name(BodyConfig(model=str(folder))) == name
+    assert published_name(BodyConfig(model="owner/x")) == "owner/x"
+
+
+def test_weights_are_named_by_their_sha_256(tiny_body, tmp_path):
+    folder = shutil.copytree(tiny_body, tmp_path / "copy")
+    (file,) = folder.rglob("*.safetensors")
+    expected = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert weights_hash(BodyConfig(model=str(tiny_body))) == weights_hash(BodyConfig(model=str(folder))) == expected
+    (folder / "README.md").write_text("another card")
+    assert weights_hash(BodyConfig(model=str(folder))) == expected
+    file.write_bytes(file.read_bytes() + b" ")
+    assert weights_hash(BodyConfig(model=str(folder))) == hashlib.sha256(file.read_bytes()).hexdigest() != expected
+    parts = folder / "parts"
+    parts.mkdir()
+    (parts / "b.safetensors").write_bytes(b"b")
+    together = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.safetensors")))
+    assert weights_hash(BodyConfig(model=str(folder))) == hashlib.sha256(together.encode()).hexdigest()

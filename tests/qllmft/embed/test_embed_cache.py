@@ -2,7 +2,10 @@
 
 import hashlib
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -231,3 +234,31 @@ def test_an_embedding_of_another_length_is_refused(body, tmp_path, stored, asked
     key = hashlib.sha256(f"{identity}\0{TEXTS[0]}".encode()).digest()
     assert change(cache, "UPDATE embeddings SET vector = ? WHERE key = ?", stored, key) == 1
     refused(body, tmp_path, asked, rf"{message}\.")
+
+
+KILLED = """
+import os, signal, sys
+import qllmft.embed as module
+from qllmft.config import BodyConfig
+
+module._KEEP_EVERY = 4
+done = 0
+
+def progress(n):
+    global done
+    done += n
+    if done >= 10:  # in the third chunk
+        os.kill(os.getpid(), signal.SIGKILL)
+
+texts = [f"film {i}" for i in range(16)]
+module.embed(texts, BodyConfig(model=sys.argv[1], device="cpu", batch_size=2), progress=progress)
+"""
+
+
+def test_a_kill_loses_one_chunk_at_most(body, encoded, tmp_path, monkeypatch):
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
+    killed = subprocess.run([sys.executable, "-c", KILLED, body.model], check=False, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    texts = [f"film {i}" for i in range(16)]
+    again = embed(texts, body)
+    assert again.from_cache == 8, "two chunks of four are kept, and the third is lost"

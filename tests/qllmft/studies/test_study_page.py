@@ -40,11 +40,12 @@ def test_every_number_of_the_record_is_on_the_page(finished):
     assert html.count('<td class="open">') + html.count('<td class="better">') + html.count('<td class="worse">') == 3
 
 
-def test_a_page_needs_its_runs(finished, tmp_path):
+def test_a_page_needs_no_runs_but_the_predictions(finished, tmp_path):
     folder = shutil.copytree(finished[0], tmp_path / "copy")
+    shutil.rmtree(folder / "runs")
     assert write_study_report(folder).read_bytes() == finished[2].read_bytes()
-    shutil.rmtree(folder / "runs" / finished[1].rows[0].runs[0])
-    with pytest.raises(UserError, match="row 'Single' is missing or not finished"):
+    (folder / "predictions.npz").unlink()
+    with pytest.raises(UserError, match=r"predictions\.npz is missing"):
         write_study_report(folder)
 
 

@@ -1,0 +1,138 @@
+"""Kept answers of a study: all its files come from them again, without runs, and from nothing else."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_studies import STUDY
+from typer.testing import CliRunner
+
+from qllmft.campaign.predictions import FILE, StudyPredictions
+from qllmft.campaign.record import read_record
+from qllmft.cli.main import app
+from qllmft.errors import UserError
+from qllmft.report import finish_from_predictions
+from qllmft.run import RunFolder
+
+FILES = ("study.json", "predictions.npz", "table.md", "report.html")
+
+
+@pytest.fixture
+def kept(finished, tmp_path):
+    """A folder with the record and the answers alone."""
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    for name in FILES[:2]:
+        shutil.copy(finished[0] / name, folder / name)
+    return folder
+
+
+def test_all_files_from_the_answers_are_those_from_the_runs(finished, kept, tmp_path):
+    record, _ = finish_from_predictions(kept, tmp_path / "again")
+    assert record == finished[1]
+    for name in FILES:
+        assert (tmp_path / "again" / name).read_bytes() == (finished[0] / name).read_bytes(), name
+
+
+def test_the_answers_are_those_of_the_runs(finished):
+    """Compare with the runs' own files, text by text, by another way: as bags of (label, answer)."""
+    folder, record, _ = finished
+    predictions = StudyPredictions.read(folder)
+    for column, row in enumerate(record.rows):
+        for seed in record.seeds:
+            answers = RunFolder(folder / "runs" / row.runs[seed]).read_predictions()
+            model = next(name for name in answers.answers if name == row.model)
+            kept = predictions.answers["test", seed]
+            pairs = sorted(zip(answers.labels.tolist(), answers.answers[model].tolist(), strict=True))
+            assert sorted(zip(kept.labels.tolist(), kept.answers[:, column].tolist(), strict=True)) == pairs
+            right = (
+                predictions.answers["validation", seed].answers[:, column]
+                == predictions.answers["validation", seed].labels
+            ).mean()
+            assert right == row.validation[seed]
+
+
+def test_a_changed_answer_changes_the_page(finished, kept):
+    predictions = StudyPredictions.read(kept)
+    test = predictions.answers["test", 0]
+    answers = test.answers.copy()
+    answers[:, 0] = test.labels  # the first row is right everywhere
+    changed = {**predictions.answers, ("test", 0): replace(test, answers=answers)}
+    replace(predictions, answers=changed).write(kept)
+    record, page = finish_from_predictions(kept, kept)
+    assert record.rows[0].test[0] == 1.0
+    assert record.rows[1:] == finished[1].rows[1:]
+    assert page.read_bytes() != finished[2].read_bytes()
+    assert json.loads((kept / "study.json").read_text())["rows"][0]["test"][0] == 1.0
+
+
+def test_no_text_and_no_folder_is_kept(finished, kept):
+    folder, record, _ = finished
+    texts = [line.split("\t")[1] for line in (folder / "texts.tsv").read_text().splitlines()[1:]]
+    with np.load(kept / FILE, allow_pickle=False) as arrays:
+        content = b"".join(arrays[name].tobytes() for name in arrays) + (kept / "study.json").read_bytes()
+    assert not any(text.encode() in content for text in texts)
+    body = next(v for k, v in StudyPredictions.read(kept).settings["Single"].items() if k == "body.model")
+    assert body == record.body.model == record.settings["body.model"]
+    assert "/" not in body
+    assert len(record.body.weights) == 64
+
+
+def test_the_command(finished, kept, tmp_path):
+    result = CliRunner().invoke(
+        app, ["study", STUDY.name, "--from-predictions", str(kept), "--out", str(tmp_path / "out")]
+    )
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "report.html").read_bytes() == finished[2].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["other"], "holds the predictions of the study tiny"), (["tiny", "--seeds", "3"], "--seeds cannot change")],
+)
+def test_a_command_that_does_not_fit(kept, arguments, message):
+    result = CliRunner().invoke(app, ["study", *arguments, "--from-predictions", str(kept)])
+    assert result.exit_code != 0
+    assert message in " ".join(str(result.exception or result.output).split())
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"PK\x05\x06" + bytes(18)])
+def test_predictions_that_cannot_be_read(kept, content):
+    (kept / FILE).unlink()
+    if content is not None:
+        (kept / FILE).write_bytes(content)
+    with pytest.raises(UserError, match="is missing" if content is None else "cannot be read"):
+        finish_from_predictions(kept, kept)
+
+
+def test_predictions_of_other_rows_are_refused(kept):
+    record = read_record(kept)
+    predictions = StudyPredictions.read(kept)
+    with pytest.raises(UserError, match="Keep both files of one study together"):
+        replace(predictions, rows=("A", *predictions.rows[1:])).recomputed(record)
+
+
+def test_ten_seeds_of_twenty_rows_on_sst2_take_less_than_two_megabytes(tmp_path):
+    """9,101 test texts, 88 % right, as independent as answers can be: real ones agree more and take less."""
+    rng, rows, seeds, pool = np.random.default_rng(0), 20, 10, 9613
+    labels = rng.integers(0, 2, pool)
+    found = {}
+    for seed in range(seeds):
+        for split, size in (("validation", 77), ("test", 9101)):
+            texts = np.sort(rng.choice(pool, size, replace=False))
+            wrong = rng.random((size, rows)) < 0.12
+            found[split, seed] = _answers(texts, labels[texts], wrong)
+    hashes = np.sort(rng.integers(0, 2**63, pool, dtype=np.uint64))
+    names = tuple(f"row {i}" for i in range(rows))
+    written = StudyPredictions(names, tuple(range(seeds)), hashes, labels, found, {}, {})
+    assert written.write(tmp_path).stat().st_size < 1_000_000
+    again = StudyPredictions.read(tmp_path)
+    assert all((again.answers[key].answers == found[key].answers).all() for key in found)
+
+
+def _answers(texts, labels, wrong):
+    from qllmft.campaign.predictions import Answers
+
+    return Answers(texts, labels, np.where(wrong, 1 - labels[:, None], labels[:, None]))
