@@ -12,14 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qllmft.api import load, train
-    from qllmft.config import RunConfig
-    from qllmft.config.presets import load_preset, preset_names
-    from qllmft.errors import UserError
-    from qllmft.heads import QuantumEncoder, QuantumHead, build_classifier
-    from qllmft.inference import Predictor
-    from qllmft.plugins import register
-    from qllmft.run import run_experiment
+    from qllmft.api import load as load
+    from qllmft.api import train as train
+    from qllmft.config import RunConfig as RunConfig
+    from qllmft.config.presets import load_preset as load_preset
+    from qllmft.config.presets import preset_names as preset_names
+    from qllmft.errors import UserError as UserError
+    from qllmft.heads import QuantumEncoder as QuantumEncoder
+    from qllmft.heads import QuantumHead as QuantumHead
+    from qllmft.heads import build_classifier as build_classifier
+    from qllmft.inference import Predictor as Predictor
+    from qllmft.plugins import register as register
+    from qllmft.run import run_experiment as run_experiment
 
     __version__: str
 
@@ -35,20 +39,7 @@ _DEFINED = {
 }
 _HOME = {name: module for module, names in _DEFINED.items() for name in names}
 
-__all__ = [
-    "Predictor",
-    "QuantumEncoder",
-    "QuantumHead",
-    "RunConfig",
-    "UserError",
-    "build_classifier",
-    "load",
-    "load_preset",
-    "preset_names",
-    "register",
-    "run_experiment",
-    "train",
-]
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -17,13 +17,7 @@ ANSATZE: Registry[Ansatz] = Registry("ansatz", Callable, {PAPER_ANSATZ: AnsatzOp
 
 
 def ansatz_named(name: str, n_qubits: int) -> Ansatz:
-    """Return an ansatz of `ANSATZE` that was tried on ``n_qubits`` and checks each of its circuits.
-
-    Raises:
-        UserError: if there is none of that name, it fails, returns other objects than circuits of gates on one and two
-            qubits, leaves parameters of a vector unused, differs between two calls, or has no more parameters for two
-            layers than for one.
-    """
+    """Return an ansatz of `ANSATZE` that was tried on ``n_qubits`` and checks each of its circuits."""
     function = ANSATZE[name]
     title = f"the ansatz {name!r} ({ANSATZE.source(name)})"
 

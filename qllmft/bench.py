@@ -42,13 +42,8 @@ class Timing:
 def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: int = 16, seconds: float = 2.0) -> Timing:
     """Time the forward pass and the gradient of one circuit, on random angles.
 
-    Args:
-        workload: ``enc``: 28 layers after D = 768 loaded amplitudes, gradient of the weights. ``head``: R = 4, N = 1,
-            M = 2, gradient of weights and data.
-        n_qubits: Q; the encoder needs 10 or more.
-        peaks: peak speed of this machine.
-        batch_size: B.
-        seconds: duration of the measurement.
+    ``enc``: 28 layers after D = 768 loaded amplitudes, on 10 qubits or more, gradient of the weights. ``head``: R = 4,
+    N = 1, M = 2, gradient of weights and data.
     """
     circuit, loaded = (encoder_circuit(n_qubits), EMBEDDING) if workload == "enc" else (head_circuit(n_qubits), 0)
     step, flops = passes_of(circuit, batch_size, loaded)

@@ -33,15 +33,10 @@ def expanded(name: str) -> Path:
 
 
 def path_near(name: str, folder: Path) -> str:
-    """Find a path that was relative to an earlier working directory.
+    """Return a path, relative to the working directory of a call that wrote ``folder``, from here.
 
-    Args:
-        name: the path, or a name on the hub.
-        folder: written from that working directory, such as a run's folder.
-
-    Returns:
-        ``name`` if it exists, else the path of that name in the nearest parent of ``folder`` that has one, else
-        ``name``.
+    It is ``name`` if that exists, else the path of that name in the nearest parent of ``folder`` that has one, else
+    ``name``, which may also be a name on the hub.
     """
     path = expanded(name)
     if path.is_absolute() or path.exists():
@@ -51,11 +46,9 @@ def path_near(name: str, folder: Path) -> str:
 
 @contextmanager
 def open_regular(path: Path, most: int | None = MOST_BYTES) -> Iterator[BinaryIO]:
-    """Open a regular file to read it. A pipe or a device could be read without end, or wait without end.
+    """Open a regular file of at most ``most`` bytes to read it, or raise UserError.
 
-    Raises:
-        OSError: if it cannot be opened.
-        UserError: if it is no regular file, or has more than ``most`` bytes, unless that is None.
+    A pipe or a device could be read without end, or wait without end.
     """
     with open(path, "rb", opener=_open_at_once) as file:
         found = os.fstat(file.fileno())
@@ -112,11 +105,7 @@ def writing(name: str) -> Iterator[None]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file in one step: a crash leaves the old content or the new one, never a part.
-
-    Raises:
-        OSError: if it cannot be written, as on a full disk; no temporary file remains.
-    """
+    """Write a file in one step: a crash or a full disk leaves the old content or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -200,9 +200,7 @@ def student_p(estimate: float, standard_error: float, degrees_of_freedom: int) -
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return the p of McNemar's exact test of two classifiers, two-sided binomial at 1/2 (McNemar 1947).
 
-    Args:
-        only_first: number of texts that only the first got right.
-        only_second: number of texts that only the second got right. If both are 0, p is 1.
+    It takes the numbers of texts that only one of them got right. If both are 0, p is 1.
 
     >>> mcnemar(10, 2)
     0.0385...

@@ -37,11 +37,7 @@ class RunInterruptedError(Exception):
 def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: Corpus) -> bytes:
     """Do a run on the processor that Ray assigned, and return its folder.
 
-    Args:
-        config: of the run.
-        read_test: see `run_experiment`.
-        packed: folder of the run as it is so far; empty for a new run.
-        corpus: texts of the run.
+    ``packed`` is the folder as it is so far, empty for a new run.
     """
     os.environ["QLLMFT_THREADS"] = "1"
     run = RunConfig.model_validate(config)

@@ -88,10 +88,7 @@ def collect(
 ) -> list[SeededResult]:
     """Group runs by their settings, in the order of each group's first run.
 
-    Args:
-        runs: in any order. If several have the same settings and seed, the first one counts.
-        settings: of a run, JSON values by name.
-        model: result of a run; None leaves the run out.
+    If several runs have the same settings and seed, the first one counts. A run without a ``model`` is left out.
     """
     groups: dict[str, dict[int, tuple[FinishedRun, ModelResult]]] = {}
     for run in runs:

@@ -73,11 +73,8 @@ class BackendOptions:
     def make(self, run: Path, noise_options: Mapping[str, Any] | None = None) -> dict[str, Backend]:
         """Return the backends for a run by aggregation, none unless one was named.
 
-        They share a ledger, so the others read the jobs that the first has paid for.
-
-        Args:
-            run: the run's folder, which holds the ledger unless another folder was named.
-            noise_options: default options of a backend that takes a run's section ``noise``.
+        They share a ledger, so the others read the jobs that the first has paid for. A backend with a run's section
+        ``noise`` has ``noise_options`` unless others are given.
         """
         ledger = self.ledger or run / "ledger"
         names = [name.strip() for name in self.aggregation.split(",")] if self.aggregation is not None else [None]

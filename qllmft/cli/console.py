@@ -97,11 +97,7 @@ def progress_bars(console: Console, *, counted: bool = True) -> Progress:
     """Return progress bars, drawn once a second if ``console`` is a terminal.
 
     A task has a description, and text after its bar in the field ``fields``: ``add_task("training", fields="")``. A
-    narrow terminal has fewer columns, and wraps the text.
-
-    Args:
-        console: a terminal, or a file that gets no bars.
-        counted: show the steps done, the elapsed time and the time left.
+    narrow terminal has fewer columns, and wraps the text. ``counted`` bars show steps, elapsed time and time left.
     """
     from rich import progress
 

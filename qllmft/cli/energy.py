@@ -13,7 +13,7 @@ from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig
-    from qllmft.energy import EnergyCurve
+    from qllmft.energy.curve import EnergyCurve
     from qllmft.energy.here import MachineEnergy
 
 MOST_QUBITS = 100
@@ -73,7 +73,8 @@ def energy(
 
 
 def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None) -> EnergyCurve:
-    from qllmft.energy import MODELS, energy_curve, read_gate_times
+    from qllmft.energy.curve import MODELS, energy_curve
+    from qllmft.energy.formula import read_gate_times
 
     name = next((known for known in MODELS if known == model), None)
     if name is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qllmft.config import ModelConfig, RunConfig
+    from qllmft.description import Description
 
 PAPER_DIMENSION = 768
 OURS = "ours"
@@ -49,7 +51,11 @@ def info(
     classes = classes or run_classes or 2
     description = describe(config.model, dimension, classes)
     if json:
-        say_json({"name": title, **description})
+        parts = [
+            {name: value for name, value in asdict(part).items() if value is not None} for part in description.parts
+        ]
+        settings = config.model.model_dump(mode="json")
+        say_json({"name": title, "parameters": description.parameters, "settings": settings, "parts": parts})
         return
     console.print(title, style="bold")
     console.print(_parts_table(description, f"D = {dimension}, k = {classes}"))
@@ -59,15 +65,14 @@ def info(
         _draw(console, config.model, always=draw is True)
 
 
-def _parts_table(description: dict[str, Any], title: str) -> Table:
+def _parts_table(description: Description, title: str) -> Table:
     table = plain_table("part", *numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth"), title=title)
-    for part in description["parts"]:
-        gates = part.get("circuit") or {}
-        counts = [gates.get(key) for key in ("n_qubits", "one_qubit_gates", "two_qubit_gates", "depth")]
-        cells = ["" if n is None else f"{n:,}" for n in counts]
-        table.add_row(part["name"], f"{part['parameters']:,}", *cells)
+    for part in description.parts:
+        c = part.circuit
+        counts = (c.n_qubits, c.one_qubit_gates, c.two_qubit_gates, c.depth) if c else ()
+        table.add_row(part.name, f"{part.parameters:,}", *(f"{n:,}" for n in counts))
     table.add_section()
-    table.add_row("all", f"{description['parameters']:,}")
+    table.add_row("all", f"{description.parameters:,}")
     return table
 
 

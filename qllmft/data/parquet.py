@@ -16,12 +16,7 @@ ROWS_AT_ONCE = 1_000
 
 @contextmanager
 def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
-    """Open a file as a `pyarrow.parquet.ParquetFile` whose repeated texts in ``columns`` take their memory once.
-
-    Raises:
-        UserError: if it is no parquet file, or has too many columns.
-        OSError: if it cannot be opened.
-    """
+    """Open a file as a `pyarrow.parquet.ParquetFile` whose repeated texts in ``columns`` take their memory once."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile, read_metadata
 
@@ -39,13 +34,9 @@ def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
 
 
 def batches(file: Any, columns: Sequence[str], path: Path, *, keeps_all: bool) -> Iterator[list[list[Any]]]:
-    """Yield the values of ``columns`` in batches of rows, a list per column.
+    """Yield the values of ``columns`` of `open_parquet` in batches of rows, a list per column.
 
-    Args:
-        file: from `open_parquet`.
-        columns: names in the file.
-        path: of the file, for errors.
-        keeps_all: whether the bound on memory is for the whole file, or for each of its groups of rows.
+    The bound on memory is for the whole file if the caller ``keeps_all``, else for each of its groups of rows.
     """
     metadata = file.metadata
     sizes = []

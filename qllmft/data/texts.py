@@ -20,13 +20,8 @@ LONGEST_LINE = 1_000_000  # bytes
 def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterator[str]:
     """Yield the texts of a file lazily, in memory that does not depend on their number or length.
 
-    A ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file has a column of texts; every other file has one text per line.
-    Empty texts are left out.
-
-    Args:
-        path: the file; ``-`` is standard input, one text per line.
-        column: name of the column of texts.
-        delimiter: separator of fields in a .csv or .tsv file; None: comma or tab.
+    A ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file has a column of texts; every other file, and standard input
+    (``-``), has one text per line. Empty texts are left out.
     """
     try:
         if path.suffix == ".parquet":

@@ -116,18 +116,11 @@ def _downloaded(config: BodyConfig, commit: str) -> Path:
 class Body:
     """Loaded and frozen sentence transformer.
 
-    A model on the hub is downloaded first, and every folder is checked by `check_body_folder` before it is loaded.
-
-    Args:
-        config: name of the body, and how to run it.
-        location: place of the body; None finds it from ``config``.
-        light: allow a `PlainBody`, which has the same bits and loads in less time, but can only `encode`.
+    A model on the hub is downloaded first, and every folder is checked by `check_body_folder` before it is loaded. If
+    ``light``, it may be a `PlainBody`, which has the same bits and loads in less time, but can only `encode`.
 
     Attributes:
         transformer: the `SentenceTransformer` itself, unless the body is light.
-
-    Raises:
-        UserError: if it cannot be downloaded or loaded, or its folder may hold code.
     """
 
     def __init__(self, config: BodyConfig, location: BodyLocation | None = None, *, light: bool = False) -> None:

@@ -29,12 +29,7 @@ class EnergyCounter:
 
 
 def find_counters(powercap: Path = POWERCAP, nvml: Any = None) -> list[EnergyCounter]:
-    """Return all counters that can be read here.
-
-    Args:
-        powercap: Linux's folder of power zones.
-        nvml: the module ``pynvml``; imported if None.
-    """
+    """Return all counters that can be read here, or raise UserError with the reasons if there are none."""
     rapl, no_rapl = _rapl(powercap)
     gpus, no_gpus = _nvml(nvml)
     if not rapl and not gpus:

@@ -84,13 +84,9 @@ class EnergyCurve:
 def energy_curve(
     config: ModelConfig, qubits: Sequence[int], model: ModelName = "paper", constants: EnergyConstants | None = None
 ) -> EnergyCurve:
-    """Return the energies of one inference with the head of ``config`` at each width in ``qubits``.
+    """Return the energies of one inference with the head of ``config`` at each width in ``qubits``, ascending.
 
-    Args:
-        config: structure of the head; its own number of qubits is not used.
-        qubits: widths Q, ascending.
-        model: ``paper``, ``measured`` (Forte's gate times) or ``follow-up``.
-        constants: replaces the model's own; ``follow-up`` takes none.
+    ``constants`` replace the model's own; ``follow-up`` takes none.
     """
     used = None if model == "follow-up" else constants or (PAPER if model == "paper" else FORTE)
     points = tuple(_point(config, q, used) for q in qubits)

@@ -40,9 +40,8 @@ FORTE = replace(PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6)
 def read_gate_times(file: Path) -> EnergyConstants:
     """Return `FORTE` with the gate times of another machine.
 
-    Args:
-        file: JSON in seconds with ``one_qubit_s`` and ``two_qubit_s``, or with ``1q`` and ``2q`` in ``timing``, as in
-            IonQ's characterization.
+    The file is JSON in seconds with ``one_qubit_s`` and ``two_qubit_s``, or with ``1q`` and ``2q`` in ``timing``, as in
+    IonQ's characterization.
     """
     try:
         content: Any = parse_json(read_text(file))

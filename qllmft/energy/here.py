@@ -63,11 +63,7 @@ def measure_here(
 ) -> MachineEnergy:
     """Run batches of inference with the head of ``config`` for a while, and read the counters before and after.
 
-    Args:
-        config: its head, number of qubits and batch size are used, on the backend ``adjoint``.
-        seconds: least duration, below one turn of a counter (minutes for RAPL).
-        idle_seconds: duration of a measurement at rest beforehand.
-        counters: counters to read; None for all that are found.
+    ``seconds`` is the least duration, below one turn of a counter (minutes for RAPL), after ``idle_seconds`` at rest.
     """
     if not config.backend.entry.adjoint:
         raise UserError(f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only.")

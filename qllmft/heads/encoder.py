@@ -132,12 +132,7 @@ def encoder_program(circuit: QuantumCircuit) -> Program:
 
 
 class ParallelEncoders(nn.Module):
-    """E parallel encoders, section III-D: each reads the whole embedding and gives a part of the latent vector.
-
-    Args:
-        encoders: read the output of the data map.
-        data_map: map of embeddings; None leaves them as they are.
-    """
+    """E parallel encoders, section III-D: each reads the mapped embedding and gives a part of the latent vector."""
 
     def __init__(self, encoders: list[QuantumEncoder], data_map: DataMap | None = None) -> None:
         super().__init__()

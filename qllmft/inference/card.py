@@ -32,11 +32,8 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str:
     """Return the card in Markdown, after the hub's metadata.
 
-    Args:
-        model: the model.
-        name: its name on the hub, or its folder.
-        folder: source of the model. The folder of a finished run gives the results; the card of a shared model is
-            returned as it is. Without either, the card has no results.
+    The ``folder`` of a finished run gives the results; the card of a shared model is returned as it is. Without either,
+    the card has no results.
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")
@@ -63,7 +60,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
         verdict=verdict([replace(each, name=code(each.name)) for each in record.models]) if record else None,
         dimension=model.dimension,
         body=body if record else _public(body),
-        parts=describe(config, model.dimension, len(model.label_names))["parts"],
+        parts=describe(config, model.dimension, len(model.label_names)).parts,
         model=config,
         energy=energy,
     )

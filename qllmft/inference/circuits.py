@@ -25,19 +25,10 @@ Floats = NDArray[np.float64]
 class HeadCircuits:
     """Circuits of a quantum head, one per sample; the encoder runs here."""
 
-    head: QuantumHead
+    circuit: QuantumCircuit  # the head's, with free parameters
+    observables: list[SparsePauliOp]  # O of the circuit
     latent: Floats  # (N, Q) angles in radians
     parameters: Floats  # (N, P) values in the order of the circuit's parameters
-
-    @property
-    def circuit(self) -> QuantumCircuit:
-        """Return the head's circuit with free parameters."""
-        return self.head.circuit
-
-    @property
-    def observables(self) -> list[SparsePauliOp]:
-        """Return the O observables of the circuit."""
-        return self.head.observables
 
     def weights(self, classifier: Classifier) -> Floats:
         """Return the coefficients (k, 1, O) of the expectation values in each label's logit."""
@@ -99,7 +90,7 @@ def model_circuits(classifier: Classifier, vectors: NDArray[np.float32]) -> Mode
     columns = {p: latent[:, i] for i, p in enumerate(network.input_params)}
     columns |= {p: np.full(len(latent), w) for p, w in zip(network.weight_params, weights, strict=True)}
     parameters = np.stack([columns[p] for p in head.circuit.parameters], axis=1)
-    return HeadCircuits(head, latent, parameters)
+    return HeadCircuits(head.circuit, head.observables, latent, parameters)
 
 
 def _encoder_circuits(encoders: ParallelEncoders, x: Tensor) -> EncoderCircuits:

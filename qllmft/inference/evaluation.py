@@ -126,15 +126,9 @@ def evaluate_run(
     backend: Backend | None = None,
     subset: Subset | None = None,
 ) -> Evaluation:
-    """Evaluate a run's model.
+    """Evaluate a run's model on labelled texts, by default the run's own test set.
 
-    Args:
-        run: the run's folder.
-        data: labelled texts; by default the run's own test set.
-        split: split of ``data``; by default its test split, or all of it if it has none.
-        on_event: receives the progress of embedding.
-        backend: backend of the head's circuit; None computes it here, exactly.
-        subset: choice of some of the texts; None takes all.
+    The split is by default the test split of ``data``, or all of it if it has none.
     """
     predictor = Predictor.load(run, backend)
     return evaluate(predictor, LabelledTexts.read(predictor, run, data, split, subset, on_event))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,20 +39,14 @@ class Prediction:
     decided: bool = True  # whether the lead of the label exceeds its 95 % interval at this number of shots
 
 
+@dataclass(eq=False, repr=False)
 class Predictor:
-    """Trained model with its body, which is loaded with the first text.
+    """Trained model with its body, which is loaded with the first text."""
 
-    Args:
-        model: the model.
-        backend: backend of the head's circuit; None computes it here, exactly.
-        folder: source of the model; a record in it goes into the model card.
-    """
-
-    def __init__(self, model: StoredModel, backend: Backend | None = None, folder: Path | None = None) -> None:
-        self.model = model
-        self.backend = backend
-        self.folder = folder
-        self._body: Body | None = None
+    model: StoredModel
+    backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
+    folder: Path | None = None  # source of the model; a record in it goes into the model card
+    _body: Body | None = field(default=None, init=False)
 
     @classmethod
     def load(cls, run: Path | str, backend: Backend | None = None) -> Predictor:

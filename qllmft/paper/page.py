@@ -13,12 +13,13 @@ from qllmft.campaign.finished import FinishedRun
 from qllmft.campaign.results import SeededResult
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset, preset_names
-from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
+from qllmft.energy.curve import crossover_qubits
+from qllmft.energy.formula import gpu_energy_kj, qpu_energy_kj
 from qllmft.paper.figures.accuracy import LAYERS, PRESETS, experiments
 from qllmft.paper.figures.catalogue import FIGURES
 from qllmft.paper.figures.curves import KEPT
-from qllmft.paper.results import Experiment, Measured, measure
 from qllmft.paper.results.counts import PresetCounts, preset_counts
+from qllmft.paper.results.measured import Experiment, Measured, measure
 from qllmft.published import Published, published
 from qllmft.report.render import render
 from qllmft.report.study_table import accuracy

@@ -45,11 +45,8 @@ Value = Callable[[MapPoint], float]
 def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], among: Sequence[MapPoint]) -> Any:
     """Draw mean ± 95 % interval over the seeds of each row with a series, hollow for classical heads.
 
-    Args:
-        axis: of the map; the parts of "energy" share their scale, and no line joins its points.
-        points: of the map.
-        parts: one or two, side by side; a row's place by the label of the horizontal axis.
-        among: all points of the page, so that a series has the same style in every map.
+    One or two ``parts``, by label of the horizontal axis, are side by side; those of "energy" share their scale, and no
+    line joins their points. ``among`` are all points of the page, so that a series has the same style in every map.
     """
     from matplotlib.ticker import LogLocator
 

@@ -41,14 +41,9 @@ def curves_svg(
     epochs: Sequence[int] | None = None,
     selected: int | None = None,
 ) -> Markup:
-    """Draw one line per label.
+    """Draw one line per label, one value per epoch, with a mark at the epoch ``selected``.
 
-    Args:
-        name: of the figure, for its ids.
-        unit: label of the vertical axis.
-        lines: values by label, one per epoch.
-        epochs: of all lines; None counts each line's values from 1.
-        selected: the epoch that is marked, if any.
+    Without ``epochs``, each line's values are counted from 1.
     """
     from matplotlib.ticker import MaxNLocator
 

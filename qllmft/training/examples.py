@@ -41,13 +41,9 @@ def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
 
 
 def with_noise(x: Tensor, sigma: float, generator: torch.Generator, sizes: Sequence[int]) -> Tensor:
-    """Add noise of standard deviation σ·‖x‖ to each entry of the embeddings (N, D) of one or several batches.
+    """Add noise of standard deviation σ·‖x‖ to each entry of the embeddings (N, D) of batches of ``sizes``.
 
-    Args:
-        x: embeddings, batch after batch.
-        sigma: σ; 0 draws nothing and returns the embeddings.
-        generator: source of the noise, drawn batch after batch.
-        sizes: sizes of the batches; their sum is N.
+    It is drawn batch after batch; σ = 0 draws nothing and returns the embeddings.
     """
     if not sigma:
         return x

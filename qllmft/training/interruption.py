@@ -36,14 +36,9 @@ class Interruption:
         *,
         save_last: bool,
     ) -> None:
-        """Call ``advance`` with each step, and ``save`` between steps.
+        """Call ``advance`` with each step, and ``save`` between steps, at least ``every_s`` seconds apart.
 
-        Args:
-            steps: numbers of the steps that are left.
-            advance: does one step.
-            save: writes the progress; None if none is kept.
-            every_s: least seconds between two calls of ``save``.
-            save_last: save the last step too, in any case.
+        If ``save_last``, the last step is saved in any case.
         """
         saved, saved_at = steps.start - 1, time.monotonic()
         for step in steps:

@@ -94,7 +94,7 @@ def test_the_upper_bound_is_table_xvi():
     config = load_preset("upper-bound").config()
     assert config.body == BodyConfig(trainable=True)
     assert (config.model.encoder, config.model.head, config.model.hidden_layers) == ("none", "mlp", 0)
-    assert describe(config.model, dimension=768, n_classes=2)["parameters"] == 1538
+    assert describe(config.model, dimension=768, n_classes=2).parameters == 1538
     train = config.train
     assert (train.batch_size, train.lr_decay, train.weight_decay) == (16, 1.0, 0.0)
     assert train.lr in {x * 1e-3 for x in (0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0)}
@@ -128,7 +128,7 @@ def test_the_recommended_preset():
     train = config.train
     assert (train.epochs, train.lr, train.schedule, train.embedding_noise) == (100, 3e-3, "cosine", 0.08)
     assert config.baselines.grid == "small"
-    assert describe(model, dimension=384, n_classes=2)["parameters"] == 634
+    assert describe(model, dimension=384, n_classes=2).parameters == 634
 
 
 @pytest.mark.parametrize(("dimension", "k", "parameters"), [(384, 2, 184), (384, 6, 636), (64, 2, 184)])
@@ -136,8 +136,8 @@ def test_the_odd_preset(dimension, k, parameters):
     config = load_preset("odd").config()
     assert (config.train.optimizer, config.train.ridge_c, config.train.epochs) == ("lbfgs", 1.0, 300)
     found = describe(config.model, dimension, k)
-    assert found["parameters"] == parameters
-    assert found["parts"][0]["stored"] == dimension + dimension * min(127, dimension)
+    assert found.parameters == parameters
+    assert found.parts[0].stored == dimension + dimension * min(127, dimension)
 
 
 def test_settings_are_changed_by_dotted_names():

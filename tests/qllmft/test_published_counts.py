@@ -72,7 +72,7 @@ def test_a_preset_has_the_published_number_of_parameters(preset, published, form
     model = build_classifier(config, D, K)
     assert sum(p.numel() for p in model.parameters()) == published
     assert model.n_parameters == published
-    assert describe(config, D, K)["parameters"] == published
+    assert describe(config, D, K).parameters == published
     assert count_by_circuits(config) == published
     assert formula == published
 

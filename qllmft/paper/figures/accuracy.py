@@ -10,8 +10,8 @@ from typing import Any
 from qllmft.campaign.record import StudyRecord
 from qllmft.config.presets import load_preset
 from qllmft.paper.figures.selection import FigureRequest, select
-from qllmft.paper.results import Experiment
 from qllmft.paper.results.counts import preset_parameters
+from qllmft.paper.results.measured import Experiment
 from qllmft.published import published
 from qllmft.report import style
 from qllmft.statistics import MeanInterval

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qllmft.config import ModelConfig
-from qllmft.energy import energy_curve
+from qllmft.energy.curve import energy_curve
 from qllmft.errors import UserError
 from qllmft.paper.figures.accuracy import accuracy_figure, draw_accuracy
 from qllmft.paper.figures.curves import curves_figure, draw_curves

@@ -8,7 +8,7 @@ from typing import Any
 from qllmft.campaign.finished import Curve
 from qllmft.errors import UserError
 from qllmft.paper.figures.selection import FigureRequest, select
-from qllmft.paper.results import Experiment
+from qllmft.paper.results.measured import Experiment
 from qllmft.report import style
 
 PRESET = "multi-18q"

@@ -12,7 +12,7 @@ from qllmft.campaign.finished import FinishedRun
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
 from qllmft.errors import UserError
-from qllmft.paper.results import Circumstances, Experiment, Measured, measure
+from qllmft.paper.results.measured import Circumstances, Experiment, Measured, measure
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def preset_parameters(preset: Preset) -> int | None:
     """Return the trained parameters of a preset for D = 768 and two labels, or None for an SVC."""
     dimension = published().dimension
     if preset.baseline is None:
-        return int(describe(preset.config().model, dimension, CLASSES)["parameters"])
+        return describe(preset.config().model, dimension, CLASSES).parameters
     return dimension + 1 if preset.baseline == LOGISTIC_REGRESSION else None
 
 

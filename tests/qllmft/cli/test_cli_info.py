@@ -22,7 +22,15 @@ def test_without_a_name_it_lists_the_presets(cli):
 def test_json_is_the_description(cli, preset):
     found = json.loads(cli("info", preset, "--json")[0])
     title = load_preset(preset).title
-    assert found == {"name": f"{preset}: {title}", **describe(load_preset(preset).config().model, 768, 2)}
+    model = load_preset(preset).config().model
+    described = describe(model, 768, 2)
+    assert (found["name"], found["parameters"]) == (f"{preset}: {title}", described.parameters)
+    assert found["settings"] == model.model_dump(mode="json")
+    counts = [None if part.circuit is None else part.circuit.as_dict() for part in described.parts]
+    assert [(part["name"], part["parameters"]) for part in found["parts"]] == [
+        (part.name, part.parameters) for part in described.parts
+    ]
+    assert [part.get("circuit") for part in found["parts"]] == counts
 
 
 def test_the_table_counts_parameters_and_gates(cli):

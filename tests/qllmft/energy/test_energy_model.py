@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from qllmft.config import ModelConfig
-from qllmft.energy import crossover_qubits, energy_curve, gpu_energy_kj, qpu_energy_kj
 from qllmft.energy.circuits import head_counts
-from qllmft.energy.curve import crossing
-from qllmft.energy.formula import FORTE, PAPER, EnergyConstants
+from qllmft.energy.curve import crossing, crossover_qubits, energy_curve
+from qllmft.energy.formula import FORTE, PAPER, EnergyConstants, gpu_energy_kj, qpu_energy_kj
 from qllmft.errors import UserError
 from qllmft.templates import head_template
 from qllmft_circuits import CircuitCounts, count

@@ -12,7 +12,7 @@ from qllmft.errors import UserError
 from qllmft.paper.figures.accuracy import QUBITS, experiments
 from qllmft.paper.figures.catalogue import make_figure
 from qllmft.paper.figures.selection import FigureRequest
-from qllmft.paper.results import Experiment
+from qllmft.paper.results.measured import Experiment
 
 
 @pytest.fixture

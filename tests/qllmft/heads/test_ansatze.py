@@ -95,12 +95,10 @@ def test_every_parameter_is_counted_once(name):
     assert model.head.connector.weight.numel() == head.num_parameters - Q == head_counts(config, Q).weights
     if encoder is not None:
         assert model.encoder.encoders[0].theta.numel() == encoder.num_parameters
-        parts = {part["name"]: part for part in describe(config, D, 2)["parts"]}
-        assert (
-            parts["encoder"]["parameters"] == encoder.num_parameters + 1 == parts["encoder"]["circuit"]["weights"] + 1
-        )
+        parts = {part.name: part for part in describe(config, D, 2).parts}
+        assert parts["encoder"].parameters == encoder.num_parameters + 1 == parts["encoder"].circuit.weights + 1
         sizes = [len(i.qubits) for i in head.data if i.operation.name != "barrier"]
-        assert parts["head"]["circuit"]["two_qubit_gates"] == sizes.count(2)
+        assert parts["head"].circuit.two_qubit_gates == sizes.count(2)
 
 
 @pytest.mark.parametrize(("name", "settings"), [("mixed", {}), ("efficient_su2", {"encoder": "mlp"})])

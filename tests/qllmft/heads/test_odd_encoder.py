@@ -82,11 +82,11 @@ def test_as_many_encoders_as_labels_less_one_up_to_three(k, encoders, parameters
     )
     model = build_classifier(config, 384, k)
     assert len(model.encoder.encoders) == encoders
-    assert model.n_parameters == describe(config, 384, k)["parameters"] == parameters
+    assert model.n_parameters == describe(config, 384, k).parameters == parameters
     np.testing.assert_allclose(model.final.weight.detach().norm(dim=1), 3.0, rtol=1e-5)
     assert not model.final.bias.any()
-    data_map, *_ = describe(config, 384, k)["parts"]
-    assert (data_map["stored"], data_map["parameters"]) == (384 * 127, 0)
+    data_map, *_ = describe(config, 384, k).parts
+    assert (data_map.stored, data_map.parameters) == (384 * 127, 0)
 
 
 @pytest.mark.parametrize("changes", [{}, {"odd": False}], ids=["odd", "plain"])

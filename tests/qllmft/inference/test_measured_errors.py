@@ -41,12 +41,13 @@ def request_for(model: Classifier, spread: float = 0.35, samples: int = 6, seed:
     latent = latent.astype(np.float32).astype(np.float64)
     weights = rng.uniform(-spread, spread, model.head.circuit.num_parameters - Q)
     assert [p.name[0] for p in model.head.circuit.parameters] == ["t"] * len(weights) + ["x"] * Q
-    return HeadCircuits(model.head, latent, np.column_stack([np.tile(weights, (samples, 1)), latent]))
+    parameters = np.column_stack([np.tile(weights, (samples, 1)), latent])
+    return HeadCircuits(model.head.circuit, model.head.observables, latent, parameters)
 
 
 def distributions(request: HeadCircuits) -> np.ndarray:
     """(N, 2^Q) exact probabilities of the outcomes, by Qiskit."""
-    circuit = request.head.circuit
+    circuit = request.circuit
     return np.stack([Statevector(circuit.assign_parameters(row)).probabilities() for row in request.parameters])
 
 
@@ -196,7 +197,9 @@ def test_where_two_labels_are_equal_one_in_twenty_is_called_decided(others):
     lead = np.subtract(*np.array(WEIGHTS["errors add up"])) @ (distributions(request) @ SIGNS)[0]
     with torch.no_grad():
         model.final.bias[:] = torch.tensor([-lead, 0.0, -30.0][: 2 + others])
-    repeated = HeadCircuits(request.head, request.latent.repeat(4000, 0), request.parameters.repeat(4000, 0))
+    repeated = HeadCircuits(
+        request.circuit, request.observables, request.latent.repeat(4000, 0), request.parameters.repeat(4000, 0)
+    )
     answers = measure(model, repeated, Shots(400))
     assert abs(answers.decided.mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 4000)
     assert abs(answers.probabilities.argmax(axis=1).mean() - 0.5) < 4 * 0.5 / np.sqrt(4000)

@@ -55,7 +55,7 @@ def test_the_noise_of_words_averages_to_what_a_backend_measures(name, options):
     request = model_circuits(classifier, VALIDATION.x[:1].numpy())
     rates = {"one_qubit_rate": 0.01, "two_qubit_rate": 0.05} if options else {}
     backend = create("aer_forte", options | rates | {"shots": 200_000}) if options else create("adjoint")
-    expected = backend.expectations(request.head.circuit, request.parameters, request.head.observables)
+    expected = backend.expectations(request.circuit, request.parameters, request.observables)
     with torch.no_grad():
         passes = classifier.head(torch.from_numpy(request.latent).float().expand(20_000, -1)).double().numpy()
     error = passes.std(axis=0) / np.sqrt(20_000) + expected.standard_errors[0]

@@ -3,7 +3,7 @@
 import pytest
 
 from qllmft.campaign.records import read_finished_runs
-from qllmft.paper.results import Experiment, measure
+from qllmft.paper.results.measured import Experiment, measure
 from qllmft.statistics import MeanInterval
 
 
