@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import requires
+
+from qllmft.versions import version_of
 
 _REQUIREMENT = re.compile(r"""^(?P<name>[\w.-]+)[^;]*(;.*extra\s*==\s*['"](?P<extra>[\w-]+)['"])?""")
 _FOR_DEVELOPERS = "dev"
@@ -27,7 +29,7 @@ def examine() -> list[Finding]:
     """Check Python, the packages that qllmft needs, its optional extras, the GPU and the cache folder."""
     return [
         Finding("python", f"{platform.python_version()} on {platform.system()}, {platform.machine()}"),
-        Finding("qllmft", _version("qllmft") or "not installed as a package"),
+        Finding("qllmft", version_of("qllmft") or "not installed as a package"),
         *_packages(),
         _imports(),
         *_backends(),
@@ -36,28 +38,21 @@ def examine() -> list[Finding]:
     ]
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _packages() -> Iterator[Finding]:
     """Check the required packages, then the extras, which may be missing."""
     extras: dict[str, list[str]] = {}
-    for line in requires("qllmft") or [] if _version("qllmft") else []:
+    for line in requires("qllmft") or [] if version_of("qllmft") else []:
         found = _REQUIREMENT.match(line)
         if found is None:
             continue
         name, extra = found["name"], found["extra"]
         if extra is None:
-            yield Finding(name, _version(name) or "not installed: pip install qllmft", wrong=_version(name) is None)
+            yield Finding(name, version_of(name) or "not installed: pip install qllmft", wrong=version_of(name) is None)
         elif extra != _FOR_DEVELOPERS:
             extras.setdefault(extra, []).append(name)
     for extra, names in extras.items():
-        missing = [name for name in names if _version(name) is None]
-        found_in_it = ", ".join(f"{name} {_version(name)}" for name in names)
+        missing = [name for name in names if version_of(name) is None]
+        found_in_it = ", ".join(f"{name} {version_of(name)}" for name in names)
         text = f"not installed ({', '.join(missing)}): pip install 'qllmft[{extra}]'" if missing else found_in_it
         yield Finding(f"extra {extra}", text)
 

@@ -31,9 +31,9 @@ class ConsoleListener(LineListener):
 
     def __init__(self, console: Console, *, yes: bool = False, campaign: bool = False) -> None:
         super().__init__(console=console)
-        self._yes = yes
+        self._yes, self._in_campaign = yes, campaign
         self._bars = progress_bars(console, counted=not campaign)
-        self._all = self._bars.add_task("starting", total=None, fields="") if campaign else None
+        self._all = self._bars.add_task("starting", total=None, fields="", visible=campaign)
         self._one = self._bars.add_task("", total=None, fields="", visible=False)
         self._campaign: CampaignAdvanced | None = None
         self._running: set[str] = set()  # labels
@@ -49,7 +49,7 @@ class ConsoleListener(LineListener):
         """Show an event."""
         super().__call__(event)
         match event:
-            case BackendReady(backend) if self._all is None:
+            case BackendReady(backend) if not self._in_campaign:
                 attend_training(backend, self.message, yes=self._yes)
             case CampaignAdvanced():
                 self._advance(event)
@@ -64,11 +64,11 @@ class ConsoleListener(LineListener):
             case StageAdvanced(_, done):
                 self._show(completed=done)
             case EpochEnded(metrics):
-                count = "" if self._all is None else f"epoch {metrics.epoch}/{self._stage.total}  "
+                count = f"epoch {metrics.epoch}/{self._stage.total}  " if self._in_campaign else ""
                 self._show(completed=metrics.epoch, fields=count + self.epoch_text(metrics))
-            case StageEnded("fitting") if self._all is None:
+            case StageEnded("fitting") if not self._in_campaign:
                 self._show(visible=False)
-            case StageEnded() if self._all is not None:
+            case StageEnded() if self._in_campaign:
                 self._show(fields="")
 
     def message(self, text: str) -> None:
@@ -77,7 +77,7 @@ class ConsoleListener(LineListener):
 
     def line(self, text: str) -> None:
         """Print one line of progress, unless there are bars or a line per run."""
-        if self._all is None and not self._console.is_terminal:
+        if not self._in_campaign and not self._console.is_terminal:
             self.message(text)
 
     def log(self, text: str) -> None:
@@ -88,7 +88,7 @@ class ConsoleListener(LineListener):
     def _start(self, started: StageStarted) -> None:
         super()._start(started)
         words, total = stage_text(started), started.total
-        if self._all is None:
+        if not self._in_campaign:
             self._one = self._bars.add_task(words, total=total or 1, completed=started.done, fields="")
         else:  # None leaves the bar as it is
             self._show(fields=words, total=total or None, completed=started.done if total else None)
@@ -101,9 +101,8 @@ class ConsoleListener(LineListener):
             done = f", {event.finished} of them finished already" if event.finished else ""
             self.message(f"{event.runs} runs{done}")
         self._campaign = event
-        if self._all is not None:
-            runs = f"{event.finished} of {event.runs} runs"
-            self._bars.update(self._all, description=runs, total=1.0, completed=event.share, fields=self._words())
+        runs = f"{event.finished} of {event.runs} runs"
+        self._bars.update(self._all, description=runs, total=1.0, completed=event.share, fields=self._words())
 
     def _start_run(self, label: str) -> None:
         if not self._console.is_terminal and self._campaign:

@@ -40,7 +40,7 @@ def figure(
     """
     from qllmft.campaign.records import read_finished_runs
     from qllmft.config.settings import parse_settings
-    from qllmft.paper.figures.catalogue import find_figure, make_figure
+    from qllmft.paper.figures.catalogue import find_figure
     from qllmft.paper.figures.selection import FigureRequest
     from qllmft.paper.figures.selection import where as having
     from qllmft.report.style import check_format, save_figure
@@ -55,8 +55,8 @@ def figure(
         raise UserError(f"--preset is for figure 12, which shows one training; omit it for figure {name}.")
     folders = runs or [Path("runs")]
     found = having(read_finished_runs(folders), given) if chosen.needs_runs else []
-    data, drawing = make_figure(FigureRequest(name, found, folders[0], partial, preset))
-    save_figure(drawing, file)
+    data = chosen.data(FigureRequest(name, found, folders[0], partial, preset))
+    save_figure(chosen.draw(data), file)
     if json:
         say_json(data.as_dict() if hasattr(data, "as_dict") else asdict(data))
         return

@@ -48,9 +48,6 @@ def expectations(engine: Differentiable, angles: Tensor, amplitudes: Tensor | No
 
     Returns:
         (B, T) in the dtype and on the device of ``angles``.
-
-    Raises:
-        UserError: if ``angles`` are on another device than the engine.
     """
     if not angles.is_cpu and angles.device.type != engine.device:
         raise UserError(

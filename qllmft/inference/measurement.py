@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from qiskit.quantum_info import SparsePauliOp
+from scipy.special import softmax
 
 from qllmft.config.noise import measured_on
 from qllmft.errors import UserError
@@ -67,8 +68,7 @@ def measure(classifier: Classifier, circuits: ModelCircuits, backend: Backend) -
     value_errors = found.standard_errors[:, :n_read].reshape(len(logits), -1)
     by_pair = found.standard_errors[:, n_read:].reshape(len(logits), n_circuits, n_circuits, len(pairs))
     pair_errors = np.sqrt(np.einsum("nccp->ncp", by_pair**2).sum(axis=1))  # each circuit's own differences
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    probabilities = softmax(logits, axis=1)
     between = np.zeros((len(values), k, k))  # standard error of the difference of two logits
     for column, (a, b) in enumerate(pairs):
         between[:, a, b] = between[:, b, a] = pair_errors[:, column]

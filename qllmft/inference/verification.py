@@ -33,7 +33,7 @@ def verify_run(path: Path) -> Iterator[Check]:
         raise UserError(f"there is no folder {path}. Give the folder of a run, as `qllmft train` prints it.")
     folder = RunFolder(path)
     parts: dict[str, Callable[[RunFolder], str]] = {
-        "configuration": _configuration,
+        "configuration": lambda folder: f"identity {folder.read_config().identity}",
         "record": _checked_record,
         "metrics": _metrics,
         "predictions": _predictions,
@@ -47,10 +47,6 @@ def verify_run(path: Path) -> Iterator[Check]:
             yield Check(name, True, check(folder))
         except (ValueError, TypeError, OSError) as error:  # `UserError` is a ValueError
             yield Check(name, False, str(error))
-
-
-def _configuration(folder: RunFolder) -> str:
-    return f"identity {folder.read_config().identity}"
 
 
 def _record(folder: RunFolder) -> RunRecord:

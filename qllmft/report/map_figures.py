@@ -9,7 +9,7 @@ from typing import Any
 
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.config.presets import load_preset
-from qllmft.energy.inference import linear_energy_j, quantum_energies_j
+from qllmft.energy.formula import linear_energy_j, quantum_energies_j
 from qllmft.report import style
 
 _SHIFTS = {"parameters": 0.004, "energy": 0.004}  # between curves at one place, as a share of the axis; else 0.012

@@ -18,24 +18,16 @@ from qllmft_backends.adjoint.thread_pool import thread_count
 
 
 class FrozenBody:
-    """Body that embeds each text once, for the head and its baselines.
+    """Body that embeds each text once, for the head and its baselines."""
 
-    Attributes:
-        suffix: of the head's name.
-        dimension: D, the length of an embedding.
-        classifier: the run's head with its initial weights.
-        head_vectors: inputs of the trained head.
-        baseline_vectors: inputs of its baselines.
-    """
-
-    suffix = ""
+    suffix = ""  # of the head's name
 
     def __init__(self, setup: RunSetup, body: BodyConfig) -> None:
         self._setup = setup
         self._body = body
         self.head_vectors = self.baseline_vectors = vectors_of(setup, body)
-        self.dimension = self.head_vectors.dimension
-        self.classifier = setup.classifier(self.dimension)
+        self.dimension = self.head_vectors.dimension  # D
+        self.classifier = setup.classifier(self.dimension)  # with its initial weights
 
     def announce(self, epochs_done: int) -> None:
         """Report the duration of a long training, from one batch, and the memory of the engine's states."""

@@ -51,11 +51,7 @@ class QuantumHeadClassifier(TrainedClassifier):
     """
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on rows (N, D) and their labels (N,), numbers or texts.
-
-        Raises:
-            ValueError: for invalid rows, labels or settings.
-        """
+        """Train on rows (N, D) and their labels (N,), numbers or texts."""
         config = configuration(self)
         rows, labels = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(labels)

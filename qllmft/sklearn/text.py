@@ -36,11 +36,7 @@ class QuantumTextClassifier(TrainedClassifier):
     body: str = "minilm"
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on N texts and their labels (N,), numbers or texts.
-
-        Raises:
-            ValueError: for invalid texts, labels or settings.
-        """
+        """Train on N texts and their labels (N,), numbers or texts."""
         config = configuration(self, "body", body__model=self.body)
         texts, labels = _texts(X), column_or_1d(y, warn=True)
         check_consistent_length(texts, labels)

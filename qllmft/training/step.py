@@ -57,8 +57,7 @@ class DirectStep(Step):
     them are a few small compiled products: latent z = s·⟨Z⟩ of the encoders, angles A_x z + A_θ θ + a of the head's
     gates, logits W v + b of its values v, softmax and cross-entropy; and the chain rule back through them.
 
-    Args:
-        model: for which `can_step` holds. Its parameters become parts of one vector until `release`.
+    It needs `can_step` of the model, whose parameters become parts of one vector until `release`.
     """
 
     def __init__(self, model: Classifier) -> None:

@@ -53,10 +53,3 @@ def find_figure(name: str) -> PaperFigure:
     if name not in FIGURES:
         raise UserError(f"there is no figure {name!r} here; expected one of {', '.join(FIGURES)}.")
     return FIGURES[name]
-
-
-def make_figure(request: FigureRequest) -> tuple[Any, Any]:
-    """Return a figure's data and drawing. UserError if the figure is unknown or runs are missing."""
-    figure = find_figure(request.name)
-    data = figure.data(request)
-    return data, figure.draw(data)

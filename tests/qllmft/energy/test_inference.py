@@ -4,7 +4,7 @@ import pytest
 
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset
-from qllmft.energy.inference import linear_energy_j, quantum_energies_j
+from qllmft.energy.formula import linear_energy_j, quantum_energies_j
 
 J_PER_FLOP = 700 / 3.4e13
 

@@ -10,9 +10,16 @@ from qllmft.campaign.records import read_finished_runs
 from qllmft.cli.main import app
 from qllmft.errors import UserError
 from qllmft.paper.figures.accuracy import QUBITS, experiments
-from qllmft.paper.figures.catalogue import make_figure
+from qllmft.paper.figures.catalogue import FIGURES
 from qllmft.paper.figures.selection import FigureRequest
 from qllmft.paper.results.measured import Experiment
+
+
+def make_figure(request):
+    """Return data and drawing of a figure."""
+    figure = FIGURES[request.name]
+    data = figure.data(request)
+    return data, figure.draw(data)
 
 
 @pytest.fixture
