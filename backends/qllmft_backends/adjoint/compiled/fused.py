@@ -20,33 +20,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from qllmft_backends.adjoint.compiled.simd import VectorType, element_pointer
+from qllmft_backends.adjoint.program.schedule import HALF
 
-HALF = -1  # the qubit inside registers, as control or target of a gate
 CONTRACT = ("contract",)
-
-
-def chain(length):
-    """Return (control, target) of a chain's gates. Numbers are the group's qubits."""
-    return [(j, j + 1) for j in range(length)]
-
-
-def half_chain(length):
-    """Return the gates of a chain that begins with the qubit inside registers."""
-    return [(HALF, 0), *chain(length - 1)]
-
-
-def rotations(length):
-    """Return (control, target) of rotations side by side."""
-    return [(None, j) for j in range(length)]
-
-
-def half_rotations(length):
-    """Return the gates of rotations, the first on the qubit inside registers."""
-    return [(None, HALF), *rotations(length - 1)]
-
-
-BRIDGE = [(0, HALF), (HALF, 1)]
-TO_HALF = [(0, HALF)]
 
 
 def _qubits(gates):

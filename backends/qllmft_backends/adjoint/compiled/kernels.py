@@ -14,7 +14,7 @@ from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.observables import keep, measure, measure_shots, start_costate
 from qllmft_backends.adjoint.compiled.rotations import backward_coefficients, forward_coefficients
 from qllmft_backends.adjoint.compiled.simd import lanes
-from qllmft_backends.adjoint.compiled.steps import run_backward, run_forward
+from qllmft_backends.adjoint.compiled.steps import run
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -46,7 +46,7 @@ def forward(plan, arrays, chunk):
     coefficients = np.empty(2 * width * is_full.size, s.dtype)
     forward_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product)
     _load_amplitudes(s, batch, arrays.amplitudes, start)
-    run_forward(s, batch, plan, coefficients, is_full)
+    run(s, None, batch, plan, coefficients, is_full, None)
     row_masks, lane_signs, out = plan.row_masks, plan.lane_signs, arrays.out
     by_lane = np.empty(row_masks.size * width, s.dtype)
     if noise.size:
@@ -86,7 +86,7 @@ def backward(plan, arrays, chunk):
     if kept.size:
         keep(c, kept)
     by_lane = np.zeros(width * count, s.dtype)
-    run_backward(s, c, batch, plan, coefficients, is_full, by_lane)
+    run(s, c, batch, plan, coefficients, is_full, by_lane)
     for sample in range(min(batch, samples - start)):
         for g in range(count):
             total = 0.0

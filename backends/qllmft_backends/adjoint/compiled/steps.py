@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from numba import njit
 
-from qllmft_backends.adjoint.compiled import fused
-from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot, undo_cx_rot, undo_rot
+from qllmft_backends.adjoint.compiled.fused import backward_group, forward_group
+from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot
 from qllmft_backends.adjoint.compiled.simd import lanes, load, mul, store, sub
-from qllmft_backends.adjoint.program.schedule import Shape
+from qllmft_backends.adjoint.program.schedule import GATES, Shape
 
 (
     SINGLE, CHAIN_2, CHAIN_3, ROTATIONS_2, ROTATIONS_3, BRIDGE, HALF_CHAIN_2, HALF_CHAIN_3, HALF_ROTATIONS_2,
@@ -21,18 +21,12 @@ from qllmft_backends.adjoint.program.schedule import Shape
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 _inlined = njit(nogil=True, error_model="numpy", forceinline=True)  # part of the functions that are cached
 
-_chain_2, _undo_chain_2 = fused.forward_group(fused.chain(2)), fused.backward_group(fused.chain(2))
-_chain_3 = fused.forward_group(fused.chain(3))
-_rotations_2, _undo_rotations_2 = fused.forward_group(fused.rotations(2)), fused.backward_group(fused.rotations(2))
-_rotations_3 = fused.forward_group(fused.rotations(3))
-_bridge, _undo_bridge = fused.forward_group(fused.BRIDGE), fused.backward_group(fused.BRIDGE)
-_to_half, _undo_to_half = fused.forward_group(fused.TO_HALF), fused.backward_group(fused.TO_HALF)
-_half_chain_3, _undo_half_chain_2 = fused.forward_group(fused.half_chain(3)), fused.backward_group(fused.half_chain(2))
-_half_rotations_3 = fused.forward_group(fused.half_rotations(3))
-_undo_half_rotations_2 = fused.backward_group(fused.half_rotations(2))
-_half_chain_2, _half_rotations_2 = (
-    fused.forward_group(fused.half_chain(2)),
-    fused.forward_group(fused.half_rotations(2)),
+(
+    _chain_3, _rotations_3, _half_chain_3, _half_rotations_3, _bridge, _chain_2, _rotations_2, _half_chain_2,
+    _half_rotations_2, _to_half,
+) = map(forward_group, GATES.values())  # fmt: skip
+_undo_bridge, _undo_chain_2, _undo_rotations_2, _undo_half_chain_2, _undo_half_rotations_2, _undo_to_half = (
+    backward_group(gates) for gates in GATES.values() if len(gates) < 3
 )
 
 
@@ -69,17 +63,28 @@ def _tangent(coefficients, slot, width):
 
 
 @_jit
-def _single(s, batch, op, coefficients, signs):
+def _single(s, c, batch, op, coefficients, signs, gradients):
+    """Do one gate on a state ``s``, or undo it on state and co-state ``c``."""
     width = lanes(s.itemsize)
     kind, control, target, slot = op[0], op[1], op[2], op[3]
     if kind not in (ROT, CX_ROT):
         fixed_gate(s, batch, kind, control, target)
+        if c is not None:
+            fixed_gate(c, batch, kind, control, target)
         return
-    cos, sin = load(coefficients, 2 * slot * width), load(coefficients, (2 * slot + 1) * width)
-    if kind == ROT:
-        rot(s, batch << target, cos, sin, signs)
+    at = slot * width
+    cos, sin = load(coefficients, 2 * at), load(coefficients, 2 * at + width)
+    if c is None:
+        _rotation(s, None, batch, op, cos, sin, signs, None)
     else:
-        cx_rot(s, batch << control, batch << target, cos, sin, signs)
+        store(gradients, at, _rotation(s, c, batch, op, cos, sin, signs, load(gradients, at)))
+
+
+@_jit
+def _rotation(s, c, batch, op, cos, sin, signs, gradient):
+    if op[0] == ROT:
+        return rot(s, c, batch << op[2], cos, sin, signs, gradient)
+    return cx_rot(s, c, batch << op[1], batch << op[2], cos, sin, signs, gradient)
 
 
 @_jit
@@ -137,53 +142,6 @@ def _any_full(is_full, slot, count):
 
 
 @_jit
-def _forward_steps(s, batch, ops, steps, coefficients, is_full, signs):
-    for i in range(steps.shape[0]):
-        shape, first = steps[i, 0], steps[i, 1]
-        count = _length(shape)
-        if shape == SINGLE or _any_full(is_full, ops[first, 3], count):
-            for g in range(first, first + count):
-                _single(s, batch, ops[g], coefficients, signs)
-        else:
-            _step(s, batch, shape, ops[first : first + count], coefficients, signs)
-
-
-@_jit
-def run_forward(s, batch, plan, coefficients, is_full):
-    """Run all steps on a chunk ``s`` (2^Q · L) (see `rotations` for ``coefficients`` and ``is_full``)."""
-    ops, steps, runs, outer, signs = plan.ops, plan.steps, plan.runs, plan.outer, plan.signs
-    for o in range(outer.shape[0]):
-        large = batch << outer[o, 0]
-        for i in range(0, s.size, large):
-            for r in range(outer[o, 1], outer[o, 2]):
-                size = batch << runs[r, 0]
-                for k in range(i, i + large, size):
-                    _forward_steps(
-                        s[k : k + size], batch, ops, steps[runs[r, 1] : runs[r, 2]], coefficients, is_full, signs
-                    )
-
-
-# --- the way back ----------------------------------------------------------------------------------------------------
-
-
-@_jit
-def _undo_single(s, c, batch, op, coefficients, signs, gradients):
-    width = lanes(s.itemsize)
-    kind, control, target, slot = op[0], op[1], op[2], op[3]
-    if kind not in (ROT, CX_ROT):
-        fixed_gate(s, batch, kind, control, target)
-        fixed_gate(c, batch, kind, control, target)
-        return
-    cos, sin = load(coefficients, 2 * slot * width), load(coefficients, (2 * slot + 1) * width)
-    total = load(gradients, slot * width)
-    if kind == ROT:
-        total = undo_rot(s, c, batch << target, cos, sin, signs, total)
-    else:
-        total = undo_cx_rot(s, c, batch << control, batch << target, cos, sin, signs, total)
-    store(gradients, slot * width, total)
-
-
-@_jit
 def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
     width, slot = lanes(s.itemsize), ops[0, 3]
     control, q0 = batch << max(ops[0, 1], 0), batch << ops[0, 2]
@@ -212,21 +170,31 @@ def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
     store(gradients, (slot + 1) * width, sub(sums[2], sums[3]))
 
 
+# --- all steps of a program ------------------------------------------------------------------------------------------
+
+
 @_jit
-def _backward_steps(s, c, batch, ops, steps, coefficients, is_full, signs, gradients):
+def _steps(s, c, batch, ops, steps, coefficients, is_full, signs, gradients):
     for i in range(steps.shape[0]):
         shape, first = steps[i, 0], steps[i, 1]
         count = _length(shape)
         if shape == SINGLE or _any_full(is_full, ops[first, 3], count):
-            for g in range(first + count - 1, first - 1, -1):
-                _undo_single(s, c, batch, ops[g], coefficients, signs, gradients)
+            for g in range(count):
+                op = ops[first + g if c is None else first + count - 1 - g]
+                _single(s, c, batch, op, coefficients, signs, gradients)
+        elif c is None:
+            _step(s, batch, shape, ops[first : first + count], coefficients, signs)
         else:
             _undo_step(s, c, batch, shape, ops[first : first + count], coefficients, signs, gradients)
 
 
 @_jit
-def run_backward(s, c, batch, plan, coefficients, is_full, gradients):
-    """Undo all steps on state ``s`` and co-state ``c``, and add to ``gradients`` (G·width) by lane."""
+def run(s, c, batch, plan, coefficients, is_full, gradients):
+    """Run all steps on a chunk ``s`` (2^Q · L), without ``c`` and ``gradients``.
+
+    With a co-state ``c``, undo them on both and add to ``gradients`` (G·width) by lane. See `rotations` for
+    ``coefficients`` and ``is_full``.
+    """
     ops, steps, runs, outer, signs = plan.ops, plan.steps, plan.runs, plan.outer, plan.signs
     for o in range(outer.shape[0]):
         large = batch << outer[o, 0]
@@ -235,5 +203,8 @@ def run_backward(s, c, batch, plan, coefficients, is_full, gradients):
                 size = batch << runs[r, 0]
                 part = steps[runs[r, 1] : runs[r, 2]]
                 for k in range(i, i + large, size):
-                    stop = k + size
-                    _backward_steps(s[k:stop], c[k:stop], batch, ops, part, coefficients, is_full, signs, gradients)
+                    if c is None:
+                        _steps(s[k : k + size], None, batch, ops, part, coefficients, is_full, signs, None)
+                    else:
+                        stop = k + size
+                        _steps(s[k:stop], c[k:stop], batch, ops, part, coefficients, is_full, signs, gradients)

@@ -37,18 +37,19 @@ class Shape(IntEnum):
     TO_HALF = 10
 
 
-_LENGTHS = {
-    Shape.CHAIN_3: 3,
-    Shape.ROTATIONS_3: 3,
-    Shape.HALF_CHAIN_3: 3,
-    Shape.HALF_ROTATIONS_3: 3,
-    Shape.BRIDGE: 2,
-    Shape.CHAIN_2: 2,
-    Shape.ROTATIONS_2: 2,
-    Shape.HALF_CHAIN_2: 2,
-    Shape.HALF_ROTATIONS_2: 2,
-    Shape.TO_HALF: 1,
-}  # gates of each group, the longest first
+HALF = -1  # the qubit that divides a register into its upper and lower half
+GATES: dict[Shape, list[tuple[int | None, int]]] = {  # (control, target) by the group's qubits; the longest come first
+    Shape.CHAIN_3: [(0, 1), (1, 2), (2, 3)],
+    Shape.ROTATIONS_3: [(None, 0), (None, 1), (None, 2)],
+    Shape.HALF_CHAIN_3: [(HALF, 0), (0, 1), (1, 2)],
+    Shape.HALF_ROTATIONS_3: [(None, HALF), (None, 0), (None, 1)],
+    Shape.BRIDGE: [(0, HALF), (HALF, 1)],
+    Shape.CHAIN_2: [(0, 1), (1, 2)],
+    Shape.ROTATIONS_2: [(None, 0), (None, 1)],
+    Shape.HALF_CHAIN_2: [(HALF, 0), (0, 1)],
+    Shape.HALF_ROTATIONS_2: [(None, HALF), (None, 0)],
+    Shape.TO_HALF: [(0, HALF)],
+}
 
 
 class Schedule(NamedTuple):
@@ -97,38 +98,30 @@ def _groups(ops: NDArray[np.int32], register_bits: int, longest: int, border: in
     first = 0
     while first < len(ops):
         shape, length = Shape.SINGLE, 1
-        for candidate, candidate_length in _LENGTHS.items():
-            chosen = ops[first : first + candidate_length]
-            straddles = candidate_length == 3 and _top(chosen[:2]) < border <= _top(chosen)
-            if candidate_length <= longest and not straddles and _fits(candidate, chosen, register_bits):
-                shape, length = candidate, candidate_length
+        for candidate, gates in GATES.items():
+            chosen = ops[first : first + len(gates)]
+            straddles = len(gates) == 3 and _top(chosen[:2]) < border <= _top(chosen)
+            if len(gates) <= longest and not straddles and _fits(gates, chosen, register_bits):
+                shape, length = candidate, len(gates)
                 break
         groups.append((shape, first, length))
         first += length
     return groups
 
 
-def _fits(shape: Shape, ops: NDArray[np.int32], register_bits: int) -> bool:
-    if len(ops) < _LENGTHS[shape]:
+def _fits(gates: list[tuple[int | None, int]], ops: NDArray[np.int32], register_bits: int) -> bool:
+    """Return whether operations are these gates, on different qubits outside registers but for `HALF`."""
+    if len(ops) < len(gates):
         return False
-    kinds, controls, targets = ops[:, 0], ops[:, 1].tolist(), ops[:, 2].tolist()
-    half = register_bits - 1  # the qubit whose bit tells the halves of a register apart; -1: none
-    if shape in (Shape.ROTATIONS_2, Shape.ROTATIONS_3, Shape.HALF_ROTATIONS_2, Shape.HALF_ROTATIONS_3):
-        if not (kinds == Op.ROT).all() or len(set(targets)) != len(targets):
+    qubits: dict[int | None, int] = {HALF: register_bits - 1}
+    for (control, target), (kind, *ends, _) in zip(gates, ops.tolist(), strict=True):
+        if kind != (Op.ROT if control is None else Op.CX_ROT):
             return False
-        begins_inside = shape in (Shape.HALF_ROTATIONS_2, Shape.HALF_ROTATIONS_3)
-        outside = targets[1:] if begins_inside else targets
-        return bool((not begins_inside or targets[0] == half) and min(outside) >= register_bits)
-    if not (kinds == Op.CX_ROT).all() or controls[1:] != targets[:-1]:
-        return False
-    qubits = [controls[0], *targets]
-    if len(set(qubits)) != len(qubits):
-        return False
-    if shape in (Shape.BRIDGE, Shape.TO_HALF):
-        return bool(half >= 0 and targets[0] == half and min([controls[0], *targets[1:]]) >= register_bits)
-    if shape in (Shape.HALF_CHAIN_2, Shape.HALF_CHAIN_3):
-        return bool(half >= 0 and controls[0] == half and min(targets) >= register_bits)
-    return bool(min(qubits) >= register_bits)
+        for name, qubit in zip((control, target), ends, strict=True):
+            if name is not None and qubits.setdefault(name, qubit) != qubit:
+                return False
+    _, *outside = qubits.values()
+    return len(set(outside)) == len(outside) and min(outside) >= register_bits
 
 
 def _top(ops: NDArray[np.int32]) -> int:
