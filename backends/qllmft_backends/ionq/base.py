@@ -30,7 +30,7 @@ from qllmft_backends.ionq.cost import (
 )
 from qllmft_backends.ionq.dispatcher import Callbacks, Dispatcher
 from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQRequestError
-from qllmft_backends.ionq.jobs import JobsInterrupt, jobs_under_way, under_way
+from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQOptions
 from qllmft_backends.ionq.payload import Probabilities
@@ -93,8 +93,10 @@ class IonQBase(Backend):
 
     def running_jobs(self) -> str:
         """Return a report of the jobs that are still running at the server (see `RemoteBackend.running_jobs`)."""
-        jobs = jobs_under_way(self.options.ledger)
-        return str(JobsInterrupt(jobs, self.options.ledger)) if jobs else ""
+        ledger = Ledger(self.options.ledger)  # of its own: another thread may be using this backend's
+        ledger.refresh()
+        jobs = under_way(ledger)
+        return str(JobsInterrupt(jobs, ledger.folder)) if jobs else ""
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
         """Return the number of circuits of training by SPSA (see `Backend.training_note`).

@@ -51,7 +51,7 @@ class Client(IonQClient):  # type: ignore[misc]
     ) -> Any:
         """Replace the library's only GET, whose endless retry of `IonQRetriableError` thereby never starts."""
         del timeout  # the transport has its own
-        return self.transport.get(req_path, params, headers)
+        return self.transport.repeated("GET", req_path, params=params, headers=headers)
 
     def submit_job(self, job: Any) -> dict[str, Any]:
         """POST a job, once.
@@ -75,7 +75,7 @@ class Client(IonQClient):  # type: ignore[misc]
     def cancel_job(self, job_id: str) -> dict[str, Any]:
         """Cancel a job. Repeating it does no harm."""
         url = self.make_path("jobs", job_id, "status", "cancel")
-        return dict(mapping(self.transport.put(url, self.api_headers).json()))
+        return dict(mapping(self.transport.repeated("PUT", url, headers=self.api_headers).json()))
 
     def describe_backend(self, name: str) -> dict[str, Any]:
         """Return the server's description of a backend: ``qubits``, ``status``, ..."""

@@ -118,13 +118,6 @@ def under_way(ledger: Ledger) -> list[Job]:
     return [row for row in _rows(ledger) if row.state in UNDER_WAY]
 
 
-def jobs_under_way(folder: Path) -> list[Job]:
-    """Return `under_way` of the ledger in ``folder``, or [] if there is no ledger."""
-    ledger = Ledger(folder)
-    ledger.refresh()
-    return under_way(ledger)
-
-
 def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
     """Return the jobs of the ledger in ``folder``, oldest first, also while another process writes.
 

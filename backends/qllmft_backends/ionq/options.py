@@ -28,11 +28,6 @@ Aggregation = Literal["average", "voting", "dnl"]
 ErrorMitigation = Literal["none", "debiasing"]
 
 
-def default_ledger() -> Path:
-    """Return the default folder of the ledger, one per user."""
-    return platformdirs.user_state_path("qllmft") / "ionq"
-
-
 class IonQConnection(BaseModel):
     """Address of the server, and limits on waiting for it.
 
@@ -113,7 +108,7 @@ class IonQOptions(IonQConnection):
     """Options of both IonQ backends.
 
     Attributes:
-        ledger: folder of the ledger. Circuits in it are never paid again; see `Ledger`.
+        ledger: folder of the ledger, by default one per user. Circuits in it are never paid again; see `Ledger`.
         circuits_per_job: greatest number of circuits per job, without the one with a known answer.
         repetition: another number asks for new measurements of the same circuits, which are paid again.
         retry_failed: send the circuits of failed jobs again.
@@ -132,7 +127,7 @@ class IonQOptions(IonQConnection):
     paid: ClassVar[bool]
     if TYPE_CHECKING:  # declared by each backend's options, with limits of their own
         shots: int | None = None
-    ledger: Path = Field(default_factory=default_ledger)
+    ledger: Path = Field(default_factory=lambda: platformdirs.user_state_path("qllmft") / "ionq")
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
     repetition: int = Field(0, ge=0)
     retry_failed: bool = False

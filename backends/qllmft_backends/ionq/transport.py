@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -72,19 +72,37 @@ class Transport:
         """Return whether the deadline of `until` has passed."""
         return self._deadline is not None and self._deadline.left() == 0
 
-    def get(
-        self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    def repeated(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Return an answer with a JSON body. Repeat the request while the server is busy or away.
+        """Return the answer to a GET or PUT. Repeat the request while the server is busy or away.
 
         Raises:
             IonQAuthError, IonQQuotaError, IonQRequestError, IonQTransientError: as `once`, after the last repetition.
         """
-        return self._retry(lambda: self.once("GET", url, params=params, headers=headers))
+        seconds = self._connection.retry_s
+        if self._deadline is not None:
+            seconds = min(seconds, self._deadline.left())
+        backoff = tenacity.wait_random_exponential(
+            multiplier=min(1.0, self._connection.poll_interval_s), max=_MAX_WAIT_S
+        )
 
-    def put(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Send a PUT that may be repeated (see `get`)."""
-        return self._retry(lambda: self.once("PUT", url, headers=headers))
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.retry_after_s if isinstance(error, IonQError) else None
+            return max(backoff(state), asked or 0.0)
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda e: isinstance(e, IonQError) and e.transient),
+            wait=wait,
+            stop=tenacity.stop_before_delay(seconds),
+            reraise=True,
+        )(self.once, method, url, params=params, headers=headers)
 
     def once(
         self,
@@ -174,26 +192,6 @@ class Transport:
     def _timeout(self) -> float:
         seconds = self._connection.request_timeout_s
         return seconds if self._deadline is None else max(0.05, min(seconds, self._deadline.left()))
-
-    def _retry(self, request: Callable[[], Answer]) -> Answer:
-        seconds = self._connection.retry_s
-        if self._deadline is not None:
-            seconds = min(seconds, self._deadline.left())
-        backoff = tenacity.wait_random_exponential(
-            multiplier=min(1.0, self._connection.poll_interval_s), max=_MAX_WAIT_S
-        )
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = error.retry_after_s if isinstance(error, IonQError) else None
-            return max(backoff(state), asked or 0.0)
-
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda e: isinstance(e, IonQError) and e.transient),
-            wait=wait,
-            stop=tenacity.stop_before_delay(seconds),
-            reraise=True,
-        )(request)
 
     def _late(self, method: str, url: str, seconds: float) -> IonQError:
         return IonQTransientError(

@@ -104,7 +104,7 @@ def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
 
 def probabilities(circuit: Sequence[Gate], n_qubits: int) -> NDArray[np.float64]:
     """Return exact probabilities (2**n,) without noise."""
-    state = _zero(1, n_qubits)
+    state = np.eye(1, 2**n_qubits, dtype=np.complex64)
     for gate in circuit:
         state = _run(state, gate, n_qubits)
     return np.asarray(_normalized(state)[0])
@@ -127,7 +127,7 @@ def counts(
     result = np.zeros(2**n_qubits, np.int64)
     for start in range(0, max(1, len(branching)), _BATCH):
         members = branching[start : start + _BATCH]  # runs, by their first error
-        states = _zero(1, n_qubits)  # row 0: no error so far; row j: member j - 1
+        states = np.eye(1, 2**n_qubits, dtype=np.complex64)  # |0...0⟩. Row 0: no error so far; row j: member j - 1
         joined = 0
         for g, gate in enumerate(circuit):
             states = _run(states, gate, n_qubits)
@@ -143,12 +143,6 @@ def counts(
         outcomes = np.minimum((np.cumsum(p[1:], axis=1) < draws).sum(axis=1), 2**n_qubits - 1)
         np.add.at(result, outcomes, 1)
     return result
-
-
-def _zero(rows: int, n_qubits: int) -> State:
-    state = np.zeros((rows, 2**n_qubits), np.complex64)
-    state[:, 0] = 1
-    return state
 
 
 def _normalized(state: State) -> NDArray[np.float64]:
