@@ -16,12 +16,7 @@ def expectations_from_counts(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the expectation values of one circuit, all from the same shots.
 
-    Args:
-        counts: number of shots by outcome; bit q of an outcome is qubit q (Qiskit's order).
-        observables: O sums of Z strings.
-
-    Returns:
-        (O,) means and (O,) standard errors; see `expectations_from_frequencies`.
+    See `expectations_from_frequencies` for counts divided by their sum.
 
     >>> from qiskit.quantum_info import SparsePauliOp
     >>> z0 = ZObservables.from_operators([SparsePauliOp("IZ")], 2)

@@ -37,18 +37,8 @@ def describe() -> list[Description]:
         except UnknownBackendError as error:
             entry = Entry("a plug-in that does not load", "", "", "", device="unknown", noise="unknown")
             state = Availability(False, str(error))
-        rows.append(
-            Description(
-                name=name,
-                summary=entry.summary,
-                available=state.available,
-                note=state.note,
-                device=entry.device,
-                noise=entry.noise,
-                limits=entry.limits,
-                price=entry.price,
-            )
-        )
+        facts = {field: getattr(entry, field) for field in ("summary", "device", "noise", "limits", "price")}
+        rows.append(Description(name=name, available=state.available, note=state.note, **facts))
     return rows
 
 

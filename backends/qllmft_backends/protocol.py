@@ -26,7 +26,6 @@ class Capabilities:
         adjoint: vector-Jacobian products in one reverse sweep; the backend is then an `adjoint.AdjointCapable`.
         remote: circuits leave this machine; the backend is then a `RemoteBackend`.
         paid: circuits cost money.
-        resumable: an interrupted job can be collected later.
         max_qubits, max_shots, max_circuits: limits of a circuit, and of a job; None if unknown.
     """
 
@@ -36,7 +35,6 @@ class Capabilities:
     adjoint: bool = False
     remote: bool = False
     paid: bool = False
-    resumable: bool = False
     max_qubits: int | None = None
     max_shots: int | None = None
     max_circuits: int | None = None

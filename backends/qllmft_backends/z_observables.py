@@ -39,7 +39,7 @@ class ZObservables:
             if operator.paulis.x.any():
                 raise UnsupportedGateError(
                     f"observable {o} is {operator.paulis.to_labels()}; expected strings of I and Z only. "
-                    "Rotate the basis in the circuit (H for X), or use aer_statevector."
+                    "Rotate the basis in the circuit (H for X), or use aer_statevector without shots."
                 )
         return cls(sums.masks, sums.coefficients)
 

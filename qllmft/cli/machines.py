@@ -154,7 +154,7 @@ def ionq_sandbox(
     state_file: Annotated[Path | None, typer.Option(help="File that keeps the jobs across restarts.")] = None,
 ) -> None:
     """Serve a mock of IonQ's API on this machine, for trials without an account. Every answer is marked as a mock."""
-    from qllmft_backends.ionq.mock_server.command import serve
+    from qllmft_backends.ionq.mock_server import serve
     from qllmft_backends.ionq.mock_server.simulator import NOISE
 
     if noise not in NOISE:

@@ -8,7 +8,7 @@ import pytest
 from reference_circuits import every_gate
 
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint import AdjointEngine, lower, memory
+from qllmft_backends.adjoint import AdjointEngine, chunks, lower
 
 CIRCUIT = every_gate(3)
 G = sum(CIRCUIT.count_ops()[name] for name in ("ry", "h"))  # the angle of an H is a rotation too
@@ -66,7 +66,7 @@ def test_states_that_do_not_fit_into_memory_are_refused_with_the_batch_that_woul
     samples, method, message, monkeypatch
 ):
     free = 384 * 2**3 * 4  # states of 384 samples on 3 qubits, 4 bytes a number; half as many with the co-states
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    monkeypatch.setattr(chunks.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
     engine = AdjointEngine(lower(CIRCUIT), np.array([1]))
     getattr(engine, method)(np.zeros((samples - 1, G)))
     with pytest.raises(BackendError, match=f"{message}. Take a smaller batch, or fewer qubits"):

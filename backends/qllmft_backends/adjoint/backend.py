@@ -23,7 +23,7 @@ from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.gradient import AdjointGradient
 from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.noisy import CircuitNoise, Draw, NoisyPass, ShotModel, ShotTest
-from qllmft_backends.adjoint.noisy_expectations import noisy_expectations
+from qllmft_backends.adjoint.noisy_expectations import NoisySampler
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.adjoint.requests import MAX_QUBITS
 from qllmft_backends.backend import Backend
@@ -182,7 +182,7 @@ class AdjointBackend(Backend):
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Return exact values, or noisy ones by `noisy_expectations` (see `Backend.expectations`)."""
+        """Return exact values, or noisy ones by `NoisySampler` (see `Backend.expectations`)."""
         engine, sums = self.compile(circuit, observables)
         if not self.noise.is_none:
             assert isinstance(engine, AdjointEngine)  # a device with noise is refused when the backend is made
@@ -196,7 +196,7 @@ class AdjointBackend(Backend):
                 noise = replace(noise, trajectories=TRAJECTORIES)
             angles = engine.program.angles(np.asarray(values, np.float64))
             frames = FrameProgram.of(circuit, uploads=noise.uploads)
-            return noisy_expectations(engine, frames, noise, sums, angles, _seed(self.seed, frames, angles))
+            return NoisySampler(engine, frames, noise, sums).expectations(angles, _seed(self.seed, frames, angles))
         answers = engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
         return Expectations(answers, np.zeros_like(answers))
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled.simd import lanes
-from qllmft_backends.adjoint.memory import PAGE
 from qllmft_backends.adjoint.plan import ChunkPlan
-from qllmft_backends.adjoint.requests import check_circuit
+from qllmft_backends.adjoint.requests import EngineCopies, check_circuit
 from qllmft_backends.adjoint.thread_pool import Queue, run_job
+from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
+PAGE = 4096
 SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
 # From 18 qubits on a chunk has fewer samples: state and co-state of two chunks then stay in a third-level cache.
 CHUNK_BYTES = 4 * 2**20
@@ -28,11 +29,10 @@ COSTATE_SHIFT = 2048
 GAP = PAGE
 
 
-class ChunkedEngine(ABC):
+class ChunkedEngine(EngineCopies, ABC):
     """Base of the engines on the CPU."""
 
     device: ClassVar[str] = "cpu"
-    dtype: Literal["float32", "float64"]
 
     def _prepare(self, n_qubits: int, masks: NDArray[np.int64], numbers_per_amplitude: int) -> None:
         check_circuit(n_qubits, masks)
@@ -41,26 +41,9 @@ class ChunkedEngine(ABC):
         self._state_bytes = numbers_per_amplitude * itemsize << n_qubits  # of one sample
         self._plans: dict[int, ChunkPlan] = {}
 
-    @property
-    @abstractmethod
-    def _made_of(self) -> tuple[Any, Any]: ...  # the program, and the strings to measure
-
     @abstractmethod
     def _make_plan(self, batch: int) -> ChunkPlan:
         """Plan the program for chunks of ``batch`` samples."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Make copies and pickles anew: addresses of functions and plans are valid in this process only."""
-        return type(self), (*self._made_of, self.dtype)
-
-    @property
-    def double(self) -> Self:
-        """Return this engine in float64."""
-        return self if self.dtype == "float64" else self._double
-
-    @cached_property
-    def _double(self) -> Self:
-        return type(self)(*self._made_of, "float64")  # type: ignore[call-arg]
 
     def _samples_per_chunk(self, samples: int) -> int:
         """Return L: a power of two up to 8 that fits the cache, and large enough to fill one register."""
@@ -85,3 +68,27 @@ def run_pass(function: Any, chunk_function: int, plan_words: NDArray[np.int64], 
 
     if len(arrays[0]):
         run_job(len(arrays[0]), run)
+
+
+def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costate: bool) -> None:
+    """Refuse states, or states and co-states, that need more than the free memory.
+
+    Raises:
+        BackendError: states the memory needed and free, and the number of samples that fit.
+    """
+    copies = 2 if with_costate else 1
+    needed, available = copies * samples * bytes_a_sample, psutil.virtual_memory().available
+    if needed > available:
+        what = "state and co-state" if with_costate else "states"
+        raise BackendError(
+            f"{what} of {samples} samples on {n_qubits} qubits need {needed / 2**30:.1f} GiB, "
+            f"{available / 2**30:.1f} GiB are free: {available // (copies * bytes_a_sample)} samples fit. Take a "
+            "smaller batch, or fewer qubits."
+        )
+
+
+def allocate(chunks: int, row: int, dtype: str, shift: int = 0) -> NDArray[np.floating]:
+    """Return an array (chunks, n) of rows of ``row`` bytes that begins ``shift`` bytes past a page's begin."""
+    raw = np.empty(chunks * row + 2 * PAGE, np.uint8)
+    offset = -raw.ctypes.data % PAGE + shift
+    return raw[offset : offset + chunks * row].view(dtype).reshape(chunks, row // np.dtype(dtype).itemsize)

@@ -15,11 +15,12 @@ from qllmft_backends.adjoint.chunks import (
     SAMPLES_PER_CHUNK,
     ChunkedEngine,
     Real,
+    allocate,
+    check_memory,
     run_pass,
 )
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import ComplexBackward, ComplexForward
-from qllmft_backends.adjoint.memory import allocate, check_memory
 from qllmft_backends.adjoint.plan import ChunkPlan, complex_plan
 from qllmft_backends.adjoint.program import ComplexProgram
 from qllmft_backends.adjoint.program.gates import FactorKind
@@ -47,13 +48,7 @@ class ComplexTape:
 class ComplexEngine(ChunkedEngine):
     """Engine of one program on batches of complex states. `AdjointEngine` is its counterpart for real ones.
 
-    Args:
-        program: the lowered circuit.
-        strings: T Pauli strings to measure.
-        dtype: of the real and imaginary parts: ``float32``, or ``float64`` for tests and reference values.
-
-    Raises:
-        BackendError: for more than 30 qubits.
+    It measures T Pauli ``strings``; its ``dtype`` is that of the real and imaginary parts.
     """
 
     program: ComplexProgram
@@ -75,10 +70,6 @@ class ComplexEngine(ChunkedEngine):
         order = np.argsort(self._slots, kind="stable")
         self._by_slot = order[np.count_nonzero(self._slots < 0) :]  # the factors with a parameter, slot after slot
         self._slot_starts = np.searchsorted(self._slots[self._by_slot], np.arange(program.n_angles))
-
-    @property
-    def _made_of(self) -> tuple[ComplexProgram, PauliObservables]:
-        return self.program, self.strings
 
     def _make_plan(self, batch: int) -> ChunkPlan:
         return complex_plan(self.program, self.strings, batch, self._width, self.dtype)

@@ -9,10 +9,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.chunks import COSTATE_SHIFT, EVALUATION_BYTES, GAP, ChunkedEngine, Real, run_pass
+from qllmft_backends.adjoint.chunks import (
+    COSTATE_SHIFT,
+    EVALUATION_BYTES,
+    GAP,
+    PAGE,
+    ChunkedEngine,
+    Real,
+    allocate,
+    check_memory,
+    run_pass,
+)
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardArrays
-from qllmft_backends.adjoint.memory import PAGE, allocate, check_memory
 from qllmft_backends.adjoint.plan import ChunkPlan, real_plan
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.requests import check_cotangent, request_size
@@ -57,16 +66,12 @@ class AdjointEngine(ChunkedEngine):
     program: Program
     masks: NDArray[np.int64]
     dtype: Literal["float32", "float64"] = "float32"
-    _free: list[Real] = field(default_factory=list, repr=False)
-    _with_shots: bool = field(default=False, repr=False)
+    _free: list[Real] = field(default_factory=list, init=False, repr=False)
+    _with_shots: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._prepare(self.program.n_qubits, self.masks, 1)
         self._functions = passes.chunk_functions(self.dtype)
-
-    @property
-    def _made_of(self) -> tuple[Program, NDArray[np.int64]]:
-        return self.program, self.masks
 
     def _make_plan(self, batch: int) -> ChunkPlan:
         return real_plan(self.program, self.masks, batch, self._width, self.dtype)

@@ -19,7 +19,6 @@ R_Y that the engine fuses with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,10 +80,6 @@ class FrameProgram:
     # (N,) whether an error may follow
     is_noisy: NDArray[np.bool_]
 
-    @cached_property
-    def _is_on_two(self) -> NDArray[np.int64]:
-        return (self.gates[:, 2] >= 0).astype(np.int64)
-
     @classmethod
     def of(cls, circuit: QuantumCircuit, *, uploads: bool = True) -> FrameProgram:
         """Read a circuit of `SUPPORTED_GATES`.
@@ -111,10 +106,11 @@ class FrameProgram:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Draw the errors of ``count`` runs: after each gate, with the noise's probability, a Pauli but the identity.
 
-        Equal ``seed`` of 64 bits give equal errors: (E,) runs, gates and Paulis (see `push`).
+        Equal ``seed`` of 64 bits give equal errors: (E,) runs, gates and Paulis (see `compiled.frames.walk`).
         """
-        probabilities = [pauli_error_probability(noise.rate(width), width) for width in (1, 2)]
-        thresholds = np.rint(np.array(probabilities) * 2.0**32).astype(np.int64)[self._is_on_two] * self.is_noisy
+        one, two = (pauli_error_probability(noise.rate(width), width) for width in (1, 2))
+        probabilities = np.where(self.gates[:, 2] >= 0, two, one)
+        thresholds = np.rint(probabilities * 2.0**32).astype(np.int64) * self.is_noisy
         low, high = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32 & 0xFFFFFFFF)
         rows, places, paulis = kernels.draw_errors(self.gates, thresholds, count, low, high)
         return rows, places, paulis
@@ -122,11 +118,3 @@ class FrameProgram:
     def draw(self, noise: GateNoise, count: int, seed: int) -> Trajectories:
         """Draw ``count`` random runs (see `errors`)."""
         return Trajectories(count, *kernels.push(self.gates, self.n_angles, *self.errors(noise, count, seed)))
-
-    def push(
-        self, count: int, rows: NDArray[np.int64], places: NDArray[np.int64], paulis: NDArray[np.int64]
-    ) -> Trajectories:
-        """Push errors of ``count`` runs (see `compiled.frames.walk`), one per run and gate at most, to the end."""
-        order = np.lexsort((places, rows))
-        ordered = (np.ascontiguousarray(column[order], np.int64) for column in (rows, places, paulis))
-        return Trajectories(count, *kernels.push(self.gates, self.n_angles, *ordered))

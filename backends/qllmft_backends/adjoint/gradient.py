@@ -19,15 +19,13 @@ class AdjointGradient(BackendGradient):
     The interface requires the whole Jacobian; `qllmft.heads.AdjointConnector` uses the vector-Jacobian product instead.
     """
 
-    def __init__(self, backend: AdjointCapable) -> None:
-        super().__init__(backend)
-        self._compile = backend.compile
+    _backend: AdjointCapable
 
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
     ) -> Sequence[NDArray[np.float64]]:
         """Return exact Jacobians in the engine's precision (see `BackendGradient.jacobians`)."""
-        engine, sums = self._compile(circuit, observables)
+        engine, sums = self._backend.compile(circuit, observables)
         values = np.array([point.values for point in points])
         _, tape = engine.forward(engine.program.angles(values))
         rows = []  # (N, P) of each observable

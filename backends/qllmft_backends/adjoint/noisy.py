@@ -28,15 +28,9 @@ class CircuitNoise:
 
     Attributes:
         gates: depolarizing noise after every gate, and flips at the readout.
-        shots: S, measurements; None: expectation values of the state itself.
-        shot_model: ``gaussian``: eq. 2, differentiable; ``multinomial``: true shots, whose gradient is blocked;
-            ``exact``: no shots.
+        shots, renormalize, shot_test, draw, uploads: see `AdjointOptions`.
+        shot_model: see there. ``multinomial`` blocks the gradient.
         trajectories: random runs per sample whose mean is taken; each with ``shots`` measurements.
-        renormalize: divide eq. 2's frequencies by their sum after rectification.
-        shot_test: shots of evaluation; ``same``: as ``shot_model``; ``multinomial``: true ones; ``per_shot``: true ones
-            with an error trajectory each, as on a machine.
-        draw: trajectories for each ``sample`` of a pass, or the same ones for all of a ``batch``.
-        uploads: the rotations by data carry noise.
     """
 
     gates: GateNoise
@@ -116,12 +110,8 @@ class NoisyPass:
     The gradient is that of the trajectory; with shots, that of the outcomes which eq. 2 did not rectify, and of their
     sum if frequencies are divided by it; with ``multinomial`` it is zero.
 
-    Args:
-        engine: of the circuit.
-        frames: of the same circuit.
-        noise: the noise to draw.
-        seed: of this pass: the same one gives the same bits, on any number of threads.
-        evaluates: the pass is one of validation or test, in which shots may have trajectories of their own.
+    The same ``seed`` gives the same bits, on any number of threads. A pass that ``evaluates`` is one of validation or
+    test, in which shots may have trajectories of their own.
 
     Raises:
         BackendError: if eq. 2 is to have readout error and strings overlap: their errors would be correlated.

@@ -20,40 +20,29 @@ from qllmft_backends.z_observables import ZObservables
 Floats = NDArray[np.float64]
 
 
-def noisy_expectations(
-    engine: AdjointEngine,
-    frames: FrameProgram,
-    noise: CircuitNoise,
-    sums: ZObservables,
-    angles: Floats,
-    seed: int,
-) -> Expectations:
-    """Return expectation values (B, O) under noise.
+@dataclass(frozen=True)
+class NoisySampler:
+    """Expectation values of a circuit under noise. The engine measures the strings of ``sums``.
 
     - ``exact``: the mean over the trajectories; its standard error is that of the trajectories.
     - ``multinomial``: every shot is a trajectory of its own, as on a machine; its standard error is that of the shots.
     - ``gaussian``: the mean over the trajectories of training's passes, each with all shots; its standard error is
     their scatter, infinite for one trajectory under gate noise.
-
-    The ``angles`` are (B, G) in radians; the engine measures the strings of ``sums``.
     """
-    sampler = _Sampler(engine, frames, noise, sums)
-    step = max(1, _SITES // max(1, sampler.runs * len(frames.gates)))
-    starts = range(0, len(angles), step)
-    parts = [sampler.estimates(angles[start : start + step], seed, number) for number, start in enumerate(starts)]
-    none = np.empty((0, len(sums.coefficients)))
-    means, errors = zip((none, none), *parts, strict=True)
-    return Expectations(np.concatenate(means), np.concatenate(errors))
-
-
-@dataclass(frozen=True)
-class _Sampler:
-    """Expectation values of one request under noise, for parts of a batch."""
 
     engine: AdjointEngine
     frames: FrameProgram
     noise: CircuitNoise
     sums: ZObservables
+
+    def expectations(self, angles: Floats, seed: int) -> Expectations:
+        """Return expectation values (B, O) for ``angles`` (B, G) in radians."""
+        step = max(1, _SITES // max(1, self.runs * len(self.frames.gates)))
+        starts = range(0, len(angles), step)
+        parts = [self.estimates(angles[start : start + step], seed, number) for number, start in enumerate(starts)]
+        none = np.empty((0, len(self.sums.coefficients)))
+        means, errors = zip((none, none), *parts, strict=True)
+        return Expectations(np.concatenate(means), np.concatenate(errors))
 
     @property
     def runs(self) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from timeit import repeat
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -34,34 +34,21 @@ class Peaks:
 
 def measure_peaks() -> Peaks:
     """Measure the machine, for about a second."""
-    threads = thread_count()
-    with ThreadPoolExecutor(threads) as pool:
-        return _peaks(threads, lambda work: list(pool.map(work, range(threads))))
-
-
-def _peaks(threads: int, on_each: Callable[[Callable[[int], object]], object]) -> Peaks:
+    threads, repeats = thread_count(), 2_000_000
     registers = np.full((threads, 14 * 16), 1.0, np.float32)
-    repeats = 2_000_000
-    seconds = _best(lambda: on_each(lambda i: multiply_add(registers[i], repeats)))
-    multiply_adds = threads * repeats * 24 * 16 / seconds / 1e9
     cached = np.full((threads, 4096), 1.0, np.float32)  # 16 KiB
-    seconds = _best(lambda: on_each(lambda i: rotate(cached[i], 20_000)))
-    rotations = threads * 20_000 * 4096 * 2 / seconds / 1e9
     source = np.ones((threads, 32 * 2**20), np.float32)
     target = np.empty_like(source)
-    seconds = _best(lambda: on_each(lambda i: np.copyto(target[i], source[i])))
-    return Peaks(multiply_adds, rotations, 2 * source.nbytes / seconds / 1e9)
+    with ThreadPoolExecutor(threads) as pool:
 
+        def best(work: Callable[[int], object]) -> float:
+            """Return the seconds of the fastest of four runs on all threads, after one that is not measured."""
+            return min(repeat(lambda: list(pool.map(work, range(threads))), repeat=5, number=1)[1:])
 
-def _best(work: Callable[[], object], times: int = 4) -> float:
-    """Return the seconds of the fastest run, without the first."""
-    work()
-    seconds = []
-    for _ in range(times):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+        multiply_adds = repeats * 24 * 16 / best(lambda i: multiply_add(registers[i], repeats))
+        rotations = 20_000 * 4096 * 2 / best(lambda i: rotate(cached[i], 20_000))
+        copied = 2 * source.nbytes / best(lambda i: np.copyto(target[i], source[i]))
+    return Peaks(threads * multiply_adds / 1e9, threads * rotations / 1e9, copied / 1e9)
 
 
 def passes_of(circuit: QuantumCircuit, batch_size: int, loaded: int = 0) -> tuple[Callable[[], None], int]:

@@ -1,8 +1,10 @@
-"""Checks of circuits and requests that all engines share, for arrays of the host or of a GPU."""
+"""Parts that all engines share: copies, and checks of circuits and requests for arrays of the host or of a GPU."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import fields, replace
+from functools import cached_property
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,25 @@ from numpy.typing import NDArray
 from qllmft_backends.errors import BackendError
 
 MAX_QUBITS = 30  # on a GPU an index is an int32
+
+
+class EngineCopies:
+    """Base of the engines, which are dataclasses."""
+
+    dtype: Literal["float32", "float64"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make copies and pickles anew: plans, addresses and arrays of a device are valid in this process only."""
+        return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)  # type: ignore[arg-type]
+
+    @property
+    def double(self) -> Self:
+        """Return this engine in float64."""
+        return self if self.dtype == "float64" else self._double
+
+    @cached_property
+    def _double(self) -> Self:
+        return replace(self, dtype="float64")  # type: ignore[type-var]
 
 
 def check_circuit(n_qubits: int, masks: NDArray[np.int64]) -> None:

@@ -14,7 +14,8 @@ from qllmft_backends.noise import GateNoise
 def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
     """Return depolarizing noise after every gate of ``circuit`` as it is written, and readout error on every qubit."""
     model = NoiseModel()
-    for key, n_qubits in {_key(gate): len(gate.qubits) for gate in _gates(circuit)}.items():
+    gates = [gate for gate in circuit.data if gate.operation.name != "barrier"]
+    for key, n_qubits in {_key(gate): len(gate.qubits) for gate in gates}.items():
         error = depolarizing_error(noise.rate(n_qubits), n_qubits)
         try:
             model.add_all_qubit_quantum_error(error, [key])
@@ -50,10 +51,6 @@ def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise)
                 f"gate {position} of circuit {circuit.name!r} is {_key(gate)!r} on {len(gate.qubits)} qubits and would "
                 f"run without noise; the noise model covers {covered}. Build the noise from the circuit that is run."
             )
-
-
-def _gates(circuit: QuantumCircuit) -> list[CircuitInstruction]:
-    return [instruction for instruction in circuit.data if instruction.operation.name != "barrier"]
 
 
 def _key(gate: CircuitInstruction) -> str:

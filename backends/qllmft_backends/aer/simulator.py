@@ -30,8 +30,7 @@ def check_request(
         ``values`` as (B, P) float64.
 
     Raises:
-        BackendError: for values that do not fit the circuit or are not numbers, for a circuit wider than
-            ``max_qubits``, for an instruction that is not a unitary gate, for observables that do not fit.
+        BackendError: states the part of the request that does not fit.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or values.shape[1] != circuit.num_parameters:
@@ -68,12 +67,6 @@ def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.flo
 
     Sample b of the result belongs to row b of ``values`` (B, P), B ≥ 1, and has a seed of its own: Aer adds 2113·b to
     ``seed_simulator``.
-
-    Args:
-        simulator: with its method, precision, device and parallelism.
-        circuit: with its measurements or ``save`` instructions.
-        values: (B, P) in the order of ``circuit.parameters``.
-        options: run options of Aer.
 
     Raises:
         BackendError: with Aer's own words if it fails.

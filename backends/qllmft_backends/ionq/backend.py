@@ -39,7 +39,6 @@ class IonQSimulator(IonQBase):
             shots=self.options.shots is not None,
             noisy=self.options.cloud_model != "ideal",
             remote=True,
-            resumable=True,
             max_qubits=SIMULATOR_QUBITS,
             max_circuits=self.options.circuits_per_job,
         )
@@ -78,7 +77,6 @@ class IonQForte(IonQBase):
             noisy=True,
             remote=True,
             paid=True,
-            resumable=True,
             max_qubits=FORTE_QUBITS,
             max_shots=QPU_MAX_SHOTS,
             max_circuits=self.options.circuits_per_job,

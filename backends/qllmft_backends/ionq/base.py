@@ -115,12 +115,7 @@ class IonQBase(Backend):
         """Return the fields of `Setup` for the machine, shots, mitigation, noise and seed."""
 
     def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False) -> CostEstimate:
-        """Return the cost of a call: compile, count, read the ledger and ask for a price. Nothing is sent or written.
-
-        Args:
-            circuit: as for `expectations`.
-            values: as for `expectations`.
-            offline: use published prices, without a request to the server.
+        """Return the cost of a call (see `RemoteBackend.estimate`). Nothing is written.
 
         Raises:
             IonQError: if the server gives no price within a few seconds.
@@ -143,12 +138,7 @@ class IonQBase(Backend):
             return estimate
 
     def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
-        """Send the circuits that the ledger lacks, and return without waiting. See `expectations` for the arguments.
-
-        Raises:
-            CostRefusedError: see `IonQOptions`; nothing was sent.
-            IonQError: see `qllmft_backends.ionq.errors`; accepted jobs are in the ledger.
-        """
+        """Send the circuits that the ledger lacks, and return without waiting (see `Dispatcher.submit`)."""
         with self._writing():
             return self._dispatcher.submit(self._batch(circuit, values), self._callbacks)
 
@@ -168,12 +158,7 @@ class IonQBase(Backend):
     def expectations(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Submit and collect (see `Backend.expectations`). The estimator is `results.expectations`.
-
-        Raises:
-            UnsupportedGateError: if a gate or an observable cannot be served.
-            CostRefusedError, IonQError: as `submit` and `collect`.
-        """
+        """Submit and collect (see `Backend.expectations`). The estimator is `results.expectations`."""
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         with self._writing():
             batch = self._batch(circuit, values)

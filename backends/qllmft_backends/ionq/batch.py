@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -50,12 +50,6 @@ class CircuitBatch:
     def checked(self) -> bool:
         """Return whether a circuit with a known answer goes first in each job."""
         return self.known is not None
-
-    @property
-    def known_request(self) -> tuple[Setup, Template]:
-        """Return the circuit with a known answer, with the shots and the mitigation of its job."""
-        assert self.known is not None
-        return replace(self.setup, circuit_sha256=self.known.sha256), self.known
 
     def parts(self) -> list[list[int]]:
         """Return the missing rows divided into jobs, as the options ask and within IonQ's limits on a job."""

@@ -136,7 +136,8 @@ def _own_job(client: Client, ledger: Ledger, chunk: Chunk) -> dict[str, Any]:
     problem: IonQError
     try:
         job = client.job(str(chunk.job_id))
-        if _carries(job, chunk):
+        token = token_of(job)
+        if token is not None and any(own.startswith(token) for own in chunk.tokens):
             return job
         problem = IonQJobFailedError(
             f"{chunk.label} is another job: it does not carry the chunk's client token, and no other job does. Its "
@@ -153,11 +154,6 @@ def _own_job(client: Client, ledger: Ledger, chunk: Chunk) -> dict[str, Any]:
         raise problem
     index.adopt(chunk, found[0])
     return client.job(str(chunk.job_id))
-
-
-def _carries(job: Mapping[str, Any], chunk: Chunk) -> bool:
-    token = token_of(job)
-    return token is not None and any(own.startswith(token) for own in chunk.tokens)
 
 
 def _final_results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> Sequence[Probabilities | None]:

@@ -72,9 +72,9 @@ class Dispatcher:
         if self._sends_known_answer():
             batch.known = known_answer(batch.setup.n_qubits)
         estimate = replace(batch.estimate(), **price)
-        if not estimate.known_answers:
+        if batch.known is None or not estimate.known_answers:
             return estimate
-        known = price_of(*batch.known_request)
+        known = price_of(replace(batch.setup, circuit_sha256=batch.known.sha256), batch.known)
         if known.get("unit") != price.get("unit"):
             raise IonQRequestError(
                 f"the server's price of a circuit is in {price.get('unit')!r}, and that of the circuit with a known "

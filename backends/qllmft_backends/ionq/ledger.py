@@ -199,12 +199,8 @@ class Ledger:
         than `ANGLE_TOLERANCE_RAD`. Each stored circuit serves one row: two equal samples are two circuits, with
         independent shot noise.
 
-        Args:
-            setup: settings that the rows share.
-            values: parameter values in radians.
-            retry_failed: if True, circuits of failed jobs without a result are left out; else they are the last choice.
-            retry_wrong: if True, circuits of jobs with a wrong known answer are left out; else they are the last
-                choice.
+        Circuits of failed jobs without a result, and of jobs with a wrong known answer, are the last choice. With
+        ``retry_failed`` or ``retry_wrong`` they are left out.
         """
         chunks = [c for c in self.chunks.values() if c.setup == setup and c.state != "planned"]
         chunks = [c for c in chunks if not (c.integrity_error and retry_wrong)]

@@ -81,10 +81,7 @@ def expectations(results: Sequence[Mapping[int, float]], shots: int | None, obse
     A machine, or a noisy simulator, gives p = counts / shots: values and errors are those of `counts`. With debiasing
     the shots are not one sample of one circuit and the error is an approximation.
 
-    Args:
-        results: for each of B circuits, probability by basis state (qubit 0 the least significant bit).
-        shots: measurements of each circuit; None: the probabilities are exact and the standard errors zero.
-        observables: sums of Z strings.
+    The ``results`` of B circuits are probabilities by basis state; without ``shots`` they are exact.
     """
     values = np.empty((len(results), len(observables.coefficients)))
     errors = np.zeros_like(values)

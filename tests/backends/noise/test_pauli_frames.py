@@ -8,7 +8,8 @@ from qiskit.quantum_info import Statevector
 from scipy.stats import chi2
 
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint.frames import FrameProgram
+from qllmft_backends.adjoint.compiled import frames as kernels
+from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
 from qllmft_backends.noise import GateNoise
 from qllmft_circuits import head_circuit
 
@@ -40,8 +41,8 @@ def by_frames(circuit: QuantumCircuit, values: np.ndarray, errors: list[dict[int
     masks = all_strings(circuit.num_qubits)
     frames, engine = FrameProgram.of(circuit), AdjointEngine(lower(circuit), masks, "float64")
     flat = [(k, g, pauli) for k, of_run in enumerate(errors) for g, pauli in of_run.items()]
-    flat = [flat[i] for i in np.random.default_rng(0).permutation(len(flat))]  # any order will do
-    runs = frames.push(len(errors), *(np.array(column) for column in zip(*flat, strict=True)))
+    ordered = (np.array(column, np.int64) for column in zip(*sorted(flat), strict=True))
+    runs = Trajectories(len(errors), *kernels.push(frames.gates, frames.n_angles, *ordered))
     np.testing.assert_array_equal(runs.rows, np.arange(len(errors)))
     assert set(np.unique(runs.signs)) <= {-1, 1}
     return engine.values(engine.program.angles(values[None]) * runs.signs) * runs.string_signs(masks)

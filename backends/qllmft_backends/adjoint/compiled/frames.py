@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from qllmft_backends.adjoint.compiled.normals import threefry, u32
+from qllmft_backends.adjoint.compiled.observables import odd
 
 RY, H, CX, CZ, SWAP, PAULI = 0, 1, 2, 3, 4, 5  # PAULI: X, Z and the identity, which leave every frame as it is
 
@@ -75,10 +76,7 @@ def sign_strings(values, rows, flips, masks):
     """Negate the Z strings ``masks`` (T,) that a frame flips, in the rows ``rows`` of (B, T), in place."""
     for k in range(len(rows)):
         for t in range(len(masks)):
-            odd = flips[k] & masks[t]
-            for shift in (32, 16, 8, 4, 2, 1):
-                odd ^= odd >> shift
-            if odd & 1:
+            if odd(flips[k] & masks[t]):
                 values[rows[k], t] = -values[rows[k], t]
 
 

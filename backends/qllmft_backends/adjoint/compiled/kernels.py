@@ -12,7 +12,7 @@ from numba import njit
 
 from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.observables import keep, measure, measure_shots, start_costate
-from qllmft_backends.adjoint.compiled.rotations import backward_coefficients, forward_coefficients
+from qllmft_backends.adjoint.compiled.rotations import compute_coefficients
 from qllmft_backends.adjoint.compiled.simd import lanes
 from qllmft_backends.adjoint.compiled.steps import run
 
@@ -44,7 +44,7 @@ def forward(plan, arrays, chunk):
         fill_normal(np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk), noise)
     width = lanes(s.itemsize)
     coefficients = np.empty(2 * width * is_full.size, s.dtype)
-    forward_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product)
+    compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, None)
     _load_amplitudes(s, batch, arrays.amplitudes, start)
     run(s, None, batch, plan, coefficients, is_full, None)
     row_masks, lane_signs, out = plan.row_masks, plan.lane_signs, arrays.out
@@ -82,7 +82,7 @@ def backward(plan, arrays, chunk):
     start_costate(s, c, product, row_masks, twice)
     coefficients = np.empty(2 * width * count, s.dtype)
     squares = np.empty(width * count, s.dtype)
-    backward_coefficients(arrays.sin, arrays.cos, start, is_full, product, coefficients, squares)
+    compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, squares)
     if kept.size:
         keep(c, kept)
     by_lane = np.zeros(width * count, s.dtype)

@@ -68,48 +68,32 @@ def _place(coefficients, at, full, c, s, total, ones):
 
 
 @_jit
-def forward_coefficients(sin, cos, start, coefficients, is_full, product):
-    """Compute the coefficients of a chunk's rotations, in forward order.
+def compute_coefficients(sin, cos, start, coefficients, is_full, product, squares):
+    """Compute the coefficients of a chunk's rotations, of the forward pass without ``squares``.
 
     ``sin`` and ``cos`` are (1, G) shared by all samples, or (B, G), of half the angles; samples past B do not rotate.
     Overwritten are ``coefficients`` (G·2·width) with registers (1, tan) or, of full rotations, (cos, sin) times the
     product; ``is_full`` (G,); and ``product`` (L,) with the factor of the stored final state.
+
+    The way back begins with the true state and has the same ``is_full``. Its ``product`` is the factor of the stored
+    initial state, and ``squares`` (G·width) that of λ·ψ at gate g: the product squared before it is undone.
     """
-    width = lanes(sin.itemsize)
+    width, n_gates = lanes(sin.itemsize), sin.shape[1]
     batch = product.size
     one, zero = sin.dtype.type(1), sin.dtype.type(0)
     smallest_cos, smallest_product = sin.dtype.type(1 / LARGEST_TANGENT), sin.dtype.type(1 / LARGEST_GROWTH)
     ones = np.ones(width, sin.dtype)
     total = ones.copy()
-    for g in range(sin.shape[1]):
+    for i in range(n_gates):
+        g = i if squares is None else n_gates - 1 - i
         at = 2 * g * width
         _by_lane(coefficients, at, cos, g, start, batch, one)
         _by_lane(coefficients, at + width, sin, g, start, batch, zero)
         c, s = _positive(load(coefficients, at), load(coefficients, at + width))
         before = load(total, 0)
-        is_full[g] = any_below(c, smallest_cos) or any_below(mul(before, c), smallest_product)
-        _place(coefficients, at, is_full[g], c, s, total, ones)
-    product[:] = total[:batch]
-
-
-@_jit
-def backward_coefficients(sin, cos, start, is_full, product, coefficients, squares):
-    """Compute the coefficients of a chunk's rotations for the way back, which begins with the true state.
-
-    See `forward_coefficients`; ``product`` is the factor of the stored *initial* state. ``squares`` (G·width) is
-    overwritten with the factor of λ·ψ at gate g: the product squared before it is undone.
-    """
-    width = lanes(sin.itemsize)
-    batch = product.size
-    one, zero = sin.dtype.type(1), sin.dtype.type(0)
-    ones = np.ones(width, sin.dtype)
-    total = ones.copy()
-    for g in range(sin.shape[1] - 1, -1, -1):
-        at = 2 * g * width
-        _by_lane(coefficients, at, cos, g, start, batch, one)
-        _by_lane(coefficients, at + width, sin, g, start, batch, zero)
-        c, s = _positive(load(coefficients, at), load(coefficients, at + width))
-        before = load(total, 0)
-        store(squares, g * width, mul(before, before))
+        if squares is None:
+            is_full[g] = any_below(c, smallest_cos) or any_below(mul(before, c), smallest_product)
+        else:
+            store(squares, g * width, mul(before, before))
         _place(coefficients, at, is_full[g], c, s, total, ones)
     product[:] = total[:batch]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from qllmft_backends.adjoint.cuda.device import Device, DeviceArray, find_limits
 from qllmft_backends.adjoint.cuda.plan import OP_WIDTH, Limits, make_plan
 from qllmft_backends.adjoint.cuda.sums import add_up
 from qllmft_backends.adjoint.program import Program
-from qllmft_backends.adjoint.requests import check_circuit, check_cotangent, request_size
+from qllmft_backends.adjoint.requests import EngineCopies, check_circuit, check_cotangent, request_size
 from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
@@ -39,7 +38,7 @@ class CudaTape:
 
 
 @dataclass
-class CudaAdjointEngine:
+class CudaAdjointEngine(EngineCopies):
     """Engine of one program on batches of real states on a GPU. Checked in numba's simulator only, never on a GPU.
 
     Arrays are NumPy's, or on the device with ``__cuda_array_interface__`` (a torch tensor), contiguous and in the
@@ -76,20 +75,7 @@ class CudaAdjointEngine:
         self._device = Device(self.memory_bytes)
         self._tables = self._device.put(self._forward.table), self._device.put(self._backward.table)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Make copies and pickles anew: arrays on the device belong to this engine."""
-        return CudaAdjointEngine, (self.program, self.masks, self.dtype, self.limits, self.memory_bytes)
-
     # --- public -----------------------------------------------------------------------------------------------------
-
-    @property
-    def double(self) -> CudaAdjointEngine:
-        """Return this engine in float64."""
-        return self if self.dtype == "float64" else self._double
-
-    @cached_property
-    def _double(self) -> CudaAdjointEngine:
-        return CudaAdjointEngine(self.program, self.masks, "float64", self.limits, self.memory_bytes)
 
     @property
     def launches(self) -> int:

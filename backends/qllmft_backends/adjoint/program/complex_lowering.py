@@ -19,17 +19,18 @@ from qllmft_backends.adjoint.program.walk import LOADS, refusal, walk
 
 
 class MatrixForm(IntEnum):
-    """Form of a gate's matrix. REAL and CROSS may have a control.
+    """Form of a gate's matrix, and the kernel of that form. REAL and CROSS may have a control.
 
     REAL has real entries, CROSS a real diagonal and imaginary entries beside it (R_X), PHASE is exp(iθ) if its one or
-    two qubits are 1, FLIP is CNOT.
+    two qubits are 1, FLIP is CNOT. LANES is the kernel of any matrix whose target is inside registers.
     """
 
     GENERAL = 0
     REAL = 1
     CROSS = 2
-    PHASE = 3
-    FLIP = 4
+    LANES = 3
+    PHASE = 4
+    FLIP = 5
 
 
 class Factor(NamedTuple):

@@ -7,7 +7,6 @@ block of rows that is copied to contiguous memory, worked on, and copied back.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -21,24 +20,13 @@ _SHORTEST = 3  # gates; fewer are not worth a copy
 _NEVER = 1 << 62  # a stride beyond every array
 
 
-class Path(IntEnum):
-    """Kernel of a gate. LANES: its target is inside registers."""
-
-    GENERAL = 0
-    REAL = 1
-    CROSS = 2
-    LANES = 3
-    PHASE = 4
-    FLIP = 5
-
-
 class ComplexPlan(NamedTuple):
     """Arrays of a program for chunks of one size."""
 
-    # (N, 6): `Path`; mask of the lanes that must be set for the gate to act; the target's lane distance, 0:
+    # (N, 6): `MatrixForm`; mask of the lanes that must be set for the gate to act; the target's lane distance, 0:
     # outside; first factor, factor after the last; 1 if a factor has a parameter
     gates: NDArray[np.int64]
-    # (N, 8), ordered: `Path`, gate, numbers to loop over, the lower and the higher stride of its row bits, offset
+    # (N, 8), ordered: `MatrixForm`, gate, numbers to loop over, the lower and the higher stride of its row bits, offset
     # of the control, stride of the target, lane distance
     steps: NDArray[np.int64]
     # (n, 3): first step, step after the last, row bits; 0: all rows in place
@@ -50,7 +38,7 @@ class ComplexPlan(NamedTuple):
 class _Place(NamedTuple):
     """Row bits and lane distances of a gate's control (None, 0 if absent) and target."""
 
-    path: Path
+    path: MatrixForm
     control: int | None
     target: int | None
     control_lane: int
@@ -78,7 +66,7 @@ def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) ->
         steps += [_step(places[g], g, local, 2 * width) for g in members]
     ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
     turned = [any(factor.slot >= 0 for factor in gate.factors) for gate in program.gates]
-    masks = [p.control_lane | (p.target_lane if p.path == Path.PHASE else 0) for p in places]
+    masks = [p.control_lane | (p.target_lane if p.path == MatrixForm.PHASE else 0) for p in places]
     gates = [(p.path, masks[g], p.target_lane, ends[g], ends[g + 1], turned[g]) for g, p in enumerate(places)]
     return ComplexPlan(*(table(t, n) for t, n in ((gates, 6), (steps, 8), (blocks, 3), (strides, capacity))))
 
@@ -88,14 +76,11 @@ def _place(gate: Gate, register_bits: int, batch: int) -> _Place:
         (None, 0) if q < 0 else (None, batch << q) if q < register_bits else (q - register_bits, 0)
         for q in (gate.control, gate.target)
     )
-    if gate.form == MatrixForm.PHASE:
-        path = Path.PHASE
-    elif target_lane:
-        path = Path.LANES
-    elif gate.form == MatrixForm.FLIP:
-        path = Path.REAL if control_lane else Path.FLIP
-    else:
-        path = Path(int(gate.form))
+    path = gate.form
+    if target_lane and path != MatrixForm.PHASE:
+        path = MatrixForm.LANES
+    elif control_lane and path == MatrixForm.FLIP:
+        path = MatrixForm.REAL
     return _Place(path, control, target, control_lane, target_lane)
 
 

@@ -68,31 +68,21 @@ def refusal(step: Step, name: str, *, real: bool = False) -> UnsupportedGateErro
     )
 
 
-def _is_standard(operation: Any) -> bool:
-    return operation.base_class is CLASSES.get(operation.name, object)
-
-
 def _opened(step: Step, has_clbits: bool, name: str) -> Iterator[Step]:
     """Yield the standard gates and loads that an operation is made of."""
     operation = step.operation
-    if _is_standard(operation) or operation.name in LOADS:
+    if operation.base_class is CLASSES.get(operation.name, object) or operation.name in LOADS:
         yield step
         return
     if has_clbits or operation.name in ("reset", "delay") or isinstance(operation, ControlFlowOp):
         raise refusal(step, name)
-    definition = _definition(step, name)
+    definition = getattr(operation, "definition", None)
+    if definition is None:
+        try:
+            definition = UnitaryGate(Operator(operation)).definition
+        except (QiskitError, TypeError, ValueError) as error:
+            raise refusal(step, name) from error
     for inner in definition.data:
         if inner.operation.name != "barrier":
             qubits = [step.qubits[definition.find_bit(q).index] for q in inner.qubits]
             yield from _opened(Step(inner.operation, qubits, step.position), bool(inner.clbits), name)
-
-
-def _definition(step: Step, name: str) -> QuantumCircuit:
-    """Return the circuit that an operation is made of, by its matrix if it has no definition."""
-    definition = getattr(step.operation, "definition", None)
-    if definition is None:
-        try:
-            definition = UnitaryGate(Operator(step.operation)).definition
-        except (QiskitError, TypeError, ValueError) as error:
-            raise refusal(step, name) from error
-    return definition

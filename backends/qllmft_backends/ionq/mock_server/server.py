@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -61,6 +62,26 @@ class MockServer:
         self._http.server_close()
         self._thread.join()
         self.store.close()
+
+
+def serve(
+    port: int = 8765,
+    noise: str = "forte-1",
+    seed: int = 0,
+    latency_s: float = 0.5,
+    state_file: Path | None = None,
+) -> None:
+    """Run a mock server until Ctrl-C, after printing the two lines to export."""
+    store = Store(seed=seed, qpu_noise=noise, state_file=state_file, latency_s=latency_s)
+    with MockServer(port, store=store) as server:
+        sys.stdout.write(
+            f"A {LABEL}. Stop it with Ctrl-C. In another shell:\n\n"
+            f"export QISKIT_IONQ_API_URL={server.url}\nexport QISKIT_IONQ_API_TOKEN=sandbox\n\n"
+            f"Submitted and paid jobs: {server.url.removesuffix('/v0.4')}/sandbox/state\n"
+        )
+        sys.stdout.flush()
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 class _Server(ThreadingHTTPServer):

@@ -13,9 +13,8 @@ from qllmft_backends.adjoint.cuda.sums import add_up
 
 EVERY = ("zero state", "fewer amplitudes", "all amplitudes")
 CASES = [
-    *((n_qubits, WHOLE, start) for n_qubits in (1, 2, 3, 4, 5) for start in EVERY),
-    *((5, GROUPED, start) for start in EVERY),
-    (6, WHOLE, "all amplitudes"),
+    *((n_qubits, WHOLE, EVERY[n_qubits % 3]) for n_qubits in (1, 2, 3, 4)),
+    *((5, limits, start) for limits in (WHOLE, GROUPED) for start in EVERY),
     (6, WIDER, "fewer amplitudes"),
     (6, GROUPED, "all amplitudes"),
 ]
@@ -31,7 +30,7 @@ def test_values_and_gradients_are_the_cpu_engines(n_qubits, limits, start):
 
 @pytest.mark.parametrize("limits", [WHOLE, GROUPED], ids=["whole", "grouped"])
 def test_shared_angles_have_one_gradient_for_the_batch(limits):
-    case = Case(5, 5, dimension=17, shared=True)
+    case = Case(5, 3, dimension=17, shared=True)
     engine = case.engine(limits)
     values, tape = engine.forward(case.angles, case.amplitudes)
     close(values, case.values)
@@ -54,8 +53,7 @@ def test_any_number_of_threads_and_rows_of_sums(threads):
     close(engine.vjp(tape, case.cotangent)[0], case.by_angle)
 
 
-@pytest.mark.parametrize("rotations", [1, 2, 3])
-@pytest.mark.parametrize("threads", [5, 8])
+@pytest.mark.parametrize(("rotations", "threads"), [(1, 8), (2, 5), (3, 5), (3, 8)])
 def test_few_rotations_are_added_up_by_several_threads_each(rotations, threads):
     circuit = QuantumCircuit(7)
     for qubit, theta in enumerate(ParameterVector("t", rotations)):

@@ -85,8 +85,7 @@ def test_two_tapes_do_not_disturb_each_other(limits):
     close(engine.vjp(tape, case.cotangent)[0], case.by_angle)
 
 
-@BOTH
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("limits", "shared"), [(WHOLE, False), (GROUPED, True)], ids=["whole", "grouped"])
 def test_evaluation_in_small_parts_gives_the_same_bits(limits, shared, monkeypatch):
     case = Case(5, 5, dimension=20, shared=shared)
     engine = case.engine(limits)
@@ -190,8 +189,7 @@ def test_many_shapes_are_not_kept_for_ever(monkeypatch):
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
-@BOTH
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("limits", "dtype"), [(WHOLE, "float32"), (GROUPED, "float64")], ids=["whole", "grouped"])
 def test_arrays_of_the_device_stay_there(limits, dtype):
     case = Case(5, 2, dimension=32, shared=True)
     engine = case.engine(limits, dtype)
