@@ -9,6 +9,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +17,7 @@ from qllmft.errors import UserError
 
 MOST_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as much memory
 MOST_TOML_BYTES = 200_000  # of a configuration; ours have up to 8,000
+MOST_DIGITS = 300  # of an integer in JSON; the largest float has 309
 MOST_KEY_PARTS = 32  # of a dotted key: tomllib needs time and memory that grow with the square
 
 _LONG_KEY = re.compile(
@@ -84,8 +86,14 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON, or raise ValueError as `parse_toml` does."""
-    return _parsed(json.loads, text)
+    """Parse JSON, or raise ValueError as `parse_toml` does, and for integers that are too large for a float."""
+    return _parsed(partial(json.loads, parse_int=_integer), text)
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"an integer has {len(digits):,} digits, expected at most {MOST_DIGITS}")
+    return int(digits)
 
 
 def _parsed(parse: Callable[[str], Any], text: str) -> Any:
@@ -114,9 +122,11 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # a full disk is found by a write, which has no name
         raise
     _sync_folder(path.parent)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
-from qllmft.files import parse_json, write_bytes
+from qllmft.files import parse_json, read_bytes, write_bytes
 from qllmft.heads import build_classifier
 
 try:
@@ -120,7 +120,7 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
     def load(cls, folder: Path | str) -> Self:
         """Read the head that `save` wrote into a folder, without unpickling."""
         try:
-            return cls.from_bytes((Path(folder) / HEAD_FILE).read_bytes())
+            return cls.from_bytes(read_bytes(Path(folder) / HEAD_FILE))
         except OSError as error:
             raise UserError(f"there is no quantum head in {folder}: {HEAD_FILE}: {error.strerror}.") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path, PurePath
@@ -90,5 +91,9 @@ def _read_summary(file: Path) -> list[FinishedRun]:
 def _from_json(entry: dict[str, Any], origin: str) -> FinishedRun:
     config = parse_config(with_settings({}, entry["settings"]), origin)
     record = RunRecord.from_json(entry["record"], origin)
-    curve = None if entry["curve"] is None else Curve(*(tuple(part) for part in entry["curve"]))
+    parts = entry["curve"]
+    curve = None if parts is None else Curve(*(tuple(part) for part in parts))
+    for number in [entry["validation_loss"] or 0.0, *(number for part in parts or () for number in part)]:
+        if isinstance(number, bool) or not abs(number) <= sys.float_info.max:  # NaN compares as False
+            raise ValueError(f"a loss or a point of the curve is {number!r}")
     return FinishedRun(config, record, entry["validation_loss"], curve)

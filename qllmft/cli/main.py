@@ -9,9 +9,10 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from inspect import cleandoc
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -69,6 +70,7 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and exit with 2 for bad input and 130 for Ctrl-C."""
+    _open_closed_streams()
     errors = PlainConsole(stderr=True)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -84,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(INTERRUPTED)
         if any(isinstance(cause, BrokenPipeError) for cause in causes):
             # the reader (head, less) has closed the pipe: not an error, and nothing may be flushed to it at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            with suppress(OSError):  # an output without a descriptor
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         raise
     except Exception as error:
@@ -96,6 +99,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         errors.print("error:", style="bold red", end=" ")
         errors.print(str(error), soft_wrap=True)
         sys.exit(2)
+
+
+def _open_closed_streams() -> None:
+    """Open the null device for standard streams that are closed: otherwise a file would get their descriptors."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor
+    sys.stdout = sys.stdout or _null_stream()
+    sys.stderr = sys.stderr or _null_stream()
+
+
+def _null_stream() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.data.blank import is_blank
+from qllmft.data.bounds import check_columns
 from qllmft.data.parquet import batches, open_parquet
 from qllmft.data.sources import SUFFIXES, parse_object
 from qllmft.errors import UserError
@@ -64,14 +65,28 @@ def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
                 _index([*found], column, where)
                 yield _text(found[column], where)
         return
-    lines = (line for _, line in _lines(path))
+    row_bytes = 0  # read for this row, which may have ends of lines in quotes
+
+    def lines() -> Iterator[str]:
+        nonlocal row_bytes
+        for number, line in _lines(path):
+            row_bytes += len(line)
+            if row_bytes > LONGEST_LINE:
+                raise UserError(
+                    f"{path}, line {number}: its row has more than {LONGEST_LINE:,} characters. Is a quote not closed?"
+                )
+            yield line
+
     tabs = path.suffix == ".tsv"
     separator = delimiter or ("\t" if tabs else ",")
-    rows = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
+    rows = csv.reader(lines(), delimiter=separator, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
     try:
         names = next(rows, [])
+        check_columns(len(names), path)
         index = _index(names, column, path)
+        row_bytes = 0
         for row in rows:
+            row_bytes = 0
             if row:
                 if len(row) <= index:
                     raise UserError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from qllmft.embed import body_identity, check_body_folder, locate_body
 from qllmft.errors import UserError
+from qllmft.files import read_bytes
 from qllmft.model.store import load_model
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
@@ -45,7 +46,7 @@ def verify_run(path: Path) -> Iterator[Check]:
     for name, check in parts.items():
         try:
             yield Check(name, True, check(folder))
-        except (ValueError, TypeError, OSError) as error:  # `UserError` is a ValueError
+        except (ValueError, TypeError, OSError, OverflowError) as error:  # `UserError` is a ValueError
             yield Check(name, False, str(error))
 
 
@@ -77,7 +78,7 @@ def _checked_record(folder: RunFolder) -> str:
 
 
 def _metrics(folder: RunFolder) -> str:
-    lines = folder.metrics_file.read_bytes().splitlines() if folder.metrics_file.exists() else []
+    lines = read_bytes(folder.metrics_file).splitlines() if folder.metrics_file.exists() else []
     metrics, epochs = folder.metrics(), folder.read_config().train.epochs
     if [each.epoch for each in metrics] != list(range(1, len(lines) + 1)):
         raise UserError(
@@ -102,18 +103,12 @@ def _predictions(folder: RunFolder) -> str:
         return "none: the test set was not read"
     if answers is None:
         raise UserError(f"there is no {folder.predictions_file.name}.")
-    k = len(record.data.labels)
     if answers.labels.shape != (record.data.sizes.get("test"),):
         raise UserError(f"they have {len(answers.labels)} texts, and the record {record.data.sizes.get('test')}.")
     if answers.label_names != record.data.labels:
         raise UserError(f"their labels are {answers.label_names}, and the record's {record.data.labels}.")
     for model in record.models:
-        given = answers.answers.get(model.name)
-        if given is None or given.shape != answers.labels.shape:
-            raise UserError(f"{model.name!r} does not have one answer for each of {len(answers.labels)} texts.")
-        if min(given.min(), answers.labels.min()) < 0 or max(given.max(), answers.labels.max()) >= k:
-            raise UserError(f"an answer of {model.name!r} is not one of the {k} labels.")
-        counted, recorded = Accuracy.of(answers.labels, given), model.tested
+        counted, recorded = Accuracy.of(answers.labels, answers.answers_of(model.name)), model.tested
         if counted != recorded:
             raise UserError(
                 f"{model.name!r} has {counted.right} of {counted.total} right answers, and the record has "

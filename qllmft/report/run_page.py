@@ -63,7 +63,7 @@ def render_report(folder: RunFolder) -> str:
         circuit=draw_text(circuit, fold=False) if circuit is not None else None,
         answers=answers,
         confusion=_confusion(answers, result.head.name) if answers else None,
-        mistaken=int((answers.answers[result.head.name] != answers.labels).sum()) if answers else 0,
+        mistaken=int((answers.answers_of(result.head.name) != answers.labels).sum()) if answers else 0,
         made_with=[*identified(result.data, result.body), *result.versions.items()],
         config_toml=folder.config_file.read_text(encoding="utf-8"),
     )

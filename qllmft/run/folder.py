@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -94,8 +95,8 @@ class RunFolder:
 
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(_line(metrics))
+        with writing(str(self.metrics_file)), open(self.metrics_file, "ab", opener=_open_own) as file:
+            file.write(_line(metrics).encode())
 
     def metrics(self) -> list[EpochMetrics]:
         """Read all complete lines, since a crash may have cut the last one short."""
@@ -149,6 +150,15 @@ class RunFolder:
     def read_validation(self) -> RunRecord | None:
         """Read the record without the test set, or return None."""
         return _read_record(self.validation_file)
+
+
+def _open_own(name: str, flags: int) -> int:
+    """Open a file to append to it, unless it is a link to another place, a pipe or a device."""
+    descriptor = os.open(name, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UserError(f"{name} is a pipe or a device, expected a regular file; delete it.")
+    return descriptor
 
 
 def folder_of(config: RunConfig, out: Path | None) -> RunFolder:

@@ -15,9 +15,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from qllmft.errors import UserError
-from qllmft.files import write_text
+from qllmft.files import open_regular, read_text, write_text
 
 LOCK, HOLDER = ".lock", ".lock-holder"  # files of a run's folder
+MOST_HOLDER_BYTES = 1_000
 
 
 class RunBusyError(Exception):
@@ -81,7 +82,7 @@ def _check_flock(folder: Path) -> None:
         return
     import fcntl
 
-    with (folder / LOCK).open("rb") as file:
+    with open_regular(folder / LOCK) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_UN)  # nothing is locked yet, so this has no effect
         except OSError as error:
@@ -106,7 +107,7 @@ def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
 
 def _holder(folder: Path) -> str:
     for _ in range(20):  # half a second: a process that has just acquired the lock is about to write its name
-        with suppress(OSError):
-            return (folder / HOLDER).read_text(encoding="utf-8").strip()
+        with suppress(OSError, ValueError):  # UserError and broken UTF-8 are ValueErrors
+            return read_text(folder / HOLDER, MOST_HOLDER_BYTES).strip()
         time.sleep(0.025)
     return "another process"  # which has released it since

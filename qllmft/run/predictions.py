@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.data import Table
+from qllmft.errors import UserError
 from qllmft.statistics import ClassScores, confusion_of
 
 MOST_MISTAKES = 20
@@ -56,7 +57,7 @@ class TestPredictions:
 
     def confusion(self, model: str) -> NDArray[np.int64]:
         """Return the counts (k, k) of a model: true label by predicted label."""
-        return confusion_of(self.labels, self.answers[model], len(self.label_names))
+        return confusion_of(self.labels, self.answers_of(model), len(self.label_names))
 
     def by_class(self, model: str) -> ClassScores:
         """Return the scores of a model class by class."""
@@ -75,10 +76,29 @@ class TestPredictions:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> TestPredictions:
         """Read JSON values, or raise ValueError, KeyError or TypeError."""
-        return cls(
-            tuple(record["label_names"]),
-            np.array(record["labels"], np.int64),
-            {name: np.array(answers, np.int64) for name, answers in record["answers"].items()},
-            tuple(Mistake(**mistake) for mistake in record["mistakes"]),
-            {name: np.array(answers, np.int64) for name, answers in record.get("validation", {}).items()},
-        )
+        names = tuple(record["label_names"])
+        labels = _indices(record["labels"], len(names))
+        answers = {name: _indices(given, len(names)) for name, given in record["answers"].items()}
+        if any(len(given) != len(labels) for given in answers.values()):
+            raise ValueError(f"a model does not have one answer for each of {len(labels)} labels")
+        mistakes = tuple(Mistake(**mistake) for mistake in record["mistakes"])
+        if not all(isinstance(text, str) for text in [*names, *(text for each in mistakes for text in astuple(each))]):
+            raise TypeError("the names of the labels and the mistakes are not all text")
+        validation = {name: _indices(given, len(names)) for name, given in record.get("validation", {}).items()}
+        return cls(names, labels, answers, mistakes, validation)
+
+    def answers_of(self, model: str) -> NDArray[np.int64]:
+        """Return the answers (N,) of a model, or raise UserError if there are none."""
+        if model not in self.answers:
+            raise UserError(f"predictions.json has no answers of {model!r}: it belongs to another run. Delete it.")
+        return self.answers[model]
+
+
+def _indices(values: Any, k: int) -> NDArray[np.int64]:
+    """Return labels (N,) as indices of k names, or raise ValueError."""
+    if not isinstance(values, list) or not values:
+        raise ValueError("expected a label or an answer for each text")
+    for value in values:
+        if type(value) is not int or not 0 <= value < k:
+            raise ValueError(f"{str(value)[:40]!r} is not one of the {k} labels")
+    return np.array(values, np.int64)

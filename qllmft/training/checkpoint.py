@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,10 +14,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
-from qllmft.files import open_regular, write_bytes
+from qllmft.files import open_regular, parse_json, write_bytes
 from qllmft.training.metrics import EpochMetrics
 
 Weights = dict[str, Tensor]
+MOST_EPOCHS = 2**53
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Checkpoint:
             return 0
         try:
             with open_regular(self.path, None), safe_open(self.path, framework="pt") as file:
-                return int(json.loads(file.metadata()["progress"])["epoch"])
+                return int(_progress(file)["epoch"])
         except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
             raise self._damaged(error) from error
 
@@ -86,7 +89,7 @@ class Checkpoint:
             return None
         try:
             with open_regular(self.path, None), safe_open(self.path, framework="pt") as file:
-                progress = json.loads(file.metadata()["progress"])
+                progress = _progress(file)
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             model.load_state_dict(_under(tensors, "model/"))
             moments: dict[int, Weights] = {}
@@ -103,6 +106,17 @@ class Checkpoint:
             return State(**progress, best_weights=best)
         except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
             raise self._damaged(error) from error
+
+
+def _progress(file: Any) -> dict[str, float]:
+    """Return the numbers of a `State`, or raise ValueError, KeyError or TypeError if they are none."""
+    found = parse_json(file.metadata()["progress"])
+    numbers = {name: found[name] for name in ("epoch", "best_epoch", "best_accuracy", "best_loss")}
+    for name, value in numbers.items():
+        kinds, most = ((int,), MOST_EPOCHS) if name.endswith("epoch") else ((int, float), sys.float_info.max)
+        if type(value) not in kinds or not abs(value) <= most:
+            raise ValueError(f"its {name} is {str(value)[:40]}, expected a number of ordinary size")
+    return numbers
 
 
 def _under(tensors: Weights, prefix: str) -> Weights:

@@ -146,7 +146,7 @@ class Client(IonQClient):  # type: ignore[misc]
         return {
             "price_each": None if price is None else float(price),
             "unit": None if unit is None else str(unit),
-            "queue_s": float(queue_ms) / 1000 if isinstance(queue_ms, int | float) else None,
+            "queue_s": float(queue_ms) / 1000 if is_amount(queue_ms) else None,
             "note": "the server gives no price"
             if price is None
             else "one circuit's estimate times their number; not binding",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from qllmft_backends.ionq.errors import LedgerError
+from qllmft_backends.ionq.payload import is_amount
+
+_MOST_BYTES = 10_000  # of a file here; ours have up to 100
 
 
 class Identity:
@@ -68,10 +74,12 @@ class Identity:
 
     def _read(self, path: Path, key: str, kind: Any) -> Any:
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))[key]
+            value = json.loads(read_small(path))[key]
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise TypeError(f"{key} is {value!r}")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(value, int | float) and not is_amount(value):
+                raise ValueError(f"{key} is {str(value)[:40]}")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise LedgerError(
                 f"{path} cannot be read: {type(error).__name__}: {error}. Nothing was sent. It belongs to the ledger "
                 "in this folder: restore it, or start another ledger in another folder (which pays anew)."
@@ -91,6 +99,21 @@ class Identity:
             with suppress(OSError):
                 temporary.unlink()
             raise LedgerError(f"{path} cannot be written: {error}. Make room and run again.") from None
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file to read it, or raise OSError: a pipe or a device could be read without end."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, expected a regular file", str(path))
+        yield file
+
+
+def read_small(path: Path) -> str:
+    """Read the text of a regular file of at most some kilobytes; OSError or ValueError if that is not possible."""
+    with open_regular(path) as file:
+        return file.read(_MOST_BYTES).decode("utf-8")
 
 
 def sync_folder(folder: Path) -> None:

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from qllmft_backends.ionq.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.ionq.errors import LedgerError
-from qllmft_backends.ionq.identity import Identity, sync_folder
+from qllmft_backends.ionq.identity import Identity, open_regular, read_small, sync_folder
 from qllmft_backends.ionq.payload import Probabilities, Shots
 from qllmft_backends.ionq.records import FORMAT, apply_record, results_to_json, shots_to_json
 
@@ -73,7 +73,9 @@ class Ledger:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except filelock.Timeout:
-            holder = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
+            holder = "another process"
+            with suppress(OSError, ValueError):
+                holder = read_small(owner)
             raise LedgerError(
                 f"the ledger {self.folder} is in use by {holder}. Nothing was sent. Wait for it to end, stop it, or "
                 "name another folder (two ledgers share no records: each pays for its own circuits)."
@@ -81,6 +83,7 @@ class Ledger:
         except OSError as error:
             raise LedgerError(f"the ledger {self.folder} cannot be opened: {error}. Nothing was sent.") from None
         try:
+            owner.unlink(missing_ok=True)  # a pipe in its place would wait for a reader
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
             created = self.identity.ensure()
             self._drop_torn_line()
@@ -100,7 +103,7 @@ class Ledger:
         former_jobs = self.identity.jobs()  # before the file, which another process may be appending to
         content = b""
         if self.path.exists():
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(self._bytes_read)
                 content = file.read()
         if self._bytes_read and (not self.path.exists() or self.path.stat().st_size < self._bytes_read):
@@ -259,7 +262,7 @@ class Ledger:
         # reported one can be asked of the server again.
         if not self.path.exists():
             return
-        with self.path.open("r+b") as file:
+        with open_regular(self.path), self.path.open("r+b") as file:
             content = file.read()
             end = content.rfind(b"\n") + 1
             if end != len(content):

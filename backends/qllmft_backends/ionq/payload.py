@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 _SUM_TOLERANCE = 1e-3  # servers round probabilities
 _COUNT_TOLERANCE = 0.02  # of one shot
@@ -26,13 +26,13 @@ def parse_probabilities(payload: Any, n_qubits: int, shots: int | None = None) -
     """
     if not isinstance(payload, Mapping) or not all(_is_state(s) and _is_number(p) for s, p in payload.items()):
         raise ValueError("it is not a mapping from decimal states to numbers")
+    if not all(-_SUM_TOLERANCE <= p <= 1 + _SUM_TOLERANCE for p in payload.values()):  # some integers have no float
+        raise ValueError("it holds numbers outside of 0..1")
     probabilities = {int(state): float(p) for state, p in payload.items()}
     if len(probabilities) != len(payload):
         raise ValueError("it names a state twice")
     if not all(0 <= state < 2**n_qubits for state in probabilities):
         raise ValueError(f"it names states outside of 0..{2**n_qubits - 1}")
-    if not all(-_SUM_TOLERANCE <= p <= 1 + _SUM_TOLERANCE for p in probabilities.values()):
-        raise ValueError("it holds numbers outside of 0..1")
     if not abs(sum(probabilities.values()) - 1) <= _SUM_TOLERANCE:
         raise ValueError(f"its numbers sum to {sum(probabilities.values()):.6g}, expected 1")
     if shots and any(abs(p * shots - round(p * shots)) > _COUNT_TOLERANCE for p in probabilities.values()):
@@ -65,9 +65,10 @@ def parse_shots(payload: Any, n_qubits: int, counts: range, result: Probabilitie
     return shots
 
 
-def is_amount(value: Any) -> bool:
+def is_amount(value: Any) -> TypeGuard[float]:
     """Return whether ``value`` is a price: a finite number of 0 or more."""
-    return _is_number(value) and math.isfinite(value) and value >= 0
+    # NaN compares as False, and integers of hundreds of digits have no float
+    return _is_number(value) and 0 <= value <= sys.float_info.max
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

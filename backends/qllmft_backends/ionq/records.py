@@ -34,6 +34,8 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
         case "sent":
             if not isinstance(record["session"], str | None):
                 raise ValueError(f"the session's id is {record['session']!r}")
+            if record["server_at"] is not None and not is_amount(record["server_at"]):
+                raise ValueError(f"server_at is {str(record['server_at'])[:40]}, expected seconds or null")
             chunk.attempts.append(Attempt(record["client_token"], record["server_at"], session=record["session"]))
         case "refused":
             for attempt in chunk.attempts:

@@ -261,3 +261,33 @@ def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path)
         other = ledger.plan(SETUP, VALUES)
         assert other.id == "0003"
         assert ledger.sending(other) != token, "another job of the same content"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"])
+@pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count", "ledger.owner"])
+def test_a_pipe_or_a_device_in_the_place_of_a_file(tmp_path, make, name):
+    ledger = full_ledger(tmp_path)
+    (tmp_path / name).unlink(missing_ok=True)
+    make(tmp_path / name)
+    if name == "ledger.owner":
+        with Ledger(tmp_path).lock():
+            pass
+        return
+
+    def use():
+        with Ledger(ledger.folder).lock():
+            return Ledger(ledger.folder).identity.id
+
+    with pytest.raises((OSError, LedgerError), match="is a pipe or a device"):
+        use()
+
+
+@pytest.mark.parametrize("value", [10**400, -1, float("nan"), True, "soon", []], ids=lambda value: str(value)[:9])
+def test_a_time_that_is_none(tmp_path, value):
+    ledger = full_ledger(tmp_path)
+    ledger.path.write_text(ledger.path.read_text().replace('"server_at": null', f'"server_at": {json.dumps(value)}'))
+    with pytest.raises(LedgerError, match="cannot be read near byte"):
+        Ledger(tmp_path).refresh()
+    (tmp_path / "ledger.id").write_text(json.dumps({"id": "x", "created_at": value}))
+    with pytest.raises(LedgerError, match=r"ledger\.id cannot be read"):
+        _ = Ledger(tmp_path).identity.created_at

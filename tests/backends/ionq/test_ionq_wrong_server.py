@@ -209,6 +209,26 @@ def test_prices_in_two_units_are_not_added(service, forte, problem):
     assert not service.jobs
 
 
+@pytest.mark.parametrize("number", [10**400, 1e308, float("nan"), -1], ids=lambda number: str(number)[:5])
+@pytest.mark.parametrize("field", ["estimated_total_cost", "current_predicted_queue_time", "cost", "probability"])
+def test_numbers_without_a_meaning(service, forte, problem, field, number):
+    """Of 400 digits, for example, which have no float."""
+    if field == "cost":
+        service.after["cost"] = lambda _, answer: {"cost": {"value": number, "unit": "usd"}}
+    elif field == "probability":
+        service.after["results"] = lambda _, results: {child: {"0": number, "6": 0.5} for child in results}
+    else:
+        service.after["estimate"] = lambda _, answer: answer | {field: number}
+    refused = field in ("estimated_total_cost", "probability") and (number != 1e308 or field == "probability")
+    if not refused:
+        assert_served(service, forte, problem)
+        return
+    with pytest.raises(IonQError):
+        ask(forte(retry_s=0.1, max_cost=20), problem)
+    service.after.clear()
+    assert_served(service, forte, problem)
+
+
 @pytest.mark.parametrize("name", ["shots", "settle_s", "circuits_per_job", "max_cost"])
 def test_a_truth_value_is_no_number(name):
     with pytest.raises(UnknownBackendError, match=f"option {name} = True.*true is no value of this option"):

@@ -10,6 +10,8 @@ import urllib.request
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Kraus, Pauli, Statevector
 
@@ -226,6 +228,54 @@ def test_malformed_requests_are_answered(text, status, capfd):
     with MockServer() as box:
         assert raw(box, text) == status
         assert call(f"{box.url}/jobs")["jobs"] == []
+    assert capfd.readouterr() == ("", "")
+
+
+ROUTES = [
+    "jobs", "jobs/estimate", "jobs/JOB", "jobs/JOB/cost", "jobs/JOB/results/probabilities", "jobs/JOB/status/cancel",
+    "backends", "backends/qpu.forte-1/characterizations", "sessions", "sessions/x/end", "whoami",
+]  # fmt: skip
+ODD = ["", "x", "-1", "0", "1e3", "9" * 400, ENDLESS, "%00", "%ff", "..", "NaN", "[]", "é", "a b"]
+QUERIES = [
+    "limit",
+    "next",
+    "shots",
+    "qubits",
+    "1q_gates",
+    "2q_gates",
+    "backend",
+    "type",
+    "aggregation",
+    "session",
+    "sharpen",
+]
+LINES = ["Content-Type: x", "Expect: 100-continue", "Connection: \x01", "Range: bytes=9-", "Cookie", ":", "X" * 200]
+
+
+@pytest.fixture
+def open_box():
+    """A mock server that takes any key and has a job."""
+    with MockServer() as box:
+        finished(box, call(f"{box.url}/jobs", "POST", payload())["id"])
+        yield box
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_request_is_answered(data, open_box, capfd):
+    """Method, route, query, header lines and body are each right or odd."""
+    method = data.draw(st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "get", "É"]))
+    route = data.draw(st.sampled_from(ROUTES)).replace("JOB", data.draw(st.sampled_from([*open_box.store.jobs, *ODD])))
+    pairs = data.draw(st.lists(st.tuples(st.sampled_from(QUERIES), st.sampled_from(ODD)), max_size=3))
+    query = "&".join(f"{name}={value}" for name, value in pairs)
+    whole = json.dumps(payload()).encode()
+    start, end = sorted(data.draw(st.tuples(*2 * [st.integers(0, len(whole))])))
+    odd = data.draw(st.one_of(st.binary(max_size=9), st.sampled_from([b"NaN", b"[]", b'"', b"-1", ENDLESS.encode()])))
+    body = data.draw(st.sampled_from([odd, whole, whole[:start] + odd + whole[end:]]))
+    length = data.draw(st.sampled_from([str(len(body)), str(len(body)), "", "-1", "x", ENDLESS, "0"]))
+    lines = [f"{method} /v0.4/{route}?{query} HTTP/1.1", f"Content-Length: {length}"]
+    lines += data.draw(st.lists(st.sampled_from(LINES), max_size=2))
+    assert 100 <= raw(open_box, "\r\n".join([*lines, "", body.decode("latin-1")])) < 600
     assert capfd.readouterr() == ("", "")
 
 

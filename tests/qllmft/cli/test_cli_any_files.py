@@ -1,5 +1,7 @@
 """Whatever is in a run's files, its ledger or the service's answers: exit code 0 or 2, and nothing is lost."""
 
+import json
+import math
 import shutil
 
 import pytest
@@ -13,6 +15,14 @@ RUN_FILES = [
     "config.toml", "result.json", "metrics.jsonl", "predictions.json", "model/model.json", "model/model.safetensors"
 ]  # fmt: skip
 UNFINISHED_FILES = ["metrics.jsonl", "checkpoint/state.safetensors", "validation.json", "model/model.safetensors"]
+ODD_VALUES = [10**400, -(10**400), 1e308, -1, 10**19, math.nan, math.inf, True, None, "x", "\ud800", [], {}, 0.5]
+READERS = {
+    "result.json": [("report", "RUN"), ("info", "RUN"), ("card", "RUN"), ("verify", "RUN"), ("train",),
+                    ("figure", "8a", "--runs", "RUN", "--out", "/dev/null/x.svg"), ("paper", "--runs", "RUN")],
+    "metrics.jsonl": [("report", "RUN"), ("verify", "RUN"), ("train",), ("paper", "--runs", "RUN")],
+    "predictions.json": [("report", "RUN"), ("verify", "RUN"), ("card", "RUN")],
+    "model/model.json": [("predict", "RUN", "a good film"), ("verify", "RUN"), ("card", "RUN")],
+}  # fmt: skip
 LEDGER_FILES = ["ledger.jsonl", "ledger.id", "ledger.count"]
 READING = [("predict", "RUN", "a good film"), ("report", "RUN"), ("export", "RUN", "--text", "a good film"), ("train",)]
 IMPATIENT = ("retry_s=0.05", "settle_s=0.05", "deadline_s=0.3", "poll_interval_s=0.01", "request_timeout_s=2")
@@ -47,6 +57,50 @@ def test_any_file_of_an_unfinished_run(data, name, run, monkeypatch, tmp_path_fa
     (folder / "result.json").unlink()
     (folder / name).write_bytes(data.draw(damaged(content)))
     ended(*run.arguments(folder))
+
+
+def places(value, path=()):
+    """Paths of all values in JSON, of the first two entries of a list."""
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+def with_value(content, path, value):
+    """JSON with another value at a place."""
+    if not path:
+        return value
+    changed = content.copy()
+    changed[path[0]] = with_value(content[path[0]], path[1:], value)
+    return changed
+
+
+@examples(15)
+@given(data=st.data(), name=st.sampled_from(sorted(READERS)), value=st.sampled_from(ODD_VALUES))
+@example(data=None, name="result.json", value=10**400)
+def test_any_value_in_a_record(data, name, value, run, tmp_path_factory):
+    """Numbers without a float, numbers that overflow in a sum, and values of other types."""
+    folder = tmp_path_factory.mktemp("any") / "run"
+    shutil.copytree(run.path, folder)
+    first, *rest = (run.path / name).read_text().split("\n") if name.endswith("l") else [(run.path / name).read_text()]
+    content = json.loads(first)
+    path = ("seed",) if data is None else data.draw(st.sampled_from(list(places(content))))
+    (folder / name).write_text("\n".join([json.dumps(with_value(content, path, value)), *rest]))
+    command = READERS[name][0] if data is None else data.draw(st.sampled_from(READERS[name]))
+    if command == ("verify", "RUN"):
+        assert check(folder) in (0, 1, 2)
+    else:
+        ended(*arguments_of(command, run, folder))
+
+
+def check(folder):
+    """Return the exit code of `qllmft verify`, which is 1 if something does not fit."""
+    from qllmft.cli.main import main
+
+    with pytest.raises(SystemExit) as end:
+        main(["verify", str(folder)])
+    return end.value.code or 0
 
 
 @pytest.fixture
@@ -89,8 +143,6 @@ def test_any_ledger(data, name, command, paid):
 @example(route="poll", status=200, answer={"id": "x", "status": "completed", "children": [1]})
 @example(route="results", status=200, answer={"0": float("inf")})
 def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch, tmp_path_factory):
-    import json
-
     from qllmft_backends.ionq.mock_server import api, server
 
     content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()

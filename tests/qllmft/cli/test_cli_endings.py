@@ -1,5 +1,7 @@
 """How the command line ends where it is stopped: Ctrl-C, and a reader that has left."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -126,3 +128,41 @@ def test_a_reader_that_has_left_ends_it_silently(run, monkeypatch, capsys, comma
             main([str(run.path) if argument == "RUN" else argument for argument in command])
         assert end.value.code == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_closed_standard_streams(run, closed, tmp_path):
+    """A file that is opened later does not get the descriptor of a closed stream, and nothing is printed into it."""
+    from qllmft.cli.main import main
+
+    child = os.fork()
+    if child == 0:
+        code = 99
+        with contextlib.suppress(BaseException):
+            for number in closed:
+                os.close(number)
+            sys.stdin, sys.stdout, sys.stderr = (
+                None if number in closed else os.fdopen(number, mode, closefd=False)
+                for number, mode in enumerate(("r", "w", "w"))
+            )
+            try:
+                main(["predict", str(run.path), "a good film"])
+            except SystemExit as end:
+                code = end.code or 0
+            (tmp_path / "descriptor").write_text(str(os.open(tmp_path, os.O_RDONLY)))
+        os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert int((tmp_path / "descriptor").read_text()) > 2
+
+
+def test_a_reader_that_has_left_an_output_without_a_descriptor(run, monkeypatch):
+    from qllmft.cli.main import main
+
+    class Left(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stdout", Left())
+    with pytest.raises(SystemExit) as end:
+        main(["predict", str(run.path), "a good film"])
+    assert end.value.code == 0

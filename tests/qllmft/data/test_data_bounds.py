@@ -84,7 +84,11 @@ def test_a_long_label_is_refused(tmp_path, digits, first, quoted):
     else:
         path = tmp_path / "x.jsonl"
         path.write_text(f'{{"text": "a", "label": {label}}}\n{{"text": "b", "label": 0}}\n')
-    refused(path, r"row \d: the label has [\d,]+ characters, expected at most 200", predict=False)
+    refused(
+        path,
+        r"(row \d: the label has [\d,]+ characters, expected at most 200|integer has [\d,]+ digits)",
+        predict=False,
+    )
 
 
 @pytest.mark.parametrize("metadata", [b"{", b"\xff", b"[]", b'{"index_columns": ["gone"], "columns": []}'])
@@ -104,3 +108,42 @@ def test_categories_and_an_index_are_columns_like_others(tmp_path):
     frame = pd.DataFrame({"text": ["a", "b"], "label": pd.Categorical([3, 2])}, index=pd.Index([5, 6], name="n"))
     frame.to_parquet(tmp_path / "x.parquet")
     assert read(tmp_path / "x.parquet").label_names == ("2", "3")
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_a_stream_of_rows_has_bounds(tmp_path, suffix):
+    wide, long, quoted = (tmp_path / f"{name}{suffix}" for name in ("wide", "long", "quoted"))
+    separator = "\t" if suffix == ".tsv" else ","
+    wide.write_text(separator.join(["text", *map(str, range(10_001))]) + "\nfilm\n")
+    long.write_text("text\nfilm\n" + "a" * 1_000_001 + "\n")
+    quoted.write_text('text\nfilm\n"' + "a\n" * 400_000 + "," * 700_000)
+    expected = {wide: "has 10,002 columns", long: "line 3: it has more than 1,000,000 bytes"}
+    for path, message in (expected | ({quoted: "larger than|has more than"} if suffix == ".csv" else {})).items():
+        with pytest.raises(UserError, match=message):
+            list(read_texts(path, "text"))
+
+
+def test_a_row_of_many_lines_is_not_read_without_end(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("text,x\nfilm,1\n" + '"' + "a\n" * 50_000 + '",' + ('"' + "a\n" * 50_000 + '",') * 20)
+    with pytest.raises(UserError, match=r"its row has more than 1,000,000 characters\. Is a quote not closed"):
+        list(read_texts(path, "text"))
+
+
+CELLS = {  # of a table, before the text and after it
+    ".tsv": ("label\ttext\n1\t", "\n"),
+    ".csv": ("label,text\n1,", "\n"),
+    ".jsonl": ('{"label": 1, "text": "', '"}\n{"label": 0, "text": "a"}\n'),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", CELLS)
+def test_a_cell_of_400_megabytes(tmp_path, suffix):
+    path, (before, after) = tmp_path / f"x{suffix}", CELLS[suffix]
+    with path.open("w") as file:
+        file.write(before)
+        for _ in range(400):
+            file.write("a" * 1_000_000)
+        file.write(after)
+    refused(path, r"expected at most 1,000,000|more than 1,000,000 bytes")

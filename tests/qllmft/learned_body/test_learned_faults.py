@@ -1,13 +1,19 @@
 """Settings of a body that learns which contradict each other, or the machine: refused before any work."""
 
+import os
+import sqlite3
+from pathlib import Path
+
 import pytest
 from safetensors import SafetensorError
 from small_bodies import run_config, write_corpus
 
 from qllmft.config import BodyConfig, parse_config
 from qllmft.embed import Body, TrainableBody
+from qllmft.embed.cache import EmbeddingCache
 from qllmft.errors import UserError
 from qllmft.run import bodies, run_experiment, setup
+from qllmft.training import contrastive
 from qllmft_backends import Backend
 from qllmft_backends.protocol import Capabilities
 
@@ -86,6 +92,35 @@ def test_a_full_disk_leaves_no_part_of_a_body(tiny_bert, tmp_path, monkeypatch, 
     with pytest.raises(UserError, match=r"body cannot be written into .*No space left on device"):
         body.save(tmp_path / "body")
     assert not list(tmp_path.glob("*body*"))
+
+
+@pytest.mark.parametrize("name", [".lock-holder", "contrastive.safetensors", "state.safetensors", "sqlite"])
+def test_a_full_disk_ends_a_run_of_a_learned_body_which_continues(corpus, tiny_bert, tmp_path, monkeypatch, name):
+    """Full when the lock, either checkpoint or the cache of embeddings is written."""
+    config = run_config(corpus, tiny_bert, body__contrastive={"iterations": 1})
+    monkeypatch.setattr(contrastive, "CHECKPOINT_EVERY_S", -1.0)
+    sync = os.fsync
+
+    def full(descriptor):
+        if name in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    def put(cache, texts, vectors):
+        with cache._explained():
+            raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        if name == "sqlite":
+            patch.setattr(EmbeddingCache, "put", put)
+        with pytest.raises((OSError, UserError), match=r"No space left on device|database or disk is full"):
+            run_experiment(config, tmp_path / "full")
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()], "no part of a file is left, and no lock"
+    records = [run_experiment(config, tmp_path / folder).record for folder in ("full", "sound")]
+    assert records[0].head.test == records[1].head.test
+    weights = [(tmp_path / folder / "model" / "model.safetensors").read_bytes() for folder in ("full", "sound")]
+    assert weights[0] == weights[1]
 
 
 @pytest.mark.parametrize("learning", [{"body__trainable": True}, {"body__contrastive": {"iterations": 1}}])

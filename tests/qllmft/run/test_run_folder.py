@@ -1,6 +1,7 @@
 """The folder of a run: its identity, its files, and the errors of other folders."""
 
 import json
+import os
 from dataclasses import asdict
 
 import pytest
@@ -184,3 +185,23 @@ def test_a_damaged_result_is_refused_with_the_remedy(folder, content):
     folder.result_file.write_bytes(content)
     with pytest.raises(UserError, match=r"result\.json cannot be read: .*Delete it; the same command makes it again"):
         folder.read_result()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"])
+def test_metrics_that_are_a_pipe_or_a_device(folder, make):
+    folder.path.mkdir()
+    make(folder.metrics_file)
+    for use in (folder.metrics, folder.epochs_done):
+        with pytest.raises(UserError, match="is a pipe or a device"):
+            use()
+    with pytest.raises(UserError, match=r"is a pipe or a device|metrics\.jsonl cannot be written"):
+        folder.write_metrics(epoch(1))
+
+
+def test_metrics_are_not_written_through_a_link(folder):
+    folder.path.mkdir()
+    folder.metrics_file.symlink_to(folder.path.parent / "own")
+    (folder.path.parent / "own").write_text("precious")
+    with pytest.raises(UserError, match=r"metrics\.jsonl cannot be written"):
+        folder.write_metrics(epoch(1))
+    assert (folder.path.parent / "own").read_text() == "precious"

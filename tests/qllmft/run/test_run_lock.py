@@ -106,3 +106,31 @@ def test_the_system_takes_the_lock_back_from_the_dead(tmp_path):
     process.join()
     assert waited == [f"{waited[0].partition('; ')[0]}; waiting for it"]
     assert f"process {process.pid} on" in waited[0]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"])
+def test_a_pipe_or_a_device_in_the_place_of_a_lock_is_an_error_at_once(tmp_path, make):
+    make(tmp_path / ".lock")
+    with pytest.raises(UserError, match="is a pipe or a device"), sole_use(tmp_path, None):
+        pass
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"])
+def test_the_holder_of_a_lock_is_not_read_from_a_pipe_or_a_device(tmp_path, make):
+    with sole_use(tmp_path, None):
+        (tmp_path / HOLDER).unlink()
+        make(tmp_path / HOLDER)
+        with pytest.raises(RunBusyError, match="worked on by another process"), sole_use(tmp_path, None):
+            pass
+
+
+def test_a_lock_that_is_a_link_leaves_its_target_alone(tmp_path):
+    (tmp_path / "own").write_text("precious")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "own")
+    try:
+        with sole_use(tmp_path / "run", None):
+            pass
+    except (OSError, UserError):
+        pass
+    assert (tmp_path / "own").read_text() == "precious"

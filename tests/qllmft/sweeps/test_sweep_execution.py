@@ -2,10 +2,12 @@
 
 import json
 import math
+import os
 import random
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -97,6 +99,27 @@ def test_a_grid_is_done_once_each_and_ranked_and_not_done_again(tmp_path, traini
     run_sweep(sweep_of(seeds=2), tmp_path, Executor())
     assert set(made.trained.values()) == {1}
     assert (tmp_path / "sweep.json").read_bytes() == content
+
+
+@pytest.mark.parametrize("name", [".lock-holder", "config.toml", "validation.json", "result.json", "sweep.json"])
+def test_a_full_disk_ends_a_sweep_and_the_next_call_does_the_rest(tmp_path, trainings, monkeypatch, name):
+    made, sync = trainings(), os.fsync
+
+    def full(descriptor):
+        if name in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises((OSError, UserError), match=r"(written: No space|No space left on device: '.*/)"):
+            run_sweep(sweep_of(**FEW), tmp_path / "full", Executor())
+    assert not [path for path in tmp_path.rglob(".*") if path.name[1:2] != "l"], "no part of a file is left"
+    run_sweep(sweep_of(**FEW), tmp_path / "full", Executor())
+    run_sweep(sweep_of(**FEW), tmp_path / "sound", Executor())
+    assert (tmp_path / "full" / "sweep.json").read_bytes() == (tmp_path / "sound" / "sweep.json").read_bytes()
+    if name in ("result.json", "sweep.json"):
+        assert set(made.trained.values()) == {2}, "nothing is trained again"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("the disk is full.")])

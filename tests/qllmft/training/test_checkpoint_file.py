@@ -112,6 +112,11 @@ def test_a_file_that_lacks_tensors_is_refused(file, missing, message):
         loaded(file)
 
 
+NUMBERS = {"epoch": 3, "best_epoch": 1, "best_accuracy": 0.5, "best_loss": 0.5}
+WRONG = [{name: value} for name in NUMBERS for value in (10**400, float("nan"), True, "3", None)]
+WRONG += [{"epoch": 1e308}, {"best_epoch": 2.5}]
+
+
 @pytest.mark.parametrize(
     "progress",
     [
@@ -122,8 +127,10 @@ def test_a_file_that_lacks_tensors_is_refused(file, missing, message):
         {"progress": "7"},
         {"progress": '{"epoch": 3}'},
         {"progress": '{"epoch": 1e999}'},
+        {"progress": "[" * 100_000},
+        *({"progress": json.dumps(NUMBERS | wrong)} for wrong in WRONG),
     ],
-    ids=str,
+    ids=lambda progress: str(progress)[:60],
 )
 def test_a_file_without_its_progress_is_refused(file, progress):
     save_file(load_file(file), file, progress)
