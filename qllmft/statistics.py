@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95
+POWER = 0.8  # chance to find a difference that counts as detectable
 UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
 NO_SCATTER = 1e-12  # differences this close are equal, as accuracies are multiples of 1/N with N below 1e9
 
@@ -165,6 +167,8 @@ class PairedDifference:
     mean: float
     interval: tuple[float, float] | None  # 95 % by Student's t, not corrected for other comparisons; None for one seed
     p: float | None  # two-sided, of the paired t-test; None for one seed, or if all differences are equal
+    deviation: float | None = None  # standard deviation of the differences; None when p is
+    n: int = 1  # number of seeds
 
     @classmethod
     def of(cls, a: Sequence[float], b: Sequence[float]) -> PairedDifference:
@@ -176,12 +180,60 @@ class PairedDifference:
         if len(differences) < 2:
             return cls(mean, None, None)
         if np.ptp(differences) < NO_SCATTER:
-            return cls(mean, (mean, mean), None)
+            return cls(mean, (mean, mean), None, None, len(differences))
         from scipy import stats
 
         test = stats.ttest_rel(a, b)
         interval = test.confidence_interval(LEVEL)
-        return cls(mean, (float(interval.low), float(interval.high)), float(test.pvalue))
+        ends = float(interval.low), float(interval.high)
+        return cls(mean, ends, float(test.pvalue), float(np.std(differences, ddof=1)), len(differences))
+
+    def equivalence_p(self, margin: float) -> float | None:
+        """Return the p of the two one-sided t-tests that |difference| < ``margin`` (Schuirmann 1987).
+
+        It is the larger of the two p; None if the deviation is not known.
+        """
+        if self.deviation is None:
+            return None
+        from scipy import stats
+
+        error, freedom = self.deviation / math.sqrt(self.n), self.n - 1
+        below = stats.t.sf((self.mean + margin) / error, freedom)  # of the hypothesis that it is -margin or less
+        above = stats.t.cdf((self.mean - margin) / error, freedom)
+        return float(max(below, above))
+
+    def detectable(self, level: float) -> float | None:
+        """Return the least true difference that the two-sided paired t-test at ``level`` finds with 80 % power.
+
+        The observed deviation is taken for the true one. The power is that of the noncentral t (Cohen 1988). None if
+        the deviation is not known.
+        """
+        if self.deviation is None:
+            return None
+        return detectable_effect(level, self.n - 1) * self.deviation / math.sqrt(self.n)
+
+
+@lru_cache
+def detectable_effect(level: float, degrees_of_freedom: int) -> float:
+    """Return the least mean, in standard errors, that a two-sided t-test at ``level`` finds with 80 % power.
+
+    The noncentral t is (Z + effect) / S with S² = χ²/ν. The power is averaged over S, because scipy's noncentral t is
+    NaN far out.
+
+    >>> detectable_effect(0.05, 4)
+    3.7...
+    """
+    from scipy import optimize, special, stats
+
+    shares = (np.arange(4000) + 0.5) / 4000
+    scatter = stats.t.isf(level / 2, degrees_of_freedom) * np.sqrt(
+        stats.chi2.ppf(shares, degrees_of_freedom) / degrees_of_freedom
+    )
+
+    def missing(effect: float) -> float:
+        return float((special.ndtr(effect - scatter) + special.ndtr(-effect - scatter)).mean() - POWER)
+
+    return float(optimize.brentq(missing, 0.0, scatter[-1] + 10.0))
 
 
 def student_p(estimate: float, standard_error: float, degrees_of_freedom: int) -> float:

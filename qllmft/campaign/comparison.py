@@ -12,7 +12,7 @@ from qllmft.campaign.results import best
 from qllmft.statistics import PairedDifference, holm, mcnemar
 
 ALPHA = 0.05
-Outcome = Literal["better", "worse", "open"]
+Outcome = Literal["better", "worse", "equal", "open"]
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,18 @@ class Comparison:
     baseline: str  # label of its row
     difference: PairedDifference  # subject minus baseline, by seed, of test accuracies; balanced if labels are uneven
     p_holm: float | None  # after Holm's correction over all comparisons; None if the test is not defined
+    p_equal: float | None = None  # of the test that the difference is within the margin, after Holm's correction
+    detectable: float | None = None  # least true difference found with 80 % power at 5 % / number of comparisons
 
     @property
     def outcome(self) -> Outcome:
-        """Return the outcome for the subject: ``open`` unless the corrected p is below 5 %."""
-        if self.p_holm is None or self.p_holm >= ALPHA:
-            return "open"
-        return "better" if self.difference.mean > 0 else "worse"
+        """Return the outcome for the subject: better or worse, equal within the margin, or open.
+
+        Each is decided by a corrected p below 5 %. A difference that is found counts, also within the margin.
+        """
+        if self.p_holm is not None and self.p_holm < ALPHA:
+            return "better" if self.difference.mean > 0 else "worse"
+        return "equal" if self.p_equal is not None and self.p_equal < ALPHA else "open"
 
 
 def compare(record: StudyRecord) -> list[Comparison]:
@@ -47,17 +52,36 @@ def compare(record: StudyRecord) -> list[Comparison]:
         for baseline in record.rows_of("baseline")
         if subject.group == baseline.group
     ]
-    return compare_pairs(pairs)
+    return compare_pairs(pairs, record.margin)
 
 
-def compare_pairs(pairs: Sequence[tuple[RowResult, RowResult]]) -> list[Comparison]:
-    """Compare each subject with its baseline. p is corrected over all pairs."""
+def compare_pairs(pairs: Sequence[tuple[RowResult, RowResult]], margin: float) -> list[Comparison]:
+    """Compare each subject with its baseline. p is corrected over all pairs.
+
+    ``margin``, in points, is that within which two heads count as equal.
+    """
     differences = [PairedDifference.of(subject.compared, baseline.compared) for subject, baseline in pairs]
     corrected = holm([difference.p for difference in differences])
+    equal = holm([difference.equivalence_p(margin / 100) for difference in differences])
     return [
-        Comparison(subject.label, baseline.label, difference, p)
-        for (subject, baseline), difference, p in zip(pairs, differences, corrected, strict=True)
+        Comparison(subject.label, baseline.label, difference, p, q, difference.detectable(ALPHA / len(pairs)))
+        for (subject, baseline), difference, p, q in zip(pairs, differences, corrected, equal, strict=True)
     ]
+
+
+def better_than_every(points: Sequence[Sequence[Comparison]]) -> list[float | None]:
+    """Return, for each point of a map, the p that its head is better than every baseline there.
+
+    A head that is not better than some baseline is found better than all of them only if it is found better than that
+    one, so the largest p of a point needs no correction over its baselines (intersection-union test, Berger 1982).
+    Holm's correction is over the points. A head below the mean of a baseline has p = 1.
+    """
+    return holm([_largest(comparisons) for comparisons in points])
+
+
+def _largest(comparisons: Sequence[Comparison]) -> float | None:
+    values = [c.difference.p if c.difference.mean > 0 else 1.0 for c in comparisons]
+    return None if None in values else max(p for p in values if p is not None)
 
 
 def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
@@ -93,8 +117,13 @@ def limits(record: StudyRecord) -> list[str]:
             "texts were not used to choose."
         )
     sentences.append(
+        "Least seen: the least true difference that the test at 5 % divided by the number of comparisons finds with "
+        "80 % power, if the scatter over the seeds is the true one. Equal: two one-sided t-tests place the difference "
+        f"within {record.margin:g} points, the margin said beforehand, at 5 % after Holm's correction. Open: neither."
+    )
+    sentences.append(
         "The interval of a difference is its own, 95 %; whether it counts is decided by p after Holm's correction, "
-        "which is stricter: a comparison may be open even if its interval excludes 0."
+        "which is stricter: a comparison may be open even if its interval excludes 0.",
     )
     return sentences
 

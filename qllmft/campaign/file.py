@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from qllmft.baselines import BASELINES
 from qllmft.campaign import files
 from qllmft.campaign.grid import Parameter, grid_size
+from qllmft.campaign.seeds import Seeds, seeds_text
 from qllmft.config.presets import load_preset
 from qllmft.config.section import Section
 from qllmft.config.toml_files import Settings, names_in, read_chosen, validated
@@ -94,7 +95,11 @@ class Study(CampaignFile):
     subject: str  # the study's subject in words: "quantum head"
     baseline: str  # the rows that it is compared with, in words: "classical head"
     rows: tuple[Row, ...]  # in the table's order
-    seeds: int = Field(default=5, ge=1)  # number of seeds; each draws its own split and initial weights
+    seeds: Seeds = range(5)  # each draws its own split and initial weights
+    choosing_seeds: Seeds | None = None  # seeds on whose drawn texts a row was chosen, which are never reported on
+    rule: str = ""  # rule of that choice, written before it was applied
+    # points of accuracy within which two heads count as equal, said beforehand
+    margin: float = Field(default=0.5, gt=0.0, allow_inf_nan=False)
     epochs: int = Field(default=800, ge=1)  # of each run that Adam trains; L-BFGS has the iterations of its preset
     notes: str = ""  # Markdown below the study's table
     published: bool = True  # whether the paper's numbers of the rows' presets are shown
@@ -120,6 +125,7 @@ class Study(CampaignFile):
             raise ValueError(f"settings has {', '.join(taken)}, which a study gives its runs itself; omit that")
         if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - of_side for of_side in groups.values())):
             raise ValueError(f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides")
+        self._check_seeds()
         if self.x and not any(row.series for row in self.rows):
             raise ValueError(
                 f"a study with x {self.x!r} is a map, whose curves are its rows' series; give rows a series"
@@ -127,6 +133,22 @@ class Study(CampaignFile):
         if self.quick and (unknown := set(self.quick.without) - set(labels)):
             raise ValueError(f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label")
         return self
+
+    def _check_seeds(self) -> None:
+        """Raise ValueError if seeds are both chosen and reported on, or if there is no rule of the choice."""
+        if self.choosing_seeds is None:
+            return
+        both = range(
+            max(self.seeds[0], self.choosing_seeds[0]), min(self.seeds[-1], self.choosing_seeds[-1]) + 1
+        )  # two ranges meet in a range
+        if both:
+            last = self.choosing_seeds[-1]
+            raise ValueError(
+                f"{seeds_text(both)} would be both chosen and reported on; report on other ones, such as --seeds "
+                f"{last + 1}-{last + len(self.seeds)}"
+            )
+        if not self.rule:
+            raise ValueError("choosing_seeds has no rule; say in `rule` how the choice was made on them")
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
         left = [row for row in self.rows if row.label not in quick.without]

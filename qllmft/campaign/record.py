@@ -18,6 +18,7 @@ from qllmft.statistics import MeanInterval
 
 FORMAT = 1
 FILE = "study.json"
+NOT_REGISTERED = "not registered"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,10 @@ class StudyRecord:
     budget: int | None = None
     bodies: tuple[str, ...] = ()
     x: MapAxis = ""
+    choosing_seeds: tuple[int, ...] = ()
+    rule: str = ""
+    margin: float = 0.5
+    registered: str = NOT_REGISTERED  # whether and when plan, rule and margin were written, in words
 
     @property
     def as_published(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from qllmft.campaign.file import Row, Study
 from qllmft.campaign.finished import FinishedRun
 from qllmft.campaign.keeping import body_names, gather_predictions, model_place, named, with_names
 from qllmft.campaign.plan import FinishedRuns, FixedPlan
-from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
+from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
+from qllmft.campaign.registration import FILE as REGISTRATION
+from qllmft.campaign.registration import Registration, check_registered, plan_of, register
 from qllmft.campaign.results import collect
 from qllmft.campaign.study_plan import StudyRun, study_runs
 from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
@@ -35,7 +38,8 @@ def run_study(
     tuned = tuning_runs(study, planned, settings) if study.budget is not None else []
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder} is a file; expected a folder, or a name that does not exist.")
-    runs = folder / "runs"
+    runs, plan = folder / "runs", plan_of(study, settings, planned)
+    registered = check_registered(folder, plan).sentence if (folder / REGISTRATION).exists() else NOT_REGISTERED
     left = [run for run in (*tuned, *planned) if not run.is_finished(runs)]
     check_feasible({f"study {study.name}, {run.label}": run.config for run in left}, executor.inputs)
     finished = FinishedRuns(runs)
@@ -45,7 +49,13 @@ def run_study(
     executor.execute(FixedPlan(planned), runs)
     found = [finished.read(run) for run in planned]
     gather_predictions(study, planned, found, runs, executor.inputs).write(folder)
-    return gather_record(study, planned, found, settings, command, executor.inputs)
+    record = gather_record(study, planned, found, settings, command, executor.inputs)
+    return replace(record, registered=registered)
+
+
+def register_study(study: Study, folder: Path, settings: Mapping[str, Any]) -> Registration:
+    """Register a study in its folder before its runs. No run is done and no text is read."""
+    return register(folder, study, settings, study_runs(study, settings))
 
 
 def gather_record(
@@ -68,8 +78,11 @@ def gather_record(
     names = body_names(finished)
     return StudyRecord(
         study=study.name,
-        **study.model_dump(include={"title", "subject", "baseline", "reduced", "notes", "budget", "bodies", "x"}),
-        seeds=tuple(range(study.seeds)),
+        **study.model_dump(
+            include={"title", "subject", "baseline", "reduced", "notes", "budget", "bodies", "x", "rule", "margin"}
+        ),
+        seeds=tuple(study.seeds),
+        choosing_seeds=tuple(study.choosing_seeds or ()),
         epochs=config.train.epochs,
         select=config.train.select if len(rules) == 1 else "of each row",
         protocol=config.data.protocol,

@@ -25,14 +25,14 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
     """Return every run of a study, seed by seed. ``settings`` win over presets and rows."""
     for name in OF_THE_STUDY.keys() & settings.keys():
         raise UserError(f"--set {name} does not go with a study: {OF_THE_STUDY[name]}.")
-    check_size(len(study.rows) * study.seeds, f"rows of the study {study.name} times its seeds")
+    check_size(len(study.rows) * len(study.seeds), f"rows of the study {study.name} times its seeds")
     by_origin: dict[str, list[int]] = {}
     for index, row in enumerate(study.rows):
         by_origin.setdefault(row.origin, []).append(index)
     runs: list[StudyRun] = []
-    for seed in range(study.seeds):
+    for seed in study.seeds:
         of_seed = [study_run(study, indices, settings, seed, {}) for indices in by_origin.values()]
-        if seed == 0:
+        if seed == study.seeds[0]:
             _check_rows(study, of_seed)
         runs += of_seed
     return runs

@@ -89,10 +89,16 @@ def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
     low, high = pair.difference.interval
     corrected = f" after Holm's correction over {len(comparisons)} comparisons" if len(comparisons) > 1 else ""
     test = f"on the test texts ({n} seeds, {_budget(*leaders)}paired t-test, {p_value(pair.p_holm)}{corrected})"
+    if pair.outcome == "equal":
+        equal = f"two one-sided t-tests, {p_value(pair.p_equal)}{corrected}"
+        return (
+            f"{subject} and {baseline} are equal within {record.margin:g} points: {difference} "
+            f"{brackets((low, high))} on the test texts ({n} seeds, {_budget(*leaders)}{equal}){count}."
+        )
     if pair.outcome == "open":
         return (
             f"Nothing can be said about {subject} against {baseline}: {difference} {brackets((low, high))} "
-            f"{test}{count}."
+            f"{test}{least_seen(pair)}{count}."
         )
     verb = "beats" if pair.outcome == "better" else "loses to"
     # both ends have the same sign: the corrected p is below 5 %, so the 95 % interval excludes 0
@@ -122,6 +128,15 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     count = Counter(comparison.outcome for comparison in comparisons)
     pairs = f"of a {record.subject} with a {record.baseline}" if record.grouped else f"with a {record.baseline}"
     return (
-        f"; of all {len(comparisons)} comparisons {pairs} it wins {count['better']}, loses {count['worse']}, and "
-        f"{count['open']} are open"
+        f"; of all {len(comparisons)} comparisons {pairs} it wins {count['better']}, loses {count['worse']}, "
+        f"{count['equal']} are equal within {record.margin:g} points, and {count['open']} are open"
+    )
+
+
+def least_seen(comparison: Comparison) -> str:
+    """Return the least difference that could have been seen, in words, or "" if it is not known."""
+    if comparison.detectable is None:
+        return ""
+    return (
+        f"; a true difference of {100 * comparison.detectable:.1f} points would have been found in four of five cases"
     )

@@ -46,9 +46,11 @@ def study(
     ] = False,
     texts: DataOptions,
     seeds: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            help="Number of seeds; each draws its own split and initial weights.", show_default="the study's, 5 or 3"
+            help="Number of seeds, from the study's first one, or a range such as 8-17. Each draws its own split and "
+            "initial weights.",
+            show_default="the study's, 5 or 3",
         ),
     ] = None,
     budget: Annotated[
@@ -75,6 +77,15 @@ def study(
             show_default="studies/<study>",
         ),
     ] = None,
+    register: Annotated[
+        bool,
+        typer.Option(
+            "--register",
+            help="Train nothing: write rows, seeds, settings, rule of choice and margin with their hash into --out, "
+            "before any test text is read. The same command without this option then runs the study, and a changed "
+            "plan is refused.",
+        ),
+    ] = False,
     from_predictions: Annotated[
         Path | None,
         typer.Option(
@@ -108,10 +119,14 @@ def study(
     overrides = texts.overrides(settings, train__epochs=epochs)
     place.check(context)
 
-    from qllmft.campaign.study import run_study
+    from qllmft.campaign.study import register_study, run_study
     from qllmft.cli.listener import ConsoleListener
     from qllmft.report import finish_study
 
+    if register:
+        found = register_study(plan, folder, overrides)
+        say(f"The study {plan.name} is {found.sentence}: {folder / 'registration.json'}.", console)
+        return
     try:
         with ConsoleListener(console, campaign=True) as listener:
             command, executor = shlex.join(command_line(context)), place.executor(listener)
@@ -149,9 +164,10 @@ def _print_result(console: PlainConsole, record: StudyRecord, page: Path) -> Non
     say(f"The report is {page}; every comparison is in {page.with_name('table.md')}.", console)
 
 
-def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budget: int | None) -> Study:
+def _plan(name: str, preset: str | None, *, quick: bool, seeds: str | None, budget: int | None) -> Study:
     """Return the study with the changes of the options; UserError if they do not fit together."""
     from qllmft.campaign.file import load_study
+    from qllmft.config.toml_files import validated
 
     if name == NOISE:
         name = preset or NOISE_STUDIES[0]
@@ -159,14 +175,25 @@ def _plan(name: str, preset: str | None, *, quick: bool, seeds: int | None, budg
             raise UserError(f"there is no noise study {name!r}; expected one of {', '.join(NOISE_STUDIES)}.")
     elif preset is not None:
         raise UserError(f"--preset is for the study noise; {name} has presets of its own. Omit it.")
-    if seeds is not None and seeds < 1:
-        raise UserError(f"--seeds is {seeds}; expected 1 or more (with 1 there are no intervals).")
     if budget is not None and budget < 1:
         raise UserError(f"--budget is {budget}; expected 1 or more settings, or no --budget for the presets' own.")
     plan = load_study(name)
     plan = plan.in_small() if quick else plan
-    given = {"seeds": seeds, "budget": budget}
-    return plan.model_copy(update={name: value for name, value in given.items() if value is not None})
+    given = {"seeds": _seeds(plan, seeds), "budget": budget or plan.budget}
+    return validated(type(plan), {**dict(plan), **given}, f"study {plan.name}")
+
+
+def _seeds(plan: Study, given: str | None) -> range:
+    """Return the seeds of ``--seeds``, a number from the study's first one or a range, or the study's."""
+    from qllmft.campaign.seeds import seed_range
+
+    if given is None:
+        return plan.seeds
+    try:
+        found: range = seed_range(given)
+    except ValueError as error:
+        raise UserError(f"--seeds is {given}: {error} (with 1 seed there are no intervals).") from None
+    return found if "-" in given else range(plan.seeds[0], plan.seeds[0] + len(found))
 
 
 def studies_table() -> Table:

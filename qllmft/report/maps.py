@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from math import log10
 from pathlib import Path
+from statistics import median
 
-from qllmft.campaign.comparison import Comparison, compare_pairs
+from qllmft.campaign.comparison import ALPHA, Comparison, better_than_every, compare_pairs
 from qllmft.campaign.record import FILE, read_record
 from qllmft.errors import UserError
 from qllmft.files import write_text
@@ -47,7 +48,7 @@ def _along(axis: str, points: list[MapPoint]) -> Compared:
     found.sort(key=lambda point: [value(point) for value in AXES[axis].values()])
     baselines = [[other.row for other in found if _is_baseline(point, other)] for point in found]
     pairs = [(point.row, row) for point, rows in zip(found, baselines, strict=True) for row in rows]
-    comparisons = iter(compare_pairs(pairs))
+    comparisons = iter(compare_pairs(pairs, max((point.record.margin for point in found), default=0.5)))
     return [(point, [next(comparisons) for _ in rows]) for point, rows in zip(found, baselines, strict=True)]
 
 
@@ -63,7 +64,16 @@ def maps_verdict(rows: Compared) -> str:
     heads = [(point, comparisons) for point, comparisons in rows if comparisons]
     found = [comparison for _, comparisons in heads for comparison in comparisons]
     count, won = Counter(c.outcome for c in found), {c.baseline.split(",")[0] for c in found if c.outcome == "better"}
-    best = [point for point, comparisons in heads if all(c.outcome == "better" for c in comparisons)]
+    every = better_than_every([comparisons for _, comparisons in heads])
+    best = [point for (point, _), p in zip(heads, every, strict=True) if p is not None and p < ALPHA]
+    seen = [c.difference.detectable(ALPHA / len(heads)) for c in found]
+    least = [100 * value for value in seen if value is not None]
+    missed = (
+        f"; the least difference that a comparison could have seen is {median(least):.1f} points in the middle, from "
+        f"{min(least):.1f} to {max(least):.1f}"
+        if least
+        else ""
+    )
     labels = [f"; {point.record.title}: {point.row.label}" for point in best]
     ratios = [[energy / point.linear_energy_j for energy in point.energies_j] for point, _ in heads]
     simulated, on_ions = (
@@ -72,8 +82,10 @@ def maps_verdict(rows: Compared) -> str:
     against = f" (against {', '.join(sorted(won))})" if won else ""
     return (
         f"A quantum head is better than every classical head of at most as many parameters at {len(best)} of "
-        f"{len(heads)} points{''.join(labels)}; of {len(found)} comparisons with one of them it wins {count['better']}"
-        f"{against}, loses {count['worse']}, and {count['open']} are open; an inference takes {simulated} times the "
+        f"{len(heads)} points{''.join(labels)} (all baselines of a point at once, p after Holm's correction over the "
+        f"points){missed}; of {len(found)} comparisons with one of them it wins {count['better']}"
+        f"{against}, loses {count['worse']}, {count['equal']} are equal within the margin, and {count['open']} are "
+        f"open; an inference takes {simulated} times the "
         f"energy of logistic regression if the head is simulated on a GPU, and {on_ions} times on a QPU."
     )
 
@@ -92,6 +104,7 @@ def write_maps(folder: Path, file: Path) -> Path:
         )
     first = rows[0][0].record
     values = {"accuracy": accuracy, "parameters": parameters, "epochs": first.epochs, "seeds": len(first.seeds)}
+    values["margin"] = first.margin
     (file.parent / "figures").mkdir(parents=True, exist_ok=True)
     write_text(file, render("qllmft.report", "maps.md.j2", maps=maps, axes=AXES, verdict=maps_verdict(rows), **values))
     for axis, found in maps.items():

@@ -20,6 +20,7 @@ _PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "mec": style.O
 _OUTCOMES = {  # colour, inside of the marker
     "better": (style.BLUE, style.BLUE),
     "worse": (style.ORANGE, style.ORANGE),
+    "equal": (style.SLATE, style.SLATE),
     "open": (style.SLATE, "white"),
 }
 
@@ -105,7 +106,7 @@ def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], na
     style.keep_in_view(axes, "x", [comparison.difference for comparison in comparisons], [0.0])
     for outcome, (color, inside) in _OUTCOMES.items():
         axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=OUTCOMES[outcome])
-    figure.legend(loc="outside upper center", ncols=3)
+    figure.legend(loc="outside upper center", ncols=4)
     return style.as_svg(figure, name)
 
 

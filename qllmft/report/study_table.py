@@ -12,7 +12,7 @@ from qllmft.campaign.verdict import brackets, gain_points, gain_share, signed, v
 from qllmft.published import published
 from qllmft.statistics import MeanInterval
 
-OUTCOMES = {"better": "wins", "worse": "loses", "open": "open"}
+OUTCOMES = {"better": "wins", "worse": "loses", "equal": "equal", "open": "open"}
 
 
 def about(record: StudyRecord) -> str:
@@ -95,9 +95,14 @@ def selection_note(record: StudyRecord) -> str:
     return f"{rule}{baselines}. The test texts are read once per run, for the chosen ones."
 
 
+def least(comparison: Comparison) -> str:
+    """Return the least difference that could have been seen, in points, or "" if it is not known."""
+    return "" if comparison.detectable is None else f"{100 * comparison.detectable:.1f}"
+
+
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
     *(accuracy, measured_accuracy, exact_accuracy, published_accuracy, parameters, published_parameters),
-    *(signed, brackets, gain_points, gain_share),
+    *(signed, brackets, gain_points, gain_share, least),
 )
 
 

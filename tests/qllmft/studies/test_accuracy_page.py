@@ -64,7 +64,8 @@ MAPS = [f"where-it-pays/{folder.name}" for folder in (RECORDS / "where-it-pays")
 @pytest.mark.parametrize("folder", ["accuracy", "frozen-or-tuned", *MAPS])
 def test_the_study_is_the_one_of_its_record(folder):
     found = read_record(RECORDS / folder)
-    plan = load_study(found.study)
+    seeds = range(found.seeds[0], found.seeds[-1] + 1)
+    plan = load_study(found.study).model_copy(update={"seeds": seeds})
     assert found.notes == plan.notes, "make the record again with the study's command; finished runs are not done twice"
     assert "/" not in json.dumps([found.data.source, found.settings])
     assert " /" not in found.command

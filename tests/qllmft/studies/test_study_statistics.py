@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qllmft.statistics import MeanInterval, PairedDifference, holm, mcnemar
+from qllmft.campaign.comparison import Comparison, better_than_every
+from qllmft.statistics import MeanInterval, PairedDifference, detectable_effect, holm, mcnemar
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 12])
@@ -42,7 +43,7 @@ def test_the_paired_test_is_a_t_test_of_the_differences(n):
 
 def test_differences_without_scatter_have_no_test():
     assert PairedDifference.of([0.8, 0.9, 0.7], [0.7, 0.8, 0.6]) == PairedDifference(
-        pytest.approx(0.1), (pytest.approx(0.1), pytest.approx(0.1)), None
+        pytest.approx(0.1), (pytest.approx(0.1), pytest.approx(0.1)), None, None, 3
     )
     assert PairedDifference.of([0.5, 0.6], [0.5, 0.6]).p is None
 
@@ -84,3 +85,57 @@ def test_mcnemars_p_is_the_sum_of_binomial_tails(ours, theirs):
     n, few = ours + theirs, min(ours, theirs)
     tail = sum(comb(n, k) for k in range(few + 1)) / 2**n
     assert mcnemar(ours, theirs) == pytest.approx(min(1.0, 2 * tail))
+
+
+DIFFERENCES = (0.004, -0.001, 0.003, 0.0005, 0.002, -0.002)
+
+
+def paired(differences):
+    return PairedDifference.of([0.8 + d for d in differences], [0.8] * len(differences))
+
+
+@pytest.mark.parametrize("margin", [0.001, 0.005, 0.02])
+def test_equivalence_is_two_one_sided_tests(margin):
+    """Compare with scipy's one-sided tests of each bound, and with the 90 % interval."""
+    found = paired(DIFFERENCES)
+    below = stats.ttest_1samp(DIFFERENCES, -margin, alternative="greater").pvalue
+    above = stats.ttest_1samp(DIFFERENCES, margin, alternative="less").pvalue
+    assert found.equivalence_p(margin) == pytest.approx(max(below, above))
+    low, high = stats.ttest_1samp(DIFFERENCES, 0).confidence_interval(0.9)
+    assert (found.equivalence_p(margin) < 0.05) == (-margin < low and high < margin)
+
+
+def test_tests_that_are_not_defined_have_no_power():
+    for differences in ((0.01,), (0.01, 0.01)):
+        assert paired(differences).equivalence_p(0.005) is None
+        assert paired(differences).detectable(0.05) is None
+
+
+@pytest.mark.parametrize(("n", "level"), [(5, 0.05), (5, 0.05 / 7), (10, 0.05 / 38), (20, 0.05)])
+def test_a_detectable_difference_is_found_in_four_of_five_cases(n, level):
+    """Compare with simulated t-tests, and with scipy's noncentral t where it is a number."""
+    effect = detectable_effect(level, n - 1)
+    samples = np.random.default_rng(n).normal(effect / np.sqrt(n), 1.0, (40_000, n))
+    assert (stats.ttest_1samp(samples, 0.0, axis=1).pvalue < level).mean() == pytest.approx(0.8, abs=0.008)
+    critical = stats.t.isf(level / 2, n - 1)
+    if level == 0.05:
+        assert stats.nct.sf(critical, n - 1, effect) == pytest.approx(0.8, abs=1e-3)
+    differences = np.random.default_rng(1).normal(0, 0.01, n)
+    expected = effect * np.std(differences, ddof=1) / np.sqrt(n)
+    assert paired(differences).detectable(level) == pytest.approx(expected)
+
+
+def test_better_than_every_baseline_needs_no_correction_over_the_baselines_of_a_point():
+    """Simulate heads that equal one baseline and beat one: at most 5 % are found better than both."""
+    rng, found, points = np.random.default_rng(3), 0, 600
+    for _ in range(points):
+        differences = rng.normal((0.0, 0.03), 0.01, (8, 2))
+        tests = [paired(of_baseline) for of_baseline in differences.T]
+        (p,) = better_than_every([[Comparison("Q", "B", test, None) for test in tests]])
+        found += p < 0.05
+    assert 0.005 < found / points < 0.05  # near 2.5 %, as the tests are two-sided
+    # all better: the largest p decides, and is multiplied by the number of points alone
+    sure = [Comparison("Q", "B", paired([d + 0.05 for d in DIFFERENCES[i:] + DIFFERENCES[:i]]), None) for i in range(3)]
+    alone, together = better_than_every([sure])[0], better_than_every([sure, sure])
+    assert alone == max(c.difference.p for c in sure)
+    assert together == [pytest.approx(2 * alone)] * 2

@@ -29,7 +29,8 @@ def outcomes(found):
             ODD,
             HIGH,
             "Nothing can be said about Multi against SVC: the difference is −1.3 points [−6.6, +4.0] on the test texts "
-            "(5 seeds, paired t-test, p = 0.53).",
+            "(5 seeds, paired t-test, p = 0.53); a true difference of 7.2 points would have been found in four of five "
+            "cases.",
         ),
         (
             (0.9,),
@@ -77,7 +78,10 @@ def test_the_count_is_over_all_comparisons():
     found = record(row("A", "subject", HIGH), row("B", "subject", LOW), *baselines)
     assert {comparison.subject for comparison in compare(found)} == {"A"}  # B is not what validation prefers
     assert outcomes(found) == ["open", "better", "open", "worse"]  # A and LR are equal: the test is not defined
-    assert verdict(found).endswith("; of all 4 comparisons with a classical head it wins 1, loses 1, and 2 are open.")
+    assert verdict(found).endswith(
+        "; of all 4 comparisons with a classical head it wins 1, loses 1, 0 are equal within 0.5 points, "
+        "and 2 are open."
+    )
 
 
 def test_the_correction_can_take_a_win_back():
@@ -107,7 +111,8 @@ def test_groups_are_compared_within():
     sentence = verdict(record(*rows))
     assert "12Q baseline" not in sentence
     assert sentence.endswith(
-        "of all 2 comparisons of a quantum head with a classical head it wins 2, loses 0, and 0 are open."
+        "of all 2 comparisons of a quantum head with a classical head it wins 2, loses 0, "
+        "0 are equal within 0.5 points, and 0 are open."
     )
 
 
@@ -137,3 +142,20 @@ def test_uneven_labels_are_compared_by_balanced_accuracy():
     constant = replace(subject, balanced=(0.5,) * 5, constant=True)
     assert verdict(record(constant, baseline)) == "Multi gives the same answer to every test text, so it beats nothing."
     assert measured_accuracy(subject) == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"
+
+
+def test_equal_within_the_margin_and_open_are_told_apart():
+    near = tuple(a + d for a, d in zip(LOW, (0.001, -0.001, 0.0005, -0.0015, 0.001), strict=True))
+    rows = row("Q", "subject", near), row("SVC", "baseline", LOW)
+    assert outcomes(record(*rows)) == ["equal"]
+    assert verdict(record(*rows)).startswith("Q and SVC are equal within 0.5 points: the difference is 0.0 points [")
+    assert "two one-sided t-tests, p < 0.001" in verdict(record(*rows))
+    assert outcomes(record(*rows, margin=0.05)) == ["open"], "a margin that the scatter does not allow"
+    assert outcomes(record(row("Q", "subject", ODD), rows[1])) == ["open"]
+
+
+def test_a_difference_that_is_found_counts_also_within_the_margin():
+    near = tuple(a + d for a, d in zip(LOW, (0.002, 0.0021, 0.0019, 0.002, 0.0021), strict=True))
+    (found,) = compare(record(row("Q", "subject", near), row("SVC", "baseline", LOW)))
+    assert found.outcome == "better"
+    assert found.p_equal < 0.001

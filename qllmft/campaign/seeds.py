@@ -1,0 +1,47 @@
+"""Seeds of a study: a range, so that those it reports on are others than those its heads were chosen on."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer
+
+
+def seed_range(given: Any) -> Any:
+    """Return a range of seeds: from a number, from ``{ from = 8, count = 10 }``, or from text such as ``8-17``.
+
+    >>> seed_range(5), seed_range({"from": 8, "count": 10}), seed_range("8-17")
+    (range(0, 5), range(8, 18), range(8, 18))
+    """
+    if isinstance(given, range):
+        return given
+    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", given) if isinstance(given, str) else None
+    if found:
+        start, stop = (0, int(found[1])) if found[2] is None else (int(found[1]), int(found[2]) + 1)
+    elif isinstance(given, dict) and given.keys() == {"from", "count"}:
+        start, stop = given["from"], _sum(given["from"], given["count"])
+    else:
+        start, stop = 0, given
+    if any(type(value) is not int for value in (start, stop)) or not 0 <= start < stop:
+        raise ValueError(
+            f"got {given!r}, expected a number of seeds of at least 1, a range such as 8-17, or in a file "
+            "{ from = 8, count = 10 }"
+        )
+    return range(start, stop)
+
+
+def _sum(start: Any, count: Any) -> Any:
+    return start + count if type(start) is type(count) is int else None
+
+
+Seeds = Annotated[InstanceOf[range], BeforeValidator(seed_range), PlainSerializer(list, when_used="json")]
+
+
+def seeds_text(seeds: range | tuple[int, ...]) -> str:
+    """Return seeds for people.
+
+    >>> seeds_text(range(8, 18)), seeds_text(range(3, 4))
+    ('seeds 8 to 17', 'seed 3')
+    """
+    return f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
