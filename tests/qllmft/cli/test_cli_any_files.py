@@ -133,7 +133,7 @@ def test_any_ledger(data, name, command, paid):
     assert paid.totals["circuits_paid"] == totals["circuits_paid"]
 
 
-@examples(10)
+@examples(6)
 @given(
     route=st.sampled_from(ROUTES),
     status=st.sampled_from([200, 200, 200, 201, 302, 400, 401, 404, 409, 429, 500, 503]),

@@ -151,14 +151,17 @@ def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, ru
 
 
 def start(texts, body, out, log, *where):
-    """The study in a process of its own; see `study_process.py`."""
+    """A process that begins the study with a line of input; see `study_process.py`."""
     script = Path(__file__).with_name("study_process.py")
     arguments = [sys.executable, str(script), *map(str, (texts, body, out, log, *where))]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 def wait(process):
-    """Until it stands still."""
+    """Begin, and wait until it stands still."""
+    process.stdin.write("begin\n")
+    process.stdin.flush()
     said = process.stdout.readline()
     assert said == "now\n", process.stderr.read()
 
@@ -187,12 +190,12 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
     whole, record, _ = finished
     texts, out, logs = whole / "texts.tsv", tmp_path / "study", [tmp_path / f"log-{name}" for name in "abc"]
     places = (("Single, seed 0", 2), ("Single, seed 1", 2), ("NN head, seed 1", "logistic regression"))
-    standing = []
-    for log, where in zip(logs, places, strict=True):
-        standing.append(start(texts, tiny_body, out, log, *where))
-        wait(standing[-1])
-        if len(standing) > 1:
-            kill(standing[-1])
+    # they import torch at the same time
+    standing = [start(texts, tiny_body, out, log, *where) for log, where in zip(logs, places, strict=True)]
+    for process in standing:
+        wait(process)
+        if process is not standing[0]:
+            kill(process)
     times = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")}
     assert len(times) == 4
 
