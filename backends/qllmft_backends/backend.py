@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from qiskit.primitives import BaseEstimatorV2
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
+from qllmft_backends.errors import BackendError
 from qllmft_backends.estimator import BackendEstimator
 from qllmft_backends.parameter_shift import BatchedParameterShift
 from qllmft_backends.protocol import Availability, Evaluator, Sampling
+from qllmft_backends.sampler import BackendSampler, deferred_bits
 
 
 class Backend(Evaluator):
@@ -23,13 +28,59 @@ class Backend(Evaluator):
         """Return the random draws behind an answer under gate noise, None without such noise or if unknown."""
         return None
 
-    def estimator(self) -> BaseEstimatorV2:
-        """Return this backend as a Qiskit V2 primitive. Pubs that share circuit and values become one call."""
-        return BackendEstimator(self)
+    @property
+    def for_qiskit(self) -> Backend:
+        """Return the backend behind Qiskit's interfaces: this one, unless overridden."""
+        return self
+
+    def estimator(
+        self, *, default_precision: float | None = None, seed: int | np.random.Generator | None = None
+    ) -> BaseEstimatorV2:
+        """Return this backend as a Qiskit V2 primitive. Pubs that share circuit and values become one call.
+
+        Args:
+            default_precision: see `BackendEstimator`.
+            seed: see `BackendEstimator`.
+        """
+        return BackendEstimator(self.for_qiskit, default_precision=default_precision, seed=seed)
+
+    def sampler(
+        self, *, default_shots: int | None = None, seed: int | np.random.Generator | None = None
+    ) -> BaseSamplerV2:
+        """Return this backend as a Qiskit V2 primitive that gives counts.
+
+        Args:
+            default_shots: see `BackendSampler`.
+            seed: see `BackendSampler`.
+        """
+        return BackendSampler(self.for_qiskit, default_shots=default_shots, seed=seed)
+
+    def outcomes(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Return outcomes (B, S) of measurements of all qubits, in random order. Bit q of an outcome is qubit q.
+
+        Args:
+            circuit: without measurements.
+            values: (B, P) parameter values in radians.
+            shots: S, the number of measurements per row.
+            rng: random numbers of the shots.
+        """
+        del circuit, values, shots, rng
+        raise BackendError(
+            f"backend {self.name!r} gives expectation values and no counts: it has no method outcomes. Use "
+            "estimator(), or another backend."
+        )
+
+    def bits(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """Return classical bits (B, S, C) of a circuit with measurements, by default from deferred ones."""
+        return deferred_bits(self, circuit, values, shots, rng)
 
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for Qiskit's `EstimatorQNN`, by the parameter-shift rule unless overridden."""
-        return BatchedParameterShift(self)
+        return BatchedParameterShift(self.for_qiskit)
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
         """Return a line about the circuits that training through this backend sends, "" if it sends none.

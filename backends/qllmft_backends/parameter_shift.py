@@ -13,6 +13,7 @@ from qiskit_machine_learning.gradients import EstimatorGradientResult, ParamShif
 
 from qllmft_backends.errors import BackendError
 from qllmft_backends.gradient import BackendGradient, GradientPoint
+from qllmft_backends.measurement import measure
 
 
 class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # type: ignore[misc]
@@ -33,7 +34,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
             offsets = np.pi / 2 * np.eye(len(values))[list(columns)]
             blocks.append(np.concatenate([values + offsets, values - offsets]))
         ends = np.cumsum([len(block) for block in blocks])
-        answers = self._backend.expectations(circuit, np.concatenate(blocks), observables).values
+        answers = measure(self._backend, circuit, np.concatenate(blocks), observables).values
         halves = [np.split(block, 2) for block in np.split(answers, ends[:-1])]
         return [((plus - minus) / 2).T for plus, minus in halves]
 

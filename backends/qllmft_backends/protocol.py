@@ -23,6 +23,7 @@ class Capabilities:
         exact: expectation values carry no statistical error.
         shots: values come from a number of measurements.
         noisy: gates carry noise.
+        paulis: observables of X and Y are computed too; else the estimator ends circuits with rotations of the basis.
         adjoint: vector-Jacobian products in one reverse sweep; the backend is then an `adjoint.AdjointCapable`.
         remote: circuits leave this machine; the backend is then a `RemoteBackend`.
         paid: circuits cost money.
@@ -32,6 +33,7 @@ class Capabilities:
     exact: bool = False
     shots: bool = False
     noisy: bool = False
+    paulis: bool = False
     adjoint: bool = False
     remote: bool = False
     paid: bool = False

@@ -111,7 +111,7 @@ class QuantumHead(nn.Module):
             estimator=backend.estimator(),
             gradient=backend.gradient(),
             input_gradients=True,  # off by default; θ_c would not be trained
-            default_precision=0.0,  # the default adds noise of 1/64
+            default_precision=None,  # exact, or the own shots of a backend; the default adds noise of 1/64
         )
         initial = initial_angles(len(weights), generator or torch.default_generator)
         self.connector = AdjointConnector(network, backend, initial)

@@ -115,9 +115,10 @@ def test_pubs_that_differ_in_observable_or_precision_alone_have_their_own_answer
     pubs = list(zip([CIRCUIT] * 5, observables, shaped, precisions, strict=True))
     found = backend.estimator().run(pubs, precision=0.75).result()
     exact = StatevectorEstimator().run([pub[:3] for pub in pubs]).result()
-    for i, (a, b) in enumerate(zip(found, exact, strict=True)):
-        np.testing.assert_allclose(a.data.evs, b.data.evs, atol=1e-10, err_msg=f"pub {i}")
-    np.testing.assert_allclose(found[3].data.evs, 2 * found[0].data.evs - found[1].data.evs, atol=1e-10)
+    for i, (a, b) in enumerate(zip(found, exact, strict=True)):  # an exact backend adds noise of the precision
+        width = a.metadata["target_precision"]
+        assert 0 < np.abs(a.data.evs - b.data.evs).max() < 5 * width, f"pub {i}"
+        np.testing.assert_array_equal(a.data.stds, np.full(b.data.evs.shape, width))
     assert [result.metadata["target_precision"] for result in found] == [0.5, 0.25, 0.125, 0.75, 0.0625]
     assert [(len(values), len(observables)) for _, values, observables in backend.calls] == [(2, 4)]
 
@@ -150,11 +151,11 @@ class Labelled(Backend):
 
 def test_values_and_standard_errors_land_in_their_places():
     pub = (CIRCUIT, [["IIZ"], ["ZII"], ["IIZ"]], np.zeros((2, 1, 2, P)))
-    [result] = Labelled().estimator().run([pub], precision=0.25).result()
+    [result] = Labelled().estimator().run([pub]).result()
     one_set = [[[0.0, 10.0], [1.0, 11.0], [0.0, 10.0]], [[20.0, 30.0], [21.0, 31.0], [20.0, 30.0]]]
     assert result.data.evs.tolist() == one_set
     np.testing.assert_allclose(result.data.stds, np.array(one_set) / 100)
-    assert result.metadata == {"target_precision": 0.25, "backend": "labelled"}
+    assert result.metadata == {"target_precision": None, "circuit_metadata": CIRCUIT.metadata}
 
 
 def test_no_pubs_are_no_results(exact):
@@ -163,5 +164,5 @@ def test_no_pubs_are_no_results(exact):
 
 def test_an_observable_that_the_backend_cannot_measure_is_its_error():
     noisy = create("adjoint", {"noise": "paper_high"}).estimator()
-    with pytest.raises(BackendError, match=r"observable 1 is \['IIX'\]"):
-        noisy.run([(CIRCUIT, ["IIZ", "IIX"], np.zeros(P))]).result()
+    with pytest.raises(BackendError, match="is 'sdg' on qubits"):
+        noisy.run([(CIRCUIT, ["IIZ", "IIY"], np.zeros(P))]).result()

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import blake2b
 from typing import Any, ClassVar, Literal
 
@@ -25,7 +25,9 @@ from qllmft_backends.adjoint.interface import Engine
 from qllmft_backends.adjoint.noisy import CircuitNoise, Draw, NoisyPass, ShotModel, ShotTest
 from qllmft_backends.adjoint.noisy_expectations import NoisySampler
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
+from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.adjoint.requests import MAX_QUBITS
+from qllmft_backends.adjoint.sampling import exact_outcomes, noisy_outcomes
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import GateNoise, NoiseSettings, RateKind, rate_from_error_probability
@@ -39,7 +41,8 @@ class AdjointOptions(NoiseSettings):
     """Options of the backend ``adjoint``, beside those of `NoiseSettings`.
 
     Attributes:
-        dtype: ``float32``, or ``float64`` for reference values.
+        dtype: ``float32``, or ``float64`` for reference values. Unset: ``float32`` in training, ``float64`` under
+            Qiskit's interfaces.
         device: ``cpu``, or ``cuda`` for an NVIDIA GPU (checked in a simulator only, never on a GPU).
         shots: S, measurements per sample; None: none.
         shot_model: ``multinomial``: true shots, each a trajectory of its own (the default with ``shots``);
@@ -120,6 +123,7 @@ class AdjointBackend(Backend):
             exact=not (shots or noisy),
             shots=shots,
             noisy=noisy or self.noise.gates.readout_error > 0,
+            paulis=self.noise.is_none and self.options.device == "cpu",
             adjoint=True,
             max_qubits=MAX_QUBITS,
         )
@@ -200,9 +204,33 @@ class AdjointBackend(Backend):
         answers = engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
         return Expectations(answers, np.zeros_like(answers))
 
+    def outcomes(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Return outcomes, with a trajectory per shot under noise (see `Backend.outcomes`)."""
+        engine, _ = self.compile(circuit, [SparsePauliOp("I" * circuit.num_qubits)])
+        if not isinstance(engine, AdjointEngine | ComplexEngine):
+            raise BackendError("counts are drawn on the CPU only, got device='cuda'; set device='cpu'.")
+        angles = engine.program.angles(np.asarray(values, np.float64))
+        if self.noise.is_none or isinstance(engine, ComplexEngine):
+            return exact_outcomes(engine, angles, shots, rng)
+        frames = FrameProgram.of(circuit, uploads=self.noise.uploads)
+        return noisy_outcomes(engine, frames, self.noise.gates, angles, shots, rng)
+
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for `EstimatorQNN`: by reverse sweeps, or of noisy values by the parameter-shift rule."""
-        return AdjointGradient(self) if self.noise.is_none else super().gradient()
+        return AdjointGradient(self.for_qiskit) if self.noise.is_none else super().gradient()
+
+    def qiskit_backend(self) -> EngineBackend:
+        """Return this backend as Qiskit's `BackendV2`, for `transpile` and tools that call `run`."""
+        return EngineBackend(self.for_qiskit, MAX_QUBITS)
+
+    @cached_property
+    def for_qiskit(self) -> AdjointBackend:
+        """Return this backend in float64, unless its options name a precision: optimizers difference its values."""
+        if "dtype" in self.options.model_fields_set:
+            return self
+        return AdjointBackend(self.options.model_copy(update={"dtype": "float64"}))
 
 
 def _seed(seed: int, frames: FrameProgram, angles: NDArray[np.float64]) -> int:

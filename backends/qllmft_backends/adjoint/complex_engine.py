@@ -91,6 +91,19 @@ class ComplexEngine(ChunkedEngine):
         parts = [self._run(self._tape(checked[i : i + step])) for i in range(0, len(checked), step)]
         return np.concatenate([np.empty((0, self.masks.size), self.dtype), *parts])
 
+    def probabilities(self, angles: Real) -> Real:
+        """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
+        tape = self._tape(self._checked(angles, None))
+        self._run(tape)
+        assert tape.states is not None
+        batch = self._plan(tape.samples).batch
+        numbers = tape.states[:, : 2 * batch << self._n_qubits].reshape(len(tape.states), -1, 2, self._width)
+        squares = (numbers**2).sum(axis=2).reshape(len(tape.states), -1, batch)  # amplitudes by wires, samples inside
+        by_wire = squares.transpose(0, 2, 1).reshape(len(squares) * batch, -1)[: tape.samples]
+        outcomes = np.arange(1 << self._n_qubits)
+        places = sum((outcomes >> qubit & 1) << wire for qubit, wire in enumerate(self.program.wires))
+        return np.asarray(by_wire[:, places])
+
     def vjp(self, tape: ComplexTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, None]:
         """Return the gradient (B, G) of Σ cotangent · values by the angles, and None for the amplitudes.
 

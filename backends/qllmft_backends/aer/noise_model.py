@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction
+from qiskit.circuit import CircuitInstruction, ControlFlowOp, Gate
 from qiskit.exceptions import QiskitError
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
@@ -14,8 +14,7 @@ from qllmft_backends.noise import GateNoise
 def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
     """Return depolarizing noise after every gate of ``circuit`` as it is written, and readout error on every qubit."""
     model = NoiseModel()
-    gates = [gate for gate in circuit.data if gate.operation.name != "barrier"]
-    for key, n_qubits in {_key(gate): len(gate.qubits) for gate in gates}.items():
+    for key, n_qubits in {_key(gate): len(gate.qubits) for gate in _gates(circuit)}.items():
         error = depolarizing_error(noise.rate(n_qubits), n_qubits)
         try:
             model.add_all_qubit_quantum_error(error, [key])
@@ -42,8 +41,8 @@ def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise)
         if error["type"] == "qerror"
         for key in error["operations"]
     }
-    for position, gate in enumerate(circuit.data):
-        if gate.operation.name == "barrier" or noise.rate(len(gate.qubits)) == 0:
+    for position, gate in enumerate(_gates(circuit)):
+        if noise.rate(len(gate.qubits)) == 0:
             continue
         if widths.get(_key(gate)) != len(gate.qubits):
             covered = ", ".join(f"{key} ({n})" for key, n in sorted(widths.items())) or "no gate"
@@ -51,6 +50,17 @@ def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise)
                 f"gate {position} of circuit {circuit.name!r} is {_key(gate)!r} on {len(gate.qubits)} qubits and would "
                 f"run without noise; the noise model covers {covered}. Build the noise from the circuit that is run."
             )
+
+
+def _gates(circuit: QuantumCircuit) -> list[CircuitInstruction]:
+    """Return the gates of a circuit, those inside conditions and loops too."""
+    gates = []
+    for instruction in circuit.data:
+        if isinstance(instruction.operation, ControlFlowOp):
+            gates += [gate for block in instruction.operation.blocks for gate in _gates(block)]
+        elif isinstance(instruction.operation, Gate):
+            gates.append(instruction)
+    return gates
 
 
 def _key(gate: CircuitInstruction) -> str:

@@ -10,17 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from qiskit import QuantumCircuit
+from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 
 from qllmft_backends.aer.noise_model import check_coverage, noise_model
-from qllmft_backends.aer.simulator import check_request, derive_seed, run, sample
+from qllmft_backends.aer.simulator import NO_GATES, check_request, derive_seed, measured_bits, run, sample
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import FidelityKind, GateNoise, NoiseSettings
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.z_observables import ZObservables
 
+_STANDARD = frozenset(get_standard_gate_name_mapping())
 Method = Literal["density_matrix", "trajectories"]
 
 
@@ -132,7 +135,7 @@ class AerForteBackend(Backend):
         values = check_request(circuit, values, observables, self.capabilities.max_qubits)
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         method = self.method_for(circuit)
-        _check_gates(circuit, self._simulators[method])
+        circuit = _opened(circuit, self._simulators[method])
         model = noise_model(circuit, self.noise)
         check_coverage(circuit, model, self.noise)
         if len(values) == 0:
@@ -141,6 +144,17 @@ class AerForteBackend(Backend):
         if self.options.shots is not None:
             return sample(self._simulators[method], circuit, values, sums, shots=self.options.shots, **options)
         return self._means(method, circuit, values, sums, **options)
+
+    def bits(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """Return classical bits of a circuit with noise after every gate, run with its measurements and conditions."""
+        method = self.method_for(circuit)
+        circuit = _opened(circuit, self._simulators[method])
+        model = noise_model(circuit, self.noise)
+        check_coverage(circuit, model, self.noise)
+        options = {"noise_model": model, "seed_simulator": int(rng.integers(2**31))}
+        return measured_bits(self._simulators[method], circuit, values, shots, **options)
 
     def _means(
         self, method: Method, circuit: QuantumCircuit, values: NDArray[np.float64], sums: ZObservables, **options: Any
@@ -168,13 +182,30 @@ class AerForteBackend(Backend):
         return int(self._simulators[method].configuration().n_qubits)
 
 
-def _check_gates(circuit: QuantumCircuit, simulator: AerSimulator) -> None:
-    """Refuse gates that are not Aer's own: to rewrite one would move the noise to the gates that it becomes."""
-    known = set(simulator.configuration().basis_gates)
+def _opened(circuit: QuantumCircuit, simulator: AerSimulator) -> QuantumCircuit:
+    """Return a circuit with the contents of nested circuits in their place.
+
+    A nested circuit is no gate of a machine: the gates in it carry the noise. A standard gate that Aer does not know is
+    refused, because to rewrite it would move its noise to the gates that it becomes.
+    """
+    known = {*simulator.configuration().basis_gates, *NO_GATES}
+    while nested := [n for n in circuit.count_ops() if n not in known and n not in _STANDARD]:
+        refusal = (
+            f"gate {nested[0]!r} of circuit {circuit.name!r} has no definition by gates that Aer runs. Define it, or "
+            "write it with standard gates."
+        )
+        try:
+            opened = circuit.decompose(gates_to_decompose=nested)
+        except QiskitError as error:
+            raise UnsupportedGateError(refusal) from error
+        if opened.count_ops() == circuit.count_ops():
+            raise UnsupportedGateError(refusal)
+        circuit = opened
     for name in circuit.count_ops():
-        if name not in known and name != "barrier":
+        if name not in known:
             raise UnsupportedGateError(
                 f"gate {name!r} of circuit {circuit.name!r} is none that Aer runs as it is written. Write it with the "
                 "gates that hardware would run, so that each of them carries its noise (ry, cx, x, z, h, cz, swap, rx, "
                 "rz, rxx, ...)."
             )
+    return circuit

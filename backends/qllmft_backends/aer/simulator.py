@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
-from qiskit.circuit import Gate
+from qiskit.circuit import ControlFlowOp, Gate
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.result import Result
 from qiskit_aer import AerError, AerSimulator
@@ -19,6 +19,12 @@ from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Expectations
 from qllmft_backends.z_observables import PauliObservables, ZObservables
+
+# operations beside gates that Aer runs as they are
+NO_GATES = {
+    *("barrier", "measure", "reset", "initialize", "delay", "store"),
+    *("if_else", "for_loop", "while_loop", "switch_case", "break_loop", "continue_loop"),
+}
 
 
 def check_request(
@@ -32,18 +38,7 @@ def check_request(
     Raises:
         BackendError: states the part of the request that does not fit.
     """
-    values = np.asarray(values, np.float64)
-    if values.ndim != 2 or values.shape[1] != circuit.num_parameters:
-        raise BackendError(
-            f"parameter values have shape {values.shape}, expected (B, {circuit.num_parameters}): "
-            f"one column a parameter of circuit {circuit.name!r}, in the order of circuit.parameters."
-        )
-    if not np.isfinite(values).all():
-        row, column = np.argwhere(~np.isfinite(values))[0]
-        raise BackendError(
-            f"the value of parameter {circuit.parameters[int(column)].name!r} in row {row} is {values[row, column]}, "
-            "expected a finite angle in radians."
-        )
+    values = check_values(circuit, values)
     if max_qubits is not None and circuit.num_qubits > max_qubits:
         raise BackendError(
             f"circuit {circuit.name!r} has {circuit.num_qubits} qubits; this machine's memory holds {max_qubits} with "
@@ -62,6 +57,23 @@ def check_request(
     return values
 
 
+def check_values(circuit: QuantumCircuit, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``values`` as (B, P) float64. Another shape, or a value that is no number, is an error."""
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or values.shape[1] != circuit.num_parameters:
+        raise BackendError(
+            f"parameter values have shape {values.shape}, expected (B, {circuit.num_parameters}): "
+            f"one column a parameter of circuit {circuit.name!r}, in the order of circuit.parameters."
+        )
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise BackendError(
+            f"the value of parameter {circuit.parameters[int(column)].name!r} in row {row} is {values[row, column]}, "
+            "expected a finite angle in radians."
+        )
+    return values
+
+
 def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.float64], **options: Any) -> Result:
     """Run all parameter sets in one call.
 
@@ -71,11 +83,15 @@ def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.flo
     Raises:
         BackendError: with Aer's own words if it fails.
     """
+    columns = {p: values[:, k].tolist() for k, p in enumerate(circuit.parameters)}
+    if circuit.global_phase:
+        circuit = circuit.copy()
+        circuit.global_phase = 0  # nobody measures it, and Aer refuses one with a parameter
     if circuit.num_parameters and not _hides_parameters(circuit):
-        columns = {p: values[:, k].tolist() for k, p in enumerate(circuit.parameters)}
-        circuits, binds = [circuit], [columns]
+        circuits, binds = [circuit], [{p: columns[p] for p in circuit.parameters}]
     else:  # without parameters to bind, Aer would run one sample whatever the number of rows
-        circuits, binds = [circuit.assign_parameters(row) for row in values], None
+        rows = ({p: columns[p][b] for p in circuit.parameters} for b in range(len(values)))
+        circuits, binds = [circuit.assign_parameters(row) for row in rows], None
     try:
         result = simulator.run(circuits, parameter_binds=binds, **options).result()
     except (AerError, RuntimeError, ValueError) as error:
@@ -94,7 +110,10 @@ def _hides_parameters(circuit: QuantumCircuit) -> bool:
     Aer binds the operations whose `is_parameterized` is true; in Qiskit 2.6 it is false for controlled rotations (cry,
     crx, crz, cp) although it is true for the instruction.
     """
-    return any(i.is_parameterized() and not i.operation.is_parameterized() for i in circuit.data)
+    return any(
+        isinstance(i.operation, ControlFlowOp) or (i.is_parameterized() and not i.operation.is_parameterized())
+        for i in circuit.data
+    )
 
 
 def derive_seed(seed: int, circuit: QuantumCircuit, values: NDArray[np.float64]) -> int:
@@ -125,6 +144,27 @@ def sample(
         counts = {int(outcome, 16): shots for outcome, shots in result.data(b)["counts"].items()}
         answers.append(expectations_from_counts(counts, observables))
     return Expectations(np.array([mean for mean, _ in answers]), np.array([error for _, error in answers]))
+
+
+def measured_bits(
+    simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, **options: Any
+) -> NDArray[np.bool_]:
+    """Return classical bits (B, S, C) of a circuit with measurements, run shot by shot as it is written."""
+    values = check_values(circuit, values)
+    out = np.zeros((len(values), shots, circuit.num_clbits), np.bool_)
+    if not out.size or not _writes_bits(circuit):
+        return out
+    result = run(simulator, circuit, values, shots=shots, memory=True, **options)
+    length = -(-circuit.num_clbits // 8)
+    for b in range(len(values)):
+        raw = b"".join(int(word, 16).to_bytes(length, "little") for word in result.data(b)["memory"])
+        rows = np.frombuffer(raw, np.uint8).reshape(shots, length)
+        out[b] = np.unpackbits(rows, axis=1, bitorder="little")[:, : circuit.num_clbits]
+    return out
+
+
+def _writes_bits(circuit: QuantumCircuit) -> bool:
+    return any(instruction.clbits for instruction in circuit.data)
 
 
 def gpu_obstacle() -> str | None:

@@ -14,7 +14,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
-from qllmft_backends.aer.simulator import check_request, derive_seed, gpu_obstacle, run, sample
+from qllmft_backends.aer.simulator import NO_GATES, check_request, derive_seed, gpu_obstacle, measured_bits, run, sample
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
@@ -92,6 +92,7 @@ class AerStatevectorBackend(Backend):
         return Capabilities(
             exact=self.options.shots is None,
             shots=self.options.shots is not None,
+            paulis=self.options.shots is None,
             max_qubits=self._simulator.configuration().n_qubits if on_cpu else None,
         )
 
@@ -125,9 +126,17 @@ class AerStatevectorBackend(Backend):
         options = {"shots": shots, "seed_simulator": seed} | self._batching(circuit.num_qubits)
         return sample(self._simulator, self._runnable(circuit), values, sums, **options)
 
+    def bits(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """Return classical bits of a circuit, run with its measurements, resets, conditions and loops."""
+        seed, batching = int(rng.integers(2**31)), self._batching(circuit.num_qubits)
+        runnable = self._runnable(circuit)
+        return measured_bits(self._simulator, runnable, values, shots, seed_simulator=seed, **batching)
+
     def _runnable(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """Return a copy in gates of Aer. Without noise, opened gates change no measurement."""
-        known = {*self._simulator.configuration().basis_gates, "barrier"}
+        known = {*self._simulator.configuration().basis_gates, *NO_GATES}
         runnable = circuit.copy()
         while foreign := sorted(set(runnable.count_ops()) - known):
             refusal = (

@@ -34,7 +34,7 @@ from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
 from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQOptions
 from qllmft_backends.ionq.payload import Probabilities
-from qllmft_backends.ionq.results import Resampled, check_answers, expectations, resampled, results_of
+from qllmft_backends.ionq.results import Resampled, check_answers, expectations, resampled, results_of, single_shots
 from qllmft_backends.ionq.sessions import end_sessions
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Deadline
@@ -165,6 +165,18 @@ class IonQBase(Backend):
             self._dispatcher.submit(batch, self._callbacks)
             return self._collect(batch, sums)
 
+    def outcomes(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Submit, collect, and return outcomes with the measured frequencies (see `Backend.outcomes`)."""
+        with self._writing():
+            batch = self._batch(circuit, values)
+            self._dispatcher.submit(batch, self._callbacks)
+            results = self._collected(batch)
+        exact = self.options.shots is None
+        read = [single_shots(result, shots, rng, exact=exact) for result in results]
+        return np.array(read, np.int64).reshape(len(values), shots)
+
     def resample(
         self,
         circuit: QuantumCircuit,
@@ -232,6 +244,10 @@ class IonQBase(Backend):
         return batch
 
     def _collect(self, batch: CircuitBatch, sums: ZObservables) -> Expectations:
+        return expectations(self._collected(batch), self.options.shots, sums)
+
+    def _collected(self, batch: CircuitBatch) -> list[Probabilities]:
+        """Wait for the jobs of a batch and return the result of each circuit."""
         self._dispatcher.settle(batch)
         self._dispatcher.read_wrong_answers_again(batch)
         chunks = batch.chunks
@@ -248,7 +264,7 @@ class IonQBase(Backend):
         for chunk in chunks:
             if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
                 read_shots(self._client, self._ledger, chunk)
-        return expectations(results_of(batch, self._result, self.options.ledger), self.options.shots, sums)
+        return results_of(batch, self._result, self.options.ledger)
 
     def _sends_known_answer(self) -> bool:
         """Return whether a circuit with a known answer goes first in each job."""

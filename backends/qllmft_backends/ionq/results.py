@@ -99,6 +99,26 @@ def draw(result: Mapping[int, float], shots: int, rng: np.random.Generator) -> P
     return {state: count / shots for state, count in zip(result, counts.tolist(), strict=True) if count}
 
 
+def single_shots(
+    result: Mapping[int, float], shots: int, rng: np.random.Generator, *, exact: bool
+) -> NDArray[np.int64]:
+    """Return ``shots`` outcomes (S,) in random order.
+
+    Args:
+        result: measured frequencies, or ``exact`` probabilities, which shots are drawn from.
+        shots: S. Frequencies that are no whole numbers of shots, as with debiasing, have a random draw of the rest.
+        rng: random numbers.
+        exact: the result has no shots.
+    """
+    p = distribution(result)
+    whole = np.zeros(len(p), np.int64) if exact else np.floor(p * shots + 1e-6).astype(np.int64)
+    rest = np.clip(p * shots - whole, 0.0, None)
+    missing = shots - int(whole.sum())
+    if missing > 0:
+        whole += rng.multinomial(missing, rest / rest.sum())
+    return rng.permutation(np.repeat(np.fromiter(result, np.int64, len(result)), whole))
+
+
 def distribution(result: Mapping[int, float]) -> NDArray[np.float64]:
     """Return the probabilities in the order of ``result``, none below 0, with sum 1: servers round them."""
     p = np.clip(np.fromiter(result.values(), np.float64, len(result)), 0.0, None)

@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from ionq import TOKEN
 from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, records_of, refused
-from qllmft_backends import BACKENDS, create
+from qllmft_backends import BACKENDS, BackendError, create
 from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, ledger_jobs
 from qllmft_backends.ionq.collect import read_probabilities
@@ -135,6 +135,7 @@ def test_through_the_estimator_all_observables_cost_one_circuit_a_sample(box, fo
         weight_params=circuit.parameters,
         estimator=forte().estimator(),
         gradient=object(),  # no backward pass here
+        default_precision=None,  # the default asks for 4096 shots
     )
     values = network.forward([], problem.values[0])
     assert values.shape == (1, 3)
@@ -284,3 +285,22 @@ def test_a_mock_server_is_named_in_the_ledger_and_shares_no_results(box, forte, 
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as other:
         ask(forte(url=other.url), problem)
         assert_paid_once(other, 7)
+
+
+def test_the_sampler_has_the_counts_that_were_paid_for(box, forte, problem):
+    backend = forte(shots=1000)
+    circuit = problem.circuit.copy()
+    circuit.measure_all()
+    sampler = backend.sampler()
+    assert sampler.default_shots == 1000
+    [result] = sampler.run([(circuit, problem.values)]).result()
+    assert (result.data.meas.shape, result.data.meas.num_shots) == ((7,), 1000)
+    direct = ask(backend, problem)  # from the ledger: the same counts, and nothing is paid again
+    assert_right(direct, problem)
+    found = result.data.meas.expectation_values([[observable] for observable in problem.observables])  # (O, B)
+    np.testing.assert_allclose(found.T, direct.values, atol=1e-12)
+    assert_paid_once(box, 7)
+    with refused(box, BackendError, "got 500 shots, expected 1000"):
+        sampler.run([(circuit, problem.values)], shots=500).result()
+    with refused(box, BackendError, "precision 0.001 needs 1000000 shots"):
+        backend.estimator().run([(problem.circuit, "ZZZ", problem.values)], precision=0.001).result()

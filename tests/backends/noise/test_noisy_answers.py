@@ -85,7 +85,7 @@ def test_options_become_noise():
 @pytest.mark.parametrize(
     ("options", "capabilities"),
     [
-        ({}, {"exact": True}),
+        ({}, {"exact": True, "paulis": True}),
         ({"noise": "forte1"}, {"noisy": True}),
         ({"shots": 100}, {"shots": True}),
         ({"shots": 100, "shot_model": "gaussian", "noise": "paper_low"}, {"shots": True, "noisy": True}),

@@ -1,0 +1,239 @@
+"""Deferred measurement: a circuit with measurements, resets and conditions as one of gates alone, on more qubits.
+
+A measured qubit keeps its value as long as it is only a control. Before another gate acts on it, a CNOT copies the
+value to a new qubit. A reset continues on a new qubit. A condition becomes controls on the qubits that hold its bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import CircuitError, Clbit, ControlledGate, Gate, IfElseOp
+from qiskit.circuit.classical import expr
+from qiskit.circuit.library import CXGate
+from qiskit.exceptions import QiskitError
+
+from qllmft_backends.errors import UnsupportedGateError
+
+_DIAGONAL = frozenset(("id", "z", "s", "sdg", "t", "tdg", "rz", "p", "u1", "rzz", "ccz"))
+_CX = CXGate()
+_AER = "Qiskit Aer runs it shot by shot: create('aer_statevector').sampler(), or aer_forte with gate noise."
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """Circuit of gates with the meaning of one with measurements.
+
+    Attributes:
+        circuit: gates on wires; the first ones are the qubits of the original circuit.
+        wires: wire on which each qubit ends.
+        measured: wires whose qubit was measured last, so that no X or Y on them has an expectation value but 0.
+        clbits: wire that holds the value of each classical bit; -1: never written, so 0.
+        added: gates or qubits were added.
+    """
+
+    circuit: QuantumCircuit
+    wires: tuple[int, ...]
+    measured: frozenset[int]
+    clbits: tuple[int, ...]
+    added: bool
+
+
+def defer(circuit: QuantumCircuit) -> Deferred:
+    """Return a circuit of gates in place of ``circuit``, or ``circuit`` itself if it has nothing but gates.
+
+    Raises:
+        UnsupportedGateError: for loops, for conditions on expressions of several bits, and for measurements inside a
+            condition.
+    """
+    if all(_is_plain(instruction.operation) for instruction in circuit.data):
+        return Deferred(circuit, tuple(range(circuit.num_qubits)), frozenset(), (-1,) * circuit.num_clbits, False)
+    rewriting = _Rewriting(circuit)
+    for instruction in circuit.data:
+        qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        clbits = [circuit.find_bit(clbit).index for clbit in instruction.clbits]
+        rewriting.add(instruction.operation, qubits, clbits)
+    return rewriting.finish()
+
+
+def _is_plain(operation: Any) -> bool:
+    return isinstance(operation, Gate) or operation.name == "barrier"
+
+
+@dataclass
+class _Rewriting:
+    """Gates so far, and the wires of qubits and classical bits."""
+
+    circuit: QuantumCircuit
+    gates: list[tuple[Any, list[int]]] = field(default_factory=list)
+    added: bool = False
+
+    def __post_init__(self) -> None:
+        self.wires = list(range(self.circuit.num_qubits))
+        self.bits = [-1] * self.circuit.num_clbits
+        self.touched: set[int] = set()
+        self.measured: set[int] = set()  # wires whose value is still to be kept
+        self.count: int = self.circuit.num_qubits
+
+    def add(self, operation: Any, qubits: Sequence[int], clbits: Sequence[int]) -> None:
+        """Add one operation of the circuit."""
+        name = operation.name
+        if name in ("barrier", "delay"):
+            return
+        if name == "measure":
+            self._measure(qubits[0], clbits[0])
+        elif name == "reset":
+            self._reset(qubits[0])
+        elif isinstance(operation, IfElseOp):
+            self._condition(operation, qubits, clbits, [])
+        elif isinstance(operation, Gate):
+            self._gate(operation, [self.wires[qubit] for qubit in qubits])
+        else:
+            for inner, inner_qubits, inner_clbits in self._opened(operation):
+                self.add(inner, [qubits[q] for q in inner_qubits], [clbits[c] for c in inner_clbits])
+
+    def finish(self) -> Deferred:
+        """Return the circuit of all gates."""
+        circuit = QuantumCircuit(self.count, name=self.circuit.name, metadata=self.circuit.metadata)
+        for operation, wires in self.gates:
+            circuit.append(operation, wires)
+        measured = frozenset(self.measured)
+        return Deferred(circuit, tuple(self.wires), measured, tuple(self.bits), self.added)
+
+    def _measure(self, qubit: int, clbit: int) -> None:
+        self.bits[clbit] = self.wires[qubit]
+        self.measured.add(self.wires[qubit])
+
+    def _reset(self, qubit: int) -> None:
+        if self.wires[qubit] in self.touched:
+            self.wires[qubit] = self._new_wire()
+
+    def _new_wire(self) -> int:
+        self.count += 1
+        self.added = True
+        return self.count - 1
+
+    def _gate(self, gate: Any, wires: list[int], controls: Sequence[int] = (), state: Sequence[bool] = ()) -> None:
+        """Append a gate, controlled by the wires ``controls`` in the values ``state``."""
+        kept = _commuting(gate)
+        for position, wire in enumerate(wires):
+            if position not in kept:
+                self._keep_value(wire)
+        if controls:
+            try:
+                bits = sum(int(value) << i for i, value in enumerate(state))
+                gate = gate.control(len(controls), ctrl_state=bits, annotated=False)
+            except (QiskitError, AttributeError, TypeError) as error:
+                raise self._refusal(f"a condition on the gate {gate.name!r}, which has no controlled form") from error
+            self.added = True
+        self.gates.append((gate, [*controls, *wires]))
+        self.touched.update((*controls, *wires))
+
+    def _keep_value(self, wire: int) -> None:
+        """Copy the value of a measured wire to a new one, which the classical bits then name."""
+        if wire not in self.measured:
+            return
+        copy = self._new_wire()
+        self.gates.append((_CX, [wire, copy]))
+        self.touched.add(copy)
+        self.measured.remove(wire)
+        self.bits = [copy if held == wire else held for held in self.bits]
+
+    def _condition(
+        self, operation: IfElseOp, qubits: Sequence[int], clbits: Sequence[int], outer: list[tuple[int, bool]]
+    ) -> None:
+        """Add the blocks of a condition, each of its gates controlled by the bits that it reads."""
+        required = self._required(operation.condition)
+        blocks = operation.blocks
+        self._block(blocks[0], qubits, clbits, [*outer, *required])
+        if len(blocks) == 1:
+            return
+        # the other block runs if some bit differs: the bits before it agree and it does not
+        for i, (bit, value) in enumerate(required):
+            self._block(blocks[1], qubits, clbits, [*outer, *required[:i], (bit, not value)])
+
+    def _block(
+        self, block: QuantumCircuit, qubits: Sequence[int], clbits: Sequence[int], required: list[tuple[int, bool]]
+    ) -> None:
+        for instruction in block.data:
+            operation = instruction.operation
+            places = [qubits[block.find_bit(qubit).index] for qubit in instruction.qubits]
+            if operation.name in ("barrier", "delay"):
+                continue
+            if isinstance(operation, IfElseOp):
+                bits = [clbits[block.find_bit(clbit).index] for clbit in instruction.clbits]
+                self._condition(operation, places, bits, required)
+            elif isinstance(operation, Gate):
+                self._conditional_gate(operation, places, required)
+            else:
+                raise self._refusal(f"{operation.name!r} inside a condition")
+
+    def _conditional_gate(self, gate: Gate, qubits: Sequence[int], required: list[tuple[int, bool]]) -> None:
+        wires = [self.wires[qubit] for qubit in qubits]
+        for wire in wires:  # a wire cannot control itself
+            self._keep_value(wire)
+        state: dict[int, bool] = {}
+        for bit, value in required:
+            wire = self.bits[bit]
+            if wire < 0 or state.get(wire, value) != value:
+                if wire < 0 and not value:
+                    continue  # the bit is 0
+                return  # never true
+            state[wire] = value
+        self._gate(gate, wires, list(state), list(state.values()))
+
+    def _required(self, condition: Any) -> list[tuple[int, bool]]:
+        """Return the classical bits that a condition reads, with the value that it asks of each."""
+        if isinstance(condition, expr.Expr):
+            return self._of_expression(condition)
+        target, value = condition
+        bits = [target] if isinstance(target, Clbit) else list(target)
+        return [(self._index(bit), bool(int(value) >> i & 1)) for i, bit in enumerate(bits)]
+
+    def _index(self, bit: Clbit) -> int:
+        try:
+            return int(self.circuit.find_bit(bit).index)
+        except CircuitError as error:
+            raise self._refusal("a condition on a classical bit of an inner circuit") from error
+
+    def _of_expression(self, condition: expr.Expr) -> list[tuple[int, bool]]:
+        if isinstance(condition, expr.Var) and isinstance(condition.var, Clbit):
+            return [(self._index(condition.var), True)]
+        if isinstance(condition, expr.Unary) and condition.op in (expr.Unary.Op.LOGIC_NOT, expr.Unary.Op.BIT_NOT):
+            inner = self._of_expression(condition.operand)
+            if len(inner) == 1:
+                return [(inner[0][0], not inner[0][1])]
+        if isinstance(condition, expr.Binary) and condition.op == expr.Binary.Op.LOGIC_AND:
+            return [*self._of_expression(condition.left), *self._of_expression(condition.right)]
+        if isinstance(condition, expr.Binary) and condition.op == expr.Binary.Op.EQUAL:
+            left, right = condition.left, condition.right
+            if isinstance(left, expr.Var) and isinstance(right, expr.Value):
+                return self._required((left.var, right.value))
+        raise self._refusal("a condition that is no comparison of bits with a number")
+
+    def _opened(self, operation: Any) -> Iterable[tuple[Any, list[int], list[int]]]:
+        definition = getattr(operation, "definition", None)
+        if definition is None:
+            raise self._refusal(repr(operation.name))
+        for instruction in definition.data:
+            qubits = [definition.find_bit(qubit).index for qubit in instruction.qubits]
+            clbits = [definition.find_bit(clbit).index for clbit in instruction.clbits]
+            yield instruction.operation, qubits, clbits
+
+    def _refusal(self, thing: str) -> UnsupportedGateError:
+        return UnsupportedGateError(
+            f"circuit {self.circuit.name!r} has {thing}; its measurements cannot be deferred to the end. {_AER}"
+        )
+
+
+def _commuting(gate: Any) -> range:
+    """Return the positions of the qubits on which a gate is diagonal, so that it keeps their measured value."""
+    if gate.name in _DIAGONAL:
+        return range(gate.num_qubits)
+    if isinstance(gate, ControlledGate):
+        inner = gate.base_gate.name in _DIAGONAL
+        return range(gate.num_qubits if inner else gate.num_ctrl_qubits)
+    return range(0)

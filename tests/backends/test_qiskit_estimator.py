@@ -1,0 +1,148 @@
+"""Estimators by the rules of Qiskit's V2 primitives: precision, seeds, resets, bases, nested circuits."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.primitives import StatevectorEstimator
+from qiskit.quantum_info import DensityMatrix, SparsePauliOp
+from reference_circuits import every_gate, expectations_by_statevector
+
+from qllmft_backends import BackendError, create
+
+PAULIS = [SparsePauliOp(["XYI", "ZIZ", "IYX"], [0.5, -2.0, 0.3]), SparsePauliOp("IIY"), SparsePauliOp("ZZI")]
+NO_NOISE = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "readout_error": 0.0}
+
+
+def rotated(name: str = "rotated") -> QuantumCircuit:
+    """Three qubits, two parameters, no symmetry; a parameter in several gates, in an expression and in the phase."""
+    a, b = Parameter("a"), Parameter("b")
+    circuit = QuantumCircuit(3, name=name, global_phase=0.5 * a)
+    circuit.ry(a, 0)
+    circuit.cx(0, 1)
+    circuit.rx(2 * a + b, 1)
+    circuit.cx(1, 2)
+    circuit.rz(a * b, 2)
+    circuit.ry(b, 2)
+    return circuit
+
+
+VALUES = np.array([[0.3, -0.7], [1.1, 0.4]])
+
+
+def evs(estimator, *pub, **options):
+    return estimator.run([pub], **options).result()[0].data.evs
+
+
+def test_differences_of_values_are_derivatives_by_default_and_training_stays_in_float32():
+    backend, circuit, step = create("adjoint"), every_gate(3), 1e-6
+    values = np.random.default_rng(0).normal(size=circuit.num_parameters)
+    shifts = values + step * np.vstack([np.eye(len(values)), -np.eye(len(values))])
+    plus, minus = np.split(evs(backend.estimator(), circuit, "ZIZ", shifts), 2)
+    found = backend.gradient().run([circuit], [SparsePauliOp("ZIZ")], [values]).result().gradients[0]
+    np.testing.assert_allclose((plus - minus) / (2 * step), found, atol=1e-7)
+    assert backend.compile(circuit, [SparsePauliOp("ZIZ")])[0].dtype == "float32"
+    single = evs(create("adjoint", {"dtype": "float32"}).estimator(), circuit, "ZIZ", values)
+    assert 0 < abs(single - evs(backend.estimator(), circuit, "ZIZ", values)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
+def test_precision_is_the_noise_of_qiskits_own_estimator(name):
+    pub = rotated(), ["ZIZ", "IXY"], VALUES
+    ours, theirs = (
+        [job.result()[0] for job in (e.run([pub]), e.run([pub]), e.run([pub], precision=0))]
+        for e in (
+            create(name).estimator(default_precision=0.5, seed=1),
+            StatevectorEstimator(default_precision=0.5, seed=1),
+        )
+    )
+    for found, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(found.data.evs, expected.data.evs, atol=1e-12)
+        assert found.metadata == expected.metadata
+    again = create(name).estimator(default_precision=0.5)
+    assert (evs(again, *pub) != evs(again, *pub)).all()
+
+
+def test_a_simulator_takes_the_shots_that_a_precision_needs():
+    estimator = create("aer_statevector", {"shots": 50}).estimator(seed=3)
+    pub = rotated(), ["ZIZ", "IXY", "ZZZ"], VALUES[0]
+    result = estimator.run([pub, pub], precision=0.01).result()
+    assert result.metadata == {"version": 2}
+    assert result[0].metadata == {"target_precision": 0.01, "circuit_metadata": {}, "shots": 10000}
+    np.testing.assert_array_equal(result[0].data.evs, result[1].data.evs)
+    assert (
+        evs(create("aer_statevector", {"shots": 50}).estimator(seed=4), *pub, precision=0.01) != result[0].data.evs
+    ).any()
+    assert (result[0].data.stds < 0.011).all()
+    exact = expectations_by_statevector(rotated(), VALUES[:1], [SparsePauliOp(o) for o in pub[1]])[0]
+    assert (np.abs(result[0].data.evs - exact) < 5 * result[0].data.stds).all()
+    assert estimator.run([pub]).result()[0].metadata["shots"] == 50
+    with pytest.raises(
+        BackendError, match="precision is 0, the exact values; backend 'aer_statevector' draws 50 shots"
+    ):
+        estimator.run([pub], precision=0).result()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("aer_forte", {"shots": None, "method": "density_matrix"} | NO_NOISE), ("aer_statevector", {})],
+)
+def test_observables_in_any_basis_of_circuits_inside_circuits(name, options):
+    """H and S† turn the basis if a backend measures Z only; Aer binds no global phase with a parameter."""
+    outer = QuantumCircuit(3)
+    outer.append(rotated("a name of its own"), [2, 0, 1])
+    flat = QuantumCircuit(3)
+    flat.compose(rotated(), [2, 0, 1], inplace=True)
+    expected = expectations_by_statevector(flat, VALUES, PAULIS)
+    for circuit in (outer, flat):
+        found = evs(create(name, options).estimator(), circuit, PAULIS, VALUES[:, np.newaxis])
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_variances_of_bases_add_up():
+    values = np.repeat(VALUES[:1], 300, axis=0)
+    [result] = create("aer_statevector", {"shots": 200}).estimator().run([(rotated(), PAULIS[0], values)]).result()
+    [[exact]] = expectations_by_statevector(rotated(), VALUES[:1], PAULIS[:1])
+    scores = (result.data.evs - exact) / result.data.stds
+    assert abs(scores.mean()) < 4 / np.sqrt(300)
+    assert scores.std() == pytest.approx(1, abs=0.17)  # 4 standard errors of a deviation of 300
+
+
+@pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
+def test_a_reset_leaves_the_mean_over_its_outcomes(name):
+    circuit = QuantumCircuit(3, 1)
+    circuit.reset(2)
+    circuit.ry(0.7, 0)
+    circuit.cx(0, 1)
+    circuit.rx(0.4, 1)
+    circuit.cx(1, 2)
+    circuit.reset(1)
+    circuit.h(1)
+    circuit.cx(1, 0)
+    expected = [DensityMatrix(circuit).expectation_value(o).real for o in PAULIS]
+    np.testing.assert_allclose(evs(create(name).estimator(), circuit, PAULIS), expected, atol=1e-12)
+    circuit.measure(0, 0)  # Z of a measured qubit keeps its value, X and Y lose it
+    np.testing.assert_allclose(
+        evs(create(name).estimator(), circuit, ["ZIZ", "IIX", "IIY"]),
+        [
+            DensityMatrix(circuit.remove_final_measurements(inplace=False))
+            .expectation_value(SparsePauliOp("ZIZ"))
+            .real,
+            0,
+            0,
+        ],
+        atol=1e-12,
+    )
+
+
+def test_a_noisy_backend_adds_no_gates_for_a_reset():
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.reset(0)
+    with pytest.raises(BackendError, match=r"each gate has noise. Use create\('aer_forte'\).sampler\(\)"):
+        create("aer_forte").estimator().run([(circuit, "ZZ")]).result()
+    fresh = QuantumCircuit(2, 2)
+    fresh.reset([0, 1])
+    fresh.x(0)
+    fresh.measure([0, 1], [0, 1])
+    assert evs(create("aer_forte", NO_NOISE).estimator(), fresh, "IZ") == -1

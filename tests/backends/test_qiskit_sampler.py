@@ -1,0 +1,171 @@
+"""Samplers and the engine as Qiskit's `BackendV2`: counts by the exact probabilities, registers, conditions, errors."""
+
+import numpy as np
+import pytest
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
+from qiskit.circuit import Parameter
+from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2
+from qiskit.quantum_info import SparsePauliOp, Statevector
+from reference_circuits import StatevectorBackend, every_gate
+
+from qllmft_backends import BackendError, UnsupportedGateError, create
+
+SHOTS = 4000
+NO_NOISE = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
+STRONG = {"noise": "explicit", "one_qubit_rate": 0.05, "two_qubit_rate": 0.1, "readout_error": 0.02}
+SAMPLERS = pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("adjoint", {}),
+        ("adjoint", {"readout_error": 0.0, "shots": 9}),
+        ("aer_statevector", {}),
+        ("aer_forte", NO_NOISE),
+    ],
+)
+
+
+def registers(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Measure qubits 2 and 0 into ``low``, and 1 into bit 1 of ``high``."""
+    low, high = ClassicalRegister(2, "low"), ClassicalRegister(2, "high")
+    out = QuantumCircuit(QuantumRegister(3), low, high, metadata={"about": "registers"})
+    out.compose(circuit, range(3), inplace=True)
+    out.measure([2, 0, 1], [low[0], low[1], high[1]])
+    return out
+
+
+def within_errors(found, p, shots=SHOTS):
+    """Counts agree with probabilities within 5 standard errors."""
+    return np.abs(found / shots - p).max() < 5 * np.sqrt(0.25 / shots)
+
+
+@SAMPLERS
+def test_registers_hold_the_bits_of_the_same_shot(name, options):
+    circuit = every_gate(3)
+    values = np.random.default_rng(1).normal(size=(2, 1, circuit.num_parameters))
+    pub = registers(circuit), values, SHOTS
+    [result] = create(name, options).sampler(seed=5).run([pub]).result()
+    assert result.data.shape == (2, 1)
+    assert result.metadata == {"shots": SHOTS, "circuit_metadata": {"about": "registers"}}
+    low, high = result.data.low, result.data.high
+    assert (low.num_bits, high.num_bits, low.shape, low.num_shots) == (2, 2, (2, 1), SHOTS)
+    for b in range(2):
+        bits_low, bits_high = (register[b, 0].array[:, 0].astype(int) for register in (low, high))
+        outcomes = (bits_low >> 1 & 1) | (bits_high >> 1 & 1) << 1 | (bits_low & 1) << 2
+        exact = Statevector(circuit.assign_parameters(values[b, 0])).probabilities()
+        assert within_errors(np.bincount(outcomes, minlength=8), exact)
+        first, second = (np.bincount(part, minlength=8) for part in np.split(outcomes, 2))
+        assert within_errors(first, exact, SHOTS // 2)  # any part of the shots is a fair one
+        assert within_errors(second, exact, SHOTS // 2)
+
+
+def dynamic() -> QuantumCircuit:
+    """Measurements in the middle, active reset, a condition with two branches, and a bit that is measured twice."""
+    circuit = QuantumCircuit(3, 4)
+    circuit.ry(Parameter("a"), 0)
+    circuit.cx(0, 1)
+    circuit.measure(0, 0)
+    with circuit.if_test((0, 1)):
+        circuit.x(0)
+    circuit.h(1)
+    circuit.measure(1, 1)
+    with circuit.if_test((circuit.cregs[0], 3)) as otherwise:
+        circuit.ry(0.8, 2)
+        circuit.h(0)
+    with otherwise:
+        circuit.ry(1.9, 2)
+        circuit.cx(2, 0)
+    circuit.h(1)
+    circuit.reset(1)
+    circuit.cx(0, 1)
+    circuit.h(0)
+    circuit.measure([0, 1, 2], [0, 2, 3])
+    return circuit
+
+
+def test_deferred_measurements_give_the_counts_of_aers_true_ones():
+    values = np.array([[0.6], [2.0]])
+    engine, aer = (
+        create(name).sampler(seed=2).run([(dynamic(), values, 20000)]).result()[0].data.c
+        for name in ("adjoint", "aer_statevector")
+    )
+    for b in range(2):
+        counts = [np.bincount(found[b].array[:, 0], minlength=16) for found in (engine, aer)]
+        assert (counts[0] > 0).sum() > 6
+        assert np.abs(counts[0] - counts[1]).max() / 20000 < 5 * np.sqrt(2 * 0.25 / 20000)
+
+
+def test_noise_of_the_engine_is_that_of_aer():
+    circuit = registers(every_gate(3, others=1))
+    values = np.random.default_rng(2).normal(size=circuit.num_parameters)
+    counts = []
+    for name in ("adjoint", "aer_forte"):
+        data = create(name, STRONG).sampler(seed=3).run([(circuit, values)], shots=20000).result()[0].data
+        counts.append(np.bincount(data.low.array[:, 0] | data.high.array[:, 0] << 2, minlength=16) / 20000)
+    assert np.abs(counts[0] - counts[1]).max() < 5 * np.sqrt(2 * 0.25 / 20000)
+    ideal = create("adjoint").sampler(seed=3).run([(circuit, values)], shots=20000).result()[0].data
+    assert (
+        np.abs(np.bincount(ideal.low.array[:, 0] | ideal.high.array[:, 0] << 2, minlength=16) / 20000 - counts[0]).max()
+        > 0.05
+    )
+
+
+@pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
+def test_a_seed_repeats_the_shots_and_none_draws_anew(name):
+    circuit = registers(every_gate(3))
+    pub = circuit, np.ones(circuit.num_parameters)
+
+    def bits(sampler):
+        return sampler.run([pub]).result()[0].data.low.array
+
+    fixed, free, again = (create(name).sampler(seed=seed) for seed in (4, None, None))
+    np.testing.assert_array_equal(bits(fixed), bits(fixed))
+    first = bits(free)
+    assert (first != bits(free)).any()
+    np.testing.assert_array_equal(first, bits(again))  # by the option seed
+    assert create(name, {"shots": 12}).sampler().default_shots == 12
+
+
+def test_what_cannot_be_sampled_is_refused_with_the_remedy():
+    loop = QuantumCircuit(2, 2)
+    with loop.while_loop((loop.clbits[0], 0)):
+        loop.h(0)
+        loop.measure(0, 0)
+    loop.cx(0, 1)
+    loop.measure(1, 1)
+    with pytest.raises(UnsupportedGateError, match=r"'while_loop'.* create\('aer_statevector'\).sampler\(\)"):
+        create("adjoint").sampler().run([loop]).result()
+    assert create("aer_statevector").sampler().run([loop], shots=20).result()[0].data.c.get_counts() == {"11": 20}
+    measured = QuantumCircuit(1)
+    measured.measure_all()
+    with pytest.raises(BackendError, match="no method outcomes"):
+        StatevectorBackend().sampler().run([measured]).result()
+    with pytest.warns(UserWarning, match="no classical registers"):
+        create("adjoint").sampler().run([QuantumCircuit(1)]).result()
+
+
+def test_transpile_and_qiskits_tools_take_the_engine_as_a_backend():
+    backend = create("adjoint").qiskit_backend()
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.ccx(0, 1, 2)
+    circuit.ryy(0.4, 0, 2)
+    circuit.iswap(1, 2)
+    exact = Statevector(circuit)
+    circuit.measure_all()
+    compiled = transpile(circuit, backend)
+    assert compiled.num_qubits == 3
+    job = backend.run([compiled, compiled], shots=SHOTS, seed_simulator=1, memory=True)
+    counts = job.result().get_counts(0)
+    assert within_errors(np.array([counts.get(f"{k:03b}", 0) for k in range(8)]), exact.probabilities())
+    assert len(job.result().get_memory(1)) == SHOTS
+    assert job.job_id() != backend.run(compiled).job_id()
+    found = BackendSamplerV2(backend=backend).run([compiled], shots=SHOTS).result()[0].data.meas.get_int_counts()
+    assert within_errors(np.array([found.get(k, 0) for k in range(8)]), exact.probabilities())
+    plain = compiled.remove_final_measurements(inplace=False)
+    value = BackendEstimatorV2(backend=backend).run([(plain, "XXZ")], precision=0.02).result()[0].data.evs
+    assert value == pytest.approx(exact.expectation_value(SparsePauliOp("XXZ")).real, abs=0.1)
+    for wrong, message in (({"shot": 1}, "got the options shot, expected"), ({"shots": 0}, "got 0 shots")):
+        with pytest.raises(BackendError, match=message):
+            backend.run(compiled, **wrong)
+    with pytest.raises(BackendError, match="free parameters a; call assign_parameters"):
+        backend.run(dynamic())
