@@ -100,7 +100,7 @@ WRONG = [
     (["study", "table2", "--data", "DATA", "--per-label", "0"], ["data.n_per_label (got 0)"]),
     (["study", "table2", "--preset", "fig11"], ["--preset is for the study noise"]),
     (["study", "noise", "--preset", "fig12"], ["there is no noise study 'fig12'"]),
-    (["study", "table2", "--seeds", "0"], ["--seeds is 0; expected 1 or more"]),
+    (["study", "table2", "--seeds", "0"], ["--seeds is 0", "expected a number of seeds of at least 1"]),
     (["study", "table2", "--budget", "0"], ["--budget is 0; expected 1 or more settings"]),
     (["study", "table2", "--data", "nowhere.tsv"], ["there is no file or folder"]),
     (["study", "table2", "--set", "seed=3"], ["a study draws its own seeds"]),

@@ -67,7 +67,7 @@ def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):
 
 
 def test_the_study_has_the_same_heads_on_every_body_and_one_step_a_seed():
-    runs = [run.config for run in study_runs(load_study("body"), {"data.source": "sst2"}) if run.config.seed == 1]
+    runs = [run.config for run in study_runs(load_study("body"), {"data.source": "sst2"}) if run.config.seed == 9]
     tuned = [config for config in runs if config.body.contrastive.switched_on]
     frozen = [config for config in runs if not config.body.learns]
     assert len({config.body.model_dump_json() for config in tuned}) == 1, "one contrastive step for all"
