@@ -128,43 +128,34 @@ def spent(chunks: Iterable[Chunk], url: str) -> Spent:
     return Spent(price, unit, unknown)
 
 
-@dataclass
-class Budget:
-    """Limits on the circuits that one backend object sends.
+def authorize(estimate: CostEstimate, options: IonQOptions, sent: int, before: Spent, confirm: Confirm | None) -> None:
+    """Check ``estimate`` against the limits, after ``sent`` circuits and the charges ``before``, and ask for consent.
 
     Consent to paid circuits is the option ``yes``, or a person's yes at ``confirm``. A ceiling is no consent.
+
+    Raises:
+        CostRefusedError: if a limit is exceeded, or nobody consented. Nothing was sent.
     """
-
-    circuits: int = 0  # sent so far
-
-    def authorize(self, estimate: CostEstimate, options: IonQOptions, before: Spent, confirm: Confirm | None) -> None:
-        """Check ``estimate`` against the limits, on top of the charges ``before``, and ask for consent.
-
-        Raises:
-            CostRefusedError: if a limit is exceeded, or nobody consented. Nothing was sent.
-        """
-        if estimate.circuits == 0:
-            return
-        total = self.circuits + estimate.circuits + estimate.known_answers
-        if options.circuit_budget is not None and total > options.circuit_budget:
-            checks = f" and {estimate.known_answers} of known answer" if estimate.known_answers else ""
-            raise CostRefusedError(
-                f"{estimate.circuits} more circuits{checks} make {total}, above circuit_budget = "
-                f"{options.circuit_budget}. Nothing of this call was sent. Raise the budget, or take fewer samples."
-            )
-        if not options.paid:
-            return
-        if options.max_cost is not None:
-            _check_ceiling(estimate, options.max_cost, before)
-        if options.yes:
-            return
-        if confirm is None:
-            raise CostRefusedError(
-                f"{estimate}. Nothing was sent, because nobody agreed to the price: set yes, or give the backend a "
-                "confirm function that asks a person. max_cost is a ceiling, not an agreement."
-            )
-        if confirm(estimate) is not True:
-            raise CostRefusedError(f"not confirmed: {estimate}. Nothing was sent.")
+    if estimate.circuits == 0:
+        return
+    total = sent + estimate.circuits + estimate.known_answers
+    if options.circuit_budget is not None and total > options.circuit_budget:
+        checks = f" and {estimate.known_answers} of known answer" if estimate.known_answers else ""
+        raise CostRefusedError(
+            f"{estimate.circuits} more circuits{checks} make {total}, above circuit_budget = "
+            f"{options.circuit_budget}. Nothing of this call was sent. Raise the budget, or take fewer samples."
+        )
+    if options.paid and options.max_cost is not None:
+        _check_ceiling(estimate, options.max_cost, before)
+    if not options.paid or options.yes:
+        return
+    if confirm is None:
+        raise CostRefusedError(
+            f"{estimate}. Nothing was sent, because nobody agreed to the price: set yes, or give the backend a "
+            "confirm function that asks a person. max_cost is a ceiling, not an agreement."
+        )
+    if confirm(estimate) is not True:
+        raise CostRefusedError(f"not confirmed: {estimate}. Nothing was sent.")
 
 
 def _check_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> None:

@@ -15,7 +15,7 @@ from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.collect import OnProgress, collect, read_again
 from qllmft_backends.ionq.compile import Template
-from qllmft_backends.ionq.cost import Announce, Budget, Confirm, CostEstimate, PriceOf, spent
+from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, PriceOf, authorize, spent
 from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.job_index import JobIndex
 from qllmft_backends.ionq.known_answer import known_answer
@@ -53,7 +53,7 @@ class Dispatcher:
         self._options, self._ledger = options, ledger
         self._client, self._sends_known_answer = client, sends_known_answer
         self._retry_wrong = isinstance(options, IonQForteOptions) and options.retry_wrong
-        self._budget = Budget()
+        self._circuits_sent = 0
         self._cached_index: JobIndex | None = None
         self._machine_checked = False
 
@@ -90,7 +90,7 @@ class Dispatcher:
         """Send the circuits that the ledger lacks.
 
         Raises:
-            CostRefusedError: see `Budget.authorize`; nothing was sent.
+            CostRefusedError: see `authorize`; nothing was sent.
             IonQJobFailedError: if a known answer is wrong or missing; no further job was sent.
             IonQError: if sending failed; accepted jobs are in the ledger.
         """
@@ -100,7 +100,7 @@ class Dispatcher:
         missing, paid = bool(batch.missing), self._options.paid
         estimate = self.priced(batch, self.server_price) if missing and paid else batch.estimate()
         before = spent(self._ledger.chunks.values(), batch.setup.url)
-        self._budget.authorize(estimate, self._options, before, callbacks.confirm)
+        authorize(estimate, self._options, self._circuits_sent, before, callbacks.confirm)
         if missing:
             if paid and callbacks.announce is not None:
                 callbacks.announce(estimate)
@@ -159,7 +159,7 @@ class Dispatcher:
                 facts = batch.facts(estimate)
                 chunk = ledger.plan(setup, batch.values[rows], checked=batch.checked, **facts)
                 send(index, chunk, batch.template, session)
-                self._budget.circuits += chunk.circuits
+                self._circuits_sent += chunk.circuits
                 for i, row in enumerate(rows):
                     batch.places[row] = (chunk, i)
                 if number == 0 and len(parts) > 1:

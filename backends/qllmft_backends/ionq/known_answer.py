@@ -19,21 +19,16 @@ LEAST_SHOTS = 20  # with fewer, the noise of a good machine can turn the majorit
 
 
 def known_answer(n_qubits: int, state: int = 0) -> Template:
-    """Return the compiled circuit on ``n_qubits`` qubits with the answer ``state``.
+    """Return the compiled circuit with the answer ``state`` (qubit 0 the least significant bit).
 
     Its price does not depend on the state: all its gates are there for every answer.
     """
-    return compile_template(known_circuit(n_qubits, state))
-
-
-def known_circuit(n_qubits: int, state: int) -> QuantumCircuit:
-    """Return the circuit that gives the basis state ``state`` (qubit 0 the least significant bit)."""
     circuit, flips = QuantumCircuit(n_qubits, name="known answer"), state ^ state << 1
     for qubit in range(n_qubits):
         circuit.ry(np.pi * (flips >> qubit & 1), qubit)
     for control in range(n_qubits - 1):
         circuit.cx(control, control + 1)
-    return circuit
+    return compile_template(circuit)
 
 
 def known_state(client_token: str, n_qubits: int) -> int:

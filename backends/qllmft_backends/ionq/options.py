@@ -216,39 +216,25 @@ class IonQForteOptions(IonQOptions):
     session_max_minutes: int | None = Field(None, ge=1)
     allow_paid_training: bool = False
 
-    @field_validator("known_answer_shots")
-    @classmethod
-    def _known_answer_has_the_shots_of_its_job(cls, value: int | None, info: ValidationInfo) -> int | None:
-        shots = info.data.get("shots")
-        if value and shots is not None and value != shots:
+    @model_validator(mode="after")
+    def _fits_together(self) -> IonQForteOptions:
+        if self.error_mitigation == "debiasing" and self.shots < DEBIASING_MIN_SHOTS:
             raise ValueError(
-                f"known_answer_shots is {value} with shots {shots}; expected 0 (no circuit with a known answer) or "
-                f"{shots}: all circuits of a job have its shots"
+                f"debiasing with {self.shots} shots; expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'"
             )
-        return value
-
-    @field_validator("aggregation")
-    @classmethod
-    def _aggregation_needs_debiasing(cls, value: Aggregation, info: ValidationInfo) -> Aggregation:
-        if value != "average" and info.data.get("error_mitigation") == "none":
-            raise ValueError(f"aggregation {value!r} without variants; expected error_mitigation='debiasing' beside it")
-        return value
-
-    @field_validator("error_mitigation")
-    @classmethod
-    def _debiasing_needs_shots(cls, value: ErrorMitigation, info: ValidationInfo) -> ErrorMitigation:
-        shots = info.data.get("shots")
-        if value == "debiasing" and shots is not None and shots < DEBIASING_MIN_SHOTS:
-            raise ValueError(f"debiasing with {shots} shots; expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'")
-        if value == "debiasing" and info.data.get("per_shot"):
+        if self.error_mitigation == "debiasing" and self.per_shot:
             raise ValueError("debiasing beside per_shot: its shots are of many circuits; expected one of the two")
-        return value
-
-    @field_validator("allow_paid_training")
-    @classmethod
-    def _training_needs_a_budget(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("circuit_budget") is None:
+        if self.aggregation != "average" and self.error_mitigation == "none":
+            raise ValueError(
+                f"aggregation {self.aggregation!r} without variants; expected error_mitigation='debiasing' beside it"
+            )
+        if self.known_answer_shots not in (None, 0, self.shots):
+            raise ValueError(
+                f"known_answer_shots is {self.known_answer_shots} with shots {self.shots}; expected 0 (no circuit with "
+                f"a known answer) or {self.shots}: all circuits of a job have its shots"
+            )
+        if self.allow_paid_training and self.circuit_budget is None:
             raise ValueError(
                 "training on hardware without circuit_budget; expected a ceiling on the circuits it may send"
             )
-        return value
+        return self

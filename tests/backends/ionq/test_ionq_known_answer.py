@@ -17,7 +17,7 @@ from ionq.helpers import (
     write_records,
 )
 from qllmft_backends.ionq import CostRefusedError, IonQJobFailedError, IonQTimeoutError, LedgerError, ledger_jobs
-from qllmft_backends.ionq.known_answer import known_circuit, known_state
+from qllmft_backends.ionq.known_answer import known_answer, known_state
 from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 
 EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the mock server's prices of a circuit
@@ -41,7 +41,7 @@ def test_the_answer_against_qiskit(n_qubits):
     states = {known_state(f"token {n}", n_qubits) for n in range(20)}
     assert len(states) > 1, "another job has another answer"
     state = states.pop()
-    circuit = known_circuit(n_qubits, state)
+    circuit = known_answer(n_qubits, state).circuit.remove_final_measurements(inplace=False)
     assert Statevector(circuit).probabilities()[state] == pytest.approx(1)
     assert n_qubits == 1 or f"{state:0{n_qubits}b}" != f"{state:0{n_qubits}b}"[::-1]
     assert circuit.count_ops().get("cx", 0) == n_qubits - 1
