@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.config import RunConfig
-from qllmft.config.presets import load_preset
+from qllmft.config.presets import AUTO, load_preset
 from qllmft.data import corpus_in_memory
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.inference import Predictor
@@ -19,7 +19,7 @@ from qllmft.run import Outcome, SharedInputs, Tracking, run_tracked
 def train(
     data: Any = None,
     *,
-    preset: str = "recommended",
+    preset: str = AUTO,
     out: str | Path | None = None,
     on_event: OnEvent | None = None,
     track: str | Sequence[str] = (),
@@ -35,7 +35,7 @@ def train(
         data: a file, a folder of splits, a data set on the hub; a `pandas.DataFrame`, a `datasets.Dataset`, a pair of
             lists (texts, labels), or a dict of the former two by split such as a `DatasetDict`; the preset's own if
             None.
-        preset: name of the settings to start from.
+        preset: name of the settings to start from; by default the structure that cross-validation prefers is trained.
         out: the run's folder; ``runs/<identity>`` if None.
         on_event: receives the events of the run; if None, lines are printed at a Python prompt and in a notebook,
             and nothing elsewhere.

@@ -110,8 +110,8 @@ class LineListener:
                 self.message(f"continuing after epoch {done} of {total}")
             case StageStarted("contrastive", _, total, done) if 0 < done < total:
                 self.message(f"continuing the contrastive step after {done:,} of {total:,} batches")
-            case StageStarted("fitting", name):
-                self.line(f"fitting {name}")
+            case StageStarted("fitting" | "choosing", _):
+                self.line(stage_text(started))
 
     def _epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         if metrics.epoch == epochs or metrics.epoch % max(1, epochs // LINES) == 0:
@@ -123,6 +123,7 @@ def stage_text(started: StageStarted) -> str:
     return {
         "embedding": f"embedding {started.total:,} texts with {started.name}",
         "contrastive": "contrastive step",
+        "choosing": f"choosing of {started.name}",
         "training": "training",
         "fitting": f"fitting {started.name}",
     }[started.stage]

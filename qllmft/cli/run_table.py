@@ -37,6 +37,8 @@ def _by_class(model: ModelResult) -> Iterator[str]:
 
 def _notes(record: RunRecord) -> Iterator[str]:
     """Return the notes below the table."""
+    if record.choice:
+        yield str(record.choice)
     for model in record.models:
         if model.validation_exact is not None and model.test_exact is not None:
             yield (

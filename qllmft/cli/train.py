@@ -43,9 +43,13 @@ def _report_jobs(config: RunConfig, personal: dict[str, Any], console: PlainCons
 @with_options(texts=DataOptions, trackers=TrackOptions)
 def train(
     *,
-    preset: Annotated[str, typer.Option(help="Named settings to start from; `qllmft info` lists the presets.")] = (
-        "recommended"
-    ),
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="Named settings to start from; `qllmft presets` lists them. auto: the structure that cross-validation "
+            "on the training and validation texts prefers; recommended if a setting of the head is given."
+        ),
+    ] = "auto",
     config: Annotated[
         Path | None, typer.Option(help="A TOML file of settings instead of a preset; a run's config.toml is one.")
     ] = None,
@@ -109,6 +113,7 @@ def train(
         baselines__names=None if baselines else [],
     )
     run_config = build_config(preset, config, overrides)
+    chosen_alone = preset == "auto" and config is None and not run_config.candidates
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
@@ -116,8 +121,13 @@ def train(
 
     console = PlainConsole(stderr=json)
     with ConsoleListener(console, yes=yes) as listener:
+        if chosen_alone:
+            listener.message("Preset recommended: the given settings leave no structures to choose from.")
         outcome = train_and_report(run_config, out, listener, trackers.tracking(), backend_options=personal)
     folder = outcome.folder
+    if outcome.record is None and not folder.model_folder.exists():
+        say("Interrupted before the first epoch; the same command starts again.", console)
+        raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
     if outcome.record is None:
         say(
             f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is "

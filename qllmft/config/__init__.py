@@ -2,6 +2,7 @@
 
 from qllmft.config.backend import PERSONAL_OPTIONS, BackendConfig
 from qllmft.config.body import SUPERVISED, BodyConfig, ContrastiveConfig
+from qllmft.config.candidate import Candidate
 from qllmft.config.data import EMBEDDED, IN_MEMORY, DataConfig
 from qllmft.config.model import ModelConfig
 from qllmft.config.noise import NoiseConfig
@@ -17,6 +18,7 @@ __all__ = [
     "BackendConfig",
     "BaselinesConfig",
     "BodyConfig",
+    "Candidate",
     "ContrastiveConfig",
     "DataConfig",
     "ModelConfig",

@@ -6,10 +6,11 @@ import hashlib
 import json
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from qllmft.config.backend import BackendConfig
 from qllmft.config.body import BodyConfig
+from qllmft.config.candidate import MOST_CANDIDATES, Candidate
 from qllmft.config.data import DataConfig
 from qllmft.config.model import ModelConfig
 from qllmft.config.noise import NoiseConfig
@@ -36,6 +37,29 @@ class RunConfig(Section):
     backend: BackendConfig = BackendConfig()
     noise: NoiseConfig = NoiseConfig()
     baselines: BaselinesConfig = BaselinesConfig()
+    candidates: tuple[Candidate, ...] = ()  # structures to choose from; model and train are those of one of them
+
+    @model_serializer(mode="wrap")
+    def _without_empty_candidates(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        if not content.get("candidates"):
+            content.pop("candidates", None)
+        return content
+
+    @model_validator(mode="after")
+    def _is_a_candidate(self) -> Self:
+        names = [candidate.name for candidate in self.candidates]
+        if len(set(names)) < len(names) or len(names) > MOST_CANDIDATES:
+            raise ValueError(f"candidates are {names}, expected at most {MOST_CANDIDATES} of different names")
+        if self.candidates and self.taken is None:
+            raise ValueError(
+                f"model and train belong to none of the candidates {', '.join(names)}; set candidates to [], or change "
+                "the candidates"
+            )
+        for candidate in self.candidates:
+            if candidate.name != self.taken:
+                self.taking(candidate)
+        return self
 
     @model_validator(mode="after")
     def _noise_has_one_source(self) -> Self:
@@ -81,13 +105,22 @@ class RunConfig(Section):
                 f"'adjoint', and use the trained model with --backend {self.backend.name}"
             )
         if self.train.optimizer == "lbfgs":
-            if not (linear and self.model.odd):
-                raise ValueError("train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only that")
+            if self.model.head == "mlp" or not self.model.odd or not self.model.final_linear or self.model.skip:
+                raise ValueError(
+                    "train.optimizer 'lbfgs' trains odd encoders with a final linear layer and no skip; set model.odd, "
+                    "or choose 'adam'"
+                )
+            if not (self.noise.is_none and self.backend.entry.adjoint):
+                raise ValueError(
+                    "train.optimizer 'lbfgs' needs exact values of the engine; leave noise and backend out"
+                )
             if trained := [name for name in ("mlp", "low_rank") if name in self.baselines.names]:
                 raise ValueError(
                     f"the baseline {trained[0]!r} is trained as the head is, and lbfgs trains no such head; remove it "
                     "from baselines.names"
                 )
+        if self.candidates and self.body.trainable:
+            raise ValueError("candidates are compared on a frozen body; set body.trainable to false, or name a preset")
         if self.body.trainable and (self.train.optimizer == "lbfgs" or self.model.centre or self.model.components):
             raise ValueError(
                 "train.optimizer 'lbfgs', model.centre and model.components need a frozen body; set body.trainable to "
@@ -101,6 +134,16 @@ class RunConfig(Section):
         return {**self.backend.options, **self.noise.backend_options}
 
     @property
+    def taken(self) -> str | None:
+        """Return the name of the candidate with this structure and training, or None."""
+        return next((c.name for c in self.candidates if (c.model, c.train) == (self.model, self.train)), None)
+
+    def taking(self, candidate: Candidate, *, alone: bool = True) -> RunConfig:
+        """Return the configuration with the structure and training of a candidate, ``alone`` without the others."""
+        changed = {"model": candidate.model, "train": candidate.train, "candidates": () if alone else self.candidates}
+        return type(self).model_validate(dict(self) | changed)
+
+    @property
     def structure(self) -> str:
         """Return the configuration without seed, training and baselines, as JSON."""
         return self.model_dump_json(exclude={"seed", "train", "baselines"})
@@ -108,5 +151,6 @@ class RunConfig(Section):
     @property
     def identity(self) -> str:
         """Return the hash of everything that can change a result: 12 hexadecimal digits. It names the run."""
-        content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}})
+        undecided = {"model": True, "train": True} if self.candidates else {}
+        content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}, **undecided})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -55,6 +55,7 @@ class QuantumHead(nn.Module):
         observables = readout_observables(n_qubits, readout, word_weight)
         backend = backend or exact_backend(circuit)
         self._build(circuit, observables, data_parameters(circuit), weight_parameters(circuit), backend, generator)
+        self.reuploads = reuploads
 
     @classmethod
     def from_circuit(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cached_property
 
 from qllmft.baselines import TrainedHead
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
+from qllmft.events import stage
+from qllmft.run.choice import Choice, choose, n_trained
 from qllmft.run.contrastive import tuned_body
 from qllmft.run.needs import LARGE, check_memory, epoch_core_seconds
 from qllmft.run.setup import RunSetup
@@ -23,10 +26,13 @@ class FrozenBody:
     suffix = ""  # of the head's name
 
     def __init__(self, setup: RunSetup, body: BodyConfig) -> None:
-        self._setup = setup
         self._body = body
         self.head_vectors = self.baseline_vectors = vectors_of(setup, body)
         self.dimension = self.head_vectors.dimension  # D
+        self.choice: Choice | None = None  # of the head's structure
+        if setup.config.candidates:
+            setup, self.choice = _chosen(setup, self.head_vectors)
+        self.setup = self._setup = setup  # with the structure that was chosen
         self.classifier = setup.classifier(self.dimension)  # with its initial weights
 
     def announce(self, epochs_done: int) -> None:
@@ -68,9 +74,10 @@ class LearningBody:
     """Body that is trained together with the head, while baselines get its initial weights."""
 
     suffix = " and body"
+    choice = None
 
     def __init__(self, setup: RunSetup, start: BodyConfig) -> None:
-        self._setup = setup
+        self.setup = self._setup = setup
         self._start, self._trained = start, start.saved_in(setup.folder.model_body)
         body = TrainableBody(Body(start))
         self.dimension = body.body.dimension
@@ -115,6 +122,22 @@ class LearningBody:
 
 
 RunBody = FrozenBody | LearningBody
+
+
+def _chosen(setup: RunSetup, vectors: Vectors) -> tuple[RunSetup, Choice]:
+    """Return the run with the structure that is best on its training and validation texts, and the comparison."""
+    names = ", ".join(candidate.name for candidate in setup.config.candidates)
+    with stage(setup.on_event, "choosing", names, n_trained(setup.config)) as advance:
+        config, choice = choose(
+            setup.config,
+            vectors.train,
+            vectors.validation,
+            setup.corpus.n_classes,
+            tuned_body=setup.config.body.learns,
+            advance=advance,
+        )
+    setup.message(str(choice))
+    return replace(setup, config=config), choice
 
 
 def body_of(setup: RunSetup) -> RunBody:

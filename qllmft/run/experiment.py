@@ -16,6 +16,7 @@ from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, sta
 from qllmft.heads.classifier import check_classes
 from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
+from qllmft.run.choice import ChoiceInterruptedError
 from qllmft.run.folder import RunFolder, folder_of
 from qllmft.run.inputs import SharedInputs
 from qllmft.run.lock import sole_use
@@ -96,8 +97,12 @@ def run_experiment(
 
 def _work(setup: RunSetup) -> Outcome:
     """Embed the texts, train the head, fit its baselines and write the record."""
-    config, folder = setup.config, setup.folder
-    body = body_of(setup)
+    folder = setup.folder
+    try:
+        body = body_of(setup)
+    except ChoiceInterruptedError as interrupted:
+        return Outcome(folder, None, 0, interrupted.signal)
+    setup, config = body.setup, body.setup.config
     body.announce(folder.checkpoint.epochs_done())
     head, seconds = _trained_head(setup, body)
     identity = _save_model(setup, body)
@@ -132,6 +137,7 @@ def _trained_head(setup: RunSetup, body: RunBody) -> tuple[TrainedHead, float]:
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
     name = ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix
+    name += f", {config.taken}" if config.candidates else ""
     with stage(setup.on_event, "training", name, config.train.epochs, done):
 
         def on_epoch(metrics: EpochMetrics) -> None:
@@ -185,6 +191,7 @@ def _record(setup: RunSetup, body: RunBody, identity: str, epoch: int, fitted: S
         ),
         versions=versions(),
         noise=None if config.noise.is_none else config.noise,
+        choice=body.choice,
     )
 
 

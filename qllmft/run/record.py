@@ -12,6 +12,7 @@ from qllmft.config import NoiseConfig
 from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
+from qllmft.run.choice import Choice
 from qllmft.statistics import Accuracy, ClassScores
 from qllmft_backends.validation import faults
 
@@ -101,6 +102,7 @@ class RunRecord:
     models: tuple[ModelResult, ...]  # the head, then its baselines
     versions: dict[str, str] = field(default_factory=dict)  # of Python and packages, by name
     noise: NoiseConfig | None = None  # of the head's circuit, or None
+    choice: Choice | None = None  # of the head's structure; None if the configuration has a single one
 
     @property
     def trajectories(self) -> str:

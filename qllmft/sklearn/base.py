@@ -18,10 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
+from qllmft.config.presets import AUTO
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, ignore, stage
 from qllmft.heads import Classifier, build_classifier
 from qllmft.progress import LineListener
+from qllmft.run.choice import ChoiceInterruptedError, choose
 from qllmft.sklearn.configuration import Settings, seed_of, with_room_for
 from qllmft.training import EpochMetrics, Examples, finite_logits, fit
 from qllmft_backends import create
@@ -36,7 +38,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     A pickle holds arrays, numbers and names, and no object of torch.
     """
 
-    preset: str = field(default="recommended", kw_only=False)
+    preset: str = field(default=AUTO, kw_only=False)
     settings: Settings = None
     epochs: int | None = None
     random_state: Any = None
@@ -87,6 +89,9 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"class: {classes[0]!r}"
             )
         seed, labels = seed_of(self.random_state), labels.astype(np.int64)
+        self.choice_ = None
+        if config.candidates:
+            config, self.choice_ = self._chosen(config, Examples.from_arrays(vectors, labels), len(classes), seed)
         structure = with_room_for(config.model, vectors.shape[1], self.settings)
         backend = create(config.backend.name, config.backend_options)
         if backend.capabilities.remote:
@@ -116,6 +121,20 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.best_epoch_ = selection.epoch
         self.loss_curve_ = losses
         self._network = self._exact_network()
+
+    def _chosen(self, config: RunConfig, rows: Examples, n_classes: int, seed: int) -> tuple[RunConfig, str]:
+        """Return the configuration that takes the best candidate, and the reason."""
+        dimension = rows.x.shape[1]
+        candidates = tuple(
+            each.model_copy(update={"model": with_room_for(each.model, dimension, self.settings)})
+            for each in config.candidates
+        )
+        first = {"model": candidates[0].model, "seed": seed, "candidates": candidates}
+        try:
+            config, choice = choose(config.model_copy(update=first), rows, None, n_classes)
+        except ChoiceInterruptedError:
+            raise KeyboardInterrupt from None
+        return config, str(choice)
 
     def _parts(self, labels: Rows, config: TrainConfig, seed: int) -> tuple[Rows, Rows, TrainConfig]:
         """Split rows into training and validation, and return the settings of the training.

@@ -27,7 +27,8 @@ class QuantumHeadClassifier(TrainedClassifier):
     Training is that of ``qllmft train``; answers are computed here, exactly. ``fit`` takes no ``sample_weight``.
 
     Args:
-        preset: source of the settings; see ``qllmft presets``.
+        preset: source of the settings; see ``qllmft presets``. By default, "auto" trains the structure that
+            cross-validation on the rows prefers, or "recommended" if ``settings`` changes the head.
         settings: differences from it, ``{"model.reuploads": 6}`` or ``["model.reuploads=6"]``, of the sections model,
             train, noise and backend.
         epochs: passes over the rows; None takes the preset's.
@@ -47,6 +48,7 @@ class QuantumHeadClassifier(TrainedClassifier):
         n_inputs_: D, length of the vectors that the head reads.
         n_parameters_: number of trained parameters.
         best_epoch_: epoch of the weights, from 1.
+        choice_: name of the structure that "auto" took, and the reason; None with another preset.
         loss_curve_: mean cross-entropy of each epoch, in nats.
     """
 

@@ -17,11 +17,12 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor
 
 from qllmft.config import TrainConfig
-from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder
+from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import interruptible
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.odd_rows import Floats, OddRows
+from qllmft.training.reuploading import ReuploadingObjective
 
 MEMORY = 20  # number of steps in L-BFGS' memory
 
@@ -110,6 +111,13 @@ def cross_entropy(logits: Floats, y: NDArray[np.int64]) -> float:
     return float(-log_softmax(logits, axis=1)[np.arange(len(y)), y].mean())
 
 
+def _objective(model: Classifier, train: Examples, c: float) -> LinearObjective | ReuploadingObjective:
+    """Return the function of the model's parameters that training minimises."""
+    if isinstance(model.head, QuantumHead):
+        return ReuploadingObjective(model, train, c, int(model.head.reuploads))
+    return LinearObjective(model, train, c)
+
+
 def fit_full_batch(
     model: Classifier,
     train: Examples,
@@ -117,13 +125,15 @@ def fit_full_batch(
     config: TrainConfig,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Selection:
-    """Train ``model``, a linear layer on odd encoders with its data map fitted, in place up to the last point.
+    """Train ``model``, odd encoders with their data map fitted, in place up to the last point.
+
+    A linear layer reads the encoders, or a quantum head does.
 
     Arguments and result are those of `qllmft.training.fit`. An epoch is an iteration, and ``config.epochs`` their
     largest number. Validation is measured after each and does not affect the selection. Iterations take milliseconds
     and are not saved: an interrupted run starts again.
     """
-    objective = LinearObjective(model, train, config.ridge_c)
+    objective = _objective(model, train, config.ridge_c)
     held_out, labels = objective.loaded(validation.x), validation.y.numpy()
     done, accuracy, vector = 0, 0.0, objective.parameters()
     started = time.perf_counter()

@@ -9,7 +9,16 @@ import pytest
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from qllmft.config import BodyConfig, ContrastiveConfig, DataConfig, ModelConfig, RunConfig, TrainConfig, parse_config
+from qllmft.config import (
+    BodyConfig,
+    Candidate,
+    ContrastiveConfig,
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+    parse_config,
+)
 from qllmft.errors import UserError
 
 
@@ -137,7 +146,7 @@ LBFGS = {"optimizer": "lbfgs", "select": "last"}
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": ODD | {"odd": False}}, "train.optimizer 'lbfgs' trains model.head 'none' with model.odd, and only"),
+        ({"model": ODD | {"odd": False}}, "train.optimizer 'lbfgs' trains odd encoders with a final linear layer"),
         (
             {"baselines": {}},
             "the baseline 'mlp' is trained as the head is, and lbfgs trains no such head; remove it",
@@ -240,7 +249,9 @@ def changed(section: str, name: str | None) -> RunConfig:
     """The default configuration with one setting changed, whether that makes sense or not."""
     config = RunConfig()
     if name is None:
-        return config.model_copy(update={section: getattr(config, section) + 1})
+        other = Candidate(name="odd", model=ModelConfig(), train=TrainConfig())
+        value = (other,) if section == "candidates" else getattr(config, section) + 1
+        return config.model_copy(update={section: value})
     part = getattr(config, section)
     value = other_value(type(part).model_fields[name].annotation, getattr(part, name))
     return config.model_copy(update={section: part.model_copy(update={name: value})})

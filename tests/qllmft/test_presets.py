@@ -32,7 +32,9 @@ PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"reco
 
 
 def test_the_presets_are_these():
-    assert preset_names() == sorted([*PAPER, *BASELINES, *LEARNING_BODY, "recommended", "odd"])
+    assert preset_names() == sorted(
+        [*PAPER, *BASELINES, *LEARNING_BODY, "recommended", "odd", "odd-wide", "reuploading", "auto"]
+    )
 
 
 @pytest.mark.parametrize("name", preset_names())

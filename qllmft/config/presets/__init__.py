@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft.config import RunConfig, parse_config
+from qllmft.config import Candidate, RunConfig, parse_config
 from qllmft.config.settings import with_settings
 from qllmft.config.toml_files import names_in, read_named
+from qllmft.errors import UserError
+
+AUTO = "auto"  # preset of a run without one
+FALLBACK = "recommended"  # preset if no candidate takes the given settings
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,38 @@ class Preset:
     source: tuple[str, ...] = ()
     # model in a run's record with the preset's result; None: the first one, the head itself
     baseline: str | None = None
+    candidates: tuple[str, ...] = ()
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
-        """Return the configuration with ``overrides`` by dotted names, such as ``{"train.epochs": 10}``."""
-        return parse_config(with_settings(self.settings, overrides or {}), f"preset {self.name!r}")
+        """Return the configuration with ``overrides`` by dotted names, such as ``{"train.epochs": 10}``.
+
+        Candidates have the overrides of data, body, baselines and epochs. With other settings of the head, or if no
+        candidate can have them, the result is the configuration of `FALLBACK`, the base of such settings.
+        """
+        given = dict(overrides or {})
+        names = given.pop("candidates", self.candidates) if self.candidates else ()
+        if not names:
+            return parse_config(with_settings(self.settings, given), f"preset {self.name!r}")
+        found = {}
+        for name in names if not any(map(_of_head, given)) else ():
+            structure = load_preset(name).settings
+            try:
+                parts = {section: structure.get(section, {}) for section in ("model", "train")}
+                found[name] = parse_config(with_settings(self.settings | parts, given), f"preset {name!r}")
+            except UserError:
+                continue
+        if not found:
+            return load_preset(FALLBACK).config(given)
+        first, *others = found.values()
+        if not others:
+            return first
+        candidates = tuple(Candidate(name=name, model=each.model, train=each.train) for name, each in found.items())
+        return first.model_copy(update={"candidates": candidates})
+
+
+def _of_head(setting: str) -> bool:
+    """Return whether a setting is about the head and not every candidate reads it."""
+    return setting.partition(".")[0] in ("model", "train", "noise", "backend") and setting != "train.epochs"
 
 
 def preset_names() -> list[str]:
@@ -38,4 +70,4 @@ def load_preset(name: str) -> Preset:
     """Read a preset."""
     tree = tomllib.loads(read_named(__name__, name, "preset"))
     title, source, baseline = tree.pop("title"), tuple(tree.pop("source", ())), tree.pop("baseline", None)
-    return Preset(name, title, tree, source, baseline)
+    return Preset(name, title, tree, source, baseline, tuple(tree.pop("candidates", ())))
