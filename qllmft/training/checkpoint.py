@@ -108,7 +108,7 @@ class Checkpoint:
             raise self._damaged(error) from error
 
 
-def _progress(file: Any) -> dict[str, float]:
+def _progress(file: Any) -> dict[str, Any]:
     """Return the numbers of a `State`, or raise ValueError, KeyError or TypeError if they are none."""
     found = parse_json(file.metadata()["progress"])
     numbers = {name: found[name] for name in ("epoch", "best_epoch", "best_accuracy", "best_loss")}
