@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import comb
+from math import comb, pi
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from qllmft.config.section import Count, Positive, Section
+from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 PAPER_ANSATZ = "paper"
 PAPER_MULTI_ENCODER_QUBITS = 14  # with E = 2 an encoder has 14 qubits for every Q (from the published counts)
@@ -32,6 +32,11 @@ class ModelConfig(Section):
     centre: bool = False  # subtract the mean of the training embeddings before they are loaded
     components: Positive | None = None  # number of loaded principal axes of the training embeddings; None: no rotation
     pad: Literal["zeros", "bias"] = "zeros"
+    # initial value of the trained factor of ⟨Z⟩, or the fixed factor without a head; None: pi with a head, 1 without
+    latent_scale: Annotated[Literal["pi"] | PositiveReal | None, NEUTRAL] = None
+    wires: Annotated[Literal["first", "last"], NEUTRAL] = "first"  # qubits of an encoder that give its latent values
+    # largest initial angle a of encoders and head in radians: angles are uniform on [-a, a); None: pi
+    initial_angle: Annotated[PositiveReal | None, NEUTRAL] = None
     odd: bool = False  # latent values are half the change of ⟨Z⟩ when the constant of pad "bias" changes its sign
     reuploads: Positive = 4  # R
     reupload_layers: Count = 1  # N
@@ -61,6 +66,19 @@ class ModelConfig(Section):
     def encoder_outputs(self) -> int:
         """Return the number of values per encoder."""
         return self.latent_encoder_qubits if self.head == "none" else self.n_qubits // self.most_encoders
+
+    @property
+    def measured_wires(self) -> list[int]:
+        """Return the qubits of an encoder that give its values, in their order."""
+        first = self.latent_encoder_qubits - self.encoder_outputs if self.wires == "last" else 0
+        return list(range(first, first + self.encoder_outputs))
+
+    @property
+    def initial_scale(self) -> float:
+        """Return the initial factor of ⟨Z⟩."""
+        if self.latent_scale is None:
+            return 1.0 if self.head == "none" else pi
+        return pi if self.latent_scale == "pi" else self.latent_scale
 
     @property
     def latent_encoder_qubits(self) -> int:
@@ -120,6 +138,19 @@ class ModelConfig(Section):
             )
         if self.encoder != "quantum" and (self.centre or self.components or self.odd):
             raise ValueError("centre, components and odd belong to a quantum encoder, and there is none")
+        if self.encoder != "quantum" and (given := self.given(("latent_scale", "wires"))):
+            raise ValueError(
+                f"{', '.join(given)} would not be read: they belong to a quantum encoder, and there is none"
+            )
+        if self.head == "mlp" and self.initial_angle is not None:
+            raise ValueError("initial_angle is about circuits, and there is none; leave it out")
+        if self.odd and self.latent_scale is not None:
+            raise ValueError("latent_scale would change the ridge of odd values, whose factor is 1; leave it out")
+        if self.wires == "last" and self.encoder_outputs == self.latent_encoder_qubits:
+            raise ValueError(
+                f"wires is 'last', and all {self.latent_encoder_qubits} qubits of an encoder give a value; leave it "
+                "out, or raise encoder_qubits"
+            )
         if self.odd and self.pad != "bias":
             raise ValueError("odd turns the sign of the constant among the amplitudes: set pad to 'bias'")
         if self.head == "mlp":

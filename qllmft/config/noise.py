@@ -6,9 +6,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from qllmft.config.section import Count, NonNegative, Positive, Section
+from qllmft.config.section import NEUTRAL, Count, NonNegative, Positive, Section
 
-NOISE_CHOICES = ("renormalize", "shot_test", "rate", "draw", "uploads")  # details that the paper leaves open
+NOISE_CHOICES = (
+    "renormalize",
+    "shot_test",
+    "rate",
+    "draw",
+    "uploads",
+    "gradient",
+)  # details that the paper leaves open
 
 
 def measured_on(shots: int, trajectories: int, *, per_shot: bool) -> str:
@@ -48,6 +55,8 @@ class NoiseConfig(Section):
     rate: Literal["aer", "nonidentity"] = "aer"  # meaning of the rates: r, or the probability of a Pauli error
     draw: Literal["sample", "batch"] = "sample"  # one trajectory per sample, or one per batch of a pass
     uploads: bool = True  # add gate noise to the rotations by data
+    # gradient of eq. 2: with the noise outside its path, or through the noise's standard deviation
+    gradient: Annotated[Literal["value", "reparametrised"], NEUTRAL] = "value"
 
     @property
     def is_none(self) -> bool:

@@ -151,6 +151,10 @@ class RunConfig(Section):
     @property
     def identity(self) -> str:
         """Return the hash of everything that can change a result: 12 hexadecimal digits. It names the run."""
-        undecided = {"model": True, "train": True} if self.candidates else {}
-        content = self.model_dump(mode="json", exclude={"body": {"batch_size", "device"}, **undecided})
+        sections = ("data", "model", "train", "noise", "baselines")
+        exclude: dict[str, Any] = {name: getattr(self, name).unchanged() for name in sections}
+        exclude["body"] = self.body.unchanged() | {"batch_size", "device"}
+        if self.candidates:
+            exclude |= {"model": True, "train": True}
+        content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -124,6 +124,7 @@ def build_classifier(
         ansatz=head_ansatz(config),
         readout=config.measured,
         word_weight=config.word_weight,
+        initial_angle=config.initial_angle,
         backend=backend,
         generator=torch_generator(seed, "weights", "head"),
     )
@@ -161,6 +162,9 @@ def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Back
             pad=config.pad,
             odd=config.odd,
             scaled=config.head != "none",
+            scale=config.initial_scale,
+            wires=config.measured_wires,
+            initial_angle=config.initial_angle,
             backend=adjoint_or_none(backend) if backend else None,
             generator=torch_generator(seed, "weights", "encoder", index),
         )

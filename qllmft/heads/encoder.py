@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -47,12 +48,15 @@ class QuantumEncoder(nn.Module):
     Args:
         dimension: dimension D of the embeddings.
         n_qubits: Q_e.
-        n_outputs: number of values, ⟨Z⟩ of qubits 0..n_outputs-1.
+        n_outputs: number of values, ⟨Z⟩ of qubits 0..n_outputs-1 unless ``wires`` are given.
         layers: number of ansatz layers.
         ansatz: makes the layers; the paper's by default.
         pad: filling of the amplitudes past the embedding; see `amplitudes`.
         odd: a value is (⟨Z⟩ with the constant - ⟨Z⟩ with its negative) / 2, which is linear in the unit embedding.
-        scaled: train the scale; else it is 1.
+        scaled: train the scale; else it is fixed.
+        scale: initial scale; π maps ⟨Z⟩ in [-1, 1] to an angle in [-π, π].
+        wires: measured qubits, in the order of the values.
+        initial_angle: largest initial angle; see `initial_angles`.
         backend: simulates on its device; the CPU by default.
         generator: source of the initial weights; torch's default generator if None.
 
@@ -74,6 +78,9 @@ class QuantumEncoder(nn.Module):
         pad: Pad = "zeros",
         odd: bool = False,
         scaled: bool = True,
+        scale: float = math.pi,
+        wires: Sequence[int] | None = None,
+        initial_angle: float | None = None,
         backend: AdjointCapable | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -91,11 +98,12 @@ class QuantumEncoder(nn.Module):
         self.n_qubits = n_qubits
         self.circuit = encoder_circuit(n_qubits, layers, ansatz)
         program = encoder_program(self.circuit)
-        masks = np.array([1 << q for q in range(n_outputs)], dtype=np.int64)
+        masks = np.array([1 << q for q in (wires or range(n_outputs))], dtype=np.int64)
         self.engine: Engine = backend.engine(program, masks) if backend else AdjointEngine(program, masks)
         self.is_plain = program.is_identity_map
-        self.theta = nn.Parameter(initial_angles(len(program.parameters), generator or torch.default_generator))
-        self.scale: Tensor = nn.Parameter(torch.tensor(INITIAL_SCALE)) if scaled else torch.tensor(1.0)
+        drawn = initial_angles(len(program.parameters), generator or torch.default_generator, initial_angle)
+        self.theta = nn.Parameter(drawn)
+        self.scale: Tensor = nn.Parameter(torch.tensor(scale)) if scaled else torch.tensor(scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return latent values (..., n_outputs) of embeddings (..., D), in radians for a quantum head."""
@@ -150,9 +158,6 @@ class ParallelEncoders(nn.Module):
         return found
 
 
-INITIAL_SCALE = math.pi  # maps ⟨Z⟩ in [-1, 1] to an angle in [-π, π]
-
-
-def initial_angles(count: int, generator: torch.Generator) -> Tensor:
-    """Return weights (count,), uniform on [-π, π), the natural range of a rotation angle."""
-    return (2.0 * torch.rand(count, generator=generator) - 1.0) * math.pi
+def initial_angles(count: int, generator: torch.Generator, largest: float | None = None) -> Tensor:
+    """Return weights (count,), uniform on [-largest, largest); None is π, the natural range of a rotation angle."""
+    return (2.0 * torch.rand(count, generator=generator) - 1.0) * (math.pi if largest is None else largest)

@@ -30,6 +30,7 @@ class QuantumHead(nn.Module):
         ansatz: makes the layers; the paper's by default.
         readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
         word_weight: largest number of qubits in a word.
+        initial_angle: largest initial angle; see `initial_angles`.
         backend: runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default generator if None.
 
@@ -48,13 +49,15 @@ class QuantumHead(nn.Module):
         ansatz: Ansatz | None = None,
         readout: Readout = "all",
         word_weight: int = 2,
+        initial_angle: float | None = None,
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, ansatz)
         observables = readout_observables(n_qubits, readout, word_weight)
         backend = backend or exact_backend(circuit)
-        self._build(circuit, observables, data_parameters(circuit), weight_parameters(circuit), backend, generator)
+        data, weights = data_parameters(circuit), weight_parameters(circuit)
+        self._build(circuit, observables, data, weights, backend, generator, initial_angle)
         self.reuploads = reuploads
 
     @classmethod
@@ -100,6 +103,7 @@ class QuantumHead(nn.Module):
         weights: Sequence[Parameter],
         backend: Backend | None,
         generator: torch.Generator | None,
+        initial_angle: float | None = None,
     ) -> None:
         super().__init__()
         backend = backend or create("adjoint")
@@ -114,7 +118,7 @@ class QuantumHead(nn.Module):
             input_gradients=True,  # off by default; θ_c would not be trained
             default_precision=None,  # exact, or the own shots of a backend; the default adds noise of 1/64
         )
-        initial = initial_angles(len(weights), generator or torch.default_generator)
+        initial = initial_angles(len(weights), generator or torch.default_generator, initial_angle)
         self.connector = AdjointConnector(network, backend, initial)
 
     def forward(self, latent: Tensor) -> Tensor:

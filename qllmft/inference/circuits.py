@@ -53,11 +53,12 @@ class EncoderCircuits:
     parameters: Floats  # (N·C, P) values in the order of the circuit's parameters, sample after sample
     n_encoders: int  # E
     signs: tuple[float, ...]  # signs of the constant in the circuits of one encoder
+    scale: float  # factor of an encoder's values
 
     @property
     def shares(self) -> Floats:
         """Return the coefficients (C/E,) of the circuits in an encoder's value."""
-        return np.array(self.signs) / len(self.signs)
+        return self.scale * np.array(self.signs) / len(self.signs)
 
     def weights(self, classifier: Classifier) -> Floats:
         """Return the coefficients (k, C, O) of the expectation values in each label's logit."""
@@ -109,7 +110,9 @@ def _encoder_circuits(encoders: ParallelEncoders, x: Tensor) -> EncoderCircuits:
     column = {parameter: i for i, parameter in enumerate([*loading, *first.engine.program.parameters])}
     order = [column[parameter] for parameter in circuit.parameters]
     parameters = angles.reshape(-1, angles.shape[3])[:, order]
-    return EncoderCircuits(circuit, readout_observables(first.n_qubits), parameters, len(parts), first.signs)
+    return EncoderCircuits(
+        circuit, readout_observables(first.n_qubits), parameters, len(parts), first.signs, float(first.scale)
+    )
 
 
 def _final_weights(classifier: Classifier) -> Floats:

@@ -155,7 +155,7 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     if request.weights == "bound":
         theta = encoder.theta.detach().tolist()
         circuit = circuit.assign_parameters(dict(zip(weight_parameters(template), theta, strict=True)))
-    return _measured(circuit, list(range(model.config.encoder_outputs))) if request.measure else circuit
+    return _measured(circuit, model.config.measured_wires) if request.measure else circuit
 
 
 def embedding(model: StoredModel, text: str) -> Tensor:

@@ -22,7 +22,7 @@ from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.gradient import AdjointGradient
 from qllmft_backends.adjoint.interface import Engine
-from qllmft_backends.adjoint.noisy import CircuitNoise, Draw, NoisyPass, ShotModel, ShotTest
+from qllmft_backends.adjoint.noisy import CircuitNoise, Draw, NoisyPass, ShotGradient, ShotModel, ShotTest
 from qllmft_backends.adjoint.noisy_expectations import NoisySampler
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
@@ -55,6 +55,8 @@ class AdjointOptions(NoiseSettings):
         rate: meaning of the paper's or explicit rates: ``aer``: r; ``nonidentity``: the probability of a Pauli error.
         draw: of gate noise in a pass: trajectories for each ``sample``, or the same ones for all of a ``batch``.
         uploads: the rotations by data carry gate noise.
+        gradient: of ``gaussian``: ``value``: the noise is outside its path; ``reparametrised``: it passes through the
+            noise's standard deviation.
         seed: of all draws; the same seed and request give the same bits.
     """
 
@@ -68,6 +70,7 @@ class AdjointOptions(NoiseSettings):
     rate: RateKind = "aer"
     draw: Draw = "sample"
     uploads: bool = True
+    gradient: ShotGradient = "value"
     seed: int = Field(0, ge=0)
 
     def circuit_noise(self) -> CircuitNoise:
@@ -88,7 +91,7 @@ class AdjointOptions(NoiseSettings):
         model = self.shot_model or ("multinomial" if self.shots else "exact")
         if (model == "exact") != (self.shots is None):
             raise BackendError(f"shot_model is {model!r} with shots={self.shots}; give both, or neither.")
-        choices = (self.renormalize, self.shot_test, self.draw, self.uploads)
+        choices = (self.renormalize, self.shot_test, self.draw, self.uploads, self.gradient)
         return CircuitNoise(gates, self.shots, model, self.trajectories or 1, *choices)
 
 

@@ -144,6 +144,7 @@ class AdjointEngine(ChunkedEngine):
         plan = self._plan(samples)
         costates = self._take(len(states), plan.batch, shift=COSTATE_SHIFT)
         kept, tape.kept = self._none(len(states)) if tape.kept is None else tape.kept, None
+        shots = tape.shots if tape.shots is not None and tape.shots.reparametrised else None
         gradient = np.empty((samples, self.program.n_angles), self.dtype)
         by_amplitude = np.empty((samples, dimension if amplitudes else 0), self.dtype)
         arrays = BackwardArrays(
@@ -154,6 +155,8 @@ class AdjointEngine(ChunkedEngine):
             product=tape.product,
             costates=costates,
             kept=kept,
+            scale=np.array([shots.count**-0.5 if shots else 0.0], self.dtype),
+            stream=np.array(shots.stream if shots else (), np.int64),
             weights=np.ascontiguousarray(cotangent, self.dtype),
             gradient=gradient,
             by_amplitude=by_amplitude,

@@ -19,6 +19,7 @@ from qllmft_backends.noise import GateNoise
 ShotModel = Literal["exact", "gaussian", "multinomial"]
 ShotTest = Literal["same", "multinomial", "per_shot"]
 Draw = Literal["sample", "batch"]
+ShotGradient = Literal["value", "reparametrised"]
 _TESTED = {"same": (), "multinomial": ("gaussian",), "per_shot": ("gaussian", "multinomial")}  # by shot_test
 
 
@@ -28,7 +29,7 @@ class CircuitNoise:
 
     Attributes:
         gates: depolarizing noise after every gate, and flips at the readout.
-        shots, renormalize, shot_test, draw, uploads: see `AdjointOptions`.
+        shots, renormalize, shot_test, draw, uploads, gradient: see `AdjointOptions`.
         shot_model: see there. ``multinomial`` blocks the gradient.
         trajectories: random runs per sample whose mean is taken; each with ``shots`` measurements.
     """
@@ -41,12 +42,14 @@ class CircuitNoise:
     shot_test: ShotTest = "same"
     draw: Draw = "sample"
     uploads: bool = True
+    gradient: ShotGradient = "value"
 
     def __post_init__(self) -> None:
         unread = [
             name
             for name, is_default, is_read in (
                 ("renormalize", not self.renormalize, self.shot_model == "gaussian"),
+                ("gradient", self.gradient == "value", self.shot_model == "gaussian"),
                 ("shot_test", self.shot_test == "same", self.shot_model in _TESTED[self.shot_test]),
                 ("draw", self.draw == "sample", self.has_gate_noise),
                 ("uploads", self.uploads, self.has_gate_noise),
@@ -55,7 +58,7 @@ class CircuitNoise:
         ]
         if unread:
             raise BackendError(
-                f"{' and '.join(unread)} would not be used: renormalize and shot_test are about shots of "
+                f"{' and '.join(unread)} would not be used: renormalize, gradient and shot_test are about shots of "
                 "shot_model='gaussian', draw and uploads about gate noise. Add it, or leave them out."
             )
 
@@ -65,8 +68,10 @@ class CircuitNoise:
         if self.shot_test == "same":
             return self
         if self.shot_test == "per_shot":  # which pass has which trajectories is of no account then
-            return replace(self, shot_model="multinomial", trajectories=1, renormalize=False, draw="sample")
-        return replace(self, shot_model="multinomial", shot_test="same", renormalize=False)
+            return replace(
+                self, shot_model="multinomial", trajectories=1, renormalize=False, draw="sample", gradient="value"
+            )
+        return replace(self, shot_model="multinomial", shot_test="same", renormalize=False, gradient="value")
 
     @property
     def has_gate_noise(self) -> bool:
@@ -228,7 +233,7 @@ class NoisyPass:
     def _shots(self) -> GaussianShots | None:
         if self.noise.shots is None or self.noise.shot_model != "gaussian":
             return None
-        return GaussianShots(self.noise.shots, self.seed)
+        return GaussianShots(self.noise.shots, self.seed, reparametrised=self.noise.gradient == "reparametrised")
 
     def _read(self, values: Real, runs: Trajectories | None) -> Real:
         """Apply the frames' signs and the flips of the readout to ⟨Z-string⟩ (B·N, T).

@@ -9,6 +9,10 @@ counts are rectified to 0. The noise is outside the gradient's path: ŷ counts a
 constant if it was rectified. The engine writes ψ for sqrt(p): the sign of a negative ψ goes into ε, which is equally
 likely with the other sign.
 
+If the gradient is ``reparametrised``, it is that of ŷ/n with ε fixed, so it also passes through the standard deviation
+of the noise. With v = 1/sqrt(n), a positive outcome has the derivative 2ψ + v (ε - 2ψ Σψε) by its own ψ in place of 2ψ,
+and -v ψ² ε_k by every ψ_k.
+
 After rectification the frequencies ŷ/n add up to more than 1: little if n·p is large for the relevant outcomes, much if
 2^Q is far above n. That is the paper's model; the true multinomial has no such bias. Divided by their sum
 (`CircuitNoise.renormalize`) they are too flat instead, as outcomes of small p gain most.
@@ -30,6 +34,7 @@ class GaussianShots:
     # of this pass, 64 bits; each chunk of samples has numbers of its own, so the bits do not depend on threads
     seed: int
     first_chunk: int = 0  # number of the pass's first chunk
+    reparametrised: bool = False  # the gradient passes through the noise's standard deviation
 
     @property
     def stream(self) -> tuple[int, int, int]:

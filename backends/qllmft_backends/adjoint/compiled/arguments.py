@@ -87,8 +87,11 @@ class BackwardArrays(NamedTuple):
     product: RealTable  # of the forward pass; changed
     # (chunks, 2^Q · L and a gap), overwritten
     costates: RealTable
-    # ``noise`` of the forward pass, or (chunks, 0)
+    # ``noise`` of the forward pass, or (chunks, 0); overwritten with ε if there is a ``stream``
     kept: RealTable
+    scale: Reals  # (1,) 1/sqrt(n) of n shots
+    # source of ε if the gradient passes through it; else (0,)
+    stream: Ints
     # (B, T) w_t of the loss Σ_t w_t ⟨Z-string t⟩
     weights: RealTable
     # (B, G), overwritten with the gradient of the angles

@@ -11,7 +11,13 @@ import numpy as np
 from numba import njit
 
 from qllmft_backends.adjoint.compiled.normals import fill_normal
-from qllmft_backends.adjoint.compiled.observables import keep, measure, measure_shots, start_costate
+from qllmft_backends.adjoint.compiled.observables import (
+    keep,
+    measure,
+    measure_shots,
+    start_costate,
+    start_reparametrised,
+)
 from qllmft_backends.adjoint.compiled.rotations import compute_coefficients
 from qllmft_backends.adjoint.compiled.simd import lanes
 from qllmft_backends.adjoint.compiled.steps import run
@@ -79,11 +85,16 @@ def backward(plan, arrays, chunk):
             sample = start + lane % batch
             if sample < samples:
                 twice[t * width + lane] = 2 * arrays.weights[sample, t] * plan.lane_signs[t * width + lane]
-    start_costate(s, c, product, row_masks, twice)
+    stream = arrays.stream
+    if stream.size:
+        key = np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk)
+        start_reparametrised(s, c, product, row_masks, twice, key, kept, arrays.scale[0])
+    else:
+        start_costate(s, c, product, row_masks, twice)
     coefficients = np.empty(2 * width * count, s.dtype)
     squares = np.empty(width * count, s.dtype)
     compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, squares)
-    if kept.size:
+    if kept.size and not stream.size:
         keep(c, kept)
     by_lane = np.zeros(width * count, s.dtype)
     run(s, c, batch, plan, coefficients, is_full, by_lane)

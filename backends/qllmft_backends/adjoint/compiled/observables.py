@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.rotations import spread
 from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, select_positive, store, sub
 
@@ -139,3 +140,29 @@ def start_costate(s, c, product, row_masks, weights):
             psi = mul(load(s, k), factor)
             store(s, k, psi)
             store(c, k, mul(psi, load(block, i * width)))
+
+
+@_jit
+def start_reparametrised(s, c, product, row_masks, weights, key, noise, scale):
+    """Compute the co-state of the rectified frequencies of eq. 2 with ε fixed into ``c`` (see `shots`).
+
+    The arguments are those of `start_costate`, ``key`` and ``noise`` those of `fill_normal`; ``noise`` gets ε.
+    """
+    batch = product.size
+    noise[:] = 1
+    start_costate(noise, c, np.ones_like(product), row_masks, weights)  # 2 Σ_t w_t Z_t
+    fill_normal(key[0], key[1], key[2], noise)
+    overlap, kept = np.zeros(batch, s.dtype), np.zeros(batch, s.dtype)  # Σ ψ ε, and Σ w ψ² of positive outcomes
+    for k in range(s.size):
+        s[k] *= product[k % batch]
+        overlap[k % batch] += s[k] * noise[k]
+    for k in range(s.size):
+        sample = k % batch
+        u, psi, w = 1 - scale * overlap[sample], s[k], c[k] / 2
+        if psi * (psi * u + scale * noise[k]) > 0:
+            c[k] = w * (2 * psi * u + scale * noise[k])
+            kept[sample] += w * psi * psi
+        else:
+            c[k] = 0
+    for k in range(s.size):
+        c[k] -= kept[k % batch] * scale * noise[k]
