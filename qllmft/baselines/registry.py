@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from qllmft.baselines.classical import FULL_SVC, LOGISTIC_REGRESSION, PLAIN_LOGISTIC_REGRESSION, SUPPORT_VECTORS
 from qllmft.baselines.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
 from qllmft.baselines.head import Baseline, Head
+from qllmft.baselines.same_vectors import QUADRATIC_SVC, SAME_VECTORS
 from qllmft.baselines.trained import LOW_RANK, PERCEPTRON
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
@@ -15,8 +16,10 @@ from qllmft_backends.plugins import Registry
 _BUILT_IN = {
     "logistic_regression": LOGISTIC_REGRESSION,
     "logistic_regression_c1": PLAIN_LOGISTIC_REGRESSION,
+    "logistic_regression_same_vectors": SAME_VECTORS,
     "svc": SUPPORT_VECTORS,
     "svc_full": FULL_SVC,
+    "svc_quadratic": QUADRATIC_SVC,
     "mlp": PERCEPTRON,
     "low_rank": LOW_RANK,
     "pca": PRINCIPAL_AXES,

@@ -14,7 +14,7 @@ from qllmft.report import style
 
 _SHIFTS = {"parameters": 0.004, "energy": 0.004}  # between curves at one place, as a share of the axis; else 0.012
 _COLORS = {"subject": (*style.COLORS[:4], style.GREY), "baseline": (style.INK, *style.COLORS[4:])}
-_MARKERS = {"subject": "os^Dp", "baseline": "v<s>o"}
+_MARKERS = {"subject": "os^Dp", "baseline": "v<s>oD"}
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], 
         for i, (_, name, side) in enumerate(names):
             own = sorted((point for point in shown if point.row.series == name), key=value)
             shift = (ticks[-1] / ticks[0]) ** (_SHIFTS.get(axis, 0.012) * (i - (len(names) - 1) / 2))
-            alike = sorted({p.row.series for p in among if p.row.side == side and p.row.series}).index(name) % 5
-            look = {"color": _COLORS[side][alike], "marker": _MARKERS[side][alike], "lw": 1.1, "label": name}
+            alike = sorted({p.row.series for p in among if p.row.side == side and p.row.series}).index(name)
+            look = {"color": _of(_COLORS[side], alike), "marker": _of(_MARKERS[side], alike), "lw": 1.1, "label": name}
             look |= {"mfc": "white"} if side == "baseline" else {}
             look |= {"ls": "" if axis == "energy" else "-" if side == "subject" else ":"}
             places = [shift * value(point) for point in own]
@@ -84,3 +84,7 @@ def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], 
         "(LR: logistic regression), side by side if they are at one place",
     )
     return figure
+
+
+def _of(looks: Sequence[str], number: int) -> str:
+    return looks[number % len(looks)]

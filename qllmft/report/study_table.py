@@ -43,6 +43,11 @@ def parameters(row: RowResult) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
+def stored_numbers(row: RowResult) -> str:
+    """Return ``49,152``, the numbers of a data map, which are stored and not trained, or "" without one."""
+    return f"{row.stored:,}" if row.stored else ""
+
+
 def published_parameters(row: RowResult) -> str:
     """Return the printed number of parameters, or "" if the paper prints none."""
     count = row.published.parameters if row.published else None
@@ -101,7 +106,8 @@ def least(comparison: Comparison) -> str:
 
 
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
-    *(accuracy, measured_accuracy, exact_accuracy, published_accuracy, parameters, published_parameters),
+    *(accuracy, measured_accuracy, exact_accuracy, published_accuracy),
+    *(parameters, stored_numbers, published_parameters),
     *(signed, brackets, gain_points, gain_share, least),
 )
 
@@ -115,6 +121,7 @@ def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, 
         "verdict": verdict(record, comparisons),
         "about": about(record),
         "rows": record.rows,
+        "stored": any(row.stored for row in record.rows),
         "exact": any(row.test_exact for row in record.rows),
         "comparisons": comparisons,
         "outcomes": OUTCOMES,
