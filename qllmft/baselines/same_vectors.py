@@ -77,4 +77,4 @@ def _quadratic_kernel(config: RunConfig, *_: int) -> GridBaseline:
 
 
 SAME_VECTORS = Baseline("logistic regression (same vectors)", _logistic_regression, tuned=False)
-QUADRATIC_SVC = Baseline("SVC, quadratic kernel", _quadratic_kernel, tuned=True)
+QUADRATIC_SVC = Baseline("quadratic SVC", _quadratic_kernel, tuned=True)

@@ -74,10 +74,14 @@ class Row(Section):
     # name or path of the search space of a study with a budget; None: see `tuning.py`
     space: str | None = None
     epochs: int | None = Field(default=None, ge=1)  # of each run; None: the study's
-    series: str = ""  # curve of a map that the row is a point of; "": the row is compared and not drawn
+    # curve of a map that the row is a point of, or line of rows with ``qubits``; "": the row is compared and not drawn
+    series: str = ""
+    qubits: int | None = Field(default=None, ge=1)  # place on the line of its series, whose slope is shown; None: none
 
     @model_validator(mode="after")
     def _leaves_alone_the_settings_of_the_study(self) -> Row:
+        if self.qubits is not None and not self.series:
+            raise ValueError(f"qubits is {self.qubits}, the row's place on the line of its series; give it a series")
         for name in self.settings:
             if name in (*OF_THE_STUDY, "train.epochs") or name.startswith("data."):
                 raise ValueError(f"{name} is the same in all rows of a study; omit it from the row's settings")

@@ -54,6 +54,7 @@ class RowResult:
     chosen: tuple[dict[str, Any], ...] = ()  # the best of them, by name; empty without a budget
     stored: int = 0  # numbers that a data map stores in addition to the parameters, the most of any seed
     series: str = ""
+    qubits: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -111,7 +111,7 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], finished: Sequen
     classes = [model.test_classes for model in models if model.test_classes is not None]
     uneven = len(classes) == len(models) and any(scores.uneven for scores in classes)
     return RowResult(
-        **row.model_dump(include={"label", "side", "group", "preset", "series"}),
+        **row.model_dump(include={"label", "side", "group", "preset", "series", "qubits"}),
         settings=with_names(row.settings, body_names(finished)),
         model=models[0].name,
         published=paper_result(row) if study.published else None,

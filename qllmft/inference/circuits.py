@@ -111,7 +111,7 @@ def _encoder_circuits(encoders: ParallelEncoders, x: Tensor) -> EncoderCircuits:
     order = [column[parameter] for parameter in circuit.parameters]
     parameters = angles.reshape(-1, angles.shape[3])[:, order]
     return EncoderCircuits(
-        circuit, readout_observables(first.n_qubits), parameters, len(parts), first.signs, float(first.scale)
+        circuit, readout_observables(first.n_qubits), parameters, len(parts), first.signs, first.scale.item()
     )
 
 

@@ -21,6 +21,7 @@ from qllmft.report import style
 from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg
 from qllmft.report.render import identified, render
 from qllmft.report.study_table import tables
+from qllmft.report.trend_figure import write_trends
 
 _CURVES = (("training loss", "cross-entropy (nats)", 1), ("validation accuracy", "right answers (%)", 100))
 _WIDER = "; an interval that runs out of the figure is wider than shown"
@@ -38,6 +39,9 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
         "comparisons": [{**asdict(c), "outcome": c.outcome} for c in comparisons],
         "mcnemar": [{**asdict(d), "p": d.p} for d in discordances(predictions, *leading(record))],
     }
+    if lines := shown["trends"]:
+        derived["trends"] = [asdict(line) for line in lines]
+    write_trends(folder, record, lines)
     write_record(folder, record, derived)
     write_text(folder / "table.md", render("qllmft.report", "study.md.j2", **shown))
     return write_study_report(folder)
@@ -66,9 +70,11 @@ def write_study_table(folder: Path, file: Path) -> Path:
     If its name ends in ``.tex``, they are in LaTeX, otherwise in Markdown.
     """
     record = read_record(folder)
-    page = "study.tex.j2" if file.suffix == ".tex" else "study.md.j2"
+    shown, in_latex = tables(record, compare(record)), file.suffix == ".tex"
     with writing(f"the file {file}"):
-        write_text(file, render("qllmft.report", page, **tables(record, compare(record))))
+        write_text(file, render("qllmft.report", "study.tex.j2" if in_latex else "study.md.j2", **shown))
+        if not in_latex:
+            write_trends(file.parent, record, shown["trends"])
     return file
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from qllmft.campaign.bodies import gains, papers_margin
 from qllmft.campaign.comparison import Comparison, limits
 from qllmft.campaign.record import RowResult, StudyRecord
+from qllmft.campaign.trend import trends
 from qllmft.campaign.verdict import brackets, gain_points, gain_share, signed, verdict
 from qllmft.published import published
 from qllmft.statistics import MeanInterval
@@ -46,6 +47,12 @@ def parameters(row: RowResult) -> str:
 def stored_numbers(row: RowResult) -> str:
     """Return ``49,152``, the numbers of a data map, which are stored and not trained, or "" without one."""
     return f"{row.stored:,}" if row.stored else ""
+
+
+def per_qubit(slope: float) -> str:
+    """Return ``+0.71``, in points per qubit."""
+    text = f"{100 * slope:+.2f}"
+    return text.replace("-", "−") if float(text) else "0.00"
 
 
 def published_parameters(row: RowResult) -> str:
@@ -108,7 +115,7 @@ def least(comparison: Comparison) -> str:
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
     *(accuracy, measured_accuracy, exact_accuracy, published_accuracy),
     *(parameters, stored_numbers, published_parameters),
-    *(signed, brackets, gain_points, gain_share, least),
+    *(per_qubit, signed, brackets, gain_points, gain_share, least),
 )
 
 
@@ -128,6 +135,7 @@ def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, 
         "limits": limits(record),
         "margin": f"{100 * papers_margin():.2f}",
         "gains": gains(record),
+        "trends": trends(record),
         "published_note": published_note(record),
         "selection_note": selection_note(record),
     }

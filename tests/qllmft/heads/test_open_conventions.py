@@ -29,7 +29,7 @@ def by_qiskit(encoder, qubits: list[int]) -> np.ndarray:
         state = Statevector(loaded).evolve(circuit)
         operators = [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], encoder.n_qubits) for q in qubits]
         found.append([state.expectation_value(operator).real for operator in operators])
-    return float(encoder.scale) * np.array(found)
+    return encoder.scale.item() * np.array(found)
 
 
 @pytest.mark.parametrize(("wires", "qubits"), [("first", [0, 1]), ("last", [3, 4])])
