@@ -156,5 +156,6 @@ class RunConfig(Section):
         exclude["body"] = self.body.unchanged() | {"batch_size", "device"}
         if self.candidates:
             exclude |= {"model": True, "train": True}
+            exclude["candidates"] = {i: {"model": c.model.unchanged()} for i, c in enumerate(self.candidates)}
         content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
