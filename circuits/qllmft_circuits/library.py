@@ -1,4 +1,4 @@
-"""Ansätze beside the paper's, by name: one of our own, and those of Qiskit's circuit library.
+"""Ansätze beside the paper's, by name: two of our own, and those of Qiskit's circuit library.
 
 Each is a function of n_qubits and n_layers, whose circuit of L layers is one layer L times.
 """
@@ -31,6 +31,20 @@ def brickwork(n_qubits: int, n_layers: int) -> QuantumCircuit:
     return circuit
 
 
+def separable(n_qubits: int, n_layers: int) -> QuantumCircuit:
+    """Return layers of one R_Y per qubit: the paper's layers on a ring (C = 1) without their CNOTs.
+
+    >>> separable(4, 3).num_parameters, separable(4, 3).num_nonlocal_gates()
+    (12, 0)
+    """
+    angles = iter(ParameterVector("turn", n_qubits * n_layers))
+    circuit = QuantumCircuit(n_qubits)
+    for _ in range(n_layers):
+        for qubit in range(n_qubits):
+            circuit.ry(next(angles), qubit)
+    return circuit
+
+
 def _of_qiskit(n_qubits: int, n_layers: int, *, make: Callable[..., QuantumCircuit]) -> QuantumCircuit:
     """Return a circuit of Qiskit without its last rotations, which belong to no layer."""
     return make(n_qubits, reps=n_layers, skip_final_rotation_layer=True)
@@ -39,6 +53,7 @@ def _of_qiskit(n_qubits: int, n_layers: int, *, make: Callable[..., QuantumCircu
 _ry_cz = partial(n_local, rotation_blocks="ry", entanglement_blocks="cz", entanglement="linear")
 LIBRARY: dict[str, Ansatz] = {
     "brickwork": brickwork,
+    "separable": separable,
     "real_amplitudes": partial(_of_qiskit, make=real_amplitudes),
     "n_local_ry_cz": partial(_of_qiskit, make=_ry_cz),
     "efficient_su2": partial(_of_qiskit, make=efficient_su2),

@@ -38,6 +38,13 @@ def energy(
             "characterization."
         ),
     ] = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            help="Simulation on the GPU: state-vector as in the paper, or tensor-network: the cheaper of both, for "
+            "heads with C = 1. A network's cost grows linearly with the qubits."
+        ),
+    ] = "state-vector",
     here: Annotated[bool, typer.Option("--here", help="Measure this machine with RAPL and NVML instead.")] = False,
     settings: Settings = None,
     figure: Annotated[Path | None, typer.Option(help="File to draw figure 5 into, .svg, .pdf or .png.")] = None,
@@ -48,8 +55,8 @@ def energy(
 
     run_config = build_config(preset, config, parse_settings(settings or []))
     if here:
-        if figure is not None or calibration is not None:
-            raise UserError("--here measures one number of qubits; omit --figure and --calibration.")
+        if figure is not None or calibration is not None or against != "state-vector":
+            raise UserError("--here measures one number of qubits; omit --figure, --calibration and --against.")
         from qllmft.energy.here import measure_here
 
         measured = measure_here(run_config)
@@ -58,7 +65,7 @@ def energy(
         else:
             _print_here(measured)
         return
-    curve = _curve(run_config, qubits, model, calibration)
+    curve = _curve(run_config, qubits, model, calibration, against)
     if figure is not None:
         from qllmft.paper.figures.energy import draw_energy
         from qllmft.report.style import save_figure
@@ -72,8 +79,8 @@ def energy(
         say(f"The figure is in {figure}.")
 
 
-def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None) -> EnergyCurve:
-    from qllmft.energy.curve import MODELS, energy_curve
+def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None, against: str) -> EnergyCurve:
+    from qllmft.energy.curve import AGAINST, MODELS, energy_curve
     from qllmft.energy.formula import read_gate_times
 
     name = next((known for known in MODELS if known == model), None)
@@ -81,8 +88,11 @@ def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None)
         raise UserError(f"--model is {model!r}, expected one of {', '.join(MODELS)}.")
     if calibration is not None and name != "measured":
         raise UserError(f"--calibration gives real gate times; got --model {model}, expected --model measured.")
+    simulation = next((known for known in AGAINST if known == against), None)
+    if simulation is None:
+        raise UserError(f"--against is {against!r}, expected one of {', '.join(AGAINST)}.")
     constants = None if calibration is None else read_gate_times(calibration)
-    return energy_curve(config.model, _widths(qubits), name, constants)
+    return energy_curve(config.model, _widths(qubits), name, constants, simulation)
 
 
 def _widths(qubits: str) -> list[int]:
@@ -101,7 +111,7 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
     head = config.model
     say(
         f"one inference; R = {head.reuploads}, N = {head.reupload_layers}, M = {head.main_layers}, "
-        f"C = {head.connectivity}; model {curve.model}, unit: {curve.unit}"
+        f"C = {head.connectivity}; model {curve.model}, GPU: {curve.against}, unit: {curve.unit}"
     )
     table = plain_table(*numbers("qubits", "1Q gates", "2Q gates", "QPU", "GPU", "QPU / GPU"))
     step = -(-len(curve.points) // ROWS)

@@ -16,9 +16,11 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from qllmft.cli.analyse import analyse
 from qllmft.cli.backend import resumed
 from qllmft.cli.bench import bench
 from qllmft.cli.console import PlainConsole, say, say_lines
+from qllmft.cli.dequantise import dequantise
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.export import export
@@ -44,7 +46,7 @@ app = typer.Typer(
 )
 for _command in (
     *(train, predict, evaluate, report, verify, info, presets, plugins, bench, energy, figure, paper, backends, jobs),
-    *(doctor, study, sweep, ionq_sandbox, export, card, push),
+    *(doctor, study, sweep, ionq_sandbox, export, card, push, analyse, dequantise),
 ):
     # an option's help wraps by itself; a paragraph of the docstring wraps if it is one line
     _paragraphs = [" ".join(paragraph.split()) for paragraph in cleandoc(_command.__doc__ or "").split("\n\n")]

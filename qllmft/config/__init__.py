@@ -8,6 +8,7 @@ from qllmft.config.model import ModelConfig
 from qllmft.config.noise import NoiseConfig
 from qllmft.config.parse import parse_config
 from qllmft.config.run import BaselinesConfig, RunConfig
+from qllmft.config.surrogate import SurrogateConfig
 from qllmft.config.training import TrainConfig
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ModelConfig",
     "NoiseConfig",
     "RunConfig",
+    "SurrogateConfig",
     "TrainConfig",
     "parse_config",
 ]

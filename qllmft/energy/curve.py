@@ -10,11 +10,14 @@ from typing import Any, Literal, get_args
 
 from qllmft.config import ModelConfig
 from qllmft.energy.circuits import head_counts
-from qllmft.energy.formula import FORTE, PAPER, EnergyConstants, amplitude_flops, gpu_energy_kj, qpu_energy_kj
+from qllmft.energy.formula import FORTE, PAPER, EnergyConstants, amplitude_flops, flops_energy_kj, qpu_energy_kj
+from qllmft.energy.network import network_flops
 from qllmft_circuits import CircuitCounts
 
 ModelName = Literal["paper", "measured", "follow-up"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
+Against = Literal["state-vector", "tensor-network"]
+AGAINST: tuple[Against, ...] = get_args(Against)
 FOLLOW_UP_BREAK_EVEN = 34  # qubits; arXiv 2605.02798 (May 2026), abstract: "around 34"
 MOST_QUBITS = 100  # end of the search for a crossover
 
@@ -54,6 +57,7 @@ class EnergyCurve:
     constants: EnergyConstants | None  # None for ``follow-up``, which has none
     points: tuple[EnergyPoint, ...]  # in the order of qubits
     crossover_qubits: int | None  # least number with more energy on the GPU than on the QPU; None: none up to 100
+    against: Against = "state-vector"  # simulation on the GPU
 
     @property
     def unit(self) -> str:
@@ -70,6 +74,7 @@ class EnergyCurve:
         suffix = "energy_kj" if self.unit == "kJ" else "relative_energy"
         return {
             "model": self.model,
+            "against": self.against,
             "source": self.source,
             "unit": self.unit,
             "constants": asdict(self.constants) if self.constants else None,
@@ -82,21 +87,28 @@ class EnergyCurve:
 
 
 def energy_curve(
-    config: ModelConfig, qubits: Sequence[int], model: ModelName = "paper", constants: EnergyConstants | None = None
+    config: ModelConfig,
+    qubits: Sequence[int],
+    model: ModelName = "paper",
+    constants: EnergyConstants | None = None,
+    against: Against = "state-vector",
 ) -> EnergyCurve:
     """Return the energies of one inference with the head of ``config`` at each width in ``qubits``, ascending.
 
-    ``constants`` replace the model's own; ``follow-up`` takes none.
+    ``constants`` replace the model's own; ``follow-up`` takes none. ``against`` is the simulation on the GPU: the
+    paper's state vector, or the cheaper of it and a tensor network, which needs C = 1.
     """
     used = None if model == "follow-up" else constants or (PAPER if model == "paper" else FORTE)
-    points = tuple(_point(config, q, used) for q in qubits)
-    return EnergyCurve(model, used, points, crossover_qubits(config, used))
+    points = tuple(_point(config, q, used, against) for q in qubits)
+    return EnergyCurve(model, used, points, crossover_qubits(config, used, against), against)
 
 
-def crossover_qubits(config: ModelConfig, constants: EnergyConstants | None = PAPER) -> int | None:
+def crossover_qubits(
+    config: ModelConfig, constants: EnergyConstants | None = PAPER, against: Against = "state-vector"
+) -> int | None:
     """Return the least number of qubits with more energy on the GPU than on the QPU, or None up to 100."""
     for q in range(max(2, config.connectivity + 1), MOST_QUBITS + 1):
-        point = _point(config, q, constants)
+        point = _point(config, q, constants, against)
         if point.gpu >= point.qpu:
             return q
     return None
@@ -113,10 +125,12 @@ def crossing(points: Sequence[EnergyPoint]) -> tuple[float, float] | None:
     return None
 
 
-def _point(config: ModelConfig, q: int, constants: EnergyConstants | None) -> EnergyPoint:
+def _point(config: ModelConfig, q: int, constants: EnergyConstants | None, against: Against) -> EnergyPoint:
     counts = head_counts(config, q)
+    flops = amplitude_flops(counts) * 2**q
+    if against == "tensor-network":
+        flops = min(flops, network_flops(config, q))
     if constants is not None:
-        return EnergyPoint(counts, qpu_energy_kj(counts, constants), gpu_energy_kj(counts, constants))
-    flops = amplitude_flops(head_counts(config, FOLLOW_UP_BREAK_EVEN))
-    gpu = 2.0 ** (q - FOLLOW_UP_BREAK_EVEN) * amplitude_flops(counts) / flops
-    return EnergyPoint(counts, q / FOLLOW_UP_BREAK_EVEN, gpu)
+        return EnergyPoint(counts, qpu_energy_kj(counts, constants), flops_energy_kj(flops, constants))
+    unit = amplitude_flops(head_counts(config, FOLLOW_UP_BREAK_EVEN)) * 2**FOLLOW_UP_BREAK_EVEN
+    return EnergyPoint(counts, q / FOLLOW_UP_BREAK_EVEN, flops / unit)

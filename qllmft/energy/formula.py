@@ -86,8 +86,12 @@ def gpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> 
     Returns:
         Kilojoules of one inference (one exact simulation; it needs no shots).
     """
-    seconds = 2.0**counts.n_qubits * amplitude_flops(counts) / constants.gpu_flops
-    return seconds * constants.gpu_power_w / 1000
+    return flops_energy_kj(2.0**counts.n_qubits * amplitude_flops(counts), constants)
+
+
+def flops_energy_kj(flops: float, constants: EnergyConstants = PAPER) -> float:
+    """Return the kilojoules of ``flops`` operations on the GPU, at its peak speed."""
+    return flops / constants.gpu_flops * constants.gpu_power_w / 1000
 
 
 def linear_energy_j(rows: int, columns: int) -> float:

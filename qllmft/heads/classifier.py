@@ -68,7 +68,7 @@ class Classifier(nn.Module):
     @property
     def data_map(self) -> DataMap | None:
         """Return the map of embeddings before they are loaded, or None."""
-        return self.encoder.data_map if isinstance(self.encoder, ParallelEncoders) else None
+        return getattr(self.encoder, "data_map", None)
 
     @property
     def n_parameters(self) -> int:
@@ -135,6 +135,13 @@ def build_classifier(
     return Classifier(encoder, quantum_head, final, skip=config.skip, sign_readout=not config.final_linear)
 
 
+def data_map_of(config: ModelConfig, dimension: int) -> DataMap | None:
+    """Return the data map of a model on embeddings of D values before it is fitted, or None if it has none."""
+    if not (config.centre or config.components):
+        return None
+    return DataMap(dimension, centre=config.centre, components=config.components)
+
+
 def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
     """Raise UserError before the first weight is made if they would not fit into memory."""
     rows = max(config.hidden_dim, config.n_qubits, n_classes)
@@ -148,9 +155,8 @@ def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
 def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Backend | None) -> nn.Module:
     if config.encoder == "mlp":
         return perceptron(config, dimension, config.n_qubits, torch_generator(seed, "weights", "encoder"))
-    data_map = None
-    if config.centre or config.components:
-        data_map = DataMap(dimension, centre=config.centre, components=config.components)
+    data_map = data_map_of(config, dimension)
+    if data_map is not None:
         dimension = data_map.width
     encoders = [
         QuantumEncoder(

@@ -15,8 +15,9 @@ from qllmft.config import EMBEDDED
 from qllmft.description import describe
 from qllmft.energy.circuits import head_counts
 from qllmft.energy.formula import FORTE, gpu_energy_kj, qpu_energy_kj
+from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
-from qllmft.files import expanded, path_near, read_bytes
+from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
 from qllmft.model.store import StoredModel
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
@@ -25,6 +26,7 @@ from qllmft.statistics import Accuracy, ClassScores
 from qllmft.versions import versions
 
 CARD = "README.md"
+ANALYSIS = "analysis.json"  # of `qllmft analyse`, in the run's folder
 _METRICS = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "macro-F1": "f1"}  # names on the hub
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -37,7 +39,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")
-    config, quantum = model.config, model.config.head != "mlp"
+    config, quantum = model.config, model.config.head != "mlp" and model.surrogate is None
     facts = _record_facts(folder) if folder is not None else {}
     record = facts.get("record")
     body = model.body.model if record is None else str(replace(record.body, model=_public(record.body.model)))
@@ -49,7 +51,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
         loader=PackageLoader("qllmft.inference", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"code": code, "percent": percent, "interval": _interval}
-    values = {"record": None, "versions": record.versions if record else versions(), **facts}
+    values = {"record": None, "analysis": None, "versions": record.versions if record else versions(), **facts}
     card = environment.get_template("card.md.j2").render(
         values,
         metadata=_metadata(model, name, values),
@@ -62,6 +64,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
         body=body if record else _public(body),
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         model=config,
+        surrogate=model.surrogate,
         energy=energy,
     )
     return f"{card}\n"
@@ -77,7 +80,19 @@ def _record_facts(folder: Path) -> dict[str, Any]:
     source = _public_source(data.source, run.path)
     scores = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
     majority = Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels)) if answers else None
-    return {"record": record, "data": data, "source": source, "scores": scores, "majority": majority}
+    facts = {"record": record, "data": data, "source": source, "scores": scores, "majority": majority}
+    return facts | {"analysis": _analysis(run.path)}
+
+
+def _analysis(run: Path) -> str | None:
+    """Return the sentence of the run's analysis, or None without one."""
+    file = run / ANALYSIS
+    if not file.exists():
+        return None
+    try:
+        return one_line(str(parse_json(read_text(file))["sentence"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} cannot be read: {error!r}. Delete it, or make it again: qllmft analyse.") from error
 
 
 def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.config import EMBEDDED, DataConfig
-from qllmft.data import Corpus, Table, read_corpus, split_corpus
+from qllmft.config import EMBEDDED, DataConfig, RunConfig
+from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import path_near
@@ -134,20 +134,30 @@ def evaluate_run(
     return evaluate(predictor, LabelledTexts.read(predictor, run, data, split, subset, on_event))
 
 
-def _test_set(run: Path) -> tuple[Corpus, Table, str]:
-    """Return the test set of a run, its corpus and its source."""
+def texts_of_run(run: Path) -> tuple[RunConfig, Corpus, Splits]:
+    """Return a run's configuration with its texts' path from here, all its texts, and their splits.
+
+    Raises:
+        UserError: if the texts have changed since the run, because its training texts may be in the test set now.
+    """
     folder = RunFolder(run)
     config, result = folder.read_config(), folder.read_result()
-    data = config.data
-    if data.source != EMBEDDED:
-        data = data.model_copy(update={"source": path_near(data.source, run)})
-    corpus = read_corpus(data)
-    if result and result.data.fingerprint != corpus.fingerprint:  # its training texts may be in the test set now
+    if config.data.source != EMBEDDED:
+        data = config.data.model_copy(update={"source": path_near(config.data.source, run)})
+        config = config.model_copy(update={"data": data})
+    corpus = read_corpus(config.data)
+    if result and result.data.fingerprint != corpus.fingerprint:
         raise UserError(
             f"{corpus.source} has changed since the run, so the run's test set cannot be separated from its training "
             "set. Give the texts to evaluate on with --data."
         )
-    return corpus, split_corpus(corpus, config.data, config.seed).test, f"{corpus.source} (the run's test set)"
+    return config, corpus, split_corpus(corpus, config.data, config.seed)
+
+
+def _test_set(run: Path) -> tuple[Corpus, Table, str]:
+    """Return the test set of a run, its corpus and its source."""
+    _, corpus, splits = texts_of_run(run)
+    return corpus, splits.test, f"{corpus.source} (the run's test set)"
 
 
 def _split(corpus: Corpus, split: str | None) -> tuple[Corpus, Table, str]:

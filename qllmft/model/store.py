@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from qllmft.ansatze import ANSATZE
-from qllmft.config import BodyConfig, ModelConfig
+from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
+from qllmft.heads.surrogate import build_surrogate
 from qllmft.model.check import check_logits, compare_logits
 from qllmft_backends import BackendError
 from qllmft_backends.plugins import BUILT_IN
@@ -41,6 +42,7 @@ class StoredModel:
     label_names: tuple[str, ...]  # names of the k labels
     own_body: bool = False  # the body was trained, and its folder is `OWN_BODY`
     checked: bool = False  # the model was read, and its logits are those of its record
+    surrogate: SurrogateConfig | None = None  # the classifier is a classical surrogate of the model of ``config``
 
 
 def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
@@ -54,7 +56,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     body = model.body.model_copy(update={"model": OWN_BODY}) if model.own_body else model.body
     weights = {name: tensor.contiguous().clone() for name, tensor in model.classifier.state_dict().items()}
     write_bytes(folder / "model.safetensors", save(weights))
-    exact = build_classifier(model.config, model.dimension, len(model.label_names))  # without noise, on no backend
+    exact = _structure(model.config, model.dimension, len(model.label_names), model.surrogate)  # on no backend
     exact.load_state_dict(weights)
     check = check_logits(exact, model.config, model.dimension)
     data_map = model.classifier.data_map
@@ -62,6 +64,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     record = {
         "format": FORMAT,
         "model": model.config.model_dump(mode="json"),
+        **({} if model.surrogate is None else {"surrogate": model.surrogate.model_dump(mode="json")}),
         "body": body.model_dump(mode="json", exclude={"trainable", "contrastive"}),  # training belongs to the run
         **({"own_body": True} if model.own_body else {}),
         "body_identity": model.body_identity,
@@ -97,7 +100,8 @@ def load_model(folder: Path) -> StoredModel:
         identity = record["body_identity"]
         if not isinstance(identity, str):
             raise TypeError(f"body_identity is {identity!r}, expected text")
-        classifier = build_classifier(config, dimension, len(names))
+        surrogate = SurrogateConfig.model_validate(record["surrogate"]) if "surrogate" in record else None
+        classifier = _structure(config, dimension, len(names), surrogate)
     except ValidationError as error:
         raise UserError(f"the model in {folder} does not fit its record: {faults(error)[0]}.") from None
     except (KeyError, TypeError, BackendError) as error:
@@ -109,7 +113,15 @@ def load_model(folder: Path) -> StoredModel:
     logits = check_logits(classifier, config, dimension) if "check" in record else None
     if logits is not None:
         compare_logits(logits, record, folder)
-    return StoredModel(classifier, config, body, identity, dimension, names, own_body, checked=logits is not None)
+    checked = logits is not None
+    return StoredModel(classifier, config, body, identity, dimension, names, own_body, checked, surrogate)
+
+
+def _structure(config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig | None) -> Classifier:
+    """Return the untrained classifier of a record, without noise."""
+    if surrogate is None:
+        return build_classifier(config, dimension, n_classes)
+    return build_surrogate(config, dimension, n_classes, surrogate)
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ ONE_LAYER = {  # parameters, gates on one and on two qubits of a layer on 4 qubi
     "brickwork": (6, 6, 3),
     "efficient_su2": (8, 8, 3),
     "n_local_ry_cz": (4, 4, 3),
+    "separable": (4, 4, 0),
 }
 
 

@@ -112,17 +112,21 @@ class AdjointEngine(ChunkedEngine):
             self._release(tape)
         return out
 
-    def probabilities(self, angles: Real, amplitudes: Real | None = None) -> Real:
-        """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
+    def states(self, angles: Real, amplitudes: Real | None = None) -> Real:
+        """Return final amplitudes (B, 2^Q), all in memory. Bit q of an index is qubit q; a state's sign is free."""
         tape = self._tape(*self._checked(angles, amplitudes))
         self._run(tape)
         assert tape.states is not None
         chunks, batch = tape.product.shape
-        states = tape.states[:, : batch << self._n_qubits]
-        amplitudes_ = states.reshape(chunks, -1, batch) * tape.product[:, None, :]
-        out = (amplitudes_**2).transpose(0, 2, 1).reshape(chunks * batch, -1)[: len(tape.amplitudes)]
+        final = tape.states[:, : batch << self._n_qubits].reshape(chunks, -1, batch) * tape.product[:, None, :]
+        out = final.transpose(0, 2, 1).reshape(chunks * batch, -1)[: len(tape.amplitudes)]
         self._release(tape)
         return out
+
+    def probabilities(self, angles: Real, amplitudes: Real | None = None) -> Real:
+        """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
+        amplitudes_ = self.states(angles, amplitudes)
+        return np.square(amplitudes_, out=amplitudes_)
 
     def vjp(self, tape: Tape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, Real | None]:
         """Return the vector-Jacobian product: the gradient of Σ cotangent · values.

@@ -17,7 +17,15 @@ def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
     one = len(qubits) == 1  # needs a marker, as a line has two points
     style = {"lw": 1.8, "clip_on": False, "zorder": 3}
     gpu, qpu = [p.gpu for p in curve.points], [p.qpu for p in curve.points]
-    axes.semilogy(qubits, gpu, color=ORANGE, ls="--", marker="s" if one else "", label="GPU, state vector", **style)
+    axes.semilogy(
+        qubits,
+        gpu,
+        color=ORANGE,
+        ls="--",
+        marker="s" if one else "",
+        label=f"GPU, {curve.against.replace('-', ' ')}",
+        **style,
+    )
     axes.semilogy(qubits, qpu, color=BLUE, marker="o" if one else "", label="QPU, trapped ions", **style)
     _mark_crossover(axes, curve)
     if published is not None:

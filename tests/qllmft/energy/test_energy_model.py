@@ -101,3 +101,20 @@ def test_refusals():
         head_counts(ModelConfig(connectivity=3), 3)
     with pytest.raises(UserError, match="gpu_flops is 0, expected more than 0"):
         replace(PAPER, gpu_flops=0)
+
+
+def test_a_tensor_network_leaves_no_crossover_where_its_bond_is_small():
+    assert crossover_qubits(HEAD, against="tensor-network") is None
+    points = energy_curve(HEAD, [10, 46, 92], against="tensor-network").points
+    assert points[0].gpu == gpu_energy_kj(points[0].counts)  # the state vector is cheaper
+    assert points[2].gpu == pytest.approx(2 * points[1].gpu)
+    assert points[1].gpu == pytest.approx(46 * 2**29 / 3.4e13 * 0.7)  # 16·(2^5)^5 operations per qubit
+    # with the twelve layers of the longest reading the bond is 4^12, and the crossover stays
+    assert crossover_qubits(READINGS[2][0], against="tensor-network") == 46
+    relative = energy_curve(HEAD, [34, 92], "follow-up", against="tensor-network").points
+    assert relative[0].gpu == pytest.approx(34 * 2**29 / (2**34 * (9 * 34 * 4 + 5 * 34 * 8)))
+
+
+def test_no_network_is_given_for_more_connectivity():
+    with pytest.raises(UserError, match=r"no certificate is given.*64\^5"):
+        energy_curve(HEAD.model_copy(update={"connectivity": 2}), [10], against="tensor-network")

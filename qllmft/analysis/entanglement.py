@@ -1,0 +1,90 @@
+"""States of a trained head: Schmidt rank across each cut with its bound, and the entanglement of single qubits."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import Statevector
+
+from qllmft.heads import QuantumHead
+from qllmft_backends.adjoint import AdjointEngine
+
+Floats = NDArray[np.float64]
+States = NDArray[np.floating[Any]] | NDArray[np.complex128]
+
+SMALLEST = 1e-9  # singular values below it are rounding: those of a float64 state are right to 1e-14
+DISCARDED = 1e-4  # weight that the truncated bond leaves out
+_RANK_TWO = ("cx", "cz", "cy", "ch", "cp", "crx", "cry", "crz", "rzz", "rxx", "ryy", "rzx", "ecr")
+_RANK_FOUR = 4  # of any gate on two qubits, such as a swap
+
+
+@torch.no_grad()
+def head_states(head: QuantumHead, latent: Floats) -> States:
+    """Return the states (N, 2^Q) of latent vectors (N, Q) in float64. Bit q of an index is qubit q."""
+    connector = head.connector
+    weights = connector.weight.detach().double().numpy()
+    engine = connector.engine
+    if isinstance(engine, AdjointEngine):
+        matrix, offset = (connector._constants[name] for name in ("angle_map", "angle_offset"))
+        values = np.concatenate([latent, np.broadcast_to(weights, (len(latent), len(weights)))], axis=1)
+        return engine.double.states(values @ matrix.T + offset)
+    network = connector.neural_network
+    bound = head.circuit.assign_parameters(dict(zip(network.weight_params, weights, strict=True)))
+    rows = [dict(zip(network.input_params, row, strict=True)) for row in latent]
+    return np.stack([np.asarray(Statevector(bound.assign_parameters(row)).data) for row in rows])
+
+
+def schmidt_values(states: States) -> list[Floats]:
+    """Return the Schmidt coefficients of states (N, 2^Q) across the cuts after qubit 0, ..., Q-2, (N, rank) each."""
+    qubits = states.shape[1].bit_length() - 1
+    parts = [states.reshape(len(states), 2 ** (qubits - cut), 2**cut) for cut in range(1, qubits)]
+    return [np.asarray(np.linalg.svd(part, compute_uv=False), dtype=np.float64) for part in parts]
+
+
+def schmidt_rank(values: Floats) -> int:
+    """Return the largest Schmidt rank of N states with the coefficients (N, r)."""
+    return int((values > SMALLEST).sum(axis=1).max())
+
+
+def truncated_rank(values: Floats, discarded: float = DISCARDED) -> int:
+    """Return the bond dimension that keeps 1 - ``discarded`` of the weight of each of N states."""
+    kept = np.cumsum(values**2, axis=1)
+    return int(((kept < 1 - discarded).sum(axis=1) + 1).max())
+
+
+def rank_bounds(circuit: QuantumCircuit) -> list[int]:
+    """Return the bound on the Schmidt rank across each cut for any angles, before the limit 2^min(q, Q-q) of the cut.
+
+    A gate across a cut multiplies the rank by its operator Schmidt rank: 2 if it is controlled, 4 at most. L layers of
+    the paper's ansatz give 2^L on a chain, 4^L on a ring with C = 1, and 64^L with C = 2.
+
+    >>> from qllmft_circuits import head_circuit
+    >>> rank_bounds(head_circuit(4))[1] == 4**5
+    True
+    """
+    bounds = [1] * (circuit.num_qubits - 1)
+    for instruction in circuit.data:
+        places = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        if len(places) == 2 and instruction.operation.name != "barrier":
+            rank = 2 if instruction.operation.name in _RANK_TWO else _RANK_FOUR
+            for cut in range(min(places), max(places)):
+                bounds[cut] *= rank
+    return bounds
+
+
+def meyer_wallach(states: States) -> Floats:
+    """Return Meyer and Wallach's entanglement (N,) of states (N, 2^Q): 2 - 2·mean of the purities of the qubits.
+
+    It is 0 for product states and 1 for a GHZ state.
+    """
+    qubits = states.shape[1].bit_length() - 1
+    purities = []
+    for qubit in range(qubits):
+        parts = states.reshape(len(states), -1, 2, 2**qubit)
+        reduced = np.einsum("naib,najb->nij", parts, parts.conj(), optimize=True)
+        purities.append((np.abs(reduced) ** 2).sum(axis=(1, 2)))
+    return cast("Floats", 2.0 - 2.0 * np.mean(purities, axis=0))

@@ -1,0 +1,62 @@
+"""Variance of a circuit's gradient over random weights, as a function of its qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qllmft.config import ModelConfig
+from qllmft.randomness import numpy_generator
+from qllmft.templates import encoder_template, head_template
+from qllmft_backends import create
+from qllmft_backends.adjoint import adjoint_or_none
+from qllmft_circuits import readout_observables
+
+WIDTHS = (4, 6, 8, 10, 12)
+SAMPLES = 200
+
+
+@dataclass(frozen=True)
+class GradientVariance:
+    """Variance of ∂⟨Z_0⟩/∂θ, averaged over the weights θ."""
+
+    n_qubits: int
+    variance: float
+
+
+def gradient_variances(
+    model: ModelConfig, widths: Sequence[int] = WIDTHS, samples: int = SAMPLES, seed: int = 0
+) -> list[GradientVariance]:
+    """Return the variances for random weights and inputs, of the head's circuit or else of the encoder's.
+
+    Weights and latent angles are uniform on [-π, π); an encoder's amplitudes are a random real state.
+    """
+    return [_variance(model, width, samples, seed) for width in widths if width > model.connectivity]
+
+
+def _variance(model: ModelConfig, width: int, samples: int, seed: int) -> GradientVariance:
+    random = numpy_generator(seed, "gradients", width)
+    circuit = head_template(model.model_copy(update={"n_qubits": width}))
+    loaded = None
+    if circuit is None:
+        circuit = encoder_template(model.model_copy(update={"encoder_qubits": width}))
+        loaded = random.normal(size=(samples, 2**width))
+        loaded /= np.linalg.norm(loaded, axis=1, keepdims=True)
+    assert circuit is not None  # the model has a circuit
+    adjoint = adjoint_or_none(create("adjoint", {"dtype": "float64"}))
+    assert adjoint is not None
+    engine, _ = adjoint.compile(circuit, readout_observables(width, "first"))
+    program = engine.program
+    values = random.uniform(-np.pi, np.pi, (samples, len(program.parameters)))
+    _, tape = engine.forward(values @ program.angle_matrix.T + program.angle_offset, loaded)
+    by_angle, _ = engine.vjp(tape, np.ones((samples, 1)))
+    trained = [i for i, parameter in enumerate(program.parameters) if parameter.name.startswith("theta")]
+    return GradientVariance(width, float((by_angle @ program.angle_matrix[:, trained]).var(axis=0).mean()))
+
+
+def decay_per_qubit(found: Sequence[GradientVariance]) -> float:
+    """Return the slope of log₂ of the variance per qubit: -1 if it halves with each qubit (a barren plateau)."""
+    slope = np.polyfit([each.n_qubits for each in found], np.log2([each.variance for each in found]), 1)[0]
+    return float(slope)

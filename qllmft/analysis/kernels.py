@@ -1,0 +1,110 @@
+"""Kernels of a trained model's states: an SVM on them, and the geometric difference to classical kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.svm import SVC
+
+from qllmft.analysis.entanglement import States
+from qllmft.statistics import Accuracy
+from qllmft.training import Examples
+
+Floats = NDArray[np.float64]
+
+GRID = tuple(float(c) for c in 10.0 ** np.arange(-2, 5))  # values of C
+RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-6.0, 0.5, 0.5))  # λ
+RIDGE = 1e-2  # the λ of tables and sentences
+ROWS = 512  # texts per block of a kernel
+
+
+@dataclass(frozen=True)
+class KernelResult:
+    """Result of a support vector machine on a precomputed kernel."""
+
+    c: float  # chosen on the validation texts
+    validation: Accuracy
+    test: Accuracy
+
+
+def fidelities(states: States, others: States) -> Floats:
+    """Return |⟨ψ_i|φ_j⟩|² (N, M) of states (N, 2^Q) and (M, 2^Q)."""
+    return np.asarray(np.abs(states.conj() @ others.T) ** 2, dtype=np.float64)
+
+
+def kernel_svm(
+    train: Examples, validation: Examples, test: Examples, states_of: Callable[[Floats], States]
+) -> tuple[KernelResult, States]:
+    """Fit an SVM on the fidelities of states, with C by validation, and return it with the training states.
+
+    Args:
+        train: embeddings and labels to fit on.
+        validation: those that choose C; of equal ones the smallest.
+        test: those that are predicted once, with the chosen C.
+        states_of: maps embeddings (N, D) in float64 to states (N, 2^Q).
+    """
+    known = states_of(train.x.double().numpy())
+    kernel, labels = fidelities(known, known), train.y.numpy()
+
+    def rows(examples: Examples) -> Floats:
+        blocks = np.array_split(examples.x.double().numpy(), -(-len(examples.x) // ROWS))
+        return np.concatenate([fidelities(states_of(block), known) for block in blocks])
+
+    held, truth = rows(validation), validation.y.numpy()
+    machines = [SVC(C=c, kernel="precomputed").fit(kernel, labels) for c in GRID]
+    scores = [Accuracy.of(truth, machine.predict(held)) for machine in machines]
+    best = int(np.argmax([score.right for score in scores]))
+    tested = Accuracy.of(test.y.numpy(), machines[best].predict(rows(test)))
+    return KernelResult(GRID[best], scores[best], tested), known
+
+
+def classical_kernels(unit: Floats) -> dict[str, Floats]:
+    """Return kernels (N, N) of unit embeddings (N, D) by name: linear, RBF (γ as scikit-learn's "scale"), quadratic."""
+    linear = unit @ unit.T
+    gamma = 1.0 / (unit.shape[1] * unit.var())
+    return {"linear": linear, "RBF": rbf_kernel(unit, gamma=gamma), "quadratic": linear**2}
+
+
+@dataclass(frozen=True)
+class GeometricDifference:
+    """Geometric difference of Huang et al. (Nat. Commun. 12, 2631) of a quantum kernel to a classical one."""
+
+    ridges: tuple[float, ...]  # λ
+    general: tuple[float, ...]  # by λ; bounds the ratio of prediction errors, √N if the kernels are far apart
+    training: tuple[float, ...]  # by λ; bound on the error in training that λ causes
+
+    @property
+    def at_ridge(self) -> float:
+        """Return the difference at `RIDGE`."""
+        return self.general[self.ridges.index(RIDGE)]
+
+
+def geometric_difference(quantum: Floats, classical: Floats, ridges: Sequence[float] = RIDGES) -> GeometricDifference:
+    """Return the difference of kernels (N, N), each scaled to trace N, for ridges λ.
+
+    It is √‖√K_Q √K_C (K_C + λI)⁻² √K_C √K_Q‖, and λ√‖√K_Q (K_C + λI)⁻² √K_Q‖ in training (their equations F18, F19).
+    """
+    n = len(quantum)
+    root = _root(quantum * (n / np.trace(quantum)))
+    values, vectors = np.linalg.eigh(classical * (n / np.trace(classical)))
+    values, seen = values.clip(0.0), root @ vectors
+    general, training = [], []
+    for ridge in ridges:
+        weights = 1.0 / (values + ridge)
+        general.append(float(np.linalg.norm(seen * (np.sqrt(values) * weights), 2)))
+        training.append(float(ridge * np.linalg.norm(seen * weights, 2)))
+    return GeometricDifference(tuple(ridges), tuple(general), tuple(training))
+
+
+def differences(quantum: Floats, unit: Floats) -> Mapping[str, GeometricDifference]:
+    """Return the differences of a quantum kernel (N, N) to the classical kernels of unit embeddings (N, D)."""
+    return {name: geometric_difference(quantum, kernel) for name, kernel in classical_kernels(unit).items()}
+
+
+def _root(kernel: Floats) -> Floats:
+    values, vectors = np.linalg.eigh(kernel)
+    return np.asarray((vectors * np.sqrt(values.clip(0.0))) @ vectors.T)

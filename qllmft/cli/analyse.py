@@ -1,0 +1,73 @@
+"""`qllmft analyse`: classical content of a trained head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qllmft.cli.console import PlainConsole, say, say_json, say_lines
+from qllmft.cli.options import RunFolderArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qllmft.analysis.analysis import Analysis
+
+
+def analyse(
+    run: RunFolderArgument,
+    twin: Annotated[
+        bool,
+        typer.Option(
+            "--twin/--no-twin", help="Train the separable twin, as long as the run, or read it if it is there."
+        ),
+    ] = True,
+    figures: Annotated[Path | None, typer.Option(help="Folder that also gets the figures as SVG files.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print analysis.json instead of its summary.")] = False,
+) -> None:
+    """Analyse a trained head: its quadratic forms, bond dimensions, kernel, gradients and separable twin.
+
+    Writes analysis.html and analysis.json into the run's folder. The first sentence says whether the model can be
+    computed classically at any number of qubits.
+    """
+    from qllmft.analysis.analysis import analyse as analysed
+    from qllmft.analysis.page import write_analysis
+    from qllmft.cli.listener import ConsoleListener
+
+    console = PlainConsole(stderr=json)
+    with ConsoleListener(console) as listener:
+        found = analysed(run, listener, twin=twin)
+    page = write_analysis(run, found, figures)
+    if json:
+        say_json(found.as_dict())
+        return
+    say_lines(_lines(found))
+    say(f"The page is {page}.")
+
+
+def _lines(found: Analysis) -> Iterator[str]:
+    """Yield the lines of the summary."""
+    yield found.certificate.sentence
+    forms, bond = found.forms, found.bond
+    if forms is not None:
+        ranks = forms.effective_ranks
+        yield (
+            f"{len(ranks)} forms of {forms.dimension} values, effective ranks {min(ranks):.0f} to {max(ranks):.0f}. "
+            f"Forms and circuits differ by {forms.largest_error:.1e} at most on {forms.texts} test texts."
+        )
+    if bond is not None and found.entanglement is not None:
+        yield (
+            f"Schmidt rank of the head at most {max(bond.ranks)} on {bond.texts} training texts, "
+            f"{max(bond.truncated)} without 1e-4 of the weight; Meyer-Wallach entanglement {found.entanglement[0]:.3f}."
+        )
+    yield f"{found.run.head.name}: {found.run.head.tested}"
+    if found.kernel is not None:
+        yield f"SVM on its own states: {found.kernel.test} (C = {found.kernel.c:g} by validation)"
+    if found.twin is not None:
+        yield f"separable twin: {found.twin.test} (McNemar p = {found.twin.p:.2g})"
+    if found.geometry:
+        parts = [f"{each.at_ridge:.2f} to {name}" for name, each in found.geometry.items()]
+        yield f"geometric difference at λ = 0.01, √N = {found.run.data.sizes['train'] ** 0.5:.1f}: {', '.join(parts)}"
+    yield f"variance of gradients: 2^({found.decay:.2f}) per qubit"

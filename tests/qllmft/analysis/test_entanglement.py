@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from qiskit.quantum_info import Statevector, entropy, partial_trace
+
+from qllmft.analysis.certificate import certificate_of
+from qllmft.analysis.entanglement import (
+    head_states,
+    meyer_wallach,
+    rank_bounds,
+    schmidt_rank,
+    schmidt_values,
+    truncated_rank,
+)
+from qllmft.config import ModelConfig
+from qllmft.heads import QuantumHead
+from qllmft_circuits import LIBRARY, AnsatzOptions, head_circuit
+
+GHZ = np.zeros((1, 16))
+GHZ[0, [0, 15]] = np.sqrt(0.5)
+PRODUCT = np.kron(np.kron([0.6, 0.8], [1.0, 0.0]), np.kron([0.8, -0.6], [0.6, 0.8]))[None]
+
+
+def bound_state(head, latent):
+    network = head.connector.neural_network
+    values = dict(zip(network.weight_params, head.connector.weight.detach().double().numpy(), strict=True))
+    return Statevector(
+        head.circuit.assign_parameters({**values, **dict(zip(network.input_params, latent, strict=True))})
+    )
+
+
+@pytest.mark.parametrize("ansatz", ["paper", "brickwork", "efficient_su2"])
+def test_states_are_those_of_qiskit(ansatz):
+    function = {"paper": None, **LIBRARY}[ansatz]
+    head = QuantumHead(4, 2, ansatz=function, generator=torch.Generator().manual_seed(3))
+    latent = np.random.default_rng(0).normal(size=(3, 4))
+    for found, row in zip(head_states(head, latent), latent, strict=True):
+        expected = bound_state(head, row).data
+        assert abs(np.vdot(found, expected)) == pytest.approx(1.0, abs=1e-12)
+        np.testing.assert_allclose(np.outer(found, found.conj()), np.outer(expected, expected.conj()), atol=1e-12)
+
+
+def test_schmidt_values_give_the_entropy_of_a_part():
+    head = QuantumHead(5, 2, generator=torch.Generator().manual_seed(3))
+    latent = np.random.default_rng(1).normal(size=(2, 5))
+    values = schmidt_values(head_states(head, latent))
+    for cut in range(1, 5):
+        weights = values[cut - 1][1] ** 2
+        weights = weights[weights > 1e-15]
+        expected = entropy(partial_trace(bound_state(head, latent[1]), range(cut)), base=np.e)
+        assert -(weights * np.log(weights)).sum() == pytest.approx(expected, abs=1e-9)
+
+
+def test_ghz_and_product_states():
+    assert [schmidt_rank(v) for v in schmidt_values(GHZ)] == [2, 2, 2]
+    assert [schmidt_rank(v) for v in schmidt_values(PRODUCT)] == [1, 1, 1]
+    assert meyer_wallach(np.concatenate([GHZ, PRODUCT])) == pytest.approx([1.0, 0.0], abs=1e-12)
+    assert truncated_rank(np.array([[np.sqrt(1 - 1e-6), 1e-3]])) == 1
+    assert truncated_rank(np.array([[np.sqrt(0.9), np.sqrt(0.1)]])) == 2
+
+
+@pytest.mark.parametrize(("ring", "connectivity", "base"), [(False, 1, 2), (True, 1, 4), (False, 2, 8), (True, 2, 64)])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_ranks_are_within_their_bound(ring, connectivity, base, layers):
+    ansatz = AnsatzOptions(connectivity, ring)
+    assert max(rank_bounds(head_circuit(8, 1, 1, layers, ansatz))) == base**layers
+    head = QuantumHead(8, 1, 1, layers, ansatz=ansatz, generator=torch.Generator().manual_seed(0))
+    latent = np.random.default_rng(0).uniform(-3, 3, (4, 8))
+    ranks = [schmidt_rank(values) for values in schmidt_values(head_states(head, latent))]
+    assert all(rank <= bound for rank, bound in zip(ranks, rank_bounds(head.circuit), strict=True))
+    if connectivity == 1 and not ring:
+        assert max(ranks) == base**layers  # the bound of a chain is met
+    shape = ModelConfig(n_qubits=8, reuploads=1, main_layers=layers, ring=ring, connectivity=connectivity)
+    assert certificate_of(shape).bond == base**layers
+    assert certificate_of(shape).holds == (connectivity == 1)
+
+
+def test_certificates_of_other_models():
+    linear = ModelConfig(head="none", encoder_qubits=4, odd=True, pad="bias")
+    assert (
+        certificate_of(linear).sentence
+        == "No circuit is needed: the model is exactly one linear layer on the unit embedding."
+    )
+    assert not certificate_of(ModelConfig(ansatz="efficient_su2")).holds
+    assert certificate_of(ModelConfig(ansatz="separable")).bond == 1

@@ -1,0 +1,151 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import qllmft
+from qllmft.analysis.dequantise import surrogate_of
+from qllmft.config import BodyConfig, ModelConfig
+from qllmft.errors import UserError
+from qllmft.heads import QuantumHead, build_classifier
+from qllmft.heads.network import network_values
+from qllmft.model import load_model
+from qllmft.model.store import StoredModel, save_model
+from qllmft_circuits import AnsatzOptions
+
+D = 8
+STRUCTURES = {
+    "single": {"n_qubits": 4, "encoder_layers": 3},
+    "multi": {"n_qubits": 4, "n_encoders": 2, "encoder_qubits": 4, "encoder_layers": 3, "pad": "bias"},
+    "odd": {"head": "none", "n_encoders": "auto", "encoder_qubits": 3, "encoder_layers": 3, "odd": True, "pad": "bias"}
+    | {"centre": True, "components": 7},
+    "odd and a head": {"n_qubits": 4, "encoder_layers": 3, "odd": True, "pad": "bias"},
+    "skip": {"n_qubits": 4, "encoder_layers": 2, "skip": True},
+    "sign": {"n_qubits": 4, "encoder_layers": 2, "final_linear": False},
+    "words": {"n_qubits": 4, "encoder_layers": 2, "readout": "words", "ring": False, "connectivity": 2},
+    "brickwork": {"n_qubits": 4, "encoder_layers": 2, "ansatz": "brickwork"},
+    "real_amplitudes": {"n_qubits": 4, "encoder_layers": 2, "ansatz": "n_local_ry_cz"},
+}
+
+
+def stored(k=2, **settings):
+    config = ModelConfig(**settings)
+    classifier = build_classifier(config, D, k, seed=3)
+    if classifier.data_map is not None:
+        classifier.data_map.fit(torch.randn(30, D, generator=torch.Generator().manual_seed(5)))
+    names = tuple(f"label {i}" for i in range(k))
+    return StoredModel(classifier.eval(), config, BodyConfig(model="hash"), "the hash body", D, names)
+
+
+X = torch.randn(40, D, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+@torch.no_grad()
+def test_a_surrogate_gives_the_logits_of_the_circuits(name, tmp_path):
+    k = 2 if name == "sign" else 3
+    model = stored(k, **STRUCTURES[name])
+    surrogate, bounds = surrogate_of(model)
+    assert not bounds.any()
+    expected = model.classifier(X)
+    torch.testing.assert_close(surrogate.classifier(X), expected, atol=2e-5, rtol=1e-4)
+    save_model(tmp_path, surrogate, {})
+    found = load_model(tmp_path)
+    assert found.checked
+    assert found.surrogate == surrogate.surrogate
+    torch.testing.assert_close(found.classifier(X), surrogate.classifier(X), atol=1e-6, rtol=1e-5)
+    with pytest.raises(UserError, match="surrogate already"):
+        surrogate_of(found)
+
+
+def test_odd_encoders_and_their_layer_are_one_matrix():
+    surrogate, _ = surrogate_of(stored(3, **STRUCTURES["odd"]))
+    assert {name: tuple(p.shape) for name, p in surrogate.classifier.named_parameters()} == {
+        "final.weight": (3, 7),
+        "final.bias": (3,),
+    }
+
+
+@pytest.mark.parametrize("name", ["single", "multi", "skip", "sign"])
+@torch.no_grad()
+def test_truncation_stays_within_its_bound(name):
+    model = stored(2, **STRUCTURES[name])
+    for rank in (3, 6):
+        surrogate, bounds = surrogate_of(model, rank)
+        assert surrogate.classifier.encoder.vectors.shape[1] == rank
+        change = (surrogate.classifier(X) - model.classifier(X)).abs().max(dim=0).values
+        assert (change <= bounds + 1e-5).all()
+        assert change.max() > 1e-3  # the rank is truncated
+
+
+@pytest.mark.parametrize("ring", [False, True])
+@pytest.mark.parametrize("block", ["cx_ry", "ry_cx"])
+@torch.no_grad()
+def test_a_network_gives_the_values_of_the_state(ring, block):
+    options = AnsatzOptions(1, ring, block)
+    head = QuantumHead(5, 2, 1, 2, ansatz=options, generator=torch.Generator().manual_seed(0)).double()
+    latent = torch.randn(2, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = network_values(latent, head.connector.weight, [1, 2], options)
+    np.testing.assert_allclose(found.numpy(), head(latent).numpy(), atol=1e-12)
+
+
+@torch.no_grad()
+def test_a_wide_head_is_a_network(monkeypatch):
+    monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", 3)
+    for name in ("single", "multi", "sign"):
+        model = stored(2, **STRUCTURES[name], reuploads=2, main_layers=1)
+        surrogate, _ = surrogate_of(model)
+        assert type(surrogate.classifier.head).__name__ == "NetworkHead"
+        torch.testing.assert_close(surrogate.classifier(X), model.classifier(X), atol=2e-5, rtol=1e-4)
+    with pytest.raises(UserError, match="no certificate is given"):
+        surrogate_of(stored(2, **STRUCTURES["single"], connectivity=2))
+
+
+def test_a_rank_above_the_dimension_is_refused():
+    with pytest.raises(UserError, match="a rank of at most 8"):
+        surrogate_of(stored(2, **STRUCTURES["single"]), 9)
+    with pytest.raises(UserError, match="encoder is classical"):
+        surrogate_of(stored(2, encoder="mlp", n_qubits=4))
+
+
+@pytest.fixture
+def run(trained_run, tmp_path):
+    shutil.copytree(trained_run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_run_is_dequantised(run, cli, tmp_path):
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[onnx]'")
+    output, _ = cli("dequantise", run, "--json", "--onnx", tmp_path / "model.onnx")
+    found = json.loads(output)
+    assert found == json.loads((run / "surrogate" / "dequantised.json").read_text("utf-8"))
+    assert found["agreement"]["same_labels"]["right"] == found["agreement"]["same_labels"]["total"] == 40
+    assert found["agreement"]["certain"] == 40
+    texts = ["a good film", "awful plot"]
+    ours, theirs = (qllmft.load(folder).predict(texts) for folder in (run, run / "surrogate"))
+    assert [p.label for p in ours] == [p.label for p in theirs]
+    for first, second in zip(ours, theirs, strict=True):
+        assert first.probabilities == pytest.approx(second.probabilities, abs=1e-5)
+    shared = qllmft.load(run / "surrogate").save_pretrained(tmp_path / "shared")
+    assert "classical surrogate" in (shared / "README.md").read_text("utf-8")
+    assert qllmft.load(shared).predict(texts)[0].label == ours[0].label
+    _, error = cli("predict", run / "surrogate", "film", "--backend", "adjoint", code=2)
+    assert "classical" in error
+    _, error = cli("dequantise", run, code=2)
+    assert "not an empty folder" in error
+    output, _ = cli("dequantise", run, "--out", tmp_path / "truncated", "--rank", "2")
+    assert "rank 2, a logit changes by" in output
+
+
+def test_an_onnx_file_gives_the_logits(tmp_path):
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[onnx]'")
+    from qllmft.analysis.onnx_file import write_onnx
+
+    for name in ("single", "odd"):
+        surrogate, _ = surrogate_of(stored(3, **STRUCTURES[name]))
+        write_onnx(surrogate, tmp_path / "model.onnx")
+        (found,) = runtime.InferenceSession(str(tmp_path / "model.onnx")).run(None, {"embedding": X[:7].numpy()})
+        np.testing.assert_allclose(found, surrogate.classifier(X[:7]).detach().numpy(), atol=1e-5)
