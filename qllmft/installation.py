@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import platform
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import requires
+from importlib.metadata import metadata, requires
+
+from packaging.requirements import Requirement
 
 from qllmft.versions import version_of
 
-_REQUIREMENT = re.compile(r"""^(?P<name>[\w.-]+)[^;]*(;.*extra\s*==\s*['"](?P<extra>[\w-]+)['"])?""")
 _FOR_DEVELOPERS = "dev"
 
 
@@ -39,22 +39,40 @@ def examine() -> list[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Check the required packages, then the extras, which may be missing."""
-    extras: dict[str, list[str]] = {}
-    for line in requires("qllmft") or [] if version_of("qllmft") else []:
-        found = _REQUIREMENT.match(line)
-        if found is None:
+    """Check the required packages and their versions, then the extras, which may be missing."""
+    if not version_of("qllmft"):
+        return
+    listed = [Requirement(line) for line in requires("qllmft") or []]
+    needed = [requirement for requirement in listed if _is_of(requirement, "")]
+    for requirement in needed:
+        fault = _fault(requirement)
+        text = f"{fault}: pip install '{requirement.name}{requirement.specifier}'" if fault else _version(requirement)
+        yield Finding(requirement.name, text, wrong=bool(fault))
+    for extra in metadata("qllmft").get_all("Provides-Extra") or []:
+        if extra == _FOR_DEVELOPERS:
             continue
-        name, extra = found["name"], found["extra"]
-        if extra is None:
-            yield Finding(name, version_of(name) or "not installed: pip install qllmft", wrong=version_of(name) is None)
-        elif extra != _FOR_DEVELOPERS:
-            extras.setdefault(extra, []).append(name)
-    for extra, names in extras.items():
-        missing = [name for name in names if version_of(name) is None]
-        found_in_it = ", ".join(f"{name} {version_of(name)}" for name in names)
-        text = f"not installed ({', '.join(missing)}): pip install 'qllmft[{extra}]'" if missing else found_in_it
-        yield Finding(f"extra {extra}", text)
+        parts = [requirement for requirement in listed if requirement not in needed and _is_of(requirement, extra)]
+        missing = [f"{part.name}: {fault}" for part in parts if (fault := _fault(part))]
+        found = ", ".join(f"{part.name} {_version(part)}" for part in parts)
+        yield Finding(f"extra {extra}", f"{'; '.join(missing)}: pip install 'qllmft[{extra}]'" if missing else found)
+
+
+def _is_of(requirement: Requirement, extra: str) -> bool:
+    """Return whether a requirement applies on this machine to an extra, or without extras for ""."""
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def _version(requirement: Requirement) -> str:
+    return version_of(requirement.name) or ""
+
+
+def _fault(requirement: Requirement) -> str:
+    """Return the reason why what is installed does not satisfy a requirement, or ""."""
+    found = _version(requirement)
+    if not found:
+        return "not installed"
+    allowed = requirement.specifier.contains(found, prereleases=True)
+    return "" if allowed else f"{found} is installed, expected {requirement.specifier}"
 
 
 def _imports() -> Finding:

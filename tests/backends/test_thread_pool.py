@@ -1,5 +1,6 @@
 """Compiled jobs over threads: every chunk once, nobody waited for who has not begun, workers that sleep and wake."""
 
+import io
 import os
 import subprocess
 import sys
@@ -227,25 +228,39 @@ def test_the_environment_sets_the_number_of_threads(text, threads, monkeypatch):
     assert thread_pool.thread_count() == threads
 
 
-@pytest.mark.parametrize("text", [None, ""])
-def test_otherwise_it_is_the_processors_that_this_process_may_run_on(text, monkeypatch):
-    monkeypatch.setattr(thread_pool.os, "sched_getaffinity", lambda pid: {2, 5, 7}, raising=False)
+CPU_MAX = "/sys/fs/cgroup/cpu.max"
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Return a function that makes this a machine of so many processors, of which the process has some."""
+
+    def make(processors, affinity=None, quota="max 100000"):
+        opened, exists = open, os.path.exists
+        monkeypatch.setattr(os, "cpu_count", lambda: processors)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: affinity or set(range(processors)), raising=False)
+        monkeypatch.setattr(os.path, "exists", lambda path: path == CPU_MAX or exists(path))
+        monkeypatch.setattr(
+            "builtins.open", lambda path, *a, **k: io.StringIO(quota) if path == CPU_MAX else opened(path, *a, **k)
+        )
+        thread_pool._thread_count.cache_clear()
+
+    yield make
     thread_pool._thread_count.cache_clear()
+
+
+@pytest.mark.parametrize("text", [None, ""])
+@pytest.mark.parametrize(
+    ("here", "threads"),
+    [({}, 64), ({"affinity": {2, 5, 7}}, 3), ({"quota": "200000 100000"}, 2), ({"quota": "150000 100000"}, 2)],
+    ids=["all", "affinity", "quota of a container", "a part of a processor"],
+)
+def test_otherwise_it_is_the_processors_that_this_process_may_run_on(here, threads, text, machine, monkeypatch):
     monkeypatch.delenv("QLLMFT_THREADS", raising=False)
     if text is not None:
         monkeypatch.setenv("QLLMFT_THREADS", text)
-    assert thread_pool.thread_count() == 3
-
-
-def test_a_system_without_affinities_counts_all_its_processors(monkeypatch):
-    monkeypatch.delenv("QLLMFT_THREADS", raising=False)
-    monkeypatch.delattr(thread_pool.os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(thread_pool.os, "cpu_count", lambda: 6)
-    thread_pool._thread_count.cache_clear()
-    assert thread_pool.thread_count() == 6
-    monkeypatch.setattr(thread_pool.os, "cpu_count", lambda: None)
-    thread_pool._thread_count.cache_clear()
-    assert thread_pool.thread_count() == 1
+    machine(64, **here)
+    assert thread_pool.thread_count() == threads
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²"])

@@ -42,7 +42,9 @@ def _thread_count(text: str) -> int:
                 f"QLLMFT_THREADS is {text!r}, expected a positive whole number; unset it to use all cores."
             )
         return int(text)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from joblib import cpu_count  # takes a part of a second
+
+    return int(cpu_count())  # by the affinity, and by the quota of a container's cgroup
 
 
 class _Worker(threading.Thread):

@@ -1,11 +1,13 @@
 """`qllmft doctor` alone: what is installed here, and whether it works."""
 
 import json
+from email.message import Message
 from importlib.metadata import version
 
 import pytest
 
 from qllmft import installation
+from qllmft.versions import version_of
 
 
 @pytest.fixture
@@ -40,10 +42,34 @@ def test_a_cache_that_cannot_be_written_is_wrong(cli, cache):
 
 
 def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monkeypatch):
-    needed = ["qllmft-not-there>=1", "numpy>=2", "also-not-there==1; extra == 'new'", "neither>=1; extra == 'dev'"]
+    needed = [
+        "qllmft-not-there>=1",
+        "numpy>=2",
+        "windows-only>=1; sys_platform == 'win32'",
+        "also-not-there==1; extra == 'new'",
+        "rich<1; extra == 'new'",
+        "typer[all]>=0.1; (python_version >= '3') and extra == 'all'",
+        "neither>=1; extra == 'dev'",
+    ]
+    extras = Message()
+    for name in ("new", "all", "dev"):
+        extras["Provides-Extra"] = name
     monkeypatch.setattr(installation, "requires", lambda name: needed)
+    monkeypatch.setattr(installation, "metadata", lambda name: extras)
     found = findings(cli, code=1)
     assert [what for what, row in found.items() if row["wrong"]] == ["qllmft-not-there"]
-    assert found["extra new"]["found"] == "not installed (also-not-there): pip install 'qllmft[new]'"
-    assert "neither" not in json.dumps(found)
+    assert found["qllmft-not-there"]["found"] == "not installed: pip install 'qllmft-not-there>=1'"
+    assert found["extra new"]["found"] == (
+        f"also-not-there: not installed; rich: {version('rich')} is installed, expected <1: pip install 'qllmft[new]'"
+    )
+    assert found["extra all"]["found"] == f"typer {version('typer')}"
+    assert not any(name in json.dumps(found) for name in ("neither", "windows-only"))
     assert "WRONG  qllmft-not-there: not installed" in cli("doctor", code=1)[0]
+
+
+def test_a_version_that_is_too_old_is_wrong(cli, cache, monkeypatch):
+    old = {"numpy": "1.21.0", "torch": "1.9.0+cpu"}
+    monkeypatch.setattr(installation, "version_of", lambda name: old.get(name) or version_of(name))
+    found = findings(cli, code=1)
+    assert [what for what, row in found.items() if row["wrong"]] == ["numpy", "torch"]
+    assert found["numpy"]["found"] == "1.21.0 is installed, expected >=2: pip install 'numpy>=2'"
