@@ -25,7 +25,7 @@ ADDED = (  # the beginning of a line, and options that make it small; if an opti
     (r"(train|study|sweep) (?!--list)|train$", "--body {body} --per-label 10"),
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
     (r"train --preset (single|noise)|sweep (table-06 --sampler|screening)", "--data sst2"),
-    (r"train --preset contrastive", "--set body.contrastive.iterations=1"),
+    (r"train --preset contrastive-single", "--set body.contrastive.iterations=1"),
     (r"study ", "--seeds 1"),
     (r"sweep table-06 .*tpe", "--trials 1 --seeds 1"),
     (r"sweep table-11", "--set model.reupload_layers=1 --set train.lr=2e-3"),

@@ -27,7 +27,7 @@ NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
 OTHER = {"single-14q-no-linear", "recommended"}
 NO_HEAD = {"single-10q-no-head"}
 NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
-LEARNING_BODY = {"upper-bound", "unfrozen-single-10q", "contrastive-single-10q"}
+LEARNING_BODY = {"upper-bound", "unfrozen-single-10q", "contrastive-single-10q", "contrastive-768"}
 BASELINES = {"svc": "svc", "svc-full": "svc_full", "logistic-regression": "logistic_regression"}
 PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"recommended"})
 
@@ -36,6 +36,12 @@ def test_the_presets_are_these():
     assert preset_names() == sorted(
         [*PAPER, *BASELINES, *LEARNING_BODY, *NO_HEAD, "recommended", "odd", "odd-wide", "reuploading", "auto"]
     )
+
+
+def test_the_preset_on_a_tuned_body_of_768_dimensions_is_the_re_uploading_head():
+    tuned, head = load_preset("contrastive-768").config(), load_preset("reuploading").config()
+    assert (tuned.model, tuned.train) == (head.model, head.train)
+    assert (tuned.body.contrastive.loss, tuned.body.contrastive.epochs, tuned.body.contrastive.lr) == ("supervised", 4, 5e-5)
 
 
 @pytest.mark.parametrize("name", preset_names())
