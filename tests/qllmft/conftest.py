@@ -121,7 +121,7 @@ def made_run(tmp_path):
 
     import tomli_w
 
-    from qllmft.paper.results import Experiment
+    from qllmft.paper.results.measured import Experiment
     from qllmft.run.record import BodyRecord, DataRecord, ModelResult, RunRecord
     from qllmft.statistics import Accuracy
 

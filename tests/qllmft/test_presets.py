@@ -41,7 +41,11 @@ def test_the_presets_are_these():
 def test_the_preset_on_a_tuned_body_of_768_dimensions_is_the_re_uploading_head():
     tuned, head = load_preset("contrastive-768").config(), load_preset("reuploading").config()
     assert (tuned.model, tuned.train) == (head.model, head.train)
-    assert (tuned.body.contrastive.loss, tuned.body.contrastive.epochs, tuned.body.contrastive.lr) == ("supervised", 4, 5e-5)
+    assert (tuned.body.contrastive.loss, tuned.body.contrastive.epochs, tuned.body.contrastive.lr) == (
+        "supervised",
+        4,
+        5e-5,
+    )
 
 
 @pytest.mark.parametrize("name", preset_names())

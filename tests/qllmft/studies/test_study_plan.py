@@ -73,6 +73,7 @@ def test_tables_3_and_4_are_the_papers():
             "noise-choices",
             "budget",
             "which-part",
+            "paper-size",
         ),
     }
 
