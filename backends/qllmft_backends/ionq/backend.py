@@ -10,7 +10,7 @@ import numpy as np
 from qllmft_backends.ionq.base import IonQBase
 from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk
 from qllmft_backends.ionq.collect import aggregate
-from qllmft_backends.ionq.known_answer import LEAST_SHOTS
+from qllmft_backends.ionq.known_answer import LEAST_CIRCUITS, LEAST_SHOTS
 from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
 from qllmft_backends.ionq.payload import Probabilities
 from qllmft_backends.ionq.results import draw
@@ -89,11 +89,11 @@ class IonQForte(IonQBase):
         """
         return self._client.get_latest_calibration(f"qpu.{self.options.target}")
 
-    def _sends_known_answer(self) -> bool:
+    def _sends_known_answer(self, circuits: int) -> bool:
         if self.options.known_answer_shots is not None:
             return self.options.known_answer_shots > 0
         mock = self._cached_client is not None and self._client.transport.mock_server
-        return self.options.shots >= LEAST_SHOTS and not mock
+        return self.options.shots >= LEAST_SHOTS and circuits >= LEAST_CIRCUITS and not mock
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         name = self.options.aggregation

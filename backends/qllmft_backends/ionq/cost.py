@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft_backends.ionq.chunk import Chunk, Setup
+from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.errors import CostRefusedError, PaidTrainingError
 from qllmft_backends.ionq.options import IonQForteOptions, IonQOptions
@@ -66,10 +66,14 @@ class CostEstimate:
             f"{self.backend}: {self.circuits} circuits to send in {self.jobs} jobs ({self.known} known to the ledger), "
             f"{self.shots} shots each, {self.circuits * self.shots} in all; "
             f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates a circuit; estimated price: "
-            f"{price}"
-            + (", with a circuit of known answer first in each job" if self.known_answers else "")
-            + (f" ({self.note})" if self.note else "")
+            f"{price}" + self._known_answer_text() + (f" ({self.note})" if self.note else "")
         )
+
+    def _known_answer_text(self) -> str:
+        if self.known_answers:
+            return ", with a circuit of known answer first in each job"
+        paid = self.circuits and self.backend != FREE_MACHINE
+        return ", without a circuit of known answer (known_answer_shots adds one to each job)" if paid else ""
 
 
 Announce = Callable[[CostEstimate], None]

@@ -40,7 +40,7 @@ class Dispatcher:
     """Sender of circuits that a ledger lacks.
 
     ``client`` is called only if the server is asked; ``sends_known_answer`` (whether a circuit with a known answer goes
-    first in each job) is called after the server's first answer.
+    first in each job, for the number of other circuits in the largest job) is called after the server's first answer.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Dispatcher:
         options: IonQOptions,
         ledger: Ledger,
         client: Callable[[], Client],
-        sends_known_answer: Callable[[], bool],
+        sends_known_answer: Callable[[int], bool],
     ) -> None:
         self._options, self._ledger = options, ledger
         self._client, self._sends_known_answer = client, sends_known_answer
@@ -69,7 +69,8 @@ class Dispatcher:
     def priced(self, batch: CircuitBatch, price_of: PriceOf) -> CostEstimate:
         """Return the cost of sending the missing circuits, including those with a known answer."""
         price = price_of(batch.setup, batch.template)
-        if self._sends_known_answer():
+        parts = batch.parts()
+        if parts and (self._sends_known_answer(len(parts[0])) or self._checked_before(batch)):
             batch.known = known_answer(batch.setup.n_qubits)
         estimate = replace(batch.estimate(), **price)
         if batch.known is None or not estimate.known_answers:
@@ -81,6 +82,17 @@ class Dispatcher:
                 f"answer in {known.get('unit')!r}; expected one unit. Nothing was sent. Set known_answer_shots=0."
             )
         return replace(estimate, known_price=known["price_each"])
+
+    def _checked_before(self, batch: CircuitBatch) -> bool:
+        """Return whether the batch continues jobs that were sent with a known answer and count as never accepted.
+
+        They are sent again as they were, so that the server can recognise them by their client tokens.
+        """
+        options = self._options
+        if not isinstance(options, IonQForteOptions) or options.known_answer_shots is not None:
+            return False
+        chunks = (c for c in self._ledger.chunks.values() if c.setup == batch.setup and c.checked)
+        return any(c.attempts and c.state == "planned" for c in chunks)
 
     def server_price(self, setup: Setup, template: Template) -> dict[str, Any]:
         """Return the server's price of one circuit (see `Client.price`)."""

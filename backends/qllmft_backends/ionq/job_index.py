@@ -138,7 +138,8 @@ class JobIndex:
                 f"the server holds {len(orphans)} job(s) of the ledger {self.ledger.folder} that are not in it: "
                 f"{', '.join(orphans[:5])}{', ...' if len(orphans) > 5 else ''}. Their circuits may be those of this "
                 "call, and would be paid again: nothing was sent. Restore ledger.jsonl; make the calls that sent them "
-                "again, each as it was: they are found. Or start another ledger in another folder (which pays anew)."
+                "again, each as it was (if jobs had a circuit with a known answer, with known_answer_shots): they are "
+                "found. Or start another ledger in another folder (which pays anew)."
             )
 
     def _bound(self) -> float | None:

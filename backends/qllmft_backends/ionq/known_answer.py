@@ -1,4 +1,4 @@
-"""Circuit with a known answer, the first of each paid job, and the check of its result.
+"""Circuit with a known answer, the first of a paid job, and the check of its result.
 
 It detects faulty hardware or software. It has a gate on every qubit and CNOT gates along them, and gives the basis
 state `known_state`.
@@ -15,6 +15,7 @@ from qiskit import QuantumCircuit
 from qllmft_backends.ionq.compile import Template, compile_template
 from qllmft_backends.ionq.payload import Probabilities
 
+LEAST_CIRCUITS = 10  # in a job of fewer, it would add more than a tenth to the price
 LEAST_SHOTS = 20  # with fewer, the noise of a good machine can turn the majority of the shots of one qubit in 36
 
 

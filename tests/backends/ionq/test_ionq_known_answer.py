@@ -9,6 +9,7 @@ from ionq import TOKEN
 from ionq.helpers import (
     ask,
     assert_paid_once,
+    assert_recovers,
     assert_right,
     assert_served,
     has_known_answer,
@@ -16,7 +17,14 @@ from ionq.helpers import (
     records_of,
     write_records,
 )
-from qllmft_backends.ionq import CostRefusedError, IonQJobFailedError, IonQTimeoutError, LedgerError, ledger_jobs
+from qllmft_backends.ionq import (
+    CostRefusedError,
+    IonQError,
+    IonQJobFailedError,
+    IonQTimeoutError,
+    LedgerError,
+    ledger_jobs,
+)
 from qllmft_backends.ionq.known_answer import known_answer, known_state
 from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 
@@ -194,12 +202,32 @@ def test_shots_of_its_own_are_refused(careful):
         careful(known_answer_shots=50)
 
 
-def test_real_machines_get_one_unless_told_otherwise(careful, problem, monkeypatch):
+def test_real_machines_get_one_in_jobs_of_ten_circuits_or_more(careful, folder, monkeypatch):
     """A server that does not say that it is the mock server."""
     from qllmft_backends.ionq.mock_server import server
 
     monkeypatch.setattr(server, "HEADER", "X-Other")
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
-        for seed, options in enumerate(({}, {"known_answer_shots": 0}, {"shots": 10})):
-            ask(careful(**{"url": box.url, "known_answer_shots": None, **options}), make_problem(1, seed=seed))
-        assert [len(job.circuits) for job in jobs_of(box)] == [2, 1, 1]
+        cases = [(10, None, 1000), (10, 0, 1000), (10, None, 10), (9, None, 1000), (1, None, 1000), (1, 1000, 1000)]
+        for seed, (samples, known, shots) in enumerate(cases):
+            options = {"url": box.url, "circuits_per_job": 50, "known_answer_shots": known, "shots": shots}
+            ask(careful(**options), make_problem(samples, seed=seed))
+        assert [len(job.circuits) for job in jobs_of(box)] == [11, 10, 10, 9, 1, 2]
+        assert [row.known_circuits for row in ledger_jobs(folder)] == [1, 0, 0, 0, 0, 1]
+
+
+def test_a_job_that_may_be_accepted_late_is_sent_again_as_it_was(forte, folder, monkeypatch):
+    """The second job of a call was refused: the next call, of less than ten circuits, sends it with its answer."""
+    from qllmft_backends.ionq.mock_server import server
+
+    monkeypatch.setattr(server, "HEADER", "X-Other")
+    problem = make_problem(12)
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
+        usual = {"url": box.url, "circuits_per_job": 10, "retry_s": 0.0}
+        box.faults.arm(Fault("status", "submit", code=500, after=1, times=-1))
+        with pytest.raises(IonQError):
+            ask(forte(**usual), problem)
+        assert_recovers(box, forte, problem, checks=2, **usual)
+        assert [len(job.circuits) for job in jobs_of(box)] == [11, 3]
+        tokens = {record["client_token"] for record in records_of(folder) if record["event"] == "sent"}
+        assert len(tokens) == 2
