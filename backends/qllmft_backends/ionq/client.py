@@ -29,7 +29,8 @@ from qllmft_backends.ionq.transport import Transport
 
 _PAGE = 25  # jobs per page, the API's maximum
 _PROBABILITIES = "ionq.result.probabilities.json.v1"  # descriptors of the newer form of v0.4
-_SHOTS = "ionq.result.shots.json.v1"
+_PROBABILITIES_V2 = "ionq.result.probabilities.json.v2"
+_SHOTS, _SHOTS_V2 = "ionq.result.shots.json.v1", "ionq.result.shots.json.v2"
 _AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 
 
@@ -170,23 +171,27 @@ class Client(IonQClient):  # type: ignore[misc]
         """Return raw probabilities of a completed job, keyed by the id of each child (of the job without children).
 
         They are read from the address that the job names, from its artifact, or child by child: v0.4 has had all three.
-        ``aggregation`` is the combination of a debiased job's variants; None: the server's default.
+        ``aggregation`` is the combination of a debiased job's variants, an artifact of each circuit or a parameter of
+        the address; None: the server's default.
 
         Raises:
             IonQJobFailedError: if they are no JSON object, or are at another address.
         """
         job_id, results = str(job["id"]), mapping(job.get("results"))
         url = mapping(results.get("probabilities")).get("url")
-        artifact = mapping(results.get(_AGGREGATE if children else _PROBABILITIES)).get("id")
+        artifact = _artifact_id(results, *([_AGGREGATE] if children else [_PROBABILITIES, _PROBABILITIES_V2]))
+        combined = None if aggregation is None else self._aggregated(job, children, aggregation)
+        if combined is not None:
+            return combined
         if isinstance(url, str):
             address = self._absolute(url, job_id)
             payload = self._read(address, None if aggregation is None else {"aggregation": aggregation})
         elif aggregation is not None:
             raise IonQRequestError(
-                f"job {job_id} names no address of its results, and only there the server can be asked for the "
-                f"aggregation {aggregation!r}. Nothing is lost: aggregation='average' reads the server's own."
+                f"job {job_id} names neither results of the aggregation {aggregation!r} nor an address at which the "
+                "server can be asked for them. Nothing is lost: aggregation='average' reads the server's own."
             )
-        elif isinstance(artifact, str):
+        elif artifact is not None:
             payload = self._artifact(job_id, artifact)
         elif children:
             return {child: self.circuit_probabilities(child) for child in children}
@@ -199,6 +204,18 @@ class Client(IonQClient):  # type: ignore[misc]
             )
         return dict(payload) if children else {job_id: payload}
 
+    def _aggregated(self, job: Mapping[str, Any], children: Sequence[str], aggregation: str) -> dict[str, Any] | None:
+        """Return the artifacts that combine a debiased job's variants, by circuit, or None if a circuit has none."""
+        found = {}
+        for circuit in children or [str(job["id"])]:
+            output = mapping((self.job(circuit) if children else job).get("output"))
+            aggregations = mapping(mapping(output.get("error_mitigation")).get("aggregations"))
+            artifact = _artifact_id(aggregations, aggregation)
+            if artifact is None:
+                return None
+            found[circuit] = self._artifact(circuit, artifact)
+        return found
+
     def circuit_probabilities(self, job_id: str) -> Any:
         """Return raw probabilities of one circuit."""
         return self._read(self.make_path("jobs", job_id, "results", "probabilities"))
@@ -210,10 +227,10 @@ class Client(IonQClient):  # type: ignore[misc]
         An `IonQRequestError` means that the job, of one circuit or a child, names none.
         """
         job_id, results = str(job["id"]), mapping(job.get("results"))
-        url, artifact = mapping(results.get("shots")).get("url"), mapping(results.get(_SHOTS)).get("id")
+        url, artifact = mapping(results.get("shots")).get("url"), _artifact_id(results, _SHOTS, _SHOTS_V2)
         if isinstance(url, str):
             return self._read(self._absolute(url, job_id))
-        if isinstance(artifact, str):
+        if artifact is not None:
             return self._artifact(job_id, artifact)
         raise IonQRequestError(f"job {job_id} names no single shots among its results")
 
@@ -253,6 +270,12 @@ def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> 
             f"circuits on {expected[0]}. Nothing was sent. Install the tested version: pip install 'qllmft[ionq]'.",
             unsent=True,
         )
+
+
+def _artifact_id(descriptors: Mapping[str, Any], *names: str) -> str | None:
+    """Return the id of the first of the artifacts ``names`` that ``descriptors`` has, or None."""
+    ids = (mapping(descriptors.get(name)).get("id") for name in names)
+    return next((each for each in ids if isinstance(each, str) and each), None)
 
 
 def _first(values: Mapping[str, Any], *names: str) -> Any:

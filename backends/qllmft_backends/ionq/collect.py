@@ -18,7 +18,7 @@ from qllmft_backends.ionq.errors import (
 from qllmft_backends.ionq.job_index import JobIndex, token_of
 from qllmft_backends.ionq.known_answer import known_answer_error
 from qllmft_backends.ionq.ledger import Ledger
-from qllmft_backends.ionq.payload import Probabilities, Shots, parse_probabilities, parse_shots
+from qllmft_backends.ionq.payload import Probabilities, Shots, flat, parse_probabilities, parse_shots
 from qllmft_backends.ionq.transport import Deadline
 
 _ENDED = ("completed", "failed", "canceled")
@@ -69,7 +69,11 @@ def collect(
 
 def aggregate(client: Client, ledger: Ledger, chunk: Chunk, name: str) -> None:
     """Read the results of a collected, debiased chunk again, its variants combined by ``name``. Nothing is paid."""
-    ledger.aggregated(chunk, name, _results(client, chunk, _own_job(client, ledger, chunk), name))
+    results = _results(client, chunk, _own_job(client, ledger, chunk), name)
+    error = known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results)
+    if error is not None:
+        raise IonQJobFailedError(f"the results of {chunk.label}, combined by {name!r}, are not used: {error}. {_KEPT}")
+    ledger.aggregated(chunk, name, results)
 
 
 def read_shots(client: Client, ledger: Ledger, chunk: Chunk) -> None:
@@ -109,7 +113,7 @@ def read_again(client: Client, ledger: Ledger, chunk: Chunk) -> None:
 def read_probabilities(payload: Any, n_qubits: int, label: str, shots: int | None = None) -> Probabilities:
     """Return `parse_probabilities` of a payload, or raise `IonQJobFailedError`."""
     try:
-        return parse_probabilities(payload, n_qubits, shots)
+        return parse_probabilities(flat(payload, n_qubits), n_qubits, shots)
     except ValueError as error:
         raise IonQJobFailedError(
             f"the result of {label} cannot be read: {error}. Nothing is lost: the job's id is in the ledger and its "

@@ -24,7 +24,7 @@ JOB_MAX_CIRCUITS = 5_000  # IonQ's limits of a multi-circuit job (API v0.4, POST
 JOB_MAX_GATES = 150_000
 
 Target = Literal["forte-1", "forte-enterprise-1"]
-Aggregation = Literal["average", "voting", "dnl"]
+Aggregation = Literal["average", "voting", "dnl", "majority"]
 ErrorMitigation = Literal["none", "debiasing"]
 
 
@@ -191,7 +191,7 @@ class IonQForteOptions(IonQOptions):
             more.
         symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
         aggregation: combination of the variants of a debiased job. It is applied when results are read: the same paid
-            job gives each of them. ``voting`` and ``dnl`` sharpen the distribution, which biases expectation values.
+            job gives each of them. All but ``average`` sharpen the distribution, which biases expectation values.
         known_answer_shots: shots of the circuit with a known answer that goes first in each job, in addition to the
             ``circuits_per_job`` others; a wrong answer stops the sending, and the results of its job are not used. All
             circuits of a job have its shots and its mitigation, so that this is ``shots``, or 0: no such circuit. None:

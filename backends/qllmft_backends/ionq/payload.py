@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 _SUM_TOLERANCE = 1e-3  # servers round probabilities
 _COUNT_TOLERANCE = 0.02  # of one shot
 _DECIMAL = re.compile("[0-9]{1,20}")
+_REGISTER = "output_all"  # every qubit, in the API's version 2 of results
 
 Probabilities = dict[int, float]  # basis state (qubit 0 the least significant bit) -> probability
 Shots = list[int]  # the basis state of each shot, in the order of measurement
@@ -40,11 +41,37 @@ def parse_probabilities(payload: Any, n_qubits: int, shots: int | None = None) -
     return probabilities
 
 
+def flat(payload: Any, n_qubits: int) -> Any:
+    """Return probabilities keyed by decimal states from a payload with registers, or another payload as it is.
+
+    The forms are ``{"histogram": {"registers": {"output_all": {"01": 3}}}}`` (version 2 of the API's histograms) and
+    the same with ``probabilities``. The first character of a state is qubit 0, as qiskit-ionq reads it.
+
+    Raises:
+        ValueError: if it has no register ``output_all``, or a state that is not ``n_qubits`` bits.
+    """
+    kind = next((name for name in ("histogram", "probabilities") if name in mapping(payload)), None)
+    if kind is None:
+        return payload
+    states = mapping(mapping(payload[kind]).get("registers")).get(_REGISTER)
+    if not isinstance(states, dict) or not all(_is_number(value) for value in states.values()):
+        raise ValueError(f"it has no numbers in the register {_REGISTER!r}")
+    if not all(len(bits) == n_qubits and not set(bits) - {"0", "1"} for bits in states):
+        raise ValueError(f"it names states that are not {n_qubits} bits")
+    total = sum(states.values()) if kind == "histogram" else 1
+    if not (is_amount(total) and total > 0):
+        raise ValueError("it counts no shots")
+    return {str(int(bits[::-1], 2)): value / total for bits, value in states.items()}
+
+
 def parse_shots(payload: Any, n_qubits: int, counts: range, result: Probabilities) -> Shots:
     """Return the shots of one circuit from ``["5", "0", ...]`` (API) or ``[5, 0, ...]`` (ledger).
 
+    The API's version 2 has bits in their place, ``{"shots": [{"registers": {"output_all": [1, 0, 1]}}, ...]}``, qubit 0
+    first.
+
     Args:
-        payload: decimal basis states.
+        payload: decimal basis states, or bits.
         n_qubits: width of the circuit.
         counts: allowed numbers of shots.
         result: frequencies of the same shots.
@@ -52,6 +79,10 @@ def parse_shots(payload: Any, n_qubits: int, counts: range, result: Probabilitie
     Raises:
         ValueError: if they are malformed, or contradict ``result``.
     """
+    if "shots" in mapping(payload):
+        payload = payload["shots"]
+        if isinstance(payload, list):
+            payload = [_state_of_bits(mapping(mapping(shot).get("registers")).get(_REGISTER)) for shot in payload]
     if not isinstance(payload, list):
         raise ValueError(f"they are a JSON {type(payload).__name__}, expected a list of decimal states")
     if len(payload) not in counts:
@@ -83,6 +114,13 @@ def _state(value: Any, n_qubits: int) -> int:
     if int(text) >= 2**n_qubits:
         raise ValueError(f"state {text} is outside of 0..{2**n_qubits - 1}")
     return int(text)
+
+
+def _state_of_bits(bits: Any) -> int:
+    """Return the basis state of a list of bits, qubit 0 first."""
+    if not isinstance(bits, list) or not all(_is_number(bit) and bit in (0, 1) for bit in bits):
+        raise ValueError(f"{str(bits)[:40]} in the register {_REGISTER!r} are no bits")
+    return sum(1 << qubit for qubit, bit in enumerate(bits) if bit)
 
 
 def _is_state(value: Any) -> bool:

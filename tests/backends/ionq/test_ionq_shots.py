@@ -25,7 +25,7 @@ def stored(backend):
         yield chunk.results, chunk.shots and [shots and frequencies(shots) for shots in chunk.shots]
 
 
-@pytest.mark.parametrize("style", ["url", "artifacts"])
+@pytest.mark.parametrize("style", ["url", "artifacts", "v2"])
 @pytest.mark.parametrize("checked", [0, 1000])
 def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked):
     box.api.results_style = style

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qllmft_backends.ionq.mock_server.faults import OUTCOMES, Fault
@@ -22,7 +22,7 @@ _MALFORMED = (
     TypeError,
     ValueError,
 )
-_SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0}  # powers; invented
+_SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0, "majority": 4.0}  # powers; invented
 # (route of `Fault.on`, method and path below the version); the groups of a path are the arguments of the handler
 _ROUTES = [
     ("backends", "GET backends", "backends"),
@@ -36,10 +36,11 @@ _ROUTES = [
     ("estimate", "GET jobs/estimate", "estimate"),
     ("poll", "GET jobs/([^/]+)", "job"),
     ("cost", "GET jobs/([^/]+)/cost", "cost"),
-    ("shots", "GET jobs/([^/]+)/(?:results|artifacts)/shots", "shots"),
+    ("shots", "GET jobs/([^/]+)/(?:results|artifacts)/shots(-v2)?", "shots"),
     ("results", "GET jobs/([^/]+)/results/probabilities", "results"),
     ("results", "GET jobs/([^/]+)/results/probabilities/aggregated", "aggregated"),
     ("results", "GET jobs/([^/]+)/artifacts/probabilities(?:-aggregate)?", "aggregated"),
+    ("results", "GET jobs/([^/]+)/artifacts/(probabilities-v2|aggregation-[a-z]+)", "registers"),
     ("cancel", "PUT jobs/([^/]+)/status/cancel", "cancel"),
 ]
 
@@ -75,7 +76,8 @@ class Api:
 
     Attributes:
         results_style: form in which a job names its results: ``url`` (v0.4 as qiskit-ionq 1.1.1 reads it),
-            ``artifacts`` (v0.4 as published in 2026), or ``none``, so that each child has to be read.
+            ``artifacts`` (v0.4 as published in 2026), ``v2`` (the same with bits by register in the place of decimal
+            states), or ``none``, so that each child has to be read.
     """
 
     def __init__(self, store: Store) -> None:
@@ -151,7 +153,15 @@ class Api:
     def _cancel(self, _: Request, job_id: str) -> dict[str, Any]:
         return {"id": job_id, "status": self._store.cancel(job_id).status}
 
-    def _shots(self, request: Request, job_id: str) -> list[str]:
+    def _shots(self, request: Request, job_id: str, version: str | None) -> Any:
+        shots = self._single_shots(request, job_id)
+        if version is None:
+            return shots
+        width = self._store.get(job_id).qubits
+        rows = [[int(state) >> qubit & 1 for qubit in range(width)] for state in shots]
+        return {"shots": [{"registers": {"output_all": bits}} for bits in rows]}
+
+    def _single_shots(self, request: Request, job_id: str) -> list[str]:
         job, kind = self._store.get(job_id), request.fault_kind
         if job.status != "completed" or job.children or not job.sampled:
             raise RefusedError(404, f"job {job.id} has no single shots (it is {job.status})")
@@ -175,6 +185,17 @@ class Api:
         elif kind in ("empty", "not_a_number"):
             results[children[-1]] = _faulty(results[children[-1]], kind)
         return results
+
+    def _registers(self, request: Request, job_id: str, artifact: str) -> dict[str, Any]:
+        """Return results in version 2 of their form: bits by register, qubit 0 first."""
+        how, job = artifact.removeprefix("aggregation-"), self._store.get(job_id)
+        combined = how != artifact
+        query = {"aggregation": how} if combined else {}
+        result = self._results(replace(request, query=query), job_id)
+        bits = {f"{int(state):0{job.qubits}b}"[::-1]: p for state, p in result.items()}
+        if not combined:
+            return {"probabilities": {"registers": {"output_all": bits}}}
+        return {"histogram": {"registers": {"output_all": {state: p * job.shots for state, p in bits.items()}}}}
 
     def _aggregated(self, request: Request, job_id: str) -> dict[str, Any]:
         return self._results(request, job_id, aggregated=True)

@@ -9,8 +9,10 @@ from typing import Any
 from qllmft_backends.ionq.mock_server.job import FREE_ENDS, PRICE_UNIT, StoredJob, job_price, price
 from qllmft_backends.ionq.mock_server.simulator import NOISE
 from qllmft_backends.ionq.mock_server.store import BACKENDS
+from qllmft_backends.ionq.payload import mapping
 from qllmft_backends.noise import pauli_error_probability
 
+AGGREGATIONS = ("average", "voting", "dnl", "majority")
 LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
 
 
@@ -49,7 +51,7 @@ def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
         "execution_duration_ms": 0,
         "stats": {"qubits": job.qubits, "circuits": len(job.circuits)},
         "results": results,
-        "output": {},
+        "output": _output(job, results_style),
     }
 
 
@@ -113,10 +115,27 @@ def cost(job: StoredJob) -> dict[str, Any]:
 
 
 def _result_entry(kind: str, address: str, name: str, style: str) -> dict[str, Any]:
-    form = f"ionq.result.{name}.json.v1"
     if style == "url":
         return {kind: {"url": address}}
-    return {form: {"id": name, "format": form, "media_type": "application/json"}} if style == "artifacts" else {}
+    version = "v2" if style == "v2" and name != "probabilities-aggregate" else "v1"
+    form = f"ionq.result.{name}.json.{version}"
+    artifact = f"{name}-v2" if version == "v2" else name
+    return {} if style == "none" else {form: _artifact(artifact, form)}
+
+
+def _output(job: StoredJob, style: str) -> dict[str, Any]:
+    """Return the combinations of a debiased circuit's variants."""
+    mitigation = mapping(mapping(job.payload.get("settings")).get("error_mitigation"))
+    if job.status != "completed" or job.children or not mitigation.get("debiasing") or style in ("url", "none"):
+        return {}
+    form = "ionq.result.histogram.json.v2"
+    found = {name: _artifact(f"aggregation-{name}", form) for name in AGGREGATIONS}
+    return {"error_mitigation": {"aggregations": found}}
+
+
+def _artifact(name: str, form: str) -> dict[str, str]:
+    """Return the descriptor of an artifact."""
+    return {"id": name, "format": form, "media_type": "application/json"}
 
 
 def _now() -> str:
