@@ -167,7 +167,7 @@ def test_a_job_from_submission_to_result():
         (payload(backend="qpu.aria-1"), "unknown backend"),
         (payload(type="ionq.qasm3.v1"), "not supported"),
         (payload(input={"gateset": "qis", "qubits": 40, "circuit": []}), "NotEnoughQubits"),
-        (payload(input={"gateset": "native", "qubits": 4, "circuit": []}), "takes 'qis'"),
+        (payload(input={"gateset": "other", "qubits": 4, "circuit": []}), "takes 'qis'"),
         (payload(input={"gateset": "qis", "qubits": 4, "circuit": [{"gate": "warp", "targets": [0]}]}), "warp"),
         ([1], "not a JSON object"),
     ],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from qllmft_backends.ionq.mock_server.faults import OUTCOMES, Fault
-from qllmft_backends.ionq.mock_server.job import RefusedError, StoredJob
+from qllmft_backends.ionq.mock_server import shapes
+from qllmft_backends.ionq.mock_server.faults import OUTCOMES
+from qllmft_backends.ionq.mock_server.job import ACCOUNT
+from qllmft_backends.ionq.mock_server.refused import RefusedError
+from qllmft_backends.ionq.mock_server.request import Request, json_object
+from qllmft_backends.ionq.mock_server.results import Results
 from qllmft_backends.ionq.mock_server.shapes import backend, characterization, cost, estimate, job_description
 from qllmft_backends.ionq.mock_server.store import BACKENDS, Store
 
@@ -22,17 +24,26 @@ _MALFORMED = (
     TypeError,
     ValueError,
 )
-_SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0, "majority": 4.0}  # powers; invented
 # (route of `Fault.on`, method and path below the version); the groups of a path are the arguments of the handler
 _ROUTES = [
     ("backends", "GET backends", "backends"),
     ("backends", "GET backends/([^/]+)", "backend"),
     ("backends", "GET backends/([^/]+)/characterizations", "characterizations"),
+    ("backends", "GET backends/([^/]+)/characterizations/([^/]+)", "one_characterization"),
+    ("account", "GET whoami", "whoami"),
+    ("account", "GET organizations/([^/]+)/usage", "usage"),
+    ("account", "GET schemas/formats/([^/]+)", "format"),
     ("sessions", "POST sessions", "open_session"),
+    ("sessions", "GET sessions", "sessions"),
+    ("sessions", "GET sessions/([^/]+)/jobs", "session_jobs"),
     ("sessions", "GET sessions/([^/]+)", "session"),
     ("sessions", "POST sessions/([^/]+)/end", "end_session"),
     ("submit", "POST jobs", "submit"),
+    ("submit", "POST jobs/([^/]+)/(clone|move)", "resubmit"),
     ("list", "GET jobs", "list"),
+    ("delete", "DELETE jobs", "delete_all"),
+    ("delete", "DELETE jobs/([^/]+)", "delete"),
+    ("cancel", "PUT jobs/status/cancel", "cancel_all"),
     ("estimate", "GET jobs/estimate", "estimate"),
     ("poll", "GET jobs/([^/]+)", "job"),
     ("cost", "GET jobs/([^/]+)/cost", "cost"),
@@ -45,22 +56,6 @@ _ROUTES = [
 ]
 
 
-@dataclass(frozen=True)
-class Request:
-    """Parsed request, and the fault that it meets."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    body: bytes
-    fault: Fault | None = None
-
-    @property
-    def fault_kind(self) -> str:
-        """Return the kind of the fault, or "" without a fault."""
-        return self.fault.kind if self.fault else ""
-
-
 def route_of(request: Request) -> tuple[str, str, tuple[str, ...]]:
     """Return the route's name, the name of its handler and the handler's arguments. "other" is no route."""
     target = f"{request.method} {request.path.removeprefix('/v0.4/').rstrip('/')}"
@@ -71,7 +66,7 @@ def route_of(request: Request) -> tuple[str, str, tuple[str, ...]]:
     return "other", "", ()
 
 
-class Api:
+class Api(Results):
     """API on a store.
 
     Attributes:
@@ -95,7 +90,7 @@ class Api:
         except _MALFORMED as problem:
             reason = f"{type(problem).__name__}: {problem}"
             raise RefusedError(400, f"malformed request ({reason[:200]})") from None
-        return 201 if handler in ("open_session", "submit") else 200, answer
+        return 201 if handler in ("open_session", "submit", "resubmit") else 200, answer
 
     def _backends(self, _: Request) -> list[dict[str, Any]]:
         return [backend(name) for name in BACKENDS]
@@ -109,6 +104,34 @@ class Api:
         self._backend(request, name)
         return {"characterizations": [characterization(name)] if name != "simulator" else [], "pages": 0}
 
+    def _one_characterization(self, request: Request, name: str, identity: str) -> dict[str, Any]:
+        found = self._characterizations(request, name)["characterizations"]
+        if not found or found[0]["id"] != identity:
+            raise RefusedError(404, f"no characterization {identity} of {name}")
+        return dict(found[0])
+
+    def _whoami(self, _: Request) -> dict[str, Any]:
+        return {"key_id": ACCOUNT, "key_name": shapes.LABEL, "project_id": ACCOUNT}
+
+    def _usage(self, request: Request, organization: str) -> dict[str, Any]:
+        with_price = [job for job in self._store.jobs.values() if job.parent is None]
+        return shapes.usage(with_price, organization, request.query)
+
+    def _format(self, _: Request, name: str) -> dict[str, Any]:
+        if name not in shapes.FORMATS:
+            raise RefusedError(404, f"no format {name}")
+        return {"$schema": "https://json-schema.org/draft-07/schema", "$id": name, "type": shapes.FORMATS[name]}
+
+    def _sessions(self, request: Request) -> dict[str, Any]:
+        now, active = self._store.now(), request.query.get("active")
+        found = [session.describe(now) for session in self._store.sessions.known.values()]
+        found = [session for session in found if active in (None, str(session["active"]).lower())]
+        return {"organization_id": ACCOUNT, "sessions": found}
+
+    def _session_jobs(self, request: Request, session_id: str) -> dict[str, Any]:
+        self._session(request, session_id)
+        return self._list(replace(request, query={**request.query, "session_id": session_id}))
+
     def _open_session(self, request: Request) -> dict[str, Any]:
         now = self._store.now()
         return self._store.sessions.open(json_object(request.body), BACKENDS, now).describe(now)
@@ -117,7 +140,7 @@ class Api:
         return self._store.sessions.get(session_id).describe(self._store.now())
 
     def _end_session(self, request: Request, session_id: str) -> dict[str, Any]:
-        self._store.sessions.get(session_id).ended = True
+        self._store.sessions.get(session_id).end(self._store.now())
         return self._session(request, session_id)
 
     def _submit(self, request: Request) -> dict[str, Any]:
@@ -126,18 +149,32 @@ class Api:
         job = self._store.submit(json_object(request.body), outcome, message)
         return {"id": job.id, "status": job.status, "session_id": job.payload.get("session_id")}
 
+    def _resubmit(self, request: Request, job_id: str, verb: str) -> dict[str, Any]:
+        """Send the circuits of a job again, with the settings of the body; ``move`` cancels the job before."""
+        former = self._store.get(job_id)
+        if former.parent:
+            raise RefusedError(400, f"job {job_id} is a child")
+        if verb == "move":
+            self._store.cancel(job_id)
+        job = self._store.submit({**former.payload, **json_object(request.body)})
+        return {"id": job.id, "status": job.status, "session_id": job.payload.get("session_id")}
+
     def _list(self, request: Request) -> dict[str, Any]:
         query = request.query
         jobs = sorted(self._store.jobs.values(), key=lambda j: -j.number)
-        jobs = [j for j in jobs if query.get("target") in (None, j.backend)]
+        jobs = [j for j in jobs if "target" not in query or j.backend in query["target"].split(",")]
+        jobs = [j for j in jobs if query.get("session_id") in (None, j.payload.get("session_id"))]
+        jobs = [j for j in jobs if query.get("parent_job_id") in (None, j.parent)]
         jobs = [j for j in jobs if query.get("status") in (None, j.status)]
         start, size = int(query.get("next", "0")), min(_PAGE, int(query.get("limit", _PAGE)))
         following = str(start + size) if start + size < len(jobs) else None
         page = [job_description(j, self.results_style) for j in jobs[start : start + size]]
+        for job in page:
+            del job["child_job_ids"]  # only GET jobs/{id} has them
         return {"jobs": page, "next": following}
 
     def _estimate(self, request: Request) -> dict[str, Any]:
-        answer = estimate(request.query)
+        answer = estimate(request.query, former=self.results_style == "url")
         if request.fault and request.fault_kind == "price":
             answer |= dict.fromkeys(("estimated_cost", "estimated_total_cost"), request.fault.value)
         return answer
@@ -153,85 +190,21 @@ class Api:
     def _cancel(self, _: Request, job_id: str) -> dict[str, Any]:
         return {"id": job_id, "status": self._store.cancel(job_id).status}
 
-    def _shots(self, request: Request, job_id: str, version: str | None) -> Any:
-        shots = self._single_shots(request, job_id)
-        if version is None:
-            return shots
-        width = self._store.get(job_id).qubits
-        rows = [[int(state) >> qubit & 1 for qubit in range(width)] for state in shots]
-        return {"shots": [{"registers": {"output_all": bits}} for bits in rows]}
+    def _cancel_all(self, request: Request) -> dict[str, Any]:
+        ids = list(json_object(request.body)["ids"])
+        return {"ids": [self._store.cancel(job_id).id for job_id in ids], "status": "canceled"}
 
-    def _single_shots(self, request: Request, job_id: str) -> list[str]:
-        job, kind = self._store.get(job_id), request.fault_kind
-        if job.status != "completed" or job.children or not job.sampled:
-            raise RefusedError(404, f"job {job.id} has no single shots (it is {job.status})")
-        shots = job.single_shots()
-        if kind in ("missing", "empty"):
-            return shots[:-1] if kind == "missing" else []
-        if kind == "out_of_range":
-            return [str(1 << job.qubits), *shots[1:]]
-        return [str(int(shots[0]) ^ 1), *shots[1:]] if kind == "contradiction" else shots
+    def _delete(self, _: Request, job_id: str) -> dict[str, Any]:
+        self._store.delete(job_id)
+        return {"id": job_id, "status": "deleted"}
 
-    def _results(self, request: Request, job_id: str, aggregated: bool = False) -> dict[str, Any]:
-        job, kind, how = self._store.get(job_id), request.fault_kind, request.query.get("aggregation", "average")
-        if job.status != "completed" or (job.children and not aggregated):
-            raise RefusedError(404, f"job {job.id} has no such result (it is {job.status})")
-        if not job.children:
-            return _faulty(_sharpened(job, how), kind)
-        children = list(reversed(job.children)) if kind == "reorder" else job.children
-        results: dict[str, Any] = {child: _sharpened(self._store.jobs[child], how) for child in children}
-        if kind == "missing":
-            del results[children[-1]]
-        elif kind in ("empty", "not_a_number"):
-            results[children[-1]] = _faulty(results[children[-1]], kind)
-        return results
-
-    def _registers(self, request: Request, job_id: str, artifact: str) -> dict[str, Any]:
-        """Return results in version 2 of their form: bits by register, qubit 0 first."""
-        how, job = artifact.removeprefix("aggregation-"), self._store.get(job_id)
-        combined = how != artifact
-        query = {"aggregation": how} if combined else {}
-        result = self._results(replace(request, query=query), job_id)
-        bits = {f"{int(state):0{job.qubits}b}"[::-1]: p for state, p in result.items()}
-        if not combined:
-            return {"probabilities": {"registers": {"output_all": bits}}}
-        return {"histogram": {"registers": {"output_all": {state: p * job.shots for state, p in bits.items()}}}}
-
-    def _aggregated(self, request: Request, job_id: str) -> dict[str, Any]:
-        return self._results(request, job_id, aggregated=True)
-
-
-def json_object(body: bytes) -> dict[str, Any]:
-    """Return a request's body, or raise `RefusedError`."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict):
-        raise RefusedError(400, "the body is not a JSON object")
-    return data
+    def _delete_all(self, request: Request) -> dict[str, Any]:
+        ids = list(json_object(request.body)["ids"])
+        for job_id in ids:
+            self._store.delete(job_id)
+        return {"ids": ids, "status": "deleted"}
 
 
 def error(status: int, message: str) -> dict[str, Any]:
     """Return a refusal in the API's form."""
     return {"statusCode": status, "error": "Mock Server Error", "message": message}
-
-
-def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
-    """Return a circuit's probabilities, sharpened by ``how`` with debiasing."""
-    results = dict(job.results or {})
-    if how not in _SHARPENING:
-        raise RefusedError(400, f"aggregation {how!r}")
-    if not job.payload.get("settings", {}).get("error_mitigation", {}).get("debiasing") or how == "average":
-        return results
-    powers = {state: p ** _SHARPENING[how] for state, p in results.items()}
-    return {state: p / sum(powers.values()) for state, p in powers.items()}
-
-
-def _faulty(result: dict[str, float], kind: str) -> dict[str, float]:
-    states = list(result)
-    if kind == "empty":
-        return {}
-    if kind == "missing":
-        return {state: result[state] for state in states[:-1]}
-    return result | {states[0]: float("nan")} if kind == "not_a_number" else result

@@ -31,7 +31,19 @@ Kind = Literal[
     "odd_state",  # poll: a status that the API does not have
 ]
 Route = Literal[
-    "any", "backends", "estimate", "submit", "list", "poll", "results", "shots", "cancel", "cost", "sessions"
+    "any",
+    "backends",
+    "estimate",
+    "submit",
+    "list",
+    "poll",
+    "results",
+    "shots",
+    "cancel",
+    "cost",
+    "sessions",
+    "account",
+    "delete",
 ]
 OUTCOMES = ("job_failed", "job_half_failed", "never_ends")  # of a job, decided at its submission
 

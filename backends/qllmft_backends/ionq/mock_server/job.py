@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from qllmft_backends.ionq.mock_server import qasm3
+from qllmft_backends.ionq.mock_server.refused import RefusedError
+
 # Invented, per gate and shot, so that estimates have a shape; no relation to IonQ's prices.
 PRICE_ONE_QUBIT, PRICE_TWO_QUBITS, PRICE_UNIT = 1e-6, 1e-5, "sandbox-credit"
+_NATIVE_ONLY = ("gpi", "gpi2", "ms", "nop")
+ACCOUNT = "00000000-0000-4000-8000-000000000000"  # organization, project and key
 FREE_ENDS = ("failed", "canceled")
-
-
-class RefusedError(Exception):
-    """Request that the API would refuse, with HTTP status and message."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass
@@ -35,6 +32,8 @@ class StoredJob:
     name: str | None = None
     results: dict[str, float] | None = None
     failure: dict[str, str] | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
     outcome: str = ""  # a fault's outcome, see `faults.OUTCOMES`
     message: str | None = None  # of its failure
 
@@ -51,7 +50,19 @@ class StoredJob:
     @property
     def qubits(self) -> int:
         """Return the width of the circuits."""
-        return int(self.payload["input"].get("qubits", 1))
+        body = self.payload["input"]
+        return qasm3.gates(body["data"])[0] if "data" in body else int(body.get("qubits", 1))
+
+    @property
+    def dry_run(self) -> bool:
+        """Return whether the job is compiled only: it has no results and costs nothing."""
+        return self.payload.get("dry_run") is True
+
+    @property
+    def gate_counts(self) -> dict[str, int]:
+        """Return the numbers of gates on one qubit and on more, over all circuits, as sent."""
+        two = sum(_is_wide(gate) for circuit in self.circuits for gate in circuit)
+        return {"1q": sum(map(len, self.circuits)) - two, "2q": two}
 
     @property
     def noise(self) -> Mapping[str, Any]:
@@ -73,14 +84,25 @@ class StoredJob:
 def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     """Return the circuits of a payload, or raise `RefusedError`."""
     kind, body = payload.get("type"), payload.get("input")
+    if kind == "ionq.qasm3.v1" and isinstance(body, dict) and isinstance(body.get("data"), str):
+        return [qasm3.gates(body["data"])[1]]
     if kind == "ionq.circuit.v1" and isinstance(body, dict) and "circuit" in body:
         circuits = [body["circuit"]]
     elif kind == "ionq.multi-circuit.v1" and isinstance(body, dict) and body.get("circuits"):
         circuits = [entry["circuit"] for entry in body["circuits"]]
     else:
         raise RefusedError(400, f"type {kind!r} is not supported, or its input is not complete")
-    if body.get("gateset") != "qis":
-        raise RefusedError(400, f"gateset {body.get('gateset')!r}; the mock server takes 'qis'")
+    entries = body.get("circuits", [body])
+    for entry, circuit in zip(entries, circuits, strict=True):
+        gateset = entry.get("gateset", body.get("gateset"))
+        if gateset not in ("qis", "native"):
+            raise RefusedError(400, f"gateset {gateset!r}; the mock server takes 'qis' and 'native'")
+        if any(
+            (gate.get("gate") in _NATIVE_ONLY or "angle" in gate) != (gateset == "native")
+            for gate in circuit
+            if gate.get("gate") != "zz" or "angle" in gate
+        ):
+            raise RefusedError(400, f"a circuit of the gateset {gateset!r} has gates of another one")
     return circuits
 
 
@@ -93,10 +115,9 @@ def price(backend: str | None, one_qubit_gates: int, two_qubit_gates: int, shots
 
 def job_price(job: StoredJob) -> float:
     """Return the invented price of all circuits of a job."""
-    total = 0.0
-    for circuit in job.circuits:
-        two = sum(
-            len(gate.get("targets", [0])) + len(gate.get("controls", [])) + ("control" in gate) > 1 for gate in circuit
-        )
-        total += price(job.backend, len(circuit) - two, two, job.shots)
-    return total
+    return 0.0 if job.dry_run else price(job.backend, job.gate_counts["1q"], job.gate_counts["2q"], job.shots)
+
+
+def _is_wide(gate: Mapping[str, Any]) -> bool:
+    """Return whether a gate acts on two qubits or more."""
+    return len(gate.get("targets", [0])) + len(gate.get("controls", [])) + ("control" in gate) > 1

@@ -9,6 +9,8 @@ from typing import Any
 
 from qllmft_backends.ionq.mock_server.job import StoredJob, circuits_of
 
+_CHANGEABLE = ("status", "results", "failure", "started_at", "completed_at")
+
 
 class Journal:
     """Submissions, and changes of a job: status, results, failure. Without a file nothing is kept."""
@@ -23,7 +25,11 @@ class Journal:
 
     def changed(self, job: StoredJob) -> None:
         """Record the changeable fields of a job."""
-        self._append({"changed": job.id, "status": job.status, "results": job.results, "failure": job.failure})
+        self._append({"changed": job.id} | {name: getattr(job, name) for name in _CHANGEABLE})
+
+    def deleted(self, ids: list[str]) -> None:
+        """Record that jobs were deleted."""
+        self._append({"deleted": ids})
 
     def read(self) -> dict[str, StoredJob]:
         """Return the jobs by id. An unfinished last line is left out."""
@@ -36,8 +42,11 @@ class Journal:
             except ValueError:
                 continue
             if "changed" in record:
-                job = jobs[record["changed"]]
-                job.status, job.results, job.failure = record["status"], record["results"], record["failure"]
+                for name in _CHANGEABLE:
+                    setattr(jobs[record["changed"]], name, record[name])
+            elif "deleted" in record:
+                for name in record["deleted"]:
+                    del jobs[name]
             else:
                 job = jobs[record["id"]] = StoredJob(circuits=circuits_of(record["payload"]), **record)
                 for n, child_id in enumerate(job.children):

@@ -19,9 +19,10 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from qllmft_backends.ionq.mock_server.api import Api, Request, error, route_of
+from qllmft_backends.ionq.mock_server.api import Api, error, route_of
 from qllmft_backends.ionq.mock_server.faults import Fault, Faults
-from qllmft_backends.ionq.mock_server.job import RefusedError
+from qllmft_backends.ionq.mock_server.refused import RefusedError
+from qllmft_backends.ionq.mock_server.request import Request
 from qllmft_backends.ionq.mock_server.shapes import LABEL, is_results
 from qllmft_backends.ionq.mock_server.store import Store
 
@@ -153,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if not self.connection.recv(1 << 16):
                     break
 
-    do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names that the standard library calls
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
 
     def _serve_with(self, fault: Fault | None, request: Request) -> None:
         """Answer a request, changed by the fault."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from qllmft_backends.ionq.mock_server.job import FREE_ENDS, PRICE_UNIT, RefusedError, StoredJob, job_price
+from qllmft_backends.ionq.mock_server.job import ACCOUNT, FREE_ENDS, PRICE_UNIT, StoredJob, job_price
+from qllmft_backends.ionq.mock_server.refused import RefusedError
 
-_CAPS = ("duration_limit_min", "cost_limit")
+_CAPS = ("duration_limit_min", "cost_limit", "job_count_limit")
 
 
 @dataclass
@@ -21,7 +22,13 @@ class Session:
     backend: str
     caps: dict[str, Any]  # ``settings`` of the request that opened it
     created_at: float  # by the server's clock, in seconds since 1970
-    ended: bool = False  # by a request
+    ended_at: float | None = None  # by a request
+    jobs: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Return whether a request ended it."""
+        return self.ended_at is not None
 
     def over(self, now: float) -> bool:
         """Return whether it was ended, or its time is up."""
@@ -31,14 +38,27 @@ class Session:
     def describe(self, now: float) -> dict[str, Any]:
         """Return the answer of POST /sessions and GET /sessions/{id}."""
         over = self.over(now)
+        ended_at = self.ended_at
+        if over and ended_at is None:
+            ended_at = self.created_at + 60 * self.caps["duration_limit_min"]
         return {
             "id": self.id,
             "backend": self.backend,
             "active": not over,
-            "status": "ended" if over else "created",
-            "created_at": datetime.fromtimestamp(self.created_at, UTC).isoformat(timespec="seconds"),
+            "status": "ended" if over else "started" if self.jobs else "created",
+            "organization_id": ACCOUNT,
+            "project_id": None,
+            "creator_id": None,
+            "ender_id": None,
+            "created_at": _iso(self.created_at),
+            "started_at": _iso(self.created_at) if self.jobs else None,
+            "ended_at": None if ended_at is None else _iso(ended_at),
             "settings": self.caps,
         }
+
+    def end(self, now: float) -> None:
+        """End the session."""
+        self.ended_at = now if self.ended_at is None else self.ended_at
 
 
 @dataclass
@@ -80,6 +100,13 @@ class Sessions:
             for other in jobs
             if not other.parent and other.payload.get("session_id") == session_id and other.status not in FREE_ENDS
         ]
+        if len(others) >= session.caps.get("job_count_limit", float("inf")):
+            raise RefusedError(400, f"session {session_id} has its {len(others)} jobs")
+        session.jobs += 1
         cap = session.caps.get("cost_limit")
         if cap is not None and sum(map(job_price, [*others, job])) > cap["value"]:
             raise RefusedError(400, f"session {session_id} would cost more than {cap['value']:g} {cap['unit']}")
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from qllmft_backends.ionq.mock_server.job import FREE_ENDS, PRICE_UNIT, StoredJob, job_price, price
+from qllmft_backends.ionq.mock_server.job import (
+    ACCOUNT,
+    FREE_ENDS,
+    PRICE_ONE_QUBIT,
+    PRICE_TWO_QUBITS,
+    PRICE_UNIT,
+    StoredJob,
+    job_price,
+    price,
+)
 from qllmft_backends.ionq.mock_server.simulator import NOISE
 from qllmft_backends.ionq.mock_server.store import BACKENDS
 from qllmft_backends.ionq.payload import mapping
 from qllmft_backends.noise import pauli_error_probability
 
 AGGREGATIONS = ("average", "voting", "dnl", "majority")
+_RATE = {
+    "sku": "sandbox",
+    "unit": "gates",
+    "cost_1q_gate": PRICE_ONE_QUBIT,
+    "cost_2q_gate": PRICE_TWO_QUBITS,
+}
+_KINDS = {"probabilities": "object", "histogram": "object", "shots": "array"}
+FORMATS = {  # JSON type of each format
+    **{f"ionq.result.{name}.json.v1": kind for name, kind in _KINDS.items()},
+    **{f"ionq.result.{name}.json.v2": "object" for name in _KINDS},
+    "ionq.result.probabilities-aggregate.json.v1": "object",
+    "ionq.native.v1": "object",
+}
 LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
 
 
@@ -24,7 +46,7 @@ def is_results(answer: Mapping[str, Any]) -> bool:
 def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
     """Return a job as GET /jobs/{id} and the list describe it."""
     results = None
-    if job.status == "completed":
+    if job.status == "completed" and not job.dry_run:
         name, suffix = ("probabilities-aggregate", "/aggregated") if job.children else ("probabilities", "")
         address = f"/v0.4/jobs/{job.id}/results"
         results = _result_entry("probabilities", f"{address}/probabilities{suffix}", name, results_style)
@@ -35,7 +57,7 @@ def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
         "status": job.status,
         "type": "ionq.circuit.v1" if job.parent else job.payload["type"],
         "backend": job.backend,
-        "dry_run": False,
+        "dry_run": job.dry_run,
         "submitter_id": "sandbox",
         "project_id": None,
         "parent_job_id": job.parent,
@@ -44,12 +66,16 @@ def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
         "metadata": job.payload.get("metadata"),
         "name": job.name,
         "submitted_at": job.submitted_at,
-        "shots": job.payload.get("shots"),
-        "noise": job.payload.get("noise"),
-        "settings": job.payload.get("settings", {}),
+        "started_at": job.started_at,
+        "completed_at": job.completed_at,
+        "predicted_wait_time_ms": 0 if job.status in ("submitted", "ready") else None,
+        "predicted_execution_duration_ms": 0,
+        "shots": job.shots,
+        **({"noise": {"model": "ideal"} | dict(job.noise)} if job.backend == "simulator" else {}),
+        "settings": job.payload.get("settings") or {},
         "failure": job.failure,
         "execution_duration_ms": 0,
-        "stats": {"qubits": job.qubits, "circuits": len(job.circuits)},
+        "stats": {"qubits": job.qubits, "circuits": len(job.circuits), "gate_counts": job.gate_counts},
         "results": results,
         "output": _output(job, results_style),
     }
@@ -84,22 +110,32 @@ def characterization(name: str) -> dict[str, Any]:
     }
 
 
-def estimate(query: Mapping[str, str]) -> dict[str, Any]:
-    """Return the answer of GET /jobs/estimate with the names of both forms of v0.4."""
+def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
+    """Return the answer of GET /jobs/estimate. ``former`` adds the names of the form before 2026."""
     one, two, shots = (int(query.get(k, d)) for k, d in (("1q_gates", "0"), ("2q_gates", "0"), ("shots", "1000")))
     amount = price(query.get("backend"), one, two, shots)
-    return {
+    numbers = {key: int(query[key]) for key in ("qubits", "shots", "1q_gates", "2q_gates") if key in query}
+    mitigated = query.get("error_mitigation", "false") == "true"
+    context: dict[str, Any] = {
+        "backend": query.get("backend", "simulator"),
+        "type": query.get("type", "ionq.circuit.v1"),
+        **numbers,
+    }
+    added: dict[str, Any] = {
         "input_values": dict(query),
-        "estimate_context": dict(query),
-        "estimated_at": _now(),
         "cost_unit": PRICE_UNIT,
-        "estimated_unit": PRICE_UNIT,
         "estimated_cost": amount,
+        "rate_information": {},
+    }
+    return {
+        **(added if former else {}),
+        "estimate_context": {**context, "error_mitigation": mitigated, "organization": ACCOUNT, "project": None},
+        "estimated_at": _now(),
+        "estimated_unit": PRICE_UNIT,
         "estimated_total_cost": amount,
         "estimated_execution_time": 0,
         "current_predicted_queue_time": 0,
-        "rate_information": {},
-        "rate_card": {"rates": [], "id": "sandbox"},
+        "rate_card": {"rates": [_RATE], "id": "sandbox"},
     }
 
 
@@ -108,15 +144,33 @@ def cost(job: StoredJob) -> dict[str, Any]:
     amount = job_price(job)
     charged = {"completed": amount, **dict.fromkeys(FREE_ENDS, 0.0)}.get(job.status)
     return {
-        "dry_run": False,
+        "dry_run": job.dry_run,
         "estimated_cost": {"value": amount, "unit": PRICE_UNIT},
-        "cost": None if charged is None else {"value": charged, "unit": PRICE_UNIT},
+        **({} if charged is None else {"cost": {"value": charged, "unit": PRICE_UNIT}}),
+    }
+
+
+def usage(jobs: Sequence[StoredJob], organization: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the answer of GET /organizations/{id}/usage, its days in one sum."""
+    total = sum(job_price(job) for job in jobs if job.status not in FREE_ENDS)
+    return {
+        "organization": organization,
+        "modality": query.get("modality", "daily"),
+        "group_type": query.get("group_by", "project"),
+        "job_count": len(jobs),
+        "amount_total": total,
+        "amount_totals": [{"amount": total, "unit": PRICE_UNIT}],
+        "time_us_total": 0,
+        "usage_data": [],
+        "usage_unit": PRICE_UNIT,
+        "start_date": query.get("start_date", ""),
+        "end_date": query.get("end_date", ""),
     }
 
 
 def _result_entry(kind: str, address: str, name: str, style: str) -> dict[str, Any]:
     if style == "url":
-        return {kind: {"url": address}}
+        return {kind: {"url": address, **_artifact(name, f"ionq.result.{name}.json.v1")}}
     version = "v2" if style == "v2" and name != "probabilities-aggregate" else "v1"
     form = f"ionq.result.{name}.json.{version}"
     artifact = f"{name}-v2" if version == "v2" else name

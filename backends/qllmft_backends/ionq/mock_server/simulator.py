@@ -153,6 +153,8 @@ def _normalized(state: State) -> NDArray[np.float64]:
 def _matrix(gate: Gate) -> NDArray[Any] | None:
     """Return the matrix on the targets, index bit i for target i, or None (unknown gate)."""
     name, angle = gate.get("gate"), gate.get("rotation")
+    if name in ("gpi", "gpi2", "ms", "nop") or (name == "zz" and "angle" in gate):
+        return _native_matrix(gate)
     if angle is not None and not math.isfinite(angle):
         return None
     if name in _GENERATORS and angle is not None:
@@ -161,6 +163,32 @@ def _matrix(gate: Gate) -> NDArray[Any] | None:
     if name in _FIXED and angle is None:
         return np.asarray(_FIXED[name])
     return None
+
+
+def _native_matrix(gate: Gate) -> NDArray[Any] | None:
+    """Return the matrix of a native gate, its phases in turns and its angle in units of 2π, or None if it lacks one."""
+    given = [gate.get("phase", 0.0), gate.get("angle", 0.25), *gate.get("phases", [0.0, 0.0])]
+    if len(given) != 4 or not all(math.isfinite(value) for value in given):
+        return None
+    phase, angle = 2 * np.pi * given[0], np.pi * given[1]
+    match gate.get("gate"):
+        case "gpi":
+            return _equatorial(phase)
+        case "gpi2":
+            return np.asarray((np.eye(2) - 1j * _equatorial(phase)) / np.sqrt(2))
+        case "ms":
+            first, second = (_equatorial(2 * np.pi * turns) for turns in given[2:])
+            generator = np.kron(second, first)  # bit 0 of the index is the first target
+        case "zz":
+            generator = np.kron(_Z, _Z)
+        case _:
+            return np.eye(2)
+    return np.asarray(np.cos(angle) * np.eye(4) - 1j * np.sin(angle) * generator)
+
+
+def _equatorial(phase: float) -> NDArray[Any]:
+    """Return the rotation by π about the axis at ``phase`` radians in the plane of X and Y."""
+    return np.asarray([[0, np.exp(-1j * phase)], [np.exp(1j * phase), 0]])
 
 
 def _run(state: State, gate: Gate, n_qubits: int) -> State:

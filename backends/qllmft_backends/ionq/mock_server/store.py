@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from qllmft_backends.ionq.mock_server import simulator
-from qllmft_backends.ionq.mock_server.job import FREE_ENDS, RefusedError, StoredJob, circuits_of
+from qllmft_backends.ionq.mock_server.job import FREE_ENDS, StoredJob, circuits_of
 from qllmft_backends.ionq.mock_server.journal import Journal, child_of
+from qllmft_backends.ionq.mock_server.refused import RefusedError
 from qllmft_backends.ionq.mock_server.sessions import Sessions
 
 BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36}  # API name -> qubits
@@ -83,7 +84,7 @@ class Store:
                 raise RefusedError(400, str(error)) from None
         with self.lock:
             self.sessions.admit(job, self.jobs.values(), self.now())
-            job.number = len(self.jobs)
+            job.number = 1 + max((other.number for other in self.jobs.values()), default=-1)
             self.jobs[job.id] = job
             if payload["type"] == "ionq.multi-circuit.v1":
                 job.children = [str(uuid.uuid4()) for _ in job.circuits]
@@ -102,6 +103,17 @@ class Store:
                 self._change(each, "canceled")
             return job
 
+    def delete(self, job_id: str) -> None:
+        """Forget a job that has ended, with its children, or raise `RefusedError`."""
+        with self.lock:
+            job = self.get(job_id)
+            if job.status not in ("completed", *FREE_ENDS) or job.parent:
+                raise RefusedError(400, f"job {job_id} is {job.status} and cannot be deleted")
+            gone = [job_id, *job.children]
+            for name in gone:
+                del self.jobs[name]
+            self._journal.deleted(gone)
+
     def get(self, job_id: str) -> StoredJob:
         """Return a job, or raise `RefusedError`."""
         if job_id not in self.jobs:
@@ -119,7 +131,7 @@ class Store:
         with self.lock:
             parents = [j for j in self.jobs.values() if j.parent is None]
             for job in self.jobs.values():
-                if job.children or job.status in FREE_ENDS:
+                if job.children or job.status in FREE_ENDS or job.dry_run:
                     continue
                 text = json.dumps([job.circuits[0], job.payload.get("shots"), job.backend], sort_keys=True)
                 circuits[sha256(text.encode()).hexdigest()] += 1
@@ -140,6 +152,10 @@ class Store:
 
     def _change(self, job: StoredJob, status: str) -> None:
         job.status = status
+        if status == "started":
+            job.started_at = self._timestamp()
+        if status in ("completed", *FREE_ENDS):
+            job.completed_at = self._timestamp()
         self._journal.changed(job)
 
     def _noise(self, job: StoredJob) -> str:
@@ -157,8 +173,9 @@ class Store:
         for part in parts[:completed]:
             if self._stop.is_set():
                 return
-            part.results = self._simulate(part)
+            part.results = None if part.dry_run else self._simulate(part)
             if part is not job:
+                self._move(part, "started")
                 self._move(part, "completed")
         if completed == len(parts):
             self._move(job, "completed")

@@ -1,0 +1,250 @@
+"""IonQ's own typed client, `ionq-core`, against the mock server; the answers fit the specification's schemas."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import Statevector
+
+from qllmft_backends.ionq.mock_server import MockServer, Store
+
+pytest.importorskip("ionq_core", reason="ionq-core is not installed: pip install ionq-core")
+pytest.importorskip("jsonschema")
+
+import httpx
+import jsonschema
+from ionq_core import IonQClient, SessionManager, gates, wait_for_job
+from ionq_core.api.backends import get_backend, get_backends
+from ionq_core.api.characterizations import get_characterization, get_characterizations_for_backend
+from ionq_core.api.default import (
+    cancel_job,
+    cancel_jobs,
+    clone_job,
+    create_job,
+    delete_job,
+    delete_jobs,
+    estimate_job_cost,
+    get_job,
+    get_job_artifact,
+    get_job_cost,
+    get_job_probabilities,
+    get_jobs,
+    get_session,
+    get_session_jobs,
+    get_sessions,
+    move_job,
+)
+from ionq_core.api.schemas import get_format_schema
+from ionq_core.api.whoami import get_whoami
+from ionq_core.models import CircuitJobCreationPayload, CloneJobPayload, JobsBulkOperationRequest, JSONMultiCircuitJob
+
+SCHEMAS = json.loads(Path(__file__).with_name("openapi_schemas.json").read_text(encoding="utf-8"))["components"]
+H_CX = [{"gate": "h", "target": 0}, {"gate": "cnot", "control": 0, "target": 2}]
+
+
+def strict(schema):
+    """A schema of OpenAPI 3.0 as JSON Schema: ``nullable`` allows null."""
+    if isinstance(schema, list):
+        return [strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rest = {name: strict(value) for name, value in schema.items() if name != "nullable"}
+    return {"anyOf": [rest, {"type": "null"}]} if schema.get("nullable") is True else rest
+
+
+DOCUMENT = {"components": strict(SCHEMAS)}
+
+
+def check(name, answer):
+    """The answer fits the schema ``name``, apart from the mark that it is a mock server's."""
+    assert answer.pop("sandbox", None) or not isinstance(answer, dict) or name.startswith(("Ionq", "GetResults"))
+    jsonschema.validate(answer, {"$ref": f"#/components/schemas/{name}", **DOCUMENT})
+
+
+@pytest.fixture(params=["url", "v2"])
+def box(request):
+    with MockServer(store=Store(qpu_noise="ideal")) as server:
+        server.api.results_style = request.param
+        yield server
+
+
+@pytest.fixture
+def client(box):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # http
+        client = IonQClient(api_key="any", base_url=box.url, max_retries=0)
+    with client:
+        yield client
+
+
+def single(circuit=H_CX, gateset="qis", backend="qpu.forte-1", **more):
+    body = {"qubits": 3, "gateset": gateset, "circuit": circuit}
+    payload = {"type": "ionq.circuit.v1", "backend": backend, "shots": 1000, "input": body, **more}
+    return CircuitJobCreationPayload.from_dict(payload)
+
+
+def completed(client, payload):
+    return wait_for_job(client, create_job.sync(client=client, body=payload).id, poll_interval=0.02)
+
+
+def test_a_job_from_its_price_to_its_results(box, client):
+    price = estimate_job_cost.sync(client=client, backend="qpu.forte-1", shots=1000)
+    assert price.estimate_context.organization
+    assert price.rate_card.rates[0].unit == "gates"
+    job = completed(client, single(metadata={"a": "b"}))
+    assert (job.status, job.stats.gate_counts.additional_properties) == ("completed", {"1q": 1, "2q": 1})
+    assert job.submitted_at <= job.started_at <= job.completed_at
+    found = get_job_probabilities.sync(uuid=job.id, client=client).additional_properties
+    assert set(found) == {"0", "5"}
+    for artifact in job.results.additional_properties.values():
+        assert get_job_artifact.sync_detailed(job.id, artifact.id, client=client).status_code == 200
+    assert get_job_cost.sync(uuid=job.id, client=client).cost.value > 0
+    assert [each.id for each in get_jobs.sync(client=client).jobs] == [job.id]
+    with pytest.raises(Exception, match="completed"):
+        cancel_job.sync(uuid=job.id, client=client)
+
+
+def test_many_circuits_and_jobs_that_are_sent_again(client):
+    entries = [{"circuit": H_CX}, {"circuit": [{"gate": "x", "target": 1}]}]
+    body = {"qubits": 3, "gateset": "qis", "circuits": entries}
+    payload = {"type": "ionq.multi-circuit.v1", "backend": "simulator", "noise": {"model": "ideal"}, "input": body}
+    job = completed(client, JSONMultiCircuitJob.from_dict(payload))
+    assert len(job.child_job_ids) == 2
+    assert get_job_probabilities.sync(uuid=job.child_job_ids[1], client=client).additional_properties == {"2": 1.0}
+    again = clone_job.sync(uuid=job.id, client=client, body=CloneJobPayload.from_dict({"name": "again"}))
+    assert wait_for_job(client, again.id, poll_interval=0.02).name == "again"
+    assert delete_job.sync(uuid=again.id, client=client).status == "deleted"
+    assert delete_jobs.sync(client=client, body=JobsBulkOperationRequest(ids=[job.id])).ids == [job.id]
+    assert get_jobs.sync(client=client).jobs == []
+
+
+def test_jobs_that_are_canceled_or_moved(box, client):
+    box.store._latency_s = 30.0
+    ids = [create_job.sync(client=client, body=single()).id for _ in range(3)]
+    assert get_job_cost.sync(uuid=ids[0], client=client).estimated_cost.value > 0
+    moved = move_job.sync(
+        uuid=ids[0], client=client, body=CloneJobPayload.from_dict({"backend": "qpu.forte-enterprise-1"})
+    )
+    assert [get_job.sync(uuid=each, client=client).status for each in ids] == ["canceled", "submitted", "submitted"]
+    assert get_job.sync(uuid=moved.id, client=client).backend == "qpu.forte-enterprise-1"
+    assert cancel_jobs.sync(client=client, body=JobsBulkOperationRequest(ids=ids[1:])).status == "canceled"
+    assert cancel_job.sync(uuid=moved.id, client=client).status == "canceled"
+
+
+def test_sessions(client):
+    with SessionManager(client, "qpu.forte-1", max_jobs=1) as session:
+        job = completed(client, single(session_id=session.session_id))
+        assert session.status() == "started"
+        assert [each.id for each in get_session_jobs.sync(session.session_id, client=client).jobs] == [job.id]
+        with pytest.raises(Exception, match="has its 1 jobs"):
+            create_job.sync(client=client, body=single(session_id=session.session_id))
+    assert get_session.sync(session_id=session.session_id, client=client).ended_at
+    assert get_sessions.sync(client=client, active=True).sessions == []
+    assert len(get_sessions.sync(client=client).sessions) == 1
+
+
+def test_machines_and_account(client):
+    assert get_whoami.sync(client=client).key_id
+    names = {each.backend for each in get_backends.sync(client=client)}
+    assert {"simulator", "qpu.forte-1"} <= names
+    assert get_backend.sync("qpu.forte-1", client=client).qubits == 36
+    (newest,) = get_characterizations_for_backend.sync("qpu.forte-1", client=client).characterizations
+    assert get_characterization.sync("qpu.forte-1", newest.id, client=client).qubits == 36
+    assert get_format_schema.sync("ionq.native.v1", client=client).type_ == "object"
+
+
+def test_native_gates_against_the_matrices_of_ionq_core(client):
+    """Its matrices have the first target in the higher bit."""
+    native = [
+        ({"gate": "gpi2", "target": 0, "phase": 0.1}, gates.gpi2_matrix(0.1), [0]),
+        ({"gate": "gpi", "target": 1, "phase": 0.3}, gates.gpi_matrix(0.3), [1]),
+        ({"gate": "gpi2", "target": 2, "phase": 0.7}, gates.gpi2_matrix(0.7), [2]),
+        (
+            {"gate": "ms", "targets": [2, 0], "phases": [0.1, 0.4], "angle": 0.15},
+            gates.ms_matrix(0.1, 0.4, 0.15),
+            [0, 2],
+        ),
+        ({"gate": "gpi2", "target": 0, "phase": 0.2}, gates.gpi2_matrix(0.2), [0]),
+        ({"gate": "zz", "targets": [1, 2], "angle": 0.1}, gates.zz_matrix(0.1), [2, 1]),
+        ({"gate": "gpi2", "target": 2, "phase": 0.9}, gates.gpi2_matrix(0.9), [2]),
+    ]
+    circuit = QuantumCircuit(3)
+    for _, matrix, qubits in native:
+        circuit.unitary(np.array(matrix), qubits)
+    payload = single([gate for gate, _, _ in native], "native", "simulator", noise={"model": "ideal"})
+    found = get_job_probabilities.sync(uuid=completed(client, payload).id, client=client).additional_properties
+    expected = Statevector(circuit).probabilities()
+    np.testing.assert_allclose([found.get(str(state), 0.0) for state in range(8)], expected, atol=1e-6)
+    mixed = payload.to_dict()
+    mixed["input"]["gateset"] = "qis"
+    with pytest.raises(Exception, match="gates of another one"):
+        client.get_httpx_client().post("/jobs", json=mixed)
+
+
+def test_a_program_in_openqasm_3(client):
+    pytest.importorskip("qiskit_qasm3_import")
+    program = """OPENQASM 3.0; include "stdgates.inc"; qubit[3] q; bit[3] c; ry(0.7) q[1]; cx q[1], q[2];
+    c[0] = measure q[0]; c[1] = measure q[1]; c[2] = measure q[2];"""
+    payload = {"type": "ionq.qasm3.v1", "backend": "simulator", "noise": {"model": "ideal"}, "input": {"data": program}}
+    job = completed(client, CircuitJobCreationPayload.from_dict(payload))
+    found = get_job_probabilities.sync(uuid=job.id, client=client).additional_properties
+    assert found == pytest.approx({"0": np.cos(0.35) ** 2, "6": np.sin(0.35) ** 2}, abs=1e-6)
+    bad = payload | {"input": {"data": "OPENQASM 3.0; qubit q; reset q;"}}
+    with pytest.raises(Exception, match="the mock server does not have 'reset'"):
+        create_job.sync(client=client, body=CircuitJobCreationPayload.from_dict(bad))
+
+
+def test_answers_fit_the_specification(box):
+    """Each answer as sent. Times of a characterization are integers in the specification, although in seconds."""
+    if box.api.results_style == "url":
+        pytest.skip("the form before 2026 has names that the specification refuses")
+    with httpx.Client(base_url=box.url + "/", headers={"Authorization": "apiKey any"}) as http:
+
+        def ask(name, path, method="GET", **more):
+            response = http.request(method, path, **more)
+            assert response.status_code in (200, 201), response.text
+            check(name, response.json())
+            return response.json()
+
+        ask("Whoami", "whoami")
+        for machine in http.get("backends").json():
+            jsonschema.validate(machine, {"$ref": "#/components/schemas/Backend", **DOCUMENT})
+        characterization = http.get("backends/qpu.forte-1/characterizations").json()["characterizations"][0]
+        del characterization["timing"]
+        check("Characterization", characterization)
+        ask("GetJobEstimateResponse", "jobs/estimate?backend=qpu.forte-1&shots=500&error_mitigation=true")
+        settings = {"error_mitigation": {"debiasing": True}}
+        debiased = ask("JobCreationResponse", "jobs", "POST", json=single(settings=settings).to_dict())
+        many = {"type": "ionq.multi-circuit.v1", "backend": "simulator", "noise": {"model": "ideal"}}
+        many["input"] = {"qubits": 3, "gateset": "qis", "circuits": [{"circuit": H_CX}, {"circuit": H_CX}]}
+        several = ask("JobCreationResponse", "jobs", "POST", json=many)
+        dry = ask("JobCreationResponse", "jobs", "POST", json=single(dry_run=True).to_dict())
+        for sent in (debiased, several, dry):
+            while (job := ask("GetJobResponse", f"jobs/{sent['id']}"))["status"] != "completed":
+                pass
+            ask("GetJobCostResponse", f"jobs/{sent['id']}/cost")
+            results = list((job["results"] or {}).values())
+            mitigation = job["output"].get("error_mitigation", {})
+            for found in [*results, *mitigation.get("aggregations", {}).values()]:
+                name = "".join(word.capitalize() for word in found["format"].replace("-", ".").split("."))
+                ask(name, f"jobs/{sent['id']}/artifacts/{found['id']}")
+        assert job["results"] is None
+        assert set(mitigation) <= {"aggregations"}
+        ask("GetJobsResponse", "jobs?limit=2")
+        session = ask("Session", "sessions", "POST", json={"backend": "qpu.forte-1"})
+        ask("SessionsResponse", "sessions")
+        ask("GetJobsResponse", f"sessions/{session['id']}/jobs")
+        ask("Session", f"sessions/{session['id']}/end", "POST")
+        ask("FormatSchemaDocument", "schemas/formats/ionq.result.shots.json.v2")
+        query = "start_date=2026-01-01&end_date=2026-12-31&group_by=project&modality=daily"
+        ask("Usages", f"organizations/x/usage?{query}")
+        ask("JobDeletedResponse", f"jobs/{dry['id']}", "DELETE")
+        ask("JobsDeletedResponse", "jobs", "DELETE", json={"ids": [several["id"]]})
+        refused = http.get("jobs/none")
+        assert refused.status_code == 404
+        check("Error", refused.json())
