@@ -39,6 +39,7 @@ ADDED = (  # the beginning of a line, and options that make it small; if an opti
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
 FIRST = (  # the beginning of a line, the folder that it needs, and the line that makes it
+    (r"predict runs/a/surrogate", "runs/a/surrogate", "dequantise runs/a"),
     (r"report maps", "maps", "study map-texts --data sst2 --quick --out maps/texts-64"),
     (r"report studies/table2", "studies/table2", "study table4 --quick --data sst2 --out studies/table2"),
     (r"jobs .*runs/a", "runs/a/ledger", "predict runs/a film --backend ionq_forte --shots 1000 --max-cost 150"),

@@ -1,0 +1,92 @@
+"""Heads beyond a state vector: a chain of 100 qubits and a ring of 34, by `qllmft.heads.network` and by Aer's MPS.
+
+``python benchmarks/tensor_networks.py benchmarks/tensor_networks.json``. Seconds are of the processor, one thread, per
+text. Aer's ``matrix_product_state`` runs in a process that ends after --limit such seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from qllmft.heads.network import network_values
+from qllmft_circuits import AnsatzOptions, data_parameters, head_circuit, readout_observables, weight_parameters
+
+LAYERS = (1, 1, 1, 2)  # R = 4, N = 1, M = 2
+HEADS = ((100, False), (34, True), (12, True))  # qubits, ring
+
+
+def inputs(qubits: int, ring: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return angles of two texts (2, Q) and weights (P,), uniform on [-π, π), in float64."""
+    random = np.random.default_rng(qubits)
+    weights = random.uniform(-np.pi, np.pi, 5 * (qubits if ring else qubits - 1))
+    return torch.from_numpy(random.uniform(-np.pi, np.pi, (2, qubits))), torch.from_numpy(weights)
+
+
+def by_network(qubits: int, ring: bool, dtype: torch.dtype) -> tuple[list[float], float]:
+    """Return ⟨Z⟩ of the first text, and the processor seconds of the second."""
+    latent, theta = (each.to(dtype) for each in inputs(qubits, ring))
+    options = AnsatzOptions(1, ring)
+    first = network_values(latent[:1], theta, LAYERS, options)
+    started = time.process_time()
+    network_values(latent[1:], theta, LAYERS, options)
+    return first[0].double().tolist(), time.process_time() - started
+
+
+def by_aer(qubits: int, ring: bool, limit: int, send: multiprocessing.connection.Connection) -> None:
+    """Send ⟨Z⟩ of the first text and the processor seconds."""
+    from qiskit_aer import AerSimulator
+
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+    latent, theta = inputs(qubits, ring)
+    circuit = head_circuit(qubits, 4, 1, 2, AnsatzOptions(1, ring))
+    values = dict(zip(data_parameters(circuit), latent[0].tolist(), strict=True))
+    values |= dict(zip(weight_parameters(circuit), theta.tolist(), strict=True))
+    bound = circuit.assign_parameters(values)
+    for q, z in enumerate(readout_observables(qubits)):
+        bound.save_expectation_value(z, range(qubits), label=str(q))
+    simulator = AerSimulator(method="matrix_product_state", max_parallel_threads=1)
+    started = time.process_time()
+    data = simulator.run(bound).result().data(0)
+    send.send(([float(data[str(q)]) for q in range(qubits)], time.process_time() - started))
+
+
+def main() -> None:
+    """Measure all heads and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--limit", type=int, default=120, help="Processor seconds of Aer per head.")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for qubits, ring in HEADS:
+        exact, double_s = by_network(qubits, ring, torch.float64)
+        single, single_s = by_network(qubits, ring, torch.float32)
+        row = {"qubits": qubits, "ring": ring, "float64_s": double_s, "float32_s": single_s}
+        row["float32_error"] = max(abs(a - b) for a, b in zip(exact, single, strict=True))
+        here, there = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context("spawn").Process(target=by_aer, args=(qubits, ring, given.limit, there))
+        process.start()
+        there.close()
+        try:
+            values, row["aer_s"] = here.recv()
+            row["aer_difference"] = max(abs(a - b) for a, b in zip(exact, values, strict=True))
+        except EOFError:
+            row["aer_s"], row["aer_limit_s"] = None, given.limit
+        process.join()
+        rows.append(row)
+        print(row, flush=True)
+        given.file.write_text(json.dumps({"layers": LAYERS, "heads": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
