@@ -35,6 +35,15 @@ _INSIDE_A_NUMBER = re.compile(
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
+def on_config(config: Any) -> Any:
+    """Add the pages of docs/results that the navigation does not list to its results."""
+    (results,) = (entry["Results"] for entry in config.nav if "Results" in entry)
+    listed = {page for entry in results for page in entry.values()}
+    pages = (f"results/{file.name}" for file in sorted((ROOT / "docs" / "results").glob("*.md")))
+    results += [page for page in pages if page not in listed]
+    return config
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages from outside docs/."""
     added = {page: (ROOT / source).read_text("utf-8") for source, page in PAGES.items() if source.endswith(".md")}

@@ -59,6 +59,23 @@ def gains(record: StudyRecord) -> list[Gain]:
     return found
 
 
+def gains_of_the_papers_heads(record: StudyRecord) -> list[Gain]:
+    """Return, on each body, the paper's own quantum heads less the classical head that validation prefers.
+
+    A head that validation prefers among the quantum ones is left out, because `gains` has it.
+    """
+    found = []
+    for body in record.bodies:
+        rows = [row for row in record.rows if row.group == body]
+        leader, baseline = (best(row for row in rows if row.side == side) for side in ("subject", "baseline"))
+        found += [
+            Gain(f"{row.label} less {baseline.label}", body, False, _differences(row, baseline))
+            for row in rows
+            if row.side == "subject" and row is not leader and published().of_preset("accuracy", row.preset)
+        ]
+    return found
+
+
 def leading_gains(record: StudyRecord) -> tuple[Gain, Gain, Gain]:
     """Return the gain of the best classical head from the second body, and of the kind of head on the first two.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from qllmft.campaign.bodies import Gain, leading_gains, papers_margin
+from qllmft.campaign.bodies import Gain, gains_of_the_papers_heads, leading_gains, papers_margin
 from qllmft.campaign.comparison import Comparison, compare, leading
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.statistics import PairedDifference
@@ -53,7 +53,10 @@ def body_sentence(record: StudyRecord) -> str:
         f"({gain_share(gain)}{margin if gain is body else ''})"
         for gain in (body, kind, kind_after)
     ]
-    return f"{more}: {'; '.join(parts)}."
+    own = [gain for gain in gains_of_the_papers_heads(record) if gain.body == record.bodies[0]]
+    papers = f" The paper's own heads on the {record.bodies[0]}: " if own else ""
+    papers += "; ".join(f"{gain.heads} is {gain_points(gain)} points" for gain in own) + ("." if own else "")
+    return f"{more}: {'; '.join(parts)}.{papers}"
 
 
 def gain_points(gain: Gain) -> str:

@@ -21,7 +21,7 @@ from qllmft.report import style
 from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg
 from qllmft.report.render import identified, render
 from qllmft.report.study_table import tables
-from qllmft.report.trend_figure import write_trends
+from qllmft.report.trend_figure import trends_svg, write_trends
 
 _CURVES = (("training loss", "cross-entropy (nats)", 1), ("validation accuracy", "right answers (%)", 100))
 _WIDER = "; an interval that runs out of the figure is wider than shown"
@@ -90,10 +90,12 @@ def write_study_report(folder: Path) -> Path:
         for row, settings in predictions.settings.items()
     }
     common, differing = _settings(record, configs)
+    shown = tables(record, comparisons)
     page = render(
         "qllmft.report",
         "study.html.j2",
-        **tables(record, comparisons),
+        **shown,
+        slopes=trends_svg(record, shown["trends"]) if shown["trends"] else "",
         leaders=[row.label for row in leaders],
         within=discordances(predictions, *leaders),
         dots=accuracies_svg(record),

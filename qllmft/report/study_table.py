@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qllmft.campaign.bodies import gains, papers_margin
+from qllmft.campaign.bodies import gains, gains_of_the_papers_heads, papers_margin
 from qllmft.campaign.comparison import Comparison, limits
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.trend import trends
@@ -134,7 +134,7 @@ def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, 
         "outcomes": OUTCOMES,
         "limits": limits(record),
         "margin": f"{100 * papers_margin():.2f}",
-        "gains": gains(record),
+        "gains": [*gains(record), *gains_of_the_papers_heads(record)],
         "trends": trends(record),
         "published_note": published_note(record),
         "selection_note": selection_note(record),

@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from qllmft.campaign.record import StudyRecord
 from qllmft.campaign.trend import Trend
 from qllmft.report import style
 
 
-@style.figure_style()
+@style.figure_style(in_a_page=True)
+def trends_svg(record: StudyRecord, trends: list[Trend]) -> Markup:
+    """Draw the lines for a page."""
+    return style.as_svg(draw_trends(record, trends), "trends")
+
+
 def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
     """Draw mean ± 95 % interval over the seeds of every row on a line, by its number of qubits."""
     figure = style.new_figure(style.WIDE_INCHES, 3.8)
@@ -37,4 +44,5 @@ def write_trends(folder: Path, record: StudyRecord, trends: list[Trend]) -> None
     """Draw the lines into ``figures/`` of a folder, in the file to which the study's table links, if there are any."""
     if trends:
         (folder / "figures").mkdir(exist_ok=True)
-        style.save_figure(draw_trends(record, trends), folder / "figures" / f"{record.study}.svg")
+        with style.figure_style():
+            style.save_figure(draw_trends(record, trends), folder / "figures" / f"{record.study}.svg")

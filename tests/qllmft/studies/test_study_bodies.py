@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from tiny_studies import record, row
 
-from qllmft.campaign.bodies import gains, papers_margin
+from qllmft.campaign.bodies import gains, gains_of_the_papers_heads, papers_margin
 from qllmft.campaign.file import load_study
 from qllmft.campaign.record import read_record, write_record
 from qllmft.campaign.study_plan import study_runs
@@ -48,6 +48,22 @@ def test_every_gain_is_the_paired_difference_of_its_rows():
         expected = np.array([points.mean(), points.mean() - half, points.mean() + half]) / 3.14
         assert found[key].shares == pytest.approx(expected, abs=1e-12)
         assert found[key].of_body == ("less" not in key[0])
+
+
+def test_the_papers_heads_are_in_the_sentence_if_validation_prefers_another():
+    found = study()
+    low = tuple(value - 0.2 for value in QUANTUM["frozen"])
+    first = [each for each in found.rows if each.group == "frozen"]
+    multi = replace(first[0], label="Multi", preset="multi-10q", test=low, validation=(0.1, 0.1, 0.1))
+    other = replace(multi, label="Other", preset="odd")
+    rows = (*found.rows, multi, other)
+    (gain,) = gains_of_the_papers_heads(replace(found, rows=rows))
+    differences = 100 * (np.array(low) - CLASSICAL["frozen"])
+    assert (gain.heads, gain.body) == ("Multi less c frozen", "frozen")
+    np.testing.assert_allclose(100 * np.array(gain.seeds), differences)
+    mean = f"{differences.mean():+.1f}".replace("-", "−")
+    assert f" The paper's own heads on the frozen: Multi less c frozen is {mean} [" in verdict(replace(found, rows=rows))
+    assert "own heads" not in verdict(found)
 
 
 def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):

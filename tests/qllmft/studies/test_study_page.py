@@ -12,7 +12,7 @@ from qllmft.campaign.record import PaperResult
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
 from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
-from qllmft.report import write_study_report
+from qllmft.report import finish_study, write_study_report, write_study_table
 from qllmft.report.page_figures import accuracies_svg, curves_svg
 from qllmft.report.study_table import published_accuracy, published_note, selection_note
 from qllmft.run.record import BodyRecord
@@ -38,6 +38,26 @@ def test_every_number_of_the_record_is_on_the_page(finished):
         assert f'<th scope="row">{name}</th><td>{versions[0]}</td>' in html
     assert "paraphrase-mpnet-base-v2" in html  # hollow: it is said why
     assert html.count('<td class="open">') + html.count('<td class="better">') + html.count('<td class="worse">') == 3
+
+
+def test_lines_over_qubits_have_their_slopes_on_the_page_and_in_the_table_with_a_figure(finished, tmp_path):
+    folder, found, _ = finished
+    line = [
+        replace(each, series="one encoder", qubits=10 + 2 * place) if each.side == "subject" else each
+        for place, each in enumerate(found.rows)
+    ]
+    shutil.copy(folder / "predictions.npz", tmp_path)
+    page = finish_study(tmp_path, replace(found, rows=tuple(line))).read_text("utf-8")
+    rise = sum(b - a for a, b in zip(line[0].test, line[1].test, strict=True)) / len(line[0].test) / 2
+    slope = f"{100 * rise:+.2f}".replace("-", "−")
+    assert '<h2 id="slopes">Accuracy per qubit</h2>' in page
+    assert f'<th scope="row">one encoder</th><td>10, 12</td><td class="n">2</td><td class="n">{slope}</td>' in page
+    assert page.count("<svg") == finished[2].read_text("utf-8").count("<svg") + 1
+    (tmp_path / "docs").mkdir()
+    write_study_table(tmp_path, tmp_path / "docs" / "page.md")
+    for made in (tmp_path / "table.md", tmp_path / "docs" / "page.md"):
+        assert f"| one encoder | 10, 12 | 2 | {slope} |" in made.read_text("utf-8")
+        assert (made.parent / "figures" / f"{found.study}.svg").stat().st_size > 1000
 
 
 def test_a_page_needs_no_runs_but_the_predictions(finished, tmp_path):
