@@ -70,8 +70,16 @@ def paper(
     runs: _Runs = None,
     out: Annotated[Path | None, typer.Option(help="Markdown file to write.", show_default="standard output")] = None,
     records: Annotated[Path | None, typer.Option(help="Small .json file for the runs, which --runs reads.")] = None,
+    study: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder with the study.json of the study paper-size, budget or which-part, whose results the page "
+            "then has too; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Compare every number in the paper with ours: accuracies from runs, counts and energies computed."""
+    from qllmft.campaign.record import read_record
     from qllmft.campaign.records import read_finished_runs, write_finished_runs
     from qllmft.files import write_text, writing
     from qllmft.paper.page import of_the_paper, render_page
@@ -79,7 +87,7 @@ def paper(
     if records is not None and records.suffix != ".json":
         raise UserError(f"--records is {records.name!r}; expected a file name that ends in .json.")
     found, with_curves = of_the_paper(read_finished_runs(runs or []))
-    page = render_page(found)
+    page = render_page(found, [read_record(folder) for folder in study or []])
     if records is not None:
         write_finished_runs(found, records, with_curves)
     if out is None:

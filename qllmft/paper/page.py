@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -10,7 +11,9 @@ from string import ascii_lowercase
 from typing import Any
 
 from qllmft.campaign.finished import FinishedRun
+from qllmft.campaign.record import StudyRecord
 from qllmft.campaign.results import SeededResult
+from qllmft.campaign.verdict import brackets, signed
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.energy.curve import crossover_qubits
@@ -20,34 +23,38 @@ from qllmft.paper.figures.catalogue import FIGURES
 from qllmft.paper.figures.curves import KEPT
 from qllmft.paper.results.counts import PresetCounts, preset_counts
 from qllmft.paper.results.measured import Experiment, Measured, measure
+from qllmft.paper.studies import sections
 from qllmft.published import Published, published
 from qllmft.report.render import render
-from qllmft.report.study_table import accuracy
+from qllmft.report.study_table import OUTCOMES, accuracy, parameters, per_qubit
 from qllmft.statistics import MeanInterval
 
 NONE = "—"
 RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
 
 
-def render_page(runs: Sequence[FinishedRun]) -> str:
+def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()) -> str:
     """Return the page in Markdown: every number of ``published.toml``, with ours if ``runs`` have it.
 
-    Equal runs give equal text.
+    ``studies`` add sections of their own, see `qllmft.paper.studies`. Equal runs and studies give equal text.
     """
     paper = published()
     presets = sorted({value.preset for value in paper.of("accuracy") if value.preset is not None})
     found = {preset: measured for preset in presets if (measured := measure(Experiment(preset), runs))}
-    first = {preset: measured[0] for preset, measured in found.items()}
-    letters = dict(zip(sorted({str(m.circumstances) for m in first.values()}), ascii_lowercase, strict=False))
+    tables = [(table, [value for value in paper.of("accuracy") if value.where == table]) for table in RESULT_TABLES]
+    shown = {table: _of_one_training(values, found) for table, values in tables}
+    first = {preset: measured for own in shown.values() for preset, measured in own.items()}
+    on_page = [measured for own in shown.values() for measured in own.values()]
+    letters = dict(zip(sorted({str(m.circumstances) for m in on_page}), ascii_lowercase, strict=False))
     counts = _counts()
-    used = _runs_of(first.values())
-    shorter = _runs_of(measured for m in found.values() for measured in m[1:]) - used
+    used = _runs_of(on_page)
+    others = _runs_of(measured for m in found.values() for measured in m) - used
     return render(
         "qllmft.paper",
         "page.md.j2",
         paper=paper,
-        tables=[(table, [value for value in paper.of("accuracy") if value.where == table]) for table in RESULT_TABLES],
-        found=first,
+        tables=tables,
+        shown=shown,
         accuracy=accuracy,
         commands={preset: Experiment(preset).command() for preset in presets},
         differences=[(value, _difference(value, found)) for value in paper.of("difference")],
@@ -58,13 +65,47 @@ def render_page(runs: Sequence[FinishedRun]) -> str:
         crossover=(paper.of("crossover")[0], crossover_qubits(ModelConfig())),
         times=paper.of("training_time"),
         circumstances=letters,
-        bodies=sorted({m.circumstances.body for m in first.values()}),
+        bodies=sorted({m.circumstances.body for m in on_page}),
         n_used=len(used),
-        n_shorter=len(shorter),
-        rates=sorted({c.settings["train.lr"] for m in first.values() for c in m.candidates if c.settings}),
+        n_others=len(others),
+        rates=sorted({c.settings["train.lr"] for m in on_page for c in m.candidates if c.settings}),
         computed=[name for name, figure in FIGURES.items() if not figure.needs_runs],
         dash=NONE,
+        parameter_count=parameters,
+        per_qubit=per_qubit,
+        signed=signed,
+        brackets=brackets,
+        outcomes=OUTCOMES,
+        **sections(studies),
     )
+
+
+def _of_one_training(values: Sequence[Published], found: dict[str, list[Measured]]) -> dict[str, Measured]:
+    """Return a table's results by preset: of the texts and the number of epochs that most of its heads have.
+
+    Among equals the longest training is taken. A baseline has no epochs, and its result is one of the same texts.
+    """
+    presets = [value.preset for value in values if value.preset is not None]
+    own = {preset: found[preset] for preset in presets if preset in found}
+    heads = Counter(key for results in own.values() for key in {_training(m) for m in results if _trained(m)})
+    if not heads:
+        return {preset: results[0] for preset, results in own.items()}
+    texts, epochs = max(heads, key=lambda key: (heads[key], key[1]))
+    chosen = {
+        preset: [m for m in results if _training(m) == (texts, epochs if _trained(m) else 0)]
+        for preset, results in own.items()
+    }
+    return {preset: results[0] for preset, results in chosen.items() if results}
+
+
+def _trained(measured: Measured) -> bool:
+    return measured.circumstances.training[0] == "epochs"
+
+
+def _training(measured: Measured) -> tuple[Any, int]:
+    """Return texts and number of epochs, 0 for a baseline."""
+    given = measured.circumstances
+    return given.same_texts, int(given.training[1]) if _trained(measured) else 0
 
 
 def _runs_of(measured: Iterable[Measured]) -> set[int]:

@@ -99,8 +99,12 @@ class Measured:
 
     @property
     def chosen(self) -> SeededResult:
-        """Return the candidate that validation selects."""
-        return best(self.candidates)
+        """Return the candidate that validation selects among those with the most seeds.
+
+        Means over other seeds are means over other texts, and are not compared.
+        """
+        most = max(candidate.test.n for candidate in self.candidates)
+        return best(candidate for candidate in self.candidates if candidate.test.n == most)
 
 
 def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measured]:

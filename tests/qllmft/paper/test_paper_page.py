@@ -42,9 +42,9 @@ def test_ours_are_next_to_them_with_seeds_and_circumstances(made_run, tmp_path):
     text = render_page(read_finished_runs([tmp_path]))
     page = rows(text)
     # Student's t of two values: 12.706 times half their distance
-    assert page["Table II", "Multi sQE 14Q"][:4] == ["92.70", "71.00 ± 12.71", "2", "a"]
+    assert page["Table II", "Multi sQE 14Q"][:5] == ["92.70", "71.00 ± 12.71", "2", "100", "a"]
     assert page["Table III", "Encoder: Multi (2)"][1] == "71.00 ± 12.71"
-    assert page["Table II", "SVC 296"][1:4] == ["76.50 ± 6.35", "2", "b"]
+    assert page["Table II", "SVC 296"][1:5] == ["76.50 ± 6.35", "2", "—", "b"]
     assert page["Table II", "Single sQE 10Q"][1:3] == ["69.00", "1"]
     assert page["Table II", "Single sQE 18Q"][1:3] == ["—", "—"]
     assert page["Differences, percentage points", "Multi sQE 14Q over SVC 296"] == [
@@ -76,7 +76,30 @@ def test_the_longest_training_is_on_the_page_and_the_rest_is_counted(made_run, t
     text = render_page(read_finished_runs([tmp_path]))
     assert rows(text)["Table II", "Single sQE 10Q"][1] == "69.00"
     assert "The 1 run here was" in text
-    assert "1 other is left out" in text
+    assert "1 run of other training is left out" in text
+
+
+def test_all_heads_of_a_table_have_one_number_of_epochs(made_run, tmp_path):
+    for preset in ("single-10q", "multi-10q"):
+        made_run(preset, 700, train__epochs=40)
+    made_run("multi-10q", 800, train__epochs=100)
+    made_run("nn-head-0", 810, train__epochs=100)
+    made_run("nn-head-48", 710, train__epochs=40, baselines=[("SVC", 300, 760, 66)])
+    page = rows(render_page(read_finished_runs([tmp_path])))
+    table = {label: page["Table II", label][1:4] for label in ("Single sQE 10Q", "Multi sQE 10Q", "SVC 296")}
+    assert table == {
+        "Single sQE 10Q": ["70.00", "1", "40"],
+        "Multi sQE 10Q": ["70.00", "1", "40"],
+        "SVC 296": ["76.00", "1", "—"],
+    }
+    assert page["Table II", "Neural Network (0/0)"][1] == "—"
+
+
+def test_a_learning_rate_with_fewer_seeds_is_not_chosen(made_run, tmp_path):
+    for seed in (0, 1):
+        made_run("multi-10q", 700 + seed, seed=seed, train__epochs=40)
+    made_run("multi-10q", 850, train__epochs=40, train__lr=5e-3)
+    assert rows(render_page(read_finished_runs([tmp_path])))["Table II", "Multi sQE 10Q"][2] == "2"
 
 
 def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, tmp_path):

@@ -21,9 +21,12 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-STUDIES = ("accuracy", "table2", "table2-tuned", "frozen-or-tuned", "where-it-pays")
-PAGES = {name: ["report", RECORDS / name, "--table"] for name in STUDIES}
-PAGES["paper-vs-here"] = ["paper", "--runs", RECORDS / "records.json", "--out"]
+STUDIES = sorted(file.parent.name for file in RECORDS.glob("*/study.json"))
+PAGES = {name: ["report", RECORDS / name, "--table"] for name in (*STUDIES, "where-it-pays")}
+IN_THE_BUDGET = [RECORDS / name for name in ("paper-size", "budget", "which-part") if name in STUDIES]
+PAGES["paper-vs-here"] = ["paper", "--runs", RECORDS / "records.json"]
+PAGES["paper-vs-here"] += [word for folder in IN_THE_BUDGET for word in ("--study", folder)]
+PAGES["paper-vs-here"] += ["--out"]
 
 
 @pytest.mark.parametrize(("name", "command"), PAGES.items())
@@ -56,6 +59,21 @@ def test_the_readme_has_the_numbers_of_the_records():
         rows = {each.label: each.test_interval for each in read_record(RECORDS / name).rows}
         for label in labels:
             assert f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}" in readme, label
+
+
+def test_the_papers_page_has_the_numbers_of_table_2():
+    """Both come from the same kind of runs, counted by other functions."""
+    page = (ROOT / "docs" / "results" / "paper-vs-here.md").read_text("utf-8")
+    table = [line.split(" | ") for line in page.split("### ")[1].splitlines() if line.startswith("| ")]
+    found = {cells[0].removeprefix("| "): cells[2] for cells in table}
+    names = ["Single sQE 10Q", "Single sQE 12Q", "Multi sQE 10Q", "Multi sQE 14Q"]
+    rows = {each.label: each.test_interval for each in read_record(RECORDS / "table2").rows}
+    for label, other in {
+        **{name: name for name in names},
+        "SVC": "SVC 296",
+        "NN head (1/192)": "Neural Network (1/192)",
+    }.items():
+        assert found[other] == f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}", label
 
 
 MAPS = [f"where-it-pays/{folder.name}" for folder in (RECORDS / "where-it-pays").iterdir()]

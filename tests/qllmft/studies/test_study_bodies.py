@@ -62,7 +62,9 @@ def test_the_papers_heads_are_in_the_sentence_if_validation_prefers_another():
     assert (gain.heads, gain.body) == ("Multi less c frozen", "frozen")
     np.testing.assert_allclose(100 * np.array(gain.seeds), differences)
     mean = f"{differences.mean():+.1f}".replace("-", "−")
-    assert f" The paper's own heads on the frozen: Multi less c frozen is {mean} [" in verdict(replace(found, rows=rows))
+    assert f" The paper's own heads on the frozen: Multi less c frozen is {mean} [" in verdict(
+        replace(found, rows=rows)
+    )
     assert "own heads" not in verdict(found)
 
 

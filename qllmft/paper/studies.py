@@ -1,0 +1,109 @@
+"""Sections of the paper's page from studies: the body of its size, budget of the difference, accuracy per qubit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qllmft.campaign.comparison import Comparison, compare
+from qllmft.campaign.record import RowResult, StudyRecord
+from qllmft.campaign.trend import Trend, trends
+from qllmft.config.presets import load_preset
+from qllmft.config.settings import flat
+from qllmft.errors import UserError
+from qllmft.published import published
+from qllmft.statistics import MeanInterval
+
+STUDIES = ("paper-size", "budget", "which-part")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Difference between a printed accuracy and ours, and its change by one thing at a time."""
+
+    printed: float  # in percent
+    label: str  # of the printed row
+    where: str  # table
+    start: RowResult  # the paper's letter
+    changes: tuple[tuple[RowResult, Comparison], ...]
+    on_test: tuple[tuple[str, MeanInterval], ...]  # gains of choices by test accuracy, which are no results
+
+    def left(self, row: RowResult) -> float:
+        """Return the rest of the difference in percentage points, if this row is in the place of the letter."""
+        return self.printed - 100 * row.test_interval.mean
+
+
+def sections(records: Sequence[StudyRecord]) -> dict[str, Any]:
+    """Return the page's variables of the studies. UserError if a study has no section, or is given twice."""
+    found: dict[str, StudyRecord] = {}
+    for record in records:
+        if record.study not in STUDIES or record.study in found:
+            problem = "was given twice" if record.study in found else "has no section on this page"
+            raise UserError(f"the study {record.study} {problem}; expected each of {', '.join(STUDIES)} at most once.")
+        found[record.study] = record
+    size, budget, part = (found.get(name) for name in STUDIES)
+    return {
+        "size": size,
+        "printed": {} if size is None else {row.label: printed_accuracy(row) for row in size.rows},
+        "budget": budget,
+        "budgets": [] if budget is None else budgets(budget),
+        "part": part,
+        "lines": [] if part is None else [(line, printed_slope(part, line)) for line in trends(part)],
+    }
+
+
+def printed_accuracy(row: RowResult) -> float | None:
+    """Return the paper's accuracy of a row's head or baseline on its frozen body, in percent, or None without one."""
+    for value in published().of("accuracy"):
+        baseline = load_preset(value.preset).baseline if value.preset else None
+        if value.preset and (row.model == baseline if baseline else row.preset == value.preset and _is_head(row)):
+            return value.value
+    return None
+
+
+def _is_head(row: RowResult) -> bool:
+    """Return whether a row is about a trained head. Only a head has selected epochs."""
+    return bool(row.epochs)
+
+
+def budgets(record: StudyRecord) -> list[Budget]:
+    """Return a budget for each group of rows whose baseline is a row of the paper."""
+    compared = {c.subject: c for c in compare(record)}
+    found = []
+    for start in record.rows_of("baseline"):
+        value = published().of_preset("accuracy", start.preset)
+        if value is None:
+            continue
+        rows = [row for row in record.rows_of("subject") if row.group == start.group]
+        changes = tuple((row, compared[row.label]) for row in rows)
+        found.append(Budget(value.value, value.label, value.where, start, changes, _chosen_on_test(start, rows)))
+    return found
+
+
+def _chosen_on_test(start: RowResult, rows: Sequence[RowResult]) -> tuple[tuple[str, MeanInterval], ...]:
+    """Return the gains over the letter if each seed's best row by test accuracy is taken, of the sweep and of all."""
+    sweep = [row for row in rows if flat(row.settings).keys() == {"train.lr"}]
+    choices = {f"the best of {len(sweep) + 1} learning rates by test accuracy": sweep}
+    choices[f"the best of all {len(rows) + 1} rows by test accuracy"] = list(rows)
+    gains = {words: np.max([start.test, *(row.test for row in chosen)], axis=0) for words, chosen in choices.items()}
+    return tuple(
+        (words, MeanInterval.of((gains[words] - np.array(start.test)).tolist()))
+        for words, chosen in choices.items()
+        if chosen
+    )
+
+
+def printed_slope(record: StudyRecord, line: Trend) -> tuple[float, int] | None:
+    """Return the slope of the paper's accuracies in [0, 1] per qubit, and their number, or None for fewer than two."""
+    points = {
+        row.qubits: value.value / 100
+        for row in record.rows
+        if row.series == line.series and not row.settings
+        if (value := published().of_preset("accuracy", row.preset)) is not None and row.qubits is not None
+    }
+    if len(points) < 2:
+        return None
+    return float(np.polyfit(list(points), list(points.values()), 1)[0]), len(points)

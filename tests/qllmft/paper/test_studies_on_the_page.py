@@ -1,0 +1,117 @@
+"""Sections of the paper's page from studies: every figure against its own arithmetic."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+from test_paper_page import rows
+
+from qllmft.campaign.record import RowResult, StudyRecord
+from qllmft.errors import UserError
+from qllmft.paper.page import render_page
+from qllmft.run.record import BodyRecord, DataRecord
+
+LETTER, SLOW, FAST, WIDE = (0.81, 0.80, 0.79), (0.83, 0.80, 0.80), (0.80, 0.82, 0.79), (0.85, 0.83, 0.84)
+
+
+def row(label, side, test, preset="single-10q", **more):
+    values = {"group": "one encoder", "model": "quantum head", "epochs": (1,) * len(test), "published": None}
+    values |= {"runs": (), "parameters": (353,), "validation": test}
+    return RowResult(label=label, side=side, test=test, preset=preset, **(values | more))
+
+
+def study(name, *found):
+    return StudyRecord(
+        study=name,
+        title="T",
+        subject="changed",
+        baseline="letter",
+        reduced="",
+        seeds=(8, 9, 10),
+        epochs=100,
+        select="accuracy",
+        protocol="paper",
+        redrawn=True,
+        settings={},
+        command="c",
+        data=DataRecord("sst2", "f", ("a", "b"), {"train": 1, "validation": 1, "test": 1}),
+        body=BodyRecord("mpnet", "i", 768),
+        rows=found,
+        versions={},
+    )
+
+
+def budget():
+    return study(
+        "budget",
+        row("The paper's letter", "baseline", LETTER),
+        row("slow", "subject", SLOW, settings={"train": {"lr": 1e-3}}),
+        row("fast", "subject", FAST, settings={"train.lr": 5e-3}),
+        row("wide", "subject", WIDE, settings={"model": {"pad": "bias"}}),
+    )
+
+
+def interval(a, b):
+    d = 100 * (np.array(a) - b)
+    half = stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
+    ends = ", ".join(f"{end:+.1f}".replace("-", "−") for end in (d.mean() - half, d.mean() + half))
+    return f"{d.mean():+.1f}".replace("-", "−"), f"[{ends}]"
+
+
+def test_a_budget_begins_with_the_printed_number_and_changes_one_thing_at_a_time():
+    text = render_page([], [budget()])
+    page = rows(text)
+    assert "The paper's 90.21 (Table II) = 80.00 ± 2.48 here + 10.21 points." in text
+    for label, test in (("slow", SLOW), ("fast", FAST), ("wide", WIDE)):
+        cells = page["Single sQE 10Q", label]
+        assert tuple(cells[1:3]) == interval(test, LETTER)
+        assert cells[4] == f"{90.21 - 100 * np.mean(test):.1f}"
+
+
+def test_choices_on_test_texts_are_apart_and_named():
+    text = render_page([], [budget()])
+    apart = text[text.index("Drawn on test texts, which is not a result") :]
+    page, sweep = rows(text), np.maximum(LETTER, np.maximum(SLOW, FAST))
+    expected = {
+        "the best of 3 learning rates by test accuracy": sweep,
+        "the best of all 4 rows by test accuracy": np.maximum(sweep, WIDE),
+    }
+    for words, best in expected.items():
+        assert words in apart
+        assert tuple(page["Single sQE 10Q", words]) == interval(best, LETTER)
+
+
+def test_slopes_are_beside_those_of_the_printed_numbers():
+    presets = {10: "single-10q", 12: "single-12q", 18: "single-18q"}
+    found = [
+        row(f"{q}", "baseline", (0.7 + q / 100, 0.6 + q / 100, 0.5 + q / 100), preset, series="one", qubits=q)
+        for q, preset in presets.items()
+    ]
+    found.append(row("none", "subject", (0.7, 0.7, 0.7)))
+    cells = rows(render_page([], [study("which-part", *found)]))["Accuracy per qubit", "one"]
+    slope = np.cov([10, 12, 18], [90.21, 90.99, 91.75])[0, 1] / np.var([10, 12, 18], ddof=1)
+    assert cells == ["10, 12, 18", "+1.00", "[+1.00, +1.00]", f"{slope:+.2f} (3 numbers)"]
+
+
+def test_the_rows_of_the_papers_size_of_body_are_beside_its_own_numbers():
+    regression = {"model": "logistic regression", "epochs": ()}
+    found = study(
+        "paper-size",
+        row("Single", "subject", LETTER),
+        row("Odd", "subject", WIDE, "odd"),
+        row("LR, grid", "baseline", WIDE, "odd", **regression),
+        row("LR, C = 1", "baseline", WIDE, "odd", **(regression | {"model": "logistic regression, C = 1"})),
+    )
+    page = rows(render_page([], [found]))
+    section = "On a body of 768 dimensions"
+    printed = {label: page[section, label][2] for label in ("Single", "Odd", "LR, grid", "LR, C = 1")}
+    assert printed == {"Single": "90.21", "Odd": "—", "LR, grid": "89.06", "LR, C = 1": "—"}
+    assert page[section, "Single"][3] == "80.00 ± 2.48"
+
+
+def test_another_study_and_one_given_twice_are_refused():
+    with pytest.raises(UserError, match="the study table2 has no section on this page"):
+        render_page([], [replace(budget(), study="table2")])
+    with pytest.raises(UserError, match="the study budget was given twice"):
+        render_page([], [budget(), budget()])
