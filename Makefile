@@ -4,7 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-slow reliability lint docs bench clean
+# `make test-floors` needs uv; on a machine that does not reach PyTorch's own index, set UV_TORCH_BACKEND to nothing
+UV ?= uv
+PYTHONS ?= 3.11 3.12 3.13
+RESOLUTIONS ?= lowest-direct highest
+FLOOR_TESTS ?=
+export UV_TORCH_BACKEND ?= cpu
+ifeq ($(UV_TORCH_BACKEND),)
+unexport UV_TORCH_BACKEND
+endif
+
+.PHONY: run test test-slow test-floors reliability lint docs bench clean
 
 run: $(VENV)/.demo  ## train the recommended head and its classical baselines on the included sentences
 	$(BIN)/qllmft train
@@ -14,6 +24,21 @@ test: $(VENV)/.dev  ## run every test but the slow ones
 
 test-slow: $(VENV)/.dev  ## run the slow tests
 	$(BIN)/python -m pytest -m slow
+
+test-floors:  ## train and test with the lowest and the highest allowed versions, on each Python that is here
+	@set -e; for python in $(PYTHONS); do \
+		$(UV) python find --quiet --no-python-downloads $$python >/dev/null || { echo "Python $$python: not here, skipped"; continue; }; \
+		for resolution in $(RESOLUTIONS); do \
+			echo "Python $$python, $$resolution versions"; \
+			folder=build/floors/$$python-$$resolution; \
+			export VIRTUAL_ENV=$(CURDIR)/$$folder/venv; \
+			$(UV) venv --quiet --clear --python $$python $$VIRTUAL_ENV; \
+			$(UV) pip install --quiet --resolution $$resolution --editable '.[dev]'; \
+			$$VIRTUAL_ENV/bin/qllmft train --epochs 5 --out $$folder/run; \
+			$$VIRTUAL_ENV/bin/python -m pytest -q -m "not slow" $(FLOOR_TESTS); \
+			rm -rf $$folder; \
+		done; \
+	done
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
 	$(BIN)/python -m pytest -m slow tests/reliability --page
@@ -35,7 +60,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "Installing qllmft and its packages into $(VENV) (about 1.5 GB on disk, once) ..."
+	@echo "Installing qllmft and its packages into $(VENV) (once; on disk about 1.5 GB with PyTorch for the CPU, 6 GB with PyPI's on Linux) ..."
 	$(PIP) --editable '.[demo]'
 	@touch $@
 
