@@ -46,7 +46,7 @@ def test_help_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no_trace
 
 def test_predict_streams_and_a_broken_line_ends_it_without_a_traceback(run):
     with subprocess.Popen(
-        [sys.executable, "-m", "qllmft.cli.main", "predict", str(run.path), "--file", "-", "--json"],
+        [sys.executable, "-m", "qllmft", "predict", str(run.path), "--file", "-", "--json"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         for text, label in (("a good and lovely film", "positive"), ("an awful plot", "negative")):
