@@ -1,6 +1,7 @@
 """The list behind `qllmft backends`."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,6 +31,12 @@ def test_every_backend_is_listed_with_its_facts():
 @pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
 def test_a_missing_gpu_is_said():
     assert "Aer finds no GPU" in rows()["aer_statevector"].note
+
+
+def test_both_packages_of_aer_side_by_side_are_said(monkeypatch):
+    monkeypatch.setattr("qllmft_backends.aer.simulator.distributions", lambda name: [SimpleNamespace(version="0.15.1")])
+    note = rows()["aer_statevector"].note
+    assert note.startswith("qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: pip uninstall")
 
 
 def test_the_price_class_is_what_the_backends_say():

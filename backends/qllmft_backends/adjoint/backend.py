@@ -250,6 +250,7 @@ def _cuda() -> Any:
         from qllmft_backends.adjoint import cuda
     except ImportError as error:
         raise BackendError(
-            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): pip install 'qllmft[cuda]'."
+            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): "
+            "pip install 'qllmft[cuda13]'."
         ) from error
     return cuda

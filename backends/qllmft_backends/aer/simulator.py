@@ -170,9 +170,14 @@ def _writes_bits(circuit: QuantumCircuit) -> bool:
 def gpu_obstacle() -> str | None:
     """Return the reason for the lack of a GPU in Aer with the remedy, None if there is one."""
     devices = AerSimulator().available_devices()
+    wheels = {name: wheel.version for name in ("qiskit-aer", "qiskit-aer-gpu") for wheel in distributions(name=name)}
+    if len(wheels) > 1:
+        return (
+            "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: "
+            "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install 'qllmft[gpu]', or 'qllmft[aer]' without a GPU."
+        )
     if "GPU" in devices:
         return None
-    wheels = {name: wheel.version for name in ("qiskit-aer", "qiskit-aer-gpu") for wheel in distributions(name=name)}
     found = " and ".join(f"{name} {version}" for name, version in wheels.items()) or "no wheel"
     return (
         f"Aer finds no GPU: its devices here are {', '.join(devices)} ({found} installed). "

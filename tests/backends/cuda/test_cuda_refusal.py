@@ -14,7 +14,7 @@ from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_backends.adjoint.cuda import Limits, find_limits
 from qllmft_backends.adjoint.cuda import device as device_module
 
-REMEDY = ("NVIDIA GPU of compute capability 7.0", "driver (525", "pip install 'qllmft[cuda]'", "device='cpu'")
+REMEDY = ("NVIDIA GPU of compute capability 7.0", "driver (525", "pip install 'qllmft[cuda13]'", "device='cpu'")
 
 
 def no_gpu_here():
@@ -40,7 +40,7 @@ def test_the_command_line_ends_with_the_remedy_and_code_2(tmp_path, monkeypatch,
     with pytest.raises(SystemExit) as end:
         main(["train", "--device", "cuda"])
     assert end.value.code == 2
-    assert "pip install 'qllmft[cuda]'" in " ".join(capsys.readouterr().err.split())
+    assert "pip install 'qllmft[cuda13]'" in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.iterdir())
 
 
@@ -50,7 +50,7 @@ def test_the_benchmark_ends_with_the_remedy_and_code_2():
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.startswith("error: ")
-    assert "pip install 'qllmft[cuda]'" in done.stderr
+    assert "pip install 'qllmft[cuda13]'" in done.stderr
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_numba_without_a_cuda_target():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert "device='cuda' needs numba's CUDA target, which does not load here" in done.stdout
-    assert "pip install 'qllmft[cuda]'" in done.stdout
+    assert "pip install 'qllmft[cuda13]'" in done.stdout
 
 
 def test_other_devices_are_not_known():

@@ -22,7 +22,7 @@ _PLAIN_SHARED_BYTES = 48 * 1024  # what every kernel may use; more must be asked
 _MOST_KEPT_SHAPES, _MOST_KEPT_OF_A_SHAPE = 32, 4
 _NEEDED = (
     "device='cuda' needs an NVIDIA GPU of compute capability 7.0 or later, its driver (525 or later; `nvidia-smi` "
-    "shows both) and numba-cuda: pip install 'qllmft[cuda]'. Without a GPU use device='cpu'"
+    "shows both) and numba-cuda: pip install 'qllmft[cuda13]'. Without a GPU use device='cpu'"
 )
 
 
