@@ -20,6 +20,8 @@ class Findings:
     contradictory_texts: int = 0  # repeated texts with more than one label
     # number of drawn texts, by name of each label that has fewer than requested
     drawn: Mapping[str, int] = field(default_factory=dict)
+    tested: Mapping[str, int] = field(default_factory=dict)  # number of texts of those labels in the test
+    requested: int = 0  # number of texts to draw per label
 
     def sentences(self) -> Iterator[str]:
         """Yield the findings in words."""
@@ -35,8 +37,13 @@ class Findings:
                 "labels. --duplicates drop leaves them out."
             )
         if self.drawn:
-            few = [f"{count} of {name!r}" for name, count in self.drawn.items()]
-            yield f"There are fewer texts of a label than requested: {listed(few, len(few), ', ')} are drawn."
+            counts = {name: (count, self.tested.get(name, 0)) for name, count in self.drawn.items()}
+            few = [f"{sum(both)} texts of {name!r} ({_use(*both)})" for name, both in counts.items()]
+            yield f"{listed(few, len(few), ', ')}: {self.requested} per label are requested."
+
+
+def _use(learned: int, tested: int) -> str:
+    return f"{learned} train and validate, {tested} test"
 
 
 def _rows(count: int) -> str:

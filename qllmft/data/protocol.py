@@ -25,6 +25,7 @@ class Splits:
     validation: Table
     test: Table
     drawn: Mapping[str, int] = field(default_factory=dict)  # see `Findings.drawn`
+    requested: int = 0  # see `Findings.requested`
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -50,6 +51,8 @@ class Splits:
             crossing_texts=sum(len({split for split, _, _ in found}) > 1 for found in copies),
             contradictory_texts=sum(len({label for _, _, label in found}) > 1 for found in copies),
             drawn=self.drawn,
+            tested={name: int((self.test.labels == corpus.label_names.index(name)).sum()) for name in self.drawn},
+            requested=self.requested if self.drawn else 0,
         )
 
 
@@ -72,7 +75,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
                 "Draw fewer with --per-label, or use --protocol given with splits of your own."
             )
         train, validation = _cut(pooled.take(drawn), config, random)
-        return Splits(train, validation, pooled.take(rest), few)
+        return Splits(train, validation, pooled.take(rest), few, config.drawn_per_label or 0)
     missing = [name for name in ("train", "test") if name not in corpus.splits]
     if missing:
         raise UserError(
@@ -87,7 +90,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
         train = train.take(drawn)
     given = corpus.splits.get("validation")
     train, validation = _cut(train, config, random) if given is None else (train, given)
-    return Splits(train, validation, corpus.splits["test"], few)
+    return Splits(train, validation, corpus.splits["test"], few, config.drawn_per_label or 0)
 
 
 def _draw(

@@ -188,7 +188,11 @@ def test_of_a_label_with_few_texts_those_are_drawn_and_it_is_said(data, settings
     learned = np.concatenate([splits.train.labels, splits.validation.labels])
     assert np.count_nonzero(learned == NAMES.index(name)) == count
     (said,) = splits.findings(corpus(**data)).sentences()
-    assert said == f"There are fewer texts of a label than requested: {count} of '{name}' are drawn."
+    tested = np.count_nonzero(splits.test.labels == NAMES.index(name))
+    assert said == (
+        f"{count + tested} texts of '{name}' ({count} train and validate, {tested} test): "
+        f"{settings.get('n_per_label', 256)} per label are requested."
+    )
 
 
 def test_the_cut_that_an_error_suggests_works():
