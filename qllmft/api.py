@@ -32,9 +32,9 @@ def train(
     run, so the same call with the same texts continues it.
 
     Args:
-        data: a file, a folder of splits, a data set on the hub; a `pandas.DataFrame`, a `datasets.Dataset`, a pair of
-            lists (texts, labels), or a dict of the former two by split such as a `DatasetDict`; the preset's own if
-            None.
+        data: a file, a folder of splits, a data set on the hub; a `pandas.DataFrame`, a polars frame, a
+            `datasets.Dataset`, a dict of columns, a pair of lists (texts, labels), or a dict of tables by split such as
+            a `DatasetDict`; the preset's own if None.
         preset: name of the settings to start from; by default the structure that cross-validation prefers is trained.
         out: the run's folder; ``runs/<identity>`` if None.
         on_event: receives the events of the run; if None, lines are printed at a Python prompt and in a notebook,

@@ -1,4 +1,4 @@
-"""Labelled texts in Python objects: a DataFrame, a Dataset, two lists, or a mapping of splits to them."""
+"""Labelled texts in Python objects: a table, a dict of columns, two lists, or a mapping of splits to tables."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
     """Return a corpus with the kind, the number of rows and the hash of ``data`` in its source.
 
     Args:
-        data: a `pandas.DataFrame`, a `datasets.Dataset`, or two lists of texts and labels; the first two also by split,
-            as in a `DatasetDict`. Errors count rows from 1.
+        data: a `pandas.DataFrame`, a `datasets.Dataset`, a table of polars or Arrow, a dict of columns, or two lists of
+            texts and labels; tables also by split, as in a `DatasetDict`. Errors count rows from 1.
         config: columns, and treatment of bad rows and of duplicates.
     """
     frames, names = frames_in_memory(data, config)
@@ -36,19 +36,36 @@ def frames_in_memory(data: Any, config: DataConfig) -> tuple[dict[str, pd.DataFr
         if len(texts) != len(labels):
             raise UserError(f"there are {len(texts)} texts and {len(labels)} labels; expected one label per text.")
         data = pd.DataFrame({config.text_column: texts, config.label_column: labels}, dtype=object)
+    if isinstance(data, Mapping) and data and not any(map(_is_table, data.values())):
+        data = _of_columns(data)
     splits = data if isinstance(data, Mapping) and data else {"all": data}
     frames = {SPLIT_NAMES.get(str(name), str(name)): _frame(part) for name, part in splits.items()}
     first = next(iter(splits.values()))
-    feature: Any = None if isinstance(first, pd.DataFrame) else (first.features or {}).get(config.label_column)
+    declared = None if isinstance(first, pd.DataFrame) else getattr(first, "features", None)
+    feature: Any = (declared or {}).get(config.label_column)
     return frames, list(feature.names) if type(feature).__name__ == "ClassLabel" else None
+
+
+def _is_table(data: Any) -> bool:
+    return isinstance(data, pd.DataFrame) or hasattr(data, "to_pandas")
+
+
+def _of_columns(data: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return the table of columns by name."""
+    columns = {str(name): list(column) for name, column in data.items() if not isinstance(column, str | tuple)}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(columns) < len(data) or len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name!r}: {lengths.get(str(name), type(column).__name__)}" for name, column in data.items())
+        raise UserError(f"the dict holds {found}; expected columns of one length by name, or tables by split.")
+    return pd.DataFrame(columns, dtype=object)
 
 
 def _frame(data: Any) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         return counted(data)
-    if hasattr(data, "to_pandas") and hasattr(data, "features"):
+    if hasattr(data, "to_pandas"):
         return counted(data.to_pandas())
     raise UserError(
-        f"the texts are given as {type(data).__name__}; expected a path, a DataFrame, a Dataset or DatasetDict, or two "
-        "lists: train((texts, labels))."
+        f"the texts are given as {type(data).__name__}; expected a path, a DataFrame of pandas or polars, a Dataset or "
+        "DatasetDict, a dict of columns, or two lists: train((texts, labels))."
     )

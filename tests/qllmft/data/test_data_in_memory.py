@@ -3,6 +3,7 @@
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from table_files import labelled, write_table
 
@@ -23,8 +24,11 @@ TABLE = {"text": TEXTS, "label": LABELS}
         (datasets.Dataset.from_dict(TABLE), "Dataset"),
         ((TEXTS, LABELS), "texts and labels"),
         ([np.array(TEXTS), pd.Series(LABELS)], "texts and labels"),
+        (TABLE, "dict"),
+        ({"text": np.array(TEXTS), "label": pd.Series(LABELS)}, "dict"),
+        (pa.table(TABLE), "Table"),  # like a polars frame, which has to_pandas and no features
     ],
-    ids=["DataFrame", "column features", "Dataset", "lists", "arrays"],
+    ids=["DataFrame", "column features", "Dataset", "lists", "arrays", "dict of lists", "dict of arrays", "Arrow"],
 )
 def test_objects_are_read_as_a_file_is(tmp_path, data, kind):
     config = DataConfig(source=str(write_table(tmp_path / "mine.csv", labelled(*PAIRS))))
@@ -56,10 +60,12 @@ def test_rows_are_counted_from_1_and_settings_apply():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (7, "given as int; expected a path, a DataFrame, a Dataset or DatasetDict, or two lists"),
+        (7, "given as int; expected a path, a DataFrame of pandas or polars, a Dataset or DatasetDict, a dict of"),
+        ({"text": TEXTS, "label": LABELS[:2]}, "the dict holds 'text': 3, 'label': 2; expected columns of one length"),
+        ({"train": (TEXTS, LABELS)}, "the dict holds 'train': tuple; expected columns of one length by name, or tab"),
         (("a text", "a label"), "given as tuple; expected"),
         ({}, "given as dict; expected"),
-        ({"train": TEXTS}, "given as list; expected"),
+        ({"train": TEXTS}, "in memory: dict of 3 rows, split 'all': there is no column 'text'; its columns are train"),
         ((TEXTS, LABELS[:2]), "there are 3 texts and 2 labels"),
         ((TEXTS, [["yes"], ["no"], ["yes"]]), r"row 1: the label is \['yes'\], several values"),
         (pd.DataFrame({"text": TEXTS}), "in memory: DataFrame of 3 rows, split 'all': there is no column 'label'"),
