@@ -193,16 +193,19 @@ def _loaded(config: BodyConfig, folder: Path) -> Any:
 
 @contextmanager
 def no_loading_bar() -> Iterator[None]:
-    """Hide transformers' own progress bars inside the block."""
+    """Hide transformers' own progress bars, and the hub's line for each repeated request, inside the block."""
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as module
 
     logging: Any = module
 
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), hub_logging.get_verbosity()
     logging.disable_progress_bar()
+    hub_logging.set_verbosity_error()
     try:
         yield
     finally:
+        hub_logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
 

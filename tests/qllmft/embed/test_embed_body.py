@@ -1,14 +1,17 @@
 """The frozen body: which model a name means, what identifies it, and what is said where there is none."""
 
 import hashlib
+import logging
 import shutil
 import sys
 
 import numpy as np
 import pytest
+from huggingface_hub.utils import logging as hub_logging
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, embed, locate_body, published_name, weights_hash
+from qllmft.embed.body import no_loading_bar
 from qllmft.errors import UserError
 
 
@@ -146,3 +149,10 @@ def test_weights_are_named_by_their_sha_256(tiny_body, tmp_path):
     (parts / "b.safetensors").write_bytes(b"b")
     together = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.safetensors")))
     assert weights_hash(BodyConfig(model=str(folder))) == hashlib.sha256(together.encode()).hexdigest()
+
+
+def test_loading_prints_no_line_of_the_hub_for_each_request_that_it_repeats():
+    requests = hub_logging.get_logger("huggingface_hub.utils._http")
+    with no_loading_bar():
+        assert not requests.isEnabledFor(logging.WARNING)
+    assert requests.isEnabledFor(logging.WARNING)
