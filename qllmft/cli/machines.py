@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -134,7 +134,40 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
         if row.note:  # as long as a server's message, and so not a column
             say(f"{row.job_id or row.chunk}: {row.note}", console)
     if total:
-        say(f"total: {job_total(rows)}", console)
+        for line in [*_energy_lines(rows), f"total: {job_total(rows)}"]:
+            say(line, console)
+
+
+def _energy_lines(rows: Sequence[Job]) -> list[str]:
+    """Return the energy that the server measured per paid circuit, beside that of the formula."""
+    measured = [row for row in rows if row.kwh is not None]
+    if not measured:
+        return []
+    circuits = sum(row.circuits + row.known_circuits for row in measured)
+    kilojoules = 3600 * sum(row.kwh or 0.0 for row in measured)
+    billed = [row.billed_us for row in measured if row.billed_us is not None]
+    each = kilojoules / circuits
+    line = f"energy measured by the server: {kilojoules:.4g} kJ for {circuits} circuits, {each:.4g} kJ each"
+    line += f"; billed time: {sum(billed) / 1e6:.3g} s" if billed else ""
+    powers = sorted({row.machine_kw for row in measured if row.machine_kw is not None})
+    lines = [line + (f"; power of the machine: {', '.join(f'{kw:g}' for kw in powers)} kW" if powers else "")]
+    formula = [kj for row in measured if (kj := _formula_kj(row)) is not None]
+    if len(formula) == len(measured):
+        mean = sum(kj * row.circuits for kj, row in zip(formula, measured, strict=True))
+        mean /= sum(row.circuits for row in measured)
+        lines.append(f"energy by formula, with Forte's gate times and the gates as sent: {mean:.4g} kJ per circuit")
+    return lines
+
+
+def _formula_kj(row: Job) -> float | None:
+    """Return the energy of one circuit of a job by the paper's formula, or None if its gates are unknown."""
+    from qllmft.energy.formula import FORTE, qpu_energy_kj
+    from qllmft_circuits import CircuitCounts
+
+    if row.qubits is None or row.one_qubit_gates is None or row.two_qubit_gates is None or row.shots is None:
+        return None
+    counts = CircuitCounts(row.qubits, row.one_qubit_gates, row.two_qubit_gates, depth=0, weights=0, data_angles=0)
+    return qpu_energy_kj(counts, replace(FORTE, shots=row.shots))
 
 
 def _price(row: Job) -> str:

@@ -100,6 +100,10 @@ class Chunk:
         integrity_error: error that `known_answer_error` finds; the results are then not used. None: no error.
         unit: unit of ``price_each`` and ``cost``.
         cost: charge for the whole job, reported by the server after its end; None: not reported.
+        kwh: energy of the whole job that the server reported, in kilowatt-hours; None: not reported.
+        billed_us: billed time of the whole job on the machine, in microseconds; None: not reported.
+        machine_kw: power of the machine that the server reported at the collection, in kilowatts; None: not reported.
+        one_qubit_gates, two_qubit_gates: gates of one circuit as sent; None: not recorded.
         aggregations: by name, the results of a debiased job under another combination of its variants.
         duplicates: ids of other jobs at the server with this chunk's client token, charged in addition to ``job_id``.
     """
@@ -114,6 +118,11 @@ class Chunk:
     price_each: float | None = None
     unit: str | None = None
     cost: float | None = None
+    kwh: float | None = None
+    billed_us: float | None = None
+    machine_kw: float | None = None
+    one_qubit_gates: int | None = None
+    two_qubit_gates: int | None = None
     aggregations: dict[str, list[Probabilities]] = field(default_factory=dict)
     duplicates: list[str] = field(default_factory=list)
     checked: bool = False

@@ -22,7 +22,7 @@ from qiskit_ionq.ionq_client import IonQClient
 from qllmft_backends.ionq.chunk import Setup
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.errors import NOT_FOUND, IonQError, IonQJobFailedError, IonQRequestError, IonQTransientError
-from qllmft_backends.ionq.options import IonQConnection
+from qllmft_backends.ionq.options import JOB_MAX_BYTES, IonQConnection
 from qllmft_backends.ionq.payload import is_amount, mapping
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Transport
@@ -61,6 +61,12 @@ class Client(IonQClient):  # type: ignore[misc]
             IonQError: ``ambiguous`` if the job may have been accepted.
         """
         body = qiskit_to_ionq(job.circuit, job.backend(), job._passed_args, job.extra_query_params, job.extra_metadata)
+        if len(body.encode()) > JOB_MAX_BYTES:
+            raise IonQRequestError(
+                f"the job has {len(body.encode()):,} bytes, and IonQ takes up to {JOB_MAX_BYTES:,}. Nothing was sent. "
+                "Send fewer circuits per job: circuits_per_job.",
+                unsent=True,
+            )
         circuits = job.circuit if isinstance(job.circuit, list | tuple) else [job.circuit]
         _check_body(json.loads(body), circuits)
         url = self.make_path("jobs")
@@ -150,8 +156,23 @@ class Client(IonQClient):  # type: ignore[misc]
             "queue_s": float(queue_ms) / 1000 if is_amount(queue_ms) else None,
             "note": "the server gives no price"
             if price is None
-            else "one circuit's estimate times their number; not binding",
+            else f"one circuit's estimate times their number; not binding{_rates(estimate)}",
         }
+
+    def consumption(self, job: Mapping[str, Any]) -> dict[str, float]:
+        """Return the server's measurements of a completed job: ``kwh``, ``billed_us`` and the backend's ``kw``.
+
+        Those that the server does not report are left out. They are read once and never waited for.
+        """
+        stats = mapping(job.get("stats"))
+        found = {"kwh": stats.get("kwh"), "billed_us": stats.get("billed_quantum_compute_time_us")}
+        if any(is_amount(value) for value in found.values()):
+            try:
+                url = self.make_path("backends", str(job.get("backend")))
+                found["kw"] = mapping(self.transport.once("GET", url, headers=self.api_headers).json()).get("kw")
+            except IonQError:
+                pass
+        return {name: float(value) for name, value in found.items() if is_amount(value)}
 
     def cost(self, job_id: str) -> dict[str, Any]:
         """Return the charge of a job that has ended: ``cost`` and ``cost_unit``, empty if the server reports none."""
@@ -270,6 +291,16 @@ def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> 
             f"circuits on {expected[0]}. Nothing was sent. Install the tested version: pip install 'qllmft[ionq]'.",
             unsent=True,
         )
+
+
+def _rates(estimate: Mapping[str, Any]) -> str:
+    """Return the units of the estimate's rate card and the predicted compute time of a circuit, for people."""
+    card = mapping(estimate.get("rate_card")).get("rates")
+    units = {str(mapping(rate).get("unit"))[:40] for rate in card} if isinstance(card, list) else set()
+    time_us = estimate.get("estimated_quantum_compute_time_us")
+    return (f"; billed by {', '.join(sorted(units))}" if units - {"None"} else "") + (
+        f"; {time_us / 1e6:.3g} s of quantum compute time per circuit" if is_amount(time_us) else ""
+    )
 
 
 def _artifact_id(descriptors: Mapping[str, Any], *names: str) -> str | None:

@@ -168,7 +168,8 @@ def _record(
     client: Client, ledger: Ledger, chunk: Chunk, job: Mapping[str, Any], results: Sequence[Probabilities | None]
 ) -> None:
     if job.get("status") == "completed":
-        ledger.collected(chunk, results, **({} if chunk.setup.free else client.cost(str(chunk.job_id))))
+        charged = {} if chunk.setup.free else client.cost(str(chunk.job_id)) | client.consumption(job)
+        ledger.collected(chunk, results, **charged)
     else:
         ledger.failed(chunk, _reason(job), results)
 

@@ -42,6 +42,8 @@ class Job:
         cost: the server's charge, in ``unit``; None: not reported, or not yet.
         unit: unit of price and cost.
         known_circuits: circuits with a known answer that go first in the job: 0 or 1.
+        qubits, one_qubit_gates, two_qubit_gates: of one circuit as sent; None if unknown.
+        kwh, billed_us, machine_kw: measured by the server, see `Chunk`; None: not reported.
     """
 
     job_id: str | None
@@ -57,6 +59,12 @@ class Job:
     cost: float | None = None
     unit: str | None = None
     known_circuits: int = 0
+    qubits: int | None = None
+    one_qubit_gates: int | None = None
+    two_qubit_gates: int | None = None
+    kwh: float | None = None
+    billed_us: float | None = None
+    machine_kw: float | None = None
 
 
 @dataclass(frozen=True)
@@ -251,13 +259,21 @@ def _rows(ledger: Ledger) -> list[Job]:
             price=0.0 if chunk.setup.free else chunk.estimate,
             cost=chunk.cost,
             unit=chunk.unit,
+            qubits=chunk.setup.n_qubits,
+            one_qubit_gates=chunk.one_qubit_gates,
+            two_qubit_gates=chunk.two_qubit_gates,
+            kwh=chunk.kwh,
+            billed_us=chunk.billed_us,
+            machine_kw=chunk.machine_kw,
         )
         rows += [row, *(_duplicate(row, chunk, job_id) for job_id in chunk.duplicates)]
     return rows
 
 
 def _duplicate(row: Job, chunk: Chunk, job_id: str) -> Job:
-    return replace(row, job_id=job_id, state="duplicate", note=duplicate_text(chunk, job_id), cost=None)
+    return replace(
+        row, job_id=job_id, state="duplicate", note=duplicate_text(chunk, job_id), cost=None, kwh=None, billed_us=None
+    )
 
 
 def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list[Job]:

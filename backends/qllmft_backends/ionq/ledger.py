@@ -178,7 +178,7 @@ class Ledger:
         self._append("duplicate", chunk.id, job_id=job_id, charged=charged)
 
     def collected(self, chunk: Chunk, results: Sequence[Probabilities | None], **facts: Any) -> None:
-        """Record the probabilities of each circuit in the job's order. ``facts``: see `Client.cost`."""
+        """Record the probabilities of each circuit in the job's order. ``facts``: see `Client.cost`, `consumption`."""
         self._append("collected", chunk.id, **results_to_json(results), **facts)
 
     def aggregated(self, chunk: Chunk, aggregation: str, results: Sequence[Probabilities]) -> None:

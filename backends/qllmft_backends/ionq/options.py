@@ -22,6 +22,7 @@ QPU_MAX_SHOTS = 10_000
 DEBIASING_MIN_SHOTS = 500  # IonQ's: below, debiasing cannot be turned on
 JOB_MAX_CIRCUITS = 5_000  # IonQ's limits of a multi-circuit job (API v0.4, POST /jobs)
 JOB_MAX_GATES = 150_000
+JOB_MAX_BYTES = 10_000_000  # of the request
 
 Target = Literal["forte-1", "forte-enterprise-1"]
 Aggregation = Literal["average", "voting", "dnl", "majority"]

@@ -54,6 +54,9 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
             chunk.failure = str(record["reason"]) if event == "failed" else None
             if is_amount(record.get("cost")):
                 chunk.cost, chunk.unit = float(record["cost"]), record.get("cost_unit") or chunk.unit
+            chunk.kwh, chunk.billed_us, chunk.machine_kw = (
+                float(record[name]) if is_amount(record.get(name)) else None for name in ("kwh", "billed_us", "kw")
+            )
         case "aggregated":
             results = _results(record, chunk)[chunk.known_circuits :]
             chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
@@ -99,6 +102,8 @@ def _planned(record: Mapping[str, Any]) -> Chunk:
         unit=record.get("price_unit"),
         checked=record["checked"],
         known_price=record.get("known_price") or 0.0,
+        one_qubit_gates=_number(record.get("one_qubit_gates")),
+        two_qubit_gates=_number(record.get("two_qubit_gates")),
     )
 
 
@@ -120,6 +125,10 @@ def _shots(record: Mapping[str, Any], chunk: Chunk) -> list[Shots | None]:
         raise ValueError(f"shots of {len(shots)} circuits, expected those of {len(results)} results")
     pairs, setup = zip(shots, results, strict=True), chunk.setup
     return [None if r is None else parse_shots(each, setup.n_qubits, setup.shot_counts, r) for each, r in pairs]
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
 
 
 def _job_id(record: Mapping[str, Any]) -> str:

@@ -66,7 +66,15 @@ def test_what_was_charged(job):
     job.predict("--yes", "--limit", 4)
     table, _ = job("jobs", "list", job.path)
     assert [row[-1] for row in rows(table)] == [f"{3 * EACH:.2f}", f"{EACH:.2f}"]
-    assert table.splitlines()[-1] == f"total: 2 jobs, 4 circuits: {4 * EACH:.2f} sandbox-credit charged"
+    lines = table.splitlines()
+    assert lines[-1] == f"total: 2 jobs, 4 circuits: {4 * EACH:.2f} sandbox-credit charged"
+    # by hand: 36 gates of 130 µs and 20 of 970 µs, 1000 shots, at 20 kW; by formula 4 qubits at 300 W
+    seconds = 1000 * (36 * 130e-6 + 20 * 970e-6)
+    assert lines[-3:-1] == [
+        f"energy measured by the server: {4 * 20 * seconds:.4g} kJ for 4 circuits, {20 * seconds:.4g} kJ each; "
+        f"billed time: {4 * seconds:.3g} s; power of the machine: 20 kW",
+        f"energy by formula, with Forte's gate times and the gates as sent: {4 * 0.3 * seconds:.4g} kJ per circuit",
+    ]
 
 
 def test_only_the_named_jobs_are_canceled(job, under_way):

@@ -35,6 +35,7 @@ FORMATS = {  # JSON type of each format
     "ionq.result.probabilities-aggregate.json.v1": "object",
     "ionq.native.v1": "object",
 }
+GATE_US, MACHINE_KW = (130, 970), 20.0  # of one gate on one qubit and on two; invented power
 LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
 
 
@@ -75,7 +76,7 @@ def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
         "settings": job.payload.get("settings") or {},
         "failure": job.failure,
         "execution_duration_ms": 0,
-        "stats": {"qubits": job.qubits, "circuits": len(job.circuits), "gate_counts": job.gate_counts},
+        "stats": _stats(job),
         "results": results,
         "output": _output(job, results_style),
     }
@@ -90,6 +91,7 @@ def backend(name: str) -> dict[str, Any]:
         "average_queue_time": 0,
         "last_updated": _now(),
         "supported_error_mitigations": ["debiasing", "symmetry_verification"],
+        **({} if name == "simulator" else {"kw": MACHINE_KW}),
         "sandbox": LABEL,
     }
 
@@ -165,6 +167,22 @@ def usage(jobs: Sequence[StoredJob], organization: str, query: Mapping[str, str]
         "usage_unit": PRICE_UNIT,
         "start_date": query.get("start_date", ""),
         "end_date": query.get("end_date", ""),
+    }
+
+
+def _stats(job: StoredJob) -> dict[str, Any]:
+    """Return the statistics of a job; its energy and time are invented, and proportional to gates and shots."""
+    counts = job.gate_counts
+    stats: dict[str, Any] = {"qubits": job.qubits, "circuits": len(job.circuits), "gate_counts": counts}
+    if job.backend == "simulator" or job.status != "completed" or job.dry_run:
+        return stats
+    time_us = job.shots * (GATE_US[0] * counts["1q"] + GATE_US[1] * counts["2q"])
+    energy = time_us / 3.6e9 * MACHINE_KW
+    return {
+        **stats,
+        "predicted_quantum_compute_time_us": time_us,
+        "billed_quantum_compute_time_us": time_us,
+        "kwh": energy,
     }
 
 
