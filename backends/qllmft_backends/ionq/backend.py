@@ -17,7 +17,7 @@ from qllmft_backends.ionq.results import draw
 from qllmft_backends.protocol import Capabilities
 
 if TYPE_CHECKING:
-    from qiskit_ionq.ionq_client import Characterization
+    from qllmft_backends.ionq.library import Characterization
 
 FORTE_QUBITS = 36
 SIMULATOR_QUBITS = 29

@@ -1,8 +1,8 @@
-"""Thin adapter on qiskit-ionq 1.1.1: its payloads and its reading functions, over our own transport.
+"""Thin adapter on qiskit-ionq: its payloads and its reading functions, over our own transport.
 
-Used from the library: the translation of circuits, the client's reading functions, and `IonQBackend.run` in `send`. Not
-used: its HTTP, which repeats a submission after a failure that may have been a success, reads forever while the server
-is away, and asks the address in the environment, without a key, for the number of qubits.
+`qllmft_backends.ionq.library` lists the parts that are used. Its HTTP is not: it
+repeats a submission after a failure that may have been a success, reads forever while the server is away, and asks the
+address in the environment, without a key, for the number of qubits.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from typing import Any
 from urllib.parse import quote
 
 from qiskit import QuantumCircuit
-from qiskit_ionq import __version__ as library_version
-from qiskit_ionq.helpers import qiskit_to_ionq
-from qiskit_ionq.ionq_client import IonQClient
 
 from qllmft_backends.ionq.chunk import Setup
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.errors import NOT_FOUND, IonQError, IonQJobFailedError, IonQRequestError, IonQTransientError
+from qllmft_backends.ionq.library import IonQClient, library_version, qiskit_to_ionq
 from qllmft_backends.ionq.options import JOB_MAX_BYTES, IonQConnection
 from qllmft_backends.ionq.payload import is_amount, mapping
 from qllmft_backends.ionq.token import load_token

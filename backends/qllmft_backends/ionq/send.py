@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit_ionq.exceptions import IonQTranspileLevelWarning
-from qiskit_ionq.ionq_backend import IonQBackend
 
 from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.ionq.client import Client
@@ -18,6 +16,7 @@ from qllmft_backends.ionq.errors import IonQError, IonQRequestError, IonQTransie
 from qllmft_backends.ionq.job_index import TOKEN_IN_NAME, JobIndex
 from qllmft_backends.ionq.known_answer import known_answer, known_state
 from qllmft_backends.ionq.ledger import Ledger
+from qllmft_backends.ionq.library import IonQBackend, IonQTranspileLevelWarning
 from qllmft_backends.ionq.transport import Deadline
 
 _FIRST_PAUSE_S = 1.0

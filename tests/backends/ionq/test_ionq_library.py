@@ -1,0 +1,41 @@
+"""Parts of qiskit-ionq that are used are there, with the arguments that are given, and only one module imports it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import qllmft_backends
+
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+
+from qllmft_backends.ionq import library
+
+
+def test_one_module_imports_the_library():
+    folder = Path(str(qllmft_backends.__file__)).parent
+    imports = re.compile(r"^\s*(from|import) qiskit_ionq\b", re.MULTILINE)
+    found = [path.name for path in folder.rglob("*.py") if imports.search(path.read_text(encoding="utf-8"))]
+    assert found == ["library.py"]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (library.qiskit_to_ionq, ("circuit", "backend", "passed_args", "extra_query_params", "extra_metadata")),
+        (library.IonQBackend, ("provider", "name", "description", "gateset", "num_qubits", "simulator")),
+        (library.IonQBackend.run, ("run_input", "options")),
+        (library.IonQBackend._create_client, ()),
+        (library.IonQClient, ("token", "url")),
+        (library.IonQClient.make_path, ("parts",)),
+        (library.IonQClient.get_with_retry, ("req_path", "params", "headers", "timeout")),
+        (library.IonQClient.get_latest_calibration, ("backend_name",)),
+        (library.IonQClient.submit_job, ("job",)),
+        (library.IonQClient.cancel_job, ("job_id",)),
+    ],
+)
+def test_its_parts_take_what_is_given(function, arguments):
+    assert [name for name in arguments if name not in inspect.signature(function).parameters] == []
