@@ -48,6 +48,12 @@ class Predictor:
     folder: Path | None = None  # source of the model; a record in it goes into the model card
     _body: Body | None = field(default=None, init=False)
 
+    def __repr__(self) -> str:
+        """Return source, parameters, body and labels."""
+        source = "" if self.folder is None else f" of {self.folder}"
+        parameters, labels = self.model.classifier.n_parameters, ", ".join(self.model.label_names)
+        return f"<Predictor{source}: {parameters:,} parameters on {self.model.body.model}; {labels}>"
+
     @classmethod
     def load(cls, run: Path | str, backend: Backend | None = None) -> Predictor:
         """Load the model of a run's folder."""
@@ -119,6 +125,11 @@ class Predictor:
 
         If reading fails, the error is raised after the predictions for the texts before it.
         """
+        if not isinstance(texts, Iterable):
+            raise UserError(
+                f"the texts are given as {type(texts).__name__}; expected a string, or a list of them: "
+                'predict(["a text"]).'
+            )
         for batch in _batches([texts] if isinstance(texts, str) else texts, self.model.body.batch_size):
             yield from self.predictions(batch, self.answer(self.embed(batch)))
 
@@ -171,6 +182,8 @@ class Predictor:
         The first call loads the body.
         """
         for text in texts:
+            if not isinstance(text, str):
+                raise UserError(f"a text is {text!r}, expected a string.")
             if is_blank(text):
                 raise UserError("a text is empty; there is nothing to classify in it.")
             if any("\ud800" <= character <= "\udfff" for character in text):

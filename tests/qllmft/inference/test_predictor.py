@@ -55,6 +55,21 @@ def test_texts_are_read_as_they_are_needed_and_never_more_than_a_batch(trained):
     assert trained._body.batches[-3:] == [4, 4, 2]
 
 
+def test_it_shows_source_parameters_body_and_labels(trained, out):
+    count = sum(p.numel() for p in trained.model.classifier.parameters())
+    shown = f"<Predictor of {out}: {count:,} parameters on {trained.model.body.model}; {', '.join(LABELS)}>"
+    assert repr(trained) == shown
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [(None, "the texts are given as NoneType; expected a string, or a list"), (["good", 7], "a text is 7, expected")],
+)
+def test_what_is_no_text_is_refused(trained, texts, message):
+    with pytest.raises(UserError, match=message):
+        trained.predict(texts)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [*((empty, "a text is empty; there is nothing to classify in it") for empty in ("", "\t\n ", "\u200b\ufeff\u00ad")),
