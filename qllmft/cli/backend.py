@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -16,9 +16,15 @@ from qllmft.errors import UserError
 if TYPE_CHECKING:
     from qllmft_backends import Backend, Estimate, RemoteBackend
 
+BACKEND = "Backend of the head's circuit"  # panel of the help
 Options = Annotated[
     list[str] | None,
-    typer.Option("--backend-option", metavar="NAME=VALUE", help="Any option of the backend, such as noise=forte1."),
+    typer.Option(
+        "--backend-option",
+        metavar="NAME=VALUE",
+        help="Any option of the backend, such as noise=forte1.",
+        rich_help_panel=BACKEND,
+    ),
 ]
 # options of the command line that are options of a backend
 _PASSED = (
@@ -32,10 +38,17 @@ Yes = Annotated[bool, typer.Option("--yes", help="Send paid circuits without con
 class BackendOptions:
     """Options of `qllmft predict` and `qllmft evaluate` about the backend of the head's circuit."""
 
+    panel: ClassVar = "Quantum hardware and its price"
+
     backend: Annotated[
-        str | None, typer.Option(help="Backend of the head's circuit; see `qllmft backends`.", show_default="exact")
+        str | None,
+        typer.Option(
+            help="Backend of the head's circuit; see `qllmft backends`.", show_default="exact", rich_help_panel=BACKEND
+        ),
     ] = None
-    shots: Annotated[int | None, typer.Option(min=1, help="Number of measurements per circuit.")] = None
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Number of measurements per circuit.", rich_help_panel=BACKEND)
+    ] = None
     backend_option: Options = None
     max_cost: Annotated[float | None, typer.Option(min=0.0, help="Cost limit of the call, in the server's unit.")] = (
         None

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, show_estimate
-from qllmft.cli.console import PlainConsole, plain_table, say, say_json
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
 from qllmft.cli.options import (
     BadRows,
-    Data,
     Json,
     Limit,
     RunFolderArgument,
@@ -35,7 +34,14 @@ if TYPE_CHECKING:
 def evaluate(
     *,
     run: RunFolderArgument,
-    data: Data = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Labelled texts: a .tsv, .csv, .jsonl or .parquet file, a folder of splits, the name of a data set on "
+            "the hub, or 'reviews' (embedded).",
+            show_default="the run's own test set",
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="Split of --data to evaluate on.", show_default="test if it has one, else all")
     ] = None,
@@ -51,7 +57,9 @@ def evaluate(
     json: Json = False,
     choice: BackendOptions,
 ) -> None:
-    """Print the accuracy with its 95 % interval and the confusion matrix on labelled texts.
+    """Print the accuracy with its 95 % interval, scores per label and the confusion matrix on labelled texts.
+
+    A warning gives the number of texts of --data that the run was trained on: their accuracy is not that of new texts.
 
     Without --data, evaluate on the run's own test set. With --backend, the encoder runs here and the head's circuit on
     the backend, and the agreement with the exact model is reported. The backend adjoint has the run's noise unless
@@ -137,9 +145,15 @@ def _print(evaluation: Evaluation, console: Console) -> None:
         f"{', and every text got the same answer' * scores.constant}.",
         console,
     )
+    _warn_of_known_texts(evaluation, console)
     if evaluation.agreement is not None:
         measured = f", {evaluation.measured}" if evaluation.measured else ""
         say(f"{evaluation.backend}{measured}: {evaluation.agreement}", console)
+    table = plain_table("label", *numbers("texts", "precision", "recall", "F1"))
+    for name, of_label in evaluation.by_label.items():
+        shares = (of_label.precision, of_label.recall, of_label.f1)
+        table.add_row(name, f"{of_label.texts:,}", *("–" if s is None else f"{100 * s:.1f} %" for s in shares))
+    console.print(table)
     say("Confusion matrix: rows are the true label, columns the predicted.", console)
     table = plain_table()
     table.add_column("")
@@ -148,3 +162,18 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     for name, row in zip(evaluation.label_names, evaluation.confusion, strict=True):
         table.add_row(name, *(f"{n:,}" for n in row))
     console.print(table)
+
+
+def _warn_of_known_texts(evaluation: Evaluation, console: Console) -> None:
+    if evaluation.trained_on is None:
+        say(
+            "warning: the run's own texts cannot be read or have changed, so it was not checked how many of these "
+            "texts it was trained on.",
+            console,
+        )
+    elif evaluation.trained_on:
+        say(
+            f"warning: the run was trained or validated on {evaluation.trained_on:,} of these "
+            f"{evaluation.accuracy.total:,} texts, so this accuracy is not that of new texts. Leave them out.",
+            console,
+        )

@@ -8,7 +8,7 @@ import shlex
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from inspect import cleandoc
 from pathlib import Path
@@ -23,13 +23,16 @@ from qllmft.cli.console import PlainConsole, say, say_lines
 from qllmft.cli.dequantise import dequantise
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
+from qllmft.cli.explain import explain
 from qllmft.cli.export import export
 from qllmft.cli.finished import card, push, report, verify
+from qllmft.cli.help import PanelCommand, PanelGroup
 from qllmft.cli.info import info, presets
 from qllmft.cli.installed import doctor, plugins
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.paper import figure, paper
 from qllmft.cli.predict import predict
+from qllmft.cli.runs import runs
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep
 from qllmft.cli.train import train
@@ -37,20 +40,31 @@ from qllmft.errors import UserError
 
 INTERRUPTED = 130
 
+# name of a panel of the help, and its commands
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Train and use a model": (train, runs, predict, evaluate, explain, report, verify),
+    "Compare over seeds and settings": (study, sweep, paper, figure),
+    "Look up": (presets, info, backends, energy),
+    "Measure what is quantum": (analyse, dequantise),
+    "Quantum hardware": (jobs, ionq_sandbox),
+    "Share a model": (export, card, push),
+    "This installation": (doctor, plugins, bench),
+}
+_HELP_WIDTH = 100  # characters, in a terminal that has them
+
 app = typer.Typer(
     name="qllmft",
+    cls=PanelGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # its tables cut names in a narrow terminal
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _HELP_WIDTH},
 )
-for _command in (
-    *(train, predict, evaluate, report, verify, info, presets, plugins, bench, energy, figure, paper, backends, jobs),
-    *(doctor, study, sweep, ionq_sandbox, export, card, push, analyse, dequantise),
-):
-    # an option's help wraps by itself; a paragraph of the docstring wraps if it is one line
-    _paragraphs = [" ".join(paragraph.split()) for paragraph in cleandoc(_command.__doc__ or "").split("\n\n")]
-    app.command(help="\n\n".join(_paragraphs))(_command)
+for _panel, _commands in PANELS.items():
+    for _command in _commands:
+        # an option's help wraps by itself; a paragraph of the docstring wraps if it is one line
+        _paragraphs = [" ".join(paragraph.split()) for paragraph in cleandoc(_command.__doc__ or "").split("\n\n")]
+        app.command(help="\n\n".join(_paragraphs), cls=PanelCommand, rich_help_panel=_panel)(_command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 
 import typer
 
@@ -50,6 +51,8 @@ Epochs = Annotated[
 @dataclass(frozen=True)
 class DataOptions:
     """Options of `qllmft train`, `study` and `sweep` about texts, splits and body."""
+
+    panel: ClassVar = "Texts and language model"
 
     data: Data = None
     text_column: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="text")] = None
@@ -98,6 +101,8 @@ class DataOptions:
 class TrackOptions:
     """Options about trackers."""
 
+    panel: ClassVar = "Trackers"
+
     track: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,6 +125,8 @@ class TrackOptions:
 @dataclass(frozen=True)
 class CampaignOptions(TrackOptions):
     """Options of `qllmft study` and `sweep` about trackers and the processes or the cluster that do the runs."""
+
+    panel: ClassVar = "Processes and trackers"
 
     jobs: Annotated[
         int | None,
@@ -156,11 +163,20 @@ class CampaignOptions(TrackOptions):
 
 
 def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Replace parameters of a command by the fields of dataclasses as options of the command line."""
+    """Replace parameters of a command by the fields of dataclasses as options of the command line.
+
+    In the help they are in the panel that the dataclass names.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True)
-        shared = {name: inspect.signature(group, eval_str=True).parameters for name, group in groups.items()}
+        shared = {
+            name: {
+                option: _in_panel(parameter, group.panel)  # type: ignore[attr-defined]
+                for option, parameter in inspect.signature(group, eval_str=True).parameters.items()
+            }
+            for name, group in groups.items()
+        }
 
         @wraps(command)
         def run(**given: Any) -> None:
@@ -176,6 +192,14 @@ def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[...
         return run
 
     return decorate
+
+
+def _in_panel(parameter: inspect.Parameter, panel: str) -> inspect.Parameter:
+    """Return an option in a panel of the help, unless it names one itself."""
+    kind, option = get_args(parameter.annotation)
+    option = copy.copy(option)  # one command's panel is not another's
+    option.rich_help_panel = option.rich_help_panel or panel
+    return parameter.replace(annotation=Annotated[kind, option])
 
 
 def command_line(context: typer.Context) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.backend import Options, Yes
+from qllmft.cli.backend import BACKEND, Options, Yes
 from qllmft.cli.console import PlainConsole, say, say_lines
 from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config, with_options
 from qllmft.errors import UserError
@@ -54,10 +54,17 @@ def train(
         Path | None, typer.Option(help="A TOML file of settings instead of a preset; a run's config.toml is one.")
     ] = None,
     texts: DataOptions,
-    backend: Annotated[str | None, typer.Option(help="Backend of the head's circuit.", show_default="adjoint")] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="Backend of the head's circuit.", show_default="adjoint", rich_help_panel=BACKEND),
+    ] = None,
     device: Annotated[
         str | None,
-        typer.Option(help="Device of the backend: GPU for aer_statevector, cuda for adjoint.", show_default="CPU"),
+        typer.Option(
+            help="Device of the backend: GPU for aer_statevector, cuda for adjoint.",
+            show_default="CPU",
+            rich_help_panel=BACKEND,
+        ),
     ] = None,
     backend_option: Options = None,
     noise: Annotated[
@@ -66,12 +73,15 @@ def train(
             help="Gate noise of the head's circuit, in training, validation and test: none, paper_low, paper_high, "
             "forte1. Use --set noise.NAME=VALUE for the rest.",
             show_default="the preset's",
+            rich_help_panel=BACKEND,
         ),
     ] = None,
     shots: Annotated[
         int | None,
         typer.Option(
-            help="Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values.", show_default="0"
+            help="Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values.",
+            show_default="0",
+            rich_help_panel=BACKEND,
         ),
     ] = None,
     epochs: Epochs = None,

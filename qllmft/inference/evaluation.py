@@ -23,6 +23,34 @@ from qllmft_backends import Backend
 
 
 @dataclass(frozen=True)
+class LabelScores:
+    """Scores of one label, each None if it is a share of no texts."""
+
+    texts: int  # number of texts with the label
+    answers: int  # number of texts with the label as answer
+    right: int  # number of texts with both
+
+    @property
+    def precision(self) -> float | None:
+        """Return the share of right answers among the answers, in [0, 1]."""
+        return self.right / self.answers if self.answers else None
+
+    @property
+    def recall(self) -> float | None:
+        """Return the share of right answers among the texts, in [0, 1]."""
+        return self.right / self.texts if self.texts else None
+
+    @property
+    def f1(self) -> float | None:
+        """Return the harmonic mean of precision and recall, in [0, 1]."""
+        return 2 * self.right / (self.texts + self.answers) if self.texts + self.answers else None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the scores for JSON."""
+        return {"texts": self.texts, "precision": self.precision, "recall": self.recall, "f1": self.f1}
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Result of a model on labelled texts."""
 
@@ -31,6 +59,7 @@ class Evaluation:
     confusion: list[list[int]]  # k rows (true label) of k counts (predicted label)
     backend: str | None = None  # name of the backend of the head's circuit; None if it was computed here, exactly
     agreement: Agreement | None = None  # of the backend with the exact model; None without a backend
+    trained_on: int | None = 0  # number of texts that training or validation used; None if its texts cannot be read
     measured: str = ""  # description of the shots and error trajectories; "" unless the engine simulated gate noise
 
     @property
@@ -44,13 +73,22 @@ class Evaluation:
         """Return the scores per label."""
         return ClassScores.of(np.array(self.confusion))
 
+    @property
+    def by_label(self) -> dict[str, LabelScores]:
+        """Return the scores of each label."""
+        scores = self.classes
+        counts = zip(self.label_names, scores.texts, scores.answers, scores.right, strict=True)
+        return {name: LabelScores(texts, answers, right) for name, texts, answers, right in counts}
+
     def as_dict(self) -> dict[str, object]:
         """Return the result for JSON."""
         return {
             "source": self.source,
+            "trained_on": self.trained_on,
             "accuracy": self.accuracy.as_dict(),
             "classes": self.classes.as_dict(),
             "labels": list(self.label_names),
+            "by_label": {name: scores.as_dict() for name, scores in self.by_label.items()},
             "confusion": self.confusion,
             "backend": self.backend,
             "measured": self.measured or None,
@@ -84,6 +122,7 @@ class LabelledTexts:
     source: str
     labels: NDArray[np.int64]  # (N,) indices into the model's label names
     vectors: NDArray[np.float32]  # (N, D) embeddings by the model's body
+    trained_on: int | None = 0  # see `Evaluation`
 
     @classmethod
     def read(
@@ -103,7 +142,7 @@ class LabelledTexts:
         predictor.check_located_body()
         identity, (examples,) = embed_tables({"": table}, predictor.model.body, on_event)
         predictor.check_body(identity)
-        return cls(source, labels, examples.x.numpy())
+        return cls(source, labels, examples.x.numpy(), 0 if data is None else _trained_on(run, table))
 
 
 def evaluate(predictor: Predictor, texts: LabelledTexts) -> Evaluation:
@@ -112,9 +151,10 @@ def evaluate(predictor: Predictor, texts: LabelledTexts) -> Evaluation:
     names = predictor.model.label_names
     confusion = confusion_of(texts.labels, answers.labels, len(names)).tolist()
     if backend is None:
-        return Evaluation(texts.source, names, confusion)
+        return Evaluation(texts.source, names, confusion, trained_on=texts.trained_on)
     agreement = predictor.agreement(texts.vectors, answers)
-    return Evaluation(texts.source, names, confusion, backend.name, agreement, trajectories_of(backend))
+    measured = trajectories_of(backend)
+    return Evaluation(texts.source, names, confusion, backend.name, agreement, texts.trained_on, measured)
 
 
 def evaluate_run(
@@ -158,6 +198,16 @@ def _test_set(run: Path) -> tuple[Corpus, Table, str]:
     """Return the test set of a run, its corpus and its source."""
     _, corpus, splits = texts_of_run(run)
     return corpus, splits.test, f"{corpus.source} (the run's test set)"
+
+
+def _trained_on(run: Path, table: Table) -> int | None:
+    """Return the number of texts that training or validation used, or None if the run's texts cannot be read."""
+    try:
+        _, _, splits = texts_of_run(run)
+    except UserError:
+        return None
+    used = {*splits.train.texts, *splits.validation.texts}
+    return sum(text in used for text in table.texts)
 
 
 def _split(corpus: Corpus, split: str | None) -> tuple[Corpus, Table, str]:

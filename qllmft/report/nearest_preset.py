@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset, preset_names
-from qllmft.config.settings import differing, setting_text, settings_of
+from qllmft.config.settings import setting_text, settings_of
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,20 @@ def train_command(preset: str, settings: Mapping[str, Any]) -> str:
 
 def describe_settings(config: RunConfig) -> Configuration:
     """Compare a run's settings with those of the nearest preset, which has the fewest different ones."""
-    presets = {name: load_preset(name) for name in preset_names()}
-    nearest = min(presets, key=lambda name: (len(differing(config, presets[name].config())), name))
-    ours, theirs = settings_of(config), settings_of(presets[nearest].config())
+    ours, presets = settings_of(config), _preset_settings()
+    nearest = min(presets, key=lambda name: (_distance(ours, presets[name]), name))
+    theirs = presets[nearest]
     listed = [Setting(name, ours.get(name), theirs.get(name)) for name in ours | theirs]
     changed = tuple(setting for setting in listed if setting.value != setting.default)
     same = tuple(setting for setting in listed if setting.value == setting.default)
-    return Configuration(nearest, presets[nearest].title, changed, same)
+    return Configuration(nearest, load_preset(nearest).title, changed, same)
+
+
+@lru_cache(maxsize=1)
+def _preset_settings() -> dict[str, dict[str, Any]]:
+    """Return the settings of all presets, read once for a list of many runs."""
+    return {name: settings_of(load_preset(name).config()) for name in preset_names()}
+
+
+def _distance(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> int:
+    return sum(ours.get(name) != theirs.get(name) for name in ours.keys() | theirs.keys())

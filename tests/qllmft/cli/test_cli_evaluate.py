@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 import small_job
 import tomli_w
+from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics.pairwise import cosine_similarity
 
 from qllmft.config import DataConfig
+from qllmft.data import read_corpus, split_corpus
+from qllmft.embed import embed
 from qllmft.run.folder import RunFolder
 
 WRONG_TWICE = [
@@ -73,3 +77,54 @@ def test_a_run_on_relative_paths_is_evaluated_from_any_folder(run, cli, tmp_path
     assert there["confusion"] == here["confusion"]
     assert there["source"] == f"{work / 'reviews.tsv'} (the run's test set)"
     assert cli("predict", work / "runs" / "mine", "a good film")[0]
+
+
+def test_each_label_has_its_precision_recall_and_f1(run, cli):
+    found = json.loads(cli("evaluate", run.path, "--json")[0])
+    confusion = np.array(found["confusion"])
+    truth = np.repeat([0, 0, 1, 1], confusion.ravel())
+    answers = np.repeat([0, 1, 0, 1], confusion.ravel())
+    parts = precision_recall_fscore_support(truth, answers)
+    table = [[scores[name] for name in ("precision", "recall", "f1", "texts")] for scores in found["by_label"].values()]
+    np.testing.assert_allclose(table, np.transpose(parts))
+    assert list(found["by_label"]) == found["labels"]
+    first = " ".join(f"{100 * share:.1f} %" for share in table[0][:3])
+    assert f"{found['labels'][0]} {table[0][3]} {first}" in " ".join(cli("evaluate", run.path)[0].split())
+
+
+def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
+    found = json.loads(cli("evaluate", run.path, "--data", run.data, "--json")[0])
+    sizes = run.result["data"]["sizes"]
+    assert found["trained_on"] == sizes["train"] + sizes["validation"]
+    output = cli("evaluate", run.path, "--data", run.data)[0]
+    assert f"trained or validated on {found['trained_on']} of these {sum(sizes.values())} texts" in " ".join(
+        output.split()
+    )
+    assert json.loads(cli("evaluate", run.path, "--json")[0])["trained_on"] == 0
+    elsewhere = shutil.copytree(run.path, tmp_path / "run")
+    record = json.loads((elsewhere / "result.json").read_text())
+    record["data"]["fingerprint"] = "of other texts"
+    (elsewhere / "result.json").write_text(json.dumps(record))
+    assert "it was not checked" in cli("evaluate", elsewhere, "--data", run.data)[0]
+
+
+def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli, tmp_path):
+    text = "a good film dull"
+    found = json.loads(cli("explain", run.path, text, "--json")[0])
+    given = [text, "good film dull", "a film dull", "a good dull", "a good film"]
+    answers = [json.loads(line) for line in cli("predict", run.path, *given, "--json")[0].splitlines()]
+    shares = [answer["probabilities"][found["label"]] for answer in answers]
+    effects = {word["position"]: word["effect"] for word in found["words"]}
+    assert [effects[i] for i in range(1, 5)] == pytest.approx([shares[0] - share for share in shares[1:]], abs=1e-5)
+    assert [abs(word["effect"]) for word in found["words"]] == sorted(map(abs, effects.values()), reverse=True)
+    config = RunFolder(run.path).read_config()
+    train = split_corpus(read_corpus(config.data), config.data, config.seed).train.texts
+    vectors = embed([text, *train], config.body).vectors
+    cosines = cosine_similarity(vectors[:1], vectors[1:])[0]
+    assert [each["cosine"] for each in found["neighbours"]] == pytest.approx(sorted(cosines)[::-1][:5], abs=1e-6)
+    assert all(each["text"] in train for each in found["neighbours"])
+    output = cli("explain", run.path, text)[0]
+    assert "training text" in output
+    assert max(map(len, output.splitlines())) <= 80
+    alone = shutil.copytree(run.path / "model", tmp_path / "alone")
+    assert "no nearest texts" in cli("explain", alone, "good")[0]

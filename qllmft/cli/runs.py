@@ -1,0 +1,181 @@
+"""`qllmft runs`: list, compare and delete run folders."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Column
+
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
+from qllmft.cli.options import Json
+from qllmft.errors import UserError
+
+if TYPE_CHECKING:
+    from qllmft.run import RunFolder
+    from qllmft.run.comparison import RunComparison
+
+
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Folder of run folders, such as runs or a study's.")] = Path("runs"),
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="A B", help="Two runs: their settings that differ, and their difference text by text."),
+    ] = None,
+    delete: Annotated[
+        list[Path] | None, typer.Option(metavar="RUN", help="Delete this run's folder; may be repeated.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without confirmation.")] = False,
+    json: Json = False,
+) -> None:
+    """List runs with their data, preset, test accuracy and time, the latest first.
+
+    A run is named by its folder, or by its name in FOLDER.
+    """
+    if compare and delete:
+        raise UserError("--compare and --delete are two tasks; give one of the two.")
+    if compare:
+        _compare(*(_run(path, folder) for path in compare), json=json)
+    elif delete:
+        _delete([_run(path, folder).path for path in delete], yes=yes)
+    else:
+        _list(folder, json=json)
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: str  # of the folder
+    what: str  # kind and size of the head
+    data: str  # source of the texts
+    preset: str  # name of the nearest one, and the number of settings that differ from it
+    test: str  # accuracy of the head
+    baseline: str  # best accuracy of a baseline
+    when: str  # time of the last change
+
+
+def _list(folder: Path, *, json: bool) -> None:
+    rows, faults = [], []
+    for found in sorted(_folders(folder), key=_changed, reverse=True):
+        try:
+            rows.append(_row(found))
+        except UserError as error:
+            faults.append(str(error))
+    if json:
+        say_json([vars(row) for row in rows])
+    elif not rows:
+        say(f"there is no run in {folder}; qllmft train makes one")
+    else:
+        wrapped = [Column(header, overflow="fold") for header in ("run", "data", "preset")]
+        table = plain_table(*wrapped[:1], "head", *wrapped[1:], *numbers("test", "baseline", "when"))
+        for row in rows:
+            table.add_row(row.name, row.what, row.data, row.preset, row.test, row.baseline, row.when)
+        PlainConsole().print(table)
+        say(f"Accuracies in percent. Two of them: qllmft runs {folder} --compare A B")
+    for fault in faults:
+        say(fault, PlainConsole(stderr=True))
+
+
+def _folders(folder: Path) -> Iterator[RunFolder]:
+    """Yield the runs in a folder, or the folder itself if it is one."""
+    from qllmft.run import RunFolder
+
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}. Name the folder of your runs, or train one: qllmft train")
+    for path in [folder, *folder.iterdir()]:
+        if (path / "config.toml").is_file():
+            yield RunFolder(path)
+
+
+def _changed(run: RunFolder) -> float:
+    """Return the time of the run's end, or of its last epoch."""
+    files = (run.result_file, run.validation_file, run.metrics_file, run.config_file)
+    return next(file.stat().st_mtime for file in files if file.exists())
+
+
+def _row(run: RunFolder) -> _Row:
+    from qllmft.report.nearest_preset import describe_settings
+
+    config, record = run.read_config(), run.read_result()
+    nearest = describe_settings(config)
+    changes = f" + {len(nearest.differing)}" if nearest.differing else ""
+    model = config.model
+    what = model.head if model.head != "quantum" else f"{model.n_qubits} qubits"
+    test = f"{run.epochs_done()} of {config.train.epochs} epochs"
+    best = ""
+    if record is not None:
+        accuracies = [f"{100 * each.test.value:.1f}" for each in record.models if each.test]
+        test = accuracies[0] if accuracies else "not read"
+        best = max(accuracies[1:], key=float, default="")
+    when = datetime.fromtimestamp(_changed(run)).astimezone().strftime("%Y-%m-%d %H:%M")
+    return _Row(run.path.name, what, Path(config.data.source).name, nearest.preset + changes, test, best, when)
+
+
+def _run(path: Path, folder: Path) -> RunFolder:
+    """Return a run by its folder, or by its name in ``folder``."""
+    from qllmft.run import RunFolder
+
+    for place in (path, folder / path):
+        if (place / "config.toml").is_file():
+            return RunFolder(place)
+    raise UserError(f"there is no run {path}, and none of that name in {folder}. qllmft runs FOLDER lists them.")
+
+
+def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
+    from qllmft.run.comparison import compare_runs
+
+    comparison = compare_runs(first, second)
+    if json:
+        say_json(comparison.as_dict())
+        return
+    table = plain_table(*(Column(title, overflow="fold") for title in ("setting", first.path.name, second.path.name)))
+    for name, values in comparison.settings.items():
+        table.add_row(name, *map(_shown, values))
+    for record in ("first", "second"):
+        head = getattr(comparison, record).head
+        say(f"{record}: {head.name} {head.tested}, {head.parameters:,} parameters")
+    if comparison.settings:
+        PlainConsole().print(table)
+    else:
+        say("no setting differs")
+    say(_difference(comparison))
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else str(value)
+
+
+def _difference(comparison: RunComparison) -> str:
+    found = comparison.difference
+    if found is None:
+        return f"no paired difference: {comparison.reason}"
+    low, high = (f"{100 * end:+.2f}" for end in found.interval)
+    return (
+        f"first minus second on the same {found.total:,} texts: {100 * found.value:+.2f} points "
+        f"[{low}, {high}], p = {found.p:.2g} (McNemar); only the first is right on {found.only_first:,} texts, only "
+        f"the second on {found.only_second:,}. One seed each: other seeds may give another sign."
+    )
+
+
+def _delete(folders: list[Path], *, yes: bool) -> None:
+    from qllmft.run.lock import RunBusyError, sole_use
+
+    for folder in folders:
+        if (folder / "ledger").exists():
+            raise UserError(f"{folder} holds the ledger of paid jobs; move {folder / 'ledger'} away, then delete it.")
+        if folder.is_symlink():
+            raise UserError(f"{folder} is a link; delete the folder to which it leads.")
+    named = ", ".join(map(str, folders))
+    if not yes and not typer.confirm(f"Delete {named}?", err=True):
+        raise UserError("nothing was deleted.")
+    for folder in folders:
+        try:
+            with sole_use(folder, None):
+                shutil.rmtree(folder)
+        except RunBusyError:
+            raise UserError(f"another process works on {folder}; end it first.") from None
+        say(f"deleted {folder}")

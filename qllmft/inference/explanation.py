@@ -1,0 +1,86 @@
+"""Explanation of one answer: the nearest training texts, and words left out one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qllmft.errors import UserError
+from qllmft.events import OnEvent, ignore
+from qllmft.inference.evaluation import texts_of_run
+from qllmft.inference.predictor import Prediction, Predictor
+from qllmft.run.vectors import embed_tables
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Training text near the explained one."""
+
+    text: str
+    label: str  # its label in the data
+    cosine: float  # of the angle between the two embeddings, in [-1, 1]
+
+
+@dataclass(frozen=True)
+class WordEffect:
+    """Effect of one word on the answer."""
+
+    word: str
+    position: int  # in the text, from 1
+    effect: float  # probability of the answer with the word minus that without it
+    label: str  # answer without the word
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Explanation of one answer."""
+
+    prediction: Prediction
+    words: tuple[WordEffect, ...]  # the largest effects first; none for a single word
+    neighbours: tuple[Neighbour, ...]  # the nearest first
+    note: str = ""  # reason for which there are no neighbours
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the explanation for JSON."""
+        return {
+            "text": self.prediction.text,
+            "label": self.prediction.label,
+            "probabilities": self.prediction.probabilities,
+            "words": [asdict(word) for word in self.words],
+            "neighbours": [asdict(neighbour) for neighbour in self.neighbours],
+            "note": self.note or None,
+        }
+
+
+def explain_text(
+    predictor: Predictor, run: Path, text: str, *, nearest: int = 5, on_event: OnEvent = ignore
+) -> Explanation:
+    """Explain the answer of a run's model for a text."""
+    words = text.split()
+    shorter = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))] if len(words) > 1 else []
+    whole, *others = predictor.predict([text, *shorter])
+    probability = whole.probabilities[whole.label]
+    effects = [
+        WordEffect(word, position, probability - other.probabilities[whole.label], other.label)
+        for position, (word, other) in enumerate(zip(words, others, strict=False), start=1)
+    ]
+    effects.sort(key=lambda effect: -abs(effect.effect))
+    try:
+        neighbours, note = _nearest(predictor, run, text, nearest, on_event), ""
+    except UserError as error:
+        neighbours, note = (), str(error)
+    return Explanation(whole, tuple(effects), neighbours, note)
+
+
+def _nearest(predictor: Predictor, run: Path, text: str, count: int, on_event: OnEvent) -> tuple[Neighbour, ...]:
+    _, corpus, splits = texts_of_run(run)
+    identity, (examples,) = embed_tables({"": splits.train}, predictor.model.body, on_event)
+    predictor.check_body(identity)
+    trained, given = examples.x.numpy().astype(np.float64), predictor.embed([text])[0].astype(np.float64)
+    cosines = trained @ given / (np.linalg.norm(trained, axis=1) * np.linalg.norm(given))
+    return tuple(
+        Neighbour(splits.train.texts[i], corpus.label_names[splits.train.labels[i]], float(cosines[i]))
+        for i in np.argsort(-cosines, kind="stable")[:count].tolist()
+    )

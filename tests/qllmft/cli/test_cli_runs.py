@@ -1,0 +1,98 @@
+"""`qllmft runs`: list, compare and delete run folders."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from qllmft.run.comparison import TextDifference
+from qllmft.run.lock import sole_use
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "run"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A folder with the same run twice: in the second, three answers differ, and so does the learning rate."""
+    folder = tmp_path / "runs"
+    shutil.copytree(GOLDEN, folder / "one")
+    shutil.copytree(GOLDEN, folder / "two")
+    answers = json.loads((folder / "one" / "predictions.json").read_text())
+    head = next(iter(answers["answers"]))
+    for i in range(3):
+        answers["answers"][head][i] = 1 - answers["answers"][head][i]
+    (folder / "two" / "predictions.json").write_text(json.dumps(answers))
+    config = (folder / "two" / "config.toml").read_text()
+    assert "\nlr = 0.05" in config
+    (folder / "two" / "config.toml").write_text(config.replace("\nlr = 0.05", "\nlr = 0.04"))
+    return folder
+
+
+def test_a_list_has_data_preset_and_accuracy_of_each_run(runs, cli):
+    rows = json.loads(cli("runs", runs, "--json")[0])
+    assert {row["name"] for row in rows} == {"one", "two"}
+    first = next(row for row in rows if row["name"] == "one")
+    assert first["data"] == "texts.tsv"
+    assert first["test"] == "68.8"
+    assert first["what"] == "3 qubits"
+    output = cli("runs", runs)[0]
+    assert "one" in output
+    assert max(map(len, output.splitlines()[:-1])) <= 80
+    (runs / "one" / "result.json").write_text("{")
+    output, messages = cli("runs", runs)
+    assert "two" in output
+    assert "result.json cannot be read" in messages
+
+
+def test_two_runs_are_compared_text_by_text(runs, cli):
+    found = json.loads(cli("runs", runs, "--compare", "one", "two", "--json")[0])
+    assert list(found["settings"]) == ["train.lr"]
+    first, second = (json.loads((runs / name / "predictions.json").read_text()) for name in ("one", "two"))
+    head = next(iter(first["answers"]))
+    right = [np.array(each["answers"][head]) == np.array(each["labels"]) for each in (first, second)]
+    differences = right[0].astype(float) - right[1]
+    assert found["difference"]["value"] == pytest.approx(differences.mean())
+    augmented = np.append(differences, [1.0, -1.0])  # the interval is Wald's with one more text of either kind
+    error = stats.norm.ppf(0.975) * augmented.std() / np.sqrt(len(augmented))
+    assert found["difference"]["interval95"] == pytest.approx([augmented.mean() - error, augmented.mean() + error])
+    text = cli("runs", runs, "--compare", runs / "one", runs / "two")[0]
+    assert f"first minus second on the same {len(differences)} texts" in text
+
+
+def test_the_interval_of_a_paired_difference_covers_the_truth():
+    generator, p = np.random.default_rng(1), [0.1, 0.05, 0.85]
+    drawn = generator.multinomial(200, p, size=2_000)
+    found = [TextDifference(int(a), int(b), 200).interval for a, b, _ in drawn]
+    assert np.mean([low <= 0.05 <= high for low, high in found]) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [("seed = ", "seed = 1", "other seeds"), ("n_per_label = ", "n_per_label = 1", "in other ways")],
+)
+def test_other_test_texts_are_not_paired(runs, cli, old, new, reason):
+    file = runs / "two" / "config.toml"
+    file.write_text(file.read_text().replace(old, new, 1))
+    if old == "seed = ":
+        result = json.loads((runs / "two" / "result.json").read_text())
+        (runs / "two" / "result.json").write_text(json.dumps(result | {"seed": 10}))
+    assert reason in cli("runs", runs, "--compare", "one", "two")[0]
+
+
+def test_a_run_is_deleted_unless_it_is_in_use_or_has_paid_jobs(runs, cli, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert "nothing was deleted" in cli("runs", runs, "--delete", "one", code=2)[1]
+    assert (runs / "one").exists()
+    (runs / "two" / "ledger").mkdir()
+    assert "ledger of paid jobs" in cli("runs", runs, "--delete", "one", "--delete", "two", "--yes", code=2)[1]
+    (runs / "two" / "ledger").rmdir()
+    with sole_use(runs / "two", None):
+        assert "another process works on" in cli("runs", runs, "--delete", "two", "--yes", code=2)[1]
+    assert len(cli("runs", runs, "--delete", "one", "--delete", "two", "--yes")[0].splitlines()) == 2
+    assert not list(runs.iterdir())
+    assert "there is no run" in cli("runs", runs)[0]
+    assert "there is no folder" in cli("runs", runs / "nowhere", code=2)[1]
