@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 DRAWN_EVERY_S = 1.0  # seconds between two drawings of a bar, which take as long as an epoch of a small circuit
 
+PIPE_WIDTH = 160  # characters; a pipe or a file has no width, and a table in it is not cut
 # C0 and C1 controls, line and paragraph separators, changes of writing direction, bytes that were not UTF-8
 _ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -46,6 +48,8 @@ class PlainConsole(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = PIPE_WIDTH
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Escape a string of a message or of a table's cell."""

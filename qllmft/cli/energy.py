@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,6 +117,8 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
     )
     table = plain_table(*numbers("qubits", "1Q gates", "2Q gates", "QPU", "GPU", "QPU / GPU"))
     step = -(-len(curve.points) // ROWS)
+    columns = ([p.qpu for p in curve.points], [p.gpu for p in curve.points], [p.qpu / p.gpu for p in curve.points])
+    values = list(zip(*map(same_format, columns), strict=True))
     for i, point in enumerate(curve.points):
         counts = point.counts
         if i % step and counts.n_qubits != curve.crossover_qubits and i + 1 < len(curve.points):
@@ -123,7 +127,7 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
             f"{counts.n_qubits}{' ←' if counts.n_qubits == curve.crossover_qubits else '  '}",
             f"{counts.one_qubit_gates:,}",
             f"{counts.two_qubit_gates:,}",
-            *(f"{value:.3g}" for value in (point.qpu, point.gpu, point.qpu / point.gpu)),
+            *values[i],
         )
     PlainConsole().print(table)
     at = curve.crossover_qubits
@@ -137,6 +141,18 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
             "Gates as written, before any transpilation."
         )
     say(curve.source)
+
+
+def same_format(column: Sequence[float]) -> list[str]:
+    """Return positive numbers in one format, with at least three digits each.
+
+    >>> same_format([0.5, 1100.0]), same_format([0.001, 2e6])
+    (['0.500', '1,100.000'], ['1.00e-03', '2.00e+06'])
+    """
+    if max(column) >= 1e5 * min(column):
+        return [f"{value:.2e}" for value in column]
+    decimals = max(0, 2 - math.floor(math.log10(min(column))))
+    return [f"{value:,.{decimals}f}" for value in column]
 
 
 def _print_here(measured: MachineEnergy) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -16,6 +16,8 @@ from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft_backends.ionq import IonQConnection, Job
+
+_ACTIONS = ("list", "wait", "cancel")
 
 
 def backends(json: Json = False) -> None:
@@ -37,12 +39,14 @@ def backends(json: Json = False) -> None:
 
 def jobs(
     action: Annotated[
-        Literal["list", "wait", "cancel"],
+        str,
         typer.Argument(
+            metavar="[list|wait|cancel]",
             help="list: show the jobs with their states and prices; wait: collect the jobs that are still running "
-            "remotely; cancel: cancel them and the duplicates that the server accepted late."
+            "remotely; cancel: cancel them and the duplicates that the server accepted late. A run alone is listed.",
+            show_default="list",
         ),
-    ],
+    ] = "list",
     run: Annotated[Path | None, typer.Argument(help="Folder of the run that sent the jobs.")] = None,
     ledger: Annotated[Path | None, typer.Option(help="Folder of the ledger, instead of a run.")] = None,
     server: Annotated[bool, typer.Option("--server", help="List the jobs that the server knows.")] = False,
@@ -64,6 +68,10 @@ def jobs(
     """
     from qllmft_backends.ionq import cancel, cancel_ledger, ledger_jobs, server_jobs, wait
 
+    if action not in _ACTIONS:
+        if run is not None or not Path(action).is_dir():
+            raise UserError(f"got {action!r}, expected {', '.join(_ACTIONS)}, or the folder of a run to list.")
+        action, run = "list", Path(action)
     if server and action != "list":
         raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
     if offline and (server or action != "list"):

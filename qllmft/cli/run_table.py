@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.table import Table
+from rich.table import Column, Table
 
-from qllmft.cli.console import names, numbers, plain_table
+from qllmft.cli.console import numbers, plain_table
 from qllmft.run import ModelResult, RunRecord
 
 
@@ -14,7 +14,7 @@ def result_table(record: RunRecord) -> Table:
     """Return the table at the end of a run, for a `PlainConsole`, since its strings are not markup."""
     sizes = record.data.sizes
     table = plain_table(
-        *names("model"),
+        Column("model", overflow="fold"),
         *numbers("parameters", "validation", "test [95 % interval]", "seconds"),
         title=f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
         f"{sizes['test']:,} test texts\nbody {record.body}, D = {record.body.dimension}; "

@@ -1,0 +1,71 @@
+"""Help, tables and numbers of the command line in narrow terminals and in pipes."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from qllmft.cli.console import PIPE_WIDTH, PlainConsole
+from qllmft.cli.main import PANELS, app
+from qllmft.cli.run_table import result_table
+from qllmft.run import RunFolder
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "run"
+COMMANDS = get_command(app).commands
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_no_name_of_an_option_is_cut(name, columns, cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    output = cli(name, "--help")[0]
+    assert "…" not in output
+    assert max(map(len, output.splitlines())) <= columns
+    words = output.replace(",", " ").replace("/", " ").split()
+    options = [option for param in COMMANDS[name].params for option in (*param.opts, *param.secondary_opts)]
+    assert {option for option in options if option.startswith("--")} <= set(words)
+
+
+def test_commands_and_options_are_in_panels(cli):
+    output = cli("--help")[0]
+    for panel, commands in PANELS.items():
+        part = output.split(f"{panel}:\n")[1].split("\n\n")[0]
+        assert [line.split()[0] for line in part.splitlines() if line[2:3].strip()] == [
+            command.__name__.replace("_", "-") for command in commands
+        ]
+    assert sum(map(len, PANELS.values())) == len(COMMANDS)
+    assert "--max-cost" in cli("predict", "--help")[0].split("Quantum hardware and its price:")[1]
+    assert "--text-column" in cli("train", "--help")[0].split("Texts and language model:")[1]
+    assert "the run's own test set" in " ".join(cli("evaluate", "--help")[0].split())
+
+
+def test_no_number_of_a_runs_table_is_cut(monkeypatch):
+    record = RunFolder(GOLDEN).read_result()
+    record = replace(record, models=(record.head, replace(record.models[1], name="low rank, 1 for an MLP " * 2)))
+    for columns in ("80", None):
+        monkeypatch.setenv("COLUMNS", columns) if columns else monkeypatch.delenv("COLUMNS", raising=False)
+        console = PlainConsole()
+        console.file = io.StringIO()
+        console.print(result_table(record))
+        output = console.file.getvalue()
+        assert "…" not in output
+        assert all(f"{model.tested}" in output for model in record.models)
+        assert max(map(len, output.splitlines())) <= int(columns or PIPE_WIDTH)
+
+
+def test_jobs_lists_the_run_that_it_is_given(cli, tmp_path):
+    (tmp_path / "run").mkdir()
+    listed, alone = (cli("jobs", *words, tmp_path / "run", "--offline", code=2)[1] for words in (["list"], []))
+    assert listed == alone
+    assert "ledger" in alone
+    assert "expected list, wait, cancel, or the folder of a run" in cli("jobs", "cancle", code=2)[1]
+
+
+def test_the_energies_of_a_column_have_one_format(cli):
+    rows = [line.split() for line in cli("energy", "--qubits", "10-60")[0].splitlines() if line.strip()[:1].isdigit()]
+    assert len(rows) > 10
+    for column in zip(*[row[-3:] for row in rows], strict=True):
+        assert len({"e" in number for number in column}) == 1
+        assert len({len(number.partition("e")[0].partition(".")[2]) for number in column}) == 1
