@@ -15,7 +15,7 @@ from qllmft.report.page_figures import training_svgs
 from qllmft.report.render import identified, render
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import TestPredictions
-from qllmft.run.verdict import verdict
+from qllmft.run.verdict import headline, verdict
 from qllmft.templates import encoder_template, head_template
 from qllmft_circuits import draw_text
 
@@ -45,7 +45,8 @@ def render_report(folder: RunFolder) -> str:
     return render(
         "qllmft.report",
         "run.html.j2",
-        verdict=verdict(models),
+        verdict=headline(models),
+        sentence=verdict(models),
         result=result,
         body=str(result.body),
         select=config.train.select,

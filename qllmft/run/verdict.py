@@ -13,6 +13,23 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}"
 
 
+def headline(models: Sequence[ModelResult]) -> str:
+    """Return the title of a run's page, a few words that imply no more than `verdict`."""
+    head, *baselines = models
+    if _constant(head):
+        return "The same answer to every text"
+    if not baselines:
+        return "No baseline to compare with"
+    above, below, _ = _sides(head, baselines)
+    if above and below:
+        return "Better than some baselines, worse than others"
+    if not above and not below:
+        return "No clear winner"
+    sided = above or below
+    named = f"the {sided[0].name}" if len(sided) == 1 else f"{len(sided)} of {len(baselines)} baselines"
+    return f"The {head.name} {'loses to' if above else 'beats'} {named}"
+
+
 def verdict(models: Sequence[ModelResult]) -> str:
     """Return a sentence on the first model of a run's record and its baselines.
 
@@ -34,10 +51,7 @@ def verdict(models: Sequence[ModelResult]) -> str:
         )
     if not baselines:
         return f"The {head.name} got {score}; no baseline was trained, so there is nothing to compare it with."
-    low, high = _measured(head)[1]
-    above = [m for m in baselines if _measured(m)[1][0] > high]
-    below = [m for m in baselines if _measured(m)[1][1] < low]
-    level = [m for m in baselines if m not in above and m not in below]
+    above, below, level = _sides(head, baselines)
     if not above and not below:
         interval = "that" if len(level) == 1 else "those"
         return (
@@ -53,6 +67,14 @@ def verdict(models: Sequence[ModelResult]) -> str:
     if level:
         sentence += f"; nothing can be concluded about the {_names(level, intervals=False)}, as their intervals overlap"
     return sentence + "."
+
+
+def _sides(head: ModelResult, baselines: Sequence[ModelResult]) -> tuple[list[ModelResult], ...]:
+    """Return the baselines with an interval above that of the head, below it, and overlapping it."""
+    low, high = _measured(head)[1]
+    above = [m for m in baselines if _measured(m)[1][0] > high]
+    below = [m for m in baselines if _measured(m)[1][1] < low]
+    return above, below, [m for m in baselines if m not in above and m not in below]
 
 
 def _uneven(model: ModelResult) -> ClassScores | None:

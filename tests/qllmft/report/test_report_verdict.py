@@ -6,6 +6,7 @@ import pytest
 
 from qllmft.report import verdict
 from qllmft.run import ModelResult
+from qllmft.run.verdict import headline
 from qllmft.statistics import Accuracy, ClassScores
 
 
@@ -89,3 +90,24 @@ def test_a_constant_answer_wins_nothing():
         "right, the share of that label."
     )
     assert "the same answer to every text" in verdict([uneven("quantum head", 36, 870), constant])
+
+
+@pytest.mark.parametrize(
+    ("others", "title"),
+    [
+        ([152], "No clear winner"),
+        ([190], "The quantum head loses to the B0"),
+        ([100, 152], "The quantum head beats the B0"),
+        ([100, 90, 152], "The quantum head beats 2 of 3 baselines"),
+        ([190, 100], "Better than some baselines, worse than others"),
+        ([], "No baseline to compare with"),
+    ],
+)
+def test_the_title_fits_two_lines_of_a_phone_and_the_sentence_is_below(others, title):
+    models = [row("quantum head", 150), *(row(f"B{i}", right) for i, right in enumerate(others))]
+    assert headline(models) == title
+    assert len(title) <= 2 * 30
+
+
+def test_a_constant_head_has_no_better_title():
+    assert headline([uneven("quantum head", 0, 900), row("SVC", 10)]) == "The same answer to every text"
