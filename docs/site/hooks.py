@@ -32,6 +32,10 @@ FIGURES = {"draw_a_circuit.py": "figure.svg"}  # the example takes the file as i
 _INSIDE_A_NUMBER = re.compile(
     r"(?<=\d) (?=±)|(?<=○) (?=\d)|(?<=±) (?=\d)|(?<=\d,) (?=[−+]?\d)|(?<=\bp) (?=[<=])|(?<=[<=]) (?=\d)"
 )
+_TITLE = re.compile(r"\A\s*# .*")  # a page about a study has its short name
+_TABLE = re.compile(r"^\|.*\|\n\|(?:\s*:?-+:?\s*\|)+\n(?:\|.*\|(?:\n|\Z))+", re.MULTILINE)
+_CELL_END = re.compile(r"(?<!\\)\|")
+_NUMBER = re.compile(r"[*○≈~<>+−-]*\s*\d[\d\s,.:/–−+±%×*()\[\]-]*|[–—-]")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -55,12 +59,14 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turn links between files of the repository into links between pages, and keep numbers in tables on one line.
+    """Turn links between files into links between pages, title pages as in the menu, and keep numbers on one line.
 
     Raises:
         PluginError: If a link leads to no file.
     """
     location = page.file.src_uri
+    if page.title:
+        markdown = _TITLE.sub(lambda _: f"# {page.title}", markdown, count=1)
     source = next(
         (file for file, target in PAGES.items() if target == location and file.endswith(".md")), f"docs/{location}"
     )
@@ -77,8 +83,21 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             raise PluginError(f"{source} links to {target}, which is not a file of the repository")
         return f"{text} (`{Path(path).as_posix()}`)"
 
+    markdown = _TABLE.sub(_numbers_at_the_right, markdown)
     lines = (_INSIDE_A_NUMBER.sub("\u00a0", line) if line.startswith("|") else line for line in markdown.split("\n"))
     return _LINK.sub(link, "\n".join(lines))
+
+
+def _numbers_at_the_right(table: re.Match[str]) -> str:
+    """Return a Markdown table whose columns of numbers are right-aligned, unless it aligns some itself."""
+    _, rule, *rows = (_CELL_END.split(line.strip().strip("|")) for line in table[0].strip().split("\n"))
+    if ":" in "".join(rule):
+        return table[0]
+    columns = [[row[i].strip() for row in rows if i < len(row)] for i in range(len(rule))]
+    numeric = [any(cells) and all(_NUMBER.fullmatch(cell) for cell in cells if cell) for cells in columns]
+    lines = table[0].split("\n")
+    lines[1] = f"|{'|'.join('---:' if right else '---' for right in numeric)}|"
+    return "\n".join(lines)
 
 
 def _decisions() -> str:
