@@ -108,7 +108,7 @@ def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
     assert "it was not checked" in cli("evaluate", elsewhere, "--data", run.data)[0]
 
 
-def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli, tmp_path):
+def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli):
     text = "a good film dull"
     found = json.loads(cli("explain", run.path, text, "--json")[0])
     given = [text, "good film dull", "a film dull", "a good dull", "a good film"]
@@ -125,6 +125,3 @@ def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli, tmp_pat
     assert all(each["text"] in train for each in found["neighbours"])
     output = cli("explain", run.path, text)[0]
     assert "training text" in output
-    assert max(map(len, output.splitlines())) <= 80
-    alone = shutil.copytree(run.path / "model", tmp_path / "alone")
-    assert "no nearest texts" in cli("explain", alone, "good")[0]
