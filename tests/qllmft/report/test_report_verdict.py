@@ -110,4 +110,4 @@ def test_the_title_fits_two_lines_of_a_phone_and_the_sentence_is_below(others, t
 
 
 def test_a_constant_head_has_no_better_title():
-    assert headline([uneven("quantum head", 0, 900), row("SVC", 10)]) == "The same answer to every text"
+    assert headline([uneven("quantum head", 0, 960), row("SVC", 10)]) == "The same answer to every text"
