@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from qllmft.config import ModelConfig
 from qllmft.config.model import PAPER_ANSATZ
 
+MOST_BOND = 2**16  # 4^8 or 2^16: an environment of the network has the square of it as entries, 16 GiB in float32
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -34,7 +36,7 @@ def certificate_of(model: ModelConfig) -> Certificate:
     base, bond = 2**crossing, 2 ** (crossing * layers)
     shape = f"{'a ring' if model.ring else 'a chain'} of C = {model.connectivity} and {layers} layers"
     bound = f"the Schmidt rank of the head, {shape}, is at most {base}^{layers} = {bond:,} at any number of qubits"
-    if model.connectivity == 1:
+    if model.connectivity == 1 and bond <= MOST_BOND:
         return Certificate(True, bond, f"No quantum computer is needed: {encoder}, and {bound}.")
     return Certificate(
         False,

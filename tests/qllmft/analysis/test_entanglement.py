@@ -83,3 +83,5 @@ def test_certificates_of_other_models():
     )
     assert not certificate_of(ModelConfig(ansatz="efficient_su2")).holds
     assert certificate_of(ModelConfig(ansatz="separable")).bond == 1
+    deep = certificate_of(ModelConfig(reupload_layers=3, main_layers=3))  # twelve layers
+    assert (deep.holds, deep.bond) == (False, 4**12)
