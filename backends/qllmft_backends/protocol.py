@@ -120,6 +120,7 @@ class Estimate(Protocol):
         circuits: number to be sent.
         price: of all of them, in ``unit``; None if unknown.
         unit: ``usd``, ``credit``, ...; None if unknown.
+        refusal: why the options' limits would refuse the call; "" if they would not.
     """
 
     @property
@@ -130,6 +131,9 @@ class Estimate(Protocol):
 
     @property
     def unit(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def refusal(self) -> str: ...  # noqa: D102
 
 
 class RemoteBackend(Evaluator, Protocol):

@@ -206,7 +206,11 @@ def _attend(backend: RemoteBackend) -> None:
     backend.attend(confirm=ask, announce=announce if backend.consented else None, on_progress=on_progress)
 
 
-def show_estimate(estimate: object) -> None:
-    """Print the estimate of a call, for ``--dry-run``."""
+def show_estimate(estimate: Estimate) -> None:
+    """Print the estimate of a call, for ``--dry-run``, and end like the call if its limits would refuse it."""
+    if estimate.unit == "sandbox-credit":
+        say("The sandbox's credits are not dollars: --offline estimates the price from published ones.")
     say(str(estimate))
+    if estimate.refusal:
+        raise UserError(f"dry run: the call would be refused: {estimate.refusal}")
     say("dry run: nothing was sent")

@@ -124,7 +124,7 @@ class IonQBase(Backend):
             self._ledger.refresh()
             batch = self._batch(circuit, values)
             if offline:
-                return self._dispatcher.priced(batch, published_price)
+                return self._dispatcher.with_refusal(batch, self._dispatcher.priced(batch, published_price))
             try:
                 with self._client.transport.until(Deadline(_PRICE_PATIENCE_S)):
                     estimate = self._dispatcher.priced(batch, self._dispatcher.server_price)
@@ -135,7 +135,7 @@ class IonQBase(Backend):
                     f"no price: {error} Without the server there is a dated estimate from the prices of "
                     f"{PUBLISHED_ON}: --offline beside --dry-run, in Python estimate(..., offline=True)."
                 ) from None
-            return estimate
+            return self._dispatcher.with_refusal(batch, estimate)
 
     def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
         """Send the circuits that the ledger lacks, and return without waiting (see `Dispatcher.submit`)."""

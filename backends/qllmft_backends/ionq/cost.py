@@ -37,6 +37,7 @@ class CostEstimate:
         note: how the price was found, or why it is unknown.
         known_answers: number of circuits with a known answer, one per job; 0 without them.
         known_price: price of such a circuit, in ``unit``; None if unknown.
+        refusal: why the limits of the options would refuse the call; "" if they would not.
     """
 
     backend: str
@@ -52,6 +53,7 @@ class CostEstimate:
     note: str = ""
     known_answers: int = 0
     known_price: float | None = 0.0
+    refusal: str = ""
 
     @property
     def price(self) -> float | None:
@@ -132,13 +134,11 @@ def spent(chunks: Iterable[Chunk], url: str) -> Spent:
     return Spent(price, unit, unknown)
 
 
-def authorize(estimate: CostEstimate, options: IonQOptions, sent: int, before: Spent, confirm: Confirm | None) -> None:
-    """Check ``estimate`` against the limits, after ``sent`` circuits and the charges ``before``, and ask for consent.
-
-    Consent to paid circuits is the option ``yes``, or a person's yes at ``confirm``. A ceiling is no consent.
+def check_limits(estimate: CostEstimate, options: IonQOptions, sent: int, before: Spent) -> None:
+    """Check ``estimate`` against the limits, after ``sent`` circuits and the charges ``before``.
 
     Raises:
-        CostRefusedError: if a limit is exceeded, or nobody consented. Nothing was sent.
+        CostRefusedError: if a limit is exceeded.
     """
     if estimate.circuits == 0:
         return
@@ -151,6 +151,19 @@ def authorize(estimate: CostEstimate, options: IonQOptions, sent: int, before: S
         )
     if options.paid and options.max_cost is not None:
         _check_ceiling(estimate, options.max_cost, before)
+
+
+def authorize(estimate: CostEstimate, options: IonQOptions, sent: int, before: Spent, confirm: Confirm | None) -> None:
+    """Check ``estimate`` against the limits, see `check_limits`, and ask for consent.
+
+    Consent to paid circuits is the option ``yes``, or a person's yes at ``confirm``. A ceiling is no consent.
+
+    Raises:
+        CostRefusedError: if a limit is exceeded, or nobody consented. Nothing was sent.
+    """
+    check_limits(estimate, options, sent, before)
+    if estimate.circuits == 0:
+        return
     if not options.paid or options.yes:
         return
     if confirm is None:

@@ -15,8 +15,8 @@ from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.collect import OnProgress, collect, read_again
 from qllmft_backends.ionq.compile import Template
-from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, PriceOf, authorize, spent
-from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError
+from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, PriceOf, Spent, authorize, check_limits, spent
+from qllmft_backends.ionq.errors import CostRefusedError, IonQError, IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.job_index import JobIndex
 from qllmft_backends.ionq.known_answer import known_answer
 from qllmft_backends.ionq.ledger import Ledger
@@ -94,6 +94,17 @@ class Dispatcher:
         chunks = (c for c in self._ledger.chunks.values() if c.setup == batch.setup and c.checked)
         return any(c.attempts and c.state == "planned" for c in chunks)
 
+    def with_refusal(self, batch: CircuitBatch, estimate: CostEstimate) -> CostEstimate:
+        """Return the estimate with the reason for which the limits would refuse the call."""
+        try:
+            check_limits(estimate, self._options, self._circuits_sent, self._spent(batch))
+        except CostRefusedError as error:
+            return replace(estimate, refusal=str(error))
+        return estimate
+
+    def _spent(self, batch: CircuitBatch) -> Spent:
+        return spent(self._ledger.chunks.values(), batch.setup.url)
+
     def server_price(self, setup: Setup, template: Template) -> dict[str, Any]:
         """Return the server's price of one circuit (see `Client.price`)."""
         return self._client().price(setup, template, session=bool(session_caps(self._options)))
@@ -111,8 +122,7 @@ class Dispatcher:
         check_answers(batch.chunks, self._ledger)
         missing, paid = bool(batch.missing), self._options.paid
         estimate = self.priced(batch, self.server_price) if missing and paid else batch.estimate()
-        before = spent(self._ledger.chunks.values(), batch.setup.url)
-        authorize(estimate, self._options, self._circuits_sent, before, callbacks.confirm)
+        authorize(estimate, self._options, self._circuits_sent, self._spent(batch), callbacks.confirm)
         if missing:
             if paid and callbacks.announce is not None:
                 callbacks.announce(estimate)

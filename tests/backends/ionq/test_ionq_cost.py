@@ -9,6 +9,8 @@ import pytest
 from qiskit import QuantumCircuit
 
 from ionq.helpers import ask, assert_paid_once, assert_served, make_problem, refused
+from qllmft.cli.backend import show_estimate
+from qllmft.errors import UserError
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.ionq import (
     CostRefusedError,
@@ -36,6 +38,20 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(box, forte, problem, fold
     assert "7 circuits to send in 3 jobs" in str(estimate)
     assert box.store.totals()["requests"] == {"estimate": 1}
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("options", [{"max_cost": 0.4}, {"circuit_budget": 6}], ids=str)
+def test_an_estimate_says_why_its_limits_would_refuse_the_call(forte, problem, options):
+    estimate = forte(**options).estimate(problem.circuit, problem.values)
+    with pytest.raises(CostRefusedError) as refusal:
+        forte(**options).submit(problem.circuit, problem.values)
+    assert estimate.refusal == str(refusal.value)
+    assert forte(max_cost=0.51).estimate(problem.circuit, problem.values).refusal == ""
+    offline = forte(max_cost=0.51).estimate(problem.circuit, problem.values, offline=True)
+    assert "usd, above max_cost = 0.51" in offline.refusal
+
+    with pytest.raises(UserError, match="dry run: the call would be refused: "):
+        show_estimate(estimate)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,19 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
     assert job.totals["circuits_paid"] == 3
 
 
+def test_a_dry_run_says_that_its_ceiling_would_refuse_the_call(job):
+    price = 7 * 1000 * EACH
+    output, messages = job.predict("--dry-run", "--max-cost", price - 0.01, code=2)
+    assert "dry run: the call would be refused" in messages
+    assert (
+        messages.split("refused: ")[1]
+        == job.predict("--yes", "--max-cost", price - 0.01, code=2)[1].split("error: ")[1]
+    )
+    assert "credits are not dollars" in output
+    assert "refused" not in "".join(job.predict("--dry-run", "--max-cost", price + 0.01))
+    assert "would be refused" in job.predict("--dry-run", "--offline", "--max-cost", price + 0.01, code=2)[1]
+
+
 def test_with_yes_the_price_is_said_before_anything_is_sent(job):
     _, messages = job.predict("--yes", "--limit", 4)
     assert messages.index(announced(4, 2)) < messages.index("job ")
