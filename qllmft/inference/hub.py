@@ -66,18 +66,33 @@ def download(name: str, token: str | None = None) -> Path:
         return Path(snapshot_download(repository, revision=revision or None, token=token, allow_patterns=_FILES))
 
 
-def upload(folder: Path, name: str, private: bool = False, token: str | None = None) -> str:
-    """Upload a model's folder to ``owner/name`` in one commit and return the commit's address."""
+def upload(
+    folder: Path,
+    name: str,
+    private: bool = False,
+    token: str | None = None,
+    *,
+    revision: str | None = None,
+    pull_request: bool = False,
+) -> str:
+    """Upload a model's folder to ``owner/name`` in one commit and return its address, or that of its pull request."""
     from huggingface_hub import HfApi
 
     remedy = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access, and give owner/name."
     with _user_errors(f"the model could not be uploaded to {name}", remedy, token):
         api = HfApi(token=token, library_name="qllmft")
         api.create_repo(name, private=private, exist_ok=True)
+        if revision is not None:
+            api.create_branch(name, branch=revision, exist_ok=True)
         commit = api.upload_folder(
-            repo_id=name, folder_path=folder, commit_message="A model of qllmft", delete_patterns=[f"{OWN_BODY}/*"]
+            repo_id=name,
+            folder_path=folder,
+            commit_message="A model of qllmft",
+            delete_patterns=[f"{OWN_BODY}/*"],
+            revision=revision,
+            create_pr=pull_request or None,
         )
-    return commit.commit_url
+    return str(commit.pr_url if pull_request else commit.commit_url)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from qllmft.embed import Body, body_identity, check_body_folder, check_finite, l
 from qllmft.errors import UserError
 from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
-from qllmft.inference.card import CARD, model_card
+from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.circuits import model_circuits
 from qllmft.inference.hub import download, is_hub_name, portable, upload
 from qllmft.inference.measurement import Agreement, Answers, Bootstrap, bootstrap, compare, measure, shots_of
@@ -82,7 +83,15 @@ class Predictor:
             check_body_folder(Path(found.model.body.model))
         return found
 
-    def save_pretrained(self, folder: str | Path, name: str | None = None) -> Path:
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        name: str | None = None,
+        *,
+        license: str | None = None,  # noqa: A002 - the hub's name of it
+        languages: Sequence[str] = (),
+        base_model: str | None = None,
+    ) -> Path:
         """Write weights, ``model.json`` and a model card into a new folder, and return the folder.
 
         A body of the hub is named with its commit; a trained or local one is copied to ``body``.
@@ -90,6 +99,9 @@ class Predictor:
         Args:
             folder: a new or empty one.
             name: name of the model in the card; by default the folder's.
+            license: licence in the card, such as "apache-2.0".
+            languages: languages of the texts in the card, such as ["en"].
+            base_model: name of the body on the hub in the card; by default the body's own if it has one.
 
         Raises:
             UserError: if the folder holds files, or the body is another one or holds code.
@@ -99,22 +111,36 @@ class Predictor:
             raise UserError(f"{folder} exists and is not an empty folder. Choose another one.")
         self.check_located_body()
         save_model(folder, portable(self.model, folder), versions())
-        write_text(folder / CARD, model_card(self.model, name or folder.resolve().name, self.folder))
+        fields = CardFields(license, tuple(languages), base_model)
+        write_text(folder / CARD, model_card(self.model, name or folder.resolve().name, self.folder, fields))
         return folder
 
-    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
-        """Upload the files of `save_pretrained` to the Hugging Face hub and return the commit's address.
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        token: str | None = None,
+        revision: str | None = None,
+        pull_request: bool = False,
+        **card: Any,
+    ) -> str:
+        """Upload the files of `save_pretrained` to the Hugging Face hub and return the address of the commit.
 
         Args:
             repo_id: ``owner/name``; created if it does not exist.
             private: whether a new repository is private.
             token: token with write access; by default that of the environment or of ``hf auth login``.
+            revision: branch to commit to, made if it is missing; by default main.
+            pull_request: whether to open a pull request, and return its address.
+            **card: ``license``, ``languages`` and ``base_model``, as in `save_pretrained`.
 
         Raises:
             UserError: if the hub refuses it or is not reached. No message holds the token.
         """
         with TemporaryDirectory() as place:
-            return upload(self.save_pretrained(Path(place) / "model", repo_id), repo_id, private, token)
+            saved = self.save_pretrained(Path(place) / "model", repo_id, **card)
+            return upload(saved, repo_id, private, token, revision=revision, pull_request=pull_request)
 
     def predict(self, texts: Iterable[str]) -> list[Prediction]:
         """Return the predictions for texts, or for one text, in their order."""

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from markdown_it import MarkdownIt
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import qllmft
+from qllmft.inference import Predictor
 from qllmft.inference.card import model_card
 from qllmft.run import RunFolder
 
@@ -168,3 +170,43 @@ def test_a_shared_model_keeps_its_card_and_one_without_a_record_claims_nothing(t
 def test_the_command_prints_the_card_that_is_pushed(trained_run, cli):
     card = model_card(qllmft.load(trained_run).model, "ann/films", trained_run)
     assert cli("card", trained_run, "ann/films")[0] == card
+
+
+def test_fields_that_a_run_does_not_have(cli):
+    card = cli("card", GOLDEN, "ann/films", "--license", "apache-2.0", "--language", "en", "--language", "de")[0]
+    metadata = yaml.safe_load(card.split("---\n", 2)[1])
+    assert (metadata["license"], metadata["language"]) == ("apache-2.0", ["en", "de"])
+    assert "base_model" not in metadata  # its body is a folder
+    given = cli("card", GOLDEN, "ann/films", "--base-model", "ann/words")[0]
+    assert yaml.safe_load(given.split("---\n", 2)[1])["base_model"] == "ann/words"
+    assert "expected an identifier" in cli("card", GOLDEN, "a/b", "--license", "a: b", code=2)[1]
+
+
+def test_a_branch_and_a_pull_request_of_the_hub(cli, monkeypatch, tmp_path):
+    asked, saved = [], []
+
+    class Hub:
+        commit_url, pr_url = "of the commit", "of the pull request"
+
+        def __init__(self, **_):
+            pass
+
+        def __getattr__(self, name):
+            return lambda *given, **named: asked.append((name, named)) or self
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    monkeypatch.setattr(Predictor, "save_pretrained", lambda _, folder, name, **card: saved.append(card) or tmp_path)
+    options = ("--revision", "v2", "--pull-request", "--license", "mit", "--language", "en")
+    assert cli("push", GOLDEN, "ann/films", *options)[0] == "of the pull request\n"
+    assert [name for name, _ in asked] == ["create_repo", "create_branch", "upload_folder"]
+    assert asked[1][1]["branch"] == asked[2][1]["revision"] == "v2"
+    assert asked[2][1]["create_pr"] is True
+    assert saved == [{"license": "mit", "languages": ("en",), "base_model": None}]
+    assert cli("push", GOLDEN, "ann/films")[0] == "of the commit\n"
+
+
+def test_the_package_minilm_has_a_name_on_the_hub():
+    model = qllmft.load(GOLDEN).model
+    model = replace(model, body=model.body.model_copy(update={"model": "minilm"}))
+    metadata = yaml.safe_load(model_card(model, "ann/films").split("---\n", 2)[1])
+    assert metadata["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"
