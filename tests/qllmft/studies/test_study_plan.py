@@ -74,6 +74,7 @@ def test_tables_3_and_4_are_the_papers():
             "budget",
             "which-part",
             "paper-size",
+            "paper-size-tuned",
         ),
     }
 
