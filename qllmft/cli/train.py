@@ -131,9 +131,9 @@ def train(
 
     console = PlainConsole(stderr=json)
     with ConsoleListener(console, yes=yes) as listener:
+        outcome = train_and_report(run_config, out, listener, trackers.tracking(), backend_options=personal)
         if chosen_alone:
             listener.message("Preset recommended: the given settings leave no structures to choose from.")
-        outcome = train_and_report(run_config, out, listener, trackers.tracking(), backend_options=personal)
     folder = outcome.folder
     if outcome.record is None and not folder.model_folder.exists():
         say("Interrupted before the first epoch; the same command starts again.", console)

@@ -62,7 +62,7 @@ def test_the_record_of_a_run(corpus, out, body):
     assert {k: v for k, v in result.items() if k not in ("models", "selected_epoch", "data")} == {
         "identity": asked.identity,
         "seed": 3,
-        "body": {"model": "hash", "identity": body.identity, "dimension": D},
+        "body": {"model": "hash", "identity": body.identity, "dimension": D, "weights": ""},
         "versions": versions(),
         "format": 1,
     }
