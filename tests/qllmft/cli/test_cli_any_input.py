@@ -14,6 +14,7 @@ import qllmft.inference
 import qllmft.run
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
+from qllmft.data.blank import is_blank
 from qllmft.errors import UserError
 from qllmft.inference import Prediction
 
@@ -142,7 +143,7 @@ def test_any_stream(content, json, alphabet, monkeypatch, tmp_path):
         except UnicodeDecodeError:
             break
     assert (code == 0) == (len(readable) == len(lines))
-    assert output.count("\n") == len([text for text in readable if text.strip()]), "all before the first bad line"
+    assert output.count("\n") == len([text for text in readable if not is_blank(text)]), "all before the first bad line"
     if not json:
         assert all(line.count("\t") == 2 for line in output.removesuffix("\n").split("\n") if line)
 

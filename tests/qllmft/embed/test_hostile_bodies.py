@@ -159,7 +159,7 @@ def test_files_that_transformers_would_read_are_refused(body, name):
     refused(body, f"{name}: it ")
 
 
-@pytest.mark.parametrize("length", [-1, 0, 10**400, "256", 1.5])
+@pytest.mark.parametrize("length", [-1, 0, 10**300 - 1, "256", 1.5])
 def test_a_length_that_is_none(body, length):
     file = body / "sentence_bert_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"max_seq_length": length}))

@@ -60,7 +60,9 @@ def shared_angles(n_qubits: int, n_layers: int) -> QuantumCircuit:
 @pytest.mark.parametrize("ansatz", [None, shared_angles], ids=["the paper's", "shared angles"])
 def test_the_gradient_by_the_weights_is_the_slope_of_the_rows(ansatz):
     backend = create("adjoint", {"dtype": "float64"})
-    encoder = QuantumEncoder(D, Q, Q, 3, ansatz=ansatz, pad="bias", odd=True, scaled=False, backend=backend).double()
+    encoder = QuantumEncoder(
+        D, Q, Q, 3, ansatz=ansatz, pad="bias", odd=True, scaled=False, scale=1.0, backend=backend
+    ).double()
     random = np.random.default_rng(2)
     assert encoder.is_plain == (ansatz is None)
     unit = torch.nn.functional.normalize(X, dim=1).numpy()

@@ -178,7 +178,6 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
         ({"check": 3}, "check has no logits"),
         ({"check": {"logits": [1.0]}}, "check.logits is not 2 numbers, one per label"),
         ({"check": {"logits": ["a", None]}}, "check.logits is not 2 numbers"),
-        ({"check": {"logits": [10**400, 0]}}, "check.logits is not 2 numbers"),
         ({"check": {"logits": [float("inf"), 0.0]}}, "check.logits is not 2 numbers"),
     ],
     ids=str,

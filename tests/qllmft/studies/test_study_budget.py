@@ -126,17 +126,17 @@ def test_interrupted_while_trying_and_while_testing_it_ends_in_the_same_files(tu
 
 def test_a_larger_budget_holds_the_smaller_one_and_what_is_given_is_not_drawn():
     def points(budget, **fixed):
-        plan = load_study("table2").in_small().model_copy(update={"budget": budget, "seeds": 2})
+        plan = load_study("table2").in_small().model_copy(update={"budget": budget, "seeds": range(2)})
         runs = tuning_runs(plan, study_runs(plan, fixed), fixed)
         return {(run.rows, run.config.seed, tuple(sorted(run.point.items()))) for run in runs}
 
     some, all_of_them = points(5), points(400)
     assert points(2) < some < all_of_them
-    assert len(some) == 9 * 2 * 5
-    rates = {value for rows, _, point in all_of_them if rows == (2,) for _, value in point}
+    assert len(some) == 10 * 2 * 5
+    rates = {value for rows, _, point in all_of_them if rows == (3,) for _, value in point}
     assert rates == {1e-3, 1.5e-3, 2.5e-3, 3e-3, 5e-3}  # table VII; two encoders
     assert not any("train.lr" in dict(point) for _, _, point in points(5, **{"train.lr": 1e-3}))
-    assert len({point for rows, _, point in all_of_them if rows == (7,)}) == 2 * 10 * 3 * 5  # table XIV
+    assert len({point for rows, _, point in all_of_them if rows == (8,)}) == 2 * 10 * 3 * 5  # table XIV
 
 
 def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refused(
