@@ -46,6 +46,11 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     backend: str | None = None
     device: str | None = None
     verbose: bool = False
+    lr: float | None = None
+    n_qubits: int | None = None
+    encoder_layers: int | None = None
+    reuploads: int | None = None
+    ridge_c: float | None = None
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
         """Return the most probable class of each row, (N,)."""
@@ -61,13 +66,25 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
+    def latent_values(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return the encoder's values (N, Q), in radians, one per qubit of the head."""
+        check_is_fitted(self)
+        network, vectors = self._loaded(), torch.from_numpy(self._vectors(X).astype(np.float64))
+        with torch.no_grad():
+            latent = vectors if network.encoder is None else network.encoder(vectors)
+        return np.asarray(latent.numpy())
+
     def _logits(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the logits (N, k), computed row by row in float64 without noise."""
         check_is_fitted(self)
         vectors = torch.from_numpy(self._vectors(X).astype(np.float64))
-        if "_network" not in self.__dict__:  # unpickled
+        return finite_logits(self._loaded(), vectors).numpy()
+
+    def _loaded(self) -> Classifier:
+        """Return the trained network, which a pickle does not hold."""
+        if "_network" not in self.__dict__:
             self._network = self._exact_network()
-        return finite_logits(self._network, vectors).numpy()
+        return self._network
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return the rows as vectors (N, D)."""

@@ -16,6 +16,16 @@ from qllmft.errors import UserError
 
 Settings = Mapping[str, Any] | Iterable[str] | None
 
+PARAMETERS = {  # of an estimator, and the settings that they are
+    "epochs": "train.epochs",
+    "lr": "train.lr",
+    "ridge_c": "train.ridge_c",
+    "n_qubits": "model.n_qubits",
+    "encoder_layers": "model.encoder_layers",
+    "reuploads": "model.reuploads",
+    "backend": "backend.name",
+    "device": "backend.options.device",
+}
 _SECTIONS = ("model", "train", "noise", "backend")
 
 
@@ -28,9 +38,11 @@ def configuration(estimator: Any, *sections: str, **given: Any) -> RunConfig:
             f"settings holds {', '.join(others)}; expected settings of {', '.join(allowed)}. The seed is random_state, "
             "the rows are those of fit, and baselines are other estimators."
         )
-    given |= {"train__epochs": estimator.epochs, "backend__name": estimator.backend}
-    given["backend__options__device"] = estimator.device
-    overrides |= {name.replace("__", "."): value for name, value in given.items() if value is not None}
+    given = {name.replace("__", "."): value for name, value in given.items()}
+    given |= {setting: getattr(estimator, name) for name, setting in PARAMETERS.items()}
+    # a search draws numpy's numbers
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
+    overrides |= {name: value for name, value in plain.items() if value is not None}
     config = load_preset(estimator.preset).config(overrides)
     if config.body.learns:
         raise UserError(

@@ -38,6 +38,9 @@ class QuantumHeadClassifier(TrainedClassifier):
         backend: backend of the head's circuit in training, not a remote one; None takes the preset's.
         device: device of the backend: "cuda" for adjoint; None is the CPU.
         verbose: print a line at every tenth of the epochs.
+        lr, n_qubits, encoder_layers, reuploads, ridge_c: settings that searches vary, ``train.lr``, ``model.n_qubits``,
+            ``model.encoder_layers``, ``model.reuploads`` and ``train.ridge_c``; None takes that of ``settings`` or of
+            the preset.
 
     Attributes:
         classes_: k labels, sorted.

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from qllmft.config import BodyConfig
-from qllmft.data.blank import is_blank
-from qllmft.embed import check_finite, embed
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedClassifier
 from qllmft.sklearn.configuration import configuration
+from qllmft.sklearn.texts import embedded, texts_of
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -38,16 +36,16 @@ class QuantumTextClassifier(TrainedClassifier):
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts and their labels (N,), numbers or texts."""
         config = configuration(self, "body", body__model=self.body)
-        texts, labels = _texts(X), column_or_1d(y, warn=True)
+        texts, labels = texts_of(X), column_or_1d(y, warn=True)
         check_consistent_length(texts, labels)
         check_classification_targets(labels)
-        vectors, identity = _embedded(texts, config.body)
+        vectors, identity = embedded(texts, config.body)
         self._fit_head(vectors, labels, config)
         self.body_identity_ = identity
         return self
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        vectors, identity = _embedded(_texts(X), configuration(self, "body", body__model=self.body).body)
+        vectors, identity = embedded(texts_of(X), configuration(self, "body", body__model=self.body).body)
         if identity != self.body_identity_:
             raise UserError(
                 f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "
@@ -61,22 +59,3 @@ class QuantumTextClassifier(TrainedClassifier):
         tags.input_tags.string = tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _texts(rows: Any) -> list[str]:
-    """Return N texts."""
-    if isinstance(rows, str) or getattr(rows, "ndim", 1) != 1:
-        raise UserError(f"X is {type(rows).__name__}; expected texts in one dimension: a list, an array or a Series.")
-    texts = list(rows)
-    for number, text in enumerate(texts, start=1):
-        if not isinstance(text, str) or is_blank(text):
-            raise UserError(f"row {number} of X is {text!r}; expected a non-empty text.")
-    if not texts:
-        raise UserError("X has 0 samples; expected texts.")
-    return [str(text) for text in texts]
-
-
-def _embedded(texts: list[str], body: BodyConfig) -> tuple[NDArray[np.float32], str]:
-    embeddings = embed(texts, body)
-    check_finite(embeddings.vectors, body)
-    return embeddings.vectors, embeddings.identity

@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy.stats import loguniform, randint
 from sklearn.base import clone
-from sklearn.model_selection import cross_val_score
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RandomizedSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks, get_tags
@@ -18,7 +22,8 @@ from qllmft.config import BodyConfig, DataConfig
 from qllmft.data import read_corpus
 from qllmft.embed import embed
 from qllmft.errors import UserError
-from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier
+from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier, TextEmbedder
+from qllmft.sklearn.configuration import configuration
 
 SMALL = {"model.n_qubits": 4, "model.encoder_layers": 4, "model.encoder_qubits": 5, "train.lr": 0.03}
 TEXTS = [f"{word} film {word} plot {other}" for other in ("cast", "score", "ending", "very") for word in (*GOOD, *BAD)]
@@ -94,3 +99,42 @@ def test_the_example_of_the_readme():
     exec(block, names)
     assert names["search"].best_score_ > 0.7
     assert names["search"].predict(["a wonderful film", "a boring mess"]).tolist() == ["positive", "negative"]
+
+
+def test_a_text_column_stands_beside_numbers(tiny_body):
+    frame = pd.DataFrame({"text": TEXTS, "length": [len(text) for text in TEXTS]})
+    vectors = embed(TEXTS, BodyConfig(model=str(tiny_body))).vectors
+    for column in ("text", ["text"]):  # a Series, or a frame of one column
+        both = ColumnTransformer([("text", TextEmbedder(body=str(tiny_body)), column)], remainder="passthrough")
+        table = both.fit_transform(frame)
+        np.testing.assert_array_equal(table, np.column_stack([vectors, frame["length"]]))
+        assert both.get_feature_names_out()[0] == "text__embedding0"
+    assert make_pipeline(both, LogisticRegression()).fit(frame, LABELS).score(frame, LABELS) > 0.9
+
+
+def test_latent_values_are_those_of_the_encoder(tiny_body):
+    head = QuantumHeadClassifier(settings=SMALL, epochs=2, random_state=0)
+    latent = TextEmbedder(body=str(tiny_body), head=head).fit(TEXTS, LABELS)
+    values = latent.transform(np.array(TEXTS)[:, None])
+    vectors = embed(TEXTS, BodyConfig(model=str(tiny_body))).vectors
+    fitted = clone(head).fit(vectors, LABELS)
+    logits = fitted._loaded().from_latent(torch.from_numpy(values)).detach().numpy()  # the rest of the network
+    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], fitted.decision_function(vectors), atol=1e-9)
+    assert values.shape == (len(TEXTS), 4) == (len(TEXTS), len(latent.get_feature_names_out()))
+    with pytest.raises(UserError, match="y is None"):
+        TextEmbedder(body=str(tiny_body), head=head).fit(TEXTS)
+
+
+def test_a_frame_of_two_columns_is_no_column_of_texts(small):
+    with pytest.raises(UserError, match="a table of one column"):
+        small.fit(pd.DataFrame({"a": TEXTS, "b": TEXTS}), LABELS)
+
+
+def test_a_search_draws_real_parameters(small):
+    spaces = {"lr": loguniform(1e-3, 1e-1), "n_qubits": randint(3, 5), "reuploads": [1], "encoder_layers": [2]}
+    search = RandomizedSearchCV(small.set_params(epochs=1, settings=None), spaces, n_iter=2, cv=2, random_state=0)
+    best = search.fit(TEXTS, LABELS).best_estimator_
+    config = configuration(best, "body", body__model=best.body)
+    assert (config.train.lr, config.model.n_qubits) == (best.lr, best.n_qubits)
+    assert (config.model.reuploads, config.model.encoder_layers, config.train.epochs) == (1, 2, 1)
+    assert configuration(clone(best).set_params(ridge_c=0.25)).train.ridge_c == 0.25
