@@ -103,7 +103,7 @@ def qiskit_pair(n_qubits: int) -> tuple[Step, Step, float, float]:
     rng = np.random.default_rng(1)
     values = rng.uniform(-np.pi, np.pi, (2, circuit.num_parameters))
     observable = SparsePauliOp(["Z" * n_qubits, "X" + "I" * (n_qubits - 1), "Y" * n_qubits], [1.0, 0.5, -0.75])
-    backend, reference = create("adjoint"), StatevectorEstimator()
+    backend, reference = create("adjoint", {"dtype": "float32"}), StatevectorEstimator()
     kinds = ((backend.estimator(), backend.gradient()), (reference, ParamShiftEstimatorGradient(reference)))
     answers: list[tuple[NDArray[Any], NDArray[Any]]] = [(np.empty(0), np.empty(0))] * 2
 

@@ -20,7 +20,8 @@ from qllmft_backends.adjoint.chunks import (
     run_pass,
 )
 from qllmft_backends.adjoint.compiled import passes
-from qllmft_backends.adjoint.compiled.arguments import ComplexBackward, ComplexForward
+from qllmft_backends.adjoint.compiled.arguments import ComplexBackward, ComplexForward, ComplexPlanArrays
+from qllmft_backends.adjoint.compiled.complex_matrices import add_removed_phases
 from qllmft_backends.adjoint.plan import ChunkPlan, complex_plan
 from qllmft_backends.adjoint.program import ComplexProgram
 from qllmft_backends.adjoint.program.gates import FactorKind
@@ -91,18 +92,28 @@ class ComplexEngine(ChunkedEngine):
         parts = [self._run(self._tape(checked[i : i + step])) for i in range(0, len(checked), step)]
         return np.concatenate([np.empty((0, self.masks.size), self.dtype), *parts])
 
-    def probabilities(self, angles: Real) -> Real:
-        """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
+    def amplitudes(self, angles: Real) -> NDArray[np.complexfloating]:
+        """Return amplitudes (B, 2^Q), all in memory. Bit q of an index is qubit q.
+
+        The circuit's standard gates count as their parts in `gates.PARTS`, which are equal to them up to a phase.
+        """
         tape = self._tape(self._checked(angles, None))
         self._run(tape)
         assert tape.states is not None
-        batch = self._plan(tape.samples).batch
-        numbers = tape.states[:, : 2 * batch << self._n_qubits].reshape(len(tape.states), -1, 2, self._width)
-        squares = (numbers**2).sum(axis=2).reshape(len(tape.states), -1, batch)  # amplitudes by wires, samples inside
-        by_wire = squares.transpose(0, 2, 1).reshape(len(squares) * batch, -1)[: tape.samples]
+        plan, phases = self._plan(tape.samples), np.zeros(tape.samples)
+        assert isinstance(plan.forward, ComplexPlanArrays)
+        add_removed_phases(plan.forward.gates, plan.forward.factors, tape.sin, tape.cos, phases)
+        batch = plan.batch
+        chunks = tape.states[:, : 2 * batch << self._n_qubits].reshape(len(tape.states), -1, 2, self._width)
+        by_chunk = (chunks[:, :, 0] + 1j * chunks[:, :, 1]).reshape(len(chunks), -1, batch)  # by wires, samples inside
+        by_wire = by_chunk.transpose(0, 2, 1).reshape(len(chunks) * batch, -1)[: tape.samples]
         outcomes = np.arange(1 << self._n_qubits)
         places = sum((outcomes >> qubit & 1) << wire for qubit, wire in enumerate(self.program.wires))
-        return np.asarray(by_wire[:, places])
+        return np.asarray(by_wire[:, places] * np.exp(1j * phases)[:, np.newaxis])
+
+    def probabilities(self, angles: Real) -> Real:
+        """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
+        return np.asarray(np.abs(self.amplitudes(angles)) ** 2)
 
     def vjp(self, tape: ComplexTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, None]:
         """Return the gradient (B, G) of Σ cotangent · values by the angles, and None for the amplitudes.

@@ -50,6 +50,24 @@ def _turn_back(m):
 
 
 @_jit
+def add_removed_phases(gates, factors, sin, cos, out):
+    """Add to ``out`` (B,) the phases by which `make_matrices` turns full matrices back."""
+    for n in range(gates.shape[0]):
+        if gates[n, 0] == 0:
+            m = np.zeros((8, out.size))
+            m[0], m[6] = 1, 1
+            for f in range(gates[n, 3], gates[n, 4]):
+                axis = factors[f, 0]
+                if axis < 2:
+                    _turn(m, 0, 4, cos[f], sin[f], axis == 0)
+                else:
+                    _phase(m, 4, cos[f], sin[f])
+            for sample in range(out.size):
+                if np.hypot(m[0, sample], m[1, sample]) > 0:
+                    out[sample] += np.arctan2(m[1, sample], m[0, sample])
+
+
+@_jit
 def make_matrices(gates, factors, sin, cos, start, out):
     """Multiply every gate's factors into ``out`` (8·N, S), for the samples from ``start`` on.
 

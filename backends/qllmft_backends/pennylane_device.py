@@ -1,0 +1,266 @@
+"""PennyLane's device ``qllmft.adjoint``: `qml.device("qllmft.adjoint", wires=4)`. Needs the extra ``pennylane``.
+
+PennyLane transforms and measures; the engine computes. Expectation values of Pauli words come from the engine itself,
+with gradients in one reverse sweep for a whole batch of parameters; other measurements from its final states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import pennylane as qml
+from numpy.typing import NDArray
+from pennylane.devices import Device, ExecutionConfig
+from pennylane.devices.modifiers import simulator_tracking, single_tape_support
+from pennylane.devices.preprocess import (
+    decompose,
+    device_resolve_dynamic_wires,
+    validate_device_wires,
+    validate_measurements,
+)
+from pennylane.devices.qubit.measure import measure
+from pennylane.devices.qubit.sampling import measure_with_samples
+from pennylane.exceptions import DeviceError
+from pennylane.tape import QuantumScript
+from pennylane.transforms import broadcast_expand
+
+from qllmft_backends.pennylane_tapes import BuiltTape, build, differentiable, is_supported
+
+Floats = NDArray[np.float64]
+_SAMPLED = (
+    qml.measurements.SampleMeasurement,
+    qml.measurements.ClassicalShadowMP,
+    qml.measurements.ShadowExpvalMP,
+)
+
+
+@simulator_tracking
+@single_tape_support
+class AdjointDevice(Device):  # type: ignore[misc]
+    """The project's engine on the CPU as a device of PennyLane.
+
+    Args:
+        wires: labels or number of the wires. None: those of each circuit.
+        shots: measurements per circuit, if a QNode sets none. None: exact values.
+        seed: of the shots; ``global``: from NumPy's global state.
+        dtype: ``float64``, or ``float32``, which takes about half the time.
+    """
+
+    def __init__(
+        self,
+        wires: Any = None,
+        shots: int | None = None,
+        seed: int | Literal["global"] | None = "global",
+        dtype: Literal["float32", "float64"] = "float64",
+    ) -> None:
+        super().__init__(wires=wires, shots=shots)
+        if dtype not in ("float32", "float64"):
+            raise DeviceError(f"dtype is {dtype!r}, expected 'float32' or 'float64'.")
+        self._dtype = dtype
+        self._rng = np.random.default_rng(np.random.randint(2**31) if seed == "global" else seed)  # noqa: NPY002
+        self._built: dict[Any, BuiltTape] = {}
+
+    @property
+    def name(self) -> str:
+        """Return the name for `qml.device`."""
+        return "qllmft.adjoint"
+
+    def supports_derivatives(
+        self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
+    ) -> bool:
+        """Return whether the reverse sweep differentiates a circuit: exact expectation values of Pauli words."""
+        if execution_config is not None and execution_config.gradient_method not in ("adjoint", "best"):
+            return False
+        return circuit is None or (not circuit.shots and differentiable(circuit))
+
+    def setup_execution_config(
+        self, config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
+    ) -> ExecutionConfig:
+        """Return a configuration with the gradient's method chosen, and vector-Jacobian products on the device."""
+        config = config or ExecutionConfig()
+        if config.device_options:
+            raise DeviceError(f"got the device options {sorted(config.device_options)}, expected none.")
+        updates: dict[str, Any] = {}
+        if config.gradient_method == "best" and self.supports_derivatives(config, circuit):
+            updates["gradient_method"] = "adjoint"
+        uses_sweep = updates.get("gradient_method", config.gradient_method) == "adjoint"
+        if uses_sweep and not self.supports_derivatives(replace(config, gradient_method="adjoint"), circuit):
+            raise DeviceError(
+                "diff_method='adjoint' differentiates exact expectation values of Pauli words; got other measurements, "
+                "or shots. Use diff_method='parameter-shift'."
+            )
+        if config.use_device_gradient is None:
+            updates["use_device_gradient"] = uses_sweep
+        is_batch = circuit is not None and circuit.batch_size is not None
+        if config.use_device_jacobian_product is None or (uses_sweep and is_batch):
+            updates["use_device_jacobian_product"] = uses_sweep
+        if config.grad_on_execution is None:
+            updates["grad_on_execution"] = False
+        if config.mcm_config.mcm_method in (None, "device"):
+            updates["mcm_config"] = replace(config.mcm_config, mcm_method="deferred")
+        return replace(config, **updates)
+
+    def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> Any:
+        """Return the transforms to circuits of the engine's gates."""
+        config = execution_config or ExecutionConfig()
+        pipeline = qml.CompilePipeline()
+        if config.mcm_config.mcm_method == "deferred":
+            pipeline.add_transform(qml.defer_measurements, allow_postselect=False)
+        pipeline.add_transform(decompose, stopping_condition=is_supported, device_wires=self.wires, name=self.name)
+        pipeline.add_transform(device_resolve_dynamic_wires, wires=self.wires, allow_resets=False)
+        pipeline.add_transform(validate_device_wires, self.wires, name=self.name)
+        pipeline.add_transform(
+            validate_measurements,
+            analytic_measurements=_is_analytic,
+            sample_measurements=lambda m: isinstance(m, _SAMPLED),
+            name=self.name,
+        )
+        sweeps = config.gradient_method != "adjoint" or bool(config.use_device_jacobian_product)
+        pipeline.add_transform(_expand_batch, sweeps=sweeps)
+        return pipeline
+
+    def execute(
+        self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None
+    ) -> tuple[Any, ...]:
+        """Return the results of circuits."""
+        del execution_config
+        return tuple(self._execute(circuit) for circuit in circuits)
+
+    def compute_vjp(
+        self,
+        circuits: Sequence[QuantumScript],
+        cotangents: Sequence[Any],
+        execution_config: ExecutionConfig | None = None,
+    ) -> tuple[Any, ...]:
+        """Return vector-Jacobian products by the trainable parameters, one reverse sweep for each circuit."""
+        del execution_config
+        return tuple(self._vjp(*pair) for pair in zip(circuits, cotangents, strict=True))
+
+    def execute_and_compute_vjp(
+        self,
+        circuits: Sequence[QuantumScript],
+        cotangents: Sequence[Any],
+        execution_config: ExecutionConfig | None = None,
+    ) -> tuple[Any, Any]:
+        """Return results and vector-Jacobian products."""
+        return (
+            self.execute(circuits, execution_config),
+            self.compute_vjp(circuits, cotangents, execution_config),
+        )
+
+    def supports_vjp(
+        self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
+    ) -> bool:
+        """Return the same as `supports_derivatives`."""
+        return self.supports_derivatives(execution_config, circuit)
+
+    def compute_derivatives(
+        self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None
+    ) -> tuple[Any, ...]:
+        """Return Jacobians by the trainable parameters, one reverse sweep for each measurement.
+
+        Raises:
+            DeviceError: for a batch of parameters, which has vector-Jacobian products only.
+        """
+        del execution_config
+        return tuple(self._jacobian(circuit) for circuit in circuits)
+
+    def execute_and_compute_derivatives(
+        self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None
+    ) -> tuple[Any, Any]:
+        """Return results and Jacobians."""
+        return self.execute(circuits, execution_config), self.compute_derivatives(circuits, execution_config)
+
+    # --- one circuit ------------------------------------------------------------------------------------------------
+
+    def _execute(self, circuit: QuantumScript) -> Any:
+        circuit = circuit.map_to_standard_wires()
+        batched = circuit.batch_size is not None
+        if not circuit.shots and differentiable(circuit):
+            values = self._tape(circuit).values(circuit)
+            results = tuple(values.T if batched else values[0])
+            return results[0] if len(circuit.measurements) == 1 else results
+        state = self._tape(circuit, states=True).state(circuit)
+        if circuit.shots:
+            results = measure_with_samples(
+                circuit.measurements, state, shots=circuit.shots, is_state_batched=batched, rng=self._rng
+            )
+            if len(circuit.measurements) > 1:
+                return tuple(results)
+            return tuple(part[0] for part in results) if circuit.shots.has_partitioned_shots else results[0]
+        results = tuple(measure(m, state, is_state_batched=batched) for m in circuit.measurements)
+        return results[0] if len(results) == 1 else results
+
+    def _vjp(self, circuit: QuantumScript, cotangent: Any) -> Any:
+        circuit = circuit.map_to_standard_wires()
+        single = len(circuit.measurements) == 1
+        rows = np.array([np.asarray(c, np.float64) for c in ((cotangent,) if single else cotangent)])  # (O, ...)
+        if circuit.batch_size is None and rows.ndim == 2:  # a batch of cotangents
+            by_row = [self._vjp(circuit, row[0] if single else tuple(row)) for row in rows.T]
+            return Gradients(np.array(column) for column in zip(*by_row, strict=True))
+        weights = rows.reshape(len(rows), -1).T  # (B, O)
+        return Gradients(self._tape(circuit).vjp(circuit, weights))
+
+    def _jacobian(self, circuit: QuantumScript) -> Any:
+        if circuit.batch_size is not None:
+            raise DeviceError(
+                "the whole Jacobian of a batch of parameters is not computed; use vector-Jacobian products "
+                "(device_vjp=True), or one circuit per sample (qml.transforms.broadcast_expand)."
+            )
+        circuit = circuit.map_to_standard_wires()
+        built, count = self._tape(circuit), len(circuit.measurements)
+        rows = []
+        for o in range(count):
+            gradient = tuple(np.asarray(g) for g in built.vjp(circuit, np.eye(count)[o : o + 1]))
+            rows.append(gradient[0] if len(gradient) == 1 else gradient)
+        return rows[0] if count == 1 else tuple(rows)
+
+    def _tape(self, circuit: QuantumScript, *, states: bool = False) -> BuiltTape:
+        """Return the engine for the structure of a circuit, kept for its next values."""
+        built = build(circuit, self._dtype, states=states, known=self._built)
+        if len(self._built) > 64:
+            self._built.pop(next(iter(self._built)))
+        return built
+
+
+class Gradients(tuple[Any, ...]):
+    """Gradients by the parameters of a circuit, of a batch or shared by it: arrays of two shapes.
+
+    PennyLane's interface to torch calls `numpy.squeeze`, which makes no array of them.
+    """
+
+    __slots__ = ()
+
+    def squeeze(self, axis: None = None) -> NDArray[np.object_]:
+        """Return the gradients as an array of objects."""
+        del axis
+        out = np.empty(len(self), object)
+        out[:] = list(self)
+        return out
+
+
+def _is_analytic(measurement: Any) -> bool:
+    return isinstance(measurement, qml.measurements.StateMeasurement)
+
+
+@qml.transform
+def _expand_batch(tape: QuantumScript, *, sweeps: bool) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
+    """Expand a batch that the engine does not run at once.
+
+    Args:
+        tape: the circuit; batches of prepared states and of matrices are expanded.
+        sweeps: no whole Jacobian is wanted, which a batch does not have.
+    """
+    angles_only = all(op.batch_size is None or is_angle(op) for op in tape.operations)
+    if tape.batch_size is None or (sweeps and angles_only):
+        return (tape,), lambda results: results[0]
+    expanded: tuple[Sequence[QuantumScript], Callable[..., Any]] = broadcast_expand(tape)
+    return expanded
+
+
+def is_angle(operation: Any) -> bool:
+    """Return whether all parameters of an operation are angles that a batch may vary."""
+    return operation.name not in ("StatePrep", "BasisState", "QubitUnitary", "DiagonalQubitUnitary")

@@ -1,0 +1,135 @@
+"""The device for PennyLane against `default.qubit`: values, states, gradients of batches, shots, and refusals."""
+
+import importlib
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+qml = pytest.importorskip("pennylane", reason="PennyLane is not installed: pip install 'qllmft[pennylane]'")
+torch = pytest.importorskip("torch")
+
+from pennylane.exceptions import DeviceError  # noqa: E402
+
+from qllmft_backends.pennylane_device import AdjointDevice  # noqa: E402
+
+X, W = np.array([0.1, 0.5, 2.0, -0.4]), np.array([0.3, -0.4, 1.0, 0.7])
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def every_gate(x, w):
+    """Gates with and without angles, some that PennyLane decomposes, and a matrix."""
+    qml.RX(x, 0)
+    qml.Rot(w[0], w[1], w[2], 1)
+    qml.CNOT([0, 1])
+    qml.IsingXX(w[3], [1, 2])
+    qml.U3(w[0], x, w[1], 2)
+    for gate in (qml.SX(0), qml.Toffoli([0, 1, 2]), qml.Y(1), qml.adjoint(qml.S(2)), qml.MultiRZ(w[2], [0, 1, 2])):
+        qml.apply(gate)
+    qml.CRX(x, [2, 0])
+    qml.QubitUnitary(np.array([[0, 1], [1j, 0]]), 2)
+    qml.GlobalPhase(w[1])
+
+
+def values(x, w):
+    every_gate(x, w)
+    return qml.expval(qml.Z(0) @ qml.Y(2) + 0.5 * qml.X(1)), qml.expval(qml.Z(1))
+
+
+def rows(function, x):
+    """The same of one sample after the other, by PennyLane's own simulator."""
+    node = qml.QNode(function, qml.device("default.qubit", wires=3))
+    return [node(value, W) for value in x]
+
+
+def test_the_entry_point_is_the_device():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    module, name = project["entry-points"]["pennylane.plugins"]["qllmft.adjoint"].split(":")
+    assert getattr(importlib.import_module(module), name) is AdjointDevice
+    assert AdjointDevice(wires=2).name == "qllmft.adjoint"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_values_and_states_of_a_batch_are_those_of_default_qubit(dtype):
+    device, tolerance = AdjointDevice(wires=3, dtype=dtype), 1e-10 if dtype == "float64" else 1e-5
+
+    def states(x, w):
+        every_gate(x, w)
+        return qml.state()
+
+    def others(x, w):
+        every_gate(x, w)
+        return qml.probs([2, 0]), qml.var(qml.X(1)), qml.expval(qml.Projector([1, 0], [0, 2]))
+
+    np.testing.assert_allclose(np.transpose(qml.QNode(values, device)(X, W)), rows(values, X), atol=tolerance)
+    np.testing.assert_allclose(qml.QNode(states, device)(X, W), rows(states, X), atol=tolerance)
+    np.testing.assert_allclose(qml.QNode(states, device)(X[0], W), rows(states, X[:1])[0], atol=tolerance)
+    for i, found in enumerate(qml.QNode(others, device)(X, W)):
+        np.testing.assert_allclose(found, [row[i] for row in rows(others, X)], atol=tolerance)
+
+
+def test_gradients_of_a_batch_take_one_execution():
+    gradients = []
+    device = AdjointDevice(wires=3)
+    for node in (qml.QNode(values, device, interface="torch"), qml.QNode(values, qml.device("default.qubit", wires=3))):
+        x, w = (torch.tensor(array, requires_grad=True) for array in (X, W))
+        batch = [node(x, w)] if node.device is device else [node(value, w) for value in x]
+        loss = sum(torch.stack(row).square().sum() for row in batch)
+        with qml.Tracker(device) as tracker:
+            gradients.append(torch.autograd.grad(loss, [x, w]))
+        if node.device is device:
+            assert tracker.totals["vjps"] == 1
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+
+
+def test_the_jacobian_of_one_sample_is_that_of_parameter_shift():
+    device, w = AdjointDevice(wires=3), qml.numpy.array(W, requires_grad=True)
+
+    def function(w):
+        qml.StatePrep(np.array([0.6, 0, 0, 0.8j]), [0, 1])
+        qml.RY(w[0] * w[1], 0)
+        qml.Rot(*w[1:], 2)
+        qml.CNOT([0, 2])
+        return qml.expval(qml.Z(2)), qml.expval(qml.Hermitian(np.array([[1, 2j], [-2j, 0.5]]), 1) @ qml.X(0))
+
+    found, expected = (
+        qml.jacobian(lambda w, node=node: qml.numpy.stack(node(w)))(w)
+        for node in (
+            qml.QNode(function, device),
+            qml.QNode(function, qml.device("default.qubit"), diff_method="parameter-shift"),
+        )
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+def test_shots_and_measurements_in_the_middle():
+    device = AdjointDevice(wires=4, seed=3)
+
+    @qml.qnode(device, shots=4000)
+    def function():
+        qml.RY(0.8, 0)
+        measured = qml.measure(0)
+        qml.cond(measured, qml.RX)(2.0, 1)
+        return qml.counts(wires=[0, 1]), qml.expval(qml.Z(1))
+
+    counts, value = function()
+    one = np.sin(0.4) ** 2
+    assert counts["00"] / 4000 == pytest.approx(1 - one, abs=0.04)
+    assert counts["11"] / 4000 == pytest.approx(one * np.sin(1.0) ** 2, abs=0.04)
+    assert value == pytest.approx(1 - 2 * one * np.sin(1.0) ** 2, abs=0.08)
+
+
+def test_what_the_sweep_cannot_differentiate_is_refused():
+    device = AdjointDevice(wires=1)
+
+    @qml.qnode(device, diff_method="adjoint")
+    def function(x):
+        qml.RX(x, 0)
+        return qml.probs(0)
+
+    with pytest.raises(Exception, match=r"adjoint|does not support"):
+        qml.jacobian(function)(qml.numpy.array(0.3, requires_grad=True))
+    with pytest.raises(DeviceError, match="dtype is 'half', expected 'float32' or 'float64'"):
+        AdjointDevice(wires=1, dtype="half")
