@@ -246,7 +246,7 @@ def _is_analytic(measurement: Any) -> bool:
     return isinstance(measurement, qml.measurements.StateMeasurement)
 
 
-@qml.transform
+@qml.transform  # type: ignore[untyped-decorator]
 def _expand_batch(tape: QuantumScript, *, sweeps: bool) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
     """Expand a batch that the engine does not run at once.
 

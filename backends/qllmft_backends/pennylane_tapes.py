@@ -134,7 +134,7 @@ class BuiltTape:
     def vjp(self, circuit: QuantumScript, weights: Floats) -> list[Any]:
         """Return the gradient of Σ weights (B, O) · values by each trainable parameter, in the parameter's shape."""
         values = _parameters(circuit)
-        _, tape = self.engine.forward(self.engine.program.angles(values))
+        tape: Any = self.engine.forward(self.engine.program.angles(values))[1]
         by_angle, _ = self.engine.vjp(tape, weights @ self.sums.coefficients)
         columns = self.engine.program.by_parameter(by_angle, values)  # (B, P)
         position, out = _positions(circuit), []
