@@ -42,13 +42,15 @@ _HOME = {name: module for module, names in _DEFINED.items() for name in names}
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use, since torch takes seconds to import."""
-    if name == "__version__":
-        return import_module("importlib.metadata").version("qllmft")
-    if name not in _HOME:
-        raise AttributeError(f"module 'qllmft' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name on first use, since torch takes seconds to import."""
+        if name == "__version__":
+            return import_module("importlib.metadata").version("qllmft")
+        if name not in _HOME:
+            raise AttributeError(f"module 'qllmft' has no attribute {name!r}")
+        return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
