@@ -194,9 +194,10 @@ def _loaded(config: BodyConfig, folder: Path) -> Any:
 @contextmanager
 def no_loading_bar() -> Iterator[None]:
     """Hide transformers' own progress bars, and the hub's line for each repeated request, inside the block."""
-    from huggingface_hub.utils import logging as hub_logging
+    from huggingface_hub.utils import logging as hub_module
     from transformers.utils import logging as module
 
+    hub_logging: Any = hub_module
     logging: Any = module
 
     shown, verbosity = logging.is_progress_bar_enabled(), hub_logging.get_verbosity()

@@ -51,14 +51,13 @@ def test_the_table_in_latex_has_the_cells_of_the_page_and_no_bare_special_charac
 
 
 def test_the_readme_has_the_numbers_of_the_records():
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for name, labels in {
-        "accuracy": ["Odd", "Recommended", "Logistic regression, C = 1", "SVC, the paper's grid"],
-        "table2": ["Single sQE 10Q", "Single sQE 12Q", "Multi sQE 10Q", "Multi sQE 14Q", "SVC", "NN head (0/0)"],
-    }.items():
-        rows = {each.label: each.test_interval for each in read_record(RECORDS / name).rows}
-        for label in labels:
-            assert f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}" in readme, label
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    table = [line.split(" | ") for line in lines if " ± " in line and " % | " in line]
+    frozen, tuned = (read_record(RECORDS / name).rows for name in ("paper-size", "paper-size-tuned"))
+    means = {f"{100 * row.test_interval.mean:.2f} ± {100 * row.test_interval.half_width:.2f} %" for row in frozen}
+    assert {cells[2] for cells in table} == means
+    assert {cells[3] for cells in table} == {" / ".join(f"{100 * v:.2f}" for v in row.test) + " %" for row in tuned}
+    assert len(table) == len(frozen) == len(tuned)
 
 
 def test_the_papers_page_has_the_numbers_of_table_2():
