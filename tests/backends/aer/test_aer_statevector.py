@@ -176,7 +176,7 @@ def test_samples_that_aer_loses_are_an_error(monkeypatch):
 
 def test_counts_cannot_show_x():
     question = QuantumCircuit(3), np.zeros((1, 0)), [SparsePauliOp("IXI")]
-    with pytest.raises(UnsupportedGateError, match=r"observable 0 is \['IXI'\].* leave shots out"):
+    with pytest.raises(UnsupportedGateError, match=r"observable 0 is \['IXI'\].* without shots"):
         create("aer_statevector", {"shots": 10}).expectations(*question)
 
 
