@@ -47,7 +47,7 @@ WRONG = [
     ([*PREDICT, "--backend", "aer_statevector", "--shots", "1"], ["option shots = 1", "greater than or equal to 2"]),
     ([*FORTE, "--backend-option", "shots"], ["--backend-option got 'shots', expected NAME=VALUE", "noise=forte1"]),
     ([*FORTE, "--aggregation", "voting"], ["aggregation 'voting' without variants; expected error_mitigation='deb"]),
-    ([*FORTE, "--aggregation", "average,median"], ["option aggregation = 'median'", "'average', 'voting' or 'dnl'"]),
+    ([*FORTE, "--aggregation", "average,median"], ["option aggregation = 'median'", "'dnl' or 'majority'"]),
     ([*PREDICT, "--backend", "ionq_simulator", "--session-max-minutes", "5"], ["option session_max_minutes = 5"]),
     ([*PREDICT, "--backend", "adjoint", "--symmetry-verification"], ["option symmetry_verification = True", "Its opt"]),
     # evaluate

@@ -29,6 +29,10 @@ def terminal(monkeypatch):
     return type_in
 
 
+NO_KNOWN_ANSWER = ", without a circuit of known answer (known_answer_shots adds one to each job)"
+ONE_EACH = " (one circuit's estimate times their number; not binding; billed by gates)"
+
+
 def announced(circuits, jobs, known=0, shots=1000):
     return (
         f"qpu.forte-1: {circuits} circuits to send in {jobs} jobs ({known} known to the ledger), {shots} shots each, "
@@ -41,7 +45,7 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
     for call, circuits, jobs in ((job.predict, 7, 3), (job.evaluate, 40, 14)):
         output, messages = call("--dry-run")
         assert output.splitlines()[-2:] == [
-            announced(circuits, jobs) + " (one circuit's estimate times their number; not binding)",
+            f"{announced(circuits, jobs)}{NO_KNOWN_ANSWER}{ONE_EACH}",
             "dry run: nothing was sent",
         ]
         assert messages == ""
@@ -165,7 +169,7 @@ def test_at_a_terminal_no_sends_nothing(job, terminal, answer):
 def test_at_a_terminal_yes_sends(job, terminal):
     terminal("y\n")
     output, messages = job.predict()
-    question = f"{announced(7, 3)} (one circuit's estimate times their number; not binding). Send? [y/n] (n): job"
+    question = f"{announced(7, 3)}{NO_KNOWN_ANSWER}{ONE_EACH}. Send? [y/n] (n): job"
     assert question in " ".join(messages.split())
     assert messages.count("circuits to send") == 1, "the question says it"
     assert len(output.splitlines()) == 7

@@ -94,7 +94,7 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
     said = "\n".join(lines.said)
     assert said.count("1 row is left out, without a text or a label: split 'all', row 82: the text is empty.") == 1
     assert said.count("Duplicates: 1 texts occur more than once") == 1
-    assert said.count("28 of 'negative', 28 of 'positive' are drawn.") == 1
+    assert said.count("60 per label are requested.") == 1
     content = json.loads(outcome.folder.result_file.read_text())
     assert content["data"]["findings"]["skipped_rows"] == 1
     assert content["data"]["findings"]["drawn"] == {"negative": 28, "positive": 28}
