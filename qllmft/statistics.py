@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,18 +250,57 @@ def student_p(estimate: float, standard_error: float, degrees_of_freedom: int) -
     return float(2.0 * stats.t.sf(abs(estimate) / standard_error, degrees_of_freedom))
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Return the p of McNemar's exact test of two classifiers, two-sided binomial at 1/2 (McNemar 1947).
+@dataclass(frozen=True)
+class TextDifference:
+    """Difference of the accuracies of two trained heads on the same texts.
 
-    It takes the numbers of texts that only one of them got right. If both are 0, p is 1.
-
-    >>> mcnemar(10, 2)
-    0.0385...
+    >>> TextDifference(only_first=12, only_second=4, total=100).interval
+    (-0.00..., 0.15...)
     """
-    n = only_first + only_second
-    from scipy import stats
 
-    return float(stats.binomtest(only_first, n).pvalue) if n else 1.0
+    only_first: int  # number of texts that only the first head got right
+    only_second: int  # number of texts that only the second head got right
+    total: int  # number of texts
+
+    @classmethod
+    def of(cls, labels: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]) -> TextDifference:
+        """Return the difference of two heads' answers (N,) for true labels (N,)."""
+        right, other = first == labels, second == labels
+        return cls(int((right & ~other).sum()), int((other & ~right).sum()), len(labels))
+
+    @property
+    def value(self) -> float:
+        """Return the accuracy of the first head minus that of the second, in [-1, 1]."""
+        return (self.only_first - self.only_second) / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the limits of the 95 % interval for paired shares by Bonett and Price (2012).
+
+        One more text of either kind keeps it from vanishing if the heads differ on no text.
+        """
+        n = self.total + 2
+        first, second = (self.only_first + 1) / n, (self.only_second + 1) / n
+        error = NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt((first + second - (first - second) ** 2) / n)
+        return first - second - error, first - second + error
+
+    @property
+    def p(self) -> float:
+        """Return the p of McNemar's exact test, two-sided binomial at 1/2; 1 if no text differs (McNemar 1947).
+
+        It is about these two trained heads alone, on other such texts.
+
+        >>> TextDifference(only_first=10, only_second=2, total=12).p
+        0.0385...
+        """
+        from scipy import stats
+
+        n = self.only_first + self.only_second
+        return float(stats.binomtest(self.only_first, n).pvalue) if n else 1.0
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the difference as JSON values."""
+        return {**vars(self), "value": self.value, "interval95": list(self.interval), "p": self.p}
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -10,7 +10,7 @@ from qllmft.config.model import PAPER_ANSATZ
 from qllmft.errors import UserError
 from qllmft.events import OnEvent
 from qllmft.run import RunFolder, run_experiment
-from qllmft.statistics import Accuracy, mcnemar
+from qllmft.statistics import Accuracy, TextDifference
 
 FOLDER = "separable-twin"  # in the run's folder
 
@@ -20,9 +20,7 @@ class Twin:
     """Result of the twin, on the same test texts as the run."""
 
     test: Accuracy
-    only_run: int  # number of texts that only the run got right
-    only_twin: int  # number of texts that only the twin got right
-    p: float  # of McNemar's exact test
+    difference: TextDifference  # of the run and the twin
 
 
 def twin_config(config: RunConfig) -> RunConfig:
@@ -54,6 +52,5 @@ def train_twin(run: Path, config: RunConfig, on_event: OnEvent) -> Twin:
     ours, theirs = RunFolder(run).read_predictions(), outcome.folder.read_predictions()
     if outcome.record is None or ours is None or theirs is None:
         raise UserError(f"the twin in {run / FOLDER} is not finished; the same command continues it.")
-    right, twins = (next(iter(each.answers.values())) == each.labels for each in (ours, theirs))
-    only_run, only_twin = int((right & ~twins).sum()), int((~right & twins).sum())
-    return Twin(outcome.record.head.tested, only_run, only_twin, mcnemar(only_run, only_twin))
+    answers = (next(iter(each.answers.values())) for each in (ours, theirs))
+    return Twin(outcome.record.head.tested, TextDifference.of(ours.labels, *answers))

@@ -9,7 +9,7 @@ from typing import Literal
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.results import best
-from qllmft.statistics import PairedDifference, holm, mcnemar
+from qllmft.statistics import PairedDifference, TextDifference, holm
 
 ALPHA = 0.05
 Outcome = Literal["better", "worse", "equal", "open"]
@@ -128,26 +128,10 @@ def limits(record: StudyRecord) -> list[str]:
     return sentences
 
 
-@dataclass(frozen=True)
-class Discordance:
-    """Disagreement of two trained heads on the same test texts."""
-
-    seed: int  # of both heads
-    only_subject: int  # number of texts that only the subject got right
-    only_baseline: int  # number of texts that only the baseline got right
-
-    @property
-    def p(self) -> float:
-        """Return the p of McNemar's exact test. It is about these two trained heads alone, on other such texts."""
-        return mcnemar(self.only_subject, self.only_baseline)
-
-
-def discordances(predictions: StudyPredictions, subject: RowResult, baseline: RowResult) -> list[Discordance]:
-    """Return the disagreements of two rows by seed."""
+def differences_by_seed(
+    predictions: StudyPredictions, subject: RowResult, baseline: RowResult
+) -> dict[int, TextDifference]:
+    """Return the difference of a subject and a baseline on the test texts of each seed."""
     ours, theirs = (predictions.rows.index(row.label) for row in (subject, baseline))
-    found = []
-    for seed in predictions.seeds:
-        test = predictions.answers["test", seed]
-        right, other = (test.answers[:, row] == test.labels for row in (ours, theirs))
-        found.append(Discordance(seed, int((right & ~other).sum()), int((~right & other).sum())))
-    return found
+    tests = {seed: predictions.answers["test", seed] for seed in predictions.seeds}
+    return {seed: TextDifference.of(t.labels, t.answers[:, ours], t.answers[:, theirs]) for seed, t in tests.items()}

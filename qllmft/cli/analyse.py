@@ -66,7 +66,7 @@ def _lines(found: Analysis) -> Iterator[str]:
     if found.kernel is not None:
         yield f"SVM on its own states: {found.kernel.test} (C = {found.kernel.c:g} by validation)"
     if found.twin is not None:
-        yield f"separable twin: {found.twin.test} (McNemar p = {found.twin.p:.2g})"
+        yield f"separable twin: {found.twin.test} (McNemar p = {found.twin.difference.p:.2g})"
     if found.geometry:
         parts = [f"{each.at_ridge:.2f} to {name}" for name, each in found.geometry.items()]
         yield f"geometric difference at λ = 0.01, √N = {found.run.data.sizes['train'] ** 0.5:.1f}: {', '.join(parts)}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from qllmft.campaign.comparison import Comparison, compare, discordances, leading
+from qllmft.campaign.comparison import Comparison, compare, differences_by_seed, leading
 from qllmft.campaign.file import Side
 from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
 from qllmft.campaign.record import StudyRecord, read_record, write_record
@@ -33,11 +33,12 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
     predictions = StudyPredictions.read(folder)
     comparisons = compare(record)
     shown = tables(record, comparisons)
+    within = differences_by_seed(predictions, *leading(record))
     derived: dict[str, Any] = {
         "verdict": shown["verdict"],
         "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
         "comparisons": [{**asdict(c), "outcome": c.outcome} for c in comparisons],
-        "mcnemar": [{**asdict(d), "p": d.p} for d in discordances(predictions, *leading(record))],
+        "mcnemar": [{"seed": seed, **d.as_dict()} for seed, d in within.items()],
     }
     if lines := shown["trends"]:
         derived["trends"] = [asdict(line) for line in lines]
@@ -97,7 +98,7 @@ def write_study_report(folder: Path) -> Path:
         **shown,
         slopes=trends_svg(record, shown["trends"]) if shown["trends"] else "",
         leaders=[row.label for row in leaders],
-        within=discordances(predictions, *leaders),
+        within=differences_by_seed(predictions, *leaders),
         dots=accuracies_svg(record),
         wider=_WIDER if style.runs_out([row.test_interval for row in record.rows]) else "",
         wider_difference=_WIDER if style.runs_out([c.difference for c in comparisons]) else "",

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qllmft.run.comparison import TextDifference
 from qllmft.run.lock import sole_use
+from qllmft.statistics import TextDifference
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
 
