@@ -58,8 +58,9 @@ class GridBaseline:
                 if estimator is not None and _same_again(estimator, fitted, settings):
                     continue
                 fitted = settings
-                estimator = self.make(**settings).fit(train.x.numpy(), train.y.numpy())
-                accuracy = float(estimator.score(validation.x.numpy(), validation.y.numpy()))
+                estimator = _fitted(self.make(**settings), train)
+                weights = {} if validation.relative is None else {"sample_weight": validation.relative.numpy()}
+                accuracy = float(estimator.score(validation.x.numpy(), validation.y.numpy(), **weights))
                 score = (self.count(estimator) if self.most else 0, accuracy)
                 if score > best:
                     best, self._best, self.settings = score, estimator, settings
@@ -70,6 +71,11 @@ class GridBaseline:
         """Return labels (N,) of embeddings (N, D)."""
         return np.asarray(self._best.predict(x), np.int64)
 
+    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
+        """Return probabilities (N, k) of embeddings (N, D), or None if the estimator has none."""
+        of_labels = getattr(self._best, "predict_proba", None)
+        return None if of_labels is None else np.asarray(of_labels(x))
+
     def exact_accuracy(self, examples: Examples) -> None:
         """Return None: no circuit, no noise."""
 
@@ -77,6 +83,14 @@ class GridBaseline:
     def n_parameters(self) -> int:
         """Return the number of trained parameters of the chosen estimator."""
         return self.count(self._best)
+
+
+def _fitted(estimator: Any, train: Examples) -> Any:
+    """Return the estimator after its fit, with the weights of the texts if they have any."""
+    if train.relative is None:
+        return estimator.fit(train.x.numpy(), train.y.numpy())
+    last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
+    return estimator.fit(train.x.numpy(), train.y.numpy(), **{f"{last}sample_weight": train.relative.numpy()})
 
 
 def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:

@@ -29,17 +29,20 @@ class QuantisedRegression:
     def __init__(self, linear: Any, most: int, seed: int) -> None:
         self.words, self._linear, self._most, self._seed = 0, linear, most, seed
 
-    def fit(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> Self:
+    def fit(
+        self, x: NDArray[np.float32], y: NDArray[np.int64], sample_weight: NDArray[np.float64] | None = None
+    ) -> Self:
         """Fit the weights on embeddings (N, D) and labels (N,), then replace their sub-vectors by centroids."""
         from sklearn.cluster import KMeans
 
-        weights, least = self._linear.fit(x, y).coef_, math.inf
+        weights, least = self._linear.fit(x, y, sample_weight).coef_, math.inf
         for words, length, codes in _codebooks(weights.shape[0], weights.shape[1], self._most):
             found = KMeans(codes, n_init=1, random_state=self._seed).fit(weights.reshape(-1, length))
             if found.inertia_ < least:
                 least, self.words = found.inertia_, words
                 self._linear.coef_ = found.cluster_centers_[found.labels_].reshape(weights.shape)
         self.predict, self.score = self._linear.predict, self._linear.score
+        self.predict_proba = self._linear.predict_proba
         return self
 
 

@@ -94,6 +94,12 @@ def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
     return FittedHead(head, answers, Accuracy.of(validation.y.numpy(), answers), seconds, exact)
 
 
+def probabilities_of(head: Head, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
+    """Return probabilities (N, k) of embeddings (N, D), or None if the head gives labels alone."""
+    of_head = getattr(head, "probabilities", None)
+    return None if of_head is None else of_head(x)
+
+
 def accuracy_of(head: Head, examples: Examples) -> Accuracy:
     """Return the accuracy of a fitted head."""
     return Accuracy.of(examples.y.numpy(), head.predict(examples.x.numpy()))

@@ -15,6 +15,8 @@ from qllmft.config import ModelConfig, RunConfig
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import Pad, amplitudes
 
+Weights = NDArray[np.float64] | None  # (N,) of the texts
+
 
 class OnLoadedVectors:
     """Scikit-learn estimator on the amplitudes that encoders load; ``stored`` counts the numbers of the data map."""
@@ -23,22 +25,22 @@ class OnLoadedVectors:
         self.estimator, self.stored, self._model, self._pad = estimator, 0, model, pad
         self._map: DataMap | None = None
 
-    def fit(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> Self:
+    def fit(self, x: NDArray[np.float32], y: NDArray[np.int64], sample_weight: Weights = None) -> Self:
         """Fit the data map and the estimator on embeddings (N, D) and labels (N,)."""
         if self._model.centre or self._model.components:
             self._map = DataMap(x.shape[1], centre=self._model.centre, components=self._model.components)
             self._map.fit(torch.from_numpy(x))
             self.stored = self._map.n_stored
-        self.estimator.fit(self._loaded(x), y)
+        self.estimator.fit(self._loaded(x), y, sample_weight)
         return self
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return labels (N,) of embeddings (N, D)."""
         return np.asarray(self.estimator.predict(self._loaded(x)), np.int64)
 
-    def score(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
+    def score(self, x: NDArray[np.float32], y: NDArray[np.int64], sample_weight: Weights = None) -> float:
         """Return the accuracy in [0, 1]."""
-        return float((self.predict(x) == y).mean())
+        return float(np.average(self.predict(x) == y, weights=sample_weight))
 
     def _loaded(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         vectors = torch.from_numpy(x)

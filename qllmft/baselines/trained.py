@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from qllmft.baselines.head import Baseline
+from qllmft.calibration import best_temperature
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
@@ -32,7 +33,20 @@ from qllmft.training import (
 )
 
 FEWEST_HIDDEN = 4  # units of the smallest MLP baseline
-_NO_PREDICTION: tuple[torch.Tensor, torch.Tensor | None] = torch.empty(0), None
+
+
+class _Predicted(NamedTuple):
+    """Results of the last prediction, so that the same embeddings are not computed again."""
+
+    x: torch.Tensor = torch.empty(0)  # embeddings (N, D)
+    latent: torch.Tensor | None = None  # see `shared_latent`
+    logits: torch.Tensor | None = None  # (N, k)
+
+    def knows(self, x: torch.Tensor) -> bool:
+        return self.x.data_ptr() == x.data_ptr() and self.x.shape == x.shape
+
+
+_NO_PREDICTION = _Predicted()
 
 
 @dataclass(eq=False)
@@ -48,16 +62,28 @@ class TrainedHead:
     on_epoch: Callable[[EpochMetrics], None] | None = None
     selection: Selection | None = field(default=None, init=False)  # None before the training
     _body_parameters: int = field(default=0, init=False)
-    _predicted: tuple[torch.Tensor, torch.Tensor | None] = field(default=_NO_PREDICTION, init=False)
+    temperature: float | None = field(default=None, init=False)  # divisor of the logits; None: not calibrated
+    _predicted: _Predicted = field(default=_NO_PREDICTION, init=False)
 
     def fit(self, train: Examples, validation: Examples) -> None:
         """Train, and keep the epoch that validation selects."""
         self._train(fit, self.model, train, validation)
+        self._calibrate(validation)
 
     def fit_with_body(self, model: EndToEnd, train: Table, validation: Table) -> None:
         """Train together with the body on texts, so that `predict` expects embeddings of the trained body."""
         self._body_parameters = model.body.n_parameters
         self._train(fit_end_to_end, model, train, validation)
+        if self.config.calibration != "none":
+            self._calibrate(model.embedded(validation))
+
+    def _calibrate(self, validation: Examples) -> None:
+        """Divide the logits by the temperature of the validation texts if the settings say so."""
+        if self.config.calibration == "none" or self.interrupted:
+            return
+        self.temperature = best_temperature(self._logits(validation.x).numpy(), validation.y.numpy())
+        self.model.divide_logits(self.temperature)
+        self._predicted = _NO_PREDICTION
 
     def _train(self, way: Callable[..., Selection], *what: Any) -> None:
         self._predicted = _NO_PREDICTION
@@ -65,21 +91,30 @@ class TrainedHead:
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return labels (N,) of embeddings (N, D) with the circuit's noise, or raise UserError if logits are NaN."""
-        reseed(self.model, derive_seed(self.seed, "prediction noise"))
+        return np.asarray(self._logits(torch.from_numpy(x)).argmax(dim=1).numpy(), np.int64)
+
+    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities (N, k) of embeddings (N, D), from the logits of `predict` if it had them just before."""
         given = torch.from_numpy(x)
+        logits = self._predicted.logits if self._predicted.knows(given) else None
+        return np.asarray((self._logits(given) if logits is None else logits).softmax(dim=1).numpy())
+
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        reseed(self.model, derive_seed(self.seed, "prediction noise"))
         with one_torch_thread():
-            self._predicted = given, shared_latent(self.model, given)
-            return np.asarray(finite_logits(self.model, *self._predicted).argmax(dim=1).numpy(), np.int64)
+            latent = shared_latent(self.model, x)
+            logits = finite_logits(self.model, x, latent)
+        self._predicted = _Predicted(x, latent, logits)
+        return logits
 
     def exact_accuracy(self, examples: Examples) -> float | None:
         """Return the accuracy in [0, 1] without noise of the head's circuit, or None if there is no noise.
 
         If `predict` had the same embeddings just before, its latent vectors are used.
         """
-        (given, latent), self._predicted = self._predicted, _NO_PREDICTION
-        known = given.data_ptr() == examples.x.data_ptr() and given.shape == examples.x.shape
+        last, self._predicted = self._predicted, _NO_PREDICTION
         with one_torch_thread():
-            return exact_accuracy(self.model, examples, latent if known else None)
+            return exact_accuracy(self.model, examples, last.latent if last.knows(examples.x) else None)
 
     @property
     def interrupted(self) -> bool:
@@ -93,9 +128,10 @@ class TrainedHead:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the selected epoch, and the number of stored numbers of a data map."""
+        """Return the selected epoch, the number of stored numbers of a data map, and the temperature, if any."""
+        warmth = {} if self.temperature is None else {"temperature": self.temperature}
         stored = {} if self.model.data_map is None else {"stored": self.model.data_map.n_stored}
-        return {"epoch": self.selection.epoch, **stored} if self.selection else {}
+        return {"epoch": self.selection.epoch, **stored, **warmth} if self.selection else {}
 
 
 def perceptron_baseline(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:

@@ -14,10 +14,12 @@ from qllmft.cli.options import (
     BadRows,
     Json,
     Limit,
+    Margin,
     RunFolderArgument,
     RunsDelimiter,
     RunsLabelColumn,
     RunsTextColumn,
+    Threshold,
     with_options,
 )
 from qllmft.errors import UserError
@@ -54,6 +56,8 @@ def evaluate(
         int | None, typer.Option(min=1, help="Evaluate on this many texts, drawn at random with --sample-seed.")
     ] = None,
     sample_seed: Annotated[int, typer.Option(min=0, help="Seed of --sample.")] = 0,
+    threshold: Threshold = None,
+    margin: Margin = 0.0,
     json: Json = False,
     choice: BackendOptions,
 ) -> None:
@@ -76,6 +80,7 @@ def evaluate(
         )
     from qllmft.cli.listener import ConsoleListener
     from qllmft.inference import Predictor
+    from qllmft.inference.decision import Decision
     from qllmft.inference.evaluation import LabelledTexts, Subset
     from qllmft.inference.evaluation import evaluate as evaluated
 
@@ -84,7 +89,8 @@ def evaluate(
     backends = choice.make(run, _own_noise(run))
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
-    predictor = Predictor.load(run)
+    predictor, decision = Predictor.load(run), Decision(threshold, margin)
+    decision.check(predictor.model.label_names)
     with ConsoleListener(console) as listener:
         texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
     evaluations: dict[str, Evaluation] = {}
@@ -94,7 +100,7 @@ def evaluate(
         if choice.dry_run:
             show_estimate(predictor.estimate(texts.vectors, offline=choice.offline))
             return
-        evaluations[name] = evaluated(predictor, texts)
+        evaluations[name] = evaluated(predictor, texts, decision)
     several = len(evaluations) > 1
     if json:
         records = [found.as_dict() | ({"aggregation": name} if several else {}) for name, found in evaluations.items()]
@@ -130,6 +136,8 @@ def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig
 
 
 def _print(evaluation: Evaluation, console: Console) -> None:
+    from qllmft.inference.decision import share_left
+
     accuracy = evaluation.accuracy
     low, high = accuracy.interval
     say(
@@ -145,6 +153,12 @@ def _print(evaluation: Evaluation, console: Console) -> None:
         f"{', and every text got the same answer' * scores.constant}.",
         console,
     )
+    if evaluation.margin:
+        left = share_left(evaluation.unsure, accuracy.total, evaluation.margin)
+        right = f"{evaluation.sure} are right" if evaluation.sure else "there are none"
+        say(f"{left}; of the other answers {right}.", console)
+    if evaluation.calibration:
+        say(f"Expected calibration error of the probabilities: {evaluation.calibration}.", console)
     _warn_of_known_texts(evaluation, console)
     if evaluation.agreement is not None:
         measured = f", {evaluation.measured}" if evaluation.measured else ""

@@ -42,6 +42,13 @@ RunsDelimiter = Annotated[
 BadRows = Annotated[
     str | None, typer.Option(help="Rows without a text or a label: error or skip.", show_default="error")
 ]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="Least probability of the second label, if the model has two.", show_default="the most probable"),
+]
+Margin = Annotated[
+    float, typer.Option(help="Least lead of an answer over any other, in probability; with less there is no answer.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Number of texts to read, from the first on.")]
 Epochs = Annotated[
     int | None, typer.Option(help="Number of passes over the training set.", show_default="the preset's")

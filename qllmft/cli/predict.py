@@ -12,11 +12,12 @@ import typer
 
 from qllmft.cli.backend import BackendOptions, show_estimate
 from qllmft.cli.console import PlainConsole, json_text, printable, say
-from qllmft.cli.options import Limit, RunFolderArgument, RunsDelimiter, RunsTextColumn, with_options
+from qllmft.cli.options import Limit, Margin, RunFolderArgument, RunsDelimiter, RunsTextColumn, Threshold, with_options
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.inference import Prediction, Predictor
+    from qllmft.inference.decision import Decision
     from qllmft.inference.measurement import Bootstrap
     from qllmft_backends import Backend
 
@@ -38,6 +39,8 @@ def predict(
     delimiter: RunsDelimiter = None,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object per text, with all probabilities.")] = False,
     limit: Limit = None,
+    threshold: Threshold = None,
+    margin: Margin = 0.0,
     bootstrap: Annotated[
         int | None,
         typer.Option(
@@ -51,7 +54,8 @@ def predict(
     """Classify texts with a trained model.
 
     Prints label, probability and text, separated by tabs, after each batch; a tab or an end of line in a text is
-    written as its escape. Memory does not grow with the number of texts. Empty lines are skipped.
+    written as its escape. Memory does not grow with the number of texts. Empty lines are skipped. With --margin, the
+    label of a text without an answer is '?', and the share of such texts is printed at the end.
 
     With --backend, the encoder runs here and the head's circuit on the backend. Probabilities then have a standard
     error, and a label is marked '?' if its lead is within the 95 % interval at this number of shots. With several
@@ -65,17 +69,23 @@ def predict(
         raise UserError("--text-column and --delimiter describe the table of --file, which is not given. Omit them.")
 
     from qllmft.inference import Predictor
+    from qllmft.inference.decision import Decision, share_left
 
     backends = choice.make(run)
     if bootstrap and not backends:
         raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Omit it.")
-    predictor = Predictor.load(run)
+    predictor, decision = Predictor.load(run), Decision(threshold, margin)
+    decision.check(predictor.model.label_names)
     given = islice(texts or _texts_of(file or Path("-"), run, text_column, delimiter), limit)
     if backends:
-        _measure(predictor, backends, list(given), choice, json=json, repeats=bootstrap)
+        _measure(predictor, backends, list(given), choice, decision, json=json, repeats=bootstrap)
         return
-    for prediction in predictor.stream(given):
+    total = unsure = 0
+    for prediction in predictor.stream(given, threshold=threshold, margin=margin):
         _print(prediction, json=json)
+        total, unsure = total + 1, unsure + prediction.unsure
+    if margin and total:
+        say(share_left(unsure, total, margin), PlainConsole(stderr=True))
 
 
 def _texts_of(file: Path, run: Path, column: str | None, delimiter: str | None) -> Iterator[str]:
@@ -96,11 +106,14 @@ def _measure(
     backends: Mapping[str, Backend],
     texts: list[str],
     choice: BackendOptions,
+    decision: Decision,
     *,
     json: bool,
     repeats: int | None,
 ) -> None:
     """Measure all texts in one request, so that a remote backend fills its jobs, and report the agreement."""
+    from qllmft.inference.decision import share_left
+
     if not texts:
         return
     vectors = predictor.embed(texts)
@@ -114,12 +127,15 @@ def _measure(
         several = name if len(backends) > 1 else ""
         if several and not json:
             say(f"aggregation {name}:")
-        for row, prediction in enumerate(predictor.predictions(texts, answers)):
+        for row, prediction in enumerate(predictor.predictions(texts, answers, decision)):
             drawn = None if spread is None else _spread_record(spread, row, prediction, digits=6 if json else 15)
             _print(prediction, json=json, measured=True, name=several, drawn=drawn)
         if spread is not None:
             source = "the single shots" if spread.single_shots else "the counts; per_shot=true reads the single shots"
             say(f"bootstrap: {spread.repeats} draws from {source}", PlainConsole(stderr=True))
+        if decision.margin:
+            unsure = int(decision.unsure(answers.probabilities).sum())
+            say(share_left(unsure, len(texts), decision.margin), PlainConsole(stderr=True))
         title = f"{backend.name}, {name}" if several else backend.name
         say(f"{title}: {predictor.agreement(vectors, answers)}", PlainConsole(stderr=True))
 
@@ -141,13 +157,14 @@ def _print(
         }
         if measured:
             record |= {"standard_error": round(prediction.standard_error, 6), "decided": prediction.decided}
+        record |= {"unsure": True} if prediction.unsure else {}
         record |= {"aggregation": name} if name else {}
         record |= {"bootstrap": drawn} if drawn else {}
         line = json_text(record)
     else:
         mark = "" if prediction.decided else "?"
         error = f"±{prediction.standard_error:.4f}" if measured else ""
-        cells = [f"{printable(label)}{mark}", f"{probability:.4f}{error}"]
+        cells = ["?" if prediction.unsure else f"{printable(label)}{mark}", f"{probability:.4f}{error}"]
         if drawn:
             low, high = drawn["intervals"][label]
             cells.append(f"bootstrap {drawn['standard_errors'][label]:.4f} [{low:.4f}, {high:.4f}]")

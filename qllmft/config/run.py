@@ -119,6 +119,11 @@ class RunConfig(Section):
                     f"the baseline {trained[0]!r} is trained as the head is, and lbfgs trains no such head; remove it "
                     "from baselines.names"
                 )
+        if self.train.calibration == "temperature" and self.model.head != "mlp" and not self.model.final_linear:
+            raise ValueError(
+                "train.calibration 'temperature' divides the logits of a final linear layer, and there is none; set "
+                "model.final_linear to true, or leave calibration out"
+            )
         if self.candidates and self.body.trainable:
             raise ValueError("candidates are compared on a frozen body; set body.trainable to false, or name a preset")
         if self.body.trainable and (self.train.optimizer == "lbfgs" or self.model.centre or self.model.components):
@@ -156,6 +161,8 @@ class RunConfig(Section):
         exclude["body"] = self.body.unchanged() | {"batch_size", "device"}
         if self.candidates:
             exclude |= {"model": True, "train": True}
-            exclude["candidates"] = {i: {"model": c.model.unchanged()} for i, c in enumerate(self.candidates)}
+            exclude["candidates"] = {
+                i: {"model": c.model.unchanged(), "train": c.train.unchanged()} for i, c in enumerate(self.candidates)
+            }
         content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from qllmft.config.section import NonNegative, Positive, PositiveReal, Section
+from qllmft.config.section import NEUTRAL, NonNegative, Positive, PositiveReal, Section
 
 
 class TrainConfig(Section):
@@ -23,6 +23,12 @@ class TrainConfig(Section):
     body_lr: PositiveReal | None = None  # learning rate of a trainable body; None: lr
     optimizer: Literal["adam", "lbfgs"] = "adam"  # lbfgs takes all texts at once; its epochs are at most iterations
     ridge_c: PositiveReal = 1.0  # scikit-learn's C, for lbfgs
+    # weights of the texts: balanced gives all labels the same total weight, for the head and its baselines; None: 1
+    class_weight: Annotated[Literal["balanced"] | None, NEUTRAL] = None
+    # epochs in a row without a better one, after which training ends; None: all epochs
+    patience: Annotated[Positive | None, NEUTRAL] = None
+    # temperature: after training, divide the logits by a number that validation texts choose; labels do not change
+    calibration: Annotated[Literal["none", "temperature"], NEUTRAL] = "none"
 
     @model_validator(mode="after")
     def _full_batch(self) -> Self:
@@ -35,6 +41,15 @@ class TrainConfig(Section):
             raise ValueError(f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out")
         if self.select != "last":
             raise ValueError("optimizer 'lbfgs' ends at its last point: set select to 'last'")
+        return self
+
+    @model_validator(mode="after")
+    def _patience_selects(self) -> Self:
+        if self.patience is not None and self.select != "accuracy":
+            raise ValueError(
+                f"patience is {self.patience} and select 'last' keeps the last epoch; set select to 'accuracy', which "
+                "needs the optimizer 'adam', or leave patience out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -65,6 +65,15 @@ class Classifier(nn.Module):
         logits: Tensor = self.final(torch.cat([latent, values], dim=-1) if self.skip else values)
         return logits
 
+    @torch.no_grad()
+    def divide_logits(self, divisor: float) -> None:
+        """Divide the weights of the last linear layer, and thereby the logits; a sign readout has none."""
+        last = self.final or (self.head[-1] if isinstance(self.head, nn.Sequential) else None)
+        if not isinstance(last, nn.Linear):
+            raise ValueError("the logits are not those of a linear layer.")
+        for parameter in last.parameters():
+            parameter.div_(divisor)
+
     @property
     def data_map(self) -> DataMap | None:
         """Return the map of embeddings before they are loaded, or None."""

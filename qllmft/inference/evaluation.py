@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.calibration import Calibration
 from qllmft.config import EMBEDDED, DataConfig, RunConfig
 from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import path_near
+from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.measurement import Agreement, trajectories_of
 from qllmft.inference.predictor import Predictor
 from qllmft.randomness import numpy_generator
@@ -60,6 +62,9 @@ class Evaluation:
     backend: str | None = None  # name of the backend of the head's circuit; None if it was computed here, exactly
     agreement: Agreement | None = None  # of the backend with the exact model; None without a backend
     trained_on: int | None = 0  # number of texts that training or validation used; None if its texts cannot be read
+    calibration: Calibration | None = None  # of the probabilities
+    margin: float = 0.0  # least lead of an answer
+    sure: Accuracy | None = None  # accuracy of the answers with that lead; None without a margin, or if there are none
     measured: str = ""  # description of the shots and error trajectories; "" unless the engine simulated gate noise
 
     @property
@@ -67,6 +72,11 @@ class Evaluation:
         """Return the accuracy."""
         counts = np.array(self.confusion)
         return Accuracy(int(np.trace(counts)), int(counts.sum()))
+
+    @property
+    def unsure(self) -> int:
+        """Return the number of texts without an answer."""
+        return 0 if not self.margin else self.accuracy.total - (self.sure.total if self.sure else 0)
 
     @property
     def classes(self) -> ClassScores:
@@ -92,6 +102,9 @@ class Evaluation:
             "confusion": self.confusion,
             "backend": self.backend,
             "measured": self.measured or None,
+            "calibration": self.calibration.as_dict() if self.calibration else None,
+            **({"margin": self.margin, "unsure": self.unsure} if self.margin else {}),
+            **({"sure": self.sure.as_dict()} if self.sure else {}),
             "agreement": asdict(self.agreement) if self.agreement else None,
         }
 
@@ -145,16 +158,29 @@ class LabelledTexts:
         return cls(source, labels, examples.x.numpy(), 0 if data is None else _trained_on(run, table))
 
 
-def evaluate(predictor: Predictor, texts: LabelledTexts) -> Evaluation:
-    """Compare a model's answers with the labels of the texts."""
+def evaluate(predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE) -> Evaluation:
+    """Compare a model's answers with the labels of the texts.
+
+    With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead.
+    """
     answers, backend = predictor.answer(texts.vectors), predictor.backend
     names = predictor.model.label_names
-    confusion = confusion_of(texts.labels, answers.labels, len(names)).tolist()
+    decision.check(names)
+    given = decision.labels(answers.probabilities)
+    sure = ~decision.unsure(answers.probabilities)
+    found = Evaluation(
+        texts.source,
+        names,
+        confusion_of(texts.labels, given, len(names)).tolist(),
+        trained_on=texts.trained_on,
+        calibration=Calibration.of(answers.probabilities, texts.labels),
+        margin=decision.margin,
+        sure=Accuracy.of(texts.labels[sure], given[sure]) if decision.margin and sure.any() else None,
+    )
     if backend is None:
-        return Evaluation(texts.source, names, confusion, trained_on=texts.trained_on)
-    agreement = predictor.agreement(texts.vectors, answers)
-    measured = trajectories_of(backend)
-    return Evaluation(texts.source, names, confusion, backend.name, agreement, texts.trained_on, measured)
+        return found
+    agreement, measured = predictor.agreement(texts.vectors, answers), trajectories_of(backend)
+    return replace(found, backend=backend.name, agreement=agreement, measured=measured)
 
 
 def evaluate_run(

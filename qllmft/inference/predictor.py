@@ -21,6 +21,7 @@ from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
 from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.circuits import model_circuits
+from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.hub import download, is_hub_name, portable, upload
 from qllmft.inference.measurement import Agreement, Answers, Bootstrap, bootstrap, compare, measure, shots_of
 from qllmft.model.store import StoredModel, load_model, save_model
@@ -38,6 +39,7 @@ class Prediction:
     probabilities: dict[str, float]  # by label name; softmax of the logits, not calibrated
     standard_error: float = 0.0  # of the label's probability; 0 if the head was computed exactly
     decided: bool = True  # whether the lead of the label exceeds its 95 % interval at this number of shots
+    unsure: bool = False  # whether the lead of the label is below the asked margin
 
 
 @dataclass(eq=False, repr=False)
@@ -142,30 +144,46 @@ class Predictor:
             saved = self.save_pretrained(Path(place) / "model", repo_id, **card)
             return upload(saved, repo_id, private, token, revision=revision, pull_request=pull_request)
 
-    def predict(self, texts: Iterable[str]) -> list[Prediction]:
-        """Return the predictions for texts, or for one text, in their order."""
-        return list(self.stream(texts))
+    def predict(self, texts: Iterable[str], *, threshold: float | None = None, margin: float = 0.0) -> list[Prediction]:
+        """Return the predictions for texts, or for one text, in their order.
 
-    def stream(self, texts: Iterable[str]) -> Iterator[Prediction]:
+        Args:
+            texts: texts, or one text.
+            threshold: least probability of the second of two labels for it to be the answer; None takes the most
+                probable label.
+            margin: least lead of the answer's probability over every other one; a prediction with less is ``unsure``.
+        """
+        return list(self.stream(texts, threshold=threshold, margin=margin))
+
+    def stream(
+        self, texts: Iterable[str], *, threshold: float | None = None, margin: float = 0.0
+    ) -> Iterator[Prediction]:
         """Yield predictions in constant memory, reading texts as they are needed.
 
-        If reading fails, the error is raised after the predictions for the texts before it.
+        Arguments are those of `predict`. If reading fails, the error is raised after the predictions for the texts
+        before it.
         """
+        decision = Decision(threshold, margin)
+        decision.check(self.model.label_names)
         if not isinstance(texts, Iterable):
             raise UserError(
                 f"the texts are given as {type(texts).__name__}; expected a string, or a list of them: "
                 'predict(["a text"]).'
             )
         for batch in _batches([texts] if isinstance(texts, str) else texts, self.model.body.batch_size):
-            yield from self.predictions(batch, self.answer(self.embed(batch)))
+            yield from self.predictions(batch, self.answer(self.embed(batch)), decision)
 
-    def predictions(self, texts: Sequence[str], answers: Answers) -> Iterator[Prediction]:
+    def predictions(
+        self, texts: Sequence[str], answers: Answers, decision: Decision = MOST_PROBABLE
+    ) -> Iterator[Prediction]:
         """Yield the predictions for texts from their answers."""
         names = self.model.label_names
-        for i, (text, label) in enumerate(zip(texts, answers.labels.tolist(), strict=True)):
+        labels = decision.labels(answers.probabilities)
+        unsure = decision.unsure(answers.probabilities)
+        for i, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
             probabilities = dict(zip(names, answers.probabilities[i].tolist(), strict=True))
             error = float(answers.standard_errors[i, label])
-            yield Prediction(text, names[label], probabilities, error, bool(answers.decided[i]))
+            yield Prediction(text, names[label], probabilities, error, bool(answers.decided[i]), bool(unsure[i]))
 
     def answer(self, vectors: NDArray[np.float32]) -> Answers:
         """Return the answers for embeddings (N, D), from the backend if there is one."""

@@ -12,6 +12,7 @@ from qllmft.errors import UserError
 from qllmft.files import write_bytes
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.report.page_figures import training_svgs
+from qllmft.report.reliability import reliability_svg
 from qllmft.report.render import identified, render
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import TestPredictions
@@ -41,6 +42,7 @@ def render_report(folder: RunFolder) -> str:
     answers, metrics = folder.read_predictions(), folder.metrics()
     circuit = encoder_template(config.model) if config.model.head == "none" else head_template(config.model)
     models, selected = result.models, result.selected_epoch
+    calibrations = {model.name: model.test_calibration for model in models if model.test_calibration}
     loss, accuracy = training_svgs(metrics, selected) if metrics else (None, None)
     return render(
         "qllmft.report",
@@ -62,6 +64,9 @@ def render_report(folder: RunFolder) -> str:
         chosen=next((m for m in metrics if m.epoch == selected), None),
         owner="encoder" if config.model.head == "none" else "head",
         circuit=draw_text(circuit, fold=False) if circuit is not None else None,
+        calibrations=calibrations,
+        reliability=reliability_svg(calibrations) if calibrations else None,
+        temperature=result.head.settings.get("temperature"),
         answers=answers,
         confusion=_confusion(answers, result.head.name) if answers else None,
         mistaken=int((answers.answers_of(result.head.name) != answers.labels).sum()) if answers else 0,

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from qllmft.config import Candidate, RunConfig
 from qllmft.heads import build_classifier
@@ -29,7 +30,7 @@ class Tried:
     """Result of one candidate on texts that it was not trained on."""
 
     name: str  # of its preset
-    right: int  # number of correct labels
+    right: int | float  # number of correct labels; sum of the weights of their texts if those have weights
     total: int  # number of texts
     loss: float  # mean cross-entropy in nats
     parameters: int  # number of trained parameters
@@ -95,17 +96,19 @@ def choose(
     Raises:
         ChoiceInterruptedError: after Ctrl-C or SIGTERM.
     """
-    parts = [train] if validation is None else [train, validation]
-    drawn = Examples(torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts]))
+    drawn = train.and_others(validation)
     folds = _folds(drawn.y.numpy(), len(train), config.seed, tuned_body and validation is not None)
     tried, done = [], 0
     for candidate in config.candidates:
-        losses, right, parameters = [], 0, 0
+        losses: list[float] = []
+        right: int | float = 0
+        parameters = 0
         for rows, held in folds:
-            learnt, judged = Examples(drawn.x[rows], drawn.y[rows]), Examples(drawn.x[held], drawn.y[held])
+            learnt, judged = drawn.take(rows), drawn.take(held)
             logits, parameters = _trained_logits(candidate, learnt, judged, n_classes, config.seed)
-            losses.append(torch.nn.functional.cross_entropy(logits.double(), judged.y, reduction="sum").item())
-            right += int((logits.argmax(dim=1) == judged.y).sum())
+            loss, hits = _judged(logits, judged)
+            losses.append(loss)
+            right += hits
             done += 1
             advance(done)
         total = sum(len(held) for _, held in folds)
@@ -115,6 +118,15 @@ def choose(
     return config.taking(taken, alone=False), choice
 
 
+def _judged(logits: Tensor, examples: Examples) -> tuple[float, int | float]:
+    """Return the sums of the losses in nats and of the correct labels."""
+    hits, weight = logits.argmax(dim=1) == examples.y, examples.relative
+    if weight is None:
+        return cross_entropy(logits.double(), examples.y, reduction="sum").item(), int(hits.sum())
+    losses = cross_entropy(logits.double(), examples.y, reduction="none")
+    return float((losses * weight).sum()), float((hits * weight).sum())
+
+
 def n_trained(config: RunConfig) -> int:
     """Return the largest number of models that `choose` trains."""
     return FOLDS * len(config.candidates)
@@ -122,7 +134,7 @@ def n_trained(config: RunConfig) -> int:
 
 def _trained_logits(
     candidate: Candidate, train: Examples, held: Examples, n_classes: int, seed: int
-) -> tuple[torch.Tensor, int]:
+) -> tuple[Tensor, int]:
     """Return logits of the held-out texts by a trained candidate, and its number of parameters."""
     model = build_classifier(candidate.model, train.x.shape[1], n_classes, seed=seed)
     selection = fit(model, train, held, candidate.train.model_copy(update={"select": "last"}), seed)

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qllmft.baselines import FittedHead, TrainedHead, check_baselines, fit_and_score, make_baselines, scored
+from qllmft.baselines import (
+    FittedHead,
+    TrainedHead,
+    check_baselines,
+    fit_and_score,
+    make_baselines,
+    probabilities_of,
+    scored,
+)
+from qllmft.calibration import Calibration
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Findings
 from qllmft.embed import published_name, weights_hash
@@ -207,7 +216,11 @@ def _learned_body(setup: RunSetup) -> LearnedBody | None:
 def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], vectors: Sequence[Vectors]) -> RunRecord:
     """Add the test set to the record and keep all answers. No other function reads the test set."""
     tests = [each.tested for each in vectors]
-    answers = [each.head.predict(test.x.numpy()) for each, test in zip(fitted, tests, strict=True)]
+    answers, calibrations = [], []
+    for each, test in zip(fitted, tests, strict=True):
+        answers.append(each.head.predict(test.x.numpy()))
+        found = probabilities_of(each.head, test.x.numpy())
+        calibrations.append(None if found is None else Calibration.of(found, test.y.numpy()))
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
     validation = {each.head.name: each.validation_answers for each in fitted}
     predictions = TestPredictions.of(setup.corpus.label_names, setup.splits.test, by_name, validation)
@@ -218,8 +231,11 @@ def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], ve
             test=Accuracy.of(test.y.numpy(), labels),
             test_exact=each.head.exact_accuracy(test),
             test_classes=predictions.by_class(each.head.name),
+            test_calibration=calibration,
         )
-        for model, each, test, labels in zip(record.models, fitted, tests, answers, strict=True)
+        for model, each, test, labels, calibration in zip(
+            record.models, fitted, tests, answers, calibrations, strict=True
+        )
     )
     return replace(record, models=models)
 

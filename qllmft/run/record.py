@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, TypeAdapter, ValidationError
 
+from qllmft.calibration import Calibration
 from qllmft.config import NoiseConfig
 from qllmft.config.noise import measured_on
 from qllmft.data import Findings
@@ -20,6 +21,7 @@ FORMAT = 1
 
 # JSON has the value and the interval of an accuracy, too, for readers of the file
 _Accuracy = Annotated[Accuracy, PlainSerializer(Accuracy.as_dict)]
+_Calibration = Annotated[Calibration, PlainSerializer(Calibration.as_dict)]
 _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
 
@@ -38,6 +40,8 @@ class ModelResult:
     test: _Accuracy | None = None  # accuracy on the test texts; None if they were not read
     test_exact: float | None = None  # like ``validation_exact``, for the test texts
     test_classes: _ClassScores | None = None  # scores on the test texts class by class; None if they were not read
+    # calibration of the probabilities of the test texts; None if they were not read or the model has no probabilities
+    test_calibration: _Calibration | None = None
 
     @property
     def tested(self) -> Accuracy:
@@ -124,7 +128,11 @@ class RunRecord:
     def without_test(self) -> RunRecord:
         """Return the record without any value of the test texts."""
         return replace(
-            self, models=tuple(replace(model, test=None, test_exact=None, test_classes=None) for model in self.models)
+            self,
+            models=tuple(
+                replace(model, test=None, test_exact=None, test_classes=None, test_calibration=None)
+                for model in self.models
+            ),
         )
 
     def to_json(self) -> dict[str, Any]:

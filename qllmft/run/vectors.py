@@ -14,7 +14,7 @@ from qllmft.embed import Embeddings, check_finite, embed
 from qllmft.events import Message, OnEvent, stage
 from qllmft.run.inputs import SharedInputs
 from qllmft.run.setup import RunSetup
-from qllmft.training import Examples
+from qllmft.training import Examples, class_weighted
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,10 @@ def vectors_of(setup: RunSetup, body: BodyConfig) -> Vectors:
     if Path(body.model) == setup.folder.model_body:
         cache = setup.folder.own_embeddings
     inputs = setup.inputs if shared else None
-    identity, examples = embed_tables(tables, body, setup.on_event, title=title, cache_folder=cache, inputs=inputs)
-    return Vectors(identity, *examples)
+    identity, (train, validation, *test) = embed_tables(
+        tables, body, setup.on_event, title=title, cache_folder=cache, inputs=inputs
+    )
+    return Vectors(identity, *class_weighted(train, validation, setup.config.train), *test)
 
 
 def embed_tables(

@@ -1,20 +1,19 @@
-"""Base of both classifiers: training of a head on vectors, answers, and pickling."""
+"""Base of all estimators: training of a head on vectors, its outputs, and pickling."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
@@ -23,17 +22,20 @@ from qllmft.errors import UserError
 from qllmft.events import EpochEnded, ignore, stage
 from qllmft.heads import Classifier, build_classifier
 from qllmft.progress import LineListener
+from qllmft.randomness import derive_seed
 from qllmft.run.choice import ChoiceInterruptedError, choose
 from qllmft.sklearn.configuration import Settings, seed_of, with_room_for
-from qllmft.training import EpochMetrics, Examples, finite_logits, fit
+from qllmft.training import EpochMetrics, Examples, class_weighted, finite_logits, fit
 from qllmft_backends import create
 
 Rows = NDArray[np.int64]
+Weights = NDArray[np.float64] | None
+_NOT_PICKLED = ("_network", "_learning")
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A head on vectors; subclasses make the vectors.
+class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
+    """A head on vectors; subclasses make the vectors, and give its outputs a meaning.
 
     A pickle holds arrays, numbers and names, and no object of torch.
     """
@@ -51,22 +53,10 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     encoder_layers: int | None = None
     reuploads: int | None = None
     ridge_c: float | None = None
+    patience: int | None = None
+    warm_start: bool = False
 
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
-        """Return the most probable class of each row, (N,)."""
-        best = self._logits(X).argmax(axis=1)
-        return np.asarray(self.classes_[best])
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Return probabilities (N, k) in the order of `classes_`, not calibrated."""
-        return np.asarray(softmax(self._logits(X), axis=1))
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Return the logits (N, k), or for two classes the lead (N,) of the second over the first."""
-        logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
-
-    def latent_values(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+    def latent_values(self, X: Any) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
         """Return the encoder's values (N, Q), in radians, one per qubit of the head."""
         check_is_fitted(self)
         network, vectors = self._loaded(), torch.from_numpy(self._vectors(X).astype(np.float64))
@@ -74,8 +64,8 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             latent = vectors if network.encoder is None else network.encoder(vectors)
         return np.asarray(latent.numpy())
 
-    def _logits(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Return the logits (N, k), computed row by row in float64 without noise."""
+    def _outputs(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return the outputs (N, k), computed row by row in float64 without noise."""
         check_is_fitted(self)
         vectors = torch.from_numpy(self._vectors(X).astype(np.float64))
         return finite_logits(self._loaded(), vectors).numpy()
@@ -83,42 +73,35 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _loaded(self) -> Classifier:
         """Return the trained network, which a pickle does not hold."""
         if "_network" not in self.__dict__:
-            self._network = self._exact_network()
+            self._network = self._network_with_weights(create("adjoint", {"dtype": "float64"})).double()
         return self._network
+
+    def _network_with_weights(self, backend: Any) -> Classifier:
+        config = ModelConfig.model_validate(self.structure_)
+        network = build_classifier(config, self.n_inputs_, self.n_outputs_, backend=backend)
+        network.load_state_dict({name: torch.from_numpy(values) for name, values in self.weights_.items()})
+        return network
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return the rows as vectors (N, D)."""
         raise NotImplementedError
 
-    def _exact_network(self) -> Classifier:
-        config = ModelConfig.model_validate(self.structure_)
-        exact = create("adjoint", {"dtype": "float64"})
-        network = build_classifier(config, self.n_inputs_, len(self.classes_), backend=exact)
-        network.load_state_dict({name: torch.from_numpy(values) for name, values in self.weights_.items()})
-        return network.double()
+    def _fit_head(self, rows: Examples, strata: Rows | None, n_outputs: int, config: RunConfig) -> None:
+        """Train the head of ``config``, and set the fitted attributes.
 
-    def _fit_head(self, vectors: NDArray[np.float32], y: NDArray[Any], config: RunConfig) -> None:
-        """Train the head of ``config`` on vectors (N, D) and labels (N,), and set the fitted attributes."""
-        classes, labels = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(
-                "This classifier needs samples of at least 2 classes in the data, but the data contains only one "
-                f"class: {classes[0]!r}"
-            )
-        seed, labels = seed_of(self.random_state), labels.astype(np.int64)
-        self.choice_ = None
+        ``strata`` (N,) are the labels whose shares a validation part keeps, or None.
+        """
+        seed, before = seed_of(self.random_state), self.__dict__.get("weights_") if self.warm_start else None
         if config.candidates:
-            config, self.choice_ = self._chosen(config, Examples.from_arrays(vectors, labels), len(classes), seed)
-        structure = with_room_for(config.model, vectors.shape[1], self.settings)
-        backend = create(config.backend.name, config.backend_options)
-        if backend.capabilities.remote:
-            raise UserError(
-                f"the backend {backend.name!r} sends circuits away, and a fit does not confirm their price. Choose "
-                "one that computes here, or train with `qllmft train`."
-            )
-        network = build_classifier(structure, vectors.shape[1], len(classes), seed=seed, backend=backend)
-        train, validation, settings = self._parts(labels, config.train, seed)
-        parts = [Examples.from_arrays(vectors[rows], labels[rows]) for rows in (train, validation)]
+            config = self._chosen(config, rows, n_outputs, seed, again=before is None)
+        else:
+            self._choose_nothing()
+        structure = with_room_for(config.model, rows.x.shape[1], self.settings)
+        network = build_classifier(structure, rows.x.shape[1], n_outputs, seed=seed, backend=self._backend(config))
+        if before is not None:
+            self._load_into(network, before)
+        train, validation, settings = self._parts(len(rows), strata, config.train, seed)
+        parts = class_weighted(rows.take(train), rows.take(validation), config.train)
         on_event = LineListener("training" if train is validation else "validation") if self.verbose else ignore
         losses: list[float] = []
         with stage(on_event, "training", total=settings.epochs):
@@ -127,56 +110,140 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 losses.append(metrics.train_loss)
                 on_event(EpochEnded(metrics))
 
-            selection = fit(network, parts[0], parts[1], settings, seed, on_epoch=on_epoch)
+            selection = fit(network, *parts, settings, seed, on_epoch=on_epoch)
         if not selection.finished:
             raise KeyboardInterrupt
-        self.classes_ = classes
-        self.n_inputs_ = vectors.shape[1]
+        self.best_epoch_, self.n_iter_, self.loss_curve_ = selection.epoch, selection.epochs_done, losses
+        self.__dict__.pop("moments_", None)
+        self.__dict__.pop("_learning", None)
+        self._keep(network, structure, (rows.x.shape[1], n_outputs))
+        self._loaded()
+
+    def _fit_partly(self, rows: Examples, n_outputs: int, config: RunConfig) -> None:
+        """Train one epoch from the weights and moments of the last call, and set the fitted attributes."""
+        if config.train.optimizer != "adam":
+            raise UserError(
+                f"the preset {self.preset!r} is trained by L-BFGS, which takes all rows at once. Choose one with Adam, "
+                "such as 'recommended', for partial_fit."
+            )
+        first = "weights_" not in self.__dict__
+        seed = seed_of(self.random_state)
+        if first:
+            self.n_iter_, self.loss_curve_ = 0, list[float]()
+            self._choose_nothing()
+            structure = with_room_for(config.model, rows.x.shape[1], self.settings)
+            width = rows.x.shape[1]
+            network = build_classifier(structure, width, n_outputs, seed=seed, backend=self._backend(config))
+        else:
+            structure = ModelConfig.model_validate(self.structure_)
+            network = self.__dict__.get("_learning") or self._network_with_weights(self._backend(config))
+        kept = self.__dict__.get("moments_", {})
+        moments = {at: {name: torch.from_numpy(values) for name, values in of.items()} for at, of in kept.items()}
+        settings = config.train.model_copy(update={"epochs": 1, "select": "last", "patience": None})
+        losses: list[float] = []
+        selection = fit(
+            network,
+            rows,
+            rows,
+            settings,
+            derive_seed(seed, "partial fit", self.n_iter_),
+            on_epoch=lambda metrics: losses.append(metrics.train_loss),
+            moments=moments,
+        )
+        if not selection.finished:
+            raise KeyboardInterrupt
+        self.moments_ = {at: {name: value.numpy().copy() for name, value in of.items()} for at, of in moments.items()}
+        self.n_iter_ += 1
+        self.best_epoch_ = self.n_iter_
+        self.loss_curve_ = [*self.loss_curve_, *losses]
+        self._keep(network, structure, (rows.x.shape[1], n_outputs))
+        self._learning = network
+
+    def _choose_nothing(self) -> None:
+        self.choice_: str | None = None
+        self.preset_taken_: str | None = None
+
+    def _keep(self, network: Classifier, structure: ModelConfig, sizes: tuple[int, int]) -> None:
+        self.n_inputs_, self.n_outputs_ = sizes
         self.structure_ = structure.model_dump(mode="json")
         self.weights_ = {name: values.detach().numpy().copy() for name, values in network.state_dict().items()}
         self.n_parameters_ = network.n_parameters
-        self.best_epoch_ = selection.epoch
-        self.loss_curve_ = losses
-        self._network = self._exact_network()
+        self.__dict__.pop("_network", None)
 
-    def _chosen(self, config: RunConfig, rows: Examples, n_classes: int, seed: int) -> tuple[RunConfig, str]:
-        """Return the configuration that takes the best candidate, and the reason."""
+    def _backend(self, config: RunConfig) -> Any:
+        backend = create(config.backend.name, config.backend_options)
+        if backend.capabilities.remote:
+            raise UserError(
+                f"the backend {backend.name!r} sends circuits away, and a fit does not confirm their price. Choose "
+                "one that computes here, or train with `qllmft train`."
+            )
+        return backend
+
+    def _load_into(self, network: Classifier, weights: dict[str, NDArray[Any]]) -> None:
+        """Start from the weights of the last fit, or raise if they are of another shape."""
+        given = {name: tuple(values.shape) for name, values in weights.items()}
+        wanted = {name: tuple(values.shape) for name, values in network.state_dict().items()}
+        if given != wanted:
+            raise ValueError(
+                f"warm_start is True, and the last fit had weights of the shapes {given}, expected {wanted}: the "
+                "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to False."
+            )
+        network.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+
+    def _chosen(self, config: RunConfig, rows: Examples, n_outputs: int, seed: int, *, again: bool) -> RunConfig:
+        """Return the configuration that takes the best candidate, or the one of the last fit unless ``again``."""
         dimension = rows.x.shape[1]
         candidates = tuple(
             each.model_copy(update={"model": with_room_for(each.model, dimension, self.settings)})
             for each in config.candidates
         )
+        if not again:
+            taken = next((each for each in candidates if each.name == self.preset_taken_), candidates[0])
+            return config.taking(taken)
         first = {"model": candidates[0].model, "seed": seed, "candidates": candidates}
         try:
-            config, choice = choose(config.model_copy(update=first), rows, None, n_classes)
+            config, choice = choose(config.model_copy(update=first), rows, None, n_outputs)
         except ChoiceInterruptedError:
             raise KeyboardInterrupt from None
-        return config, str(choice)
+        self.choice_, self.preset_taken_ = str(choice), choice.taken.name
+        return config
 
-    def _parts(self, labels: Rows, config: TrainConfig, seed: int) -> tuple[Rows, Rows, TrainConfig]:
-        """Split rows into training and validation, and return the settings of the training.
+    def _parts(self, n: int, strata: Rows | None, config: TrainConfig, seed: int) -> tuple[Rows, Rows, TrainConfig]:
+        """Split N rows into training and validation, and return the settings of the training.
 
         All rows are in both parts if the last epoch is kept.
         """
-        rows = np.arange(len(labels))
+        rows = np.arange(n)
         if config.select == "last":
             return rows, rows, config
         share = self.validation_fraction
         if not (isinstance(share, float) and 0.0 < share < 1.0):
             raise UserError(f"validation_fraction is {share!r}; expected a number above 0 and below 1.")
-        held, counts = math.ceil(share * len(labels)), np.bincount(labels)
-        if counts.min() < 2 or min(held, len(labels) - held) < len(counts):
+        held, counts = math.ceil(share * n), np.ones(1, int) if strata is None else np.bincount(strata)
+        rare = strata is not None and counts.min() < 2
+        if rare or min(held, n - held) < len(counts):
             warnings.warn(
-                f"{len(labels)} samples of {len(counts)} classes are too few to choose the epoch on a share of them; "
-                "all are trained on, and the last epoch is kept. Give more, another validation_fraction, or "
-                "settings={'train.select': 'last'}.",
+                f"{n} samples{'' if strata is None else f' of {len(counts)} classes'} are too few to choose the epoch "
+                "on a share of them; all are trained on, and the last epoch is kept. Give more, another "
+                "validation_fraction, or settings={'train.select': 'last'}.",
                 UserWarning,
                 stacklevel=4,
             )
-            return rows, rows, config.model_copy(update={"select": "last"})
-        parts: Sequence[Rows] = train_test_split(rows, test_size=held, stratify=labels, random_state=seed % 2**32)
+            return rows, rows, config.model_copy(update={"select": "last", "patience": None})
+        parts: Sequence[Rows] = train_test_split(rows, test_size=held, stratify=strata, random_state=seed % 2**32)
         return parts[0], parts[1], config
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return parameters and fitted attributes, without the network."""
-        return {name: value for name, value in super().__getstate__().items() if name != "_network"}
+        """Return parameters and fitted attributes, without networks."""
+        return {name: value for name, value in super().__getstate__().items() if name not in _NOT_PICKLED}
+
+
+def with_weights(rows: Examples, given: Any, of_classes: Weights = None) -> Examples:
+    """Return the rows with the weights of ``sample_weight`` times those of classes, without rows of weight 0."""
+    if given is None and of_classes is None:
+        return rows
+    weights = np.ones(len(rows)) if given is None else _check_sample_weight(given, rows.x.numpy(), dtype=np.float64)
+    if (weights < 0).any():
+        raise ValueError(f"sample_weight has {weights.min():g}; expected no negative weight. Leave such rows out.")
+    weights = weights if of_classes is None else weights * of_classes
+    return replace(rows, weight=torch.from_numpy(weights)).take(np.flatnonzero(weights))

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from qllmft.config import RunConfig
 from qllmft.config.model import ModelConfig
-from qllmft.config.presets import load_preset
+from qllmft.config.presets import AUTO, FALLBACK, load_preset
 from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 
@@ -20,6 +20,7 @@ PARAMETERS = {  # of an estimator, and the settings that they are
     "epochs": "train.epochs",
     "lr": "train.lr",
     "ridge_c": "train.ridge_c",
+    "patience": "train.patience",
     "n_qubits": "model.n_qubits",
     "encoder_layers": "model.encoder_layers",
     "reuploads": "model.reuploads",
@@ -29,8 +30,11 @@ PARAMETERS = {  # of an estimator, and the settings that they are
 _SECTIONS = ("model", "train", "noise", "backend")
 
 
-def configuration(estimator: Any, *sections: str, **given: Any) -> RunConfig:
-    """Return the configuration of an estimator: its preset, then ``settings``, then other parameters."""
+def configuration(estimator: Any, *sections: str, candidates: bool = True, **given: Any) -> RunConfig:
+    """Return the configuration of an estimator: its preset, then ``settings``, then other parameters.
+
+    Without ``candidates``, the preset "auto" is "recommended".
+    """
     overrides = chosen_settings(estimator.settings)
     allowed = (*_SECTIONS, *sections)
     if others := [name for name in overrides if name.partition(".")[0] not in allowed]:
@@ -43,7 +47,8 @@ def configuration(estimator: Any, *sections: str, **given: Any) -> RunConfig:
     # a search draws numpy's numbers
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     overrides |= {name: value for name, value in plain.items() if value is not None}
-    config = load_preset(estimator.preset).config(overrides)
+    single = estimator.preset == AUTO and not candidates
+    config = load_preset(FALLBACK if single else estimator.preset).config(overrides)
     if config.body.learns:
         raise UserError(
             f"the preset {estimator.preset!r} has a body that learns, and a scikit-learn estimator keeps it frozen. "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from qllmft.sklearn.base import TrainedClassifier
+from qllmft.sklearn.classifier import TrainedClassifier
 from qllmft.sklearn.configuration import configuration
 
 
@@ -24,7 +24,7 @@ class QuantumHeadClassifier(TrainedClassifier):
     qubits Q_e with 2^Q_e ≥ D (≥ D + 1 with ``model.pad = "bias"``, as in ``recommended``), unless ``settings`` has
     ``model.encoder_qubits``.
 
-    Training is that of ``qllmft train``; answers are computed here, exactly. ``fit`` takes no ``sample_weight``.
+    Training is that of ``qllmft train``; answers are computed here, exactly.
 
     Args:
         preset: source of the settings; see ``qllmft presets``. By default, "auto" trains the structure that
@@ -41,6 +41,9 @@ class QuantumHeadClassifier(TrainedClassifier):
         lr, n_qubits, encoder_layers, reuploads, ridge_c: settings that searches vary, ``train.lr``, ``model.n_qubits``,
             ``model.encoder_layers``, ``model.reuploads`` and ``train.ridge_c``; None takes that of ``settings`` or of
             the preset.
+        class_weight: weights of the classes as a dict, or "balanced" for the same total weight of each.
+        patience: epochs in a row without a better one after which training ends, if ``train.select`` is "accuracy".
+        warm_start: start from the weights of the last fit, whose structure is kept.
 
     Attributes:
         classes_: k labels, sorted.
@@ -49,18 +52,36 @@ class QuantumHeadClassifier(TrainedClassifier):
         weights_: trained arrays by name.
         structure_: settings of the section model, with the qubits of the encoders.
         n_inputs_: D, length of the vectors that the head reads.
+        n_outputs_: number of values that the head gives.
         n_parameters_: number of trained parameters.
         best_epoch_: epoch of the weights, from 1.
         choice_: name of the structure that "auto" took, and the reason; None with another preset.
+        n_iter_: number of trained epochs.
         loss_curve_: mean cross-entropy of each epoch, in nats.
     """
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on rows (N, D) and their labels (N,), numbers or texts."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on rows (N, D) and their labels (N,), numbers or texts.
+
+        Weights (N,) multiply the losses of the rows; a row of weight 0 is left out. Principal axes, in the presets that
+        load them, and the split of validation rows do not depend on the weights.
+        """
         config = configuration(self)
         rows, labels = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(labels)
-        self._fit_head(rows, labels, config)
+        self._fit_labels(rows, labels, sample_weight, config)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
+        """Train one epoch on rows (N, D) and labels (N,), from the weights and Adam's moments of the last call.
+
+        The first call needs ``classes``, all labels that will occur. The preset "auto" is "recommended" here, and
+        presets with L-BFGS are refused.
+        """
+        config = configuration(self, candidates=False)
+        rows, labels = validate_data(self, X, y, dtype=np.float32, reset="weights_" not in self.__dict__)
+        check_classification_targets(labels)
+        self._fit_labels_partly(rows, labels, classes, sample_weight, config)
         return self
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.sklearn.base import TrainedClassifier
+from qllmft.sklearn.classifier import TrainedClassifier
 from qllmft.sklearn.configuration import configuration
 from qllmft.sklearn.texts import embedded, texts_of
 
@@ -33,16 +34,29 @@ class QuantumTextClassifier(TrainedClassifier):
 
     body: str = "minilm"
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on N texts and their labels (N,), numbers or texts."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on N texts and their labels (N,), numbers or texts, and weights (N,) as in `QuantumHeadClassifier`."""
         config = configuration(self, "body", body__model=self.body)
+        vectors, labels, identity = self._embedded(X, y, config)
+        self._fit_labels(vectors, labels, sample_weight, config)
+        self.body_identity_ = identity
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
+        """Train one epoch on N texts and labels (N,), as `QuantumHeadClassifier.partial_fit` does on rows."""
+        config = configuration(self, "body", candidates=False, body__model=self.body)
+        vectors, labels, identity = self._embedded(X, y, config)
+        self._fit_labels_partly(vectors, labels, classes, sample_weight, config)
+        self.body_identity_ = identity
+        return self
+
+    def _embedded(self, X: Any, y: Any, config: RunConfig) -> tuple[NDArray[np.float32], NDArray[Any], str]:  # noqa: N803
+        """Return the embeddings (N, D) of texts, their labels (N,) and the identity of the body."""
         texts, labels = texts_of(X), column_or_1d(y, warn=True)
         check_consistent_length(texts, labels)
         check_classification_targets(labels)
         vectors, identity = embedded(texts, config.body)
-        self._fit_head(vectors, labels, config)
-        self.body_identity_ = identity
-        return self
+        return vectors, labels, identity
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         vectors, identity = embedded(texts_of(X), configuration(self, "body", body__model=self.body).body)

@@ -4,7 +4,7 @@ from qllmft.training.checkpoint import Checkpoint
 from qllmft.training.contrastive import contrastive_pairs, contrastive_steps, fit_contrastive
 from qllmft.training.end_to_end import EndToEnd, fit_end_to_end
 from qllmft.training.evaluation import checked_logits, exact_accuracy, finite_logits, logits_of, shared_latent
-from qllmft.training.examples import Examples
+from qllmft.training.examples import Examples, class_weighted
 from qllmft.training.loop import PAPER_STEPS, fit, one_torch_thread
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.step import step_of
@@ -17,6 +17,7 @@ __all__ = [
     "Examples",
     "Selection",
     "checked_logits",
+    "class_weighted",
     "contrastive_pairs",
     "contrastive_steps",
     "exact_accuracy",

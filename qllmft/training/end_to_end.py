@@ -6,11 +6,11 @@ With a quantum encoder it passes through the amplitude loading: the engine retur
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from qllmft.config import TrainConfig
 from qllmft.data import Table
@@ -21,6 +21,7 @@ from qllmft.training.checkpoint import Checkpoint
 from qllmft.training.examples import Examples, with_noise
 from qllmft.training.loop import Training, run_epochs
 from qllmft.training.metrics import EpochMetrics, Selection
+from qllmft.training.tasks import CLASSIFICATION, balanced_weights
 
 CHECKPOINT_EVERY_S = 60.0  # a checkpoint has four times the body's weights: 1.8 GB for a body of 110 million
 
@@ -38,9 +39,9 @@ class EndToEnd(nn.Module):
         logits: Tensor = self.classifier(self.body(texts))
         return logits
 
-    def embedded(self, table: Table) -> Examples:
+    def embedded(self, table: Table, weight: Tensor | None = None) -> Examples:
         """Embed ``table`` with the current weights, without gradients and without dropout."""
-        return Examples.from_arrays(self.body.body.encode(table.texts), table.labels)
+        return replace(Examples.from_arrays(self.body.body.encode(table.texts), table.labels), weight=weight)
 
 
 def fit_end_to_end(
@@ -67,6 +68,10 @@ def fit_end_to_end(
     ]
     optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
     labels = torch.from_numpy(train.labels)
+    weights = held_weights = None
+    if config.class_weight:
+        weights = balanced_weights(train.labels, train.labels)
+        held_weights = balanced_weights(validation.labels, train.labels)
 
     def train_on(epoch: int, batches: list[Tensor]) -> float:
         noise = torch_generator(seed, "embedding noise", epoch)
@@ -75,7 +80,9 @@ def fit_end_to_end(
             for rows in batches:
                 x = model.body([train.texts[i] for i in rows.tolist()])  # (B, D)
                 x = with_noise(x, config.embedding_noise, noise, [len(rows)])
-                loss = cross_entropy(model.classifier(x), labels[rows])
+                loss = CLASSIFICATION.loss(
+                    model.classifier(x), labels[rows], None if weights is None else weights[rows]
+                )
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -83,6 +90,12 @@ def fit_end_to_end(
         return total
 
     training = Training(
-        model, model.classifier, optimizer, len(train), train_on, lambda: model.embedded(validation), CHECKPOINT_EVERY_S
+        model,
+        model.classifier,
+        optimizer,
+        len(train),
+        train_on,
+        lambda: model.embedded(validation, held_weights),
+        CHECKPOINT_EVERY_S,
     )
     return run_epochs(training, config, seed, checkpoint, on_epoch)

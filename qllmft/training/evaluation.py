@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
@@ -53,10 +52,10 @@ def checked_logits(logits: Tensor) -> Tensor:
 
 
 def evaluate(model: nn.Module, examples: Examples, latent: Tensor | None = None) -> tuple[float, float]:
-    """Return cross-entropy in nats and accuracy in [0, 1]."""
-    logits = logits_of(model, examples.x, latent)
-    accuracy = (logits.argmax(dim=1) == examples.y).double().mean()
-    return float(cross_entropy(logits, examples.y)), float(accuracy)
+    """Return loss and score by the task of the examples: cross-entropy in nats and accuracy in [0, 1] of labels."""
+    outputs, task = logits_of(model, examples.x, latent), examples.task
+    loss = task.loss(outputs, examples.y, examples.relative)
+    return float(loss), task.score(outputs, examples.y, examples.relative)
 
 
 def exact_accuracy(model: nn.Module, examples: Examples, latent: Tensor | None = None) -> float | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from qllmft.config import TrainConfig
 from qllmft.randomness import torch_generator
+from qllmft.training.tasks import CLASSIFICATION, Task, balanced_weights
 
 
 @dataclass(frozen=True)
@@ -19,14 +22,56 @@ class Examples:
 
     x: Tensor  # embeddings (N, D) float32
     y: Tensor  # labels (N,) int64
+    weight: Tensor | None = None  # (N,) float64, not negative; None: all are 1
+    task: Task = CLASSIFICATION  # meaning of ``y``
 
     @classmethod
-    def from_arrays(cls, vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> Examples:
-        """Return examples of NumPy arrays (N, D) and (N,)."""
-        return cls(torch.from_numpy(np.ascontiguousarray(vectors, np.float32)), torch.from_numpy(labels.copy()))
+    def from_arrays(
+        cls, vectors: NDArray[np.float32], labels: NDArray[np.int64], weight: NDArray[np.float64] | None = None
+    ) -> Examples:
+        """Return examples of NumPy arrays (N, D), (N,) and (N,)."""
+        x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
+        return cls(x, torch.from_numpy(labels.copy()), None if weight is None else torch.from_numpy(weight.copy()))
+
+    def take(self, rows: Tensor | NDArray[np.int64]) -> Examples:
+        """Return ``rows`` in that order."""
+        return replace(self, x=self.x[rows], y=self.y[rows], weight=None if self.weight is None else self.weight[rows])
+
+    def and_others(self, others: Examples | None) -> Examples:
+        """Return these examples, then ``others``, which have weights if these have them."""
+        if others is None:
+            return self
+        weight = None
+        if self.weight is not None and others.weight is not None:
+            weight = torch.cat([self.weight, others.weight])
+        return replace(self, x=torch.cat([self.x, others.x]), y=torch.cat([self.y, others.y]), weight=weight)
+
+    @cached_property
+    def relative(self) -> Tensor | None:
+        """Return the weights (N,) with mean 1, or None if all are equal."""
+        return None if self.weight is None else self.weight / self.weight.mean()
+
+    @property
+    def size(self) -> float:
+        """Return the sum of the weights: the number of examples, each counted as often as its weight says."""
+        return float(len(self)) if self.weight is None else float(self.weight.sum())
 
     def __len__(self) -> int:
         return len(self.y)
+
+
+def class_weighted(train: Examples, others: Examples, config: TrainConfig) -> tuple[Examples, Examples]:
+    """Multiply the weights of both by `balanced_weights` of the training labels if ``config`` says so."""
+    if config.class_weight is None:
+        return train, others
+    labels = train.y.numpy()
+    return _multiplied(train, balanced_weights(labels, labels)), _multiplied(
+        others, balanced_weights(others.y.numpy(), labels)
+    )
+
+
+def _multiplied(examples: Examples, factors: Tensor) -> Examples:
+    return replace(examples, weight=factors if examples.weight is None else examples.weight * factors)
 
 
 def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:

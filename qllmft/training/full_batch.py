@@ -51,6 +51,7 @@ class LinearObjective:
         self._encoders = [encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)]
         self._final = model.final
         self.x, self._y = self.loaded(examples.x), examples.y.numpy()
+        self._weights, self._size = _array(examples.relative), examples.size
         self._odd = [OddRows(encoder, self.x.shape[1]) for encoder in self._encoders]
         self._ridge = (2.0 if len(model.final.weight) == 2 else 1.0) / c
 
@@ -80,16 +81,19 @@ class LinearObjective:
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
         """Return the value and its gradient."""
         parts, n = self._parts(vector), len(self.x)
+        ridge = self._ridge / self._size
         rows = self._rows(parts)  # (T, m)
         values = self.x @ rows.T
         linear = parts.weight @ rows
         logits = values @ parts.weight.T + parts.bias
-        loss = cross_entropy(logits, self._y) + self._ridge / (2 * n) * float((linear**2).sum())
+        loss = cross_entropy(logits, self._y, self._weights) + ridge / 2 * float((linear**2).sum())
         by_logits = softmax(logits, axis=1)
         by_logits[np.arange(n), self._y] -= 1.0
         by_logits /= n
-        by_weight = by_logits.T @ values + self._ridge / n * linear @ rows.T
-        by_rows = (by_logits @ parts.weight).T @ self.x + self._ridge / n * parts.weight.T @ linear
+        if self._weights is not None:
+            by_logits *= self._weights[:, None]
+        by_weight = by_logits.T @ values + ridge * linear @ rows.T
+        by_rows = (by_logits @ parts.weight).T @ self.x + ridge * parts.weight.T @ linear
         shares = np.split(by_rows, len(self._odd))
         by_theta = [
             odd.gradient(theta, share) for odd, theta, share in zip(self._odd, parts.thetas, shares, strict=True)
@@ -106,9 +110,14 @@ class LinearObjective:
         return _Parts(thetas, vector[at : at + weights].reshape(self._final.weight.shape), vector[at + weights :])
 
 
-def cross_entropy(logits: Floats, y: NDArray[np.int64]) -> float:
-    """Return the mean cross-entropy in nats of logits (N, k) and labels (N,)."""
-    return float(-log_softmax(logits, axis=1)[np.arange(len(y)), y].mean())
+def cross_entropy(logits: Floats, y: NDArray[np.int64], weights: Floats | None = None) -> float:
+    """Return the mean cross-entropy in nats of logits (N, k) and labels (N,), with weights (N,) of mean 1 or None."""
+    losses = -log_softmax(logits, axis=1)[np.arange(len(y)), y]
+    return float((losses if weights is None else losses * weights).mean())
+
+
+def _array(weights: Tensor | None) -> Floats | None:
+    return None if weights is None else weights.double().numpy()
 
 
 def _objective(model: Classifier, train: Examples, c: float) -> LinearObjective | ReuploadingObjective:
@@ -135,17 +144,21 @@ def fit_full_batch(
     """
     objective = _objective(model, train, config.ridge_c)
     held_out, labels = objective.loaded(validation.x), validation.y.numpy()
+    weights, held_weights = _array(train.relative), _array(validation.relative)
     done, accuracy, vector = 0, 0.0, objective.parameters()
     started = time.perf_counter()
 
     def after(xk: Floats) -> None:
         nonlocal done, accuracy, vector, started
         logits = objective.logits(xk, held_out)
-        done, vector, accuracy = done + 1, xk.copy(), float((logits.argmax(axis=1) == labels).mean())
-        loss = cross_entropy(objective.logits(xk, objective.x), train.y.numpy())
+        right = logits.argmax(axis=1) == labels
+        done, vector = done + 1, xk.copy()
+        accuracy = float((right if held_weights is None else right * held_weights).mean())
+        loss = cross_entropy(objective.logits(xk, objective.x), train.y.numpy(), weights)
         began, started = started, time.perf_counter()
         if on_epoch:
-            on_epoch(EpochMetrics(done, loss, cross_entropy(logits, labels), accuracy, 1.0, started - began))
+            held_loss = cross_entropy(logits, labels, held_weights)
+            on_epoch(EpochMetrics(done, loss, held_loss, accuracy, 1.0, started - began))
 
     finished = True
     with interruptible() as interruption:

@@ -35,16 +35,19 @@ class Interruption:
         every_s: float,
         *,
         save_last: bool,
+        done: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Call ``advance`` with each step, and ``save`` between steps, at least ``every_s`` seconds apart.
+        """Call ``advance`` with each step until ``done``, and ``save`` at least ``every_s`` seconds apart.
 
         If ``save_last``, the last step is saved in any case.
         """
         saved, saved_at = steps.start - 1, time.monotonic()
         for step in steps:
+            if done():
+                break
             self._held = save is not None and step - 1 > saved
             advance(step)
-            due = save_last if step == steps[-1] else time.monotonic() - saved_at > every_s
+            due = save_last if step == steps[-1] or done() else time.monotonic() - saved_at > every_s
             if save and (due or self.signal):
                 save()
                 saved, saved_at = step, time.monotonic()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,11 +39,13 @@ def fit(
     *,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
+    moments: dict[int, Any] | None = None,
 ) -> Selection:
     """Train ``model`` in place up to the weights of the selected epoch.
 
     The selected epoch has the highest validation accuracy and, among equals, the lowest validation loss; or it is the
-    last one (``config.select``). Randomness is derived from the seed for every epoch, so a run continued from a
+    last one (``config.select``). With ``config.patience``, training ends after so many epochs without a better one.
+    Randomness is derived from the seed for every epoch, so a run continued from a
     checkpoint ends in the same bits. L-BFGS has no checkpoints and no randomness, see `fit_full_batch`.
 
     Args:
@@ -53,35 +56,44 @@ def fit(
         seed: seed of shuffling, of noise on embeddings, and of the circuit's noise in training and validation.
         checkpoint: source and target of the progress; None saves nothing.
         on_epoch: called after every epoch.
+        moments: Adam's, from an earlier call that this one continues; empty in the first one, and replaced by each. A
+            continued model keeps its data map.
 
     Returns:
         The selection among the trained epochs, which are fewer if training was interrupted; see `run_epochs`.
     """
     with one_torch_thread():
-        if isinstance(model, Classifier) and model.data_map is not None:
+        if isinstance(model, Classifier) and model.data_map is not None and not moments:
             model.data_map.fit(train.x)
         if config.optimizer == "lbfgs":
             assert isinstance(model, Classifier)
             return fit_full_batch(model, train, validation, config, on_epoch)
-    with one_torch_thread(), step_of(model) as step:
+    with one_torch_thread(), step_of(model, train.task) as step:
         optimizer = torch.optim.Adam(step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+        if moments:
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
         def train_on(epoch: int, batches: list[Tensor]) -> float:
             noise = torch_generator(seed, "embedding noise", epoch)
-            total = 0.0
+            total, weights = 0.0, train.relative
             for at in range(0, len(batches), BATCHES_AT_ONCE):  # inputs of many batches are prepared at once
                 sizes = [len(rows) for rows in batches[at : at + BATCHES_AT_ONCE]]
                 block = torch.cat(batches[at : at + BATCHES_AT_ONCE])
                 inputs, start = step.inputs(with_noise(train.x[block], config.embedding_noise, noise, sizes)), 0
-                for y in torch.split(train.y[block], sizes):
-                    loss = step.gradient(inputs[start : start + len(y)], y)
+                parts = [None] * len(sizes) if weights is None else torch.split(weights[block], sizes)
+                for y, weight in zip(torch.split(train.y[block], sizes), parts, strict=True):
+                    loss = step.gradient(inputs[start : start + len(y)], y, weight)
                     step.move(optimizer)
                     total += loss * len(y)
                     start += len(y)
             return total
 
         training = Training(model, model, optimizer, len(train), train_on, lambda: validation, CHECKPOINT_EVERY_S)
-        return run_epochs(training, config, seed, checkpoint, on_epoch)
+        selection = run_epochs(training, config, seed, checkpoint, on_epoch)
+        if moments is not None:
+            moments.update(optimizer.state_dict()["state"])
+        return selection
 
 
 @dataclass(frozen=True)
@@ -148,11 +160,14 @@ def run_epochs(
         if on_epoch:
             on_epoch(metrics)
 
+    def out_of_patience() -> bool:
+        return config.patience is not None and state.epoch - state.best_epoch >= config.patience
+
     save = (lambda: checkpoint.save(state, model, optimizer)) if checkpoint else None
     epochs, finished = range(state.epoch + 1, config.epochs + 1), True
     with interruptible() as interruption:
         try:
-            interruption.run(epochs, advance, save, training.checkpoint_every_s, save_last=True)
+            interruption.run(epochs, advance, save, training.checkpoint_every_s, save_last=True, done=out_of_patience)
         except KeyboardInterrupt:
             finished = False
     model.load_state_dict(state.best_weights)

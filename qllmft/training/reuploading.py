@@ -39,6 +39,8 @@ class ReuploadingObjective:
         self._encoder, self._final = model.encoder, model.final
         self._encoders = [encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)]
         self.x, self._y = self.loaded(examples.x), examples.y
+        self._task, self._size = examples.task, examples.size
+        self._weights = examples.relative
         self._odd = [OddRows(encoder, self.x.shape[1]) for encoder in self._encoders]
         self._parameters = list(model.parameters())
         self._ridge = reuploads**2 * (2.0 if len(model.final.weight) == 2 else 1.0) / c
@@ -70,7 +72,7 @@ class ReuploadingObjective:
         rows = self._map()
         logits = self._model.from_latent(torch.from_numpy(self.x) @ rows.T)
         size = (self._final.weight**2).sum() * (rows**2).sum()
-        loss = torch.nn.functional.cross_entropy(logits, self._y) + self._ridge / (2 * len(self.x)) * size
+        loss = self._task.loss(logits, self._y, self._weights) + self._ridge / (2 * self._size) * size
         gradient = torch.autograd.grad(loss, self._parameters)
         return loss.item(), np.concatenate([part.numpy().ravel() for part in gradient])
 

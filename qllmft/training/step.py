@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
+from qllmft.training.tasks import CLASSIFICATION, Task
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.compiled import layers
 
@@ -23,8 +23,8 @@ Real = NDArray[np.float32]
 class Step:
     """Step of any model, by autograd."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
+    def __init__(self, model: nn.Module, task: Task = CLASSIFICATION) -> None:
+        self._model, self._task = model, task
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the optimizer, whose ``grad`` is set by `gradient`."""
@@ -38,11 +38,11 @@ class Step:
         """Convert embeddings (N, D) of any number of batches for `gradient`, one row per example."""
         return x
 
-    def gradient(self, inputs: Any, y: Tensor) -> float:
-        """Return the mean cross-entropy in nats of a batch of inputs and labels (B,), and set its gradient."""
+    def gradient(self, inputs: Any, y: Tensor, weight: Tensor | None = None) -> float:
+        """Return the mean loss of a batch of inputs and labels (B,), with weights (B,), and set its gradient."""
         for parameter in self._model.parameters():
             parameter.grad = None
-        loss = cross_entropy(self._model(inputs), y)
+        loss = self._task.loss(self._model(inputs), y, weight)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
@@ -60,10 +60,11 @@ class DirectStep(Step):
     It needs `can_step` of the model, whose parameters become parts of one vector until `release`.
     """
 
-    def __init__(self, model: Classifier) -> None:
+    def __init__(self, model: Classifier, task: Task = CLASSIFICATION) -> None:
         assert isinstance(model.encoder, ParallelEncoders)
         assert isinstance(model.head, QuantumHead)
         self._model: Classifier = model
+        self._task = task
         self._encoders = cast("list[QuantumEncoder]", list(model.encoder.encoders))
         self._connector = model.head.connector
         parameters = list(model.parameters())
@@ -129,7 +130,7 @@ class DirectStep(Step):
         assert isinstance(self._model.encoder, ParallelEncoders)
         return amplitudes(self._model.encoder.mapped(x), self._encoders[0].pad).numpy()
 
-    def gradient(self, inputs: Real, y: Tensor) -> float:
+    def gradient(self, inputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
         """See `Step`."""
         passes = [
             encoder.engine.forward(theta, inputs)
@@ -140,7 +141,7 @@ class DirectStep(Step):
         head = self._connector.next_pass()
         angles = layers.head_angles(latent, self._weights, self._by_latent, self._by_weight, self._offset)
         values, tape = head.forward(angles)
-        loss, beside, by_values = self._read(latent, values, y.numpy())
+        loss, beside, by_values = self._read(latent, values, y, weight)
         by_angle, _ = head.vjp(tape, by_values)
         by_latent = layers.back_through_angles(by_angle, self._by_latent, self._by_weight, self._weights_gradient)
         if beside is not None:
@@ -155,16 +156,16 @@ class DirectStep(Step):
             by_theta[:] = encoder.engine.vjp(z_tape, part * scale)[0]
         return loss
 
-    def _read(self, latent: Real, values: Real, y: NDArray[np.int64]) -> tuple[float, Real | None, Real]:
+    def _read(self, latent: Real, values: Real, y: Tensor, weights: Tensor | None) -> tuple[float, Real | None, Real]:
         """Return the loss and its gradients by the latent vector (None: only through the head) and the values."""
         if self._final is None or self._bias is None:  # the sign of one qubit
             logits = np.concatenate([values, -values], axis=1)
-            loss = layers.cross_entropy(logits, y)
+            loss = self._task.gradient(logits, y, weights)
             return loss, None, logits[:, :1] - logits[:, 1:]
         seen = np.concatenate([latent, values], axis=1) if self._model.skip else values
         (weight, by_weight), (bias, by_bias) = self._final, self._bias
         logits = layers.linear(seen, weight, bias)
-        loss = layers.cross_entropy(logits, y)
+        loss = self._task.gradient(logits, y, weights)
         by_seen = layers.back_through_linear(logits, seen, weight, by_weight, by_bias)
         if not self._model.skip:
             return loss, None, by_seen
@@ -186,9 +187,9 @@ def can_step(model: nn.Module) -> TypeGuard[Classifier]:
 
 
 @contextmanager
-def step_of(model: nn.Module) -> Iterator[Step]:
+def step_of(model: nn.Module, task: Task = CLASSIFICATION) -> Iterator[Step]:
     """Give the faster step of a model: `DirectStep` if it is supported, else `Step`."""
-    step = DirectStep(model) if can_step(model) else Step(model)
+    step = DirectStep(model, task) if can_step(model) else Step(model, task)
     try:
         yield step
     finally:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from qllmft.config import ModelConfig, TrainConfig
@@ -34,8 +35,14 @@ def iris():
     return make_pipeline(StandardScaler(), PolynomialFeatures(1)).fit_transform(x), y
 
 
-# none of the checks is expected to fail
-@parametrize_with_checks([small(epochs=20)], expected_failed_checks=lambda _: {})
+# a weight of 2 and two copies of a row are different batches; on all rows at once they are the same, see below
+BATCHES = dict.fromkeys(
+    ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"),
+    "training takes batches in random order",
+)
+
+
+@parametrize_with_checks([small(epochs=20)], expected_failed_checks=lambda _: BATCHES)
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
@@ -145,6 +152,81 @@ def test_parameters_that_do_not_fit_are_refused_by_fit(iris, parameters, message
         small(**parameters).fit(*iris)
 
 
-def test_weights_of_rows_are_refused(iris):
-    with pytest.raises(TypeError, match="sample_weight"):
-        small().fit(*iris, sample_weight=np.ones(150))
+ODD = {"model.encoder_qubits": 3, "model.encoder_layers": 6, "model.components": 4}
+
+
+def test_weights_on_all_rows_at_once_are_copies_of_the_rows(iris):
+    x, y = iris[0][::3], iris[1][::3]
+    counts = np.arange(50) % 3
+    odd = {"preset": "odd", "settings": ODD | {"model.centre": False, "model.components": None}, "epochs": 200}
+    weighted = small(**odd).fit(x, y, sample_weight=counts)
+    copied = small(**odd).fit(x.repeat(counts, axis=0), y.repeat(counts))
+    np.testing.assert_allclose(weighted.predict_proba(x), copied.predict_proba(x), atol=2e-3)
+    assert np.abs(weighted.predict_proba(x) - small(**odd).fit(x, y).predict_proba(x)).max() > 0.01
+
+
+def test_balanced_classes_are_the_weights_that_scikit_learn_computes(iris):
+    x, y = iris[0][30:], iris[1][30:]
+    weights = compute_sample_weight("balanced", y)
+    balanced = small(class_weight="balanced").fit(x, y)
+    assert balanced.loss_curve_ == small().fit(x, y, sample_weight=weights).loss_curve_
+    given = {c: weights[y == c][0] for c in set(y)}
+    assert balanced.loss_curve_ == small(class_weight=given).fit(x, y).loss_curve_
+    by_setting = small(settings=SMALL | {"train.class_weight": "balanced"}).fit(x, y)
+    np.testing.assert_allclose(by_setting.loss_curve_, balanced.loss_curve_, rtol=1e-6)
+    assert balanced.loss_curve_ != small().fit(x, y).loss_curve_
+
+
+def test_a_fit_goes_on_from_the_last_one(iris):
+    model = small(warm_start=True, epochs=20)
+    first = model.fit(*iris).loss_curve_
+    assert model.fit(*iris).loss_curve_[0] < 0.8 * first[0]
+    with pytest.raises(ValueError, match="warm_start is True, and the last fit had weights of the shapes"):
+        model.fit(iris[0], iris[1] > 0)
+
+
+def test_parts_of_the_rows_are_learned_one_after_another(iris):
+    x, y = iris
+    order = np.random.default_rng(0).permutation(150)
+    model = small()
+    for _ in range(8):
+        for rows in np.array_split(order, 3):
+            model = pickle.loads(pickle.dumps(model)).partial_fit(x[rows], y[rows], classes=[0, 1, 2])
+    assert model.score(x, y) > 0.85
+    assert model.n_iter_ == len(model.loss_curve_) == 24
+    assert model.moments_[0]["step"] == 24 * -(-50 // 16), "Adam goes on"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "labels", "classes", "message"),
+    [
+        ({}, [0, 1], None, "classes must be passed on the first call"),
+        ({}, [0, 3], [0, 1], "y has the labels .3., and classes are .0, 1.. Name all"),
+        ({"class_weight": "balanced"}, [0, 1], [0, 1], "counts all labels, and partial_fit sees a part of them. Give"),
+        ({"preset": "odd", "settings": None}, [0, 1], [0, 1], "is trained by L-BFGS, .* Choose one with Adam"),
+    ],
+)
+def test_a_part_that_does_not_fit_is_refused(iris, parameters, labels, classes, message):
+    with pytest.raises(ValueError, match=message):
+        small(**parameters).partial_fit(iris[0][:2], labels, classes)
+
+
+def test_a_threshold_of_scikit_learn_moves_the_answers(iris):
+    x, y = iris[0][50:], iris[1][50:]
+    model = FixedThresholdClassifier(small(epochs=20), threshold=0.9, pos_label=2).fit(x, y)
+    assert model.predict(x).tolist() == np.where(model.estimator_.predict_proba(x)[:, 1] >= 0.9, 2, 1).tolist()
+
+
+def test_training_ends_when_it_gets_no_better(iris):
+    chosen = {**SMALL, "train.select": "accuracy", "train.lr": 0.2}
+    model = small(settings=chosen, epochs=60, patience=3).fit(*iris)
+    assert model.n_iter_ == min(60, model.best_epoch_ + 3) < 60
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [([-1.0] * 150, "sample_weight has -1; expected no negative"), ([0] * 150, "at least one non-zero number")],
+)
+def test_weights_that_make_no_sense_are_refused(iris, weights, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(*iris, sample_weight=weights)

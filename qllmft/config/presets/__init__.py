@@ -12,6 +12,7 @@ from qllmft.config.settings import with_settings
 from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
 
+SHARED = ("train.epochs", "train.class_weight", "train.calibration")  # settings of the head that candidates take
 AUTO = "auto"  # preset of a run without one
 FALLBACK = "recommended"  # preset if no candidate takes the given settings
 
@@ -32,8 +33,8 @@ class Preset:
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
         """Return the configuration with ``overrides`` by dotted names, such as ``{"train.epochs": 10}``.
 
-        Candidates have the overrides of data, body, baselines and epochs. With other settings of the head, or if no
-        candidate can have them, the result is the configuration of `FALLBACK`, the base of such settings.
+        Candidates have the overrides of data, body, baselines and those of `SHARED`. With other settings of the head,
+        or if no candidate can have them, the result is the configuration of `FALLBACK`, the base of such settings.
         """
         given = dict(overrides or {})
         names = given.pop("candidates", self.candidates) if self.candidates else ()
@@ -58,7 +59,7 @@ class Preset:
 
 def _of_head(setting: str) -> bool:
     """Return whether a setting is about the head and not every candidate reads it."""
-    return setting.partition(".")[0] in ("model", "train", "noise", "backend") and setting != "train.epochs"
+    return setting.partition(".")[0] in ("model", "train", "noise", "backend") and setting not in SHARED
 
 
 def preset_names() -> list[str]:

@@ -1,0 +1,66 @@
+"""Rule that turns probabilities into an answer: the most probable label, a threshold, and a margin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.errors import UserError
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Threshold for the second of two labels, and least lead of an answer.
+
+    With a threshold t the lead is that of p over t: |p - t|, divided by the larger of t and 1 - t.
+    """
+
+    threshold: float | None = None  # least probability of the second label; None: the most probable label
+    margin: float = 0.0  # least lead in probability; a smaller one is no answer
+
+    def check(self, label_names: Sequence[str]) -> None:
+        """Raise UserError for numbers outside of (0, 1), or a threshold for more than two labels."""
+        if not (math.isfinite(self.margin) and 0.0 <= self.margin < 1.0):
+            raise UserError(
+                f"the margin is {self.margin:g}; expected a difference of probabilities, from 0 to below 1."
+            )
+        if self.threshold is None:
+            return
+        if not 0.0 < self.threshold < 1.0:
+            raise UserError(f"the threshold is {self.threshold:g}; expected a probability above 0 and below 1.")
+        if len(label_names) != 2:
+            raise UserError(
+                f"the model has {len(label_names)} labels, and a threshold is for two. Leave it out, or use a margin."
+            )
+
+    def labels(self, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Return the index (N,) of the answer for probabilities (N, k)."""
+        if self.threshold is None:
+            return np.asarray(probabilities.argmax(axis=1), np.int64)
+        return (probabilities[:, 1] >= self.threshold).astype(np.int64)
+
+    def unsure(self, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return whether (N,) the lead of the answer is below the margin."""
+        if not self.margin:
+            return np.zeros(len(probabilities), bool)
+        if self.threshold is not None:
+            lead = abs(probabilities[:, 1] - self.threshold) / max(self.threshold, 1.0 - self.threshold)
+            return np.asarray(lead < self.margin)
+        ordered = np.sort(probabilities, axis=1)
+        return np.asarray(ordered[:, -1] - ordered[:, -2] < self.margin)
+
+
+MOST_PROBABLE = Decision()
+
+
+def share_left(unsure: int, total: int, margin: float) -> str:
+    """Return the sentence on the texts without an answer.
+
+    >>> share_left(3, 20, 0.2)
+    'No answer to 3 of 20 texts (15.0 %), whose lead is below 0.2'
+    """
+    return f"No answer to {unsure:,} of {total:,} texts ({100 * unsure / total:.1f} %), whose lead is below {margin:g}"

@@ -1,0 +1,84 @@
+"""Base of both classifiers: labels and their weights in, labels and probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+
+from qllmft.config import RunConfig
+from qllmft.sklearn.base import TrainedEstimator, with_weights
+from qllmft.training import Examples
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc]
+    """A head on vectors whose outputs are the logits of classes."""
+
+    class_weight: Mapping[Any, float] | str | None = None
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
+        """Return the most probable class of each row, (N,)."""
+        best = self._outputs(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return probabilities (N, k) in the order of `classes_`.
+
+        They are calibrated only with ``settings={"train.calibration": "temperature"}``.
+        """
+        return np.asarray(softmax(self._outputs(X), axis=1))
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return the logits (N, k), or for two classes the lead (N,) of the second over the first."""
+        logits = self._outputs(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def _fit_labels(self, vectors: NDArray[np.float32], y: NDArray[Any], weights: Any, config: RunConfig) -> None:
+        """Train on vectors (N, D), labels (N,) and their weights (N,) or None."""
+        of_classes = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
+        classes, labels = np.unique(y, return_inverse=True)
+        rows = with_weights(Examples.from_arrays(vectors, labels.astype(np.int64)), weights, of_classes)
+        present, labels = np.unique(rows.y.numpy(), return_inverse=True)
+        classes = classes[present]
+        if len(classes) < 2:
+            raise ValueError(
+                "This classifier needs samples of at least 2 classes in the data, but the data contains only one "
+                f"class: {classes[0]!r}"
+            )
+        rows = replace(rows, y=torch.from_numpy(labels.astype(np.int64)))
+        self._fit_head(rows, rows.y.numpy(), len(classes), config)
+        self.classes_ = classes
+
+    def _fit_labels_partly(
+        self, vectors: NDArray[np.float32], y: NDArray[Any], classes: Any, weights: Any, config: RunConfig
+    ) -> None:
+        """Train one epoch on vectors (N, D) and labels (N,) of ``classes``, which the first call gives."""
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}, which counts all labels, and partial_fit sees a part of them. "
+                "Give a dict of weights, or sample_weight."
+            )
+        known = self.__dict__.get("classes_")
+        if known is None and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit: all labels that will occur.")
+        given: NDArray[Any] = np.asarray(known) if classes is None else np.unique(classes)
+        if known is not None and not np.array_equal(known, given):
+            raise ValueError(f"classes is {given.tolist()}, and the first call had {known.tolist()}. Give the same.")
+        if len(given) < 2:
+            raise ValueError(f"classes is {given.tolist()}; expected at least 2 classes.")
+        if unknown := sorted(set(np.unique(y).tolist()) - set(given.tolist())):
+            raise ValueError(
+                f"y has the labels {unknown}, and classes are {given.tolist()}. Name all in the first call."
+            )
+        of_classes = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
+        rows = Examples.from_arrays(vectors, np.searchsorted(given, y).astype(np.int64))
+        self._fit_partly(with_weights(rows, weights, of_classes), len(given), config)
+        self.classes_ = given

@@ -1,0 +1,124 @@
+"""Weights of labels, calibrated probabilities, early ends, thresholds and margins by the command line."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.class_weight import compute_sample_weight
+
+from qllmft.calibration import Calibration, best_temperature
+from qllmft.inference import Predictor
+from qllmft.inference.evaluation import LabelledTexts, texts_of_run
+from qllmft.report import render_report
+from qllmft.run import RunFolder
+from qllmft.run.inputs import SharedInputs
+from qllmft.run.vectors import embed_tables
+
+TEXTS = ["a good and lovely film", "an awful , dull plot", "the cast is great", "the film has a plot"]
+
+
+def embedded_splits(run):
+    config, _, splits = texts_of_run(run)
+    _, parts = embed_tables(splits.tables, config.body, lambda _: None, inputs=SharedInputs())
+    return dict(zip(splits.tables, parts, strict=True))
+
+
+def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature(run, cli, tmp_path):
+    cli(*run.arguments(tmp_path / "run"), "--no-baselines", "--set", "train.calibration=temperature")
+    plain, warm = Predictor.load(run.path), Predictor.load(tmp_path / "run")
+    held, test = embedded_splits(run.path)["validation"], embedded_splits(run.path)["test"]
+    temperature = best_temperature(logits(plain, held), held.y.numpy())
+    record = json.loads((tmp_path / "run" / "result.json").read_text())["models"][0]
+    assert record["settings"]["temperature"] == pytest.approx(temperature, rel=1e-3)
+    expected = softmax(logits(plain, test) / temperature, axis=1)
+    np.testing.assert_allclose(warm.answer(test.x.numpy()).probabilities, expected, atol=1e-4)
+    assert [p.label for p in warm.predict(TEXTS)] == [p.label for p in plain.predict(TEXTS)]
+    assert record["test_calibration"]["error"] == pytest.approx(
+        Calibration.of(expected, test.y.numpy()).error, abs=1e-4
+    )
+    page = render_report(RunFolder(tmp_path / "run"))
+    assert "divided by the temperature" in page
+    assert 'id="reliability-' in page
+    assert "The expected calibration error on the test texts is" in cli("card", tmp_path / "run", "me/mine")[0]
+
+
+def logits(predictor, examples):
+    with torch.no_grad():
+        return predictor.model.classifier(examples.x).numpy().astype(float)
+
+
+def test_balanced_labels_weigh_head_and_baselines(run, cli, tmp_path):
+    rows = run.data.read_text().splitlines()
+    uneven = tmp_path / "uneven.tsv"
+    uneven.write_text("\n".join([rows[0], *[r for i, r in enumerate(rows[1:]) if r.startswith("pos") or i % 5 == 1]]))
+    given = [*run.arguments(tmp_path / "run"), "--data", uneven, "--set", 'baselines.names=["logistic_regression_c1"]']
+    cli(*given, "--set", "train.class_weight=balanced")
+    parts = embedded_splits(tmp_path / "run")
+    train, test = parts["train"], parts["test"]
+    weights = compute_sample_weight("balanced", train.y.numpy())
+    assert len(set(weights)) == 2
+    direct = LogisticRegression(C=1.0, max_iter=500).fit(train.x.numpy(), train.y.numpy(), sample_weight=weights)
+    models = json.loads((tmp_path / "run" / "result.json").read_text())["models"]
+    assert models[1]["test"]["right"] == int((direct.predict(test.x.numpy()) == test.y.numpy()).sum())
+    first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    cli(*given, "--out", tmp_path / "other")
+    other = json.loads((tmp_path / "other" / "metrics.jsonl").read_text().splitlines()[0])
+    assert first["train_loss"] != other["train_loss"]
+
+
+def test_a_patient_run_ends_early_and_is_finished(run, cli, tmp_path):
+    given = [*run.arguments(tmp_path / "run"), "--no-baselines", "--epochs", 40, "--lr", 0.5]
+    cli(*given, "--set", "train.select=accuracy", "--set", "train.patience=2")
+    epochs = len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
+    assert epochs == json.loads((tmp_path / "run" / "result.json").read_text())["selected_epoch"] + 2 < 40
+    assert "finished already" in "".join(cli(*given, "--set", "train.select=accuracy", "--set", "train.patience=2"))
+
+
+def test_a_threshold_moves_labels_and_a_margin_leaves_texts(run, cli):
+    found = [json.loads(line) for line in cli("predict", run.path, *TEXTS, "--json")[0].splitlines()]
+    second = sorted(f["probabilities"]["positive"] for f in found)
+    threshold = (second[-1] + second[-2]) / 2
+    moved = [line.split("\t")[0] for line in cli("predict", run.path, *TEXTS, "--threshold", threshold)[0].splitlines()]
+    assert moved == ["positive" if f["probabilities"]["positive"] >= threshold else "negative" for f in found]
+    leads = sorted(abs(2 * f["probabilities"]["positive"] - 1) for f in found)
+    margin = (leads[0] + leads[1]) / 2
+    output, messages = cli("predict", run.path, *TEXTS, "--margin", margin)
+    assert [line.split("\t")[0] for line in output.splitlines()].count("?") == 1
+    assert "No answer to 1 of 4 texts (25.0 %)" in messages
+    records = [
+        json.loads(line) for line in cli("predict", run.path, *TEXTS, "--json", "--margin", margin)[0].splitlines()
+    ]
+    assert sum(record.get("unsure", False) for record in records) == 1
+
+
+def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
+    predictor = Predictor.load(run.path)
+    texts = LabelledTexts.read(predictor, run.path)
+    p = predictor.answer(texts.vectors).probabilities
+    lead = abs(p[:, 1] - p[:, 0])
+    margin = float(np.median(lead))
+    found = json.loads(cli("evaluate", run.path, "--json", "--margin", margin)[0])
+    kept = lead >= margin
+    assert found["unsure"] == int((~kept).sum()) > 0
+    assert found["sure"]["right"] == int((p.argmax(axis=1) == texts.labels)[kept].sum())
+    text = " ".join("".join(cli("evaluate", run.path, "--margin", margin)).split())
+    assert f"No answer to {found['unsure']} of 40 texts" in text
+    assert "Expected calibration error of the probabilities:" in text
+    moved = json.loads(cli("evaluate", run.path, "--json", "--threshold", 0.999)[0])
+    assert moved["accuracy"]["right"] == int(((p[:, 1] >= 0.999).astype(int) == texts.labels).sum())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--threshold", 1], "the threshold is 1; expected a probability above 0 and below 1."),
+        (["--margin", "nan"], "the margin is nan; expected a difference of probabilities, from 0 to below 1."),
+    ],
+)
+@pytest.mark.parametrize("command", [["predict", "RUN", "a text"], ["evaluate", "RUN"]])
+def test_numbers_that_are_no_probabilities_are_refused(run, cli, command, options, message):
+    arguments = [run.path if part == "RUN" else part for part in command]
+    assert message in " ".join(cli(*arguments, *options, code=2)[1].split())

@@ -1,0 +1,123 @@
+"""Weights of texts: against copies of them, torch's own weighted loss, and scikit-learn's."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.class_weight import compute_sample_weight
+from small_training import Recorder, examples, model
+
+from qllmft.baselines.classical import plain_logistic_regression
+from qllmft.config import ModelConfig, RunConfig, TrainConfig
+from qllmft.config.presets import load_preset
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.training import Checkpoint, class_weighted, fit, loop
+from qllmft.training.full_batch import LinearObjective
+from qllmft.training.reuploading import ReuploadingObjective
+from qllmft.training.step import DirectStep, Step, can_step
+from qllmft.training.tasks import CLASSIFICATION
+
+N = 24
+
+IDENTITIES = {  # before the settings of this page's tests were there
+    "single-10q": "778c3679bb82", "auto": "2ba9ed577a61", "recommended": "5e4b485a0d02", "odd": "655edf472062",
+}  # fmt: skip
+
+
+@pytest.fixture
+def rows():
+    """Texts of which a third each counts not at all, once and twice."""
+    return replace(examples(N), weight=torch.arange(N).double() % 3)
+
+
+@pytest.fixture
+def copies(rows):
+    return replace(rows.take(np.repeat(np.arange(N), rows.weight.int().numpy())), weight=None)
+
+
+@pytest.mark.parametrize("head", ["none", "quantum"])
+def test_the_objectives_of_all_texts_are_those_of_copies(rows, copies, head):
+    structure = ModelConfig(head=head, n_qubits=4, encoder_qubits=4, encoder_layers=3, pad="bias", odd=True)
+    found = []
+    for data in (rows, copies):
+        net = build_classifier(structure, 6, 2, seed=1)
+        objective = LinearObjective(net, data, 0.7) if head == "none" else ReuploadingObjective(net, data, 0.7, 4)
+        found.append(objective(objective.parameters()))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-9)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [Step, DirectStep])
+def test_a_step_is_that_of_copies(rows, copies, kind):
+    losses, gradients = [], []
+    for data in (rows, copies):
+        net = model()
+        assert can_step(net)
+        step = kind(net)
+        losses.append(step.gradient(step.inputs(data.x), data.y, data.relative))
+        gradients.append(np.concatenate([p.grad.numpy().ravel() for p in step.parameters()]))
+        step.release()
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+    np.testing.assert_allclose(*gradients, atol=1e-6)
+
+
+def test_loss_and_score_are_torchs_and_scikit_learns(rows):
+    logits = torch.randn(N, 2, generator=torch.Generator().manual_seed(0))
+    of_label = torch.tensor([0.5, 2.0])
+    weight = of_label[rows.y].double()
+    expected = torch.nn.functional.cross_entropy(logits, rows.y, weight=of_label)
+    assert float(CLASSIFICATION.loss(logits, rows.y, weight / weight.mean())) == pytest.approx(
+        float(expected), rel=1e-6
+    )
+    right = (logits.argmax(dim=1) == rows.y).numpy()
+    assert CLASSIFICATION.score(logits, rows.y, weight / weight.mean()) == pytest.approx(
+        np.average(right, weights=weight), rel=1e-9
+    )
+
+
+def test_balanced_weights_are_scikit_learns_and_those_of_training_weigh_validation():
+    train, others = examples(40), examples(20, seed=1)
+    config = TrainConfig(class_weight="balanced")
+    ours, theirs = class_weighted(train, others, config)
+    np.testing.assert_allclose(ours.weight, compute_sample_weight("balanced", train.y.numpy()))
+    of_label = {int(y): float(w) for y, w in zip(ours.y, ours.weight, strict=True)}
+    assert [of_label[int(y)] for y in theirs.y] == pytest.approx(theirs.weight.tolist())
+    assert class_weighted(train, others, TrainConfig()) == (train, others)
+
+
+def test_a_baseline_has_the_weights_too(rows):
+    head = plain_logistic_regression()
+    head.fit(rows, examples(10, seed=2))
+    relative = rows.weight.numpy() / rows.weight.numpy().mean()
+    direct = LogisticRegression(C=1.0, max_iter=500).fit(rows.x.numpy(), rows.y.numpy(), sample_weight=relative)
+    np.testing.assert_allclose(head.probabilities(rows.x.numpy()), direct.predict_proba(rows.x.numpy()), rtol=1e-6)
+
+
+def test_default_configurations_keep_their_identity():
+    identities = {name: load_preset(name).config().identity for name in ("single-10q", "auto", "recommended", "odd")}
+    assert identities == IDENTITIES
+    for setting in ("train.class_weight=balanced", "train.calibration=temperature"):
+        name, value = setting.split("=")
+        changed = load_preset("auto").config({name: value})
+        assert len(changed.candidates) == 3
+        assert changed.identity != IDENTITIES["auto"]
+
+
+def test_training_ends_after_so_many_epochs_without_a_better_one(tmp_path, monkeypatch):
+    script = iter([(0.5, 0.5), (0.4, 0.8), (0.3, 0.7), (0.2, 0.7), (0.1, 0.9)])
+    monkeypatch.setattr(loop, "evaluate", lambda *_: next(script))
+    checkpoint, config, net = Checkpoint(tmp_path / "state"), TrainConfig(epochs=50, patience=2), Recorder()
+    selection = fit(net, examples(12), examples(4), config, 0, checkpoint=checkpoint)
+    assert (selection.epoch, selection.epochs_done, selection.finished) == (2, 4, True)
+    again = fit(Recorder(), examples(12), examples(4), config, 0, checkpoint=checkpoint)
+    assert (again.epoch, again.epochs_done) == (2, 4), "a finished training is not continued"
+    with pytest.raises(UserError, match="patience is 3 and select 'last' keeps the last epoch; set select to 'acc"):
+        load_preset("recommended").config({"train.patience": 3})
+
+
+def test_a_temperature_needs_a_linear_layer():
+    with pytest.raises(ValueError, match="divides the logits of a final linear layer, and there is none; set model"):
+        RunConfig.model_validate({"model": {"final_linear": False}, "train": {"calibration": "temperature"}})
