@@ -78,6 +78,7 @@ def model_card(
         verdict=verdict([replace(each, name=code(each.name)) for each in record.models]) if record else None,
         dimension=model.dimension,
         body=body if record else _public(body),
+        temperature=record.head.settings.get("temperature") if record else None,
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         model=config,
         surrogate=model.surrogate,

@@ -84,7 +84,8 @@ def _metrics(folder: RunFolder) -> str:
         raise UserError(
             f"line {len(metrics) + 1} of {folder.metrics_file.name} cannot be read, or its epochs are not 1, 2, 3, ..."
         )
-    converged = folder.read_config().train.optimizer == "lbfgs" and 0 < len(metrics) < epochs
+    train = folder.read_config().train
+    converged = (train.optimizer == "lbfgs" or train.patience) and 0 < len(metrics) < epochs
     if len(metrics) != epochs and not converged:
         raise UserError(f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {epochs}.")
     values = [(each.train_loss, each.validation_loss, each.validation_accuracy) for each in metrics]
