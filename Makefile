@@ -14,7 +14,7 @@ ifeq ($(UV_TORCH_BACKEND),)
 unexport UV_TORCH_BACKEND
 endif
 
-.PHONY: run test test-slow test-floors reliability lint docs bench clean
+.PHONY: run test test-slow test-floors test-machines reliability lint docs bench clean
 
 run: $(VENV)/.demo  ## train the recommended head and its classical baselines on the included sentences
 	$(BIN)/qllmft train
@@ -39,6 +39,11 @@ test-floors:  ## train and test with the lowest and the highest allowed versions
 			rm -rf $$folder; \
 		done; \
 	done
+
+test-machines:  ## test with the extras braket and ibm, in a virtual environment of their own
+	$(PYTHON) -m venv build/machines
+	build/machines/bin/python -m pip install --quiet --editable '.[dev,braket,ibm]'
+	build/machines/bin/python -m pytest tests/backends/machines
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
 	$(BIN)/python -m pytest -m slow tests/reliability --page

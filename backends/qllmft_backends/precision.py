@@ -37,7 +37,9 @@ def with_options(backend: Evaluator, **changes: Any) -> Evaluator:
             "Leave them out of the request."
         )
     given = options.model_dump(exclude_unset=True) | changes
-    changed: Evaluator = type(backend)(type(options).model_validate(given))  # type: ignore[call-arg]
+    # a backend of an object that it was given makes the other one itself
+    make: Any = getattr(backend, "with_options", type(backend))
+    changed: Evaluator = make(type(options).model_validate(given))
     return changed
 
 

@@ -32,6 +32,8 @@ class Entry:
     keeps_ledger: bool = False
     # it computes in this process and states `Capabilities.adjoint`
     adjoint: bool = False
+    # `create` passes it a `BackendV2` or a V2 primitive
+    takes_object: bool = False
     # it takes the noise options of `AdjointOptions`, which a run sets in its section ``noise``
     noise_section: bool = False
 
@@ -90,22 +92,37 @@ _BUILT_IN = {
         price="paid",
         keeps_ledger=True,
     ),
+    "qiskit": Entry(
+        summary="any Qiskit backend or V2 primitive: IBM, Braket, snapshots of machines in Aer (provider=...)",
+        module="qllmft_backends.machines.backend",
+        backend="QiskitBackend",
+        options="QiskitOptions",
+        extra="aer",
+        device="this CPU: generic, ibm-fake, aer-from-backend, braket-local; the machine: ibm, braket (paid)",
+        noise="the machine's, or that of its snapshot; none on braket-local",
+        limits="those of the machine's target; remote: max_circuits, or the price per circuit or shot",
+        keeps_ledger=True,
+        takes_object=True,
+    ),
 }
 BACKENDS: Registry[Entry] = Registry("backend", Entry, _BUILT_IN, UnknownBackendError)
 
 
-def create(name: str, options: Mapping[str, Any] | None = None) -> Backend:
+def create(name: str, options: Mapping[str, Any] | None = None, *, backend: object = None) -> Backend:
     """Make a backend.
 
     Args:
         name: one of `BACKENDS`.
         options: its typed options; see the options class of the entry.
+        backend: for ``qiskit``, a `BackendV2` or a V2 primitive of Qiskit to run on.
 
     Raises:
         UnknownBackendError: for a name or an option that does not exist, or a value that does not fit.
         MissingExtraError: if its packages are not installed.
     """
     entry = BACKENDS[name]
+    if backend is not None and not entry.takes_object:
+        raise UnknownBackendError(f"backend {name!r} takes no object; expected create('qiskit', backend=...).")
     try:
         module = import_module(entry.module)
     except Exception as error:
@@ -123,8 +140,9 @@ def create(name: str, options: Mapping[str, Any] | None = None) -> Backend:
         typed = options_class.model_validate(dict(options or {}))
     except ValidationError as error:
         raise UnknownBackendError(_describe(name, options_class, error)) from None
-    backend: Backend = getattr(module, entry.backend)(typed)
-    return backend
+    given = () if backend is None else (backend,)
+    made: Backend = getattr(module, entry.backend)(typed, *given)
+    return made
 
 
 def _describe(name: str, options_class: type[BaseModel], error: ValidationError) -> str:

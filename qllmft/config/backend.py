@@ -21,11 +21,13 @@ PERSONAL_OPTIONS = (
     "session_max_cost",
     "session_max_minutes",
     "circuit_budget",
+    "max_circuits",
     "allow_paid_training",
     "settle_s",
     "repetition",
     "retry_failed",
     "retry_wrong",
+    "retry_doubtful",
 )
 
 

@@ -16,11 +16,12 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 
 from qllmft_backends.aer.noise_model import check_coverage, noise_model
-from qllmft_backends.aer.simulator import NO_GATES, check_request, derive_seed, measured_bits, run, sample
+from qllmft_backends.aer.simulator import NO_GATES, check_request, measured_bits, run, sample
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import FidelityKind, GateNoise, NoiseSettings
 from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_backends.request import derive_seed
 from qllmft_backends.z_observables import ZObservables
 
 _STANDARD = frozenset(get_standard_gate_name_mapping())

@@ -14,10 +14,11 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
-from qllmft_backends.aer.simulator import NO_GATES, check_request, derive_seed, gpu_obstacle, measured_bits, run, sample
+from qllmft_backends.aer.simulator import NO_GATES, check_request, gpu_obstacle, measured_bits, run, sample
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
+from qllmft_backends.request import derive_seed
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
 

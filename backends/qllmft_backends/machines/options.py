@@ -1,0 +1,83 @@
+"""Options of the backend ``qiskit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+ProviderName = Literal["generic", "ibm-fake", "aer-from-backend", "braket-local", "ibm", "braket", "object"]
+
+
+class QiskitOptions(BaseModel):
+    """Options of the backend ``qiskit``.
+
+    Attributes:
+        provider: source of the machine, one of a fixed table: ``generic`` (Qiskit's `GenericBackendV2` in Aer),
+            ``ibm-fake`` (a snapshot of an IBM machine, in the local mode of IBM's sampler), ``aer-from-backend`` (the
+            same snapshot in `AerSimulator.from_backend`), ``braket-local``, and the remote ``ibm`` and ``braket``. In
+            Python, ``create("qiskit", backend=...)`` takes a `BackendV2` or a V2 primitive, which is ``object``.
+        machine: name of the machine at the provider, of ``generic`` its number of qubits. None: a default of the
+            provider; a remote one has none.
+        shots: measurements per circuit.
+        seed: of the shots and of the compiler; Braket's local simulator takes none for its shots.
+        optimization_level: of Qiskit's preset pass manager.
+        layout: qubits of the machine for the circuit's qubits 0, 1, …; None: the pass manager chooses.
+        native: ``ionq`` compiles to IonQ's gates GPI, GPI2 and MS on all-to-all qubits, for a machine that runs them.
+        local: the object given in Python runs in this process, free. By default only known simulators do.
+        ledger: folder of the ledger of remote jobs; the jobs of each provider are in a folder of its own in it.
+        circuits_per_job: greatest number of circuits per remote job.
+        repetition: another number asks for new measurements of the same circuits, which are paid again.
+        retry_failed: send the circuits of failed jobs again.
+        retry_doubtful: send jobs again that were sent without an answer, at a provider without a search by tags. If one
+            was accepted after all, it is paid twice.
+        max_circuits: ceiling on the number of circuits in the ledger, needed if the price is not known.
+        price_per_circuit, price_per_shot: from the contract with the provider, in ``price_unit``; None: not known.
+        price_unit: unit of the prices and of ``max_cost``.
+        max_cost: ceiling on the price of all circuits in the ledger.
+        yes: consent to send circuits to a remote machine without confirmation.
+        poll_interval_s: seconds between two polls of a job.
+        deadline_s: seconds allowed for remote jobs. At the deadline nothing is lost: the same call collects them later.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    provider: ProviderName = "generic"
+    machine: str | None = Field(None, max_length=100, coerce_numbers_to_str=True)
+    shots: int = Field(1000, ge=2, le=10_000_000)
+    seed: int = Field(0, ge=0, lt=2**31)
+    optimization_level: int = Field(1, ge=0, le=3)
+    layout: tuple[int, ...] | None = None
+    native: Literal["none", "ionq"] = "none"
+    local: bool = False
+    ledger: Path = Field(default_factory=lambda: platformdirs.user_state_path("qllmft") / "machines")
+    circuits_per_job: int = Field(50, ge=1)
+    repetition: int = Field(0, ge=0)
+    retry_failed: bool = False
+    retry_doubtful: bool = False
+    max_circuits: int | None = Field(None, ge=0)
+    price_per_circuit: float | None = Field(None, ge=0)
+    price_per_shot: float | None = Field(None, ge=0)
+    price_unit: str = Field("usd", max_length=20)
+    max_cost: float | None = Field(None, ge=0)
+    yes: bool = False
+    poll_interval_s: float = Field(5.0, gt=0)
+    deadline_s: float = Field(3600.0, gt=0)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> QiskitOptions:
+        if self.layout is not None and (len(set(self.layout)) != len(self.layout) or min(self.layout, default=0) < 0):
+            raise ValueError(f"layout is {list(self.layout)}; expected different qubits, counted from 0")
+        if self.max_cost is not None and self.price_each is None:
+            raise ValueError(
+                "max_cost without a price; expected price_per_circuit or price_per_shot beside it, or max_circuits"
+            )
+        return self
+
+    @property
+    def price_each(self) -> float | None:
+        """Return the price of one circuit, in ``price_unit``, or None if it is not known."""
+        if self.price_per_circuit is None and self.price_per_shot is None:
+            return None
+        return (self.price_per_circuit or 0.0) + self.shots * (self.price_per_shot or 0.0)

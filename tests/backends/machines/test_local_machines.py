@@ -1,0 +1,139 @@
+"""Machines in this process: values against the exact engine, compilation, seeds and errors."""
+
+import warnings
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
+from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import SparsePauliOp
+from remote_machine import RemoteMachine
+
+from qllmft_backends import BackendError, MissingExtraError, UnknownBackendError, create
+from qllmft_backends.machines.providers import PROVIDERS, installed
+
+OBSERVABLES = [SparsePauliOp("IIIZ"), SparsePauliOp("ZIII"), SparsePauliOp(["IZZI", "IIIZ"], [0.5, -2.0])]
+VALUES = np.random.default_rng(3).uniform(-2, 2, (3, 9))
+
+
+def circuit(n_qubits=4):
+    """A circuit that is not symmetric in its qubits."""
+    p = ParameterVector("p", 9)
+    found = QuantumCircuit(n_qubits, name="head")
+    for i in range(8):
+        found.ry(p[i], i % 4)
+        found.cx(i % 4, (i + 1) % 4)
+    found.rz(p[8], 0)
+    return found
+
+
+def exact():
+    return create("aer_statevector").expectations(circuit(), VALUES, OBSERVABLES).values
+
+
+def assert_close(answer, sigmas=4.5, bias=0.0):
+    assert (np.abs(answer.values - exact()) < sigmas * answer.standard_errors + bias).all()
+
+
+@pytest.mark.parametrize("level", [0, 3])
+def test_a_machine_without_noise_gives_the_exact_values_within_its_errors(level):
+    machine = RemoteMachine(6, coupling_map=[[i, i + 1] for i in range(5)])
+    backend = create("qiskit", {"shots": 4000, "optimization_level": level, "local": True}, backend=machine)
+    assert not backend.capabilities.remote
+    compiled = backend.compiled(circuit())
+    assert compiled.circuit.num_qubits == 6  # Qiskit widens circuits to the machine
+    assert_close(backend.expectations(circuit(), VALUES, OBSERVABLES))
+
+
+def test_noise_of_a_machine_moves_the_values():
+    backend = create("qiskit", {"machine": "5", "shots": 2000, "layout": [4, 1, 2, 0]})
+    answer = backend.expectations(circuit(), VALUES, OBSERVABLES)
+    assert_close(answer, bias=0.2)
+    assert backend.machine == "generic:generic_backend_5q"
+    again = create("qiskit", {"machine": "5", "shots": 2000, "layout": [4, 1, 2, 0]})
+    np.testing.assert_array_equal(answer.values, again.expectations(circuit(), VALUES, OBSERVABLES).values)
+
+
+@pytest.mark.parametrize("primitive", [StatevectorSampler(seed=4), StatevectorEstimator(seed=4)])
+def test_a_primitive_is_a_machine(primitive):
+    backend = create("qiskit", {"shots": 4000}, backend=primitive)
+    answer = backend.expectations(circuit(), VALUES, OBSERVABLES)
+    assert_close(answer)
+    assert (answer.standard_errors > 0).all()
+
+
+def test_the_engine_is_a_machine_of_its_own_interface():
+    backend = create("qiskit", {"shots": 4000}, backend=create("adjoint").qiskit_backend())
+    assert_close(backend.expectations(circuit(), VALUES, OBSERVABLES))
+
+
+def test_counts_keep_the_number_of_shots_of_the_request():
+    backend = create("qiskit", {"machine": "5"}, backend=None)
+    outcomes = backend.outcomes(circuit(), VALUES, 300, np.random.default_rng(0))
+    assert outcomes.shape == (3, 300)
+    assert outcomes.max() < 16
+
+
+def test_another_precision_keeps_the_machine_that_was_given():
+    backend = create("qiskit", {"shots": 100, "local": True}, backend=RemoteMachine(4))
+    estimator = backend.estimator(default_precision=0.02)
+    data = estimator.run([(circuit(), OBSERVABLES[0], VALUES[0])]).result()[0].data
+    assert abs(data.evs - exact()[0, 0]) < 5 * 0.02
+    assert data.stds < 0.025
+
+
+def test_faults_are_refused_before_anything_runs():
+    with pytest.raises(BackendError, match=r"has 4 qubits and the machine has 3\. Nothing was sent"):
+        create("qiskit", {"machine": "3"}).expectations(circuit(), VALUES, OBSERVABLES)
+    with pytest.raises(BackendError, match="expected 4 qubits below 5"):
+        create("qiskit", {"machine": "5", "layout": [0, 1]}).expectations(circuit(), VALUES, OBSERVABLES)
+    with pytest.raises(BackendError, match="does not run IonQ's gates gpi"):
+        create("qiskit", {"native": "ionq", "machine": "4"}).compiled(circuit())
+    with pytest.raises(BackendError, match="expected the number of qubits of a generic machine"):
+        create("qiskit", {"machine": "many"})
+    with pytest.raises(BackendError, match="name a machine with the option machine"):
+        create("qiskit", {"provider": "ibm"})
+    with pytest.raises(BackendError, match=r"expected a BackendV2.*got builtins|got builtins"):
+        create("qiskit", backend="a name")
+    with pytest.raises(UnknownBackendError, match="takes no object"):
+        create("adjoint", backend=GenericBackendV2(4))
+
+
+@pytest.mark.parametrize("source", ["os.system", "qiskit_aer.AerSimulator", "__main__"])
+def test_no_name_of_a_user_s_is_imported(source):
+    with pytest.raises(UnknownBackendError, match="Input should be 'generic', 'ibm-fake'"):
+        create("qiskit", {"provider": source})
+
+
+@pytest.mark.parametrize("name", [name for name in PROVIDERS if name != "generic"])
+def test_a_missing_package_is_named_with_its_extra(name):
+    if installed(PROVIDERS[name]):
+        pytest.skip("it is installed")
+    with pytest.raises(MissingExtraError, match=rf"pip install 'qllmft\[{PROVIDERS[name].extra}\]'"):
+        create("qiskit", {"provider": name, "machine": "some"})
+
+
+OFFLINE = {
+    "ibm-fake": {"machine": "fake_nairobi"},
+    "aer-from-backend": {"machine": "fake_nairobi"},
+    "braket-local": {},
+    "braket-local ionq": {"native": "ionq"},
+}
+
+
+@pytest.mark.parametrize("case", OFFLINE)
+def test_an_offline_provider_runs_the_head(case):
+    name = case.split()[0]
+    if not installed(PROVIDERS[name]):
+        pytest.skip(f"needs the extra {PROVIDERS[name].extra}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the provider's packages
+        backend = create("qiskit", {"provider": name, "shots": 4000, **OFFLINE[case]})
+        answer = backend.expectations(circuit(), VALUES, OBSERVABLES)
+        compiled = backend.compiled(circuit())
+    noise = 0.0 if name == "braket-local" else 0.4
+    assert_close(answer, bias=noise)
+    if name == "braket-local":
+        assert ("gpi2" in compiled.circuit.count_ops()) == case.endswith("ionq")
