@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
 from qllmft.errors import UserError
@@ -24,6 +24,7 @@ _LONG_KEY = re.compile(
     r"""(?<![\w-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
     rf"""(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){{{MOST_KEY_PARTS}}}"""
 )
+_SURROGATE, _HALF = re.compile(r"\\u[dD][89a-fA-F]"), re.compile("[\ud800-\udfff]")
 
 
 def expanded(name: str) -> Path:
@@ -44,6 +45,15 @@ def path_near(name: str, folder: Path) -> str:
     if path.is_absolute() or path.exists():
         return name
     return next((str(parent / path) for parent in folder.absolute().parents if (parent / path).exists()), name)
+
+
+def stays_inside(name: str) -> bool:
+    r"""Return whether a path is relative and only descends, on any system.
+
+    >>> [stays_inside(name) for name in ("a/b.json", "../b", "/b", "a/../b", "C:b", "a\\..\\b")]
+    [True, False, False, False, False, False]
+    """
+    return not any(path.anchor or ".." in path.parts for path in (PurePosixPath(name), PureWindowsPath(name)))
 
 
 @contextmanager
@@ -86,8 +96,14 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON, or raise ValueError as `parse_toml` does, and for integers that are too large for a float."""
-    return _parsed(partial(json.loads, parse_int=_integer), text)
+    """Parse JSON, or raise ValueError as `parse_toml` does, and for integers and text that no file could hold again.
+
+    These are integers that are too large for a float, and halves of surrogate pairs.
+    """
+    value = _parsed(partial(json.loads, parse_int=_integer), text)
+    if _SURROGATE.search(text) and _HALF.search(json.dumps(value, ensure_ascii=False)):
+        raise ValueError("a text has half of a surrogate pair")
+    return value
 
 
 def _integer(digits: str) -> int:
@@ -117,7 +133,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -9,24 +9,30 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.data import Splits, Table
 from qllmft.errors import UserError
-from qllmft.files import parse_json, read_bytes, write_bytes
+from qllmft.files import read_bytes, write_bytes
 from qllmft.statistics import Accuracy, ClassScores, confusion_of
+from qllmft_backends.validation import faults
 
 FILE = "predictions.npz"
 FORMAT = 1
 MOST_BYTES = 512 * 2**20  # of all arrays, once decompressed
 CURVE_UNIT = 1e-4  # of losses in nats and of accuracies in [0, 1]
 
-_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, OSError, BadZipFile, zlib.error)
+_FAULTS = (
+    ValueError, KeyError, TypeError, IndexError, EOFError, OSError, MemoryError, OverflowError, RecursionError,
+    BadZipFile, zlib.error,
+)  # fmt: skip
+_LONGEST_REASON = 200  # characters of a fault; numpy repeats a whole header
 
 Split = str  # "validation" or "test"
 
@@ -46,6 +52,19 @@ class Answers:
     def scores(self, row: int, n_labels: int) -> ClassScores:
         """Return the scores of a row class by class."""
         return ClassScores.of(confusion_of(self.labels, self.answers[:, row], n_labels))
+
+
+class _About(BaseModel):
+    """Array ``about`` of the file, in JSON."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    format: Literal[1]
+    rows: tuple[str, ...]
+    seeds: tuple[int, ...]
+    labels: Annotated[int, Field(ge=1, le=2**16)]
+    settings: dict[str, dict[str, Any]]
+    curves: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -103,26 +122,35 @@ class StudyPredictions:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._of(arrays)
         except _FAULTS as error:
-            raise UserError(f"{path} cannot be read: {error}. {remedy}") from error
+            raise UserError(f"{path} cannot be read: {str(error)[:_LONGEST_REASON]}. {remedy}") from error
 
     @classmethod
     def _of(cls, arrays: Mapping[str, NDArray[Any]]) -> StudyPredictions:
-        about = parse_json(bytes(arrays["about"]).decode("utf-8"))
-        if about["format"] != FORMAT:
-            raise ValueError(f"it has format {about['format']!r}, and this version reads {FORMAT}")
-        labels, k = arrays["labels"].astype(np.int64), int(about["labels"])
-        rows, seeds = tuple(about["rows"]), tuple(about["seeds"])
+        try:
+            about = _About.model_validate_json(arrays["about"].tobytes())
+        except ValidationError as error:
+            raise ValueError(f"its array 'about': {faults(error)[0]}") from None
+        for name, entries in (("rows", about.rows), ("seeds", about.seeds), ("curves", about.curves)):
+            if len(set(entries)) < len(entries):  # each would be read again and again
+                raise ValueError(f"its array 'about' has an entry of {name} twice")
+        labels, hashes = _integers(arrays, "labels"), arrays["hashes"]
+        if hashes.shape != labels.shape or hashes.dtype != np.uint64:
+            raise ValueError(f"it has {hashes.shape} hashes of type {hashes.dtype} for {labels.shape} labels")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < about.labels:
+            raise ValueError(f"its labels are {labels.min()} to {labels.max()}, expected 0 to {about.labels - 1}")
         found = {}
         for split in ("validation", "test"):
-            for seed in seeds:
-                texts = arrays[f"{split}-{seed}-steps"].astype(np.int64).cumsum()
-                offsets = arrays[f"{split}-{seed}"].astype(np.int64)
-                if offsets.shape != (len(texts), len(rows)) or not len(texts):
+            for seed in about.seeds:
+                texts = _integers(arrays, f"{split}-{seed}-steps").cumsum()
+                offsets = _integers(arrays, f"{split}-{seed}", 2)
+                if offsets.shape != (len(texts), len(about.rows)) or not len(texts) or texts.min() < 0:
                     raise ValueError(f"{split} of seed {seed} has answers of shape {offsets.shape}")
                 true = labels[texts]
-                found[split, seed] = Answers(texts, true, (offsets + true[:, None]) % k)
-        curves = {row: arrays[f"curve-{i}"].astype(np.int64).cumsum(axis=1) for i, row in enumerate(about["curves"])}
-        return cls(rows, seeds, arrays["hashes"], labels, found, about["settings"], curves)
+                found[split, seed] = Answers(texts, true, (offsets + true[:, None]) % about.labels)
+        curves = {row: _integers(arrays, f"curve-{i}", 2).cumsum(axis=1) for i, row in enumerate(about.curves)}
+        if any(len(curve) != 2 for curve in curves.values()):
+            raise ValueError("it has a curve without two rows")
+        return cls(about.rows, about.seeds, hashes, labels, found, about.settings, curves)
 
     def recomputed(self, record: StudyRecord) -> StudyRecord:
         """Return a record whose accuracies are counted from these answers.
@@ -151,6 +179,14 @@ class StudyPredictions:
             balanced=tuple(each.balanced for each in scores) if any(each.uneven for each in scores) else (),
             constant=all(each.constant for each in scores),
         )
+
+
+def _integers(arrays: Mapping[str, NDArray[Any]], name: str, axes: int = 1) -> NDArray[np.int64]:
+    """Return an array of integers, or raise ValueError if it is of another kind."""
+    found = arrays[name]
+    if found.ndim != axes or found.dtype.kind not in "iu":
+        raise ValueError(f"its array {name!r} has the shape {found.shape} and type {found.dtype}")
+    return found.astype(np.int64)
 
 
 @dataclass(frozen=True)

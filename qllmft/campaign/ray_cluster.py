@@ -21,7 +21,7 @@ from qllmft.config import DataConfig, RunConfig
 from qllmft.data import Corpus
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, RunEnded
-from qllmft.files import write_bytes
+from qllmft.files import stays_inside, write_bytes
 from qllmft.run import RunFolder, SharedInputs, Tracking, run_experiment
 from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
 
@@ -161,9 +161,27 @@ def pack(folder: Path) -> bytes:
 
 
 def unpack(packed: bytes, folder: Path) -> None:
-    """Write the files of an archive to a run's folder, each as a whole and in their order."""
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        for member in archive.getmembers():
-            file = archive.extractfile(member)
-            assert file is not None
-            write_bytes(folder / member.name, file.read())
+    """Write the files of an archive to a run's folder, each as a whole and in their order.
+
+    Raises:
+        UserError: if the archive cannot be read, or has an entry that is no file in the folder. Nothing is written.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:
+            files = [(member.name, _content(archive, member)) for member in archive.getmembers()]
+    except (tarfile.TarError, ValueError) as error:
+        raise UserError(
+            f"a Ray worker returned a run that is not stored in {folder}: {error}. Check the machines of the cluster, "
+            "then run the command again."
+        ) from None
+    for name, content in files:
+        write_bytes(folder / name, content)
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Return the bytes of a file of an archive, or raise ValueError if it is a link or leads out of its folder."""
+    named = stays_inside(member.name) and PurePosixPath(member.name).name
+    file = archive.extractfile(member) if member.isfile() and named else None
+    if file is None:
+        raise ValueError(f"the entry {member.name[:80]!r} of its archive is no file of a run")
+    return file.read()

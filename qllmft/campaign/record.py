@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from qllmft.campaign.file import MapAxis, Side
 from qllmft.errors import UserError
@@ -19,6 +19,9 @@ from qllmft.statistics import MeanInterval
 FORMAT = 1
 FILE = "study.json"
 NOT_REGISTERED = "not registered"
+
+_Share = Annotated[float, Field(ge=0, le=1)]  # larger numbers would overflow in a mean
+_Loss = Annotated[float, Field(ge=0, le=1e9)]
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ class RowResult:
     published: PaperResult | None  # None if the paper prints none
     runs: tuple[str, ...]  # identities, which name the folders in ``runs/``
     parameters: tuple[int, ...]  # trained ones; support vectors of an SVC
-    validation: tuple[float, ...]  # accuracy of the selected model, in [0, 1]
-    test: tuple[float, ...]  # accuracy of the same model, in [0, 1]
-    validation_loss: tuple[float, ...] = ()  # of the same model, in nats; empty for a baseline, or if not kept
-    test_exact: tuple[float, ...] = ()  # accuracy without the noise of the head's circuit; empty without noise
+    validation: tuple[_Share, ...]  # accuracy of the selected model, in [0, 1]
+    test: tuple[_Share, ...]  # accuracy of the same model, in [0, 1]
+    validation_loss: tuple[_Loss, ...] = ()  # of the same model, in nats; empty for a baseline, or if not kept
+    test_exact: tuple[_Share, ...] = ()  # accuracy without the noise of the head's circuit; empty without noise
     epochs: tuple[int, ...] = ()  # the selected ones; empty for a baseline
-    balanced: tuple[float, ...] = ()  # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of texts
+    balanced: tuple[_Share, ...] = ()  # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of texts
     constant: bool = False  # whether every test text got the same answer, with every seed
     tuned: bool = False  # whether this is a baseline whose hyperparameters are chosen on the validation texts
     tried: int | None = None  # number of settings tried with each seed; None without a budget

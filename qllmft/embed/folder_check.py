@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from qllmft.embed.known_keys import MODULE, MODULES, SENTENCE_TRANSFORMER, TRANSFORMER_FILES, Keys, fault_in
 from qllmft.errors import UserError
-from qllmft.files import parse_json, read_text
+from qllmft.files import parse_json, read_text, stays_inside
 
 # modules of sentence-transformers, in the packages of its different versions
 _PLACES = re.compile(
@@ -69,14 +69,9 @@ def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
             known = ", ".join(["Transformer", *MODULES])
             reason = f"it names the module {kind!r}; of sentence-transformers these are loaded: {known}"
             raise _fault(folder, path, reason)
-        if not isinstance(place, str) or not _is_inside(place):
+        if not isinstance(place, str) or not stays_inside(place):
             raise _fault(folder, path, f"it names the place {place!r}, expected a folder inside the body's own")
         yield found[3], folder / place
-
-
-def _is_inside(place: str) -> bool:
-    """Return whether a path is relative and only descends, on any system."""
-    return not any(path.anchor or ".." in path.parts for path in (PurePosixPath(place), PureWindowsPath(place)))
 
 
 def _check_link(folder: Path, path: Path) -> None:

@@ -162,5 +162,5 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
     try:
         content = parse_json(read_text(file))
         return {name: {"key": kept["key"], "epoch": int(kept["epoch"])} for name, kept in content.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from qllmft import files
 from qllmft.errors import UserError
-from qllmft.files import parse_toml, read_text, write_bytes, write_json, write_text
+from qllmft.files import parse_json, parse_toml, read_text, write_bytes, write_json, write_text
 
 OLD, NEW = b"old and whole", b"new and longer, also whole"
 
@@ -98,6 +98,14 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file_or_none(tmp_path, 
     assert path.read_bytes() == NEW
 
 
+def test_a_link_in_the_place_of_the_temporary_leads_nothing_elsewhere(tmp_path):
+    (tmp_path / "other").write_text("precious")
+    (tmp_path / f".file.{os.getpid()}").symlink_to(tmp_path / "other")
+    write_bytes(tmp_path / "file", NEW)
+    assert (tmp_path / "other").read_text() == "precious"
+    assert (tmp_path / "file").read_bytes() == NEW
+
+
 def test_a_pipe_a_device_and_a_large_file_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zeros").symlink_to("/dev/zero")
@@ -124,6 +132,16 @@ def test_large_toml_is_refused_in_no_time(text):
     with pytest.raises(ValueError, match=r"more than|expected at most|nested|Invalid|Expected|Illegal|Unterminated"):
         parse_toml(text)
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("text", [r'"a\ud800"', r'{"\uDFFF": 1}', r'["\udc00\ud83d"]'])
+def test_half_of_a_surrogate_pair_in_json_is_refused(text):
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        parse_json(text)
+
+
+def test_surrogate_pairs_in_json_are_read():
+    assert parse_json(r'"\ud83d\ude00"') == "\N{GRINNING FACE}"
 
 
 def test_a_key_of_32_parts_is_read():

@@ -11,26 +11,39 @@ from any_input import EXAMPLES
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-FILES = {"tests/qllmft/cli/test_cli_any_input.py": 300, "tests/qllmft/cli/test_cli_any_files.py": 150}
+FILES = {
+    "tests/qllmft/cli/test_cli_any_input.py": 300,
+    "tests/qllmft/cli/test_cli_any_files.py": 150,
+    "tests/qllmft/studies/test_study_predictions.py": 60,
+}
 NAMES = {
     "test_any_setting": "`--set` with any pairs",
     "test_any_configuration": "any configuration in TOML",
     "test_any_stream": "any bytes on standard input of `predict`",
     "test_any_table": "tables in TSV, CSV, JSONL and parquet, damaged or any bytes, for `train` and `predict`",
-    "test_any_study": "a study's TOML, damaged",
-    "test_any_search": "a search's TOML, damaged",
+    "test_any_campaign[study]": "a study's TOML, damaged",
+    "test_any_campaign[sweep]": "a search's TOML, damaged",
     "test_any_file_of_a_finished_run": "a file of a finished run, damaged, for `train`, `predict`, `report`, `export`",
     "test_any_file_of_an_unfinished_run": "a file of an unfinished run, damaged, for `train`",
+    "test_any_value_in_a_record": "numbers without a float, and values of other types, in any record of a run",
+    "test_any_value_in_a_study_record": "numbers without a float, and values of other types, in a study's record",
+    "test_any_predictions": "the answers of a study, damaged",
     "test_any_ledger": "a file of the ledger, damaged, for `predict` and `jobs`",
     "test_any_answer_of_the_service": "any status and answer of the service on one route, for paid `predict`",
 }
 COUNTS = re.compile(r"(\d+) passing, (\d+) failing")
 
 
+def file_of(name):
+    """Return the file of a property."""
+    return next(file for file in FILES if f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_any_input(name, table):
-    row = table.begin(f"input, {name.removeprefix('test_').replace('_', ' ')}", NAMES[name])
-    file = next(file for file in FILES if name in (ROOT / file).read_text(encoding="utf-8"))
+    words = name.removeprefix("test_").replace("_", " ").replace("[", ", ").removesuffix("]")
+    row = table.begin(f"input, {words}", NAMES[name])
+    file = file_of(name)
     number = table.tries(FILES[file])
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", f"{file}::{name}"]
     with row.attempt():

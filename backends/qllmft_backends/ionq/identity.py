@@ -89,7 +89,8 @@ class Identity:
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         temporary = path.with_name(path.name + ".new")
         try:
-            with temporary.open("w", encoding="utf-8") as file:
+            temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
+            with temporary.open("x", encoding="utf-8") as file:
                 file.write(json.dumps(content))
                 file.flush()
                 os.fsync(file.fileno())

@@ -66,8 +66,9 @@ class Ledger:
         """Hold the only permission to write. `chunks` is up to date inside.
 
         Raises:
-            LedgerError: if another process, or another backend of this one, holds the ledger.
+            LedgerError: if another process, or another backend of this one, holds the ledger, or a file is a link.
         """
+        self._check_own_files()
         owner = self.folder / "ledger.owner"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -256,6 +257,15 @@ class Ledger:
             f"Or, to continue with the rest of it, delete {self.identity.count_path.name} in its folder: each chunk is "
             "looked up at the server by its client token before it is sent, and the same call finds the paid jobs."
         )
+
+    def _check_own_files(self) -> None:
+        """Refuse links, through which the lines of a ledger from elsewhere would go into any file of this user."""
+        files = (self.path, self.identity.path, self.identity.count_path, Path(self._lock.lock_file))
+        for path in (path for path in files if path.is_symlink()):
+            raise LedgerError(
+                f"{path} is a link, expected a file of the ledger's own folder. Nothing was sent. Put the file itself "
+                "in its place."
+            )
 
     def _drop_torn_line(self) -> None:
         # An unfinished line can be lost: an announced step happens only after the line is whole on disk, and a

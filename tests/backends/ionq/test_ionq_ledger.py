@@ -278,8 +278,24 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file(tmp_path, make, name):
         with Ledger(ledger.folder).lock():
             return Ledger(ledger.folder).identity.id
 
-    with pytest.raises((OSError, LedgerError), match="is a pipe or a device"):
+    with pytest.raises((OSError, LedgerError), match=r"is a pipe or a device|is a link"):
         use()
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count", "ledger.lock", "ledger.id.new"])
+def test_a_link_in_the_place_of_a_file_leads_nothing_elsewhere(tmp_path, name):
+    other, folder = tmp_path / "other", tmp_path / "ledger"
+    other.write_text("precious")
+    folder.mkdir()
+    (folder / name).symlink_to(other)
+    ledger = Ledger(folder)
+    if name == "ledger.id.new":  # written and renamed
+        with ledger.lock():
+            ledger.plan(SETUP, VALUES)
+    else:
+        with pytest.raises(LedgerError, match=rf"{name} is a link, expected a file of the ledger's own"), ledger.lock():
+            pass
+    assert other.read_text() == "precious"
 
 
 @pytest.mark.parametrize("value", [10**400, -1, float("nan"), True, "soon", []], ids=lambda value: str(value)[:9])

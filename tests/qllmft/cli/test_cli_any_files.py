@@ -1,11 +1,10 @@
 """Whatever is in a run's files, its ledger or the service's answers: exit code 0 or 2, and nothing is lost."""
 
 import json
-import math
 import shutil
 
 import pytest
-from any_input import JSON, contents, damaged, examples
+from any_input import JSON, ODD_VALUES, contents, damaged, examples, places, with_value
 from ending import ended
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -15,7 +14,6 @@ RUN_FILES = [
     "config.toml", "result.json", "metrics.jsonl", "predictions.json", "model/model.json", "model/model.safetensors"
 ]  # fmt: skip
 UNFINISHED_FILES = ["metrics.jsonl", "checkpoint/state.safetensors", "validation.json", "model/model.safetensors"]
-ODD_VALUES = [10**400, -(10**400), 1e308, -1, 10**19, math.nan, math.inf, True, None, "x", "\ud800", [], {}, 0.5]
 READERS = {
     "result.json": [("report", "RUN"), ("info", "RUN"), ("card", "RUN"), ("verify", "RUN"), ("train",),
                     ("figure", "8a", "--runs", "RUN", "--out", "/dev/null/x.svg"), ("paper", "--runs", "RUN")],
@@ -57,23 +55,6 @@ def test_any_file_of_an_unfinished_run(data, name, run, monkeypatch, tmp_path_fa
     (folder / "result.json").unlink()
     (folder / name).write_bytes(data.draw(damaged(content)))
     ended(*run.arguments(folder))
-
-
-def places(value, path=()):
-    """Paths of all values in JSON, of the first two entries of a list."""
-    yield path
-    children = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
-    for key, child in children:
-        yield from places(child, (*path, key))
-
-
-def with_value(content, path, value):
-    """JSON with another value at a place."""
-    if not path:
-        return value
-    changed = content.copy()
-    changed[path[0]] = with_value(content[path[0]], path[1:], value)
-    return changed
 
 
 @examples(15)

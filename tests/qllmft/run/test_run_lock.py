@@ -111,7 +111,7 @@ def test_the_system_takes_the_lock_back_from_the_dead(tmp_path):
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"])
 def test_a_pipe_or_a_device_in_the_place_of_a_lock_is_an_error_at_once(tmp_path, make):
     make(tmp_path / ".lock")
-    with pytest.raises(UserError, match="is a pipe or a device"), sole_use(tmp_path, None):
+    with pytest.raises(UserError, match=r"is a pipe or a device|is a link"), sole_use(tmp_path, None):
         pass
 
 
@@ -128,9 +128,14 @@ def test_a_lock_that_is_a_link_leaves_its_target_alone(tmp_path):
     (tmp_path / "own").write_text("precious")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").symlink_to(tmp_path / "own")
-    try:
-        with sole_use(tmp_path / "run", None):
-            pass
-    except (OSError, UserError):
+    with pytest.raises(UserError, match=r"\.lock is a link"), sole_use(tmp_path / "run", None):
         pass
     assert (tmp_path / "own").read_text() == "precious"
+
+
+def test_a_lock_that_is_a_link_to_nothing_makes_no_file(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "own")
+    with pytest.raises(UserError, match=r"\.lock is a link"), sole_use(tmp_path / "run", None):
+        pass
+    assert not (tmp_path / "own").exists()

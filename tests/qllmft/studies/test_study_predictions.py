@@ -1,11 +1,17 @@
 """Kept answers of a study: all its files come from them again, without runs, and from nothing else."""
 
+import contextlib
 import json
+import math
 import shutil
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from any_input import ODD_VALUES, damaged, examples, places, with_value
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_studies import STUDY
 from typer.testing import CliRunner
 
@@ -105,6 +111,79 @@ def test_predictions_that_cannot_be_read(kept, content):
         (kept / FILE).write_bytes(content)
     with pytest.raises(UserError, match="is missing" if content is None else "cannot be read"):
         finish_from_predictions(kept, kept)
+
+
+ABOUT = {"rows": [1], "seeds": [1, 1], "labels": 0, "settings": 3, "curves": "x", "format": math.inf, "more": 1}
+ODD_ARRAYS = [
+    np.array(3), np.zeros(3), np.zeros((3, 1, 1), int), np.array(["a"]), np.array([-1]), np.array([2**63], np.uint64),
+    np.array([], int),
+]  # fmt: skip
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Predictions of one row, three texts and one seed; the arrays as in the file."""
+    answers = _answers(np.arange(3), np.array([0, 1, 1]), np.zeros((3, 1), bool))
+    found = {(split, 1): answers for split in ("validation", "test")}
+    curves = {"row": np.array([[7, 5], [1, 2]])}
+    whole = StudyPredictions(("row",), (1,), np.arange(3, dtype=np.uint64), np.array([0, 1, 1]), found, {}, curves)
+    with np.load(whole.write(tmp_path)) as arrays:
+        return dict(arrays)
+
+
+def unreadable(folder):
+    with pytest.raises(UserError, match=r"predictions\.npz cannot be read") as caught:
+        StudyPredictions.read(folder)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("name", ABOUT)
+def test_odd_descriptions_are_refused(small, tmp_path, name):
+    about = json.loads(small["about"].tobytes()) | {name: ABOUT[name]}
+    np.savez(tmp_path / FILE, **small | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)})
+    unreadable(tmp_path)
+
+
+@pytest.mark.parametrize("odd", ODD_ARRAYS, ids=lambda odd: f"{odd.dtype}{odd.shape}")
+def test_odd_arrays_are_refused(small, tmp_path, odd):
+    for name in small.keys() - {"about"}:
+        np.savez(tmp_path / FILE, **small | {name: odd})
+        unreadable(tmp_path)
+
+
+@pytest.mark.parametrize("shape", ["(1000000000000,)", f"({'9' * 25},)", "(-3,)", "(" * 3000 + ")" * 3000])
+@pytest.mark.parametrize("kind", ["<f8", "|O"])
+def test_arrays_whose_headers_are_wrong_are_refused(small, tmp_path, shape, kind):
+    np.savez(tmp_path / "whole", **small)
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    with zipfile.ZipFile(tmp_path / "whole.npz") as whole, zipfile.ZipFile(tmp_path / FILE, "w") as wrong:
+        for part in whole.namelist():
+            content = b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + b"N."
+            wrong.writestr(part, content if part == "labels.npy" else whole.read(part))
+    unreadable(tmp_path)
+
+
+@examples(25)
+@given(data=st.data())
+def test_any_predictions(data, small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("any")
+    np.savez(folder / "whole", **small)
+    (folder / FILE).write_bytes(data.draw(damaged((folder / "whole.npz").read_bytes())))
+    with contextlib.suppress(UserError):
+        StudyPredictions.read(folder)
+
+
+@examples(6)
+@given(data=st.data(), value=st.sampled_from([*ODD_VALUES, -1e308, "<b>", "\x1b[2J"]))
+def test_any_value_in_a_study_record(data, value, kept, tmp_path_factory):
+    """All that a study's record goes into is made from it, or refused."""
+    folder = tmp_path_factory.mktemp("any")
+    content = json.loads((kept / "study.json").read_text())
+    changed = with_value(content, data.draw(st.sampled_from(list(places(content)))), value)
+    for name, new in (("study.json", json.dumps(changed).encode()), (FILE, (kept / FILE).read_bytes())):
+        (folder / name).write_bytes(new)
+    with contextlib.suppress(UserError):
+        finish_from_predictions(folder, folder / "out")
 
 
 def test_predictions_of_other_rows_are_refused(kept):

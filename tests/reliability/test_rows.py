@@ -1,0 +1,26 @@
+"""The rows of the table name tests that are there; the rows themselves are slow."""
+
+import re
+
+import pytest
+import test_hostile_input
+import test_hostile_sources
+
+
+def test_each_property_of_any_input_has_a_row():
+    properties = {
+        name
+        for file in test_hostile_input.FILES
+        for name in re.findall(r"^def (test_any_\w+)", (test_hostile_input.ROOT / file).read_text(), re.MULTILINE)
+    }
+    assert {name.partition("[")[0] for name in test_hostile_input.NAMES} == properties
+    assert {test_hostile_input.file_of(name) for name in test_hostile_input.NAMES} == set(test_hostile_input.FILES)
+
+
+@pytest.mark.parametrize("name", test_hostile_sources.ROWS)
+def test_each_row_on_a_hostile_source_has_tests(name):
+    _, files, chosen = test_hostile_sources.ROWS[name]
+    texts = [(test_hostile_sources.ROOT / file).read_text(encoding="utf-8") for file in files]
+    tests = [test for text in texts for test in re.findall(r"^def (test_\w+)", text, re.MULTILINE)]
+    for word in chosen.split(" or "):
+        assert any(word in test for test in tests), word
