@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -92,6 +93,15 @@ _BUILT_IN = {
         price="paid",
         keeps_ledger=True,
     ),
+    "pennylane": Entry(
+        summary="devices of PennyLane: qllmft.adjoint, default.qubit, lightning.qubit (device=...)",
+        module="qllmft_backends.pennylane_backend",
+        backend="PennyLaneBackend",
+        options="PennyLaneOptions",
+        extra="pennylane",
+        noise="none; shots as an option",
+        limits="memory: 16 bytes x 2^qubits",
+    ),
     "qiskit": Entry(
         summary="any Qiskit backend or V2 primitive: IBM, Braket, snapshots of machines in Aer (provider=...)",
         module="qllmft_backends.machines.backend",
@@ -120,11 +130,29 @@ def create(name: str, options: Mapping[str, Any] | None = None, *, backend: obje
         UnknownBackendError: for a name or an option that does not exist, or a value that does not fit.
         MissingExtraError: if its packages are not installed.
     """
-    entry = BACKENDS[name]
+    entry, module = BACKENDS[name], _module_of(name)
     if backend is not None and not entry.takes_object:
         raise UnknownBackendError(f"backend {name!r} takes no object; expected create('qiskit', backend=...).")
+    options_class: type[BaseModel] = getattr(module, entry.options)
     try:
-        module = import_module(entry.module)
+        typed = options_class.model_validate(dict(options or {}))
+    except ValidationError as error:
+        raise UnknownBackendError(_describe(name, options_class, error)) from None
+    given = () if backend is None else (backend,)
+    made: Backend = getattr(module, entry.backend)(typed, *given)
+    return made
+
+
+def options_of(name: str) -> type[BaseModel]:
+    """Return the options class of a backend, with the errors of `create` for its packages."""
+    found: type[BaseModel] = getattr(_module_of(name), BACKENDS[name].options)
+    return found
+
+
+def _module_of(name: str) -> ModuleType:
+    entry = BACKENDS[name]
+    try:
+        return import_module(entry.module)
     except Exception as error:
         source = BACKENDS.source(name)
         if isinstance(error, ModuleNotFoundError) and entry.extra:
@@ -135,14 +163,6 @@ def create(name: str, options: Mapping[str, Any] | None = None, *, backend: obje
         if source == BUILT_IN:
             raise
         raise MissingExtraError(f"backend {name!r} ({source}) does not load: {one_line(error)}.") from error
-    options_class: type[BaseModel] = getattr(module, entry.options)
-    try:
-        typed = options_class.model_validate(dict(options or {}))
-    except ValidationError as error:
-        raise UnknownBackendError(_describe(name, options_class, error)) from None
-    given = () if backend is None else (backend,)
-    made: Backend = getattr(module, entry.backend)(typed, *given)
-    return made
 
 
 def _describe(name: str, options_class: type[BaseModel], error: ValidationError) -> str:

@@ -43,7 +43,10 @@ class BackendOptions:
     backend: Annotated[
         str | None,
         typer.Option(
-            help="Backend of the head's circuit; see `qllmft backends`.", show_default="exact", rich_help_panel=BACKEND
+            help="Backend of the head's circuit; see `qllmft backends`. evaluate takes several, separated by commas; "
+            "qiskit:NAME is qiskit with provider=NAME.",
+            show_default="exact",
+            rich_help_panel=BACKEND,
         ),
     ] = None
     shots: Annotated[
@@ -83,6 +86,11 @@ class BackendOptions:
         Path | None, typer.Option(help="File with the API key.", show_default="the environment's key")
     ] = None
 
+    @property
+    def several(self) -> bool:
+        """Return whether several backends are named."""
+        return self.backend is not None and "," in self.backend
+
     def make(self, run: Path, noise_options: Mapping[str, Any] | None = None) -> dict[str, Backend]:
         """Return the backends for a run by aggregation, none unless one was named.
 
@@ -90,19 +98,50 @@ class BackendOptions:
         ``noise`` has ``noise_options`` unless others are given.
         """
         ledger = self.ledger or run / "ledger"
+        if self.several:
+            return self._several(ledger, noise_options or {})
         names = [name.strip() for name in self.aggregation.split(",")] if self.aggregation is not None else [None]
         found = {name or "": self._named(ledger, name, noise_options or {}) for name in names}
         backends = {name: backend for name, backend in found.items() if backend is not None}
         self._check_flags(next(iter(backends.values()), None), ledger)
-        for backend in backends.values():
-            if (remote := _remote(backend)) is not None:
-                _attend(remote)
-        return backends
+        return _attended(backends)
+
+    def _several(self, ledger: Path, noise_options: Mapping[str, Any]) -> dict[str, Backend]:
+        """Return the backends of a list by name. A flag goes to those that take it, ``NAME.option=`` to one."""
+        from qllmft.config.settings import parse_settings
+        from qllmft_backends.registry import options_of
+
+        labels = [label.strip() for label in (self.backend or "").split(",")]
+        if self.aggregation or self.resume or self.dry_run or len(set(labels)) != len(labels):
+            raise UserError(
+                f"--backend {self.backend}: expected different names, and no --aggregation, --dry-run or --resume "
+                "beside several backends. Name one backend for these."
+            )
+        settings = parse_settings(self.backend_option or [], "--backend-option")
+        if unknown := [name for name in settings if "." in name and name.rpartition(".")[0] not in labels]:
+            raise UserError(
+                f"--backend-option {unknown[0]}: expected an option of all, or NAME.option with a name of --backend: "
+                f"{', '.join(labels)}."
+            )
+        backends, flags = {}, self._flags()
+        for label in labels:
+            name = label.partition(":")[0]
+            known = options_of(name).model_fields
+            given = {flag: value for flag, value in flags.items() if flag in known}
+            given |= {option: value for option, value in settings.items() if "." not in option}
+            own = {option for option in settings if option.rpartition(".")[0] == label}
+            given |= {option.rpartition(".")[2]: settings[option] for option in own}
+            backends[label] = self._created(label, given, ledger, noise_options)
+        return _attended(backends)
+
+    def _flags(self) -> dict[str, Any]:
+        """Return the options of the command line that are options of a backend, as far as they are given."""
+        return {name: value for name in _PASSED if (value := getattr(self, name)) is not None and value is not False}
 
     def _named(self, ledger: Path, aggregation: str | None, noise_options: Mapping[str, Any]) -> Backend | None:
         from qllmft.config.settings import parse_settings
 
-        given = {name: value for name in _PASSED if (value := getattr(self, name)) is not None and value is not False}
+        given = self._flags()
         given |= {} if aggregation is None else {"aggregation": aggregation}
         given |= parse_settings(self.backend_option or [], "--backend-option")
         if self.backend is None:
@@ -112,16 +151,22 @@ class BackendOptions:
                     "named. Add --backend; `qllmft backends` lists them."
                 )
             return None
+        return self._created(self.backend, given, ledger, noise_options)
+
+    def _created(self, label: str, given: dict[str, Any], ledger: Path, noise_options: Mapping[str, Any]) -> Backend:
+        """Return the backend of ``NAME`` or ``NAME:PROVIDER`` with its options."""
         from qllmft_backends import BACKENDS, create
 
-        entry = BACKENDS[self.backend]
+        name, separator, provider = label.partition(":")
+        given |= {"provider": provider} if separator else {}
+        entry = BACKENDS[name]
         if entry.keeps_ledger:
             given["ledger"] = ledger
         if entry.noise_section:
             other = {"one_qubit_rate", "two_qubit_rate"} if "noise" in given else set()  # they are of another noise
             other |= {"shot_test"} if "trajectories" in given else set()
             given = {key: value for key, value in noise_options.items() if key not in other} | given
-        return create(self.backend, given)
+        return create(name, given)
 
     def _check_flags(self, backend: Backend | None, ledger: Path) -> None:
         """Raise if ``--dry-run``, ``--offline`` or ``--resume`` have nothing to work on."""
@@ -172,6 +217,14 @@ def _remote(backend: Backend | None) -> RemoteBackend | None:
     from qllmft_backends import remote_or_none
 
     return remote_or_none(backend)
+
+
+def _attended(backends: dict[str, Backend]) -> dict[str, Backend]:
+    """Return backends whose price and progress are shown."""
+    for backend in backends.values():
+        if (remote := _remote(backend)) is not None:
+            _attend(remote)
+    return backends
 
 
 def _attend(backend: RemoteBackend) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, show_estimate
+from qllmft.cli.backend_table import compare_backends
 from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
 from qllmft.cli.options import (
     BadRows,
@@ -68,7 +69,7 @@ def evaluate(
     Without --data, evaluate on the run's own test set. With --backend, the encoder runs here and the head's circuit on
     the backend, and the agreement with the exact model is reported. The backend adjoint has the run's noise unless
     another one is given, with an error trajectory for each shot as on a machine (--backend-option shot_test=same: as in
-    training). With several values of --aggregation there is a report for each.
+    training). With several values of --aggregation there is a report for each, and several backends make one table.
     """
     if limit and sample:
         raise UserError("--limit takes the first texts and --sample draws some; give one of the two.")
@@ -93,6 +94,9 @@ def evaluate(
     decision.check(predictor.model.label_names)
     with ConsoleListener(console) as listener:
         texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
+    if choice.several:
+        compare_backends(predictor, texts, decision, backends, console, json=json)
+        return
     evaluations: dict[str, Evaluation] = {}
     asked: Mapping[str, Backend | None] = backends or {"": None}
     for name, backend in asked.items():

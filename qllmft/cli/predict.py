@@ -71,6 +71,10 @@ def predict(
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision, share_left
 
+    if choice.several:
+        raise UserError(
+            f"--backend {choice.backend} names several; predict takes one. `qllmft evaluate` compares them."
+        )
     backends = choice.make(run)
     if bootstrap and not backends:
         raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Omit it.")

@@ -92,6 +92,8 @@ class Agreement:
     # mean |Δ⟨Z⟩| from shot noise alone: the mean of sqrt(2/π)·SE, with SE from the exact ⟨Z⟩ and the number of shots; 0
     # if the backend is exact
     expected_from_shots: float
+    mean_standard_error: float = 0.0  # of the expectation values, as the backend states it
+    shots: int | None = None  # measurements per circuit; None without shots
 
     def __str__(self) -> str:
         shots = f"shot noise alone would give {self.expected_from_shots:.4f}" if self.expected_from_shots else "exact"
@@ -110,6 +112,8 @@ def compare(measured: Answers, exact: Answers, shots: int | None) -> Agreement:
         undecided=int((~measured.decided).sum()),
         mean_abs_difference=float(np.abs(measured.values - exact.values).mean()),
         expected_from_shots=float(np.sqrt(2.0 / np.pi) * sigma.mean()),
+        mean_standard_error=float(measured.value_errors.mean()) if measured.value_errors.size else 0.0,
+        shots=shots,
     )
 
 

@@ -124,3 +124,47 @@ def test_a_sample_through_ionq_is_what_it_costs(job):
     output, _ = job.evaluate("--sample", 5)
     assert f"ionq_forte: agreement with the exact model over 5 texts: {found['agreement']['flips']} labels" in output
     job.assert_paid_once(5, jobs=2)
+
+
+SEVERAL = ["--backend", "adjoint, aer_forte,pennylane,qiskit:generic", "--limit", 4, "--shots", 200]
+OWN = ["adjoint.shots=100", "aer_forte.seed=3", "aer_forte.max_parallel_threads=1", "qiskit:generic.machine=10"]
+
+
+def test_one_head_on_several_backends_is_one_table(run, cli):
+    for name in ("aer_forte", "pennylane"):
+        needs_aer(name)
+    given = [*SEVERAL, *(part for option in OWN for part in ("--backend-option", option))]
+    rows = json.loads(cli("evaluate", run.path, "--json", *given)[0])
+    assert [row["name"] for row in rows] == ["adjoint", "aer_forte", "pennylane", "qiskit:generic"]
+    assert [row["agreement"]["shots"] for row in rows] == [100, 200, 200, 200]
+    alone = ["--backend", "aer_forte", "--limit", 4, "--shots", 200, "--backend-option", "seed=3"]
+    (found, _) = cli("evaluate", run.path, "--json", *alone, "--backend-option", "max_parallel_threads=1")
+    assert json.loads(found) == {name: value for name, value in rows[1].items() if name != "name"}
+    for row in rows:
+        assert 0 < row["agreement"]["mean_standard_error"] <= 0.1
+        assert row["agreement"]["mean_abs_difference"] < 0.3
+    output, _ = cli("evaluate", run.path, *given)
+    lines = output.splitlines()
+    assert any(line.split()[:2] == ["backend", "right"] for line in lines)
+    assert any(line.startswith("qiskit:generic ") and line.endswith(" 200") for line in map(str.rstrip, lines))
+    assert max(map(len, lines[1:])) <= 80
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "message"),
+    [
+        ("evaluate", ["--backend", "adjoint,adjoint"], "expected different names"),
+        ("evaluate", ["--backend", "adjoint,aer_forte", "--dry-run"], "no --aggregation, --dry-run or --resume"),
+        ("evaluate", ["--backend", "adjoint,no_such"], "no_such"),
+        (
+            "evaluate",
+            ["--backend", "adjoint,aer_forte", "--backend-option", "ionq.a=5"],
+            "expected an option of all",
+        ),
+        ("predict", ["a film", "--backend", "adjoint,aer_forte"], "predict takes one"),
+    ],
+    ids=str,
+)
+def test_several_backends_that_do_not_fit_are_refused(run, cli, command, given, message):
+    _, said = cli(command, run.path, *given, code=2)
+    assert message in " ".join(said.split())

@@ -1,0 +1,139 @@
+"""Backend ``pennylane``: a head's circuit on a device of PennyLane, from a fixed table of names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pennylane as qml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_backends.backend import Backend
+from qllmft_backends.counts import expectations_from_counts
+from qllmft_backends.errors import UnsupportedGateError
+from qllmft_backends.pennylane_device import AdjointDevice
+from qllmft_backends.pennylane_tapes import GATES
+from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_backends.request import check_values, derive_seed
+from qllmft_backends.z_observables import ZObservables
+
+# PennyLane's operation for each gate of Qiskit; GATES has the first choice first
+_OPERATIONS = {gate: operation for operation, (gate, order) in reversed(GATES.items()) if list(order) == sorted(order)}
+
+
+class PennyLaneOptions(BaseModel):
+    """Options of the backend ``pennylane``.
+
+    Attributes:
+        device: name of the device; ``qllmft.adjoint`` is the engine of this project behind PennyLane's interface.
+        shots: measurements per circuit; None: exact values.
+        seed: of the shots.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    device: Literal["qllmft.adjoint", "default.qubit", "lightning.qubit"] = "qllmft.adjoint"
+    shots: int | None = Field(None, ge=2)
+    seed: int = Field(0, ge=0)
+
+
+class PennyLaneBackend(Backend):
+    """Device of PennyLane. Wire i is qubit i, and the rows of a batch are one broadcast tape."""
+
+    name: ClassVar[str] = "pennylane"
+
+    def __init__(self, options: PennyLaneOptions | None = None) -> None:
+        self.options = options or PennyLaneOptions()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return the abilities. Values are exact without shots."""
+        shots = self.options.shots is not None
+        return Capabilities(exact=not shots, shots=shots)
+
+    def expectations(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+    ) -> Expectations:
+        """Return expectation values (see `Backend.expectations`)."""
+        values = check_values(circuit, values)
+        sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        if len(values) == 0:
+            return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
+        if self.options.shots is not None:
+            rng = np.random.default_rng(self.options.seed)
+            outcomes = self.outcomes(circuit, values, self.options.shots, rng)
+            answers = [expectations_from_counts(Counter(row), sums) for row in outcomes.tolist()]
+            return Expectations(np.array([mean for mean, _ in answers]), np.array([error for _, error in answers]))
+        strings = [_string(mask, circuit.num_qubits) for mask in sums.masks.tolist()]
+        found = self._run(circuit, values, [qml.expval(string) for string in strings], None)
+        means = np.stack([np.broadcast_to(column, len(values)) for column in found], axis=1) @ sums.coefficients.T
+        return Expectations(means, np.zeros_like(means))
+
+    def outcomes(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Return measured outcomes (see `Backend.outcomes`)."""
+        wires = range(circuit.num_qubits)
+        seed = int(rng.integers(2**31))
+        (bits,) = self._run(circuit, check_values(circuit, values), [qml.sample(wires=wires)], shots, seed)
+        read = np.asarray(bits, np.int64).reshape(len(values), shots, circuit.num_qubits)
+        return np.asarray(read @ (1 << np.arange(circuit.num_qubits)))
+
+    def _run(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        measurements: list[Any],
+        shots: int | None,
+        seed: int = 0,
+    ) -> Sequence[Any]:
+        """Return the result of each measurement for all rows of ``values`` (B, P)."""
+        given = {"wires": circuit.num_qubits, "seed": derive_seed(seed, circuit, values) % 2**31}
+        ours = self.options.device == "qllmft.adjoint"
+        device = AdjointDevice(**given) if ours else qml.device(self.options.device, **given)
+        tape = qml.tape.QuantumScript(_operations(circuit, values), measurements, shots=shots)
+        (found,) = qml.execute([tape], device, diff_method=None)
+        return [found] if len(measurements) == 1 else list(found)
+
+
+def _string(mask: int, n_qubits: int) -> Any:
+    """Return the product of Z on the wires of a mask."""
+    wires = [wire for wire in range(n_qubits) if mask >> wire & 1]
+    return qml.prod(*(qml.PauliZ(wire) for wire in wires)) if wires else qml.Identity(0)
+
+
+def _operations(circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[Any]:
+    """Return the operations of a circuit with angles (B,) of all rows.
+
+    Raises:
+        UnsupportedGateError: for a gate without a counterpart.
+    """
+    column = {parameter: i for i, parameter in enumerate(circuit.parameters)}
+    found = []
+    for instruction in circuit.data:
+        name = instruction.operation.name
+        if name in ("barrier", "id"):
+            continue
+        if name not in _OPERATIONS:
+            raise UnsupportedGateError(
+                f"gate {name!r} of circuit {circuit.name!r} has no counterpart here; expected {', '.join(_OPERATIONS)}."
+            )
+        angles = [_angles(parameter, column, values) for parameter in instruction.operation.params]
+        wires = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        label = _OPERATIONS[name]
+        base = getattr(qml, label.removeprefix("Adjoint(").removesuffix(")"))(*angles, wires=wires)
+        found.append(qml.adjoint(base) if label.startswith("Adjoint(") else base)
+    return found
+
+
+def _angles(expression: Any, column: dict[Any, int], values: NDArray[np.float64]) -> Any:
+    """Return the angle of each row (B,), or one number for all."""
+    free = list(getattr(expression, "parameters", ()))
+    if not free:
+        return float(expression)
+    bound = [expression.bind({p: row[column[p]] for p in free}) for row in values]
+    return np.array([float(angle) for angle in bound])

@@ -1,0 +1,62 @@
+"""The backend ``pennylane``: a head's circuit on devices of PennyLane, against Aer."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_backends import UnknownBackendError, UnsupportedGateError, create
+
+pytest.importorskip("pennylane")
+OBSERVABLES = [SparsePauliOp("IIZ"), SparsePauliOp(["ZZI", "III", "IIZ"], [0.5, 0.25, -1.0])]
+VALUES = np.random.default_rng(5).uniform(-2, 2, (3, 5))
+
+
+def circuit():
+    p = ParameterVector("p", 5)
+    found = QuantumCircuit(3, name="head")
+    found.h(0)
+    for i in range(3):
+        found.ry(p[i], i)
+    found.cx(0, 2)
+    found.sdg(1)
+    found.u(p[3], 0.3, 2 * p[4] - p[0], 1)
+    found.crx(p[4], 1, 0)
+    found.cz(2, 1)
+    found.barrier()
+    found.rxx(0.4, 0, 2)
+    return found
+
+
+def exact():
+    return create("aer_statevector").expectations(circuit(), VALUES, OBSERVABLES).values
+
+
+@pytest.mark.parametrize("device", ["qllmft.adjoint", "default.qubit", "lightning.qubit"])
+def test_a_device_gives_the_values_of_aer(device):
+    answer = create("pennylane", {"device": device}).expectations(circuit(), VALUES, OBSERVABLES)
+    np.testing.assert_allclose(answer.values, exact(), atol=1e-9)
+    assert not answer.standard_errors.any()
+
+
+@pytest.mark.parametrize("device", ["qllmft.adjoint", "default.qubit"])
+def test_shots_have_standard_errors_and_a_seed(device):
+    backend = create("pennylane", {"device": device, "shots": 3000, "seed": 3})
+    answer = backend.expectations(circuit(), VALUES, OBSERVABLES)
+    assert (np.abs(answer.values - exact()) < 4.5 * answer.standard_errors).all()
+    assert answer.standard_errors.max() < 0.05
+    again = create("pennylane", {"device": device, "shots": 3000, "seed": 3})
+    np.testing.assert_array_equal(again.expectations(circuit(), VALUES, OBSERVABLES).values, answer.values)
+    other = create("pennylane", {"device": device, "shots": 3000, "seed": 4})
+    assert (other.expectations(circuit(), VALUES, OBSERVABLES).values != answer.values).any()
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(UnknownBackendError, match=r"Input should be 'qllmft\.adjoint'"):
+        create("pennylane", {"device": "os.system"})
+    strange = QuantumCircuit(3, name="strange")
+    strange.ccx(0, 1, 2)
+    with pytest.raises(UnsupportedGateError, match="gate 'ccx' of circuit 'strange' has no counterpart"):
+        create("pennylane").expectations(strange, np.empty((1, 0)), OBSERVABLES)
+    assert create("pennylane").expectations(circuit(), np.empty((0, 5)), OBSERVABLES).values.shape == (0, 2)
