@@ -19,7 +19,7 @@ from qllmft_backends.protocol import Capabilities
 if TYPE_CHECKING:
     from qllmft_backends.ionq.library import Characterization
 
-FORTE_QUBITS = 36
+QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}  # of another machine, the server says it before it is sent
 SIMULATOR_QUBITS = 29
 _IDEAL_SHOTS = 1000  # sent with an ideal simulation, which ignores it ("shots is ignored by ideal simulator backend")
 
@@ -63,7 +63,7 @@ class IonQSimulator(IonQBase):
 
 
 class IonQForte(IonQBase):
-    """IonQ's Forte machines: 36 trapped ions, all-to-all connected. Circuits cost money."""
+    """IonQ's machines, Forte by default: 36 trapped ions, all-to-all connected. Circuits cost money."""
 
     name: ClassVar[str] = "ionq_forte"
     options_type: ClassVar[type[IonQOptions]] = IonQForteOptions
@@ -77,7 +77,7 @@ class IonQForte(IonQBase):
             noisy=True,
             remote=True,
             paid=True,
-            max_qubits=FORTE_QUBITS,
+            max_qubits=QUBITS.get(self.options.target),
             max_shots=QPU_MAX_SHOTS,
             max_circuits=self.options.circuits_per_job,
         )

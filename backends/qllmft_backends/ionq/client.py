@@ -86,6 +86,13 @@ class Client(IonQClient):  # type: ignore[misc]
         """Return the server's description of a backend: ``qubits``, ``status``, ..."""
         return self._get_object(self.make_path("backends", name))
 
+    def machines(self) -> list[str]:
+        """Return the names of the machines that the server lists, such as ``qpu.forte-1``."""
+        listed = self._read(self.make_path("backends"))
+        rows = listed if isinstance(listed, list) else mapping(listed).get("backends") or []
+        names = [mapping(row).get("backend") for row in rows]
+        return [name for name in names if isinstance(name, str) and name.startswith("qpu.")]
+
     def job(self, job_id: str) -> dict[str, Any]:
         """Return the server's description of a job."""
         url = self.make_path("jobs", job_id)

@@ -24,7 +24,6 @@ JOB_MAX_CIRCUITS = 5_000  # IonQ's limits of a multi-circuit job (API v0.4, POST
 JOB_MAX_GATES = 150_000
 JOB_MAX_BYTES = 10_000_000  # of the request
 
-Target = Literal["forte-1", "forte-enterprise-1"]
 Aggregation = Literal["average", "voting", "dnl", "majority"]
 ErrorMitigation = Literal["none", "debiasing"]
 
@@ -186,7 +185,7 @@ class IonQForteOptions(IonQOptions):
     """Options of the backend ``ionq_forte``, IonQ's trapped ions. It costs money.
 
     Attributes:
-        target: name of the machine.
+        target: name of the machine, such as ``forte-1`` or ``tempo-1``; the server knows which there are.
         shots: number of measurements of a circuit.
         error_mitigation: always sent, because the server's own default from 500 shots on is debiasing, which costs
             more.
@@ -207,7 +206,7 @@ class IonQForteOptions(IonQOptions):
     """
 
     paid: ClassVar[bool] = True
-    target: Target = "forte-1"
+    target: str = Field("forte-1", pattern="^[a-z0-9][a-z0-9-]{0,40}$")
     shots: int = Field(1000, ge=1, le=QPU_MAX_SHOTS)
     error_mitigation: ErrorMitigation = "none"
     symmetry_verification: bool = False

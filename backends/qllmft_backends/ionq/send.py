@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit
 from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.compile import Template
-from qllmft_backends.ionq.errors import IonQError, IonQRequestError, IonQTransientError
+from qllmft_backends.ionq.errors import NOT_FOUND, IonQError, IonQRequestError, IonQTransientError
 from qllmft_backends.ionq.job_index import TOKEN_IN_NAME, JobIndex
 from qllmft_backends.ionq.known_answer import known_answer, known_state
 from qllmft_backends.ionq.ledger import Ledger
@@ -173,8 +173,17 @@ def _check_new(ledger: Ledger, chunk: Chunk, job_id: str) -> None:
 
 
 def check_machine(client: Client, setup: Setup) -> None:
-    """Raise `IonQRequestError` for a circuit that is too wide for the machine, or a mitigation that it lacks."""
-    machine = client.describe_backend(setup.backend)
+    """Raise `IonQRequestError` for an unknown machine, a circuit too wide for it, or a mitigation that it lacks."""
+    try:
+        machine = client.describe_backend(setup.backend)
+    except IonQRequestError as error:
+        if error.status != NOT_FOUND:
+            raise
+        known = ", ".join(name.removeprefix("qpu.") for name in client.machines()) or "none"
+        raise error.reworded(
+            f"the server has no machine {setup.backend}. Nothing was sent. Name one of its machines with the option "
+            f"target: {known}."
+        ) from None
     offered = machine.get("supported_error_mitigations")
     if setup.symmetry_verification and isinstance(offered, list) and "symmetry_verification" not in offered:
         raise IonQRequestError(

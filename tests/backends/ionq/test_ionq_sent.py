@@ -95,3 +95,12 @@ def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypat
     monkeypatch.setitem(store.BACKENDS, "qpu.forte-1", 2)
     with refused(box, IonQRequestError, r"3 qubits and qpu\.forte-1 has 2"):
         ask(forte(), problem)
+
+
+def test_the_list_of_machines_is_the_servers(box, forte, problem):
+    backend = forte(target="tempo-1")
+    assert backend.capabilities.max_qubits is None
+    assert_right(ask(backend, problem), problem)
+    assert {job.backend for job in box.store.jobs.values()} == {"qpu.tempo-1"}
+    with refused(box, IonQRequestError, r"no machine qpu\.unknown-9.*target: forte-1, forte-enterprise-1, tempo-1"):
+        ask(forte(target="unknown-9"), problem)

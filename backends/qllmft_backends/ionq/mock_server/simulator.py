@@ -19,11 +19,13 @@ Gate = Mapping[str, Any]
 State = NDArray[np.complex64]  # (T, 2**n)
 
 # With probability r the qubits of a gate become maximally mixed, so that each of the 4**n - 1 errors has probability
-# r / 4**n. Forte Enterprise has Forte-1's noise here, because its own is not published.
+# r / 4**n. Forte Enterprise and Tempo have Forte-1's noise here, because their own is not
+# published.
 NOISE: dict[str, GateNoise] = {
     "ideal": CLOUD_NOISE["ideal"],
     "forte-1": CLOUD_NOISE["forte-1"],
     "forte-enterprise-1": CLOUD_NOISE["forte-1"],
+    "tempo-1": CLOUD_NOISE["forte-1"],
     "aria-1": CLOUD_NOISE["aria-1"],
     "aria-2": CLOUD_NOISE["aria-2"],
 }

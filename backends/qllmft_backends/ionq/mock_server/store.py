@@ -21,8 +21,9 @@ from qllmft_backends.ionq.mock_server.journal import Journal, child_of
 from qllmft_backends.ionq.mock_server.refused import RefusedError
 from qllmft_backends.ionq.mock_server.sessions import Sessions
 
-BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36}  # API name -> qubits
-MAX_SHOTS = {"simulator": 1_000_000, "qpu.forte-1": 10_000, "qpu.forte-enterprise-1": 10_000}
+# API name -> qubits
+BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36, "qpu.tempo-1": 100}
+MAX_SHOTS = {name: 1_000_000 if name == "simulator" else 10_000 for name in BACKENDS}
 
 
 class Store:
