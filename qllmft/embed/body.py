@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from qllmft.config import BodyConfig
 from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
 from qllmft.embed.plain import SAFE_WEIGHTS, PlainBody, is_plain
+from qllmft.embed.size_check import check_sizes
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
@@ -133,15 +134,15 @@ class Body:
                     folder = _downloaded(config, location.identity)
                     location = BodyLocation(location.path, folder.name)
                 check_body_folder(folder)
+                check_sizes(folder)
                 plain = light and is_plain(folder, config.device)
                 self.transformer: Any = PlainBody(folder) if plain else _loaded(config, folder)
         except UserError:
             raise
         except Exception as error:
             offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise UserError(
-                f"the body {config.model!r} could not be loaded{offline}: {reason}. "
+                f"the body {config.model!r} could not be loaded{offline}: {_first_line(error)}. "
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
             ) from error
         self.location = location
@@ -174,12 +175,32 @@ class Body:
         for start in range(0, len(texts), size):
             rows = order[start : start + size]
             batch = [texts[i] for i in rows]
-            out[rows] = self.transformer.encode(
-                batch, batch_size=size, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=False
-            )
+            with self._failures():
+                out[rows] = self.transformer.encode(
+                    batch, batch_size=size, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=False
+                )
             if progress:
                 progress(len(rows))
         return out
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn errors of the libraries that compute embeddings into a UserError."""
+        try:
+            yield
+        except BaseException as error:
+            # a panic of the library tokenizers, such as a regular expression that takes too long, is no Exception
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise UserError(
+                f"the body {self.config.model!r} cannot embed these texts: {_first_line(error)}. Choose another body "
+                "with --body, or look whether its files fit each other."
+            ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error without its full stop, or its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _loaded(config: BodyConfig, folder: Path) -> Any:

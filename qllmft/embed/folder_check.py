@@ -40,16 +40,24 @@ def check_body_folder(folder: Path) -> None:
         if path.is_symlink():
             _check_link(folder, path)
         if path.name in _REFUSED:
-            raise _fault(folder, path, _REFUSED[path.name])
-    modules = list(_modules(folder))
+            raise fault_of(folder, path, _REFUSED[path.name])
+    modules = modules_of(folder)
     _check_file(folder, folder / "config_sentence_transformers.json", SENTENCE_TRANSFORMER)
-    # transformers may read the files of the root in any case, unless a module of another kind has its files there
-    root = [] if any(place == folder for _, place in modules) else [("Transformer", folder)]
-    for kind, place in modules + root:
+    for kind, place in modules:
         files = TRANSFORMER_FILES if kind == "Transformer" else {**TRANSFORMER_FILES, **dict([MODULES[kind]])}
         for name, keys in files.items():
             _check_file(folder, place / name, keys)
         _check_weights(folder, place)
+
+
+def modules_of(folder: Path) -> list[tuple[str, Path]]:
+    """Return kind and folder of each module, or raise UserError if ``modules.json`` names others.
+
+    The root is among them, because transformers may read its files in any case, unless a module of another kind has its
+    files there.
+    """
+    modules = list(_modules(folder))
+    return modules if any(place == folder for _, place in modules) else [*modules, ("Transformer", folder)]
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -59,18 +67,18 @@ def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
         return
     modules = _read(folder, path)
     if not isinstance(modules, list) or not modules:
-        raise _fault(folder, path, "expected a list of modules")
+        raise fault_of(folder, path, "expected a list of modules")
     for module in modules:
         if fault := fault_in(module, MODULE):
-            raise _fault(folder, path, fault)
+            raise fault_of(folder, path, fault)
         kind, place = module.get("type"), module.get("path")
         found = _PLACES.fullmatch(kind) if isinstance(kind, str) else None
         if found is None or found[3] not in ("Transformer", *MODULES):
             known = ", ".join(["Transformer", *MODULES])
             reason = f"it names the module {kind!r}; of sentence-transformers these are loaded: {known}"
-            raise _fault(folder, path, reason)
+            raise fault_of(folder, path, reason)
         if not isinstance(place, str) or not stays_inside(place):
-            raise _fault(folder, path, f"it names the place {place!r}, expected a folder inside the body's own")
+            raise fault_of(folder, path, f"it names the place {place!r}, expected a folder inside the body's own")
         yield found[3], folder / place
 
 
@@ -84,13 +92,13 @@ def _check_link(folder: Path, path: Path) -> None:
     except (OSError, RuntimeError):  # there is no such file, or the links form a loop
         target = None
     if target is None or not target.is_file() or not any(target.is_relative_to(place) for place in allowed):
-        raise _fault(folder, path, "it is a link to a folder, or leads out of the body's own folder")
+        raise fault_of(folder, path, "it is a link to a folder, or leads out of the body's own folder")
 
 
 def _check_file(folder: Path, path: Path, keys: Keys) -> None:
     """Raise UserError if a configuration file, if there is one, has a key or a value that is not known."""
     if path.exists() and (fault := fault_in(_read(folder, path), keys)):
-        raise _fault(folder, path, fault)
+        raise fault_of(folder, path, fault)
 
 
 def _check_weights(folder: Path, place: Path) -> None:
@@ -98,20 +106,23 @@ def _check_weights(folder: Path, place: Path) -> None:
     files = {path.name: path for path in place.iterdir() if path.is_file()} if place.is_dir() else {}
     if _INDEX in files:
         for name in sorted(set(_read(folder, files[_INDEX]).get("weight_map", {}).values()) - files.keys()):
-            raise _fault(folder, files[_INDEX], f"it names the file {name!r}, which is not in the same folder")
+            raise fault_of(folder, files[_INDEX], f"it names the file {name!r}, which is not in the same folder")
     pickles = sorted(path for path in files.values() if path.suffix.lower() in PICKLES and path.stem != "training_args")
     if pickles and not {_WEIGHTS, _INDEX} & files.keys():
-        raise _fault(folder, pickles[0], f"weights are read from {_WEIGHTS} only, which is missing in the same folder")
+        raise fault_of(
+            folder, pickles[0], f"weights are read from {_WEIGHTS} only, which is missing in the same folder"
+        )
 
 
 def _read(folder: Path, path: Path) -> Any:
     try:
         return parse_json(read_text(path, LARGEST_JSON))
     except (OSError, ValueError) as error:  # a UserError is a ValueError
-        raise _fault(folder, path, f"it cannot be read: {error}") from None
+        raise fault_of(folder, path, f"it cannot be read: {error}") from None
 
 
-def _fault(folder: Path, path: Path, reason: str) -> UserError:
+def fault_of(folder: Path, path: Path, reason: str) -> UserError:
+    """Return the error of a body that is not loaded because of one of its files."""
     return UserError(
         f"the body in {folder} is not loaded because of {path.relative_to(folder).as_posix()}: {reason}. A body's "
         "folder holds sentence-transformers' own modules and weights in safetensors, and no code. Give a folder that "

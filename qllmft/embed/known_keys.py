@@ -14,6 +14,8 @@ Check = Callable[[Any], bool]
 Keys = Mapping[str, "Check | Keys"]
 
 LARGEST_INTEGER = 2**63
+LARGEST_SIZE = 2**24  # of a tensor's side in the configuration of a model; vocabularies have up to 262,144 words
+MOST_LAYERS = 1_000
 LONGEST_PATH = 40  # characters of a key in an error
 
 
@@ -44,12 +46,21 @@ def _matching(pattern: str) -> Check:
     return lambda value: value is None or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
 
 
+def _count(value: Any) -> bool:
+    return value is None or (type(value) is int and 0 <= value <= MOST_LAYERS)
+
+
+def _size(value: Any) -> bool:
+    """Return whether a value of a model's configuration is a size of a tensor, or no integer."""
+    return scalar(value) and not (isinstance(value, int) and abs(value) > LARGEST_SIZE)
+
+
 def _length(value: Any) -> bool:
     return value is None or (type(value) is int and 0 < value < LARGEST_INTEGER)
 
 
-def _scalars(names: str) -> dict[str, Check]:
-    return dict.fromkeys(names.split(), _either(scalar, _list_of(scalar)))
+def _scalars(names: str, check: Check = scalar) -> dict[str, Check]:
+    return dict.fromkeys(names.split(), _either(check, _list_of(check)))
 
 
 def fault_in(content: Any, keys: Keys) -> str:
@@ -91,27 +102,35 @@ TRANSFORMER: Keys = {
         "classifier_dropout_prob classifier_pooling cls_token_id d_ff d_head d_inner d_kv d_model decoder_bias "
         "decoder_start_token_id dense_act_fn deterministic_flash_attn dim dropout dropout_rate embedding_dropout "
         "embedding_size end_n_top eos_token_id feed_forward_proj ff_activation final_logit_softcapping finetuning_task "
-        "global_attn_every_n_layers global_rope_theta gradient_checkpointing head_dim hidden_act hidden_activation "
+        "global_attn_every_n_layers gradient_checkpointing head_dim hidden_act hidden_activation "
         "hidden_dim hidden_dropout_prob hidden_size initializer_cutoff_factor initializer_factor initializer_range "
-        "inner_group_num intermediate_size intra_bottleneck_size is_decoder is_encoder_decoder is_gated_act "
+        "intermediate_size intra_bottleneck_size is_decoder is_encoder_decoder is_gated_act "
         "key_query_shared_bottleneck layer_norm_eps layer_norm_epsilon layer_types legacy local_attention "
-        "local_rope_theta mask_token_id max_position_embeddings max_relative_positions max_window_layers mem_len "
-        "mlp_bias mlp_dropout n_head n_heads n_layer n_layers n_positions n_token net_structure_type norm_bias "
+        "mask_token_id max_position_embeddings max_relative_positions max_window_layers mem_len "
+        "mlp_bias mlp_dropout n_head n_heads n_positions n_token net_structure_type norm_bias "
         "norm_eps normalization_type num_attention_heads num_labels _num_labels directionality xla_device "
-        "rope_local_base_freq sliding_window_pattern cache_implementation use_return_dict num_decoder_layers "
-        "num_feedforward_networks num_heads "
-        "num_hidden_groups num_hidden_layers num_key_value_heads num_layers num_memory_blocks onnx_export "
+        "rope_local_base_freq sliding_window_pattern cache_implementation use_return_dict "
+        "num_heads "
+        "num_key_value_heads onnx_export "
         "output_attentions output_hidden_states output_past pad_token_id pooler_dropout pooler_fc_size "
-        "pooler_hidden_act pooler_hidden_size pooler_num_attention_heads pooler_num_fc_layers "
+        "pooler_hidden_act pooler_hidden_size pooler_num_attention_heads "
         "pooler_size_per_head pooler_type pos_att_type position_biased_input position_embedding_type "
         "pretraining_tp problem_type qa_dropout query_pre_attn_scalar reference_compile relative_attention "
-        "relative_attention_max_distance relative_attention_num_buckets return_dict reuse_len rms_norm_eps rope_theta "
-        "same_length scale_decoder_outputs sep_token_id seq_classif_dropout sinusoidal_pos_embds sliding_window "
+        "relative_attention_max_distance relative_attention_num_buckets return_dict reuse_len rms_norm_eps "
+        "same_length scale_decoder_outputs sep_token_id seq_classif_dropout sliding_window "
         "sparse_pred_ignore_index sparse_prediction start_n_top summary_activation summary_last_dropout "
         "summary_type summary_use_proj task_type_vocab_size tie_word_embeddings transformers_version "
         "trigram_input true_hidden_size type_vocab_size untie_r use_bidirectional_attention use_bottleneck "
-        "use_bottleneck_attention use_cache use_mems_eval use_mems_train use_sliding_window use_task_id vocab_size"
+        "use_bottleneck_attention use_cache use_mems_eval use_mems_train use_sliding_window use_task_id vocab_size",
+        _size,
     ),
+    **_scalars("global_rope_theta local_rope_theta rope_theta"),
+    **dict.fromkeys(
+        ("inner_group_num", "n_layer", "n_layers", "num_decoder_layers", "num_feedforward_networks",
+         "num_hidden_groups", "num_hidden_layers", "num_layers", "num_memory_blocks", "pooler_num_fc_layers"),
+        _count,
+    ),
+    "sinusoidal_pos_embds": _one_of(False, None),  # computed number by number
     "_attn_implementation": _ATTENTION,
     "_attn_implementation_autoset": scalar,
     "attn_implementation": _ATTENTION,
@@ -205,7 +224,10 @@ MODULES: Mapping[str, tuple[str, Keys]] = {
     "Dropout": ("config.json", _scalars("dropout")),
     "LSTM": (
         "lstm_config.json",
-        _scalars("embedding_dimension word_embedding_dimension hidden_dim num_layers dropout bidirectional"),
+        {
+            **_scalars("embedding_dimension word_embedding_dimension hidden_dim dropout bidirectional"),
+            "num_layers": _count,
+        },
     ),
     "LayerNorm": ("config.json", _scalars("dimension")),
     "Normalize": ("config.json", _NAMES),
@@ -220,7 +242,10 @@ MODULES: Mapping[str, tuple[str, Keys]] = {
     "StaticEmbedding": ("config.json", {}),
     "WeightedLayerPooling": (
         "config.json",
-        _scalars("embedding_dimension word_embedding_dimension layer_start num_hidden_layers"),
+        {
+            **_scalars("embedding_dimension word_embedding_dimension layer_start"),
+            "num_hidden_layers": _count,
+        },
     ),
     "WordWeights": ("config.json", _WEIGHTS),
 }

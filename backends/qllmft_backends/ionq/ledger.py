@@ -170,7 +170,17 @@ class Ledger:
         self._append("refused", chunk.id, client_token=client_token, reason=reason)
 
     def submitted(self, chunk: Chunk, job_id: str, client_token: str, **facts: Any) -> None:
-        """Record that the server accepted the chunk as job ``job_id`` under ``client_token``."""
+        """Record that the server accepted the chunk as job ``job_id`` under ``client_token``.
+
+        Raises:
+            LedgerError: if that is the job of another chunk, whose results would pass for the chunk's.
+        """
+        for other in self.chunks.values():
+            if other is not chunk and job_id in (other.job_id, *other.duplicates):
+                raise LedgerError(
+                    f"the server answered {chunk.label} with the id {job_id} of another job, that of {other.label}. "
+                    f"{chunk.label} may have been accepted under another id: run again to look for it."
+                )
         self._append("submitted", chunk.id, job_id=job_id, client_token=client_token, **facts)
         self.identity.count(self._accepted_jobs())
 

@@ -282,6 +282,17 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file(tmp_path, make, name):
         use()
 
 
+def test_the_job_of_another_chunk_is_not_recorded(tmp_path):
+    ledger = Ledger(tmp_path)
+    with ledger.lock():
+        first, second = ledger.plan(SETUP, VALUES), ledger.plan(SETUP, VALUES + 1)
+        ledger.submitted(first, "job-1", ledger.sending(first))
+        token = ledger.sending(second)
+        with pytest.raises(LedgerError, match="the id job-1 of another job, that of chunk 0001"):
+            ledger.submitted(second, "job-1", token)
+        assert second.state == "sent", "it is looked up by its token"
+
+
 @pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count", "ledger.lock", "ledger.id.new"])
 def test_a_link_in_the_place_of_a_file_leads_nothing_elsewhere(tmp_path, name):
     other, folder = tmp_path / "other", tmp_path / "ledger"

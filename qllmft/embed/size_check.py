@@ -1,0 +1,152 @@
+"""Check that a body's small files ask for no large memory and no long computation."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from qllmft.embed.folder_check import LARGEST_JSON, fault_of, modules_of
+from qllmft.files import parse_json, read_text
+
+MOST_GROWTH = 10_000  # of a text by the steps before the words, in bytes
+MOST_STEPS = 30
+LONGEST_PIECE = 100  # characters that replace one, or that precede a part of a word
+MOST_WORD_CHARACTERS = 1_000  # the time for a word grows with the square
+MOST_TEMPLATE_CHARACTERS = 10_000  # of special tokens around a text
+_SPARE = 2**24  # parameters; the weights of a body may lack its pooler
+
+# growth of a text, in bytes, by steps that can lengthen it
+_GROWTH = {
+    "BertNormalizer": 4.0, "ByteLevel": 2.0, "Lowercase": 2.0, "Metaspace": 4.0, "NFC": 3.0, "NFD": 3.0, "NFKC": 11.0,
+    "NFKD": 11.0, "Precompiled": 32.0,
+}  # fmt: skip
+
+
+def check_sizes(folder: Path) -> None:
+    """Raise UserError if a body that passed `check_body_folder` needs far more than the size of its weights.
+
+    A size without weights of that size would be filled with random numbers, and a tokenizer could lengthen a text a
+    billion times.
+    """
+    for kind, place in modules_of(folder):
+        given = sum(path.stat().st_size for path in place.glob("*.safetensors"))
+        most = 2 * given + _SPARE  # a parameter has two bytes or more, and a part of a body may be left out
+        if kind == "Transformer":
+            _check_tokenizer(folder, place / "tokenizer.json")
+        name, count = _COUNTS.get(kind, ("", None))
+        if count is not None and (place / name).exists() and (parameters := count(place)) > most:
+            raise fault_of(
+                folder,
+                place / name,
+                f"it describes {parameters:,} parameters, and the weights beside it have {given:,} bytes",
+            )
+
+
+def _parameters(place: Path) -> int:
+    """Return the number of parameters of a transformer by its configuration, without their memory."""
+    from transformers import AutoConfig, AutoModel
+
+    config, models = AutoConfig.from_pretrained(place, local_files_only=True), cast(Any, AutoModel)
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return sum(parameter.numel() for parameter in models.from_config(config).parameters())
+
+
+def _numbers(place: Path, file: str, *names: str) -> list[int]:
+    """Return the integers of a module's configuration, 0 for all other values."""
+    content = parse_json(read_text(place / file))
+    return [value if isinstance(value := content.get(name), int) else 0 for name in names]
+
+
+def _dense(place: Path) -> int:
+    wide, narrow = _numbers(place, "config.json", "in_features", "out_features")
+    return wide * narrow
+
+
+def _lstm(place: Path) -> int:
+    width, hidden, layers = _numbers(place, "lstm_config.json", "word_embedding_dimension", "hidden_dim", "num_layers")
+    return 4 * layers * hidden * (width + hidden)
+
+
+def _cnn(place: Path) -> int:
+    width, channels = _numbers(place, "cnn_config.json", "in_word_embedding_dimension", "out_channels")
+    sizes = parse_json(read_text(place / "cnn_config.json")).get("kernel_sizes")
+    return width * channels * sum(size for size in sizes if isinstance(size, int)) if isinstance(sizes, list) else 0
+
+
+def _layer_norm(place: Path) -> int:
+    return sum(_numbers(place, "config.json", "dimension"))
+
+
+_COUNTS: Mapping[str, tuple[str, Callable[[Path], int]]] = {
+    "Transformer": ("config.json", _parameters),
+    "Dense": ("config.json", _dense),
+    "LSTM": ("lstm_config.json", _lstm),
+    "CNN": ("cnn_config.json", _cnn),
+    "LayerNorm": ("config.json", _layer_norm),
+}
+
+
+def _check_tokenizer(folder: Path, path: Path) -> None:
+    """Raise UserError if a tokenizer lengthens texts a lot, or takes long for a word."""
+    if not path.exists():
+        return
+    try:
+        _check_tokenizer_state(parse_json(read_text(path, LARGEST_JSON)))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise fault_of(folder, path, str(error)) from None
+
+
+def _check_tokenizer_state(state: Mapping[str, Any]) -> None:
+    steps = [step for name in ("normalizer", "pre_tokenizer") for step in _steps(state.get(name))]
+    growth = 1.0
+    for step in steps[:MOST_STEPS]:
+        growth *= _growth(step)
+    if len(steps) > MOST_STEPS or growth > MOST_GROWTH:
+        raise ValueError(
+            f"its {len(steps)} steps can lengthen a text {growth:.3g} times; expected at most {MOST_STEPS} steps and "
+            f"{MOST_GROWTH:,} times"
+        )
+    model = state.get("model") or {}
+    if not 0 <= int(model.get("max_input_chars_per_word") or 0) <= MOST_WORD_CHARACTERS:
+        raise ValueError(f"words of more than {MOST_WORD_CHARACTERS:,} characters take too long")
+    for name in ("continuing_subword_prefix", "end_of_word_suffix"):
+        if len(model.get(name) or "") > LONGEST_PIECE:
+            raise ValueError(f"its {name} has more than {LONGEST_PIECE} characters")
+    if len(json.dumps(state.get("post_processor"))) > MOST_TEMPLATE_CHARACTERS:
+        raise ValueError(f"its post_processor has more than {MOST_TEMPLATE_CHARACTERS:,} characters")
+
+
+def _steps(step: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    """Yield the steps of a normalizer or a pre-tokenizer, those of a sequence one by one."""
+    if step is None:
+        return
+    if step["type"] != "Sequence":
+        yield step
+        return
+    for inner in step.get("normalizers") or step.get("pretokenizers") or ():
+        yield from _steps(inner)
+
+
+def _growth(step: Mapping[str, Any]) -> float:
+    """Return the largest ratio of the lengths after and before a step, in bytes."""
+    kind = step["type"]
+    if kind == "Replace":
+        found, new = step["pattern"], len(step["content"].encode())
+        return max(1.0, new / max(1, len(found["String"].encode()))) if "String" in found else 1.0 + new
+    if kind == "Prepend" and len(step["prepend"]) > LONGEST_PIECE:
+        raise ValueError(f"it prepends more than {LONGEST_PIECE} characters")
+    if kind == "Precompiled" and _longest_piece(step["precompiled_charsmap"]) > LONGEST_PIECE:
+        raise ValueError(f"it replaces a character by more than {LONGEST_PIECE} bytes")
+    return _GROWTH.get(kind, 1.0)
+
+
+def _longest_piece(table: str | None) -> int:
+    """Return the length of the longest replacement in SentencePiece's table: after a trie, texts that end in 0."""
+    content = b64decode(table or "")
+    start = 4 + int.from_bytes(content[:4], "little")
+    return max(map(len, content[start:].split(b"\0")))

@@ -1,0 +1,136 @@
+"""A body's small files ask for no large memory and no long computation."""
+
+import json
+import shutil
+
+import pytest
+from hostile import change, large_body
+from safetensors.torch import load_file, save_file
+
+from qllmft.config import BodyConfig
+from qllmft.embed import Body
+from qllmft.embed.size_check import check_sizes
+from qllmft.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_bert, tmp_path_factory):
+    return large_body(tiny_bert, tmp_path_factory.mktemp("whole") / "body")
+
+
+@pytest.fixture
+def body(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "body")
+
+
+def refused(folder, *parts):
+    with pytest.raises(UserError) as caught:
+        Body(BodyConfig(model=str(folder), device="cpu"))
+    for part in (f"the body in {folder} is not loaded because of ", *parts):
+        assert part in str(caught.value)
+
+
+def replacing(found, new):
+    return {"type": "Replace", "pattern": found, "content": new}
+
+
+def in_turn(*steps):
+    return {"type": "Sequence", "normalizers": list(steps)}
+
+
+def without_words(folder):
+    file = folder / "model.safetensors"
+    save_file({k: v for k, v in load_file(file).items() if "word_embeddings" not in k}, file, {"format": "pt"})
+
+
+def test_a_body_of_all_modules_is_loaded(body):
+    assert Body(BodyConfig(model=str(body), device="cpu")).encode(["good film"]).shape == (1, 8)
+
+
+def test_words_without_weights_are_refused_before_they_take_memory(body):
+    """Transformers fills them with random numbers: here 128 GB."""
+    without_words(body)
+    change(body / "config.json", lambda content: content.update(vocab_size=2**24, hidden_size=2_000))
+    refused(body, "config.json: it describes 33,5", "parameters, and the weights beside it have ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("vocab_size", 2**24 + 1), ("num_hidden_layers", 1_001), ("num_hidden_layers", -1)]
+)
+def test_a_size_of_no_model_is_refused(body, name, value):
+    change(body / "config.json", lambda content: content.update({name: value}))
+    refused(body, f"config.json: its key '{name}' has a value that is not accepted: {value}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "count"),
+    [
+        ("Dense", {"in_features": 10**5, "out_features": 10**5}, 10**10),
+        ("LSTM", {"word_embedding_dimension": 8, "hidden_dim": 10**5, "num_layers": 2}, 8 * 10**5 * (10**5 + 8)),
+        ("CNN", {"in_word_embedding_dimension": 8, "out_channels": 10**6, "kernel_sizes": [1, 3, 5]}, 72 * 10**6),
+        ("LayerNorm", {"dimension": 10**10}, 10**10),
+    ],
+)
+def test_a_module_without_the_weights_of_its_size_is_refused(body, kind, content, count):
+    name = {"LSTM": "lstm_config.json", "CNN": "cnn_config.json"}.get(kind, "config.json")
+    modules = json.loads((body / "modules.json").read_text())
+    modules.append({"idx": 9, "name": "9", "path": f"9_{kind}", "type": f"sentence_transformers.models.{kind}"})
+    (body / "modules.json").write_text(json.dumps(modules))
+    (body / f"9_{kind}").mkdir()
+    (body / f"9_{kind}" / name).write_text(json.dumps(content))
+    refused(body, f"9_{kind}/{name}: it describes {count:,} parameters, and the weights beside it have 0 bytes")
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "reason"),
+    [
+        ("normalizer", in_turn(*[replacing({"String": "o"}, "oo")] * 20), "steps can lengthen a text 1.05e+06"),
+        ("normalizer", in_turn(replacing({"Regex": ""}, "o" * 20_000)), "can lengthen a text 2e+04 times"),
+        ("normalizer", in_turn(*[{"type": "Lowercase"}] * 31), "expected at most 30 steps"),
+        ("normalizer", in_turn(in_turn({"type": "Prepend", "prepend": "o" * 101})), "prepends more than 100"),
+        ("normalizer", {"type": "Precompiled", "precompiled_charsmap": "AAAAAG9v" + "b29v" * 50}, "more than 100 byt"),
+        (
+            "pre_tokenizer",
+            {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}] * 20},
+            "steps can lengthen a text 2.1e+06",
+        ),
+        ("post_processor", {"type": "TemplateProcessing", "single": ["A"] * 5_000}, "post_processor has more than"),
+        ("model", {"type": "WordPiece", "vocab": {}, "max_input_chars_per_word": 10**6}, "words of more than 1,000"),
+        ("model", {"type": "WordPiece", "vocab": {}, "continuing_subword_prefix": "#" * 101}, "more than 100 char"),
+        ("normalizer", [], "tokenizer.json: "),
+        ("normalizer", {"type": "Sequence", "normalizers": [3]}, "tokenizer.json: "),
+    ],
+)
+def test_a_tokenizer_that_lengthens_texts_is_refused(body, part, content, reason):
+    change(body / "tokenizer.json", lambda state: state.update({part: content}))
+    refused(body, "tokenizer.json: ", reason)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [replacing({"String": "``"}, '"'), replacing({"String": "''"}, '"'), {"type": "NFKD"}, {"type": "StripAccents"},
+         {"type": "Lowercase"}, {"type": "Precompiled", "precompiled_charsmap": "AAAAAG9v"},
+         replacing({"Regex": " {2,}"}, " ")],  # as ALBERT has them
+        [replacing({"String": " "}, "\N{LOWER ONE EIGHTH BLOCK}")],  # as Gemma has it
+    ],
+)  # fmt: skip
+def test_steps_of_published_tokenizers_are_accepted(body, steps):
+    change(body / "tokenizer.json", lambda state: state.update(normalizer=in_turn(*steps)))
+    check_sizes(body)
+
+
+@pytest.mark.parametrize("light", [True, False])
+@pytest.mark.parametrize("what", ["a panic of tokenizers", "positions"])
+def test_a_body_that_fails_on_a_text_is_an_error(tiny_bert, tmp_path, light, what):
+    """A regular expression beyond the library's limit, and more tokens than positions."""
+    folder = shutil.copytree(tiny_bert, tmp_path / "body")
+    if what == "positions":
+        change(folder / "sentence_bert_config.json", lambda content: content.update(max_seq_length=1_000))
+        change(folder / "tokenizer_config.json", lambda content: content.update(model_max_length=1_000))
+    else:
+        slow = replacing({"Regex": "(a+)+b"}, "c")
+        change(folder / "tokenizer.json", lambda state: state.update(normalizer=in_turn(slow)))
+    body = Body(BodyConfig(model=str(folder), device="cpu"), light=light)
+    with pytest.raises(UserError, match=r"the body .* cannot embed these texts: .*\. Choose another body"):
+        body.encode(["good film " * 100 + "a" * 100])
