@@ -102,7 +102,9 @@ class LineListener:
 
     def epoch_text(self, metrics: EpochMetrics) -> str:
         """Return the loss and the accuracy of an epoch."""
-        return f"loss {metrics.train_loss:.4f}  {self._part} {100 * metrics.validation_accuracy:.1f} %"
+        score = metrics.validation_accuracy
+        found = f"R² {score:.3f}" if metrics.real else f"{100 * score:.1f} %"
+        return f"loss {metrics.train_loss:.4f}  {self._part} {found}"
 
     def _start(self, started: StageStarted) -> None:
         match started:

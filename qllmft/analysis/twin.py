@@ -53,4 +53,4 @@ def train_twin(run: Path, config: RunConfig, on_event: OnEvent) -> Twin:
     if outcome.record is None or ours is None or theirs is None:
         raise UserError(f"the twin in {run / FOLDER} is not finished; the same command continues it.")
     answers = (next(iter(each.answers.values())) for each in (ours, theirs))
-    return Twin(outcome.record.head.tested, TextDifference.of(ours.labels, *answers))
+    return Twin(outcome.record.head.accuracy, TextDifference.of(ours.labels, *answers))

@@ -1,7 +1,7 @@
 """Baselines: classical heads as peers of the quantum one, so that a comparison is a loop."""
 
 from qllmft.baselines.classical import GridBaseline
-from qllmft.baselines.head import Baseline, FittedHead, accuracy_of, fit_and_score, probabilities_of, scored
+from qllmft.baselines.head import Baseline, FittedHead, accuracy_of, fit_and_score, probabilities_of, score_of, scored
 from qllmft.baselines.registry import BASELINES, check_baselines, make_baselines
 from qllmft.baselines.trained import TrainedHead
 
@@ -16,5 +16,6 @@ __all__ = [
     "fit_and_score",
     "make_baselines",
     "probabilities_of",
+    "score_of",
     "scored",
 ]

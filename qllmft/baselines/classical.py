@@ -49,7 +49,7 @@ class GridBaseline:
         """Fit every setting on ``train``, and keep the best on ``validation``."""
         from sklearn.exceptions import ConvergenceWarning  # takes a second, and predictions do not need it
 
-        best = (-1, -1.0)
+        best = (-1, -np.inf)
         with warnings.catch_warnings(), threadpool_limits(1):  # small fits: threads cost more than they give
             # iteration limits in the paper's grid are meant to stop early
             warnings.simplefilter("ignore", ConvergenceWarning)

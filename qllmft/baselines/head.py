@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
+from qllmft.config.data import Task
+from qllmft.regression import Score, TargetScores
 from qllmft.statistics import Accuracy
 from qllmft.training import Examples
 
@@ -39,8 +41,8 @@ class Head(Protocol):
     def fit(self, train: Examples, validation: Examples) -> None:
         """Train on ``train``, and choose epoch or settings on ``validation``."""
 
-    def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return labels (N,) of embeddings (N, D)."""
+    def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return labels (N,) int64 or values (N, T) of embeddings (N, D)."""
 
     def exact_accuracy(self, examples: Examples) -> float | None:
         """Return the accuracy in [0, 1] without noise of the head's circuit, or None if there is no noise."""
@@ -56,17 +58,20 @@ class Baseline:
     make: Callable[[RunConfig, int, int, int], Head]
     _: KW_ONLY
     tuned: bool  # hyperparameters are chosen on the validation texts; a trained head's epoch is not one of them
+    tasks: tuple[Task, ...] = ("classification",)  # that the head can learn
     is_grid: bool = False  # the head is a search over a grid, which depends on ``config.baselines`` and the seed alone
 
     @classmethod
-    def of_grid(cls, label: str, make: Callable[[Grid], Head]) -> Baseline:
+    def of_grid(
+        cls, label: str, make: Callable[[Grid], Head], tasks: tuple[Task, ...] = ("classification",)
+    ) -> Baseline:
         """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it."""
 
         def searched(config: RunConfig, *_: int) -> Any:
             head: Any = make(config.baselines.grid)
             return head if config.baselines.points is None else head.kept(config.baselines.points, config.seed)
 
-        return cls(label, searched, tuned=True, is_grid=True)
+        return cls(label, searched, tuned=True, tasks=tasks, is_grid=True)
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,8 @@ class FittedHead:
     """Trained head before its test."""
 
     head: Head
-    validation_answers: NDArray[np.int64]  # (N,) labels of the validation texts
-    validation: Accuracy  # accuracy of these answers
+    validation_answers: NDArray[Any]  # (N,) labels or (N, T) values of the validation texts
+    validation: Score  # of these answers
     seconds: float  # wall time of the training
     validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None if there is none
 
@@ -91,13 +96,20 @@ def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
     """Score a head on the validation texts after ``seconds`` of training."""
     exact = head.exact_accuracy(validation)
     answers = head.predict(validation.x.numpy())
-    return FittedHead(head, answers, Accuracy.of(validation.y.numpy(), answers), seconds, exact)
+    return FittedHead(head, answers, score_of(validation, answers), seconds, exact)
 
 
 def probabilities_of(head: Head, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
     """Return probabilities (N, k) of embeddings (N, D), or None if the head gives labels alone."""
     of_head = getattr(head, "probabilities", None)
     return None if of_head is None else of_head(x)
+
+
+def score_of(examples: Examples, answers: NDArray[Any]) -> Score:
+    """Return the score of answers: labels (N,) or values (N, T)."""
+    if examples.y.ndim == 1:
+        return Accuracy.of(examples.y.numpy(), answers)
+    return TargetScores.of(examples.y.numpy(), answers)
 
 
 def accuracy_of(head: Head, examples: Examples) -> Accuracy:

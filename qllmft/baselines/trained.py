@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 from qllmft.baselines.head import Baseline
 from qllmft.calibration import best_temperature
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
+from qllmft.config.data import Task as TaskName
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
 from qllmft.heads.mlp import low_rank
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training import (
+    CLASSIFICATION,
+    REGRESSION,
     Checkpoint,
     EndToEnd,
     EpochMetrics,
     Examples,
     Selection,
+    Task,
     exact_accuracy,
     finite_logits,
     fit,
@@ -61,12 +65,14 @@ class TrainedHead:
     checkpoint: Checkpoint | None = None  # as in `qllmft.training.fit`, like on_epoch
     on_epoch: Callable[[EpochMetrics], None] | None = None
     selection: Selection | None = field(default=None, init=False)  # None before the training
+    _task: Task = field(default=CLASSIFICATION, init=False)
     _body_parameters: int = field(default=0, init=False)
     temperature: float | None = field(default=None, init=False)  # divisor of the logits; None: not calibrated
     _predicted: _Predicted = field(default=_NO_PREDICTION, init=False)
 
     def fit(self, train: Examples, validation: Examples) -> None:
         """Train, and keep the epoch that validation selects."""
+        self._task = train.task
         self._train(fit, self.model, train, validation)
         self._calibrate(validation)
 
@@ -82,19 +88,31 @@ class TrainedHead:
         if self.config.calibration == "none" or self.interrupted:
             return
         self.temperature = best_temperature(self._logits(validation.x).numpy(), validation.y.numpy())
-        self.model.divide_logits(self.temperature)
+        self.model.rescale(1.0 / self.temperature)
         self._predicted = _NO_PREDICTION
 
     def _train(self, way: Callable[..., Selection], *what: Any) -> None:
         self._predicted = _NO_PREDICTION
         self.selection = way(*what, self.config, self.seed, checkpoint=self.checkpoint, on_epoch=self.on_epoch)
 
-    def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return labels (N,) of embeddings (N, D) with the circuit's noise, or raise UserError if logits are NaN."""
-        return np.asarray(self._logits(torch.from_numpy(x)).argmax(dim=1).numpy(), np.int64)
+    def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return labels (N,) or values (N, T) of embeddings (N, D) with the circuit's noise.
 
-    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return probabilities (N, k) of embeddings (N, D), from the logits of `predict` if it had them just before."""
+        Raises:
+            UserError: if an output is not finite.
+        """
+        outputs = self._logits(torch.from_numpy(x))
+        if self._task is REGRESSION:
+            return np.asarray(outputs.double().numpy())
+        return np.asarray(outputs.argmax(dim=1).numpy(), np.int64)
+
+    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return probabilities (N, k) of embeddings (N, D), from the logits of `predict` if it had them just before.
+
+        They are None if the outputs are real values.
+        """
+        if self._task is REGRESSION:
+            return None
         given = torch.from_numpy(x)
         logits = self._predicted.logits if self._predicted.knows(given) else None
         return np.asarray((self._logits(given) if logits is None else logits).softmax(dim=1).numpy())
@@ -175,5 +193,13 @@ def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
     return max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
 
 
-PERCEPTRON = Baseline("MLP", perceptron_baseline, tuned=False)
-LOW_RANK = Baseline("low rank", low_rank_baseline, tuned=False)
+def linear_baseline(config: RunConfig, _: int, dimension: int, n_targets: int) -> TrainedHead:
+    """Return a linear layer, trained by the same loop with the same settings. Arguments are as above."""
+    model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_targets, seed=config.seed)
+    return TrainedHead(LINEAR.label, model, config.train, config.seed)
+
+
+BOTH: tuple[TaskName, ...] = ("classification", "regression")
+PERCEPTRON = Baseline("MLP", perceptron_baseline, tuned=False, tasks=BOTH)
+LOW_RANK = Baseline("low rank", low_rank_baseline, tuned=False, tasks=BOTH)
+LINEAR = Baseline("linear layer", linear_baseline, tuned=False, tasks=BOTH)

@@ -14,7 +14,12 @@ from qllmft_backends import create
 
 def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> None:
     """Raise an error if texts, a split, a body or a backend is missing, or a head does not fit on its body."""
-    for config in configs.values():
+    for name, config in configs.items():
+        if config.data.task != "classification":
+            raise UserError(
+                f"{name}: data.task is {config.data.task!r}, and studies and sweeps compare accuracies of labels. "
+                "Train such runs one by one with `qllmft train`."
+            )
         locate_body(config.body)
         inputs.splits(config.data, config.seed)
     checked: set[str] = set()

@@ -63,7 +63,7 @@ class SeededResult:
     @property
     def tested(self) -> tuple[Accuracy, ...]:
         """Return the accuracies on the test texts. ValueError if a run did not read them."""
-        return tuple(model.tested for model in self.models)
+        return tuple(model.accuracy for model in self.models)
 
     @property
     def test(self) -> MeanInterval:

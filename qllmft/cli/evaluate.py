@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from qllmft.config import DataConfig
     from qllmft.inference.evaluation import Evaluation
+    from qllmft.inference.targets import TargetEvaluation
     from qllmft_backends import Backend
 
 
@@ -82,7 +83,7 @@ def evaluate(
     from qllmft.cli.listener import ConsoleListener
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision
-    from qllmft.inference.evaluation import LabelledTexts, Subset
+    from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate_targets
     from qllmft.inference.evaluation import evaluate as evaluated
 
     console = PlainConsole(stderr=json)
@@ -91,6 +92,15 @@ def evaluate(
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
     predictor, decision = Predictor.load(run), Decision(threshold, margin)
+    if predictor.model.task == "regression":
+        if backends or decision != Decision():
+            raise UserError(
+                "--backend, --threshold and --margin are about labels, and the model gives real values. Omit them."
+            )
+        with ConsoleListener(console) as listener:
+            values = evaluate_targets(predictor, run, other, split, subset, listener)
+        _print_values(values, console, json=json)
+        return
     decision.check(predictor.model.label_names)
     with ConsoleListener(console) as listener:
         texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
@@ -135,7 +145,8 @@ def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig
     from qllmft.run import RunFolder
 
     known = DataConfig() if source == EMBEDDED else RunFolder(run).read_config().data
-    settings = {name: value or getattr(known, name) for name, value in given.items()}
+    settings: dict[str, Any] = {name: value or getattr(known, name) for name, value in given.items()}
+    settings |= {"task": known.task, "targets": () if given["label_column"] else known.targets}
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
 
@@ -182,7 +193,29 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     console.print(table)
 
 
-def _warn_of_known_texts(evaluation: Evaluation, console: Console) -> None:
+def _print_values(found: TargetEvaluation, console: Console, *, json: bool) -> None:
+    """Print the scores of real values, with a row per target if there are several."""
+    if json:
+        say_json(found.as_dict())
+        return
+    scores = found.scores
+    say(f"{found.source}: {scores.total:,} texts; in brackets 95 % intervals of a bootstrap over the texts.", console)
+    table = plain_table("target", *numbers("R²", "mean absolute error", "rank correlation"))
+    parts = (
+        (scores.r2, scores.r2_interval),
+        (scores.mae, scores.mae_interval),
+        (scores.spearman, scores.spearman_interval),
+    )
+    cells = [f"{value:.3g} [{low:.3g}, {high:.3g}]" for value, (low, high) in parts]
+    several = len(found.target_names) > 1
+    table.add_row("mean" if several else found.target_names[0], *cells)
+    for name, of_target in zip(found.target_names, scores.by_target, strict=True) if several else ():
+        table.add_row(name, *(f"{value:.3g}" for value in of_target))
+    console.print(table)
+    _warn_of_known_texts(found, console)
+
+
+def _warn_of_known_texts(evaluation: Evaluation | TargetEvaluation, console: Console) -> None:
     if evaluation.trained_on is None:
         say(
             "warning: the run's own texts cannot be read or have changed, so it was not checked how many of these "
@@ -192,6 +225,6 @@ def _warn_of_known_texts(evaluation: Evaluation, console: Console) -> None:
     elif evaluation.trained_on:
         say(
             f"warning: the run was trained or validated on {evaluation.trained_on:,} of these "
-            f"{evaluation.accuracy.total:,} texts, so this accuracy is not that of new texts. Leave them out.",
+            f"{evaluation.n_texts:,} texts, so this accuracy is not that of new texts. Leave them out.",
             console,
         )

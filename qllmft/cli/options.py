@@ -64,6 +64,14 @@ class DataOptions:
     data: Data = None
     text_column: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="text")] = None
     label_column: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="label")] = None
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="classification, or regression: the label column holds real numbers. For several, "
+            '--set \'data.targets=["a", "b"]\'.',
+            show_default="classification",
+        ),
+    ] = None
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +81,11 @@ class DataOptions:
         ),
     ] = None
     per_label: Annotated[
-        int | None, typer.Option(help="Number of texts drawn per label.", show_default="256; 200 of 'reviews'")
+        int | None,
+        typer.Option(
+            help="Number of texts drawn per label; of all texts in a regression.",
+            show_default="256; 200 of 'reviews'; 512",
+        ),
     ] = None
     delimiter: Annotated[
         str | None, typer.Option(help="Separator of fields in a .csv or .tsv file.", show_default="comma, tab")

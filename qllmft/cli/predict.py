@@ -53,9 +53,10 @@ def predict(
 ) -> None:
     """Classify texts with a trained model.
 
-    Prints label, probability and text, separated by tabs, after each batch; a tab or an end of line in a text is
-    written as its escape. Memory does not grow with the number of texts. Empty lines are skipped. With --margin, the
-    label of a text without an answer is '?', and the share of such texts is printed at the end.
+    Prints label, probability and text, separated by tabs, after each batch; of real targets the values and the text. A
+    tab or an end of line in a text is written as its escape. Memory does not grow with the number of texts. Empty lines
+    are skipped. With --margin, the label of a text without an answer is '?', and the share of such texts is printed at
+    the end.
 
     With --backend, the encoder runs here and the head's circuit on the backend. Probabilities then have a standard
     error, and a label is marked '?' if its lead is within the 95 % interval at this number of shots. With several
@@ -79,8 +80,15 @@ def predict(
     if bootstrap and not backends:
         raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Omit it.")
     predictor, decision = Predictor.load(run), Decision(threshold, margin)
-    decision.check(predictor.model.label_names)
     given = islice(texts or _texts_of(file or Path("-"), run, text_column, delimiter), limit)
+    if predictor.model.task == "regression":
+        if backends or decision != Decision():
+            raise UserError(
+                "--backend, --threshold and --margin are about labels, and the model gives real values. Omit them."
+            )
+        _print_values(predictor, given, json=json)
+        return
+    decision.check(predictor.model.label_names)
     if backends:
         _measure(predictor, backends, list(given), choice, decision, json=json, repeats=bootstrap)
         return
@@ -90,6 +98,19 @@ def predict(
         total, unsure = total + 1, unsure + prediction.unsure
     if margin and total:
         say(share_left(unsure, total, margin), PlainConsole(stderr=True))
+
+
+def _print_values(predictor: Predictor, texts: Iterator[str], *, json: bool) -> None:
+    """Print the values of each text before it, separated by tabs."""
+    for found in predictor.values(texts):
+        cells = [f"{value:.6g}" for value in found.values.values()]
+        line = (
+            json_text({"text": found.text, "values": found.values})
+            if json
+            else "\t".join([*cells, printable(found.text)])
+        )
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def _texts_of(file: Path, run: Path, column: str | None, delimiter: str | None) -> Iterator[str]:

@@ -7,24 +7,25 @@ from collections.abc import Iterator
 from rich.table import Column, Table
 
 from qllmft.cli.console import numbers, plain_table
+from qllmft.regression import TargetScores, short
 from qllmft.run import ModelResult, RunRecord
 
 
 def result_table(record: RunRecord) -> Table:
     """Return the table at the end of a run, for a `PlainConsole`, since its strings are not markup."""
     sizes = record.data.sizes
+    unit = " R²" if isinstance(record.head.test, TargetScores) else ""
     table = plain_table(
         Column("model", overflow="fold"),
-        *numbers("parameters", "validation", "test [95 % interval]", "seconds"),
+        *numbers("parameters", f"validation{unit}", f"test{unit} [95 % interval]", "seconds"),
         title=f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
         f"{sizes['test']:,} test texts\nbody {record.body}, D = {record.body.dimension}; "
         f"seed {record.seed}; epoch {record.selected_epoch} selected",
         caption="; ".join(_notes(record)) or None,
     )
     for model in record.models:
-        validation = f"{100 * model.validation.value:.1f} %"
-        test = "\n".join([f"{model.tested}", *_by_class(model)])
-        table.add_row(model.name, f"{model.parameters:,}", validation, test, f"{model.seconds:.1f}")
+        test = "\n".join([f"{model.tested}", *_by_class(model), *_other_scores(model)])
+        table.add_row(model.name, f"{model.parameters:,}", short(model.validation), test, f"{model.seconds:.1f}")
     return table
 
 
@@ -35,10 +36,19 @@ def _by_class(model: ModelResult) -> Iterator[str]:
         yield f"balanced {100 * scores.balanced:.1f}, F1 {100 * scores.macro_f1:.1f}"
 
 
+def _other_scores(model: ModelResult) -> Iterator[str]:
+    """Return a second line with the other scores of real targets."""
+    if isinstance(found := model.test, TargetScores):
+        yield f"error {found.mae:.3g}, rank {found.spearman:.3f}"
+
+
 def _notes(record: RunRecord) -> Iterator[str]:
     """Return the notes below the table."""
     if record.choice:
         yield str(record.choice)
+    if isinstance(record.head.test, TargetScores):
+        several = f", means over {len(record.data.labels)} targets" if len(record.data.labels) > 1 else ""
+        yield f"error: mean absolute error; rank: Spearman's correlation{several}"
     for model in record.models:
         if model.validation_exact is not None and model.test_exact is not None:
             yield (

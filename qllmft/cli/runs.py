@@ -98,6 +98,7 @@ def _changed(run: RunFolder) -> float:
 
 
 def _row(run: RunFolder) -> _Row:
+    from qllmft.regression import short
     from qllmft.report.nearest_preset import describe_settings
 
     config, record = run.read_config(), run.read_result()
@@ -108,9 +109,9 @@ def _row(run: RunFolder) -> _Row:
     test = f"{run.epochs_done()} of {config.train.epochs} epochs"
     best = ""
     if record is not None:
-        accuracies = [f"{100 * each.test.value:.1f}" for each in record.models if each.test]
-        test = accuracies[0] if accuracies else "not read"
-        best = max(accuracies[1:], key=float, default="")
+        scores = [each.test for each in record.models if each.test]
+        test = short(scores[0]).removesuffix(" %") if scores else "not read"
+        best = short(max(scores[1:], key=lambda score: score.value)).removesuffix(" %") if scores[1:] else ""
     when = datetime.fromtimestamp(_changed(run)).astimezone().strftime("%Y-%m-%d %H:%M")
     return _Row(run.path.name, what, Path(config.data.source).name, nearest.preset + changes, test, best, when)
 

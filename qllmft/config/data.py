@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from qllmft.config.section import Fraction, Positive, Section
+from qllmft.config.section import NEUTRAL, Fraction, Positive, Section
 
 EMBEDDED = "reviews"  # corpus in the package
 IN_MEMORY = "in memory: "  # prefix of the source of texts that were no file; their kind, size and hash follow
 PAPER_PER_LABEL = 256
+PAPER_DRAWN = 512  # of texts with real targets: as many as of two labels
+Task = Literal["classification", "regression"]
 EMBEDDED_PER_LABEL = 200
 
 
@@ -28,6 +30,8 @@ class DataConfig(Section):
     delimiter: str | None = None  # separator of fields in a .csv or .tsv file; None: comma or tab
     bad_rows: Literal["error", "skip"] = "error"  # rows without a text or a label
     duplicates: Literal["keep", "drop"] = "keep"  # repeated texts; see `Corpus.without_duplicates`
+    task: Annotated[Task, NEUTRAL] = "classification"  # regression: the label columns hold real numbers
+    targets: Annotated[tuple[str, ...], NEUTRAL] = ()  # columns of several real targets; (): label_column alone
 
     @field_validator("delimiter")
     @classmethod
@@ -43,9 +47,31 @@ class DataConfig(Section):
             raise ValueError(f"text_column and label_column are both {self.text_column!r}; choose two")
         return self
 
+    @model_validator(mode="after")
+    def _targets_are_numbers(self) -> Self:
+        if self.targets and self.task != "regression":
+            raise ValueError(
+                f"targets are {', '.join(self.targets)} and the task is {self.task}; set task to 'regression'"
+            )
+        if len({*self.targets, self.text_column}) != len(self.targets) + 1:
+            raise ValueError(
+                f"targets are {', '.join(self.targets)}; expected different columns that are not the texts'"
+            )
+        return self
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """Return the columns of the labels or targets."""
+        return self.targets or (self.label_column,)
+
     @property
     def drawn_per_label(self) -> int | None:
-        """Return n_per_label or its default: 256 in the paper's protocol (200 for the corpus "reviews"), else all."""
+        """Return n_per_label or its default: 256 in the paper's protocol (200 for the corpus "reviews"), else all.
+
+        It is the number of all texts to draw, by default 512, if the targets are real.
+        """
         if self.n_per_label is not None or self.protocol == "given":
             return self.n_per_label
+        if self.task == "regression":
+            return PAPER_DRAWN
         return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL

@@ -55,7 +55,9 @@ class ModelConfig(Section):
 
     def for_labels(self, k: int) -> ModelConfig:
         """Return the configuration with the number of encoders for ``k`` labels."""
-        return self if self.n_encoders != "auto" else self.model_copy(update={"n_encoders": min(k - 1, MOST_AUTO)})
+        return (
+            self if self.n_encoders != "auto" else self.model_copy(update={"n_encoders": max(1, min(k - 1, MOST_AUTO))})
+        )
 
     @property
     def most_encoders(self) -> int:

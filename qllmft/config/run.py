@@ -17,6 +17,8 @@ from qllmft.config.noise import NoiseConfig
 from qllmft.config.section import Count, Positive, Section
 from qllmft.config.training import TrainConfig
 
+REGRESSION_BASELINES = ("ridge", "svr", "linear")  # of runs with real targets, unless others are given
+
 
 class BaselinesConfig(Section):
     """Classical heads trained on the same embeddings and split as the quantum head."""
@@ -130,6 +132,25 @@ class RunConfig(Section):
             raise ValueError(
                 "train.optimizer 'lbfgs', model.centre and model.components need a frozen body; set body.trainable to "
                 "false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _task_is_trained(self) -> Self:
+        if self.data.task == "classification":
+            return self
+        faults = {
+            "train.optimizer 'lbfgs' minimises a cross-entropy": self.train.optimizer == "lbfgs",
+            "train.class_weight weighs labels": self.train.class_weight is not None,
+            "train.calibration is about probabilities": self.train.calibration != "none",
+            "candidates are compared by the accuracy of labels": bool(self.candidates),
+            "body.trainable and body.contrastive need labels": self.body.learns,
+            "a sign or a skip gives no real value": self.model.head != "mlp"
+            and (not self.model.final_linear or self.model.skip),
+        }
+        if found := [fault for fault, present in faults.items() if present]:
+            raise ValueError(
+                f"data.task is 'regression', and {found[0]}; leave it out, or choose the preset 'recommended'"
             )
         return self
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,10 @@ _KEPT_FIRST = ("test", "validation")  # splits that keep their copies before the
 
 @dataclass(frozen=True)
 class Table:
-    """Texts and their labels."""
+    """Texts and their labels or targets."""
 
     texts: list[str]  # N, none empty
-    labels: NDArray[np.int64]  # (N,) indices into the corpus' label names
+    labels: NDArray[Any]  # (N,) int64 indices into the corpus' label names, or (N, T) float64 targets
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.labels):
@@ -41,13 +42,13 @@ class Corpus:
     """Data set with all its splits."""
 
     source: str  # name or path
-    label_names: tuple[str, ...]  # name of each label
+    label_names: tuple[str, ...]  # name of each label or target
     splits: dict[str, Table]  # by name: train, validation, test, or ``all``
     findings: Findings = field(default_factory=Findings)  # rows that were left out
 
     @property
     def n_classes(self) -> int:
-        """Return k, the number of labels."""
+        """Return k, the number of labels or targets."""
         return len(self.label_names)
 
     def pooled(self) -> Table:
@@ -85,7 +86,8 @@ class Corpus:
         for name, table in self.splits.items():
             digest.update(f"{name}\0".encode())
             for text, label in zip(table.texts, table.labels.tolist(), strict=True):
-                digest.update(f"{self.label_names[label]}\0{text}\0".encode("utf-8", "surrogatepass"))
+                name = self.label_names[label] if isinstance(label, int) else repr(label)
+                digest.update(f"{name}\0{text}\0".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -95,10 +97,10 @@ class Corpus:
         return frozenset(self.splits[split].texts[row] for found in copies for split, row, _ in found)
 
 
-def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, int]]]:
-    """Return split, row and label of all copies of each repeated text, compared without white space."""
-    found: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, Any]]]:
+    """Return split, row and label or targets of all copies of each repeated text, compared without white space."""
+    found: dict[str, list[tuple[str, int, Any]]] = defaultdict(list)
     for name, table in splits.items():
         for row, (text, label) in enumerate(zip(table.texts, table.labels.tolist(), strict=True)):
-            found[" ".join(text.split())].append((name, row, label))
+            found[" ".join(text.split())].append((name, row, tuple(label) if isinstance(label, list) else label))
     return {text: copies for text, copies in found.items() if len(copies) > 1}

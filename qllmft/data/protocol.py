@@ -65,6 +65,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     leave some for the test.
     """
     random = numpy_generator(seed, "split")
+    if config.task == "regression":
+        return _split_targets(corpus, config, random)
     if config.protocol == "paper":
         pooled = corpus.pooled()
         drawn, few = _draw(pooled, corpus, config, random)
@@ -76,12 +78,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
             )
         train, validation = _cut(pooled.take(drawn), config, random)
         return Splits(train, validation, pooled.take(rest), few, config.drawn_per_label or 0)
-    missing = [name for name in ("train", "test") if name not in corpus.splits]
-    if missing:
-        raise UserError(
-            f"{corpus.source} has the splits {', '.join(corpus.splits)}; the protocol 'given' needs train and test. "
-            "Add the missing file, or use --protocol paper, which pools everything and draws."
-        )
+    _check_splits(corpus)
     train = corpus.splits["train"]
     _check_every_label(train, corpus)
     few = {}
@@ -91,6 +88,43 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     given = corpus.splits.get("validation")
     train, validation = _cut(train, config, random) if given is None else (train, given)
     return Splits(train, validation, corpus.splits["test"], few, config.drawn_per_label or 0)
+
+
+def _check_splits(corpus: Corpus) -> None:
+    if any(name not in corpus.splits for name in ("train", "test")):
+        raise UserError(
+            f"{corpus.source} has the splits {', '.join(corpus.splits)}; the protocol 'given' needs train and test. "
+            "Add the missing file, or use --protocol paper, which pools everything and draws."
+        )
+
+
+def _split_targets(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
+    """Split texts with real targets by the same protocols, without regard to the targets."""
+    wanted = config.drawn_per_label
+    if config.protocol == "paper":
+        pooled, least = corpus.pooled(), 5
+        count = min(wanted or 0, int(FEW_TO_LEARN_FROM * len(pooled)))
+        rows = random.permutation(len(pooled))
+        table, test = pooled.take(rows[:count]), pooled.take(np.sort(rows[count:]))
+    else:
+        _check_splits(corpus)
+        table, test, least = corpus.splits["train"], corpus.splits["test"], 2
+        table = table if wanted is None else table.take(random.permutation(len(table))[:wanted])
+    given = corpus.splits.get("validation") if config.protocol == "given" else None
+    rows, cut = random.permutation(len(table)), int(config.train_fraction * len(table))
+    train, validation = (table, given) if given else (table.take(rows[:cut]), table.take(rows[cut:]))
+    if min(len(train), len(validation), len(test)) < least:
+        raise UserError(
+            f"{corpus.source}: {len(train)} texts to train on, {len(validation)} to validate on, {len(test)} to "
+            f"test are too few; expected at least {least} each. Add texts, or change --per-label and "
+            "data.train_fraction."
+        )
+    if constant := [name for i, name in enumerate(corpus.label_names) if not np.ptp(train.labels[:, i])]:
+        raise UserError(
+            f"{corpus.source}: the target {constant[0]!r} has one value in all training texts, so there is nothing to "
+            "learn. Is --label-column right?"
+        )
+    return Splits(train, validation, test)
 
 
 def _draw(

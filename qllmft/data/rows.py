@@ -13,6 +13,7 @@ from qllmft.data.blank import is_blank
 from qllmft.data.bounds import MOST_LABEL, MOST_TEXT
 from qllmft.data.corpus import Corpus, Table
 from qllmft.data.findings import FIRST_ROWS, Findings, listed
+from qllmft.data.targets import targets_of
 from qllmft.errors import UserError
 
 SPLIT_NAMES = {
@@ -34,6 +35,13 @@ def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, confi
     """
     _check_columns(frames, config)
     kept, found = _without_bad_rows(frames, config)
+    if config.task == "regression":
+        tables = {
+            split: Table(frame[config.text_column].tolist(), targets_of(frame, split, config))
+            for split, frame in kept.items()
+        }
+        corpus = Corpus(config.source, config.label_columns, tables, found)
+        return corpus.without_duplicates() if config.duplicates == "drop" else corpus
     raw = {split: [_label(v) for v in frame[config.label_column].tolist()] for split, frame in kept.items()}
     if names is None:
         values = _sorted_labels({label for labels in raw.values() for label in labels})
@@ -67,7 +75,7 @@ def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> No
     for split, frame in frames.items():
         if not len(frame):
             raise UserError(f"{config.source}, split {split!r}: it has no row. Fill it in, or leave it out.")
-        for column in (config.text_column, config.label_column):
+        for column in (config.text_column, *config.label_columns):
             if column not in frame.columns:
                 found = list(map(str, frame.columns))
                 unsplit = len(found) == 1 and any(mark in found[0] for mark in ";\t|,")
@@ -89,21 +97,22 @@ def _without_bad_rows(
     kept, bad = {}, []
     for split, frame in frames.items():
         good = []
-        columns = frame[config.text_column].tolist(), frame[config.label_column].tolist()
-        for row, text, label in zip(frame.index.tolist(), *columns, strict=True):
+        labels = zip(*(frame[column].tolist() for column in config.label_columns), strict=True)
+        for row, text, of_text in zip(frame.index.tolist(), frame[config.text_column].tolist(), labels, strict=True):
             where = f"split {split!r}, row {row}"
             if not isinstance(text, str) and not _missing(text):
                 raise UserError(
                     f"{config.source}, {where}: the text is {text!r}, expected a string. Is --text-column right?"
                 )
-            if isinstance(label, list | tuple | set | dict | np.ndarray):
+            label = next((each for each in of_text if _is_several(each)), of_text[0])
+            if _is_several(label):
                 raise UserError(
                     f"{config.source}, {where}: the label is {label!r}, several values; expected one label per text. "
                     "Choose another column with --label-column."
                 )
             sizes = {
                 "text": (len(text) if isinstance(text, str) else 0, MOST_TEXT),
-                "label": (len(_label(label)), MOST_LABEL),
+                "label": (max(len(_label(label)) for label in of_text), MOST_LABEL),
             }
             for name, (size, most) in sizes.items():
                 if size > most:
@@ -111,7 +120,7 @@ def _without_bad_rows(
                         f"{config.source}, {where}: the {name} has {size:,} characters, expected at most {most:,}. "
                         "Are the columns right?"
                     )
-            missing = "text" if _missing(text) or is_blank(text) else "label" if not _label(label) else ""
+            missing = "text" if _missing(text) or is_blank(text) else "label" if not all(map(_label, of_text)) else ""
             if missing:
                 bad.append(f"{where}: the {missing} is empty")
             good.append(not missing)
@@ -124,6 +133,10 @@ def _without_bad_rows(
             f"{listed(bad, len(bad))}. Fill them in, or leave them out with --bad-rows skip."
         )
     return kept, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))
+
+
+def _is_several(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | dict | np.ndarray)
 
 
 def _missing(value: Any) -> bool:

@@ -19,7 +19,7 @@ from qllmft_backends.adjoint import adjoint_or_none
 
 
 class Classifier(nn.Module):
-    """Map embeddings (B, D) to logits (B, k); see `build_classifier`.
+    """Map embeddings (B, D) to logits (B, k) or real values; see `build_classifier`.
 
     Args:
         encoder: maps (B, D) to the latent vector (B, Q); None if the head reads the embedding itself.
@@ -66,13 +66,17 @@ class Classifier(nn.Module):
         return logits
 
     @torch.no_grad()
-    def divide_logits(self, divisor: float) -> None:
-        """Divide the weights of the last linear layer, and thereby the logits; a sign readout has none."""
+    def rescale(self, factor: Tensor | float, shift: Tensor | float = 0.0) -> None:
+        """Replace the outputs (B, k) by ``factor`` (k,) times them plus ``shift`` (k,), in the last linear layer.
+
+        A sign readout has no such layer.
+        """
         last = self.final or (self.head[-1] if isinstance(self.head, nn.Sequential) else None)
         if not isinstance(last, nn.Linear):
-            raise ValueError("the logits are not those of a linear layer.")
-        for parameter in last.parameters():
-            parameter.div_(divisor)
+            raise ValueError("the outputs are not those of a linear layer.")
+        last.weight.copy_(last.weight * torch.as_tensor(factor).reshape(-1, 1))
+        if last.bias is not None:
+            last.bias.copy_(last.bias * factor + shift)
 
     @property
     def data_map(self) -> DataMap | None:
@@ -107,7 +111,7 @@ def build_classifier(
     Args:
         config: structure of the model.
         dimension: dimension D of the embeddings.
-        n_classes: number k of labels.
+        n_classes: number k of labels or real targets.
         seed: seed of the initial weights.
         backend: backend of the head; the project's own engine by default.
 

@@ -50,6 +50,8 @@ def linear_readout(n_inputs: int, n_outputs: int, generator: torch.Generator) ->
     layer = nn.Linear(n_inputs, n_outputs)
     with torch.no_grad():
         weight = torch.randn(layer.weight.shape, generator=generator)
-        layer.weight.copy_(READOUT_NORM * torch.nn.functional.normalize(weight - weight.mean(dim=0), dim=1))
+        if n_outputs > 1:
+            weight -= weight.mean(dim=0)
+        layer.weight.copy_(READOUT_NORM * torch.nn.functional.normalize(weight, dim=1))
         layer.bias.zero_()
     return layer

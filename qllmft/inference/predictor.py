@@ -24,6 +24,7 @@ from qllmft.inference.circuits import model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.hub import download, is_hub_name, portable, upload
 from qllmft.inference.measurement import Agreement, Answers, Bootstrap, bootstrap, compare, measure, shots_of
+from qllmft.inference.targets import TargetPrediction, values_of
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.training import finite_logits
 from qllmft.versions import versions
@@ -155,6 +156,18 @@ class Predictor:
         """
         return list(self.stream(texts, threshold=threshold, margin=margin))
 
+    def values(self, texts: Iterable[str]) -> Iterator[TargetPrediction]:
+        """Yield the real values of texts, or of one text, for a model of real targets, in constant memory."""
+        names = self.model.label_names
+        if self.model.task != "regression":
+            raise UserError(f"the model has the labels {', '.join(names)} and gives no real values; use predict.")
+        if self.backend is not None:
+            raise UserError("real values are computed here, and a backend is given; leave it out.")
+        for batch in _batches([texts] if isinstance(texts, str) else texts, self.model.body.batch_size):
+            found = values_of(self.model, self.embed(batch))
+            for text, row in zip(batch, found.tolist(), strict=True):
+                yield TargetPrediction(text, dict(zip(names, row, strict=True)))
+
     def stream(
         self, texts: Iterable[str], *, threshold: float | None = None, margin: float = 0.0
     ) -> Iterator[Prediction]:
@@ -186,7 +199,16 @@ class Predictor:
             yield Prediction(text, names[label], probabilities, error, bool(answers.decided[i]), bool(unsure[i]))
 
     def answer(self, vectors: NDArray[np.float32]) -> Answers:
-        """Return the answers for embeddings (N, D), from the backend if there is one."""
+        """Return the answers for embeddings (N, D), from the backend if there is one.
+
+        Raises:
+            UserError: if the model gives real values, which have no probabilities.
+        """
+        if self.model.task == "regression":
+            raise UserError(
+                f"the model gives real values ({', '.join(self.model.label_names)}) and no labels. Use "
+                "Predictor.values, `qllmft predict` or `qllmft evaluate`, without --backend."
+            )
         if self.backend is not None:
             return self._measure(vectors, self.backend)
         logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))

@@ -12,10 +12,12 @@ from qllmft.embed import body_identity, check_body_folder, locate_body
 from qllmft.errors import UserError
 from qllmft.files import read_bytes
 from qllmft.model.store import load_model
+from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
 from qllmft.statistics import Accuracy
 
+ROUNDING = 1e-9  # of a sum in another version
 LEDGER = "ledger"  # folder of the paid jobs, in the run's folder
 
 
@@ -73,8 +75,10 @@ def _checked_record(folder: RunFolder) -> str:
             size = record.data.sizes.get(split)
             if accuracy is not None and accuracy.total != size:
                 raise UserError(f"{model.name!r} was tested on {accuracy.total} {split} texts, and there are {size}.")
-    tested = "" if record.head.test is None else f", test accuracy {100 * record.head.tested.value:.2f} %"
-    return f"{len(record.models)} models{tested}"
+    name, found = ("R²", f"{record.head.test}") if isinstance(record.head.test, TargetScores) else ("accuracy", "")
+    if record.head.test is not None:
+        found = f", test {name} {found or f'{100 * record.head.tested.value:.2f} %'}"
+    return f"{len(record.models)} models{found}"
 
 
 def _metrics(folder: RunFolder) -> str:
@@ -97,11 +101,25 @@ def _metrics(folder: RunFolder) -> str:
     return f"{len(metrics)} epochs, the selected one is {selected}"
 
 
+def _target_predictions(folder: RunFolder, record: RunRecord) -> str:
+    """Compute the scores of the record again from the values."""
+    answers = folder.read_targets()
+    if answers is None:
+        raise UserError(f"there are no values in {folder.predictions_file.name}.")
+    for model in record.models:
+        found, recorded = TargetScores.of(answers.targets, answers.answers_of(model.name)), model.tested
+        if not isinstance(recorded, TargetScores) or abs(found.r2 - recorded.r2) > ROUNDING:
+            raise UserError(f"{model.name!r} has R² = {found.r2:.6f}, and the record has {recorded.value:.6f}.")
+    return f"{len(record.models)} models x {len(answers.targets)} texts give the record's R²"
+
+
 def _predictions(folder: RunFolder) -> str:
     """Count the accuracies of the record again from the answers."""
     record, answers = _record(folder), folder.read_predictions()
     if record.head.test is None:
         return "none: the test set was not read"
+    if isinstance(record.head.test, TargetScores):
+        return _target_predictions(folder, record)
     if answers is None:
         raise UserError(f"there is no {folder.predictions_file.name}.")
     if answers.labels.shape != (record.data.sizes.get("test"),):
@@ -111,9 +129,9 @@ def _predictions(folder: RunFolder) -> str:
     for model in record.models:
         counted, recorded = Accuracy.of(answers.labels, answers.answers_of(model.name)), model.tested
         if counted != recorded:
+            found = f"{recorded.right} of {recorded.total}" if isinstance(recorded, Accuracy) else "other scores"
             raise UserError(
-                f"{model.name!r} has {counted.right} of {counted.total} right answers, and the record has "
-                f"{recorded.right} of {recorded.total}."
+                f"{model.name!r} has {counted.right} of {counted.total} right answers, and the record has {found}."
             )
     return f"{len(record.models)} models x {len(answers.labels)} texts give the record's accuracies"
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
+from qllmft.config.data import Task
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
@@ -42,6 +43,7 @@ class StoredModel:
     label_names: tuple[str, ...]  # names of the k labels
     own_body: bool = False  # the body was trained, and its folder is `OWN_BODY`
     checked: bool = False  # the model was read, and its logits are those of its record
+    task: Task = "classification"  # meaning of the logits: of labels, or real targets
     surrogate: SurrogateConfig | None = None  # the classifier is a classical surrogate of the model of ``config``
 
 
@@ -70,6 +72,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "body_identity": model.body_identity,
         "dimension": model.dimension,
         "label_names": list(model.label_names),
+        **({} if model.task == "classification" else {"task": model.task}),
         "n_parameters": model.classifier.n_parameters,
         **({} if data_map is None else {"data_map": {"stored": data_map.n_stored}}),
         **({} if ansatz_source == BUILT_IN else {"ansatz_source": ansatz_source}),
@@ -94,7 +97,13 @@ def load_model(folder: Path) -> StoredModel:
     try:
         config = ModelConfig.model_validate(record["model"])
         body, own_body = _body(record, folder)
-        dimension, names = record["dimension"], _label_names(record["label_names"])
+        task: Task = record.get("task", "classification")
+        if task not in get_args(Task):
+            raise TypeError(f"task is {task!r}, expected one of {', '.join(get_args(Task))}")
+        dimension, names = (
+            record["dimension"],
+            _label_names(record["label_names"], 2 if task == "classification" else 1),
+        )
         if type(dimension) is not int or dimension < 1:
             raise TypeError(f"dimension is {dimension!r}, expected the length of an embedding")
         identity = record["body_identity"]
@@ -114,7 +123,7 @@ def load_model(folder: Path) -> StoredModel:
     if logits is not None:
         compare_logits(logits, record, folder)
     checked = logits is not None
-    return StoredModel(classifier, config, body, identity, dimension, names, own_body, checked, surrogate)
+    return StoredModel(classifier, config, body, identity, dimension, names, own_body, checked, task, surrogate)
 
 
 def _structure(config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig | None) -> Classifier:
@@ -206,11 +215,11 @@ def _check_shapes(folder: Path, file: Any, expected: Mapping[str, Tensor]) -> No
         )
 
 
-def _label_names(given: object) -> tuple[str, ...]:
+def _label_names(given: object, least: int) -> tuple[str, ...]:
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
         raise TypeError(f"label_names is {given!r}, expected a list of names")
-    if len(given) < 2 or len(set(given)) != len(given):
-        raise TypeError(f"label_names is {given!r}, expected two different names or more")
+    if len(given) < least or len(set(given)) != len(given):
+        raise TypeError(f"label_names is {given!r}, expected {['one name', 'two different names'][least - 1]} or more")
     return tuple(given)
 
 

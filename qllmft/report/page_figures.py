@@ -29,6 +29,10 @@ def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Marku
     """Draw a run's losses and its validation accuracy, with a mark at the epoch ``selected``."""
     epochs = [m.epoch for m in metrics]
     losses = {"training": [m.train_loss for m in metrics], "validation": [m.validation_loss for m in metrics]}
+    if metrics[0].real:
+        scores = {"validation": [m.validation_accuracy for m in metrics]}
+        loss = curves_svg("loss", "squared error, scaled", losses, epochs, selected)
+        return loss, curves_svg("accuracy", "R²", scores, epochs, selected)
     accuracies = {"validation": [100 * m.validation_accuracy for m in metrics]}
     loss = curves_svg("loss", "cross-entropy (nats)", losses, epochs, selected)
     return loss, curves_svg("accuracy", "right answers (%)", accuracies, epochs, selected)

@@ -10,10 +10,12 @@ from typing import Any
 from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.files import write_bytes
+from qllmft.regression import TargetScores
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.report.page_figures import training_svgs
 from qllmft.report.reliability import reliability_svg
 from qllmft.report.render import identified, render
+from qllmft.report.scatter import scatter_svg
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.verdict import headline, verdict
@@ -44,6 +46,7 @@ def render_report(folder: RunFolder) -> str:
     models, selected = result.models, result.selected_epoch
     calibrations = {model.name: model.test_calibration for model in models if model.test_calibration}
     loss, accuracy = training_svgs(metrics, selected) if metrics else (None, None)
+    values = folder.read_targets()
     return render(
         "qllmft.report",
         "run.html.j2",
@@ -67,6 +70,9 @@ def render_report(folder: RunFolder) -> str:
         calibrations=calibrations,
         reliability=reliability_svg(calibrations) if calibrations else None,
         temperature=result.head.settings.get("temperature"),
+        real=isinstance(result.head.test, TargetScores),
+        values=values,
+        scatter=None if values is None else scatter_svg(values, result.head.name),
         answers=answers,
         confusion=_confusion(answers, result.head.name) if answers else None,
         mistaken=int((answers.answers_of(result.head.name) != answers.labels).sum()) if answers else 0,

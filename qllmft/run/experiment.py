@@ -14,6 +14,7 @@ from qllmft.baselines import (
     fit_and_score,
     make_baselines,
     probabilities_of,
+    score_of,
     scored,
 )
 from qllmft.calibration import Calibration
@@ -33,8 +34,8 @@ from qllmft.run.notebook import table_html
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
 from qllmft.run.setup import RunSetup, training_backend
+from qllmft.run.targets import TargetPredictions
 from qllmft.run.vectors import Vectors
-from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics, contrastive_pairs
 from qllmft.versions import versions
 
@@ -83,7 +84,7 @@ def run_experiment(
         UserError: for bad input, before any work.
         RunBusyError: if another process works on the run and ``wait`` is off.
     """
-    check_baselines(config.baselines.names)
+    check_baselines(config.baselines.names, config.data.task)
     folder = folder_of(config, out)
     folder.check_can_be_made()
     texts = inputs or SharedInputs()
@@ -163,7 +164,16 @@ def _save_model(setup: RunSetup, body: RunBody) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body."""
     own, (trained, identity) = setup.config.body.learns, body.saved()
     labels = setup.corpus.label_names
-    model = StoredModel(body.classifier, setup.config.model, trained, identity, body.dimension, labels, own)
+    model = StoredModel(
+        body.classifier,
+        setup.config.model,
+        trained,
+        identity,
+        body.dimension,
+        labels,
+        own,
+        task=setup.config.data.task,
+    )
     save_model(setup.folder.model_folder, model, versions())
     return identity
 
@@ -223,14 +233,15 @@ def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], ve
         calibrations.append(None if found is None else Calibration.of(found, test.y.numpy()))
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
     validation = {each.head.name: each.validation_answers for each in fitted}
-    predictions = TestPredictions.of(setup.corpus.label_names, setup.splits.test, by_name, validation)
+    kind = TestPredictions if setup.config.data.task == "classification" else TargetPredictions
+    predictions = kind.of(setup.corpus.label_names, setup.splits.test, by_name, validation)
     setup.folder.write_predictions(predictions)
     models = tuple(
         replace(
             model,
-            test=Accuracy.of(test.y.numpy(), labels),
+            test=score_of(test, labels),
             test_exact=each.head.exact_accuracy(test),
-            test_classes=predictions.by_class(each.head.name),
+            test_classes=predictions.by_class(each.head.name) if isinstance(predictions, TestPredictions) else None,
             test_calibration=calibration,
         )
         for model, each, test, labels, calibration in zip(

@@ -20,6 +20,7 @@ from qllmft.model.store import OWN_BODY
 from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import RunRecord
+from qllmft.run.targets import TargetPredictions
 from qllmft.training import Checkpoint, EpochMetrics
 
 
@@ -120,16 +121,27 @@ class RunFolder:
         """Drop the epochs after the checkpoint, which are trained again to the same bits."""
         write_text(self.metrics_file, "".join(_line(m) for m in self.metrics() if m.epoch <= epoch))
 
-    def write_predictions(self, answers: TestPredictions) -> None:
+    def write_predictions(self, answers: TestPredictions | TargetPredictions) -> None:
         """Write the answers on the test set."""
         write_text(self.predictions_file, json.dumps(answers.as_dict(), allow_nan=False) + "\n")
 
     def read_predictions(self) -> TestPredictions | None:
-        """Read the answers on the test set, or return None."""
+        """Read the labels that models gave the test set, or return None if there are none."""
+        found = self._read_answers()
+        return found if isinstance(found, TestPredictions) else None
+
+    def read_targets(self) -> TargetPredictions | None:
+        """Read the values that models gave the test set, or return None if there are none."""
+        found = self._read_answers()
+        return found if isinstance(found, TargetPredictions) else None
+
+    def _read_answers(self) -> TestPredictions | TargetPredictions | None:
         if not self.predictions_file.exists():
             return None
         try:
-            return TestPredictions.from_dict(parse_json(read_text(self.predictions_file)))
+            content = parse_json(read_text(self.predictions_file))
+            kind = TargetPredictions if "target_names" in content else TestPredictions
+            return kind.from_dict(content)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise UserError(
                 f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."
@@ -167,7 +179,8 @@ def folder_of(config: RunConfig, out: Path | None) -> RunFolder:
 
 
 def _line(metrics: EpochMetrics) -> str:
-    return json.dumps(asdict(metrics), allow_nan=False) + "\n"
+    values = {name: value for name, value in asdict(metrics).items() if name != "real" or value}
+    return json.dumps(values, allow_nan=False) + "\n"
 
 
 def _read_record(path: Path) -> RunRecord | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from qllmft.regression import short
 from qllmft.run.record import RunRecord
 
 
@@ -12,7 +13,7 @@ def table_html(record: RunRecord) -> str:
     columns = ("model", "parameters", "validation", "test [95 % interval]", "seconds")
     rows = []
     for model in record.models:
-        validation = f"{100 * model.validation.value:.1f} %"
+        validation = short(model.validation)
         rows.append((escape(model.name), f"{model.parameters:,}", validation, model.test or "", f"{model.seconds:.1f}"))
     sizes = ", ".join(f"{count:,} {name}" for name, count in record.data.sizes.items())
     head = f"<tr>{''.join(f'<th>{name}</th>' for name in columns)}</tr>"

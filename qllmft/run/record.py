@@ -13,6 +13,7 @@ from qllmft.config import NoiseConfig
 from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
+from qllmft.regression import Score
 from qllmft.run.choice import Choice
 from qllmft.statistics import Accuracy, ClassScores
 from qllmft_backends.validation import faults
@@ -20,7 +21,7 @@ from qllmft_backends.validation import faults
 FORMAT = 1
 
 # JSON has the value and the interval of an accuracy, too, for readers of the file
-_Accuracy = Annotated[Accuracy, PlainSerializer(Accuracy.as_dict)]
+_Score = Annotated[Score, PlainSerializer(lambda score: score.as_dict())]
 _Calibration = Annotated[Calibration, PlainSerializer(Calibration.as_dict)]
 _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
@@ -30,25 +31,32 @@ class ModelResult:
     """Result of one model of a run: the head or a baseline."""
 
     name: str  # in the run's table
-    validation: _Accuracy  # accuracy on the validation texts
+    validation: _Score  # on the validation texts: accuracy of labels, or scores of real targets
     parameters: int  # number of trained parameters; for an SVC, of support vectors
     seconds: float = 0.0  # wall time of the training
     settings: Mapping[str, Any] = field(default_factory=dict)  # chosen on the validation texts, by name
     # share of right validation answers without the noise of the head's circuit, in [0, 1]; None if the circuit has no
     # noise
     validation_exact: float | None = None
-    test: _Accuracy | None = None  # accuracy on the test texts; None if they were not read
+    test: _Score | None = None  # on the test texts; None if they were not read
     test_exact: float | None = None  # like ``validation_exact``, for the test texts
     test_classes: _ClassScores | None = None  # scores on the test texts class by class; None if they were not read
     # calibration of the probabilities of the test texts; None if they were not read or the model has no probabilities
     test_calibration: _Calibration | None = None
 
     @property
-    def tested(self) -> Accuracy:
-        """Return the accuracy on the test texts, or raise ValueError if they were not read."""
+    def tested(self) -> Score:
+        """Return the score on the test texts, or raise ValueError if they were not read."""
         if self.test is None:
             raise ValueError(f"the model {self.name!r} has no test accuracy: the run did not read the test texts.")
         return self.test
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Return the accuracy on the test texts, or raise ValueError if there is none."""
+        if not isinstance(self.tested, Accuracy):
+            raise ValueError(f"the model {self.name!r} has real targets, and no accuracy.")
+        return self.tested
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class DataRecord:
 
     source: str  # file, folder or name on the hub; kind and hash of texts in memory
     fingerprint: str  # hash of all texts and labels
-    labels: tuple[str, ...]  # names of the k labels
+    labels: tuple[str, ...]  # names of the k labels, or of the real targets
     sizes: dict[str, int]  # number of texts by split: train, validation, test
     findings: Findings | None = None  # rows left out, duplicates, rare labels; None if there are none
 

@@ -99,7 +99,11 @@ class TrackingListener:
         write_json(self._folder.trackers_file, self._state)
 
     def _epoch(self, metrics: EpochMetrics) -> None:
-        numbers = {name: value for name, value in asdict(metrics).items() if name != "epoch" and value is not None}
+        numbers = {
+            name: value
+            for name, value in asdict(metrics).items()
+            if name not in ("epoch", "real") and value is not None
+        }
         for name in list(self._running):
             if self._state[name]["epoch"] < metrics.epoch:
                 self._call(name, self._send_epoch, name, metrics.epoch, numbers)

@@ -1,7 +1,13 @@
-"""scikit-learn classifiers of vectors and of texts, and a transformer of texts, for pipelines and searches."""
+"""Classifiers and regressors of vectors and of texts for scikit-learn, and a transformer of texts."""
 
 from qllmft.sklearn.embeddings import TextEmbedder
-from qllmft.sklearn.head import QuantumHeadClassifier
-from qllmft.sklearn.text import QuantumTextClassifier
+from qllmft.sklearn.head import QuantumHeadClassifier, QuantumHeadRegressor
+from qllmft.sklearn.text import QuantumTextClassifier, QuantumTextRegressor
 
-__all__ = ["QuantumHeadClassifier", "QuantumTextClassifier", "TextEmbedder"]
+__all__ = [
+    "QuantumHeadClassifier",
+    "QuantumHeadRegressor",
+    "QuantumTextClassifier",
+    "QuantumTextRegressor",
+    "TextEmbedder",
+]

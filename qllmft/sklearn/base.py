@@ -100,6 +100,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         network = build_classifier(structure, rows.x.shape[1], n_outputs, seed=seed, backend=self._backend(config))
         if before is not None:
             self._load_into(network, before)
+            self._start(network, rows)
         train, validation, settings = self._parts(len(rows), strata, config.train, seed)
         parts = class_weighted(rows.take(train), rows.take(validation), config.train)
         on_event = LineListener("training" if train is validation else "validation") if self.verbose else ignore
@@ -158,6 +159,9 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         self.loss_curve_ = [*self.loss_curve_, *losses]
         self._keep(network, structure, (rows.x.shape[1], n_outputs))
         self._learning = network
+
+    def _start(self, network: Classifier, rows: Examples) -> None:
+        """Prepare a network with the weights of the last fit for the next one."""
 
     def _choose_nothing(self) -> None:
         self.choice_: str | None = None

@@ -1,4 +1,4 @@
-"""Quantum head as a scikit-learn classifier of vectors."""
+"""Quantum head as a scikit-learn classifier of vectors, and as a regressor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from qllmft.sklearn.classifier import TrainedClassifier
 from qllmft.sklearn.configuration import configuration
+from qllmft.sklearn.regressor import REAL, TrainedRegressor
 
 
 class QuantumHeadClassifier(TrainedClassifier):
@@ -86,3 +87,29 @@ class QuantumHeadClassifier(TrainedClassifier):
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         return np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
+
+
+class QuantumHeadRegressor(TrainedRegressor):
+    """The head of a preset on vectors, with one or several real targets.
+
+    Targets are scaled to mean 0 and deviation 1 for the training, which minimises the squared error by Adam. The preset
+    "auto" is "recommended" here, and presets with L-BFGS are refused. Arguments and attributes are those of
+    `QuantumHeadClassifier` but ``class_weight``, ``classes_`` and ``partial_fit``.
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on rows (N, D), their targets (N,) or (N, T), and weights (N,) of the rows."""
+        config = configuration(self, candidates=False, **REAL)
+        rows, targets = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True)
+        self._fit_targets(rows, targets, sample_weight, config)
+        return self
+
+    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        return np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
+
+    def __sklearn_tags__(self) -> Any:
+        """Return tags with several targets."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True  # the direction of a row alone is read
+        return tags

@@ -1,4 +1,4 @@
-"""Frozen language model and quantum head as one scikit-learn classifier of texts."""
+"""Frozen language model and quantum head as one scikit-learn classifier of texts, and as a regressor."""
 
 from __future__ import annotations
 
@@ -8,17 +8,47 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from qllmft.config import RunConfig
+from qllmft.config import BodyConfig, RunConfig
 from qllmft.errors import UserError
+from qllmft.sklearn.base import TrainedEstimator
 from qllmft.sklearn.classifier import TrainedClassifier
 from qllmft.sklearn.configuration import configuration
+from qllmft.sklearn.regressor import REAL, TrainedRegressor
 from qllmft.sklearn.texts import embedded, texts_of
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class QuantumTextClassifier(TrainedClassifier):
+class OfTexts(TrainedEstimator):
+    """Estimator of texts, by a frozen language model."""
+
+    body: str = "minilm"
+
+    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        vectors, identity = embedded(texts_of(X), body_of(self))
+        if identity != self.body_identity_:
+            raise UserError(
+                f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "
+                "that version of it, or fit again."
+            )
+        return vectors
+
+    def __sklearn_tags__(self) -> Any:
+        """Return tags for texts in one dimension."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def body_of(estimator: OfTexts) -> BodyConfig:
+    """Return the language model of an estimator."""
+    return configuration(estimator, "body", candidates=False, body__model=estimator.body).body
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class QuantumTextClassifier(OfTexts, TrainedClassifier):
     """The head of a preset on embeddings of texts by a frozen sentence transformer.
 
     Embeddings are cached on disk by a hash of the text, so the folds and settings of a search share them. Arguments and
@@ -31,8 +61,6 @@ class QuantumTextClassifier(TrainedClassifier):
     Attributes:
         body_identity_: name, revision and hash of the body.
     """
-
-    body: str = "minilm"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts and their labels (N,), numbers or texts, and weights (N,) as in `QuantumHeadClassifier`."""
@@ -58,18 +86,20 @@ class QuantumTextClassifier(TrainedClassifier):
         vectors, identity = embedded(texts, config.body)
         return vectors, labels, identity
 
-    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        vectors, identity = embedded(texts_of(X), configuration(self, "body", body__model=self.body).body)
-        if identity != self.body_identity_:
-            raise UserError(
-                f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "
-                "that version of it, or fit again."
-            )
-        return vectors
 
-    def __sklearn_tags__(self) -> Any:
-        """Return tags for texts in one dimension."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags
+class QuantumTextRegressor(OfTexts, TrainedRegressor):
+    """The head of a preset on embeddings of texts, with one or several real targets.
+
+    Arguments and attributes are those of `QuantumHeadRegressor`, with ``body`` and ``body_identity_`` of
+    `QuantumTextClassifier`.
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on N texts, their targets (N,) or (N, T), and weights (N,) of the texts."""
+        config = configuration(self, "body", candidates=False, body__model=self.body, **REAL)
+        texts, targets = texts_of(X), check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        check_consistent_length(texts, targets)
+        vectors, identity = embedded(texts, config.body)
+        self._fit_targets(vectors, targets, sample_weight, config)
+        self.body_identity_ = identity
+        return self

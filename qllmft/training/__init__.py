@@ -7,15 +7,21 @@ from qllmft.training.evaluation import checked_logits, exact_accuracy, finite_lo
 from qllmft.training.examples import Examples, class_weighted
 from qllmft.training.loop import PAPER_STEPS, fit, one_torch_thread
 from qllmft.training.metrics import EpochMetrics, Selection
+from qllmft.training.scaling import Scaling
 from qllmft.training.step import step_of
+from qllmft.training.tasks import CLASSIFICATION, REGRESSION, Task
 
 __all__ = [
+    "CLASSIFICATION",
     "PAPER_STEPS",
+    "REGRESSION",
     "Checkpoint",
     "EndToEnd",
     "EpochMetrics",
     "Examples",
+    "Scaling",
     "Selection",
+    "Task",
     "checked_logits",
     "class_weighted",
     "contrastive_pairs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from qllmft.config import TrainConfig
 from qllmft.randomness import torch_generator
-from qllmft.training.tasks import CLASSIFICATION, Task, balanced_weights
+from qllmft.training.tasks import CLASSIFICATION, REGRESSION, Task, balanced_weights
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,18 @@ class Examples:
     """Embedded texts and their labels."""
 
     x: Tensor  # embeddings (N, D) float32
-    y: Tensor  # labels (N,) int64
+    y: Tensor  # labels (N,) int64, or targets (N, T) float64
     weight: Tensor | None = None  # (N,) float64, not negative; None: all are 1
     task: Task = CLASSIFICATION  # meaning of ``y``
 
     @classmethod
     def from_arrays(
-        cls, vectors: NDArray[np.float32], labels: NDArray[np.int64], weight: NDArray[np.float64] | None = None
+        cls, vectors: NDArray[np.float32], labels: NDArray[Any], weight: NDArray[np.float64] | None = None
     ) -> Examples:
-        """Return examples of NumPy arrays (N, D), (N,) and (N,)."""
+        """Return examples of vectors (N, D), labels (N,) or targets (N, T), and weights (N,)."""
         x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
-        return cls(x, torch.from_numpy(labels.copy()), None if weight is None else torch.from_numpy(weight.copy()))
+        weights = None if weight is None else torch.from_numpy(weight.copy())
+        return cls(x, torch.from_numpy(labels.copy()), weights, CLASSIFICATION if labels.ndim == 1 else REGRESSION)
 
     def take(self, rows: Tensor | NDArray[np.int64]) -> Examples:
         """Return ``rows`` in that order."""

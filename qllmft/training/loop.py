@@ -23,7 +23,9 @@ from qllmft.training.examples import Examples, shuffled_batches, with_noise
 from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
 from qllmft.training.metrics import EpochMetrics, Selection
+from qllmft.training.scaling import ScaledExamples, Scaling
 from qllmft.training.step import step_of
+from qllmft.training.tasks import REGRESSION
 
 BATCHES_AT_ONCE = 64
 PAPER_STEPS = 22_400  # 800 epochs of 28 batches
@@ -47,6 +49,7 @@ def fit(
     last one (``config.select``). With ``config.patience``, training ends after so many epochs without a better one.
     Randomness is derived from the seed for every epoch, so a run continued from a
     checkpoint ends in the same bits. L-BFGS has no checkpoints and no randomness, see `fit_full_batch`.
+    Real targets are scaled by the training examples, and the trained model gives unscaled ones; see `Scaling`.
 
     Args:
         model: maps embeddings (B, D) to logits (B, k).
@@ -62,6 +65,12 @@ def fit(
     Returns:
         The selection among the trained epochs, which are fewer if training was interrupted; see `run_epochs`.
     """
+    if train.task is REGRESSION and not isinstance(train, ScaledExamples):
+        scaling = Scaling.of(train)
+        parts = scaling.scaled(train), scaling.scaled(validation)
+        selection = fit(model, *parts, config, seed, checkpoint=checkpoint, on_epoch=on_epoch, moments=moments)
+        scaling.restore(model)
+        return selection
     with one_torch_thread():
         if isinstance(model, Classifier) and model.data_map is not None and not moments:
             model.data_map.fit(train.x)
@@ -125,7 +134,8 @@ class Training:
         loss, accuracy = evaluate(self.head, examples, latent)
         _check_loss("validation", loss, epoch, config)
         exact = exact_accuracy(self.head, examples, latent)
-        return EpochMetrics(epoch, train_loss, loss, accuracy, lr, time.perf_counter() - started, exact)
+        seconds, real = time.perf_counter() - started, examples.task is REGRESSION
+        return EpochMetrics(epoch, train_loss, loss, accuracy, lr, seconds, exact, real)
 
 
 def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None:

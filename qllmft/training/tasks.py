@@ -53,7 +53,36 @@ class Classification:
         return float((right if weight is None else right * weight).mean())
 
 
+class Regression:
+    """Real targets: the loss is the mean squared error, and the score is R², the mean over T targets, at least -1.
+
+    A score below that says no more, and the lower loss then selects the epoch.
+    """
+
+    def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """See `Task`; ``y`` (B, T) are targets."""
+        errors = (outputs - y.to(outputs.dtype)).square()
+        return (errors if weight is None else errors * weight[:, None]).mean()
+
+    def gradient(self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None) -> float:
+        """See `Task`."""
+        errors = outputs.astype(np.float64) - y.numpy()
+        weighted = errors if weight is None else errors * weight.numpy()[:, None]
+        outputs[:] = 2.0 / errors.size * weighted
+        return float((errors * weighted).mean())
+
+    def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
+        """See `Task`."""
+        share = torch.ones(len(y), dtype=torch.float64) if weight is None else weight
+        share, y = (share / share.sum())[:, None], y.double()
+        spread = (share * (y - (share * y).sum(dim=0)).square()).sum(dim=0)
+        errors = (share * (outputs.double() - y).square()).sum(dim=0)
+        found = 1.0 - errors / spread.clamp(min=torch.finfo(torch.float64).tiny)
+        return max(-1.0, float(found.mean()))
+
+
 CLASSIFICATION = Classification()
+REGRESSION = Regression()
 
 
 def balanced_weights(labels: NDArray[np.int64], given: NDArray[np.int64]) -> Tensor:

@@ -26,6 +26,7 @@ ADDED = (  # the beginning of a line, and options that make it small; if an opti
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
     (r"train --preset (single|noise)|sweep (table-06 --sampler|screening)", "--data sst2"),
     (r"train --preset contrastive-single", "--set body.contrastive.iterations=1"),
+    (r"train --task regression", "--per-label 50"),
     (r"study ", "--seeds 1"),
     (r"sweep table-06 .*tpe", "--trials 1 --seeds 1"),
     (r"sweep table-11", "--set model.reupload_layers=1 --set train.lr=2e-3"),
@@ -38,8 +39,11 @@ ADDED = (  # the beginning of a line, and options that make it small; if an opti
 )
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
+RATINGS = "train --task regression --data ratings.tsv --label-column stars"
 FIRST = (  # the beginning of a line, the folder that it needs, and the line that makes it
     (r"predict runs/a/surrogate", "runs/a/surrogate", "dequantise runs/a"),
+    (r"(evaluate|predict) runs/calibrated", "runs/calibrated", "train --out runs/calibrated"),
+    (r"(evaluate|predict) runs/ratings", "runs/ratings", f"{RATINGS} --out runs/ratings"),
     (r"report maps", "maps", "study map-texts --data sst2 --quick --out maps/texts-64"),
     (r"report studies/table2", "studies/table2", "study table4 --quick --data sst2 --out studies/table2"),
     (r"jobs .*runs/a", "runs/a/ledger", "predict runs/a film --backend ionq_forte --shots 1000 --max-cost 150"),
@@ -105,6 +109,8 @@ def place(tmp_path_factory, tiny_body):
     for name in ("reviews.csv", "more.csv"):
         (folder / name).write_text(table, encoding="utf-8")
     (folder / "texts.txt").write_text("a good film\nan awful plot\nthe cast\n", encoding="utf-8")
+    ratings = "".join(f"{text}\t{len(text) / 10}\n" for text, _ in rows)
+    (folder / "ratings.tsv").write_text("text\tstars\n" + ratings, encoding="utf-8")
     for split, part in (("train", rows[::2]), ("validation", rows[1::4]), ("test", rows[3::4])):
         (folder / "sst2").mkdir(exist_ok=True)
         lines = "".join(f"{text}\t{label}\n" for text, label in part)

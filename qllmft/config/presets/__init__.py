@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft.config import Candidate, RunConfig, parse_config
+from qllmft.config import REGRESSION_BASELINES, Candidate, RunConfig, parse_config
 from qllmft.config.settings import with_settings
 from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
@@ -34,9 +34,14 @@ class Preset:
         """Return the configuration with ``overrides`` by dotted names, such as ``{"train.epochs": 10}``.
 
         Candidates have the overrides of data, body, baselines and those of `SHARED`. With other settings of the head,
-        or if no candidate can have them, the result is the configuration of `FALLBACK`, the base of such settings.
+        or if no candidate can have them, the result is the configuration of `FALLBACK`, the base of such settings. Real
+        targets have baselines of their own, and no candidates.
         """
         given = dict(overrides or {})
+        if given.get("data.task") == "regression":
+            given = {"baselines.names": list(REGRESSION_BASELINES), **given}
+            if self.candidates:
+                return load_preset(FALLBACK).config(given)
         names = given.pop("candidates", self.candidates) if self.candidates else ()
         if not names:
             return parse_config(with_settings(self.settings, given), f"preset {self.name!r}")

@@ -1,0 +1,93 @@
+"""Scores of real targets, each with its uncertainty over the texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.randomness import numpy_generator
+from qllmft.statistics import Accuracy
+
+REPEATS = 1_000  # bootstrap samples of the texts
+INTERVAL = (0.025, 0.975)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TargetScores:
+    """Scores of predicted targets: each is the mean over T targets, with its 95 % interval.
+
+    Intervals are those of 1,000 bootstrap samples of the texts. They cover only the sampling of the test set.
+    """
+
+    total: int  # N, number of texts
+    r2: float  # share of the targets' variance that is explained, at most 1
+    r2_interval: tuple[float, float]
+    mae: float  # mean absolute error, in the unit of the targets
+    mae_interval: tuple[float, float]
+    spearman: float  # rank correlation in [-1, 1]; 0 for constant values
+    spearman_interval: tuple[float, float]
+    by_target: tuple[tuple[float, float, float], ...]  # R², mean absolute error and rank correlation of each target
+
+    @classmethod
+    def of(cls, targets: Floats, values: Floats) -> TargetScores:
+        """Return the scores of values (N, T) for true targets (N, T)."""
+        targets, values = targets.astype(np.float64), values.astype(np.float64)
+        each = _scores(targets[None], values[None])[0]  # (T, 3)
+        random, n = numpy_generator(0, "bootstrap of texts"), len(targets)
+        drawn = np.array(
+            [
+                _scores(targets[rows][None], values[rows][None])[0].mean(axis=0)
+                for rows in (random.integers(n, size=n) for _ in range(REPEATS))
+            ]
+        )
+        low, high = np.quantile(drawn, INTERVAL, axis=0)
+        r2, mae, spearman = ((float(each[:, i].mean()), (float(low[i]), float(high[i]))) for i in range(3))
+        return cls(n, *r2, *mae, *spearman, tuple((float(a), float(b), float(c)) for a, b, c in each))
+
+    @property
+    def value(self) -> float:
+        """Return R², by which models are compared."""
+        return self.r2
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the interval of R²."""
+        return self.r2_interval
+
+    def __str__(self) -> str:
+        """Return R² with its interval."""
+        return f"{self.r2:.3f} [{self.r2_interval[0]:.3f}, {self.r2_interval[1]:.3f}]"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the scores as JSON values."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+
+Score = Accuracy | TargetScores  # result of a model on the texts of one split
+
+
+def short(score: Score) -> str:
+    """Return a score without its interval.
+
+    >>> short(Accuracy(right=7, total=10))
+    '70.0 %'
+    """
+    return f"{100 * score.value:.1f} %" if isinstance(score, Accuracy) else f"{score.value:.3f}"
+
+
+def _scores(targets: Floats, values: Floats) -> Floats:
+    """Return R², mean absolute error and Spearman's rank correlation (S, T, 3) of S samples (S, N, T)."""
+    from scipy.stats import rankdata
+
+    errors = targets - values
+    spread = ((targets - targets.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    r2 = 1.0 - (errors**2).sum(axis=1) / np.where(spread > 0, spread, np.inf)
+    ranks = [rankdata(each, axis=1) for each in (targets, values)]
+    ranks = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    norms = np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
+    spearman = (ranks[0] * ranks[1]).sum(axis=1) / np.where(norms > 0, norms, np.inf)
+    return np.stack([r2, np.abs(errors).mean(axis=1), spearman], axis=-1)

@@ -1,0 +1,106 @@
+"""A run with real targets by the command line: train, evaluate, predict, report, card, verify, and refusals."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.metrics import mean_absolute_error, r2_score
+
+from qllmft.inference import Predictor
+
+WORDS = {"good": 1.0, "great": 2.0, "fine": 0.5, "lovely": 1.5, "bad": -1.0, "awful": -2.0, "dull": -0.5, "poor": -1.5}
+
+
+def write_ratings(path):
+    rng = random.Random(0)
+    rows = []
+    for i in range(80):
+        words = rng.choices(list(WORDS), k=3)
+        stars = 10 + sum(WORDS[word] for word in words)
+        rows.append(f"{' '.join(words)} film {i}\t{stars}\t{0.01 * len(' '.join(words))}\n")
+    path.write_text("text\tstars\tlength\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def ratings(tmp_path_factory):
+    return write_ratings(tmp_path_factory.mktemp("ratings") / "ratings.tsv")
+
+
+def train(cli, data, body, out, *options, code=0):
+    settings = ("model.n_qubits=4", "model.encoder_qubits=5", "model.encoder_layers=2", "train.embedding_noise=0.01")
+    pairs = [part for pair in settings for part in ("--set", pair)]
+    given = ["train", "--task", "regression", "--data", data, "--body", body, "--out", out, "--epochs", 12, *pairs]
+    return cli(*given, "--lr", "0.05", "--label-column", "stars", *options, code=code)
+
+
+def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
+    run = tmp_path / "run"
+    output = train(cli, ratings, tiny_body, run)[0]
+    record = json.loads((run / "result.json").read_text())
+    kept = json.loads((run / "predictions.json").read_text())
+    targets = np.array(kept["targets"])
+    assert [model["name"] for model in record["models"]] == ["quantum head", "ridge regression", "SVR", "linear layer"]
+    for model in record["models"]:
+        values, found = np.array(kept["answers"][model["name"]]), model["test"]
+        assert found["r2"] == pytest.approx(r2_score(targets, values))
+        assert found["mae"] == pytest.approx(mean_absolute_error(targets, values))
+        assert found["spearman"] == pytest.approx(spearmanr(targets[:, 0], values[:, 0]).statistic)
+        assert found["r2_interval"][0] < found["r2"] < found["r2_interval"][1]
+        assert f"{found['r2']:.3f}" in output
+    assert record["models"][1]["test"]["r2"] > 0.5, "the words have a rating each"
+    assert "data.targets" not in cli("verify", run)[0]
+    evaluated = json.loads(cli("evaluate", run, "--json")[0])
+    assert evaluated["scores"] == record["models"][0]["test"]
+    assert "rank correlation" in cli("evaluate", run)[0]
+    assert json.loads(cli("evaluate", run, "--data", ratings, "--json")[0])["scores"]["total"] == 80
+    texts = ["a great and lovely film", "an awful film"]
+    printed = [json.loads(line)["values"]["stars"] for line in cli("predict", run, *texts, "--json")[0].splitlines()]
+    assert printed == [each.values["stars"] for each in Predictor.load(run).values(texts)]
+    assert cli("predict", run, *texts)[0].splitlines()[0] == f"{printed[0]:.6g}\t{texts[0]}"
+    page = (run / "report.html").read_text()
+    assert "Largest errors" in page
+    assert "R² = " in page
+    assert "Confusion matrix" not in page
+    card = cli("card", run, "me/mine")[0]
+    assert "# Quantum text regression" in card
+    assert "model.values([" in card
+    cli("runs", "list", tmp_path)
+    for refused in (["predict", run, "a film", "--margin", "0.1"], ["evaluate", run, "--backend", "adjoint"]):
+        assert "are about labels, and the model gives real values. Omit them." in cli(*refused, code=2)[1]
+    assert "gives real values (stars) and no labels" in " ".join(cli("explain", run, "a film", code=2)[1].split())
+
+
+def test_several_targets(cli, ratings, tiny_body, tmp_path):
+    targets = ("--set", 'data.targets=["stars", "length"]', "--set", 'baselines.names=["ridge"]')
+    train(cli, ratings, tiny_body, tmp_path / "run", *targets)
+    record = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert record["data"]["labels"] == ["stars", "length"]
+    assert np.mean([r2 for r2, _, _ in record["models"][0]["test"]["by_target"]]) == pytest.approx(
+        record["models"][0]["test"]["r2"]
+    )
+    assert "length" in cli("evaluate", tmp_path / "run")[0]
+    assert cli("predict", tmp_path / "run", "a film")[0].count("\t") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--label-column", "text", "--text-column", "stars"], "the target 'text' is "),
+        (["--preset", "odd"], "train.optimizer 'lbfgs' minimises a cross-entropy; leave it out, or choose the preset"),
+        (
+            ["--set", 'baselines.names=["svc"]'],
+            "'svc', which is not for regression; expected some of mlp, low_rank, ri",
+        ),
+        (["--task", "guess"], "data.task (got 'guess')"),
+    ],
+)
+def test_what_does_not_fit_is_refused(cli, ratings, tiny_body, tmp_path, options, message):
+    assert message in " ".join(train(cli, ratings, tiny_body, tmp_path / "run", *options, code=2)[1].split())
+
+
+def test_a_study_is_refused(cli, ratings, tmp_path):
+    given = ["study", "accuracy", "--data", ratings, "--label-column", "stars", "--set", "data.task=regression"]
+    assert "compare accuracies of labels" in " ".join(cli(*given, "--out", tmp_path / "s", code=2)[1].split())

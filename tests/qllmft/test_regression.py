@@ -1,0 +1,206 @@
+"""Real targets: scores, loss, scaling, splits and both regressors, each by a second route."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import spearmanr
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import Ridge
+from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.svm import SVR
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from qllmft.baselines.regressors import ridge_regression, support_vector_regression
+from qllmft.config import DataConfig, ModelConfig, TrainConfig, parse_config
+from qllmft.config.presets import load_preset
+from qllmft.data import corpus_in_memory, split_corpus
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.regression import TargetScores
+from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
+from qllmft.training import REGRESSION, Examples, Scaling, fit, logits_of
+from qllmft.training.step import DirectStep, Step
+
+SMALL = {"model.n_qubits": 4, "model.encoder_qubits": 4, "model.encoder_layers": 3, "train.lr": 0.03}
+STRUCTURE = ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=4, encoder_layers=3, pad="bias")
+
+
+def small(**parameters):
+    return QuantumHeadRegressor(**({"settings": SMALL, "epochs": 3, "random_state": 0} | parameters))
+
+
+@pytest.fixture
+def rows():
+    """Texts with two targets of different units."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(60, 6)).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    y = np.stack([100 + 20 * x[:, 0], 0.01 * x[:, 1] + 0.001 * random.normal(size=60)], axis=1)
+    return Examples.from_arrays(x, y)
+
+
+def test_the_scores_are_scikit_learns_and_scipys():
+    random = np.random.default_rng(0)
+    targets = random.normal(size=(80, 2))
+    values = targets + 0.5 * random.normal(size=(80, 2))
+    found = TargetScores.of(targets, values)
+    assert found.r2 == pytest.approx(r2_score(targets, values))
+    assert found.mae == pytest.approx(mean_absolute_error(targets, values))
+    ranks = [spearmanr(targets[:, i], values[:, i]).statistic for i in range(2)]
+    assert found.spearman == pytest.approx(np.mean(ranks))
+    assert [each[2] for each in found.by_target] == pytest.approx(ranks)
+    assert TargetScores.of(targets, np.zeros((80, 2))).spearman == 0
+
+
+def test_the_interval_of_an_error_is_that_of_its_mean():
+    random = np.random.default_rng(0)
+    targets, values = random.normal(size=(300, 1)), random.normal(size=(300, 1))
+    errors = np.abs(targets - values)
+    half = 1.96 * errors.std(ddof=1) / np.sqrt(300)
+    low, high = TargetScores.of(targets, values).mae_interval
+    assert (low, high) == pytest.approx((errors.mean() - half, errors.mean() + half), abs=0.1 * half)
+
+
+@pytest.mark.parametrize("weight", [None, torch.linspace(0.5, 1.5, 60, dtype=torch.float64)])
+def test_the_direct_step_is_autograds(rows, weight):
+    rows = Scaling.of(rows).scaled(rows)
+    found = []
+    for kind in (Step, DirectStep):
+        step = kind(build_classifier(STRUCTURE, 6, 2, seed=1), REGRESSION)
+        loss = step.gradient(step.inputs(rows.x), rows.y, weight)
+        found.append((loss, np.concatenate([p.grad.numpy().ravel() for p in step.parameters()])))
+        step.release()
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)
+
+
+def test_a_trained_model_gives_the_targets_in_their_units(rows):
+    config = TrainConfig(epochs=30, lr=0.05, select="last")
+    model, scaled = (build_classifier(STRUCTURE, 6, 2, seed=1) for _ in range(2))
+    fit(model, rows, rows, config, 0)
+    scaling = Scaling.of(rows)
+    fit(scaled, scaling.scaled(rows), scaling.scaled(rows), config, 0)
+    by_hand = logits_of(scaled, rows.x).double() * rows.y.std(dim=0, correction=0) + rows.y.mean(dim=0)
+    np.testing.assert_allclose(logits_of(model, rows.x), by_hand, rtol=1e-4)
+    assert REGRESSION.score(logits_of(model, rows.x), rows.y) == pytest.approx(
+        r2_score(rows.y, logits_of(model, rows.x)), abs=1e-4
+    )
+    scaling.undo(model)
+    np.testing.assert_allclose(logits_of(model, rows.x), logits_of(scaled, rows.x), atol=1e-3)
+
+
+def test_baselines_are_scikit_learns_best_on_validation(rows):
+    train, held = rows.take(np.arange(40)), rows.take(np.arange(40, 60))
+    ridge = ridge_regression("small")
+    ridge.fit(train, held)
+    fits = {alpha: Ridge(alpha=alpha).fit(train.x.numpy(), train.y.numpy()) for alpha in np.logspace(2, -2, 5)}
+    best = max(fits, key=lambda alpha: fits[alpha].score(held.x.numpy(), held.y.numpy()))
+    assert ridge.settings == {"alpha": pytest.approx(best)}
+    np.testing.assert_allclose(ridge.predict(held.x.numpy()), fits[best].predict(held.x.numpy()), rtol=1e-6)
+    svr = support_vector_regression("small")
+    svr.fit(train, held)
+    y = train.y.numpy()
+    direct = [SVR(**svr.settings).fit(train.x.numpy(), (c - c.mean()) / c.std()).predict(held.x.numpy()) for c in y.T]
+    found = (svr.predict(held.x.numpy()) - y.mean(axis=0)) / y.std(axis=0)
+    np.testing.assert_allclose(found, np.stack(direct, axis=1), atol=2e-3)  # libsvm stops at 1e-3
+
+
+def test_several_targets_are_read_and_split_without_overlap():
+    table = pd.DataFrame(
+        {"text": [f"text {i}" for i in range(40)], "a": range(40), "b": [str(i / 8) for i in range(40)]}
+    )
+    config = DataConfig(task="regression", targets=("a", "b"))
+    corpus = corpus_in_memory(table, config)
+    splits = split_corpus(corpus, config, 0)
+    assert splits.sizes == {"train": 23, "validation": 5, "test": 12}
+    assert len({text for part in splits.tables.values() for text in part.texts}) == 40
+    for part in splits.tables.values():
+        assert part.labels.tolist() == [[int(text[5:]), int(text[5:]) / 8] for text in part.texts]
+    assert corpus.label_names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (["1", "two"] * 20, "row 2: the target 'label' is 'two', expected a finite number. Choose another column"),
+        ([1.0, float("inf")] * 20, "the target 'label' is 'inf', expected a finite number"),
+        ([[1.0, 2.0]] * 40, "several values; expected one label per text"),
+        ([3.0] * 40, "'label' has one value in all training texts, so there is nothing to learn"),
+    ],
+)
+def test_targets_that_are_no_numbers_are_refused(column, message):
+    config = DataConfig(task="regression")
+    with pytest.raises(UserError, match=message):
+        split_corpus(corpus_in_memory(([f"text {i}" for i in range(40)], column), config), config, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"train": {"class_weight": "balanced"}},
+            "train.class_weight weighs labels; leave it out, or choose the preset",
+        ),
+        ({"model": {"final_linear": False}}, "a sign or a skip gives no real value"),
+        ({"body": {"trainable": True}}, "body.trainable and body.contrastive need labels"),
+    ],
+)
+def test_settings_of_labels_are_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        parse_config({"data": {"task": "regression"}, **settings}, "the test")
+
+
+def test_presets_have_baselines_of_real_targets():
+    config = load_preset("auto").config({"data.task": "regression"})
+    assert (config.baselines.names, config.candidates) == (("ridge", "svr", "linear"), ())
+    assert load_preset("auto").config().identity == "2ba9ed577a61"
+
+
+BATCHES = dict.fromkeys(
+    ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"),
+    "training takes batches in random order",
+)
+
+
+@parametrize_with_checks([small(epochs=20)], expected_failed_checks=lambda _: BATCHES)
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def test_the_numbers_are_those_of_the_training_loop():
+    x, y = load_diabetes(return_X_y=True)
+    x, y = x[:80].astype(np.float32), y[:80]
+    model = small().fit(x, y)
+    structure = STRUCTURE.model_copy(update={"encoder_qubits": 4})
+    network = build_classifier(structure, 10, 1, seed=0)
+    config = TrainConfig(epochs=3, lr=0.03, schedule="cosine", embedding_noise=0.08, select="last")
+    rows = Examples.from_arrays(x, y[:, None])
+    fit(network, rows, rows, config, 0)
+    np.testing.assert_allclose(model.predict(x), logits_of(network, rows.x)[:, 0], rtol=1e-4)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.predict(x).tobytes() == model.predict(x).tobytes()
+
+
+def test_it_learns_and_goes_on_and_takes_several_targets():
+    x, y = load_diabetes(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), PolynomialFeatures(1), small(epochs=40)).fit(x[:120], y[:120])
+    assert pipeline.score(x[:120], y[:120]) > 0.3
+    model = small(warm_start=True, epochs=20)
+    first = model.fit(x[:120], y[:120]).loss_curve_
+    assert model.fit(x[:120], y[:120]).loss_curve_[0] < first[0]
+    two = small().fit(x[:30], np.stack([y[:30], -y[:30]], axis=1))
+    assert two.predict(x[:3]).shape == (3, 2)
+
+
+def test_texts_have_real_targets_too(tiny_body):
+    texts = [f"{word} film" for word in ("good", "great", "bad", "dull")] * 5
+    model = QuantumTextRegressor(
+        body=str(tiny_body), settings=SMALL | {"model.encoder_qubits": 5}, epochs=30, random_state=0
+    )
+    assert model.fit(texts, [2.0, 3.0, -2.0, -1.0] * 5).score(texts, [2.0, 3.0, -2.0, -1.0] * 5) > 0.5
