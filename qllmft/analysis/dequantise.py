@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,13 +16,16 @@ from torch.nn.functional import softmax
 
 from qllmft.analysis.certificate import Certificate, certificate_of
 from qllmft.analysis.forms import Forms, forms_of
-from qllmft.config import SurrogateConfig
-from qllmft.energy.formula import linear_energy_j, quantum_energies_j
+from qllmft.config import ModelConfig, SurrogateConfig
+from qllmft.energy.formula import flops_energy_kj, linear_energy_j, quantum_energies_j
+from qllmft.energy.network import network_flops
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import write_json
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead, without_noise
-from qllmft.heads.surrogate import QuadraticForms, build_surrogate
+from qllmft.heads.state import StateHead
+from qllmft.heads.surrogate import NetworkHead, QuadraticForms, build_surrogate
+from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
 from qllmft.model.store import StoredModel, save_model
@@ -39,7 +44,7 @@ class Agreement:
     circuit: Accuracy  # accuracy of the circuits, without noise
     surrogate: Accuracy
     largest_difference: float  # of the logits
-    bound: float  # on the difference of a logit by truncation; 0 if the surrogate is exact
+    bound: float  # on the difference of a logit by truncation, the largest of all texts; 0 if the surrogate is exact
     certain: int  # number of texts whose label the bound guarantees
     circuit_s: float  # processor time per text from the embedding on, in seconds
     surrogate_s: float
@@ -50,6 +55,7 @@ class Dequantised:
     """Content of ``dequantised.json``."""
 
     rank: int | None  # eigenvalues per form; None if exact
+    bond: int | None  # Schmidt values across each cut of the head; None if exact
     numbers: int  # numbers that the surrogate stores, the data map's included
     parameters: int  # of the circuits' model
     agreement: Agreement
@@ -63,7 +69,7 @@ class Dequantised:
 
 
 def dequantise(
-    run: Path, out: Path, rank: int | None = None, on_event: OnEvent = ignore
+    run: Path, out: Path, rank: int | None = None, bond: int | None = None, on_event: OnEvent = ignore
 ) -> tuple[StoredModel, Dequantised]:
     """Write the surrogate of a run's model into a new folder, and compare both on the run's test texts.
 
@@ -71,6 +77,7 @@ def dequantise(
         run: the run's folder.
         out: folder of the surrogate, a model folder like any other.
         rank: eigenvalues kept of each quadratic form; None keeps all, which is exact.
+        bond: Schmidt values kept across each cut of the head; None keeps all, which is exact.
         on_event: receives progress.
 
     Raises:
@@ -80,24 +87,34 @@ def dequantise(
         raise UserError(f"{out} exists and is not an empty folder. Choose another one with --out, or delete it.")
     predictor = Predictor.load(run)
     model = predictor.model
-    surrogate, bounds = surrogate_of(model, rank)
+    surrogate, bounds = surrogate_of(model, rank, bond)
     texts = LabelledTexts.read(predictor, run, on_event=on_event)
     agreement = _compare(model.classifier, surrogate.classifier, texts, bounds)
     save_model(out, surrogate, versions())
     k, numbers = len(model.label_names), sum(p.numel() for p in surrogate.classifier.state_dict().values())
     energies = dict(zip(("gpu", "qpu"), quantum_energies_j(model.config, model.dimension, k), strict=True))
-    energies = {"surrogate": linear_energy_j(1, numbers) + _head_energy_j(surrogate.classifier), **energies}
-    found = Dequantised(rank, numbers, model.classifier.n_parameters, agreement, energies, certificate_of(model.config))
+    energies = {
+        "surrogate": linear_energy_j(1, numbers) + _head_energy_j(surrogate.classifier, model.config),
+        **energies,
+    }
+    found = Dequantised(
+        rank, bond, numbers, model.classifier.n_parameters, agreement, energies, certificate_of(model.config)
+    )
     write_json(out / RECORD, found.as_dict())
     return surrogate, found
 
 
 @torch.no_grad()
-def surrogate_of(model: StoredModel, rank: int | None = None) -> tuple[StoredModel, Tensor]:
-    """Return the surrogate of a trained model, and the bound (k,) on the change of each logit by truncation."""
+def surrogate_of(
+    model: StoredModel, rank: int | None = None, bond: int | None = None
+) -> tuple[StoredModel, Callable[[Tensor], Tensor]]:
+    """Return the surrogate of a trained model, and the bound (N, k) on each logit's change by truncation.
+
+    The bound is a function of embeddings (N, D): that of the bond depends on the text.
+    """
     if model.surrogate is not None:
         raise UserError("the model is a surrogate already; give the run that it was made from.")
-    classifier, chosen = model.classifier, SurrogateConfig(rank=rank)
+    classifier, chosen = model.classifier, SurrogateConfig(rank=rank, bond=bond)
     found = build_surrogate(model.config, model.dimension, len(model.label_names), chosen).eval()
     assert isinstance(classifier.encoder, ParallelEncoders)  # else there is no surrogate
     forms = forms_of(classifier.encoder)
@@ -118,7 +135,7 @@ def surrogate_of(model: StoredModel, rank: int | None = None) -> tuple[StoredMod
     if isinstance(classifier.head, QuantumHead):
         state["head.theta"] = classifier.head.connector.weight
     found.load_state_dict(state)
-    bounds = _logit_bounds(classifier, torch.from_numpy(errors), model.config.reuploads)
+    bounds = partial(_logit_bounds, found, final, torch.from_numpy(errors), model.config.reuploads)
     return replace(model, classifier=found, surrogate=chosen, checked=False), bounds
 
 
@@ -138,30 +155,38 @@ def _largest(forms: Forms, rank: int) -> tuple[Tensor, Tensor, np.ndarray[Any, A
     return torch.from_numpy(values[:, :rank]).float(), torch.from_numpy(vectors[:, :rank]).float(), left_out
 
 
-def _logit_bounds(classifier: Classifier, errors: Tensor, reuploads: int) -> Tensor:
-    """Return the bound (k,) on the change of the logits if latent values change by at most ``errors`` (Q,).
+@torch.no_grad()
+def _logit_bounds(surrogate: Classifier, final: nn.Linear | None, errors: Tensor, reuploads: int, x: Tensor) -> Tensor:
+    """Return the bound (N, k) on the change of logits if latent values changed by at most ``errors`` (Q,).
 
-    A derivative of ⟨Z⟩ by one angle is at most 1 in size, and a latent value turns R gates. ⟨Z⟩ changes by 2 at most.
+    A derivative of ⟨Z⟩ by one angle is at most 1 in size, and a latent value turns R gates. ⟨Z⟩ changes by 2 at most,
+    and by the head's own truncation.
     """
-    values = errors if classifier.head is None else (reuploads * errors.sum()).clamp(max=2.0).reshape(1)
-    if classifier.final is None:
-        return values.repeat(2)
-    weights = classifier.final.weight.double().abs()
-    if not classifier.skip:
-        return weights @ values.expand(weights.shape[1])
-    return weights[:, : len(errors)] @ errors + weights[:, len(errors) :] @ values.expand(
-        weights.shape[1] - len(errors)
-    )
+    latent, head = errors.expand(len(x), -1), surrogate.head
+    values = latent
+    if head is not None:
+        values = (reuploads * errors.sum()).expand(len(x), cast("int", head.outputs))
+    if isinstance(head, TruncatedHead):
+        assert surrogate.encoder is not None  # a surrogate has an encoder
+        values = values + head.measured(surrogate.encoder(x))[1][:, None]
+    if head is not None:
+        values = values.clamp(max=2.0)
+    if final is None:
+        return values.expand(-1, 2)
+    read = torch.cat([latent, values], dim=1) if surrogate.skip else values
+    return read @ final.weight.double().abs().T
 
 
-def _compare(circuit: Classifier, surrogate: Classifier, texts: LabelledTexts, bounds: Tensor) -> Agreement:
+def _compare(
+    circuit: Classifier, surrogate: Classifier, texts: LabelledTexts, bounds_of: Callable[[Tensor], Tensor]
+) -> Agreement:
     x = torch.from_numpy(texts.vectors)
     with without_noise(circuit):
         logits, circuit_s = _timed(circuit, x)
     found, surrogate_s = _timed(surrogate, x)
     labels, answers = (softmax(each, dim=1).argmax(dim=1).numpy() for each in (logits, found))
-    best = logits.double().max(dim=1, keepdim=True)
-    gaps = best.values - logits - (bounds[best.indices] + bounds)
+    best, bounds = logits.double().max(dim=1, keepdim=True), bounds_of(x)
+    gaps = best.values - logits - (bounds.gather(1, best.indices) + bounds)
     gaps.scatter_(1, best.indices, 1.0)
     return Agreement(
         same_labels=Accuracy.of(labels, answers),
@@ -183,10 +208,15 @@ def _timed(model: nn.Module, x: Tensor) -> tuple[Tensor, float]:
     return logits, (time.process_time() - started) / len(x)
 
 
-def _head_energy_j(classifier: Classifier) -> float:
-    """Return the joules of the head's own operations: a gate on a state of 2^Q numbers takes three per number."""
-    qubits = getattr(classifier.head, "n_qubits", None)
-    if qubits is None:
-        return 0.0
-    ops = cast("list[Any]", getattr(classifier.head, "ops"))  # noqa: B009 - of `StateHead`
-    return linear_energy_j(len(ops) * 3, 2**qubits) / 2
+def _head_energy_j(classifier: Classifier, config: ModelConfig) -> float:
+    """Return the joules of the head's own operations."""
+    head = classifier.head
+    if isinstance(head, NetworkHead):
+        flops = network_flops(config, config.n_qubits)
+    elif isinstance(head, TruncatedHead):
+        flops = head.flops
+    elif isinstance(head, StateHead):
+        flops = len(head.ops) * 3 * 2**head.n_qubits  # a gate takes three operations per number
+    else:
+        flops = 0
+    return 1000 * flops_energy_kj(flops)

@@ -16,8 +16,10 @@ from qllmft.model.store import StoredModel
 OPSET = 17
 
 
-def check_onnx() -> None:
-    """Raise UserError unless the package onnx is installed."""
+def check_onnx(bond: int | None) -> None:
+    """Raise UserError if the package onnx is not installed, or the head is truncated."""
+    if bond is not None:
+        raise UserError(f"got --bond {bond} with --onnx; ONNX has no singular value decomposition. Give one of both.")
     if find_spec("onnx") is None:
         raise UserError(
             "an ONNX file is written with the package onnx, which is not installed: pip install 'qllmft[onnx]'"

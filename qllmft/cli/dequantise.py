@@ -20,6 +20,12 @@ def dequantise(
         int | None,
         typer.Option(min=1, help="Eigenvalues kept of each quadratic form.", show_default="all, which is exact"),
     ] = None,
+    bond: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Schmidt values kept across each cut of the head.", show_default="all, which is exact"
+        ),
+    ] = None,
     onnx: Annotated[
         Path | None,
         typer.Option(help="Also write this ONNX file: embeddings (float32, N x D) to logits (N x k). Needs onnx."),
@@ -29,7 +35,8 @@ def dequantise(
     """Write the classical surrogate of a trained head, and compare it with the circuits on the test texts.
 
     The surrogate is a model folder like any other: `qllmft predict`, `qllmft.load` and `qllmft push` take it. Encoders
-    become quadratic forms, or one linear layer if they are odd; the head becomes its state by plain operations.
+    become quadratic forms, or one linear layer if they are odd; the head becomes its state by plain operations, or with
+    --bond a matrix product state, with a bound on the error of each text.
     """
     from qllmft.analysis.dequantise import dequantise as dequantised
     from qllmft.cli.listener import ConsoleListener
@@ -37,10 +44,10 @@ def dequantise(
     if onnx is not None:
         from qllmft.analysis.onnx_file import check_onnx
 
-        check_onnx()
+        check_onnx(bond)
     folder = out or run / "surrogate"
     with ConsoleListener(PlainConsole(stderr=json)) as listener:
-        surrogate, found = dequantised(run, folder, rank, listener)
+        surrogate, found = dequantised(run, folder, rank, bond, listener)
     if onnx is not None:
         from qllmft.analysis.onnx_file import write_onnx
 
@@ -49,7 +56,8 @@ def dequantise(
         say_json(found.as_dict())
         return
     agreed = found.agreement
-    exact = "exact" if rank is None else f"rank {rank}, a logit changes by {agreed.bound:.3g} at most"
+    kept = [f"{name} {value}" for name, value in (("rank", rank), ("bond", bond)) if value is not None]
+    exact = f"{', '.join(kept)}, a logit changes by {agreed.bound:.3g} at most" if kept else "exact"
     say_lines(
         (
             found.certificate.sentence,

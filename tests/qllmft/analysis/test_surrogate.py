@@ -48,7 +48,7 @@ def test_a_surrogate_gives_the_logits_of_the_circuits(name, tmp_path):
     k = 2 if name == "sign" else 3
     model = stored(k, **STRUCTURES[name])
     surrogate, bounds = surrogate_of(model)
-    assert not bounds.any()
+    assert not bounds(X).any()
     expected = model.classifier(X)
     torch.testing.assert_close(surrogate.classifier(X), expected, atol=2e-5, rtol=1e-4)
     save_model(tmp_path, surrogate, {})
@@ -76,8 +76,44 @@ def test_truncation_stays_within_its_bound(name):
         surrogate, bounds = surrogate_of(model, rank)
         assert surrogate.classifier.encoder.vectors.shape[1] == rank
         change = (surrogate.classifier(X) - model.classifier(X)).abs().max(dim=0).values
-        assert (change <= bounds + 1e-5).all()
+        assert (change <= bounds(X).max(dim=0).values + 1e-5).all()
         assert change.max() > 1e-3  # the rank is truncated
+
+
+WIDER = {
+    "ring": {"n_qubits": 6, "encoder_layers": 2},
+    "two neighbours": {"n_qubits": 6, "encoder_layers": 2, "connectivity": 2, "skip": True},
+    "words": {"n_qubits": 5, "encoder_layers": 2, "readout": "words", "ring": False, "connectivity": 2},
+    "controlled z": {"n_qubits": 5, "encoder_layers": 2, "ansatz": "n_local_ry_cz"},
+}
+
+
+@pytest.mark.parametrize("name", WIDER)
+@torch.no_grad()
+def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
+    model = stored(2, **WIDER[name])
+    model.classifier.head.connector.weight.mul_(0.02)  # states of less entanglement, whose bounds are below 2
+    model.classifier.encoder.encoders[0].scale.mul_(0.05)
+    full, bounds = surrogate_of(model, bond=8)  # of every cut of six qubits
+    assert bounds(X).max() < 1e-12
+    expected = model.classifier(X)
+    torch.testing.assert_close(full.classifier(X), expected, atol=2e-5, rtol=1e-4)
+    surrogate, bounds = surrogate_of(model, bond=2)
+    change, bound = (surrogate.classifier(X) - expected).abs(), bounds(X)
+    assert (change <= bound + 1e-5).all()
+    assert bound.min() > 1e-8  # it is truncated
+    assert bound.max() < 2 * model.classifier.final.weight.abs().sum(dim=1).max()  # of values whose bound is below 2
+
+
+def test_a_bond_makes_a_model_of_a_wide_head_without_certificate(monkeypatch, tmp_path):
+    monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", 3)
+    surrogate, _ = surrogate_of(stored(2, **WIDER["two neighbours"]), bond=4)
+    save_model(tmp_path, surrogate, {})
+    found = load_model(tmp_path)
+    assert (found.surrogate.bond, found.classifier.head.bond) == (4, 4)
+    torch.testing.assert_close(found.classifier(X), surrogate.classifier(X))
+    with pytest.raises(UserError, match="the model has no head"):
+        surrogate_of(stored(3, **STRUCTURES["odd"]), bond=4)
 
 
 @pytest.mark.parametrize("ring", [False, True])
@@ -137,6 +173,10 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
     assert "not an empty folder" in error
     output, _ = cli("dequantise", run, "--out", tmp_path / "truncated", "--rank", "2")
     assert "rank 2, a logit changes by" in output
+    output, _ = cli("dequantise", run, "--out", tmp_path / "bond", "--bond", "2")
+    assert "bond 2, a logit changes by" in output
+    _, error = cli("dequantise", run, "--out", tmp_path / "onnx", "--bond", "2", "--onnx", tmp_path / "m.onnx", code=2)
+    assert "no singular value decomposition" in error
 
 
 def test_an_onnx_file_gives_the_logits(tmp_path):

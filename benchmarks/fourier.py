@@ -1,0 +1,39 @@
+"""Terms of the head's Fourier series by qubits: ``python benchmarks/fourier.py benchmarks/fourier.json``.
+
+⟨Z⟩ of a head with R re-uploads is a trigonometric polynomial of degree R in each latent angle: (2R + 1)^Q terms. The
+record has the number of terms that a truncated series keeps if the sum of the others, a bound on its error, is 0.1 at
+most: the least and the most over the measured qubits. Weights are random.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from qllmft.heads import QuantumHead
+
+REUPLOADS, BOUND, POINTS = 4, 0.1, 4096
+
+
+@torch.no_grad()
+def terms_kept(qubits: int) -> list[int]:
+    """Return the number of terms per measured qubit, by the discrete Fourier transform of values on a grid."""
+    head = QuantumHead(qubits, REUPLOADS, 1, 2, generator=torch.Generator().manual_seed(0)).double()
+    size = 2 * REUPLOADS + 1
+    angles = 2 * torch.pi * torch.arange(size, dtype=torch.float64) / size
+    grid = torch.cartesian_prod(*[angles] * qubits)
+    values = torch.cat([head(part) for part in torch.split(grid, POINTS)]).numpy()
+    kept = []
+    for column in values.T:
+        sizes = np.sort(np.abs(np.fft.fftn(column.reshape([size] * qubits))).ravel())[::-1] / size**qubits
+        kept.append(int((sizes.sum() - np.cumsum(sizes) > BOUND).sum() + 1))
+    return kept
+
+
+rows = []
+for qubits in (3, 4, 5):
+    kept = terms_kept(qubits)
+    rows.append({"qubits": qubits, "terms": (2 * REUPLOADS + 1) ** qubits, "kept": [min(kept), max(kept)]})
+    print(rows[-1], flush=True)
+Path(sys.argv[1]).write_text(json.dumps({"reuploads": REUPLOADS, "bound": BOUND, "rows": rows}, indent=1) + "\n")
