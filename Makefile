@@ -52,6 +52,7 @@ lint: $(VENV)/.dev  ## check style, types and the layers of the packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m slow tests/docs/test_example_types.py  # mypy over the examples
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev  ## build the site into build/site; a broken link or a failing example is an error

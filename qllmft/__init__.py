@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from qllmft.lazy import imported_on_use
+
 if TYPE_CHECKING:
     from qllmft.api import load as load
     from qllmft.api import train as train
@@ -37,22 +39,13 @@ _DEFINED = {
     "qllmft.inference": ("Predictor",),
     "qllmft.run": ("run_experiment",),
 }
-_HOME = {name: module for module, names in _DEFINED.items() for name in names}
-
-__all__ = sorted(_HOME)
-
-
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+    __all__, _public = imported_on_use(__name__, _DEFINED)
 
     def __getattr__(name: str) -> Any:
-        """Import a public name on first use, since torch takes seconds to import."""
-        if name == "__version__":
-            return import_module("importlib.metadata").version("qllmft")
-        if name not in _HOME:
-            raise AttributeError(f"module 'qllmft' has no attribute {name!r}")
-        return getattr(import_module(_HOME[name]), name)
+        """Import a public name on first use."""
+        return import_module("importlib.metadata").version("qllmft") if name == "__version__" else _public(name)
 
-
-def __dir__() -> list[str]:
-    """Return the public names and the version."""
-    return ["__version__", *__all__]
+    def __dir__() -> list[str]:
+        """Return the public names and the version."""
+        return ["__version__", *__all__]

@@ -5,27 +5,36 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Unpack
 
 from qllmft.config import RunConfig
+from qllmft.config.keywords import SettingKeywords
 from qllmft.config.presets import AUTO, load_preset
 from qllmft.data import corpus_in_memory
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.inference import Predictor
 from qllmft.progress import LineListener
-from qllmft.run import Outcome, SharedInputs, Tracking, run_tracked
+from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_tracked
+
+
+class Rows(Protocol):
+    """Texts in memory: a table, a dict of columns, a pair of lists, or a dict of tables by split."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
 
 
 def train(
-    data: Any = None,
+    data: str | Path | Rows | None = None,
     *,
     preset: str = AUTO,
     out: str | Path | None = None,
     on_event: OnEvent | None = None,
     track: str | Sequence[str] = (),
     track_files: bool = False,
-    **settings: Any,
-) -> Outcome:
+    **settings: Unpack[SettingKeywords],
+) -> TrainedRun:
     """Train a head and its baselines, and write the report, like ``qllmft train``.
 
     Texts in memory are not saved, except for a few mistakes in the run's report. Their kind, number and hash name the
@@ -48,8 +57,9 @@ def train(
 
     Raises:
         UserError: for bad input; the message has the remedy.
+        KeyboardInterrupt: if Ctrl-C interrupted the training; the same call resumes it.
     """
-    overrides = {name.replace("__", "."): value for name, value in settings.items()}
+    overrides: dict[str, Any] = {name.replace("__", "."): value for name, value in settings.items()}
     corpus = None
     if isinstance(data, str | Path):
         overrides["data.source"] = str(data)
@@ -60,7 +70,7 @@ def train(
         on_event = LineListener() if hasattr(sys, "ps1") else ignore
     config, tracking = load_preset(preset).config(overrides), Tracking.of(track, files=track_files)
     inputs = SharedInputs({config.data: corpus}) if corpus else None
-    return train_and_report(config, Path(out) if out else None, on_event, tracking, inputs=inputs)
+    return TrainedRun.of(train_and_report(config, Path(out) if out else None, on_event, tracking, inputs=inputs))
 
 
 def train_and_report(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -31,6 +34,8 @@ def drawn(size: int, count: int, seed: int, *names: str | int) -> list[int]:
 
 def torch_generator(seed: int, *names: str | int) -> torch.Generator:
     """Return a torch generator on the CPU for the consumer ``names``."""
+    import torch  # lists of studies need NumPy's draws only
+
     return torch.Generator().manual_seed(derive_seed(seed, *names))
 
 

@@ -7,7 +7,14 @@ from qiskit import QuantumCircuit
 from qllmft.ansatze import ansatz_named
 from qllmft.config import ModelConfig
 from qllmft.config.model import PAPER_ANSATZ
-from qllmft_circuits import Ansatz, AnsatzOptions, encoder_circuit, head_circuit
+from qllmft_circuits import (
+    Ansatz,
+    AnsatzOptions,
+    encoder_circuit,
+    head_circuit,
+    readout_observables,
+    weight_parameters,
+)
 
 
 def head_ansatz(config: ModelConfig) -> Ansatz:
@@ -39,3 +46,28 @@ def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
     if config.encoder != "quantum":
         return None
     return encoder_circuit(config.latent_encoder_qubits, config.encoder_layers, encoder_ansatz(config))
+
+
+def trained_parameters(config: ModelConfig, dimension: int, n_classes: int) -> int:
+    """Return the number of trained parameters on embeddings of ``dimension`` values, without building the model."""
+    if config.head == "mlp":
+        return _perceptron(config, dimension, n_classes)
+    config, head = config.for_labels(n_classes), head_template(config)
+    encoder = encoder_template(config)
+    if encoder is None:
+        latent = _perceptron(config, dimension, config.n_qubits)
+    else:
+        latent = config.most_encoders * (encoder.num_parameters + (head is not None))
+    if head is None:
+        return latent + (config.most_encoders * config.encoder_outputs + 1) * n_classes
+    values = len(readout_observables(config.n_qubits, config.measured, config.word_weight))
+    read = config.n_qubits + 1 if config.skip else values + 1  # with a skip there is no bias
+    return latent + len(weight_parameters(head)) + (read * n_classes if config.final_linear else 0)
+
+
+def _perceptron(config: ModelConfig, dimension: int, n_outputs: int) -> int:
+    """Return the number of parameters of a perceptron."""
+    width = config.hidden_dim or dimension
+    normalised = 2 * width if config.batch_norm else 0
+    hidden = (dimension + 1) * width if config.hidden_dim else 0
+    return hidden + normalised + (width + 1) * n_outputs

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
+from qiskit.providers import BackendV2
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.errors import BackendError
@@ -81,6 +82,12 @@ class Backend(Evaluator):
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for Qiskit's `EstimatorQNN`, by the parameter-shift rule unless overridden."""
         return BatchedParameterShift(self.for_qiskit)
+
+    def qiskit_backend(self) -> BackendV2:
+        """Return this backend as Qiskit's `BackendV2`."""
+        raise BackendError(
+            f"backend {self.name!r} is no BackendV2. Use estimator() or sampler(), or the backend adjoint."
+        )
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
         """Return a line about the circuits that training through this backend sends, "" if it sends none.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 PluginKind = Literal["ansatz", "backend", "baseline", "tracker"]
 GROUPS: dict[PluginKind, str] = {
@@ -39,11 +39,13 @@ class PluginRow:
 class Registry(Mapping[str, T]):
     """Plug-ins of one kind by name: iteration and ``in`` import nothing, ``[name]`` imports the one of that name."""
 
-    def __init__(self, kind: PluginKind, of: Any, built_in: Mapping[str, T], error: type[Exception]) -> None:
+    def __init__(
+        self, kind: PluginKind, of: Any, built_in: Mapping[str, T | EntryPoint], error: type[Exception]
+    ) -> None:
         self.kind = kind
         self._of = of
         self._error = error
-        self._things = dict(built_in)
+        self._things: dict[str, T | EntryPoint] = dict(built_in)  # an entry point until the first use
         self._sources = dict.fromkeys(built_in, BUILT_IN)
 
     def __iter__(self) -> Iterator[str]:
@@ -64,7 +66,10 @@ class Registry(Mapping[str, T]):
         """
         if name not in self._things:
             self._things[name], self._sources[name] = self._load(name)
-        return self._things[name]
+        thing = self._things[name]
+        if isinstance(thing, EntryPoint):
+            thing = self._things[name] = cast("T", thing.load())
+        return thing
 
     def source(self, name: str) -> str:
         """Return the source of a name, see `PluginRow`. "" if there is none."""

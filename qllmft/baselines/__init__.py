@@ -1,21 +1,29 @@
 """Baselines: classical heads as peers of the quantum one, so that a comparison is a loop."""
 
-from qllmft.baselines.classical import GridBaseline
-from qllmft.baselines.head import Baseline, FittedHead, accuracy_of, fit_and_score, probabilities_of, score_of, scored
-from qllmft.baselines.registry import BASELINES, check_baselines, make_baselines
-from qllmft.baselines.trained import TrainedHead
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "BASELINES",
-    "Baseline",
-    "FittedHead",
-    "GridBaseline",
-    "TrainedHead",
-    "accuracy_of",
-    "check_baselines",
-    "fit_and_score",
-    "make_baselines",
-    "probabilities_of",
-    "score_of",
-    "scored",
-]
+from qllmft.lazy import imported_on_use
+
+if TYPE_CHECKING:
+    from qllmft.baselines.classical import GridBaseline as GridBaseline
+    from qllmft.baselines.head import Baseline as Baseline
+    from qllmft.baselines.head import FittedHead as FittedHead
+    from qllmft.baselines.head import accuracy_of as accuracy_of
+    from qllmft.baselines.head import fit_and_score as fit_and_score
+    from qllmft.baselines.head import probabilities_of as probabilities_of
+    from qllmft.baselines.head import score_of as score_of
+    from qllmft.baselines.head import scored as scored
+    from qllmft.baselines.registry import BASELINES as BASELINES
+    from qllmft.baselines.registry import check_baselines as check_baselines
+    from qllmft.baselines.registry import make_baselines as make_baselines
+    from qllmft.baselines.trained import TrainedHead as TrainedHead
+
+_DEFINED = {
+    "qllmft.baselines.classical": ("GridBaseline",),
+    "qllmft.baselines.head": ("Baseline", "FittedHead", "accuracy_of", "fit_and_score", "probabilities_of", "score_of", "scored"),
+    "qllmft.baselines.registry": ("BASELINES", "check_baselines", "make_baselines"),
+    "qllmft.baselines.trained": ("TrainedHead",),
+}
+
+if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)

@@ -6,7 +6,7 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, InitVar, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from qllmft.baselines.head import Baseline, Grid
 from qllmft.randomness import drawn
-from qllmft.training import Examples
+
+if TYPE_CHECKING:
+    from qllmft.training import Examples
 
 
 @dataclass(eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from qllmft.config import RunConfig
 from qllmft.config.data import Task
 from qllmft.regression import Score, TargetScores
 from qllmft.statistics import Accuracy
-from qllmft.training import Examples
+
+if TYPE_CHECKING:
+    from qllmft.training import Examples
 
 Grid = Literal["small", "paper"]
 

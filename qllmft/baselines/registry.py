@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.metadata import EntryPoint
 
-from qllmft.baselines.classical import FULL_SVC, LOGISTIC_REGRESSION, PLAIN_LOGISTIC_REGRESSION, SUPPORT_VECTORS
-from qllmft.baselines.compressed import PRINCIPAL_AXES, QUANTISED, RANDOM_AXES
 from qllmft.baselines.head import Baseline, Head
-from qllmft.baselines.regressors import RIDGE, SUPPORT_VECTOR_REGRESSION
-from qllmft.baselines.same_vectors import QUADRATIC_SVC, SAME_VECTORS
-from qllmft.baselines.trained import LINEAR, LOW_RANK, PERCEPTRON
 from qllmft.config import RunConfig
 from qllmft.config.data import Task
 from qllmft.errors import UserError
-from qllmft_backends.plugins import Registry
+from qllmft_backends.plugins import GROUPS, Registry
 
+_DEFINED = {
+    "logistic_regression": "classical:LOGISTIC_REGRESSION",
+    "logistic_regression_c1": "classical:PLAIN_LOGISTIC_REGRESSION",
+    "logistic_regression_same_vectors": "same_vectors:SAME_VECTORS",
+    "svc": "classical:SUPPORT_VECTORS",
+    "svc_full": "classical:FULL_SVC",
+    "svc_quadratic": "same_vectors:QUADRATIC_SVC",
+    "mlp": "trained:PERCEPTRON",
+    "low_rank": "trained:LOW_RANK",
+    "pca": "compressed:PRINCIPAL_AXES",
+    "random_projection": "compressed:RANDOM_AXES",
+    "quantised": "compressed:QUANTISED",
+    "ridge": "regressors:RIDGE",
+    "svr": "regressors:SUPPORT_VECTOR_REGRESSION",
+    "linear": "trained:LINEAR",
+}
 _BUILT_IN = {
-    "logistic_regression": LOGISTIC_REGRESSION,
-    "logistic_regression_c1": PLAIN_LOGISTIC_REGRESSION,
-    "logistic_regression_same_vectors": SAME_VECTORS,
-    "svc": SUPPORT_VECTORS,
-    "svc_full": FULL_SVC,
-    "svc_quadratic": QUADRATIC_SVC,
-    "mlp": PERCEPTRON,
-    "low_rank": LOW_RANK,
-    "pca": PRINCIPAL_AXES,
-    "random_projection": RANDOM_AXES,
-    "quantised": QUANTISED,
-    "ridge": RIDGE,
-    "svr": SUPPORT_VECTOR_REGRESSION,
-    "linear": LINEAR,
+    name: EntryPoint(name, f"qllmft.baselines.{place}", GROUPS["baseline"]) for name, place in _DEFINED.items()
 }
 BASELINES: Registry[Baseline] = Registry("baseline", Baseline, _BUILT_IN, UserError)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qllmft.campaign.execute import do_all
@@ -34,5 +34,6 @@ class Executor:
             do_all_on_cluster(plan, runs, self.ray, self.on_event, self.inputs)
         else:
             children = processes_for((run.config for run in left), len(left), self.jobs) - 1
-            with worker_pool(plan, runs, self.on_event, self.tracking, children) as pool:
-                do_all(plan, runs, pool.forward, self.tracking, self.inputs, pool.at_work)
+            tracking = replace(self.tracking, campaign=runs.parent)
+            with worker_pool(plan, runs, self.on_event, tracking, children) as pool:
+                do_all(plan, runs, pool.forward, tracking, self.inputs, pool.at_work)

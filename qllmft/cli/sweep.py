@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from qllmft.cli.console import PlainConsole, say
+from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say
 from qllmft.cli.options import CampaignOptions, DataOptions, Epochs, Settings, with_options
 from qllmft.errors import UserError
 from qllmft.files import expanded
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 IN_FLIGHT_ON_RAY = 4  # trials of tpe at a time, unless --jobs gives a number
 
@@ -65,6 +68,10 @@ def sweep(
     If it is killed at any moment, the same command continues. No configuration is trained twice. If the same command
     runs several times, on one machine or on several that share --out, the calls share the runs.
     """
+    console = PlainConsole()
+    if list_all:
+        console.print(spaces_table())
+        return
     from qllmft.campaign.feasible import check_feasible
     from qllmft.campaign.file import load_space
     from qllmft.campaign.search import run_sweep
@@ -72,10 +79,6 @@ def sweep(
     from qllmft.cli import sweep_tables as tables
     from qllmft.cli.listener import ConsoleListener
 
-    console = PlainConsole()
-    if list_all:
-        console.print(tables.spaces_table())
-        return
     if name is None:
         raise UserError("got no sweep; `qllmft sweep --list` lists them. Example: `qllmft sweep table-06 --quick`.")
     if sampler not in get_args(Sampler):
@@ -108,3 +111,17 @@ def sweep(
     with listener:
         result = run_sweep(plan, folder, executor)
     tables.print_result(result, folder, console)
+
+
+def spaces_table() -> Table:
+    """Return a table of all search spaces."""
+    from qllmft.campaign.file import load_space, space_names
+
+    table = plain_table(*names("sweep"), "table", *numbers("grid", "--quick"), "what")
+    for name in space_names():
+        space = load_space(name)
+        baseline = space.grid_of is not None
+        small = space.in_small() if space.quick else None
+        sizes = ("its own", "") if baseline else (f"{space.size:,}", f"{small.size:,}" if small else "")
+        table.add_row(name, "" if space.table == "none" else space.table, *sizes, space.title)
+    return table

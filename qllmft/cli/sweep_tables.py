@@ -11,7 +11,7 @@ from rich.table import Table
 
 from qllmft.campaign.baseline_grid import search_baseline
 from qllmft.campaign.estimate import estimate
-from qllmft.campaign.file import Space, load_space, space_names
+from qllmft.campaign.file import Space
 from qllmft.campaign.grid import level_text, point_text, short_name
 from qllmft.campaign.results import SeededResult
 from qllmft.campaign.screening import Screening
@@ -71,18 +71,6 @@ def estimate_text(plan: Sweep, inputs: SharedInputs) -> str:
     return (
         f"On {cores} such cores its epochs take about {hours:.2g} h, by a few timed steps of {len(found)} structures."
     )
-
-
-def spaces_table() -> Table:
-    """Return a table of all search spaces."""
-    table = plain_table(*names("sweep"), "table", *numbers("grid", "--quick"), "what")
-    for name in space_names():
-        space = load_space(name)
-        baseline = space.grid_of is not None
-        small = space.in_small() if space.quick else None
-        sizes = ("its own", "") if baseline else (f"{space.size:,}", f"{small.size:,}" if small else "")
-        table.add_row(name, "" if space.table == "none" else space.table, *sizes, space.title)
-    return table
 
 
 def ranking_table(result: SweepResult) -> Table:

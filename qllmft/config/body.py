@@ -10,6 +10,7 @@ from pydantic import field_validator, model_validator
 
 from qllmft.config.section import Count, Positive, PositiveReal, Section
 
+OWN_BODY = "body"  # folder of a trained body in the folder of its model
 # chosen on one half of the drawn texts of SST-2 for use on the other half: docs/decisions/0012-contrastive-step.md
 SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4, "temperature": 0.1}
 

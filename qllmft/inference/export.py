@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ from qllmft_circuits import (
 Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
 Part = Literal["head", "encoder"]
 Weights = Literal["bound", "free"]
+_NUMBERS = "numbers outside the circuit"  # mark of a line of JSON
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,28 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
     """
     model = load_model(Path(run))
     circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
+    circuit.metadata = reading_of(model, request)
     content, names = _rendered(circuit, request.format)
     return Export(circuit, content, names)
+
+
+def reading_of(model: StoredModel, request: ExportRequest) -> dict[str, Any]:
+    """Return the trained numbers between the circuit's values and the logits, which no circuit holds.
+
+    An encoder's latent values are ``latent_scale`` times ⟨Z⟩ of ``qubits``, or times half its change if it is odd.
+    Logits are ``weight`` · values + ``bias``, one per label, and without a final linear layer they are the values.
+    Values are the head's (⟨Z⟩ of its observables), or the latent values if there is no head.
+    """
+    classifier, numbers = model.classifier, dict[str, Any](labels=list(model.label_names))
+    if request.part == "encoder" and isinstance(classifier.encoder, ParallelEncoders):
+        encoder = classifier.encoder.encoders[request.encoder or 0]
+        assert isinstance(encoder, QuantumEncoder)
+        numbers |= {"latent_scale": encoder.scale.item(), "qubits": model.config.measured_wires}
+    if classifier.final is not None:
+        bias = classifier.final.bias
+        numbers["weight"] = classifier.final.weight.tolist()
+        numbers["bias"] = [0.0] * len(model.label_names) if bias is None else bias.tolist()
+    return numbers
 
 
 def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
@@ -176,12 +198,13 @@ def _rendered(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, s
     if form == "qpy":
         return to_qpy(circuit), {}
     names: dict[str, str] = {}
-    if form == "qasm3":
-        text, names = to_qasm3(circuit)
-    elif form == "qasm2":
-        text = to_qasm2(circuit)
+    numbers = json.dumps(circuit.metadata, ensure_ascii=False)
+    if form in ("qasm3", "qasm2"):
+        text, names = to_qasm3(circuit) if form == "qasm3" else (to_qasm2(circuit), {})
+        version, _, rest = text.partition("\n")
+        text = f"{version}\n// {_NUMBERS}: {numbers}\n{rest}"
     elif form == "txt":
-        text = draw_text(circuit) + "\n"
+        text = f"{draw_text(circuit)}\n{_NUMBERS}: {numbers}\n"
     else:
         try:
             text = draw_svg(circuit)

@@ -10,9 +10,10 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
+from qllmft.config.body import OWN_BODY
 from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pinned
 from qllmft.errors import UserError
-from qllmft.model.store import OWN_BODY, StoredModel
+from qllmft.model.store import StoredModel
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[^@]+)?")
 _FILES = ["model.json", "model.safetensors", "README.md", *(f"{OWN_BODY}/{pattern}" for pattern in BODY_FILES)]

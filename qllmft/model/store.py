@@ -17,6 +17,7 @@ from torch import Tensor
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.config.data import Task
+from qllmft.config.body import OWN_BODY
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
@@ -27,7 +28,6 @@ from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
 
 FORMAT = 1
-OWN_BODY = "body"  # folder of a trained body, next to the head's files
 _TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # names in safetensors
 
 

@@ -1,15 +1,23 @@
 """Self-contained pages on runs and studies."""
 
-from qllmft.report.run_page import render_report, write_report
-from qllmft.report.study_page import finish_from_predictions, finish_study, write_study_report, write_study_table
-from qllmft.run.verdict import verdict
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "finish_from_predictions",
-    "finish_study",
-    "render_report",
-    "verdict",
-    "write_report",
-    "write_study_report",
-    "write_study_table",
-]
+from qllmft.lazy import imported_on_use
+
+if TYPE_CHECKING:
+    from qllmft.report.run_page import render_report as render_report
+    from qllmft.report.run_page import write_report as write_report
+    from qllmft.report.study_page import finish_from_predictions as finish_from_predictions
+    from qllmft.report.study_page import finish_study as finish_study
+    from qllmft.report.study_page import write_study_report as write_study_report
+    from qllmft.report.study_page import write_study_table as write_study_table
+    from qllmft.run.verdict import verdict as verdict
+
+_DEFINED = {
+    "qllmft.report.run_page": ("render_report", "write_report"),
+    "qllmft.report.study_page": ("finish_from_predictions", "finish_study", "write_study_report", "write_study_table"),
+    "qllmft.run.verdict": ("verdict",),
+}
+
+if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)

@@ -10,7 +10,8 @@ from qllmft.baselines import TrainedHead
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.events import stage
-from qllmft.run.choice import Choice, choose, n_trained
+from qllmft.run.choice import choose, n_trained
+from qllmft.run.chosen import Choice
 from qllmft.run.contrastive import tuned_body
 from qllmft.run.needs import LARGE, check_memory, epoch_core_seconds
 from qllmft.run.setup import RunSetup

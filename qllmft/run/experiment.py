@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from qllmft.baselines import (
     FittedHead,
@@ -54,6 +55,27 @@ class Outcome:
     def _repr_html_(self) -> str:
         """Return the table of its models, for a notebook."""
         return table_html(self.record) if self.record else f"interrupted after epoch {self.epochs_done}"
+
+
+@dataclass(frozen=True)
+class TrainedRun(Outcome):
+    """Outcome of a finished run, which always has a record."""
+
+    record: RunRecord  # content of ``result.json``
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """Return a finished run's outcome.
+
+        Raises:
+            KeyboardInterrupt: if Ctrl-C interrupted the training.
+            SystemExit: if SIGTERM did.
+        """
+        if outcome.record is not None:
+            return cls(outcome.folder, outcome.record, outcome.epochs_done)
+        if outcome.signal == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt(f"after epoch {outcome.epochs_done}; the same call resumes the run")
 
 
 def run_experiment(

@@ -13,10 +13,10 @@ from pathlib import Path
 import tomli_w
 
 from qllmft.config import RunConfig, parse_config
+from qllmft.config.body import OWN_BODY
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
 from qllmft.files import is_temporary, parse_json, parse_toml, read_bytes, read_text, write_json, write_text, writing
-from qllmft.model.store import OWN_BODY
 from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import RunRecord

@@ -14,7 +14,7 @@ from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
 from qllmft.regression import Score
-from qllmft.run.choice import Choice
+from qllmft.run.chosen import Choice
 from qllmft.statistics import Accuracy, ClassScores
 from qllmft_backends.validation import faults
 

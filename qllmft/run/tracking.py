@@ -34,6 +34,7 @@ class Tracking:
 
     names: tuple[str, ...] = ()  # in `qllmft.trackers.TRACKERS`
     files: bool = False  # send the small files of a run, too; some contain texts
+    campaign: Path | None = None  # folder of the study or the sweep of the runs
 
     @classmethod
     def of(cls, names: str | Iterable[str], *, files: bool = False) -> Tracking:
@@ -57,6 +58,7 @@ class TrackingListener:
 
     def __init__(self, config: RunConfig, out: Path | None, tracking: Tracking, on_event: OnEvent) -> None:
         self._config, self._folder, self._send_files = config, folder_of(config, out), tracking.files
+        self._campaign = tracking.campaign
         self._on_event = on_event
         self._new = {name: make_tracker(name) for name in tracking.names}
         self._running: dict[str, Tracker] = {}
@@ -91,7 +93,8 @@ class TrackingListener:
         self._state = _read(self._folder.trackers_file)
         for name in list(self._running):
             key = self._state.setdefault(name, {"key": None, "epoch": 0})["key"]
-            run = TrackedRun(self._config.identity, self._folder.path, settings_of(self._config), key)
+            settings = settings_of(self._config)
+            run = TrackedRun(self._config.identity, self._folder.path, settings, key, self._campaign)
             self._call(name, self._start_tracker, name, run)
 
     def _start_tracker(self, name: str, run: TrackedRun) -> None:

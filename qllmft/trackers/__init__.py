@@ -8,12 +8,13 @@ from qllmft.errors import UserError
 from qllmft.trackers.mlflow import MLflow
 from qllmft.trackers.tensorboard import TensorBoard
 from qllmft.trackers.tracker import TrackedRun, Tracker
+from qllmft.trackers.trackio import Trackio
 from qllmft.trackers.wandb import WeightsAndBiases
 from qllmft_backends.plugins import BUILT_IN, Registry
 
 __all__ = ["TRACKERS", "TrackedRun", "Tracker", "make_tracker"]
 
-_BUILT_IN = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WeightsAndBiases}
+_BUILT_IN = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WeightsAndBiases, "trackio": Trackio}
 TRACKERS: Registry[Callable[[], Tracker]] = Registry("tracker", Callable, _BUILT_IN, UserError)
 
 
@@ -23,5 +24,6 @@ def make_tracker(name: str) -> Tracker:
     try:
         return make()
     except ImportError as error:
-        remedy = "pip install 'qllmft[track]'" if TRACKERS.source(name) == BUILT_IN else "install it"
+        extra = "trackio" if name == "trackio" else "track"
+        remedy = f"pip install 'qllmft[{extra}]'" if TRACKERS.source(name) == BUILT_IN else "install it"
         raise UserError(f"the tracker {name!r} needs the package {error.name or error!s}: {remedy}.") from error

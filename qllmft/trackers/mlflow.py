@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -9,25 +10,40 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
+from qllmft.errors import UserError
 from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
 
 
 class MLflow(Tracker):
     """Tracker with settings as parameters, epochs and the final table as metrics, the folder as a tag.
 
-    The store is set by ``MLFLOW_TRACKING_URI`` and ``MLFLOW_TRACKING_TOKEN``, the experiment by
-    ``MLFLOW_EXPERIMENT_NAME`` (``qllmft`` if not set).
+    The store is set by ``MLFLOW_TRACKING_URI`` and ``MLFLOW_TRACKING_TOKEN`` (``mlflow.db`` in the working directory if
+    not set), the experiment by ``MLFLOW_EXPERIMENT_NAME`` (``qllmft`` if not set). The runs of a study or a sweep are
+    children of one run with the name of its folder.
+
+    Raises:
+        UserError: if the store is a folder and this version of MLflow refuses folders.
     """
 
     def __init__(self) -> None:
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient, environment_variables, get_tracking_uri
         from mlflow.entities import Metric, Param
+        from mlflow.tracking import is_tracking_uri_set
 
         self._connect, self._metric, self._param = MlflowClient, Metric, Param
+        self._store = get_tracking_uri() if is_tracking_uri_set() else "sqlite:///mlflow.db"
+        allowed = getattr(environment_variables, "MLFLOW_ALLOW_FILE_STORE", None)
+        if allowed is not None and not allowed.get() and re.match(r"file:|(?!databricks)[^:]*$", self._store):
+            raise UserError(
+                f"the tracker 'mlflow' got the folder {self._store} as its store, which MLflow refuses; set "
+                "MLFLOW_TRACKING_URI to a database, such as sqlite:///mlflow.db, or to a server."
+            )
 
     def start(self, run: TrackedRun) -> str:
         """Make a run, or reopen the one of the key."""
-        self._client = self._connect()
+        self._client = self._connect(self._store)
         if run.key is not None:
             self._client.update_run(run.key, status="RUNNING")
             self._run = run.key
@@ -35,7 +51,10 @@ class MLflow(Tracker):
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "qllmft")
         experiment = self._client.get_experiment_by_name(name)
         number = experiment.experiment_id if experiment else self._client.create_experiment(name)
-        made = self._client.create_run(number, run_name=run.identity, tags={"folder": str(run.folder.absolute())})
+        tags = {"folder": str(run.folder.absolute())}
+        if run.campaign is not None:
+            tags["mlflow.parentRunId"] = self._parent(str(number), run.campaign.absolute())
+        made = self._client.create_run(number, run_name=run.identity, tags=tags)
         self._run = str(made.info.run_id)
         settings = [self._param(name, str(value)) for name, value in run.settings.items()]
         self._client.log_batch(self._run, params=settings)
@@ -56,6 +75,18 @@ class MLflow(Tracker):
     def aborted(self) -> None:
         """Mark the run as killed."""
         self._client.set_terminated(self._run, "KILLED")
+
+    def _parent(self, experiment: str, campaign: Path) -> str:
+        """Return the run above those of a study or a sweep, which its first run makes."""
+        name = hashlib.sha256(str(campaign).encode()).hexdigest()[:16]
+        with FileLock(campaign / ".mlflow.lock"):  # processes that share the runs start at the same time
+            found = self._client.search_runs([experiment], f"tags.campaign = '{name}'", max_results=1)
+            if found:
+                return str(found[0].info.run_id)
+            tags = {"campaign": name, "folder": str(campaign)}
+            made = self._client.create_run(experiment, run_name=campaign.name, tags=tags)
+            self._client.set_terminated(made.info.run_id, "FINISHED")
+            return str(made.info.run_id)
 
     def _log(self, numbers: Mapping[str, float], step: int = 0) -> None:
         now_ms = int(1000 * time.time())

@@ -10,7 +10,10 @@ from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
 
 
 class TensorBoard(Tracker):
-    """Tracker with scalars by epoch, settings and final table as text, in the run's folder ``tensorboard``."""
+    """Tracker in the run's folder ``tensorboard``.
+
+    It has scalars by epoch, settings and final table as text, and both as the hyperparameters and metrics of HParams.
+    """
 
     def __init__(self) -> None:
         import tensorboard  # noqa: F401 - its ImportError has the package's name, torch's has not
@@ -21,6 +24,7 @@ class TensorBoard(Tracker):
     def start(self, run: TrackedRun) -> str:
         """Open another event file, which readers merge with the former ones."""
         self._writer = self._writer_in(str(run.folder / "tensorboard"))
+        self._settings = {name: _plain(value) for name, value in run.settings.items()}
         if run.key is None:
             self._writer.add_text("settings", _markdown(run.settings))
         return run.identity
@@ -33,12 +37,21 @@ class TensorBoard(Tracker):
 
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Log the final table, but not the files, which are in the same folder already."""
-        self._writer.add_text("table", _markdown(final_numbers(record)))
+        numbers = final_numbers(record)
+        self._writer.add_text("table", _markdown(numbers))
+        self._writer.close()
+        # "." is the folder itself, not one more run
+        self._writer.add_hparams(self._settings, {name: float(value) for name, value in numbers.items()}, run_name=".")
         self._writer.close()
 
     def aborted(self) -> None:
         """Close the file."""
         self._writer.close()
+
+
+def _plain(value: Any) -> bool | str | float | int:
+    """Return a value of the kinds that HParams shows."""
+    return value if isinstance(value, bool | str | float | int) else str(value)
 
 
 def _markdown(values: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ class TrackedRun:
     # the configuration, values by dotted names; without addresses, keys and consent to a price
     settings: Mapping[str, Any]
     key: str | None  # returned by `Tracker.start` when this run was tracked first; None if this is the first time
+    campaign: Path | None = None  # folder of the study or the sweep that the run belongs to
 
 
 class Tracker:

@@ -25,6 +25,9 @@ _SETTINGS = {
 class WeightsAndBiases(Tracker):
     """Tracker with settings as configuration, epochs as history, final table as summary, folder as notes.
 
+    The runs of a study or a sweep are a group with the name of its folder.
+
+
     The account is set by ``WANDB_API_KEY``, the project by ``WANDB_PROJECT`` (``qllmft`` if not set), the folder of its
     files by ``WANDB_DIR`` (the run's folder if not set).
     """
@@ -44,6 +47,7 @@ class WeightsAndBiases(Tracker):
             resume="allow",
             reinit="create_new",
             name=run.identity,
+            group=run.campaign.absolute().name if run.campaign else None,
             notes=str(run.folder.absolute()),
             config=dict(run.settings),
             settings=self._wandb.Settings(**_SETTINGS),

@@ -1,38 +1,46 @@
 """Train: loops, checkpoints and training examples."""
 
-from qllmft.training.checkpoint import Checkpoint
-from qllmft.training.contrastive import contrastive_pairs, contrastive_steps, fit_contrastive
-from qllmft.training.end_to_end import EndToEnd, fit_end_to_end
-from qllmft.training.evaluation import checked_logits, exact_accuracy, finite_logits, logits_of, shared_latent
-from qllmft.training.examples import Examples, class_weighted
-from qllmft.training.loop import PAPER_STEPS, fit, one_torch_thread
-from qllmft.training.metrics import EpochMetrics, Selection
-from qllmft.training.scaling import Scaling
-from qllmft.training.step import step_of
-from qllmft.training.tasks import CLASSIFICATION, REGRESSION, Task
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "CLASSIFICATION",
-    "PAPER_STEPS",
-    "REGRESSION",
-    "Checkpoint",
-    "EndToEnd",
-    "EpochMetrics",
-    "Examples",
-    "Scaling",
-    "Selection",
-    "Task",
-    "checked_logits",
-    "class_weighted",
-    "contrastive_pairs",
-    "contrastive_steps",
-    "exact_accuracy",
-    "finite_logits",
-    "fit",
-    "fit_contrastive",
-    "fit_end_to_end",
-    "logits_of",
-    "one_torch_thread",
-    "shared_latent",
-    "step_of",
-]
+from qllmft.lazy import imported_on_use
+
+if TYPE_CHECKING:
+    from qllmft.training.checkpoint import Checkpoint as Checkpoint
+    from qllmft.training.contrastive import contrastive_pairs as contrastive_pairs
+    from qllmft.training.contrastive import contrastive_steps as contrastive_steps
+    from qllmft.training.contrastive import fit_contrastive as fit_contrastive
+    from qllmft.training.end_to_end import EndToEnd as EndToEnd
+    from qllmft.training.end_to_end import fit_end_to_end as fit_end_to_end
+    from qllmft.training.evaluation import checked_logits as checked_logits
+    from qllmft.training.evaluation import exact_accuracy as exact_accuracy
+    from qllmft.training.evaluation import finite_logits as finite_logits
+    from qllmft.training.evaluation import logits_of as logits_of
+    from qllmft.training.evaluation import shared_latent as shared_latent
+    from qllmft.training.examples import Examples as Examples
+    from qllmft.training.examples import class_weighted as class_weighted
+    from qllmft.training.loop import PAPER_STEPS as PAPER_STEPS
+    from qllmft.training.loop import fit as fit
+    from qllmft.training.loop import one_torch_thread as one_torch_thread
+    from qllmft.training.metrics import EpochMetrics as EpochMetrics
+    from qllmft.training.metrics import Selection as Selection
+    from qllmft.training.scaling import Scaling as Scaling
+    from qllmft.training.step import step_of as step_of
+    from qllmft.training.tasks import CLASSIFICATION as CLASSIFICATION
+    from qllmft.training.tasks import REGRESSION as REGRESSION
+    from qllmft.training.tasks import Task as Task
+
+_DEFINED = {
+    "qllmft.training.checkpoint": ("Checkpoint",),
+    "qllmft.training.contrastive": ("contrastive_pairs", "contrastive_steps", "fit_contrastive"),
+    "qllmft.training.end_to_end": ("EndToEnd", "fit_end_to_end"),
+    "qllmft.training.evaluation": ("checked_logits", "exact_accuracy", "finite_logits", "logits_of", "shared_latent"),
+    "qllmft.training.examples": ("Examples", "class_weighted"),
+    "qllmft.training.loop": ("PAPER_STEPS", "fit", "one_torch_thread"),
+    "qllmft.training.metrics": ("EpochMetrics", "Selection"),
+    "qllmft.training.scaling": ("Scaling",),
+    "qllmft.training.step": ("step_of",),
+    "qllmft.training.tasks": ("CLASSIFICATION", "REGRESSION", "Task"),
+}
+
+if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)

@@ -6,18 +6,19 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, write_bytes
 from qllmft.training.metrics import EpochMetrics
 
-Weights = dict[str, Tensor]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+Weights: TypeAlias = "dict[str, Tensor]"
 MOST_EPOCHS = 2**53
 
 
@@ -60,6 +61,9 @@ class Checkpoint:
 
     def save(self, state: State, model: nn.Module, optimizer: torch.optim.Adam) -> None:
         """Write the file, so that concurrent readers see the old or the new one."""
+        import torch  # a list of runs reads no weights, and torch takes seconds
+        from safetensors.torch import save
+
         tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
         tensors |= {f"best/{k}": v for k, v in state.best_weights.items()}
         for index, moments in optimizer.state_dict()["state"].items():

@@ -2,10 +2,11 @@
 
 import pytest
 
+from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.description import describe
 from qllmft.heads import build_classifier
-from qllmft.templates import encoder_template, head_template
+from qllmft.templates import encoder_template, head_template, trained_parameters
 
 
 def parts_of(preset, dimension=768, n_classes=2):
@@ -16,7 +17,25 @@ def parts_of(preset, dimension=768, n_classes=2):
 @pytest.mark.parametrize("preset", preset_names())
 def test_the_parts_add_up_to_the_model(preset):
     config = load_preset(preset).config().model
-    assert describe(config, 768, 2).parameters == build_classifier(config, 768, 2).n_parameters
+    built = build_classifier(config, 768, 2).n_parameters
+    assert describe(config, 768, 2).parameters == trained_parameters(config, 768, 2) == built
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"encoder": "mlp", "hidden_layers": 1, "hidden_dim": 7, "batch_norm": True},
+        {"head": "mlp", "encoder": "none", "batch_norm": True},
+        {"n_encoders": "auto", "head": "none", "encoder_qubits": 5, "pad": "bias", "odd": True},
+        {"n_qubits": 4, "encoder_qubits": 6, "readout": "words", "word_weight": 3},
+        {"n_qubits": 6, "n_encoders": 2, "encoder_qubits": 5, "skip": True, "connectivity": 2, "ring": False},
+        {"n_qubits": 3, "encoder_qubits": 5, "readout": "first", "reuploads": 5, "ansatz": "brickwork"},
+    ],
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_count_without_a_model_is_that_of_the_built_model(settings, n_classes):
+    config = ModelConfig(**settings)
+    assert trained_parameters(config, 20, n_classes) == build_classifier(config, 20, n_classes).n_parameters
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qllmft.config.presets import Preset
-from qllmft.description import describe
 from qllmft.published import published
-from qllmft.templates import encoder_template, head_template
+from qllmft.templates import encoder_template, head_template, trained_parameters
 from qllmft_circuits import CircuitCounts, count
 
 CLASSES = 2
@@ -28,7 +27,7 @@ def preset_parameters(preset: Preset) -> int | None:
     """Return the trained parameters of a preset for D = 768 and two labels, or None for an SVC."""
     dimension = published().dimension
     if preset.baseline is None:
-        return describe(preset.config().model, dimension, CLASSES).parameters
+        return trained_parameters(preset.config().model, dimension, CLASSES)
     return dimension + 1 if preset.baseline == LOGISTIC_REGRESSION else None
 
 

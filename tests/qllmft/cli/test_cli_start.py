@@ -29,16 +29,20 @@ def loaded(heavy, *commands):
 
 help = [["--help"], ["--version"], ["train", "--help"], ["predict", "--help"]]
 print("loaded:", loaded({HEAVIER_THAN_HELP}, *help), loaded({HEAVY}, ["info"]))
+lists = [["presets"], ["plugins"], ["study", "--list"], ["sweep", "--list"], ["runs", sys.argv[1]]]
+print("lists:", loaded({{"torch", "pandas", "sklearn", "transformers"}}, *lists))
 try:
     main(["train", "--preset", "recomended"])
 finally:
-    assert not loaded({HEAVY})
+    assert not loaded({HEAVY - {"numba"}})
 """
 
 
-def test_help_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no_traceback():
-    found = subprocess.run([sys.executable, "-c", SIMPLE], capture_output=True, text=True, check=False)
-    assert found.stdout.splitlines()[-1] == "loaded: [] []"
+def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no_traceback(run):
+    command = [sys.executable, "-c", SIMPLE, str(run.path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert [line for line in found.stdout.splitlines() if ": []" in line] == ["loaded: [] []", "lists: []"]
+    assert run.path.name in found.stdout
     assert found.returncode == 2
     assert found.stderr.startswith("error: there is no preset 'recomended'. Did you mean 'recommended'?")
     assert found.stderr.count("\n") == 1

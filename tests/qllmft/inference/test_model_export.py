@@ -1,5 +1,7 @@
 """What is exported of a model answers as the model does, once it is read back: by Statevector against the engine."""
 
+import json
+
 import numpy as np
 import pytest
 import qiskit_reference
@@ -8,6 +10,7 @@ from qiskit import qasm2
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qllmft.errors import UserError
+from qllmft.inference import Predictor
 from qllmft.inference.export import ExportRequest, embedding, export_run
 from qllmft.model import load_model
 from qllmft_circuits import from_qasm3, from_qpy
@@ -196,3 +199,43 @@ def test_without_matplotlib_a_drawing_says_what_to_install(model_of, monkeypatch
     monkeypatch.setattr("qllmft.inference.export.draw_svg", missing)
     with pytest.raises(UserError, match=r"pip install 'qllmft\[demo\]'"):
         export_run(model_of(), ExportRequest("svg"))
+
+
+def numbers_of(exported):
+    """Return the numbers in a comment of a QASM file."""
+    (line,) = [line for line in exported.content.decode().splitlines() if "numbers outside the circuit: " in line]
+    return json.loads(line.partition(": ")[2])
+
+
+@pytest.mark.parametrize("form", ["qasm3", "qasm2"])
+def test_two_encoders_a_head_and_the_numbers_of_their_files_give_the_models_probabilities(trained_run, form):
+    latent = []
+    for index in range(2):
+        encoder = export_run(trained_run, ExportRequest(form, part="encoder", text=TEXT, encoder=index))
+        numbers = numbers_of(encoder)
+        latent += [numbers["latent_scale"] * z for z in z_values(READ[form](encoder), 4)[numbers["qubits"]]]
+    head = export_run(trained_run, ExportRequest("qasm3"))
+    numbers = numbers_of(head)
+    values = z_values(named(READ["qasm3"](head), x=latent), 4)
+    logits = np.asarray(numbers["weight"]) @ values + numbers["bias"]
+    expected = Predictor.load(trained_run).predict([TEXT])[0].probabilities
+    shares = np.exp(logits) / np.exp(logits).sum()
+    assert dict(zip(numbers["labels"], shares, strict=True)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_odd_encoder_and_the_numbers_of_its_file_give_the_models_probabilities(model_of):
+    folder = model_of(head="none", n_encoders=1, encoder_qubits=5, pad="bias", odd=True)
+    plus, minus = (
+        export_run(folder, ExportRequest("qasm3", part="encoder", text=TEXT, minus=minus)) for minus in (False, True)
+    )
+    numbers = numbers_of(plus)
+    change = (z_values(READ["qasm3"](plus), 5) - z_values(READ["qasm3"](minus), 5)) / 2
+    logits = np.asarray(numbers["weight"]) @ (numbers["latent_scale"] * change[numbers["qubits"]]) + numbers["bias"]
+    expected = Predictor.load(folder).predict([TEXT])[0].probabilities
+    assert (np.exp(logits) / np.exp(logits).sum()).tolist() == pytest.approx(list(expected.values()), abs=1e-5)
+
+
+def test_other_formats_hold_the_numbers_too(trained_run):
+    drawing = export_run(trained_run, ExportRequest("txt"))
+    numbers = from_qpy(export_run(trained_run, ExportRequest("qpy")).content).metadata
+    assert numbers == numbers_of(drawing) == numbers_of(export_run(trained_run, ExportRequest("qasm3")))

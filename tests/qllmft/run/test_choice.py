@@ -8,7 +8,8 @@ from qllmft.config import ModelConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.run.choice import Choice, Tried, choose
+from qllmft.run.choice import choose
+from qllmft.run.chosen import Choice, Tried
 from qllmft.run.experiment import run_experiment
 from qllmft.training import Examples
 from qllmft.training.reuploading import ReuploadingObjective
