@@ -28,6 +28,7 @@ from qllmft.cli.export import export
 from qllmft.cli.finished import card, push, report, verify
 from qllmft.cli.help import PanelCommand, PanelGroup
 from qllmft.cli.info import info, presets
+from qllmft.cli.init import init
 from qllmft.cli.installed import doctor, plugins
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.paper import figure, paper
@@ -42,7 +43,7 @@ INTERRUPTED = 130
 
 # name of a panel of the help, and its commands
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Train and use a model": (train, runs, predict, evaluate, explain, report, verify),
+    "Train and use a model": (train, init, runs, predict, evaluate, explain, report, verify),
     "Compare over seeds and settings": (study, sweep, paper, figure),
     "Look up": (presets, info, backends, energy),
     "Measure what is quantum": (analyse, dequantise),

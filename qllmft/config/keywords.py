@@ -70,6 +70,9 @@ class SettingKeywords(TypedDict, total=False):
     train__body_lr: float | None
     train__optimizer: Literal["adam", "lbfgs"]
     train__ridge_c: float
+    train__class_weight: Literal["balanced"] | None
+    train__patience: int | None
+    train__calibration: Literal["none", "temperature"]
     backend__name: str
     backend__options: Mapping[str, Any]
     noise__gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"]

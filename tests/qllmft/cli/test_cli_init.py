@@ -1,0 +1,39 @@
+"""`qllmft init`: the file holds every setting, and reads back as the preset, commented or not."""
+
+import re
+
+import pytest
+
+from qllmft.config import RunConfig, parse_config
+from qllmft.config.commented import commented_toml
+from qllmft.config.presets import load_preset, preset_names
+from qllmft.config.settings import flat
+from qllmft.files import parse_toml
+
+PRESETS = [name for name in preset_names() if not load_preset(name).config().candidates]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_file_is_the_preset(preset):
+    config = load_preset(preset).config()
+    assert parse_config(parse_toml(commented_toml(config)), "config.toml") == config
+
+
+def test_a_comment_of_every_default_is_a_line_of_the_file_and_says_what_it_is():
+    text = commented_toml(RunConfig())
+    lines = re.findall(r"^# (\w+ = .*)$", text, re.MULTILINE)
+    assert len(lines) >= len(flat(RunConfig().model_dump(mode="json"))) - 1
+    uncommented = re.sub(r"^# (\w+ = (?! # not set).*)$", r"\1", text, flags=re.MULTILINE)
+    assert parse_config(parse_toml(uncommented), "config.toml") == RunConfig()
+    assert "\n# batch_size = 16" in text
+    assert '# one of "cx_ry", "ry_cx"\n# block = "cx_ry"' in text
+    assert "# share of the drawn texts for training; the rest is for validation\n# train_fraction = 0.85\n" in text
+
+
+def test_the_command(cli, tmp_path):
+    file = tmp_path / "config.toml"
+    out, _ = cli("init", file, "--preset", "odd")
+    assert f"qllmft train --config {file}" in out
+    assert "odd = true" in file.read_text(encoding="utf-8")
+    assert "exists and is not overwritten" in cli("init", file, code=2)[1]
+    assert "choose one with --preset: odd, odd-wide" in cli("init", tmp_path / "b.toml", "--preset", "auto", code=2)[1]
